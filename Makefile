@@ -1,0 +1,45 @@
+# `make demo` and `make test` do all the set-up they need on a fresh machine.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.diffad-installed
+TORCH := $(shell grep '^torch==' constraints.txt)
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test test-all lint format clean
+
+help:  ## show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  variables: VENV=$(VENV) PYTHON=$(PYTHON)"
+
+venv: $(STAMP)  ## make the virtual environment, with the tested versions
+
+# torch goes first and pinned, so that no other package picks another build of it.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,demo]"
+	@touch $@
+
+demo: $(STAMP)  ## find implanted lesions in a real brain; the picture goes to demo_out/
+	$(BIN)/diffad demo --out demo_out
+
+test: $(STAMP)  ## run the tests that take seconds
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-all: $(STAMP)  ## run every test
+	$(BIN)/python -m pytest -q
+
+lint: $(STAMP)  ## check style, types and which part may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(STAMP)  ## rewrite the files in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove what was built, and the caches; keeps the virtual environment
+	rm -rf build dist *.egg-info demo_out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,44 @@
+"""diffad finds what does not belong in a brain scan, with diffusion models."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Importing torch and diffusers takes seconds, so every public name is looked up on first use (PEP 562).
+_HOMES = {
+    "AnomalyPipeline": "diffad.pipeline",
+    "AnomalyOutput": "diffad.pipeline",
+    "Volume": "diffad.data.volume",
+    "DATASETS": "diffad.registry",
+    "GUIDANCES": "diffad.registry",
+    "MODELS": "diffad.registry",
+    "NOISES": "diffad.registry",
+    "SAMPLERS": "diffad.registry",
+    "SCORES": "diffad.registry",
+}
+
+__all__ = [*sorted(_HOMES), "__version__"]
+
+if TYPE_CHECKING:
+    from diffad.data.volume import Volume as Volume
+    from diffad.pipeline import AnomalyOutput as AnomalyOutput
+    from diffad.pipeline import AnomalyPipeline as AnomalyPipeline
+    from diffad.registry import DATASETS as DATASETS
+    from diffad.registry import GUIDANCES as GUIDANCES
+    from diffad.registry import MODELS as MODELS
+    from diffad.registry import NOISES as NOISES
+    from diffad.registry import SAMPLERS as SAMPLERS
+    from diffad.registry import SCORES as SCORES
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'diffad' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,4 @@
+"""Volumes, slices and data sets."""
+
+from diffad.data import images as images
+from diffad.data import toy as toy

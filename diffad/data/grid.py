@@ -1,0 +1,200 @@
+"""The square grid of a 2-D network, padding for the strides of any network, and the exact way back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Pair = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Brings slices to ``size`` x ``size`` pixels: cut or pad to a centred square, then resample.
+
+    Args:
+        size: Pixels along each side of the grid.
+        fov: Side of the square, in mm; None takes the smallest square that holds the whole slice.
+
+    Raises:
+        ValueError: If ``size`` or ``fov`` is not positive.
+    """
+
+    size: int = 128
+    fov: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or (self.fov is not None and not 0 < self.fov < math.inf):
+            raise ValueError(f"expected positive size and fov, got size={self.size}, fov={self.fov}")
+
+    def to(
+        self,
+        x: Tensor,
+        spacing: Sequence[float] | None = None,
+        centre: Sequence[float] | None = None,
+        mode: str = "bilinear",
+    ) -> Tensor:
+        """Bring slices to the grid.
+
+        Args:
+            x: Slices, (N, C, H, W); booleans come back as booleans, true where more than half is covered.
+            spacing: Row and column spacing, in mm; None counts in pixels and ignores ``fov``.
+            centre: Row and column of the middle of the square, in pixels from the outer edge of the slice;
+                None takes the middle of the slice.
+            mode: "bilinear" (antialiased), or "nearest" for labels.
+
+        Returns:
+            Slices (N, C, size, size); 0 beyond the edges of ``x``.
+
+        Raises:
+            ValueError: If a shape, the spacing or the mode is wrong.
+        """
+        _check_slices(x)
+        shape = (x.shape[-2], x.shape[-1])
+        side = self._square(shape, spacing)
+        top, left = _corner(shape, side, centre)
+        return _resample(_window(x, -top, -left, side), (self.size, self.size), mode)
+
+    def back(
+        self,
+        y: Tensor,
+        shape: Sequence[int],
+        spacing: Sequence[float] | None = None,
+        centre: Sequence[float] | None = None,
+        mode: str = "bilinear",
+    ) -> Tensor:
+        """Bring slices from the grid back to where ``to`` took them from.
+
+        Args:
+            y: Slices on the grid, (N, C, size, size).
+            shape: Rows H and columns W of the original slices.
+            spacing: As given to ``to``.
+            centre: As given to ``to``.
+            mode: As for ``to``.
+
+        Returns:
+            Slices (N, C, H, W); 0 outside the square.
+
+        Raises:
+            ValueError: If a shape, the spacing or the mode is wrong.
+        """
+        _check_slices(y)
+        if tuple(y.shape[-2:]) != (self.size, self.size):
+            raise ValueError(f"expected slices (N, C, {self.size}, {self.size}), got shape {tuple(y.shape)}")
+        rows, columns = shape
+        side = self._square((rows, columns), spacing)
+        top, left = _corner((rows, columns), side, centre)
+        return _window(_resample(y, side, mode), top, left, (rows, columns))
+
+    def _square(self, shape: tuple[int, int], spacing: Sequence[float] | None) -> tuple[int, int]:
+        if spacing is None:
+            return max(shape), max(shape)
+        if len(spacing) != 2 or not all(0 < s < math.inf for s in spacing):
+            raise ValueError(f"expected positive (row, column) spacing in mm, got {tuple(spacing)}")
+        fov = self.fov or max(n * s for n, s in zip(shape, spacing, strict=True))
+        rows, columns = (max(1, round(fov / s)) for s in spacing)
+        return rows, columns
+
+
+def mask_centre(mask: Tensor) -> Pair | None:
+    """Return the middle (row, column) of what any slice of one scan marks; None for an empty mask.
+
+    Args:
+        mask: Mask of the slices of one scan, (N, 1, H, W).
+
+    Returns:
+        Middle of the bounding box in pixels from the outer edge, as ``Grid.to`` takes it.
+    """
+    _check_slices(mask)
+    marked = (mask > 0).any(0).any(0)
+    if not marked.any():
+        return None
+    row, column = (_middle(marked.any(1 - axis)) for axis in range(2))
+    return row, column
+
+
+def pad_to_multiple(x: Tensor, multiple: int, value: float = 0.0) -> tuple[Tensor, tuple[slice, ...]]:
+    """Pad the spatial axes evenly on both sides until a network of that stride can halve them.
+
+    Args:
+        x: Images, (B, C, *S).
+        multiple: Number that each spatial length shall be a multiple of.
+        value: Padding, the background of the range ``x`` is in.
+
+    Returns:
+        The padded images, and the slices that ``crop_back`` undoes it with.
+
+    Raises:
+        ValueError: If ``multiple`` is not positive or ``x`` has no spatial axes.
+    """
+    if multiple < 1 or x.ndim < 3:
+        raise ValueError(
+            f"expected x (B, C, *S) and multiple >= 1, got shape {tuple(x.shape)} and {multiple}"
+        )
+    lacking = [-n % multiple for n in x.shape[2:]]
+    before = [n // 2 for n in lacking]
+    # F.pad counts from the last axis.
+    pads = [p for first, n in zip(before[::-1], lacking[::-1], strict=True) for p in (first, n - first)]
+    crop = tuple(slice(first, first + n) for first, n in zip(before, x.shape[2:], strict=True))
+    return F.pad(x, pads, value=value), crop
+
+
+def crop_back(x: Tensor, crop: tuple[slice, ...]) -> Tensor:
+    """Undo ``pad_to_multiple`` on images (B, C, *S) of any channel count."""
+    return x[(slice(None), slice(None), *crop)]
+
+
+def _check_slices(x: Tensor) -> None:
+    if x.ndim != 4:
+        raise ValueError(f"expected slices (N, C, H, W), got shape {tuple(x.shape)}")
+
+
+def _middle(line: Tensor) -> float:
+    positions = line.nonzero()
+    return (int(positions[0]) + int(positions[-1]) + 1) / 2
+
+
+def _corner(shape: tuple[int, int], side: tuple[int, int], centre: Sequence[float] | None) -> tuple[int, int]:
+    middle = centre if centre is not None else (shape[0] / 2, shape[1] / 2)
+    top, left = (math.floor(m - n / 2) for m, n in zip(middle, side, strict=True))
+    return top, left
+
+
+def _window(x: Tensor, top: int, left: int, shape: tuple[int, int]) -> Tensor:
+    """Shift ``x`` down and right into a frame of ``shape`` that is zero where ``x`` does not reach."""
+    rows, columns = x.shape[-2:]
+    frame = x.new_zeros(*x.shape[:2], *shape)
+    (to_r, from_r), (to_c, from_c) = _overlap(top, rows, shape[0]), _overlap(left, columns, shape[1])
+    frame[..., to_r, to_c] = x[..., from_r, from_c]
+    return frame
+
+
+def _overlap(shift: int, length: int, frame: int) -> tuple[slice, slice]:
+    start, stop = max(shift, 0), max(min(shift + length, frame), 0)
+    stop = max(start, stop)
+    return slice(start, stop), slice(start - shift, stop - shift)
+
+
+def _resample(x: Tensor, shape: tuple[int, int], mode: str) -> Tensor:
+    if mode not in ("bilinear", "nearest"):
+        raise ValueError(f"expected mode 'bilinear' or 'nearest', got {mode!r}")
+    if tuple(x.shape[-2:]) == shape:
+        return x
+    if mode == "nearest":
+        # double holds every label exactly; "nearest-exact" keeps pixel centres, "nearest" does not.
+        labels = x if x.is_floating_point() else x.double()
+        return F.interpolate(labels, shape, mode="nearest-exact").to(x.dtype)
+    if x.dtype == torch.bool:
+        return _linear(x.float(), shape) > 0.5
+    if not x.is_floating_point():
+        raise ValueError(f"expected floating point or boolean slices for mode 'bilinear', got {x.dtype}")
+    return _linear(x, shape)
+
+
+def _linear(x: Tensor, shape: tuple[int, int]) -> Tensor:
+    return F.interpolate(x, shape, mode="bilinear", align_corners=False, antialias=True)

@@ -1,0 +1,120 @@
+"""One lesion into one scan, or one of every kind into every scan."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from diffad.data.lesions.kinds import CONTRAST, KIND, KINDS, smooth
+from diffad.data.lesions.shape import deep_places, draw_blob, uniform
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A scan with one lesion in it.
+
+    Args:
+        image: Changed scan, (C, *S), in [0, 1].
+        mask: Extent of the lesion, (1, *S), boolean: where its soft weight exceeds 1/2.
+        kind: One of ``KINDS``.
+        params: What was drawn: ``centre`` and ``radius`` (voxels), ``contrast`` (share of the range).
+    """
+
+    image: Tensor
+    mask: Tensor
+    kind: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+def implant(
+    image: Tensor,
+    brain: Tensor,
+    kind: str,
+    generator: torch.Generator,
+    radius: tuple[float, float] | None = None,
+) -> Lesion:
+    r"""Put one soft-edged lesion of irregular shape into the brain.
+
+    .. math:: q(p) = \frac{\lVert A (p - c) \rVert}{r \, (1 + n(\theta))}, \quad
+              w = \mathrm{smoothstep}\!\left(\frac{1 + e - q}{2 e}\right)
+
+    with :math:`A` a random ellipsoid of unit volume, :math:`n` a smooth random function of the direction and
+    :math:`e` the half-width of the edge. ``dark`` and ``bright`` move the tissue towards a dark or bright target,
+    ``textured`` replaces it by a correlated texture of the same mean, ``mass_effect`` pushes it outwards and
+    leaves its intensities alone. Nothing changes outside the brain, nor beyond :math:`q = 4/3`. The mask is where
+    :math:`q < 1` inside the brain, that is :math:`w > 1/2`; for ``mass_effect`` that is the core and the ring that
+    moves by more than half of the largest displacement.
+
+    Args:
+        image: Scan, (C, *S) with two or three spatial axes, in [0, 1]; all channels get the same lesion.
+        brain: Brain mask, (1, *S), boolean.
+        kind: One of ``KINDS``.
+        generator: Source of all randomness.
+        radius: Smallest and largest radius :math:`r`, in voxels; 4 to 10 % of the shortest side by default.
+
+    Raises:
+        ValueError: If the kind is unknown, the brain is empty, the radii, a shape or an intensity do not fit.
+        TypeError: If the image is not floating point or the brain not boolean.
+    """
+    _check(image, brain, kind)
+    r = uniform(*_radii(radius, min(image.shape[1:])), generator)
+    contrast = uniform(*CONTRAST, generator)
+    deep = deep_places(brain[0], r)
+    places = deep & KIND[kind].room(smooth(image.mean(0), r / 2))
+    # a brain without room for any contrast still gets its lesion, a weaker one
+    blob = draw_blob(places if places.any() else deep, r, generator, image)
+    changed = KIND[kind].change(image, blob, contrast, generator).clamp(0, 1)
+    params = {"centre": blob.centre, "radius": r, "contrast": contrast}
+    mask = rearrange(blob.q < 1, "... -> 1 ...") & brain
+    return Lesion(torch.where(brain, changed, image), mask, kind, params)
+
+
+def implant_all(slices: Tensor, brains: Tensor, seed: int) -> dict[str, tuple[Tensor, Tensor]]:
+    """Give every scan one lesion of every kind; scan i depends on (seed, kind, i) and itself only.
+
+    Args:
+        slices: Healthy scans, (N, C, *S), in [0, 1].
+        brains: Brain masks, (N, 1, *S) or one for all (1, 1, *S), boolean.
+        seed: Any integer.
+
+    Returns:
+        By kind, the changed scans (N, C, *S) and the masks (N, 1, *S).
+    """
+    brains = brains.expand(len(slices), *brains.shape[1:])
+    result = {}
+    for kind in KINDS:
+        pairs = enumerate(zip(slices, brains, strict=True))
+        lesions = [implant(x, brain, kind, _generator(seed, kind, i)) for i, (x, brain) in pairs]
+        result[kind] = (torch.stack([y.image for y in lesions]), torch.stack([y.mask for y in lesions]))
+    return result
+
+
+def _generator(seed: int, kind: str, index: int) -> torch.Generator:
+    digest = hashlib.blake2b(f"{seed}/{kind}/{index}".encode(), digest_size=7).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "big"))
+
+
+def _radii(radius: tuple[float, float] | None, side: int) -> tuple[float, float]:
+    low, high = radius if radius is not None else (0.04 * side, 0.1 * side)
+    if not 0 < low <= high:
+        raise ValueError(f"expected radii 0 < low <= high, got ({low}, {high})")
+    return low, high
+
+
+def _check(image: Tensor, brain: Tensor, kind: str) -> None:
+    if kind not in KIND:
+        raise ValueError(f"expected a kind of lesion out of {', '.join(KINDS)}, got {kind!r}")
+    if image.ndim not in (3, 4) or brain.shape != (1, *image.shape[1:]):
+        got = f"{tuple(image.shape)} and {tuple(brain.shape)}"
+        raise ValueError(f"expected image (C, *S) and brain (1, *S), got {got}")
+    if not image.is_floating_point() or brain.dtype != torch.bool:
+        raise TypeError(f"expected a float image and a boolean brain, got {image.dtype} and {brain.dtype}")
+    if not brain.any():
+        raise ValueError("expected a brain mask with voxels in it, got an empty one")
+    if not (image.min() >= 0 and image.max() <= 1):
+        raise ValueError(f"expected intensities in [0, 1], got {image.min():.3g} to {image.max():.3g}")

@@ -1,0 +1,103 @@
+"""What a lesion does to the tissue: one function for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor
+
+from diffad.data.lesions.shape import Blob, normal
+
+DARK, BRIGHT = 0.1, 1.0
+"""Intensities that dark and bright lesions tend to."""
+
+CORE = 0.6
+"""Radius of the growth that makes a mass effect, as a fraction of the radius of the lesion."""
+
+CONTRAST = (0.2, 0.4)
+"""Smallest and largest contrast, as a share of the intensity range."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of lesion.
+
+    Args:
+        change: Maps image (C, *S), blob, contrast and generator to the changed image.
+        room: Maps the smoothed image (*S) to the voxels where such a lesion can show.
+    """
+
+    change: Callable[[Tensor, Blob, float, torch.Generator], Tensor]
+    room: Callable[[Tensor], Tensor]
+
+
+def smooth(x: Tensor, sigma: float) -> Tensor:
+    """Blur ``x`` (*S) by a Gaussian of ``sigma`` voxels."""
+    from scipy.ndimage import gaussian_filter
+
+    return torch.from_numpy(gaussian_filter(x.cpu().double().numpy(), sigma)).to(x)
+
+
+def _mean(x: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean of each channel, (C, 1, ...)."""
+    total = rearrange((x * weight).flatten(1).sum(1) / weight.sum(), "c -> c 1")
+    return total.reshape(-1, *(1 for _ in weight.shape))
+
+
+def _towards(target: float) -> Callable[[Tensor, Blob, float, torch.Generator], Tensor]:
+    def change(image: Tensor, blob: Blob, contrast: float, generator: torch.Generator) -> Tensor:
+        # the share of the way to the target that moves the mean by the contrast; 0.8 keeps some anatomy visible
+        room = (target - _mean(image, blob.weight)).abs()
+        share = (contrast / room.clamp(min=1e-6)).clamp(max=0.8)
+        return image + blob.weight * share * (target - image)
+
+    return change
+
+
+def _texture(image: Tensor, blob: Blob, contrast: float, generator: torch.Generator) -> Tensor:
+    w = blob.weight
+    grain = smooth(normal(tuple(w.shape), image, generator), 1.0 + blob.radius / 12)
+    grain = grain - (w * grain).sum() / w.sum()
+    grain = grain / ((w * grain.square()).sum() / w.sum()).sqrt().clamp(min=1e-6)
+    # both terms have weighted mean 0, so the mean intensity of the lesion tells nothing
+    return image + w * (0.8 * (_mean(image, w) - image) + 0.6 * contrast * grain)
+
+
+def _push(image: Tensor, blob: Blob, contrast: float, generator: torch.Generator) -> Tensor:
+    # p <- c + (p - c) (1 - a (1 - v^2)^2) with v = 3 q / 4: one to one for a < 1, still at v = 1,
+    # and half of the largest displacement at q = 1
+    pull = (0.5 + contrast) * (1 - (0.75 * blob.q).square()).clamp(min=0).square()
+    centre = torch.tensor(blob.centre).to(image)
+    source = centre + blob.offset * (1 - rearrange(pull, "... -> ... 1"))
+    pushed = torch.where(pull > 0, _sample(image, source), image)
+    # what pushes is a growth of its own, darker than the tissue it came from
+    core = replace(blob, q=blob.q / CORE).weight
+    growth = (_mean(image, core) - contrast).clamp(min=DARK)
+    return pushed + 0.8 * core * (growth - pushed)
+
+
+def _sample(image: Tensor, source: Tensor) -> Tensor:
+    size = torch.tensor(image.shape[1:]).to(image)
+    grid = (2 * source / (size - 1).clamp(min=1) - 1).flip(-1)
+    return F.grid_sample(image[None], grid[None], padding_mode="border", align_corners=True)[0]
+
+
+def _room(target: float) -> Callable[[Tensor], Tensor]:
+    return lambda local: (target - local).abs() > CONTRAST[0]
+
+
+def _anywhere(local: Tensor) -> Tensor:
+    return torch.ones_like(local, dtype=torch.bool)
+
+
+KIND = {
+    "dark": Kind(_towards(DARK), _room(DARK)),
+    "bright": Kind(_towards(BRIGHT), _room(BRIGHT)),
+    "textured": Kind(_texture, _anywhere),
+    "mass_effect": Kind(_push, _anywhere),
+}
+KINDS = tuple(KIND)

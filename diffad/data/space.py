@@ -1,0 +1,87 @@
+"""From raw slices to what the network sees, and back: one place for grid and intensity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from diffad.config import SpaceConfig
+from diffad.data.grid import Grid, mask_centre
+from diffad.data.intensity import IntensityWindow, ct_window, normalise, percentile_window
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How raw slices were placed in the model's grid; all that the way back needs.
+
+    Args:
+        window: Intensities that became 0 and 1, per channel.
+        shape: Raw slice shape (H, W).
+        spacing: Raw pixel size (row, column) in mm, or none.
+        centre: Raw position (row, column) put at the grid's centre, or none for the middle.
+    """
+
+    window: IntensityWindow
+    shape: tuple[int, int]
+    spacing: tuple[float, float] | None
+    centre: tuple[float, float] | None
+
+
+class Space:
+    """Brings slices into the space a network was trained in.
+
+    Args:
+        config: Grid and intensity rules, stored with the model.
+    """
+
+    def __init__(self, config: SpaceConfig) -> None:
+        self.config = config
+        self.grid = Grid(size=config.size, fov=config.fov)
+
+    def window(self, x: Tensor, mask: Tensor) -> IntensityWindow:
+        """Find the intensity window of one scan ``x`` (C, *S) inside its ``mask`` (1, *S)."""
+        c = self.config
+        if c.intensity == "ct":
+            return ct_window(c.centre, c.width, channels=x.shape[0])
+        if c.low is not None:
+            return percentile_window(x, mask, low=c.low, high=c.high, headroom=c.headroom)
+        top = percentile_window(x, mask, low=0.0, high=c.high, headroom=0.0).upper
+        return IntensityWindow((0.0,) * len(top), tuple(u / (1 - c.headroom) for u in top))
+
+    def place(
+        self, x: Tensor, mask: Tensor, spacing: tuple[float, float] | None = None, centred: bool = False
+    ) -> tuple[Tensor, Tensor, Placement]:
+        """Bring the slices of one scan into the model's space.
+
+        Args:
+            x: Raw slices of one scan, (N, C, H, W).
+            mask: Brain mask, (N, 1, H, W), bool.
+            spacing: Pixel size (row, column) in mm, where known.
+            centred: Put the brain's middle, not the slice's, at the grid's centre.
+
+        Returns:
+            Slices in [0, 1] (N, C, size, size), masks (N, 1, size, size) in {0, 1}, and the placement.
+        """
+        window = self.window(x.transpose(0, 1), mask.transpose(0, 1))
+        centre = mask_centre(mask) if centred else None
+        clean = normalise(x, mask, window, channel_axis=1)
+        image = self.grid.to(clean, spacing=spacing, centre=centre).clamp(0, 1)
+        inside = self.grid.to(mask.to(x.dtype), spacing=spacing, centre=centre) > 0.5
+        placement = Placement(window, (x.shape[-2], x.shape[-1]), spacing, centre)
+        return image * inside, inside.to(x.dtype), placement
+
+    def back(self, y: Tensor, placement: Placement) -> Tensor:
+        """Bring maps or images (N, C, size, size) back to the raw slices' grid (N, C, H, W)."""
+        return self.grid.back(y, placement.shape, spacing=placement.spacing, centre=placement.centre)
+
+
+def to_model(x: Tensor) -> Tensor:
+    """Map [0, 1] to the model range [-1, 1]."""
+    return x * 2 - 1
+
+
+def to_public(x: Tensor) -> Tensor:
+    """Map the model range [-1, 1] to [0, 1]."""
+    return torch.clamp((x + 1) / 2, 0, 1)

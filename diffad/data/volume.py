@@ -1,0 +1,282 @@
+"""A scan on disk and in memory: canonical RAS inside, its own grid outside."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+import torch
+from nibabel import orientations
+from torch import Tensor
+
+Array = npt.NDArray[Any]
+Source = str | os.PathLike[str]
+RAS = np.array([[0, 1], [1, 1], [2, 1]])
+AFFINE_TOLERANCE = 1e-3
+
+
+class VolumeError(ValueError):
+    """A scan, mask or map that cannot be used: the message names file, expectation and finding."""
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """How a scan lay on disk: NIfTI header, native affine (4, 4) in mm, and file (the first one of a stack)."""
+
+    header: nib.Nifti1Header
+    affine: Array
+    path: Path
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """One scan: sequences as channels, on voxel axes that run to the right, anterior and superior (RAS).
+
+    Args:
+        data: Intensities, (C, I, J, K), kept in float32.
+        affine: Voxel to world matrix of ``data``, (4, 4), in mm.
+        origin: Where the scan came from; None if it was made from arrays.
+
+    Raises:
+        VolumeError: If ``data`` is not (C, I, J, K) or ``affine`` is not an invertible (4, 4) matrix.
+    """
+
+    data: Array
+    affine: Array
+    origin: Origin | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if np.ndim(self.data) != 4 or np.size(self.data) == 0:
+            raise VolumeError(f"expected data (C, I, J, K), got shape {np.shape(self.data)}")
+        object.__setattr__(self, "data", np.ascontiguousarray(self.data, dtype=np.float32))
+        object.__setattr__(self, "affine", _checked_affine(self.affine, "Volume"))
+
+    @classmethod
+    def load(cls, source: Source | Sequence[Source], *, allow_constant: bool = False) -> Volume:
+        """Read a NIfTI file (3-D, or 4-D with sequences last), or stack several files on one grid, in order.
+
+        Args:
+            source: Path of a .nii or .nii.gz file, or a list of paths.
+            allow_constant: Accept sequences without contrast, as masks may be.
+
+        Raises:
+            VolumeError: If a file is missing, damaged, without usable geometry or voxels, or on another grid.
+        """
+        paths = [source] if isinstance(source, str | os.PathLike) else list(source)
+        if not paths:
+            raise VolumeError("expected at least one NIfTI file, found an empty list")
+        volumes = [_load_file(Path(path), allow_constant) for path in paths]
+        for other in volumes[1:]:
+            require_same_grid(other, volumes[0])
+        data = np.concatenate([volume.data for volume in volumes]) if len(volumes) > 1 else volumes[0].data
+        return cls(data, volumes[0].affine, volumes[0].origin)
+
+    @property
+    def spacing(self) -> Array:
+        """Distance between voxel centres along I, J and K, (3,), in mm."""
+        return np.linalg.norm(self.affine[:3, :3], axis=0)
+
+    @property
+    def path(self) -> Path | None:
+        """File the scan was read from, if any."""
+        return self.origin.path if self.origin else None
+
+    def save(self, image: Array | Tensor, path: Source, dtype: npt.DTypeLike = np.float32) -> None:
+        """Write a map in the scan's own orientation, shape, affine, header and NIfTI version, whole or not at all.
+
+        Scaling, display range and intent of the header describe the scan's values, so they are reset.
+
+        Args:
+            image: Map on the axes of ``data``, (I, J, K) or (C, I, J, K).
+            path: File to write, .nii or .nii.gz.
+            dtype: Type on disk; float32 for maps, uint8 for masks.
+
+        Raises:
+            VolumeError: If the shape or suffix is wrong, or an integer type cannot hold the values.
+            OSError: If the file cannot be written.
+        """
+        path = Path(path)
+        if not path.name.endswith((".nii", ".nii.gz")):
+            raise VolumeError(f"{path}: expected a name ending in .nii or .nii.gz, found {path.name!r}")
+        values = _cast(self._native(_to_numpy(image), path), np.dtype(dtype), path)
+        raw = self._encode(values)
+        # mtime=0 makes the same map the same file, whenever it is written.
+        _write_atomically(gzip.compress(raw, 1, mtime=0) if path.suffix == ".gz" else raw, path)
+
+    def _native(self, image: Array, path: Path) -> Array:
+        shape = self.data.shape[1:]
+        if image.shape[-3:] != shape or image.ndim not in (3, 4):
+            raise VolumeError(f"{path}: expected a map {shape} or (C, *{shape}), found {image.shape}")
+        image = np.moveaxis(image, 0, -1) if image.ndim == 4 else image[..., None]
+        if self.origin:
+            native = orientations.io_orientation(self.origin.affine)
+            image = orientations.apply_orientation(image, orientations.ornt_transform(RAS, native))
+        return image[..., 0] if image.shape[-1] == 1 else image
+
+    def _encode(self, values: Array) -> bytes:
+        if self.origin is None:
+            image = nib.Nifti1Image(values, self.affine)
+            image.header.set_xyzt_units("mm")
+            return image.to_bytes()
+        header = self.origin.header.copy()
+        header.set_data_dtype(values.dtype)
+        header.set_intent("none")
+        header["cal_min"] = header["cal_max"] = 0
+        kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
+        return kind(values, self.origin.affine, header).to_bytes()
+
+
+def require_same_grid(volume: Volume, like: Volume) -> None:
+    """Check that two volumes share voxel count and affine (to 1e-3), once both are in RAS.
+
+    Raises:
+        VolumeError: If they do not; both files are named.
+    """
+    same_shape = volume.data.shape[1:] == like.data.shape[1:]
+    if same_shape and np.allclose(volume.affine, like.affine, rtol=0, atol=AFFINE_TOLERANCE):
+        return
+    raise VolumeError(
+        f"{volume.path}: expected the grid of {like.path}, {_grid_text(like)}, found {_grid_text(volume)}"
+    )
+
+
+def _grid_text(volume: Volume) -> str:
+    return f"shape {volume.data.shape[1:]} with affine {np.round(volume.affine[:3], 4).tolist()} (in RAS)"
+
+
+def _load_file(path: Path, allow_constant: bool) -> Volume:
+    raw = _read_bytes(path)
+    try:
+        kind = _image_class(raw)
+        # nibabel repairs spacings without a word when it makes an image, so look at them before.
+        header = kind.header_class.from_fileobj(io.BytesIO(raw), check=False)
+        _check_header(header, path)
+        image = kind.from_bytes(raw)
+        with np.errstate(over="ignore"):
+            native = np.asarray(image.dataobj, dtype=np.float32)
+    except VolumeError:
+        raise
+    except Exception as error:  # nibabel, zlib and numpy raise a dozen unrelated types on damaged files
+        raise _unreadable(path, error) from error
+    affine = _checked_affine(image.affine, path)
+    data, affine = _to_canonical(native, affine)
+    _check_voxels(data, path, allow_constant)
+    return Volume(data, affine, Origin(image.header.copy(), image.affine, path))
+
+
+def _read_bytes(path: Path) -> bytes:
+    if not path.is_file():
+        raise VolumeError(
+            f"{path}: expected a NIfTI file, found {'a folder' if path.is_dir() else 'no such file'}"
+        )
+    try:
+        raw = path.read_bytes()
+        # Decompressing to the end verifies the checksum, which reading only the voxels would skip.
+        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> VolumeError:
+    return VolumeError(
+        f"{path}: expected a readable NIfTI-1 or NIfTI-2 file, found {type(error).__name__}: {error}"
+    )
+
+
+def _image_class(raw: bytes) -> Any:
+    if raw[344:347] == b"n+1":
+        return nib.Nifti1Image
+    if raw[4:7] == b"n+2":
+        return nib.Nifti2Image
+    raise ValueError(f"{len(raw)} bytes without a NIfTI signature")
+
+
+def _check_header(header: Any, path: Path) -> None:
+    dtype = header.get_data_dtype()
+    if dtype.kind not in "iuf":
+        raise VolumeError(
+            f"{path}: expected real voxels of one number each, found type {header['datatype']} ({dtype})"
+        )
+    shape = tuple(int(n) for n in header.get_data_shape())
+    if any(n < 1 for n in shape):
+        raise VolumeError(f"{path}: expected a volume with voxels, found an empty one of shape {shape}")
+    if len(shape) < 3 or any(n != 1 for n in shape[4:]):
+        raise VolumeError(f"{path}: expected 3-D, or 4-D with sequences last, found {len(shape)}-D {shape}")
+    spacing = header["pixdim"][1:4]
+    if not (np.isfinite(spacing).all() and (spacing > 0).all()):
+        raise VolumeError(
+            f"{path}: expected positive voxel spacing in pixdim[1:4], found {spacing.tolist()} mm"
+        )
+
+
+def _checked_affine(affine: Array, name: Path | str) -> Array:
+    affine = np.asarray(affine, dtype=np.float64)
+    if affine.shape != (4, 4):
+        raise VolumeError(f"{name}: expected an affine (4, 4), found shape {affine.shape}")
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    # Relative to the voxel size, so that tiny voxels are not taken for flat ones.
+    if not (
+        np.isfinite(affine).all() and lengths.all() and abs(np.linalg.det(affine[:3, :3] / lengths)) > 1e-6
+    ):
+        raise VolumeError(f"{name}: expected an invertible affine, found {affine.tolist()}")
+    return affine
+
+
+def _to_canonical(native: Array, affine: Array) -> tuple[Array, Array]:
+    channels_last = native.reshape(*native.shape[:3], -1)
+    orientation = orientations.io_orientation(affine)
+    data = orientations.apply_orientation(channels_last, orientation)
+    return np.moveaxis(data, -1, 0), affine @ orientations.inv_ornt_aff(orientation, native.shape[:3])
+
+
+def _check_voxels(data: Array, path: Path, allow_constant: bool) -> None:
+    broken = data.size - int(np.isfinite(data).sum())
+    if broken:
+        raise VolumeError(f"{path}: expected finite voxels, found {broken} of {data.size} NaN or infinite")
+    for channel, values in enumerate(data):
+        if not allow_constant and values.min() == values.max():
+            raise VolumeError(
+                f"{path}: expected contrast, found {values.flat[0]:g} everywhere in channel {channel}"
+            )
+
+
+def _to_numpy(image: Array | Tensor) -> Array:
+    if isinstance(image, Tensor):
+        image = image.detach().cpu()
+        return (image.float() if image.dtype == torch.bfloat16 else image).numpy()
+    return np.asarray(image)
+
+
+def _cast(values: Array, dtype: np.dtype[Any], path: Path) -> Array:
+    with np.errstate(invalid="ignore"):
+        cast = values.astype(dtype)
+    if dtype.kind in "iu" and not np.array_equal(cast, values):
+        raise VolumeError(
+            f"{path}: expected values that {dtype} holds, found {values.min()} to {values.max()}"
+        )
+    return cast
+
+
+def _write_atomically(content: bytes, path: Path) -> None:
+    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"could not write {len(content)} bytes: {error.strerror}", str(path)
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,108 @@
+"""Naive anomaly maps that a model has to beat."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+
+def median_filter(x: Tensor, size: int) -> Tensor:
+    """Filter each map of ``x`` (B, C, *S) by a median of ``size`` voxels along each axis, mirrored at the border."""
+    if size <= 1:
+        return x
+    from scipy.ndimage import median_filter as scipy_median
+
+    window = (1, 1, *(size for _ in x.shape[2:]))
+    return torch.from_numpy(scipy_median(x.cpu().numpy(), size=window, mode="mirror")).to(x)
+
+
+class ZScore:
+    r"""Scores each voxel by its distance from the healthy mean, in healthy standard deviations.
+
+    .. math:: a = \frac{\lvert x - \mu \rvert}{\sigma + \epsilon}
+
+    with the mean and SD of each voxel over the training scans whose brain it lies in; the channels are averaged.
+
+    Args:
+        median: Width of the median filter of the map, in voxels; 1 leaves it out.
+        eps: Floor of the SD, in units of the intensity range, so that voxels that hardly vary do not dominate.
+    """
+
+    def __init__(self, median: int = 5, eps: float = 0.02) -> None:
+        self.median, self.eps = median, eps
+
+    def fit(self, train: Tensor, masks: Tensor) -> Self:
+        """Learn mean and SD.
+
+        Args:
+            train: Healthy scans, (N, C, *S), in [0, 1].
+            masks: Brain masks, (N, 1, *S) or (1, 1, *S), boolean.
+
+        Raises:
+            ValueError: If the shapes do not fit or there are fewer than two scans.
+        """
+        weight = _weights(train, masks)
+        count = weight.sum(0).clamp(min=1)
+        self.mean = (weight * train).sum(0) / count
+        self.sd = ((weight * (train - self.mean).square()).sum(0) / count).sqrt()
+        return self
+
+    def score(self, x: Tensor) -> Tensor:
+        """Map scans ``x`` (B, C, *S) in [0, 1] to anomaly maps (B, 1, *S)."""
+        distance = (x - self.mean).abs() / (self.sd + self.eps)
+        return median_filter(distance.mean(1, keepdim=True), self.median)
+
+
+class PCAResidual:
+    r"""Scores each voxel by what a linear model of healthy scans leaves over.
+
+    .. math:: a = \lvert (x - \mu) - V V^\top (x - \mu) \rvert
+
+    with :math:`V` the first principal components of the training scans; the channels are averaged.
+
+    Args:
+        components: Number of components.
+        median: Width of the median filter of the map, in voxels; 1 leaves it out.
+    """
+
+    def __init__(self, components: int = 16, median: int = 5) -> None:
+        self.components, self.median = components, median
+
+    def fit(self, train: Tensor, masks: Tensor) -> Self:
+        """Learn mean and components of the scans inside their brains.
+
+        Args:
+            train: Healthy scans, (N, C, *S), in [0, 1].
+            masks: Brain masks, (N, 1, *S) or (1, 1, *S), boolean.
+
+        Raises:
+            ValueError: If the shapes do not fit or there are not more scans than components.
+        """
+        x = train * _weights(train, masks)
+        if len(x) <= self.components:
+            raise ValueError(
+                f"expected more than {self.components} scans for as many components, got {len(x)}"
+            )
+        self.mean = x.mean(0)
+        centred = rearrange(x - self.mean, "n ... -> n (...)")
+        self.basis = torch.linalg.svd(centred, full_matrices=False).Vh[: self.components]
+        return self
+
+    def score(self, x: Tensor) -> Tensor:
+        """Map scans ``x`` (B, C, *S) in [0, 1] to anomaly maps (B, 1, *S)."""
+        centred = rearrange(x - self.mean, "b ... -> b (...)")
+        residual = (centred - centred @ self.basis.T @ self.basis).abs().reshape(x.shape)
+        return median_filter(residual.mean(1, keepdim=True), self.median)
+
+
+def _weights(train: Tensor, masks: Tensor) -> Tensor:
+    expected = (1, *train.shape[2:])
+    if masks.shape[1:] != expected or masks.shape[0] not in (1, len(train)):
+        got = f"{tuple(train.shape)} and {tuple(masks.shape)}"
+        raise ValueError(f"expected scans (N, C, *S) and masks (N or 1, 1, *S), got {got}")
+    if len(train) < 2:
+        raise ValueError(f"expected at least two scans to learn from, got {len(train)}")
+    return masks.to(train.dtype).expand(len(train), *expected)

@@ -1,0 +1,187 @@
+"""Compares anomaly maps on implanted lesions: ``python -m diffad.evaluation.implanted --data DIR --model NAME``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from diffad.data.lesions import implant_all
+from diffad.evaluation.baselines import PCAResidual, ZScore
+from diffad.evaluation.metrics import auroc, average_precision, best_dice
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+AnomalyMap = Callable[[Tensor], Tensor]
+"""Maps scans (B, 1, *S) in [0, 1] to anomaly maps (B, 1, *S)."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """How well one method finds one kind of lesion; the pixels in all brains are pooled.
+
+    Args:
+        method: Name of the method.
+        kind: Kind of lesion, or ``mean`` for the mean over the kinds.
+        ap: Average precision.
+        auroc: Area under the ROC curve.
+        dice: Dice at the best threshold, which only an oracle knows.
+    """
+
+    method: str
+    kind: str
+    ap: float
+    auroc: float
+    dice: float
+
+
+def compare(maps: Mapping[str, AnomalyMap], slices: Tensor, brains: Tensor, seed: int) -> list[Row]:
+    """Score anomaly maps on the same implanted lesions, one of every kind in every scan.
+
+    Args:
+        maps: Methods by name.
+        slices: Healthy scans, (N, 1, *S), in [0, 1].
+        brains: Brain masks, (N, 1, *S) or (1, 1, *S), boolean.
+        seed: Seed of the lesions.
+
+    Returns:
+        For each method a row for each kind and one of their means.
+    """
+    inside = brains.expand_as(slices)
+    lesions = implant_all(slices, brains, seed)
+    rows = []
+    for method, anomaly_map in maps.items():
+        scored = [_row(method, kind, anomaly_map(x), y, inside) for kind, (x, y) in lesions.items()]
+        rows += [*scored, _mean(method, scored)]
+    return rows
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """Lay rows out for the terminal: a line for each method, a column for each kind."""
+    from rich.table import Table
+
+    kinds = list(dict.fromkeys(row.kind for row in rows))
+    result = Table("method", *kinds, title="Implanted lesions: pixel AP / AUROC / best Dice (oracle)")
+    for method in dict.fromkeys(row.method for row in rows):
+        found = {row.kind: row for row in rows if row.method == method}
+        cells = (f"{r.ap:.3f} / {r.auroc:.3f} / {r.dice:.3f}" for r in (found[kind] for kind in kinds))
+        result.add_row(method, *cells)
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Compare the naive baselines and a model on the validation slices of a data folder."""
+    parser = argparse.ArgumentParser(prog="python -m diffad.evaluation.implanted", description=main.__doc__)
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with train/, val/ and brain_mask.png"
+    )
+    parser.add_argument("--model", default="ixi-t1-axial", help="name or folder of a pipeline, or none")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the lesions")
+    parser.add_argument("--size", type=int, default=128, help="side of the slices, in pixels")
+    parser.add_argument("--out", type=Path, help="JSON file for the result")
+    options = parser.parse_args(arguments)
+    try:
+        rows = _run(options.data, options.model, options.seed, options.size)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    _report(rows, options)
+
+
+def _row(method: str, kind: str, anomaly_map: Tensor, lesion: Tensor, inside: Tensor) -> Row:
+    if anomaly_map.shape != lesion.shape:
+        raise ValueError(
+            f"expected a map {tuple(lesion.shape)} from {method!r}, got {tuple(anomaly_map.shape)}"
+        )
+    scores, truth = anomaly_map.cpu()[inside], lesion[inside]
+    dice, _ = best_dice(scores, truth)
+    return Row(
+        method, kind, float(average_precision(scores, truth)), float(auroc(scores, truth)), float(dice)
+    )
+
+
+def _mean(method: str, rows: Sequence[Row]) -> Row:
+    ap, roc, dice = (sum(getattr(row, name) for row in rows) / len(rows) for name in ("ap", "auroc", "dice"))
+    return Row(method, "mean", ap, roc, dice)
+
+
+def _run(data: Path, model: str, seed: int, size: int) -> list[Row]:
+    mask = _read(data / "brain_mask.png")
+    brain = _fit(mask, size) > 0.5
+    train, val = (_load(data / part, mask, size) * brain for part in ("train", "val"))
+    maps: dict[str, AnomalyMap] = {
+        "z-score": ZScore().fit(train, brain).score,
+        "PCA residual": PCAResidual().fit(train, brain).score,
+    }
+    if model != "none":
+        maps[model] = _model_map(model, brain)
+    return compare(maps, val, brain, seed)
+
+
+def _model_map(model: str, brain: Tensor, batch: int = 16) -> AnomalyMap:
+    from diffad import AnomalyPipeline
+
+    pipe = AnomalyPipeline.from_pretrained(model)
+
+    def anomaly_map(x: Tensor) -> Tensor:
+        parts = x.split(batch)
+        return torch.cat([pipe(part, mask=brain.expand_as(part)).anomaly_map for part in parts])
+
+    return anomaly_map
+
+
+def _report(rows: Sequence[Row], options: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    Console().print(table(rows))
+    if options.out is not None:
+        made_by = {
+            "data": str(options.data),
+            "model": options.model,
+            "seed": options.seed,
+            "size": options.size,
+        }
+        result = {"made_by": made_by, "rows": [asdict(row) for row in rows]}
+        options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def _load(folder: Path, mask: Tensor, size: int) -> Tensor:
+    files = sorted(folder.glob("*.png"))
+    if not files:
+        raise FileNotFoundError(f"{folder}: expected PNG files, found none")
+    slices = []
+    for file in files:
+        image = _read(file)
+        if image.shape != mask.shape:
+            raise ValueError(
+                f"{file}: expected the shape of the mask {tuple(mask.shape)}, got {tuple(image.shape)}"
+            )
+        slices.append(_fit(image * mask, size))
+    return torch.cat(slices)
+
+
+def _read(file: Path) -> Tensor:
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(file) as image:
+        return torch.from_numpy(np.asarray(image.convert("L"), dtype=np.float32) / 255)
+
+
+def _fit(image: Tensor, size: int) -> Tensor:
+    height, width = image.shape
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    square = F.pad(image, (left, side - width - left, top, side - height - top))
+    return F.interpolate(square[None, None], size=size, mode="bilinear", antialias=True).clamp(0, 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+r"""Exact ranking and overlap metrics; the thresholds are the distinct scores, and ties are one step.
+
+A pixel is called positive at threshold :math:`\tau` if its score :math:`a \ge \tau`. Recall only moves, and Dice
+only peaks, where the score of a true lesion pixel is the threshold. So it is enough to sort each class once and
+to count the negatives at the distinct scores of the positives.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class BestDice(NamedTuple):
+    """The highest Dice over all thresholds and the threshold it is reached at, score >= threshold."""
+
+    dice: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class RankCurve:
+    """Counts at the distinct scores of the positives, highest first.
+
+    Args:
+        thresholds: Distinct scores of the positives, (K,), descending.
+        positives: Positives with exactly this score, (K,).
+        above: Negatives with a higher score, (K,).
+        tied: Negatives with the same score, (K,).
+        negatives: Number of negatives.
+    """
+
+    thresholds: NDArray[Any]
+    positives: NDArray[np.int64]
+    above: NDArray[np.int64]
+    tied: NDArray[np.int64]
+    negatives: int
+
+    @classmethod
+    def of(cls, scores: ArrayLike, truth: ArrayLike) -> RankCurve:
+        """Count scores against truth (0 or 1); the one sort that all ranking metrics share.
+
+        Args:
+            scores: Anomaly scores, any shape.
+            truth: True classes, same shape.
+
+        Raises:
+            ValueError: If the shapes differ, a score is not finite, or truth has other values than 0 and 1.
+        """
+        a, y = _checked(scores, truth)
+        thresholds, positives = np.unique(a[y], return_counts=True)
+        healthy = np.sort(a[~y])
+        below_or_tied = np.searchsorted(healthy, thresholds, side="right")
+        tied = below_or_tied - np.searchsorted(healthy, thresholds, side="left")
+        above = len(healthy) - below_or_tied
+        return cls(thresholds[::-1], positives[::-1], above[::-1], tied[::-1], len(healthy))
+
+    def auroc(self) -> float:
+        r"""Area under the ROC curve, the chance that a positive outranks a negative.
+
+        .. math:: P(a^+ > a^-) + \tfrac{1}{2} P(a^+ = a^-)
+
+        Reference:
+            The meaning and use of the area under a ROC curve (Hanley and McNeil, 1982).
+        """
+        if self._one_class("AUROC"):
+            return math.nan
+        lost = self.positives @ (2 * self.above + self.tied)
+        return 1 - float(lost) / (2 * float(self.positives.sum()) * self.negatives)
+
+    def average_precision(self) -> float:
+        r"""Average precision, a sum of steps and not of trapezoids.
+
+        .. math:: AP = \sum_k (R_k - R_{k-1}) \, P_k
+        """
+        if self._one_class("average precision"):
+            return math.nan
+        hits = self.positives.cumsum()
+        precision = hits / (hits + self.above + self.tied)
+        return float(self.positives @ precision / hits[-1])
+
+    def best_dice(self) -> BestDice:
+        r"""Highest Dice over all thresholds: an oracle, since it looks at the truth.
+
+        .. math:: \lceil Dice \rceil = \max_\tau \frac{2 TP}{2 TP + FP + FN}
+
+        Of equally good thresholds the highest is given.
+        """
+        if self._one_class("best Dice"):
+            return BestDice(math.nan, math.nan)
+        hits = self.positives.cumsum()
+        curve = 2 * hits / (hits + self.above + self.tied + hits[-1])
+        best = int(np.argmax(curve))
+        return BestDice(float(curve[best]), float(self.thresholds[best]))
+
+    def _one_class(self, metric: str) -> bool:
+        single = self.negatives == 0 or not len(self.positives)
+        if single:
+            kind = "negatives" if self.negatives else "positives"
+            warnings.warn(
+                f"{metric} is NaN: it needs both classes, got {kind} only", RuntimeWarning, stacklevel=3
+            )
+        return single
+
+
+def auroc(scores: ArrayLike, truth: ArrayLike) -> float:
+    """Area under the ROC curve; see `RankCurve.auroc`, and use the curve itself for more than one metric."""
+    return RankCurve.of(scores, truth).auroc()
+
+
+def average_precision(scores: ArrayLike, truth: ArrayLike) -> float:
+    """Step-wise average precision; see `RankCurve.average_precision`."""
+    return RankCurve.of(scores, truth).average_precision()
+
+
+def best_dice(scores: ArrayLike, truth: ArrayLike) -> BestDice:
+    """Highest Dice and its threshold; see `RankCurve.best_dice`."""
+    return RankCurve.of(scores, truth).best_dice()
+
+
+def dice(pred: ArrayLike, truth: ArrayLike, empty: float = math.nan) -> float:
+    r"""Overlap of detection and truth.
+
+    .. math:: Dice = \frac{2 |P \cap T|}{|P| + |T|}
+
+    Args:
+        pred: Detections, any shape.
+        truth: True lesions, same shape.
+        empty: Value where both are empty.
+
+    Raises:
+        ValueError: If the shapes differ or a value is neither 0 nor 1.
+    """
+    p, t = _binary("pred", pred), _binary("truth", truth)
+    _same_shape("pred", p, "truth", t)
+    total = np.count_nonzero(p) + np.count_nonzero(t)
+    return 2 * np.count_nonzero(p & t) / total if total else empty
+
+
+def false_alarm_rate(pred: ArrayLike, mask: ArrayLike | None = None) -> float:
+    r"""Share of the pixels of a healthy brain that are flagged.
+
+    .. math:: FAR = \frac{|P \cap M|}{|M|}
+
+    Args:
+        pred: Detections in a healthy scan, any shape.
+        mask: Brain mask, same shape; everything if absent.
+
+    Raises:
+        ValueError: If the shapes differ, a value is neither 0 nor 1, or the mask is empty.
+    """
+    p = _binary("pred", pred)
+    m = np.ones_like(p) if mask is None else _binary("mask", mask)
+    _same_shape("pred", p, "mask", m)
+    if not m.any():
+        raise ValueError(f"expected a mask with at least one pixel, got an empty one of shape {m.shape}")
+    return np.count_nonzero(p & m) / np.count_nonzero(m)
+
+
+def _checked(scores: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    a, y = np.asarray(scores), _binary("truth", truth)
+    _same_shape("scores", a, "truth", y)
+    if a.dtype not in (np.float32, np.float64):
+        a = a.astype(np.float64)
+    if bad := a.size - np.count_nonzero(np.isfinite(a)):
+        raise ValueError(f"expected finite scores, got {bad} of {a.size} that are not")
+    return a.ravel(), y.ravel()
+
+
+def _binary(name: str, values: ArrayLike) -> NDArray[np.bool_]:
+    array = np.asarray(values)
+    if array.dtype == bool:
+        return array
+    binary: NDArray[np.bool_] = array == 1
+    if not (binary | (array == 0)).all():
+        raise ValueError(
+            f"expected {name} of 0 and 1, got other values such as {array[~binary & (array != 0)][0]}"
+        )
+    return binary
+
+
+def _same_shape(name: str, a: NDArray[Any], other: str, b: NDArray[Any]) -> None:
+    if a.shape != b.shape:
+        raise ValueError(f"expected {other} of shape {a.shape} like {name}, got {b.shape}")

@@ -1,0 +1,1 @@
+"""Guidance schemes: each wraps a denoiser into one that is steered."""

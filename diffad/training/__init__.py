@@ -1,0 +1,1 @@
+"""Training: one loop for every method, on one process or many."""

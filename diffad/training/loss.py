@@ -1,0 +1,76 @@
+"""What a training step minimises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from einops import reduce
+from torch import Tensor
+
+from diffad.denoise import call_network, training_target
+from diffad.schedule import Schedule
+
+
+def snr_weight(t: Tensor, schedule: Schedule, prediction: str, gamma: float | None) -> Tensor:
+    r"""Weight levels by min(SNR, gamma), expressed for the network's target.
+
+    .. math::
+        w_t = \min(\mathrm{SNR}_t, \gamma) \cdot \{1 / \mathrm{SNR}_t,\; 1 / (\mathrm{SNR}_t + 1),\; 1\}
+        \text{ for } \epsilon, v, x_0
+
+    Args:
+        t: Levels, (B,).
+        schedule: Amplitudes by level.
+        prediction: What the network predicts.
+        gamma: Cap; none weighs every level 1.
+
+    Reference:
+        Efficient Diffusion Training via Min-SNR Weighting Strategy (Hang et al., 2023), section 3.4.
+    """
+    if gamma is None:
+        return torch.ones(t.shape)
+    snr = schedule.snr(t)
+    capped = snr.clamp(max=gamma)
+    share = {"epsilon": snr, "v_prediction": snr + 1, "sample": torch.ones_like(snr)}[prediction]
+    return (capped / share).float()
+
+
+def denoising_loss(
+    network: Callable[..., Any],
+    x: Tensor,
+    z: Tensor,
+    t: Tensor,
+    schedule: Schedule,
+    prediction: str,
+    kind: str = "l2",
+    gamma: float | None = None,
+) -> Tensor:
+    """Return the weighted loss of each item, (B,).
+
+    Args:
+        network: Predicts noise, velocity or image.
+        x: Clean images in [-1, 1], (B, C, *S).
+        z: Noise, (B, C, *S).
+        t: Levels, (B,).
+        schedule: Amplitudes by level.
+        prediction: What the network predicts.
+        kind: "l1" or "l2".
+        gamma: Cap of the min-SNR weight, or none.
+
+    Reference:
+        Denoising Diffusion Probabilistic Models (Ho et al., 2020), eq. 14.
+    """
+    output = call_network(network, schedule.add_noise(x, z, t), t)
+    error = output.float() - training_target(x, z, t, schedule, prediction)
+    per_item = reduce(error.abs() if kind == "l1" else error.square(), "b ... -> b", "mean")
+    return per_item * snr_weight(t.cpu(), schedule, prediction, gamma).to(x.device)
+
+
+def learning_rate(step: int, base: float, warmup: int, steps: int, floor: float = 0.0) -> float:
+    """Return the rate at ``step``: linear warm-up to ``base``, then one cosine down to ``floor``."""
+    if step < warmup:
+        return base * (step + 1) / warmup
+    progress = (step - warmup) / max(1, steps - warmup)
+    return floor + (base - floor) * 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * progress))))

@@ -1,0 +1,82 @@
+"""An endless, stateless stream of training items: item g is the same whoever asks, whenever.
+
+The order, the augmentation, the level and the noise of item g follow from (seed, g) alone. A resumed run, or one on
+more processes, therefore sees exactly what an uninterrupted run on one process sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as TorchDataset
+
+from diffad.data.items import Dataset
+
+
+def generator_for(*keys: int) -> torch.Generator:
+    """Return a generator whose stream follows from ``keys`` alone."""
+    seed = np.random.SeedSequence(keys).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(seed))
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, length: int) -> Tensor:
+    return torch.randperm(length, generator=generator_for(seed, 0, epoch))
+
+
+class Stream(TorchDataset[tuple[Tensor, Tensor, int]]):
+    """Item g of an endless pass over ``data``, shuffled anew each epoch.
+
+    Args:
+        data: The data set.
+        seed: Which order.
+    """
+
+    def __init__(self, data: Dataset, seed: int) -> None:
+        self.data = data
+        self.seed = seed
+
+    def __getitem__(self, g: int) -> tuple[Tensor, Tensor, int]:
+        epoch, position = divmod(g, len(self.data))
+        item = self.data[int(_order(self.seed, epoch, len(self.data))[position])]
+        return item.image, item.mask, g
+
+
+class Share(Sampler[int]):
+    """The numbers of the items that one process trains on, step after step.
+
+    Args:
+        steps: First and last (exclusive) optimiser step.
+        batch_size: Items per step over all processes.
+        rank: Which process.
+        world: How many processes.
+    """
+
+    def __init__(self, steps: tuple[int, int], batch_size: int, rank: int, world: int) -> None:
+        self.steps, self.batch_size, self.rank, self.world = steps, batch_size, rank, world
+
+    def __iter__(self) -> Iterator[int]:
+        for step in range(*self.steps):
+            yield from range(step * self.batch_size + self.rank, (step + 1) * self.batch_size, self.world)
+
+
+def loader(
+    stream: Stream, steps: tuple[int, int], batch_size: int, parts: int, rank: int, world: int, workers: int
+) -> DataLoader[tuple[Tensor, Tensor, int]]:
+    """Load one process's share of every step, in ``parts`` equal micro-batches.
+
+    Raises:
+        ValueError: If the batch cannot be shared out evenly.
+    """
+    if batch_size % (world * parts):
+        raise ValueError(
+            f"train.batch_size = {batch_size} must be divisible by processes x train.accumulate = {world} x {parts}"
+        )
+    share = Share(steps, batch_size, rank, world)
+    size = batch_size // (world * parts)
+    return DataLoader(stream, batch_size=size, sampler=share, num_workers=workers, drop_last=True)

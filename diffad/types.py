@@ -1,0 +1,59 @@
+"""The values that travel between parts. Shapes are (B, C, *S) with *S two or three spatial axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Generators = torch.Generator | Sequence[torch.Generator]
+"""One generator for a whole batch, or a list with one for each item."""
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One move of a sampler from level ``t`` to level ``s``.
+
+    Args:
+        t: Level the state was at.
+        s: Level the state went to.
+        x_t: State at level ``t``, (B, C, *S).
+        x_hat: Clean image estimated at level ``t``, (B, C, *S).
+        x_s: State at level ``s``, (B, C, *S).
+    """
+
+    t: int
+    s: int
+    x_t: Tensor
+    x_hat: Tensor
+    x_s: Tensor
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What a sampler returns.
+
+    Args:
+        image: Pseudo-healthy twin, (B, C, *S), in the range the sampler was given.
+        nfe: Network evaluations that each item cost.
+        trajectory: Records a score asked for; empty unless requested.
+    """
+
+    image: Tensor
+    nfe: int
+    trajectory: tuple[StepRecord, ...] = ()
+
+
+def generators_for(generator: Generators, batch: int) -> list[torch.Generator]:
+    """Give each of ``batch`` items its generator; a single one serves the items in order.
+
+    Raises:
+        ValueError: If a list has another length than the batch.
+    """
+    if isinstance(generator, torch.Generator):
+        return [generator] * batch
+    if len(generator) != batch:
+        raise ValueError(f"expected one generator for each of {batch} items, got {len(generator)}")
+    return list(generator)

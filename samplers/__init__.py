@@ -1,0 +1,7 @@
+"""Samplers: how a scan becomes its pseudo-healthy twin."""
+
+if __name__ != "diffad.samplers":
+    raise ImportError(f"this folder is the package diffad.samplers: import it so, not as {__name__!r}")
+
+from diffad.samplers import chain as chain
+from diffad.samplers import oneshot as oneshot

@@ -1,0 +1,73 @@
+"""What samplers share: the levels they visit, the jump into noise, and the checks at their border."""
+
+from __future__ import annotations
+
+from torch import Tensor, as_tensor
+
+from diffad.protocols import Denoiser, NoiseGenerator
+from diffad.types import Generators, generators_for
+
+
+def level_option(name: str, level: object) -> int:
+    """Return a level, or a count, that is an integer of at least 1.
+
+    Raises:
+        TypeError: If it is no integer.
+        ValueError: If it is below 1.
+    """
+    if isinstance(level, bool) or not isinstance(level, int):
+        raise TypeError(f"expected an integer for {name}, got {level!r}")
+    if level < 1:
+        raise ValueError(f"{name} must be at least 1, got {level}")
+    return level
+
+
+def levels_down(level: int, steps: int | None = None) -> list[int]:
+    """List the levels of a descent, ``level`` first and 0 last, evenly spaced and strictly decreasing.
+
+    Args:
+        level: Highest level.
+        steps: Number of moves; one per level when absent.
+
+    Raises:
+        ValueError: If there are more moves than levels.
+    """
+    steps = level if steps is None else steps
+    if not 1 <= steps <= level:
+        raise ValueError(f"steps must be in 1..{level} to come down from level {level}, got {steps}")
+    return [round(level * k / steps) for k in range(steps, -1, -1)]
+
+
+def check_call(x: Tensor, denoiser: Denoiser, highest: int, generator: Generators) -> None:
+    """Refuse input that no sampler can restore.
+
+    Args:
+        x: Image, (B, C, *S), in [-1, 1].
+        denoiser: Whose schedule must reach the levels asked for.
+        highest: Highest level that will be visited.
+        generator: One, or one per item.
+
+    Raises:
+        TypeError: If the image is not floating point.
+        ValueError: If its shape, the level or the number of generators does not fit.
+    """
+    if x.ndim not in (4, 5):
+        raise ValueError(f"expected x of shape (B, C, *S) with 2 or 3 spatial axes, got {tuple(x.shape)}")
+    if not x.is_floating_point():
+        raise TypeError(f"expected x of a floating point dtype, got {x.dtype}")
+    if highest > denoiser.schedule.num_levels:
+        raise ValueError(
+            f"expected levels up to {denoiser.schedule.num_levels} of the denoiser, got {highest}"
+        )
+    generators_for(generator, x.shape[0])
+
+
+def noised(x: Tensor, t: int, denoiser: Denoiser, noise: NoiseGenerator, generator: Generators) -> Tensor:
+    """Take the clean ``x`` (B, C, *S) to level ``t`` in one jump."""
+    z = noise(x, as_level(t, x), generator=generator)
+    return denoiser.schedule.add_noise(x, z, t)
+
+
+def as_level(t: int, like: Tensor) -> Tensor:
+    """Return level ``t`` as the () tensor that noises and denoisers take, where ``like`` lives."""
+    return as_tensor(t, device=like.device)
