@@ -37,11 +37,23 @@ class ScheduleConfig:
 
 @dataclass(frozen=True)
 class PostprocessConfig:
-    """How a raw map becomes the final one; sizes in pixels of the model's grid, ``min_size`` in scan voxels."""
+    """How a raw map becomes the final one, a mask and a score.
+
+    Args:
+        erosion: Layers peeled off the brain mask, in pixels of the model's grid.
+        median: Odd width of the median window, in pixels of the model's grid.
+        min_size: Smallest detection that is kept, in voxels of the scan.
+        pool: How a map becomes one score: "mean", "max" or "topk".
+        share: Share of the brain that "topk" averages.
+        fpr: Calibrated pixel false-positive rate whose threshold makes the mask.
+    """
 
     erosion: int = 0
     median: int = 5
     min_size: int = 0
+    pool: str = "topk"
+    share: float = 0.01
+    fpr: float = 0.01
 
 
 @dataclass(frozen=True)

@@ -145,8 +145,8 @@ def _median_network(n: int) -> list[tuple[int, int, bool, bool]]:
 def _merge_exchange(n: int) -> list[tuple[int, int]]:
     """Odd-even merge sort of ``n`` wires: sorted runs are merged by ever shorter strides."""
     pairs = []
-    runs = [2**k for k in range((n - 1).bit_length())]
-    for run, stride in ((run, run >> k) for run in runs for k in range(run.bit_length())):
+    doublings = (n - 1).bit_length()
+    for run, stride in ((2**i, 2**j) for i in range(doublings) for j in range(i, -1, -1)):
         first = stride % run
         for low in range(first, n - stride):
             if (low - first) % (2 * stride) < stride and low // (2 * run) == (low + stride) // (2 * run):

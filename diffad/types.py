@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -57,3 +58,9 @@ def generators_for(generator: Generators, batch: int) -> list[torch.Generator]:
     if len(generator) != batch:
         raise ValueError(f"expected one generator for each of {batch} items, got {len(generator)}")
     return list(generator)
+
+
+def generator_for(*keys: int) -> torch.Generator:
+    """Return a generator whose stream follows from ``keys`` alone."""
+    seed = np.random.SeedSequence(keys).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(seed))

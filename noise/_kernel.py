@@ -1,52 +1,183 @@
-"""The compiled sums behind simplex noise; imported on first use, because numba is slow to import."""
+"""OpenSimplex noise summed vertex by vertex: each lattice point adds its bump to the voxels it reaches."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
+from itertools import product
+from math import ceil, floor, sqrt
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
-from opensimplex.internals import _init, _noise3
 
-_LOCK = threading.Lock()
+from diffad.noise._compiled import compiled, compiled_fast, run_tasks
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+RIM = 1 / 6
+"""Largest :math:`2 - r^2` at which OpenSimplex leaves out a vertex."""
+
+ROWS = 64
+"""Rows that one task fills."""
+
+REACH = sqrt(2)
+"""Radius of a bump, which is also the distance between neighbours of the lattice."""
 
 
-def tables(seeds: Sequence[int]) -> NDArray[np.int64]:
-    """Make the permutation and gradient tables of each seed, (N, 2, 256)."""
-    return np.stack([np.stack(_init(seed)) for seed in seeds])
+def _gradients() -> Floats:
+    """List the 24 gradients in the order of OpenSimplex: signs (z slowest, x fastest), then the long axis."""
+    rows = []
+    for z, y, x in product((1, -1), repeat=3):
+        for axis in range(3):
+            lengths = np.where(np.arange(3) == axis, 11.0, 4.0)
+            rows.append(lengths * (-x, y, z))
+    return np.array(rows)
 
 
-def exact_planes(
-    perms: NDArray[np.int64],
-    offsets: NDArray[np.float64],
-    depths: NDArray[np.float64],
-    shape: tuple[int, ...],
+GRADIENTS = _gradients() / 103
+
+
+@compiled
+def table(seed: int) -> Integers:
+    """Shuffle 0..255 by a 64-bit linear congruential generator, as OpenSimplex does."""
+    state = np.int64(seed)
+    source = np.arange(256)
+    shuffled = np.zeros(256, np.int64)
+    for _ in range(3):
+        state = state * np.int64(6364136223846793005) + np.int64(1442695040888963407)
+    for i in range(255, -1, -1):
+        state = state * np.int64(6364136223846793005) + np.int64(1442695040888963407)
+        r = (state + 31) % (i + 1)
+        shuffled[i] = source[r]
+        source[r] = source[i]
+    return shuffled
+
+
+def fields(
+    seeds: Sequence[int],
+    origins: Floats,
+    shape: tuple[int, int, int],
     octaves: int,
     persistence: float,
     feature_size: float,
-) -> NDArray[np.float64]:
-    """Sum octaves for N fields of Z planes each, (N, Z, H, W)."""
-    with _LOCK:
-        return _exact(perms, offsets, depths, shape[0], shape[1], octaves, persistence, feature_size)
+) -> Floats:
+    """Sum octaves of noise3 for N fields (N, D, H, W) that begin at ``origins`` (N, 3), x first, in voxels.
 
+    Reference:
+        AnoDDPM (Wyatt et al., 2022), section 3.2.
+    """
+    depth, height, width = shape
+    out = np.zeros((len(seeds), depth, height, width))
+    tables = [table(seed) for seed in seeds]
+    blocks = list(product(range(len(seeds)), range(depth), range(0, height, ROWS)))
 
-@njit(parallel=True, cache=True)
-def _exact(perms, offsets, depths, height, width, octaves, persistence, feature_size):  # type: ignore[no-untyped-def]
-    count, planes = depths.shape
-    out = np.zeros((count, planes, height, width))
-    for task in prange(count * planes * height):
-        y = task % height
-        plane = task // height % planes
-        n = task // height // planes
-        row = out[n, plane, y]
-        amplitude, f = 1.0, feature_size
-        for _ in range(octaves):
-            v = (y + offsets[n, 1]) / f
-            w = (depths[n, plane] + offsets[n, 2]) / f
-            for x in range(width):
-                row[x] += amplitude * _noise3((x + offsets[n, 0]) / f, v, w, perms[n, 0], perms[n, 1])
-            amplitude *= persistence
-            f /= 2
+    def fill(index: int) -> None:
+        n, plane, top = blocks[index]
+        x, y, z = origins[n]
+        block = out[n, plane, top : top + ROWS]
+        _add_octaves(block, tables[n], x, y + top, z + plane, octaves, persistence, feature_size, GRADIENTS)
+
+    run_tasks(fill, len(blocks))
     return out
+
+
+@compiled_fast
+def _left_out(dx: float, dy: float, dz: float) -> bool:
+    r"""Tell whether OpenSimplex leaves out a vertex, as it does where the bump is all but zero.
+
+    With :math:`a \ge b \ge c` the absolute coordinates in the cubic frame of the lattice, that is where
+    :math:`a + b + c > 2` and :math:`a - c > 1`; it implies :math:`r^2 > 11 / 6`.
+    """
+    tilt = (dx + dy + dz) * (2 / 3)
+    a, b, c = abs(tilt - dx), abs(tilt - dy), abs(tilt - dz)
+    return a + b + c > 2 and max(a, max(b, c)) - min(a, min(b, c)) > 1
+
+
+@compiled_fast
+def _trim(
+    row: Floats, order: range, x: float, step: float, dy: float, dz: float, g: tuple[float, float]
+) -> int:
+    """Take back what was left out, inwards from one end of the row; return where that ends."""
+    height = 2 - dy * dy - dz * dz
+    for i in order:
+        dx = x + i * step
+        bump = height - dx * dx
+        if bump > RIM:
+            return i
+        if _left_out(dx, dy, dz):
+            row[i] -= bump**4 * (g[0] * dx + g[1])
+    return len(row)
+
+
+@compiled_fast
+def _add_row(
+    row: Floats, x: float, step: float, size: float, dy: float, dz: float, gx: float, gy: float, gz: float
+) -> None:
+    r"""Add :math:`(2 - r^2)^4\, g \cdot d` of one vertex along a row that begins ``x`` to its right."""
+    height = max(0.0, 2 - dy * dy - dz * dz)
+    half = sqrt(height)
+    rest = gy * dy + gz * dz
+    first = max(0, ceil((-half - x) * size))
+    part = row[first : max(first, min(len(row), floor((half - x) * size) + 1))]
+    x += first * step
+    for i in range(len(part)):
+        dx = x + i * step
+        bump = height - dx * dx
+        bump *= bump
+        part[i] += bump * bump * (gx * dx + rest)
+    done = _trim(part, range(len(part)), x, step, dy, dz, (gx, rest))
+    _trim(part, range(len(part) - 1, done - 1, -1), x, step, dy, dz, (gx, rest))
+
+
+@compiled_fast
+def _add_vertex(
+    out: Floats, x: float, y: float, dz: float, reach: float, step: float, g: Floats, a: float
+) -> None:
+    """Add one vertex, from which the first voxel is ``x`` to the right and ``y`` below, to its rows."""
+    size = 1 / step
+    first = max(0, ceil((-reach - y) * size))
+    for i in range(first, min(len(out), floor((reach - y) * size) + 1)):
+        _add_row(out[i], x, step, size, y + i * step, dz, a * g[0], a * g[1], a * g[2])
+
+
+@compiled
+def _add_octave(
+    out: Floats, perm: Integers, x: float, y: float, z: float, step: float, g: Floats, a: float
+) -> None:
+    r"""Add one octave to rows whose first voxel is at (x, y, z), in lattice units.
+
+    Vertex (i, j, k) lies at :math:`(i, j, k) + s / 3, \; s = i + j + k`, so its coordinates add up to 2s.
+    """
+    right, bottom = x + (out.shape[1] - 1) * step, y + (out.shape[0] - 1) * step
+    margin = 3 * REACH
+    for s in range(ceil((x + y + z - margin) / 2), floor((right + bottom + z + margin) / 2) + 1):
+        shift = s / 3
+        for k in range(ceil(z - REACH - shift), floor(z + REACH - shift) + 1):
+            dz = z - k - shift
+            reach = sqrt(max(0.0, 2 - dz * dz))
+            low = max(y - reach - shift, s - k + shift - right - reach)
+            high = min(bottom + reach - shift, s - k + shift - x + reach)
+            for j in range(ceil(low), floor(high) + 1):
+                i = s - k - j
+                chosen = perm[(perm[(perm[i & 255] + j) & 255] + k) & 255] % 24
+                _add_vertex(out, x - i - shift, y - j - shift, dz, reach, step, g[chosen], a)
+
+
+@compiled
+def _add_octaves(
+    out: Floats,
+    perm: Integers,
+    x: float,
+    y: float,
+    z: float,
+    octaves: int,
+    persistence: float,
+    feature_size: float,
+    gradients: Floats,
+) -> None:
+    """Add all octaves to rows whose first voxel is at (x, y, z), in voxels."""
+    amplitude, size = 1.0, feature_size
+    for _ in range(octaves):
+        _add_octave(out, perm, x / size, y / size, z / size, 1 / size, gradients, amplitude)
+        amplitude *= persistence
+        size /= 2

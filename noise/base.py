@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from diffad.types import Generators, generators_for
+
+T = TypeVar("T")
 
 
 def check_like(like: Tensor) -> None:
@@ -21,17 +24,19 @@ def check_like(like: Tensor) -> None:
         got = like.dtype if isinstance(like, Tensor) else type(like).__name__
         raise TypeError(f"expected a floating point tensor as `like`, got {got}")
     if like.ndim not in (4, 5):
-        raise ValueError(f"expected `like` of shape (B, C, *S) with 2 or 3 spatial axes, got {tuple(like.shape)}")
+        raise ValueError(
+            f"expected `like` of shape (B, C, *S) with 2 or 3 spatial axes, got {tuple(like.shape)}"
+        )
 
 
-def per_item(like: Tensor, generator: Generators, draw: Callable[[torch.Generator], Tensor]) -> list[Tensor]:
+def per_item(like: Tensor, generator: Generators, draw: Callable[[torch.Generator], T]) -> list[T]:
     """Check ``like`` and call ``draw`` once for each item, so that item i depends on generator i only."""
     check_like(like)
     return [draw(g) for g in generators_for(generator, like.shape[0])]
 
 
-def levels_of(t: Tensor | None, batch: int) -> list[float]:
-    """Spread levels ``t`` () or (B,) over the batch; None is level 0.
+def levels_of(t: Tensor | None, batch: int) -> Tensor:
+    """Spread levels ``t`` () or (B,) over the batch, (B,) in double precision; None is level 0.
 
     Raises:
         ValueError: If ``t`` has another shape.
@@ -39,4 +44,4 @@ def levels_of(t: Tensor | None, batch: int) -> list[float]:
     levels = torch.zeros(()) if t is None else torch.as_tensor(t)
     if levels.shape not in {torch.Size([]), torch.Size([batch])}:
         raise ValueError(f"expected levels `t` of shape () or ({batch},), got {tuple(levels.shape)}")
-    return [float(level) for level in levels.expand(batch).tolist()]
+    return levels.to("cpu", torch.float64).expand(batch)

@@ -6,16 +6,15 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from diffad.noise.base import check_like, per_item
+from diffad.noise.base import per_item
 from diffad.registry import NOISES
-from diffad.types import Generators, generators_for
+from diffad.types import Generators
 
 
 @NOISES.register("coarse")
 class CoarseNoise:
-    r"""Enlarges a grid of Gaussian numbers linearly on a torus and rolls it by a random whole number of voxels.
+    r"""Enlarges a grid of Gaussian numbers linearly on a torus and rolls it by a random number of voxels.
 
     .. math:: z(u) = \frac{\sigma}{s} \sum_i w_i(u - o) \, g_i, \quad g_i \sim \mathcal{N}(0, 1), \quad
         s^2 = \mathrm{mean}_u \sum_i w_i(u)^2
@@ -25,20 +24,22 @@ class CoarseNoise:
     Args:
         resolution: Nodes :math:`R` of the grid along each axis, at least 1 (2 in reference mode).
         sigma: Standard deviation; 1 by default, in reference mode that of the nodes and .2 by default.
-        reference: Reproduce the published noise: corners aligned, not periodic (so the roll shows a seam), about
-            .67 sigma after enlarging, and one roll, drawn from the generator of the first item, for the whole batch.
+        reference: Reproduce the published noise: corners aligned, not periodic (so the roll shows a seam),
+            about .67 sigma after enlarging in 2-D, and one roll for the whole batch, that of the first item.
 
     Raises:
         ValueError: If an option is out of range.
 
     Reference:
-        Denoising Autoencoders for Unsupervised Anomaly Detection in Brain MRI (Kascenas et al., 2022), section 3.1.
+        Denoising Autoencoders for Unsupervised Anomaly Detection in Brain MRI (Kascenas et al., MIDL 2022).
     """
 
     def __init__(self, resolution: int = 16, sigma: float | None = None, reference: bool = False) -> None:
         least = 2 if reference else 1
         if not isinstance(resolution, int) or resolution < least:
-            raise ValueError(f"expected resolution to be a whole number of at least {least}, got {resolution}")
+            raise ValueError(
+                f"expected resolution to be a whole number of at least {least}, got {resolution}"
+            )
         self.resolution = resolution
         self.sigma = (0.2 if reference else 1.0) if sigma is None else sigma
         if not 0 < self.sigma < math.inf:
@@ -47,30 +48,35 @@ class CoarseNoise:
 
     def __call__(self, like: Tensor, t: Tensor | None = None, *, generator: Generators) -> Tensor:
         """Draw noise like ``like`` (B, C, *S); the level ``t`` plays no part."""
-        channels, shape = like.shape[1], tuple(like.shape[2:])
-        check_like(like)
-        generators = generators_for(generator, like.shape[0])
-        items = []
-        roll: list[int] = []
-        for g in generators:
-            grid = torch.randn((channels, *[self.resolution] * len(shape)), generator=g, device=g.device)
-            if not roll or not self.reference:
-                roll = [int(torch.randint(n, (), generator=g, device=g.device)) for n in shape]
-            items.append(torch.roll(self._enlarge(grid, shape), roll, list(range(1, len(shape) + 1))))
+        shape = tuple(like.shape[2:])
+        axes = list(range(1, len(shape) + 1))
+
+        def draw(g: torch.Generator) -> tuple[Tensor, list[int]]:
+            grid = torch.randn((like.shape[1], *[self.resolution] * len(shape)), generator=g, device=g.device)
+            return grid, [int(torch.randint(n, (), generator=g, device=g.device)) for n in shape]
+
+        draws = per_item(like, generator, draw)
+        rolls = [draws[0][1] if self.reference else roll for _, roll in draws]
+        items = [
+            torch.roll(self._enlarge(grid, shape), roll, axes)
+            for (grid, _), roll in zip(draws, rolls, strict=True)
+        ]
         return torch.stack(items).to(like)
 
     def _enlarge(self, grid: Tensor, shape: tuple[int, ...]) -> Tensor:
-        for axis, size in enumerate(shape, start=1):
-            grid = torch.movedim(torch.movedim(grid, axis, -1) @ self._weights(size).T.to(grid), -1, axis)
+        """Interpolate a grid (C, R, ...) to (C, *shape), one axis after the other."""
+        for size in shape:
+            weights = self._weights(size).to(grid)
+            grid = torch.tensordot(grid, weights, dims=([1], [1]))
         return grid * self.sigma
 
     def _weights(self, size: int) -> Tensor:
-        """Linear weights of the nodes at each voxel of an axis, (size, R)."""
+        """Weigh the nodes for each voxel of an axis, (size, R)."""
         r = self.resolution
-        at = torch.arange(size, dtype=torch.float64) * ((r - 1) / max(size - 1, 1) if self.reference else r / size)
-        low = at.floor()
+        pitch = (r - 1) / max(size - 1, 1) if self.reference else r / size
+        at = torch.arange(size, dtype=torch.float64) * pitch
+        left = (at + 1e-9).floor()
+        part = (at - left).clamp(min=0)[:, None]
         nodes = torch.arange(r)
-        upper = (at - low)[:, None]
-        first, second = low.long() % r, (low.long() + 1) % r
-        weights = (1 - upper) * (nodes == first[:, None]) + upper * (nodes == second[:, None])
+        weights = (1 - part) * (nodes == left[:, None] % r) + part * (nodes == (left[:, None] + 1) % r)
         return weights if self.reference else weights / weights.square().sum(1).mean().sqrt()

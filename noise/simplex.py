@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import torch
+from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -16,14 +17,17 @@ from diffad.types import Generators
 SEED_LIMIT = 10**10
 """Seeds are uniform integers in -SEED_LIMIT..SEED_LIMIT-1."""
 
-PERIOD = 1536
-"""Feature sizes after which OpenSimplex noise repeats along each axis (256 cells of a skewed lattice, times 6)."""
+PERIOD = 6 * 256
+"""Feature sizes after which OpenSimplex noise repeats along each axis: six times its 256 skewed cells."""
 
-VARIANCE = 51 / 103**2 / 2 * 4 * math.pi * 256 * 2**2.5 * math.gamma(2.5) * math.gamma(9) / math.gamma(11.5) / 2
+_BETA = math.gamma(5 / 2) * math.gamma(9) / math.gamma(23 / 2)
+
+VARIANCE = 51 / 103**2 / 2 * 4 * math.pi * 2 ** (8 + 5 / 2) * _BETA / 2
 r"""Ensemble variance of one octave of noise3, .0985.
 
-The sum over lattice points (density 1/2) of :math:`(2-r^2)^4\, g \cdot d / 103` with :math:`E(g \cdot d)^2 = 51 r^2`
-has variance :math:`\frac{51}{103^2} \frac12 \int_0^{\sqrt 2} (2-r^2)^8 r^2 \, 4 \pi r^2 dr`.
+It sums :math:`(2 - r^2)^4 \, g \cdot d / 103`, :math:`E(g \cdot d)^2 = 51 r^2`, over lattice points of density 1/2:
+
+.. math:: \frac{51}{103^2} \cdot \frac12 \int_0^{\sqrt 2} (2 - r^2)^8 \, r^2 \cdot 4 \pi r^2 \, dr
 """
 
 
@@ -53,17 +57,17 @@ def simplex_field(
     Reference:
         AnoDDPM (Wyatt et al., 2022), section 3.2.
     """
-    from diffad.noise import _kernel
+    from diffad.noise import _reference
 
-    planes = _depths(shape, depth)
-    perms = _kernel.tables([seed])
-    offsets = np.zeros((1, 3))
-    field = _kernel.exact_planes(perms, offsets, planes[None], shape[-2:], octaves, persistence, feature_size)
+    origin = np.array([[0.0, 0.0, depth if len(shape) == 2 else 0.0]])
+    field = _reference.fields([seed], origin, _volume(shape), octaves, persistence, float(feature_size))
     return field.reshape(shape)
 
 
-def _depths(shape: tuple[int, ...], depth: float) -> NDArray[np.float64]:
-    return np.array([depth]) if len(shape) == 2 else np.arange(shape[0], dtype=np.float64)
+def _volume(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Read a 2-D shape as a volume of one plane."""
+    depth, height, width = (1, *shape)[-3:]
+    return depth, height, width
 
 
 @NOISES.register("simplex")
@@ -79,9 +83,9 @@ class SimplexNoise:
     Args:
         octaves: Number of octaves :math:`K`, at least 1.
         persistence: Amplitude ratio :math:`p` between octaves, in (0, 1].
-        feature_size: Feature size :math:`f_0` of the first octave, in voxels (not mm); it halves with every octave.
-        reference: Reproduce the published field: no offset, no scaling (standard deviation about .50 by default) and
-            the level as the depth of a 2-D field, so that the lattice origin shows in the corner of the image.
+        feature_size: Feature size :math:`f_0` of the first octave, in voxels (not mm); each octave halves it.
+        reference: Reproduce the published field: no offset, so that the origin of the lattice shows in the corner,
+            no scaling (standard deviation about .50 by default), and the level as the depth of a 2-D field.
 
     Raises:
         ValueError: If an option is out of range.
@@ -115,21 +119,27 @@ class SimplexNoise:
 
     def __call__(self, like: Tensor, t: Tensor | None = None, *, generator: Generators) -> Tensor:
         """Draw noise like ``like`` (B, C, *S); levels ``t`` () or (B,) matter in reference mode only."""
-        from diffad.noise import _kernel
+        lots = torch.stack(per_item(like, generator, lambda g: self._draw(g, like.shape[1])))
+        if self.reference and like.ndim == 4:
+            lots[..., 3] = levels_of(t, like.shape[0])[:, None]
+        lots = rearrange(lots, "b c lot -> (b c) lot")
+        seeds = [int(seed) for seed in lots[:, 0].tolist()]
+        field = self._fields(seeds, lots[:, 1:].numpy(), _volume(tuple(like.shape[2:])))
+        return torch.from_numpy(field).reshape(like.shape).to(like)
 
-        channels, shape = like.shape[1], tuple(like.shape[2:])
-        draws = per_item(like, generator, lambda g: self._draw(g, channels))
-        levels = levels_of(t if self.reference else None, like.shape[0])
-        lots = torch.stack(draws).flatten(0, 1).numpy()
-        depths = np.stack([_depths(shape, level) for level in levels for _ in range(channels)])
-        perms = _kernel.tables([int(seed) for seed in lots[:, 0]])
+    def _fields(
+        self, seeds: list[int], origins: NDArray[np.float64], shape: tuple[int, int, int]
+    ) -> NDArray[np.float32]:
+        """Sum the octaves of one field for each seed, (N, D, H, W)."""
+        from diffad.noise import _kernel, _reference
+
         options = self.octaves, self.persistence, float(self.feature_size)
-        field = _kernel.exact_planes(perms, lots[:, 1:], depths, shape[-2:], *options)
-        scale = 1.0 if self.reference else 1 / self.std
-        return torch.from_numpy((field * scale).astype(np.float32)).reshape(like.shape).to(like)
+        if self.reference:
+            return _reference.fields(seeds, origins, shape, *options).astype(np.float32)
+        return (_kernel.fields(seeds, origins, shape, *options) / self.std).astype(np.float32)
 
     def _draw(self, generator: torch.Generator, channels: int) -> Tensor:
-        """Draw seed and offset (x, y, z in voxels) of each channel, (C, 4); float64 holds both exactly."""
+        """Draw seed and offset (x, y, z in voxels) of each channel, (C, 4), exact in doubles."""
         device = generator.device
         seeds = torch.randint(-SEED_LIMIT, SEED_LIMIT, (channels, 1), generator=generator, device=device)
         if self.reference:

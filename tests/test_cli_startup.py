@@ -10,7 +10,18 @@ import pytest
 import diffad
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = ("torch", "monai", "diffusers", "accelerate", "scipy", "numba", "matplotlib", "nilearn", "nibabel", "numpy")
+HEAVY = (
+    "torch",
+    "monai",
+    "diffusers",
+    "accelerate",
+    "scipy",
+    "numba",
+    "matplotlib",
+    "nilearn",
+    "nibabel",
+    "numpy",
+)
 REPORT = f"import sys; print('heavy:', *[name for name in {HEAVY!r} if name in sys.modules])"
 HELP = """
 import sys
@@ -36,7 +47,9 @@ def test_import_brings_in_nothing_heavy(module):
     assert run.stdout.strip() == "heavy:"
 
 
-@pytest.mark.parametrize("argv", [["diffad", "--help"], ["diffad", "train", "--help"], ["diffad", "predict", "--help"]])
+@pytest.mark.parametrize(
+    "argv", [["diffad", "--help"], ["diffad", "train", "--help"], ["diffad", "predict", "--help"]]
+)
 def test_help_brings_in_nothing_heavy(argv):
     run = run_python("-c", HELP.format(argv=argv) + REPORT)
     assert run.returncode == 0, run.stderr

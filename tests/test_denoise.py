@@ -91,5 +91,5 @@ def test_estimate_has_the_dtype_of_the_state():
 def test_level_zero_and_unknown_predictions_raise():
     with pytest.raises(ValueError, match=r"levels 1\.\.1000, got 0"):
         adapted()[1](state(), torch.tensor(0))
-    with pytest.raises(ValueError, match="prediction_type must be one of .* got 'noise'"):
+    with pytest.raises(ValueError, match=r"prediction_type must be one of .* got 'noise'"):
         NetworkDenoiser(lambda x_t, labels: x_t, SCHEDULE, "noise")

@@ -16,7 +16,10 @@ LEVELS = st.integers(0, 1000)
 
 
 def draw(*names, shape=(2, 1, 6, 6), dtype=torch.float64):
-    return [torch.randn(shape, generator=torch.Generator().manual_seed(i), dtype=dtype) for i, _ in enumerate(names)]
+    return [
+        torch.randn(shape, generator=torch.Generator().manual_seed(i), dtype=dtype)
+        for i, _ in enumerate(names)
+    ]
 
 
 @pytest.mark.parametrize("step", STEPS, ids=repr)
@@ -39,7 +42,7 @@ def test_options_out_of_range_raise():
     for eta in (-0.1, 1.1):
         with pytest.raises(ValueError, match=r"eta must be in \[0, 1\], got"):
             DDIM(eta)
-    with pytest.raises(ValueError, match="variance must be one of .* got 'learned'"):
+    with pytest.raises(ValueError, match=r"variance must be one of .* got 'learned'"):
         DDPM("learned")
 
 
@@ -48,7 +51,9 @@ def test_options_out_of_range_raise():
 def test_ddpm_of_any_pair_is_ddim_with_eta_one(t, data):
     s = data.draw(st.integers(0, t - 1))
     x_t, x_hat, z = draw("x_t", "x_hat", "z")
-    torch.testing.assert_close(DDPM()(x_t, x_hat, t, s, SCHEDULE, z), DDIM(1.0)(x_t, x_hat, t, s, SCHEDULE, z))
+    torch.testing.assert_close(
+        DDPM()(x_t, x_hat, t, s, SCHEDULE, z), DDIM(1.0)(x_t, x_hat, t, s, SCHEDULE, z)
+    )
 
 
 @given(levels=st.lists(LEVELS, min_size=3, max_size=3, unique=True))
@@ -68,7 +73,10 @@ def test_moves_between_any_levels_keep_the_marginal_of_a_known_image(levels, eta
     abar_t, abar_s = SCHEDULE.alpha_bar(torch.tensor([t, s]))
     one, zero = torch.ones(1, 1, 1, 1, dtype=torch.float64), torch.zeros(1, 1, 1, 1, dtype=torch.float64)
     mean = ddim_step(abar_t.sqrt() * one, one, t, s, SCHEDULE, zero, eta)
-    of_state, of_z = ddim_step(one, zero, t, s, SCHEDULE, zero, eta), ddim_step(zero, zero, t, s, SCHEDULE, one, eta)
+    of_state, of_z = (
+        ddim_step(one, zero, t, s, SCHEDULE, zero, eta),
+        ddim_step(zero, zero, t, s, SCHEDULE, one, eta),
+    )
     torch.testing.assert_close(mean, abar_s.sqrt() * one)
     torch.testing.assert_close(of_state**2 * (1 - abar_t) + of_z**2, (1 - abar_s) * one)
 

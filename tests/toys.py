@@ -18,8 +18,10 @@ def linear_schedule(num_levels=1000):
 
 def white_noise(like, t=None, *, generator):
     """Unit white noise, item by item."""
-    items = [torch.empty_like(like[0]) for _ in range(like.shape[0])]
-    return torch.stack([z.normal_(generator=g) for z, g in zip(items, generators_for(generator, len(items)))])
+    generators = generators_for(generator, like.shape[0])
+    return torch.stack(
+        [torch.empty_like(item).normal_(generator=g) for item, g in zip(like, generators, strict=True)]
+    )
 
 
 @dataclass

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from diffad.config import SpaceConfig
-from diffad.data.grid import Grid, mask_centre
+from diffad.data.grid import Grid
 from diffad.data.intensity import IntensityWindow, ct_window, normalise, percentile_window
 
 
@@ -18,13 +18,13 @@ class Placement:
 
     Args:
         window: Intensities that became 0 and 1, per channel.
-        shape: Raw slice shape (H, W).
+        shape: Raw shape (H, W), or (I, J, K) of a whole volume.
         spacing: Raw pixel size (row, column) in mm, or none.
         centre: Raw position (row, column) put at the grid's centre, or none for the middle.
     """
 
     window: IntensityWindow
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     spacing: tuple[float, float] | None
     centre: tuple[float, float] | None
 
@@ -40,40 +40,50 @@ class Space:
         self.config = config
         self.grid = Grid(size=config.size, fov=config.fov)
 
+    @property
+    def whole(self) -> bool:
+        """Whether the network takes whole volumes rather than slices."""
+        return self.config.axis == "volume"
+
     def window(self, x: Tensor, mask: Tensor) -> IntensityWindow:
         """Find the intensity window of one scan ``x`` (C, *S) inside its ``mask`` (1, *S)."""
         c = self.config
         if c.intensity == "ct":
             return ct_window(c.centre, c.width, channels=x.shape[0])
-        if c.low is not None:
-            return percentile_window(x, mask, low=c.low, high=c.high, headroom=c.headroom)
-        top = percentile_window(x, mask, low=0.0, high=c.high, headroom=0.0).upper
-        return IntensityWindow((0.0,) * len(top), tuple(u / (1 - c.headroom) for u in top))
+        return percentile_window(x, mask, low=c.low, high=c.high, headroom=c.headroom)
 
     def place(
-        self, x: Tensor, mask: Tensor, spacing: tuple[float, float] | None = None, centred: bool = False
+        self,
+        x: Tensor,
+        mask: Tensor,
+        spacing: tuple[float, float] | None = None,
+        centre: tuple[float, float] | None = None,
+        window: IntensityWindow | None = None,
     ) -> tuple[Tensor, Tensor, Placement]:
-        """Bring the slices of one scan into the model's space.
+        """Bring the slices of one scan, or a whole volume, into the model's space.
 
         Args:
-            x: Raw slices of one scan, (N, C, H, W).
-            mask: Brain mask, (N, 1, H, W), bool.
+            x: Raw slices of one scan, (N, C, H, W), or a volume (1, C, I, J, K) where the axis is "volume".
+            mask: Brain mask, (N, 1, *S), bool.
             spacing: Pixel size (row, column) in mm, where known.
-            centred: Put the brain's middle, not the slice's, at the grid's centre.
+            centre: Raw position (row, column) put at the grid's centre; none for the middle of the slice.
+            window: Intensity window of the scan; none finds it in these slices.
 
         Returns:
             Slices in [0, 1] (N, C, size, size), masks (N, 1, size, size) in {0, 1}, and the placement.
         """
-        window = self.window(x.transpose(0, 1), mask.transpose(0, 1))
-        centre = mask_centre(mask) if centred else None
-        clean = normalise(x, mask, window, channel_axis=1)
-        image = self.grid.to(clean, spacing=spacing, centre=centre).clamp(0, 1)
-        inside = self.grid.to(mask.to(x.dtype), spacing=spacing, centre=centre) > 0.5
-        placement = Placement(window, (x.shape[-2], x.shape[-1]), spacing, centre)
-        return image * inside, inside.to(x.dtype), placement
+        window = window or self.window(x.transpose(0, 1), mask.transpose(0, 1))
+        placement = Placement(window, tuple(x.shape[2:]), spacing, centre)
+        image, inside = normalise(x, mask, window, channel_axis=1), mask.to(x.dtype)
+        if not self.whole:
+            image = self.grid.to(image, spacing=spacing, centre=centre).clamp(0, 1)
+            inside = (self.grid.to(inside, spacing=spacing, centre=centre) > 0.5).to(x.dtype)
+        return image * inside, inside, placement
 
     def back(self, y: Tensor, placement: Placement) -> Tensor:
         """Bring maps or images (N, C, size, size) back to the raw slices' grid (N, C, H, W)."""
+        if self.whole:
+            return y
         return self.grid.back(y, placement.shape, spacing=placement.spacing, centre=placement.centre)
 
 

@@ -14,14 +14,12 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-import torch
 from nibabel import orientations
 from torch import Tensor
 
 Array = npt.NDArray[Any]
 Source = str | os.PathLike[str]
 RAS = np.array([[0, 1], [1, 1], [2, 1]])
-AFFINE_TOLERANCE = 1e-3
 
 
 class VolumeError(ValueError):
@@ -30,7 +28,7 @@ class VolumeError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """How a scan lay on disk: NIfTI header, native affine (4, 4) in mm, and file (the first one of a stack)."""
+    """How a scan lay on disk: header, native affine (4, 4) in mm, and file (the first one of a stack)."""
 
     header: nib.Nifti1Header
     affine: Array
@@ -91,9 +89,9 @@ class Volume:
         return self.origin.path if self.origin else None
 
     def save(self, image: Array | Tensor, path: Source, dtype: npt.DTypeLike = np.float32) -> None:
-        """Write a map in the scan's own orientation, shape, affine, header and NIfTI version, whole or not at all.
+        """Write a map in the scan's own orientation, shape, affine and NIfTI version, whole or not at all.
 
-        Scaling, display range and intent of the header describe the scan's values, so they are reset.
+        The header is kept but for what describes the scan's values: scaling, display range and intent.
 
         Args:
             image: Map on the axes of ``data``, (I, J, K) or (C, I, J, K).
@@ -105,17 +103,18 @@ class Volume:
             OSError: If the file cannot be written.
         """
         path = Path(path)
-        if not path.name.endswith((".nii", ".nii.gz")):
-            raise VolumeError(f"{path}: expected a name ending in .nii or .nii.gz, found {path.name!r}")
-        values = _cast(self._native(_to_numpy(image), path), np.dtype(dtype), path)
+        _expect(path.name.endswith((".nii", ".nii.gz")), path, "a name ending in .nii or .nii.gz", path.name)
+        # NumPy has no bfloat16; float() leaves every other narrow type exact.
+        array = image.detach().float().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
+        values = _cast(self._native(array, path), np.dtype(dtype), path)
         raw = self._encode(values)
         # mtime=0 makes the same map the same file, whenever it is written.
         _write_atomically(gzip.compress(raw, 1, mtime=0) if path.suffix == ".gz" else raw, path)
 
     def _native(self, image: Array, path: Path) -> Array:
         shape = self.data.shape[1:]
-        if image.shape[-3:] != shape or image.ndim not in (3, 4):
-            raise VolumeError(f"{path}: expected a map {shape} or (C, *{shape}), found {image.shape}")
+        fits = image.ndim in (3, 4) and image.shape[-3:] == shape
+        _expect(fits, path, f"a map {shape}, or several as channels", f"shape {image.shape}")
         image = np.moveaxis(image, 0, -1) if image.ndim == 4 else image[..., None]
         if self.origin:
             native = orientations.io_orientation(self.origin.affine)
@@ -136,17 +135,21 @@ class Volume:
 
 
 def require_same_grid(volume: Volume, like: Volume) -> None:
-    """Check that two volumes share voxel count and affine (to 1e-3), once both are in RAS.
+    """Check that two volumes share voxel count and affine (to 1e-3), as stored or once both are in RAS.
 
     Raises:
         VolumeError: If they do not; both files are named.
     """
-    same_shape = volume.data.shape[1:] == like.data.shape[1:]
-    if same_shape and np.allclose(volume.affine, like.affine, rtol=0, atol=AFFINE_TOLERANCE):
-        return
-    raise VolumeError(
-        f"{volume.path}: expected the grid of {like.path}, {_grid_text(like)}, found {_grid_text(volume)}"
-    )
+    # Turning an axis multiplies the rounding of its spacing by its length, so the stored affines count too.
+    stored = [v.origin.affine if v.origin else v.affine for v in (volume, like)]
+    close = any(np.allclose(a, b, rtol=0, atol=1e-3) for a, b in ((volume.affine, like.affine), stored))
+    same = close and volume.data.shape[1:] == like.data.shape[1:]
+    _expect(same, volume.path, f"the grid of {like.path}, {_grid_text(like)}", _grid_text(volume))
+
+
+def _expect(ok: bool, name: Path | str | None, expected: str, found: object) -> None:
+    if not ok:
+        raise VolumeError(f"{name}: expected {expected}, found {found}")
 
 
 def _grid_text(volume: Volume) -> str:
@@ -154,80 +157,58 @@ def _grid_text(volume: Volume) -> str:
 
 
 def _load_file(path: Path, allow_constant: bool) -> Volume:
-    raw = _read_bytes(path)
+    _expect(path.is_file(), path, "a NIfTI file", "a folder" if path.is_dir() else "no such file")
     try:
-        kind = _image_class(raw)
-        # nibabel repairs spacings without a word when it makes an image, so look at them before.
-        header = kind.header_class.from_fileobj(io.BytesIO(raw), check=False)
-        _check_header(header, path)
-        image = kind.from_bytes(raw)
+        image = _read_image(path)
         with np.errstate(over="ignore"):
             native = np.asarray(image.dataobj, dtype=np.float32)
     except VolumeError:
         raise
     except Exception as error:  # nibabel, zlib and numpy raise a dozen unrelated types on damaged files
-        raise _unreadable(path, error) from error
-    affine = _checked_affine(image.affine, path)
-    data, affine = _to_canonical(native, affine)
+        found = f"{type(error).__name__}: {error}"
+        raise VolumeError(f"{path}: expected a readable NIfTI file, found {found}") from error
+    data, affine = _to_canonical(native, _checked_affine(image.affine, path))
     _check_voxels(data, path, allow_constant)
     return Volume(data, affine, Origin(image.header.copy(), image.affine, path))
 
 
-def _read_bytes(path: Path) -> bytes:
-    if not path.is_file():
-        raise VolumeError(
-            f"{path}: expected a NIfTI file, found {'a folder' if path.is_dir() else 'no such file'}"
-        )
-    try:
-        raw = path.read_bytes()
-        # Decompressing to the end verifies the checksum, which reading only the voxels would skip.
-        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except Exception as error:
-        raise _unreadable(path, error) from error
+def _read_image(path: Path) -> nib.Nifti1Image:
+    raw = path.read_bytes()
+    # Decompressing to the end verifies the checksum, which reading only the voxels would skip.
+    raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    kind = _image_class(raw)
+    # nibabel repairs spacings without a word when it makes an image, so look at them before.
+    _check_header(kind.header_class.from_fileobj(io.BytesIO(raw), check=False), path)
+    return kind.from_bytes(raw)
 
 
-def _unreadable(path: Path, error: Exception) -> VolumeError:
-    return VolumeError(
-        f"{path}: expected a readable NIfTI-1 or NIfTI-2 file, found {type(error).__name__}: {error}"
-    )
-
-
-def _image_class(raw: bytes) -> Any:
+def _image_class(raw: bytes) -> type[nib.Nifti1Image]:
     if raw[344:347] == b"n+1":
         return nib.Nifti1Image
     if raw[4:7] == b"n+2":
         return nib.Nifti2Image
-    raise ValueError(f"{len(raw)} bytes without a NIfTI signature")
+    raise ValueError(f"{len(raw)} bytes without a NIfTI-1 or NIfTI-2 signature")
 
 
-def _check_header(header: Any, path: Path) -> None:
-    dtype = header.get_data_dtype()
-    if dtype.kind not in "iuf":
-        raise VolumeError(
-            f"{path}: expected real voxels of one number each, found type {header['datatype']} ({dtype})"
-        )
+def _check_header(header: nib.Nifti1Header, path: Path) -> None:
+    dtype, spacing = header.get_data_dtype(), header["pixdim"][1:4]
     shape = tuple(int(n) for n in header.get_data_shape())
-    if any(n < 1 for n in shape):
-        raise VolumeError(f"{path}: expected a volume with voxels, found an empty one of shape {shape}")
-    if len(shape) < 3 or any(n != 1 for n in shape[4:]):
-        raise VolumeError(f"{path}: expected 3-D, or 4-D with sequences last, found {len(shape)}-D {shape}")
-    spacing = header["pixdim"][1:4]
-    if not (np.isfinite(spacing).all() and (spacing > 0).all()):
-        raise VolumeError(
-            f"{path}: expected positive voxel spacing in pixdim[1:4], found {spacing.tolist()} mm"
-        )
+    _expect(dtype.kind in "iuf", path, "one real number per voxel", f"voxels of type {dtype}")
+    _expect(all(n > 0 for n in shape), path, "a volume with voxels", f"an empty one of shape {shape}")
+    flat = len(shape) >= 3 and all(n == 1 for n in shape[4:])
+    _expect(flat, path, "3-D, or 4-D with sequences last", f"{len(shape)}-D {shape}")
+    positive = bool((np.isfinite(spacing) & (spacing > 0)).all())
+    _expect(positive, path, "positive voxel spacing (pixdim)", f"{spacing.tolist()} mm")
 
 
 def _checked_affine(affine: Array, name: Path | str) -> Array:
     affine = np.asarray(affine, dtype=np.float64)
-    if affine.shape != (4, 4):
-        raise VolumeError(f"{name}: expected an affine (4, 4), found shape {affine.shape}")
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    _expect(affine.shape == (4, 4), name, "an affine (4, 4)", f"shape {affine.shape}")
+    axes = affine[:3, :3]
+    lengths = np.linalg.norm(axes, axis=0)
     # Relative to the voxel size, so that tiny voxels are not taken for flat ones.
-    if not (
-        np.isfinite(affine).all() and lengths.all() and abs(np.linalg.det(affine[:3, :3] / lengths)) > 1e-6
-    ):
-        raise VolumeError(f"{name}: expected an invertible affine, found {affine.tolist()}")
+    regular = np.isfinite(affine).all() and lengths.all() and abs(np.linalg.det(axes / lengths)) > 1e-6
+    _expect(bool(regular), name, "an invertible affine", affine.tolist())
     return affine
 
 
@@ -240,29 +221,17 @@ def _to_canonical(native: Array, affine: Array) -> tuple[Array, Array]:
 
 def _check_voxels(data: Array, path: Path, allow_constant: bool) -> None:
     broken = data.size - int(np.isfinite(data).sum())
-    if broken:
-        raise VolumeError(f"{path}: expected finite voxels, found {broken} of {data.size} NaN or infinite")
+    _expect(not broken, path, "finite voxels", f"{broken} of {data.size} NaN or infinite")
     for channel, values in enumerate(data):
-        if not allow_constant and values.min() == values.max():
-            raise VolumeError(
-                f"{path}: expected contrast, found {values.flat[0]:g} everywhere in channel {channel}"
-            )
-
-
-def _to_numpy(image: Array | Tensor) -> Array:
-    if isinstance(image, Tensor):
-        image = image.detach().cpu()
-        return (image.float() if image.dtype == torch.bfloat16 else image).numpy()
-    return np.asarray(image)
+        varies = allow_constant or values.min() < values.max()
+        _expect(varies, path, "contrast", f"{values.flat[0]:g} everywhere in channel {channel}")
 
 
 def _cast(values: Array, dtype: np.dtype[Any], path: Path) -> Array:
     with np.errstate(invalid="ignore"):
         cast = values.astype(dtype)
-    if dtype.kind in "iu" and not np.array_equal(cast, values):
-        raise VolumeError(
-            f"{path}: expected values that {dtype} holds, found {values.min()} to {values.max()}"
-        )
+    exact = dtype.kind not in "iu" or np.array_equal(cast, values)
+    _expect(exact, path, f"values that {dtype} holds", f"{values.min()} to {values.max()}")
     return cast
 
 
@@ -275,8 +244,7 @@ def _write_atomically(content: bytes, path: Path) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise OSError(
-            error.errno, f"could not write {len(content)} bytes: {error.strerror}", str(path)
-        ) from error
+        reason = f"could not write {len(content)} bytes: {error.strerror}"
+        raise OSError(error.errno, reason, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)

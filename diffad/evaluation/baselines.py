@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def median_filter(x: Tensor, size: int) -> Tensor:
-    """Filter each map of ``x`` (B, C, *S) by a median of ``size`` voxels along each axis, mirrored at the border."""
+    """Filter each map of ``x`` (B, C, *S) by a median of ``size`` voxels a side, mirrored at the border."""
     if size <= 1:
         return x
     from scipy.ndimage import median_filter as scipy_median
@@ -24,11 +24,12 @@ class ZScore:
 
     .. math:: a = \frac{\lvert x - \mu \rvert}{\sigma + \epsilon}
 
-    with the mean and SD of each voxel over the training scans whose brain it lies in; the channels are averaged.
+    with the mean and SD of each voxel over the training scans whose brain it lies in; channels are
+    averaged.
 
     Args:
         median: Width of the median filter of the map, in voxels; 1 leaves it out.
-        eps: Floor of the SD, in units of the intensity range, so that voxels that hardly vary do not dominate.
+        eps: Added to the SD, in units of the intensity range, lest voxels that hardly vary dominate.
     """
 
     def __init__(self, median: int = 5, eps: float = 0.02) -> None:
@@ -94,7 +95,7 @@ class PCAResidual:
     def score(self, x: Tensor) -> Tensor:
         """Map scans ``x`` (B, C, *S) in [0, 1] to anomaly maps (B, 1, *S)."""
         centred = rearrange(x - self.mean, "b ... -> b (...)")
-        residual = (centred - centred @ self.basis.T @ self.basis).abs().reshape(x.shape)
+        residual = (centred - centred @ self.basis.T @ self.basis).abs().reshape_as(x)
         return median_filter(residual.mean(1, keepdim=True), self.median)
 
 

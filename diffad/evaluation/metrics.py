@@ -1,8 +1,8 @@
 r"""Exact ranking and overlap metrics; the thresholds are the distinct scores, and ties are one step.
 
-A pixel is called positive at threshold :math:`\tau` if its score :math:`a \ge \tau`. Recall only moves, and Dice
-only peaks, where the score of a true lesion pixel is the threshold. So it is enough to sort each class once and
-to count the negatives at the distinct scores of the positives.
+A pixel is called positive at threshold :math:`\tau` if its score :math:`a \ge \tau`. Recall only moves, and
+Dice only peaks, where the score of a true lesion pixel is the threshold. So it is enough to sort each class
+once and to count the negatives at the distinct scores of the positives.
 """
 
 from __future__ import annotations

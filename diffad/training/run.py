@@ -20,8 +20,9 @@ from diffad.registry import DATASETS, MODELS, NOISES
 from diffad.schedule import Schedule
 from diffad.training import checkpoint
 from diffad.training.loss import denoising_loss, learning_rate
-from diffad.training.stream import Stream, generator_for, loader
+from diffad.training.stream import Stream, loader
 from diffad.training.validate import fixed_task, sample_picture, validate
+from diffad.types import generator_for
 
 
 def build_scheduler(config: Config) -> Any:

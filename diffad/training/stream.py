@@ -9,19 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from diffad.data.items import Dataset
-
-
-def generator_for(*keys: int) -> torch.Generator:
-    """Return a generator whose stream follows from ``keys`` alone."""
-    seed = np.random.SeedSequence(keys).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(seed))
+from diffad.types import generator_for
 
 
 @lru_cache(maxsize=4)

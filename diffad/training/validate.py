@@ -17,7 +17,7 @@ from diffad.denoise import NetworkDenoiser
 from diffad.protocols import NoiseGenerator
 from diffad.schedule import Schedule
 from diffad.training.loss import denoising_loss
-from diffad.training.stream import generator_for
+from diffad.types import generator_for
 
 
 @dataclass(frozen=True)

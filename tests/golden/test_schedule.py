@@ -24,7 +24,10 @@ def beta(schedule, index):
 def coefficients(schedule, index, variance="fixed_small"):
     """Weights of x_hat, x_t and z in the DDPM move from level index + 1 to level index."""
     step, move = DDPM(variance), (index + 1, index, schedule)
-    return [float(step(x_t, x_hat, *move, z)) for x_hat, x_t, z in [(ONE, ZERO, ZERO), (ZERO, ONE, ZERO), (ZERO, ZERO, ONE)]]
+    return [
+        float(step(x_t, x_hat, *move, z))
+        for x_hat, x_t, z in [(ONE, ZERO, ZERO), (ZERO, ONE, ZERO), (ZERO, ZERO, ONE)]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -54,14 +57,21 @@ def test_last_linear_alpha_bar():
 
 @pytest.mark.parametrize(
     ("index", "alpha", "sigma"),
-    [(99, 0.947110, 0.320908), (199, 0.811812, 0.583919), (249, 0.723937, 0.689866), (499, 0.280334, 0.959902)],
+    [
+        (99, 0.947110, 0.320908),
+        (199, 0.811812, 0.583919),
+        (249, 0.723937, 0.689866),
+        (499, 0.280334, 0.959902),
+    ],
 )
 def test_forward_amplitudes(index, alpha, sigma):
     got = linear_schedule().amplitudes(index + 1, ONE)
     assert [float(a) for a in got] == pytest.approx([alpha, sigma], abs=6e-7)
 
 
-@pytest.mark.parametrize(("index", "c1", "c2"), [(249, 0.007717, 0.991880), (199, 0.009696, 0.990095), (0, 1, 0)])
+@pytest.mark.parametrize(
+    ("index", "c1", "c2"), [(249, 0.007717, 0.991880), (199, 0.009696, 0.990095), (0, 1, 0)]
+)
 def test_posterior_means(index, c1, c2):
     for variance in VARIANCES:
         assert coefficients(linear_schedule(), index, variance)[:2] == pytest.approx([c1, c2], abs=6e-7)

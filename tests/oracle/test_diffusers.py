@@ -87,22 +87,35 @@ def test_chain_equals_a_diffusers_loop_started_from_a_partial_level(prediction, 
 
 def test_full_ancestral_chain_equals_a_diffusers_loop(generators):
     scheduler, schedule = oracle(DDPMScheduler, clip_sample=True)
-    network, x, rng = KnownNetwork(GaussianDenoiser(schedule=schedule)), randn(0).clamp(-1, 1), generators(1, 2)
+    network, x, rng = (
+        KnownNetwork(GaussianDenoiser(schedule=schedule)),
+        randn(0).clamp(-1, 1),
+        generators(1, 2),
+    )
     x_t = scheduler.add_noise(x, white_noise(x, generator=rng), torch.tensor([249, 249]))
     for index in range(249, -1, -1):
-        x_t = scheduler.step(network(x_t, torch.tensor([index, index])), index, x_t, generator=rng).prev_sample
+        x_t = scheduler.step(
+            network(x_t, torch.tensor([index, index])), index, x_t, generator=rng
+        ).prev_sample
     ours = Chain(250)(x, NetworkDenoiser(network, schedule), white_noise, generator=generators(1, 2))
     torch.testing.assert_close(ours.image, x_t, rtol=1e-8, atol=1e-8)
 
 
 def test_zero_terminal_snr_schedules_are_followed():
     scheduler, schedule = oracle(
-        DDIMScheduler, rescale_betas_zero_snr=True, clip_sample=False, timestep_spacing="trailing",
+        DDIMScheduler,
+        rescale_betas_zero_snr=True,
+        clip_sample=False,
+        timestep_spacing="trailing",
         prediction_type="v_prediction",
     )
     scheduler.set_timesteps(10)
     x_t, v = randn(0), randn(1)
     theirs = scheduler.step(v, 999, x_t)
-    x_hat = NetworkDenoiser(lambda x, labels: v, schedule, "v_prediction", clip=False)(x_t, torch.tensor(1000))
+    x_hat = NetworkDenoiser(lambda x, labels: v, schedule, "v_prediction", clip=False)(
+        x_t, torch.tensor(1000)
+    )
     torch.testing.assert_close(x_hat, theirs.pred_original_sample)
-    torch.testing.assert_close(DDIM()(x_t, x_hat, 1000, 900, schedule, x_t), theirs.prev_sample, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(
+        DDIM()(x_t, x_hat, 1000, 900, schedule, x_t), theirs.prev_sample, rtol=1e-6, atol=1e-6
+    )

@@ -10,8 +10,8 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from diffad.data.lesions.kinds import CONTRAST, KIND, KINDS, smooth
-from diffad.data.lesions.shape import deep_places, draw_blob, uniform
+from diffad.data.lesions.kinds import CONTRAST, KIND, KINDS
+from diffad.data.lesions.shape import box_around, deep_places, draw_blob, draw_centre, local_mean, uniform
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,12 @@ def implant(
               w = \mathrm{smoothstep}\!\left(\frac{1 + e - q}{2 e}\right)
 
     with :math:`A` a random ellipsoid of unit volume, :math:`n` a smooth random function of the direction and
-    :math:`e` the half-width of the edge. ``dark`` and ``bright`` move the tissue towards a dark or bright target,
-    ``textured`` replaces it by a correlated texture of the same mean, ``mass_effect`` pushes it outwards and
-    leaves its intensities alone. Nothing changes outside the brain, nor beyond :math:`q = 4/3`. The mask is where
-    :math:`q < 1` inside the brain, that is :math:`w > 1/2`; for ``mass_effect`` that is the core and the ring that
-    moves by more than half of the largest displacement.
+    :math:`e` the half-width of the edge. ``dark`` and ``bright`` move the tissue towards a dark or bright
+    target, ``textured`` replaces it by a correlated texture of the same mean, ``mass_effect`` pushes it
+    outwards around a small growth of its own intensity. Nothing changes outside the brain, nor beyond
+    :math:`q = 4/3`. The mask is where :math:`q < 1` inside the brain, that is :math:`w > 1/2`; for
+    ``mass_effect`` these are the growth and the tissue around it that moved by more than half of the
+    largest displacement.
 
     Args:
         image: Scan, (C, *S) with two or three spatial axes, in [0, 1]; all channels get the same lesion.
@@ -64,14 +65,15 @@ def implant(
     _check(image, brain, kind)
     r = uniform(*_radii(radius, min(image.shape[1:])), generator)
     contrast = uniform(*CONTRAST, generator)
-    deep = deep_places(brain[0], r)
-    places = deep & KIND[kind].room(smooth(image.mean(0), r / 2))
-    # a brain without room for any contrast still gets its lesion, a weaker one
-    blob = draw_blob(places if places.any() else deep, r, generator, image)
-    changed = KIND[kind].change(image, blob, contrast, generator).clamp(0, 1)
-    params = {"centre": blob.centre, "radius": r, "contrast": contrast}
-    mask = rearrange(blob.q < 1, "... -> 1 ...") & brain
-    return Lesion(torch.where(brain, changed, image), mask, kind, params)
+    centre = draw_centre(_places(image, brain[0], kind, r), generator)
+    box = (slice(None), *box_around(centre, r, tuple(image.shape[1:])))
+    part, inside = image[box], brain[box]
+    local = tuple(c - cut.start for c, cut in zip(centre, box[1:], strict=True))
+    blob = draw_blob(local, r, tuple(part.shape[1:]), generator, image)
+    changed, mask = image.clone(), torch.zeros_like(brain)
+    changed[box] = torch.where(inside, KIND[kind].change(part, blob, contrast, generator).clamp(0, 1), part)
+    mask[box] = rearrange(blob.q < 1, "... -> 1 ...") & inside
+    return Lesion(changed, mask, kind, {"centre": centre, "radius": r, "contrast": contrast})
 
 
 def implant_all(slices: Tensor, brains: Tensor, seed: int) -> dict[str, tuple[Tensor, Tensor]]:
@@ -92,6 +94,13 @@ def implant_all(slices: Tensor, brains: Tensor, seed: int) -> dict[str, tuple[Te
         lesions = [implant(x, brain, kind, _generator(seed, kind, i)) for i, (x, brain) in pairs]
         result[kind] = (torch.stack([y.image for y in lesions]), torch.stack([y.mask for y in lesions]))
     return result
+
+
+def _places(image: Tensor, brain: Tensor, kind: str, radius: float) -> Tensor:
+    deep = deep_places(brain, radius)
+    places = deep & KIND[kind].room(local_mean(image.mean(0), radius))
+    # a brain without room for any contrast still gets its lesion, a weaker one
+    return places if places.any() else deep
 
 
 def _generator(seed: int, kind: str, index: int) -> torch.Generator:

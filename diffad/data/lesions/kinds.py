@@ -28,14 +28,14 @@ class Kind:
 
     Args:
         change: Maps image (C, *S), blob, contrast and generator to the changed image.
-        room: Maps the smoothed image (*S) to the voxels where such a lesion can show.
+        room: Maps the local means (*S) to the voxels where such a lesion can show.
     """
 
     change: Callable[[Tensor, Blob, float, torch.Generator], Tensor]
     room: Callable[[Tensor], Tensor]
 
 
-def smooth(x: Tensor, sigma: float) -> Tensor:
+def _smooth(x: Tensor, sigma: float) -> Tensor:
     """Blur ``x`` (*S) by a Gaussian of ``sigma`` voxels."""
     from scipy.ndimage import gaussian_filter
 
@@ -44,13 +44,12 @@ def smooth(x: Tensor, sigma: float) -> Tensor:
 
 def _mean(x: Tensor, weight: Tensor) -> Tensor:
     """Weighted mean of each channel, (C, 1, ...)."""
-    total = rearrange((x * weight).flatten(1).sum(1) / weight.sum(), "c -> c 1")
-    return total.reshape(-1, *(1 for _ in weight.shape))
+    return (x * weight).sum(tuple(range(1, x.ndim)), keepdim=True) / weight.sum()
 
 
 def _towards(target: float) -> Callable[[Tensor, Blob, float, torch.Generator], Tensor]:
     def change(image: Tensor, blob: Blob, contrast: float, generator: torch.Generator) -> Tensor:
-        # the share of the way to the target that moves the mean by the contrast; 0.8 keeps some anatomy visible
+        # the share of the way that moves the mean by the contrast; at most 0.8, to keep some anatomy
         room = (target - _mean(image, blob.weight)).abs()
         share = (contrast / room.clamp(min=1e-6)).clamp(max=0.8)
         return image + blob.weight * share * (target - image)
@@ -60,7 +59,7 @@ def _towards(target: float) -> Callable[[Tensor, Blob, float, torch.Generator], 
 
 def _texture(image: Tensor, blob: Blob, contrast: float, generator: torch.Generator) -> Tensor:
     w = blob.weight
-    grain = smooth(normal(tuple(w.shape), image, generator), 1.0 + blob.radius / 12)
+    grain = _smooth(normal(tuple(w.shape), image, generator), 1.0 + blob.radius / 12)
     grain = grain - (w * grain).sum() / w.sum()
     grain = grain / ((w * grain.square()).sum() / w.sum()).sqrt().clamp(min=1e-6)
     # both terms have weighted mean 0, so the mean intensity of the lesion tells nothing

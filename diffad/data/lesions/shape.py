@@ -13,6 +13,9 @@ from torch import Tensor
 EDGE = 0.25
 """Half-width of the soft edge, as a fraction of the radius."""
 
+REACH = 3.0
+"""No lesion changes anything farther from its centre, in radii: 4/3 (edge) x 1.4 (border) x 1.5 (stretch)."""
+
 
 @dataclass(frozen=True)
 class Blob:
@@ -47,38 +50,64 @@ def normal(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> 
     return torch.randn(shape, generator=generator, device=generator.device).to(like)
 
 
-def draw_blob(places: Tensor, radius: float, generator: torch.Generator, like: Tensor) -> Blob:
-    """Grow an irregular ellipsoid around one of the ``places``.
+def draw_centre(places: Tensor, generator: torch.Generator) -> tuple[int, ...]:
+    """Draw one of the ``places`` (*S), boolean, of which there is at least one."""
+    candidates = places.nonzero()
+    return tuple(candidates[int(uniform(0, len(candidates), generator))].tolist())
+
+
+def box_around(centre: tuple[int, ...], radius: float, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Cut the part of a grid of ``shape`` that a lesion can reach; the rest need not be computed."""
+    half = math.ceil(REACH * radius)
+    return tuple(slice(max(c - half, 0), min(c + half + 1, n)) for c, n in zip(centre, shape, strict=True))
+
+
+def draw_blob(
+    centre: tuple[int, ...],
+    radius: float,
+    shape: tuple[int, ...],
+    generator: torch.Generator,
+    like: Tensor,
+) -> Blob:
+    """Grow an irregular ellipsoid.
 
     Args:
-        places: Voxels a centre may be drawn from, (*S), boolean, at least one.
+        centre: Voxel of the grid.
         radius: Radius in voxels.
+        shape: Shape *S of the grid.
         generator: Source of all randomness.
         like: Tensor whose device and dtype the blob takes.
     """
-    candidates = places.nonzero()
-    centre = candidates[int(uniform(0, len(candidates), generator))]
-    axes = [torch.arange(n, device=like.device, dtype=like.dtype) for n in places.shape]
-    offset = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1) - centre.to(like)
+    axes = [torch.arange(n, device=like.device, dtype=like.dtype) for n in shape]
+    offset = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1) - torch.tensor(centre).to(like)
     border = radius * (1 + _irregularity(offset, generator))
-    return Blob(tuple(centre.tolist()), radius, offset, _ellipsoid_norm(offset, generator) / border)
+    return Blob(centre, radius, offset, _ellipsoid_norm(offset, generator) / border)
 
 
 def deep_places(brain: Tensor, depth: float) -> Tensor:
     """Mark the voxels of ``brain`` (*S) at least ``depth`` from its border, or the deepest where none are."""
     from scipy.ndimage import distance_transform_edt
 
-    # a rim of zeros, so that the border of the image counts as a border of the brain
-    padded = F.pad(brain.cpu(), (1, 1) * brain.ndim)
-    distance = torch.from_numpy(distance_transform_edt(padded.numpy()))
-    distance = distance[(slice(1, -1),) * brain.ndim].to(brain.device)
+    # only the box of the brain, in a rim of zeros, so that the border of the image is one of the brain too
+    box = tuple(slice(int(i.min()), int(i.max()) + 1) for i in brain.nonzero(as_tuple=True))
+    rimmed = F.pad(brain[box].cpu(), (1, 1) * brain.ndim)
+    inner = distance_transform_edt(rimmed.numpy())[(slice(1, -1),) * brain.ndim]
+    distance = torch.zeros(brain.shape, device=brain.device)
+    distance[box] = torch.from_numpy(inner).to(distance)
     return distance >= min(depth, 0.8 * float(distance.max()))
+
+
+def local_mean(x: Tensor, radius: float) -> Tensor:
+    """Average ``x`` (*S) over boxes about as wide as ``radius``."""
+    from scipy.ndimage import uniform_filter
+
+    return torch.from_numpy(uniform_filter(x.cpu().numpy(), 2 * round(radius / 2) + 1)).to(x)
 
 
 def _ellipsoid_norm(offset: Tensor, generator: torch.Generator) -> Tensor:
     n = offset.shape[-1]
     rotation = torch.linalg.qr(normal((n, n), offset, generator)).Q
-    stretch = (0.2 * normal((n,), offset, generator)).clamp(-0.4, 0.4)
+    stretch = (0.2 * normal((n,), offset, generator)).clamp(-0.3, 0.3)
     return torch.linalg.vector_norm((offset @ rotation) * (stretch - stretch.mean()).exp(), dim=-1)
 
 

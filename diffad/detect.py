@@ -1,0 +1,128 @@
+"""From scans in memory to maps: the part of a pipeline that knows no files and no names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffad.data.intensity import IntensityWindow
+from diffad.data.space import Placement, Space, to_model, to_public
+from diffad.postprocess import Postprocess
+from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
+from diffad.types import generator_for
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The slices of one scan, or one whole volume, as it came.
+
+    Args:
+        image: Raw intensities, (N, C, *S).
+        brain: Brain mask, (N, 1, *S), bool.
+        keys: What the noise of each of the N follows from, next to the seed.
+        spacing: Pixel size (row, column) in mm, where known.
+        centre: Position (row, column) that goes to the grid's centre.
+        window: Intensity window of the whole scan; none finds it in these slices.
+    """
+
+    image: Tensor
+    brain: Tensor
+    keys: Sequence[int]
+    spacing: tuple[float, float] | None = None
+    centre: tuple[float, float] | None = None
+    window: IntensityWindow | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in one stack, on its own grid.
+
+    Args:
+        anomaly: Anomaly map, (N, 1, *S), 0 outside the brain.
+        twin: Pseudo-healthy twin in the scan's intensities, (N, C, *S); the scan itself outside the brain.
+        nfe: Network evaluations per slice.
+    """
+
+    anomaly: Tensor
+    twin: Tensor
+    nfe: int
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Rebuilds scans and scores the difference; every part of a method, put together.
+
+    Args:
+        denoiser: Guided denoiser.
+        noise: Noise generator.
+        sampler: Sampler.
+        score: Anomaly score.
+        post: Post-processing.
+        space: The network's space.
+        seed: Seed of all noise.
+        batch_size: Slices per network evaluation.
+        device: Where the network lives.
+        autocast: Narrow type the network runs in, or none.
+        progress: Called with the number of slices just finished.
+    """
+
+    denoiser: Denoiser
+    noise: NoiseGenerator
+    sampler: Sampler
+    score: AnomalyScore
+    post: Postprocess
+    space: Space
+    seed: int = 0
+    batch_size: int = 16
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    autocast: torch.dtype | None = None
+    progress: Callable[[int], Any] = lambda done: None
+
+    def __call__(self, stacks: Sequence[Stack]) -> list[Found]:
+        """Find anomalies in scans; slices of different scans share batches."""
+        placed = [self.space.place(s.image, s.brain, s.spacing, s.centre, s.window) for s in stacks]
+        keys = [key for stack in stacks for key in stack.keys]
+        x, brain = torch.cat([p[0] for p in placed]), torch.cat([p[1] for p in placed])
+        anomaly, twin, nfe = self.maps(x, brain, keys)
+        counts = [len(s.image) for s in stacks]
+        parts = zip(stacks, placed, anomaly.split(counts), (twin - x).split(counts), strict=True)
+        return [self._lay_back(s, p[2], a, d, nfe) for s, p, a, d in parts]
+
+    def maps(self, x: Tensor, brain: Tensor, keys: Sequence[int]) -> tuple[Tensor, Tensor, int]:
+        """Score images that are in the network's space already.
+
+        Args:
+            x: Images in [0, 1], (N, C, *S).
+            brain: Brain masks, (N, 1, *S).
+            keys: What the noise of each image follows from, next to the seed.
+
+        Returns:
+            Maps (N, 1, *S), twins in [0, 1] (N, C, *S), and network evaluations per image.
+        """
+        results = []
+        for start in range(0, len(x), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            results.append(self._batch(x[part], brain[part], keys[part]))
+            self.progress(len(x[part]))
+        maps, twins, nfe = zip(*results, strict=True)
+        return torch.cat(maps), torch.cat(twins), nfe[0]
+
+    def _batch(self, x: Tensor, brain: Tensor, keys: Sequence[int]) -> tuple[Tensor, Tensor, int]:
+        x, brain = x.to(self.device), brain.to(self.device)
+        generators = [generator_for(self.seed, key) for key in keys]
+        with torch.no_grad(), torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
+            found = self.sampler(to_model(x), self.denoiser, self.noise, generator=generators, mask=brain)
+        twin = to_public(found.image.float()) * brain
+        raw = self.score(x, replace(found, image=twin), brain)
+        return self.post.smooth(raw, brain).cpu(), twin.cpu(), found.nfe
+
+    def _lay_back(self, stack: Stack, placement: Placement, anomaly: Tensor, change: Tensor, nfe: int) -> Found:
+        """Bring map and change to the scan's grid; the change is laid onto the scan, which keeps its detail."""
+        anomaly = self.space.back(anomaly, placement) * stack.brain
+        scale = placement.window.invert(change, 1) - placement.window.invert(torch.zeros_like(change), 1)
+        twin = stack.image + self.space.back(scale, placement) * stack.brain
+        return Found(anomaly, twin, nfe)

@@ -1,0 +1,1 @@
+"""Trained models that come with the package: safetensors and JSON, no code."""

@@ -1,0 +1,95 @@
+"""What a pipeline returns, and how it is written to disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from diffusers.utils import BaseOutput
+from torch import Tensor
+
+from diffad.data.volume import Volume
+
+
+@dataclass
+class AnomalyOutput(BaseOutput):
+    """Maps on the grid of the scan: of a volume (1, C, I, J, K) in RAS, of a tensor as it was given.
+
+    Args:
+        anomaly_map: Anomaly map, (B, 1, *S); higher is less healthy, 0 outside the brain.
+        reconstruction: Pseudo-healthy twin in the scan's intensities, (B, C, *S).
+        mask: Detections above the threshold, (B, 1, *S), bool.
+        score: One score for each item, (B,).
+        info: What made it: config, seed, versions, threshold, network evaluations, seconds.
+        image: The scan, (B, C, *S).
+        brain: Brain mask that was used, (B, 1, *S), bool.
+        volume: The volume the maps belong to, or none for a tensor.
+    """
+
+    anomaly_map: Tensor
+    reconstruction: Tensor
+    mask: Tensor
+    score: Tensor
+    info: dict[str, Any]
+    image: Tensor
+    brain: Tensor
+    volume: Volume | None = None
+
+    def save(self, folder: str | Path, name: str | None = None) -> dict[str, Path]:
+        """Write the maps next to what made them.
+
+        A volume becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz`` and ``NAME_twin.nii.gz`` in the scan's own
+        shape, orientation and affine; a tensor becomes ``NAME_maps.safetensors``. Both get ``NAME_info.json``.
+
+        Args:
+            folder: Where to write; made if absent.
+            name: First part of the file names; the scan's own name by default.
+
+        Returns:
+            The written files by kind.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        stem = name or scan_name(self.volume.path if self.volume else None)
+        files = self._save_volume(folder, stem) if self.volume else self._save_tensors(folder, stem)
+        files["info"] = folder / f"{stem}_info.json"
+        write_text(files["info"], json.dumps(self.info, indent=1))
+        return files
+
+    def _save_volume(self, folder: Path, stem: str) -> dict[str, Path]:
+        assert self.volume is not None
+        kinds = {"anomaly": self.anomaly_map, "mask": self.mask, "twin": self.reconstruction}
+        files = {kind: folder / f"{stem}_{kind}.nii.gz" for kind in kinds}
+        for kind, values in kinds.items():
+            self.volume.save(values[0], files[kind], dtype=np.uint8 if kind == "mask" else np.float32)
+        return files
+
+    def _save_tensors(self, folder: Path, stem: str) -> dict[str, Path]:
+        from safetensors.torch import save_file
+
+        maps = {"anomaly": self.anomaly_map, "mask": self.mask, "twin": self.reconstruction}
+        path = folder / f"{stem}_maps.safetensors"
+        save_file({k: v.contiguous() for k, v in maps.items()}, path)
+        return {"maps": path}
+
+
+def scan_name(path: Path | None) -> str:
+    """Return the name of a scan without its suffixes."""
+    return path.name.removesuffix(".gz").removesuffix(".nii") if path else "scan"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(partial, path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise

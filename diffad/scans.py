@@ -1,0 +1,154 @@
+"""Whatever a caller hands over, as stacks of slices; and the stacks' maps put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from diffad.data.grid import mask_centre
+from diffad.data.masks import brain_mask, load_mask
+from diffad.data.slices import axis_index, from_slices, slice_spacing, to_slices
+from diffad.data.volume import Volume, VolumeError
+from diffad.detect import Found, Stack
+
+
+@dataclass(frozen=True)
+class Source:
+    """A scan and its brain.
+
+    Args:
+        image: Intensities, (B, C, *S); of a volume (1, C, I, J, K).
+        brain: Brain mask, (B, 1, *S), bool.
+        volume: The volume it is, or none for a tensor.
+    """
+
+    image: Tensor
+    brain: Tensor
+    volume: Volume | None = None
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return str(self.volume.path) if self.volume and self.volume.path else "the scan"
+
+
+def read(scan: Any, mask: Any = None) -> Source:
+    """Read a scan and its brain mask, from wherever they are.
+
+    Raises:
+        ValueError: If either cannot be used; the message names the file.
+    """
+    if isinstance(scan, Tensor):
+        return _from_tensor(scan, mask)
+    volume = scan if isinstance(scan, Volume) else Volume.load(scan)
+    if mask is None:
+        brain = brain_mask(volume.data)[0]
+    else:
+        brain = load_mask(mask, volume) if isinstance(mask, str | Path) else np.asarray(mask) > 0
+    if brain.shape != volume.data.shape[1:]:
+        raise VolumeError(f"{volume.path}: expected a mask {volume.data.shape[1:]}, got shape {brain.shape}")
+    if not brain.any():
+        raise VolumeError(f"{volume.path}: expected a brain mask with voxels inside, got an empty one")
+    return Source(torch.from_numpy(volume.data)[None], torch.from_numpy(brain)[None, None], volume)
+
+
+def _from_tensor(x: Tensor, mask: Any) -> Source:
+    if x.ndim not in (4, 5):
+        raise ValueError(f"expected a tensor (B, C, *S) with 2 or 3 spatial axes, got shape {tuple(x.shape)}")
+    x = x.detach().float().cpu()
+    if not bool(torch.isfinite(x).all()):
+        raise ValueError(f"expected finite intensities, got {int((~torch.isfinite(x)).sum())} that are not")
+    if float(x.min()) < -1e-3 or float(x.max()) > 1 + 1e-3:
+        raise ValueError(f"expected a tensor in [0, 1], got values {float(x.min()):g} to {float(x.max()):g}")
+    brain = brain_mask(x) if mask is None else torch.as_tensor(mask).cpu() > 0
+    if brain.shape != (len(x), 1, *x.shape[2:]):
+        raise ValueError(f"expected a mask {(len(x), 1, *x.shape[2:])}, got shape {tuple(brain.shape)}")
+    if empty := [i for i, item in enumerate(brain) if not item.any()]:
+        raise ValueError(f"expected brain masks with pixels inside, got empty ones for items {empty}")
+    return Source(x, brain)
+
+
+def stacks(source: Source, axis: str, slices: tuple[int, int] | None = None) -> list[Stack]:
+    """Cut a source into the stacks a network of slices (or volumes) takes; slices without brain are left out.
+
+    Args:
+        source: The scan.
+        axis: Plane of the slices, or "volume".
+        slices: First and last (exclusive) slice to take from volumes; none for all.
+
+    Raises:
+        ValueError: If no slice with brain is left.
+    """
+    if source.image.ndim == 4:  # each image is a scan of its own, and gets the same noise in any batch
+        return [Stack(source.image[i : i + 1], source.brain[i : i + 1], [0]) for i in range(len(source.image))]
+    if axis == "volume":
+        pairs = zip(source.image, source.brain, strict=True)
+        return [Stack(image[None], brain[None], [0]) for image, brain in pairs]
+    spacing = slice_spacing(source.volume.spacing, axis) if source.volume else None
+    return [_stack(i, b, axis, spacing, slices, source.name) for i, b in zip(source.image, source.brain, strict=True)]
+
+
+def _stack(
+    image: Tensor,
+    brain: Tensor,
+    axis: str,
+    spacing: tuple[float, float] | None,
+    slices: tuple[int, int] | None,
+    name: str,
+) -> Stack:
+    planes, masks = to_slices(image, axis), to_slices(brain, axis)
+    first, last = slices or (0, len(planes))
+    keys = [k for k in range(max(0, first), min(last, len(planes))) if masks[k].any()]
+    if not keys:
+        raise ValueError(f"{name}: expected brain in {axis} slices {first}..{last - 1}, found none in {len(planes)}")
+    inside = np.concatenate([c[brain[0].numpy()] for c in image.numpy()])
+    if not np.ptp(inside):
+        raise ValueError(f"{name}: expected contrast inside the brain mask, got the constant {inside[0]:g}")
+    return Stack(planes[keys], masks[keys], keys, spacing, mask_centre(masks))
+
+
+def check_channels(found: Sequence[Stack], channels: int, name: str) -> None:
+    """Refuse scans with another number of sequences than the network.
+
+    Raises:
+        ValueError: With both numbers.
+    """
+    if (got := found[0].image.shape[1]) != channels:
+        raise ValueError(f"{name}: expected {channels} sequence(s), as the model was trained on, got {got}")
+
+
+def assemble(source: Source, parts: Sequence[Stack], found: Sequence[Found], axis: str) -> tuple[Tensor, Tensor]:
+    """Put the maps (B, 1, *S) and twins (B, C, *S) of all stacks on the source's grid.
+
+    Slices that were not looked at have a map of 0 and are their own twin.
+    """
+    if source.image.ndim == 4 or axis == "volume":
+        return torch.cat([f.anomaly for f in found]), torch.cat([f.twin for f in found])
+    maps, twins = [], []
+    for image, stack, result in zip(source.image, parts, found, strict=True):
+        planes = to_slices(image, axis).clone()
+        scores = torch.zeros_like(planes[:, :1])
+        planes[list(stack.keys)], scores[list(stack.keys)] = result.twin, result.anomaly
+        maps.append(from_slices(scores, axis))
+        twins.append(from_slices(planes, axis))
+    return torch.stack(maps), torch.stack(twins)
+
+
+def seen(source: Source, parts: Sequence[Stack], axis: str) -> Tensor:
+    """Return the part of the brain mask (B, 1, *S) that was looked at."""
+    if source.image.ndim == 4 or axis == "volume":
+        return source.brain
+    looked = torch.zeros_like(source.brain)
+    for i, stack in enumerate(parts):
+        index = torch.zeros(looked.shape[2 + axis_index(axis)], dtype=torch.bool)
+        index[list(stack.keys)] = True
+        pattern = ("n -> 1 n 1 1", "n -> 1 1 n 1", "n -> 1 1 1 n")[axis_index(axis)]
+        looked[i] = source.brain[i] & rearrange(index, pattern)
+    return looked

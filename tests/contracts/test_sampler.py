@@ -1,0 +1,160 @@
+"""What every registered sampler promises."""
+
+import inspect
+
+import pytest
+import torch
+
+from diffad.protocols import Sampler
+from diffad.registry import SAMPLERS
+from diffad.types import Restoration, StepRecord
+from tests.toys import ConstantDenoiser, GaussianDenoiser, linear_schedule, recorder, white_noise
+
+# options that keep a run small: one row for each sampler
+OPTIONS = {
+    "chain": {"level": 20, "steps": 4, "step": "ddim", "eta": 0.5},
+    "oneshot": {"levels": [5, 20], "repeats": 2},
+}
+SHAPES = {"2-D": (3, 2, 8, 6), "3-D": (3, 1, 4, 6, 5)}
+
+
+@pytest.fixture(params=sorted(SAMPLERS))
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def sampler(name):
+    return SAMPLERS.build(name, **OPTIONS[name])
+
+
+@pytest.fixture(params=SHAPES.values(), ids=SHAPES)
+def x(request):
+    return torch.rand(request.param, generator=torch.Generator().manual_seed(9)) * 2 - 1
+
+
+@pytest.fixture
+def run(sampler, x, generators):
+    """Run the sampler on ``x`` with one seed for each item."""
+
+    def call(image=x, seeds=(1, 2, 3), denoiser=None, **options):
+        return sampler(
+            image, denoiser or GaussianDenoiser(), white_noise, generator=generators(*seeds), **options
+        )
+
+    return call
+
+
+def test_every_sampler_has_a_row_of_options():
+    assert set(OPTIONS) == set(SAMPLERS)
+
+
+def test_options_stay_readable_under_their_names(name):
+    sampler, default = SAMPLERS.build(name, **OPTIONS[name]), SAMPLERS.build(name)
+    assert isinstance(sampler, Sampler)
+    for option in inspect.signature(SAMPLERS[name]).parameters:
+        assert hasattr(default, option)
+
+
+def test_twin_is_shaped_like_the_image(run, x):
+    restoration = run()
+    assert isinstance(restoration, Restoration)
+    assert restoration.image.shape == x.shape
+    assert restoration.image.dtype == x.dtype
+    assert restoration.image.isfinite().all()
+
+
+def test_same_seeds_give_the_same_twin_and_others_another(run):
+    assert torch.equal(run().image, run().image)
+    assert not torch.equal(run().image, run(seeds=(4, 5, 6)).image)
+
+
+def test_item_alone_equals_item_in_batch(run, x):
+    together = run().image
+    for i, seed in enumerate((1, 2, 3)):
+        assert torch.equal(run(x[i : i + 1], seeds=(seed,)).image[0], together[i])
+
+
+def test_order_of_the_batch_does_not_matter(run, x):
+    assert torch.equal(run(x[[2, 0, 1]], seeds=(3, 1, 2)).image, run().image[[2, 0, 1]])
+
+
+def test_one_generator_serves_a_whole_batch(sampler, x):
+    images = [
+        sampler(x, GaussianDenoiser(), white_noise, generator=torch.Generator().manual_seed(0)).image
+        for _ in range(2)
+    ]
+    assert torch.equal(*images)
+    assert not torch.equal(images[0][0], images[0][1])
+
+
+def test_global_random_state_is_left_alone(run):
+    before = torch.get_rng_state()
+    run()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_image_is_not_mutated_nor_shared(run, x):
+    before = x.clone()
+    run(denoiser=ConstantDenoiser(x)).image.zero_()
+    assert torch.equal(x, before)
+
+
+def test_a_denoiser_that_knows_the_image_gets_it_back(run, x):
+    torch.testing.assert_close(run(denoiser=ConstantDenoiser(x)).image, x)
+
+
+def test_nfe_is_what_each_item_cost(run, x):
+    denoiser = GaussianDenoiser()
+    restoration = run(denoiser=denoiser)
+    assert restoration.nfe * x.shape[0] == denoiser.items > 0
+
+
+def test_on_step_sees_every_move_and_changes_nothing(run, x):
+    records, on_step = recorder()
+    watched = run(on_step=on_step)
+    assert torch.equal(watched.image, run().image)
+    assert len(records) > 1
+    assert records[-1].s == 0
+    for record in records:
+        assert isinstance(record, StepRecord)
+        assert 0 <= record.s <= 1000
+        assert 0 < record.t <= 1000
+        assert record.x_t.shape == record.x_hat.shape == record.x_s.shape == x.shape
+
+
+def test_two_runs_of_one_sampler_share_no_state(run, x):
+    first = run().image
+    run(x[:1], seeds=(8,))
+    assert torch.equal(run().image, first)
+
+
+def test_no_graph_is_kept(run, x):
+    assert not run(x.clone().requires_grad_()).image.requires_grad
+
+
+def test_mask_is_accepted(run, x):
+    mask = torch.ones_like(x[:, :1])
+    assert run(mask=mask).image.shape == x.shape
+
+
+@pytest.mark.parametrize("seeds", [(), (1, 2), (1, 2, 3, 4)])
+def test_wrong_number_of_generators_raises(run, seeds):
+    with pytest.raises(ValueError, match=f"expected one generator for each of 3 items, got {len(seeds)}"):
+        run(seeds=seeds)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (1, 8, 8), (1, 1, 2, 2, 2, 2)])
+def test_images_of_other_shapes_raise(run, shape):
+    with pytest.raises(ValueError, match=r"expected x of shape \(B, C, \*S\) with 2 or 3 spatial axes, got"):
+        run(torch.zeros(shape))
+
+
+def test_integer_images_raise(run, x):
+    with pytest.raises(TypeError, match=r"expected x of a floating point dtype, got torch\.int64"):
+        run(x.long())
+
+
+def test_levels_beyond_the_schedule_raise(run):
+    with pytest.raises(ValueError, match="expected levels up to 10 of the denoiser, got 20"):
+        run(denoiser=GaussianDenoiser(schedule=linear_schedule(10)))

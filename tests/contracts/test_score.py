@@ -1,0 +1,99 @@
+"""What every registered score promises; a new one adds its row to OPTIONS if its defaults are not enough."""
+
+import pytest
+import torch
+
+from diffad.protocols import AnomalyScore
+from diffad.registry import SCORES
+from diffad.types import Restoration
+
+OPTIONS = {
+    "ssim": [{}, {"window": 11, "sigma": 1.5}, {"window": 3}],
+    "mean": [{}, {"scores": [{"name": "ssim", "window": 5}, {"name": "l2"}]}],
+    "product": [{}, {"scores": [{"name": "l1"}]}],
+}
+CASES = [(name, options) for name in SCORES for options in OPTIONS.get(name, [{}])]
+SHAPES = [(3, 1, 21, 17), (3, 4, 16, 19), (2, 2, 9, 12, 11)]
+
+pytestmark = [
+    pytest.mark.parametrize(("name", "options"), CASES, ids=lambda value: str(value)),
+    pytest.mark.parametrize("shape", SHAPES, ids=str),
+]
+
+
+def images(shape, generators):
+    (generator,) = generators(0)
+    x = torch.rand(shape, generator=generator)
+    x_hat = torch.rand(shape, generator=generator)
+    mask = torch.rand((shape[0], 1, *shape[2:]), generator=generator) < 0.7
+    return x, Restoration(x_hat, nfe=1), mask
+
+
+def test_map_has_one_channel_and_is_finite_and_not_negative(name, options, shape, generators):
+    x, restoration, _ = images(shape, generators)
+    score = SCORES.build(name, **options)
+    scores = score(x, restoration)
+    assert isinstance(score, AnomalyScore)
+    assert scores.shape == (shape[0], 1, *shape[2:])
+    assert scores.isfinite().all()
+    assert scores.min() >= 0
+    assert scores.max() > 0
+
+
+def test_identical_images_score_exactly_zero(name, options, shape, generators):
+    x, _, _ = images(shape, generators)
+    assert not SCORES.build(name, **options)(x, Restoration(x.clone(), nfe=1)).any()
+
+
+def test_item_alone_equals_item_in_batch(name, options, shape, generators):
+    x, restoration, mask = images(shape, generators)
+    score = SCORES.build(name, **options)
+    batch = score(x, restoration, mask)
+    for i in range(shape[0]):
+        item = slice(i, i + 1)
+        assert torch.equal(
+            score(x[item], Restoration(restoration.image[item], nfe=1), mask[item]), batch[item]
+        )
+
+
+def test_mask_zeroes_the_outside_and_leaves_the_inside(name, options, shape, generators):
+    x, restoration, mask = images(shape, generators)
+    score = SCORES.build(name, **options)
+    masked, whole = score(x, restoration, mask), score(x, restoration)
+    assert not masked[~mask].any()
+    assert torch.equal(masked[mask], whole[mask])
+    assert torch.equal(score(x, restoration, mask.float()), masked)
+
+
+def test_arguments_are_not_changed(name, options, shape, generators):
+    x, restoration, mask = images(shape, generators)
+    before = x.clone(), restoration.image.clone(), mask.clone()
+    SCORES.build(name, **options)(x, restoration, mask)
+    assert torch.equal(x, before[0])
+    assert torch.equal(restoration.image, before[1])
+    assert torch.equal(mask, before[2])
+
+
+def test_low_precision_is_scored_in_single_precision(name, options, shape, generators):
+    x, restoration, _ = images(shape, generators)
+    low = Restoration(restoration.image.bfloat16(), nfe=1)
+    scores = SCORES.build(name, **options)(x.bfloat16(), low)
+    expected = SCORES.build(name, **options)(x.bfloat16().float(), Restoration(low.image.float(), nfe=1))
+    assert scores.dtype == torch.float32
+    assert torch.equal(scores, expected)
+
+
+def test_shapes_that_do_not_fit_are_refused(name, options, shape, generators):
+    x, restoration, mask = images(shape, generators)
+    score = SCORES.build(name, **options)
+    with pytest.raises(ValueError, match=r"expected restoration.image of shape .* got"):
+        score(x[..., :-1], restoration)
+    with pytest.raises(ValueError, match=r"expected mask of shape .* got"):
+        score(x, restoration, mask[..., :-1])
+    with pytest.raises(ValueError, match="2 or 3 spatial axes"):
+        score(x[0, 0], restoration)
+
+
+def test_options_are_public_attributes(name, options, shape, generators):
+    score = SCORES.build(name, **options)
+    assert {option: getattr(score, option) for option in options} == options

@@ -1,0 +1,164 @@
+import json
+import math
+import shutil
+from types import SimpleNamespace
+
+import pytest
+import torch
+from PIL import Image
+
+import diffad
+import diffad.evaluation.implanted as implanted
+from diffad.data.lesions import KINDS, implant_all
+from diffad.evaluation.implanted import compare, main, table
+
+SIZE = 40
+
+
+def scans(count=4):
+    brain = torch.zeros(1, 1, SIZE, SIZE, dtype=torch.bool)
+    brain[..., 4:36, 6:34] = True
+    noise = torch.rand(count, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    return (0.5 + 0.1 * noise) * brain, brain
+
+
+@pytest.fixture
+def folder(tmp_path):
+    slices, brain = scans(24)
+    # a rectangle, so that padding to a square matters
+    files = {f"train/{i:02}.png": x for i, x in enumerate(slices[:20])}
+    files |= {f"val/{i:02}.png": x for i, x in enumerate(slices[20:])}
+    for name, x in {**files, "brain_mask.png": brain[0].float()}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray((x[0, :, 3:-3] * 255).byte().numpy()).save(tmp_path / name)
+    return tmp_path
+
+
+def test_perfect_map_scores_one_and_constant_map_scores_the_prevalence():
+    slices, brain = scans()
+    truths = iter([masks.float() for _, masks in implant_all(slices, brain, 3).values()])
+    rows = compare({"oracle": lambda x: next(truths), "constant": torch.zeros_like}, slices, brain, 3)
+    assert [(r.method, r.kind) for r in rows] == [
+        (method, kind) for method in ("oracle", "constant") for kind in (*KINDS, "mean")
+    ]
+    inside = brain.expand_as(slices)
+    for row in rows[:5]:
+        assert row.ap == row.auroc == row.dice == 1
+    for row, (_, masks) in zip(rows[5:9], implant_all(slices, brain, 3).values(), strict=True):
+        prevalence = masks[inside].float().mean().item()
+        assert row.ap == pytest.approx(prevalence, rel=1e-4)
+        assert row.auroc == pytest.approx(0.5)
+        assert row.dice == pytest.approx(2 * prevalence / (1 + prevalence), rel=1e-4)
+
+
+def test_pixels_outside_the_brain_do_not_count():
+    slices, brain = scans()
+    inner = {"map": lambda x: x}
+    outer = {"map": lambda x: torch.where(brain, x, 100.0)}
+    assert compare(inner, slices, brain, 0) == compare(outer, slices, brain, 0)
+
+
+def test_mean_row_is_the_mean_of_the_kinds():
+    slices, brain = scans()
+    *kinds, mean = compare({"intensity": lambda x: x}, slices, brain, 0)
+    for name in ("ap", "auroc", "dice"):
+        assert getattr(mean, name) == pytest.approx(sum(getattr(r, name) for r in kinds) / 4)
+
+
+def test_map_of_another_shape_is_refused_by_name():
+    slices, brain = scans()
+    with pytest.raises(ValueError, match=r"\(4, 1, 40, 40\) from 'bad', got \(4, 2, 40, 40\)"):
+        compare({"bad": lambda x: x.repeat(1, 2, 1, 1)}, slices, brain, 0)
+
+
+def test_table_has_three_lines_for_each_method_and_a_column_for_each_kind():
+    slices, brain = scans()
+    rows = compare({"a": lambda x: x, "b": torch.zeros_like}, slices, brain, 0)
+    columns = table(rows).columns
+    assert [column.header for column in columns] == ["method", "metric", *KINDS, "mean"]
+    assert list(columns[0].cells) == ["a", "", "", "b", "", ""]
+    assert list(columns[2].cells)[:3] == [f"{v:.3f}" for v in (rows[0].ap, rows[0].auroc, rows[0].dice)]
+
+
+def test_command_compares_the_baselines_and_writes_json(folder, tmp_path, capsys):
+    out = tmp_path / "result.json"
+    main(["--data", str(folder), "--model", "none", "--size", "32", "--seed", "5", "--out", str(out)])
+    result = json.loads(out.read_text())
+    assert result["made_by"] == {"data": str(folder), "model": "none", "seed": 5, "size": 32}
+    assert {row["method"] for row in result["rows"]} == {"z-score", "PCA residual"}
+    assert len(result["rows"]) == 2 * 5
+    assert all(0 <= row[name] <= 1 for row in result["rows"] for name in ("ap", "auroc", "dice"))
+    assert "PCA" in capsys.readouterr().out
+
+
+def test_command_runs_the_model_inside_the_brain_in_small_batches(folder, tmp_path, monkeypatch):
+    shapes = []
+
+    class Pipeline:
+        @classmethod
+        def from_pretrained(cls, name):
+            assert name == "mine"
+            return cls()
+
+        def __call__(self, x, mask):
+            assert mask.dtype == torch.bool
+            assert (x[~mask] == 0).all()
+            shapes.append(tuple(x.shape))
+            return SimpleNamespace(anomaly_map=1 - x)
+
+    monkeypatch.setattr(diffad, "AnomalyPipeline", Pipeline, raising=False)
+    for i in range(20):
+        shutil.copy(folder / "train" / f"{i:02}.png", folder / "val" / f"{i:02}.png")
+    out = tmp_path / "result.json"
+    main(["--data", str(folder), "--model", "mine", "--size", "32", "--out", str(out)])
+    assert shapes == [(16, 1, 32, 32), (8, 1, 32, 32)] * len(KINDS)
+    assert "mine" in {row["method"] for row in json.loads(out.read_text())["rows"]}
+
+
+def test_slices_are_masked_padded_to_a_square_and_resized(folder):
+    mask = implanted._read(folder / "brain_mask.png")
+    x = implanted._load(folder / "val", mask, SIZE)
+    slices, brain = scans(24)
+    assert mask.shape == (SIZE, SIZE - 6)
+    assert torch.equal(implanted._fit(mask, SIZE)[0] > 0.5, brain[0])
+    torch.testing.assert_close(x, slices[20:], atol=1 / 255, rtol=0)
+    assert implanted._load(folder / "val", mask, 32).shape == (4, 1, 32, 32)
+
+
+def test_command_names_the_file_that_is_wrong(folder, capsys):
+    def error():
+        with pytest.raises(SystemExit) as stop:
+            main(["--data", str(folder), "--model", "none", "--size", "32"])
+        assert stop.value.code == 2
+        return capsys.readouterr().err
+
+    odd = folder / "val" / "odd.png"
+    Image.new("L", (7, 9)).save(odd)
+    assert "odd.png: expected the shape of the mask (40, 34), got (9, 7)" in error()
+    odd.write_bytes(b"not a picture")
+    assert "odd.png" in error()
+    for file in (folder / "val").iterdir():
+        file.unlink()
+    assert "val: expected PNG files, found none" in error()
+    (folder / "brain_mask.png").unlink()
+    assert "brain_mask.png" in error()
+
+
+@pytest.mark.shared
+def test_baselines_on_real_slices_are_neither_blind_nor_perfect(shared_dir, tmp_path):
+    out = tmp_path / "result.json"
+    main(
+        [
+            "--data",
+            str(shared_dir / "data/ixi_t1_axial"),
+            "--model",
+            "none",
+            "--out",
+            str(out),
+        ]
+    )
+    found = {(r["method"], r["kind"]): r["ap"] for r in json.loads(out.read_text())["rows"]}
+    for (method, kind), ap in found.items():
+        assert math.isfinite(ap)
+        assert 0.1 < ap < 0.9, (method, kind)
+    assert found["PCA residual", "dark"] > 2 * found["PCA residual", "bright"]
