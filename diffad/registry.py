@@ -22,7 +22,7 @@ class UnknownNameError(KeyError):
 def unknown(what: str, name: str, known: list[str]) -> UnknownNameError:
     """Build the error for a name that is not among ``known``, with the closest match."""
     close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = f"; did you mean {close[0]!r}?" if close else "."
     return UnknownNameError(f"unknown {what} {name!r}{hint} Known: {', '.join(sorted(known)) or 'none'}")
 
 
@@ -87,12 +87,12 @@ class Registry:
         return part(**options)
 
     def _load(self) -> None:
-        if not self._loaded:
-            self._loaded = True
-            importlib.import_module(self._package)
-            for entry in entry_points(group=f"diffad.{self.kind}s"):
-                if entry.name not in self._parts:
-                    self._parts[entry.name] = entry.load()
+        if self._loaded:
+            return
+        importlib.import_module(self._package)
+        self._loaded = True
+        for entry in entry_points(group=f"diffad.{self.kind}s"):
+            self.register(entry.name)(entry.load())
 
 
 NOISES = Registry("noise", "diffad.noise")

@@ -164,6 +164,17 @@ def _add_octave(
 
 
 @compiled
+def _add_fine_octave(
+    out: Floats, perm: Integers, x: float, y: float, z: float, size: float, g: Floats, a: float
+) -> None:
+    """Add an octave with more vertices than voxels voxel by voxel; the first is at (x, y, z), in voxels."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            voxel = out[i : i + 1, j : j + 1]
+            _add_octave(voxel, perm, (x + j) / size, (y + i) / size, z / size, 1 / size, g, a)
+
+
+@compiled
 def _add_octaves(
     out: Floats,
     perm: Integers,
@@ -178,6 +189,9 @@ def _add_octaves(
     """Add all octaves to rows whose first voxel is at (x, y, z), in voxels."""
     amplitude, size = 1.0, feature_size
     for _ in range(octaves):
-        _add_octave(out, perm, x / size, y / size, z / size, 1 / size, gradients, amplitude)
+        if size >= 1:
+            _add_octave(out, perm, x / size, y / size, z / size, 1 / size, gradients, amplitude)
+        else:
+            _add_fine_octave(out, perm, x, y, z, size, gradients, amplitude)
         amplitude *= persistence
         size /= 2

@@ -18,15 +18,14 @@ def check_like(like: Tensor) -> None:
 
     Raises:
         TypeError: If ``like`` is not a floating point tensor.
-        ValueError: If ``like`` has another number of axes.
+        ValueError: If ``like`` has another number of axes, or an empty one.
     """
     if not isinstance(like, Tensor) or not like.is_floating_point():
         got = like.dtype if isinstance(like, Tensor) else type(like).__name__
         raise TypeError(f"expected a floating point tensor as `like`, got {got}")
-    if like.ndim not in (4, 5):
-        raise ValueError(
-            f"expected `like` of shape (B, C, *S) with 2 or 3 spatial axes, got {tuple(like.shape)}"
-        )
+    if like.ndim not in (4, 5) or like.numel() == 0:
+        shape = tuple(like.shape)
+        raise ValueError(f"expected `like` of shape (B, C, *S), 2 or 3 spatial axes, none empty, got {shape}")
 
 
 def per_item(like: Tensor, generator: Generators, draw: Callable[[torch.Generator], T]) -> list[T]:

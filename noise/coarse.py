@@ -48,22 +48,21 @@ class CoarseNoise:
 
     def __call__(self, like: Tensor, t: Tensor | None = None, *, generator: Generators) -> Tensor:
         """Draw noise like ``like`` (B, C, *S); the level ``t`` plays no part."""
-        shape = tuple(like.shape[2:])
-        axes = list(range(1, len(shape) + 1))
 
         def draw(g: torch.Generator) -> tuple[Tensor, list[int]]:
-            grid = torch.randn((like.shape[1], *[self.resolution] * len(shape)), generator=g, device=g.device)
+            channels, *shape = like.shape[1:]
+            grid = torch.randn((channels, *[self.resolution] * len(shape)), generator=g, device=g.device)
             return grid, [int(torch.randint(n, (), generator=g, device=g.device)) for n in shape]
 
         draws = per_item(like, generator, draw)
         rolls = [draws[0][1] if self.reference else roll for _, roll in draws]
         items = [
-            torch.roll(self._enlarge(grid, shape), roll, axes)
+            torch.roll(self._enlarge(grid, like.shape[2:]), roll, list(range(1, like.ndim - 1)))
             for (grid, _), roll in zip(draws, rolls, strict=True)
         ]
         return torch.stack(items).to(like)
 
-    def _enlarge(self, grid: Tensor, shape: tuple[int, ...]) -> Tensor:
+    def _enlarge(self, grid: Tensor, shape: torch.Size) -> Tensor:
         """Interpolate a grid (C, R, ...) to (C, *shape), one axis after the other."""
         for size in shape:
             weights = self._weights(size).to(grid)

@@ -25,7 +25,7 @@ _BETA = math.gamma(5 / 2) * math.gamma(9) / math.gamma(23 / 2)
 VARIANCE = 51 / 103**2 / 2 * 4 * math.pi * 2 ** (8 + 5 / 2) * _BETA / 2
 r"""Ensemble variance of one octave of noise3, .0985.
 
-It sums :math:`(2 - r^2)^4 \, g \cdot d / 103`, :math:`E(g \cdot d)^2 = 51 r^2`, over lattice points of density 1/2:
+Sums :math:`(2 - r^2)^4 \, g \cdot d / 103` over points of density 1/2; :math:`E(g \cdot d)^2 = 51 r^2`:
 
 .. math:: \frac{51}{103^2} \cdot \frac12 \int_0^{\sqrt 2} (2 - r^2)^8 \, r^2 \cdot 4 \pi r^2 \, dr
 """
@@ -84,7 +84,7 @@ class SimplexNoise:
         octaves: Number of octaves :math:`K`, at least 1.
         persistence: Amplitude ratio :math:`p` between octaves, in (0, 1].
         feature_size: Feature size :math:`f_0` of the first octave, in voxels (not mm); each octave halves it.
-        reference: Reproduce the published field: no offset, so that the origin of the lattice shows in the corner,
+        reference: Reproduce the published field: no offset, so that the lattice origin shows in the corner,
             no scaling (standard deviation about .50 by default), and the level as the depth of a 2-D field.
 
     Raises:
@@ -131,11 +131,13 @@ class SimplexNoise:
         self, seeds: list[int], origins: NDArray[np.float64], shape: tuple[int, int, int]
     ) -> NDArray[np.float32]:
         """Sum the octaves of one field for each seed, (N, D, H, W)."""
-        from diffad.noise import _kernel, _reference
-
         options = self.octaves, self.persistence, float(self.feature_size)
         if self.reference:
+            from diffad.noise import _reference
+
             return _reference.fields(seeds, origins, shape, *options).astype(np.float32)
+        from diffad.noise import _kernel
+
         return (_kernel.fields(seeds, origins, shape, *options) / self.std).astype(np.float32)
 
     def _draw(self, generator: torch.Generator, channels: int) -> Tensor:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 AnomalyMap = Callable[[Tensor], Tensor]
 """Maps scans (B, 1, *S) in [0, 1] to anomaly maps (B, 1, *S)."""
 
-METRICS = {"AP": "ap", "AUROC": "auroc", "Dice (oracle)": "dice"}
+METRICS = {"AP": "ap", "AUROC": "auroc", "Dice*": "dice"}
 """Fields of a row by their names in the table; the threshold of the Dice is chosen with the truth in hand."""
 
 
@@ -72,7 +72,7 @@ def table(rows: Sequence[Row]) -> Table:
     from rich.table import Table
 
     kinds = list(dict.fromkeys(row.kind for row in rows))
-    result = Table("method", "metric", *kinds, title="Implanted lesions, pixels of all brains pooled")
+    result = Table("method", "metric", *kinds, title="Implanted lesions, in-brain pixels pooled (* oracle)")
     for method in dict.fromkeys(row.method for row in rows):
         found = {row.kind: row for row in rows if row.method == method}
         for metric, name in METRICS.items():

@@ -37,10 +37,8 @@ def x(request):
 def run(sampler, x, generators):
     """Run the sampler on ``x`` with one seed for each item."""
 
-    def call(image=x, seeds=(1, 2, 3), denoiser=None, **options):
-        return sampler(
-            image, denoiser or GaussianDenoiser(), white_noise, generator=generators(*seeds), **options
-        )
+    def call(image=x, seeds=(1, 2, 3), denoiser=None, noise=white_noise, **options):
+        return sampler(image, denoiser or GaussianDenoiser(), noise, generator=generators(*seeds), **options)
 
     return call
 
@@ -141,7 +139,7 @@ def test_mask_is_accepted(run, x):
 @pytest.mark.parametrize("seeds", [(), (1, 2), (1, 2, 3, 4)])
 def test_wrong_number_of_generators_raises(run, seeds):
     with pytest.raises(ValueError, match=f"expected one generator for each of 3 items, got {len(seeds)}"):
-        run(seeds=seeds)
+        run(seeds=seeds, noise=lambda like, t=None, *, generator: torch.zeros_like(like))
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (1, 8, 8), (1, 1, 2, 2, 2, 2)])

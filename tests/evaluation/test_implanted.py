@@ -1,13 +1,13 @@
 import json
 import math
 import shutil
-from types import SimpleNamespace
+import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
 from PIL import Image
 
-import diffad
 import diffad.evaluation.implanted as implanted
 from diffad.data.lesions import KINDS, implant_all
 from diffad.evaluation.implanted import compare, main, table
@@ -106,12 +106,14 @@ def test_command_runs_the_model_inside_the_brain_in_small_batches(folder, tmp_pa
             shapes.append(tuple(x.shape))
             return SimpleNamespace(anomaly_map=1 - x)
 
-    monkeypatch.setattr(diffad, "AnomalyPipeline", Pipeline, raising=False)
+    module = ModuleType("diffad.pipeline")
+    module.AnomalyPipeline = Pipeline
+    monkeypatch.setitem(sys.modules, "diffad.pipeline", module)
     for i in range(20):
         shutil.copy(folder / "train" / f"{i:02}.png", folder / "val" / f"{i:02}.png")
     out = tmp_path / "result.json"
     main(["--data", str(folder), "--model", "mine", "--size", "32", "--out", str(out)])
-    assert shapes == [(16, 1, 32, 32), (8, 1, 32, 32)] * len(KINDS)
+    assert shapes == [(16, 1, 32, 32), (4, 1, 32, 32)] * len(KINDS)
     assert "mine" in {row["method"] for row in json.loads(out.read_text())["rows"]}
 
 
@@ -147,18 +149,10 @@ def test_command_names_the_file_that_is_wrong(folder, capsys):
 @pytest.mark.shared
 def test_baselines_on_real_slices_are_neither_blind_nor_perfect(shared_dir, tmp_path):
     out = tmp_path / "result.json"
-    main(
-        [
-            "--data",
-            str(shared_dir / "data/ixi_t1_axial"),
-            "--model",
-            "none",
-            "--out",
-            str(out),
-        ]
-    )
+    data = str(shared_dir / "data/ixi_t1_axial")
+    main(["--data", data, "--model", "none", "--size", "64", "--out", str(out)])
     found = {(r["method"], r["kind"]): r["ap"] for r in json.loads(out.read_text())["rows"]}
     for (method, kind), ap in found.items():
         assert math.isfinite(ap)
         assert 0.1 < ap < 0.9, (method, kind)
-    assert found["PCA residual", "dark"] > 2 * found["PCA residual", "bright"]
+    assert all(ap <= found[method, "dark"] for (method, _), ap in found.items())

@@ -26,6 +26,7 @@ def test_levels_are_those_one_would_write_down():
     assert levels_down(3) == [3, 2, 1, 0]
     assert levels_down(250, 5) == [250, 200, 150, 100, 50, 0]
     assert levels_down(250, 1) == [250, 0]
+    assert levels_down(10, 3) == [10, 7, 3, 0]
 
 
 @pytest.mark.parametrize("steps", [0, -1, 11])

@@ -1,0 +1,85 @@
+"""Simplex noise against the opensimplex package."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opensimplex import OpenSimplex
+
+from diffad.noise import _kernel
+from diffad.noise.simplex import SimplexNoise, simplex_field
+
+SEEDS = st.integers(-(10**10), 10**10 - 1)
+
+
+def oracle(seed, origin, shape, octaves=6, persistence=0.8, feature_size=64.0):
+    """Sum octaves of opensimplex at the voxels of a volume (D, H, W) that begins at ``origin`` (x, y, z)."""
+    simplex = OpenSimplex(seed)
+    z, y, x = (start + np.arange(n, dtype=np.float64) for start, n in zip(origin[::-1], shape, strict=True))
+    out, amplitude = np.zeros(shape), 1.0
+    for _ in range(octaves):
+        out += amplitude * simplex.noise3array(x / feature_size, y / feature_size, z / feature_size)
+        amplitude *= persistence
+        feature_size /= 2
+    return out
+
+
+@pytest.mark.parametrize("seed", [42, 3, 12345, -(10**10)])
+@pytest.mark.parametrize("depth", [0, 100, 999])
+def test_reference_field_equals_opensimplex_in_every_bit(seed, depth):
+    assert np.array_equal(simplex_field(seed, (40, 56), depth), oracle(seed, (0, 0, depth), (1, 40, 56))[0])
+
+
+def test_reference_volume_equals_opensimplex_in_every_bit():
+    assert np.array_equal(simplex_field(7, (9, 20, 12)), oracle(7, (0, 0, 0), (9, 20, 12)))
+
+
+def test_reference_noise_is_the_field_at_the_level_of_each_item(generators):
+    z = SimplexNoise(reference=True)(
+        torch.zeros(2, 2, 24, 30), torch.tensor([0, 249]), generator=generators(5, 6)
+    )
+    for item, (level, generator) in enumerate(zip([0, 249], generators(5, 6), strict=True)):
+        seeds = torch.randint(-(10**10), 10**10, (2, 1), generator=generator)
+        for channel, seed in enumerate(seeds.flatten().tolist()):
+            expected = oracle(seed, (0, 0, level), (1, 24, 30))[0].astype(np.float32)
+            assert np.array_equal(z[item, channel].numpy(), expected)
+
+
+@given(seed=SEEDS)
+@settings(deadline=None, max_examples=20)
+def test_permutation_table_equals_that_of_opensimplex(seed):
+    assert np.array_equal(_kernel.table(seed), OpenSimplex(seed)._perm)
+
+
+@given(
+    seed=SEEDS,
+    origin=st.tuples(*[st.integers(-(10**6), 98304 * 10**3).map(lambda thousandths: thousandths / 1e3)] * 3),
+    size=st.integers(30, 8000).map(lambda hundredths: hundredths / 100),
+    octaves=st.integers(1, 4),
+)
+@settings(deadline=None, max_examples=25)
+def test_fast_sum_equals_opensimplex(seed, origin, size, octaves):
+    fast = _kernel.fields([seed], np.array([origin]), (2, 70, 31), octaves, 0.8, size)[0]
+    # A plane between two regions of the noise, where it jumps by up to 1e-4, may round to either side.
+    wrong = np.abs(fast - oracle(seed, origin, (2, 70, 31), octaves, 0.8, size)) > 1e-8
+    assert wrong.mean() < 1e-3
+
+
+def test_fast_sum_equals_opensimplex_at_every_voxel_of_default_fields():
+    origin = np.random.default_rng(0).uniform(0, 98304, (4, 3))
+    fast = _kernel.fields([1, 2, 3, 4], origin, (1, 256, 256), 6, 0.8, 64.0)
+    slow = [
+        oracle(seed, tuple(place), (1, 256, 256)) for seed, place in zip([1, 2, 3, 4], origin, strict=True)
+    ]
+    assert np.abs(fast - np.stack(slow)).max() < 1e-9
+
+
+def test_default_noise_is_opensimplex_at_a_random_offset_over_its_deviation(generators):
+    noise = SimplexNoise()
+    z = noise(torch.zeros(1, 1, 6, 20, 25), generator=generators(9))[0, 0]
+    (generator,) = generators(9)
+    seed = int(torch.randint(-(10**10), 10**10, (1, 1), generator=generator))
+    origin = torch.rand((1, 3), generator=generator, dtype=torch.float64)[0] * 6 * 256 * 64
+    expected = oracle(seed, tuple(origin.tolist()), (6, 20, 25)) / noise.std
+    torch.testing.assert_close(z, torch.from_numpy(expected).float(), atol=1e-6, rtol=0)
