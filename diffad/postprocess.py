@@ -7,29 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
-from itertools import product
 
 import numpy as np
 import torch
 from scipy import ndimage
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, avg_pool3d, pad
+from torch.nn.functional import avg_pool2d, avg_pool3d
 
-SLAB = 2**15
-"""Voxels filtered at a time: the whole sorting network then stays in the cache."""
-
-
-def _check(name: str, x: Tensor) -> None:
-    if x.ndim not in (4, 5) or x.shape[1] != 1:
-        raise ValueError(
-            f"expected {name} of shape (B, 1, *S) with 2 or 3 spatial axes, got {tuple(x.shape)}"
-        )
-
-
-def _whole(name: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"expected {name} a whole number of at least {least}, got {value!r}")
+from diffad.median import check_map, check_odd, check_whole, median_filter
 
 
 def erode(mask: Tensor, pixels: int) -> Tensor:
@@ -42,8 +27,8 @@ def erode(mask: Tensor, pixels: int) -> Tensor:
     Raises:
         ValueError: If the shape or the number does not fit.
     """
-    _check("mask", mask)
-    _whole("pixels", pixels, 0)
+    check_map("mask", mask)
+    check_whole("pixels", pixels, 0)
     if pixels == 0:  # scipy reads 0 as "until nothing is left to change"
         return mask.bool()
     cross = ndimage.generate_binary_structure(mask.ndim - 2, 1)[None, None]
@@ -67,91 +52,12 @@ def erode_by_average(mask: Tensor, size: int = 5, fraction: float = 0.95) -> Ten
     Reference:
         Denoising autoencoders for unsupervised anomaly detection in brain MRI (Kascenas et al., MIDL 2022).
     """
-    _check("mask", mask)
-    _odd("size", size)
+    check_map("mask", mask)
+    check_odd("size", size)
     if not 0 <= fraction < 1:
         raise ValueError(f"expected fraction in [0, 1), got {fraction}")
     average = avg_pool2d if mask.ndim == 4 else avg_pool3d
     return average(mask.bool().float(), size, stride=1, padding=size // 2) > fraction
-
-
-def _odd(name: str, size: int) -> None:
-    _whole(name, size, 1)
-    if size % 2 == 0:
-        raise ValueError(f"expected {name} odd, got {size}")
-
-
-def median_filter(scores: Tensor, size: int = 5) -> Tensor:
-    """Median in a square or cubic window, the image mirrored at its border (its edge pixels not repeated).
-
-    Shifted views of the image are the wires of a sorting network, so minima and maxima sort all windows
-    at once; comparators that do not lead to the middle are left out.
-
-    Args:
-        scores: Maps, (B, 1, *S).
-        size: Odd width of the window, in pixels; 1 changes nothing.
-
-    Raises:
-        ValueError: If the shape or size does not fit, or an axis is not longer than half the window.
-
-    Reference:
-        Sorting networks and their applications (Batcher, 1968).
-    """
-    _check("scores", scores)
-    _odd("size", size)
-    reach = size // 2
-    if min(scores.shape[2:]) <= reach:
-        raise ValueError(
-            f"expected axes longer than {reach} for a median of {size}, got {tuple(scores.shape)}"
-        )
-    if size == 1:
-        return scores.clone()
-    padded = pad(scores, (reach,) * 2 * (scores.ndim - 2), mode="reflect")
-    rows = max(1, SLAB // math.prod(scores.shape[3:]))
-    starts = range(0, scores.shape[2], rows)
-    slabs = [padded[:, :, start : start + rows + 2 * reach] for start in starts]
-    return torch.cat([torch.cat([_median(item[None], size) for item in slab]) for slab in slabs], 2)
-
-
-def _median(padded: Tensor, size: int) -> Tensor:
-    """Median of every full window, which makes each spatial axis ``size - 1`` shorter."""
-    shape = [n - size + 1 for n in padded.shape[2:]]
-    wires = []
-    for offsets in product(range(size), repeat=len(shape)):
-        wire = padded
-        for axis, offset in enumerate(offsets):
-            wire = wire.narrow(axis + 2, offset, shape[axis])
-        wires.append(wire)
-    for low, high, need_low, need_high in _median_network(len(wires)):
-        a, b = wires[low], wires[high]
-        if need_low:
-            wires[low] = torch.minimum(a, b)
-        if need_high:
-            wires[high] = torch.maximum(a, b)
-    return wires[len(wires) // 2]
-
-
-@cache
-def _median_network(n: int) -> list[tuple[int, int, bool, bool]]:
-    """Comparators (low, high) that bring the median of ``n`` wires to the middle, and the outputs needed."""
-    needed, comparators = {n // 2}, []
-    for low, high in reversed(_merge_exchange(n)):
-        if low in needed or high in needed:
-            comparators.append((low, high, low in needed, high in needed))
-            needed |= {low, high}
-    return comparators[::-1]
-
-
-def _merge_exchange(n: int) -> list[tuple[int, int]]:
-    """Odd-even merge sort of ``n`` wires: sorted runs are merged by ever shorter strides."""
-    pairs = []
-    doublings = (n - 1).bit_length()
-    for run, stride in ((2**i, 2**j) for i in range(doublings) for j in range(i, -1, -1)):
-        first = stride % run
-        for low in range(first, n - stride):
-            if (low - first) % (2 * stride) < stride and low // (2 * run) == (low + stride) // (2 * run):
-                pairs.append((low, low + stride))
-    return pairs
 
 
 def remove_small(binary: Tensor, min_size: int, *, filled: bool = False) -> Tensor:
@@ -168,8 +74,8 @@ def remove_small(binary: Tensor, min_size: int, *, filled: bool = False) -> Tens
     Raises:
         ValueError: If the shape or size does not fit.
     """
-    _check("binary", binary)
-    _whole("min_size", min_size, 0)
+    check_map("binary", binary)
+    check_whole("min_size", min_size, 0)
     touching = np.ones((3,) * (binary.ndim - 2), dtype=bool)
     within_item = np.zeros((3,) * binary.ndim, dtype=bool)
     within_item[1, 1] = touching
@@ -218,9 +124,9 @@ class Postprocess:
     min_size: int = 0
 
     def __post_init__(self) -> None:
-        _whole("erosion", self.erosion, 0)
-        _odd("median", self.median)
-        _whole("min_size", self.min_size, 0)
+        check_whole("erosion", self.erosion, 0)
+        check_odd("median", self.median)
+        check_whole("min_size", self.min_size, 0)
 
     def smooth(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
         """Median-filter a map (B, 1, *S), then zero it outside the eroded ``mask`` (B, 1, *S).
@@ -242,7 +148,7 @@ class Postprocess:
         return remove_small((scores > threshold) & self._inside(scores, mask), self.min_size)
 
     def _inside(self, scores: Tensor, mask: Tensor | None) -> Tensor:
-        _check("scores", scores)
+        check_map("scores", scores)
         if mask is None:
             return torch.ones_like(scores, dtype=torch.bool)
         if mask.shape != scores.shape:

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from skimage.measure import label, regionprops
 
-from diffad import postprocess
-from diffad.postprocess import Postprocess, erode, erode_by_average, median_filter, remove_small
+from diffad import median
+from diffad.median import median_filter
+from diffad.postprocess import Postprocess, erode, erode_by_average, remove_small
 
 SHAPES = [(3, 1, 17, 22), (2, 1, 9, 11, 10)]
 
@@ -62,7 +63,7 @@ def test_median_equals_scipy(shape, size, generators):
 def test_median_does_not_depend_on_the_slabs(slab, monkeypatch, generators):
     scores = torch.rand(2, 1, 13, 20, generator=generators(0)[0])
     expected = median_filter(scores)
-    monkeypatch.setattr(postprocess, "SLAB", slab)
+    monkeypatch.setattr(median, "SLAB", slab)
     assert torch.equal(median_filter(scores), expected)
 
 

@@ -115,13 +115,20 @@ def test_other_distributions_register_through_entry_points(monkeypatch):
     assert entries["diffad.noises"][0].loads == 1
 
 
-def test_our_own_part_is_not_replaced_by_an_entry_point(monkeypatch):
-    entry = Entry("flat", object)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
+def test_an_entry_point_with_one_of_our_names_raises_and_ours_stays(monkeypatch):
+    monkeypatch.setattr(registry, "entry_points", lambda group: [Entry("flat", object)])
     own = Registry("noise", "diffad.registry")
     own.register("flat")(Flat)
+    with pytest.raises(ValueError, match="noise 'flat' is registered already"):
+        own["flat"]
     assert own["flat"] is Flat
-    assert entry.loads == 0
+
+
+def test_a_package_that_fails_to_import_says_so_every_time(monkeypatch):
+    own = Registry("noise", "diffad.no_such_package")
+    for _ in range(2):
+        with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+            own["flat"]
 
 
 def test_package_is_imported_on_the_first_look_up_only(monkeypatch):

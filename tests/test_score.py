@@ -4,7 +4,8 @@ import torch
 from skimage.metrics import structural_similarity
 
 from diffad.registry import SCORES, UnknownNameError
-from diffad.score import L1Score, SSIMScore
+from diffad.score.residual import L1Score
+from diffad.score.ssim import SSIMScore
 from diffad.types import Restoration
 
 

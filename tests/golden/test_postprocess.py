@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from diffad.postprocess import erode_by_average, median_filter, remove_small
+from diffad.median import median_filter
+from diffad.postprocess import erode_by_average, remove_small
 
 
 def test_erosion_of_a_rectangle_leaves_2816_pixels():
