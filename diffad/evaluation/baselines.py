@@ -8,15 +8,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-
-def median_filter(x: Tensor, size: int) -> Tensor:
-    """Filter each map of ``x`` (B, C, *S) by a median of ``size`` voxels a side, mirrored at the border."""
-    if size <= 1:
-        return x
-    from scipy.ndimage import median_filter as scipy_median
-
-    window = (1, 1, *(size for _ in x.shape[2:]))
-    return torch.from_numpy(scipy_median(x.cpu().numpy(), size=window, mode="mirror")).to(x)
+from diffad.median import median_filter
 
 
 class ZScore:

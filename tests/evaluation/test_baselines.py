@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from diffad.evaluation.baselines import PCAResidual, ZScore, median_filter
+from diffad.evaluation.baselines import PCAResidual, ZScore
+from diffad.median import median_filter
 
 EVERYWHERE = torch.ones(1, 1, 12, 12, dtype=torch.bool)
 

@@ -1,0 +1,165 @@
+"""The slices of a result that are worth a look, turned the way radiologists hang them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from diffad.data.masks import load_mask
+from diffad.data.slices import axis_index, slice_spacing, to_slices
+from diffad.output import AnomalyOutput
+
+Array = npt.NDArray[Any]
+AXES = ("sagittal", "coronal", "axial")
+SIDES = (("A", "P"), ("R", "L"), ("R", "L"))
+LETTERS = ("x", "y", "z")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a picture; all images (H, W).
+
+    Args:
+        label: What it is.
+        note: A few more words.
+        scan: Intensities.
+        twin: Pseudo-healthy twin.
+        anomaly: Anomaly map.
+        detected: Detections, bool.
+        brain: Brain mask, bool.
+        lesion: True lesion, bool, or none if nobody knows.
+    """
+
+    label: str
+    note: str
+    scan: Array
+    twin: Array
+    anomaly: Array
+    detected: Array
+    brain: Array
+    lesion: Array | None = None
+
+
+@dataclass(frozen=True)
+class Planes:
+    """Every plane of a result, ready to be shown; all stacks (N, H, W).
+
+    Slices of volumes have the patient's right (in sagittal ones, the front) on the left of the picture.
+
+    Args:
+        stacks: Planes by the name they have in ``Row``.
+        labels: Label and note of each plane.
+        spacing: Pixel size (row, column) in mm; none where unknown.
+        sides: Letters at the left and right edge, or none where unknown.
+        volume: Whether the planes are neighbours in one scan.
+    """
+
+    stacks: dict[str, Array]
+    labels: Sequence[tuple[str, str]]
+    spacing: tuple[float, float] | None = None
+    sides: tuple[str, str] | None = None
+    volume: bool = False
+
+    @classmethod
+    def of(cls, out: AnomalyOutput, lesion: Any = None) -> Planes:
+        """Cut a result into planes.
+
+        Args:
+            out: What the pipeline returned.
+            lesion: True lesion on the axes of the map: (I, J, K), (B, *S) or (B, 1, *S), or a NIfTI path.
+
+        Raises:
+            ValueError: If the lesion has another shape than the map.
+        """
+        tensors = {
+            "scan": out.image[:, :1],
+            "twin": out.reconstruction[:, :1],
+            "anomaly": out.anomaly_map,
+            "detected": out.mask.bool(),
+            "brain": out.brain.bool(),
+        }
+        if lesion is not None:
+            tensors["lesion"] = lesion_like(out, lesion)
+        return _of_volume(out, tensors) if out.volume else _of_tensor(out, tensors)
+
+    def row(self, index: int, label: str | None = None, note: str | None = None) -> Row:
+        """Return plane ``index`` as a line of a picture."""
+        own = self.labels[index]
+        images = {name: stack[index] for name, stack in self.stacks.items()}
+        return Row(own[0] if label is None else label, own[1] if note is None else note, **images)
+
+    def choose(self, count: int, threshold: float) -> list[int]:
+        """Return up to ``count`` planes in order: of a volume the most anomalous and apart, else the first."""
+        if not self.volume:
+            return list(range(min(count, len(self.labels))))
+        anomaly = self.stacks["anomaly"]
+        seen = anomaly.any((1, 2)) if anomaly.any() else self.stacks["brain"].any((1, 2))
+        excess = np.clip(anomaly - threshold, 0, None).sum((1, 2), dtype=np.float64)
+        # where nothing exceeds the threshold the highest maps come first
+        rank = np.lexsort((anomaly.max((1, 2)), excess))[::-1]
+        ranked = [int(k) for k in rank if seen[k]]
+        return sorted(_apart(ranked, count, gap=len(ranked) // 10))
+
+
+def lesion_like(out: AnomalyOutput, lesion: Any) -> Tensor:
+    """Bring a lesion mask, or the path of one, to the shape (B, 1, *S) of the map.
+
+    Raises:
+        ValueError: If it does not fit.
+    """
+    if isinstance(lesion, str | Path):
+        if out.volume is None:
+            raise ValueError(f"{lesion}: a lesion on disk needs a volume, got maps of a tensor")
+        lesion = load_mask(lesion, out.volume)
+    mask, shape = torch.as_tensor(lesion).cpu() > 0, tuple(out.anomaly_map.shape)
+    if out.volume and tuple(mask.shape) == shape[2:]:
+        mask = mask[None, None]
+    elif tuple(mask.shape) == (shape[0], *shape[2:]):
+        mask = mask[:, None]
+    if tuple(mask.shape) != shape:
+        raise ValueError(f"expected a lesion {shape} like the map, got shape {tuple(mask.shape)}")
+    return mask
+
+
+def _of_volume(out: AnomalyOutput, tensors: dict[str, Tensor]) -> Planes:
+    assert out.volume is not None
+    plane = out.info.get("config", {}).get("space", {}).get("axis", "axial")
+    axis = axis_index("axial" if plane == "volume" else plane)
+    stacks = {name: _hung(to_slices(t[0], axis)[:, 0]) for name, t in tensors.items()}
+    centre = np.append((np.array(out.volume.data.shape[1:]) - 1) / 2, 1.0)
+    labels = []
+    for k in range(len(stacks["scan"])):
+        centre[axis] = k
+        labels.append((f"{AXES[axis]} {k}", f"{LETTERS[axis]} = {(out.volume.affine @ centre)[axis]:+.0f} mm"))
+    return Planes(stacks, labels, slice_spacing(out.volume.spacing, axis), SIDES[axis], volume=True)
+
+
+def _hung(planes: Tensor) -> Array:
+    return np.ascontiguousarray(planes.flip(2).cpu().numpy())
+
+
+def _of_tensor(out: AnomalyOutput, tensors: dict[str, Tensor]) -> Planes:
+    if out.anomaly_map.ndim == 5:  # the worst plane of each item stands for it
+        worst = [int(item[0].amax((0, 1)).argmax()) for item in out.anomaly_map]
+        tensors = {
+            name: torch.stack([to_slices(item, "axial")[k] for item, k in zip(t, worst, strict=True)])
+            for name, t in tensors.items()
+        }
+    stacks = {name: t[:, 0].cpu().numpy() for name, t in tensors.items()}
+    return Planes(stacks, [(f"item {i}", f"score {float(s):.3g}") for i, s in enumerate(out.score)])
+
+
+def _apart(ranked: list[int], count: int, gap: int) -> list[int]:
+    """Take the best, then the best that are more than ``gap`` away from all taken; fill up if too few are."""
+    taken: list[int] = []
+    for k in ranked:
+        if len(taken) < count and all(abs(k - other) > gap for other in taken):
+            taken.append(k)
+    return taken + [k for k in ranked if k not in taken][: count - len(taken)]
