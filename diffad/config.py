@@ -1,27 +1,21 @@
-"""Experiments as frozen dataclasses <-> dict <-> YAML; a typo is an error with a suggestion."""
+"""One experiment as frozen dataclasses: which parts, on which data, trained how."""
 
 from __future__ import annotations
 
-import dataclasses
-import types
-import typing
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import yaml
+from diffad.plain import ConfigError as ConfigError
+from diffad.plain import PartSpec as PartSpec
+from diffad.plain import expect, in_range, one_of, override, read_yaml
+from diffad.plain import from_dict as from_dict
+from diffad.plain import to_dict as to_dict
 
-from diffad.registry import unknown
-
-T = TypeVar("T")
-PartSpec = dict[str, Any]
-"""A part by name with its options: ``{"name": "simplex", "octaves": 6}``."""
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be used; the message says which key."""
+BETA_SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid")
 
 
 @dataclass(frozen=True)
@@ -33,6 +27,12 @@ class ScheduleConfig:
     beta_end: float = 0.02
     beta_schedule: str = "linear"
     prediction_type: str = "epsilon"
+
+    def __post_init__(self) -> None:
+        in_range(self, "schedule", "[1, inf)", "num_train_timesteps")
+        in_range(self, "schedule", "(0, 1)", "beta_start", "beta_end")
+        one_of(self, "schedule", "beta_schedule", *BETA_SCHEDULES)
+        one_of(self, "schedule", "prediction_type", "epsilon", "v_prediction", "sample")
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,13 @@ class PostprocessConfig:
     share: float = 0.01
     fpr: float = 0.01
 
+    def __post_init__(self) -> None:
+        in_range(self, "postprocess", "[0, inf)", "erosion", "min_size")
+        expect(self.median % 2 == 1 and self.median > 0, "postprocess.median", "an odd width", self.median)
+        one_of(self, "postprocess", "pool", "mean", "max", "topk")
+        in_range(self, "postprocess", "(0, 1]", "share")
+        in_range(self, "postprocess", "[0, 1)", "fpr")
+
 
 @dataclass(frozen=True)
 class SpaceConfig:
@@ -63,6 +70,8 @@ class SpaceConfig:
     Args:
         size: Side of the square grid of slices, in pixels.
         fov: Side of the square in mm; none makes the longer side of a slice the square's.
+        window: Rows and columns around the brain that the network looks at, in pixels of the grid; none for all. A
+            brain that does not fit is looked at in the whole grid.
         axis: Plane of the slices, "axial", "coronal" or "sagittal"; "volume" for 3-D networks.
         intensity: "percentile" (MRI) or "ct" (window in HU).
         low: Percentile inside the mask that becomes 0; none keeps the zero of the scan.
@@ -74,6 +83,7 @@ class SpaceConfig:
 
     size: int = 128
     fov: float | None = None
+    window: tuple[int, int] | None = None
     axis: str = "axial"
     intensity: str = "percentile"
     low: float | None = None
@@ -81,6 +91,16 @@ class SpaceConfig:
     headroom: float = 0.15
     centre: float = 40.0
     width: float = 80.0
+
+    def __post_init__(self) -> None:
+        in_range(self, "space", "[1, inf)", "size")
+        in_range(self, "space", "(0, inf)", "fov", "width")
+        one_of(self, "space", "axis", "axial", "coronal", "sagittal", "volume")
+        one_of(self, "space", "intensity", "percentile", "ct")
+        in_range(self, "space", "[0, 100]", "low", "high")
+        expect((self.low or 0) < self.high, "space.high", f"more than space.low = {self.low}", self.high)
+        in_range(self, "space", "[0, 1)", "headroom")
+        expect(math.isfinite(self.centre), "space.centre", "a finite number", self.centre)
 
 
 @dataclass(frozen=True)
@@ -103,6 +123,11 @@ class AugmentConfig:
     gamma: float = 0.0
     gain: float = 0.0
 
+    def __post_init__(self) -> None:
+        in_range(self, "augment", "[0, 1]", "flip")
+        in_range(self, "augment", "[0, inf)", "rotate", "shift", "gamma")
+        in_range(self, "augment", "[0, 1)", "scale", "gain")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -112,12 +137,17 @@ class TrainConfig:
         steps: Optimiser steps.
         batch_size: Items per optimiser step, over all processes and accumulated parts.
         accumulate: Parts a process splits its share into.
+        lr: Highest learning rate, reached after ``warmup`` steps and lowered to ``min_lr`` by a cosine.
+        clip_norm: Largest norm of the gradient; none leaves it as it is.
         levels: Lowest and highest level trained on, drawn uniformly.
         loss: "l1" or "l2" on what the network predicts.
         snr_gamma: Cap of the min-SNR weight (Hang et al., 2023); none for plain loss.
-        crop: Centre crop (rows, columns) trained on until ``crop_until`` of all steps; none for whole slices.
+        ema_decay: Highest decay of the average of the weights, which is what gets exported.
         mixed_precision: "no", "bf16" or "fp16".
+        channels_last: Lay convolution weights out channels last, which some devices prefer.
         device: "auto" or "cpu".
+        workers: Processes that load data; 0 loads in the training process.
+        keep_checkpoints: How many of the newest checkpoints stay on disk.
         calibrate_fpr: Pixel false-positive rates whose thresholds are measured on the validation scans.
     """
 
@@ -128,12 +158,10 @@ class TrainConfig:
     warmup: int = 500
     min_lr: float = 0.0
     weight_decay: float = 0.01
-    clip_norm: float = 1.0
+    clip_norm: float | None = 1.0
     levels: tuple[int, int] = (1, 1000)
     loss: str = "l2"
     snr_gamma: float | None = None
-    crop: tuple[int, int] | None = None
-    crop_until: float = 0.0
     ema_decay: float = 0.9999
     mixed_precision: str = "no"
     channels_last: bool = False
@@ -145,6 +173,20 @@ class TrainConfig:
     checkpoint_every: int = 500
     keep_checkpoints: int = 2
     calibrate_fpr: tuple[float, ...] = (0.01, 0.02, 0.05)
+
+    def __post_init__(self) -> None:
+        in_range(self, "train", "[1, inf)", "steps", "batch_size", "accumulate", "keep_checkpoints")
+        in_range(self, "train", "[1, inf)", "validate_every", "validate_items", "validate_levels")
+        in_range(self, "train", "[1, inf)", "checkpoint_every")
+        in_range(self, "train", "(0, inf)", "lr", "clip_norm", "snr_gamma")
+        in_range(self, "train", "[0, inf)", "warmup", "min_lr", "weight_decay", "workers")
+        in_range(self, "train", "[0, 1)", "ema_decay")
+        one_of(self, "train", "loss", "l1", "l2")
+        one_of(self, "train", "mixed_precision", "no", "bf16", "fp16")
+        one_of(self, "train", "device", "auto", "cpu")
+        expect(1 <= self.levels[0] <= self.levels[1], "train.levels", "1 <= lowest <= highest", self.levels)
+        rates = all(0 <= rate < 1 for rate in self.calibrate_fpr)
+        expect(rates, "train.calibrate_fpr", "rates in [0, 1)", self.calibrate_fpr)
 
 
 @dataclass(frozen=True)
@@ -166,112 +208,19 @@ class Config:
     seed: int = 0
     output: str = "runs"
 
+    def __post_init__(self) -> None:
+        plain = Path(self.name).name == self.name not in ("", ".", "..")
+        expect(plain, "name", "a plain name, as a folder of the run is named so", self.name)
+        top, levels = self.schedule.num_train_timesteps, self.train.levels
+        expect(levels[1] <= top, "train.levels", f"levels of the schedule, 1..{top}", levels)
+        window, size = self.space.window, self.space.size
+        fits = window is None or (self.space.axis != "volume" and 0 < min(window) <= max(window) <= size)
+        expect(fits, "space.window", f"slices and sizes in 1..space.size = {size}", window)
+        expect(self.seed >= 0, "seed", "a number of at least 0", self.seed)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain dicts, lists and scalars."""
         return to_dict(self)
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """Turn a dataclass into plain dicts and lists, as YAML and JSON hold them."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in _flat(config)}
-
-
-def _flat(config: Any) -> list[tuple[str, Any]]:
-    pairs = [(f.name, getattr(config, f.name)) for f in dataclasses.fields(config)]
-    return [(k, to_dict(v) if dataclasses.is_dataclass(v) else v) for k, v in pairs]
-
-
-def from_dict(kind: type[T], values: dict[str, Any], path: str = "") -> T:
-    """Build the dataclass ``kind`` from plain values.
-
-    Raises:
-        ConfigError: If a key is unknown or missing, or a value has the wrong type.
-    """
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path or 'the config'}: expected a mapping, got {values!r}")
-    hints = typing.get_type_hints(kind)
-    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    for key in values:
-        if key not in fields:
-            raise ConfigError(str(unknown("config key", f"{path}{key}", [f"{path}{k}" for k in fields])))
-    for key, f in fields.items():
-        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-        if required and key not in values:
-            raise ConfigError(f"config key {path}{key!s} is missing")
-    return kind(**{k: _convert(hints[k], v, f"{path}{k}") for k, v in values.items()})
-
-
-def _convert(hint: Any, value: Any, path: str) -> Any:
-    """Check ``value`` against a type hint, turning lists into tuples and ints into floats."""
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (types.UnionType, typing.Union):
-        if value is None and type(None) in args:
-            return None
-        return _convert(next(a for a in args if a is not type(None)), value, path)
-    if dataclasses.is_dataclass(hint):
-        return from_dict(typing.cast(type[Any], hint), value, f"{path}.")
-    if origin is tuple:
-        return _convert_tuple(args, value, path)
-    if origin is dict:
-        return _convert_part(value, path)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):
-        raise ConfigError(f"config key {path}: expected {hint.__name__}, got {value!r}")
-    return value
-
-
-def _convert_tuple(args: tuple[Any, ...], value: Any, path: str) -> tuple[Any, ...]:
-    if not isinstance(value, list | tuple):
-        raise ConfigError(f"config key {path}: expected a list, got {value!r}")
-    if args[-1] is not Ellipsis and len(value) != len(args):
-        raise ConfigError(f"config key {path}: expected {len(args)} values, got {value!r}")
-    return tuple(_convert(args[0], v, path) for v in value)
-
-
-def _convert_part(value: Any, path: str) -> PartSpec:
-    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-        raise ConfigError(f"config key {path}: expected a mapping with a 'name', got {value!r}")
-    return value
-
-
-def override(values: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
-    """Return ``values`` with dotted ``key=value`` assignments laid over, values read as YAML.
-
-    Raises:
-        ConfigError: If an assignment has no ``=`` or walks into a scalar.
-    """
-    for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"expected key=value, got {assignment!r}")
-        values = _assign(values, key.split("."), yaml.safe_load(text) if text else None, key)
-    return values
-
-
-def _assign(values: Any, keys: list[str], value: Any, whole: str) -> dict[str, Any]:
-    if values is not None and not isinstance(values, dict):
-        raise ConfigError(f"cannot set {whole}: {values!r} is not a mapping")
-    head, rest = keys[0], keys[1:]
-    inner = _assign((values or {}).get(head), rest, value, whole) if rest else value
-    return {**(values or {}), head: inner}
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping.
-
-    Raises:
-        ConfigError: If the file is missing or is not a YAML mapping.
-    """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: expected YAML ({error})") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected a YAML mapping, got {type(values).__name__}")
-    return values
 
 
 def shipped() -> list[str]:
@@ -287,8 +236,9 @@ def load(source: str | Path, assignments: Sequence[str] = ()) -> Config:
         ConfigError: If it cannot be found, read or understood.
     """
     path = Path(source)
-    if not path.exists() and path.stem in shipped() and str(path.parent) in (".", "configs"):
+    ours = path.suffix in ("", ".yaml") and str(path.parent) in (".", "configs") and path.stem in shipped()
+    if not path.is_file() and ours:
         path = Path(str(resources.files("diffad.configs") / f"{path.stem}.yaml"))
-    if not path.exists():
+    if not path.is_file():
         raise ConfigError(f"{source}: no such file; shipped configs: {', '.join(shipped())}")
     return from_dict(Config, override(read_yaml(path), assignments))

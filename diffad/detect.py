@@ -11,6 +11,7 @@ from torch import Tensor
 
 from diffad.data.intensity import IntensityWindow
 from diffad.data.space import Placement, Space, to_model, to_public
+from diffad.data.window import Corner, corner, cut, holds, paste
 from diffad.postprocess import Postprocess
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
 from diffad.types import generator_for
@@ -103,13 +104,34 @@ class Detector:
         Returns:
             Maps (N, 1, *S), twins in [0, 1] (N, C, *S), and network evaluations per image.
         """
-        results = []
-        for start in range(0, len(x), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            results.append(self._batch(x[part], brain[part], keys[part]))
-            self.progress(len(x[part]))
-        maps, twins, nfe = zip(*results, strict=True)
-        return torch.cat(maps), torch.cat(twins), nfe[0]
+        maps, twins, nfe = torch.zeros_like(x[:, :1]), torch.zeros_like(x), 0
+        for items, corners in self._groups(brain):
+            for start in range(0, len(items), self.batch_size):
+                part = items[start : start + self.batch_size]
+                at = corners[start : start + self.batch_size]
+                maps[part], twins[part], nfe = self._focused(x[part], brain[part], [keys[i] for i in part], at)
+                self.progress(len(part))
+        return maps, twins, nfe
+
+    def _groups(self, brain: Tensor) -> list[tuple[list[int], list[Corner]]]:
+        """Part the images into those whose brain the window holds, with its corners, and the rest."""
+        window = self.space.config.window
+        if window is None:
+            return [(list(range(len(brain))), [])]
+        corners = [corner(item, window) for item in brain]
+        held = [holds(item, window, at) for item, at in zip(brain, corners, strict=True)]
+        inside = [i for i, fits in enumerate(held) if fits]
+        return [(inside, [corners[i] for i in inside]), ([i for i, fits in enumerate(held) if not fits], [])]
+
+    def _focused(
+        self, x: Tensor, brain: Tensor, keys: Sequence[int], corners: Sequence[Corner]
+    ) -> tuple[Tensor, Tensor, int]:
+        """Score a batch in the window at ``corners``, or whole where there are none."""
+        window = self.space.config.window
+        if window is None or not corners:
+            return self._batch(x, brain, keys)
+        anomaly, twin, nfe = self._batch(cut(x, window, corners), cut(brain, window, corners), keys)
+        return paste(anomaly, x.shape[2:], corners), paste(twin, x.shape[2:], corners), nfe
 
     def _batch(self, x: Tensor, brain: Tensor, keys: Sequence[int]) -> tuple[Tensor, Tensor, int]:
         x, brain = x.to(self.device), brain.to(self.device)

@@ -2,3 +2,4 @@
 
 from diffad.data import images as images
 from diffad.data import toy as toy
+from diffad.data import volumes as volumes

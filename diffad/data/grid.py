@@ -1,4 +1,4 @@
-"""The square grid of a 2-D network, padding for the strides of any network, and the exact way back."""
+"""The square grid of a 2-D network, and the exact way back."""
 
 from __future__ import annotations
 
@@ -116,37 +116,6 @@ def mask_centre(mask: Tensor) -> Pair | None:
         return None
     row, column = (_middle(marked.any(1 - axis)) for axis in range(2))
     return row, column
-
-
-def pad_to_multiple(x: Tensor, multiple: int, value: float = 0.0) -> tuple[Tensor, tuple[slice, ...]]:
-    """Pad the spatial axes evenly on both sides until a network of that stride can halve them.
-
-    Args:
-        x: Images, (B, C, *S).
-        multiple: Number that each spatial length shall be a multiple of.
-        value: Padding, the background of the range ``x`` is in.
-
-    Returns:
-        The padded images, and the slices that ``crop_back`` undoes it with.
-
-    Raises:
-        ValueError: If ``multiple`` is not positive or ``x`` has no spatial axes.
-    """
-    if multiple < 1 or x.ndim < 3:
-        raise ValueError(
-            f"expected x (B, C, *S) and multiple >= 1, got shape {tuple(x.shape)} and {multiple}"
-        )
-    lacking = [-n % multiple for n in x.shape[2:]]
-    before = [n // 2 for n in lacking]
-    # F.pad counts from the last axis.
-    pads = [p for first, n in zip(before[::-1], lacking[::-1], strict=True) for p in (first, n - first)]
-    crop = tuple(slice(first, first + n) for first, n in zip(before, x.shape[2:], strict=True))
-    return F.pad(x, pads, value=value), crop
-
-
-def crop_back(x: Tensor, crop: tuple[slice, ...]) -> Tensor:
-    """Undo ``pad_to_multiple`` on images (B, C, *S) of any channel count."""
-    return x[(slice(None), slice(None), *crop)]
 
 
 def _check_slices(x: Tensor) -> None:

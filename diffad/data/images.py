@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
-from einops import rearrange
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from diffad.config import SpaceConfig
-from diffad.data.items import DataError, Item
+from diffad.data.duplicates import content, report
+from diffad.data.items import SHARES, DataError, Item, choose, require_disjoint, share_out
+from diffad.data.listing import split_folders
 from diffad.data.masks import brain_mask
+from diffad.data.picture import SUFFIXES
+from diffad.data.picture import read_image as read_image
 from diffad.data.space import Space
 from diffad.registry import DATASETS
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
-
-
-def read_image(path: Path) -> Tensor:
-    """Read a grey or colour image of 8 or 16 bits as (C, H, W) in [0, 1].
-
-    Raises:
-        DataError: If the file is not an image that can be read whole.
-    """
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image if image.mode in ("L", "RGB", "I;16", "F") else image.convert("L"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path}: expected an image, got one that cannot be read ({error})") from error
-    top = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind in "ui" else 1.0
-    pixels = np.atleast_3d(pixels.astype(np.float32) / top)
-    return rearrange(torch.from_numpy(pixels), "h w c -> c h w")
 
 
 def subject_of(path: Path) -> str:
@@ -44,18 +28,23 @@ def subject_of(path: Path) -> str:
 
 @DATASETS.register("images")
 class Images:
-    """Slices from ``root/split`` (or ``root`` itself), kept in memory in the model's grid.
+    """Slices from ``root/split``, kept in memory in the model's grid.
+
+    Folders ``root/train`` and ``root/val`` are used where they exist; else the subjects in ``root`` are
+    shared out, and slices of one subject stay together if their names begin with the same ``sub-`` entity.
 
     Args:
         root: Folder with the images, or with one folder per split.
-        split: "train" or "val"; ignored where no such folder exists.
+        split: Which part.
         space: Grid and intensity of the model.
         mask: Brain mask image for all slices, relative to ``root``; none takes each slice's non-zero pixels.
         spacing: Pixel size in mm, where the model's field of view is in mm.
         limit: Keep the first so many slices.
+        shares: Share of the subjects by split, where there are no folders.
+        split_seed: Which shuffle of the subjects.
 
     Raises:
-        DataError: If the folder has no images, or images of different sizes or channels.
+        DataError: If the folder has no images, images of different sizes or channels, or splits overlap.
     """
 
     def __init__(
@@ -66,18 +55,17 @@ class Images:
         mask: str | None = None,
         spacing: float | None = None,
         limit: int | None = None,
+        shares: Mapping[str, float] = SHARES,
+        split_seed: int = 0,
     ) -> None:
-        folder = Path(root) / split if (Path(root) / split).is_dir() else Path(root)
-        if not folder.is_dir():
-            raise DataError(f"{root}: expected a folder of images, found none")
-        self.paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)[:limit]
-        if mask is not None:
-            self.paths = [p for p in self.paths if p != Path(root) / mask]
-        if not self.paths:
-            raise DataError(f"{folder}: expected images ({', '.join(SUFFIXES)}), found none")
+        brain = None if mask is None else Path(root) / mask
+        splits = _list_splits(Path(root), brain, shares, split_seed, split)
+        splits = {name: paths[:limit] for name, paths in splits.items()}
+        self.paths = splits[split]
         self._space = Space(space)
         self._spacing = None if spacing is None else (spacing, spacing)
-        self._items = self._load(None if mask is None else read_image(Path(root) / mask)[:1] > 0)
+        self._items = self._load(None if brain is None else read_image(brain)[:1] > 0)
+        report({name: {p: content([p]) for p in paths} for name, paths in splits.items()}, split)
 
     def _load(self, brain: Tensor | None) -> list[Item]:
         items, first = [], read_image(self.paths[0]).shape
@@ -104,3 +92,26 @@ class Images:
 
     def __getitem__(self, index: int) -> Item:
         return self._items[index]
+
+
+def _list_splits(
+    root: Path, mask: Path | None, shares: Mapping[str, float], seed: int, split: str
+) -> dict[str, list[Path]]:
+    """List the images of all splits, as folders say or shared out by subject."""
+    if not root.is_dir():
+        raise DataError(f"{root}: expected a folder of images, found none")
+    if folders := split_folders(root, shares, split):
+        splits = {name: _list(folder, mask) for name, folder in folders.items()}
+        require_disjoint({name: [subject_of(p) for p in paths] for name, paths in splits.items()}, root)
+    else:
+        paths = _list(root, mask)
+        splits = share_out(paths, [subject_of(p) for p in paths], shares, seed)
+    choose(splits, split, root)
+    return splits
+
+
+def _list(folder: Path, mask: Path | None) -> list[Path]:
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p != mask)
+    if not paths:
+        raise DataError(f"{folder}: expected images ({', '.join(SUFFIXES)}), found none")
+    return paths

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,16 +19,48 @@ def check_input(x: Tensor, channels: int, axes: int, name: str) -> None:
         raise ValueError(f"{name} expected {shape} with C = {channels}, got {tuple(x.shape)}")
 
 
-def with_padding(network: Callable[[Tensor], Tensor], x: Tensor, multiple: int) -> Tensor:
-    """Run ``network`` on ``x`` (B, C, *S) padded up to a multiple, and crop its answer back.
+def check_widths(channels: Sequence[int], groups: int, name: str) -> None:
+    """Refuse widths that group normalisation cannot divide.
 
-    The pad repeats the border, so that no edge appears where the scan has none.
+    Raises:
+        ValueError: If there is no width, or one is not a positive multiple of ``groups``.
     """
-    missing = [-size % multiple for size in x.shape[2:]]
-    if not any(missing):
-        return network(x)
-    pad = [n for m in reversed(missing) for n in (m // 2, m - m // 2)]
-    y = network(F.pad(x, pad, mode="replicate"))
-    for axis, (size, m) in enumerate(zip(x.shape[2:], missing, strict=True), start=2):
-        y = y.narrow(axis, m // 2, size)
-    return y
+    if not channels or groups < 1 or any(c < 1 or c % groups for c in channels):
+        raise ValueError(f"{name} expected widths divisible by groups = {groups}, got {list(channels)}")
+
+
+def pad_to_multiple(x: Tensor, multiple: int) -> tuple[Tensor, tuple[slice, ...]]:
+    """Pad the spatial axes evenly on both sides until a network of that stride can halve them.
+
+    The pad repeats the border, noise and all, so that no edge appears where the scan has none.
+
+    Args:
+        x: Images, (B, C, *S).
+        multiple: Number that each spatial length shall be a multiple of.
+
+    Returns:
+        The padded images, and the slices that ``crop_back`` undoes it with.
+
+    Raises:
+        ValueError: If ``multiple`` is not positive or ``x`` has no spatial axes.
+    """
+    if multiple < 1 or x.ndim < 3:
+        shape = tuple(x.shape)
+        raise ValueError(f"expected x (B, C, *S) and multiple >= 1, got shape {shape} and {multiple}")
+    lacking = [-n % multiple for n in x.shape[2:]]
+    before = [n // 2 for n in lacking]
+    # F.pad counts from the last axis.
+    pads = [p for first, n in zip(before[::-1], lacking[::-1], strict=True) for p in (first, n - first)]
+    crop = tuple(slice(first, first + n) for first, n in zip(before, x.shape[2:], strict=True))
+    return F.pad(x, pads, mode="replicate") if any(lacking) else x, crop
+
+
+def crop_back(x: Tensor, crop: tuple[slice, ...]) -> Tensor:
+    """Undo ``pad_to_multiple`` on images (B, C, *S) of any channel count."""
+    return x[(slice(None), slice(None), *crop)]
+
+
+def with_padding(network: Callable[[Tensor], Tensor], x: Tensor, multiple: int) -> Tensor:
+    """Run ``network`` on ``x`` (B, C, *S) padded up to a multiple, and crop its answer back."""
+    padded, crop = pad_to_multiple(x, multiple)
+    return crop_back(network(padded), crop)

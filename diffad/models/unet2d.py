@@ -9,16 +9,16 @@ from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor
 
-from diffad.models.padding import check_input, with_padding
+from diffad.models.padding import check_input, check_widths, with_padding
 from diffad.registry import MODELS
 
 
 @MODELS.register("unet2d")
 class UNet2D(ModelMixin, ConfigMixin):
-    """Predicts noise (or velocity, or the image) with the U-Net of diffusers, attention at its coarsest scale.
+    """Predicts noise, velocity or the image with the U-Net of diffusers, attention at its coarsest scale.
 
-    With ``patch`` above 1 each patch x patch block of pixels becomes one position with patch^2 times the channels:
-    the same width costs patch^2 times less, and no pixel is lost.
+    With ``patch`` above 1 each patch x patch block of pixels becomes one position with patch^2 times the
+    channels: the same width costs patch^2 times less, and no pixel is lost.
 
     Args:
         in_channels: Channels C of the state, and of conditions laid beside it.
@@ -31,14 +31,15 @@ class UNet2D(ModelMixin, ConfigMixin):
         dropout: Share of activations dropped in training.
 
     Raises:
-        ValueError: If a width is not divisible by ``groups``, or an input has other channels than the network.
+        ValueError: If a width is not divisible by ``groups``, or an input has other axes or channels than
+            the network.
 
     Reference:
         Denoising Diffusion Probabilistic Models (Ho et al., 2020), appendix B; patches as in
         simple diffusion (Hoogeboom et al., 2023), section 3.2.
     """
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         in_channels: int = 1,
@@ -51,8 +52,9 @@ class UNet2D(ModelMixin, ConfigMixin):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if bad := [c for c in channels if c % groups]:
-            raise ValueError(f"every width must be divisible by groups = {groups}, got {bad}")
+        check_widths(channels, groups, "UNet2D")
+        if patch < 1:
+            raise ValueError(f"UNet2D expected patch of at least 1, got {patch}")
         last = "Attn" if attention else ""
         plain = len(channels) - 1
         self.unet = UNet2DModel(
@@ -81,5 +83,5 @@ class UNet2D(ModelMixin, ConfigMixin):
     def _patched(self, x: Tensor, labels: Tensor) -> Tensor:
         p = self.config.patch
         folded = rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=p, q=p)
-        y = self.unet(folded, labels, return_dict=False)[0]
+        y = self.unet(folded.to(self.dtype), labels, return_dict=False)[0]
         return rearrange(y, "b (c p q) h w -> b c (h p) (w q)", p=p, q=p)

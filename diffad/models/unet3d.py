@@ -8,13 +8,13 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
-from diffad.models.padding import check_input, with_padding
+from diffad.models.padding import check_input, check_widths, with_padding
 from diffad.registry import MODELS
 
 
 @MODELS.register("unet3d")
 class UNet3D(ModelMixin, ConfigMixin):
-    """Predicts noise (or velocity, or the image) of volumes with MONAI's DiffusionModelUNet.
+    """Predicts noise, velocity or the image of volumes with MONAI's DiffusionModelUNet.
 
     Args:
         in_channels: Channels C of the state, and of conditions laid beside it.
@@ -25,13 +25,14 @@ class UNet3D(ModelMixin, ConfigMixin):
         groups: Groups of the normalisation; divides every width.
 
     Raises:
-        ValueError: If a width is not divisible by ``groups``, or an input has other channels than the network.
+        ValueError: If a width is not divisible by ``groups``, or an input has other axes or channels than
+            the network.
 
     Reference:
         High-Resolution Image Synthesis with Latent Diffusion Models (Rombach et al., 2022), as in MONAI.
     """
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         in_channels: int = 1,
@@ -42,11 +43,10 @@ class UNet3D(ModelMixin, ConfigMixin):
         groups: int = 8,
     ) -> None:
         super().__init__()
+        check_widths(channels, groups, "UNet3D")
         # MONAI takes seconds to import, and 2-D users never need it
         from monai.networks.nets import DiffusionModelUNet
 
-        if bad := [c for c in channels if c % groups]:
-            raise ValueError(f"every width must be divisible by groups = {groups}, got {bad}")
         self.unet = DiffusionModelUNet(
             spatial_dims=3,
             in_channels=in_channels,
@@ -66,4 +66,4 @@ class UNet3D(ModelMixin, ConfigMixin):
     def forward(self, x_t: Tensor, labels: Tensor) -> Tensor:
         """Answer for the state ``x_t`` (B, C, I, J, K) at the diffusers indices ``labels`` (B,)."""
         check_input(x_t, self.config.in_channels, 3, "UNet3D")
-        return with_padding(lambda x: self.unet(x, labels), x_t, self.multiple)
+        return with_padding(lambda x: self.unet(x.to(self.dtype), labels), x_t, self.multiple)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,7 +81,7 @@ def save_montage(
         window=_ct_window(info),
     )
     content = io.BytesIO()
-    sheet.draw(Words(title, subtitle, f"{made_by(info)} · {NOTICE}")).savefig(content, format="png")
+    sheet.draw(Words(title, subtitle, f"{made_by(info)}\n{NOTICE}")).savefig(content, format="png")
     return _write(content.getvalue(), Path(path))
 
 
@@ -124,13 +123,11 @@ def _ct_window(info: Mapping[str, Any]) -> tuple[float, float] | None:
 
 def _write(content: bytes, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with partial.open("xb") as file:
             file.write(content)
-        Path(partial).chmod(0o644)  # as the other results; mkstemp makes private files
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     return path

@@ -35,6 +35,7 @@ class Row:
         detected: Detections, bool.
         brain: Brain mask, bool.
         lesion: True lesion, bool, or none if nobody knows.
+        others: Lesions this line is not about, bool, or none.
     """
 
     label: str
@@ -45,6 +46,7 @@ class Row:
     detected: Array
     brain: Array
     lesion: Array | None = None
+    others: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Planes:
         return Row(own[0] if label is None else label, own[1] if note is None else note, **images)
 
     def choose(self, count: int, threshold: float) -> list[int]:
-        """Return up to ``count`` planes in order: of a volume the most anomalous and apart, else the first."""
+        """Return up to ``count`` planes, in order: of a volume the worst that are apart, else the first."""
         if not self.volume:
             return list(range(min(count, len(self.labels))))
         anomaly = self.stacks["anomaly"]
@@ -132,17 +134,20 @@ def _of_volume(out: AnomalyOutput, tensors: dict[str, Tensor]) -> Planes:
     assert out.volume is not None
     plane = out.info.get("config", {}).get("space", {}).get("axis", "axial")
     axis = axis_index("axial" if plane == "volume" else plane)
-    stacks = {name: _hung(to_slices(t[0], axis)[:, 0]) for name, t in tensors.items()}
+    stacks = {name: hang(t[0], axis) for name, t in tensors.items()}
     centre = np.append((np.array(out.volume.data.shape[1:]) - 1) / 2, 1.0)
     labels = []
     for k in range(len(stacks["scan"])):
         centre[axis] = k
-        labels.append((f"{AXES[axis]} {k}", f"{LETTERS[axis]} = {(out.volume.affine @ centre)[axis]:+.0f} mm"))
+        labels.append(
+            (f"{AXES[axis]} {k}", f"{LETTERS[axis]} = {(out.volume.affine @ centre)[axis]:+.0f} mm")
+        )
     return Planes(stacks, labels, slice_spacing(out.volume.spacing, axis), SIDES[axis], volume=True)
 
 
-def _hung(planes: Tensor) -> Array:
-    return np.ascontiguousarray(planes.flip(2).cpu().numpy())
+def hang(data: Tensor, axis: str | int) -> Array:
+    """Cut a volume (1, I, J, K) into planes (N, H, W) as radiologists hang them."""
+    return np.ascontiguousarray(to_slices(data, axis)[:, 0].flip(2).cpu().numpy())
 
 
 def _of_tensor(out: AnomalyOutput, tensors: dict[str, Tensor]) -> Planes:

@@ -17,10 +17,10 @@ from matplotlib.figure import Figure
 
 from diffad.report.planes import Array, Row
 
-TRUTH, FOUND = "#35e0ff", "#ffb02e"
+TRUTH, DIM_TRUTH, FOUND = "#35e0ff", "#2b7f90", "#ffb02e"
 PAPER, BRIGHT, PLAIN, FAINT = "#000000", "#f4f6f8", "#b4bcc6", "#7d8794"
 MAP = "inferno"
-TILE, GAP, LEFT, RIGHT, TOP, BOTTOM = 2.0, 0.05, 1.18, 0.12, 1.12, 0.98
+TILE, GAP, LEFT, RIGHT, TOP, BOTTOM = 1.9, 0.1, 1.4, 0.16, 1.22, 1.12
 """Width of a tile, space between tiles, and margins, in inches."""
 
 
@@ -68,7 +68,7 @@ class Sheet:
         brain = np.any([r.brain for r in self.rows], 0)
         if not brain.any():
             return slice(0, brain.shape[0]), slice(0, brain.shape[1])
-        margin = 0.06 * max(np.ptp(np.flatnonzero(brain.any(axis))) for axis in (0, 1)) + 1
+        margin = 0.02 * max(np.ptp(np.flatnonzero(brain.any(axis))) for axis in (0, 1)) + 1
         rows, columns = (_around(brain.any(axis), margin) for axis in (1, 0))
         return rows, columns
 
@@ -78,8 +78,8 @@ class Sheet:
         if self.window:
             return Normalize(*self.window)
         values = np.concatenate([r.scan[r.brain] for r in self.rows])
-        low, high = np.percentile(values, (0.5, 99.7)) if values.size else (0.0, 1.0)
-        black = low - 0.35 * (high - low)  # dark tissue stays apart from the background
+        low, high = np.percentile(values, (0.5, 99.9)) if values.size else (0.0, 1.0)
+        black = low - 0.1 * (high - low)  # dark tissue stays apart from the background
         return Normalize(max(0.0, black) if low >= 0 else black, high if high > low else low + 1)
 
     @cached_property
@@ -108,8 +108,19 @@ class Sheet:
                 self._frame(axes)
                 self._letters(axes, letters=j == 0, ruler=j == 0 and i == len(self.rows) - 1)
         for j, (name, colour, _) in enumerate(columns):
-            _write(figure, LEFT + j * (TILE + GAP) + TILE / 2, TOP - 0.1, name, 9.5, colour, ha="center", va="bottom")
-        self._bar(figure, LEFT + [c[0] for c in columns].index("Anomaly map") * (TILE + GAP), down - BOTTOM + 0.1)
+            _write(
+                figure,
+                LEFT + j * (TILE + GAP) + TILE / 2,
+                TOP - 0.1,
+                name,
+                9.5,
+                colour,
+                ha="center",
+                va="bottom",
+            )
+        self._bar(
+            figure, LEFT + [c[0] for c in columns].index("Anomaly map") * (TILE + GAP), down - BOTTOM + 0.1
+        )
         _around_tiles(figure, words, across, down)
         return figure
 
@@ -136,6 +147,8 @@ class Sheet:
             axes.text(0.5, 0.985, "not known" if row.lesion is None else "none", color=TRUTH, **word)
         else:
             _outline(axes, row.lesion, TRUTH, 1.3)
+        if row.others is not None:
+            _outline(axes, row.others, DIM_TRUTH, 0.9)
 
     def _overlay(self, axes: Axes, row: Row) -> None:
         self._scan(axes, row)
@@ -165,6 +178,7 @@ class Sheet:
 
     def _bar(self, figure: Figure, left: float, top: float) -> None:
         axes = _place(figure, left, top, TILE, 0.11)
+        axes.set_axis_on()
         bar = figure.colorbar(ScalarMappable(self.heat, MAP), cax=axes, orientation="horizontal")
         bar.outline.set_visible(False)  # type: ignore[operator]
         bar.ax.axvline(self.threshold, color=BRIGHT, lw=1.4)
@@ -177,10 +191,18 @@ class Sheet:
 
 def _around_tiles(figure: Figure, words: Words, across: float, down: float) -> None:
     room = int(across * 16.5)
-    _write(figure, 0.16, 0.2, textwrap.shorten(words.title, int(across * 8.2), placeholder=" ..."), 15, BRIGHT, weight="bold")
+    _write(
+        figure,
+        0.16,
+        0.2,
+        textwrap.shorten(words.title, int(across * 8.2), placeholder=" ..."),
+        15,
+        BRIGHT,
+        weight="bold",
+    )
     _write(figure, 0.16, 0.52, words.subtitle, 9.5, PLAIN)
-    footer = "\n".join(textwrap.wrap(words.footer, room)[:3])
-    _write(figure, 0.16, down - 0.12, footer, 7, FAINT, va="bottom", linespacing=1.5)
+    footer = "\n".join(line for part in words.footer.splitlines() for line in textwrap.wrap(part, room))
+    _write(figure, 0.16, down - 0.16, footer, 7, FAINT, va="bottom", linespacing=1.5)
 
 
 def _write(figure: Figure, x: float, y: float, text: str, size: float, colour: str, **style: Any) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
-from diffad.training.run import main
-
 if __name__ == "__main__":
+    # from the first moment on: the imports below take seconds, and a launcher may stop its processes in them
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    from diffad.training.run import main
+
     sys.exit(main(sys.argv[1:]))

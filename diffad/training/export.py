@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import copy
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from diffad.config import to_dict
 from diffad.data.items import Dataset
 from diffad.pipeline import AnomalyPipeline
 from diffad.threshold import calibrate
+from diffad.training.checkpoint import replace_folder
 
 
 def export(trainer: Any, healthy: Dataset) -> Path:
@@ -24,8 +27,12 @@ def export(trainer: Any, healthy: Dataset) -> Path:
 
     Returns:
         The pipeline folder, which appears whole or not at all.
+
+    Raises:
+        OSError: If it cannot be written.
     """
     config = trainer.config
+    made = {"name": config.name, "steps": trainer.step, "seconds": round(trainer.seconds)}
     pipe = AnomalyPipeline(
         trainer.averaged(),
         trainer.scheduler,
@@ -35,20 +42,56 @@ def export(trainer: Any, healthy: Dataset) -> Path:
         guidance=config.guidance,
         space=to_dict(config.space),
         postprocess=to_dict(config.postprocess),
-        provenance={"name": config.name, "steps": trainer.step, "seconds": round(trainer.seconds), "seed": config.seed},
+        provenance={**made, "seed": config.seed},
     )
-    pipe.register_to_config(calibration=calibration(pipe, healthy, config.train.calibrate_fpr))
-    target, partial = trainer.folder / "pipeline", trainer.folder / ".pipeline.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    pipe.save_pretrained(partial)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(partial, target)
-    return target
+    # the rate that makes the masks must be among those calibrated
+    rates = sorted({*config.train.calibrate_fpr, config.postprocess.fpr})
+    pipe.register_to_config(calibration=calibration(pipe, healthy, rates))
+    return save_pipeline(pipe, trainer.folder / "pipeline")
 
 
-def calibration(pipe: AnomalyPipeline, healthy: Dataset, rates: tuple[float, ...]) -> dict[str, Any]:
+def calibration(pipe: AnomalyPipeline, healthy: Dataset, rates: list[float]) -> dict[str, Any]:
     """Measure thresholds on healthy items, in the network's own grid."""
     items = [healthy[i] for i in range(len(healthy))]
     x, brain = torch.stack([i.image for i in items]), torch.stack([i.mask for i in items])
     maps, _, _ = pipe.detector().maps(x, brain, [0] * len(items))
     return calibrate(((m[None], b[None]) for m, b in zip(maps, brain.bool(), strict=True)), rates).to_dict()
+
+
+def save_pipeline(pipe: AnomalyPipeline, target: Path, dtype: torch.dtype | None = None) -> Path:
+    """Write a pipeline folder whole or not at all, without the path it was once loaded from.
+
+    Args:
+        pipe: What to write; it is left as it is.
+        target: Folder to write or replace.
+        dtype: Type of the weights on disk. They load as float32 again: half precision only halves the files.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        parts = pipe.components
+        if dtype is not None:
+            parts["network"] = copy.deepcopy(pipe.network).to(dtype)
+        type(pipe)(**parts, **_options(pipe)).save_pretrained(partial)
+        for path in partial.rglob("*.json"):
+            _forget_path(path)
+        replace_folder(partial, target)
+    except (OSError, SafetensorError) as error:
+        raise OSError(f"{target}: cannot be written ({error})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def _options(pipe: AnomalyPipeline) -> dict[str, Any]:
+    parts = pipe.components
+    return {k: v for k, v in pipe.config.items() if not k.startswith("_") and k not in parts}
+
+
+def _forget_path(path: Path) -> None:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    if values.pop("_name_or_path", None) is not None:
+        path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,11 +1,12 @@
 """An endless, stateless stream of training items: item g is the same whoever asks, whenever.
 
-The order, the augmentation, the level and the noise of item g follow from (seed, g) alone. A resumed run, or one on
-more processes, therefore sees exactly what an uninterrupted run on one process sees.
+The order, the augmentation, the level and the noise of item g follow from (seed, g) alone. A resumed run, or
+one on more processes, therefore sees exactly what an uninterrupted run on one process sees.
 """
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -69,8 +70,14 @@ def loader(
     """
     if batch_size % (world * parts):
         raise ValueError(
-            f"train.batch_size = {batch_size} must be divisible by processes x train.accumulate = {world} x {parts}"
+            f"expected train.batch_size divisible by processes x train.accumulate = {world} x {parts}, "
+            f"got {batch_size}"
         )
     share = Share(steps, batch_size, rank, world)
     size = batch_size // (world * parts)
-    return DataLoader(stream, batch_size=size, sampler=share, num_workers=workers, drop_last=True)
+    return DataLoader(stream, size, sampler=share, num_workers=workers, worker_init_fn=_leave_ctrl_c)
+
+
+def _leave_ctrl_c(worker: int) -> None:
+    """Let the training process decide when to stop: a terminal sends Ctrl-C to its workers too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

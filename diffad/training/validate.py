@@ -13,6 +13,7 @@ from torch import Tensor
 from diffad.config import Config
 from diffad.data.items import Dataset
 from diffad.data.space import to_model, to_public
+from diffad.data.window import focused
 from diffad.denoise import NetworkDenoiser
 from diffad.protocols import NoiseGenerator
 from diffad.schedule import Schedule
@@ -39,7 +40,9 @@ def fixed_task(data: Dataset, noise: NoiseGenerator, config: Config) -> FixedTas
     """Draw the validation batch of a run; the same for the same data and config."""
     count = min(config.train.validate_items, len(data))
     picks = torch.linspace(0, len(data) - 1, count).long().tolist()
-    x = to_model(torch.stack([data[i].image for i in picks]))
+    items = [data[i] for i in picks]
+    images, masks = torch.stack([i.image for i in items]), torch.stack([i.mask for i in items])
+    x = to_model(focused(images, masks, config.space.window))
     low, high = config.train.levels
     levels = torch.linspace(low, high, config.train.validate_levels).long()
     t = levels[torch.arange(count) % len(levels)]
@@ -47,8 +50,10 @@ def fixed_task(data: Dataset, noise: NoiseGenerator, config: Config) -> FixedTas
 
 
 @torch.no_grad()
-def validate(network: Callable[..., Any], task: FixedTask, schedule: Schedule, config: Config) -> dict[str, float]:
-    """Return the mean loss and the mean absolute error of the clean estimate, over all levels and per level."""
+def validate(
+    network: Callable[..., Any], task: FixedTask, schedule: Schedule, config: Config
+) -> dict[str, float]:
+    """Return the mean loss and the mean absolute error of the clean estimate, the latter per level too."""
     device, size = next(network.parameters()).device, config.train.batch_size  # type: ignore[attr-defined]
     prediction = config.schedule.prediction_type
     denoiser = NetworkDenoiser(network, schedule, prediction)
@@ -60,11 +65,13 @@ def validate(network: Callable[..., Any], task: FixedTask, schedule: Schedule, c
         errors.append((denoiser(schedule.add_noise(x, z, t), t) - x).abs().flatten(1).mean(1).cpu() / 2)
     error = torch.cat(errors)
     report = {"val_loss": float(torch.cat(losses).mean()), "val_mae": float(error.mean())}
-    return report | {f"val_mae_{t}": float(error[task.t == t].mean()) for t in task.t.unique().tolist()}
+    return report | {f"val_mae_{t}": float(error[task.t == t].mean()) for t in torch.unique(task.t).tolist()}
 
 
 @torch.no_grad()
-def sample_picture(network: Callable[..., Any], task: FixedTask, schedule: Schedule, path: Path, prediction: str) -> None:
+def sample_picture(
+    network: Callable[..., Any], task: FixedTask, schedule: Schedule, path: Path, prediction: str
+) -> None:
     """Save rows of (clean, noisy, estimate) for four of the fixed items."""
     from PIL import Image
 

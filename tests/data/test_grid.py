@@ -1,12 +1,11 @@
 """Slices reach the network's grid and come back to the pixel they left."""
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffad.data.grid import Grid, crop_back, mask_centre, pad_to_multiple
+from diffad.data.grid import Grid, mask_centre
 
 sizes = st.integers(20, 70)
 
@@ -121,21 +120,6 @@ def test_labels_survive_nearest_resampling(dtype):
     assert torch.equal(Grid(60).back(y, (30, 30), mode="nearest"), x)
 
 
-@settings(deadline=None, max_examples=40)
-@given(
-    shape=st.lists(st.integers(1, 19), min_size=2, max_size=3),
-    multiple=st.sampled_from([1, 2, 4, 8]),
-    seed=st.integers(0, 2**31),
-)
-def test_crop_back_undoes_pad_to_multiple(shape, multiple, seed):
-    assume(np.prod(shape) > 1)
-    x = torch.rand(2, 1, *shape, generator=torch.Generator().manual_seed(seed))
-    padded, crop = pad_to_multiple(x, multiple, value=-1.0)
-    assert all(n % multiple == 0 and n - m < multiple for n, m in zip(padded.shape[2:], shape, strict=True))
-    assert torch.equal(crop_back(padded, crop), x)
-    assert int((padded == -1).sum()) == padded.numel() - x.numel()
-
-
 def test_wrong_input_raises():
     grid = Grid(16, 20.0)
     with pytest.raises(ValueError, match=r"\(N, C, H, W\), got shape \(4, 4\)"):
@@ -150,5 +134,3 @@ def test_wrong_input_raises():
         grid.to(torch.zeros(1, 1, 4, 4, dtype=torch.int64))
     with pytest.raises(ValueError, match="size=0"):
         Grid(0)
-    with pytest.raises(ValueError, match="multiple >= 1"):
-        pad_to_multiple(torch.zeros(1, 1, 4, 4), 0)

@@ -1,0 +1,206 @@
+"""The command line. Everything heavy is imported inside the commands, so that help answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from diffad import __version__
+from diffad.registry import UnknownNameError
+
+app = typer.Typer(
+    name="diffad",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+class Precision(str, Enum):
+    """Number format of the network."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+class Kind(str, Enum):
+    """What ``list`` can list."""
+
+    noises = "noises"
+    samplers = "samplers"
+    guidances = "guidances"
+    scores = "scores"
+    models = "models"
+    datasets = "datasets"
+    configs = "configs"
+    pretrained = "pretrained"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"diffad {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def diffad(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from (or DIFFAD_DEBUG=1).")] = False,
+) -> None:
+    """Find what does not belong in a brain scan, with diffusion models of healthy brains.
+
+    \b
+    Examples:
+      diffad demo                                                 a real brain, implanted lesions, a picture
+      diffad predict scan.nii.gz --model ixi-t1-axial --out maps  anomaly maps of a skull-stripped scan
+      diffad evaluate maps --masks lesions                        how good the maps are
+      diffad train smoke                                          train a tiny model in seconds
+      diffad list samplers                                        what a config can be put together from
+
+    Research software, not a medical device.
+    """
+
+
+@app.command()
+def train(
+    config: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped config.")],
+    assignments: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the config.")] = None,
+) -> None:
+    """Train a model; a run that was stopped goes on from its last checkpoint.
+
+    \b
+    Examples:
+      diffad train smoke output=/tmp/runs
+      diffad train configs/ixi_t1_axial.yaml data.root=DATA train.steps=2000 "noise={name: gaussian}"
+      accelerate launch -m diffad.training CONFIG [KEY=VALUE]...       the same, on several processes
+    """
+    from diffad.training.run import main as run
+
+    raise typer.Exit(run([config, *(assignments or [])]))
+
+
+@app.command()
+def predict(
+    scan: Annotated[list[Path], typer.Argument(help="NIfTI files, or folders that are searched for them.")],
+    model: Annotated[str, typer.Option(help="A shipped model, a pipeline folder, or a hub id.")] = "ixi-t1-axial",
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
+    mask: Annotated[
+        str, typer.Option(metavar="FILE|SUFFIX", help="Brain mask: a file, or what the masks' names end in (_brain).")
+    ] = "",
+    sequences: Annotated[str, typer.Option(help="Ends of the names of one subject's sequences: t1,flair")] = "",
+    slices: Annotated[str, typer.Option(help="FIRST:LAST, LAST exclusive, counted from 0 in RAS; all by default.")] = "",
+    threshold: Annotated[str, typer.Option(help='A number or "otsu"; the model\'s calibrated one by default.')] = "",
+    sampler: Annotated[
+        list[str] | None, typer.Option(help="Another sampler, as YAML, or one option of it as key=value.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all noise.")] = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Slices per network evaluation.")] = 16,
+    precision: Annotated[Precision, typer.Option(help="Number format of the network.")] = Precision.fp32,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo scans that have results.")] = False,
+) -> None:
+    """Find anomalies: a map, detections, the pseudo-healthy twin, a picture for each scan; results.csv for all.
+
+    Scans must be skull-stripped (0 outside the brain), or come with brain masks. A scan that cannot be used is
+    reported and the rest go on. A second run does what is missing.
+
+    \b
+    Examples:
+      diffad predict sub-01_T1w.nii.gz --out maps --slices 85:106
+      diffad predict cohort/ --out maps --mask _brain_mask          cohort/A.nii.gz has cohort/A_brain_mask.nii.gz
+      diffad predict cohort/ --out maps --sequences t1,flair        cohort/A_t1.nii.gz and cohort/A_flair.nii.gz
+      diffad predict scan.nii.gz --sampler "{name: chain, level: 200, steps: 10}" --threshold otsu
+
+    Files of one name in several folders are told apart by the folders' names: a_T1_anomaly.nii.gz.
+    """
+    from diffad import commands
+
+    options: dict[str, Any] = {"sampler": sampler or [], "threshold": threshold, "slices": slices, "seed": seed}
+    options |= {"batch_size": batch_size, "precision": precision.value}
+    raise typer.Exit(commands.predict(scan, model, out, mask, sequences, device, overwrite, options))
+
+
+@app.command()
+def evaluate(
+    predictions: Annotated[Path, typer.Argument(help="Folder that predict wrote.")],
+    masks: Annotated[Path, typer.Option(help="Folder with lesion masks, or the mask of a single scan.")],
+    brains: Annotated[Path | None, typer.Option(help="Folder with brain masks, instead of what predict looked at.")] = None,
+    healthy_without_mask: Annotated[
+        bool, typer.Option("--healthy-without-mask", help="Take scans without a lesion mask for healthy.")
+    ] = False,
+    out: Annotated[list[Path] | None, typer.Option(help="Write the figures to a .json or .csv file; may be repeated.")] = None,
+) -> None:
+    """Score predictions against lesion masks, in the part of the brain that was looked at.
+
+    The mask of the scan A is A_lesion, A_lesions, A_seg, A_label, A_labels, A_mask or A (.nii.gz or .nii), anywhere in the
+    folder; a trailing part of the name may be missing (sub-01_lesion for sub-01_T1w). Voxels above 0 are lesion; an empty mask
+    means a healthy scan. "Best Dice" takes the best threshold for the truth: an oracle, not a result.
+
+    \b
+    Examples:
+      diffad evaluate maps --masks lesions --out scores.json --out scores.csv
+      diffad evaluate maps --masks lesions --healthy-without-mask
+    """
+    from diffad import commands
+
+    raise typer.Exit(commands.evaluate(predictions, masks, brains, healthy_without_mask, out or []))
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("demo_out")) -> None:
+    """Find implanted lesions in a real brain with the shipped model, and show them in a picture."""
+    from diffad.demo import run
+
+    run(out)
+
+
+@app.command("list")
+def list_parts(kind: Annotated[Kind | None, typer.Argument(help="One kind only.")] = None) -> None:
+    """Show the parts a config can name, with their options; the shipped configs and models.
+
+    \b
+    Examples:
+      diffad list
+      diffad list samplers
+    """
+    from diffad.listing import show
+
+    show([kind.value] if kind else [k.value for k in Kind])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if "--debug" in words:
+        words.remove("--debug")
+        os.environ["DIFFAD_DEBUG"] = "1"
+    try:
+        app(args=words, prog_name="diffad")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if os.environ.get("DIFFAD_DEBUG", "0") not in ("", "0"):
+            raise
+        print(f"error: {_told(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _told(error: Exception) -> str:
+    """Say in one line what a user can mend; anything else is a fault of ours and says so."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, (ValueError, OSError, UnknownNameError)):
+        return text
+    return f"unexpected {type(error).__name__}: {text} (--debug shows where it came from)"

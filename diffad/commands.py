@@ -1,0 +1,174 @@
+"""What ``predict`` and ``evaluate`` do with their words."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import typer
+import yaml
+
+from diffad.config import PartSpec, override
+from diffad.subjects import find_scans, parse_mask, subjects
+
+
+def predict(
+    sources: Sequence[Path],
+    model: str,
+    out: Path,
+    mask: str,
+    sequences: str,
+    device: str,
+    overwrite: bool,
+    options: dict[str, Any],
+) -> int:
+    """Run ``diffad predict`` and return its exit code.
+
+    Raises:
+        ValueError: If there is no scan, or the model or an option cannot be used.
+        OSError: If there is no such model, or the results cannot be written.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    options |= {"slices": parse_slices(options["slices"]), "threshold": parse_threshold(options["threshold"])}
+    where, masks = parse_device(device), parse_mask(mask) if mask else None
+    search = find_scans(sources, out, masks)
+    cohort = subjects(search.scans, [s.strip() for s in sequences.split(",") if s.strip()])
+    try:
+        code, told = _predict(cohort, model, where, out, masks, overwrite, options)
+    except KeyboardInterrupt:
+        print("\nstopped; finished scans are whole, run the same command to go on", file=sys.stderr)
+        return 130
+    passed = f" ({len(search.ignored)} maps and masks among them passed over)" if search.ignored else ""
+    print(f"{told}{passed}; see {out / 'results.csv'}")
+    return code
+
+
+def _predict(
+    cohort: Sequence[Any],
+    model: str,
+    device: str,
+    out: Path,
+    masks: str | Path | None,
+    overwrite: bool,
+    options: dict[str, Any],
+) -> tuple[int, str]:
+    from diffad.predict import Cohort, Options
+
+    pipe = load(model).to(device)
+    options["sampler"] = parse_sampler(options["sampler"], dict(pipe.config.sampler))
+    summary = Cohort(pipe, out, Options(**options), masks, overwrite).run(cohort)
+    return (0 if summary.complete else 1), str(summary)
+
+
+def load(model: str) -> Any:
+    """Load a pipeline without a word on the way; a folder that cannot be loaded is named.
+
+    Raises:
+        OSError: If there is no such model.
+        ValueError: If its files do not fit together.
+    """
+    from diffusers.utils import logging
+
+    from diffad.pipeline import AnomalyPipeline
+
+    logging.disable_progress_bar()
+    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down a hundredfold, and no map needs them
+    return AnomalyPipeline.from_pretrained(model)
+
+
+def parse_slices(text: str) -> tuple[int, int] | None:
+    """Read FIRST:LAST.
+
+    Raises:
+        BadParameter: If it is not two whole numbers, the first not negative and less than the last.
+    """
+    if not text:
+        return None
+    first, _, last = text.partition(":")
+    if not (first.isdecimal() and last.isdecimal() and int(first) < int(last)):
+        raise typer.BadParameter(f"expected --slices FIRST:LAST with 0 <= FIRST < LAST, got {text!r}")
+    return int(first), int(last)
+
+
+def parse_threshold(text: str) -> float | str | None:
+    """Read a threshold.
+
+    Raises:
+        BadParameter: If it is neither a finite number nor "otsu".
+    """
+    if text in ("", "otsu"):
+        return text or None
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if value - value != 0:
+        raise typer.BadParameter(f"expected --threshold a number or 'otsu', got {text!r}")
+    return value
+
+
+def parse_device(text: str) -> str:
+    """Choose the device: "auto" is a GPU where there is one.
+
+    Raises:
+        BadParameter: If there is no such device.
+    """
+    if text == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if text != "cpu" and not (text.startswith("cuda") and torch.cuda.is_available()):
+        raise typer.BadParameter(f"expected --device auto, cpu or a GPU (cuda) that torch can use, got {text!r}")
+    return text
+
+
+def parse_sampler(texts: Sequence[str], own: PartSpec) -> PartSpec | None:
+    """Read a sampler from a name, a YAML mapping, or key=value laid over the model's ``own``.
+
+    Raises:
+        BadParameter: If it is none of these.
+    """
+    if not texts:
+        return None
+    spec: Any = own
+    for text in texts:
+        try:
+            spec = override(spec, [text]) if _is_assignment(text) else yaml.safe_load(text)
+        except (ValueError, yaml.YAMLError) as error:
+            raise typer.BadParameter(f"--sampler {text!r}: {error}") from error
+        spec = {"name": spec} if isinstance(spec, str) else spec
+        if not isinstance(spec, dict) or not isinstance(spec.get("name"), str):
+            raise typer.BadParameter(f"expected --sampler a mapping with a 'name', or key=value, got {text!r}")
+        if text.startswith("name="):  # another sampler has other options
+            spec = {"name": spec["name"]}
+    return dict(spec)
+
+
+def _is_assignment(text: str) -> bool:
+    return "=" in text and not text.lstrip().startswith("{")
+
+
+def evaluate(
+    predictions: Path, masks: Path, brains: Path | None, healthy_without_mask: bool, out: Sequence[Path]
+) -> int:
+    """Run ``diffad evaluate`` and return its exit code.
+
+    Raises:
+        ValueError: If nothing can be paired, or files do not fit together.
+        OSError: If a table cannot be written.
+    """
+    from diffad.evaluation import tables
+    from diffad.evaluation.cohort import collect, score
+
+    if bad := [p for p in out if p.suffix not in tables.WRITERS]:
+        raise typer.BadParameter(f"expected --out to end in .json or .csv, got {bad[0]}")
+    found = collect(predictions, masks, brains, healthy_without_mask)
+    for warning in found.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    result = score(found)
+    tables.show(result)
+    for path in out:
+        tables.write(result, path)
+    return 0

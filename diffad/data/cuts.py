@@ -1,0 +1,84 @@
+"""One scan as the raw slices a network looks at; the same cut in training and in use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from diffad.data.grid import mask_centre
+from diffad.data.masks import brain_mask, load_mask
+from diffad.data.slices import slice_spacing, to_slices
+from diffad.data.volume import Array, Source, Volume, VolumeError
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The slices of one scan, or the whole volume, before they are placed in the model's space.
+
+    Args:
+        image: Raw intensities, (N, C, *S).
+        brain: Brain mask, (N, 1, *S), bool.
+        keys: Position of each slice in the volume, counted in RAS.
+        spacing: Pixel size (row, column) in mm, where known.
+        centre: Raw position (row, column) that goes to the grid's centre, or none for the middle.
+    """
+
+    image: Tensor
+    brain: Tensor
+    keys: list[int]
+    spacing: tuple[float, float] | None = None
+    centre: tuple[float, float] | None = None
+
+
+def read_scan(source: Source | Sequence[Source], mask: Source | None = None) -> tuple[Volume, Array]:
+    """Read a scan and its brain mask (I, J, K); without a mask the brain is what is not zero.
+
+    Raises:
+        VolumeError: If either cannot be used, or no voxel is inside; the message names the file.
+    """
+    volume = Volume.load(source)
+    brain = brain_mask(volume.data)[0] if mask is None else load_mask(mask, volume)
+    if not brain.any():
+        raise VolumeError(f"{volume.path}: expected a brain mask with voxels inside, got an empty one")
+    return volume, brain
+
+
+def cut(
+    image: Tensor,
+    brain: Tensor,
+    axis: str,
+    spacing: Sequence[float] | None = None,
+    slices: tuple[int, int] | None = None,
+    name: str = "the scan",
+) -> Cut:
+    """Cut a volume into the slices that show brain, or leave it whole.
+
+    The centre follows from the brain in all slices, so that it does not depend on the ones chosen.
+
+    Args:
+        image: Raw intensities, (C, I, J, K).
+        brain: Brain mask, (1, I, J, K), bool.
+        axis: Plane of the slices, or "volume".
+        spacing: Voxel size (I, J, K) in mm, where known.
+        slices: First and last (exclusive) slice, counted in RAS; none for all.
+        name: What errors call the scan.
+
+    Raises:
+        ValueError: If no slice with brain is left, or the brain has no contrast.
+    """
+    if axis == "volume":
+        return Cut(image[None], brain[None], [0])
+    planes, masks = to_slices(image, axis), to_slices(brain, axis)
+    first, last = slices or (0, len(planes))
+    keys = [k for k in range(max(0, first), min(last, len(planes))) if masks[k].any()]
+    if not keys:
+        expected = f"expected brain in {axis} slices {first}..{last - 1}"
+        raise ValueError(f"{name}: {expected}, found none in {len(planes)}")
+    inside = np.concatenate([channel[brain[0].numpy()] for channel in image.numpy()])
+    if not np.ptp(inside):
+        raise ValueError(f"{name}: expected contrast inside the brain mask, got the constant {inside[0]:g}")
+    size = None if spacing is None else slice_spacing(spacing, axis)
+    return Cut(planes[keys], masks[keys], keys, size, mask_centre(masks))

@@ -1,0 +1,79 @@
+"""What the names of volumes say: whose they are, which sequence, and where their mask lies."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from diffad.data.items import DataError
+
+
+def stem(path: Path) -> str:
+    """Return the name of a file without .nii or .nii.gz."""
+    return path.name.removesuffix(".gz").removesuffix(".nii")
+
+
+def subject_below(path: Path, root: Path) -> str | None:
+    """Return the subject of a volume: its BIDS ``sub-`` entity, else the outermost folder below ``root``.
+
+    Everything in that folder counts as one subject, visits too, so that no subject can be in two splits.
+
+    Args:
+        path: The volume.
+        root: Folder of the data set.
+
+    Returns:
+        The subject; none for a file in ``root`` itself.
+    """
+    parts = path.relative_to(root).parts if path.is_relative_to(root) else path.parts
+    for part in reversed(parts):
+        if match := re.match(r"sub-[A-Za-z0-9]+", part):
+            return match.group()
+    return parts[0] if path.is_relative_to(root) and len(parts) > 1 else None
+
+
+def visit(path: Path) -> tuple[str, ...]:
+    """Return the BIDS session and run of a volume, where its name has them."""
+    return tuple(re.findall(r"(?:ses|run)-[A-Za-z0-9]+", path.name))
+
+
+def rest_of(path: Path, sequence: str) -> str | None:
+    """Return what is left of a file's name without its sequence; none if it is another sequence.
+
+    Args:
+        path: The volume.
+        sequence: Last word of the name ("t1" fits a_t1.nii.gz and t1.nii, not a_t1c.nii), or a pattern of the
+            whole name in which ``*`` stands for anything ("*_t1_head.nii.gz").
+    """
+    if "*" in sequence:
+        match = re.fullmatch(re.escape(sequence).replace(r"\*", "(.*)"), path.name, re.IGNORECASE)
+    else:
+        match = re.fullmatch(rf"(?:(.*)[^A-Za-z0-9])?{re.escape(sequence)}", stem(path), re.IGNORECASE)
+    return (match.group(1) or "") if match else None
+
+
+def is_mask(path: Path, pattern: str) -> bool:
+    """Tell whether a file is named like a mask."""
+    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), path.name) is not None
+
+
+def mask_beside(path: Path, pattern: str) -> Path | None:
+    """Find the brain mask in the folder of a volume; none if it is not there.
+
+    Args:
+        path: The volume.
+        pattern: Name of the mask; ``*`` stands for the name of the volume, or the first words of it:
+            "*_mask.nii.gz" finds sub-01_mask.nii.gz for sub-01_T1w.nii.gz, but never that of sub-1.
+
+    Raises:
+        DataError: If the pattern has more than one ``*``.
+    """
+    if pattern.count("*") > 1:
+        raise DataError(f"expected a mask name with at most one '*', got {pattern!r}")
+    name = stem(path)
+    ends = [m.start() for m in re.finditer(r"[^A-Za-z0-9]", name)]
+    for end in (len(name), *reversed(ends), 0):
+        candidate = path.with_name(pattern.replace("*", name[:end]))
+        if candidate.is_file() and candidate != path:
+            return candidate
+    return None

@@ -1,0 +1,60 @@
+"""The part of the grid around the brain: all that a network of slices has to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+Corner = tuple[int, int]
+
+
+def corner(brain: Tensor, window: Sequence[int]) -> Corner:
+    """Place a window around the middle of a brain, inside the grid.
+
+    Args:
+        brain: Mask of one slice, (1, H, W).
+        window: Rows and columns of the window.
+
+    Returns:
+        Its first row and column.
+    """
+    spans = [_span(brain.any(axis), n) for axis, n in ((-1, brain.shape[-2]), (-2, brain.shape[-1]))]
+    sizes = zip(spans, window, brain.shape[-2:], strict=True)
+    row, column = (max(0, min((first + last + 1 - size) // 2, n - size)) for (first, last), size, n in sizes)
+    return row, column
+
+
+def _span(line: Tensor, length: int) -> tuple[int, int]:
+    marked = line.flatten().nonzero().flatten()
+    return (int(marked[0]), int(marked[-1])) if len(marked) else (0, length - 1)
+
+
+def holds(brain: Tensor, window: Sequence[int], at: Corner) -> bool:
+    """Tell whether the window at a corner holds the whole brain (1, H, W)."""
+    return int(cut(brain[None], window, [at]).sum()) == int(brain.sum())
+
+
+def cut(x: Tensor, window: Sequence[int], corners: Sequence[Corner]) -> Tensor:
+    """Cut the window of each item out of ``x`` (N, C, H, W); returns (N, C, *window)."""
+    rows, columns = window
+    pairs = zip(x, corners, strict=True)
+    return torch.stack([item[..., r : r + rows, c : c + columns] for item, (r, c) in pairs])
+
+
+def paste(y: Tensor, shape: Sequence[int], corners: Sequence[Corner]) -> Tensor:
+    """Lay windows ``y`` (N, C, h, w) on empty grids; the inverse of ``cut`` where the rest is 0."""
+    rows, columns = y.shape[-2:]
+    grid = y.new_zeros(*y.shape[:2], *shape)
+    for item, window, (r, c) in zip(grid, y, corners, strict=True):
+        item[..., r : r + rows, c : c + columns] = window
+    return grid
+
+
+def focused(x: Tensor, brain: Tensor, window: Sequence[int] | None) -> Tensor:
+    """Cut the window around each brain out of ``x`` (N, C, H, W), even where it cuts into the brain.
+
+    Training needs one shape; a brain that was moved to the edge loses its rim there.
+    """
+    return x if window is None else cut(x, window, [corner(item, window) for item in brain])

@@ -1,0 +1,203 @@
+"""Frozen dataclasses <-> plain dicts <-> YAML; a typo is an error with a suggestion."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from diffad.registry import unknown
+
+T = TypeVar("T")
+PartSpec = dict[str, Any]
+"""A part by name with its options: ``{"name": "simplex", "octaves": 6}``."""
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message says which key."""
+
+
+def expect(ok: bool, key: str, expected: str, got: object) -> None:
+    """Refuse the value of a key.
+
+    Raises:
+        ConfigError: Unless ``ok``.
+    """
+    if not ok:
+        raise ConfigError(f"config key {key}: expected {expected}, got {got!r}")
+
+
+def in_range(section: Any, prefix: str, interval: str, *names: str) -> None:
+    """Check numbers of a section against an interval such as "[0, 1)"; what is left out (None) passes.
+
+    Raises:
+        ConfigError: With the first number outside.
+    """
+    low, high = (float(bound) for bound in interval[1:-1].split(","))
+    for name in names:
+        value = getattr(section, name)
+        if value is not None:
+            above = value > low if interval[0] == "(" else value >= low
+            below = value < high if interval[-1] == ")" else value <= high
+            expect(above and below, f"{prefix}.{name}", f"a number in {interval}", value)
+
+
+def one_of(section: Any, prefix: str, name: str, *choices: str) -> None:
+    """Check one value of a section against its choices.
+
+    Raises:
+        ConfigError: If it is none of them.
+    """
+    value = getattr(section, name)
+    expect(value in choices, f"{prefix}.{name}", f"one of {', '.join(choices)}", value)
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Turn a dataclass into plain dicts and lists, as YAML and JSON hold them."""
+    return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_dict(value)
+    return list(value) if isinstance(value, tuple) else copy.deepcopy(value)
+
+
+def from_dict(kind: type[T], values: dict[str, Any], path: str = "") -> T:
+    """Build the dataclass ``kind`` from plain values; ``path`` leads to it, for messages.
+
+    Raises:
+        ConfigError: If a key is unknown or missing, or a value has the wrong type or is out of range.
+    """
+    if not isinstance(values, dict):
+        raise ConfigError(f"config key {path.rstrip('.')}: expected a mapping, got {values!r}")
+    hints = typing.get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            raise ConfigError(str(unknown("config key", f"{path}{key}", [f"{path}{k}" for k in fields])))
+    for key, f in fields.items():
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if required and key not in values:
+            raise ConfigError(f"config key {path}{key} is missing")
+    return kind(**{k: _convert(hints[k], v, f"{path}{k}") for k, v in values.items()})
+
+
+def _convert(hint: Any, value: Any, path: str) -> Any:
+    """Check ``value`` against a type hint, turning lists into tuples and ints into floats."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in args:
+            return None
+        return _convert(next(a for a in args if a is not type(None)), value, path)
+    if dataclasses.is_dataclass(hint):
+        return from_dict(typing.cast(type[Any], hint), value, f"{path}.")
+    if origin is tuple:
+        return _convert_tuple(args, value, path)
+    if origin is dict:
+        return _convert_part(value, path)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    right = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+    expect(right, path, hint.__name__, value)
+    return value
+
+
+def _convert_tuple(args: tuple[Any, ...], value: Any, path: str) -> tuple[Any, ...]:
+    expect(isinstance(value, list | tuple), path, "a list", value)
+    expect(args[-1] is Ellipsis or len(value) == len(args), path, f"{len(args)} values", value)
+    return tuple(_convert(args[0], v, path) for v in value)
+
+
+def _convert_part(value: Any, path: str) -> PartSpec:
+    named = isinstance(value, dict) and isinstance(value.get("name"), str)
+    expect(named, path, "a mapping with a 'name'", value)
+    _check_plain(value, path)
+    part: PartSpec = copy.deepcopy(value)
+    return part
+
+
+def _check_plain(value: Any, path: str) -> None:
+    """Refuse what JSON cannot hold, such as the dates of YAML: it would be lost on the way to disk."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            expect(isinstance(key, str), path, "options named by text", key)
+            _check_plain(inner, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _check_plain(inner, path)
+    else:
+        expect(value is None or isinstance(value, bool | int | float | str), path, "a plain value", value)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads 1e-4 as the number it is (YAML 1.1 wants 1.0e-4), and refuses keys given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.MarkedYAMLError(problem=f"found key {key!r} twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def _parse(text: str, what: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise ConfigError(f"{what}: expected YAML, in line {line} {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{what}: expected YAML, found {' '.join(str(error).split())}") from error
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping.
+
+    Raises:
+        ConfigError: If the file is missing or is not a YAML mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: expected YAML, found no text ({error})") from error
+    values = _parse(text, str(path))
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected a YAML mapping, found {type(values).__name__}")
+    return values
+
+
+def override(values: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """Return ``values`` with dotted ``key=value`` assignments laid over, values read as YAML.
+
+    Raises:
+        ConfigError: If an assignment has no ``=``, is not YAML, or walks into a scalar.
+    """
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not all(key.split(".")):
+            raise ConfigError(f"expected key=value, got {assignment!r}")
+        values = _assign(values, key.split("."), _parse(text, assignment), key)
+    return values
+
+
+def _assign(values: Any, keys: list[str], value: Any, whole: str) -> dict[str, Any]:
+    if values is not None and not isinstance(values, dict):
+        raise ConfigError(f"cannot set {whole}: {values!r} is not a mapping")
+    head, rest = keys[0], keys[1:]
+    inner = _assign((values or {}).get(head), rest, value, whole) if rest else value
+    return {**(values or {}), head: inner}

@@ -1,0 +1,270 @@
+"""A cohort of scans in, a folder of maps out: what is finished stays whole, whatever happens to the rest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from diffad import scans
+from diffad.config import PartSpec
+from diffad.data.slices import from_slices, to_slices
+from diffad.output import AnomalyOutput
+from diffad.pipeline import AnomalyPipeline
+from diffad.progress import Progress, say, undisturbed
+from diffad.registry import UnknownNameError
+from diffad.results import Results, Row
+from diffad.subjects import Subject, mask_of
+
+MAPS = ("_anomaly.nii.gz", "_mask.nii.gz", "_twin.nii.gz", "_seen.nii.gz", "_report.png")
+
+
+class WriteError(OSError):
+    """The results cannot be written, so there is no use in going on."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How scans are looked at; see ``AnomalyPipeline.__call__``.
+
+    Args:
+        sampler: Another sampler than the model's own, by name with options.
+        threshold: A number, "otsu", or none for the model's own.
+        slices: First and last (exclusive) slice; none for all.
+        seed: Seed of all noise.
+        batch_size: Slices per network evaluation; does not change the result.
+        precision: "fp32" or "bf16".
+    """
+
+    sampler: PartSpec | None = None
+    threshold: float | str | None = None
+    slices: tuple[int, int] | None = None
+    seed: int = 0
+    batch_size: int = 16
+    precision: str = "fp32"
+
+
+@dataclass
+class Summary:
+    """Names of the scans by what became of them."""
+
+    done: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every scan now has the results that were asked for."""
+        return not self.failed and not self.other
+
+    def __str__(self) -> str:
+        told = {"done": self.done, "done before": self.skipped, "kept from other options": self.other}
+        counts = [f"{len(names)} {what}" for what, names in {**told, "failed": self.failed}.items() if names]
+        return ", ".join(counts) or "nothing to do"
+
+
+class Cohort:
+    """Runs one model with one set of options over scans, and writes a folder.
+
+    Each scan becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz``, ``NAME_twin.nii.gz``, ``NAME_seen.nii.gz`` (the
+    part of the brain that was looked at), ``NAME_report.png`` and, when all else is there, ``NAME_info.json``.
+
+    Args:
+        pipe: The model.
+        out: Folder of the results; made if absent.
+        options: How scans are looked at.
+        mask: Brain mask of all scans, or the end of the masks' names; none takes the non-zero voxels.
+        overwrite: Redo what is there.
+
+    Raises:
+        ValueError: If an option does not suit the model, or ``out`` holds another ``results.csv``.
+        OSError: If ``out`` cannot be made.
+    """
+
+    def __init__(
+        self, pipe: AnomalyPipeline, out: Path, options: Options, mask: str | Path | None = None, overwrite: bool = False
+    ) -> None:
+        self.pipe, self.out, self.options, self.mask, self.overwrite = pipe, out, options, mask, overwrite
+        pipe.detector(sampler=options.sampler, precision=options.precision)  # names and options fail here, at once
+        if options.slices and pipe.config.space["axis"] == "volume":
+            raise ValueError("expected no range of slices, as this model takes whole volumes")
+        out.mkdir(parents=True, exist_ok=True)
+        self.results = Results(out / "results.csv")
+        self.model = fingerprint(pipe)
+
+    def run(self, subjects: Sequence[Subject]) -> Summary:
+        """Look at every subject; one that cannot be used is reported, and the rest go on.
+
+        Raises:
+            WriteError: If results cannot be written; those of finished scans are whole.
+        """
+        summary = Summary()
+        with Progress(len(subjects)) as progress:
+            self.pipe.progress_bar = progress.slices
+            for subject in subjects:
+                with progress.scan(subject.name):
+                    self._settle(subject, summary)
+        return summary
+
+    def _settle(self, subject: Subject, summary: Summary) -> None:
+        try:
+            summary_list = getattr(summary, self._process(subject))
+        except WriteError:
+            raise
+        except Exception as error:  # whatever is wrong with one scan must not cost the others
+            message = describe(error)
+            say(f"failed {subject.name}: {message}", error)
+            self._row(Row(subject.name, "failed", error=message))
+            summary_list = summary.failed
+        summary_list.append(subject.name)
+
+    def _process(self, subject: Subject) -> str:
+        if subject.missing:
+            found = ", ".join(p.name for p in subject.paths)
+            raise ValueError(f"expected every sequence, found {found} but none for {', '.join(subject.missing)}")
+        mask = mask_of(subject, self.mask)
+        request = self._request(subject, mask)
+        info = stored(self.out / f"{subject.name}_info.json")
+        if info is not None and not self.overwrite:
+            return self._keep(subject.name, info, request)
+        output = self._detect(subject, mask)
+        output.info |= {"scan": [str(p) for p in subject.paths], "request": request}
+        with self._writing(subject.name):
+            self._write(subject.name, output)
+        self._row(Row.from_info(subject.name, output.info))
+        return "done"
+
+    def _request(self, subject: Subject, mask: Path | None) -> dict[str, Any]:
+        """Everything the maps follow from, as JSON gives it back."""
+        asked = {k: v for k, v in asdict(self.options).items() if k != "batch_size"}
+        asked["sampler"] = asked["sampler"] or dict(self.pipe.config.sampler)
+        files = {"scan": [digest(p) for p in subject.paths], "mask": digest(mask) if mask else None}
+        plain: dict[str, Any] = json.loads(json.dumps({"model": self.model, **asked, **files}))
+        return plain
+
+    def _keep(self, name: str, info: dict[str, Any], request: dict[str, Any]) -> str:
+        self._row(Row.from_info(name, info))
+        before = info.get("request") or {}
+        changed = [key for key, value in request.items() if before.get(key) != value]
+        if changed:
+            say(f"kept {name}: made with another {', '.join(changed)}; --overwrite makes it anew")
+        return "other" if changed else "skipped"
+
+    def _detect(self, subject: Subject, mask: Path | None) -> AnomalyOutput:
+        source = scans.read(list(subject.paths), mask)
+        warnings = [w for w in [head_warning(source.brain[0, 0].numpy())] if w and mask is None]
+        for warning in warnings:
+            say(f"warning: {subject.name}: {warning}")
+        output = self.pipe(source.volume, source.brain[0, 0].numpy(), **asdict(self.options))
+        ml = float(abs(np.linalg.det(source.volume.affine[:3, :3]))) / 1000  # type: ignore[union-attr]
+        output.info |= {"axis": self.pipe.config.space["axis"], "slice_range": self.options.slices}
+        output.info |= {"image_score": float(output.score[0]), "warnings": warnings}
+        output.info["anomalous_ml"] = round(float(output.mask.sum()) * ml, 4)
+        return output
+
+    def _write(self, name: str, output: AnomalyOutput) -> None:
+        """Write all files aside, then move them to their place in one go, what says they are whole last."""
+        from diffad.report.montage import save_report
+
+        aside = self.out / f".{name}.partial"
+        shutil.rmtree(aside, ignore_errors=True)
+        try:
+            output.save(aside, name)
+            assert output.volume is not None
+            seen = looked_at(output.brain, output.info["axis"], self.options.slices)
+            output.volume.save(seen[0], aside / f"{name}_seen.nii.gz", dtype=np.uint8)
+            save_report(output, aside / f"{name}_report.png")
+            with undisturbed():
+                (self.out / f"{name}_info.json").unlink(missing_ok=True)
+                for end in (*MAPS, "_info.json"):
+                    (aside / f"{name}{end}").replace(self.out / f"{name}{end}")
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _row(self, row: Row) -> None:
+        with self._writing("results.csv"):
+            self.results.add(row)
+
+    @contextmanager
+    def _writing(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error)
+            finished = "the files of finished scans are whole; run the same command to go on"
+            raise WriteError(error.errno, f"{self.out}: cannot write {what} ({reason}); {finished}") from error
+
+
+def looked_at(brain: torch.Tensor, axis: str, slices: tuple[int, int] | None) -> torch.Tensor:
+    """Return the part of a brain mask (1, 1, I, J, K) in a range of slices."""
+    if slices is None or axis == "volume":
+        return brain
+    planes = torch.zeros_like(cut := to_slices(brain[0], axis))
+    kept = slice(max(0, slices[0]), max(0, slices[1]))
+    planes[kept] = cut[kept]
+    return from_slices(planes, axis)[None]
+
+
+def head_warning(brain: np.ndarray) -> str | None:
+    """Say so if the non-zero voxels (I, J, K) of a scan look like a head in air, not like a brain alone.
+
+    A brain in a tight box fills about half of it, and touches its faces in points; a head is cut by them.
+    """
+    ends = [brain.take(i, axis) for axis in range(3) for i in (0, -1)]
+    cut = sum(float(end.mean()) > 0.1 for end in ends)
+    share = float(brain.mean())
+    if share <= 0.6 and cut < 3:
+        return None
+    found = f"non-zero voxels fill {share:.0%} of the field and are cut by {cut} of its 6 sides"
+    return f"{found}, so it does not look skull-stripped: give its brain mask with --mask"
+
+
+def stored(path: Path) -> dict[str, Any] | None:
+    """Read what was stored with finished maps; none if they are not there, or not readable."""
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return info if isinstance(info, dict) else None
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, or a mark that it cannot be read (which reading it will explain)."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return "unreadable"
+
+
+def fingerprint(pipe: AnomalyPipeline) -> str:
+    """Return a hash of the weights and of all that is stored with them."""
+    parts = ("noise", "score", "guidance", "space", "postprocess", "calibration")
+    text = json.dumps({k: pipe.config[k] for k in parts} | dict(pipe.scheduler.config), sort_keys=True, default=str)
+    found = hashlib.sha256(text.encode())
+    for name, weights in sorted(pipe.network.state_dict().items()):
+        found.update(name.encode() + weights.cpu().double().numpy().tobytes())
+    return found.hexdigest()
+
+
+def describe(error: Exception) -> str:
+    """Put an error into one line; one that is no complaint of ours says what it is."""
+    text = " ".join(str(error).split())
+    expected = (ValueError, UnknownNameError, FileNotFoundError)
+    return text if isinstance(error, expected) and text else f"{type(error).__name__}: {text}"
+
+
+if __name__ == "__main__":
+    from diffad.cli import main
+
+    sys.exit(main(["predict", *sys.argv[1:]]))

@@ -1,0 +1,106 @@
+"""How far a cohort is, for the person who waits; quiet where nobody does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+
+class Progress:
+    """A bar over all scans that moves with every batch of slices; only shown on a terminal.
+
+    Args:
+        scans: How many scans there are.
+    """
+
+    def __init__(self, scans: int) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+        terminal = Console(stderr=True)
+        self._bar = Bar(*columns, TimeRemainingColumn(), console=terminal, disable=not terminal.is_terminal)
+        self._task = self._bar.add_task("scans", total=scans)
+        self._scans, self._finished = scans, 0
+
+    def __enter__(self) -> Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    @contextmanager
+    def scan(self, name: str) -> Iterator[None]:
+        """Count one scan, however it ends."""
+        self._bar.update(self._task, description=f"scan {self._finished + 1} of {self._scans}: {name}")
+        yield
+        self._finished += 1
+        self._bar.update(self._task, completed=self._finished)
+
+    def slices(self, total: int) -> Slices:
+        """Stand in for the progress bar of a pipeline: ``total`` slices make one scan."""
+        return Slices(self, total)
+
+    def advance(self, share: float) -> None:
+        """Move on by a share of a scan."""
+        self._bar.advance(self._task, share)
+
+
+class Slices:
+    """The slices of one scan, as a share of it.
+
+    Args:
+        progress: The bar over all scans.
+        total: Slices of this scan.
+    """
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total = progress, total
+
+    def __enter__(self) -> Slices:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def update(self, done: int) -> None:
+        """Count slices just finished."""
+        self._progress.advance(done / self._total)
+
+
+def say(message: str, error: BaseException | None = None) -> None:
+    """Print one line to stderr; with DIFFAD_DEBUG=1 also where an error came from."""
+    print(message, file=sys.stderr)
+    if error is not None and debugging():
+        traceback.print_exception(error)
+
+
+def debugging() -> bool:
+    """Whether errors are shown with where they came from."""
+    return os.environ.get("DIFFAD_DEBUG", "0") not in ("", "0")
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C back until a few quick steps that belong together are done."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread hears signals
+        yield
+        return
+    heard: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before: dict[Any, Any] = {s: signal.signal(s, lambda number, _: heard.append(number)) for s in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if heard:
+        raise KeyboardInterrupt

@@ -1,0 +1,86 @@
+"""The table of a cohort: one row a scan, on disk after every scan."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from diffad.output import write_text
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one scan.
+
+    Args:
+        scan: Name of the results.
+        status: "ok" or "failed".
+        score: Image score.
+        volume_ml: Volume of all detections, in ml.
+        threshold: Threshold of the detections.
+        seconds: Time it took.
+        nfe: Network evaluations per slice.
+        error: Why it failed.
+    """
+
+    scan: str
+    status: str
+    score: float | str = ""
+    volume_ml: float | str = ""
+    threshold: float | str = ""
+    seconds: float | str = ""
+    nfe: int | str = ""
+    error: str = ""
+
+    @classmethod
+    def from_info(cls, name: str, info: dict[str, Any]) -> Row:
+        """Make the row of a finished scan from what is stored with its maps."""
+        keys = ("image_score", "anomalous_ml", "threshold", "seconds", "nfe")
+        return cls(name, "ok", *(info.get(key, "") for key in keys))
+
+
+COLUMNS = [f.name for f in fields(Row)]
+
+
+class Results:
+    """The file ``results.csv``; rows of earlier runs stay.
+
+    Args:
+        path: The file; made with the first row.
+
+    Raises:
+        ValueError: If the file is there and is another table.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows = _read(path) if path.exists() else {}
+
+    def add(self, row: Row) -> None:
+        """Add or replace a row and write the table, whole or not at all; nothing is written without a change."""
+        values = {key: "" if v is None else str(v) for key, v in asdict(row).items()}
+        if self.rows.get(row.scan) != values:
+            self.rows[row.scan] = values
+            write_text(self.path, self._text())
+
+    def _text(self) -> str:
+        text = io.StringIO()
+        table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(self.rows.values())
+        return text.getvalue()
+
+
+def _read(path: Path) -> dict[str, dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            table = csv.DictReader(file)
+            rows, found = list(table), table.fieldnames
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: expected a table of results, found an unreadable one ({error})") from error
+    if found != COLUMNS:
+        raise ValueError(f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(found or [])}")
+    return {row["scan"]: row for row in rows}

@@ -1,0 +1,67 @@
+"""What a config names, built; every error says which key it comes from."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from diffad.config import Config, ConfigError, PartSpec, to_dict
+from diffad.data.items import Dataset
+from diffad.registry import DATASETS, GUIDANCES, SAMPLERS, SCORES, Registry
+
+
+def build_part(registry: Registry, part: PartSpec, key: str, **given: Any) -> Any:
+    """Build the part that ``key`` of a config names.
+
+    Args:
+        registry: Where its name is known.
+        part: Name and options.
+        key: Key of the config, for messages.
+        given: Options that are not the config's to choose.
+
+    Raises:
+        ConfigError: If the name, an option or a value is wrong, or an option is missing.
+    """
+    options = {**part, **given}
+    try:
+        parameters = inspect.signature(registry[part["name"]]).parameters.values()
+        needed = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+        for name in needed:
+            if name not in options:
+                raise ConfigError(f"{registry.kind} {part['name']!r} needs {key}.{name}, which is missing")
+        return registry.build(**options)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"config key {key}: {error}") from error
+
+
+def build_scheduler(config: Config) -> Any:
+    """Build the diffusers scheduler that the pipeline folder will hold."""
+    from diffusers import DDPMScheduler
+
+    return DDPMScheduler(**to_dict(config.schedule), clip_sample=False)
+
+
+def build_data(config: Config, split: str) -> Dataset:
+    """Build one split of the config's data set in the config's space.
+
+    Raises:
+        ConfigError: If the data set cannot be built, or the split is empty.
+    """
+    data: Dataset = build_part(DATASETS, config.data, "data", split=split, space=config.space)
+    if not len(data):
+        raise ConfigError(
+            f"config key data: expected items to train and validate on, found none in {split!r}"
+        )
+    return data
+
+
+def check_parts(config: Config) -> None:
+    """Build what training does not use but the exported pipeline will: no typo may wait for the last step.
+
+    Raises:
+        ConfigError: If sampler, score or guidance cannot be built.
+    """
+    build_part(SAMPLERS, config.sampler, "sampler")
+    build_part(SCORES, config.score, "score")
+    if config.guidance:
+        build_part(GUIDANCES, config.guidance, "guidance")

@@ -1,0 +1,185 @@
+"""The state of a training run, and one step of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffad.config import Config
+from diffad.data.augment import augment
+from diffad.data.space import to_model
+from diffad.data.window import focused
+from diffad.registry import MODELS, NOISES
+from diffad.schedule import Schedule
+from diffad.training import checkpoint
+from diffad.training.checkpoint import Checkpoint, CheckpointError
+from diffad.training.loss import denoising_loss, learning_rate
+from diffad.training.parts import build_part, build_scheduler
+from diffad.types import generator_for
+
+MicroBatch = tuple[Tensor, Tensor, Tensor]
+"""Images (B, C, *S), masks (B, 1, *S) and the numbers (B,) of the items."""
+
+
+class Trainer:
+    """Holds the state of one run: network, average, optimiser, step.
+
+    Args:
+        config: The experiment.
+        accelerator: The processes it runs on.
+    """
+
+    def __init__(self, config: Config, accelerator: Any) -> None:
+        self.config, self.accelerator = config, accelerator
+        self.folder = Path(config.output) / config.name
+        self.scheduler = build_scheduler(config)
+        self.schedule = Schedule.from_diffusers(self.scheduler)
+        self.noise = build_part(NOISES, config.noise, "noise")
+        self.step, self.seconds = 0, 0.0
+        # initial weights come from the global generator, as everywhere in torch
+        torch.manual_seed(config.seed)
+        network = build_part(MODELS, config.model, "model")
+        self._prepare_average(network)
+        if config.train.channels_last:
+            flat = config.space.axis != "volume"
+            network = network.to(memory_format=torch.channels_last if flat else torch.channels_last_3d)
+        train = config.train
+        optimizer = torch.optim.AdamW(network.parameters(), lr=train.lr, weight_decay=train.weight_decay)
+        self.network, self.optimizer = accelerator.prepare(network, optimizer)
+
+    def _prepare_average(self, network: Any) -> None:
+        from diffusers.training_utils import EMAModel
+
+        self.average = build_part(MODELS, self.config.model, "model")
+        self.average.load_state_dict(network.state_dict())
+        self.average.to(self.accelerator.device).eval().requires_grad_(False)
+        decay = self.config.train.ema_decay
+        self.ema = EMAModel(self.average.parameters(), decay=decay, use_ema_warmup=True, power=0.75)
+        self.ema.to(self.accelerator.device)
+
+    @property
+    def bare(self) -> Any:
+        """The network without the wrappers of several processes."""
+        return self.accelerator.unwrap_model(self.network)
+
+    def loss(self, images: Tensor, masks: Tensor, numbers: Tensor) -> Tensor:
+        """Return the mean loss of a micro-batch; all its randomness follows from the item numbers (B,)."""
+        config, device = self.config, self.accelerator.device
+        generators = [generator_for(config.seed, 2, g) for g in numbers.tolist()]
+        images, masks = augment(images.to(device), masks.to(device), config.augment, generators)
+        x = to_model(focused(images, masks, config.space.window))
+        low, high = config.train.levels
+        t = torch.stack([torch.randint(low, high + 1, (), generator=g) for g in generators]).to(device)
+        z = self.noise(x, t, generator=generators)
+        args = (self.schedule, config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
+        return denoising_loss(self.network, x, z, t, *args).mean()
+
+    def update(self, micro_batches: Sequence[MicroBatch]) -> float:
+        """Take one optimiser step and return its loss, averaged over all processes.
+
+        Raises:
+            ValueError: If the loss is not finite, which no later step can mend.
+        """
+        self._begin_step()
+        total = 0.0
+        for k, batch in enumerate(micro_batches):
+            last = k == len(micro_batches) - 1
+            with nullcontext() if last else self.accelerator.no_sync(self.network):
+                loss = self.loss(*batch) / len(micro_batches)
+                self.accelerator.backward(loss)
+            total += float(loss.detach())
+        self._end_step()
+        mean = self.accelerator.reduce(torch.tensor(total, device=self.accelerator.device), "mean")
+        return self._checked(float(mean))
+
+    def _begin_step(self) -> None:
+        train = self.config.train
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, train.lr, train.warmup, train.steps, train.min_lr)
+        # dropout draws from the global generator: tied to the step, it is the same in a resumed run
+        keys = (self.config.seed, 3, self.step, self.accelerator.process_index)
+        torch.manual_seed(generator_for(*keys).initial_seed())
+        self.network.train()
+
+    def _end_step(self) -> None:
+        if self.config.train.clip_norm is not None:
+            self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.train.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.ema.step(self.bare.parameters())
+        self.step += 1
+
+    def _checked(self, loss: float) -> float:
+        # the gradient scaler of fp16 skips steps that overflow, and lowers its scale
+        if not math.isfinite(loss) and self.accelerator.scaler is None:
+            raise ValueError(
+                f"expected a finite loss, got {loss} at step {self.step}; a lower train.lr may help"
+            )
+        return loss
+
+    def averaged(self) -> Any:
+        """Return the network with averaged weights."""
+        self.ema.copy_to(self.average.parameters())
+        for mine, theirs in zip(self.average.buffers(), self.bare.buffers(), strict=True):
+            mine.copy_(theirs)
+        return self.average
+
+    def save(self) -> None:
+        """Write a checkpoint from the main process.
+
+        Raises:
+            CheckpointError: If it cannot be written.
+        """
+        if self.accelerator.is_main_process:
+            info = {
+                "step": self.step,
+                "config": self.config.to_dict(),
+                "seconds": self.seconds,
+                "ema_step": self.ema.optimization_step,
+            }
+            if self.accelerator.scaler is not None:
+                info["scaler"] = self.accelerator.scaler.state_dict()
+            optimizer = checkpoint.pack(self.optimizer.optimizer.state_dict())
+            state = Checkpoint(self.bare.state_dict(), self.averaged().state_dict(), optimizer, info)
+            checkpoint.save(self.folder / "checkpoints", state, self.config.train.keep_checkpoints)
+        self.accelerator.wait_for_everyone()
+
+    def resume(self) -> bool:
+        """Continue from the newest whole checkpoint, if there is one.
+
+        Raises:
+            CheckpointError: If it was made by another architecture, all are damaged, or processes see others.
+        """
+        state = checkpoint.newest(self.folder / "checkpoints", self.config.to_dict())
+        if state is not None:
+            self._restore(state)
+        mine = torch.tensor([self.step], device=self.accelerator.device)
+        steps = self.accelerator.gather(mine).tolist()
+        if len(set(steps)) > 1:
+            raise CheckpointError(
+                f"{self.folder}: expected one folder that all processes share, found steps {steps}"
+            )
+        return state is not None
+
+    def _restore(self, state: Checkpoint) -> None:
+        try:
+            self.bare.load_state_dict(state.model)
+            self.average.load_state_dict(state.ema)
+        except RuntimeError as error:  # from torch, with a line for each tensor
+            found = " ".join(str(error).split())
+            raise CheckpointError(
+                f"{self.folder}: expected weights of this network, found others: {found}"
+            ) from error
+        optimizer = self.optimizer.optimizer
+        optimizer.load_state_dict(checkpoint.unpack(state.optimizer, optimizer.state_dict()))
+        self.ema.shadow_params = [p.clone().detach() for p in self.average.parameters()]
+        self.ema.optimization_step = state.info["ema_step"]
+        if self.accelerator.scaler is not None and "scaler" in state.info:
+            self.accelerator.scaler.load_state_dict(state.info["scaler"])
+        self.step, self.seconds = state.info["step"], state.info["seconds"]
