@@ -201,6 +201,6 @@ def _told(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    if isinstance(error, (ValueError, OSError, UnknownNameError)):
+    if isinstance(error, (ValueError, OSError, ImportError, UnknownNameError)):
         return text
     return f"unexpected {type(error).__name__}: {text} (--debug shows where it came from)"

@@ -134,7 +134,7 @@ class Cohort:
             raise ValueError(f"expected every sequence, found {found} but none for {', '.join(subject.missing)}")
         mask = mask_of(subject, self.mask)
         request = self._request(subject, mask)
-        info = stored(self.out / f"{subject.name}_info.json")
+        info = stored(self.out, subject.name)
         if info is not None and not self.overwrite:
             return self._keep(subject.name, info, request)
         output = self._detect(subject, mask)
@@ -229,10 +229,12 @@ def head_warning(brain: np.ndarray) -> str | None:
     return f"{found}, so it does not look skull-stripped: give its brain mask with --mask"
 
 
-def stored(path: Path) -> dict[str, Any] | None:
-    """Read what was stored with finished maps; none if they are not there, or not readable."""
+def stored(out: Path, name: str) -> dict[str, Any] | None:
+    """Read what was stored with finished maps; none if it cannot be read, or one of the files is not there."""
+    if not all((out / f"{name}{end}").is_file() for end in MAPS):
+        return None
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
+        info = json.loads((out / f"{name}_info.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return info if isinstance(info, dict) else None

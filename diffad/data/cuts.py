@@ -60,7 +60,7 @@ def cut(
 
     Args:
         image: Raw intensities, (C, I, J, K).
-        brain: Brain mask, (1, I, J, K), bool.
+        brain: Brain mask, (1, I, J, K), bool, not empty.
         axis: Plane of the slices, or "volume".
         spacing: Voxel size (I, J, K) in mm, where known.
         slices: First and last (exclusive) slice, counted in RAS; none for all.
@@ -69,6 +69,9 @@ def cut(
     Raises:
         ValueError: If no slice with brain is left, or the brain has no contrast.
     """
+    inside = np.concatenate([channel[brain[0].numpy()] for channel in image.numpy()])
+    if not np.ptp(inside):
+        raise ValueError(f"{name}: expected contrast inside the brain mask, got the constant {inside[0]:g}")
     if axis == "volume":
         return Cut(image[None], brain[None], [0])
     planes, masks = to_slices(image, axis), to_slices(brain, axis)
@@ -77,8 +80,5 @@ def cut(
     if not keys:
         expected = f"expected brain in {axis} slices {first}..{last - 1}"
         raise ValueError(f"{name}: {expected}, found none in {len(planes)}")
-    inside = np.concatenate([channel[brain[0].numpy()] for channel in image.numpy()])
-    if not np.ptp(inside):
-        raise ValueError(f"{name}: expected contrast inside the brain mask, got the constant {inside[0]:g}")
     size = None if spacing is None else slice_spacing(spacing, axis)
     return Cut(planes[keys], masks[keys], keys, size, mask_centre(masks))

@@ -83,12 +83,12 @@ def list_table(table: Path, root: Path, rules: Rules) -> list[Scan]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
+            header = reader.fieldnames or []
             cells = [(reader.line_num, {k: v.strip() for k, v in row.items() if v and k}) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f"{table}: expected a CSV of volumes, got one that cannot be read ({error})"
         ) from error
-    header = reader.fieldnames or []
     if "path" not in header:
         raise DataError(f"{table}: expected the column 'path', got {', '.join(header) or 'an empty file'}")
     if not cells:

@@ -32,24 +32,34 @@ def draw(case: Case, sick: AnomalyOutput, healthy: AnomalyOutput, result: dict[s
         path: PNG to write.
     """
     planes, clean = Planes.of(sick, case.labels > 0), Planes.of(healthy, np.zeros_like(case.labels))
-    rows = [_row(planes, case, kind, result) for kind in KINDS]
+    middles = _middles(case)
+    rows = [_row(planes, case, kind, middles[kind], result) for kind in KINDS]
     worst = clean.choose(1, result["threshold"])[0]
-    alarms = f"false alarms\n{result['healthy']['false_alarm_rate']:.1%}"
-    rows.append(clean.row(worst, "No lesion", f"worst slice, {worst}\n{alarms}"))
+    alarms = f"false alarms {result['healthy']['false_alarm_rate']:.1%}"
+    rows.append(clean.row(worst, "No lesion", f"axial {worst} (worst)\n{alarms}"))
     pooled = result["pooled"]
     subtitle = (
         f"all four: AP {pooled['ap']:.2f} (chance {pooled['chance_ap']:.2f}) · "
         f"best Dice {pooled['best_dice_oracle']:.2f} (oracle) · "
         f"Dice {pooled['dice']:.2f} at threshold {result['threshold']:.3g} ({result['threshold_rule']})"
     )
-    title = "Four implanted lesions in the MNI152 T1 brain"
+    title = "Four implanted lesions in a real brain"
     return save_montage(rows, path, sick.info, title, subtitle, planes)
 
 
-def _row(planes: Planes, case: Case, kind: str, result: dict[str, Any]) -> Row:
+def _middles(case: Case) -> dict[str, int]:
+    """Pick the slice that shows most of each lesion, no slice twice."""
+    taken: dict[str, int] = {}
+    for kind in KINDS:
+        area = (case.lesion(kind) & case.seen).sum((0, 1))
+        area[list(taken.values())] = 0
+        taken[kind] = int(area.argmax())
+    return taken
+
+
+def _row(planes: Planes, case: Case, kind: str, k: int, result: dict[str, Any]) -> Row:
     own = case.lesion(kind)
-    k = int((own & case.seen).sum((0, 1)).argmax())
-    figures, lesion = result["kinds"][kind], hang(torch.from_numpy(own)[None], "axial")[k]
+    figures, lesion = result["kinds"][kind], hang(torch.from_numpy(own)[None], "axial", k)
     note = f"axial {k}, {figures['ml']:.1f} ml\nAP {figures['ap']:.2f}\nAUROC {figures['auroc']:.2f}"
     row = planes.row(k, NAMES.get(kind, kind), note)
     return replace(row, lesion=lesion, others=row.lesion & ~lesion)

@@ -37,7 +37,7 @@ def save_report(out: AnomalyOutput, path: str | Path, lesion: Any = None) -> Pat
         OSError: If the file cannot be written.
     """
     planes = Planes.of(out, lesion)
-    chosen = planes.choose(SLICES if planes.volume else ITEMS, out.info["threshold"])
+    chosen = planes.choose(ITEMS if planes.axis is None else SLICES, out.info["threshold"])
     rows = [planes.row(k) for k in chosen]
     title = scan_name(out.volume.path if out.volume else None)
     if not out.volume:

@@ -51,23 +51,23 @@ class Row:
 
 @dataclass(frozen=True)
 class Planes:
-    """Every plane of a result, ready to be shown; all stacks (N, H, W).
+    """Every plane of a result, ready to be shown.
 
     Slices of volumes have the patient's right (in sagittal ones, the front) on the left of the picture.
 
     Args:
-        stacks: Planes by the name they have in ``Row``.
+        images: By the name they have in ``Row``: a volume (1, I, J, K), or planes (N, 1, H, W).
         labels: Label and note of each plane.
+        axis: Axis that a volume is cut along; none for planes.
         spacing: Pixel size (row, column) in mm; none where unknown.
         sides: Letters at the left and right edge, or none where unknown.
-        volume: Whether the planes are neighbours in one scan.
     """
 
-    stacks: dict[str, Array]
+    images: dict[str, Tensor]
     labels: Sequence[tuple[str, str]]
+    axis: int | None = None
     spacing: tuple[float, float] | None = None
     sides: tuple[str, str] | None = None
-    volume: bool = False
 
     @classmethod
     def of(cls, out: AnomalyOutput, lesion: Any = None) -> Planes:
@@ -80,7 +80,7 @@ class Planes:
         Raises:
             ValueError: If the lesion has another shape than the map.
         """
-        tensors = {
+        images = {
             "scan": out.image[:, :1],
             "twin": out.reconstruction[:, :1],
             "anomaly": out.anomaly_map,
@@ -88,25 +88,29 @@ class Planes:
             "brain": out.brain.bool(),
         }
         if lesion is not None:
-            tensors["lesion"] = lesion_like(out, lesion)
-        return _of_volume(out, tensors) if out.volume else _of_tensor(out, tensors)
+            images["lesion"] = lesion_like(out, lesion)
+        return _of_volume(out, images) if out.volume else _of_tensor(out, images)
 
     def row(self, index: int, label: str | None = None, note: str | None = None) -> Row:
         """Return plane ``index`` as a line of a picture."""
         own = self.labels[index]
-        images = {name: stack[index] for name, stack in self.stacks.items()}
-        return Row(own[0] if label is None else label, own[1] if note is None else note, **images)
+        shown = {
+            name: image[index, 0].cpu().numpy() if self.axis is None else hang(image, self.axis, index)
+            for name, image in self.images.items()
+        }
+        return Row(own[0] if label is None else label, own[1] if note is None else note, **shown)
 
     def choose(self, count: int, threshold: float) -> list[int]:
         """Return up to ``count`` planes, in order: of a volume the worst that are apart, else the first."""
-        if not self.volume:
+        if self.axis is None:
             return list(range(min(count, len(self.labels))))
-        anomaly = self.stacks["anomaly"]
-        seen = anomaly.any((1, 2)) if anomaly.any() else self.stacks["brain"].any((1, 2))
-        excess = np.clip(anomaly - threshold, 0, None).sum((1, 2), dtype=np.float64)
+        others = [a for a in range(3) if a != self.axis]
+        anomaly = self.images["anomaly"][0]
+        excess = (anomaly - threshold).clamp(min=0).double().sum(others).cpu().numpy()
+        highest = anomaly.amax(others).cpu().numpy()
+        seen = highest > 0 if highest.any() else self.images["brain"][0].sum(others).cpu().numpy() > 0
         # where nothing exceeds the threshold the highest maps come first
-        rank = np.lexsort((anomaly.max((1, 2)), excess))[::-1]
-        ranked = [int(k) for k in rank if seen[k]]
+        ranked = [int(k) for k in np.lexsort((highest, excess))[::-1] if seen[k]]
         return sorted(_apart(ranked, count, gap=len(ranked) // 10))
 
 
@@ -130,35 +134,36 @@ def lesion_like(out: AnomalyOutput, lesion: Any) -> Tensor:
     return mask
 
 
-def _of_volume(out: AnomalyOutput, tensors: dict[str, Tensor]) -> Planes:
+def hang(data: Tensor, axis: str | int, index: int) -> Array:
+    """Cut plane ``index`` (H, W) out of a volume (1, I, J, K), as radiologists hang it."""
+    plane = data.narrow(1 + axis_index(axis), index, 1)
+    return to_slices(plane, axis)[0, 0].flip(1).cpu().numpy()
+
+
+def _of_volume(out: AnomalyOutput, images: dict[str, Tensor]) -> Planes:
     assert out.volume is not None
     plane = out.info.get("config", {}).get("space", {}).get("axis", "axial")
     axis = axis_index("axial" if plane == "volume" else plane)
-    stacks = {name: hang(t[0], axis) for name, t in tensors.items()}
-    centre = np.append((np.array(out.volume.data.shape[1:]) - 1) / 2, 1.0)
+    shape = out.volume.data.shape[1:]
+    place = np.append((np.array(shape) - 1) / 2, 1.0)
     labels = []
-    for k in range(len(stacks["scan"])):
-        centre[axis] = k
-        labels.append(
-            (f"{AXES[axis]} {k}", f"{LETTERS[axis]} = {(out.volume.affine @ centre)[axis]:+.0f} mm")
-        )
-    return Planes(stacks, labels, slice_spacing(out.volume.spacing, axis), SIDES[axis], volume=True)
+    for k in range(shape[axis]):
+        place[axis] = k
+        labels.append((f"{AXES[axis]} {k}", f"{LETTERS[axis]} = {(out.volume.affine @ place)[axis]:+.0f} mm"))
+    spacing = slice_spacing(out.volume.spacing.tolist(), axis)
+    return Planes({name: image[0] for name, image in images.items()}, labels, axis, spacing, SIDES[axis])
 
 
-def hang(data: Tensor, axis: str | int) -> Array:
-    """Cut a volume (1, I, J, K) into planes (N, H, W) as radiologists hang them."""
-    return np.ascontiguousarray(to_slices(data, axis)[:, 0].flip(2).cpu().numpy())
-
-
-def _of_tensor(out: AnomalyOutput, tensors: dict[str, Tensor]) -> Planes:
+def _of_tensor(out: AnomalyOutput, images: dict[str, Tensor]) -> Planes:
     if out.anomaly_map.ndim == 5:  # the worst plane of each item stands for it
         worst = [int(item[0].amax((0, 1)).argmax()) for item in out.anomaly_map]
-        tensors = {
-            name: torch.stack([to_slices(item, "axial")[k] for item, k in zip(t, worst, strict=True)])
-            for name, t in tensors.items()
+        images = {
+            name: torch.cat(
+                [to_slices(item[..., k : k + 1], "axial") for item, k in zip(x, worst, strict=True)]
+            )
+            for name, x in images.items()
         }
-    stacks = {name: t[:, 0].cpu().numpy() for name, t in tensors.items()}
-    return Planes(stacks, [(f"item {i}", f"score {float(s):.3g}") for i, s in enumerate(out.score)])
+    return Planes(images, [(f"item {i}", f"score {float(s):.3g}") for i, s in enumerate(out.score)])
 
 
 def _apart(ranked: list[int], count: int, gap: int) -> list[int]:

@@ -143,8 +143,8 @@ class Sheet:
     def _truth(self, axes: Axes, row: Row) -> None:
         self._scan(axes, row)
         if row.lesion is None or not row.lesion.any():
-            word = {"transform": axes.transAxes, "ha": "center", "va": "top", "fontsize": 8}
-            axes.text(0.5, 0.985, "not known" if row.lesion is None else "none", color=TRUTH, **word)
+            word: dict[str, Any] = {"transform": axes.transAxes, "ha": "left", "va": "top", "fontsize": 8}
+            axes.text(0.02, 0.98, "not known" if row.lesion is None else "none", color=TRUTH, **word)
         else:
             _outline(axes, row.lesion, TRUTH, 1.3)
         if row.others is not None:
@@ -165,10 +165,10 @@ class Sheet:
         axes.set_aspect(self.aspect)
 
     def _letters(self, axes: Axes, letters: bool, ruler: bool) -> None:
-        style = {"transform": axes.transAxes, "fontsize": 8, "color": PLAIN, "va": "center"}
+        style: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 8, "color": PLAIN, "va": "top"}
         if letters and self.sides:
-            axes.text(0.02, 0.5, self.sides[0], ha="left", **style)
-            axes.text(0.98, 0.5, self.sides[1], ha="right", **style)
+            axes.text(0.02, 0.98, self.sides[0], ha="left", **style)
+            axes.text(0.98, 0.98, self.sides[1], ha="right", **style)
         if ruler and self.spacing:
             ys, xs = self.crop
             length, y = 20 / self.spacing[1], ys.stop - 0.5 - 0.035 * (ys.stop - ys.start)
@@ -180,13 +180,17 @@ class Sheet:
         axes = _place(figure, left, top, TILE, 0.11)
         axes.set_axis_on()
         bar = figure.colorbar(ScalarMappable(self.heat, MAP), cax=axes, orientation="horizontal")
-        bar.outline.set_visible(False)  # type: ignore[operator]
-        bar.ax.axvline(self.threshold, color=BRIGHT, lw=1.4)
-        bar.set_ticks([0, self.threshold, self.heat.vmax or 1.0])
-        bar.set_ticklabels(["0", f"threshold {self.threshold:.3g}", f"{self.heat.vmax:.2g}"])
-        bar.ax.tick_params(colors=PLAIN, labelsize=7, length=2.5, pad=2)
-        for label, side in zip(bar.ax.get_xticklabels(), ("left", "center", "right"), strict=True):
-            label.set_horizontalalignment(side)
+        bar.outline.set_visible(False)
+        top_value = self.heat.vmax or 1.0
+        bar.set_ticks([0, top_value], labels=["0", f"{top_value:.2g}"])
+        bar.ax.tick_params(colors=PLAIN, labelsize=7, length=0, pad=3)
+        least, most = bar.ax.get_xticklabels()
+        least.set_horizontalalignment("left")
+        most.set_horizontalalignment("right")
+        down: dict[str, Any] = {"transform": bar.ax.get_xaxis_transform(), "clip_on": False}
+        bar.ax.plot([self.threshold] * 2, [-1.5, 1.2], color=BRIGHT, lw=1.2, **down)
+        text = f"threshold {self.threshold:.3g}"
+        bar.ax.text(self.threshold, -1.8, text, color=BRIGHT, fontsize=7.5, ha="center", va="top", **down)
 
 
 def _around_tiles(figure: Figure, words: Words, across: float, down: float) -> None:

@@ -1,0 +1,170 @@
+"""A checkpoint is whole or not there, and nothing but a whole and fitting one is resumed."""
+
+import json
+import re
+
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from diffad.training import checkpoint
+from diffad.training.checkpoint import Checkpoint, CheckpointError, checkpoints, newest, pack, save, unpack
+
+CONFIG = {
+    "model": {"name": "unet2d", "channels": [8]},
+    "noise": {"name": "simplex"},
+    "schedule": {"num_train_timesteps": 100},
+    "space": {"size": 16},
+    "train": {"lr": 1e-3},
+}
+
+
+def state(step, config=CONFIG):
+    tensors = {"w": torch.full((3,), float(step)), "flat": torch.ones(4, 4).T[::2]}
+    return Checkpoint(
+        tensors, tensors, {"0.step": torch.tensor(float(step))}, {"step": step, "config": config}
+    )
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_what_is_saved_comes_back(tmp_path):
+    path = save(tmp_path, state(7), keep=2)
+    assert path.name == "step-0000007"
+    assert names(path) == ["ema.safetensors", "info.json", "model.safetensors", "optimizer.safetensors"]
+    found = newest(tmp_path, CONFIG)
+    assert found.info["step"] == 7
+    assert found.optimizer["0.step"].shape == ()
+    assert all(torch.equal(found.model[k], v) for k, v in state(7).model.items())
+
+
+def test_folder_without_checkpoints_resumes_nothing(tmp_path):
+    assert newest(tmp_path / "absent", CONFIG) is None
+
+
+def test_only_the_newest_are_kept_by_number_not_by_name(tmp_path):
+    for step in (9_999_998, 9_999_999, 10_000_000):
+        save(tmp_path, state(step), keep=2)
+    assert [p.name for p in checkpoints(tmp_path)] == ["step-9999999", "step-10000000"]
+
+
+def test_same_step_can_be_written_again(tmp_path):
+    for value in (1, 2):
+        again = state(4)
+        again.model["w"].fill_(value)
+        save(tmp_path, again, keep=1)
+    assert names(tmp_path) == ["step-0000004"]
+    assert newest(tmp_path, CONFIG).model["w"].tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), SafetensorError("I/O error: No space left on device")]
+)
+@pytest.mark.parametrize("part", [0, 2])
+def test_full_disk_leaves_the_earlier_checkpoint_and_no_scraps(tmp_path, monkeypatch, error, part):
+    save(tmp_path, state(1), keep=1)
+    calls, real = [], checkpoint.save_file
+
+    def full(tensors, path):
+        calls.append(path)
+        if len(calls) > part:
+            raise error
+        real(tensors, path)
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(CheckpointError, match=r"step-0000002: cannot be written .*No space left.*are kept"):
+        save(tmp_path, state(2), keep=1)
+    assert names(tmp_path) == ["step-0000001"]
+    assert newest(tmp_path, CONFIG).info["step"] == 1
+
+
+def test_stop_while_writing_leaves_no_scraps(tmp_path, monkeypatch):
+    def stop(tensors, path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "save_file", stop)
+    with pytest.raises(KeyboardInterrupt):
+        save(tmp_path, state(2), keep=1)
+    assert names(tmp_path) == []
+
+
+def test_scraps_of_a_killed_run_are_swept_up(tmp_path):
+    (tmp_path / ".step-0000003.partial").mkdir()
+    assert newest(tmp_path, CONFIG) is None
+    save(tmp_path, state(5), keep=1)
+    assert names(tmp_path) == ["step-0000005"]
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+DAMAGE = [
+    ("model.safetensors", cut_short),
+    ("optimizer.safetensors", empty),
+    ("ema.safetensors", lambda path: path.unlink()),
+    ("info.json", lambda path: path.unlink()),
+    ("info.json", empty),
+    ("info.json", lambda path: path.write_text("[1]")),
+    ("info.json", lambda path: path.write_text('{"step": 2}')),
+    ("info.json", lambda path: path.write_bytes(b"\xff\xfe")),
+]
+
+
+@pytest.mark.parametrize(("name", "harm"), DAMAGE)
+def test_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path, name, harm):
+    save(tmp_path, state(1), keep=2)
+    harm(save(tmp_path, state(2), keep=2) / name)
+    with pytest.warns(UserWarning, match="step-0000002: expected a whole checkpoint, found a damaged one"):
+        assert newest(tmp_path, CONFIG).info["step"] == 1
+
+
+def test_only_damaged_checkpoints_raise_rather_than_begin_anew(tmp_path):
+    empty(save(tmp_path, state(2), keep=2) / "model.safetensors")
+    with (
+        pytest.warns(UserWarning, match="damaged"),
+        pytest.raises(CheckpointError, match=f"{re.escape(str(tmp_path))}: expected a whole checkpoint"),
+    ):
+        newest(tmp_path, CONFIG)
+
+
+def test_damaged_later_checkpoint_does_not_push_out_a_good_one(tmp_path):
+    empty(save(tmp_path, state(6), keep=2) / "model.safetensors")
+    save(tmp_path, state(3), keep=1)
+    assert names(tmp_path) == ["step-0000003"]
+
+
+@pytest.mark.parametrize("key", ["model", "noise", "schedule", "space"])
+def test_other_network_noise_schedule_or_space_is_refused(tmp_path, key):
+    save(tmp_path, state(1), keep=1)
+    other = {**CONFIG, key: {**CONFIG[key], next(iter(CONFIG[key])): "other"}}
+    with pytest.raises(CheckpointError, match=f"expected a checkpoint of {key} = .*other.* found"):
+        newest(tmp_path, other)
+
+
+def test_other_recipe_is_welcome_and_so_is_a_newer_option(tmp_path):
+    save(tmp_path, state(1), keep=1)
+    newer = {**CONFIG, "train": {"lr": 1.0}, "space": {"size": 16, "invented": "later"}}
+    assert newest(tmp_path, newer).info["step"] == 1
+
+
+def test_info_is_plain_json(tmp_path):
+    path = save(tmp_path, state(1), keep=1)
+    assert json.loads((path / "info.json").read_text())["config"] == CONFIG
+
+
+def test_optimiser_state_survives_packing():
+    layer = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1)
+    layer(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    before = optimizer.state_dict()
+    after = unpack(pack(before), before)
+    assert after["param_groups"] == before["param_groups"]
+    assert all(torch.equal(after["state"][i][k], v) for i, s in before["state"].items() for k, v in s.items())
