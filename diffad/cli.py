@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,14 +24,14 @@ app = typer.Typer(
 )
 
 
-class Precision(str, Enum):
+class Precision(StrEnum):
     """Number format of the network."""
 
     fp32 = "fp32"
     bf16 = "bf16"
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """What ``list`` can list."""
 
     noises = "noises"
@@ -52,8 +52,12 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def diffad(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from (or DIFFAD_DEBUG=1).")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error came from (or DIFFAD_DEBUG=1).")
+    ] = False,
 ) -> None:
     """Find what does not belong in a brain scan, with diffusion models of healthy brains.
 
@@ -66,13 +70,17 @@ def diffad(
       diffad list samplers                                        what a config can be put together from
 
     Research software, not a medical device.
-    """
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
 
 
-@app.command()
+@app.command(short_help="Train a model, or go on with a run that was stopped.")
 def train(
-    config: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped config.")],
-    assignments: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the config.")] = None,
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a shipped config.")
+    ],
+    assignments: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to the config.")
+    ] = None,
 ) -> None:
     """Train a model; a run that was stopped goes on from its last checkpoint.
 
@@ -81,23 +89,37 @@ def train(
       diffad train smoke output=/tmp/runs
       diffad train configs/ixi_t1_axial.yaml data.root=DATA train.steps=2000 "noise={name: gaussian}"
       accelerate launch -m diffad.training CONFIG [KEY=VALUE]...       the same, on several processes
-    """
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.training.run import main as run
 
     raise typer.Exit(run([config, *(assignments or [])]))
 
 
-@app.command()
+@app.command(short_help="Find anomalies in scans.")
 def predict(
-    scan: Annotated[list[Path], typer.Argument(help="NIfTI files, or folders that are searched for them.")],
-    model: Annotated[str, typer.Option(help="A shipped model, a pipeline folder, or a hub id.")] = "ixi-t1-axial",
+    scan: Annotated[
+        list[Path],
+        typer.Argument(metavar="SCAN", help="NIfTI files, or folders that are searched for them."),
+    ],
+    model: Annotated[
+        str, typer.Option(help="A shipped model, a pipeline folder, or a hub id.")
+    ] = "ixi-t1-axial",
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
     mask: Annotated[
-        str, typer.Option(metavar="FILE|SUFFIX", help="Brain mask: a file, or what the masks' names end in (_brain).")
+        str,
+        typer.Option(
+            metavar="FILE|SUFFIX", help="Brain mask: a file, or what the masks' names end in (_brain)."
+        ),
     ] = "",
-    sequences: Annotated[str, typer.Option(help="Ends of the names of one subject's sequences: t1,flair")] = "",
-    slices: Annotated[str, typer.Option(help="FIRST:LAST, LAST exclusive, counted from 0 in RAS; all by default.")] = "",
-    threshold: Annotated[str, typer.Option(help='A number or "otsu"; the model\'s calibrated one by default.')] = "",
+    sequences: Annotated[
+        str, typer.Option(help="Ends of the names of one subject's sequences: t1,flair")
+    ] = "",
+    slices: Annotated[
+        str, typer.Option(help="FIRST:LAST, LAST exclusive, counted from 0 in RAS; all by default.")
+    ] = "",
+    threshold: Annotated[
+        str, typer.Option(help='A number or "otsu"; the model\'s calibrated one by default.')
+    ] = "",
     sampler: Annotated[
         list[str] | None, typer.Option(help="Another sampler, as YAML, or one option of it as key=value.")
     ] = None,
@@ -107,54 +129,64 @@ def predict(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo scans that have results.")] = False,
 ) -> None:
-    """Find anomalies: a map, detections, the pseudo-healthy twin, a picture for each scan; results.csv for all.
+    """Find anomalies: map, detections, pseudo-healthy twin and picture of each scan; results.csv of all.
 
-    Scans must be skull-stripped (0 outside the brain), or come with brain masks. A scan that cannot be used is
-    reported and the rest go on. A second run does what is missing.
+    Scans must be skull-stripped (0 outside the brain), or come with brain masks. A scan that cannot be
+    used is reported and the rest go on. A second run does what is missing.
 
     \b
     Examples:
       diffad predict sub-01_T1w.nii.gz --out maps --slices 85:106
-      diffad predict cohort/ --out maps --mask _brain_mask          cohort/A.nii.gz has cohort/A_brain_mask.nii.gz
-      diffad predict cohort/ --out maps --sequences t1,flair        cohort/A_t1.nii.gz and cohort/A_flair.nii.gz
+      diffad predict cohort/ --out maps --mask _brain_mask       A.nii.gz has A_brain_mask.nii.gz
+      diffad predict cohort/ --out maps --sequences t1,flair     A_t1.nii.gz with A_flair.nii.gz
       diffad predict scan.nii.gz --sampler "{name: chain, level: 200, steps: 10}" --threshold otsu
 
     Files of one name in several folders are told apart by the folders' names: a_T1_anomaly.nii.gz.
-    """
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad import commands
 
-    options: dict[str, Any] = {"sampler": sampler or [], "threshold": threshold, "slices": slices, "seed": seed}
+    options: dict[str, Any] = {
+        "sampler": sampler or [],
+        "threshold": threshold,
+        "slices": slices,
+        "seed": seed,
+    }
     options |= {"batch_size": batch_size, "precision": precision.value}
     raise typer.Exit(commands.predict(scan, model, out, mask, sequences, device, overwrite, options))
 
 
-@app.command()
+@app.command(short_help="Score predictions against lesion masks.")
 def evaluate(
-    predictions: Annotated[Path, typer.Argument(help="Folder that predict wrote.")],
+    predictions: Annotated[Path, typer.Argument(metavar="PRED_DIR", help="Folder that predict wrote.")],
     masks: Annotated[Path, typer.Option(help="Folder with lesion masks, or the mask of a single scan.")],
-    brains: Annotated[Path | None, typer.Option(help="Folder with brain masks, instead of what predict looked at.")] = None,
+    brains: Annotated[
+        Path | None, typer.Option(help="Folder with brain masks, instead of what predict looked at.")
+    ] = None,
     healthy_without_mask: Annotated[
         bool, typer.Option("--healthy-without-mask", help="Take scans without a lesion mask for healthy.")
     ] = False,
-    out: Annotated[list[Path] | None, typer.Option(help="Write the figures to a .json or .csv file; may be repeated.")] = None,
+    out: Annotated[
+        list[Path] | None, typer.Option(help="Write the figures to a .json or .csv file; may be repeated.")
+    ] = None,
 ) -> None:
     """Score predictions against lesion masks, in the part of the brain that was looked at.
 
-    The mask of the scan A is A_lesion, A_lesions, A_seg, A_label, A_labels, A_mask or A (.nii.gz or .nii), anywhere in the
-    folder; a trailing part of the name may be missing (sub-01_lesion for sub-01_T1w). Voxels above 0 are lesion; an empty mask
-    means a healthy scan. "Best Dice" takes the best threshold for the truth: an oracle, not a result.
+    The mask of the scan A is A_lesion, A_lesions, A_seg, A_label, A_labels, A_mask or A (.nii.gz or .nii),
+    anywhere in the folder; a trailing part of the name may be missing (sub-01_lesion for sub-01_T1w). Voxels
+    above 0 are lesion; an empty mask means a healthy scan. "Best Dice" takes the best threshold for the
+    truth: an oracle, not a result.
 
     \b
     Examples:
       diffad evaluate maps --masks lesions --out scores.json --out scores.csv
       diffad evaluate maps --masks lesions --healthy-without-mask
-    """
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad import commands
 
     raise typer.Exit(commands.evaluate(predictions, masks, brains, healthy_without_mask, out or []))
 
 
-@app.command()
+@app.command(short_help="Find implanted lesions in a real brain.")
 def demo(out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("demo_out")) -> None:
     """Find implanted lesions in a real brain with the shipped model, and show them in a picture."""
     from diffad.demo import run
@@ -162,7 +194,7 @@ def demo(out: Annotated[Path, typer.Option(help="Folder of the results.")] = Pat
     run(out)
 
 
-@app.command("list")
+@app.command("list", short_help="Show parts, configs and models by name.")
 def list_parts(kind: Annotated[Kind | None, typer.Argument(help="One kind only.")] = None) -> None:
     """Show the parts a config can name, with their options; the shipped configs and models.
 
@@ -170,7 +202,7 @@ def list_parts(kind: Annotated[Kind | None, typer.Argument(help="One kind only."
     Examples:
       diffad list
       diffad list samplers
-    """
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.listing import show
 
     show([kind.value] if kind else [k.value for k in Kind])

@@ -12,7 +12,7 @@ import torch
 import typer
 import yaml
 
-from diffad.config import PartSpec, override
+from diffad.plain import PartSpec, override
 from diffad.subjects import find_scans, parse_mask, subjects
 
 
@@ -42,7 +42,7 @@ def predict(
     except KeyboardInterrupt:
         print("\nstopped; finished scans are whole, run the same command to go on", file=sys.stderr)
         return 130
-    passed = f" ({len(search.ignored)} maps and masks among them passed over)" if search.ignored else ""
+    passed = f" (passed over {len(search.ignored)} masks and maps)" if search.ignored else ""
     print(f"{told}{passed}; see {out / 'results.csv'}")
     return code
 
@@ -146,7 +146,9 @@ def parse_device(text: str) -> str:
     if text == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if text != "cpu" and not (text.startswith("cuda") and torch.cuda.is_available()):
-        raise typer.BadParameter(f"expected --device auto, cpu or a GPU (cuda) that torch can use, got {text!r}")
+        raise typer.BadParameter(
+            f"expected --device auto, cpu or a GPU (cuda) that torch can use, got {text!r}"
+        )
     return text
 
 
@@ -166,7 +168,9 @@ def parse_sampler(texts: Sequence[str], own: PartSpec) -> PartSpec | None:
             raise typer.BadParameter(f"--sampler {text!r}: {error}") from error
         spec = {"name": spec} if isinstance(spec, str) else spec
         if not isinstance(spec, dict) or not isinstance(spec.get("name"), str):
-            raise typer.BadParameter(f"expected --sampler a mapping with a 'name', or key=value, got {text!r}")
+            raise typer.BadParameter(
+                f"expected --sampler a mapping with a 'name', or key=value, got {text!r}"
+            )
         if text.startswith("name="):  # another sampler has other options
             spec = {"name": spec["name"]}
     return dict(spec)
@@ -186,7 +190,8 @@ def evaluate(
         OSError: If a table cannot be written.
     """
     from diffad.evaluation import tables
-    from diffad.evaluation.cohort import collect, score
+    from diffad.evaluation.cohort import score
+    from diffad.evaluation.pairs import collect
 
     if bad := [p for p in out if p.suffix not in tables.WRITERS]:
         raise typer.BadParameter(f"expected --out to end in .json or .csv, got {bad[0]}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,12 @@ from rich.console import Console
 from torch import Tensor
 
 from diffad.data.lesions import KINDS, Lesion, implant
+from diffad.data.masks import brain_mask
 from diffad.data.volume import Volume
-from diffad.evaluation.metrics import RankCurve, dice, false_alarm_rate
 from diffad.output import AnomalyOutput
 from diffad.pipeline import AnomalyPipeline
 from diffad.progress import undisturbed
+from diffad.report.figures import Case, measure, say_where, table
 from diffad.types import generator_for
 
 if TYPE_CHECKING:
@@ -41,34 +42,6 @@ TRIES = 200
 """Draws until a lesion lies whole inside its quarter of the brain."""
 
 SICK, HEALTHY = "implanted", "healthy"
-
-
-@dataclass(frozen=True)
-class Case:
-    """A brain with and without lesions.
-
-    Args:
-        healthy: The brain as it came.
-        image: The brain with lesions, (I, J, K), in the same intensities.
-        labels: Lesions, (I, J, K), uint8: 1 + position in ``KINDS``, 0 elsewhere.
-        slices: First and last (exclusive) axial slice to look at.
-    """
-
-    healthy: Volume
-    image: Array
-    labels: Array
-    slices: tuple[int, int]
-
-    @property
-    def seen(self) -> Array:
-        """The part of the brain that is looked at, (I, J, K), bool."""
-        looked = np.zeros_like(self.labels, dtype=bool)
-        looked[..., slice(*self.slices)] = True
-        return looked & (self.healthy.data[0] != 0)
-
-    def lesion(self, kind: str) -> Array:
-        """Return the extent of the lesion of one kind, (I, J, K), bool."""
-        return self.labels == 1 + KINDS.index(kind)
 
 
 def run(
@@ -102,8 +75,6 @@ def run(
         ValueError: If the model does not look at axial slices, or the lesions do not fit the brain.
         OSError: If there is no such model, or a file cannot be written.
     """
-    from diffad.report.demo import say_where, table
-
     began, console, out = time.perf_counter(), console or Console(), Path(out)
     out.mkdir(parents=True, exist_ok=True)
     healthy, pipe = template() if brain is None else brain, load(model)
@@ -167,24 +138,22 @@ def make_case(
     Raises:
         ValueError: If the slices or the lesions do not fit the brain.
     """
-    scan, (first, last) = healthy.data, slices
-    brain = scan != 0
-    if not (0 <= first < last <= scan.shape[3] and brain[..., first:last].any()):
-        raise ValueError(
-            f"expected axial slices with brain out of {scan.shape[3]}, got {first} to {last - 1}"
-        )
+    scan, brain, (first, last) = healthy.data[0], brain_mask(healthy.data)[0], slices
+    if not (0 <= first < last <= scan.shape[2] and brain[..., first:last].any()):
+        raise ValueError(f"expected slices with brain out of {scan.shape[2]}, got {first} to {last - 1}")
     scale = BRIGHTEST / float(np.percentile(scan[brain], 99))
-    image, labels = scan[0].copy(), np.zeros(scan.shape[1:], np.uint8)
+    image, labels = scan.copy(), np.zeros(scan.shape, np.uint8)
     order = torch.randperm(len(KINDS), generator=generator_for(seed)).tolist()
-    for index, box in zip(order, _quarters(brain[0], slices, radius[1]), strict=True):
-        part = torch.from_numpy(scan[(slice(None), *box)] * scale).clamp(0, 1)
-        inside = torch.from_numpy(brain[(slice(None), *box)])
-        middle = range(first + (last - first) // 4 - box[2].start, last - (last - first) // 4 - box[2].start)
+    edge = (last - first) // 4
+    for index, box in zip(order, _quarters(brain, slices, radius[1]), strict=True):
+        part = torch.from_numpy(scan[box] * scale)[None].clamp(0, 1)
+        middle = range(first + edge - box[2].start, last - edge - box[2].start)
+        inside = torch.from_numpy(brain[box])[None]
         lesion = _whole(part, inside, KINDS[index], generator_for(seed, index), radius, middle)
         changed = (lesion.image != part)[0].numpy()
         image[box][changed] = lesion.image[0].numpy()[changed] / scale
         labels[box][lesion.mask[0].numpy()] = 1 + index
-    return Case(healthy, image, labels, slices)
+    return Case(healthy, brain, image, labels, slices)
 
 
 def _quarters(brain: Array, slices: tuple[int, int], radius: float) -> list[tuple[slice, ...]]:
@@ -192,11 +161,9 @@ def _quarters(brain: Array, slices: tuple[int, int], radius: float) -> list[tupl
     marked = brain[..., slice(*slices)].nonzero()
     left, back = (int(axis.min() + axis.max() + 1) // 2 for axis in marked[:2])
     reach = round(1.5 * radius)
-    height = slice(max(0, slices[0] - reach), slices[1] + reach)
-    return [
-        (i, j, height)
-        for i, j in product((slice(0, left), slice(left, None)), (slice(0, back), slice(back, None)))
-    ]
+    height = (slice(max(0, slices[0] - reach), slices[1] + reach),)
+    halves = (slice(0, left), slice(left, None)), (slice(0, back), slice(back, None)), height
+    return list(product(*halves))
 
 
 def _whole(
@@ -214,9 +181,8 @@ def _whole(
         inner = changed[1:-1, 1:-1, 1:-1]
         if lesion.params["centre"][2] in middle and inner.sum() == changed.sum():
             return lesion
-    raise ValueError(
-        f"expected room for a {kind} lesion of radius {radius} in {tuple(part.shape[1:])}, found none"
-    )
+    shape = tuple(part.shape[1:])
+    raise ValueError(f"expected room for a {kind} lesion of radius {radius} in a box {shape}, found none")
 
 
 def _make(pipe: AnomalyPipeline, case: Case, seed: int, folder: Path) -> dict[str, Any]:
@@ -230,9 +196,8 @@ def _make(pipe: AnomalyPipeline, case: Case, seed: int, folder: Path) -> dict[st
     case.healthy.save(case.labels, folder / "lesions" / f"{SICK}_lesions.nii.gz", dtype=np.uint8)
     options = Options(slices=case.slices, seed=seed)
     sick = predict(pipe, case.healthy, case.image, SICK, folder, options)
-    if (
-        sick.info["threshold_rule"] == "otsu"
-    ):  # without a stored threshold, that of the first scan serves both
+    # without a stored threshold, that of the first scan serves both
+    if sick.info["threshold_rule"] == "otsu":
         options = replace(options, threshold=sick.info["threshold"])
     healthy = predict(pipe, case.healthy, case.healthy.data[0], HEALTHY, folder, options)
     result = measure(case, sick, healthy)
@@ -258,6 +223,7 @@ def predict(
         ValueError: If the scan cannot be used.
     """
     from diffad.predict import Cohort
+    from diffad.report.reading import read_result
     from diffad.subjects import Subject
 
     path, results = folder / "scan" / f"{name}.nii.gz", folder / "prediction"
@@ -265,58 +231,7 @@ def predict(
     cohort = Cohort(pipe, results, options)
     if not cohort.run([Subject(name, (path,))]).complete:
         raise ValueError(f"{name}: {cohort.results.rows[name]['error']}")
-    info = json.loads((results / f"{name}_info.json").read_text(encoding="utf-8"))
-    scan = Volume.load(path)
-    maps = [
-        Volume.load(results / f"{name}_{kind}.nii.gz", allow_constant=True)
-        for kind in ("anomaly", "twin", "mask")
-    ]
-    anomaly, twin, mask = (torch.from_numpy(m.data)[None] for m in maps)
-    image_, brain = torch.from_numpy(scan.data)[None], torch.from_numpy(scan.data != 0)[None]
-    score = torch.tensor([info["image_score"]])
-    return AnomalyOutput(anomaly, twin, mask > 0, score, info, image_, brain, scan)
-
-
-def measure(case: Case, sick: AnomalyOutput, healthy: AnomalyOutput) -> dict[str, Any]:
-    """Score the maps inside the brain of the slices looked at; a kind leaves out the other kinds' lesions.
-
-    Args:
-        case: What was looked for.
-        sick: Result for the brain with lesions.
-        healthy: Result for the brain without.
-    """
-    scores, flagged = sick.anomaly_map[0, 0].numpy(), sick.mask[0, 0].numpy()
-    seen, any_lesion = case.seen, case.labels > 0
-    kinds = {}
-    for kind in KINDS:
-        lesion = case.lesion(kind)
-        kinds[kind] = _row(scores, flagged, lesion, seen & (lesion | ~any_lesion), case.healthy)
-    return {
-        "kinds": kinds,
-        "pooled": _row(scores, flagged, any_lesion, seen, case.healthy),
-        "healthy": {
-            "false_alarm_rate": false_alarm_rate(healthy.mask[0, 0].numpy() & seen, seen),
-            "score": float(healthy.score[0]),
-            "score_with_lesions": float(sick.score[0]),
-        },
-        "threshold": sick.info["threshold"],
-        "threshold_rule": sick.info["threshold_rule"],
-        "slices": list(case.slices),
-        "nfe": sick.info["nfe"],
-        "seconds": sick.info["seconds"],
-    }
-
-
-def _row(scores: Array, flagged: Array, lesion: Array, where: Array, volume: Volume) -> dict[str, float]:
-    curve = RankCurve.of(scores[where], lesion[where])
-    return {
-        "ml": round(int((lesion & where).sum()) * float(volume.spacing.prod()) / 1000, 2),
-        "ap": curve.average_precision(),
-        "chance_ap": float(lesion[where].mean()),
-        "auroc": curve.auroc(),
-        "best_dice_oracle": curve.best_dice().dice,
-        "dice": dice(flagged[where], lesion[where]),
-    }
+    return read_result(results, name, path)
 
 
 def publish(made: Path, out: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -31,7 +31,9 @@ def show(kinds: Sequence[str]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 140)
     for kind in kinds:
         rows = {"configs": _configs, "pretrained": _pretrained}.get(kind, lambda kind=kind: _parts(kind))()
-        heads = {"configs": ("name", "what"), "pretrained": ("name", "what")}.get(kind, ("name", "what", "options"))
+        heads = {"configs": ("name", "what"), "pretrained": ("name", "what")}.get(
+            kind, ("name", "what", "options")
+        )
         if not rows:
             console.print(f"{kind}: none")
             continue
@@ -54,7 +56,11 @@ def first_line(part: Callable[..., Any]) -> str:
 def options(part: Callable[..., Any]) -> str:
     """Return the options of a part with their defaults, as a config takes them."""
     found = [p for p in inspect.signature(part).parameters.values() if p.name not in GIVEN]
-    return ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in found)
+    return ", ".join(p.name if p.default is p.empty else f"{p.name}={_plain(p.default)!r}" for p in found)
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _configs() -> list[tuple[str, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
@@ -13,19 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from diffad import scans
+from diffad.brains import head_warning, looked_at
 from diffad.config import PartSpec
-from diffad.data.slices import from_slices, to_slices
+from diffad.identity import MAPS, digest, fingerprint, stored
 from diffad.output import AnomalyOutput
 from diffad.pipeline import AnomalyPipeline
 from diffad.progress import Progress, say, undisturbed
 from diffad.registry import UnknownNameError
 from diffad.results import Results, Row
 from diffad.subjects import Subject, mask_of
-
-MAPS = ("_anomaly.nii.gz", "_mask.nii.gz", "_twin.nii.gz", "_seen.nii.gz", "_report.png")
 
 
 class WriteError(OSError):
@@ -76,8 +73,8 @@ class Summary:
 class Cohort:
     """Runs one model with one set of options over scans, and writes a folder.
 
-    Each scan becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz``, ``NAME_twin.nii.gz``, ``NAME_seen.nii.gz`` (the
-    part of the brain that was looked at), ``NAME_report.png`` and, when all else is there, ``NAME_info.json``.
+    A scan becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz``, ``NAME_twin.nii.gz``, ``NAME_seen.nii.gz``
+    (the part of the brain that was looked at), ``NAME_report.png`` and last ``NAME_info.json``.
 
     Args:
         pipe: The model.
@@ -92,10 +89,17 @@ class Cohort:
     """
 
     def __init__(
-        self, pipe: AnomalyPipeline, out: Path, options: Options, mask: str | Path | None = None, overwrite: bool = False
+        self,
+        pipe: AnomalyPipeline,
+        out: Path,
+        options: Options,
+        mask: str | Path | None = None,
+        overwrite: bool = False,
     ) -> None:
         self.pipe, self.out, self.options, self.mask, self.overwrite = pipe, out, options, mask, overwrite
-        pipe.detector(sampler=options.sampler, precision=options.precision)  # names and options fail here, at once
+        pipe.detector(
+            sampler=options.sampler, precision=options.precision
+        )  # names and options fail here, at once
         if options.slices and pipe.config.space["axis"] == "volume":
             raise ValueError("expected no range of slices, as this model takes whole volumes")
         out.mkdir(parents=True, exist_ok=True)
@@ -131,7 +135,9 @@ class Cohort:
     def _process(self, subject: Subject) -> str:
         if subject.missing:
             found = ", ".join(p.name for p in subject.paths)
-            raise ValueError(f"expected every sequence, found {found} but none for {', '.join(subject.missing)}")
+            raise ValueError(
+                f"expected every sequence, found {found} but none for {', '.join(subject.missing)}"
+            )
         mask = mask_of(subject, self.mask)
         request = self._request(subject, mask)
         info = stored(self.out, subject.name)
@@ -157,16 +163,17 @@ class Cohort:
         before = info.get("request") or {}
         changed = [key for key, value in request.items() if before.get(key) != value]
         if changed:
-            say(f"kept {name}: made with another {', '.join(changed)}; --overwrite makes it anew")
+            say(f"kept {name}: made with other {', '.join(changed)}; --overwrite makes it anew")
         return "other" if changed else "skipped"
 
     def _detect(self, subject: Subject, mask: Path | None) -> AnomalyOutput:
         source = scans.read(list(subject.paths), mask)
-        warnings = [w for w in [head_warning(source.brain[0, 0].numpy())] if w and mask is None]
+        assert source.volume is not None
+        brain, ml = source.brain[0, 0].numpy(), float(abs(np.linalg.det(source.volume.affine[:3, :3]))) / 1000
+        warnings = [w for w in [head_warning(brain, ml)] if w and mask is None]
         for warning in warnings:
             say(f"warning: {subject.name}: {warning}")
-        output = self.pipe(source.volume, source.brain[0, 0].numpy(), **asdict(self.options))
-        ml = float(abs(np.linalg.det(source.volume.affine[:3, :3]))) / 1000  # type: ignore[union-attr]
+        output = self.pipe(source.volume, brain, **asdict(self.options))
         output.info |= {"axis": self.pipe.config.space["axis"], "slice_range": self.options.slices}
         output.info |= {"image_score": float(output.score[0]), "warnings": warnings}
         output.info["anomalous_ml"] = round(float(output.mask.sum()) * ml, 4)
@@ -202,61 +209,9 @@ class Cohort:
         except OSError as error:
             reason = error.strerror or str(error)
             finished = "the files of finished scans are whole; run the same command to go on"
-            raise WriteError(error.errno, f"{self.out}: cannot write {what} ({reason}); {finished}") from error
-
-
-def looked_at(brain: torch.Tensor, axis: str, slices: tuple[int, int] | None) -> torch.Tensor:
-    """Return the part of a brain mask (1, 1, I, J, K) in a range of slices."""
-    if slices is None or axis == "volume":
-        return brain
-    planes = torch.zeros_like(cut := to_slices(brain[0], axis))
-    kept = slice(max(0, slices[0]), max(0, slices[1]))
-    planes[kept] = cut[kept]
-    return from_slices(planes, axis)[None]
-
-
-def head_warning(brain: np.ndarray) -> str | None:
-    """Say so if the non-zero voxels (I, J, K) of a scan look like a head in air, not like a brain alone.
-
-    A brain in a tight box fills about half of it, and touches its faces in points; a head is cut by them.
-    """
-    ends = [brain.take(i, axis) for axis in range(3) for i in (0, -1)]
-    cut = sum(float(end.mean()) > 0.1 for end in ends)
-    share = float(brain.mean())
-    if share <= 0.6 and cut < 3:
-        return None
-    found = f"non-zero voxels fill {share:.0%} of the field and are cut by {cut} of its 6 sides"
-    return f"{found}, so it does not look skull-stripped: give its brain mask with --mask"
-
-
-def stored(out: Path, name: str) -> dict[str, Any] | None:
-    """Read what was stored with finished maps; none if it cannot be read, or one of the files is not there."""
-    if not all((out / f"{name}{end}").is_file() for end in MAPS):
-        return None
-    try:
-        info = json.loads((out / f"{name}_info.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return info if isinstance(info, dict) else None
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, or a mark that it cannot be read (which reading it will explain)."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return "unreadable"
-
-
-def fingerprint(pipe: AnomalyPipeline) -> str:
-    """Return a hash of the weights and of all that is stored with them."""
-    parts = ("noise", "score", "guidance", "space", "postprocess", "calibration")
-    text = json.dumps({k: pipe.config[k] for k in parts} | dict(pipe.scheduler.config), sort_keys=True, default=str)
-    found = hashlib.sha256(text.encode())
-    for name, weights in sorted(pipe.network.state_dict().items()):
-        found.update(name.encode() + weights.cpu().double().numpy().tobytes())
-    return found.hexdigest()
+            raise WriteError(
+                error.errno, f"{self.out}: cannot write {what} ({reason}); {finished}"
+            ) from error
 
 
 def describe(error: Exception) -> str:

@@ -60,7 +60,7 @@ class Results:
         self.rows = _read(path) if path.exists() else {}
 
     def add(self, row: Row) -> None:
-        """Add or replace a row and write the table, whole or not at all; nothing is written without a change."""
+        """Add or replace a row and write the table, whole or not at all, if that changes it."""
         values = {key: "" if v is None else str(v) for key, v in asdict(row).items()}
         if self.rows.get(row.scan) != values:
             self.rows[row.scan] = values

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 SUFFIXES = (".nii.gz", ".nii")
@@ -29,12 +29,12 @@ class Subject:
     missing: tuple[str, ...] = ()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Search:
-    """The scans that were found, and what in the folders was taken for something else."""
+    """The scans that were found, and the masks and maps that were passed over."""
 
-    scans: list[Path] = field(default_factory=list)
-    ignored: list[Path] = field(default_factory=list)
+    scans: list[Path]
+    ignored: list[Path]
 
 
 def stem(path: Path) -> str:
@@ -45,8 +45,8 @@ def stem(path: Path) -> str:
 def find_scans(sources: Sequence[Path], out: Path | None = None, mask: str | Path | None = None) -> Search:
     """Collect scans from files and folders.
 
-    A file is taken as it is. A folder is searched with all folders in it for .nii and .nii.gz; hidden files, our own
-    maps, all that lies in ``out``, and masks are passed over.
+    A folder is searched with all folders in it for .nii and .nii.gz; hidden files, our own maps and all that
+    lies in ``out`` are passed over. A file is taken as it is. Masks are passed over in both.
 
     Args:
         sources: Files and folders.
@@ -54,20 +54,21 @@ def find_scans(sources: Sequence[Path], out: Path | None = None, mask: str | Pat
         mask: Mask file, or the end of the names of masks.
 
     Raises:
-        ValueError: If a folder holds no scan.
+        ValueError: If a folder holds no scan, or all files are masks.
     """
-    found, known = Search(), set()
+    scans: dict[Path, Path] = {}
+    ignored: list[Path] = []
     for source in sources:
         paths = sorted(_walk(source, out)) if source.is_dir() else [source]
-        scans = [p for p in paths if p == source or not _is_map(p, mask)]
-        if not scans:
+        own = {p for p in paths if p != source and stem(p).endswith(OWN)}
+        kept = [p for p in paths if p not in own and not _is_mask(p, mask)]
+        if not kept and source.is_dir():
             raise ValueError(f"{source}: expected scans (.nii or .nii.gz), found none")
-        found.ignored += [p for p in paths if p not in scans]
-        for path in scans:
-            if (real := path.resolve()) not in known:
-                known.add(real)
-                found.scans.append(path)
-    return found
+        ignored += [p for p in paths if p not in kept]
+        scans |= {p.resolve(): p for p in kept if p.resolve() not in scans}
+    if not scans:
+        raise ValueError(f"expected scans, found only masks: {', '.join(map(str, ignored))}")
+    return Search(list(scans.values()), ignored)
 
 
 def _walk(folder: Path, out: Path | None) -> Iterator[Path]:
@@ -81,10 +82,8 @@ def _same(a: Path, b: Path | None) -> bool:
     return b is not None and a.resolve() == b.resolve()
 
 
-def _is_map(path: Path, mask: str | Path | None) -> bool:
-    if isinstance(mask, Path):
-        return _same(path, mask) or stem(path).endswith(OWN)
-    return stem(path).endswith(OWN if not mask else (*OWN, mask))
+def _is_mask(path: Path, mask: str | Path | None) -> bool:
+    return _same(path, mask) if isinstance(mask, Path) else mask is not None and stem(path).endswith(mask)
 
 
 def parse_mask(text: str) -> str | Path:
@@ -96,7 +95,9 @@ def parse_mask(text: str) -> str | Path:
     if Path(text).is_file():
         return Path(text)
     if os.sep in text or not stem(Path(text)):
-        raise ValueError(f"{text}: expected a mask file, or what the names of masks end in, found no such file")
+        raise ValueError(
+            f"{text}: expected a mask file, or what the names of masks end in, found no such file"
+        )
     return stem(Path(text))
 
 
@@ -128,8 +129,8 @@ def shortened(name: str) -> str:
 def subjects(scans: Sequence[Path], sequences: Sequence[str] = ()) -> list[Subject]:
     """Make subjects of scans, and give each a name of its own.
 
-    Without sequences each scan is a subject. With the sequences ``t1`` and ``flair`` the files ``A_t1.nii.gz`` and
-    ``A_flair.nii.gz`` of one folder are the subject ``A``; files ``A/t1.nii.gz`` and ``A/flair.nii.gz`` are too.
+    Without sequences each scan is a subject. With the sequences ``t1`` and ``flair`` the files ``A_t1.nii``
+    and ``A_flair.nii`` of one folder are the subject ``A``; so are ``A/t1.nii`` and ``A/flair.nii``.
     Names that occur in several folders are told apart by as many folder names before them as it takes:
     ``a/T1.nii.gz`` and ``b/T1.nii.gz`` become ``a_T1`` and ``b_T1``.
 
@@ -142,7 +143,9 @@ def subjects(scans: Sequence[Path], sequences: Sequence[str] = ()) -> list[Subje
         if key is not None:
             _add(groups.setdefault(key, {}), sequence, path)
     if not groups:
-        raise ValueError(f"expected names that end in {' or '.join(sequences)}, got {', '.join(map(str, scans[:3]))}")
+        raise ValueError(
+            f"expected names that end in {' or '.join(sequences)}, got {', '.join(map(str, scans[:3]))}"
+        )
     order = list(sequences) or [""]
     return [
         Subject(name, tuple(g[s] for s in order if s in g), tuple(s for s in order if s not in g))

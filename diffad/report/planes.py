@@ -111,7 +111,8 @@ class Planes:
         seen = highest > 0 if highest.any() else self.images["brain"][0].sum(others).cpu().numpy() > 0
         # where nothing exceeds the threshold the highest maps come first
         ranked = [int(k) for k in np.lexsort((highest, excess))[::-1] if seen[k]]
-        return sorted(_apart(ranked, count, gap=len(ranked) // 10))
+        extent = max(ranked) - min(ranked) + 1 if ranked else 0
+        return sorted(_apart(ranked, count, gap=extent // 10))
 
 
 def lesion_like(out: AnomalyOutput, lesion: Any) -> Tensor:

@@ -14,12 +14,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from diffad.report.planes import Array, Row
 
 TRUTH, DIM_TRUTH, FOUND = "#35e0ff", "#2b7f90", "#ffb02e"
 PAPER, BRIGHT, PLAIN, FAINT = "#000000", "#f4f6f8", "#b4bcc6", "#7d8794"
-MAP = "inferno"
+MAP, MAP_TITLE = "inferno", "Anomaly map"
 TILE, GAP, LEFT, RIGHT, TOP, BOTTOM = 1.9, 0.1, 1.4, 0.16, 1.22, 1.12
 """Width of a tile, space between tiles, and margins, in inches."""
 
@@ -108,26 +109,17 @@ class Sheet:
                 self._frame(axes)
                 self._letters(axes, letters=j == 0, ruler=j == 0 and i == len(self.rows) - 1)
         for j, (name, colour, _) in enumerate(columns):
-            _write(
-                figure,
-                LEFT + j * (TILE + GAP) + TILE / 2,
-                TOP - 0.1,
-                name,
-                9.5,
-                colour,
-                ha="center",
-                va="bottom",
-            )
-        self._bar(
-            figure, LEFT + [c[0] for c in columns].index("Anomaly map") * (TILE + GAP), down - BOTTOM + 0.1
-        )
+            middle = LEFT + j * (TILE + GAP) + TILE / 2
+            _write(figure, middle, TOP - 0.1, name, 9.5, colour, ha="center", va="bottom")
+            if name == MAP_TITLE:
+                self._bar(figure, middle - TILE / 2, down - BOTTOM + 0.1)
         _around_tiles(figure, words, across, down)
         return figure
 
     def _columns(self) -> list[tuple[str, str, Any]]:
         known = any(r.lesion is not None for r in self.rows)
         truth = [("True lesion", TRUTH, self._truth)] if known else []
-        found = [("Anomaly map", PLAIN, self._map), ("Detections", FOUND, self._overlay)]
+        found = [(MAP_TITLE, PLAIN, self._map), ("Detections", FOUND, self._overlay)]
         return [("Scan", PLAIN, self._scan), *truth, ("Pseudo-healthy twin", PLAIN, self._twin), *found]
 
     def _scan(self, axes: Axes, row: Row) -> None:
@@ -165,7 +157,9 @@ class Sheet:
         axes.set_aspect(self.aspect)
 
     def _letters(self, axes: Axes, letters: bool, ruler: bool) -> None:
-        style: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 8, "color": PLAIN, "va": "top"}
+        # a dark rim keeps them readable where the tile is bright
+        rim: dict[str, Any] = {"path_effects": [withStroke(linewidth=2.2, foreground=PAPER)]}
+        style = {"transform": axes.transAxes, "fontsize": 8, "color": BRIGHT, "va": "top", **rim}
         if letters and self.sides:
             axes.text(0.02, 0.98, self.sides[0], ha="left", **style)
             axes.text(0.98, 0.98, self.sides[1], ha="right", **style)
@@ -173,8 +167,10 @@ class Sheet:
             ys, xs = self.crop
             length, y = 20 / self.spacing[1], ys.stop - 0.5 - 0.035 * (ys.stop - ys.start)
             start = xs.start + 0.03 * (xs.stop - xs.start)
-            axes.plot([start, start + length], [y, y], color=BRIGHT, lw=1.6, solid_capstyle="butt")
-            axes.text(start, y - 0.025 * (ys.stop - ys.start), "2 cm", fontsize=7, color=PLAIN, va="bottom")
+            axes.plot([start, start + length], [y, y], color=BRIGHT, lw=1.6, solid_capstyle="butt", **rim)
+            axes.text(
+                start, y - 0.025 * (ys.stop - ys.start), "2 cm", fontsize=7, color=BRIGHT, va="bottom", **rim
+            )
 
     def _bar(self, figure: Figure, left: float, top: float) -> None:
         axes = _place(figure, left, top, TILE, 0.11)
@@ -195,15 +191,9 @@ class Sheet:
 
 def _around_tiles(figure: Figure, words: Words, across: float, down: float) -> None:
     room = int(across * 16.5)
-    _write(
-        figure,
-        0.16,
-        0.2,
-        textwrap.shorten(words.title, int(across * 8.2), placeholder=" ..."),
-        15,
-        BRIGHT,
-        weight="bold",
-    )
+    most = int(across * 7.5)
+    title = words.title if len(words.title) <= most else f"{words.title[: most - 4]} ..."
+    _write(figure, 0.16, 0.2, title, 15, BRIGHT, weight="bold")
     _write(figure, 0.16, 0.52, words.subtitle, 9.5, PLAIN)
     footer = "\n".join(line for part in words.footer.splitlines() for line in textwrap.wrap(part, room))
     _write(figure, 0.16, down - 0.16, footer, 7, FAINT, va="bottom", linespacing=1.5)

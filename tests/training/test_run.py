@@ -286,7 +286,6 @@ MISTAKES = [
         "train.accumulate=3",
         "expected train.batch_size divisible by processes x train.accumulate = 1 x 3, got 4",
     ),
-    ("train.mixed_precision=fp16", "fp16"),
 ]
 
 

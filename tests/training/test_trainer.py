@@ -35,10 +35,24 @@ def weights(module):
     return torch.cat([p.detach().float().flatten() for p in module.parameters()])
 
 
-def test_accumulated_parts_equal_the_undivided_batch_to_rounding(small, trainer_of):
-    whole, parts = trainer_of(small()), trainer_of(small("train.accumulate=4"))
-    assert run(whole, 3) == pytest.approx(run(parts, 3), rel=1e-5)
-    torch.testing.assert_close(weights(whole.network), weights(parts.network), rtol=0, atol=2e-5)
+def gradient(trainer, monkeypatch):
+    """The loss and gradient of the next step; Adam would blow up the rounding of gradients near zero."""
+    seen, step = [], trainer.optimizer.step
+
+    def spy():
+        seen.append(torch.cat([p.grad.flatten().clone() for p in trainer.network.parameters()]))
+        step()
+
+    monkeypatch.setattr(trainer.optimizer, "step", spy)
+    return run(trainer, 1)[0], seen[0]
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_accumulated_parts_equal_the_undivided_batch_to_rounding(small, trainer_of, monkeypatch, parts):
+    loss, whole = gradient(trainer_of(small()), monkeypatch)
+    same_loss, divided = gradient(trainer_of(small(f"train.accumulate={parts}")), monkeypatch)
+    assert same_loss == pytest.approx(loss, rel=1e-6)
+    torch.testing.assert_close(divided, whole, rtol=1e-4, atol=1e-6)
 
 
 def test_loader_process_changes_nothing(small, trainer_of):
@@ -72,19 +86,12 @@ def test_learning_rate_of_each_step_is_the_schedules(small, trainer_of):
 
 
 def test_gradient_is_clipped_unless_the_norm_is_none(small, trainer_of, monkeypatch):
-    seen = []
-    for norm in ("1e-8", "null"):
-        trainer = trainer_of(small(f"train.clip_norm={norm}"))
-        step = trainer.optimizer.step
-
-        def spy(trainer=trainer, step=step):
-            seen.append(math.sqrt(sum(float(p.grad.square().sum()) for p in trainer.network.parameters())))
-            step()
-
-        monkeypatch.setattr(trainer.optimizer, "step", spy)
-        run(trainer, 1)
-    assert seen[0] == pytest.approx(1e-8, rel=1e-3)
-    assert seen[1] > 1e-3
+    clipped, free = (
+        gradient(trainer_of(small(f"train.clip_norm={norm}")), monkeypatch)[1].norm()
+        for norm in ("1e-3", "null")
+    )
+    assert float(clipped) == pytest.approx(1e-3, rel=1e-2)
+    assert float(free) > 1e-2
 
 
 def test_bf16_autocast_trains_on_the_cpu_and_keeps_weights_in_float32(small, trainer_of):

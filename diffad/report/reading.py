@@ -1,0 +1,33 @@
+"""Results of ``predict`` on disk, as they were in memory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from diffad import scans
+from diffad.data.volume import Volume
+from diffad.output import AnomalyOutput
+
+
+def read_result(folder: Path, name: str, scan: Path) -> AnomalyOutput:
+    """Read the maps of one scan, for example to draw or score them.
+
+    Args:
+        folder: What ``diffad predict`` wrote.
+        name: First part of the names of the files.
+        scan: The scan they belong to, skull-stripped.
+
+    Raises:
+        ValueError: If a volume cannot be used.
+        OSError: If the information file is missing.
+    """
+    info = json.loads((folder / f"{name}_info.json").read_text(encoding="utf-8"))
+    source = scans.read(scan)
+    files = (folder / f"{name}_{kind}.nii.gz" for kind in ("anomaly", "twin", "mask"))
+    maps = (Volume.load(file, allow_constant=True).data for file in files)
+    anomaly, twin, mask = (torch.from_numpy(data)[None] for data in maps)
+    score = torch.tensor([info["image_score"]])
+    return AnomalyOutput(anomaly, twin, mask > 0, score, info, source.image, source.brain, source.volume)

@@ -1,0 +1,137 @@
+"""Full disks, Ctrl-C and worse: nothing that is finished is ever harmed."""
+
+import errno
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from diffad.predict import Cohort
+from diffad.progress import undisturbed
+from tests.cohorts import all_files, brain, load, names, table, write
+
+
+def test_full_disk_stops_with_one_error_and_leaves_finished_files_whole(predict, monkeypatch):
+    from diffad.data import volume
+
+    real = volume._write_atomically
+
+    def full(content, path):
+        if path.name == "s1_twin.nii.gz":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        real(content, path)
+
+    monkeypatch.setattr(volume, "_write_atomically", full)
+    code, told = predict()
+    assert (code, told.count("\n")) == (1, 1)
+    assert f"error: {predict.out}: cannot write s1 (No space left on device)" in told
+    assert names(predict.out) == all_files("s0")
+    assert list(table(predict.out)) == ["s0"]
+    monkeypatch.undo()
+    assert predict()[1].startswith("1 done, 1 done before")
+
+
+def test_full_disk_while_overwriting_keeps_the_old_results(predict, monkeypatch):
+    from diffad.report import montage
+
+    predict()
+    before = {p.name: p.read_bytes() for p in predict.out.iterdir()}
+    monkeypatch.setattr(
+        montage, "save_report", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full"))
+    )
+    assert predict("--overwrite", "--seed", "5")[0] == 1
+    assert {p.name: p.read_bytes() for p in predict.out.iterdir()} == before
+
+
+def test_out_that_cannot_be_made_is_one_clear_error(predict):
+    predict.out.write_text("a file")
+    code, told = predict()
+    assert (code, told) == (1, f"error: {predict.out}: File exists\n")
+
+
+@pytest.mark.parametrize("where", ["diffad.predict.Cohort._detect", "diffad.report.montage.save_report"])
+def test_ctrl_c_leaves_finished_files_whole_and_no_partial_ones(predict, monkeypatch, where):
+    module, _, name = where.rpartition(".")
+    holder = Cohort if module.endswith("Cohort") else importlib.import_module(module)
+    real, calls = getattr(holder, name), []
+
+    def second_is_interrupted(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(holder, name, second_is_interrupted)
+    code, told = predict()
+    assert (code, "stopped; finished scans are whole" in told) == (130, True)
+    assert names(predict.out) == all_files("s0")
+    monkeypatch.undo()
+    assert predict()[1].startswith("1 done, 1 done before")
+
+
+def test_leftovers_of_a_killed_run_are_cleared(predict):
+    (predict.out / ".s0.partial").mkdir(parents=True)
+    (predict.out / ".s0.partial" / "s0_twin.nii.gz").write_bytes(b"half")
+    predict()
+    assert names(predict.out) == all_files("s0", "s1")
+
+
+def test_unforeseen_error_of_one_scan_is_told_with_its_kind(predict, monkeypatch):
+    real = Cohort._detect
+
+    def breaks(self, subject, mask):
+        if subject.name == "s0":
+            raise RuntimeError("out of\nmemory")
+        return real(self, subject, mask)
+
+    monkeypatch.setattr(Cohort, "_detect", breaks)
+    code, told = predict()
+    assert (code, "failed s0: RuntimeError: out of memory\n" in told) == (1, True)
+    assert table(predict.out)["s1"]["status"] == "ok"
+
+
+def test_ctrl_c_waits_for_steps_that_belong_together():
+    done = []
+    with pytest.raises(KeyboardInterrupt), undisturbed():  # noqa: PT012
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+        done.append(True)
+    assert done == [True]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_real_signal_in_a_real_run_leaves_whole_files_only(model, tmp_path, number):
+    for k in range(40):
+        write(tmp_path / "scans" / f"s{k}.nii.gz", brain(k))
+    out = tmp_path / "out"
+    words = [
+        sys.executable,
+        "-m",
+        "diffad.predict",
+        str(tmp_path / "scans"),
+        "--model",
+        str(model),
+        "--out",
+        str(out),
+    ]
+    run = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 120
+    while len(list(out.glob("*_info.json"))) < 2 and time.monotonic() < until:
+        time.sleep(0.02)
+    run.send_signal(number)
+    _, told = run.communicate(timeout=60)
+    assert run.returncode == (-9 if number == signal.SIGKILL else 130)
+    assert "Traceback" not in told
+    done = [p.name.removesuffix("_info.json") for p in out.glob("*_info.json")]
+    assert 2 <= len(done) < 40
+    for name in done:
+        assert np.isfinite(load(out / f"{name}_anomaly.nii.gz")).all()
+    if number != signal.SIGKILL:
+        assert names(out) == all_files(*done)

@@ -1,0 +1,158 @@
+"""A cohort in, a folder of maps out."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from diffad.predict import Cohort
+from diffad.report.montage import save_report as draw
+from tests.cohorts import all_files, brain, info, inside, load, names, table, write, write_model
+
+
+def test_every_scan_gets_its_files_and_its_row(predict):
+    code, told = predict()
+    assert (code, "2 done" in told) == (0, True)
+    assert names(predict.out) == all_files("s0", "s1")
+    row, stored = table(predict.out)["s1"], info(predict.out, "s1")
+    assert (row["status"], row["error"], row["nfe"]) == ("ok", "", "1")
+    assert float(row["score"]) == stored["image_score"]
+    ml = load(predict.out / "s1_mask.nii.gz").sum() * 12 / 1000
+    assert float(row["volume_ml"]) == pytest.approx(ml, abs=1e-3)
+
+
+def test_maps_lie_on_the_grid_of_the_scan(predict, cohort):
+    predict()
+    scan = nib.load(cohort / "s0.nii.gz")
+    for kind in ("anomaly", "mask", "twin", "seen"):
+        made = nib.load(predict.out / f"s0_{kind}.nii.gz")
+        assert made.shape == scan.shape
+        assert np.array_equal(made.affine, scan.affine)
+
+
+def test_seen_is_the_brain_in_the_slices_looked_at(predict):
+    predict("--slices", "3:6")
+    expected = inside()
+    expected[..., :3] = expected[..., 6:] = False
+    assert np.array_equal(load(predict.out / "s0_seen.nii.gz") > 0, expected)
+    assert not load(predict.out / "s0_anomaly.nii.gz")[~expected].any()
+    assert info(predict.out, "s0")["slice_range"] == [3, 6]
+
+
+def test_second_run_skips_what_is_done(predict, monkeypatch):
+    predict()
+    monkeypatch.setattr(Cohort, "_detect", None)
+    assert predict() == (0, f"2 done before; see {predict.out / 'results.csv'}\n")
+
+
+def test_second_run_does_what_failed_and_what_is_new(predict, cohort):
+    whole = (cohort / "s1.nii.gz").read_bytes()
+    (cohort / "s1.nii.gz").write_bytes(whole[:200])
+    assert predict()[0] == 1
+    (cohort / "s1.nii.gz").write_bytes(whole)
+    write(cohort / "s2.nii.gz", brain(2))
+    code, told = predict()
+    assert (code, "2 done, 1 done before" in told) == (0, True)
+    assert [row["status"] for row in table(predict.out).values()] == ["ok"] * 3
+
+
+def test_scan_whose_map_was_deleted_is_done_again(predict):
+    predict()
+    (predict.out / "s0_twin.nii.gz").unlink()
+    assert "1 done, 1 done before" in predict()[1]
+    assert names(predict.out) == all_files("s0", "s1")
+
+
+@pytest.mark.parametrize(
+    ("words", "changed"),
+    [(["--seed", "7"], "seed"), (["--slices", "3:6"], "slices"), (["--sampler", "levels=[30]"], "sampler")],
+)
+def test_results_of_other_options_are_kept_unless_overwritten(predict, words, changed):
+    predict()
+    before = (predict.out / "s0_anomaly.nii.gz").read_bytes()
+    code, told = predict(*words)
+    assert code == 1
+    assert f"kept s0: made with other {changed}; --overwrite" in told
+    assert (predict.out / "s0_anomaly.nii.gz").read_bytes() == before
+    assert predict(*words, "--overwrite")[0] == 0
+    assert (predict.out / "s0_anomaly.nii.gz").read_bytes() != before
+    assert predict(*words)[1].startswith("2 done before")
+
+
+def test_results_of_another_scan_or_model_are_kept(predict, cohort, tmp_path):
+    predict()
+    write(cohort / "s0.nii.gz", brain(9))
+    assert "kept s0: made with other scan;" in predict()[1]
+    other = write_model(tmp_path / "other", channels=(8, 24))
+    assert "kept s1: made with other model;" in predict(model=other)[1]
+
+
+def test_batch_size_changes_nothing(predict):
+    predict("--batch-size", "1")
+    before = load(predict.out / "s0_anomaly.nii.gz")
+    assert predict("--batch-size", "7")[1].startswith("2 done before")
+    predict("--batch-size", "7", "--overwrite")
+    assert np.allclose(load(predict.out / "s0_anomaly.nii.gz"), before, atol=1e-5)
+
+
+def test_table_keeps_rows_of_earlier_runs_and_comes_back_if_lost(predict, cohort):
+    predict(scans=[cohort / "s0.nii.gz"])
+    predict(scans=[cohort / "s1.nii.gz"])
+    before = table(predict.out)
+    assert list(before) == ["s0", "s1"]
+    (predict.out / "results.csv").unlink()
+    predict()
+    assert table(predict.out) == before
+
+
+def test_table_of_somebody_else_is_left_alone(predict):
+    predict.out.mkdir()
+    (predict.out / "results.csv").write_text("a,b\n1,2\n")
+    code, told = predict()
+    assert (code, told.count("\n")) == (1, 1)
+    assert "expected the columns scan, status" in told
+    assert names(predict.out) == ["results.csv"]
+    assert (predict.out / "results.csv").read_text() == "a,b\n1,2\n"
+
+
+def test_scans_of_one_name_do_not_overwrite_each_other(predict, tmp_path):
+    for seed, folder in enumerate("ab"):
+        write(tmp_path / "study" / folder / "T1.nii.gz", brain(seed))
+    predict(scans=[tmp_path / "study"])
+    assert names(predict.out) == all_files("a_T1", "b_T1")
+
+
+def test_masks_are_found_by_their_ending(predict, cohort):
+    for seed in range(2):
+        write(cohort / f"s{seed}_brain.nii.gz", np.uint8(inside() & (np.indices(inside().shape)[0] > 11)))
+    assert predict("--mask", "_brain")[0] == 0
+    assert list(table(predict.out)) == ["s0", "s1"]
+    assert np.array_equal(load(predict.out / "s1_seen.nii.gz"), load(cohort / "s1_brain.nii.gz"))
+
+
+def test_sequences_become_the_channels_of_one_subject(predict, tmp_path):
+    two = write_model(tmp_path / "two", in_channels=2, out_channels=2)
+    for seed, name in enumerate(("A_t1", "A_flair", "B_t1")):
+        write(tmp_path / "study" / f"{name}.nii.gz", brain(seed))
+    code, told = predict("--sequences", "flair,t1", scans=[tmp_path / "study"], model=two)
+    assert (code, "1 done, 1 failed" in told) == (1, True)
+    assert info(predict.out, "A")["scan"][0].endswith("A_flair.nii.gz")
+    assert "none for flair" in table(predict.out)["B"]["error"]
+    assert load(predict.out / "A_twin.nii.gz").shape[-1] == 2
+
+
+def test_report_is_a_picture_of_the_scan(predict, cohort, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.setattr("diffad.report.montage.save_report", draw)
+    assert predict("--slices", "4:6", scans=[cohort / "s0.nii.gz"])[0] == 0
+    with Image.open(predict.out / "s0_report.png") as picture:
+        assert min(picture.size) > 100
+
+
+def test_warning_is_told_and_stored_unless_a_mask_is_given(predict, tmp_path):
+    scan = write(tmp_path / "head.nii.gz", brain() + 100)
+    told = predict(scans=[scan])[1]
+    assert "warning: head: " in told
+    assert "does not look skull-stripped" in info(predict.out, "head")["warnings"][0]
+    mask = write(tmp_path / "m.nii.gz", np.uint8(inside()))
+    assert "warning:" not in predict("--mask", str(mask), "--overwrite", scans=[scan])[1]
