@@ -13,7 +13,7 @@ import typer
 import yaml
 
 from diffad.plain import PartSpec, override
-from diffad.subjects import find_scans, parse_mask, subjects
+from diffad.cohort.subjects import find_scans, parse_mask, subjects
 
 
 def predict(

@@ -224,7 +224,7 @@ def predict(
     """
     from diffad.predict import Cohort
     from diffad.report.reading import read_result
-    from diffad.subjects import Subject
+    from diffad.cohort.subjects import Subject
 
     path, results = folder / "scan" / f"{name}.nii.gz", folder / "prediction"
     like.save(image, path)

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 
 from diffad import scans
-from diffad.brains import head_warning, looked_at
+from diffad.cohort.brains import head_warning, looked_at
 from diffad.config import PartSpec
-from diffad.identity import MAPS, digest, fingerprint, stored
+from diffad.cohort.identity import MAPS, digest, fingerprint, stored
 from diffad.output import AnomalyOutput
 from diffad.pipeline import AnomalyPipeline
 from diffad.progress import Progress, say, undisturbed
 from diffad.registry import UnknownNameError
-from diffad.results import Results, Row
-from diffad.subjects import Subject, mask_of
+from diffad.cohort.results import Results, Row
+from diffad.cohort.subjects import Subject, mask_of
 
 
 class WriteError(OSError):

@@ -18,11 +18,21 @@ from tests.training.conftest import SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = ["train.steps=60", "train.checkpoint_every=5", "train.validate_every=60"]
-TWO = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0"]
+TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
-def start(folder, *more, launcher=(sys.executable,)):
-    """Begin a run in processes of its own."""
+@pytest.fixture
+def start():
+    """Begin a run in processes of its own; what still runs after the test is killed."""
+    begun = []
+    yield lambda *args, **options: begun.append(begin(*args, **options)) or begun[-1]
+    for process in begun:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def begin(folder, *more, launcher=(sys.executable,)):
     command = [*launcher, "-m", "diffad.training", "smoke", *SMALL, f"output={folder}", *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -57,7 +67,7 @@ def finish(folder, *more):
     assert main(["smoke", *SMALL, f"output={folder}", *more]) == 0
 
 
-def test_killed_run_resumes_to_the_exact_loss_and_weights_of_an_uninterrupted_one(tmp_path):
+def test_killed_run_resumes_to_the_exact_loss_and_weights_of_an_uninterrupted_one(start, tmp_path):
     process = start(tmp_path / "killed", *LONG)
     wait_for_step(process, tmp_path / "killed", 12)
     process.send_signal(signal.SIGKILL)
@@ -76,7 +86,7 @@ def test_killed_run_resumes_to_the_exact_loss_and_weights_of_an_uninterrupted_on
     assert all(torch.equal(value, b[name]) for name, value in a.items())
 
 
-def test_ctrl_c_saves_says_so_and_exits_with_130(tmp_path):
+def test_ctrl_c_saves_says_so_and_exits_with_130(start, tmp_path):
     process = start(tmp_path, *LONG, "train.checkpoint_every=60")
     wait_for_step(process, tmp_path, 2)
     process.send_signal(signal.SIGINT)
@@ -91,7 +101,7 @@ def test_ctrl_c_saves_says_so_and_exits_with_130(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_train_on_the_loss_curve_of_one(tmp_path):
+def test_two_processes_train_on_the_loss_curve_of_one(start, tmp_path):
     process = start(tmp_path / "two", launcher=TWO)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
@@ -110,7 +120,7 @@ def children(process):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_processes_stop_together_though_one_alone_was_asked(tmp_path, number):
+def test_processes_stop_together_though_one_alone_was_asked(start, tmp_path, number):
     process = start(tmp_path, *LONG, "train.checkpoint_every=60", "train.steps=2000", launcher=TWO)
     wait_for_step(process, tmp_path, 2)
     os.kill(children(process)[-1], number)
@@ -123,7 +133,7 @@ def test_processes_stop_together_though_one_alone_was_asked(tmp_path, number):
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_a_terminal_reaches_all_processes_twice_and_still_saves(tmp_path):
+def test_ctrl_c_in_a_terminal_reaches_all_processes_twice_and_still_saves(start, tmp_path):
     process = start(tmp_path, *LONG, "train.checkpoint_every=60", "train.steps=2000", launcher=TWO)
     wait_for_step(process, tmp_path, 2)
     os.killpg(process.pid, signal.SIGINT)
@@ -133,7 +143,7 @@ def test_ctrl_c_in_a_terminal_reaches_all_processes_twice_and_still_saves(tmp_pa
 
 
 @pytest.mark.slow
-def test_accelerate_launch_trains_and_resumes(tmp_path):
+def test_accelerate_launch_trains_and_resumes(start, tmp_path):
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu"]
     for steps in (2, 4):
         process = start(tmp_path, f"train.steps={steps}", launcher=launcher)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffad.brains import head_warning, looked_at
+from diffad.cohort.brains import head_warning, looked_at
 from tests.cohorts import inside
 
 

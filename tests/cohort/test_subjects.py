@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffad.subjects import find_scans, mask_of, parse_mask, subjects
+from diffad.cohort.subjects import find_scans, mask_of, parse_mask, subjects
 
 
 def touch(root, *paths):
