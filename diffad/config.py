@@ -70,8 +70,8 @@ class SpaceConfig:
     Args:
         size: Side of the square grid of slices, in pixels.
         fov: Side of the square in mm; none makes the longer side of a slice the square's.
-        window: Rows and columns around the brain that the network looks at, in pixels of the grid; none for all. A
-            brain that does not fit is looked at in the whole grid.
+        window: Rows and columns around the brain that the network looks at, in pixels of the grid; none for
+            all. A brain that does not fit is looked at in the whole grid.
         axis: Plane of the slices, "axial", "coronal" or "sagittal"; "volume" for 3-D networks.
         intensity: "percentile" (MRI) or "ct" (window in HU).
         low: Percentile inside the mask that becomes 0; none keeps the zero of the scan.
@@ -101,6 +101,9 @@ class SpaceConfig:
         expect((self.low or 0) < self.high, "space.high", f"more than space.low = {self.low}", self.high)
         in_range(self, "space", "[0, 1)", "headroom")
         expect(math.isfinite(self.centre), "space.centre", "a finite number", self.centre)
+        flat, window = self.axis != "volume", self.window
+        fits = window is None or (flat and 0 < min(window) <= max(window) <= self.size)
+        expect(fits, "space.window", f"slices, and sizes in 1..space.size = {self.size}", window)
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ class AugmentConfig:
         scale: Largest relative change of size.
         gamma: Largest absolute log2 of the exponent intensities are raised to.
         gain: Largest relative change of the intensity scale.
+        blur: Largest SD of a Gaussian blur, in pixels.
     """
 
     flip: float = 0.0
@@ -122,10 +126,11 @@ class AugmentConfig:
     scale: float = 0.0
     gamma: float = 0.0
     gain: float = 0.0
+    blur: float = 0.0
 
     def __post_init__(self) -> None:
         in_range(self, "augment", "[0, 1]", "flip")
-        in_range(self, "augment", "[0, inf)", "rotate", "shift", "gamma")
+        in_range(self, "augment", "[0, inf)", "rotate", "shift", "gamma", "blur")
         in_range(self, "augment", "[0, 1)", "scale", "gain")
 
 
@@ -213,9 +218,6 @@ class Config:
         expect(plain, "name", "a plain name, as a folder of the run is named so", self.name)
         top, levels = self.schedule.num_train_timesteps, self.train.levels
         expect(levels[1] <= top, "train.levels", f"levels of the schedule, 1..{top}", levels)
-        window, size = self.space.window, self.space.size
-        fits = window is None or (self.space.axis != "volume" and 0 < min(window) <= max(window) <= size)
-        expect(fits, "space.window", f"slices and sizes in 1..space.size = {size}", window)
         expect(self.seed >= 0, "seed", "a number of at least 0", self.seed)
 
     def to_dict(self) -> dict[str, Any]:

@@ -39,7 +39,22 @@ def augment(
         images = images * masks
     if config.flip:
         images, masks = _mirrored(images, flip), _mirrored(masks, flip)
+    if config.blur:
+        sharpness = torch.stack([torch.rand((), generator=g) for g in generators]).to(images.device)
+        images = _blurred(images, sharpness * config.blur) * masks
     return _intensity(images, rest[:, 4], rest[:, 5], config), masks
+
+
+def _blurred(x: Tensor, sd: Tensor, reach: int = 3) -> Tensor:
+    """Blur each item of ``x`` (B, C, *S) by a Gaussian of its own SD (B,), in pixels; 0 keeps it as it is."""
+    offsets = torch.arange(-reach, reach + 1, device=x.device)
+    weights = torch.exp(-0.5 * (offsets / rearrange(sd.clamp(min=1e-3), "b -> b 1")) ** 2)
+    weights = weights / weights.sum(1, keepdim=True)
+    for axis in range(2, x.ndim):
+        pad = [0, 0] * (x.ndim - 1 - axis) + [reach, reach]
+        windows = F.pad(x, pad).unfold(axis, 2 * reach + 1, 1)
+        x = (windows * rearrange(weights, f"b k -> b {'1 ' * (x.ndim - 1)}k")).sum(-1)
+    return x
 
 
 def _mirrored(x: Tensor, flip: Tensor) -> Tensor:

@@ -4,12 +4,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
 from diffad.config import AugmentConfig
-from diffad.data.augment import augment
+from diffad.data.augment import _blurred, augment
 from diffad.data.toy import toy_slice
 
-ALL = AugmentConfig(flip=0.5, rotate=12.0, shift=0.1, scale=0.1, gamma=0.3, gain=0.2)
+ALL = AugmentConfig(flip=0.5, rotate=12.0, shift=0.1, scale=0.1, gamma=0.3, gain=0.2, blur=0.8)
 MOVES = AugmentConfig(flip=0.5, rotate=12.0, shift=0.1, scale=0.1)
 
 
@@ -139,3 +140,24 @@ def test_intensities_follow_gamma_and_gain(generators):
     expected = (images ** (2 ** (0.5 * draws[4])) * (1 + 0.2 * draws[5])).clamp(0, 1)
     torch.testing.assert_close(changed, expected)
     assert torch.equal(same, masks)
+
+
+def test_blur_equals_scipy_and_zero_keeps_the_image():
+    x = torch.rand(2, 1, 20, 24, generator=torch.Generator().manual_seed(0))
+    blurred = _blurred(x, torch.tensor([0.0, 0.7]))
+    assert torch.equal(blurred[0], x[0])
+    expected = gaussian_filter(x[1, 0].numpy(), 0.7, radius=3, mode="constant")
+    torch.testing.assert_close(blurred[1, 0], torch.from_numpy(expected))
+
+
+@pytest.mark.parametrize("shape", [(20, 24), (9, 10, 11)])
+def test_blurred_item_alone_equals_item_in_batch_and_background_stays_zero(shape, generators):
+    x = torch.rand(3, 1, *shape, generator=torch.Generator().manual_seed(1))
+    masks = torch.zeros(3, 1, *shape)
+    masks[..., 2:-2, 2:-2] = 1
+    config = AugmentConfig(blur=1.0)
+    images, _ = augment(x * masks, masks, config, generators(0, 1, 2))
+    alone, _ = augment((x * masks)[1:2], masks[1:2], config, generators(1))
+    assert torch.equal(images[1:2], alone)
+    assert (images[masks == 0] == 0).all()
+    assert not torch.equal(images, x * masks)
