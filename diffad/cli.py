@@ -27,6 +27,7 @@ app = typer.Typer(
 class Precision(StrEnum):
     """Number format of the network."""
 
+    auto = "auto"
     fp32 = "fp32"
     bf16 = "bf16"
 
@@ -125,7 +126,9 @@ def predict(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all noise.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices per network evaluation.")] = 16,
-    precision: Annotated[Precision, typer.Option(help="Number format of the network.")] = Precision.fp32,
+    precision: Annotated[
+        Precision, typer.Option(help="auto is bf16 where it is native.")
+    ] = Precision.auto,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo scans that have results.")] = False,
 ) -> None:
@@ -187,11 +190,15 @@ def evaluate(
 
 
 @app.command(short_help="Find implanted lesions in a real brain.")
-def demo(out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("demo_out")) -> None:
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("demo_out"),
+    model: Annotated[str, typer.Option(help="A shipped model or a pipeline folder.")] = "ixi-t1-axial",
+    seed: Annotated[int, typer.Option(help="Seed of the lesions.")] = 0,
+) -> None:
     """Find implanted lesions in a real brain with the shipped model, and show them in a picture."""
     from diffad.demo import run
 
-    run(out)
+    run(out, model, seed)
 
 
 @app.command("list", short_help="Show parts, configs and models by name.")

@@ -12,8 +12,8 @@ import torch
 import typer
 import yaml
 
-from diffad.plain import PartSpec, override
 from diffad.cohort.subjects import find_scans, parse_mask, subjects
+from diffad.plain import PartSpec, override
 
 
 def predict(
@@ -74,36 +74,11 @@ def load(model: str) -> Any:
     from diffusers.utils import logging
 
     from diffad.pipeline import AnomalyPipeline
-    from diffad.shipped import locate
 
     logging.disable_progress_bar()
     logging.set_verbosity(logging.CRITICAL)  # what matters comes as an exception, which is told once
     torch.set_flush_denormal(True)  # denormal numbers slow a CPU down a hundredfold, and no map needs them
-    folder = locate(model)
-    try:
-        pipe = AnomalyPipeline.from_pretrained(model)
-    except Exception as error:  # diffusers, safetensors and json raise many types on files that do not fit
-        found = " ".join(str(error).split()).split(". ")[0]
-        raise ValueError(f"{model}: expected a model whose files fit together, found: {found}") from error
-    check_weights(Path(folder), pipe.network)
-    return pipe
-
-
-def check_weights(folder: Path, network: Any) -> None:
-    """Refuse weights of another architecture, which diffusers loads as far as names and shapes go.
-
-    Raises:
-        ValueError: With the first weight that is missing or left over.
-    """
-    from safetensors import safe_open
-
-    wanted, found = set(network.state_dict()), set()
-    for path in sorted((folder / "network").glob("*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            found |= set(file.keys())
-    if found and (odd := sorted(wanted ^ found)):
-        what = "is missing" if odd[0] in wanted else "belongs to no layer"
-        raise ValueError(f"{folder}: expected weights of this architecture, found others: {odd[0]} {what}")
+    return AnomalyPipeline.from_pretrained(model)
 
 
 def parse_slices(text: str) -> tuple[int, int] | None:

@@ -222,9 +222,9 @@ def predict(
     Raises:
         ValueError: If the scan cannot be used.
     """
+    from diffad.cohort.subjects import Subject
     from diffad.predict import Cohort
     from diffad.report.reading import read_result
-    from diffad.cohort.subjects import Subject
 
     path, results = folder / "scan" / f"{name}.nii.gz", folder / "prediction"
     like.save(image, path)

@@ -39,7 +39,7 @@ def clean_estimate(output: Tensor, x_t: Tensor, t: Tensor, schedule: Schedule, p
 
 
 def training_target(x: Tensor, z: Tensor, t: Tensor, schedule: Schedule, prediction: str) -> Tensor:
-    """Return what a network of this prediction type should answer for clean ``x`` and noise ``z`` (B, C, *S)."""
+    """Return what a network of this prediction type should answer for clean ``x``, noise ``z`` (B, C, *S)."""
     alpha, sigma = schedule.amplitudes(t, x)
     if prediction == "epsilon":
         return z

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from diffad.data.intensity import IntensityWindow
 from diffad.data.space import Placement, Space, to_model, to_public
+from diffad.data.volume import VolumeError
 from diffad.data.window import Corner, corner, cut, holds, paste
 from diffad.postprocess import Postprocess
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
@@ -28,6 +29,7 @@ class Stack:
         spacing: Pixel size (row, column) in mm, where known.
         centre: Position (row, column) that goes to the grid's centre.
         window: Intensity window of the whole scan; none finds it in these slices.
+        name: What errors call the scan.
     """
 
     image: Tensor
@@ -36,6 +38,7 @@ class Stack:
     spacing: tuple[float, float] | None = None
     centre: tuple[float, float] | None = None
     window: IntensityWindow | None = None
+    name: str = "the scan"
 
 
 @dataclass(frozen=True)
@@ -85,13 +88,21 @@ class Detector:
 
     def __call__(self, stacks: Sequence[Stack]) -> list[Found]:
         """Find anomalies in scans; slices of different scans share batches."""
-        placed = [self.space.place(s.image, s.brain, s.spacing, s.centre, s.window) for s in stacks]
+        placed = [self._place(stack) for stack in stacks]
         keys = [key for stack in stacks for key in stack.keys]
         x, brain = torch.cat([p[0] for p in placed]), torch.cat([p[1] for p in placed])
         anomaly, twin, nfe = self.maps(x, brain, keys)
         counts = [len(s.image) for s in stacks]
-        parts = zip(stacks, placed, anomaly.split(counts), (twin - x).split(counts), strict=True)
+        changes = torch.split(twin - x, counts)
+        maps = torch.split(anomaly, counts)
+        parts = zip(stacks, placed, maps, changes, strict=True)
         return [self._lay_back(s, p[2], a, d, nfe) for s, p, a, d in parts]
+
+    def _place(self, stack: Stack) -> tuple[Tensor, Tensor, Placement]:
+        try:
+            return self.space.place(stack.image, stack.brain, stack.spacing, stack.centre, stack.window)
+        except ValueError as error:  # parts below know no names
+            raise VolumeError(f"{stack.name}: {error}") from error
 
     def maps(self, x: Tensor, brain: Tensor, keys: Sequence[int]) -> tuple[Tensor, Tensor, int]:
         """Score images that are in the network's space already.
@@ -109,7 +120,9 @@ class Detector:
             for start in range(0, len(items), self.batch_size):
                 part = items[start : start + self.batch_size]
                 at = corners[start : start + self.batch_size]
-                maps[part], twins[part], nfe = self._focused(x[part], brain[part], [keys[i] for i in part], at)
+                maps[part], twins[part], nfe = self._focused(
+                    x[part], brain[part], [keys[i] for i in part], at
+                )
                 self.progress(len(part))
         return maps, twins, nfe
 
@@ -136,15 +149,19 @@ class Detector:
     def _batch(self, x: Tensor, brain: Tensor, keys: Sequence[int]) -> tuple[Tensor, Tensor, int]:
         x, brain = x.to(self.device), brain.to(self.device)
         generators = [generator_for(self.seed, key) for key in keys]
-        with torch.no_grad(), torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
+        narrow = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
+        with torch.no_grad(), narrow:
             found = self.sampler(to_model(x), self.denoiser, self.noise, generator=generators, mask=brain)
         twin = to_public(found.image.float()) * brain
         raw = self.score(x, replace(found, image=twin), brain)
         return self.post.smooth(raw, brain).cpu(), twin.cpu(), found.nfe
 
-    def _lay_back(self, stack: Stack, placement: Placement, anomaly: Tensor, change: Tensor, nfe: int) -> Found:
-        """Bring map and change to the scan's grid; the change is laid onto the scan, which keeps its detail."""
+    def _lay_back(
+        self, stack: Stack, placement: Placement, anomaly: Tensor, change: Tensor, nfe: int
+    ) -> Found:
+        """Bring map and change to the scan's grid; the scan keeps its detail under the change."""
         anomaly = self.space.back(anomaly, placement) * stack.brain
-        scale = placement.window.invert(change, 1) - placement.window.invert(torch.zeros_like(change), 1)
-        twin = stack.image + self.space.back(scale, placement) * stack.brain
+        bounds = zip(placement.window.lower, placement.window.upper, strict=True)
+        scale = change.new_tensor([high - low for low, high in bounds]).reshape(-1, *[1] * (change.ndim - 2))
+        twin = stack.image + self.space.back(change * scale, placement) * stack.brain
         return Found(anomaly, twin, nfe)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,8 +42,9 @@ class AnomalyOutput(BaseOutput):
     def save(self, folder: str | Path, name: str | None = None) -> dict[str, Path]:
         """Write the maps next to what made them.
 
-        A volume becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz`` and ``NAME_twin.nii.gz`` in the scan's own
-        shape, orientation and affine; a tensor becomes ``NAME_maps.safetensors``. Both get ``NAME_info.json``.
+        A volume becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz`` and ``NAME_twin.nii.gz`` in the scan's
+        own shape, orientation and affine; a tensor becomes ``NAME_maps.safetensors``. Both get
+        ``NAME_info.json``.
 
         Args:
             folder: Where to write; made if absent.
@@ -70,11 +70,11 @@ class AnomalyOutput(BaseOutput):
         return files
 
     def _save_tensors(self, folder: Path, stem: str) -> dict[str, Path]:
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         maps = {"anomaly": self.anomaly_map, "mask": self.mask, "twin": self.reconstruction}
         path = folder / f"{stem}_maps.safetensors"
-        save_file({k: v.contiguous() for k, v in maps.items()}, path)
+        write_bytes(path, save({k: v.contiguous() for k, v in maps.items()}))
         return {"maps": path}
 
 
@@ -84,12 +84,21 @@ def scan_name(path: Path | None) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write a text file whole or not at all; see ``write_bytes``."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        OSError: If it cannot be written; the file is named.
+    """
+    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(partial, path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        partial.unlink(missing_ok=True)

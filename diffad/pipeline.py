@@ -11,23 +11,27 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline
+from safetensors import SafetensorError
 from torch import Tensor
 
-from diffad import scans
+from diffad import scans, verdict
 from diffad.config import PartSpec, PostprocessConfig, SpaceConfig, from_dict, to_dict
 from diffad.data.space import Space
 from diffad.data.volume import Volume
 from diffad.denoise import NetworkDenoiser
 from diffad.detect import Detector
+from diffad.models.bounded import Bounded
 from diffad.output import AnomalyOutput as AnomalyOutput
 from diffad.postprocess import Postprocess
+from diffad.precision import PRECISIONS, resolve
+from diffad.protocols import Denoiser
 from diffad.registry import GUIDANCES, NOISES, SAMPLERS, SCORES
 from diffad.schedule import Schedule
-from diffad.shipped import check_folder, locate
-from diffad.threshold import Calibration, otsu, pool
+from diffad.shipped import check_folder, check_weights, locate, unfit
+from diffad.threshold import pool
 
 Scan = str | Path | Sequence[str | Path] | Volume | Tensor
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "token", "variant")
 
 
 class AnomalyPipeline(DiffusionPipeline):
@@ -77,14 +81,22 @@ class AnomalyPipeline(DiffusionPipeline):
     def from_pretrained(cls, name: str | Path, **options: Any) -> AnomalyPipeline:
         """Load a pipeline by the name of a shipped model, from a folder, or by hub id.
 
+        Nothing is unpickled, and no class is imported but registered networks and diffusers schedulers.
+
         Raises:
             OSError: If there is no such model; the shipped ones are listed.
-            ValueError: If the folder asks for classes that are not registered parts.
+            ModelError: If its files do not fit together or ask for classes that are not registered parts.
         """
-        folder = locate(name)
-        if Path(folder).is_dir():
-            check_folder(Path(folder))
-        pipe: AnomalyPipeline = super().from_pretrained(str(folder), use_safetensors=True, **options)
+        folder = Path(locate(name))
+        if not folder.is_dir():
+            hub = {k: v for k, v in options.items() if k in HUB_OPTIONS}
+            folder = Path(cls.download(str(name), use_safetensors=True, **hub))
+        check_folder(folder)
+        try:
+            pipe: AnomalyPipeline = super().from_pretrained(str(folder), use_safetensors=True, **options)
+        except (OSError, ValueError, RuntimeError, KeyError, AttributeError, SafetensorError) as error:
+            raise unfit(name, error) from error
+        check_weights(folder, pipe.network)
         return pipe
 
     def detector(
@@ -98,12 +110,11 @@ class AnomalyPipeline(DiffusionPipeline):
         progress: Callable[[int], Any] = lambda done: None,
     ) -> Detector:
         """Put the parts together for one run; see ``__call__``."""
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
         config = self.config
         self.network.eval()
         kind = self.scheduler.config.prediction_type
-        denoiser: Any = NetworkDenoiser(self.network, Schedule.from_diffusers(self.scheduler), kind)
+        network = Bounded(self.network, batch_size)
+        denoiser: Denoiser = NetworkDenoiser(network, Schedule.from_diffusers(self.scheduler), kind)
         if config.guidance:
             denoiser = GUIDANCES.build(**config.guidance)(denoiser)
         options = config.postprocess
@@ -117,7 +128,7 @@ class AnomalyPipeline(DiffusionPipeline):
             seed=seed,
             batch_size=batch_size,
             device=self.device,
-            autocast=PRECISIONS[precision],
+            autocast=PRECISIONS[resolve(precision, self.device)],
             progress=progress,
         )
 
@@ -143,11 +154,12 @@ class AnomalyPipeline(DiffusionPipeline):
                 non-zero voxels, which suits skull-stripped scans.
             sampler: Another sampler than the model's own, by name with options.
             score: Another score than the model's own, by name with options.
-            threshold: A number, "otsu", or none for the model's calibrated threshold (Otsu's where it has none).
+            threshold: A number, "otsu", or none for the model's calibrated threshold; Otsu's where it has
+                none, or where another sampler or score makes other maps. Otsu's is found item by item.
             slices: First and last (exclusive) slice of a volume to look at, counted in RAS; none for all.
             seed: Seed of all noise. The noise of a slice follows from the seed and its position alone.
             batch_size: Slices per network evaluation.
-            precision: "fp32", "bf16" or "fp16".
+            precision: "fp32", "bf16", "fp16", or "auto" for bf16 where the device has it natively.
 
         Returns:
             Maps, twin, detections and score on the scan's own grid.
@@ -156,51 +168,48 @@ class AnomalyPipeline(DiffusionPipeline):
             ValueError: If the scan, the mask or an option cannot be used.
         """
         began = time.perf_counter()
-        source = scans.read(scan, mask)
-        stacks = scans.stacks(source, self.config.space["axis"], slices)
+        verdict.check_wish(threshold)
+        axis, source = self.config.space["axis"], scans.read(scan, mask)
+        stacks = scans.stacks(source, axis, slices)
         scans.check_channels(stacks, self.network.config.in_channels, source.name)
         with self.progress_bar(total=sum(len(s.image) for s in stacks)) as bar:
-            detector = self.detector(
-                sampler=sampler, score=score, seed=seed, batch_size=batch_size, precision=precision, progress=bar.update
-            )
-            found = detector(stacks)
-        anomaly, twin = scans.assemble(source, stacks, found, self.config.space["axis"])
-        seen = scans.seen(source, stacks, self.config.space["axis"])
-        cut, rule = self._threshold(threshold, anomaly, seen)
-        options = self.config.postprocess
+            found = self.detector(
+                sampler=sampler,
+                score=score,
+                seed=seed,
+                batch_size=batch_size,
+                precision=precision,
+                progress=bar.update,
+            )(stacks)
+        anomaly, twin = scans.assemble(source, stacks, found, axis)
+        seen = scans.seen(source, stacks, axis)
+        post = self.config.postprocess
+        # a threshold belongs to the maps it was measured on, and another sampler or score makes others
+        own = sampler in (None, self.config.sampler) and score in (None, self.config.score)
+        calibration = self.config.calibration if own else None
+        cuts, rule = verdict.thresholds(threshold, calibration, post["fpr"], anomaly, seen)
         info = {
-            "threshold": cut,
-            "threshold_rule": rule,
+            **verdict.told(cuts, rule),
             "nfe": found[0].nfe,
             "slices": sum(len(s.image) for s in stacks),
             "seed": seed,
-            "precision": precision,
+            "precision": resolve(precision, self.device),
             "sampler": dict(sampler or self.config.sampler),
             "score": dict(score or self.config.score),
             **self._origin(),
-            "seconds": round(time.perf_counter() - began, 3),
         }
-        return AnomalyOutput(
+        result = AnomalyOutput(
             anomaly_map=anomaly,
             reconstruction=twin,
-            mask=detector.post.binarise(anomaly, cut, source.brain),
-            score=pool(anomaly, seen, options["pool"], options["share"]),
+            mask=verdict.binarised(anomaly, cuts, source.brain, post["min_size"]),
+            score=pool(anomaly, seen, post["pool"], post["share"]),
             info=info,
             image=source.image,
             brain=source.brain,
             volume=source.volume,
         )
-
-    def _threshold(self, wish: float | str | None, anomaly: Tensor, seen: Tensor) -> tuple[float, str]:
-        """Return the threshold and the rule it comes from."""
-        if isinstance(wish, int | float):
-            return float(wish), "fixed"
-        if wish not in (None, "otsu"):
-            raise ValueError(f"expected threshold a number, 'otsu' or None, got {wish!r}")
-        if wish is None and self.config.calibration:
-            fpr = self.config.postprocess["fpr"]
-            return Calibration.from_dict(self.config.calibration).threshold(fpr), f"healthy pixel FPR {fpr:g}"
-        return otsu(anomaly, seen), "otsu"
+        info["seconds"] = round(time.perf_counter() - began, 3)
+        return result
 
     def _origin(self) -> dict[str, Any]:
         import diffusers
@@ -210,5 +219,3 @@ class AnomalyPipeline(DiffusionPipeline):
         versions = {"diffad": __version__, "torch": torch.__version__, "diffusers": diffusers.__version__}
         config = {k: self.config[k] for k in ("noise", "guidance", "space", "postprocess", "calibration")}
         return {"model": dict(self.config.provenance), "config": config, "versions": versions}
-
-

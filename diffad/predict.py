@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,15 @@ import numpy as np
 
 from diffad import scans
 from diffad.cohort.brains import head_warning, looked_at
-from diffad.config import PartSpec
 from diffad.cohort.identity import MAPS, digest, fingerprint, stored
-from diffad.output import AnomalyOutput
-from diffad.pipeline import AnomalyPipeline
-from diffad.progress import Progress, say, undisturbed
-from diffad.registry import UnknownNameError
 from diffad.cohort.results import Results, Row
 from diffad.cohort.subjects import Subject, mask_of
+from diffad.config import PartSpec
+from diffad.output import AnomalyOutput
+from diffad.pipeline import AnomalyPipeline
+from diffad.precision import resolve
+from diffad.progress import Progress, say, undisturbed
+from diffad.registry import UnknownNameError
 
 
 class WriteError(OSError):
@@ -39,7 +40,7 @@ class Options:
         slices: First and last (exclusive) slice; none for all.
         seed: Seed of all noise.
         batch_size: Slices per network evaluation; does not change the result.
-        precision: "fp32" or "bf16".
+        precision: "auto", "fp32" or "bf16"; "auto" takes bf16 where the device has it natively.
     """
 
     sampler: PartSpec | None = None
@@ -47,7 +48,7 @@ class Options:
     slices: tuple[int, int] | None = None
     seed: int = 0
     batch_size: int = 16
-    precision: str = "fp32"
+    precision: str = "auto"
 
 
 @dataclass
@@ -96,10 +97,9 @@ class Cohort:
         mask: str | Path | None = None,
         overwrite: bool = False,
     ) -> None:
+        options = replace(options, precision=resolve(options.precision, pipe.device))
         self.pipe, self.out, self.options, self.mask, self.overwrite = pipe, out, options, mask, overwrite
-        pipe.detector(
-            sampler=options.sampler, precision=options.precision
-        )  # names and options fail here, at once
+        pipe.detector(sampler=options.sampler)  # names and options fail here, at once
         if options.slices and pipe.config.space["axis"] == "volume":
             raise ValueError("expected no range of slices, as this model takes whole volumes")
         out.mkdir(parents=True, exist_ok=True)

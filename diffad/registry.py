@@ -29,7 +29,7 @@ def unknown(what: str, name: str, known: list[str]) -> UnknownNameError:
 class Registry:
     """Maps explicit names to the parts of one kind.
 
-    The package that holds the parts is imported on the first look-up, so that naming a registry costs nothing.
+    The package that holds the parts is imported on the first look-up, so naming a registry costs nothing.
     Other distributions register through the entry point group ``diffad.<kind>s``.
 
     Args:

@@ -48,31 +48,43 @@ def read(scan: Any, mask: Any = None) -> Source:
     if isinstance(scan, Tensor):
         return _from_tensor(scan, mask)
     volume = scan if isinstance(scan, Volume) else Volume.load(scan)
+    name, image = str(volume.path or "the scan"), torch.from_numpy(volume.data)[None]
+    _check_finite(image, name)
     if mask is None:
         brain = brain_mask(volume.data)[0]
     else:
         brain = load_mask(mask, volume) if isinstance(mask, str | Path) else np.asarray(mask) > 0
     if brain.shape != volume.data.shape[1:]:
-        raise VolumeError(f"{volume.path}: expected a mask {volume.data.shape[1:]}, got shape {brain.shape}")
+        raise VolumeError(f"{name}: expected a mask {volume.data.shape[1:]}, got shape {brain.shape}")
     if not brain.any():
-        raise VolumeError(f"{volume.path}: expected a brain mask with voxels inside, got an empty one")
-    return Source(torch.from_numpy(volume.data)[None], torch.from_numpy(brain)[None, None], volume)
+        raise VolumeError(f"{name}: expected a brain mask with voxels inside, got an empty one")
+    return Source(image, torch.from_numpy(brain)[None, None], volume)
+
+
+def _check_finite(x: Tensor, name: str) -> None:
+    if bad := int((~torch.isfinite(x)).sum()):
+        raise VolumeError(f"{name}: expected finite intensities, got {bad} that are not")
 
 
 def _from_tensor(x: Tensor, mask: Any) -> Source:
-    if x.ndim not in (4, 5):
+    if x.ndim not in (4, 5) or not x.numel():
         raise ValueError(f"expected a tensor (B, C, *S) with 2 or 3 spatial axes, got shape {tuple(x.shape)}")
     x = x.detach().float().cpu()
-    if not bool(torch.isfinite(x).all()):
-        raise ValueError(f"expected finite intensities, got {int((~torch.isfinite(x)).sum())} that are not")
+    _check_finite(x, "the tensor")
     if float(x.min()) < -1e-3 or float(x.max()) > 1 + 1e-3:
         raise ValueError(f"expected a tensor in [0, 1], got values {float(x.min()):g} to {float(x.max()):g}")
+    if isinstance(mask, str | Path):
+        raise TypeError(f"expected the mask of a tensor as a tensor (B, 1, *S), got the path {str(mask)!r}")
+    return Source(x, _mask_for(x, mask))
+
+
+def _mask_for(x: Tensor, mask: Any) -> Tensor:
     brain = brain_mask(x) if mask is None else torch.as_tensor(mask).cpu() > 0
     if brain.shape != (len(x), 1, *x.shape[2:]):
         raise ValueError(f"expected a mask {(len(x), 1, *x.shape[2:])}, got shape {tuple(brain.shape)}")
     if empty := [i for i, item in enumerate(brain) if not item.any()]:
         raise ValueError(f"expected brain masks with pixels inside, got empty ones for items {empty}")
-    return Source(x, brain)
+    return brain
 
 
 def stacks(source: Source, axis: str, slices: tuple[int, int] | None = None) -> list[Stack]:
@@ -86,13 +98,33 @@ def stacks(source: Source, axis: str, slices: tuple[int, int] | None = None) -> 
     Raises:
         ValueError: If no slice with brain is left.
     """
-    if source.image.ndim == 4:  # each image is a scan of its own, and gets the same noise in any batch
-        return [Stack(source.image[i : i + 1], source.brain[i : i + 1], [0]) for i in range(len(source.image))]
-    if axis == "volume":
-        pairs = zip(source.image, source.brain, strict=True)
-        return [Stack(image[None], brain[None], [0]) for image, brain in pairs]
-    spacing = slice_spacing(source.volume.spacing, axis) if source.volume else None
-    return [_stack(i, b, axis, spacing, slices, source.name) for i, b in zip(source.image, source.brain, strict=True)]
+    flat = source.image.ndim == 4
+    if flat and axis == "volume":
+        raise ValueError(
+            f"expected volumes, as the model was trained on, got images {tuple(source.image.shape)}"
+        )
+    if slices is not None and (flat or axis == "volume"):
+        raise ValueError(f"expected a range of slices for volumes cut into slices only, got {slices}")
+    spacing = (
+        slice_spacing(source.volume.spacing.tolist(), axis) if source.volume and axis != "volume" else None
+    )
+    stacks = []
+    for image, brain in zip(source.image, source.brain, strict=True):
+        _check_contrast(image, brain, source.name)
+        if flat or axis == "volume":  # each is a scan of its own, and gets the same noise in any batch
+            stacks.append(Stack(image[None], brain[None], [0], name=source.name))
+        else:
+            stacks.append(_stack(image, brain, axis, spacing, slices, source.name))
+    return stacks
+
+
+def _check_contrast(image: Tensor, brain: Tensor, name: str) -> None:
+    for c, channel in enumerate(image):
+        inside = channel[brain[0]]
+        if (first := float(inside[0])) == float(inside.min()) == float(inside.max()):
+            raise VolumeError(
+                f"{name}: expected contrast inside the brain mask, got the constant {first:g} in channel {c}"
+            )
 
 
 def _stack(
@@ -107,11 +139,9 @@ def _stack(
     first, last = slices or (0, len(planes))
     keys = [k for k in range(max(0, first), min(last, len(planes))) if masks[k].any()]
     if not keys:
-        raise ValueError(f"{name}: expected brain in {axis} slices {first}..{last - 1}, found none in {len(planes)}")
-    inside = np.concatenate([c[brain[0].numpy()] for c in image.numpy()])
-    if not np.ptp(inside):
-        raise ValueError(f"{name}: expected contrast inside the brain mask, got the constant {inside[0]:g}")
-    return Stack(planes[keys], masks[keys], keys, spacing, mask_centre(masks))
+        found = f"none in {len(planes)} slices"
+        raise VolumeError(f"{name}: expected brain in {axis} slices {first}..{last - 1}, found {found}")
+    return Stack(planes[keys], masks[keys], keys, spacing, mask_centre(masks), name=name)
 
 
 def check_channels(found: Sequence[Stack], channels: int, name: str) -> None:
@@ -121,10 +151,12 @@ def check_channels(found: Sequence[Stack], channels: int, name: str) -> None:
         ValueError: With both numbers.
     """
     if (got := found[0].image.shape[1]) != channels:
-        raise ValueError(f"{name}: expected {channels} sequence(s), as the model was trained on, got {got}")
+        raise VolumeError(f"{name}: expected {channels} sequence(s), as the model was trained on, got {got}")
 
 
-def assemble(source: Source, parts: Sequence[Stack], found: Sequence[Found], axis: str) -> tuple[Tensor, Tensor]:
+def assemble(
+    source: Source, parts: Sequence[Stack], found: Sequence[Found], axis: str
+) -> tuple[Tensor, Tensor]:
     """Put the maps (B, 1, *S) and twins (B, C, *S) of all stacks on the source's grid.
 
     Slices that were not looked at have a map of 0 and are their own twin.

@@ -1,12 +1,17 @@
-"""Models that come with the package, found by name; and a look at a folder before anything in it is loaded."""
+"""Models that come with the package, found by name; and a look at a folder before it is loaded."""
 
 from __future__ import annotations
 
 import json
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from diffad.registry import MODELS
+
+
+class ModelError(ValueError):
+    """A model that cannot be used; the message names it and what was found."""
 
 
 def shipped_models() -> dict[str, Path]:
@@ -16,7 +21,7 @@ def shipped_models() -> dict[str, Path]:
 
 
 def locate(name: str | Path) -> str:
-    """Find a model: a shipped name, a folder, or (left to diffusers) a hub id.
+    """Find a model: a folder, a shipped name, or (left to diffusers) a hub id.
 
     Raises:
         OSError: If it is neither a shipped name nor a folder, and cannot be a hub id.
@@ -35,15 +40,42 @@ def locate(name: str | Path) -> str:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a pipeline folder whose index names classes other than registered networks and diffusers schedulers.
+    """Refuse a folder whose index names classes other than registered networks and diffusers schedulers.
 
     Raises:
-        ValueError: With the class that is not allowed.
+        ModelError: With the class that is not allowed, or if the index cannot be read.
     """
-    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    networks = {f"{MODELS[name].__module__}.{MODELS[name].__name__}" for name in MODELS}
-    for part in ("network", "scheduler"):
-        library, name = index.get(part) or (None, None)
-        allowed = f"{library}.{name}" in networks if part == "network" else library == "diffusers"
-        if not allowed:
-            raise ValueError(f"{folder}: {part} asks for {library}.{name}, which is not a registered part")
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        parts = {part: tuple(index[part]) for part in ("network", "scheduler")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise unfit(folder, f"a model_index.json without network and scheduler ({error})") from error
+    networks = {(MODELS[name].__module__, MODELS[name].__name__) for name in MODELS}
+    if parts["network"] not in networks:
+        raise unfit(folder, f"network {'.'.join(map(str, parts['network']))}, which is not a registered part")
+    library, name = (*parts["scheduler"], None, None)[:2]
+    if library != "diffusers" or not str(name).endswith("Scheduler"):
+        raise unfit(folder, f"scheduler {library}.{name}, which is not one of diffusers")
+
+
+def check_weights(folder: Path, network: Any) -> None:
+    """Refuse weights of another architecture, which diffusers loads as far as names and shapes go.
+
+    Raises:
+        ModelError: With the first weight that is missing or left over.
+    """
+    from safetensors import safe_open
+
+    wanted, found = set(network.state_dict()), set()
+    for path in sorted((folder / "network").glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            found |= set(file.keys())
+    if odd := sorted(wanted ^ found):
+        what = "is missing" if odd[0] in wanted else "belongs to no layer"
+        raise ModelError(f"{folder}: expected weights of this architecture, found others: {odd[0]} {what}")
+
+
+def unfit(name: object, found: object) -> ModelError:
+    """Build the error for a model whose files do not fit together."""
+    text = " ".join(str(found).split()).split(". ")[0]
+    return ModelError(f"{name}: expected a model whose files fit together, found: {text}")

@@ -102,11 +102,11 @@ def test_train_of_an_unknown_config_names_the_shipped_ones(capsys):
     assert "smoke" in told
 
 
-def test_demo_writes_where_it_is_told(monkeypatch, tmp_path):
-    places = []
-    monkeypatch.setattr("diffad.demo.run", places.append)
-    assert main(["demo", "--out", str(tmp_path)]) == 0
-    assert places == [tmp_path]
+def test_demo_passes_on_folder_model_and_seed(monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr("diffad.demo.run", lambda *told: calls.append(told))
+    assert main(["demo", "--out", str(tmp_path), "--model", "mine", "--seed", "3"]) == 0
+    assert calls == [(tmp_path, "mine", 3)]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffad.data.volume import Volume, VolumeError, require_same_grid
 from diffad.cohort.subjects import SUFFIXES, shortened, stem
+from diffad.data.volume import Volume, VolumeError, require_same_grid
 
 LESION = ("_lesion", "_lesions", "_seg", "_label", "_labels", "_mask", "")
 """Ends of the names of lesion masks; the bare name of the scan counts only if no other is there."""

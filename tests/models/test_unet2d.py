@@ -1,0 +1,52 @@
+"""Pixels folded into channels, and attention at the coarsest scale."""
+
+import pytest
+import torch
+from diffusers import UNet2DModel
+
+from diffad.models.unet2d import UNet2D
+
+SMALL = {"channels": (8, 16), "layers": 1, "groups": 4}
+LABELS = torch.tensor([3, 30])
+
+
+@torch.no_grad()
+def test_patches_become_channels_and_come_back_to_their_place():
+    network = UNet2D(**SMALL, patch=2).eval()
+    assert network.unet.config.in_channels == 4
+    network.unet.forward = lambda folded, labels, return_dict: (folded,)
+    x = torch.rand(2, 1, 12, 8)
+    assert torch.equal(network(x, LABELS), x)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("patch", "multiple"), [(1, 2), (2, 4), (4, 8)])
+def test_sides_are_padded_to_patches_times_strides(patch, multiple):
+    network = UNet2D(**SMALL, patch=patch, in_channels=2, out_channels=2).eval()
+    assert network.multiple == multiple
+    assert network(torch.rand(2, 2, 13, 7), LABELS).shape == (2, 2, 13, 7)
+
+
+@torch.no_grad()
+def test_patch_of_one_is_the_unet_of_diffusers():
+    network = UNet2D(**SMALL).eval()
+    x = torch.rand(2, 1, 8, 8)
+    assert isinstance(network.unet, UNet2DModel)
+    assert torch.equal(network(x, LABELS), network.unet(x, LABELS).sample)
+
+
+def test_patches_cost_their_area_less():
+    plain, folded = (sum(p.numel() for p in UNet2D(**SMALL, patch=p).parameters()) for p in (1, 2))
+    assert folded < 1.2 * plain
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_attention_is_at_the_coarsest_scale_or_nowhere(attention):
+    names = [n for n, _ in UNet2D(**SMALL, attention=attention).named_modules() if n.endswith("to_q")]
+    assert bool(names) == attention
+    assert not any(n.startswith(("unet.down_blocks.0", "unet.up_blocks.1")) for n in names)
+
+
+def test_patch_below_one_raises():
+    with pytest.raises(ValueError, match="expected patch of at least 1, got 0"):
+        UNet2D(**SMALL, patch=0)
