@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from diffad.predict import Options
 
 Array = npt.NDArray[Any]
-SLICES = (85, 106)
+SLICES = (91, 100)
 """First and last (exclusive) axial slice of the MNI152 grid that the shipped model knows."""
 
-RADIUS = (8.5, 11.0)
+RADIUS = (10.0, 14.0)
 """Smallest and largest radius of a lesion, in voxels."""
 
 BRIGHTEST = 0.85
 """Where the 99th percentile of the brain goes while lesions are made; leaves room for brighter ones."""
 
-TRIES = 200
+TRIES = 1000
 """Draws until a lesion lies whole inside its quarter of the brain."""
 
 SICK, HEALTHY = "implanted", "healthy"

@@ -218,6 +218,23 @@ def test_narrow_precision_gives_nearly_the_same_map_in_float32(pipe, precision):
     assert not torch.equal(out.anomaly_map, pipe(x).anomaly_map)
 
 
+def test_auto_precision_is_told_as_what_it_became(pipe, monkeypatch):
+    for native, name in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr("diffad.precision._native_bf16", lambda device, native=native: native)
+        out, asked = pipe(images(), precision="auto"), pipe(images(), precision=name)
+        assert out.info["precision"] == name
+        assert same(out, asked)
+
+
+def test_calibrated_threshold_is_for_the_models_own_maps_only():
+    stored = {"thresholds": {"0.01": 0.25}, "scans": 4, "pixels": 99}
+    pipe = make(calibration=stored)
+    assert pipe(images()).info["threshold"] == 0.25
+    assert pipe(images(), sampler=dict(ONESHOT)).info["threshold"] == 0.25
+    assert pipe(images(), sampler=CHAIN).info["threshold_rule"] == "otsu"
+    assert pipe(images(), score={"name": "l2"}).info["threshold_rule"] == "otsu"
+
+
 def test_pipeline_in_half_precision_runs(pipe):
     narrow = make().to(torch.bfloat16)
     x = images()
@@ -259,7 +276,7 @@ BAD = [
     (images(), {"threshold": "best"}, "expected threshold a number, 'otsu' or None, got 'best'"),
     (images(), {"threshold": float("nan")}, "expected threshold a number, 'otsu' or None, got nan"),
     (images(), {"threshold": True}, "expected threshold a number, 'otsu' or None, got True"),
-    (images(), {"precision": "fp8"}, "precision must be one of fp32, bf16, fp16, got 'fp8'"),
+    (images(), {"precision": "fp8"}, "precision must be one of auto, fp32, bf16, fp16, got 'fp8'"),
     (images(), {"batch_size": 0}, "expected batch_size of at least 1, got 0"),
     (images(), {"slices": (0, 1)}, "expected a range of slices for volumes"),
     (images(), {"sampler": {"name": "oneshot", "levels": [101]}}, "expected levels up to 100"),

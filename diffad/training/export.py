@@ -16,6 +16,7 @@ from diffad.data.items import Dataset
 from diffad.pipeline import AnomalyPipeline
 from diffad.threshold import calibrate
 from diffad.training.checkpoint import replace_folder
+from diffad.training.curves import save_curves
 
 
 def export(trainer: Any, healthy: Dataset) -> Path:
@@ -47,6 +48,8 @@ def export(trainer: Any, healthy: Dataset) -> Path:
     # the rate that makes the masks must be among those calibrated
     rates = sorted({*config.train.calibrate_fpr, config.postprocess.fpr})
     pipe.register_to_config(calibration=calibration(pipe, healthy, rates))
+    if (log := trainer.folder / "log.jsonl").exists():
+        save_curves(log, trainer.folder / "curves.png")
     return save_pipeline(pipe, trainer.folder / "pipeline")
 
 

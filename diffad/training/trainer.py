@@ -131,24 +131,33 @@ class Trainer:
         return self.average
 
     def save(self) -> None:
-        """Write a checkpoint from the main process.
+        """Write a checkpoint from the main process; all processes learn whether it could be written.
 
         Raises:
-            CheckpointError: If it cannot be written.
+            CheckpointError: If it could not.
         """
+        failure: CheckpointError | None = None
         if self.accelerator.is_main_process:
-            info = {
-                "step": self.step,
-                "config": self.config.to_dict(),
-                "seconds": self.seconds,
-                "ema_step": self.ema.optimization_step,
-            }
-            if self.accelerator.scaler is not None:
-                info["scaler"] = self.accelerator.scaler.state_dict()
-            optimizer = checkpoint.pack(self.optimizer.optimizer.state_dict())
-            state = Checkpoint(self.bare.state_dict(), self.averaged().state_dict(), optimizer, info)
-            checkpoint.save(self.folder / "checkpoints", state, self.config.train.keep_checkpoints)
-        self.accelerator.wait_for_everyone()
+            try:
+                train = self.config.train
+                checkpoint.save(self.folder / "checkpoints", self._state(), train.keep_checkpoints)
+            except CheckpointError as error:
+                failure = error
+        failed = torch.tensor(float(failure is not None), device=self.accelerator.device)
+        if self.accelerator.reduce(failed, "sum") > 0:
+            raise failure or CheckpointError("the main process could not write its checkpoint")
+
+    def _state(self) -> Checkpoint:
+        info = {
+            "step": self.step,
+            "config": self.config.to_dict(),
+            "seconds": self.seconds,
+            "ema_step": self.ema.optimization_step,
+        }
+        if self.accelerator.scaler is not None:
+            info["scaler"] = self.accelerator.scaler.state_dict()
+        optimizer = checkpoint.pack(self.optimizer.optimizer.state_dict())
+        return Checkpoint(self.bare.state_dict(), self.averaged().state_dict(), optimizer, info)
 
     def resume(self) -> bool:
         """Continue from the newest whole checkpoint, if there is one.

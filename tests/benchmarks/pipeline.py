@@ -1,7 +1,7 @@
 """Wall time of ``pipe(...)`` as a multiple of its network evaluations; what narrow types and layouts gain.
 
-Run by hand: ``python tests/benchmarks/pipeline.py [threads] [repeats]``. The bare network is timed on a batch of
-the same shape and type, in turns with the pipeline, and the median of the repeats counts.
+Run by hand: ``python tests/benchmarks/pipeline.py [threads] [repeats]``. The bare network is timed on a batch
+of the same shape and type, in turns with the pipeline, and the median of the repeats counts.
 """
 
 from __future__ import annotations

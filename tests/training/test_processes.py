@@ -143,6 +143,19 @@ def test_ctrl_c_in_a_terminal_reaches_all_processes_twice_and_still_saves(start,
 
 
 @pytest.mark.slow
+def test_failed_checkpoint_ends_all_processes_with_one_message_each(start, tmp_path):
+    (tmp_path / "smoke").mkdir()
+    (tmp_path / "smoke" / "checkpoints").touch()
+    process = start(tmp_path, launcher=TWO)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert len(steps_of(tmp_path)) == 2
+    assert "step-0000002: cannot be written" in err
+    assert "error: the main process could not write its checkpoint" in err
+    assert "Connection closed by peer" not in err
+
+
+@pytest.mark.slow
 def test_accelerate_launch_trains_and_resumes(start, tmp_path):
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu"]
     for steps in (2, 4):

@@ -313,6 +313,50 @@ def test_one_process_may_train_twice_with_other_precisions(tmp_path):
     assert main(arguments(tmp_path, "train.steps=1", "name=other", "train.mixed_precision=bf16")) == 0
 
 
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+def test_every_prediction_type_is_trained_validated_and_exported(tmp_path, prediction):
+    recipe = [f"schedule.prediction_type={prediction}", "train.loss=l1", "train.snr_gamma=5"]
+    assert main(arguments(tmp_path, *recipe, "train.steps=4")) == 0
+    folder = tmp_path / "runs" / "smoke"
+    assert all(np.isfinite(line["loss"]) for line in log_of(folder))
+    pipe = AnomalyPipeline.from_pretrained(folder / "pipeline")
+    assert pipe.scheduler.config.prediction_type == prediction
+
+
+def test_network_of_volumes_is_trained_from_files_to_a_pipeline(tmp_path):
+    from tests.brains import save_volume
+
+    for seed in range(10):
+        save_volume(tmp_path / "scans" / f"sub-{seed}_T1w.nii.gz", seed=seed)
+    changes = [
+        f"data={{name: volumes, root: {tmp_path / 'scans'}}}",
+        "space.axis=volume",
+        "model={name: unet3d, channels: [8], layers: 1}",
+        "augment={flip: 0.5, rotate: 5, gamma: 0.1}",
+        "train.steps=2",
+        "train.batch_size=2",
+    ]
+    assert main(arguments(tmp_path, *changes)) == 0
+    pipe = AnomalyPipeline.from_pretrained(tmp_path / "runs" / "smoke" / "pipeline")
+    out = pipe(tmp_path / "scans" / "sub-0_T1w.nii.gz")
+    assert out.anomaly_map.shape == (1, 1, 12, 14, 10)
+    assert list((tmp_path / "runs/smoke/samples").iterdir())
+
+
+def test_terminal_sees_a_bar_with_the_time_left_and_a_file_does_not(tmp_path, monkeypatch, capsys):
+    assert main(arguments(tmp_path, "train.steps=1")) == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert json.loads(told.out) == {"pipeline": str(tmp_path / "runs" / "smoke" / "pipeline")}
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert main(arguments(tmp_path, "train.steps=3")) == 0
+    told = capsys.readouterr().err
+    assert "3/3" in told
+    assert "0:00:00" in told
+    assert "loss" in told
+
+
 def test_half_precision_on_disk_is_half_the_size_and_loads_as_float32(finished, tmp_path):
     pipe = AnomalyPipeline.from_pretrained(finished / "pipeline")
     export.save_pipeline(pipe, tmp_path / "half", dtype=torch.float16)

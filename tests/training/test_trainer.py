@@ -4,8 +4,12 @@ import math
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from diffad.config import ConfigError
+from diffad.registry import MODELS
+from diffad.training import parts
+from diffad.training.checkpoint import CheckpointError
 from diffad.training.journal import make_accelerator
 from diffad.training.loss import learning_rate
 from diffad.training.parts import build_data
@@ -150,3 +154,66 @@ def test_slices_of_other_channels_than_the_network_raise(small, trainer_of):
 def test_part_that_cannot_be_built_names_its_key(small, trainer_of, kind):
     with pytest.raises(ConfigError, match=f"^config key {kind}: unknown option .*'nonsense'"):
         trainer_of(small(f"{kind}.nonsense=1"))
+
+
+def test_buffers_of_the_network_reach_the_average(small, trainer_of, monkeypatch):
+    real = parts.build_part
+
+    def with_buffer(registry, *args, **given):
+        part = real(registry, *args, **given)
+        if registry is MODELS:
+            part.register_buffer("seen", torch.zeros(1))
+        return part
+
+    monkeypatch.setattr("diffad.training.trainer.build_part", with_buffer)
+    trainer = trainer_of(small())
+    trainer.bare.seen.fill_(5)
+    assert trainer.averaged().seen.item() == 5
+
+
+def test_gradient_scaler_of_fp16_is_saved_and_restored_and_may_meet_infinity(small, trainer_of, monkeypatch):
+    class Scaler:
+        scale = 2.0
+
+        def state_dict(self):
+            return {"scale": self.scale}
+
+        def load_state_dict(self, state):
+            self.scale = state["scale"]
+
+    trainer, again = trainer_of(small()), trainer_of(small())
+    for one in (trainer, again):
+        monkeypatch.setattr(one.accelerator, "scaler", Scaler())
+    trainer.accelerator.scaler.scale = 64.0
+    trainer.save()
+    assert again.resume()
+    assert again.accelerator.scaler.scale == 64.0
+    assert again._checked(math.inf) == math.inf
+
+
+def test_weights_of_other_shapes_under_the_same_config_raise(small, trainer_of):
+    trainer = trainer_of(small())
+    trainer.save()
+    path = trainer.folder / "checkpoints" / "step-0000000" / "model.safetensors"
+    save_file({"unet.conv_in.bias": torch.zeros(3)}, path)
+    with pytest.raises(
+        CheckpointError, match="expected weights of this network, found others: .*size mismatch"
+    ):
+        trainer_of(small()).resume()
+
+
+def test_processes_that_see_other_folders_raise(small, trainer_of, monkeypatch):
+    trainer = trainer_of(small())
+    monkeypatch.setattr(trainer.accelerator, "gather", lambda mine: torch.tensor([0, 40]))
+    with pytest.raises(
+        CheckpointError, match=r"expected one folder that all processes share, found steps \[0, 40\]"
+    ):
+        trainer.resume()
+
+
+def test_processes_learn_that_the_main_one_could_not_save(small, trainer_of, monkeypatch):
+    trainer = trainer_of(small())
+    monkeypatch.setattr(type(trainer.accelerator), "is_main_process", property(lambda self: False))
+    monkeypatch.setattr(trainer.accelerator, "reduce", lambda failed, how: failed + 1)
+    with pytest.raises(CheckpointError, match="the main process could not write its checkpoint"):
+        trainer.save()
