@@ -126,9 +126,7 @@ def predict(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all noise.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices per network evaluation.")] = 16,
-    precision: Annotated[
-        Precision, typer.Option(help="auto is bf16 where it is native.")
-    ] = Precision.auto,
+    precision: Annotated[Precision, typer.Option(help="auto is bf16 where it is native.")] = Precision.auto,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo scans that have results.")] = False,
 ) -> None:
@@ -139,7 +137,7 @@ def predict(
 
     \b
     Examples:
-      diffad predict sub-01_T1w.nii.gz --out maps --slices 85:106
+      diffad predict sub-01_T1w.nii.gz --out maps --slices 91:100
       diffad predict cohort/ --out maps --mask _brain_mask       A.nii.gz has A_brain_mask.nii.gz
       diffad predict cohort/ --out maps --sequences t1,flair     A_t1.nii.gz with A_flair.nii.gz
       diffad predict scan.nii.gz --sampler "{name: chain, level: 200, steps: 10}" --threshold otsu

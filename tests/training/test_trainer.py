@@ -197,7 +197,7 @@ def test_weights_of_other_shapes_under_the_same_config_raise(small, trainer_of):
     path = trainer.folder / "checkpoints" / "step-0000000" / "model.safetensors"
     save_file({"unet.conv_in.bias": torch.zeros(3)}, path)
     with pytest.raises(
-        CheckpointError, match="expected weights of this network, found others: .*size mismatch"
+        CheckpointError, match=r"expected weights of this network, found others: .*size mismatch"
     ):
         trainer_of(small()).resume()
 
