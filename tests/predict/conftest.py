@@ -6,7 +6,7 @@ from diffad.cli import main
 from tests.cohorts import brain, write, write_model
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _quick_report():
     """Drawing takes longer than all else here; one test draws."""
     with pytest.MonkeyPatch.context() as patch:
