@@ -12,9 +12,9 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from diffad.data.grid import mask_centre
+from diffad.data.cuts import cut
 from diffad.data.masks import brain_mask, load_mask
-from diffad.data.slices import axis_index, from_slices, slice_spacing, to_slices
+from diffad.data.slices import axis_index, from_slices, to_slices
 from diffad.data.volume import Volume, VolumeError
 from diffad.detect import Found, Stack
 
@@ -105,16 +105,15 @@ def stacks(source: Source, axis: str, slices: tuple[int, int] | None = None) -> 
         )
     if slices is not None and (flat or axis == "volume"):
         raise ValueError(f"expected a range of slices for volumes cut into slices only, got {slices}")
-    spacing = (
-        slice_spacing(source.volume.spacing.tolist(), axis) if source.volume and axis != "volume" else None
-    )
+    spacing = source.volume.spacing.tolist() if source.volume else None
     stacks = []
     for image, brain in zip(source.image, source.brain, strict=True):
         _check_contrast(image, brain, source.name)
-        if flat or axis == "volume":  # each is a scan of its own, and gets the same noise in any batch
+        if flat:  # each is a scan of its own, and gets the same noise in any batch
             stacks.append(Stack(image[None], brain[None], [0], name=source.name))
         else:
-            stacks.append(_stack(image, brain, axis, spacing, slices, source.name))
+            c = cut(image, brain, axis, spacing, slices, source.name)
+            stacks.append(Stack(c.image, c.brain, c.keys, c.spacing, c.centre, name=source.name))
     return stacks
 
 
@@ -125,23 +124,6 @@ def _check_contrast(image: Tensor, brain: Tensor, name: str) -> None:
             raise VolumeError(
                 f"{name}: expected contrast inside the brain mask, got the constant {first:g} in channel {c}"
             )
-
-
-def _stack(
-    image: Tensor,
-    brain: Tensor,
-    axis: str,
-    spacing: tuple[float, float] | None,
-    slices: tuple[int, int] | None,
-    name: str,
-) -> Stack:
-    planes, masks = to_slices(image, axis), to_slices(brain, axis)
-    first, last = slices or (0, len(planes))
-    keys = [k for k in range(max(0, first), min(last, len(planes))) if masks[k].any()]
-    if not keys:
-        found = f"none in {len(planes)} slices"
-        raise VolumeError(f"{name}: expected brain in {axis} slices {first}..{last - 1}, found {found}")
-    return Stack(planes[keys], masks[keys], keys, spacing, mask_centre(masks), name=name)
 
 
 def check_channels(found: Sequence[Stack], channels: int, name: str) -> None:

@@ -67,11 +67,11 @@ def cut(
         name: What errors call the scan.
 
     Raises:
-        ValueError: If no slice with brain is left, or the brain has no contrast.
+        VolumeError: If no slice with brain is left, or the brain has no contrast.
     """
     inside = np.concatenate([channel[brain[0].numpy()] for channel in image.numpy()])
     if not np.ptp(inside):
-        raise ValueError(f"{name}: expected contrast inside the brain mask, got the constant {inside[0]:g}")
+        raise VolumeError(f"{name}: expected contrast inside the brain mask, got the constant {inside[0]:g}")
     if axis == "volume":
         return Cut(image[None], brain[None], [0])
     planes, masks = to_slices(image, axis), to_slices(brain, axis)
@@ -79,6 +79,6 @@ def cut(
     keys = [k for k in range(max(0, first), min(last, len(planes))) if masks[k].any()]
     if not keys:
         expected = f"expected brain in {axis} slices {first}..{last - 1}"
-        raise ValueError(f"{name}: {expected}, found none in {len(planes)}")
+        raise VolumeError(f"{name}: {expected}, found none in {len(planes)} slices")
     size = None if spacing is None else slice_spacing(spacing, axis)
     return Cut(planes[keys], masks[keys], keys, size, mask_centre(masks))
