@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,21 @@ from diffad.threshold import pool
 
 Scan = str | Path | Sequence[str | Path] | Volume | Tensor
 HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "token", "variant")
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Keep the bar that diffusers draws while loading off anything but a terminal."""
+    from diffusers.utils import logging
+
+    silence = logging.is_progress_bar_enabled() and not sys.stderr.isatty()
+    if silence:
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if silence:
+            logging.enable_progress_bar()
 
 
 class AnomalyPipeline(DiffusionPipeline):
@@ -93,7 +109,8 @@ class AnomalyPipeline(DiffusionPipeline):
             folder = Path(cls.download(str(name), use_safetensors=True, **hub))
         check_folder(folder)
         try:
-            pipe: AnomalyPipeline = super().from_pretrained(str(folder), use_safetensors=True, **options)
+            with quiet_loading():
+                pipe: AnomalyPipeline = super().from_pretrained(str(folder), use_safetensors=True, **options)
         except (OSError, ValueError, RuntimeError, KeyError, AttributeError, SafetensorError) as error:
             raise unfit(name, error) from error
         check_weights(folder, pipe.network)
