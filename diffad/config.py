@@ -11,7 +11,7 @@ from typing import Any
 
 from diffad.plain import ConfigError as ConfigError
 from diffad.plain import PartSpec as PartSpec
-from diffad.plain import expect, in_range, one_of, override, read_yaml
+from diffad.plain import expect, in_range, one_of, override, read_yaml, varied
 from diffad.plain import from_dict as from_dict
 from diffad.plain import to_dict as to_dict
 
@@ -153,6 +153,7 @@ class TrainConfig:
         device: "auto" or "cpu".
         workers: Processes that load data; 0 loads in the training process.
         keep_checkpoints: How many of the newest checkpoints stay on disk.
+        encoder: Folder of a pretrained encoder that a conditioned network starts from; none starts at random.
         calibrate_fpr: Pixel false-positive rates whose thresholds are measured on the validation scans.
     """
 
@@ -177,6 +178,7 @@ class TrainConfig:
     validate_levels: int = 8
     checkpoint_every: int = 500
     keep_checkpoints: int = 2
+    encoder: str | None = None
     calibrate_fpr: tuple[float, ...] = (0.01, 0.02, 0.05)
 
     def __post_init__(self) -> None:
@@ -196,13 +198,19 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """One experiment: which parts, on which data, trained how."""
+    """One experiment: which parts, on which data, trained how.
+
+    Args:
+        noise: Noise the network is trained with.
+        sampling_noise: Noise at test, where it is another.
+    """
 
     name: str
     data: PartSpec
     model: PartSpec
     noise: PartSpec
     sampler: PartSpec
+    sampling_noise: PartSpec | None = None
     score: PartSpec = field(default_factory=lambda: {"name": "l1"})
     guidance: PartSpec | None = None
     schedule: ScheduleConfig = ScheduleConfig()
@@ -243,4 +251,4 @@ def load(source: str | Path, assignments: Sequence[str] = ()) -> Config:
         path = Path(str(resources.files("diffad.configs") / f"{path.stem}.yaml"))
     if not path.is_file():
         raise ConfigError(f"{source}: no such file; shipped configs: {', '.join(shipped())}")
-    return from_dict(Config, override(read_yaml(path), assignments))
+    return from_dict(Config, override(*varied(read_yaml(path), assignments, str(path))))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from einops import repeat
 from torch import Tensor
 
+from diffad.protocols import Denoiser
 from diffad.schedule import Schedule
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
@@ -97,3 +100,56 @@ class NetworkDenoiser:
         output = call_network(self.network, x_t, t, **cond).to(x_t.dtype)
         x_hat = clean_estimate(output, x_t, t, self.schedule, self.prediction_type)
         return x_hat.clamp(-1, 1) if self.clip else x_hat
+
+    def unclipped(self) -> NetworkDenoiser:
+        """Return the same denoiser without the clamp."""
+        return NetworkDenoiser(self.network, self.schedule, self.prediction_type, clip=False)
+
+    def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return what the network must know of ``image`` (B, C, *S) in [0, 1]; most need nothing."""
+        ask = getattr(self.network, "conditions", None)
+        return ask(image, mask) if ask is not None else {}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A denoiser together with what it must know of one batch of scans.
+
+    Args:
+        denoiser: The denoiser.
+        cond: Conditions by name, one row for each of the b scans.
+    """
+
+    denoiser: Denoiser
+    cond: Mapping[str, Tensor]
+
+    @property
+    def schedule(self) -> Schedule:
+        """Signal and noise amplitudes by level."""
+        return self.denoiser.schedule
+
+    def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
+        """Denoise a stack "(k b)" of k states of each scan, (k b, C, *S), at levels () or (k b,)."""
+        known = {name: _repeated(value, len(x_t)) for name, value in self.cond.items()}
+        return self.denoiser(x_t, t, **known, **cond)
+
+    def unclipped(self) -> Denoiser:
+        """Return the same denoiser without the clamp, where it has one."""
+        return Bound(unclipped(self.denoiser), self.cond)
+
+
+def _repeated(value: Tensor, length: int) -> Tensor:
+    if length % len(value):
+        raise ValueError(f"expected a batch that stacks {len(value)} scans k times, got {length} states")
+    return repeat(value, "b ... -> (k b) ...", k=length // len(value))
+
+
+def bind(denoiser: Denoiser, cond: Mapping[str, Tensor]) -> Denoiser:
+    """Tie conditions to a denoiser for one run, so that samplers need not know of them."""
+    return Bound(denoiser, cond) if cond else denoiser
+
+
+def unclipped(denoiser: Denoiser) -> Denoiser:
+    """Return the denoiser without its clamp to [-1, 1], where it has one."""
+    free = getattr(denoiser, "unclipped", None)
+    return free() if free is not None else denoiser

@@ -13,8 +13,10 @@ from diffad.data.intensity import IntensityWindow
 from diffad.data.space import Placement, Space, to_model, to_public
 from diffad.data.volume import VolumeError
 from diffad.data.window import Corner, corner, cut, holds, paste
+from diffad.denoise import bind
 from diffad.postprocess import Postprocess
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
+from diffad.score.base import begin
 from diffad.types import generator_for
 
 
@@ -116,12 +118,13 @@ class Detector:
             Maps (N, 1, *S), twins in [0, 1] (N, C, *S), and network evaluations per image.
         """
         maps, twins, nfe = torch.zeros_like(x[:, :1]), torch.zeros_like(x), 0
+        told = self._told(x)
         for items, corners in self._groups(brain):
             for start in range(0, len(items), self.batch_size):
                 part = items[start : start + self.batch_size]
                 at = corners[start : start + self.batch_size]
                 maps[part], twins[part], nfe = self._focused(
-                    x[part], brain[part], [keys[i] for i in part], at
+                    x[part], brain[part], told[part], [keys[i] for i in part], at
                 )
                 self.progress(len(part))
         return maps, twins, nfe
@@ -136,25 +139,41 @@ class Detector:
         inside = [i for i, fits in enumerate(held) if fits]
         return [(inside, [corners[i] for i in inside]), ([i for i, fits in enumerate(held) if not fits], [])]
 
+    def _told(self, x: Tensor) -> Tensor:
+        """Return the images a denoiser is told of: those it denoises, unless its guidance wants others."""
+        swap = getattr(self.denoiser, "reference", None)
+        return x if swap is None else swap(x)
+
     def _focused(
-        self, x: Tensor, brain: Tensor, keys: Sequence[int], corners: Sequence[Corner]
+        self, x: Tensor, brain: Tensor, told: Tensor, keys: Sequence[int], corners: Sequence[Corner]
     ) -> tuple[Tensor, Tensor, int]:
         """Score a batch in the window at ``corners``, or whole where there are none."""
         window = self.space.config.window
         if window is None or not corners:
-            return self._batch(x, brain, keys)
-        anomaly, twin, nfe = self._batch(cut(x, window, corners), cut(brain, window, corners), keys)
+            return self._batch(x, brain, told, keys)
+        images = (cut(v, window, corners) for v in (x, brain, told))
+        anomaly, twin, nfe = self._batch(*images, keys)
         return paste(anomaly, x.shape[2:], corners), paste(twin, x.shape[2:], corners), nfe
 
-    def _batch(self, x: Tensor, brain: Tensor, keys: Sequence[int]) -> tuple[Tensor, Tensor, int]:
-        x, brain = x.to(self.device), brain.to(self.device)
+    def _batch(
+        self, x: Tensor, brain: Tensor, told: Tensor, keys: Sequence[int]
+    ) -> tuple[Tensor, Tensor, int]:
+        x, brain, told = (v.to(self.device) for v in (x, brain, told))
         generators = [generator_for(self.seed, key) for key in keys]
+        run = begin(self.score, to_model(x), self.denoiser.schedule)
         narrow = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
         with torch.no_grad(), narrow:
-            found = self.sampler(to_model(x), self.denoiser, self.noise, generator=generators, mask=brain)
+            denoiser = self._knowing(told, brain)
+            options = {"generator": generators, "mask": brain, "on_step": run.record}
+            found = self.sampler(to_model(x), denoiser, self.noise, **options)
         twin = to_public(found.image.float()) * brain
-        raw = self.score(x, replace(found, image=twin), brain)
+        raw = run.map(x, replace(found, image=twin), brain)
         return self.post.smooth(raw, brain).cpu(), twin.cpu(), found.nfe
+
+    def _knowing(self, told: Tensor, brain: Tensor) -> Denoiser:
+        """Bind what the denoiser must know of this batch, found once for all levels."""
+        ask = getattr(self.denoiser, "conditions", None)
+        return self.denoiser if ask is None else bind(self.denoiser, ask(told, brain))
 
     def _lay_back(
         self, stack: Stack, placement: Placement, anomaly: Tensor, change: Tensor, nfe: int

@@ -56,7 +56,7 @@ class AnomalyPipeline(DiffusionPipeline):
     Args:
         network: A registered network.
         scheduler: A diffusers scheduler, for its noise levels and prediction type.
-        noise: Noise the network was trained with, by name with options.
+        noise: Noise that scans are corrupted with, by name with options.
         sampler: How the scan is rebuilt, by name with options.
         score: How scan and twin are compared, by name with options.
         guidance: What steers the way back, by name with options, or none.
@@ -121,6 +121,8 @@ class AnomalyPipeline(DiffusionPipeline):
         *,
         sampler: PartSpec | None = None,
         score: PartSpec | None = None,
+        noise: PartSpec | None = None,
+        guidance: PartSpec | None = None,
         seed: int = 0,
         batch_size: int = 16,
         precision: str = "fp32",
@@ -132,12 +134,12 @@ class AnomalyPipeline(DiffusionPipeline):
         kind = self.scheduler.config.prediction_type
         network = Bounded(self.network, batch_size)
         denoiser: Denoiser = NetworkDenoiser(network, Schedule.from_diffusers(self.scheduler), kind)
-        if config.guidance:
-            denoiser = GUIDANCES.build(**config.guidance)(denoiser)
+        if steer := guidance or config.guidance:
+            denoiser = GUIDANCES.build(**steer)(denoiser)
         options = config.postprocess
         return Detector(
             denoiser=denoiser,
-            noise=NOISES.build(**config.noise),
+            noise=NOISES.build(**(noise or config.noise)),
             sampler=SAMPLERS.build(**(sampler or config.sampler)),
             score=SCORES.build(**(score or config.score)),
             post=Postprocess(options["erosion"], options["median"], options["min_size"]),
@@ -157,6 +159,8 @@ class AnomalyPipeline(DiffusionPipeline):
         *,
         sampler: PartSpec | None = None,
         score: PartSpec | None = None,
+        noise: PartSpec | None = None,
+        guidance: PartSpec | None = None,
         threshold: float | str | None = None,
         slices: tuple[int, int] | None = None,
         seed: int = 0,
@@ -171,8 +175,10 @@ class AnomalyPipeline(DiffusionPipeline):
                 non-zero voxels, which suits skull-stripped scans.
             sampler: Another sampler than the model's own, by name with options.
             score: Another score than the model's own, by name with options.
+            noise: Another noise than the model's own, by name with options.
+            guidance: Another guidance than the model's own, by name with options.
             threshold: A number, "otsu", or none for the model's calibrated threshold; Otsu's where it has
-                none, or where another sampler or score makes other maps. Otsu's is found item by item.
+                none, or where other parts than the model's own make other maps. Otsu's is found item by item.
             slices: First and last (exclusive) slice of a volume to look at, counted in RAS; none for all.
             seed: Seed of all noise. The noise of a slice follows from the seed and its position alone.
             batch_size: Slices per network evaluation.
@@ -186,53 +192,49 @@ class AnomalyPipeline(DiffusionPipeline):
         """
         began = time.perf_counter()
         verdict.check_wish(threshold)
+        wish = {"sampler": sampler, "score": score, "noise": noise, "guidance": guidance}
+        parts = {key: self.config[key] if part is None else part for key, part in wish.items()}
         axis, source = self.config.space["axis"], scans.read(scan, mask)
         stacks = scans.stacks(source, axis, slices)
         scans.check_channels(stacks, self.network.config.in_channels, source.name)
         with self.progress_bar(total=sum(len(s.image) for s in stacks)) as bar:
-            found = self.detector(
-                sampler=sampler,
-                score=score,
-                seed=seed,
-                batch_size=batch_size,
-                precision=precision,
-                progress=bar.update,
-            )(stacks)
+            options = {"batch_size": batch_size, "precision": precision, "progress": bar.update}
+            found = self.detector(**parts, seed=seed, **options)(stacks)
         anomaly, twin = scans.assemble(source, stacks, found, axis)
         seen = scans.seen(source, stacks, axis)
         post = self.config.postprocess
-        # a threshold belongs to the maps it was measured on, and another sampler or score makes others
-        own = sampler in (None, self.config.sampler) and score in (None, self.config.score)
+        # a threshold belongs to the maps it was measured on, and other parts make others
+        own = all(part == self.config[key] for key, part in parts.items())
         calibration = self.config.calibration if own else None
         cuts, rule = verdict.thresholds(threshold, calibration, post["fpr"], anomaly, seen)
-        info = {
-            **verdict.told(cuts, rule),
-            "nfe": found[0].nfe,
-            "slices": sum(len(s.image) for s in stacks),
-            "seed": seed,
-            "precision": resolve(precision, self.device),
-            "sampler": dict(sampler or self.config.sampler),
-            "score": dict(score or self.config.score),
-            **self._origin(),
-        }
         result = AnomalyOutput(
             anomaly_map=anomaly,
             reconstruction=twin,
             mask=verdict.binarised(anomaly, cuts, source.brain, post["min_size"]),
             score=pool(anomaly, seen, post["pool"], post["share"]),
-            info=info,
+            info={
+                **verdict.told(cuts, rule),
+                "nfe": found[0].nfe,
+                "slices": sum(len(s.image) for s in stacks),
+                "seed": seed,
+                "precision": resolve(precision, self.device),
+                "sampler": dict(parts["sampler"]),
+                "score": dict(parts["score"]),
+                **self._origin(parts),
+            },
             image=source.image,
             brain=source.brain,
             volume=source.volume,
         )
-        info["seconds"] = round(time.perf_counter() - began, 3)
+        result.info["seconds"] = round(time.perf_counter() - began, 3)
         return result
 
-    def _origin(self) -> dict[str, Any]:
+    def _origin(self, parts: dict[str, Any]) -> dict[str, Any]:
         import diffusers
 
         from diffad import __version__
 
         versions = {"diffad": __version__, "torch": torch.__version__, "diffusers": diffusers.__version__}
-        config = {k: self.config[k] for k in ("noise", "guidance", "space", "postprocess", "calibration")}
+        config = {key: parts[key] for key in ("noise", "guidance")}
+        config |= {k: self.config[k] for k in ("space", "postprocess", "calibration")}
         return {"model": dict(self.config.provenance), "config": config, "versions": versions}

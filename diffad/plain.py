@@ -195,6 +195,40 @@ def override(values: dict[str, Any], assignments: Sequence[str]) -> dict[str, An
     return values
 
 
+def varied(
+    values: dict[str, Any], assignments: Sequence[str], source: str
+) -> tuple[dict[str, Any], list[str]]:
+    """Lay the variants that ``variant=NAME`` asks for over ``values``; return the rest of the assignments.
+
+    A file may hold ``variants: {NAME: {...}}``, each a part of a config that is merged over it, key by key;
+    a part by another name replaces the whole part.
+
+    Raises:
+        ConfigError: If the file has no variant of that name.
+    """
+    known = values.get("variants") or {}
+    values = {key: value for key, value in values.items() if key != "variants"}
+    rest = []
+    for assignment in assignments:
+        key, _, name = assignment.partition("=")
+        if key != "variant":
+            rest.append(assignment)
+            continue
+        if name not in known:
+            raise ConfigError(f"{source}: {unknown('variant', name, list(known))}")
+        values = merged(values, known[name])
+    return values, rest
+
+
+def merged(base: Any, over: Any) -> Any:
+    """Merge mappings key by key, ``over`` winning; a mapping with another ``name`` replaces the old one."""
+    if not isinstance(base, dict) or not isinstance(over, dict):
+        return copy.deepcopy(over)
+    if "name" in base and over.get("name", base["name"]) != base["name"]:
+        return copy.deepcopy(over)
+    return {**base, **{key: merged(base.get(key), value) for key, value in over.items()}}
+
+
 def _assign(values: Any, keys: list[str], value: Any, whole: str) -> dict[str, Any]:
     if values is not None and not isinstance(values, dict):
         raise ConfigError(f"cannot set {whole}: {values!r} is not a mapping")

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor
 
 from diffad.schedule import Schedule
-from diffad.types import Generators, Restoration, StepRecord
+from diffad.types import Example, Generators, Restoration, StepRecord
 
 
 @runtime_checkable
@@ -71,9 +71,57 @@ class Sampler(Protocol):
 
 
 @runtime_checkable
+class Trains(Protocol):
+    """A sampler that says what its network must be trained on; without this, whole images are noised."""
+
+    def example(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        t: Tensor,
+        noise: NoiseGenerator,
+        schedule: Schedule,
+        generator: Generators,
+    ) -> Example:
+        """Make training examples of clean ``x`` (B, C, *S) in [-1, 1] at levels ``t`` (B,)."""
+        ...
+
+
+@runtime_checkable
+class Conditional(Protocol):
+    """A network, or denoiser, that must know more of a scan than its noisy state."""
+
+    def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return, once for a batch, what each call gets by name; ``image`` (B, C, *S) is in [0, 1]."""
+        ...
+
+
+@runtime_checkable
 class AnomalyScore(Protocol):
     """Compares a scan with its twin, both in [0, 1]."""
 
     def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
         """Return the anomaly map (B, 1, *S)."""
+        ...
+
+
+@runtime_checkable
+class ScoreRun(Protocol):
+    """The state of a score during one run of a sampler."""
+
+    def record(self, step: StepRecord) -> None:
+        """Take in one move of the sampler."""
+        ...
+
+    def map(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+        """Return the anomaly map (B, 1, *S) of ``x`` (B, C, *S), which is in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class StreamingScore(AnomalyScore, Protocol):
+    """A score made of what a sampler meets on its way, of which nothing is kept but the sum."""
+
+    def begin(self, x: Tensor, schedule: Schedule) -> ScoreRun:
+        """Return the state of one run on ``x`` (B, C, *S) in [-1, 1]."""
         ...

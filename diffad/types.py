@@ -33,6 +33,23 @@ class StepRecord:
 
 
 @dataclass(frozen=True)
+class Example:
+    """What a network is shown in training, and what it should find.
+
+    Args:
+        x: Clean images in [-1, 1], (B, C, *S).
+        z: Noise, (B, C, *S).
+        x_t: What the network sees, (B, C, *S).
+        region: Where the loss counts, (B, 1, *S), bool; none counts every voxel.
+    """
+
+    x: Tensor
+    z: Tensor
+    x_t: Tensor
+    region: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Restoration:
     """What a sampler returns.
 

@@ -30,14 +30,24 @@ class Bounded:
         batch = len(x_t)
         if batch <= self.size:
             return self.network(x_t, labels, **cond)
-        starts = range(0, batch, self.size)
-        parts = [slice(start, start + self.size) for start in starts]
+        parts = self._parts(batch)
         return torch.cat(
             [
                 self.network(x_t[p], labels[p], **{k: _cut(v, p, batch) for k, v in cond.items()})
                 for p in parts
             ]
         )
+
+    def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return what the network must know of ``image`` (B, C, *S) in [0, 1], found part by part."""
+        ask = getattr(self.network, "conditions", None)
+        if ask is None:
+            return {}
+        found = [ask(image[p], mask[p]) for p in self._parts(len(image))]
+        return {name: torch.cat([part[name] for part in found]) for name in found[0]}
+
+    def _parts(self, batch: int) -> list[slice]:
+        return [slice(start, start + self.size) for start in range(0, batch, self.size)]
 
 
 def _cut(value: Any, part: slice, batch: int) -> Any:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from diffad.types import Restoration
+from diffad.protocols import AnomalyScore, ScoreRun
+from diffad.schedule import Schedule
+from diffad.types import Restoration, StepRecord
 
 
 def pair(x: Tensor, restoration: Restoration) -> tuple[Tensor, Tensor]:
@@ -29,3 +33,28 @@ def inside(scores: Tensor, mask: Tensor | None) -> Tensor:
     if mask.shape != scores.shape:
         raise ValueError(f"expected mask of shape {tuple(scores.shape)}, got {tuple(mask.shape)}")
     return scores.masked_fill(~mask.bool(), 0)
+
+
+@dataclass(frozen=True)
+class PlainRun:
+    """The run of a score that looks at scan and twin only.
+
+    Args:
+        score: The score.
+    """
+
+    score: AnomalyScore
+
+    def record(self, step: StepRecord) -> None:
+        """Let the move pass."""
+
+    def map(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+        """Return the map (B, 1, *S) of ``x`` (B, C, *S) in [0, 1]."""
+        return self.score(x, restoration, mask)
+
+
+def begin(score: AnomalyScore, x: Tensor, schedule: Schedule) -> ScoreRun:
+    """Begin a run of any score on ``x`` (B, C, *S) in [-1, 1]."""
+    start = getattr(score, "begin", None)
+    run: ScoreRun = PlainRun(score) if start is None else start(x, schedule)
+    return run

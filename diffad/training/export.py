@@ -34,10 +34,11 @@ def export(trainer: Any, healthy: Dataset) -> Path:
     """
     config = trainer.config
     made = {"name": config.name, "steps": trainer.step, "seconds": round(trainer.seconds)}
+    made["training_noise"] = config.noise
     pipe = AnomalyPipeline(
         trainer.averaged(),
         trainer.scheduler,
-        noise=config.noise,
+        noise=config.sampling_noise or config.noise,
         sampler=config.sampler,
         score=config.score,
         guidance=config.guidance,

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from diffad.denoise import call_network, training_target
 from diffad.schedule import Schedule
+from diffad.types import Example
 
 
 def snr_weight(t: Tensor, schedule: Schedule, prediction: str, gamma: float | None) -> Tensor:
@@ -39,33 +40,42 @@ def snr_weight(t: Tensor, schedule: Schedule, prediction: str, gamma: float | No
 
 def denoising_loss(
     network: Callable[..., Any],
-    x: Tensor,
-    z: Tensor,
+    example: Example,
     t: Tensor,
     schedule: Schedule,
     prediction: str,
     kind: str = "l2",
     gamma: float | None = None,
+    **cond: Tensor,
 ) -> Tensor:
     """Return the weighted loss of each item, (B,).
 
     Args:
         network: Predicts noise, velocity or image.
-        x: Clean images in [-1, 1], (B, C, *S).
-        z: Noise, (B, C, *S).
+        example: What it sees and should find.
         t: Levels, (B,).
         schedule: Amplitudes by level.
         prediction: What the network predicts.
         kind: "l1" or "l2".
         gamma: Cap of the min-SNR weight, or none.
+        cond: What else the network is given, by name.
 
     Reference:
         Denoising Diffusion Probabilistic Models (Ho et al., 2020), eq. 14.
     """
-    output = call_network(network, schedule.add_noise(x, z, t), t)
-    error = output.float() - training_target(x, z, t, schedule, prediction)
-    per_item = reduce(error.abs() if kind == "l1" else error.square(), "b ... -> b", "mean")
-    return per_item * snr_weight(t.cpu(), schedule, prediction, gamma).to(x.device)
+    output = call_network(network, example.x_t, t, **cond)
+    error = output.float() - training_target(example.x, example.z, t, schedule, prediction)
+    per_item = mean_over(error.abs() if kind == "l1" else error.square(), example.region)
+    return per_item * snr_weight(t.cpu(), schedule, prediction, gamma).to(output.device)
+
+
+def mean_over(error: Tensor, region: Tensor | None) -> Tensor:
+    """Average the error (B, C, *S) of each item over its region (B, 1, *S), or over everything, to (B,)."""
+    if region is None:
+        return reduce(error, "b ... -> b", "mean")
+    weight = region.to(error.dtype).expand_as(error)
+    total, voxels = (reduce(v, "b ... -> b", "sum") for v in (error * weight, weight))
+    return total / voxels.clamp(min=1)
 
 
 def learning_rate(step: int, base: float, warmup: int, steps: int, floor: float = 0.0) -> float:

@@ -52,7 +52,7 @@ def _run(config: Config, accelerator: Any) -> Path:
     trainer = Trainer(config, accelerator)
     data, held_out = build_data(config, "train"), build_data(config, "val")
     resumed = trainer.resume()
-    task = fixed_task(held_out, trainer.noise, config)
+    task = fixed_task(held_out, trainer.noise, trainer.sampler, trainer.schedule, config)
     with Stop(accelerator.is_main_process) as stop, Journal(trainer, resumed) as journal:
         _steps(trainer, data, task, journal, stop)
     if accelerator.is_main_process:

@@ -15,10 +15,11 @@ from diffad.config import Config
 from diffad.data.augment import augment
 from diffad.data.space import to_model
 from diffad.data.window import focused
-from diffad.registry import MODELS, NOISES
+from diffad.registry import MODELS, NOISES, SAMPLERS
 from diffad.schedule import Schedule
 from diffad.training import checkpoint
 from diffad.training.checkpoint import Checkpoint, CheckpointError
+from diffad.training.example import known, make_example
 from diffad.training.loss import denoising_loss, learning_rate
 from diffad.training.parts import build_part, build_scheduler
 from diffad.types import generator_for
@@ -41,6 +42,7 @@ class Trainer:
         self.scheduler = build_scheduler(config)
         self.schedule = Schedule.from_diffusers(self.scheduler)
         self.noise = build_part(NOISES, config.noise, "noise")
+        self.sampler = build_part(SAMPLERS, config.sampler, "sampler")
         self.step, self.seconds = 0, 0.0
         # initial weights come from the global generator, as everywhere in torch
         torch.manual_seed(config.seed)
@@ -76,9 +78,10 @@ class Trainer:
         x = to_model(focused(images, masks, config.space.window))
         low, high = config.train.levels
         t = torch.stack([torch.randint(low, high + 1, (), generator=g) for g in generators]).to(device)
-        z = self.noise(x, t, generator=generators)
+        seen = (focused(masks, masks, config.space.window), t, self.noise, self.schedule, generators)
+        example = make_example(self.sampler, x, *seen)
         args = (self.schedule, config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
-        return denoising_loss(self.network, x, z, t, *args).mean()
+        return denoising_loss(self.network, example, t, *args, **known(self.bare, example)).mean()
 
     def update(self, micro_batches: Sequence[MicroBatch]) -> float:
         """Take one optimiser step and return its loss, averaged over all processes.

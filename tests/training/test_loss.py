@@ -8,11 +8,17 @@ from diffusers import DDPMScheduler
 
 from diffad.schedule import Schedule
 from diffad.training.loss import denoising_loss, learning_rate, snr_weight
+from diffad.types import Example
 from tests.toys import ConstantDenoiser, KnownNetwork
 
 SCHEDULE = Schedule.from_diffusers(DDPMScheduler(num_train_timesteps=1000, beta_schedule="linear"))
 T = torch.tensor([1, 10, 250, 1000])
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
+
+
+def noised(x, z, t):
+    """The example of a whole image."""
+    return Example(x, z, SCHEDULE.add_noise(x, z, torch.as_tensor(t)))
 
 
 def snr_by_hand(t):
@@ -52,13 +58,13 @@ def test_without_a_cap_every_level_weighs_one():
 def test_a_network_that_knows_the_answer_has_no_loss(prediction, kind):
     x, z = torch.rand(4, 1, 6, 6) * 2 - 1, torch.randn(4, 1, 6, 6)
     network = KnownNetwork(ConstantDenoiser(x, SCHEDULE), prediction)
-    loss = denoising_loss(network, x, z, torch.tensor([5, 50, 250, 900]), SCHEDULE, prediction, kind, 5.0)
+    loss = denoising_loss(network, noised(x, z, [5, 50, 250, 900]), torch.tensor([5, 50, 250, 900]), SCHEDULE, prediction, kind, 5.0)
     torch.testing.assert_close(loss, torch.zeros(4), rtol=0, atol=1e-5)
 
 
 def test_loss_of_a_silent_network_is_the_size_of_its_target():
     x, z = torch.rand(4, 1, 6, 6), torch.randn(4, 1, 6, 6)
-    args = (lambda x_t, labels: torch.zeros_like(x_t), x, z, T, SCHEDULE)
+    args = (lambda x_t, labels: torch.zeros_like(x_t), noised(x, z, T), T, SCHEDULE)
     torch.testing.assert_close(denoising_loss(*args, "epsilon", "l2"), z.square().mean((1, 2, 3)))
     torch.testing.assert_close(denoising_loss(*args, "epsilon", "l1"), z.abs().mean((1, 2, 3)))
     torch.testing.assert_close(denoising_loss(*args, "sample", "l2"), x.square().mean((1, 2, 3)))
@@ -69,11 +75,30 @@ def test_loss_of_a_silent_network_is_the_size_of_its_target():
 def test_item_alone_has_the_loss_it_has_in_a_batch():
     x, z = torch.rand(4, 1, 6, 6), torch.randn(4, 1, 6, 6)
     args = (SCHEDULE, "v_prediction", "l2", 5.0)
-    whole = denoising_loss(lambda x_t, labels: x_t * 0.5, x, z, T, *args)
+    whole = denoising_loss(lambda x_t, labels: x_t * 0.5, noised(x, z, T), T, *args)
     for i in range(4):
         part = slice(i, i + 1)
-        alone = denoising_loss(lambda x_t, labels: x_t * 0.5, x[part], z[part], T[part], *args)
+        alone = denoising_loss(lambda x_t, labels: x_t * 0.5, noised(x[part], z[part], T[part]), T[part], *args)
         assert torch.equal(alone[0], whole[i])
+
+
+def test_loss_counts_the_region_only():
+    x, z = torch.rand(4, 2, 6, 6), torch.randn(4, 2, 6, 6)
+    region = torch.zeros(4, 1, 6, 6, dtype=torch.bool)
+    region[:, :, 1:4, 2:4] = True
+    example = Example(x, z, x, region)
+    output = torch.randn(4, 2, 6, 6, requires_grad=True)
+    loss = denoising_loss(lambda x_t, labels: output, example, T, SCHEDULE, "sample", "l1")
+    box = (output - x).abs()[:, :, 1:4, 2:4]
+    torch.testing.assert_close(loss, box.mean((1, 2, 3)))
+    loss.sum().backward()
+    assert torch.equal(output.grad.abs().sum(1, keepdim=True) > 0, region)
+
+
+def test_an_empty_region_has_no_loss():
+    x, none = torch.rand(1, 1, 4, 4), torch.zeros(1, 1, 4, 4, dtype=torch.bool)
+    loss = denoising_loss(lambda x_t, labels: x_t + 1, Example(x, x, x, none), T[:1], SCHEDULE, "sample")
+    assert loss.tolist() == [0]
 
 
 def test_learning_rate_warms_up_and_falls_by_a_cosine():

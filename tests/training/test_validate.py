@@ -5,10 +5,16 @@ import pytest
 import torch
 from PIL import Image
 
-from diffad.registry import MODELS, NOISES
+from diffad.registry import MODELS, NOISES, SAMPLERS
 from diffad.schedule import Schedule
 from diffad.training.parts import build_data, build_scheduler
 from diffad.training.validate import fixed_task, sample_picture, validate
+
+
+def drawn(config):
+    """What the examples of a config are drawn with."""
+    schedule = Schedule.from_diffusers(build_scheduler(config))
+    return NOISES.build(**config.noise), SAMPLERS.build(**config.sampler), schedule
 
 
 @pytest.fixture
@@ -17,7 +23,7 @@ def case(small):
     config = small("train.validate_items=6", "train.validate_levels=3", "train.batch_size=4")
     torch.manual_seed(0)
     network = MODELS.build(**config.model).eval()
-    task = fixed_task(build_data(config, "val"), NOISES.build(**config.noise), config)
+    task = fixed_task(build_data(config, "val"), *drawn(config), config)
     return config, task, Schedule.from_diffusers(build_scheduler(config)), network
 
 
@@ -30,12 +36,12 @@ def test_two_calls_are_equal_and_leave_the_global_generator_alone(case):
 
 def test_task_is_the_same_in_every_run_and_spread_over_the_levels(case):
     config, task, _, _ = case
-    again = fixed_task(build_data(config, "val"), NOISES.build(**config.noise), config)
-    assert torch.equal(task.x, again.x)
-    assert torch.equal(task.z, again.z)
+    again = fixed_task(build_data(config, "val"), *drawn(config), config)
+    assert torch.equal(task.example.x, again.example.x)
+    assert torch.equal(task.example.z, again.example.z)
     assert task.t.tolist() == [1, 25, 50, 1, 25, 50]
-    assert task.x.shape == (6, 1, 16, 16)
-    assert task.x.min() == -1
+    assert task.example.x.shape == (6, 1, 16, 16)
+    assert task.example.x.min() == -1
 
 
 def test_report_holds_means_over_all_levels_and_of_each(case):
@@ -54,11 +60,11 @@ def test_picture_shows_clean_noisy_and_estimate_of_four_items(case, tmp_path):
     sample_picture(network, task, schedule, path, config.schedule.prediction_type)
     pixels = np.asarray(Image.open(path))
     assert pixels.shape == (3 * 16, 4 * 16)
-    clean = ((task.x[0, 0] + 1) / 2 * 255).byte().numpy()
+    clean = ((task.example.x[0, 0] + 1) / 2 * 255).byte().numpy()
     assert np.array_equal(pixels[:16, :16], clean)
 
 
 def test_fewer_items_than_asked_for_are_all_used(small):
     config = small("data.count=2", "train.validate_items=9")
-    task = fixed_task(build_data(config, "val"), NOISES.build(**config.noise), config)
-    assert len(task.x) == len(task.z) == len(task.t) == 2
+    task = fixed_task(build_data(config, "val"), *drawn(config), config)
+    assert len(task.example.x) == len(task.example.z) == len(task.t) == 2
