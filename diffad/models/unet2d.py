@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from diffusers import ConfigMixin, ModelMixin, UNet2DModel
 from diffusers.configuration_utils import register_to_config
-from einops import rearrange
 from torch import Tensor
 
+from diffad.models.embedding import check_embedding, check_width, embed, embedding_layers
 from diffad.models.padding import check_input, check_widths, with_padding
+from diffad.models.patches import check_patch, fold, unfold
 from diffad.registry import MODELS
 
 
@@ -29,10 +30,11 @@ class UNet2D(ModelMixin, ConfigMixin):
         attention: Whether the coarsest scale has self-attention.
         groups: Groups of the normalisation; divides every width.
         dropout: Share of activations dropped in training.
+        embedding: Length of a condition vector that is added to the time embedding, or 0 for none.
 
     Raises:
-        ValueError: If a width is not divisible by ``groups``, or an input has other axes or channels than
-            the network.
+        ValueError: If a width is not divisible by ``groups``, an input has other axes or channels than the
+            network, or a condition vector is missing, surplus or of another length.
 
     Reference:
         Denoising Diffusion Probabilistic Models (Ho et al., 2020), appendix B; patches as in
@@ -50,11 +52,12 @@ class UNet2D(ModelMixin, ConfigMixin):
         attention: bool = True,
         groups: int = 8,
         dropout: float = 0.0,
+        embedding: int = 0,
     ) -> None:
         super().__init__()
         check_widths(channels, groups, "UNet2D")
-        if patch < 1:
-            raise ValueError(f"UNet2D expected patch of at least 1, got {patch}")
+        check_patch(patch, "UNet2D")
+        check_width(embedding, "UNet2D")
         last = "Attn" if attention else ""
         plain = len(channels) - 1
         self.unet = UNet2DModel(
@@ -68,20 +71,22 @@ class UNet2D(ModelMixin, ConfigMixin):
             attention_head_dim=32 if channels[-1] % 32 == 0 else groups,
             norm_num_groups=groups,
             dropout=dropout,
+            class_embed_type="identity" if embedding else None,
         )
+        self.condition = embedding_layers(embedding, 4 * channels[0]) if embedding else None
 
     @property
     def multiple(self) -> int:
         """What the sides of an input are padded to."""
         return int(self.config.patch * 2 ** (len(self.config.channels) - 1))
 
-    def forward(self, x_t: Tensor, labels: Tensor) -> Tensor:
-        """Answer for the state ``x_t`` (B, C, H, W) at the diffusers indices ``labels`` (B,)."""
+    def forward(self, x_t: Tensor, labels: Tensor, embedding: Tensor | None = None) -> Tensor:
+        """Answer for ``x_t`` (B, C, H, W) at diffusers indices ``labels`` (B,), given c (B, embedding)."""
         check_input(x_t, self.config.in_channels, 2, "UNet2D")
-        return with_padding(lambda x: self._patched(x, labels), x_t, self.multiple)
+        check_embedding(embedding, self.config.embedding, len(x_t), "UNet2D")
+        return with_padding(lambda x: self._patched(x, labels, embedding), x_t, self.multiple)
 
-    def _patched(self, x: Tensor, labels: Tensor) -> Tensor:
-        p = self.config.patch
-        folded = rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=p, q=p)
-        y = self.unet(folded.to(self.dtype), labels, return_dict=False)[0]
-        return rearrange(y, "b (c p q) h w -> b c (h p) (w q)", p=p, q=p)
+    def _patched(self, x: Tensor, labels: Tensor, embedding: Tensor | None) -> Tensor:
+        folded = fold(x, self.config.patch).to(self.dtype)
+        vector = embed(self.condition, embedding, self.dtype)
+        return unfold(self.unet(folded, labels, vector, return_dict=False)[0], self.config.patch)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
-from torch import Tensor
+from torch import Tensor, nn
 
+from diffad.models.embedding import check_embedding, check_width, embed, embedding_layers
 from diffad.models.padding import check_input, check_widths, with_padding
 from diffad.registry import MODELS
 
@@ -23,10 +24,11 @@ class UNet3D(ModelMixin, ConfigMixin):
         layers: Residual blocks per scale.
         attention: Whether the coarsest scale has self-attention.
         groups: Groups of the normalisation; divides every width.
+        embedding: Length of a condition vector that is added to the time embedding, or 0 for none.
 
     Raises:
-        ValueError: If a width is not divisible by ``groups``, or an input has other axes or channels than
-            the network.
+        ValueError: If a width is not divisible by ``groups``, an input has other axes or channels than the
+            network, or a condition vector is missing, surplus or of another length.
 
     Reference:
         High-Resolution Image Synthesis with Latent Diffusion Models (Rombach et al., 2022), as in MONAI.
@@ -41,9 +43,11 @@ class UNet3D(ModelMixin, ConfigMixin):
         layers: int = 1,
         attention: bool = False,
         groups: int = 8,
+        embedding: int = 0,
     ) -> None:
         super().__init__()
         check_widths(channels, groups, "UNet3D")
+        check_width(embedding, "UNet3D")
         # MONAI takes seconds to import, and 2-D users never need it
         from monai.networks.nets import DiffusionModelUNet
 
@@ -56,14 +60,22 @@ class UNet3D(ModelMixin, ConfigMixin):
             attention_levels=(False,) * (len(channels) - 1) + (attention,),
             num_head_channels=channels[-1],
             norm_num_groups=groups,
+            num_class_embeds=1 if embedding else None,
         )
+        self.condition = embedding_layers(embedding, 4 * channels[0]) if embedding else None
+        if embedding:  # MONAI looks classes up in a table, but adds any vector that comes out
+            self.unet.class_embedding = nn.Identity()
 
     @property
     def multiple(self) -> int:
         """What the sides of an input are padded to."""
         return int(2 ** (len(self.config.channels) - 1))
 
-    def forward(self, x_t: Tensor, labels: Tensor) -> Tensor:
-        """Answer for the state ``x_t`` (B, C, I, J, K) at the diffusers indices ``labels`` (B,)."""
+    def forward(self, x_t: Tensor, labels: Tensor, embedding: Tensor | None = None) -> Tensor:
+        """Answer for ``x_t`` (B, C, I, J, K) at diffusers indices ``labels`` (B,), given c (B, embedding)."""
         check_input(x_t, self.config.in_channels, 3, "UNet3D")
-        return with_padding(lambda x: self.unet(x.to(self.dtype), labels), x_t, self.multiple)
+        check_embedding(embedding, self.config.embedding, len(x_t), "UNet3D")
+        vector = embed(self.condition, embedding, self.dtype)
+        return with_padding(
+            lambda x: self.unet(x.to(self.dtype), labels, class_labels=vector), x_t, self.multiple
+        )

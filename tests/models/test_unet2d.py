@@ -14,7 +14,7 @@ LABELS = torch.tensor([3, 30])
 def test_patches_become_channels_and_come_back_to_their_place():
     network = UNet2D(**SMALL, patch=2).eval()
     assert network.unet.config.in_channels == 4
-    network.unet.forward = lambda folded, labels, return_dict: (folded,)
+    network.unet.forward = lambda folded, labels, vector, return_dict: (folded,)
     x = torch.rand(2, 1, 12, 8)
     assert torch.equal(network(x, LABELS), x)
 
@@ -50,3 +50,18 @@ def test_attention_is_at_the_coarsest_scale_or_nowhere(attention):
 def test_patch_below_one_raises():
     with pytest.raises(ValueError, match="expected patch of at least 1, got 0"):
         UNet2D(**SMALL, patch=0)
+
+
+@torch.no_grad()
+def test_embedding_is_added_to_that_of_the_time():
+    network = UNet2D(**SMALL, embedding=6).eval()
+    x, c, seen = torch.rand(2, 1, 8, 8), torch.randn(2, 6), []
+    network.unet.mid_block.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[1]))
+    network(x, LABELS, embedding=c)
+    time = network.unet.time_embedding(network.unet.time_proj(LABELS))
+    torch.testing.assert_close(seen[0], time + network.condition(c))
+
+
+def test_weights_without_an_embedding_are_those_of_the_unet_alone():
+    assert all(key.startswith("unet.") for key in UNet2D(**SMALL).state_dict())
+    assert UNet2D(**SMALL).unet.config.class_embed_type is None

@@ -1,0 +1,175 @@
+"""The U-Net of guided diffusion (ADM), with an optional condition vector beside the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.embeddings import get_timestep_embedding
+from torch import Tensor, nn
+
+from diffad.models.blocks import Blocks, Stage, conv, double, halve, zeroed
+from diffad.models.embedding import check_embedding, check_width, embed, embedding_layers
+from diffad.models.padding import check_input, check_widths, with_padding
+from diffad.models.patches import check_patch, fold, unfold
+from diffad.registry import MODELS
+
+
+@MODELS.register("adm")
+class ADM(ModelMixin, ConfigMixin):
+    r"""Predicts noise, velocity or the image with the U-Net of guided diffusion, in 2-D or 3-D.
+
+    Lengths are halved and doubled inside residual blocks. Every residual block sees
+    :math:`e = [e_t \,|\, e_c]`, the time embedding and that of the condition side by side. The answer of
+    an untrained network is 0.
+
+    Args:
+        in_channels: Channels C of the state, and of conditions laid beside it.
+        out_channels: Channels of the answer.
+        base: Width that ``mults`` multiplies; :math:`e_t` and :math:`e_c` have 4 base entries each.
+        mults: Width at each scale over ``base``, finest first.
+        layers: Residual blocks per scale on the way down; there is one more on the way up.
+        attention: Downsampling factors with self-attention, such as 8, 16, 32, counted in positions.
+        middle: Whether the middle has self-attention.
+        heads: Heads of the attention, where ``head_channels`` is 0.
+        head_channels: Channels of a head, or 0.
+        film: Whether :math:`e` scales and shifts the normalised activations, or is added before.
+        embedding: Length of the condition vector c, or 0 for none.
+        dims: Spatial axes, 2 or 3.
+        patch: Side of the blocks of pixels that are folded into one position.
+        groups: Groups of the normalisation; divides every width.
+        dropout: Share of activations dropped in training.
+
+    Raises:
+        ValueError: If options do not fit each other, an input has other axes or channels than the network,
+            or a condition vector is missing, surplus or of another length.
+
+    Reference:
+        Diffusion Models Beat GANs on Image Synthesis (Dhariwal and Nichol, 2021), section 3. AnoDDPM
+        (Wyatt et al., 2022) and pDDPM (Behrendt et al., 2023) use it, cDDPM (Behrendt et al., 2025) with a
+        condition.
+    """
+
+    @register_to_config  # type: ignore[untyped-decorator]
+    def __init__(
+        self,
+        in_channels: int = 1,
+        out_channels: int = 1,
+        base: int = 128,
+        mults: Sequence[float] = (1, 2, 2),
+        layers: int = 3,
+        attention: Sequence[int] = (),
+        middle: bool = True,
+        heads: int = 4,
+        head_channels: int = 0,
+        film: bool = True,
+        embedding: int = 0,
+        dims: int = 2,
+        patch: int = 1,
+        groups: int = 32,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        widths = _widths(base, mults, groups)
+        _check(layers, attention, dims, len(widths))
+        check_patch(patch, "ADM")
+        check_width(embedding, "ADM")
+        self.time = embedding_layers(base, 4 * base)
+        self.condition = embedding_layers(embedding, 4 * base) if embedding else None
+        steer = 8 * base if embedding else 4 * base
+        blocks = Blocks(dims, steer, film, groups, dropout, heads, head_channels)
+        attends = [2**level in attention for level in range(len(widths))]
+        self.stem = conv(dims, in_channels * patch**dims, widths[0])
+        self.down, skips = _way_down(blocks, widths, layers, attends)
+        self.bottom = _middle(blocks, widths[-1], middle)
+        self.up = _way_up(blocks, widths, layers, attends, skips)
+        self.norm = nn.GroupNorm(groups, widths[0])
+        self.out = zeroed(conv(dims, widths[0], out_channels * patch**dims))
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of an input are padded to."""
+        return int(self.config.patch * 2 ** (len(self.config.mults) - 1))
+
+    def forward(self, x_t: Tensor, labels: Tensor, embedding: Tensor | None = None) -> Tensor:
+        """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,), given c (B, embedding)."""
+        check_input(x_t, self.config.in_channels, self.config.dims, "ADM")
+        check_embedding(embedding, self.config.embedding, len(x_t), "ADM")
+        emb = self._steer(labels, embedding)
+        return with_padding(lambda x: self._patched(x, emb), x_t, self.multiple)
+
+    def _steer(self, labels: Tensor, embedding: Tensor | None) -> Tensor:
+        """Return e = [e_t | e_c], or e_t alone."""
+        waves = get_timestep_embedding(labels, self.config.base, flip_sin_to_cos=True, downscale_freq_shift=0)
+        time: Tensor = self.time(waves.to(self.dtype))
+        vector = embed(self.condition, embedding, self.dtype)
+        return time if vector is None else torch.cat([time, vector], dim=1)
+
+    def _patched(self, x: Tensor, emb: Tensor) -> Tensor:
+        h = self.stem(fold(x, self.config.patch).to(self.dtype))
+        skips = [h]
+        for stage in self.down:
+            h = stage(h, emb)
+            skips.append(h)
+        h = self.bottom(h, emb)
+        for stage in self.up:
+            h = stage(torch.cat([h, skips.pop()], dim=1), emb)
+        return unfold(self.out(F.silu(self.norm(h))), self.config.patch)
+
+
+def _widths(base: int, mults: Sequence[float], groups: int) -> list[int]:
+    widths = [round(base * m) for m in mults]
+    if widths != [base * m for m in mults]:
+        raise ValueError(f"ADM expected mults that make whole widths of base = {base}, got {list(mults)}")
+    check_widths(widths, groups, "ADM")
+    return widths
+
+
+def _check(layers: int, attention: Sequence[int], dims: int, scales: int) -> None:
+    if dims not in (2, 3):
+        raise ValueError(f"ADM expected dims of 2 or 3, got {dims}")
+    if layers < 1:
+        raise ValueError(f"ADM expected layers of at least 1, got {layers}")
+    factors = [2**level for level in range(scales)]
+    # A factor that the network never reaches would silently be no attention at all.
+    if not set(attention) <= set(factors):
+        raise ValueError(f"ADM expected attention at some of the factors {factors}, got {list(attention)}")
+
+
+def _way_down(
+    blocks: Blocks, widths: list[int], layers: int, attends: list[bool]
+) -> tuple[nn.ModuleList, list[int]]:
+    """Return the stages, and the widths of all that the way up will be shown."""
+    stages, skips, last = nn.ModuleList(), widths[:1], len(widths) - 1
+    for level, out in enumerate(widths):
+        for _ in range(layers):
+            look = [blocks.attention(out)] if attends[level] else []
+            stages.append(Stage([blocks.residual(skips[-1], out), *look]))
+            skips.append(out)
+        if level < last:
+            stages.append(Stage([blocks.residual(out, out, halve)]))
+            skips.append(out)
+    return stages, skips
+
+
+def _middle(blocks: Blocks, width: int, attends: bool) -> Stage:
+    look = [blocks.attention(width)] if attends else []
+    return Stage([blocks.residual(width, width), *look, blocks.residual(width, width)])
+
+
+def _way_up(
+    blocks: Blocks, widths: list[int], layers: int, attends: list[bool], skips: list[int]
+) -> nn.ModuleList:
+    """Return the stages, each shown what one stage on the way down answered, last first."""
+    stages, width, shown = nn.ModuleList(), widths[-1], skips[::-1]
+    for level in reversed(range(len(widths))):
+        out = widths[level]
+        for n in range(layers + 1):
+            look = [blocks.attention(out)] if attends[level] else []
+            grow = [blocks.residual(out, out, double)] if level and n == layers else []
+            stages.append(Stage([blocks.residual(width + shown[len(stages)], out), *look, *grow]))
+            width = out
+    return stages
