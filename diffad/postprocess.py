@@ -6,7 +6,9 @@ Maps and masks are (B, 1, *S) with two or three spatial axes; every item is trea
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +17,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, avg_pool3d
 
 from diffad.median import check_map, check_odd, check_whole, median_filter
+
+RULES = ("cross", "average")
 
 
 def erode(mask: Tensor, pixels: int) -> Tensor:
@@ -104,38 +108,55 @@ def _array(binary: Tensor) -> np.ndarray:
 class Postprocess:
     """Turns a raw map into a smooth one, and a smooth one into detections.
 
-    The median comes first and the eroded mask second, so that the map ends exactly zero outside it; with
-    ``erosion`` of at least ``median // 2`` no kept pixel has been smoothed with the outside of the brain.
+    With ``median_first`` the map ends exactly zero outside the eroded mask; with ``erosion`` of at least
+    ``median // 2`` no kept pixel has been smoothed with the outside of the brain.
 
     Args:
         erosion: Layers peeled off the brain mask, in pixels.
         median: Odd width of the median window, in pixels; 1 smooths nothing.
         min_size: Smallest detection that is kept, in voxels.
+        erosion_rule: "cross" for ``erode``, "average" for ``erode_by_average`` of width 2 ``erosion`` + 1.
+        median_first: Smooth, then zero outside the eroded mask; off does it in the other order.
+        filled: Count the holes of a detection to its size.
 
     Raises:
         ValueError: If an option is out of range.
 
     Reference:
-        Patched diffusion models for unsupervised anomaly detection in brain MRI (Behrendt et al., MIDL 2023).
+        Patched diffusion models for unsupervised anomaly detection in brain MRI (Behrendt et al., MIDL 2023)
+        by default; Denoising autoencoders for unsupervised anomaly detection in brain MRI (Kascenas et al.,
+        MIDL 2022) with erosion 2, "average", ``median_first`` off, min_size 21, ``filled``.
     """
 
     erosion: int = 0
     median: int = 5
     min_size: int = 0
+    erosion_rule: str = "cross"
+    median_first: bool = True
+    filled: bool = False
 
     def __post_init__(self) -> None:
         check_whole("erosion", self.erosion, 0)
         check_odd("median", self.median)
         check_whole("min_size", self.min_size, 0)
+        if self.erosion_rule not in RULES:
+            raise ValueError(f"expected erosion_rule one of {', '.join(RULES)}, got {self.erosion_rule!r}")
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Postprocess:
+        """Take those options of a ``PostprocessConfig`` that shape maps and detections."""
+        return cls(**{f.name: options[f.name] for f in fields(cls)})
 
     def smooth(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Median-filter a map (B, 1, *S), then zero it outside the eroded ``mask`` (B, 1, *S).
+        """Median-filter a map (B, 1, *S), and zero it outside the eroded ``mask`` (B, 1, *S).
 
         Raises:
             ValueError: If the shapes do not fit.
         """
-        inside = self._inside(scores, mask)
-        return median_filter(scores, self.median).masked_fill(~inside, 0)
+        outside = ~self._inside(scores, mask)
+        if self.median_first:
+            return median_filter(scores, self.median).masked_fill(outside, 0)
+        return median_filter(scores.masked_fill(outside, 0), self.median)
 
     def binarise(self, scores: Tensor, threshold: float, mask: Tensor | None = None) -> Tensor:
         """Flag the pixels of a smooth map above ``threshold`` in the eroded ``mask``, less small components.
@@ -145,7 +166,8 @@ class Postprocess:
         """
         if math.isnan(threshold):
             raise ValueError(f"expected a threshold, got {threshold}")
-        return remove_small((scores > threshold) & self._inside(scores, mask), self.min_size)
+        above = (scores > threshold) & self._inside(scores, mask)
+        return remove_small(above, self.min_size, filled=self.filled)
 
     def _inside(self, scores: Tensor, mask: Tensor | None) -> Tensor:
         check_map("scores", scores)
@@ -153,4 +175,6 @@ class Postprocess:
             return torch.ones_like(scores, dtype=torch.bool)
         if mask.shape != scores.shape:
             raise ValueError(f"expected mask of shape {tuple(scores.shape)}, got {tuple(mask.shape)}")
+        if self.erosion_rule == "average":
+            return erode_by_average(mask, 2 * self.erosion + 1)
         return erode(mask, self.erosion)

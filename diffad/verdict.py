@@ -51,11 +51,11 @@ def thresholds(
     return [otsu(item, inside) for item, inside in zip(anomaly, seen, strict=True)], "otsu"
 
 
-def binarised(anomaly: Tensor, cuts: Sequence[float], brain: Tensor, min_size: int) -> Tensor:
+def binarised(anomaly: Tensor, cuts: Sequence[float], brain: Tensor, post: Mapping[str, Any]) -> Tensor:
     """Cut each map (B, 1, *S) at its threshold; the maps were zeroed outside the eroded mask before."""
-    post = Postprocess(erosion=0, median=1, min_size=min_size)
+    cut_only = Postprocess(erosion=0, median=1, min_size=post["min_size"], filled=post["filled"])
     items = zip(anomaly, cuts, brain, strict=True)
-    return torch.cat([post.binarise(item[None], cut, inside[None]) for item, cut, inside in items])
+    return torch.cat([cut_only.binarise(item[None], cut, inside[None]) for item, cut, inside in items])
 
 
 def told(cuts: Sequence[float], rule: str) -> dict[str, Any]:

@@ -113,6 +113,7 @@ OUT_OF_RANGE = [
     ("space.window=[16, 64]", r"space\.window: expected slices, and sizes in 1\.\.space\.size = 32"),
     ("space={axis: volume, window: [8, 8]}", r"space\.window"),
     ("postprocess.median=4", r"postprocess\.median: expected an odd width, got 4"),
+    ("postprocess.erosion_rule=disc", r"postprocess\.erosion_rule: expected one of cross, average"),
     ("postprocess.pool=sum", r"postprocess\.pool: expected one of mean, max, topk"),
     ("postprocess.share=0", r"postprocess\.share"),
     ("postprocess.fpr=1", r"postprocess\.fpr"),

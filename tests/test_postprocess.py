@@ -7,6 +7,7 @@ from scipy import ndimage
 from skimage.measure import label, regionprops
 
 from diffad import median
+from diffad.config import PostprocessConfig, to_dict
 from diffad.median import median_filter
 from diffad.postprocess import Postprocess, erode, erode_by_average, remove_small
 
@@ -138,10 +139,20 @@ def test_binarising_flags_scores_above_the_threshold_in_the_eroded_mask():
     assert Postprocess().binarise(scores, 0.4).dtype == torch.bool
 
 
+def test_config_has_the_same_options_and_defaults():
+    assert Postprocess.from_options(to_dict(PostprocessConfig())) == Postprocess()
+    options = {"erosion": 1, "erosion_rule": "average", "median_first": False, "filled": True}
+    post = Postprocess.from_options(to_dict(PostprocessConfig(**options)))
+    assert post == Postprocess(**options)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"erosion_rule": "average", "median_first": False, "filled": True}], ids=str
+)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_item_alone_equals_item_in_batch(shape, generators):
+def test_item_alone_equals_item_in_batch(shape, options, generators):
     scores = torch.rand(shape, generator=generators(0)[0])
-    mask, post = blobs(shape, density=0.9), Postprocess(erosion=1, median=3, min_size=4)
+    mask, post = blobs(shape, density=0.9), Postprocess(erosion=1, median=3, min_size=4, **options)
     smooth = post.smooth(scores, mask)
     binary = post.binarise(smooth, 0.5, mask)
     assert 0 < binary.sum() < binary.numel()
@@ -162,7 +173,15 @@ def test_arguments_are_not_changed(generators):
 
 @pytest.mark.parametrize(
     "options",
-    [{"erosion": -1}, {"erosion": 1.5}, {"median": 4}, {"median": 0}, {"min_size": -1}, {"min_size": True}],
+    [
+        {"erosion": -1},
+        {"erosion": 1.5},
+        {"median": 4},
+        {"median": 0},
+        {"min_size": -1},
+        {"min_size": True},
+        {"erosion_rule": "square"},
+    ],
     ids=str,
 )
 def test_bad_options_are_refused(options):

@@ -1,9 +1,12 @@
 """Subjects are split whole, reproducibly, and never twice."""
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffad.config import load
 from diffad.data.items import DataError, choose, require_disjoint, share_out, split_subjects
 
 SHARES = {"train": 0.8, "val": 0.2}
@@ -22,6 +25,17 @@ def test_shares_are_met_and_follow_from_the_seed():
     assert [len(part) for part in splits.values()] == [35, 5, 10]
     assert splits == split_subjects(subjects[::-1], {"train": 0.7, "val": 0.1, "test": 0.2}, 3)
     assert splits != split_subjects(subjects, {"train": 0.7, "val": 0.1, "test": 0.2}, 4)
+
+
+def test_dae_config_splits_1251_subjects_as_published():
+    """Sizes of Kascenas et al. (2022): a shuffle of the sorted names with seed 0."""
+    subjects = [f"BraTS2021_{i:05}" for i in range(1251)]
+    data = load("dae").data
+    splits = split_subjects(subjects, data["shares"], data["split_seed"])
+    assert {name: len(part) for name, part in splits.items()} == {"train": 938, "val": 62, "test": 251}
+    shuffled = sorted(subjects)
+    random.Random(0).shuffle(shuffled)
+    assert splits["train"] + splits["val"] + splits["test"] == shuffled
 
 
 @pytest.mark.parametrize("shares", [{"train": 0.8, "val": 0.1}, {"train": float("nan")}, {"train": 2.0}])
