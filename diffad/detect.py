@@ -51,11 +51,49 @@ class Found:
         anomaly: Anomaly map, (N, 1, *S), 0 outside the brain.
         twin: Pseudo-healthy twin in the scan's intensities, (N, C, *S); the scan itself outside the brain.
         nfe: Network evaluations per slice.
+        std: Standard deviation of several twins in the scan's intensities, (N, C, *S); none of a single one.
     """
 
     anomaly: Tensor
     twin: Tensor
     nfe: int
+    std: Tensor | None = None
+
+
+@dataclass
+class Maps:
+    """What was found in images that are in the network's space.
+
+    Args:
+        anomaly: Anomaly maps, (N, 1, *S).
+        twin: Twins in [0, 1], (N, C, *S).
+        nfe: Network evaluations per image.
+        std: Standard deviation of several twins, (N, C, *S); none where one was made.
+    """
+
+    anomaly: Tensor
+    twin: Tensor
+    nfe: int = 0
+    std: Tensor | None = None
+
+    def put(self, items: Sequence[int], part: Maps) -> None:
+        """Take in what was found in some of the images."""
+        self.anomaly[items], self.twin[items], self.nfe = part.anomaly, part.twin, part.nfe
+        if part.std is not None:
+            self.std = torch.zeros_like(self.twin) if self.std is None else self.std
+            self.std[items] = part.std
+
+    def pasted(self, shape: Sequence[int], corners: Sequence[Corner]) -> Maps:
+        """Lay the maps of windows on empty grids."""
+        anomaly, twin = (paste(v, shape, corners) for v in (self.anomaly, self.twin))
+        std = None if self.std is None else paste(self.std, shape, corners)
+        return Maps(anomaly, twin, self.nfe, std)
+
+    def split(self, x: Tensor, counts: list[int]) -> list[tuple[Tensor, Tensor, Tensor | None]]:
+        """Part map, change of the image and standard deviation by scan."""
+        rest = zip(torch.split(self.anomaly, counts), torch.split(self.twin - x, counts), strict=True)
+        stds = [None] * len(counts) if self.std is None else list(torch.split(self.std, counts))
+        return [(a, d, std) for (a, d), std in zip(rest, stds, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -93,12 +131,9 @@ class Detector:
         placed = [self._place(stack) for stack in stacks]
         keys = [key for stack in stacks for key in stack.keys]
         x, brain = torch.cat([p[0] for p in placed]), torch.cat([p[1] for p in placed])
-        anomaly, twin, nfe = self.maps(x, brain, keys)
-        counts = [len(s.image) for s in stacks]
-        changes = torch.split(twin - x, counts)
-        maps = torch.split(anomaly, counts)
-        parts = zip(stacks, placed, maps, changes, strict=True)
-        return [self._lay_back(s, p[2], a, d, nfe) for s, p, a, d in parts]
+        found = self.maps(x, brain, keys)
+        parts = zip(stacks, placed, found.split(x, [len(s.image) for s in stacks]), strict=True)
+        return [self._lay_back(stack, place[2], part, found.nfe) for stack, place, part in parts]
 
     def _place(self, stack: Stack) -> tuple[Tensor, Tensor, Placement]:
         try:
@@ -106,28 +141,24 @@ class Detector:
         except ValueError as error:  # parts below know no names
             raise VolumeError(f"{stack.name}: {error}") from error
 
-    def maps(self, x: Tensor, brain: Tensor, keys: Sequence[int]) -> tuple[Tensor, Tensor, int]:
+    def maps(self, x: Tensor, brain: Tensor, keys: Sequence[int]) -> Maps:
         """Score images that are in the network's space already.
 
         Args:
             x: Images in [0, 1], (N, C, *S).
             brain: Brain masks, (N, 1, *S).
             keys: What the noise of each image follows from, next to the seed.
-
-        Returns:
-            Maps (N, 1, *S), twins in [0, 1] (N, C, *S), and network evaluations per image.
         """
-        maps, twins, nfe = torch.zeros_like(x[:, :1]), torch.zeros_like(x), 0
+        maps = Maps(torch.zeros_like(x[:, :1]), torch.zeros_like(x))
         told = self._told(x)
         for items, corners in self._groups(brain):
             for start in range(0, len(items), self.batch_size):
                 part = items[start : start + self.batch_size]
                 at = corners[start : start + self.batch_size]
-                maps[part], twins[part], nfe = self._focused(
-                    x[part], brain[part], told[part], [keys[i] for i in part], at
-                )
+                images = (x[part], brain[part], told[part])
+                maps.put(part, self._focused(*images, [keys[i] for i in part], at))
                 self.progress(len(part))
-        return maps, twins, nfe
+        return maps
 
     def _groups(self, brain: Tensor) -> list[tuple[list[int], list[Corner]]]:
         """Part the images into those whose brain the window holds, with its corners, and the rest."""
@@ -146,29 +177,28 @@ class Detector:
 
     def _focused(
         self, x: Tensor, brain: Tensor, told: Tensor, keys: Sequence[int], corners: Sequence[Corner]
-    ) -> tuple[Tensor, Tensor, int]:
+    ) -> Maps:
         """Score a batch in the window at ``corners``, or whole where there are none."""
         window = self.space.config.window
         if window is None or not corners:
             return self._batch(x, brain, told, keys)
-        images = (cut(v, window, corners) for v in (x, brain, told))
-        anomaly, twin, nfe = self._batch(*images, keys)
-        return paste(anomaly, x.shape[2:], corners), paste(twin, x.shape[2:], corners), nfe
+        seen, inside, known = (cut(v, window, corners) for v in (x, brain, told))
+        return self._batch(seen, inside, known, keys).pasted(x.shape[2:], corners)
 
-    def _batch(
-        self, x: Tensor, brain: Tensor, told: Tensor, keys: Sequence[int]
-    ) -> tuple[Tensor, Tensor, int]:
+    def _batch(self, x: Tensor, brain: Tensor, told: Tensor, keys: Sequence[int]) -> Maps:
         x, brain, told = (v.to(self.device) for v in (x, brain, told))
         generators = [generator_for(self.seed, key) for key in keys]
         run = begin(self.score, to_model(x), self.denoiser.schedule)
         narrow = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
         with torch.no_grad(), narrow:
             denoiser = self._knowing(told, brain)
-            options = {"generator": generators, "mask": brain, "on_step": run.record}
-            found = self.sampler(to_model(x), denoiser, self.noise, **options)
+            steps: dict[str, Any] = {"mask": brain, "on_step": run.record}
+            found = self.sampler(to_model(x), denoiser, self.noise, generator=generators, **steps)
         twin = to_public(found.image.float()) * brain
-        raw = run.map(x, replace(found, image=twin), brain)
-        return self.post.smooth(raw, brain).cpu(), twin.cpu(), found.nfe
+        std = None if found.std is None else found.std.float() / 2 * brain  # in units of [0, 1]
+        raw = run.map(x, replace(found, image=twin, std=std), brain)
+        spread = None if std is None else std.cpu()
+        return Maps(self.post.smooth(raw, brain).cpu(), twin.cpu(), found.nfe, spread)
 
     def _knowing(self, told: Tensor, brain: Tensor) -> Denoiser:
         """Bind what the denoiser must know of this batch, found once for all levels."""
@@ -176,11 +206,17 @@ class Detector:
         return self.denoiser if ask is None else bind(self.denoiser, ask(told, brain))
 
     def _lay_back(
-        self, stack: Stack, placement: Placement, anomaly: Tensor, change: Tensor, nfe: int
+        self,
+        stack: Stack,
+        placement: Placement,
+        part: tuple[Tensor, Tensor, Tensor | None],
+        nfe: int,
     ) -> Found:
         """Bring map and change to the scan's grid; the scan keeps its detail under the change."""
+        anomaly, change, std = part
         anomaly = self.space.back(anomaly, placement) * stack.brain
         bounds = zip(placement.window.lower, placement.window.upper, strict=True)
         scale = change.new_tensor([high - low for low, high in bounds]).reshape(-1, *[1] * (change.ndim - 2))
         twin = stack.image + self.space.back(change * scale, placement) * stack.brain
-        return Found(anomaly, twin, nfe)
+        spread = None if std is None else self.space.back(std * scale, placement) * stack.brain
+        return Found(anomaly, twin, nfe, spread)

@@ -28,6 +28,7 @@ class AnomalyOutput(BaseOutput):
         image: The scan, (B, C, *S).
         brain: Brain mask that was used, (B, 1, *S), bool.
         volume: The volume the maps belong to, or none for a tensor.
+        std: Standard deviation of several twins in the scan's intensities, (B, C, *S); none of a single one.
     """
 
     anomaly_map: Tensor
@@ -38,13 +39,14 @@ class AnomalyOutput(BaseOutput):
     image: Tensor
     brain: Tensor
     volume: Volume | None = None
+    std: Tensor | None = None
 
     def save(self, folder: str | Path, name: str | None = None) -> dict[str, Path]:
         """Write the maps next to what made them.
 
-        A volume becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz`` and ``NAME_twin.nii.gz`` in the scan's
-        own shape, orientation and affine; a tensor becomes ``NAME_maps.safetensors``. Both get
-        ``NAME_info.json``.
+        A volume becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz``, ``NAME_twin.nii.gz`` and, where
+        several twins were made, ``NAME_std.nii.gz``, in the scan's own shape, orientation and affine. A
+        tensor becomes ``NAME_maps.safetensors``. Both get ``NAME_info.json``.
 
         Args:
             folder: Where to write; made if absent.
@@ -61,9 +63,13 @@ class AnomalyOutput(BaseOutput):
         write_text(files["info"], json.dumps(self.info, indent=1))
         return files
 
+    def _kinds(self) -> dict[str, Tensor]:
+        kinds = {"anomaly": self.anomaly_map, "mask": self.mask, "twin": self.reconstruction}
+        return kinds if self.std is None else {**kinds, "std": self.std}
+
     def _save_volume(self, folder: Path, stem: str) -> dict[str, Path]:
         assert self.volume is not None
-        kinds = {"anomaly": self.anomaly_map, "mask": self.mask, "twin": self.reconstruction}
+        kinds = self._kinds()
         files = {kind: folder / f"{stem}_{kind}.nii.gz" for kind in kinds}
         for kind, values in kinds.items():
             self.volume.save(values[0], files[kind], dtype=np.uint8 if kind == "mask" else np.float32)
@@ -72,7 +78,7 @@ class AnomalyOutput(BaseOutput):
     def _save_tensors(self, folder: Path, stem: str) -> dict[str, Path]:
         from safetensors.torch import save
 
-        maps = {"anomaly": self.anomaly_map, "mask": self.mask, "twin": self.reconstruction}
+        maps = self._kinds()
         path = folder / f"{stem}_maps.safetensors"
         write_bytes(path, save({k: v.contiguous() for k, v in maps.items()}))
         return {"maps": path}

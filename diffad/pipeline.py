@@ -64,6 +64,7 @@ class AnomalyPipeline(DiffusionPipeline):
         postprocess: How maps are smoothed, cut and pooled, see ``PostprocessConfig``.
         calibration: Thresholds from healthy scans, see ``Calibration``, or none.
         provenance: What made the network.
+        sequences: Names of the sequences the network takes, in order, or none.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class AnomalyPipeline(DiffusionPipeline):
         postprocess: dict[str, Any] | None = None,
         calibration: dict[str, Any] | None = None,
         provenance: dict[str, Any] | None = None,
+        sequences: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         self.register_modules(network=network, scheduler=scheduler)
@@ -90,6 +92,7 @@ class AnomalyPipeline(DiffusionPipeline):
             postprocess=to_dict(from_dict(PostprocessConfig, postprocess or {}, "postprocess.")),
             calibration=calibration,
             provenance=provenance or {},
+            sequences=None if sequences is None else list(sequences),
         )
         self.set_progress_bar_config(disable=not sys.stderr.isatty(), desc="slices", leave=False)
 
@@ -136,13 +139,12 @@ class AnomalyPipeline(DiffusionPipeline):
         denoiser: Denoiser = NetworkDenoiser(network, Schedule.from_diffusers(self.scheduler), kind)
         if steer := guidance or config.guidance:
             denoiser = GUIDANCES.build(**steer)(denoiser)
-        options = config.postprocess
         return Detector(
             denoiser=denoiser,
             noise=NOISES.build(**(noise or config.noise)),
             sampler=SAMPLERS.build(**(sampler or config.sampler)),
             score=SCORES.build(**(score or config.score)),
-            post=Postprocess(options["erosion"], options["median"], options["min_size"]),
+            post=Postprocess.from_options(config.postprocess),
             space=Space(from_dict(SpaceConfig, dict(config.space))),
             seed=seed,
             batch_size=batch_size,
@@ -193,14 +195,15 @@ class AnomalyPipeline(DiffusionPipeline):
         began = time.perf_counter()
         verdict.check_wish(threshold)
         wish = {"sampler": sampler, "score": score, "noise": noise, "guidance": guidance}
-        parts = {key: self.config[key] if part is None else part for key, part in wish.items()}
+        parts: dict[str, Any] = {key: self.config[key] if part is None else part for key, part in wish.items()}
+        scans.check_sequences(scan, self.config.sequences)
         axis, source = self.config.space["axis"], scans.read(scan, mask)
         stacks = scans.stacks(source, axis, slices)
         scans.check_channels(stacks, self.network.config.in_channels, source.name)
         with self.progress_bar(total=sum(len(s.image) for s in stacks)) as bar:
-            options = {"batch_size": batch_size, "precision": precision, "progress": bar.update}
-            found = self.detector(**parts, seed=seed, **options)(stacks)
-        anomaly, twin = scans.assemble(source, stacks, found, axis)
+            options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "precision": precision}
+            found = self.detector(**parts, **options, progress=bar.update)(stacks)
+        anomaly, twin, std = scans.assemble(source, stacks, found, axis)
         seen = scans.seen(source, stacks, axis)
         post = self.config.postprocess
         # a threshold belongs to the maps it was measured on, and other parts make others
@@ -210,7 +213,7 @@ class AnomalyPipeline(DiffusionPipeline):
         result = AnomalyOutput(
             anomaly_map=anomaly,
             reconstruction=twin,
-            mask=verdict.binarised(anomaly, cuts, source.brain, post["min_size"]),
+            mask=verdict.binarised(anomaly, cuts, source.brain, post),
             score=pool(anomaly, seen, post["pool"], post["share"]),
             info={
                 **verdict.told(cuts, rule),
@@ -225,6 +228,7 @@ class AnomalyPipeline(DiffusionPipeline):
             image=source.image,
             brain=source.brain,
             volume=source.volume,
+            std=std,
         )
         result.info["seconds"] = round(time.perf_counter() - began, 3)
         return result

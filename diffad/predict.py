@@ -15,7 +15,7 @@ import numpy as np
 
 from diffad import scans
 from diffad.cohort.brains import head_warning, looked_at
-from diffad.cohort.identity import MAPS, digest, fingerprint, stored
+from diffad.cohort.identity import MAPS, SPREAD, digest, fingerprint, stored
 from diffad.cohort.results import Results, Row
 from diffad.cohort.subjects import Subject, mask_of
 from diffad.config import PartSpec
@@ -75,7 +75,8 @@ class Cohort:
     """Runs one model with one set of options over scans, and writes a folder.
 
     A scan becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz``, ``NAME_twin.nii.gz``, ``NAME_seen.nii.gz``
-    (the part of the brain that was looked at), ``NAME_report.png`` and last ``NAME_info.json``.
+    (the part of the brain that was looked at), ``NAME_std.nii.gz`` (where several twins were averaged),
+    ``NAME_report.png`` and last ``NAME_info.json``.
 
     Args:
         pipe: The model.
@@ -193,7 +194,9 @@ class Cohort:
             save_report(output, aside / f"{name}_report.png")
             with undisturbed():
                 (self.out / f"{name}_info.json").unlink(missing_ok=True)
-                for end in (*MAPS, "_info.json"):
+                (self.out / f"{name}{SPREAD}").unlink(missing_ok=True)  # of other options
+                spread = [SPREAD] if (aside / f"{name}{SPREAD}").is_file() else []
+                for end in (*spread, *MAPS, "_info.json"):
                     (aside / f"{name}{end}").replace(self.out / f"{name}{end}")
         finally:
             shutil.rmtree(aside, ignore_errors=True)

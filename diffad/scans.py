@@ -14,6 +14,7 @@ from torch import Tensor
 
 from diffad.data.cuts import cut
 from diffad.data.masks import brain_mask, load_mask
+from diffad.data.names import rest_of
 from diffad.data.slices import axis_index, from_slices, to_slices
 from diffad.data.volume import Volume, VolumeError
 from diffad.detect import Found, Stack
@@ -136,23 +137,53 @@ def check_channels(found: Sequence[Stack], channels: int, name: str) -> None:
         raise VolumeError(f"{name}: expected {channels} sequence(s), as the model was trained on, got {got}")
 
 
+def check_sequences(scan: Any, names: Sequence[str] | None) -> None:
+    """Refuse sequences in another order than the network's; files that are named otherwise pass.
+
+    Args:
+        scan: What the caller handed over.
+        names: Names of the network's sequences, as ``data.names.rest_of`` takes them, in order; or none.
+
+    Raises:
+        VolumeError: If a file is named like another sequence than the one of its place.
+    """
+    if names is None or isinstance(scan, str | Path | Tensor | Volume):
+        return
+    found = [[name for name in names if rest_of(Path(path), name) is not None] for path in scan]
+    for path, given, name in zip(scan, found, names, strict=False):
+        if given and name not in given:
+            raise VolumeError(
+                f"{path}: expected the sequences in the order {', '.join(names)}, found {given[0]} "
+                f"in the place of {name}"
+            )
+
+
 def assemble(
     source: Source, parts: Sequence[Stack], found: Sequence[Found], axis: str
-) -> tuple[Tensor, Tensor]:
-    """Put the maps (B, 1, *S) and twins (B, C, *S) of all stacks on the source's grid.
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Put maps (B, 1, *S), twins and standard deviations (B, C, *S) of all stacks on the source's grid.
 
     Slices that were not looked at have a map of 0 and are their own twin.
     """
+    several = all(f.std is not None for f in found)
     if source.image.ndim == 4 or axis == "volume":
-        return torch.cat([f.anomaly for f in found]), torch.cat([f.twin for f in found])
-    maps, twins = [], []
+        std = torch.cat([f.std for f in found if f.std is not None]) if several else None
+        return torch.cat([f.anomaly for f in found]), torch.cat([f.twin for f in found]), std
+    maps, twins, stds = [], [], []
     for image, stack, result in zip(source.image, parts, found, strict=True):
-        planes = to_slices(image, axis).clone()
-        scores = torch.zeros_like(planes[:, :1])
-        planes[list(stack.keys)], scores[list(stack.keys)] = result.twin, result.anomaly
-        maps.append(from_slices(scores, axis))
-        twins.append(from_slices(planes, axis))
-    return torch.stack(maps), torch.stack(twins)
+        planes = to_slices(image, axis)
+        maps.append(_laid(torch.zeros_like(planes[:, :1]), stack, result.anomaly, axis))
+        twins.append(_laid(planes, stack, result.twin, axis))
+        if result.std is not None:
+            stds.append(_laid(torch.zeros_like(planes), stack, result.std, axis))
+    return torch.stack(maps), torch.stack(twins), torch.stack(stds) if several else None
+
+
+def _laid(planes: Tensor, stack: Stack, found: Tensor, axis: str) -> Tensor:
+    """Put the slices that were looked at in their places among all slices of the volume."""
+    planes = planes.clone()
+    planes[list(stack.keys)] = found
+    return from_slices(planes, axis)
 
 
 def seen(source: Source, parts: Sequence[Stack], axis: str) -> Tensor:

@@ -57,11 +57,13 @@ class Restoration:
         image: Pseudo-healthy twin, (B, C, *S), in the range the sampler was given.
         nfe: Network evaluations that each item cost.
         trajectory: Records a score asked for; empty unless requested.
+        std: Standard deviation of several twins, (B, C, *S), in units of ``image``; none where one was made.
     """
 
     image: Tensor
     nfe: int
     trajectory: tuple[StepRecord, ...] = ()
+    std: Tensor | None = None
 
 
 def generators_for(generator: Generators, batch: int) -> list[torch.Generator]:

@@ -188,6 +188,8 @@ def test_small_detections_are_dropped_and_the_score_is_pooled():
     few, many = make(postprocess={"min_size": 40})(x, threshold=cut), make()(x, threshold=cut)
     assert few.mask.sum() < many.mask.sum()
     assert not (few.mask & ~many.mask).any()
+    filled = make(postprocess={"min_size": 40, "filled": True})(x, threshold=cut)
+    assert few.mask.sum() <= filled.mask.sum() <= many.mask.sum()
     top = make(postprocess={"pool": "max"})(x)
     assert torch.equal(top.score, top.anomaly_map.amax((1, 2, 3)))
 
@@ -361,10 +363,11 @@ def test_maps_of_a_volume_are_written_in_its_own_space(pipe, path, tmp_path):
         "anomaly": "scan_anomaly.nii.gz",
         "mask": "scan_mask.nii.gz",
         "twin": "scan_twin.nii.gz",
+        "std": "scan_std.nii.gz",
         "info": "scan_info.json",
     }
     scan = nib.load(path)
-    for kind in ("anomaly", "mask", "twin"):
+    for kind in ("anomaly", "mask", "twin", "std"):
         saved = nib.load(files[kind])
         assert saved.shape == scan.shape
         assert np.array_equal(saved.affine, scan.affine)
@@ -386,3 +389,50 @@ def test_maps_of_tensors_are_written_as_safetensors(pipe, tmp_path):
     assert torch.equal(maps["anomaly"], out.anomaly_map)
     assert torch.equal(maps["twin"], out.reconstruction)
     assert torch.equal(maps["mask"], out.mask)
+
+
+def test_one_twin_has_no_standard_deviation_and_equal_ones_have_none_to_speak_of(pipe):
+    assert pipe(images(), sampler=CHAIN).std is None
+    assert pipe(images()).std.max() > 0
+    same = {"name": "oneshot", "levels": [1, 1]}
+    assert pipe(images(), sampler=same).std.max() < pipe(images()).std.max() / 4
+
+
+def test_other_parts_than_the_models_own_lose_its_calibration():
+    pipe = make(calibration={"thresholds": {"0.01": 0.25}, "scans": 1, "pixels": 9})
+    assert pipe(images()).info["threshold"] == 0.25
+    other = pipe(images(), noise={"name": "gaussian"})
+    assert other.info["threshold_rule"] == "otsu"
+    assert other.info["config"]["noise"] == {"name": "gaussian"}
+
+
+class Told(UNet2D):
+    """A network that is told the mean of each image and takes it for the noise."""
+
+    asked = 0
+
+    def conditions(self, image, mask):
+        type(self).asked += 1
+        return {"level": image.mean((1, 2, 3), keepdim=True)}
+
+    def forward(self, x_t, labels, level=None):
+        return x_t * 0 + level
+
+
+def test_conditions_are_found_once_a_batch_and_reach_every_look():
+    network = Told(channels=(8, 16), layers=1, groups=4, attention=False)
+    x = images(4)
+    out = make(network)(x, sampler={"name": "oneshot", "levels": [5, 20]}, batch_size=2)
+    assert Told.asked == 2
+    alone = make(network)(x[2:3], sampler={"name": "oneshot", "levels": [5, 20]})
+    assert torch.equal(out.reconstruction[2:3], alone.reconstruction)
+
+
+def test_a_streaming_score_sees_every_move_of_the_sampler(pipe):
+    x, sampler = images(2), {"name": "chain", "level": 20, "steps": 4}
+    out = pipe(x, sampler=sampler, score={"name": "normative"})
+    both = [{"name": "l1"}, {"name": "normative"}]
+    joint = pipe(x, sampler=sampler, score={"name": "product", "scores": both})
+    plain = pipe(x, sampler=sampler, score={"name": "l1"})
+    assert out.anomaly_map.max() > 0
+    assert joint.anomaly_map.shape == out.anomaly_map.shape == plain.anomaly_map.shape

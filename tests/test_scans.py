@@ -1,5 +1,7 @@
 """Whatever is handed over becomes stacks of slices, or one clear error; and maps find their way back."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -170,9 +172,11 @@ PLANES = ("axial", "coronal", "sagittal")
 def test_maps_find_their_way_back(path, axis, slices):
     source = scans.read(path)
     stacks = scans.stacks(source, axis, slices)
-    found = [Found(s.image[:, :1] * 2, s.image + 1, 1) for s in stacks]
-    anomaly, twin = scans.assemble(source, stacks, found, axis)
+    found = [Found(s.image[:, :1] * 2, s.image + 1, 1, s.image * 3) for s in stacks]
+    anomaly, twin, std = scans.assemble(source, stacks, found, axis)
     seen = scans.seen(source, stacks, axis)
+    assert torch.equal(std[seen], source.image[seen] * 3)
+    assert not std[source.brain & ~seen].any()
     assert anomaly.shape == twin.shape == seen.shape == source.image.shape
     assert torch.equal(anomaly[seen], source.image[seen] * 2)
     assert torch.equal(twin[seen], source.image[seen] + 1)
@@ -180,3 +184,14 @@ def test_maps_find_their_way_back(path, axis, slices):
     assert torch.equal(seen, source.brain) == (slices is None)
     assert not anomaly[source.brain & ~seen].any()
     assert torch.equal(twin[source.brain & ~seen], source.image[source.brain & ~seen])
+
+
+@pytest.mark.parametrize("scan", [["a_t1.nii.gz", "a_flair.nii.gz"], ["x.nii", "y.nii"], "a_flair.nii.gz"])
+def test_sequences_in_order_or_without_known_names_pass(scan):
+    scans.check_sequences(scan, ["t1", "flair"])
+    scans.check_sequences(scan, None)
+
+
+def test_sequences_in_another_order_are_refused_by_name():
+    with pytest.raises(VolumeError, match=r"a_flair.nii.gz: .* order t1, flair, found flair in the place of t1"):
+        scans.check_sequences([Path("a_flair.nii.gz"), Path("a_t1.nii.gz")], ["t1", "flair"])

@@ -12,6 +12,9 @@ from diffad.pipeline import AnomalyPipeline
 MAPS = ("_anomaly.nii.gz", "_mask.nii.gz", "_twin.nii.gz", "_seen.nii.gz", "_report.png")
 """Ends of the names of a scan's results, but for what says that they are whole."""
 
+SPREAD = "_std.nii.gz"
+"""End of the name of the standard deviation of several twins, which not every sampler makes."""
+
 
 def stored(out: Path, name: str) -> dict[str, Any] | None:
     """Read what was stored with finished maps; none if a file is not there, or cannot be read."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SUFFIXES = (".nii.gz", ".nii")
-OWN = ("_anomaly", "_mask", "_twin", "_seen")
+OWN = ("_anomaly", "_mask", "_twin", "_seen", "_std")
 """Ends of the names that ``predict`` gives its own maps; such files in a folder are no scans."""
 SEPARATORS = ("_", "-", ".")
 

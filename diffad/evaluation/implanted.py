@@ -117,9 +117,7 @@ def _mean(method: str, rows: Sequence[Row]) -> Row:
 
 
 def _run(data: Path, model: str, seed: int, size: int) -> list[Row]:
-    mask = _read(data / "brain_mask.png")
-    brain = _fit(mask, size) > 0.5
-    train, val = (_load(data / part, mask, size) * brain for part in ("train", "val"))
+    train, val, brain = prepared(data, size)
     maps: dict[str, AnomalyMap] = {
         "z-score": ZScore().fit(train, brain).score,
         "PCA residual": PCAResidual().fit(train, brain).score,
@@ -127,6 +125,19 @@ def _run(data: Path, model: str, seed: int, size: int) -> list[Row]:
     if model != "none":
         maps[model] = _model_map(model, brain)
     return compare(maps, val, brain, seed)
+
+
+def prepared(data: Path, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Read training and validation slices (N, 1, size, size) in [0, 1] and their brain mask (1, 1, ...).
+
+    Raises:
+        OSError: If a file is missing or cannot be read.
+        ValueError: If a slice has another shape than the mask.
+    """
+    mask = _read(data / "brain_mask.png")
+    brain = _fit(mask, size) > 0.5
+    train, val = (_load(data / part, mask, size) * brain for part in ("train", "val"))
+    return train, val, brain
 
 
 def _model_map(model: str, brain: Tensor, batch: int = 16) -> AnomalyMap:

@@ -45,6 +45,7 @@ def export(trainer: Any, healthy: Dataset) -> Path:
         space=to_dict(config.space),
         postprocess=to_dict(config.postprocess),
         provenance={**made, "seed": config.seed},
+        sequences=config.data.get("sequences"),
     )
     # the rate that makes the masks must be among those calibrated
     rates = sorted({*config.train.calibrate_fpr, config.postprocess.fpr})
@@ -58,7 +59,7 @@ def calibration(pipe: AnomalyPipeline, healthy: Dataset, rates: list[float]) -> 
     """Measure thresholds on healthy items, in the network's own grid."""
     items = [healthy[i] for i in range(len(healthy))]
     x, brain = torch.stack([i.image for i in items]), torch.stack([i.mask for i in items])
-    maps, _, _ = pipe.detector().maps(x, brain, [0] * len(items))
+    maps = pipe.detector().maps(x, brain, [0] * len(items)).anomaly
     return calibrate(((m[None], b[None]) for m, b in zip(maps, brain.bool(), strict=True)), rates).to_dict()
 
 

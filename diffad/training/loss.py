@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -46,7 +46,7 @@ def denoising_loss(
     prediction: str,
     kind: str = "l2",
     gamma: float | None = None,
-    **cond: Tensor,
+    cond: Mapping[str, Tensor] | None = None,
 ) -> Tensor:
     """Return the weighted loss of each item, (B,).
 
@@ -63,7 +63,7 @@ def denoising_loss(
     Reference:
         Denoising Diffusion Probabilistic Models (Ho et al., 2020), eq. 14.
     """
-    output = call_network(network, example.x_t, t, **cond)
+    output = call_network(network, example.x_t, t, **(cond or {}))
     error = output.float() - training_target(example.x, example.z, t, schedule, prediction)
     per_item = mean_over(error.abs() if kind == "l1" else error.square(), example.region)
     return per_item * snr_weight(t.cpu(), schedule, prediction, gamma).to(output.device)

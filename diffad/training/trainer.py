@@ -81,7 +81,7 @@ class Trainer:
         seen = (focused(masks, masks, config.space.window), t, self.noise, self.schedule, generators)
         example = make_example(self.sampler, x, *seen)
         args = (self.schedule, config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
-        return denoising_loss(self.network, example, t, *args, **known(self.bare, example)).mean()
+        return denoising_loss(self.network, example, t, *args, known(self.bare, example)).mean()
 
     def update(self, micro_batches: Sequence[MicroBatch]) -> float:
         """Take one optimiser step and return its loss, averaged over all processes.

@@ -74,7 +74,7 @@ def validate(
         example, t = task.part(range(k, min(k + size, len(task.t))), device)
         args = (schedule, prediction, config.train.loss, config.train.snr_gamma)
         cond = known(network, example)
-        losses.append(denoising_loss(network, example, t, *args, **cond).cpu())
+        losses.append(denoising_loss(network, example, t, *args, cond).cpu())
         wrong = (denoiser(example.x_t, t, **cond) - example.x).abs()
         errors.append(mean_over(wrong, example.region).cpu() / 2)
     error = torch.cat(errors)

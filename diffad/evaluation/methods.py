@@ -1,0 +1,156 @@
+"""Compares trained methods on implanted lesions: ``python -m diffad.evaluation.methods DATA MODEL...``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffad.data.lesions import KINDS
+from diffad.evaluation.baselines import PCAResidual, ZScore
+from diffad.evaluation.implanted import Row, compare, prepared
+from diffad.plain import PartSpec
+
+
+@dataclass
+class Method:
+    """One line of the table.
+
+    Args:
+        name: What the line is called.
+        score: Maps scans (B, 1, *S) in [0, 1] to anomaly maps (B, 1, *S), given the seed of the noise.
+        parameters: Weights of the network.
+        nfe: Network evaluations per slice.
+        seconds: Seconds per slice, a value for each call.
+        rows: What was found, over the kinds of lesions and the seeds.
+    """
+
+    name: str
+    score: Callable[[Tensor, int], Tensor]
+    parameters: int = 0
+    nfe: int = 0
+    seconds: list[float] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+
+    def timed(self, seed: int) -> Callable[[Tensor], Tensor]:
+        """Return the map for one seed of the noise, which notes how long it takes."""
+
+        def anomaly_map(x: Tensor) -> Tensor:
+            began = time.perf_counter()
+            found = self.score(x, seed)
+            self.seconds.append((time.perf_counter() - began) / len(x))
+            return found
+
+        return anomaly_map
+
+    def told(self, metric: str, kind: str) -> str:
+        """Return one cell: the mean over the seeds, with the standard deviation where there are several."""
+        values = [getattr(row, metric) for row in self.rows if row.kind == kind]
+        spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
+        return f"{mean(values):.3f}{spread}"
+
+
+def baselines(train: Tensor, brain: Tensor) -> list[Method]:
+    """Fit the naive methods that every other must beat."""
+    z, pca = ZScore().fit(train, brain), PCAResidual().fit(train, brain)
+    return [Method("z-score", lambda x, seed: z.score(x)), Method("PCA 16", lambda x, seed: pca.score(x))]
+
+
+def model(source: str, brain: Tensor, parts: dict[str, PartSpec], precision: str, batch: int = 16) -> Method:
+    """Make a line of a pipeline.
+
+    Args:
+        source: Name or folder of the pipeline; ``LABEL=FOLDER`` gives it another name in the table.
+        brain: Brain mask of the slices, (1, 1, *S).
+        parts: Parts that replace the pipeline's own, by their keys.
+        precision: As for the pipeline.
+        batch: Slices per network evaluation.
+    """
+    from diffad import AnomalyPipeline
+
+    label, _, folder = source.rpartition("=")
+    pipe = AnomalyPipeline.from_pretrained(folder)
+    pipe.set_progress_bar_config(disable=True)
+    sizes = [p.numel() for p in pipe.network.parameters()]
+    line = Method(label or pipe.config.provenance.get("name", folder), lambda x, seed: x, sum(sizes))
+
+    def score(x: Tensor, seed: int) -> Tensor:
+        options: dict[str, Any] = {**parts, "seed": seed, "batch_size": batch, "precision": precision}
+        found = pipe(x, mask=brain.expand_as(x), **options)
+        line.nfe = found.info["nfe"]
+        return found.anomaly_map
+
+    line.score = score
+    return line
+
+
+def run(methods: Sequence[Method], slices: Tensor, brain: Tensor, seeds: Sequence[int]) -> None:
+    """Score all methods on the lesions of each seed; the noise of the models has the same seed."""
+    for seed in seeds:
+        for method in methods:
+            method.rows += compare({method.name: method.timed(seed)}, slices, brain, seed)
+            print(f"seed {seed}: {method.name} {method.rows[-1].ap:.3f}", flush=True)
+
+
+def markdown(methods: Sequence[Method]) -> str:
+    """Lay the lines out as a table: AP (best Dice) of each kind, cost of each method."""
+    kinds = [*KINDS, "mean"]
+    head = ["method", *(k.replace("_", " ") for k in kinds), "NFE", "s / slice", "parameters"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for m in methods:
+        cells = [f"{m.told('ap', kind)} ({m.told('dice', kind)})" for kind in kinds]
+        cost = [str(m.nfe or "–"), f"{mean(m.seconds):.3f}", f"{m.parameters / 1e6:.2f} M"]
+        lines.append("| " + " | ".join([m.name, *cells, *cost]) + " |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Compare the naive baselines and trained pipelines on the validation slices of a data folder."""
+    parser = argparse.ArgumentParser(prog="python -m diffad.evaluation.methods", description=main.__doc__)
+    parser.add_argument("data", type=Path, help="folder with train/, val/ and brain_mask.png")
+    parser.add_argument("models", nargs="*", help="pipelines: FOLDER, shipped name, or LABEL=FOLDER")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="seeds of lesions and noise")
+    parser.add_argument("--size", type=int, default=128, help="side of the slices, in pixels")
+    parser.add_argument("--limit", type=int, help="use the first so many validation slices")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="KEY=PART", help="sampler, score, noise, guidance"
+    )
+    parser.add_argument("--precision", default="auto", help="as for the pipeline")
+    parser.add_argument("--no-baselines", action="store_true", help="leave the naive methods out")
+    parser.add_argument("--out", type=Path, help="JSON file for the result")
+    options = parser.parse_args(arguments)
+    try:
+        methods = _compared(options)
+    except (OSError, ValueError, KeyError) as error:
+        parser.error(str(error))
+    print(markdown(methods))
+    if options.out is not None:
+        made_by = {key: str(value) for key, value in vars(options).items()}
+        rows = [{**asdict(row), "nfe": m.nfe, "seconds": mean(m.seconds)} for m in methods for row in m.rows]
+        options.out.write_text(json.dumps({"made_by": made_by, "rows": rows}, indent=1) + "\n", "utf-8")
+
+
+def _compared(options: Any) -> list[Method]:
+    from diffad.plain import override
+    from diffad.precision import resolve
+
+    torch.set_flush_denormal(True)
+    train, val, brain = prepared(options.data, options.size)
+    parts = override({}, options.set)
+    precision = resolve(options.precision, torch.device("cpu"))
+    methods = [] if options.no_baselines else baselines(train, brain)
+    methods += [model(source, brain, parts, precision) for source in options.models]
+    run(methods, val[: options.limit], brain, options.seeds)
+    return methods
+
+
+if __name__ == "__main__":
+    main()
