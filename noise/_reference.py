@@ -12,7 +12,7 @@ from diffad.noise._compiled import cached, compiled, run_tasks
 from diffad.noise._kernel import Floats, Integers
 
 opensimplex: Any = cached(lambda: importlib.import_module("opensimplex.internals"))
-noise3 = opensimplex._noise3
+noise2, noise3, noise4 = opensimplex._noise2, opensimplex._noise3, opensimplex._noise4
 
 
 def fields(
@@ -23,22 +23,51 @@ def fields(
     persistence: float,
     feature_size: float,
 ) -> Floats:
-    """Sum octaves of noise3 for N fields (N, D, H, W) that begin at ``origins`` (N, 3), x first, in voxels.
+    """Sum octaves of noise2, 3 or 4 for N fields (N, D, H, W) that begin at ``origins`` (N, 2, 3 or 4).
+
+    Origins are in voxels, x first. The planes D lie along z, so that there is but one in two dimensions.
 
     Reference:
         AnoDDPM (Wyatt et al., 2022), section 3.2.
     """
     out = np.zeros((len(seeds), *shape))
     tables: list[tuple[Integers, Integers]] = [opensimplex._init(seed) for seed in seeds]
+    dims = origins.shape[1]
+    add_octaves = {2: _add_octaves2, 3: _add_octaves, 4: _add_octaves4}[dims]
+    planes = np.concatenate([origins, np.zeros((len(seeds), 4 - dims))], axis=1)
 
     def fill(index: int) -> None:
         n, plane = divmod(index, shape[0])
-        x, y, z = origins[n]
+        x, y, z, w = planes[n]
         perm, gradients = tables[n]
-        _add_octaves(out[n, plane], perm, gradients, x, y, z + plane, octaves, persistence, feature_size)
+        block = out[n, plane]
+        add_octaves(block, perm, gradients, x, y, z + plane, w, octaves, persistence, feature_size)
 
     run_tasks(fill, len(seeds) * shape[0])
     return out
+
+
+@compiled
+def _add_octaves2(
+    out: Floats,
+    perm: Integers,
+    gradients: Integers,
+    x: float,
+    y: float,
+    z: float,
+    w: float,
+    octaves: int,
+    persistence: float,
+    feature_size: float,
+) -> None:
+    """Add all octaves of noise2 to an image whose first pixel is at (x, y), in pixels."""
+    amplitude, size = 1.0, feature_size
+    for _ in range(octaves):
+        for i in range(out.shape[0]):
+            for j in range(out.shape[1]):
+                out[i, j] += amplitude * noise2((x + j) / size, (y + i) / size, perm)
+        amplitude *= persistence
+        size /= 2
 
 
 @compiled
@@ -49,16 +78,41 @@ def _add_octaves(
     x: float,
     y: float,
     z: float,
+    w: float,
     octaves: int,
     persistence: float,
     feature_size: float,
 ) -> None:
-    """Add all octaves to a plane whose first voxel is at (x, y, z), in voxels."""
+    """Add all octaves of noise3 to a plane whose first voxel is at (x, y, z), in voxels."""
     amplitude, size = 1.0, feature_size
     for _ in range(octaves):
         for i in range(out.shape[0]):
             for j in range(out.shape[1]):
                 at = (x + j) / size, (y + i) / size, z / size
                 out[i, j] += amplitude * noise3(at[0], at[1], at[2], perm, gradients)
+        amplitude *= persistence
+        size /= 2
+
+
+@compiled
+def _add_octaves4(
+    out: Floats,
+    perm: Integers,
+    gradients: Integers,
+    x: float,
+    y: float,
+    z: float,
+    w: float,
+    octaves: int,
+    persistence: float,
+    feature_size: float,
+) -> None:
+    """Add all octaves of noise4 to a plane whose first voxel is at (x, y, z, w), in voxels."""
+    amplitude, size = 1.0, feature_size
+    for _ in range(octaves):
+        for i in range(out.shape[0]):
+            for j in range(out.shape[1]):
+                at = (x + j) / size, (y + i) / size, z / size, w / size
+                out[i, j] += amplitude * noise4(at[0], at[1], at[2], at[3], perm)
         amplitude *= persistence
         size /= 2

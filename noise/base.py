@@ -28,6 +28,18 @@ def check_like(like: Tensor) -> None:
         raise ValueError(f"expected `like` of shape (B, C, *S), 2 or 3 spatial axes, none empty, got {shape}")
 
 
+def check_number(name: str, value: float, expected: str, ok: Callable[[float], bool]) -> float:
+    """Return the number given for an option.
+
+    Raises:
+        ValueError: If it is no number, or not ``ok``; NaN never is.
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not ok(value):
+        raise ValueError(f"expected {name} {expected}, got {value!r}")
+    return value
+
+
 def per_item(like: Tensor, generator: Generators, draw: Callable[[torch.Generator], T]) -> list[T]:
     """Check ``like`` and call ``draw`` once for each item, so that item i depends on generator i only."""
     check_like(like)

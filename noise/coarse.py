@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from diffad.noise.base import per_item
+from diffad.noise.base import check_number, per_item
 from diffad.registry import NOISES
 from diffad.types import Generators
 
@@ -20,9 +21,11 @@ class CoarseNoise:
         s^2 = \mathrm{mean}_u \sum_i w_i(u)^2
 
     The torus leaves no seam, and the roll :math:`o`, uniform over the image, makes the noise stationary.
+    Nodes are equally far apart along all axes: a thin volume is as smooth across its slices as within them.
 
     Args:
-        resolution: Nodes :math:`R` of the grid along each axis, at least 1 (2 in reference mode).
+        resolution: Nodes :math:`R` of the grid along the longest axis, at least 1 (2 in reference mode, where
+            every axis has as many).
         sigma: Standard deviation; 1 by default, in reference mode that of the nodes and .2 by default.
         reference: Reproduce the published noise: corners aligned, not periodic (so the roll shows a seam),
             about .67 sigma after enlarging in 2-D, and one roll for the whole batch, that of the first item.
@@ -36,14 +39,13 @@ class CoarseNoise:
 
     def __init__(self, resolution: int = 16, sigma: float | None = None, reference: bool = False) -> None:
         least = 2 if reference else 1
-        if not isinstance(resolution, int) or resolution < least:
+        if not isinstance(resolution, int) or isinstance(resolution, bool) or resolution < least:
             raise ValueError(
                 f"expected resolution to be a whole number of at least {least}, got {resolution}"
             )
         self.resolution = resolution
-        self.sigma = (0.2 if reference else 1.0) if sigma is None else sigma
-        if not 0 < self.sigma < math.inf:
-            raise ValueError(f"expected a positive sigma, got {sigma}")
+        sigma = (0.2 if reference else 1.0) if sigma is None else sigma
+        self.sigma = check_number("sigma", sigma, "to be positive and finite", lambda s: 0 < s < math.inf)
         self.reference = reference
 
     def __call__(self, like: Tensor, t: Tensor | None = None, *, generator: Generators) -> Tensor:
@@ -51,7 +53,7 @@ class CoarseNoise:
 
         def draw(g: torch.Generator) -> tuple[Tensor, list[int]]:
             channels, *shape = like.shape[1:]
-            grid = torch.randn((channels, *[self.resolution] * len(shape)), generator=g, device=g.device)
+            grid = torch.randn((channels, *self._nodes(shape)), generator=g, device=g.device)
             return grid, [int(torch.randint(n, (), generator=g, device=g.device)) for n in shape]
 
         draws = per_item(like, generator, draw)
@@ -62,16 +64,21 @@ class CoarseNoise:
         ]
         return torch.stack(items).to(like)
 
+    def _nodes(self, shape: Sequence[int]) -> list[int]:
+        """Count the nodes along each axis."""
+        if self.reference:
+            return [self.resolution] * len(shape)
+        return [max(1, round(self.resolution * n / max(shape))) for n in shape]
+
     def _enlarge(self, grid: Tensor, shape: torch.Size) -> Tensor:
         """Interpolate a grid (C, R, ...) to (C, *shape), one axis after the other."""
         for size in shape:
-            weights = self._weights(size).to(grid)
+            weights = self._weights(size, grid.shape[1]).to(grid)
             grid = torch.tensordot(grid, weights, dims=([1], [1]))
         return grid * self.sigma
 
-    def _weights(self, size: int) -> Tensor:
-        """Weigh the nodes for each voxel of an axis, (size, R)."""
-        r = self.resolution
+    def _weights(self, size: int, r: int) -> Tensor:
+        """Weigh the ``r`` nodes for each voxel of an axis, (size, r)."""
         pitch = (r - 1) / max(size - 1, 1) if self.reference else r / size
         at = torch.arange(size, dtype=torch.float64) * pitch
         left = (at + 1e-9).floor()

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diffad.noise._lattice import SEED_LIMIT, VARIANCE, VARIANCES, places
 from diffad.noise.base import levels_of, per_item
+from diffad.noise.octaves import OctaveSet, Sets, octave_sets
 from diffad.registry import NOISES
 from diffad.types import Generators
 
-SEED_LIMIT = 10**10
-"""Seeds are uniform integers in -SEED_LIMIT..SEED_LIMIT-1."""
+__all__ = ["VARIANCE", "SimplexNoise", "simplex_field"]
 
-PERIOD = 6 * 256
-"""Feature sizes after which OpenSimplex noise repeats along each axis: six times its 256 skewed cells."""
-
-_BETA = math.gamma(5 / 2) * math.gamma(9) / math.gamma(23 / 2)
-
-VARIANCE = 51 / 103**2 / 2 * 4 * math.pi * 2 ** (8 + 5 / 2) * _BETA / 2
-r"""Ensemble variance of one octave of noise3, .0985.
-
-Sums :math:`(2 - r^2)^4 \, g \cdot d / 103` over points of density 1/2; :math:`E(g \cdot d)^2 = 51 r^2`:
-
-.. math:: \frac{51}{103^2} \cdot \frac12 \int_0^{\sqrt 2} (2 - r^2)^8 \, r^2 \cdot 4 \pi r^2 \, dr
-"""
+AXES = ("random", "level")
 
 
 def simplex_field(
@@ -78,7 +68,9 @@ class SimplexNoise:
         f_k = \frac{f_0}{2^k}, \quad \sigma^2 = \mathrm{Var}(S) \sum_k p^{2k}
 
     The offset :math:`o` is uniform over the period of the lattice, which makes the noise stationary.
-    A 2-D field is a plane of the 3-D noise at a random depth.
+    Coordinates are x and y, z in volumes, the channel where channels are correlated, and what is left of
+    ``dims``: a 2-D field is by default a plane of the 3-D noise at a random depth. Volumes are coherent
+    across slices; the slice is no extra axis, as volumes have it in z and an image does not know its own.
 
     Args:
         octaves: Number of octaves :math:`K`, at least 1.
@@ -86,12 +78,22 @@ class SimplexNoise:
         feature_size: Feature size :math:`f_0` of the first octave, in voxels (not mm); each octave halves it.
         reference: Reproduce the published field: no offset, so that the lattice origin shows in the corner,
             no scaling (standard deviation about .50 by default), and the level as the depth of a 2-D field.
+            Made on the CPU, where it equals opensimplex in every bit.
+        dims: Coordinates of the noise: 2 (images only), 3 or 4. In four it is the sum over all vertices in
+            reach, smooth where opensimplex jumps by up to 5e-4 an octave (but in reference mode).
+        axis: What the last coordinate is, where one is left: "random" (the default), or "level", which adds
+            :math:`t` to the offset, so that one state of a generator gives similar fields at close levels.
+            In reference mode it is the level, and must be.
+        correlated: Take the channels of an item from neighbouring planes of one field. In reference mode with
+            ``dims=4`` all images of a call are planes of one field too, that of the first item's generator.
+        sets: Instead of the first three options, a list of [octaves, persistence, feature_size] from which
+            each item draws one, or "published" for the 23 of AnoDDPM.
 
     Raises:
-        ValueError: If an option is out of range.
+        ValueError: If an option is out of range; on call, if ``dims`` is too small for the coordinates.
 
     Reference:
-        AnoDDPM (Wyatt et al., 2022), section 3.2.
+        AnoDDPM (Wyatt et al., 2022), section 3.2; correlated channels: Annotsim (Kumar et al., WACV 2025).
     """
 
     def __init__(
@@ -100,51 +102,94 @@ class SimplexNoise:
         persistence: float = 0.8,
         feature_size: float = 64,
         reference: bool = False,
+        *,
+        dims: int = 3,
+        axis: str | None = None,
+        correlated: bool = False,
+        sets: Sets | None = None,
     ) -> None:
-        if not isinstance(octaves, int) or octaves < 1:
-            raise ValueError(f"expected octaves to be a whole number of at least 1, got {octaves}")
-        if not 0 < persistence <= 1:
-            raise ValueError(f"expected persistence in (0, 1], got {persistence}")
-        if not 0 < feature_size < math.inf:
-            raise ValueError(f"expected a positive feature_size in voxels, got {feature_size}")
-        self.octaves = octaves
-        self.persistence = persistence
-        self.feature_size = feature_size
-        self.reference = reference
+        plain = OctaveSet(octaves, persistence, feature_size)
+        self.octaves, self.persistence, self.feature_size = octaves, persistence, feature_size
+        self.sets = sets
+        self._sets = (plain,) if sets is None else octave_sets(sets)
+        if dims not in VARIANCES:
+            raise ValueError(f"expected dims to be 2, 3 or 4, got {dims}")
+        self.axis = ("level" if reference else "random") if axis is None else axis
+        if self.axis not in AXES:
+            raise ValueError(f"expected axis to be 'random' or 'level', got {axis!r}")
+        if reference and self.axis != "level":
+            raise ValueError(f"expected axis 'level' with reference=True, got {axis!r}")
+        self.reference, self.dims, self.correlated = reference, dims, correlated
 
     @property
     def std(self) -> float:
-        r"""Ensemble standard deviation :math:`\sigma` of the sum of octaves before scaling."""
-        return math.sqrt(VARIANCE * sum(self.persistence ** (2 * k) for k in range(self.octaves)))
+        r"""Ensemble standard deviation :math:`\sigma` before scaling; of the first of several ``sets``."""
+        return self._sets[0].std(VARIANCES[self.dims])
 
     def __call__(self, like: Tensor, t: Tensor | None = None, *, generator: Generators) -> Tensor:
-        """Draw noise like ``like`` (B, C, *S); levels ``t`` () or (B,) matter in reference mode only."""
-        lots = torch.stack(per_item(like, generator, lambda g: self._draw(g, like.shape[1])))
-        if self.reference and like.ndim == 4:
-            lots[..., 3] = levels_of(t, like.shape[0])[:, None]
-        lots = rearrange(lots, "b c lot -> (b c) lot")
-        seeds = [int(seed) for seed in lots[:, 0].tolist()]
-        field = self._fields(seeds, lots[:, 1:].numpy(), _volume(tuple(like.shape[2:])))
-        return torch.from_numpy(field).reshape(like.shape).to(like)
+        """Draw noise like ``like`` (B, C, *S); levels ``t`` () or (B,) matter where they are an axis only."""
+        draws = per_item(like, generator, lambda g: self._draw(g, like.shape[1]))
+        lots = self._moved(torch.stack([lots for _, lots in draws]), like, t)
+        z = torch.empty(like.shape, dtype=like.dtype, device=like.device)
+        for chosen in dict.fromkeys(chosen for chosen, _ in draws):
+            rows = [i for i, (other, _) in enumerate(draws) if other == chosen]
+            part = self._fields(rearrange(lots[rows], "b c lot -> (b c) lot"), like, chosen)
+            z[rows] = part.reshape(len(rows), *like.shape[1:]).to(z)
+        return z
 
-    def _fields(
-        self, seeds: list[int], origins: NDArray[np.float64], shape: tuple[int, int, int]
-    ) -> NDArray[np.float32]:
-        """Sum the octaves of one field for each seed, (N, D, H, W)."""
-        options = self.octaves, self.persistence, float(self.feature_size)
+    def _draw(self, generator: torch.Generator, channels: int) -> tuple[OctaveSet, Tensor]:
+        """Draw octaves, and seed and offset (x first, in voxels) of each channel, (C, 1 + dims)."""
+        device, chosen = generator.device, self._sets[0]
+        if self.sets is not None:
+            chosen = self._sets[int(torch.randint(len(self._sets), (), generator=generator, device=device))]
+        fields = 1 if self.correlated else channels
+        seeds = torch.randint(-SEED_LIMIT, SEED_LIMIT, (fields, 1), generator=generator, device=device).cpu()
+        offsets = torch.zeros((fields, self.dims), dtype=torch.float64)
+        if not self.reference:
+            size = offsets.shape
+            lots = torch.rand(size, generator=generator, device=device, dtype=torch.float64).cpu()
+            offsets = torch.from_numpy(places(lots.numpy(), chosen.feature_size))
+        lots = torch.cat([seeds.double(), offsets], dim=1)
+        return chosen, repeat(lots, "f lot -> (f copies) lot", copies=channels // fields)
+
+    def _moved(self, lots: Tensor, like: Tensor, t: Tensor | None) -> Tensor:
+        """Add channel and level to the offsets in ``lots`` (B, C, 1 + dims)."""
+        used = like.ndim - 2 + self.correlated
+        if used > self.dims:
+            shape = tuple(like.shape)
+            names = f"{like.ndim - 2} spatial axes" + " and correlated channels" * self.correlated
+            raise ValueError(
+                f"expected dims of at least {used} for {names}, got {self.dims} with shape {shape}"
+            )
+        if self.correlated:
+            lots[..., used] += torch.arange(like.shape[1])
+        if used == self.dims and self.axis == "level" and not self.reference:
+            raise ValueError(f"expected dims above {used} with axis='level', got {self.dims}")
+        if used < self.dims and self.axis == "level":
+            lots[..., -1] += levels_of(t, like.shape[0])[:, None]
+            if self.reference and self.correlated and self.dims == 4:
+                lots[..., 0] = lots[0, 0, 0]
+        return lots
+
+    def _fields(self, lots: Tensor, like: Tensor, chosen: OctaveSet) -> Tensor:
+        """Sum the octaves of one field for each of the ``lots`` (N, 1 + dims), (N, D, H, W)."""
+        seeds, origins = [int(seed) for seed in lots[:, 0].tolist()], lots[:, 1:].numpy()
+        shape = _volume(tuple(like.shape[2:]))
+        options = chosen.octaves, chosen.persistence, float(chosen.feature_size)
         if self.reference:
             from diffad.noise import _reference
 
-            return _reference.fields(seeds, origins, shape, *options).astype(np.float32)
-        from diffad.noise import _kernel
+            return torch.from_numpy(_reference.fields(seeds, origins, shape, *options).astype(np.float32))
+        std = chosen.std(VARIANCES[self.dims])
+        if like.device.type != "cpu":
+            from diffad.noise import _device
 
-        return (_kernel.fields(seeds, origins, shape, *options) / self.std).astype(np.float32)
+            return _device.fields(seeds, origins, shape, *options, like=like) / std
+        return torch.from_numpy((self._kernel(seeds, origins, shape, *options) / std).astype(np.float32))
 
-    def _draw(self, generator: torch.Generator, channels: int) -> Tensor:
-        """Draw seed and offset (x, y, z in voxels) of each channel, (C, 4), exact in doubles."""
-        device = generator.device
-        seeds = torch.randint(-SEED_LIMIT, SEED_LIMIT, (channels, 1), generator=generator, device=device)
-        if self.reference:
-            return torch.cat([seeds.double(), seeds.new_zeros((channels, 3)).double()], dim=1).cpu()
-        lots = torch.rand((channels, 3), generator=generator, device=device, dtype=torch.float64)
-        return torch.cat([seeds.double(), lots * (PERIOD * self.feature_size)], dim=1).cpu()
+    @property
+    def _kernel(self) -> Callable[..., NDArray[np.float64]]:
+        """The fastest sum of octaves on a CPU."""
+        from diffad.noise import _kernel, _kernel2, _kernel4
+
+        return {2: _kernel2, 3: _kernel, 4: _kernel4}[self.dims].fields

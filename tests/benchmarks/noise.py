@@ -1,4 +1,4 @@
-"""Time simplex noise against the published way of making it, a loop over items on one thread.
+"""Time every noise against the published way of making simplex noise, a loop over items on one thread.
 
 Run by hand: python tests/benchmarks/noise.py [--threads 2] [--repeats 7]
 """
@@ -14,9 +14,16 @@ import numpy as np
 import torch
 from opensimplex.internals import _init, _noise3
 
-from diffad.noise.simplex import SimplexNoise
+from diffad.registry import NOISES
 
 BATCH, OCTAVES, PERSISTENCE, FEATURE_SIZE = 16, 6, 0.8, 64.0
+
+SIMPLEX = {
+    "simplex": {},
+    "simplex, reference": {"reference": True},
+    "simplex, dims 2": {"dims": 2},
+    "simplex, dims 4": {"dims": 4},
+}
 
 
 @numba.njit
@@ -46,34 +53,42 @@ def timed(work):
     return 1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - cpu)
 
 
-def compare(size, threads, repeats):
-    """Time both ways in turn and print medians and ratios for one image size."""
+def noises():
+    """Build every registered noise, simplex in its variants."""
+    built = {name: NOISES.build("simplex", **options) for name, options in SIMPLEX.items()}
+    return built | {name: NOISES.build(name) for name in NOISES if name != "simplex"}
+
+
+def ways(size, threads):
+    """List the ways to make a batch of one size, with the threads each may use."""
     rng = np.random.default_rng(0)
     seeds, origins = rng.integers(0, 10**10, BATCH).tolist(), rng.uniform(0, 98304, (BATCH, 3))
     like, generator = torch.zeros(BATCH, 1, size, size), torch.Generator().manual_seed(0)
-    fast, exact = SimplexNoise(), SimplexNoise(reference=True)
-    ways = {
-        "loop": (1, lambda: item_by_item(size, seeds, origins)),
-        "default, 1 thread": (1, lambda: fast(like, generator=generator)),
-        f"default, {threads} threads": (threads, lambda: fast(like, generator=generator)),
-        f"reference=True, {threads} threads": (threads, lambda: exact(like, generator=generator)),
-    }
-    times = {name: [] for name in ways}
+    yield "loop", 1, lambda: item_by_item(size, seeds, origins)
+    for name, noise in noises().items():
+        for count in sorted({1, threads}):
+            yield name, count, lambda noise=noise: noise(like, torch.tensor(100), generator=generator)
+
+
+def compare(size, threads, repeats):
+    """Time all ways in turn and print medians, and the ratio of the loop to each, for one image size."""
+    rows = [(name, count, work, []) for name, count, work in ways(size, threads)]
     for turn in range(repeats + 1):
-        for name, (count, work) in ways.items():
+        for _, count, work, times in rows:
             torch.set_num_threads(count)
             took = timed(work)
             if turn:
-                times[name].append(took)
-    base = [statistics.median(column) for column in zip(*times["loop"], strict=True)]
-    for name, rows in times.items():
-        wall, cpu = (statistics.median(column) for column in zip(*rows, strict=True))
-        ratios = f"{base[0] / wall:5.2f} x wall, {base[1] / cpu:5.2f} x CPU"
-        print(f"{BATCH} x {size}^2  {name:26} {wall:8.1f} ms wall {cpu:8.1f} ms CPU   {ratios}")
+                times.append(took)
+    base = [statistics.median(column) for column in zip(*rows[0][-1], strict=True)]
+    for name, count, _, times in rows:
+        wall, cpu = (statistics.median(column) for column in zip(*times, strict=True))
+        ratios = f"{base[0] / wall:6.1f} x wall {base[1] / cpu:6.1f} x CPU"
+        head = f"{BATCH} x {size}^2  {name:18} {count} thread{'s' * (count > 1):1}"
+        print(f"{head} {wall:8.1f} ms wall {cpu:8.1f} ms CPU {ratios}")
 
 
 def main():
-    """Compare both ways at three sizes."""
+    """Compare all ways at three sizes; the first turn, in which the bank is drawn, does not count."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=7)

@@ -12,8 +12,10 @@ from diffad.noise.coarse import CoarseNoise
         ({"resolution": 0}, "resolution to be a whole number of at least 1, got 0"),
         ({"resolution": 1, "reference": True}, "resolution to be a whole number of at least 2, got 1"),
         ({"resolution": 4.0}, "resolution to be a whole number of at least 1, got 4.0"),
-        ({"sigma": 0}, "positive sigma, got 0"),
-        ({"sigma": float("nan")}, "positive sigma, got nan"),
+        ({"resolution": True}, "resolution to be a whole number of at least 1, got True"),
+        ({"sigma": 0}, "sigma to be positive and finite, got 0"),
+        ({"sigma": float("nan")}, "sigma to be positive and finite, got nan"),
+        ({"sigma": "wide"}, "sigma to be positive and finite, got 'wide'"),
     ],
     ids=str,
 )
@@ -59,3 +61,15 @@ def test_reference_rolls_the_whole_batch_like_its_first_item(generators):
     shift = [a - b for a, b in zip(*rolls, strict=True)]
     assert shift != [0, 0]
     assert torch.equal(pair[1], second.roll(shift, (1, 2)))
+
+
+def test_nodes_are_equally_far_apart_along_all_axes():
+    noise = CoarseNoise(16)
+    assert noise._nodes([64, 64]) == [16, 16]
+    assert noise._nodes([96, 128]) == [12, 16]
+    assert noise._nodes([8, 64, 48]) == [2, 16, 12]
+    assert noise._nodes([1, 64, 64]) == [1, 16, 16]
+
+
+def test_reference_has_as_many_nodes_along_every_axis():
+    assert CoarseNoise(16, reference=True)._nodes([96, 128]) == [16, 16]
