@@ -31,6 +31,8 @@ class UNet2D(ModelMixin, ConfigMixin):
         groups: Groups of the normalisation; divides every width.
         dropout: Share of activations dropped in training.
         embedding: Length of a condition vector that is added to the time embedding, or 0 for none.
+        film: Scale and shift the residual blocks by the embedding, after their normalisation; otherwise it is
+            added before, where a block of as many groups as channels does not hear it.
 
     Raises:
         ValueError: If a width is not divisible by ``groups``, an input has other axes or channels than the
@@ -53,6 +55,7 @@ class UNet2D(ModelMixin, ConfigMixin):
         groups: int = 8,
         dropout: float = 0.0,
         embedding: int = 0,
+        film: bool = False,
     ) -> None:
         super().__init__()
         check_widths(channels, groups, "UNet2D")
@@ -72,6 +75,7 @@ class UNet2D(ModelMixin, ConfigMixin):
             norm_num_groups=groups,
             dropout=dropout,
             class_embed_type="identity" if embedding else None,
+            resnet_time_scale_shift="scale_shift" if film else "default",
         )
         self.condition = embedding_layers(embedding, 4 * channels[0]) if embedding else None
 

@@ -16,12 +16,14 @@ from diffad.data.augment import augment
 from diffad.data.space import to_model
 from diffad.data.window import focused
 from diffad.registry import MODELS, NOISES, SAMPLERS
+from diffad.samplers import examples
 from diffad.schedule import Schedule
 from diffad.training import checkpoint
 from diffad.training.checkpoint import Checkpoint, CheckpointError
-from diffad.training.example import known, make_example
+from diffad.training.example import known
 from diffad.training.loss import denoising_loss, learning_rate
 from diffad.training.parts import build_part, build_scheduler
+from diffad.training.transfer import load_encoder
 from diffad.types import generator_for
 
 MicroBatch = tuple[Tensor, Tensor, Tensor]
@@ -47,6 +49,9 @@ class Trainer:
         # initial weights come from the global generator, as everywhere in torch
         torch.manual_seed(config.seed)
         network = build_part(MODELS, config.model, "model")
+        resuming = bool(checkpoint.checkpoints(self.folder / "checkpoints"))
+        if config.train.encoder is not None and not resuming:
+            load_encoder(network, Path(config.train.encoder))
         self._prepare_average(network)
         if config.train.channels_last:
             flat = config.space.axis != "volume"
@@ -79,9 +84,9 @@ class Trainer:
         low, high = config.train.levels
         t = torch.stack([torch.randint(low, high + 1, (), generator=g) for g in generators]).to(device)
         seen = (focused(masks, masks, config.space.window), t, self.noise, self.schedule, generators)
-        example = make_example(self.sampler, x, *seen)
+        example = examples.make(self.sampler, x, *seen)
         args = (self.schedule, config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
-        return denoising_loss(self.network, example, t, *args, known(self.bare, example)).mean()
+        return denoising_loss(self.network, example, t, *args, known(self.average, example)).mean()
 
     def update(self, micro_batches: Sequence[MicroBatch]) -> float:
         """Take one optimiser step and return its loss, averaged over all processes.

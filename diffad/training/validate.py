@@ -16,8 +16,9 @@ from diffad.data.space import to_model, to_public
 from diffad.data.window import focused
 from diffad.denoise import NetworkDenoiser
 from diffad.protocols import NoiseGenerator, Sampler
+from diffad.samplers import examples
 from diffad.schedule import Schedule
-from diffad.training.example import known, make_example
+from diffad.training.example import known
 from diffad.training.loss import denoising_loss, mean_over
 from diffad.types import Example, generator_for
 
@@ -58,7 +59,7 @@ def fixed_task(
     t = levels[torch.arange(count) % len(levels)]
     generators = [generator_for(config.seed, 1, i) for i in range(count)]
     brains = focused(masks, masks, config.space.window)
-    return FixedTask(make_example(sampler, x, brains, t, noise, schedule, generators), t)
+    return FixedTask(examples.make(sampler, x, brains, t, noise, schedule, generators), t)
 
 
 @torch.no_grad()

@@ -11,31 +11,51 @@ from safetensors.torch import load_file
 
 from diffad.registry import MODELS
 
-# Options that keep a network small, and the spatial axes it works on: one row for each network.
+# A network inside another, and the encoder beside it.
+SMALL = {"name": "unet2d", "channels": [8, 16], "layers": 1, "groups": 4}
+VECTOR = {"depth": 10, "width": 6, "planes": 8}
+# Options that keep a network small, and the spatial axes it works on: one row for each network, or one for
+# each number of axes, where what follows the first word tells the rows apart.
 OPTIONS = {
+    "adm": ({"base": 8, "mults": [1, 2], "layers": 1, "groups": 4, "attention": [2]}, 2),
+    "adm in 3-D": ({"base": 8, "mults": [1, 2], "layers": 1, "groups": 4, "heads": 2, "dims": 3}, 3),
+    "conditioned": ({"backbone": SMALL, "encoder": VECTOR}, 2),
+    "conditioned in 3-D": ({"backbone": {**SMALL, "name": "unet3d"}, "encoder": {**VECTOR, "dims": 3}}, 3),
+    "dae": ({"width_exponent": 3, "depth": 2}, 2),
+    "dae in 3-D": ({"width_exponent": 3, "depth": 2, "dims": 3}, 3),
     "unet2d": ({"channels": [8, 16], "layers": 1, "groups": 4}, 2),
     "unet3d": ({"channels": [8, 16], "layers": 1, "groups": 4}, 3),
 }
 SIDES = {2: (12, 9), 3: (7, 8, 5)}
+# Rows of the networks that take a condition vector.
+EMBEDDING = ["adm", "adm in 3-D", "unet2d", "unet3d"]
+# Rows of the networks that know a level, and choose widths and groups.
+LEVELLED = [row for row in OPTIONS if row.split()[0] != "dae"]
+WIDTHS = [row for row in LEVELLED if row.split()[0] != "conditioned"]
 
 
-@pytest.fixture(params=sorted(MODELS))
-def name(request):
+@pytest.fixture(params=sorted(OPTIONS))
+def row(request):
     return request.param
 
 
 @pytest.fixture
-def axes(name):
-    return OPTIONS[name][1]
+def name(row):
+    return row.split()[0]
 
 
 @pytest.fixture
-def build(name):
+def axes(row):
+    return OPTIONS[row][1]
+
+
+@pytest.fixture
+def build(row, name):
     """Build the network, with other options on top."""
 
     def make(**options):
         torch.manual_seed(0)
-        network = MODELS.build(name, **{**OPTIONS[name][0], **options}).eval()
+        network = MODELS.build(name, **{**OPTIONS[row][0], **options}).eval()
         for weights in network.parameters():
             if not weights.any():  # some begin with an answer of zeros, which would hide everything
                 torch.nn.init.normal_(weights, std=0.1)
@@ -52,14 +72,20 @@ def x(axes):
 LABELS = torch.tensor([0, 41])
 
 
+def ask(network, x, labels):
+    """Call a network as training does: those that ask for conditions are told of a clean image."""
+    told = {"image": x.float().sigmoid()} if hasattr(network, "conditions") else {}
+    return network(x, labels, **told)
+
+
 def test_every_network_has_a_row_of_options():
-    assert set(OPTIONS) == set(MODELS)
+    assert {row.split()[0] for row in OPTIONS} == set(MODELS)
 
 
 @torch.no_grad()
 def test_answer_has_the_shape_of_an_odd_sized_state(build, x):
     network = build()
-    y = network(x, LABELS)
+    y = ask(network, x, LABELS)
     assert y.shape == x.shape
     assert y.isfinite().all()
     assert any(side % network.multiple for side in x.shape[2:])
@@ -67,24 +93,25 @@ def test_answer_has_the_shape_of_an_odd_sized_state(build, x):
 
 @torch.no_grad()
 def test_channels_in_and_out_are_chosen(build, x, axes):
-    y = build(in_channels=3, out_channels=2)(torch.cat([x] * 3, 1), LABELS)
+    y = ask(build(in_channels=3, out_channels=2), torch.cat([x] * 3, 1), LABELS)
     assert y.shape == (2, 2, *SIDES[axes])
 
 
 @torch.no_grad()
 def test_item_alone_equals_item_in_batch(build, x):
     network = build()
-    together = network(x, LABELS)
+    together = ask(network, x, LABELS)
     for i in range(2):
         torch.testing.assert_close(
-            network(x[i : i + 1], LABELS[i : i + 1])[0], together[i], rtol=0, atol=1e-5
+            ask(network, x[i : i + 1], LABELS[i : i + 1])[0], together[i], rtol=0, atol=1e-5
         )
 
 
+@pytest.mark.parametrize("row", LEVELLED, indirect=True)
 @torch.no_grad()
 def test_label_matters(build, x):
     network = build()
-    assert not torch.allclose(network(x, LABELS), network(x, LABELS + 500))
+    assert not torch.allclose(ask(network, x, LABELS), ask(network, x, LABELS + 500))
 
 
 @torch.no_grad()
@@ -96,7 +123,7 @@ def test_saved_and_loaded_network_answers_the_same(build, x, tmp_path):
         "diffusion_pytorch_model.safetensors",
     ]
     again = type(network).from_pretrained(tmp_path, use_safetensors=True).eval()
-    assert torch.equal(again(x, LABELS), network(x, LABELS))
+    assert torch.equal(ask(again, x, LABELS), ask(network, x, LABELS))
     assert {k: v for k, v in again.config.items() if k[0] != "_"} == {
         k: list(v) if isinstance(v, tuple) else v for k, v in network.config.items() if k[0] != "_"
     }
@@ -111,38 +138,89 @@ def test_half_precision_weights_on_disk_load_as_float32(build, x, tmp_path):
     again = type(network).from_pretrained(tmp_path).eval()
     assert {p.dtype for p in again.parameters()} == {torch.float32}
     assert all(torch.equal(v, stored[k].float()) for k, v in again.state_dict().items())
-    assert again(x, LABELS).dtype == torch.float32
+    assert ask(again, x, LABELS).dtype == torch.float32
 
 
 @torch.no_grad()
 def test_network_in_half_precision_takes_states_in_single(build, x):
     network = build()
-    narrow = network.to(torch.bfloat16)(x, LABELS).float()
-    torch.testing.assert_close(narrow, build()(x, LABELS), rtol=0.1, atol=0.1)
+    narrow = ask(network.to(torch.bfloat16), x, LABELS).float()
+    torch.testing.assert_close(narrow, ask(build(), x, LABELS), rtol=0.1, atol=0.1)
 
 
 @pytest.mark.parametrize("channels", [0, 2])
 def test_wrong_channels_raise_naming_both(build, x, channels):
     found = torch.zeros(2, channels, *x.shape[2:])
     with pytest.raises(ValueError, match=rf"expected \(B, C, .*\) with C = 1, got \(2, {channels}, "):
-        build()(found, LABELS)
+        ask(build(), found, LABELS)
 
 
 def test_wrong_number_of_axes_raises(build, x):
     for found in (x[..., 0], x[..., None]):
         with pytest.raises(ValueError, match="expected "):
-            build()(found, LABELS)
+            ask(build(), found, LABELS)
 
 
+@pytest.mark.parametrize("row", WIDTHS, indirect=True)
 @pytest.mark.parametrize(("channels", "groups"), [([8, 18], 4), ([], 4), ([0, 8], 4), ([8], 0)])
-def test_widths_that_groups_cannot_divide_raise(build, channels, groups):
+def test_widths_that_groups_cannot_divide_raise(build, name, channels, groups):
+    widths = {"base": 1, "mults": channels} if name == "adm" else {"channels": channels}
     with pytest.raises(ValueError, match=f"expected widths divisible by groups = {groups}, got"):
-        build(channels=channels, groups=groups)
+        build(**widths, groups=groups)
+
+
+@pytest.mark.parametrize("row", EMBEDDING, indirect=True)
+@torch.no_grad()
+def test_embedding_changes_the_answer_for_its_own_item_only(build, x):
+    network = build(embedding=6)
+    c = torch.randn(2, 6, generator=torch.Generator().manual_seed(2))
+    y = network(x, LABELS, embedding=c)
+    other = network(x, LABELS, embedding=torch.stack([c[0], c[1] + 1]))
+    assert torch.equal(other[0], y[0])
+    assert not torch.allclose(other[1], y[1])
+    alone = network(x[1:], LABELS[1:], embedding=c[1:])
+    torch.testing.assert_close(alone[0], y[1], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("row", EMBEDDING, indirect=True)
+def test_gradient_reaches_the_embedding_and_its_layers(build, x):
+    network, c = build(embedding=6).train(), torch.randn(2, 6, requires_grad=True)
+    network(x, LABELS, embedding=c).square().mean().backward()
+    assert c.grad.abs().min() > 0
+    assert all(p.grad is not None for p in network.parameters())
+
+
+@pytest.mark.parametrize("row", EMBEDDING, indirect=True)
+@torch.no_grad()
+def test_saved_and_loaded_network_knows_its_embedding(build, x, tmp_path):
+    network, c = build(embedding=6), torch.ones(2, 6)
+    network.save_pretrained(tmp_path)
+    again = type(network).from_pretrained(tmp_path, use_safetensors=True).eval()
+    assert torch.equal(again(x, LABELS, embedding=c), network(x, LABELS, embedding=c))
+
+
+@pytest.mark.parametrize("row", EMBEDDING, indirect=True)
+def test_embedding_missing_surplus_or_of_another_length_raises(build, x):
+    with pytest.raises(ValueError, match=r"expected an embedding \(2, 6\), got none"):
+        build(embedding=6)(x, LABELS)
+    with pytest.raises(ValueError, match=r"expected an embedding \(2, 6\), got \(2, 5\)"):
+        build(embedding=6)(x, LABELS, embedding=torch.zeros(2, 5))
+    with pytest.raises(ValueError, match=r"expected no embedding, .* embedding = 0, got one"):
+        build()(x, LABELS, embedding=torch.zeros(2, 6))
+    with pytest.raises(ValueError, match="expected embedding of at least 0, got -1"):
+        build(embedding=-1)
+
+
+@pytest.mark.parametrize("row", EMBEDDING, indirect=True)
+def test_network_without_embedding_has_no_weights_for_one(build):
+    keys, more = (set(build(**o).state_dict()) for o in ({}, {"embedding": 6}))
+    assert keys < more
+    assert {k.split(".")[0] for k in more - keys} == {"condition"}
 
 
 def test_gradient_reaches_every_weight(build, x):
     network = build().train()
-    network(x, LABELS).square().mean().backward()
+    ask(network, x, LABELS).square().mean().backward()
     assert all(p.grad is not None for p in network.parameters())
 
 

@@ -58,7 +58,8 @@ def test_without_a_cap_every_level_weighs_one():
 def test_a_network_that_knows_the_answer_has_no_loss(prediction, kind):
     x, z = torch.rand(4, 1, 6, 6) * 2 - 1, torch.randn(4, 1, 6, 6)
     network = KnownNetwork(ConstantDenoiser(x, SCHEDULE), prediction)
-    loss = denoising_loss(network, noised(x, z, [5, 50, 250, 900]), torch.tensor([5, 50, 250, 900]), SCHEDULE, prediction, kind, 5.0)
+    t = torch.tensor([5, 50, 250, 900])
+    loss = denoising_loss(network, noised(x, z, t), t, SCHEDULE, prediction, kind, 5.0)
     torch.testing.assert_close(loss, torch.zeros(4), rtol=0, atol=1e-5)
 
 
@@ -78,7 +79,8 @@ def test_item_alone_has_the_loss_it_has_in_a_batch():
     whole = denoising_loss(lambda x_t, labels: x_t * 0.5, noised(x, z, T), T, *args)
     for i in range(4):
         part = slice(i, i + 1)
-        alone = denoising_loss(lambda x_t, labels: x_t * 0.5, noised(x[part], z[part], T[part]), T[part], *args)
+        example = noised(x[part], z[part], T[part])
+        alone = denoising_loss(lambda x_t, labels: x_t * 0.5, example, T[part], *args)
         assert torch.equal(alone[0], whole[i])
 
 

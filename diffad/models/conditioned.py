@@ -1,0 +1,118 @@
+"""A denoising network that is told what the clean image looks like, by one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor
+
+from diffad.models.encoder import Encoder
+from diffad.registry import MODELS
+
+OURS = ("in_channels", "out_channels", "embedding")
+
+
+@MODELS.register("conditioned")
+class Conditioned(ModelMixin, ConfigMixin):
+    r"""Joins a network that takes a condition vector with the encoder that makes it; both train together.
+
+    .. math:: \hat y = f(x_t, t, c), \quad c = g(x)
+
+    The vector of an image does not depend on the level: ``conditions`` finds it once for all levels. No
+    vector is the absence of a condition; one of zeros still brings the biases of its layers in.
+
+    Args:
+        backbone: The network by its registered ``name`` with its options, but for the channels and the
+            length of the vector.
+        encoder: Options of the ``Encoder``; its ``in_channels`` are ours unless it names others.
+        in_channels: Channels C of the state.
+        out_channels: Channels of the answer.
+
+    Raises:
+        ValueError: If the backbone has no name, takes no vector or names what is not its to choose, an option
+            has no such value, or not exactly one of image and vector is given.
+
+    Reference:
+        Guided Reconstruction with Conditioned Diffusion Models for Unsupervised Anomaly Detection in Brain
+        MRIs (Behrendt et al., 2025).
+
+    Example:
+        >>> network = MODELS.build("conditioned", backbone={"name": "unet2d"}, encoder={"depth": 18})
+    """
+
+    @register_to_config  # type: ignore[untyped-decorator]
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        encoder: Mapping[str, Any] | None = None,
+        in_channels: int = 1,
+        out_channels: int = 1,
+    ) -> None:
+        super().__init__()
+        _check(backbone)
+        told = _encoder({"in_channels": in_channels, **(encoder or {})})
+        given: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels}
+        given["embedding"] = told.options["width"]
+        self._modules |= {"encoder": told, "backbone": MODELS.build(**backbone, **given)}
+
+    # diffusers answers for attributes with options of the same name; properties come before
+    @property
+    def encoder(self) -> Encoder:
+        """What makes the vector."""
+        return cast(Encoder, self._modules["encoder"])
+
+    @property
+    def backbone(self) -> Any:
+        """What is told the vector."""
+        return self._modules["backbone"]
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of an input are padded to."""
+        return int(self.backbone.multiple)
+
+    def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return the vectors (B, D) of images (B, C, *S) in [0, 1] as ``embedding``; the mask is not used."""
+        return {"embedding": self.encoder(image)}
+
+    def forward(
+        self, x_t: Tensor, labels: Tensor, image: Tensor | None = None, embedding: Tensor | None = None
+    ) -> Tensor:
+        """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,), told of the clean image.
+
+        Args:
+            x_t: State, (B, C, *S).
+            labels: Level less 1, (B,).
+            image: Clean images in [0, 1], (B, C, *S), which are encoded; or none.
+            embedding: Their vectors, (B, D), as from ``conditions``; or none.
+        """
+        if (image is None) == (embedding is None):
+            found = "neither" if image is None else "both"
+            raise ValueError(f"Conditioned expected either an image or an embedding, got {found}")
+        if image is not None:
+            _check_batch(image, x_t)
+        vector = embedding if image is None else self.encoder(image)
+        answer: Tensor = self.backbone(x_t, labels, embedding=vector)
+        return answer
+
+
+def _check(backbone: Mapping[str, Any]) -> None:
+    if not isinstance(backbone, Mapping) or "name" not in backbone:
+        raise ValueError(f"Conditioned expected a backbone with a name, got {backbone!r}")
+    if named := [option for option in OURS if option in backbone]:
+        raise ValueError(f"Conditioned expected a backbone without {', '.join(OURS)}, got {', '.join(named)}")
+
+
+def _encoder(options: dict[str, Any]) -> Encoder:
+    try:
+        return Encoder(**options)
+    except TypeError as error:  # a name that is none of its options
+        raise ValueError(f"Conditioned expected options of an encoder, got {options} ({error})") from error
+
+
+def _check_batch(image: Tensor, x_t: Tensor) -> None:
+    if len(image) != len(x_t):
+        raise ValueError(f"Conditioned expected one image for each of {len(x_t)} states, got {len(image)}")

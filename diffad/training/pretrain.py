@@ -1,0 +1,90 @@
+"""Pretraining of the encoder of a conditioned network by painting hidden cells in, before ``train``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import torch
+
+from diffad.config import Config
+from diffad.data.items import Dataset
+from diffad.training.journal import Journal, make_accelerator
+from diffad.training.parts import build_data
+from diffad.training.pretrainer import Pretrainer
+from diffad.training.stop import Interrupted, Stop
+from diffad.training.stream import Stream, loader
+from diffad.training.transfer import save_encoder
+
+
+def pretrain(config: Config, cell: int = 32, ratio: float = 0.65) -> Path:
+    r"""Pretrain the encoder of ``config.model`` on its training data; resume where an earlier run stopped.
+
+    .. math:: L = \mathrm{mean}_{u \in \mathrm{hidden}} (\hat x_u - x_u)^2
+
+    Data, space, augmentation and recipe are the config's. Its levels, noise and sampler take no part.
+
+    Args:
+        config: The experiment; its model is "conditioned".
+        cell: Side of the cells that are hidden or shown whole, in pixels; divides 32 or is a multiple of it.
+        ratio: Share of cells that is hidden.
+
+    Returns:
+        The folder to name as ``train.encoder``.
+
+    Raises:
+        ConfigError: If the model has no encoder, or it or the data cannot be built.
+        ValueError: If cells and ratio do not fit the images.
+        CheckpointError: If the checkpoint of an earlier run does not fit, or none can be written.
+        Interrupted: If a signal asked to stop; a checkpoint was saved.
+
+    Reference:
+        Designing BERT for Convolutional Networks: Sparse and Hierarchical Masked Modeling
+        (Tian et al., 2023); as a first stage in Behrendt et al. (2025).
+    """
+    from accelerate.state import AcceleratorState
+
+    torch.set_flush_denormal(True)  # tiny numbers of the optimiser would slow a CPU down a hundredfold
+    accelerator = make_accelerator(config)
+    try:
+        return _run(Pretrainer(config, accelerator, cell, ratio))
+    finally:
+        accelerator.end_training()
+        AcceleratorState._reset_state(True)  # else the next run could not choose another precision
+
+
+def _run(trainer: Pretrainer) -> Path:
+    data, held_out = build_data(trainer.config, "train"), build_data(trainer.config, "val")
+    resumed = trainer.resume()
+    with Stop(trainer.accelerator.is_main_process) as stop, Journal(trainer, resumed) as journal:
+        _steps(trainer, data, held_out, journal, stop)
+    folder = trainer.folder / "encoder"
+    if trainer.accelerator.is_main_process:
+        made = {"cell": trainer.cell, "ratio": trainer.ratio, "steps": trainer.step}
+        save_encoder(trainer.bare.encoder, folder, head=False, info=made)
+    trainer.accelerator.wait_for_everyone()
+    return folder
+
+
+def _steps(trainer: Pretrainer, data: Dataset, held_out: Dataset, journal: Journal, stop: Stop) -> None:
+    train, accelerator = trainer.config.train, trainer.accelerator
+    here = (accelerator.process_index, accelerator.num_processes)
+    stream, span = Stream(data, trainer.config.seed), (trainer.step, train.steps)
+    batches = iter(loader(stream, span, train.batch_size, train.accumulate, *here, train.workers))
+    began = time.monotonic() - trainer.seconds
+    while trainer.step < train.steps:
+        loss = trainer.update([next(batches) for _ in range(train.accumulate)])
+        trainer.seconds = time.monotonic() - began
+        report = {"loss": loss, "lr": trainer.optimizer.param_groups[0]["lr"], "seconds": trainer.seconds}
+        if _due(trainer, train.validate_every):
+            report["val_loss"] = trainer.validate(held_out)
+        journal.write(trainer.step, report)
+        halt = stop.agreed(accelerator)
+        if halt or _due(trainer, train.checkpoint_every):
+            trainer.save()
+        if halt:
+            raise Interrupted(f"stopped after step {trainer.step}, which is saved; the same command goes on")
+
+
+def _due(trainer: Pretrainer, every: int) -> bool:
+    return trainer.step % every == 0 or trainer.step == trainer.config.train.steps
