@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from einops import rearrange
 from torch import Tensor
 
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
 from diffad.samplers.base import as_level, check_call, level_option, noised
+from diffad.samplers.looks import stacked
+from diffad.samplers.moments import Moments
 from diffad.types import Generators, Restoration, StepRecord
 
 
@@ -54,29 +55,18 @@ class OneShot:
         check_call(x, denoiser, max(self.levels), generator)
         draws = [t for t in self.levels for _ in range(self.repeats)]
         looks = ((t, noised(x, t, denoiser, noise, generator)) for t in draws)
-        total = torch.zeros_like(x)
-        for record in _stacked(looks, denoiser) if self.stack else _looped(looks, denoiser):
-            # summed look by look, so that an item's rounding does not depend on its batch
-            total = total + record.x_hat
+        twins = Moments()
+        for record in stacked(looks, denoiser) if self.stack else _looped(looks, denoiser):
+            twins.add(record.x_hat)
             if on_step is not None:
                 on_step(record)
-        return Restoration(total / len(draws), nfe=len(draws))
+        return Restoration(twins.mean, nfe=len(draws), std=twins.std)
 
 
 def _looped(looks: Iterator[tuple[int, Tensor]], denoiser: Denoiser) -> Iterator[StepRecord]:
     for t, x_t in looks:
         x_hat = denoiser(x_t, as_level(t, x_t))
         yield StepRecord(t, 0, x_t, x_hat, x_hat)
-
-
-def _stacked(looks: Iterator[tuple[int, Tensor]], denoiser: Denoiser) -> Iterator[StepRecord]:
-    levels, states = zip(*looks, strict=True)
-    batch = states[0].shape[0]
-    t = torch.tensor(levels, device=states[0].device).repeat_interleave(batch)
-    x_hats = denoiser(rearrange(list(states), "look b ... -> (look b) ..."), t)
-    x_hats = rearrange(x_hats, "(look b) ... -> look b ...", b=batch)
-    for level, x_t, x_hat in zip(levels, states, x_hats, strict=True):
-        yield StepRecord(level, 0, x_t, x_hat, x_hat)
 
 
 def _levels(levels: Sequence[int] | int) -> tuple[int, ...]:

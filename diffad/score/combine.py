@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from diffad.protocols import AnomalyScore
+from diffad.protocols import AnomalyScore, ScoreRun
 from diffad.registry import SCORES
-from diffad.types import Restoration
+from diffad.schedule import Schedule
+from diffad.score.base import begin
+from diffad.types import Restoration, StepRecord
 
 Part = Mapping[str, Any] | AnomalyScore
 
@@ -23,6 +26,28 @@ def _built(scores: Sequence[Part]) -> list[AnomalyScore]:
         if isinstance(part, Mapping) and "name" not in part:
             raise ValueError(f"expected a score with a name, got {dict(part)}")
     return [SCORES.build(**part) if isinstance(part, Mapping) else part for part in scores]
+
+
+@dataclass(frozen=True)
+class CombinedRun:
+    """The runs of all scores on one scan.
+
+    Args:
+        parts: Run of each score.
+        reduce: Makes one map of all, (N, B, 1, *S) to (B, 1, *S).
+    """
+
+    parts: Sequence[ScoreRun]
+    reduce: Callable[[Tensor], Tensor]
+
+    def record(self, step: StepRecord) -> None:
+        """Let every score take in the move."""
+        for part in self.parts:
+            part.record(step)
+
+    def map(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+        """Return the combined map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S)."""
+        return self.reduce(torch.stack([part.map(x, restoration, mask) for part in self.parts]))
 
 
 class _Combination:
@@ -38,8 +63,16 @@ class _Combination:
     def __init__(self, scores: Sequence[Part] = ({"name": "l1"}, {"name": "ssim"})) -> None:
         self.scores, self._parts = scores, _built(scores)
 
-    def _maps(self, x: Tensor, restoration: Restoration, mask: Tensor | None) -> Tensor:
-        return torch.stack([part(x, restoration, mask) for part in self._parts])
+    def begin(self, x: Tensor, schedule: Schedule) -> CombinedRun:
+        """Begin a run of every score on ``x`` (B, C, *S) in [-1, 1]; plain ones wait for the twin."""
+        return CombinedRun([begin(part, x, schedule) for part in self._parts], self._reduce)
+
+    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+        """Return the combined map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S)."""
+        return self._reduce(torch.stack([part(x, restoration, mask) for part in self._parts]))
+
+    def _reduce(self, maps: Tensor) -> Tensor:
+        raise NotImplementedError
 
 
 @SCORES.register("mean")
@@ -58,9 +91,8 @@ class MeanScore(_Combination):
         >>> both = SCORES.build("mean", scores=[{"name": "l1"}, {"name": "ssim", "window": 11}])
     """
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
-        """Return the mean map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S)."""
-        return self._maps(x, restoration, mask).mean(0)
+    def _reduce(self, maps: Tensor) -> Tensor:
+        return maps.mean(0)
 
 
 @SCORES.register("product")
@@ -79,6 +111,5 @@ class ProductScore(_Combination):
         Mask, stitch, and re-sample (autoDDPM, Bercea et al., 2023): residual times perceptual distance.
     """
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
-        """Return the product map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S)."""
-        return self._maps(x, restoration, mask).prod(0)
+    def _reduce(self, maps: Tensor) -> Tensor:
+        return maps.prod(0)

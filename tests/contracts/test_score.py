@@ -1,16 +1,21 @@
 """What every registered score promises; a new one adds its row to OPTIONS if its defaults are not enough."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from diffad.protocols import AnomalyScore
+from diffad.protocols import AnomalyScore, ScoreRun
 from diffad.registry import SCORES
-from diffad.types import Restoration
+from diffad.score.base import begin
+from diffad.types import Restoration, StepRecord
+from tests.toys import linear_schedule
 
 OPTIONS = {
     "ssim": [{}, {"window": 11, "sigma": 1.5}, {"window": 3}],
     "mean": [{}, {"scores": [{"name": "ssim", "window": 5}, {"name": "l2"}]}],
-    "product": [{}, {"scores": [{"name": "l1"}]}],
+    "product": [{}, {"scores": [{"name": "l1"}]}, {"scores": [{"name": "l1"}, {"name": "normative"}]}],
+    "normative": [{}, {"mean": "arithmetic", "channels": "mean"}, {"weight": "none"}],
 }
 CASES = [(name, options) for name in SCORES for options in OPTIONS.get(name, [{}])]
 SHAPES = [(3, 1, 21, 17), (3, 4, 16, 19), (2, 2, 9, 12, 11)]
@@ -21,12 +26,19 @@ pytestmark = [
 ]
 
 
+def twin(x_hat):
+    """A twin with all that any score asks for: a spread, and records of two levels."""
+    state = 2 * x_hat - 1
+    records = tuple(StepRecord(t, 0, state, state, state) for t in (50, 100))
+    return Restoration(x_hat, nfe=2, trajectory=records, std=torch.full_like(x_hat, 0.1))
+
+
 def images(shape, generators):
     (generator,) = generators(0)
     x = torch.rand(shape, generator=generator)
     x_hat = torch.rand(shape, generator=generator)
     mask = torch.rand((shape[0], 1, *shape[2:]), generator=generator) < 0.7
-    return x, Restoration(x_hat, nfe=1), mask
+    return x, twin(x_hat), mask
 
 
 def test_map_has_one_channel_and_is_finite_and_not_negative(name, options, shape, generators):
@@ -42,7 +54,7 @@ def test_map_has_one_channel_and_is_finite_and_not_negative(name, options, shape
 
 def test_identical_images_score_exactly_zero(name, options, shape, generators):
     x, _, _ = images(shape, generators)
-    assert not SCORES.build(name, **options)(x, Restoration(x.clone(), nfe=1)).any()
+    assert not SCORES.build(name, **options)(x, twin(x.clone())).any()
 
 
 def test_item_alone_equals_item_in_batch(name, options, shape, generators):
@@ -51,9 +63,7 @@ def test_item_alone_equals_item_in_batch(name, options, shape, generators):
     batch = score(x, restoration, mask)
     for i in range(shape[0]):
         item = slice(i, i + 1)
-        assert torch.equal(
-            score(x[item], Restoration(restoration.image[item], nfe=1), mask[item]), batch[item]
-        )
+        assert torch.equal(score(x[item], twin(restoration.image[item]), mask[item]), batch[item])
 
 
 def test_mask_zeroes_the_outside_and_leaves_the_inside(name, options, shape, generators):
@@ -76,9 +86,11 @@ def test_arguments_are_not_changed(name, options, shape, generators):
 
 def test_low_precision_is_scored_in_single_precision(name, options, shape, generators):
     x, restoration, _ = images(shape, generators)
-    low = Restoration(restoration.image.bfloat16(), nfe=1)
+    low = twin(restoration.image.bfloat16())
     scores = SCORES.build(name, **options)(x.bfloat16(), low)
-    expected = SCORES.build(name, **options)(x.bfloat16().float(), Restoration(low.image.float(), nfe=1))
+    records = tuple(replace(r, x_hat=r.x_hat.float()) for r in low.trajectory)
+    single = replace(low, image=low.image.float(), std=low.std.float(), trajectory=records)
+    expected = SCORES.build(name, **options)(x.bfloat16().float(), single)
     assert scores.dtype == torch.float32
     assert torch.equal(scores, expected)
 
@@ -97,3 +109,13 @@ def test_shapes_that_do_not_fit_are_refused(name, options, shape, generators):
 def test_options_are_public_attributes(name, options, shape, generators):
     score = SCORES.build(name, **options)
     assert {option: getattr(score, option) for option in options} == options
+
+
+def test_a_run_makes_the_same_map_as_a_call(name, options, shape, generators):
+    x, restoration, mask = images(shape, generators)
+    score = SCORES.build(name, **options)
+    run = begin(score, 2 * x - 1, linear_schedule())
+    assert isinstance(run, ScoreRun)
+    for record in restoration.trajectory:
+        run.record(record)
+    assert torch.allclose(run.map(x, replace(restoration, trajectory=()), mask), score(x, restoration, mask))

@@ -1,0 +1,130 @@
+"""Ensembles: several twins of one scan, their mean, and where they disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor
+
+from diffad.protocols import Denoiser, NoiseGenerator, Sampler
+from diffad.registry import SAMPLERS
+from diffad.samplers.base import check_call, level_option
+from diffad.samplers.examples import make
+from diffad.samplers.moments import Moments
+from diffad.samplers.streams import Streams
+from diffad.schedule import Schedule
+from diffad.types import Example, Generators, Restoration, StepRecord
+
+Part = Mapping[str, Any] | Sampler
+OnStep = Callable[[StepRecord], None]
+
+
+@SAMPLERS.register("ensemble")
+class Ensemble:
+    r"""Averages the twins that samplers make from several seeds, and says how much they differ.
+
+    .. math:: \bar x = \frac{1}{N K} \sum_{n=1}^{N} \sum_{k=1}^{K} x_{nk}, \quad
+              s^2 = \frac{1}{N K - 1} \sum_{n, k} (x_{nk} - \bar x)^2
+
+    All members of a sampler share its batches, ordered "(k b)". The noise of member k of sampler n follows
+    from one number of the item, n and k: more members leave the first ones as they were.
+
+    Args:
+        members: Seeds :math:`K` of each sampler.
+        inner: The sampler, as a mapping of its ``name`` and options; a "chain" if there is none.
+        samplers: Several samplers instead, :math:`N` mappings, such as one chain at different levels.
+
+    Raises:
+        TypeError: If the number of members is no integer.
+        ValueError: If it is below 1, there is no sampler, one has no name, or both options are given.
+
+    Reference:
+        Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles (Lakshminarayanan et al.,
+        2017), with seeds for networks.
+    """
+
+    def __init__(
+        self, members: int = 4, inner: Part | None = None, samplers: Sequence[Part] | None = None
+    ) -> None:
+        if inner is not None and samplers is not None:
+            raise ValueError("expected inner or samplers, got both")
+        self.members = level_option("members", members)
+        self.inner, self.samplers = inner, samplers
+        self._parts = _built([inner or {"name": "chain"}] if samplers is None else samplers)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        x: Tensor,
+        denoiser: Denoiser,
+        noise: NoiseGenerator,
+        *,
+        generator: Generators,
+        mask: Tensor | None = None,
+        on_step: OnStep | None = None,
+    ) -> Restoration:
+        """Restore ``x`` (B, C, *S) in [-1, 1] with all members; ``mask`` (B, 1, *S) goes to the samplers."""
+        check_call(x, denoiser, 1, generator)
+        streams, twins, nfe = Streams.draw(generator, len(x)), Moments(), 0
+        several, masks = _stacked(x, self.members), None if mask is None else _stacked(mask, self.members)
+        watch = None if on_step is None else _each_member(on_step, len(x))
+        for n, part in enumerate(self._parts):
+            own = [g for k in range(self.members) for g in streams.at(n, k)]
+            found = part(several, denoiser, noise, generator=own, mask=masks, on_step=watch)
+            nfe += self.members * found.nfe
+            for twin in _unstacked(found.image, len(x)):
+                twins.add(twin)
+        return Restoration(twins.mean, nfe, std=twins.std)
+
+    def example(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        t: Tensor,
+        noise: NoiseGenerator,
+        schedule: Schedule,
+        generator: Sequence[torch.Generator],
+    ) -> Example:
+        """Show the network in training what the first sampler shows it, or whole noised images.
+
+        Args:
+            x: Clean images in [-1, 1], (B, C, *S).
+            mask: Brain masks, (B, 1, *S).
+            t: Levels, (B,).
+            noise: Unit noise.
+            schedule: Amplitudes by level.
+            generator: One for each item.
+        """
+        return make(self._parts[0], x, mask, t, noise, schedule, generator)
+
+
+def _built(samplers: Sequence[Part]) -> list[Sampler]:
+    """Build samplers from mappings of ``name`` and options; ready ones pass."""
+    if not samplers:
+        raise ValueError("expected at least one sampler, got none")
+    for part in samplers:
+        if isinstance(part, Mapping) and "name" not in part:
+            raise ValueError(f"expected a sampler with a name, got {dict(part)}")
+    return [SAMPLERS.build(**part) if isinstance(part, Mapping) else part for part in samplers]
+
+
+def _stacked(x: Tensor, members: int) -> Tensor:
+    return repeat(x, "b ... -> (k b) ...", k=members)
+
+
+def _unstacked(x: Tensor, batch: int) -> Iterator[Tensor]:
+    yield from rearrange(x, "(k b) ... -> k b ...", b=batch)
+
+
+def _each_member(on_step: OnStep, batch: int) -> OnStep:
+    """Report a move of all members as one move of each, in the shape of the image."""
+
+    def watch(record: StepRecord) -> None:
+        states = (_unstacked(state, batch) for state in (record.x_t, record.x_hat, record.x_s))
+        for x_t, x_hat, x_s in zip(*states, strict=True):
+            on_step(StepRecord(record.t, record.s, x_t, x_hat, x_s))
+
+    return watch

@@ -1,0 +1,222 @@
+"""Patched diffusion: one box at a time is drowned in noise, and the rest of the image tells what is there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffad.protocols import Denoiser, NoiseGenerator, Sampler
+from diffad.registry import SAMPLERS
+from diffad.samplers.base import check_call, level_option
+from diffad.samplers.boxes import (
+    PLACEMENTS,
+    Box,
+    anywhere,
+    grid,
+    one_of,
+    part,
+    sides_of,
+    sides_option,
+    within,
+)
+from diffad.samplers.examples import cropped, in_context, make
+from diffad.samplers.stitch import BLENDS, Records, Stitch, window
+from diffad.samplers.views import Crops, OneField, View, Whole
+from diffad.schedule import Schedule
+from diffad.types import Example, Generators, Restoration, StepRecord, generators_for
+
+
+@SAMPLERS.register("patched")
+class Patched:
+    r"""Restores an image box by box with another sampler, and stitches the boxes.
+
+    .. math:: \bar x = \frac{\sum_k w_k \, \hat x^{(k)}}{\sum_k w_k}, \quad
+              x_t^{(k)} = m_k (\sqrt{\bar\alpha_t} x + \sqrt{1 - \bar\alpha_t} z) + (1 - m_k) x
+
+    With ``context`` the network sees the whole image, clean outside the box :math:`m_k`, at every level.
+    Without, it sees the box alone: the sliding window of networks that are trained on patches. Either way
+    all boxes of all items go through the inner sampler as one batch, stacked "(k b)", and look through one
+    field of noise. ``on_step`` gets one record for each move of the inner sampler, with its states stitched
+    to whole images, and a spread of the inner sampler is the weighted mean of the boxes'. ``nfe`` counts the
+    network evaluations of an item, those of whole images with ``context`` and of boxes without, which were
+    not left out.
+
+    Args:
+        box: Side :math:`p` of the boxes in voxels, or one for each spatial axis.
+        overlap: Share of a box that the next one covers again, in [0, 1). At 0, boxes that hang over the edge
+            are cut, or shifted inside without ``context``.
+        inner: Sampler of each box, as a mapping of its ``name`` and options; one look at level 500, as
+            published, when absent.
+        context: Whether the network sees the whole image.
+        blend: "mean" weighs all voxels of a box alike, "gaussian" less towards its faces.
+        placement: "grid", or "spread" for the published overlap: as few boxes as cover the image, evenly
+            spread.
+        skip_empty: Leave out boxes in which no item of the batch has a voxel of its mask. An item is left as
+            it is in the boxes where it has none, so that nothing inside a mask depends on the batch.
+        at_once: Most boxes in one run of the inner sampler; all when absent. Results do not depend on it.
+        random: Train on boxes anywhere, every voxel equally often, rather than on those of the grid.
+
+    Raises:
+        TypeError: If a number is no integer.
+        ValueError: If an option is out of range or would be ignored.
+
+    Reference:
+        Patched Diffusion Models for Unsupervised Anomaly Detection (Behrendt et al., 2023), section 2.2.
+    """
+
+    def __init__(
+        self,
+        box: int | Sequence[int] = 48,
+        overlap: float = 0.0,
+        inner: Mapping[str, Any] | Sampler | None = None,
+        context: bool = True,
+        blend: str = "mean",
+        placement: str = "grid",
+        skip_empty: bool = True,
+        at_once: int | None = None,
+        random: bool = False,
+    ) -> None:
+        _check_options(overlap, blend, placement, context, random)
+        self.box = box
+        self.overlap = overlap
+        self.inner = {"name": "oneshot", "levels": 500} if inner is None else inner
+        self.context = context
+        self.blend = blend
+        self.placement = placement
+        self.skip_empty = skip_empty
+        self.at_once = None if at_once is None else level_option("at_once", at_once)
+        self.random = random
+        self._sides = sides_option(box)
+        self._inner = _built(self.inner)
+        self._view: Callable[[Sequence[Box]], View] = Whole if context else Crops
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        x: Tensor,
+        denoiser: Denoiser,
+        noise: NoiseGenerator,
+        *,
+        generator: Generators,
+        mask: Tensor | None = None,
+        on_step: Callable[[StepRecord], None] | None = None,
+    ) -> Restoration:
+        """Restore ``x`` (B, C, *S) in [-1, 1]; boxes without ``mask`` (B, 1, *S) are left as they are."""
+        check_call(x, denoiser, 0, generator)
+        _check_batch(x, mask)
+        boxes, alive = self._used(x, mask)
+        weights = window(sides_of(self._sides, x.shape[2:]), self.blend)
+
+        def begin(under: Tensor = x) -> Stitch:
+            return Stitch(under, boxes, weights, alive)
+
+        twin, spread, nfe = begin(), begin(torch.zeros_like(x)), 0
+        records = None if on_step is None else Records(begin, on_step)
+        generators = generators_for(generator, len(x))
+        state = [g.get_state() for g in generators]
+        for lot, first, last in _lots(boxes, self.at_once):
+            for g, before in zip(generators, state, strict=True):
+                # every lot looks through the same field of noise
+                g.set_state(before)
+            view = self._view(lot)
+            found = self._inner(
+                view.stack(x),
+                view.denoiser(denoiser, x),
+                OneField(noise, view, x),
+                generator=generators * len(lot),
+                mask=None if mask is None else view.stack(mask),
+                on_step=None if records is None else records.of(view.parts, first, last),
+            )
+            twin.add(view.parts(found.image))
+            if found.std is not None:
+                spread.add(view.parts(found.std))
+            nfe += found.nfe * len(lot)
+        return Restoration(twin.image(), nfe, std=spread.image() if spread.added else None)
+
+    def _boxes(self, shape: Sequence[int]) -> list[Box]:
+        sides = sides_of(self._sides, shape)
+        return grid(shape, sides, self.overlap, self.placement, equal=not self.context)
+
+    def _used(self, x: Tensor, mask: Tensor | None) -> tuple[list[Box], Tensor]:
+        """Return the boxes to look through, and for which items each counts, (K, B).
+
+        Boxes are left out for the whole batch, which keeps the order "(k b)". One always stays: the inner
+        sampler then makes its checks and its records even where there is no brain.
+        """
+        boxes = self._boxes(x.shape[2:])
+        if mask is None or not self.skip_empty:
+            return boxes, torch.ones(len(boxes), len(x), dtype=torch.bool)
+        alive = torch.stack([(part(mask, box) > 0).flatten(1).any(1) for box in boxes]).cpu()
+        used = [k for k, some in enumerate(alive.any(1).tolist()) if some] or [0]
+        return [boxes[k] for k in used], alive[used]
+
+    def example(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        t: Tensor,
+        noise: NoiseGenerator,
+        schedule: Schedule,
+        generator: Generators,
+    ) -> Example:
+        """Noise one box of each clean ``x`` (B, C, *S) in [-1, 1] at its level ``t`` (B,).
+
+        With context the box is one of the grid, or anywhere if ``random``, and the loss counts inside it.
+        Without, the box is cut out around a voxel of ``mask`` (B, 1, *S). An inner sampler with examples of
+        its own makes the noisy state.
+        """
+        _check_batch(x, mask)
+        generators = generators_for(generator, len(x))
+        boxes = [self._drawn(m, g) for m, g in zip(mask, generators, strict=True)]
+        whole = make(self._inner, x, mask, t, noise, schedule, generators)
+        return in_context(whole, boxes) if self.context else cropped(whole, boxes)
+
+    def _drawn(self, mask: Tensor, generator: torch.Generator) -> Box:
+        """Draw the box of one training item with its mask (1, *S)."""
+        shape = mask.shape[1:]
+        sides = sides_of(self._sides, shape)
+        if not self.context:
+            return within(mask, sides, generator)
+        return anywhere(shape, sides, generator) if self.random else one_of(self._boxes(shape), generator)
+
+
+def _lots(boxes: Sequence[Box], size: int | None) -> Iterator[tuple[Sequence[Box], bool, bool]]:
+    """Share out the boxes; tell for each lot whether it is the first and the last."""
+    size = len(boxes) if size is None else size
+    for start in range(0, len(boxes), size):
+        yield boxes[start : start + size], start == 0, start + size >= len(boxes)
+
+
+def _built(inner: Mapping[str, Any] | Sampler) -> Sampler:
+    """Build a sampler from a mapping of ``name`` and options; a ready one passes."""
+    if not isinstance(inner, Mapping):
+        return inner
+    if "name" not in inner:
+        raise ValueError(f"expected an inner sampler with a name, got {dict(inner)}")
+    built: Sampler = SAMPLERS.build(**inner)
+    return built
+
+
+def _check_options(overlap: float, blend: str, placement: str, context: bool, random: bool) -> None:
+    if not (math.isfinite(overlap) and 0 <= overlap < 1):
+        raise ValueError(f"overlap must be in [0, 1), got {overlap}")
+    if blend not in BLENDS:
+        raise ValueError(f"blend must be one of {BLENDS}, got {blend!r}")
+    if placement not in PLACEMENTS:
+        raise ValueError(f"placement must be one of {PLACEMENTS}, got {placement!r}")
+    if placement == "spread" and overlap:
+        raise ValueError(f"overlap follows from placement 'spread', got {overlap}")
+    if random and not context:
+        raise ValueError("random belongs to boxes in context: without, boxes are always drawn in the brain")
+
+
+def _check_batch(x: Tensor, mask: Tensor | None) -> None:
+    if not len(x):
+        raise ValueError(f"expected at least one image, got a batch of 0, {tuple(x.shape)}")
+    expected = (len(x), 1, *x.shape[2:])
+    if mask is not None and tuple(mask.shape) != expected:
+        raise ValueError(f"expected mask of shape {expected}, got {tuple(mask.shape)}")

@@ -1,0 +1,148 @@
+"""What an inner sampler sees of an image through boxes: the image with one box noised, or the box alone.
+
+Either way the inner sampler gets one batch stacked "(k b)": k boxes of each of the b items, the item fastest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor
+
+from diffad import denoise
+from diffad.protocols import Denoiser, NoiseGenerator
+from diffad.samplers.boxes import Box, inside, part
+from diffad.schedule import Schedule
+from diffad.types import Generators, generators_for
+
+
+class View(Protocol):
+    """A way to look at images through boxes."""
+
+    @property
+    def boxes(self) -> Sequence[Box]:
+        """The k boxes."""
+        ...
+
+    def stack(self, x: Tensor) -> Tensor:
+        """Stack the views of whole images (b, C, *S) to "(k b)"."""
+        ...
+
+    def parts(self, stacked: Tensor) -> list[Tensor]:
+        """Take the k boxes, each (b, C, *box), out of a stack of states "(k b)"."""
+        ...
+
+    def denoiser(self, denoiser: Denoiser, x: Tensor) -> Denoiser:
+        """Return the denoiser of the stack that was made of ``x`` (b, C, *S)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Whole images, of which only the box is noised.
+
+    Args:
+        boxes: The k boxes.
+    """
+
+    boxes: Sequence[Box]
+
+    def stack(self, x: Tensor) -> Tensor:
+        """Repeat images (b, C, *S) for each box."""
+        return repeat(x, "b ... -> (k b) ...", k=len(self.boxes))
+
+    def parts(self, stacked: Tensor) -> list[Tensor]:
+        """Cut each box out of its state."""
+        states = rearrange(stacked, "(k b) ... -> k b ...", k=len(self.boxes))
+        return [part(state, box) for state, box in zip(states, self.boxes, strict=True)]
+
+    def denoiser(self, denoiser: Denoiser, x: Tensor) -> Denoiser:
+        """Keep all that lies outside the box as it is in ``x``."""
+        return InContext(denoiser, x, inside(self.boxes, x.shape[2:], x.device))
+
+
+@dataclass(frozen=True)
+class Crops:
+    """The boxes alone, all of one shape.
+
+    Args:
+        boxes: The k boxes.
+    """
+
+    boxes: Sequence[Box]
+
+    def stack(self, x: Tensor) -> Tensor:
+        """Cut each box out of images (b, C, *S)."""
+        return torch.cat([part(x, box) for box in self.boxes])
+
+    def parts(self, stacked: Tensor) -> list[Tensor]:
+        """Take the stack apart."""
+        return list(rearrange(stacked, "(k b) ... -> k b ...", k=len(self.boxes)))
+
+    def denoiser(self, denoiser: Denoiser, x: Tensor) -> Denoiser:
+        """Leave the denoiser as it is."""
+        return denoiser
+
+
+@dataclass(frozen=True)
+class InContext:
+    r"""Shows the network clean surroundings at every level, and never changes them.
+
+    .. math:: x_\text{in} = m x_t + (1 - m) x, \quad \hat x = m f(x_\text{in}, t) + (1 - m) x
+
+    Args:
+        inner: Denoiser of whole images.
+        x: Clean images, (b, C, *S).
+        inside: Voxels :math:`m` of each box, (k, 1, *S), bool.
+    """
+
+    inner: Denoiser
+    x: Tensor
+    inside: Tensor
+
+    @property
+    def schedule(self) -> Schedule:
+        """Signal and noise amplitudes by level."""
+        return self.inner.schedule
+
+    def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
+        """Denoise states stacked "(look k b)" at levels () or (look k b,)."""
+        return self._kept(self.inner(self._kept(x_t), t, **cond))
+
+    def _kept(self, y: Tensor) -> Tensor:
+        looks = rearrange(y, "(look k b) ... -> look k b ...", k=len(self.inside), b=len(self.x))
+        kept = torch.where(self.inside[:, None], looks, self.x)
+        return rearrange(kept, "look k b ... -> (look k b) ...")
+
+    def unclipped(self) -> InContext:
+        """Return the same denoiser without the clamp, where it has one."""
+        return InContext(denoise.unclipped(self.inner), self.x, self.inside)
+
+
+@dataclass(frozen=True)
+class OneField:
+    """Draws one field for each whole image, through which all its boxes look.
+
+    Args:
+        noise: Noise of whole images.
+        view: How boxes look at them.
+        like: The whole images, (b, C, *S).
+    """
+
+    noise: NoiseGenerator
+    view: View
+    like: Tensor
+
+    def __call__(self, like: Tensor, t: Tensor | None = None, *, generator: Generators) -> Tensor:
+        """Draw noise for a stack "(look k b)" with the generators of its first box."""
+        k, b = len(self.view.boxes), len(self.like)
+        first = rearrange(torch.arange(len(like)), "(look k b) -> look k b", k=k, b=b)[:, 0].flatten()
+        served = generators_for(generator, len(like))
+        images = like.new_zeros((len(first), *self.like.shape[1:]))
+        levels = t[first.to(t.device)] if t is not None and t.ndim else t
+        z = self.noise(images, levels, generator=[served[i] for i in first.tolist()])
+        return torch.cat([self.view.stack(look) for look in torch.split(z, b)])
