@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from diffad import __version__
+from diffad import __version__, cli_tools
 from diffad.registry import UnknownNameError
 
 app = typer.Typer(
@@ -68,6 +68,8 @@ def diffad(
       diffad predict scan.nii.gz --model ixi-t1-axial --out maps  anomaly maps of a skull-stripped scan
       diffad evaluate maps --masks lesions                        how good the maps are
       diffad train smoke                                          train a tiny model in seconds
+      diffad phantom --out phantoms                               heads to try things on, healthy and not
+      diffad noise --all --save noises.png                        what scans can be corrupted with
       diffad list samplers                                        what a config can be put together from
 
     Research software, not a medical device.
@@ -89,6 +91,7 @@ def train(
     Examples:
       diffad train smoke output=/tmp/runs
       diffad train configs/ixi_t1_axial.yaml data.root=DATA train.steps=2000 "noise={name: gaussian}"
+      diffad train configs/andi.yaml variant=smoke                     changes that the file keeps by a name
       accelerate launch -m diffad.training CONFIG [KEY=VALUE]...       the same, on several processes
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.training.run import main as run
@@ -211,6 +214,11 @@ def list_parts(kind: Annotated[Kind | None, typer.Argument(help="One kind only."
     from diffad.listing import show
 
     show([kind.value] if kind else [k.value for k in Kind])
+
+
+app.command(short_help="Pretrain the encoder of a conditioned network.")(cli_tools.pretrain)
+app.command(short_help="Show what a noise looks like, in pictures and numbers.")(cli_tools.noise)
+app.command(short_help="Make a data set of phantoms: heads that never lived.")(cli_tools.phantom)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

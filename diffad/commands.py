@@ -36,9 +36,10 @@ def predict(
     options |= {"slices": parse_slices(options["slices"]), "threshold": parse_threshold(options["threshold"])}
     where, masks = parse_device(device), parse_mask(mask) if mask else None
     search = find_scans(sources, out, masks)
-    cohort = subjects(search.scans, [s.strip() for s in sequences.split(",") if s.strip()])
+    names = [s.strip() for s in sequences.split(",") if s.strip()]
+    cohort = subjects(search.scans, names)
     try:
-        code, told = _predict(cohort, model, where, out, masks, overwrite, options)
+        code, told = _predict(cohort, names, model, where, out, masks, overwrite, options)
     except KeyboardInterrupt:
         print("\nstopped; finished scans are whole, run the same command to go on", file=sys.stderr)
         return 130
@@ -49,6 +50,7 @@ def predict(
 
 def _predict(
     cohort: Sequence[Any],
+    names: Sequence[str],
     model: str,
     device: str,
     out: Path,
@@ -59,9 +61,22 @@ def _predict(
     from diffad.predict import Cohort, Options
 
     pipe = load(model).to(device)
+    check_names(names, pipe.config.sequences)
     options["sampler"] = parse_sampler(options["sampler"], dict(pipe.config.sampler))
     summary = Cohort(pipe, out, Options(**options), masks, overwrite).run(cohort)
     return (0 if summary.complete else 1), str(summary)
+
+
+def check_names(names: Sequence[str], trained: Sequence[str] | None) -> None:
+    """Refuse sequences that are not the model's, or not in its order.
+
+    Raises:
+        ValueError: With both lists.
+    """
+    if names and trained and [n.lower() for n in names] != [n.lower() for n in trained]:
+        raise ValueError(
+            f"expected --sequences {','.join(trained)}, as the model was trained on, got {','.join(names)}"
+        )
 
 
 def load(model: str) -> Any:

@@ -1,0 +1,92 @@
+"""Commands around training and use: an encoder to start from, noise to look at, phantoms to try things on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def pretrain(
+    config: Annotated[
+        str,
+        typer.Argument(metavar="CONFIG", help="A config with a conditioned model."),
+    ],
+    assignments: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to the config.")
+    ] = None,
+    cell: Annotated[int, typer.Option(min=1, help="Edge of the cells that are hidden, in pixels.")] = 32,
+    ratio: Annotated[float, typer.Option(help="Share of the cells that is hidden.")] = 0.65,
+) -> None:
+    """Pretrain an encoder on healthy scans by painting hidden cells in; prints the folder for train.encoder.
+
+    Data, space, steps and rates are those of the config. A run that was stopped goes on.
+
+    \b
+    Examples:
+      diffad pretrain configs/cddpm.yaml data.root=DATA train.steps=5000 train.weight_decay=0.05
+      diffad train configs/cddpm.yaml data.root=DATA train.encoder=runs/cddpm/pretraining/encoder
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
+    from diffad import tools
+
+    raise typer.Exit(tools.pretrain(config, assignments or [], cell, ratio))
+
+
+def noise(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A registered noise.")] = "",
+    assignments: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Options of the noise.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every noise with default options.")] = False,
+    save: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw a contact sheet.")] = None,
+    size: Annotated[int, typer.Option(min=16, max=512, help="Edge of a field in pixels.")] = 128,
+    count: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Fields shown; 8, or 4 with --all.")
+    ] = None,
+    level: Annotated[int, typer.Option(min=0, help="Noise level.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all noise.")] = 0,
+) -> None:
+    """Draw fields of a noise and measure them: spread, correlation, spectrum, speed.
+
+    \b
+    Examples:
+      diffad noise simplex --save simplex.png
+      diffad noise coarse resolution=8 --level 250
+      diffad noise --all --save noises.png
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
+    from diffad import tools
+
+    draw = {"size": size, "level": level, "seed": seed}
+    raise typer.Exit(tools.noise(name, assignments or [], everything, save, count, draw))
+
+
+def phantom(
+    out: Annotated[Path, typer.Option(help="Folder of the data set; one that was stopped is finished.")],
+    subjects: Annotated[int, typer.Option(min=1, help="How many subjects.")] = 8,
+    modality: Annotated[str, typer.Option(help="t1, t2, flair, ct, or several: t1,flair")] = "t1",
+    lesioned: Annotated[float, typer.Option(min=0, max=1, help="Share of subjects with lesions.")] = 0.25,
+    lesions: Annotated[
+        str, typer.Option(help="Kinds, in turn: ischaemia,haemorrhage,plaques; all by default.")
+    ] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
+    spacing: Annotated[float, typer.Option(metavar="MM", help="Edge of a voxel, 0.5 to 8 mm.")] = 1.0,
+    picture: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw a contact sheet.")] = None,
+) -> None:
+    """Make phantoms: deformed MNI152 brains as MRI or CT, healthy and lesioned, with masks, as NIfTI.
+
+    Healthy subjects go to train/ and val/, lesioned and a few healthy ones to test/; subject k is the same
+    whatever their number. Anatomy comes from nilearn: pip install 'diffad[demo]'. Nothing is downloaded.
+
+    \b
+    Examples:
+      diffad phantom --out DIR --subjects 8 --spacing 2
+      diffad phantom --out DIR --modality t1,flair,ct --lesions plaques --picture phantoms.png
+      diffad train CONFIG data.root=DIR "data.mask=*_desc-brain_mask.nii.gz"
+      diffad predict DIR/test --mask _desc-brain_mask --out maps
+      diffad evaluate maps --masks DIR/lesions
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
+    from diffad import tools
+
+    options = {"modality": modality, "lesioned": lesioned, "lesions": lesions, "seed": seed}
+    raise typer.Exit(tools.phantom(out, subjects, options | {"spacing": spacing}, picture))
