@@ -131,7 +131,7 @@ class Detector:
         placed = [self._place(stack) for stack in stacks]
         keys = [key for stack in stacks for key in stack.keys]
         x, brain = torch.cat([p[0] for p in placed]), torch.cat([p[1] for p in placed])
-        found = self.maps(x, brain, keys)
+        found = self.maps(x, brain, keys, torch.cat([self.told(place[0]) for place in placed]))
         parts = zip(stacks, placed, found.split(x, [len(s.image) for s in stacks]), strict=True)
         return [self._lay_back(stack, place[2], part, found.nfe) for stack, place, part in parts]
 
@@ -141,16 +141,17 @@ class Detector:
         except ValueError as error:  # parts below know no names
             raise VolumeError(f"{stack.name}: {error}") from error
 
-    def maps(self, x: Tensor, brain: Tensor, keys: Sequence[int]) -> Maps:
+    def maps(self, x: Tensor, brain: Tensor, keys: Sequence[int], told: Tensor | None = None) -> Maps:
         """Score images that are in the network's space already.
 
         Args:
             x: Images in [0, 1], (N, C, *S).
             brain: Brain masks, (N, 1, *S).
             keys: What the noise of each image follows from, next to the seed.
+            told: Images the denoiser is told of, (N, C, *S); none takes those of ``told``, all as one scan.
         """
         maps = Maps(torch.zeros_like(x[:, :1]), torch.zeros_like(x))
-        told = self._told(x)
+        told = self.told(x) if told is None else told
         for items, corners in self._groups(brain):
             for start in range(0, len(items), self.batch_size):
                 part = items[start : start + self.batch_size]
@@ -170,8 +171,8 @@ class Detector:
         inside = [i for i, fits in enumerate(held) if fits]
         return [(inside, [corners[i] for i in inside]), ([i for i, fits in enumerate(held) if not fits], [])]
 
-    def _told(self, x: Tensor) -> Tensor:
-        """Return the images a denoiser is told of: those it denoises, unless its guidance wants others."""
+    def told(self, x: Tensor) -> Tensor:
+        """Return what the denoiser is told of slices ``x`` of one scan: them, or what its guidance wants."""
         swap = getattr(self.denoiser, "reference", None)
         return x if swap is None else swap(x)
 

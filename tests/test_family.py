@@ -1,0 +1,55 @@
+"""Every published method is reached by its YAML file alone: trained, saved, loaded and used on a scan."""
+
+import pytest
+import torch
+
+from diffad import AnomalyPipeline
+from diffad.config import load, shipped
+from diffad.training.run import train
+from tests.brains import save_volume
+
+FLAT = ["andi", "anoddpm", "cddpm", "dae", "ddpm", "pddpm"]
+QUICK = [
+    "variant=smoke",
+    "train.steps=2",
+    "train.batch_size=2",
+    "train.warmup=0",
+    "train.validate_every=2",
+    "train.validate_items=2",
+    "train.checkpoint_every=2",
+]
+
+
+def test_every_config_of_the_family_is_tried():
+    assert set(shipped()) == {*FLAT, "ddpm3d", "ixi_t1_axial", "smoke"}
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_method_trains_and_finds_from_its_config(name, tmp_path):
+    data = "data={name: toy, size: 32, count: 6}"
+    config = load(name, [*QUICK, data, "space.size=32", f"output={tmp_path}"])
+    pipe = AnomalyPipeline.from_pretrained(train(config))
+    x = torch.rand(2, 1, 40, 36, generator=torch.Generator().manual_seed(0)) * 0.8 + 0.1
+    x[..., :4], x[..., -4:] = 0, 0
+    found = pipe(x, seed=3)
+    assert found.anomaly_map.shape == x.shape
+    assert torch.isfinite(found.anomaly_map).all()
+    assert found.anomaly_map.max() > 0
+    assert not found.anomaly_map[x == 0].any()
+    assert found.info["nfe"] >= 1
+    alone = pipe(x[1:], seed=3).anomaly_map[0]
+    torch.testing.assert_close(alone, found.anomaly_map[1], rtol=1e-3, atol=1e-5)
+
+
+def test_volumes_train_on_boxes_and_are_found_by_a_sliding_window(tmp_path):
+    for split, count in (("train", 2), ("val", 1)):
+        for k in range(count):
+            save_volume(tmp_path / "data" / split / f"sub-{split}{k}.nii.gz", seed=k + 5 * (split == "val"), shape=(16, 14, 10))
+    changes = [f"data={{name: volumes, root: {tmp_path / 'data'}}}", "sampler.box=[8, 8, 8]"]
+    config = load("ddpm3d", [*QUICK, *changes, "train.validate_items=1", f"output={tmp_path}"])
+    pipe = AnomalyPipeline.from_pretrained(train(config))
+    scan = save_volume(tmp_path / "scan.nii.gz", seed=9, shape=(15, 13, 8))
+    found = pipe(scan)
+    assert found.anomaly_map.shape == (1, 1, 15, 13, 8)
+    assert found.anomaly_map.max() > 0
+    assert found.info["nfe"] > 3
