@@ -1,0 +1,101 @@
+"""One phantom in memory: scans of one person that never lived, with brain and lesion masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from diffad.data.cuts import Cut, cut
+from diffad.data.phantom.contrast import CONTRASTS
+from diffad.data.phantom.lesion import draw_lesion
+from diffad.data.phantom.person import Person
+from diffad.data.phantom.plan import expect_some
+from diffad.data.volume import Array, Volume
+from diffad.types import generator_for
+
+LESION, SCAN = 2, 3
+"""Streams of randomness beside those of the person; each modality has one of its own, from SCAN on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Phantom:
+    """Co-registered scans of one person.
+
+    Args:
+        images: Scans by modality, (I, J, K): whole numbers, 0 outside the brain, or Hounsfield units.
+        brain: Brain mask, (I, J, K), bool.
+        lesion: Lesion mask, (I, J, K), bool; empty in a healthy brain.
+        affine: Voxel to world matrix, (4, 4), in mm.
+        kind: Kind of the lesions; none in a healthy brain.
+    """
+
+    images: Mapping[str, Array]
+    brain: Array
+    lesion: Array
+    affine: Array
+    kind: str | None = None
+
+    @property
+    def volume(self) -> Volume:
+        """The scans as channels, in their order."""
+        return Volume(np.stack(list(self.images.values())), self.affine)
+
+    def slices(self, axis: str = "axial", slices: tuple[int, int] | None = None) -> Cut:
+        """Cut the scans into the slices that show brain, as training and ``predict`` do.
+
+        Args:
+            axis: Plane of the slices.
+            slices: First and last (exclusive) slice; none for all.
+
+        Raises:
+            VolumeError: If no slice with brain is left.
+        """
+        volume, brain = self.volume, torch.from_numpy(self.brain)[None]
+        return cut(torch.from_numpy(volume.data), brain, axis, volume.spacing.tolist(), slices)
+
+
+def phantom(
+    seed: int = 0,
+    subject: int = 0,
+    modalities: Sequence[str] = ("t1",),
+    spacing: float = 1.0,
+    kind: str | None = None,
+) -> Phantom:
+    """Make one phantom; the same arguments give the same one.
+
+    Brain and noise do not depend on the lesions: without ``kind`` it is the healthy twin. Nor does a
+    modality depend on the others that are made with it.
+
+    Args:
+        seed: Seed of the data set.
+        subject: Number of the subject.
+        modalities: What to scan with: "t1", "t2", "flair", "ct".
+        spacing: Edge of a voxel, in mm.
+        kind: Kind of the lesions; none for a healthy brain.
+
+    Raises:
+        ValueError: If a modality or kind is unknown, the spacing out of range, or a seed negative.
+        ImportError: If nilearn is missing.
+    """
+    _check(seed, subject, modalities)
+    person = Person.draw(seed, subject, spacing)
+    lesion = None
+    if kind is not None:
+        lesion = draw_lesion(kind, person.tissue, spacing, generator_for(seed, subject, LESION))
+    images = {}
+    for name in modalities:
+        stream = generator_for(seed, subject, SCAN + list(CONTRASTS).index(name))
+        images[name] = person.scan(name, lesion, stream).to(torch.int16).numpy()
+    inside = person.tissue.inside
+    mask = torch.zeros_like(inside) if lesion is None else lesion.mask & inside
+    brain, mask = person.whole(inside), person.whole(mask)
+    return Phantom(images, brain.numpy(), mask.numpy(), person.grid.affine, kind)
+
+
+def _check(seed: int, subject: int, modalities: Sequence[str]) -> None:
+    if seed < 0 or subject < 0:
+        raise ValueError(f"expected seed and subject of at least 0, got {seed} and {subject}")
+    expect_some("modalities", modalities, tuple(CONTRASTS))
