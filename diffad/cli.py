@@ -128,7 +128,7 @@ def predict(
         list[str] | None, typer.Option(help="Another sampler, as YAML, or one option of it as key=value.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all noise.")] = 0,
-    batch_size: Annotated[int, typer.Option(min=1, help="Slices per network evaluation.")] = 16,
+    batch_size: Annotated[int, typer.Option(min=1, help="Slices per network evaluation; more on a GPU.")] = 8,
     precision: Annotated[Precision, typer.Option(help="auto is bf16 where it is native.")] = Precision.auto,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo scans that have results.")] = False,

@@ -78,7 +78,8 @@ class Maps:
 
     def put(self, items: Sequence[int], part: Maps) -> None:
         """Take in what was found in some of the images."""
-        self.anomaly[items], self.twin[items], self.nfe = part.anomaly, part.twin, part.nfe
+        self.anomaly[items], self.twin[items] = part.anomaly, part.twin
+        self.nfe = max(self.nfe, part.nfe)
         if part.std is not None:
             self.std = torch.zeros_like(self.twin) if self.std is None else self.std
             self.std[items] = part.std
@@ -121,7 +122,7 @@ class Detector:
     post: Postprocess
     space: Space
     seed: int = 0
-    batch_size: int = 16
+    batch_size: int = 8
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     autocast: torch.dtype | None = None
     progress: Callable[[int], Any] = lambda done: None

@@ -47,7 +47,7 @@ class Options:
     threshold: float | str | None = None
     slices: tuple[int, int] | None = None
     seed: int = 0
-    batch_size: int = 16
+    batch_size: int = 8
     precision: str = "auto"
 
 

@@ -53,6 +53,8 @@ def check_call(x: Tensor, denoiser: Denoiser, highest: int, generator: Generator
     """
     if x.ndim not in (4, 5):
         raise ValueError(f"expected x of shape (B, C, *S) with 2 or 3 spatial axes, got {tuple(x.shape)}")
+    if not x.numel():
+        raise ValueError(f"expected x with items and voxels, got shape {tuple(x.shape)}")
     if not x.is_floating_point():
         raise TypeError(f"expected x of a floating point dtype, got {x.dtype}")
     if highest > denoiser.schedule.num_levels:

@@ -64,7 +64,7 @@ def baselines(train: Tensor, brain: Tensor) -> list[Method]:
     return [Method("z-score", lambda x, seed: z.score(x)), Method("PCA 16", lambda x, seed: pca.score(x))]
 
 
-def model(source: str, brain: Tensor, parts: dict[str, PartSpec], precision: str, batch: int = 16) -> Method:
+def model(source: str, brain: Tensor, parts: dict[str, PartSpec], precision: str, batch: int = 8) -> Method:
     """Make a line of a pipeline.
 
     Args:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffad.samplers.base import as_level, level_option, levels_down, noised
+from diffad.samplers.base import as_level, check_call, level_option, levels_down, noised
 from tests.toys import GaussianDenoiser, white_noise
 
 
@@ -53,3 +53,8 @@ def test_jump_reaches_the_level_of_the_schedule(generators):
 def test_a_level_is_a_long_scalar():
     level = as_level(7, torch.zeros(1))
     assert (level.shape, level.dtype, int(level)) == ((), torch.int64, 7)
+
+
+def test_a_batch_of_none_is_refused():
+    with pytest.raises(ValueError, match=r"expected x with items and voxels, got shape \(0, 1, 8, 8\)"):
+        check_call(torch.zeros(0, 1, 8, 8), GaussianDenoiser(), 1, [])
