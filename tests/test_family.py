@@ -44,7 +44,11 @@ def test_method_trains_and_finds_from_its_config(name, tmp_path):
 def test_volumes_train_on_boxes_and_are_found_by_a_sliding_window(tmp_path):
     for split, count in (("train", 2), ("val", 1)):
         for k in range(count):
-            save_volume(tmp_path / "data" / split / f"sub-{split}{k}.nii.gz", seed=k + 5 * (split == "val"), shape=(16, 14, 10))
+            save_volume(
+                tmp_path / "data" / split / f"sub-{split}{k}.nii.gz",
+                seed=k + 5 * (split == "val"),
+                shape=(16, 14, 10),
+            )
     changes = [f"data={{name: volumes, root: {tmp_path / 'data'}}}", "sampler.box=[8, 8, 8]"]
     config = load("ddpm3d", [*QUICK, *changes, "train.validate_items=1", f"output={tmp_path}"])
     pipe = AnomalyPipeline.from_pretrained(train(config))

@@ -123,6 +123,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="KEY=PART", help="sampler, score, noise, guidance"
     )
+    parser.add_argument(
+        "--each", nargs="*", default=[], metavar="KEY=PART", help="like --set, a line for each"
+    )
     parser.add_argument("--precision", default="auto", help="as for the pipeline")
     parser.add_argument("--no-baselines", action="store_true", help="leave the naive methods out")
     parser.add_argument("--out", type=Path, help="JSON file for the result")
@@ -147,7 +150,11 @@ def _compared(options: Any) -> list[Method]:
     parts = override({}, options.set)
     precision = resolve(options.precision, torch.device("cpu"))
     methods = [] if options.no_baselines else baselines(train, brain)
-    methods += [model(source, brain, parts, precision) for source in options.models]
+    for source in options.models:
+        for change in options.each or [""]:
+            chosen = override(parts, [change]) if change else parts
+            methods.append(model(source, brain, chosen, precision))
+            methods[-1].name += f" {change}".rstrip()
     run(methods, val[: options.limit], brain, options.seeds)
     return methods
 
