@@ -1,5 +1,9 @@
 """Every published method is reached by its YAML file alone: trained, saved, loaded and used on a scan."""
 
+import json
+
+import nibabel as nib
+import numpy as np
 import pytest
 import torch
 
@@ -57,3 +61,45 @@ def test_volumes_train_on_boxes_and_are_found_by_a_sliding_window(tmp_path):
     assert found.anomaly_map.shape == (1, 1, 15, 13, 8)
     assert found.anomaly_map.max() > 0
     assert found.info["nfe"] > 3
+
+
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory):
+    """Eight heads at 4 mm."""
+    pytest.importorskip("nilearn")
+    from diffad.data.phantom import Options, make
+
+    folder = tmp_path_factory.mktemp("phantoms")
+    make(folder, 8, Options(modalities=("t1",), spacing=4.0))
+    return folder
+
+
+@pytest.mark.slow
+def test_volumes_of_phantoms_teach_a_3d_network(phantoms, tmp_path):
+    config = load("ddpm3d", ["variant=smoke", f"data.root={phantoms}", f"output={tmp_path}"])
+    pipe = AnomalyPipeline.from_pretrained(train(config))
+    log = [json.loads(line) for line in (tmp_path / "ddpm3d" / "log.jsonl").read_text().splitlines()]
+    losses = [row["loss"] for row in log]
+    assert sum(losses[-20:]) < 0.85 * sum(losses[:20])
+    scan = next((phantoms / "test").rglob("*_T1w.nii.gz"))
+    found = pipe(scan, mask=next(scan.parent.glob("*_desc-brain_mask.nii.gz")))
+    files = found.save(tmp_path / "maps")
+    map_, volume = nib.load(files["anomaly"]), nib.load(scan)
+    assert map_.shape == volume.shape
+    assert np.array_equal(map_.affine, volume.affine)
+    # the network must have learned what brains look like: its twin is nearer than an empty one
+    brain = found.brain[0, 0]
+    error = (found.reconstruction - found.image).abs()[0, 0][brain].mean()
+    assert error < 0.5 * found.image[0, 0][brain].abs().mean()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FLAT)
+def test_smoke_variant_trains_and_finds_on_phantoms(name, phantoms, tmp_path):
+    config = load(name, ["variant=smoke", f"data.root={phantoms}", f"output={tmp_path}"])
+    pipe = AnomalyPipeline.from_pretrained(train(config))
+    scan = next((phantoms / "test").rglob("*_T1w.nii.gz"))
+    found = pipe(scan, mask=next(scan.parent.glob("*_desc-brain_mask.nii.gz")), slices=(20, 26))
+    assert torch.isfinite(found.anomaly_map).all()
+    assert found.anomaly_map[found.brain].max() > 0
+    assert not found.anomaly_map[~found.brain].any()
