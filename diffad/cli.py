@@ -32,19 +32,6 @@ class Precision(StrEnum):
     bf16 = "bf16"
 
 
-class Kind(StrEnum):
-    """What ``list`` can list."""
-
-    noises = "noises"
-    samplers = "samplers"
-    guidances = "guidances"
-    scores = "scores"
-    models = "models"
-    datasets = "datasets"
-    configs = "configs"
-    pretrained = "pretrained"
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"diffad {__version__}")
@@ -127,6 +114,9 @@ def predict(
     sampler: Annotated[
         list[str] | None, typer.Option(help="Another sampler, as YAML, or one option of it as key=value.")
     ] = None,
+    score: Annotated[list[str] | None, typer.Option(help="Another score, in the same way.")] = None,
+    noise: Annotated[list[str] | None, typer.Option(help="Another noise, in the same way.")] = None,
+    guidance: Annotated[list[str] | None, typer.Option(help="Another guidance, in the same way.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all noise.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices per network evaluation; more on a GPU.")] = 8,
     precision: Annotated[Precision, typer.Option(help="auto is bf16 where it is native.")] = Precision.auto,
@@ -144,6 +134,7 @@ def predict(
       diffad predict cohort/ --out maps --mask _brain_mask       A.nii.gz has A_brain_mask.nii.gz
       diffad predict cohort/ --out maps --sequences t1,flair     A_t1.nii.gz with A_flair.nii.gz
       diffad predict scan.nii.gz --sampler "{name: chain, level: 200, steps: 10}" --threshold otsu
+      diffad predict scan.nii.gz --model runs/cddpm/pipeline --guidance "{name: encoder, source: mirror}"
 
     Files of one name in several folders are told apart by the folders' names: a_T1_anomaly.nii.gz.
     """  # noqa: D301 (\b keeps the lines that follow as they are)
@@ -151,6 +142,9 @@ def predict(
 
     options: dict[str, Any] = {
         "sampler": sampler or [],
+        "score": score or [],
+        "noise": noise or [],
+        "guidance": guidance or [],
         "threshold": threshold,
         "slices": slices,
         "seed": seed,
@@ -202,20 +196,7 @@ def demo(
     run(out, model, seed)
 
 
-@app.command("list", short_help="Show parts, configs and models by name.")
-def list_parts(kind: Annotated[Kind | None, typer.Argument(help="One kind only.")] = None) -> None:
-    """Show the parts a config can name, with their options; the shipped configs and models.
-
-    \b
-    Examples:
-      diffad list
-      diffad list samplers
-    """  # noqa: D301 (\b keeps the lines that follow as they are)
-    from diffad.listing import show
-
-    show([kind.value] if kind else [k.value for k in Kind])
-
-
+app.command("list", short_help="Show parts, configs and models by name.")(cli_tools.list_parts)
 app.command(short_help="Pretrain the encoder of a conditioned network.")(cli_tools.pretrain)
 app.command(short_help="Show what a noise looks like, in pictures and numbers.")(cli_tools.noise)
 app.command(short_help="Make a data set of phantoms: heads that never lived.")(cli_tools.phantom)

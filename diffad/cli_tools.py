@@ -1,11 +1,38 @@
-"""Commands around training and use: an encoder to start from, noise to look at, phantoms to try things on."""
+"""Commands around training and use: what there is by name, encoders to start from, noise, phantoms."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Kind(StrEnum):
+    """What ``list`` can list."""
+
+    noises = "noises"
+    samplers = "samplers"
+    guidances = "guidances"
+    scores = "scores"
+    models = "models"
+    datasets = "datasets"
+    configs = "configs"
+    pretrained = "pretrained"
+
+
+def list_parts(kind: Annotated[Kind | None, typer.Argument(help="One kind only.")] = None) -> None:
+    """Show the parts a config can name, with their options; the shipped configs and models.
+
+    \b
+    Examples:
+      diffad list
+      diffad list samplers
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
+    from diffad.listing import show
+
+    show([kind.value] if kind else [k.value for k in Kind])
 
 
 def pretrain(

@@ -58,11 +58,12 @@ def _predict(
     overwrite: bool,
     options: dict[str, Any],
 ) -> tuple[int, str]:
-    from diffad.predict import Cohort, Options
+    from diffad.predict import PARTS, Cohort, Options
 
     pipe = load(model).to(device)
     check_names(names, pipe.config.sequences)
-    options["sampler"] = parse_sampler(options["sampler"], dict(pipe.config.sampler))
+    for part in PARTS:
+        options[part] = parse_part(part, options[part], dict(pipe.config[part] or {}))
     summary = Cohort(pipe, out, Options(**options), masks, overwrite).run(cohort)
     return (0 if summary.complete else 1), str(summary)
 
@@ -142,8 +143,13 @@ def parse_device(text: str) -> str:
     return text
 
 
-def parse_sampler(texts: Sequence[str], own: PartSpec) -> PartSpec | None:
-    """Read a sampler from a name, a YAML mapping, or key=value laid over the model's ``own``.
+def parse_part(part: str, texts: Sequence[str], own: PartSpec) -> PartSpec | None:
+    """Read a part from a name, a YAML mapping, or key=value laid over the model's ``own``.
+
+    Args:
+        part: What it is, "sampler" for example.
+        texts: What was given for it.
+        own: The model's own; empty where it has none.
 
     Raises:
         BadParameter: If it is none of these.
@@ -155,13 +161,11 @@ def parse_sampler(texts: Sequence[str], own: PartSpec) -> PartSpec | None:
         try:
             spec = override(spec, [text]) if _is_assignment(text) else yaml.safe_load(text)
         except (ValueError, yaml.YAMLError) as error:
-            raise typer.BadParameter(f"--sampler {text!r}: {error}") from error
+            raise typer.BadParameter(f"--{part} {text!r}: {error}") from error
         spec = {"name": spec} if isinstance(spec, str) else spec
         if not isinstance(spec, dict) or not isinstance(spec.get("name"), str):
-            raise typer.BadParameter(
-                f"expected --sampler a mapping with a 'name', or key=value, got {text!r}"
-            )
-        if text.startswith("name="):  # another sampler has other options
+            raise typer.BadParameter(f"expected --{part} a mapping with a 'name', or key=value, got {text!r}")
+        if text.startswith("name="):  # another part has other options
             spec = {"name": spec["name"]}
     return dict(spec)
 

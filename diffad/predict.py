@@ -25,6 +25,9 @@ from diffad.precision import resolve
 from diffad.progress import Progress, say, undisturbed
 from diffad.registry import UnknownNameError
 
+PARTS = ("sampler", "score", "noise", "guidance")
+"""What a caller may put in the place of the model's own."""
+
 
 class WriteError(OSError):
     """The results cannot be written, so there is no use in going on."""
@@ -36,6 +39,9 @@ class Options:
 
     Args:
         sampler: Another sampler than the model's own, by name with options.
+        score: Another score, alike.
+        noise: Another noise, alike.
+        guidance: Another guidance, alike.
         threshold: A number, "otsu", or none for the model's own.
         slices: First and last (exclusive) slice; none for all.
         seed: Seed of all noise.
@@ -44,6 +50,9 @@ class Options:
     """
 
     sampler: PartSpec | None = None
+    score: PartSpec | None = None
+    noise: PartSpec | None = None
+    guidance: PartSpec | None = None
     threshold: float | str | None = None
     slices: tuple[int, int] | None = None
     seed: int = 0
@@ -100,7 +109,9 @@ class Cohort:
     ) -> None:
         options = replace(options, precision=resolve(options.precision, pipe.device))
         self.pipe, self.out, self.options, self.mask, self.overwrite = pipe, out, options, mask, overwrite
-        pipe.detector(sampler=options.sampler)  # names and options fail here, at once
+        pipe.detector(
+            **{part: getattr(options, part) for part in PARTS}
+        )  # names and options fail here, at once
         if options.slices and pipe.config.space["axis"] == "volume":
             raise ValueError("expected no range of slices, as this model takes whole volumes")
         out.mkdir(parents=True, exist_ok=True)
@@ -154,7 +165,7 @@ class Cohort:
     def _request(self, subject: Subject, mask: Path | None) -> dict[str, Any]:
         """Everything the maps follow from, as JSON gives it back."""
         asked = {k: v for k, v in asdict(self.options).items() if k != "batch_size"}
-        asked["sampler"] = asked["sampler"] or dict(self.pipe.config.sampler)
+        asked |= {part: asked[part] or self.pipe.config[part] for part in PARTS}
         files = {"scan": [digest(p) for p in subject.paths], "mask": digest(mask) if mask else None}
         plain: dict[str, Any] = json.loads(json.dumps({"model": self.model, **asked, **files}))
         return plain

@@ -6,9 +6,9 @@ import pytest
 import torch
 import typer
 
-from diffad import cli
+from diffad import cli, cli_tools
 from diffad.cli import main
-from diffad.commands import parse_sampler, parse_slices, parse_threshold
+from diffad.commands import parse_part, parse_slices, parse_threshold
 
 
 @pytest.fixture(autouse=True)
@@ -131,7 +131,7 @@ def test_list_shows_names_options_and_what_they_are(capsys, kind, known):
 def test_list_without_a_kind_shows_all_of_them(capsys):
     assert main(["list"]) == 0
     told = capsys.readouterr().out
-    assert [kind.value for kind in cli.Kind if kind.value not in told] == []
+    assert [kind.value for kind in cli_tools.Kind if kind.value not in told] == []
 
 
 OWN = {"name": "oneshot", "levels": [20]}
@@ -149,7 +149,7 @@ OWN = {"name": "oneshot", "levels": [20]}
     ],
 )
 def test_sampler_is_a_name_yaml_or_changes_to_the_models_own(texts, expected):
-    assert parse_sampler(texts, OWN) == expected
+    assert parse_part("sampler", texts, OWN) == expected
     assert OWN == {"name": "oneshot", "levels": [20]}
 
 

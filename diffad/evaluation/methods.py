@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--precision", default="auto", help="as for the pipeline")
     parser.add_argument("--no-baselines", action="store_true", help="leave the naive methods out")
     parser.add_argument("--out", type=Path, help="JSON file for the result")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     try:
         methods = _compared(options)
     except (OSError, ValueError, KeyError) as error:

@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--item", type=int, default=0, help="which validation slice")
     parser.add_argument("--size", type=int, default=128, help="side of the slice, in pixels")
     parser.add_argument("--seed", type=int, default=0, help="seed of lesions and noise")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     for source in options.models:
         try:
             print(draw(source, options.data, options.out, options.item, options.size, options.seed))

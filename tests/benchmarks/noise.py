@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from opensimplex.internals import _init, _noise3
 
+from diffad.models.unet2d import UNet2D
 from diffad.registry import NOISES
 
 BATCH, OCTAVES, PERSISTENCE, FEATURE_SIZE = 16, 6, 0.8, 64.0
@@ -70,9 +71,26 @@ def ways(size, threads):
             yield name, count, lambda noise=noise: noise(like, torch.tensor(100), generator=generator)
 
 
-def compare(size, threads, repeats):
+def training_step(size):
+    """Make one step of the smaller network of docs/methods.md in bf16: forward, backward, update."""
+    network = UNet2D(channels=(32, 64, 96), patch=2)
+    optimizer, x = torch.optim.AdamW(network.parameters()), torch.randn(BATCH, 1, size, size)
+
+    def work():
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = network(x, torch.full((BATCH,), 100)).float().square().mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return work
+
+
+def compare(size, threads, repeats, step=False):
     """Time all ways in turn and print medians, and the ratio of the loop to each, for one image size."""
     rows = [(name, count, work, []) for name, count, work in ways(size, threads)]
+    if step:
+        rows.append(("a training step", threads, training_step(size), []))
     for turn in range(repeats + 1):
         for _, count, work, times in rows:
             torch.set_num_threads(count)
@@ -84,7 +102,17 @@ def compare(size, threads, repeats):
         wall, cpu = (statistics.median(column) for column in zip(*times, strict=True))
         ratios = f"{base[0] / wall:6.1f} x wall {base[1] / cpu:6.1f} x CPU"
         head = f"{BATCH} x {size}^2  {name:18} {count} thread{'s' * (count > 1):1}"
-        print(f"{head} {wall:8.1f} ms wall {cpu:8.1f} ms CPU {ratios}")
+        share = (
+            f"  {100 * wall / step_ms:5.2f} % of a step"
+            if (step_ms := last(rows)) and count == threads
+            else ""
+        )
+        print(f"{head} {wall:8.1f} ms wall {cpu:8.1f} ms CPU {ratios}{share}")
+
+
+def last(rows):
+    """Return the median wall time of a training step, where one was timed."""
+    return statistics.median(t[0] for t in rows[-1][-1]) if rows[-1][0] == "a training step" else None
 
 
 def main():
@@ -93,8 +121,9 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=7)
     options = parser.parse_args()
+    torch.set_flush_denormal(True)
     for size in (256, 128, 96):
-        compare(size, options.threads, options.repeats)
+        compare(size, options.threads, options.repeats, step=size == 128)
 
 
 if __name__ == "__main__":

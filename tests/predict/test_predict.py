@@ -64,7 +64,12 @@ def test_scan_whose_map_was_deleted_is_done_again(predict):
 
 @pytest.mark.parametrize(
     ("words", "changed"),
-    [(["--seed", "7"], "seed"), (["--slices", "3:6"], "slices"), (["--sampler", "levels=[30]"], "sampler")],
+    [
+        (["--seed", "7"], "seed"),
+        (["--slices", "3:6"], "slices"),
+        (["--sampler", "levels=[30]"], "sampler"),
+        (["--score", "l2"], "score"),
+    ],
 )
 def test_results_of_other_options_are_kept_unless_overwritten(predict, words, changed):
     predict()
