@@ -107,7 +107,7 @@ class Patched:
     ) -> Restoration:
         """Restore ``x`` (B, C, *S) in [-1, 1]; boxes without ``mask`` (B, 1, *S) are left as they are."""
         check_call(x, denoiser, 0, generator)
-        _check_batch(x, mask)
+        _check_mask(x, mask)
         boxes, alive = self._used(x, mask)
         weights = window(sides_of(self._sides, x.shape[2:]), self.blend)
 
@@ -169,7 +169,7 @@ class Patched:
         Without, the box is cut out around a voxel of ``mask`` (B, 1, *S). An inner sampler with examples of
         its own makes the noisy state.
         """
-        _check_batch(x, mask)
+        _check_mask(x, mask)
         generators = generators_for(generator, len(x))
         boxes = [self._drawn(m, g) for m, g in zip(mask, generators, strict=True)]
         whole = make(self._inner, x, mask, t, noise, schedule, generators)
@@ -214,9 +214,7 @@ def _check_options(overlap: float, blend: str, placement: str, context: bool, ra
         raise ValueError("random belongs to boxes in context: without, boxes are always drawn in the brain")
 
 
-def _check_batch(x: Tensor, mask: Tensor | None) -> None:
-    if not len(x):
-        raise ValueError(f"expected at least one image, got a batch of 0, {tuple(x.shape)}")
+def _check_mask(x: Tensor, mask: Tensor | None) -> None:
     expected = (len(x), 1, *x.shape[2:])
     if mask is not None and tuple(mask.shape) != expected:
         raise ValueError(f"expected mask of shape {expected}, got {tuple(mask.shape)}")

@@ -6,7 +6,7 @@ import pytest
 import torch
 import typer
 
-from diffad import cli, cli_tools
+from diffad import cli_tools
 from diffad.cli import main
 from diffad.commands import parse_part, parse_slices, parse_threshold
 
