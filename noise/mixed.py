@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -63,13 +62,14 @@ class MixedNoise:
         """Draw noise like ``like`` (B, C, *S); without levels ``t`` () or (B,) the level is 0."""
         check_like(like)
         levels = levels_of(t, like.shape[0])
-        weights = self._weights(levels).tolist()
-        items = []
-        for i, g in enumerate(generators_for(generator, like.shape[0])):
-            a, b = (part(like[i : i + 1], levels[i], generator=g) for part in self._parts)
-            scale = 1.0 if self.reference else math.hypot(1 - weights[i], weights[i])
-            items.append(((1 - weights[i]) * a + weights[i] * b) / scale)
-        return torch.cat(items)
+        generators = generators_for(generator, like.shape[0])
+        if len(set(map(id, generators))) < len(generators):  # one that is shared serves the items in order
+            items = zip(like.split(1), levels, generators, strict=True)
+            return torch.cat([self(x, level, generator=[g]) for x, level, g in items])
+        a, b = (part(like, levels, generator=generators) for part in self._parts)
+        w = self._weights(levels).to(a).reshape(-1, *[1] * (like.ndim - 1))
+        scale = 1.0 if self.reference else torch.hypot(1 - w, w)
+        return ((1 - w) * a + w * b) / scale
 
     def _weights(self, levels: Tensor) -> Tensor:
         """Weigh the second noise for levels (B,)."""

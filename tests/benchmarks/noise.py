@@ -64,7 +64,8 @@ def ways(size, threads):
     """List the ways to make a batch of one size, with the threads each may use."""
     rng = np.random.default_rng(0)
     seeds, origins = rng.integers(0, 10**10, BATCH).tolist(), rng.uniform(0, 98304, (BATCH, 3))
-    like, generator = torch.zeros(BATCH, 1, size, size), torch.Generator().manual_seed(0)
+    like = torch.zeros(BATCH, 1, size, size)
+    generator = [torch.Generator().manual_seed(i) for i in range(BATCH)]  # one an item, as in training
     yield "loop", 1, lambda: item_by_item(size, seeds, origins)
     for name, noise in noises().items():
         for count in sorted({1, threads}):
