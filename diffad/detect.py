@@ -16,7 +16,7 @@ from diffad.data.window import Corner, corner, cut, holds, paste
 from diffad.denoise import bind
 from diffad.postprocess import Postprocess
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
-from diffad.score.base import begin
+from diffad.score.base import begin, listens
 from diffad.types import generator_for
 
 
@@ -194,7 +194,7 @@ class Detector:
         narrow = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
         with torch.no_grad(), narrow:
             denoiser = self._knowing(told, brain)
-            steps: dict[str, Any] = {"mask": brain, "on_step": run.record}
+            steps: dict[str, Any] = {"mask": brain, "on_step": run.record if listens(run) else None}
             found = self.sampler(to_model(x), denoiser, self.noise, generator=generators, **steps)
         twin = to_public(found.image.float()) * brain
         std = None if found.std is None else found.std.float() / 2 * brain  # in units of [0, 1]

@@ -64,7 +64,7 @@ class MixedNoise:
         levels = levels_of(t, like.shape[0])
         generators = generators_for(generator, like.shape[0])
         if len(set(map(id, generators))) < len(generators):  # one that is shared serves the items in order
-            items = zip(like.split(1), levels, generators, strict=True)
+            items = zip(torch.split(like, 1), levels, generators, strict=True)
             return torch.cat([self(x, level, generator=[g]) for x, level, g in items])
         a, b = (part(like, levels, generator=generators) for part in self._parts)
         w = self._weights(levels).to(a).reshape(-1, *[1] * (like.ndim - 1))

@@ -1,6 +1,7 @@
 """From a scan to its map: the same whatever the batch, in the scan's own space, or one clear error."""
 
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -436,3 +437,24 @@ def test_a_streaming_score_sees_every_move_of_the_sampler(pipe):
     plain = pipe(x, sampler=sampler, score={"name": "l1"})
     assert out.anomaly_map.max() > 0
     assert joint.anomaly_map.shape == out.anomaly_map.shape == plain.anomaly_map.shape
+
+
+@pytest.mark.parametrize(
+    ("score", "heard"),
+    [
+        ({"name": "l1"}, False),
+        ({"name": "product"}, False),
+        ({"name": "normative"}, True),
+        ({"name": "mean", "scores": [{"name": "l1"}, {"name": "normative"}]}, True),
+    ],
+)
+def test_moves_are_recorded_for_scores_that_want_them_only(pipe, monkeypatch, score, heard):
+    asked = []
+    detector = pipe.detector(score=score, sampler=CHAIN)
+
+    def sampler(x, denoiser, noise, **options):
+        asked.append(options["on_step"] is not None)
+        return detector.sampler(x, denoiser, noise, **options)
+
+    replace(detector, sampler=sampler).maps(torch.rand(1, 1, 16, 16), torch.ones(1, 1, 16, 16), [0])
+    assert asked == [heard]

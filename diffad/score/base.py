@@ -58,3 +58,9 @@ def begin(score: AnomalyScore, x: Tensor, schedule: Schedule) -> ScoreRun:
     start = getattr(score, "begin", None)
     run: ScoreRun = PlainRun(score) if start is None else start(x, schedule)
     return run
+
+
+def listens(run: ScoreRun) -> bool:
+    """Tell whether a run wants the sampler's moves; recording them for nobody can be dear."""
+    parts = getattr(run, "parts", None)
+    return not isinstance(run, PlainRun) if parts is None else any(listens(part) for part in parts)
