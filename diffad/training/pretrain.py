@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import torch
 
 from diffad.config import Config
-from diffad.data.items import Dataset
 from diffad.training.journal import Journal, make_accelerator
 from diffad.training.parts import build_data
 from diffad.training.pretrainer import Pretrainer
-from diffad.training.stop import Interrupted, Stop
-from diffad.training.stream import Stream, loader
+from diffad.training.steps import walk
+from diffad.training.stop import Stop
 from diffad.training.transfer import save_encoder
 
 
@@ -57,34 +55,10 @@ def _run(trainer: Pretrainer) -> Path:
     data, held_out = build_data(trainer.config, "train"), build_data(trainer.config, "val")
     resumed = trainer.resume()
     with Stop(trainer.accelerator.is_main_process) as stop, Journal(trainer, resumed) as journal:
-        _steps(trainer, data, held_out, journal, stop)
+        walk(trainer, data, lambda: {"val_loss": trainer.validate(held_out)}, journal, stop)
     folder = trainer.folder / "encoder"
     if trainer.accelerator.is_main_process:
         made = {"cell": trainer.cell, "ratio": trainer.ratio, "steps": trainer.step}
         save_encoder(trainer.bare.encoder, folder, head=False, info=made)
     trainer.accelerator.wait_for_everyone()
     return folder
-
-
-def _steps(trainer: Pretrainer, data: Dataset, held_out: Dataset, journal: Journal, stop: Stop) -> None:
-    train, accelerator = trainer.config.train, trainer.accelerator
-    here = (accelerator.process_index, accelerator.num_processes)
-    stream, span = Stream(data, trainer.config.seed), (trainer.step, train.steps)
-    batches = iter(loader(stream, span, train.batch_size, train.accumulate, *here, train.workers))
-    began = time.monotonic() - trainer.seconds
-    while trainer.step < train.steps:
-        loss = trainer.update([next(batches) for _ in range(train.accumulate)])
-        trainer.seconds = time.monotonic() - began
-        report = {"loss": loss, "lr": trainer.optimizer.param_groups[0]["lr"], "seconds": trainer.seconds}
-        if _due(trainer, train.validate_every):
-            report["val_loss"] = trainer.validate(held_out)
-        journal.write(trainer.step, report)
-        halt = stop.agreed(accelerator)
-        if halt or _due(trainer, train.checkpoint_every):
-            trainer.save()
-        if halt:
-            raise Interrupted(f"stopped after step {trainer.step}, which is saved; the same command goes on")
-
-
-def _due(trainer: Pretrainer, every: int) -> bool:
-    return trainer.step % every == 0 or trainer.step == trainer.config.train.steps

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,11 @@ from typing import Any
 import torch
 
 from diffad.config import Config, load
-from diffad.data.items import Dataset
 from diffad.training.export import export
 from diffad.training.journal import Journal, make_accelerator
 from diffad.training.parts import build_data, check_parts
-from diffad.training.stop import Interrupted, Stop
-from diffad.training.stream import Stream, loader
+from diffad.training.steps import walk
+from diffad.training.stop import Stop
 from diffad.training.trainer import Trainer
 from diffad.training.validate import FixedTask, fixed_task, sample_picture, validate
 
@@ -54,39 +52,17 @@ def _run(config: Config, accelerator: Any) -> Path:
     resumed = trainer.resume()
     task = fixed_task(held_out, trainer.noise, trainer.sampler, trainer.schedule, config)
     with Stop(accelerator.is_main_process) as stop, Journal(trainer, resumed) as journal:
-        _steps(trainer, data, task, journal, stop)
+        walk(trainer, data, lambda: _look(trainer, task), journal, stop)
     if accelerator.is_main_process:
         export(trainer, held_out)
     accelerator.wait_for_everyone()
     return trainer.folder / "pipeline"
 
 
-def _steps(trainer: Trainer, data: Dataset, task: FixedTask, journal: Journal, stop: Stop) -> None:
-    train, accelerator = trainer.config.train, trainer.accelerator
-    span, here = (trainer.step, train.steps), (accelerator.process_index, accelerator.num_processes)
-    stream = Stream(data, trainer.config.seed)
-    batches = iter(loader(stream, span, train.batch_size, train.accumulate, *here, train.workers))
-    began = time.monotonic() - trainer.seconds
-    while trainer.step < train.steps:
-        loss = trainer.update([next(batches) for _ in range(train.accumulate)])
-        trainer.seconds = time.monotonic() - began
-        report = {"loss": loss, "lr": trainer.optimizer.param_groups[0]["lr"], "seconds": trainer.seconds}
-        if _due(trainer, train.validate_every) and accelerator.is_main_process:
-            report |= _look(trainer, task)
-        journal.write(trainer.step, report)
-        halt = stop.agreed(accelerator)
-        if halt or _due(trainer, train.checkpoint_every):
-            trainer.save()
-        if halt:
-            raise Interrupted(f"stopped after step {trainer.step}, which is saved; the same command goes on")
-
-
-def _due(trainer: Trainer, every: int) -> bool:
-    return trainer.step % every == 0 or trainer.step == trainer.config.train.steps
-
-
 def _look(trainer: Trainer, task: FixedTask) -> dict[str, float]:
-    """Validate the average and save pictures of it."""
+    """Validate the average and save pictures of it, in the main process."""
+    if not trainer.accelerator.is_main_process:
+        return {}
     network, picture = trainer.averaged(), trainer.folder / "samples" / f"step-{trainer.step:07d}.png"
     sample_picture(network, task, trainer.schedule, picture, trainer.config.schedule.prediction_type)
     return validate(network, task, trainer.schedule, trainer.config)
