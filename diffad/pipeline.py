@@ -223,8 +223,6 @@ class AnomalyPipeline(DiffusionPipeline):
                 "slices": sum(len(s.image) for s in stacks),
                 "seed": seed,
                 "precision": resolve(precision, self.device),
-                "sampler": dict(parts["sampler"]),
-                "score": dict(parts["score"]),
                 **self._origin(parts),
             },
             image=source.image,
@@ -243,4 +241,5 @@ class AnomalyPipeline(DiffusionPipeline):
         versions = {"diffad": __version__, "torch": torch.__version__, "diffusers": diffusers.__version__}
         config = {key: parts[key] for key in ("noise", "guidance")}
         config |= {k: self.config[k] for k in ("space", "postprocess", "calibration")}
-        return {"model": dict(self.config.provenance), "config": config, "versions": versions}
+        asked = {key: dict(parts[key]) for key in ("sampler", "score")}
+        return {**asked, "model": dict(self.config.provenance), "config": config, "versions": versions}
