@@ -137,6 +137,15 @@ class Bound:
         """Return the same denoiser without the clamp, where it has one."""
         return Bound(unclipped(self.denoiser), self.cond)
 
+    def unguided(self) -> Denoiser:
+        """Return the same denoiser without its steering, where it has any."""
+        return Bound(unguided(self.denoiser), self.cond)
+
+    def taken(self, items: Tensor) -> Denoiser:
+        """Return the denoiser of some of the b scans, by their numbers (n,)."""
+        cond = {name: value[items.to(value.device)] for name, value in self.cond.items()}
+        return Bound(taken(self.denoiser, items), cond)
+
 
 def _repeated(value: Tensor, length: int) -> Tensor:
     if length % len(value):
@@ -153,3 +162,15 @@ def unclipped(denoiser: Denoiser) -> Denoiser:
     """Return the denoiser without its clamp to [-1, 1], where it has one."""
     free = getattr(denoiser, "unclipped", None)
     return free() if free is not None else denoiser
+
+
+def unguided(denoiser: Denoiser) -> Denoiser:
+    """Return the denoiser without what steers it, as an image is encoded; most are not steered."""
+    free = getattr(denoiser, "unguided", None)
+    return free() if free is not None else denoiser
+
+
+def taken(denoiser: Denoiser, items: Tensor) -> Denoiser:
+    """Return the denoiser of some scans of its batch, by their numbers (n,); most know of no batch."""
+    part = getattr(denoiser, "taken", None)
+    return part(items) if part is not None else denoiser

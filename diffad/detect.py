@@ -3,98 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from diffad.data.intensity import IntensityWindow
-from diffad.data.space import Placement, Space, to_model, to_public
+from diffad.data.space import Placement, Space, to_model
 from diffad.data.volume import VolumeError
-from diffad.data.window import Corner, corner, cut, holds, paste
+from diffad.data.window import Corner, corner, cut, holds
 from diffad.denoise import bind
+from diffad.found import Found as Found
+from diffad.found import Maps as Maps
+from diffad.found import Stack as Stack
+from diffad.found import published
 from diffad.postprocess import Postprocess
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
 from diffad.score.base import begin, listens
 from diffad.types import generator_for
-
-
-@dataclass(frozen=True)
-class Stack:
-    """The slices of one scan, or one whole volume, as it came.
-
-    Args:
-        image: Raw intensities, (N, C, *S).
-        brain: Brain mask, (N, 1, *S), bool.
-        keys: What the noise of each of the N follows from, next to the seed.
-        spacing: Pixel size (row, column) in mm, where known.
-        centre: Position (row, column) that goes to the grid's centre.
-        window: Intensity window of the whole scan; none finds it in these slices.
-        name: What errors call the scan.
-    """
-
-    image: Tensor
-    brain: Tensor
-    keys: Sequence[int]
-    spacing: tuple[float, float] | None = None
-    centre: tuple[float, float] | None = None
-    window: IntensityWindow | None = None
-    name: str = "the scan"
-
-
-@dataclass(frozen=True)
-class Found:
-    """What was found in one stack, on its own grid.
-
-    Args:
-        anomaly: Anomaly map, (N, 1, *S), 0 outside the brain.
-        twin: Pseudo-healthy twin in the scan's intensities, (N, C, *S); the scan itself outside the brain.
-        nfe: Network evaluations per slice.
-        std: Standard deviation of several twins in the scan's intensities, (N, C, *S); none of a single one.
-    """
-
-    anomaly: Tensor
-    twin: Tensor
-    nfe: int
-    std: Tensor | None = None
-
-
-@dataclass
-class Maps:
-    """What was found in images that are in the network's space.
-
-    Args:
-        anomaly: Anomaly maps, (N, 1, *S).
-        twin: Twins in [0, 1], (N, C, *S).
-        nfe: Network evaluations per image.
-        std: Standard deviation of several twins, (N, C, *S); none where one was made.
-    """
-
-    anomaly: Tensor
-    twin: Tensor
-    nfe: int = 0
-    std: Tensor | None = None
-
-    def put(self, items: Sequence[int], part: Maps) -> None:
-        """Take in what was found in some of the images."""
-        self.anomaly[items], self.twin[items] = part.anomaly, part.twin
-        self.nfe = max(self.nfe, part.nfe)
-        if part.std is not None:
-            self.std = torch.zeros_like(self.twin) if self.std is None else self.std
-            self.std[items] = part.std
-
-    def pasted(self, shape: Sequence[int], corners: Sequence[Corner]) -> Maps:
-        """Lay the maps of windows on empty grids."""
-        anomaly, twin = (paste(v, shape, corners) for v in (self.anomaly, self.twin))
-        std = None if self.std is None else paste(self.std, shape, corners)
-        return Maps(anomaly, twin, self.nfe, std)
-
-    def split(self, x: Tensor, counts: list[int]) -> list[tuple[Tensor, Tensor, Tensor | None]]:
-        """Part map, change of the image and standard deviation by scan."""
-        rest = zip(torch.split(self.anomaly, counts), torch.split(self.twin - x, counts), strict=True)
-        stds = [None] * len(counts) if self.std is None else list(torch.split(self.std, counts))
-        return [(a, d, std) for (a, d), std in zip(rest, stds, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -132,7 +58,8 @@ class Detector:
         placed = [self._place(stack) for stack in stacks]
         keys = [key for stack in stacks for key in stack.keys]
         x, brain = torch.cat([p[0] for p in placed]), torch.cat([p[1] for p in placed])
-        found = self.maps(x, brain, keys, torch.cat([self.told(place[0]) for place in placed]))
+        told = torch.cat([self.told(place[0]) for place in placed])
+        found = self.maps(x, brain, keys, told, self._regions(stacks))
         parts = zip(stacks, placed, found.split(x, [len(s.image) for s in stacks]), strict=True)
         return [self._lay_back(stack, place[2], part, found.nfe) for stack, place, part in parts]
 
@@ -142,7 +69,26 @@ class Detector:
         except ValueError as error:  # parts below know no names
             raise VolumeError(f"{stack.name}: {error}") from error
 
-    def maps(self, x: Tensor, brain: Tensor, keys: Sequence[int], told: Tensor | None = None) -> Maps:
+    def _regions(self, stacks: Sequence[Stack]) -> Tensor | None:
+        regions = [s.region for s in stacks if s.region is not None]
+        if not regions:
+            return None
+        if len(regions) < len(stacks):
+            raise ValueError("expected a region for every scan of a batch, or for none")
+        if self.space.whole:
+            return torch.cat(regions).float()
+        places = zip(regions, stacks, strict=True)
+        to = self.space.grid.to
+        return torch.cat([to(r.float(), spacing=s.spacing, centre=s.centre) for r, s in places]).clamp(0, 1)
+
+    def maps(
+        self,
+        x: Tensor,
+        brain: Tensor,
+        keys: Sequence[int],
+        told: Tensor | None = None,
+        region: Tensor | None = None,
+    ) -> Maps:
         """Score images that are in the network's space already.
 
         Args:
@@ -150,6 +96,10 @@ class Detector:
             brain: Brain masks, (N, 1, *S).
             keys: What the noise of each image follows from, next to the seed.
             told: Images the denoiser is told of, (N, C, *S); none takes those of ``told``, all as one scan.
+            region: Where the twins may differ, (N, 1, *S), in [0, 1]; none leaves it to the sampler.
+
+        Raises:
+            ValueError: If there is a region, and the sampler takes none.
         """
         maps = Maps(torch.zeros_like(x[:, :1]), torch.zeros_like(x))
         told = self.told(x) if told is None else told
@@ -157,7 +107,7 @@ class Detector:
             for start in range(0, len(items), self.batch_size):
                 part = items[start : start + self.batch_size]
                 at = corners[start : start + self.batch_size]
-                images = (x[part], brain[part], told[part])
+                images = (x[part], brain[part], told[part], None if region is None else region[part])
                 maps.put(part, self._focused(*images, [keys[i] for i in part], at))
                 self.progress(len(part))
         return maps
@@ -178,16 +128,25 @@ class Detector:
         return x if swap is None else swap(x)
 
     def _focused(
-        self, x: Tensor, brain: Tensor, told: Tensor, keys: Sequence[int], corners: Sequence[Corner]
+        self,
+        x: Tensor,
+        brain: Tensor,
+        told: Tensor,
+        region: Tensor | None,
+        keys: Sequence[int],
+        corners: Sequence[Corner],
     ) -> Maps:
         """Score a batch in the window at ``corners``, or whole where there are none."""
         window = self.space.config.window
         if window is None or not corners:
-            return self._batch(x, brain, told, keys)
+            return self._batch(x, brain, told, region, keys)
         seen, inside, known = (cut(v, window, corners) for v in (x, brain, told))
-        return self._batch(seen, inside, known, keys).pasted(x.shape[2:], corners)
+        edited = None if region is None else cut(region, window, corners)
+        return self._batch(seen, inside, known, edited, keys).pasted(x.shape[2:], corners)
 
-    def _batch(self, x: Tensor, brain: Tensor, told: Tensor, keys: Sequence[int]) -> Maps:
+    def _batch(
+        self, x: Tensor, brain: Tensor, told: Tensor, region: Tensor | None, keys: Sequence[int]
+    ) -> Maps:
         x, brain, told = (v.to(self.device) for v in (x, brain, told))
         generators = [generator_for(self.seed, key) for key in keys]
         run = begin(self.score, to_model(x), self.denoiser.schedule)
@@ -195,12 +154,21 @@ class Detector:
         with torch.no_grad(), narrow:
             denoiser = self._knowing(told, brain)
             steps: dict[str, Any] = {"mask": brain, "on_step": run.record if listens(run) else None}
-            found = self.sampler(to_model(x), denoiser, self.noise, generator=generators, **steps)
-        twin = to_public(found.image.float()) * brain
-        std = None if found.std is None else found.std.float() / 2 * brain  # in units of [0, 1]
-        raw = run.map(x, replace(found, image=twin, std=std), brain)
-        spread = None if std is None else std.cpu()
-        return Maps(self.post.smooth(raw, brain).cpu(), twin.cpu(), found.nfe, spread)
+            sampler = self._editing(region)
+            found = sampler(to_model(x), denoiser, self.noise, generator=generators, **steps)
+        shown = published(found, brain)
+        raw = run.map(x, shown, brain)
+        spread = None if shown.std is None else shown.std.cpu()
+        return Maps(self.post.smooth(raw, brain).cpu(), shown.image.cpu(), found.nfe, spread)
+
+    def _editing(self, region: Tensor | None) -> Sampler:
+        if region is None:
+            return self.sampler
+        if not hasattr(self.sampler, "within"):
+            name = type(self.sampler).__name__
+            raise ValueError(f"expected no region, as sampler {name} changes the whole image, got one")
+        edited: Sampler = self.sampler.within(region.to(self.device))
+        return edited
 
     def _knowing(self, told: Tensor, brain: Tensor) -> Denoiser:
         """Bind what the denoiser must know of this batch, found once for all levels."""

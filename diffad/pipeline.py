@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,33 +20,19 @@ from diffad.data.space import Space
 from diffad.data.volume import Volume
 from diffad.denoise import NetworkDenoiser
 from diffad.detect import Detector
+from diffad.models.attached import equip
 from diffad.models.bounded import Bounded
 from diffad.output import AnomalyOutput as AnomalyOutput
 from diffad.postprocess import Postprocess
 from diffad.precision import PRECISIONS, resolve
 from diffad.protocols import Denoiser
-from diffad.registry import GUIDANCES, NOISES, SAMPLERS, SCORES
+from diffad.registry import GUIDANCES, NOISES, SAMPLERS, SCORES, Registry
 from diffad.schedule import Schedule
-from diffad.shipped import check_folder, check_weights, locate, unfit
+from diffad.shipped import BESIDE, check_folder, check_weights, locate, quiet_loading, unfit
 from diffad.threshold import pool
 
 Scan = str | Path | Sequence[str | Path] | Volume | Tensor
 HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "token", "variant")
-
-
-@contextmanager
-def quiet_loading() -> Iterator[None]:
-    """Keep the bar that diffusers draws while loading off anything but a terminal."""
-    from diffusers.utils import logging
-
-    silence = logging.is_progress_bar_enabled() and not sys.stderr.isatty()
-    if silence:
-        logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if silence:
-            logging.enable_progress_bar()
 
 
 class AnomalyPipeline(DiffusionPipeline):
@@ -65,7 +50,11 @@ class AnomalyPipeline(DiffusionPipeline):
         calibration: Thresholds from healthy scans, see ``Calibration``, or none.
         provenance: What made the network.
         sequences: Names of the sequences the network takes, in order, or none.
+        classifier: Tells healthy from diseased, for parts that ask for it; or none.
+        autoencoder: Rebuilds clean slices, for parts that ask for it; or none.
     """
+
+    _optional_components: ClassVar[list[str]] = list(BESIDE)
 
     def __init__(
         self,
@@ -80,9 +69,12 @@ class AnomalyPipeline(DiffusionPipeline):
         calibration: dict[str, Any] | None = None,
         provenance: dict[str, Any] | None = None,
         sequences: Sequence[str] | None = None,
+        classifier: Any = None,
+        autoencoder: Any = None,
     ) -> None:
         super().__init__()
-        self.register_modules(network=network, scheduler=scheduler)
+        beside = {"classifier": classifier, "autoencoder": autoencoder}
+        self.register_modules(network=network, scheduler=scheduler, **beside)
         self.register_to_config(
             noise=noise or {"name": "gaussian"},
             sampler=sampler or {"name": "chain"},
@@ -116,8 +108,15 @@ class AnomalyPipeline(DiffusionPipeline):
                 pipe: AnomalyPipeline = super().from_pretrained(str(folder), use_safetensors=True, **options)
         except (OSError, ValueError, RuntimeError, KeyError, AttributeError, SafetensorError) as error:
             raise unfit(name, error) from error
-        check_weights(folder, pipe.network)
+        for part, network in pipe.networks.items():
+            check_weights(folder / part, network)
         return pipe
+
+    @property
+    def networks(self) -> dict[str, Any]:
+        """The trained networks that parts may ask for, by name."""
+        found = {name: getattr(self, name) for name in ("network", *BESIDE)}
+        return {name: network.eval() for name, network in found.items() if network is not None}
 
     def detector(
         self,
@@ -133,17 +132,16 @@ class AnomalyPipeline(DiffusionPipeline):
     ) -> Detector:
         """Put the parts together for one run; see ``__call__``."""
         config = self.config
-        self.network.eval()
         kind = self.scheduler.config.prediction_type
         network = Bounded(self.network, batch_size)
         denoiser: Denoiser = NetworkDenoiser(network, Schedule.from_diffusers(self.scheduler), kind)
         if steer := guidance or config.guidance:
-            denoiser = GUIDANCES.build(**steer)(denoiser)
+            denoiser = self._built(GUIDANCES, steer)(denoiser)
         return Detector(
             denoiser=denoiser,
             noise=NOISES.build(**(noise or config.noise)),
-            sampler=SAMPLERS.build(**(sampler or config.sampler)),
-            score=SCORES.build(**(score or config.score)),
+            sampler=self._built(SAMPLERS, sampler or config.sampler),
+            score=self._built(SCORES, score or config.score),
             post=Postprocess.from_options(config.postprocess),
             space=Space(from_dict(SpaceConfig, dict(config.space))),
             seed=seed,
@@ -152,6 +150,11 @@ class AnomalyPipeline(DiffusionPipeline):
             autocast=PRECISIONS[resolve(precision, self.device)],
             progress=progress,
         )
+
+    def _built(self, registry: Registry, part: PartSpec) -> Any:
+        built = registry.build(**part)
+        equip(built, self.networks)
+        return built
 
     @torch.no_grad()
     def __call__(
@@ -163,6 +166,7 @@ class AnomalyPipeline(DiffusionPipeline):
         score: PartSpec | None = None,
         noise: PartSpec | None = None,
         guidance: PartSpec | None = None,
+        region: str | Path | np.ndarray | Tensor | None = None,
         threshold: float | str | None = None,
         slices: tuple[int, int] | None = None,
         seed: int = 0,
@@ -179,6 +183,8 @@ class AnomalyPipeline(DiffusionPipeline):
             score: Another score than the model's own, by name with options.
             noise: Another noise than the model's own, by name with options.
             guidance: Another guidance than the model's own, by name with options.
+            region: Where the twin may differ from the scan, for samplers that change a region only: a NIfTI
+                path, an array (I, J, K), or a tensor (B, 1, *S) in [0, 1]; none leaves it to the sampler.
             threshold: A number, "otsu", or none for the model's calibrated threshold; Otsu's where it has
                 none, or where other parts than the model's own make other maps. Otsu's is found item by item.
             slices: First and last (exclusive) slice of a volume to look at, counted in RAS; none for all.
@@ -199,7 +205,7 @@ class AnomalyPipeline(DiffusionPipeline):
             key: self.config[key] if part is None else part for key, part in wish.items()
         }
         scans.check_sequences(scan, self.config.sequences)
-        axis, source = self.config.space["axis"], scans.read(scan, mask)
+        axis, source = self.config.space["axis"], scans.read(scan, mask, region)
         stacks = scans.stacks(source, axis, slices)
         scans.check_channels(stacks, self.network.config.in_channels, source.name)
         with self.progress_bar(total=sum(len(s.image) for s in stacks)) as bar:
@@ -209,7 +215,7 @@ class AnomalyPipeline(DiffusionPipeline):
         seen = scans.seen(source, stacks, axis)
         post = self.config.postprocess
         # a threshold belongs to the maps it was measured on, and other parts make others
-        own = all(part == self.config[key] for key, part in parts.items())
+        own = region is None and all(part == self.config[key] for key, part in parts.items())
         calibration = self.config.calibration if own else None
         cuts, rule = verdict.thresholds(threshold, calibration, post["fpr"], anomaly, seen)
         result = AnomalyOutput(

@@ -30,15 +30,17 @@ class Registry:
     """Maps explicit names to the parts of one kind.
 
     The package that holds the parts is imported on the first look-up, so naming a registry costs nothing.
-    Other distributions register through the entry point group ``diffad.<kind>s``.
+    Other distributions register through the entry point group ``diffad.<plural>``.
 
     Args:
         kind: What the parts are, in the singular ("noise").
         package: Module whose import registers ours.
+        plural: What several are called, where it is not the kind with an s.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, plural: str | None = None) -> None:
         self.kind = kind
+        self.plural = plural or f"{kind}s"
         self._package = package
         self._parts: dict[str, Callable[..., Any]] = {}
         self._loaded = False
@@ -91,13 +93,14 @@ class Registry:
             return
         importlib.import_module(self._package)
         self._loaded = True
-        for entry in entry_points(group=f"diffad.{self.kind}s"):
+        for entry in entry_points(group=f"diffad.{self.plural}"):
             self.register(entry.name)(entry.load())
 
 
 NOISES = Registry("noise", "diffad.noise")
 SAMPLERS = Registry("sampler", "diffad.samplers")
 GUIDANCES = Registry("guidance", "diffad.guidance")
+SALIENCIES = Registry("saliency", "diffad.saliency", plural="saliencies")
 SCORES = Registry("score", "diffad.score")
 MODELS = Registry("model", "diffad.models")
 DATASETS = Registry("dataset", "diffad.data")

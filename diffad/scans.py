@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,13 @@ class Source:
         image: Intensities, (B, C, *S); of a volume (1, C, I, J, K).
         brain: Brain mask, (B, 1, *S), bool.
         volume: The volume it is, or none for a tensor.
+        region: Where its twin may differ, (B, 1, *S), or none for no limit.
     """
 
     image: Tensor
     brain: Tensor
     volume: Volume | None = None
+    region: Tensor | None = None
 
     @property
     def name(self) -> str:
@@ -40,14 +42,34 @@ class Source:
         return str(self.volume.path) if self.volume and self.volume.path else "the scan"
 
 
-def read(scan: Any, mask: Any = None) -> Source:
-    """Read a scan and its brain mask, from wherever they are.
+def read(scan: Any, mask: Any = None, region: Any = None) -> Source:
+    """Read a scan, its brain mask and where its twin may differ, from wherever they are.
 
     Raises:
-        ValueError: If either cannot be used; the message names the file.
+        ValueError: If one cannot be used; the message names the file.
     """
-    if isinstance(scan, Tensor):
-        return _from_tensor(scan, mask)
+    source = _from_tensor(scan, mask) if isinstance(scan, Tensor) else _from_volume(scan, mask)
+    return source if region is None else replace(source, region=_region(source, region))
+
+
+def _region(source: Source, region: Any) -> Tensor:
+    if isinstance(region, str | Path):
+        if source.volume is None:
+            raise TypeError(f"expected the region of a tensor as a tensor (B, 1, *S), got {str(region)!r}")
+        region = load_mask(region, source.volume)
+    found = torch.as_tensor(region).float().cpu()
+    found = found[None, None] if source.volume is not None and found.ndim == 3 else found
+    if found.shape != source.brain.shape:
+        expected = f"a region {tuple(source.brain.shape)}"
+        raise ValueError(f"{source.name}: expected {expected}, got shape {tuple(found.shape)}")
+    if not (found.min() >= 0 and found.max() <= 1):
+        raise ValueError(f"{source.name}: expected a region in [0, 1], got values beyond")
+    if (found[source.brain] == 1).all():
+        raise ValueError(f"{source.name}: expected a region that leaves some brain, got one that covers all")
+    return found
+
+
+def _from_volume(scan: Any, mask: Any) -> Source:
     volume = scan if isinstance(scan, Volume) else Volume.load(scan)
     name, image = str(volume.path or "the scan"), torch.from_numpy(volume.data)[None]
     _check_finite(image, name)
@@ -108,14 +130,21 @@ def stacks(source: Source, axis: str, slices: tuple[int, int] | None = None) -> 
         raise ValueError(f"expected a range of slices for volumes cut into slices only, got {slices}")
     spacing = source.volume.spacing.tolist() if source.volume else None
     stacks = []
-    for image, brain in zip(source.image, source.brain, strict=True):
+    for i, (image, brain) in enumerate(zip(source.image, source.brain, strict=True)):
         _check_contrast(image, brain, source.name)
+        region = None if source.region is None else source.region[i]
         if flat:  # each is a scan of its own, and gets the same noise in any batch
-            stacks.append(Stack(image[None], brain[None], [0], name=source.name))
+            edited = None if region is None else region[None]
+            stacks.append(Stack(image[None], brain[None], [0], name=source.name, region=edited))
         else:
             c = cut(image, brain, axis, spacing, slices, source.name)
-            stacks.append(Stack(c.image, c.brain, c.keys, c.spacing, c.centre, name=source.name))
+            edited = None if region is None else _planes(region, axis, c.keys)
+            stacks.append(Stack(c.image, c.brain, c.keys, c.spacing, c.centre, None, source.name, edited))
     return stacks
+
+
+def _planes(region: Tensor, axis: str, keys: Sequence[int]) -> Tensor:
+    return region[None] if axis == "volume" else to_slices(region, axis)[list(keys)]
 
 
 def _check_contrast(image: Tensor, brain: Tensor, name: str) -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from diffad.registry import MODELS
+
+BESIDE = ("classifier", "autoencoder")
+"""Networks that a pipeline may carry beside the one that denoises."""
 
 
 class ModelError(ValueError):
@@ -48,18 +54,39 @@ def check_folder(folder: Path) -> None:
     try:
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
         parts = {part: tuple(index[part]) for part in ("network", "scheduler")}
+        beside = {part: tuple(index[part]) for part in BESIDE if any(index.get(part) or ())}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise unfit(folder, f"a model_index.json without network and scheduler ({error})") from error
     networks = {(MODELS[name].__module__, MODELS[name].__name__) for name in MODELS}
-    if parts["network"] not in networks:
-        raise unfit(folder, f"network {'.'.join(map(str, parts['network']))}, which is not a registered part")
+    for part, kind in {"network": parts["network"], **beside}.items():
+        if kind not in networks:
+            raise unfit(folder, f"{part} {'.'.join(map(str, kind))}, which is not a registered part")
     library, name = (*parts["scheduler"], None, None)[:2]
     if library != "diffusers" or not str(name).endswith("Scheduler"):
         raise unfit(folder, f"scheduler {library}.{name}, which is not one of diffusers")
 
 
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Keep the bar that diffusers draws while loading off anything but a terminal."""
+    from diffusers.utils import logging
+
+    silence = logging.is_progress_bar_enabled() and not sys.stderr.isatty()
+    if silence:
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if silence:
+            logging.enable_progress_bar()
+
+
 def check_weights(folder: Path, network: Any) -> None:
     """Refuse weights of another architecture, which diffusers loads as far as names and shapes go.
+
+    Args:
+        folder: Folder of the weights.
+        network: What they were loaded into.
 
     Raises:
         ModelError: With the first weight that is missing or left over.
@@ -67,7 +94,7 @@ def check_weights(folder: Path, network: Any) -> None:
     from safetensors import safe_open
 
     wanted, found = set(network.state_dict()), set()
-    for path in sorted((folder / "network").glob("*.safetensors")):
+    for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:
             found |= set(file.keys())
     if odd := sorted(wanted ^ found):

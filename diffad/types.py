@@ -23,6 +23,7 @@ class StepRecord:
         x_t: State at level ``t``, (B, C, *S).
         x_hat: Clean image estimated at level ``t``, (B, C, *S).
         x_s: State at level ``s``, (B, C, *S).
+        map: Anomaly map of the estimate, (B, 1, *S), if the sampler made one.
     """
 
     t: int
@@ -30,6 +31,7 @@ class StepRecord:
     x_t: Tensor
     x_hat: Tensor
     x_s: Tensor
+    map: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,17 @@ class Restoration:
         nfe: Network evaluations that each item cost.
         trajectory: Records a score asked for; empty unless requested.
         std: Standard deviation of several twins, (B, C, *S), in units of ``image``; none where one was made.
+        map: What the sampler found on its way, (B, 1, *S): a likelihood, or the region it changed.
+        reference: The scan as the same way rebuilds it unchanged, (B, C, *S), in the range of ``image``; none
+            leaves the scan itself to compare with.
     """
 
     image: Tensor
     nfe: int
     trajectory: tuple[StepRecord, ...] = ()
     std: Tensor | None = None
+    map: Tensor | None = None
+    reference: Tensor | None = None
 
 
 def generators_for(generator: Generators, batch: int) -> list[torch.Generator]:

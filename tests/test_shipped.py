@@ -140,7 +140,7 @@ def test_weights_of_another_architecture_are_refused(model, kind):
 
 
 def test_weights_that_fit_pass(original):
-    check_weights(original, AnomalyPipeline.from_pretrained(original).network)
+    check_weights(original / "network", AnomalyPipeline.from_pretrained(original).network)
 
 
 def test_unknown_option_of_the_space_is_refused():

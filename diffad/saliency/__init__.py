@@ -1,0 +1,1 @@
+"""Saliencies: where a scan looks suspicious, before anything is rebuilt."""
