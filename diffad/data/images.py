@@ -12,6 +12,7 @@ from torch import Tensor
 from diffad.config import SpaceConfig
 from diffad.data.duplicates import content, report
 from diffad.data.items import SHARES, DataError, Item, choose, require_disjoint, share_out
+from diffad.data.labels import LabelRule, Labels, read_labels
 from diffad.data.listing import split_folders
 from diffad.data.masks import brain_mask
 from diffad.data.picture import SUFFIXES
@@ -42,9 +43,13 @@ class Images:
         limit: Keep the first so many slices.
         shares: Share of the subjects by split, where there are no folders.
         split_seed: Which shuffle of the subjects.
+        labels: Where it says what is diseased: "folder" for folders "healthy" and "diseased" below the
+            split; the path of a CSV with the columns file (or subject) and label; "masks" for lesion masks
+            "*_lesion.png" beside the images, or {masks: NAME}. None for no labels.
 
     Raises:
-        DataError: If the folder has no images, images of different sizes or channels, or splits overlap.
+        DataError: If the folder has no images, images of different sizes or channels, splits overlap, or
+            labels are missing or unknown.
     """
 
     def __init__(
@@ -57,11 +62,15 @@ class Images:
         limit: int | None = None,
         shares: Mapping[str, float] = SHARES,
         split_seed: int = 0,
+        labels: Labels = None,
     ) -> None:
         brain = None if mask is None else Path(root) / mask
-        splits = _list_splits(Path(root), brain, shares, split_seed, split)
+        self._rule = LabelRule.of(labels, Path(root), "*_lesion.png")
+        splits = _list_splits(Path(root), brain, shares, split_seed, split, self._rule)
         splits = {name: paths[:limit] for name, paths in splits.items()}
         self.paths = splits[split]
+        files, subjects = [[path] for path in self.paths], [subject_of(path) for path in self.paths]
+        self._labels = read_labels(self._rule, files, subjects, Path(root), split)
         self._space = Space(space)
         self._spacing = None if spacing is None else (spacing, spacing)
         self._items = self._load(None if brain is None else read_image(brain)[:1] > 0)
@@ -69,15 +78,17 @@ class Images:
 
     def _load(self, brain: Tensor | None) -> list[Item]:
         items, first = [], read_image(self.paths[0]).shape
-        for path in self.paths:
+        for path, label in zip(self.paths, self._labels, strict=True):
             image = read_image(path)
             if image.shape != first:
                 expected, found = tuple(first), tuple(image.shape)
                 raise DataError(f"{path}: expected shape {expected} as in {self.paths[0].name}, got {found}")
-            items.append(self._item(path, image, brain))
+            lesion = self._rule.lesion([path])
+            known = label if lesion is None else _shows(lesion, image)
+            items.append(self._item(path, image, brain, known))
         return items
 
-    def _item(self, path: Path, image: Tensor, brain: Tensor | None) -> Item:
+    def _item(self, path: Path, image: Tensor, brain: Tensor | None, label: int | None) -> Item:
         if brain is not None and brain.shape[1:] != image.shape[1:]:
             raise DataError(f"{path}: mask is {tuple(brain.shape[1:])}, image {tuple(image.shape[1:])}")
         inside = torch.as_tensor(brain_mask(image[None])[0]) if brain is None else brain
@@ -85,7 +96,7 @@ class Images:
             x, mask, _ = self._space.place(image[None], inside[None], self._spacing)
         except ValueError as error:
             raise DataError(f"{path}: {error}") from error
-        return Item(x[0], mask[0], subject_of(path))
+        return Item(x[0], mask[0], subject_of(path), label)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -94,24 +105,33 @@ class Images:
         return self._items[index]
 
 
+def _shows(lesion: Path, image: Tensor) -> int:
+    mask = read_image(lesion)
+    if mask.shape[1:] != image.shape[1:]:
+        found = f"found {tuple(mask.shape[1:])}"
+        raise DataError(f"{lesion}: expected a lesion mask {tuple(image.shape[1:])}, {found}")
+    return int((mask > 0).any())
+
+
 def _list_splits(
-    root: Path, mask: Path | None, shares: Mapping[str, float], seed: int, split: str
+    root: Path, mask: Path | None, shares: Mapping[str, float], seed: int, split: str, rule: LabelRule
 ) -> dict[str, list[Path]]:
     """List the images of all splits, as folders say or shared out by subject."""
     if not root.is_dir():
         raise DataError(f"{root}: expected a folder of images, found none")
     if folders := split_folders(root, shares, split):
-        splits = {name: _list(folder, mask) for name, folder in folders.items()}
+        splits = {name: _list(folder, mask, rule) for name, folder in folders.items()}
         require_disjoint({name: [subject_of(p) for p in paths] for name, paths in splits.items()}, root)
     else:
-        paths = _list(root, mask)
+        paths = _list(root, mask, rule)
         splits = share_out(paths, [subject_of(p) for p in paths], shares, seed)
     choose(splits, split, root)
     return splits
 
 
-def _list(folder: Path, mask: Path | None) -> list[Path]:
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p != mask)
+def _list(folder: Path, mask: Path | None, rule: LabelRule) -> list[Path]:
+    below = folder.rglob("*") if rule.folders else folder.iterdir()
+    paths = sorted(p for p in below if p.suffix.lower() in SUFFIXES and p != mask and not rule.hides(p))
     if not paths:
         raise DataError(f"{folder}: expected images ({', '.join(SUFFIXES)}), found none")
     return paths

@@ -28,11 +28,13 @@ class Item:
         image: Intensities in [0, 1], background 0, (C, *S).
         mask: Brain mask, (1, *S), in {0, 1}.
         subject: Who was scanned; splits never divide a subject.
+        label: 0 healthy, 1 diseased; none where nobody says.
     """
 
     image: Tensor
     mask: Tensor
     subject: str
+    label: int | None = None
 
 
 class Dataset(Protocol):

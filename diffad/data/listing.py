@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from diffad.data.assemble import Row, Rules, Scan, assemble
 from diffad.data.items import DataError, choose, require_disjoint, share_out
+from diffad.data.labels import LabelRule, read_rows
 from diffad.data.names import is_mask, subject_below
 
 SUFFIXES = (".nii", ".nii.gz")
 Splits = dict[str, list[Scan]]
+UNLABELLED = LabelRule()
 
 
 def list_splits(
-    root: Path, rules: Rules, table: Path | None, shares: Mapping[str, float], seed: int, split: str
+    root: Path,
+    rules: Rules,
+    table: Path | None,
+    shares: Mapping[str, float],
+    seed: int,
+    split: str,
+    labels: LabelRule = UNLABELLED,
 ) -> Splits:
     """List the scans of all splits: as a table or folders say, else shared out by subject.
 
@@ -26,15 +33,16 @@ def list_splits(
         shares: Share of the subjects by split, where splits are not given.
         seed: Which shuffle of the subjects.
         split: The split that must not be empty.
+        labels: Where labels come from; lesion masks are no scans, and folders of labels no subjects.
 
     Raises:
         DataError: If there are no scans, files are missing, or given splits share a subject.
     """
     source = table or root
     if table is None and (folders := split_folders(root, shares, split)):
-        splits = {name: list_folder(folder, rules) for name, folder in folders.items()}
+        splits = {name: list_folder(folder, rules, labels) for name, folder in folders.items()}
     else:
-        scans = list_folder(root, rules) if table is None else list_table(table, root, rules)
+        scans = list_folder(root, rules, labels) if table is None else list_table(table, root, rules, labels)
         if not any(scan.split for scan in scans):
             splits = _shared_out(scans, shares, seed, source)
         else:
@@ -58,7 +66,7 @@ def _shared_out(scans: Sequence[Scan], shares: Mapping[str, float], seed: int, s
         raise DataError(f"{source}: {error} ({hint})") from error
 
 
-def list_folder(root: Path, rules: Rules) -> list[Scan]:
+def list_folder(root: Path, rules: Rules, labels: LabelRule = UNLABELLED) -> list[Scan]:
     """List the scans below a folder, in the order of their paths.
 
     Raises:
@@ -68,27 +76,21 @@ def list_folder(root: Path, rules: Rules) -> list[Scan]:
         raise DataError(f"{root}: expected a folder of volumes, found none")
     paths = [p for p in sorted(root.glob(rules.pattern)) if p.name.endswith(SUFFIXES) and p.is_file()]
     # A name with a dot in front is a file that another program is still writing.
-    paths = [p for p in paths if not p.name.startswith(".") and not (rules.mask and is_mask(p, rules.mask))]
+    paths = [p for p in paths if not p.name.startswith(".") and not labels.hides(p)]
+    paths = [p for p in paths if not (rules.mask and is_mask(p, rules.mask))]
     if not paths:
         raise DataError(f"{root}: expected volumes {rules.pattern} (.nii or .nii.gz), found none")
-    return assemble([Row(path, subject_below(path, root)) for path in paths], rules, root)
+    rows = [Row(path, subject_below(path, labels.home(path, root))) for path in paths]
+    return assemble(rows, rules, root)
 
 
-def list_table(table: Path, root: Path, rules: Rules) -> list[Scan]:
+def list_table(table: Path, root: Path, rules: Rules, labels: LabelRule = UNLABELLED) -> list[Scan]:
     """List the scans of a CSV; its paths are relative to its own folder or to ``root``.
 
     Raises:
         DataError: If it cannot be read, has no column "path" or no rows, or names a file that is missing.
     """
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            header = reader.fieldnames or []
-            cells = [(reader.line_num, {k: v.strip() for k, v in row.items() if v and k}) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            f"{table}: expected a CSV of volumes, got one that cannot be read ({error})"
-        ) from error
+    header, cells = read_rows(table, "volumes")
     if "path" not in header:
         raise DataError(f"{table}: expected the column 'path', got {', '.join(header) or 'an empty file'}")
     if not cells:
@@ -96,16 +98,19 @@ def list_table(table: Path, root: Path, rules: Rules) -> list[Scan]:
     if "split" in header and (gaps := [n for n, values in cells if not values.get("split")]):
         raise DataError(f"{table}: expected a split in each row, found none in lines {gaps}")
     return assemble(
-        [_row(values, f"{table}, line {n}", (table.parent, root)) for n, values in cells], rules, table
+        [_row(values, f"{table}, line {n}", (table.parent, root), labels) for n, values in cells],
+        rules,
+        table,
     )
 
 
-def _row(values: Mapping[str, str], where: str, folders: Sequence[Path]) -> Row:
+def _row(values: Mapping[str, str], where: str, folders: Sequence[Path], labels: LabelRule) -> Row:
     path = _resolved(values.get("path", ""), folders, where)
     mask = _resolved(values["mask"], folders, where) if values.get("mask") else None
     named = values.get("subject")
     root = next((folder for folder in reversed(folders) if path.is_relative_to(folder)), path.parent)
-    return Row(path, named or subject_below(path, root), bool(named), mask, values.get("split"))
+    subject = named or subject_below(path, labels.home(path, root))
+    return Row(path, subject, bool(named), mask, values.get("split"))
 
 
 def _resolved(text: str, folders: Sequence[Path], where: str) -> Path:

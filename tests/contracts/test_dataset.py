@@ -61,6 +61,7 @@ def test_items_are_images_with_masks_in_the_grid(build, split):
         assert set(item.mask.unique().tolist()) == {0.0, 1.0}
         assert isinstance(item.subject, str)
         assert item.subject
+        assert item.label is None
 
 
 def test_background_is_exactly_zero(build):
