@@ -1,7 +1,11 @@
 """Networks by name; each is a diffusers ModelMixin, so it saves to safetensors with its config."""
 
 from diffad.models import adm as adm
+from diffad.models import autoencoder as autoencoder
+from diffad.models import beside as beside
+from diffad.models import classifier as classifier
 from diffad.models import conditioned as conditioned
 from diffad.models import dae as dae
+from diffad.models import labelled as labelled
 from diffad.models import unet2d as unet2d
 from diffad.models import unet3d as unet3d

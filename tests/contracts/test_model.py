@@ -19,19 +19,31 @@ VECTOR = {"depth": 10, "width": 6, "planes": 8}
 OPTIONS = {
     "adm": ({"base": 8, "mults": [1, 2], "layers": 1, "groups": 4, "attention": [2]}, 2),
     "adm in 3-D": ({"base": 8, "mults": [1, 2], "layers": 1, "groups": 4, "heads": 2, "dims": 3}, 3),
+    "autoencoder": ({"stem": 8, "down": [4, 6], "up": [6, 4]}, 2),
+    "autoencoder in 3-D": ({"stem": 8, "down": [4, 6], "up": [6, 4], "dims": 3}, 3),
+    "beside": ({"backbone": SMALL}, 2),
+    "beside in 3-D": ({"backbone": {**SMALL, "name": "unet3d"}}, 3),
+    "classifier": ({"channels": [8, 16], "layers": 1, "groups": 4}, 2),
+    "classifier in 3-D": ({"channels": [8, 16], "layers": 1, "groups": 4, "dims": 3}, 3),
     "conditioned": ({"backbone": SMALL, "encoder": VECTOR}, 2),
     "conditioned in 3-D": ({"backbone": {**SMALL, "name": "unet3d"}, "encoder": {**VECTOR, "dims": 3}}, 3),
     "dae": ({"width_exponent": 3, "depth": 2}, 2),
     "dae in 3-D": ({"width_exponent": 3, "depth": 2, "dims": 3}, 3),
+    "labelled": ({"backbone": SMALL, "width": 6}, 2),
+    "labelled in 3-D": ({"backbone": {**SMALL, "name": "unet3d"}, "width": 6}, 3),
     "unet2d": ({"channels": [8, 16], "layers": 1, "groups": 4}, 2),
     "unet3d": ({"channels": [8, 16], "layers": 1, "groups": 4}, 3),
 }
 SIDES = {2: (12, 9), 3: (7, 8, 5)}
+# Rows of the networks that answer with an image.
+PAINTERS = [row for row in OPTIONS if row.split()[0] != "classifier"]
+# Rows of those among them that may answer with other channels than they see.
+DENOISERS = [row for row in PAINTERS if row.split()[0] != "autoencoder"]
 # Rows of the networks that take a condition vector.
 EMBEDDING = ["adm", "adm in 3-D", "unet2d", "unet3d"]
 # Rows of the networks that know a level, and choose widths and groups.
-LEVELLED = [row for row in OPTIONS if row.split()[0] != "dae"]
-WIDTHS = [row for row in LEVELLED if row.split()[0] != "conditioned"]
+LEVELLED = [row for row in OPTIONS if row.split()[0] not in ("dae", "autoencoder")]
+WIDTHS = [row for row in LEVELLED if "backbone" not in OPTIONS[row][0]]
 
 
 @pytest.fixture(params=sorted(OPTIONS))
@@ -74,6 +86,8 @@ LABELS = torch.tensor([0, 41])
 
 def ask(network, x, labels):
     """Call a network as training does: those that ask for conditions are told of a clean image."""
+    if "labels" not in inspect.signature(network.forward).parameters:
+        return network(x)
     told = {"image": x.float().sigmoid()} if hasattr(network, "conditions") else {}
     return network(x, labels, **told)
 
@@ -82,6 +96,7 @@ def test_every_network_has_a_row_of_options():
     assert {row.split()[0] for row in OPTIONS} == set(MODELS)
 
 
+@pytest.mark.parametrize("row", PAINTERS, indirect=True)
 @torch.no_grad()
 def test_answer_has_the_shape_of_an_odd_sized_state(build, x):
     network = build()
@@ -91,6 +106,7 @@ def test_answer_has_the_shape_of_an_odd_sized_state(build, x):
     assert any(side % network.multiple for side in x.shape[2:])
 
 
+@pytest.mark.parametrize("row", DENOISERS, indirect=True)
 @torch.no_grad()
 def test_channels_in_and_out_are_chosen(build, x, axes):
     y = ask(build(in_channels=3, out_channels=2), torch.cat([x] * 3, 1), LABELS)

@@ -1,0 +1,108 @@
+"""A denoising network that sees the clean image beside the state, as more channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from einops import rearrange
+from torch import Tensor
+
+from diffad.data.space import to_model
+from diffad.models.padding import check_input
+from diffad.registry import MODELS
+
+OURS = ("in_channels", "out_channels", "embedding")
+
+
+@MODELS.register("beside")
+class Beside(ModelMixin, ConfigMixin):
+    r"""Shows a network the noisy state and the image that it shall rebuild, one after the other.
+
+    .. math:: \hat y = f([x_t, c], t), \quad c = 2 x - 1
+
+    The image is not noised. Trained on images with made-up lesions whose targets have none, the network
+    learns to rebuild what it is shown but for what is not healthy. The published backbone has attention at
+    all scales but the finest on the way down, and at all but the coarsest on the way up.
+
+    Args:
+        backbone: The network by its registered ``name`` with its options, but for the channels.
+        in_channels: Channels C of the state, and as many of the image; the backbone takes 2 C.
+        out_channels: Channels of the answer.
+        drop: Chance in training that an item is shown c = 0 instead, an image of 0.5 everywhere, so that
+            one network answers with and without the image.
+
+    Raises:
+        ValueError: If the backbone has no name or names what is not its to choose, the chance is not in
+            [0, 1], or on call, the image is missing or not shaped like the state.
+
+    Reference:
+        Image-conditioned diffusion models for medical anomaly detection (Baugh et al., 2024), section 2.
+
+    Example:
+        >>> network = MODELS.build("beside", backbone={"name": "unet2d"})
+    """
+
+    @register_to_config  # type: ignore[untyped-decorator]
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        in_channels: int = 1,
+        out_channels: int = 1,
+        drop: float = 0.0,
+    ) -> None:
+        super().__init__()
+        _check(backbone, drop)
+        given: dict[str, Any] = {"in_channels": 2 * in_channels, "out_channels": out_channels}
+        self._modules["backbone"] = MODELS.build(**backbone, **given)
+
+    # diffusers answers for attributes with options of the same name; properties come before
+    @property
+    def backbone(self) -> Any:
+        """What sees the state and the image."""
+        return self._modules["backbone"]
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of an input are padded to."""
+        return int(self.backbone.multiple)
+
+    def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return images (B, C, *S) in [0, 1] as ``image``; the mask is not used."""
+        return {"image": image}
+
+    def forward(self, x_t: Tensor, labels: Tensor, image: Tensor | None = None) -> Tensor:
+        """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,), shown the clean image.
+
+        Args:
+            x_t: State, (B, C, *S).
+            labels: Level less 1, (B,).
+            image: Clean images in [0, 1], (B, C, *S).
+        """
+        check_input(x_t, self.config.in_channels, x_t.ndim - 2, "Beside")
+        if image is None:
+            raise ValueError(f"Beside expected an image {tuple(x_t.shape)} beside the state, got none")
+        if image.shape != x_t.shape:
+            raise ValueError(f"Beside expected an image {tuple(x_t.shape)}, got {tuple(image.shape)}")
+        shown = to_model(image.to(x_t.dtype)) * self._kept(x_t)
+        return cast(Tensor, self.backbone(torch.cat([x_t, shown], dim=1), labels))
+
+    def _kept(self, x_t: Tensor) -> Tensor:
+        """Return 0 for the items that are shown nothing, else 1, over all axes of ``x_t``."""
+        if not (self.training and self.config.drop):
+            return torch.ones((), dtype=x_t.dtype, device=x_t.device)
+        # as dropout draws: training ties the global generator to the step
+        kept = (torch.rand(len(x_t)) >= self.config.drop).to(x_t)
+        return rearrange(kept, "b -> b" + " 1" * (x_t.ndim - 1))
+
+
+def _check(backbone: Mapping[str, Any], drop: float) -> None:
+    if not isinstance(backbone, Mapping) or "name" not in backbone:
+        raise ValueError(f"Beside expected a backbone with a name, got {backbone!r}")
+    if named := [option for option in OURS if option in backbone]:
+        raise ValueError(f"Beside expected a backbone without {', '.join(OURS)}, got {', '.join(named)}")
+    if not 0 <= drop <= 1:
+        raise ValueError(f"Beside expected drop in [0, 1], got {drop}")

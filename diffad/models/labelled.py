@@ -1,0 +1,118 @@
+"""A denoising network that may be told whether the clean image is healthy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor, nn
+
+from diffad.registry import MODELS
+
+OURS = ("in_channels", "out_channels", "embedding")
+
+
+@MODELS.register("labelled")
+class Labelled(ModelMixin, ConfigMixin):
+    r"""Joins a network that takes a condition vector with a table of one vector for each label.
+
+    .. math:: \hat y = f(x_t, t, c_y), \quad y \in \{0, \dots, K - 1, \varnothing\}
+
+    One network is both that of a class and that of all classes: in training labels are dropped by chance,
+    which is the label :math:`\varnothing`, number K.
+
+    Args:
+        backbone: The network by its registered ``name`` with its options, but for the channels and the
+            length of the vector.
+        classes: Number K of classes; class 0 is healthy.
+        width: Length of a vector.
+        drop: Chance that a label is dropped in training.
+        in_channels: Channels C of the state.
+        out_channels: Channels of the answer.
+
+    Raises:
+        ValueError: If the backbone has no name, takes no vector or names what is not its to choose, an option
+            has no such value, or a label is none of 0..K.
+
+    Reference:
+        Classifier-Free Diffusion Guidance (Ho and Salimans, 2021), algorithm 1.
+
+    Example:
+        >>> network = MODELS.build("labelled", backbone={"name": "unet2d", "patch": 2})
+    """
+
+    @register_to_config  # type: ignore[untyped-decorator]
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        classes: int = 2,
+        width: int = 128,
+        drop: float = 0.1,
+        in_channels: int = 1,
+        out_channels: int = 1,
+    ) -> None:
+        super().__init__()
+        _check(backbone, classes, width, drop)
+        given: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels}
+        self.table = nn.Embedding(classes + 1, width)
+        given["embedding"] = width
+        self._modules["backbone"] = MODELS.build(**backbone, **given)
+
+    # diffusers answers for attributes with options of the same name; properties come before
+    @property
+    def backbone(self) -> Any:
+        """What is told the vector."""
+        return self._modules["backbone"]
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of an input are padded to."""
+        return int(self.backbone.multiple)
+
+    @property
+    def null(self) -> int:
+        """The label of an image whose class is not told, K."""
+        return int(self.config.classes)
+
+    def forward(self, x_t: Tensor, labels: Tensor, y: Tensor | None = None) -> Tensor:
+        """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,), told of the classes.
+
+        Args:
+            x_t: State, (B, C, *S).
+            labels: Level less 1, (B,).
+            y: Class of each item, 0..K-1, or K for not told, (B,); none tells of no item.
+        """
+        told = x_t.new_full((len(x_t),), self.null, dtype=torch.long) if y is None else self._checked(y, x_t)
+        answer: Tensor = self.backbone(x_t, labels, embedding=self.table(self._dropped(told)))
+        return answer
+
+    def _checked(self, y: Tensor, x_t: Tensor) -> Tensor:
+        if y.dtype != torch.long or y.shape != (len(x_t),):
+            found = f"{y.dtype} of shape {tuple(y.shape)}"
+            raise ValueError(f"Labelled expected y of int64 with shape ({len(x_t)},), got {found}")
+        if y.numel() and not 0 <= int(y.min()) <= int(y.max()) <= self.null:
+            raise ValueError(
+                f"Labelled expected y in 0..{self.null}, where {self.null} is none, got {y.tolist()}"
+            )
+        return y.to(x_t.device)
+
+    def _dropped(self, y: Tensor) -> Tensor:
+        if not self.training or not self.config.drop:
+            return y
+        # As dropout does, this draws from torch itself, which the trainer seeds at every step.
+        chance = torch.rand(len(y), device=y.device)
+        return torch.where(chance < self.config.drop, self.null, y)
+
+
+def _check(backbone: Mapping[str, Any], classes: int, width: int, drop: float) -> None:
+    if not isinstance(backbone, Mapping) or "name" not in backbone:
+        raise ValueError(f"Labelled expected a backbone with a name, got {backbone!r}")
+    if named := [option for option in OURS if option in backbone]:
+        raise ValueError(f"Labelled expected a backbone without {', '.join(OURS)}, got {', '.join(named)}")
+    if classes < 1 or width < 1:
+        raise ValueError(f"Labelled expected classes and width of 1 or more, got {classes} and {width}")
+    if not 0 <= drop <= 1:
+        raise ValueError(f"Labelled expected drop in 0..1, got {drop}")

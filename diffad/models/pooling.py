@@ -1,0 +1,94 @@
+"""Heads that sum all positions of a feature map up in one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from einops import pack, rearrange, reduce
+from torch import Tensor, nn
+
+from diffad.models.blocks import Blocks
+
+POOLS = ("mean", "attention")
+_LINEAR = {2: "bilinear", 3: "trilinear"}
+
+
+class MeanPool(nn.Module):
+    r"""A linear map of the mean over positions, :math:`W \, \mathrm{mean}_u \, h_u + b`.
+
+    Args:
+        width: Channels in.
+        out: Entries out.
+    """
+
+    def __init__(self, width: int, out: int) -> None:
+        super().__init__()
+        self.out = nn.Linear(width, out)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map ``h`` (B, width, *S) to (B, out)."""
+        answer: Tensor = self.out(reduce(h, "b c ... -> b c", "mean"))
+        return answer
+
+
+class AttentionPool(nn.Module):
+    r"""What the mean of all positions sees when it looks at them and at itself.
+
+    .. math:: W_o \, \mathrm{softmax}(q_0 k^\top / \sqrt{d}) \, v + b_o, \quad
+        (q, k, v) = W \, ([\bar h, h_1, \dots, h_N] + p) + b
+
+    Args:
+        width: Channels in.
+        out: Entries out.
+        heads: Heads, each with :math:`d` = width / heads channels.
+        grid: Positions along each axis that :math:`p` is learned for; it is interpolated for others.
+
+    Reference:
+        Learning Transferable Visual Models From Natural Language Supervision (Radford et al., 2021),
+        section 2.4.
+    """
+
+    def __init__(self, width: int, out: int, heads: int, grid: Sequence[int]) -> None:
+        super().__init__()
+        self.heads = heads
+        self.whole = nn.Parameter(torch.randn(width, 1) / width**0.5)
+        self.places = nn.Parameter(torch.randn(width, *grid) / width**0.5)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, out)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map ``h`` (B, width, *S) to (B, out)."""
+        mean = reduce(h, "b c ... -> b c 1", "mean") + self.whole
+        tokens, _ = pack([mean, h + self._places(h)], "b c *")
+        q, k, v = rearrange(
+            self.qkv(rearrange(tokens, "b c n -> b n c")), "b n (a h c) -> a b h n c", a=3, h=self.heads
+        )
+        seen = F.scaled_dot_product_attention(q[:, :, :1], k, v)
+        answer: Tensor = self.out(rearrange(seen, "b h 1 c -> b (h c)"))
+        return answer
+
+    def _places(self, h: Tensor) -> Tensor:
+        if self.places.shape[1:] == h.shape[2:]:
+            return self.places
+        return F.interpolate(self.places[None], h.shape[2:], mode=_LINEAR[h.ndim - 2], align_corners=False)[0]
+
+
+def check_pool(pool: str, grid: Sequence[int], dims: int) -> None:
+    """Refuse an unknown pool, and a grid that one with places cannot be built for.
+
+    Raises:
+        ValueError: If the pool is unknown, or the grid is not ``dims`` lengths of 1 or more.
+    """
+    if pool not in POOLS:
+        raise ValueError(f"expected pool of {', '.join(POOLS)}, got {pool!r}")
+    if pool == "attention" and (len(grid) != dims or any(n < 1 for n in grid)):
+        raise ValueError(f"expected a grid of {dims} lengths of 1 or more, got {list(grid)}")
+
+
+def pooling(pool: str, width: int, out: int, grid: Sequence[int], blocks: Blocks) -> nn.Module:
+    """Return the head ``pool`` from ``width`` channels to ``out`` entries, with the heads of ``blocks``."""
+    if pool == "mean":
+        return MeanPool(width, out)
+    return AttentionPool(width, out, blocks.attention(width).heads, grid)
