@@ -14,10 +14,14 @@ from diffad.plain import expect, override, read_yaml, varied
 from diffad.plain import from_dict as from_dict
 from diffad.plain import to_dict as to_dict
 from diffad.sections import AugmentConfig as AugmentConfig
+from diffad.sections import CorruptConfig as CorruptConfig
+from diffad.sections import NetworksConfig as NetworksConfig
 from diffad.sections import PostprocessConfig as PostprocessConfig
 from diffad.sections import ScheduleConfig as ScheduleConfig
 from diffad.sections import SpaceConfig as SpaceConfig
 from diffad.sections import TrainConfig as TrainConfig
+
+TASKS = ("denoise", "classify", "autoencode")
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,9 @@ class Config:
 
     Args:
         noise: Noise the network is trained with.
+        sampler: How the trained network rebuilds a scan.
+        task: What is trained: a network to "denoise", to "classify" noisy scans as healthy or diseased, or to
+            "autoencode" clean ones.
         sampling_noise: Noise at test, where it is another.
     """
 
@@ -33,7 +40,10 @@ class Config:
     data: PartSpec
     model: PartSpec
     noise: PartSpec
-    sampler: PartSpec
+    sampler: PartSpec = field(default_factory=lambda: {"name": "chain"})
+    task: str = "denoise"
+    networks: NetworksConfig = field(default_factory=NetworksConfig)
+    corrupt: CorruptConfig = field(default_factory=CorruptConfig)
     sampling_noise: PartSpec | None = None
     score: PartSpec = field(default_factory=lambda: {"name": "l1"})
     guidance: PartSpec | None = None
@@ -50,6 +60,9 @@ class Config:
         expect(plain, "name", "a plain name, as a folder of the run is named so", self.name)
         top, levels = self.schedule.num_train_timesteps, self.train.levels
         expect(levels[1] <= top, "train.levels", f"levels of the schedule, 1..{top}", levels)
+        expect(self.task in TASKS, "task", f"one of {', '.join(TASKS)}", self.task)
+        noisy = levels[0] >= 1 or self.task == "classify"
+        expect(noisy, "train.levels", "1 <= lowest <= highest", levels)
         expect(self.seed >= 0, "seed", "a number of at least 0", self.seed)
 
     def to_dict(self) -> dict[str, Any]:

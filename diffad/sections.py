@@ -1,9 +1,9 @@
-"""The sections of a config: schedule, space, augmentation, post-processing and training."""
+"""The sections of a config: schedule, space, augmentation, corruption, post-processing and training."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from diffad.plain import expect, in_range, one_of
 
@@ -135,16 +135,57 @@ class AugmentConfig:
 
 
 @dataclass(frozen=True)
+class CorruptConfig:
+    """Synthetic anomalies in training slices.
+
+    Args:
+        tasks: Kinds that are trained on, see ``diffad.data.corruptions``; none leaves the slices as they are.
+        held_out: Kinds in validation; none takes those of training.
+        chance: Share of the slices that is corrupted.
+        role: "condition" shows the network the corrupted slice as its condition, and the healthy one is what
+            it must find; "class" makes corrupted slices the diseased class.
+    """
+
+    tasks: tuple[str, ...] = ()
+    held_out: tuple[str, ...] = ()
+    chance: float = 0.8
+    role: str = "condition"
+
+    def __post_init__(self) -> None:
+        in_range(self, "corrupt", "[0, 1]", "chance")
+        one_of(self, "corrupt", "role", "condition", "class")
+
+
+@dataclass(frozen=True)
+class NetworksConfig:
+    """Folders of trained networks that parts of the method ask for, beside the one that denoises.
+
+    Args:
+        classifier: Folder that a run of task "classify" made; none for no classifier.
+        autoencoder: Folder that a run of task "autoencode" made; none for no autoencoder.
+    """
+
+    classifier: str | None = None
+    autoencoder: str | None = None
+
+
+BESIDE = tuple(field.name for field in fields(NetworksConfig))
+"""Networks that a pipeline may carry beside the one that denoises."""
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """The training recipe.
 
     Args:
-        steps: Optimiser steps.
+        steps: Optimiser steps; 0 makes a pipeline of ``network`` as it is.
+        network: Folder of a pipeline or network whose weights are the first; none starts at random.
         batch_size: Items per optimiser step, over all processes and accumulated parts.
         accumulate: Parts a process splits its share into.
         lr: Highest learning rate, reached after ``warmup`` steps and lowered to ``min_lr`` by a cosine.
         clip_norm: Largest norm of the gradient; none leaves it as it is.
-        levels: Lowest and highest level trained on, drawn uniformly.
+        levels: Lowest and highest level trained on, drawn uniformly; a classifier may also see clean images,
+            level 0.
         loss: "l1" or "l2" on what the network predicts.
         snr_gamma: Cap of the min-SNR weight (Hang et al., 2023); none for plain loss.
         ema_decay: Highest decay of the average of the weights, which is what gets exported.
@@ -158,6 +199,7 @@ class TrainConfig:
     """
 
     steps: int = 20000
+    network: str | None = None
     batch_size: int = 16
     accumulate: int = 1
     lr: float = 1e-4
@@ -182,7 +224,8 @@ class TrainConfig:
     calibrate_fpr: tuple[float, ...] = (0.01, 0.02, 0.05)
 
     def __post_init__(self) -> None:
-        in_range(self, "train", "[1, inf)", "steps", "batch_size", "accumulate", "keep_checkpoints")
+        in_range(self, "train", "[1, inf)", "batch_size", "accumulate", "keep_checkpoints")
+        in_range(self, "train", "[1, inf)" if self.network is None else "[0, inf)", "steps")
         in_range(self, "train", "[1, inf)", "validate_every", "validate_items", "validate_levels")
         in_range(self, "train", "[1, inf)", "checkpoint_every")
         in_range(self, "train", "(0, inf)", "lr", "clip_norm", "snr_gamma")
@@ -191,6 +234,6 @@ class TrainConfig:
         one_of(self, "train", "loss", "l1", "l2")
         one_of(self, "train", "mixed_precision", "no", "bf16", "fp16")
         one_of(self, "train", "device", "auto", "cpu")
-        expect(1 <= self.levels[0] <= self.levels[1], "train.levels", "1 <= lowest <= highest", self.levels)
+        expect(0 <= self.levels[0] <= self.levels[1], "train.levels", "1 <= lowest <= highest", self.levels)
         rates = all(0 <= rate < 1 for rate in self.calibrate_fpr)
         expect(rates, "train.calibrate_fpr", "rates in [0, 1)", self.calibrate_fpr)

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from diffad.registry import MODELS
-
-BESIDE = ("classifier", "autoencoder")
-"""Networks that a pipeline may carry beside the one that denoises."""
+from diffad.sections import BESIDE as BESIDE
 
 
 class ModelError(ValueError):

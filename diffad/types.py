@@ -43,12 +43,16 @@ class Example:
         z: Noise, (B, C, *S).
         x_t: What the network sees, (B, C, *S).
         region: Where the loss counts, (B, 1, *S), bool; none counts every voxel.
+        told: What a conditional network is told of, (B, C, *S), in [0, 1]; none tells it of the clean images.
+        label: Class of each image, (B,), 0 healthy, 1 diseased, -1 unknown; none where no labels are known.
     """
 
     x: Tensor
     z: Tensor
     x_t: Tensor
     region: Tensor | None = None
+    told: Tensor | None = None
+    label: Tensor | None = None
 
 
 @dataclass(frozen=True)

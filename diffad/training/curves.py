@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+ERROR, ACCURACY = "val_mae_", "val_accuracy_"
+"""What the log calls the error and the accuracy at a level, before the level."""
 
 
 def save_curves(log: Path, path: Path, window: int = 50) -> Path:
@@ -32,18 +36,22 @@ def save_curves(log: Path, path: Path, window: int = 50) -> Path:
     left.plot([c["step"] for c in checked], [c["val_loss"] for c in checked], "o-", ms=3, label="validation")
     left.set(xlabel="step", ylabel="loss", yscale="log")
     left.legend(frameon=False)
-    levels = sorted(
-        int(k.removeprefix("val_mae_")) for k in (checked[-1] if checked else {}) if k[8:].isdigit()
-    )
-    for level in levels:
-        right.plot(
-            [c["step"] for c in checked],
-            [c[f"val_mae_{level}"] for c in checked],
-            label=f"level {level}",
-            lw=1,
-        )
-    right.set(xlabel="step", ylabel="mean absolute error of the twin", yscale="log")
-    if levels:
-        right.legend(frameon=False, fontsize=7, ncols=2)
+    _by_level(right, checked)
     figure.savefig(path, dpi=110)
     return path
+
+
+def _by_level(axes: Any, checked: list[dict[str, float]]) -> None:
+    """Draw one line for each level: the error of the twin, or the accuracy of a classifier."""
+    last = checked[-1] if checked else {}
+    prefix = ACCURACY if any(k.startswith(ACCURACY) for k in last) else ERROR
+    levels = sorted(int(k.removeprefix(prefix)) for k in last if k.removeprefix(prefix).isdigit())
+    for level in levels:
+        values = [c[f"{prefix}{level}"] for c in checked]
+        axes.plot([c["step"] for c in checked], values, label=f"level {level}", lw=1)
+    if prefix == ACCURACY:
+        axes.set(xlabel="step", ylabel="accuracy", ylim=(0, 1.02))
+    else:
+        axes.set(xlabel="step", ylabel="mean absolute error of the twin", yscale="log")
+    if levels:
+        axes.legend(frameon=False, fontsize=7, ncols=2)

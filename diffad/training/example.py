@@ -1,9 +1,10 @@
-"""What a network that asks for conditions is told in training."""
+"""What a network that asks for conditions or labels is told in training."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from diffad.data.space import to_public
@@ -11,5 +12,15 @@ from diffad.types import Example
 
 
 def known(network: Any, example: Example) -> dict[str, Tensor]:
-    """Return the clean image for a network that has ``conditions``, and nothing for others."""
-    return {"image": to_public(example.x)} if hasattr(network, "conditions") else {}
+    """Return the image for a network that has ``conditions``, the labels for one with a null label.
+
+    Args:
+        network: The bare network.
+        example: What it is shown.
+    """
+    if hasattr(network, "conditions"):
+        return {"image": to_public(example.x) if example.told is None else example.told}
+    null = getattr(network, "null", None)
+    if null is None or example.label is None:
+        return {}
+    return {"y": torch.where(example.label < 0, null, example.label)}

@@ -14,9 +14,10 @@ from safetensors import SafetensorError
 from diffad.config import to_dict
 from diffad.data.items import Dataset
 from diffad.pipeline import AnomalyPipeline
-from diffad.threshold import calibrate
+from diffad.training.calibration import calibrate_pipeline
 from diffad.training.checkpoint import replace_folder
 from diffad.training.curves import save_curves
+from diffad.training.parts import attached
 
 
 def export(trainer: Any, healthy: Dataset) -> Path:
@@ -46,21 +47,46 @@ def export(trainer: Any, healthy: Dataset) -> Path:
         postprocess=to_dict(config.postprocess),
         provenance={**made, "seed": config.seed},
         sequences=config.data.get("sequences"),
+        **attached(config),
     )
-    # the rate that makes the masks must be among those calibrated
-    rates = sorted({*config.train.calibrate_fpr, config.postprocess.fpr})
-    pipe.register_to_config(calibration=calibration(pipe, healthy, rates))
-    if (log := trainer.folder / "log.jsonl").exists():
-        save_curves(log, trainer.folder / "curves.png")
+    calibrate_pipeline(pipe, healthy, config.train.calibrate_fpr)
+    _save_curves(trainer.folder)
     return save_pipeline(pipe, trainer.folder / "pipeline")
 
 
-def calibration(pipe: AnomalyPipeline, healthy: Dataset, rates: list[float]) -> dict[str, Any]:
-    """Measure thresholds on healthy items, in the network's own grid."""
-    items = [healthy[i] for i in range(len(healthy))]
-    x, brain = torch.stack([i.image for i in items]), torch.stack([i.mask for i in items])
-    maps = pipe.detector().maps(x, brain, [0] * len(items)).anomaly
-    return calibrate(((m[None], b[None]) for m, b in zip(maps, brain.bool(), strict=True)), rates).to_dict()
+def export_network(trainer: Any, report: dict[str, float]) -> Path:
+    """Write ``FOLDER/network`` from the averaged weights, for parts that ask for such a network.
+
+    Args:
+        trainer: The finished run.
+        report: What was measured on held-out scans.
+
+    Returns:
+        The folder, which appears whole or not at all.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    config, target = trainer.config, trainer.folder / "network"
+    partial = target.with_name(f".{target.name}.partial")
+    made = {"name": config.name, "task": config.task, "steps": trainer.step, "seed": config.seed}
+    made |= {"seconds": round(trainer.seconds), "levels": config.train.levels, "held_out": report}
+    _save_curves(trainer.folder)
+    try:
+        trainer.averaged().save_pretrained(partial, safe_serialization=True)
+        (partial / "training.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+        replace_folder(partial, target)
+    except (OSError, SafetensorError) as error:
+        raise OSError(f"{target}: cannot be written ({error})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def _save_curves(folder: Path) -> None:
+    log = folder / "log.jsonl"
+    if log.exists() and log.stat().st_size:
+        save_curves(log, folder / "curves.png")
 
 
 def save_pipeline(pipe: AnomalyPipeline, target: Path, dtype: torch.dtype | None = None) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 
 from diffad.config import Config, ConfigError, PartSpec, to_dict
 from diffad.data.items import Dataset
+from diffad.models.attached import load_network
 from diffad.registry import DATASETS, GUIDANCES, SAMPLERS, SCORES, Registry
 
 
@@ -59,9 +60,23 @@ def check_parts(config: Config) -> None:
     """Build what training does not use but the exported pipeline will: no typo may wait for the last step.
 
     Raises:
-        ConfigError: If sampler, score or guidance cannot be built.
+        ConfigError: If sampler, score or guidance cannot be built, or a network beside takes other channels.
+        ModelError: If the folder of a network beside holds none.
     """
     build_part(SAMPLERS, config.sampler, "sampler")
     build_part(SCORES, config.score, "score")
     if config.guidance:
         build_part(GUIDANCES, config.guidance, "guidance")
+    for name, network in attached(config).items():
+        wanted, found = config.model.get("in_channels", 1), network.config.in_channels
+        if wanted != found:
+            raise ConfigError(f"config key networks.{name}: expected {wanted} channel(s), found {found}")
+
+
+def attached(config: Config) -> dict[str, Any]:
+    """Load the networks that a config names beside the one that denoises.
+
+    Raises:
+        ModelError: If a folder holds none.
+    """
+    return {name: load_network(path) for name, path in to_dict(config.networks).items() if path is not None}

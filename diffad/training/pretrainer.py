@@ -75,8 +75,8 @@ class Pretrainer:
         cells = draw_cells(image.shape[2:], self.cell, self.ratio, generators).to(image.device)
         return hidden_loss(self.network(image, cells), image, cells, self.cell).mean()
 
-    def update(self, batches: Sequence[tuple[Tensor, Tensor, Tensor]]) -> float:
-        """Take one optimiser step on micro-batches of (images, masks, item numbers); return its loss.
+    def update(self, batches: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> float:
+        """Take one optimiser step on micro-batches of (images, masks, item numbers, labels); return its loss.
 
         Raises:
             ValueError: If the loss is not finite, which no later step can mend.
@@ -86,7 +86,7 @@ class Pretrainer:
             group["lr"] = learning_rate(self.step, train.lr, train.warmup, train.steps, train.min_lr)
         self.network.train()
         total = 0.0
-        for images, masks, numbers in batches:
+        for images, masks, numbers, _ in batches:
             generators = [generator_for(config.seed, 5, g) for g in numbers.tolist()]
             shown = augment(images.to(device), masks.to(device), config.augment, generators)
             loss = self.loss(*shown, generators) / len(batches)

@@ -12,14 +12,14 @@ from typing import Any
 import torch
 
 from diffad.config import Config, load
-from diffad.training.export import export
 from diffad.training.journal import Journal, make_accelerator
 from diffad.training.parts import build_data, check_parts
 from diffad.training.steps import walk
 from diffad.training.stop import Stop
 from diffad.training.trainer import Trainer
-from diffad.training.validate import FixedTask, fixed_task, sample_picture, validate
 
+PRODUCTS = {"denoise": "pipeline", "classify": "network", "autoencode": "network"}
+"""Folder that a run leaves behind, by task."""
 USAGE = "usage: accelerate launch -m diffad.training CONFIG [key=value ...]"
 
 
@@ -27,7 +27,8 @@ def train(config: Config) -> Path:
     """Train, validate, checkpoint; resume where an earlier run of the same name and output stopped.
 
     Returns:
-        The pipeline folder that ``AnomalyPipeline.from_pretrained`` loads.
+        The pipeline folder that ``AnomalyPipeline.from_pretrained`` loads, or that of the network where the
+        task is not to denoise.
 
     Raises:
         ConfigError: If a part cannot be built.
@@ -49,23 +50,23 @@ def train(config: Config) -> Path:
 def _run(config: Config, accelerator: Any) -> Path:
     trainer = Trainer(config, accelerator)
     data, held_out = build_data(config, "train"), build_data(config, "val")
+    trainer.see(data)
     resumed = trainer.resume()
-    task = fixed_task(held_out, trainer.noise, trainer.sampler, trainer.schedule, config)
+    fixed = trainer.objective.fixed(trainer, held_out)
     with Stop(accelerator.is_main_process) as stop, Journal(trainer, resumed) as journal:
-        walk(trainer, data, lambda: _look(trainer, task), journal, stop)
+        walk(trainer, data, lambda: _look(trainer, fixed), journal, stop)
     if accelerator.is_main_process:
-        export(trainer, held_out)
+        trainer.objective.export(trainer, held_out)
     accelerator.wait_for_everyone()
-    return trainer.folder / "pipeline"
+    return trainer.folder / PRODUCTS[config.task]
 
 
-def _look(trainer: Trainer, task: FixedTask) -> dict[str, float]:
+def _look(trainer: Trainer, fixed: Any) -> dict[str, float]:
     """Validate the average and save pictures of it, in the main process."""
     if not trainer.accelerator.is_main_process:
         return {}
-    network, picture = trainer.averaged(), trainer.folder / "samples" / f"step-{trainer.step:07d}.png"
-    sample_picture(network, task, trainer.schedule, picture, trainer.config.schedule.prediction_type)
-    return validate(network, task, trainer.schedule, trainer.config)
+    picture = trainer.folder / "samples" / f"step-{trainer.step:07d}.png"
+    return trainer.objective.look(trainer, fixed, picture)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -74,13 +75,13 @@ def main(arguments: Sequence[str]) -> int:
         print(USAGE)
         return 0 if arguments else 2
     try:
-        pipeline = train(load(arguments[0], arguments[1:]))
+        made = train(load(arguments[0], arguments[1:]))
     except KeyboardInterrupt as stop:
         return _say(str(stop) or "stopped; the same command goes on from the last checkpoint", 130)
     except (ValueError, OSError) as error:
         return _say(f"error: {error}", 1)
     if _first():
-        print(json.dumps({"pipeline": str(pipeline)}))
+        print(json.dumps({made.name: str(made)}))
     return 0
 
 

@@ -24,8 +24,10 @@ def _order(seed: int, epoch: int, length: int) -> Tensor:
     return torch.randperm(length, generator=generator_for(seed, 0, epoch))
 
 
-class Stream(TorchDataset[tuple[Tensor, Tensor, int]]):
-    """Item g of an endless pass over ``data``, shuffled anew each epoch.
+class Stream(TorchDataset[tuple[Tensor, Tensor, int, int]]):
+    """Item g of an endless pass over ``data``, shuffled anew each epoch: image, mask, g and label.
+
+    The label is -1 where there is none.
 
     Args:
         data: The data set.
@@ -36,10 +38,10 @@ class Stream(TorchDataset[tuple[Tensor, Tensor, int]]):
         self.data = data
         self.seed = seed
 
-    def __getitem__(self, g: int) -> tuple[Tensor, Tensor, int]:
+    def __getitem__(self, g: int) -> tuple[Tensor, Tensor, int, int]:
         epoch, position = divmod(g, len(self.data))
         item = self.data[int(_order(self.seed, epoch, len(self.data))[position])]
-        return item.image, item.mask, g
+        return item.image, item.mask, g, -1 if item.label is None else item.label
 
 
 class Share(Sampler[int]):
@@ -62,7 +64,7 @@ class Share(Sampler[int]):
 
 def loader(
     stream: Stream, steps: tuple[int, int], batch_size: int, parts: int, rank: int, world: int, workers: int
-) -> DataLoader[tuple[Tensor, Tensor, int]]:
+) -> DataLoader[tuple[Tensor, Tensor, int, int]]:
     """Load one process's share of every step, in ``parts`` equal micro-batches.
 
     Raises:

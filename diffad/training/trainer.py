@@ -13,21 +13,21 @@ from torch import Tensor
 
 from diffad.config import Config
 from diffad.data.augment import augment
-from diffad.data.space import to_model
+from diffad.data.items import Dataset
 from diffad.data.window import focused
 from diffad.registry import MODELS, NOISES, SAMPLERS
-from diffad.samplers import examples
 from diffad.schedule import Schedule
 from diffad.training import checkpoint
+from diffad.training.batch import Batch, corrupted, pool_of
 from diffad.training.checkpoint import Checkpoint, CheckpointError
-from diffad.training.example import known
-from diffad.training.loss import denoising_loss, learning_rate
+from diffad.training.loss import learning_rate
+from diffad.training.objectives import objective_for
 from diffad.training.parts import build_part, build_scheduler
-from diffad.training.transfer import load_encoder
+from diffad.training.transfer import load_encoder, load_weights
 from diffad.types import generator_for
 
-MicroBatch = tuple[Tensor, Tensor, Tensor]
-"""Images (B, C, *S), masks (B, 1, *S) and the numbers (B,) of the items."""
+MicroBatch = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Images (B, C, *S), masks (B, 1, *S), and the numbers (B,) and labels (B,) of the items."""
 
 
 class Trainer:
@@ -45,13 +45,15 @@ class Trainer:
         self.schedule = Schedule.from_diffusers(self.scheduler)
         self.noise = build_part(NOISES, config.noise, "noise")
         self.sampler = build_part(SAMPLERS, config.sampler, "sampler")
+        self.objective = objective_for(config)
+        self.pool: list[Tensor] = []
         self.step, self.seconds = 0, 0.0
         # initial weights come from the global generator, as everywhere in torch
         torch.manual_seed(config.seed)
         network = build_part(MODELS, config.model, "model")
         resuming = bool(checkpoint.checkpoints(self.folder / "checkpoints"))
-        if config.train.encoder is not None and not resuming:
-            load_encoder(network, Path(config.train.encoder))
+        if not resuming:
+            self._warm(network)
         self._prepare_average(network)
         if config.train.channels_last:
             flat = config.space.axis != "volume"
@@ -59,6 +61,14 @@ class Trainer:
         train = config.train
         optimizer = torch.optim.AdamW(network.parameters(), lr=train.lr, weight_decay=train.weight_decay)
         self.network, self.optimizer = accelerator.prepare(network, optimizer)
+
+    def _warm(self, network: Any) -> None:
+        """Load the weights that the recipe starts from, if any."""
+        train = self.config.train
+        if train.network is not None:
+            load_weights(network, Path(train.network))
+        if train.encoder is not None:
+            load_encoder(network, Path(train.encoder))
 
     def _prepare_average(self, network: Any) -> None:
         from diffusers.training_utils import EMAModel
@@ -75,18 +85,26 @@ class Trainer:
         """The network without the wrappers of several processes."""
         return self.accelerator.unwrap_model(self.network)
 
-    def loss(self, images: Tensor, masks: Tensor, numbers: Tensor) -> Tensor:
+    def see(self, data: Dataset) -> None:
+        """Take from the training data what corruptions are made of."""
+        if self.config.corrupt.tasks:
+            self.pool = pool_of(data, self.config.space.window)
+
+    def loss(self, images: Tensor, masks: Tensor, numbers: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the mean loss of a micro-batch; all its randomness follows from the item numbers (B,)."""
+        generators = [generator_for(self.config.seed, 2, g) for g in numbers.tolist()]
+        batch = self._batch(images, masks, labels, generators)
+        return self.objective.loss(self, batch, generators).mean()
+
+    def _batch(
+        self, images: Tensor, masks: Tensor, labels: Tensor | None, generators: list[torch.Generator]
+    ) -> Batch:
         config, device = self.config, self.accelerator.device
-        generators = [generator_for(config.seed, 2, g) for g in numbers.tolist()]
         images, masks = augment(images.to(device), masks.to(device), config.augment, generators)
-        x = to_model(focused(images, masks, config.space.window))
-        low, high = config.train.levels
-        t = torch.stack([torch.randint(low, high + 1, (), generator=g) for g in generators]).to(device)
-        seen = (focused(masks, masks, config.space.window), t, self.noise, self.schedule, generators)
-        example = examples.make(self.sampler, x, *seen)
-        args = (self.schedule, config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
-        return denoising_loss(self.network, example, t, *args, known(self.average, example)).mean()
+        seen, brain = (focused(v, masks, config.space.window) for v in (images, masks))
+        label = torch.full((len(images),), -1) if labels is None else labels
+        corrupt = config.corrupt
+        return corrupted(seen, brain, label.to(device), corrupt, corrupt.tasks, generators, self.pool)
 
     def update(self, micro_batches: Sequence[MicroBatch]) -> float:
         """Take one optimiser step and return its loss, averaged over all processes.

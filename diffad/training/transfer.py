@@ -1,4 +1,4 @@
-"""A pretrained encoder on disk, and its way into a network: whole, or not at all."""
+"""Trained weights on disk, and their way into a network: whole, or not at all."""
 
 from __future__ import annotations
 
@@ -74,6 +74,29 @@ def load_encoder(network: Any, path: str | Path) -> None:
     encoder.load_state_dict({**own, **weights})
 
 
+def load_weights(network: Any, path: Path) -> None:
+    """Load all weights of a network of the same architecture.
+
+    Args:
+        network: What they are loaded into.
+        path: Folder of a pipeline, or of a network.
+
+    Raises:
+        CheckpointError: If there are none, or they are not exactly those of the network by name and shape.
+    """
+    folder = path / "network" if (path / "network").is_dir() else path
+    found: dict[str, Tensor] = {}
+    try:
+        for file in sorted(folder.glob("*.safetensors")):
+            found |= load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{file}: expected weights, found none ({error})") from error
+    if not found:
+        raise CheckpointError(f"{path}: expected the folder of a pipeline or a network, found no weights")
+    _check_weights(folder, found, network.state_dict())
+    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in found.items()})
+
+
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     path = folder / OPTIONS
     try:
@@ -104,5 +127,5 @@ def _check_weights(path: Path, found: dict[str, Tensor], wanted: dict[str, Tenso
     if odd := missing + surplus + shapes:
         more = f" and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
         raise CheckpointError(
-            f"{path}: expected the weights of this encoder, found others: {'; '.join(odd[:SHOWN])}{more}"
+            f"{path}: expected the weights of this network, found others: {'; '.join(odd[:SHOWN])}{more}"
         )

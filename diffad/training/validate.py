@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from diffad.denoise import NetworkDenoiser
 from diffad.protocols import NoiseGenerator, Sampler
 from diffad.samplers import examples
 from diffad.schedule import Schedule
+from diffad.training.batch import Batch, corrupted, labels_of
 from diffad.training.example import known
 from diffad.training.loss import denoising_loss, mean_over
 from diffad.types import Example, generator_for
@@ -38,28 +39,50 @@ class FixedTask:
     def part(self, picks: Sequence[int], device: torch.device) -> tuple[Example, Tensor]:
         """Return some items of the batch on a device."""
         index = torch.as_tensor(picks)
-        e, region = self.example, self.example.region
-        x, z, x_t = (v[index].to(device) for v in (e.x, e.z, e.x_t))
-        return Example(x, z, x_t, None if region is None else region[index].to(device)), self.t[index].to(
-            device
-        )
+        values = {f.name: getattr(self.example, f.name) for f in fields(Example)}
+        taken: dict[str, Any] = {k: None if v is None else v[index].to(device) for k, v in values.items()}
+        return Example(**taken), self.t[index].to(device)
 
 
-def fixed_task(
-    data: Dataset, noise: NoiseGenerator, sampler: Sampler, schedule: Schedule, config: Config
-) -> FixedTask:
-    """Draw the validation batch of a run; the same for the same data and config."""
-    count = min(config.train.validate_items, len(data))
+def fixed_batch(data: Dataset, config: Config, count: int, pool: Sequence[Tensor] = ()) -> Batch:
+    """Draw validation images, spread evenly over a data set; the same for the same data and config.
+
+    Args:
+        data: Held-out items.
+        config: The experiment; its held-out corruptions, where it has any, else those of training.
+        count: How many.
+        pool: Images that patches of corruptions come from.
+    """
     picks = torch.linspace(0, len(data) - 1, count).long().tolist()
     items = [data[i] for i in picks]
     images, masks = torch.stack([i.image for i in items]), torch.stack([i.mask for i in items])
-    x = to_model(focused(images, masks, config.space.window))
+    image, brain = (focused(v, masks, config.space.window) for v in (images, masks))
+    tasks = config.corrupt.held_out or config.corrupt.tasks
+    generators = [generator_for(config.seed, 4, i) for i in range(count)]
+    return corrupted(image, brain, labels_of(data, picks), config.corrupt, tasks, generators, pool)
+
+
+def spread_levels(config: Config, count: int) -> Tensor:
+    """Spread the levels trained on over ``count`` items, (count,)."""
     low, high = config.train.levels
     levels = torch.linspace(low, high, config.train.validate_levels).long()
-    t = levels[torch.arange(count) % len(levels)]
+    return levels[torch.arange(count) % len(levels)]
+
+
+def fixed_task(
+    data: Dataset,
+    noise: NoiseGenerator,
+    sampler: Sampler,
+    schedule: Schedule,
+    config: Config,
+    pool: Sequence[Tensor] = (),
+) -> FixedTask:
+    """Draw the validation batch of a run; the same for the same data and config."""
+    count = min(config.train.validate_items, len(data))
+    batch, t = fixed_batch(data, config, count, pool), spread_levels(config, count)
     generators = [generator_for(config.seed, 1, i) for i in range(count)]
-    brains = focused(masks, masks, config.space.window)
-    return FixedTask(examples.make(sampler, x, brains, t, noise, schedule, generators), t)
+    example = examples.make(sampler, to_model(batch.image), batch.brain, t, noise, schedule, generators)
+    return FixedTask(replace(example, told=batch.told, label=batch.label), t)
 
 
 @torch.no_grad()
@@ -88,15 +111,20 @@ def sample_picture(
     network: Callable[..., Any], task: FixedTask, schedule: Schedule, path: Path, prediction: str
 ) -> None:
     """Save rows of (clean, noisy, estimate) for four of the fixed items."""
-    from PIL import Image
-
     picks = torch.linspace(0, len(task.t) - 1, min(4, len(task.t))).long().tolist()
     device = next(network.parameters()).device  # type: ignore[attr-defined]
     example, t = task.part(picks, device)
     x, x_t, cond = example.x, example.x_t, known(network, example)
     x_hat = NetworkDenoiser(network, schedule, prediction)(x_t, t, **cond)
-    middle = [v[:, :1] if v.ndim == 4 else v[:, :1, :, :, v.shape[-1] // 2] for v in (x, x_t, x_hat)]
-    rows = [torch.cat(list(v[:, 0]), dim=1) for v in map(to_public, middle)]
+    save_rows([to_public(v) for v in (x, x_t, x_hat)], path)
+
+
+def save_rows(rows_of: Sequence[Tensor], path: Path) -> None:
+    """Save images (N, C, *S) in [0, 1], one row for each tensor and one column for each item."""
+    from PIL import Image
+
+    middle = [v[:, :1] if v.ndim == 4 else v[:, :1, :, :, v.shape[-1] // 2] for v in rows_of]
+    rows = [torch.cat(list(v[:, 0]), dim=1) for v in middle]
     pixels = (torch.cat(rows, dim=0) * 255).byte().cpu().numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)

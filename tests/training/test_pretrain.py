@@ -125,7 +125,7 @@ def test_steps_with_batch_norm_lower_the_loss(config, backbone, dims, shape):
     settings = replace(config(), model=model)
     trainer = Pretrainer(settings, make_accelerator(settings), 16, 0.5)
     x = torch.rand(4, 1, *shape, generator=torch.Generator().manual_seed(0))
-    losses = [trainer.update([(x, torch.ones_like(x), torch.arange(4))]) for _ in range(5)]
+    losses = [trainer.update([(x, torch.ones_like(x), torch.arange(4), torch.zeros(4))]) for _ in range(5)]
     assert losses[-1] < losses[0]
     assert trainer.bare.encoder.resnet.layer4[0].bn1.num_batches_tracked == 5
 

@@ -1,0 +1,118 @@
+"""Training of a classifier that tells noisy healthy scans from noisy diseased ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from diffad.config import Config, ConfigError
+from diffad.data.items import Dataset
+from diffad.data.space import to_model
+from diffad.denoise import call_network
+from diffad.training.batch import Batch
+from diffad.training.export import export_network
+from diffad.training.validate import fixed_batch
+from diffad.types import generator_for
+
+
+@dataclass(frozen=True)
+class Noised:
+    """Validation scans at every level that is looked at.
+
+    Args:
+        levels: Levels, (L,).
+        x_t: Noisy scans, (L, B, C, *S).
+        label: 0 healthy, 1 diseased, (B,).
+    """
+
+    levels: list[int]
+    x_t: Tensor
+    label: Tensor
+
+
+class Classifying:
+    r"""Trains a classifier of noisy scans by cross-entropy.
+
+    .. math:: L = -\log p_\phi(y \mid x_t, t), \quad t \sim U\{t_{min}, \dots, t_{max}\}
+
+    Labels are those of the data, or come from the corruptions of role "class". The accuracy of every level
+    is logged: above the level where it is that of chance, guidance by the classifier only adds noise.
+
+    Reference:
+        Diffusion Models for Medical Anomaly Detection (Wolleb et al., MICCAI 2022), section 2.
+    """
+
+    def loss(self, trainer: Any, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
+        """Return the cross-entropy of each item, (B,); generator i is for item i."""
+        low, high = trainer.config.train.levels
+        device = batch.image.device
+        t = torch.stack([torch.randint(low, high + 1, (), generator=g) for g in generators]).to(device)
+        x = to_model(batch.image)
+        z = trainer.noise(x, t, generator=list(generators))
+        logits = call_network(trainer.network, trainer.schedule.add_noise(x, z, t), t)
+        return F.cross_entropy(logits.float(), checked(batch.label), reduction="none")
+
+    def fixed(self, trainer: Any, data: Dataset) -> Noised:
+        """Draw held-out scans of both classes, with noise of every level that is looked at."""
+        config = trainer.config
+        batch = fixed_batch(data, config, min(config.train.validate_items, len(data)), trainer.pool)
+        both = label_counts(batch.label)
+        if min(both) == 0:
+            found = f"{both[0]} healthy and {both[1]} diseased"
+            raise ConfigError(f"config key data: expected both classes in validation, found {found}")
+        levels = looked_at(config)
+        x = to_model(batch.image)
+        states = []
+        for t in levels:
+            generators = [generator_for(config.seed, 1, i, t) for i in range(len(x))]
+            z = trainer.noise(x, torch.tensor(t), generator=generators)
+            states.append(trainer.schedule.add_noise(x, z, t))
+        return Noised(levels, torch.stack(states), batch.label)
+
+    @torch.no_grad()
+    def look(self, trainer: Any, fixed: Noised, picture: Path) -> dict[str, float]:
+        """Return loss and accuracy of the averaged network, the latter per level too; there is no picture."""
+        network, size = trainer.averaged(), trainer.config.train.batch_size
+        device, losses, right = trainer.accelerator.device, [], {}
+        for t, x_t in zip(fixed.levels, fixed.x_t, strict=True):
+            level, parts = torch.tensor(t), torch.split(x_t.to(device), size)
+            logits = torch.cat([call_network(network, part, level) for part in parts]).float().cpu()
+            losses.append(float(F.cross_entropy(logits, fixed.label)))
+            right[f"val_accuracy_{t}"] = float((logits.argmax(1) == fixed.label).float().mean())
+        overall = {"val_loss": sum(losses) / len(losses), "val_accuracy": sum(right.values()) / len(right)}
+        return overall | right
+
+    def export(self, trainer: Any, data: Dataset) -> Path:
+        """Write the network with its accuracy per level; return its folder."""
+        return export_network(trainer, self.look(trainer, self.fixed(trainer, data), Path()))
+
+
+def looked_at(config: Config) -> list[int]:
+    """Return the levels that validation looks at, each once."""
+    low, high = config.train.levels
+    return sorted(set(torch.linspace(low, high, config.train.validate_levels).long().tolist()))
+
+
+def label_counts(label: Tensor) -> tuple[int, int]:
+    """Count healthy and diseased items."""
+    return int((label == 0).sum()), int((label == 1).sum())
+
+
+def checked(label: Tensor) -> Tensor:
+    """Return labels that are all known.
+
+    Raises:
+        ConfigError: If one is not.
+    """
+    if missing := int((label < 0).sum()):
+        raise ConfigError(
+            f"config key data: expected a label for each scan, found {missing} of {len(label)} in a batch "
+            "without: give data.labels, or corrupt.tasks with corrupt.role=class"
+        )
+    return label
