@@ -11,6 +11,11 @@ from torch import Tensor
 from diffad.median import median_filter
 
 
+def raw_intensity(x: Tensor) -> Tensor:
+    """Return scans ``x`` (B, C, *S) as their own anomaly maps (B, 1, *S): how far brightness alone gets."""
+    return x.mean(1, keepdim=True)
+
+
 class ZScore:
     r"""Scores each voxel by its distance from the healthy mean, in healthy standard deviations.
 

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from diffad.data.lesions import implant_all
-from diffad.evaluation.baselines import PCAResidual, ZScore
+from diffad.evaluation.baselines import PCAResidual, ZScore, raw_intensity
+from diffad.evaluation.corrupted import LesionMaker
 from diffad.evaluation.metrics import auroc, average_precision, best_dice
 
 if TYPE_CHECKING:
@@ -46,20 +47,27 @@ class Row:
     dice: float
 
 
-def compare(maps: Mapping[str, AnomalyMap], slices: Tensor, brains: Tensor, seed: int) -> list[Row]:
-    """Score anomaly maps on the same implanted lesions, one of every kind in every scan.
+def compare(
+    maps: Mapping[str, AnomalyMap],
+    slices: Tensor,
+    brains: Tensor,
+    seed: int,
+    make: LesionMaker = implant_all,
+) -> list[Row]:
+    """Score anomaly maps on the same lesions, one of every kind in every scan.
 
     Args:
         maps: Methods by name.
         slices: Healthy scans, (N, 1, *S), in [0, 1].
         brains: Brain masks, (N, 1, *S) or (1, 1, *S), boolean.
         seed: Seed of the lesions.
+        make: What makes the lesions; implants them unless told otherwise.
 
     Returns:
         For each method a row for each kind and one of their means.
     """
     inside = brains.expand_as(slices)
-    lesions = implant_all(slices, brains, seed)
+    lesions = make(slices, brains, seed)
     rows = []
     for method, anomaly_map in maps.items():
         scored = [_row(method, kind, anomaly_map(x), y, inside) for kind, (x, y) in lesions.items()]
@@ -121,6 +129,7 @@ def _run(data: Path, model: str, seed: int, size: int) -> list[Row]:
     maps: dict[str, AnomalyMap] = {
         "z-score": ZScore().fit(train, brain).score,
         "PCA residual": PCAResidual().fit(train, brain).score,
+        "raw intensity": raw_intensity,
     }
     if model != "none":
         maps[model] = _model_map(model, brain)

@@ -1,4 +1,4 @@
-"""Compares trained methods on implanted lesions: ``python -m diffad.evaluation.methods DATA MODEL...``."""
+"""Compares trained methods on made-up lesions: ``python -m diffad.evaluation.methods DATA MODEL...``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.data.lesions import KINDS
-from diffad.evaluation.baselines import PCAResidual, ZScore
+from diffad.evaluation.baselines import PCAResidual, ZScore, raw_intensity
+from diffad.evaluation.corrupted import LesionMaker, lesion_maker
 from diffad.evaluation.implanted import Row, compare, prepared
 from diffad.plain import PartSpec
 
@@ -59,9 +59,10 @@ class Method:
 
 
 def baselines(train: Tensor, brain: Tensor) -> list[Method]:
-    """Fit the naive methods that every other must beat."""
+    """Fit the naive methods that every other must beat; brightness alone needs no fit."""
     z, pca = ZScore().fit(train, brain), PCAResidual().fit(train, brain)
-    return [Method("z-score", lambda x, seed: z.score(x)), Method("PCA 16", lambda x, seed: pca.score(x))]
+    lines = [Method("z-score", lambda x, seed: z.score(x)), Method("PCA 16", lambda x, seed: pca.score(x))]
+    return [*lines, Method("raw intensity", lambda x, seed: raw_intensity(x))]
 
 
 def model(source: str, brain: Tensor, parts: dict[str, PartSpec], precision: str, batch: int = 8) -> Method:
@@ -92,17 +93,33 @@ def model(source: str, brain: Tensor, parts: dict[str, PartSpec], precision: str
     return line
 
 
-def run(methods: Sequence[Method], slices: Tensor, brain: Tensor, seeds: Sequence[int]) -> None:
-    """Score all methods on the lesions of each seed; the noise of the models has the same seed."""
+def run(
+    methods: Sequence[Method],
+    slices: Tensor,
+    brain: Tensor,
+    seeds: Sequence[int],
+    make: LesionMaker | None = None,
+) -> None:
+    """Score all methods on the lesions of each seed; the noise of the models has the same seed.
+
+    Args:
+        methods: Lines of the table, which keep what was found.
+        slices: Healthy scans, (N, 1, *S), in [0, 1].
+        brain: Brain mask of the slices, (1, 1, *S).
+        seeds: Seeds of lesions and noise.
+        make: What makes the lesions; implants them unless told otherwise.
+    """
     for seed in seeds:
+        lesions = (make or lesion_maker())(slices, brain, seed)
         for method in methods:
-            method.rows += compare({method.name: method.timed(seed)}, slices, brain, seed)
+            line = {method.name: method.timed(seed)}
+            method.rows += compare(line, slices, brain, seed, lambda *_, known=lesions: known)
             print(f"seed {seed}: {method.name} {method.rows[-1].ap:.3f}", flush=True)
 
 
 def markdown(methods: Sequence[Method]) -> str:
     """Lay the lines out as a table: AP (best Dice) of each kind, cost of each method."""
-    kinds = [*KINDS, "mean"]
+    kinds = list(dict.fromkeys(row.kind for m in methods for row in m.rows))
     head = ["method", *(k.replace("_", " ") for k in kinds), "NFE", "s / slice", "parameters"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for m in methods:
@@ -119,6 +136,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("models", nargs="*", help="pipelines: FOLDER, shipped name, or LABEL=FOLDER")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="seeds of lesions and noise")
     parser.add_argument("--size", type=int, default=128, help="side of the slices, in pixels")
+    parser.add_argument(
+        "--lesions", choices=["implanted", "corrupted"], default="implanted", help="what is to be found"
+    )
+    parser.add_argument(
+        "--tasks", nargs="+", metavar="KIND", help="kinds of lesions, such as those held out in training"
+    )
     parser.add_argument("--limit", type=int, help="use the first so many validation slices")
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="KEY=PART", help="sampler, score, noise, guidance"
@@ -147,6 +170,7 @@ def _compared(options: Any) -> list[Method]:
 
     torch.set_flush_denormal(True)
     train, val, brain = prepared(options.data, options.size)
+    make = lesion_maker(options.lesions, options.tasks, list(train))
     parts = override({}, options.set)
     precision = resolve(options.precision, torch.device("cpu"))
     methods = [] if options.no_baselines else baselines(train, brain)
@@ -155,7 +179,7 @@ def _compared(options: Any) -> list[Method]:
             chosen = override(parts, [change]) if change else parts
             methods.append(model(source, brain, chosen, precision))
             methods[-1].name += f" {change}".rstrip()
-    run(methods, val[: options.limit], brain, options.seeds)
+    run(methods, val[: options.limit], brain, options.seeds, make)
     return methods
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from diffad.evaluation.baselines import PCAResidual, ZScore
+from diffad.evaluation.baselines import PCAResidual, ZScore, raw_intensity
 from diffad.median import median_filter
 
 EVERYWHERE = torch.ones(1, 1, 12, 12, dtype=torch.bool)
@@ -13,6 +13,12 @@ def healthy(count=40, rank=3, seed=0):
     factors = torch.randn(rank, 144, generator=torch.Generator().manual_seed(99))
     x = 0.5 + 0.03 * torch.randn(count, rank, generator=generator) @ factors
     return x.reshape(count, 1, 12, 12)
+
+
+def test_raw_intensity_is_the_scan_itself_over_all_channels():
+    x = healthy(3)
+    assert torch.equal(raw_intensity(x), x)
+    torch.testing.assert_close(raw_intensity(torch.cat([x, x + 0.2], 1)), x + 0.1)
 
 
 def test_z_score_is_the_distance_in_standard_deviations():

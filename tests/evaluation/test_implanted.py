@@ -65,8 +65,8 @@ def test_command_compares_the_baselines_and_writes_json(folder, tmp_path, capsys
     main(["--data", str(folder), "--model", "none", "--size", "32", "--seed", "5", "--out", str(out)])
     result = json.loads(out.read_text())
     assert result["made_by"] == {"data": str(folder), "model": "none", "seed": 5, "size": 32}
-    assert {row["method"] for row in result["rows"]} == {"z-score", "PCA residual"}
-    assert len(result["rows"]) == 2 * 5
+    assert {row["method"] for row in result["rows"]} == {"z-score", "PCA residual", "raw intensity"}
+    assert len(result["rows"]) == 3 * 5
     assert all(0 <= row[name] <= 1 for row in result["rows"] for name in ("ap", "auroc", "dice"))
     assert "PCA" in capsys.readouterr().out
 
@@ -132,7 +132,18 @@ def test_baselines_on_real_slices_are_neither_blind_nor_perfect(shared_dir, tmp_
     data = str(shared_dir / "data/ixi_t1_axial")
     main(["--data", data, "--model", "none", "--size", "64", "--out", str(out)])
     found = {(r["method"], r["kind"]): r["ap"] for r in json.loads(out.read_text())["rows"]}
-    for (method, kind), ap in found.items():
+    fitted = {key: ap for key, ap in found.items() if key[0] != "raw intensity"}
+    for (method, kind), ap in fitted.items():
         assert math.isfinite(ap)
         assert 0.1 < ap < 0.9, (method, kind)
-    assert all(ap <= found[method, "dark"] for (method, _), ap in found.items())
+    assert all(ap <= fitted[method, "dark"] for (method, _), ap in fitted.items())
+    raw = {kind: ap for (method, kind), ap in found.items() if method == "raw intensity"}
+    assert raw["dark"] < 0.1 < raw["bright"]
+
+
+def test_lesions_of_any_maker_are_compared_kind_by_kind():
+    slices, brain = scans()
+    truth = slices > 0.55
+    rows = compare({"raw": lambda x: x}, slices, brain, 7, lambda x, b, seed: {str(seed): (x, truth)})
+    assert [row.kind for row in rows] == ["7", "mean"]
+    assert rows[0].ap == rows[1].ap == 1

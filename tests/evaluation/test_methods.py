@@ -8,9 +8,12 @@ from diffusers import DDPMScheduler
 from PIL import Image
 
 from diffad import AnomalyPipeline
-from diffad.evaluation.methods import main
+from diffad.data.lesions import implant_all
+from diffad.evaluation.implanted import compare
+from diffad.evaluation.methods import Method, main, markdown, run
 from diffad.models.unet2d import UNet2D
 from diffad.report import gallery
+from tests.evaluation.conftest import scans
 
 
 @pytest.fixture
@@ -34,14 +37,15 @@ def test_table_holds_baselines_models_and_their_cost(folder, pipeline, tmp_path,
     models = [str(pipeline), f"mine={pipeline}"]
     main([str(folder), *models, "--size", "32", "--seeds", "0", "1", "--limit", "2", "--out", str(out)])
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
-    assert [line.split("|")[1].strip() for line in told[2:]] == ["z-score", "PCA 16", "untrained", "mine"]
-    assert told[4].split("|")[2:] != told[2].split("|")[2:]
+    naive = ["z-score", "PCA 16", "raw intensity"]
+    assert [line.split("|")[1].strip() for line in told[2:]] == [*naive, "untrained", "mine"]
+    assert told[5].split("|")[2:] != told[2].split("|")[2:]
     weights = sum(p.numel() for p in UNet2D(channels=(8,), layers=1, groups=4, attention=False).parameters())
-    assert told[4].split("|")[7].strip() == "2"
-    assert told[4].split("|")[9].strip() == f"{weights / 1e6:.2f} M"
+    assert told[5].split("|")[7].strip() == "2"
+    assert told[5].split("|")[9].strip() == f"{weights / 1e6:.2f} M"
     rows = json.loads(out.read_text())["rows"]
     assert {(r["method"], r["nfe"]) for r in rows} >= {("untrained", 2), ("mine", 2), ("z-score", 0)}
-    assert len(rows) == 4 * 2 * 5
+    assert len(rows) == 5 * 2 * 5
     # the same model on the same lesions with the same noise
     assert [r["ap"] for r in rows if r["method"] == "mine"] == [
         r["ap"] for r in rows if r["method"] == "untrained"
@@ -55,6 +59,51 @@ def test_changes_make_a_line_each(folder, pipeline, capsys):
     lines = [line.split("|") for line in capsys.readouterr().out.splitlines()[-2:]]
     assert [line[1].strip() for line in lines] == [f"untrained {change}" for change in changes]
     assert [line[7].strip() for line in lines] == ["1", "2"]
+
+
+def test_columns_are_the_tasks_that_were_asked_for(folder, tmp_path, capsys):
+    out = tmp_path / "rows.json"
+    options = ["--size", "32", "--limit", "2", "--lesions", "corrupted", "--tasks", "intensity", "sink"]
+    main([str(folder), *options, "--out", str(out)])
+    head, _, *lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert [c.strip() for c in head.split("|")[1:6]] == ["method", "intensity", "sink", "mean", "NFE"]
+    assert [line.split("|")[1].strip() for line in lines] == ["z-score", "PCA 16", "raw intensity"]
+    rows = json.loads(out.read_text())["rows"]
+    assert [r["kind"] for r in rows if r["method"] == "PCA 16"] == ["intensity", "sink", "mean"]
+    assert json.loads(out.read_text())["made_by"]["lesions"] == "corrupted"
+
+
+def test_tasks_choose_among_implanted_kinds_without_changing_them(folder, capsys):
+    main([str(folder), "--size", "32"])
+    every = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    main([str(folder), "--size", "32", "--tasks", "textured"])
+    only = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    column = [cell.strip() for cell in every[0]].index("textured")
+    assert [line[2] for line in only] == [line[column] for line in every]
+
+
+def test_unknown_task_is_named_with_those_there_are(folder, capsys):
+    with pytest.raises(SystemExit):
+        main([str(folder), "--size", "32", "--lesions", "corrupted", "--tasks", "sink", "dark"])
+    error = capsys.readouterr().err
+    assert "expected kinds of corrupted lesions out of blend, cross_blend, sink, source, intensity" in error
+    assert "got dark" in error
+
+
+def test_lesions_are_made_once_for_all_methods_of_a_seed():
+    slices, brain = scans()
+    made = []
+
+    def make(x, inside, seed):
+        made.append(seed)
+        return implant_all(x, inside, seed)
+
+    lines = [Method(name, lambda x, seed: x) for name in "ab"]
+    run(lines, slices, brain, [3, 4], make)
+    assert made == [3, 4]
+    expected = [row for seed in (3, 4) for row in compare({"a": lambda x: x}, slices, brain, seed)]
+    assert lines[0].rows == expected
+    assert markdown(lines).splitlines()[2].startswith("| a |")
 
 
 def test_a_model_that_is_not_there_is_named(folder, capsys):
