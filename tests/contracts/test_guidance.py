@@ -4,14 +4,33 @@ import inspect
 
 import pytest
 import torch
+from torch import nn
 
 from diffad.denoise import bind
 from diffad.protocols import Denoiser, Guidance
 from diffad.registry import GUIDANCES
 from tests.toys import GaussianDenoiser
 
+
+class Judge(nn.Module):
+    """A toy classifier that finds bright images diseased, each by itself to the last bit."""
+
+    def forward(self, x_t, labels):
+        found = torch.stack([item.sum() for item in x_t])
+        return torch.stack([-found, found], 1)
+
+    def __repr__(self):
+        return "judge"
+
+
+JUDGE = Judge()
 # rows of options: one or more for each guidance
 OPTIONS = {
+    "classifier": [
+        {"classifier": JUDGE, **more}
+        for more in ({}, {"scale": 0.0}, {"target": 1, "levels": [200, 400]}, {"reference": True})
+    ],
+    "classifier_free": [{}, {"scale": 0.0}, {"scale": 1.0, "target": 1}, {"scale": 2.0, "base": 1}],
     "encoder": [{}, *({"source": s} for s in ("mirror", "neighbour", "shuffled", "zero"))],
 }
 CASES = [(name, options) for name in GUIDANCES for options in OPTIONS.get(name, [{}])]
@@ -21,16 +40,18 @@ SHAPES = {"2-D": (3, 2, 8, 6), "3-D": (3, 1, 4, 6, 5)}
 
 
 class Told(GaussianDenoiser):
-    """A toy that is told the mean of an image, and shows it in its answer."""
+    """A toy that is told the mean of an image, and perhaps its class, and shows both in its answer."""
+
+    null = 2
 
     def conditions(self, image, mask):
         return {"embedding": image.flatten(1).mean(1, keepdim=True)}
 
-    def __call__(self, x_t, t, embedding=None, **cond):
+    def __call__(self, x_t, t, **told):
         answer = super().__call__(x_t, t)
-        if embedding is None:
-            return answer
-        return answer + embedding.reshape(-1, *(1 for _ in x_t.shape[1:]))
+        for value in told.values():
+            answer = answer + value.reshape(-1, *(1 for _ in x_t.shape[1:]))
+        return answer
 
 
 @pytest.fixture(params=CASES, ids=str)
