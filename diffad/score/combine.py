@@ -63,6 +63,14 @@ class _Combination:
     def __init__(self, scores: Sequence[Part] = ({"name": "l1"}, {"name": "ssim"})) -> None:
         self.scores, self._parts = scores, _built(scores)
 
+    def equip(self, networks: Mapping[str, Any]) -> None:
+        """Hand trained networks to the scores that ask for them."""
+        # networks of all kinds take seconds to import
+        from diffad.models.attached import equip
+
+        for part in self._parts:
+            equip(part, networks)
+
     def begin(self, x: Tensor, schedule: Schedule) -> CombinedRun:
         """Begin a run of every score on ``x`` (B, C, *S) in [-1, 1]; plain ones wait for the twin."""
         return CombinedRun([begin(part, x, schedule) for part in self._parts], self._reduce)
@@ -101,6 +109,8 @@ class ProductScore(_Combination):
 
     .. math:: a = \prod_n a_n
 
+    The scale of the map is that of its scores: thresholds do not carry over to other scores or options.
+
     Args:
         scores: The scores, each a mapping of its ``name`` and options.
 
@@ -109,6 +119,10 @@ class ProductScore(_Combination):
 
     Reference:
         Mask, stitch, and re-sample (autoDDPM, Bercea et al., 2023): residual times perceptual distance.
+
+    Example:
+        >>> perceptual = {"name": "lpips", "trunk": "vgg", "blur": 2.0, "clip": 1.0}
+        >>> published = SCORES.build("product", scores=[{"name": "l1"}, perceptual])
     """
 
     def _reduce(self, maps: Tensor) -> Tensor:

@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
+from einops import reduce
 from torch import Tensor
 
 from diffad.registry import SCORES
 from diffad.score.base import inside, pair
 from diffad.types import Restoration
 
+CHANNELS = ("mean", "sum", "max")
+
+
+def channels_option(channels: str) -> str:
+    """Return a known way to make one map of all channels.
+
+    Raises:
+        ValueError: If it is unknown.
+    """
+    if channels not in CHANNELS:
+        raise ValueError(f"channels must be one of {CHANNELS}, got {channels!r}")
+    return channels
+
+
+def over_channels(scores: Tensor, channels: str) -> Tensor:
+    """Make one map (B, 1, *S) of those of all channels (B, C, *S), by their "mean", "sum" or "max"."""
+    return reduce(scores, "b c ... -> b 1 ...", channels)
+
 
 @SCORES.register("l1")
 class L1Score:
-    r"""Absolute residual, mean over the channels.
+    r"""Absolute residual of all channels together.
 
     .. math:: a = \tfrac{1}{C} \sum_c |x_c - \hat{x}_c|
 
+    Args:
+        channels: "mean" as above, "sum" without the 1/C, or "max".
+
+    Raises:
+        ValueError: If ``channels`` is unknown.
+
     Reference:
-        Denoising autoencoders for unsupervised anomaly detection in brain MRI (Kascenas et al., MIDL 2022).
+        Denoising autoencoders for unsupervised anomaly detection in brain MRI (Kascenas et al., MIDL 2022);
+        the sum: Diffusion Models for Medical Anomaly Detection (Wolleb et al., 2022), section 2.
     """
+
+    def __init__(self, channels: str = "mean") -> None:
+        self.channels = channels_option(channels)
 
     def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
@@ -26,7 +55,7 @@ class L1Score:
             ValueError: If the shapes do not fit.
         """
         x, x_hat = pair(x, restoration)
-        return inside((x - x_hat).abs(), mask)
+        return inside(over_channels((x - x_hat).abs(), self.channels), mask)
 
 
 @SCORES.register("l2")

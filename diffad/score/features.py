@@ -1,0 +1,141 @@
+"""Perceptual distance without foreign weights: in the features of the diffusion network itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from einops import reduce, repeat
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, normalize
+
+from diffad.registry import SCORES
+from diffad.schedule import Schedule
+from diffad.score.base import PlainRun, inside, pair
+from diffad.score.taps import listening, tapped
+from diffad.types import Restoration
+
+LINEAR = Schedule((1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)).cumprod(0))
+
+
+@SCORES.register("features")
+class FeatureScore:
+    r"""Squared distance of unit-normalised features of the network, summed over layers.
+
+    .. math:: a = \sum_l \uparrow \frac{1}{C_l} \sum_c (y_{lc} - \hat y_{lc})^2, \quad
+              y_l = \frac{f_l(\alpha_t (2x - 1), t)}{\lVert f_l(\alpha_t (2x - 1), t) \rVert}
+
+    The network sees the images without noise, at the size that they have at level t. One told of the scan
+    is told of the same scan for the twin. Thresholds do not carry over from one network, level or score to
+    another.
+
+    Args:
+        level: Level :math:`t` that the network is told.
+        taps: Names of modules whose answers are compared; none takes the stages on the way down and the
+            middle of the U-Net.
+        network: The diffusion network or its folder; none for the pipeline's.
+
+    Raises:
+        ValueError: If the level is below 1, or on call, there is no network, it has no such modules, or the
+            shapes do not fit.
+
+    Reference:
+        Label-Efficient Semantic Segmentation with Diffusion Models (Baranchuk et al., 2022), for
+        the features; The Unreasonable Effectiveness of Deep Features as a Perceptual Metric (Zhang et al.,
+        2018, eq. 1), for their distance.
+    """
+
+    def __init__(
+        self,
+        level: int = 50,
+        taps: Sequence[str] | None = None,
+        network: nn.Module | str | Path | None = None,
+    ) -> None:
+        if level < 1:
+            raise ValueError(f"expected level of at least 1, got {level}")
+        if taps is not None and not taps:
+            raise ValueError("expected at least one tap or none for all, got an empty list")
+        self.level, self.taps, self.network = level, taps, network
+        self._given: Any = None
+
+    def equip(self, networks: Mapping[str, Any]) -> None:
+        """Take the pipeline's "network", where the score was not built with one."""
+        self._given = networks.get("network")
+
+    def begin(self, x: Tensor, schedule: Schedule) -> PlainRun:
+        """Begin a run on ``x`` (B, C, *S) in [-1, 1] with the amplitudes of ``schedule``."""
+        self._found()
+        return PlainRun(partial(self, schedule=schedule))
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        x: Tensor,
+        restoration: Restoration,
+        mask: Tensor | None = None,
+        schedule: Schedule = LINEAR,
+    ) -> Tensor:
+        """Return the map (B, 1, *S) of ``x`` (B, C, *S) in [0, 1]; zero outside ``mask`` (B, 1, *S).
+
+        The amplitudes are those of ``schedule``; without one, of DDPM's linear schedule of 1000 levels.
+        """
+        x, x_hat = pair(x, restoration)
+        network = self._found()
+        stack = 2 * torch.cat([x, x_hat]) - 1
+        alpha, _ = schedule.amplitudes(self.level, stack)
+        cond = {name: repeat(v, "b ... -> (k b) ...", k=2) for name, v in _told(network, x, mask).items()}
+        labels = torch.full((len(stack),), self.level - 1, device=x.device)
+        with _evaluating(network), listening(tapped(network, self.taps)) as answers:
+            network(alpha * stack, labels, **cond)
+        return inside(_mapped(answers, x, int(getattr(network, "multiple", 1))), mask)
+
+    def _found(self) -> Any:
+        network = self._given if self.network is None else self.network
+        if network is None:
+            raise ValueError(
+                "score 'features' expected the diffusion network, got none: give option network=FOLDER of a "
+                "trained one, or use the score in a pipeline, which hands its network over by equip"
+            )
+        return network if isinstance(network, nn.Module) else _loaded(str(network))
+
+
+@lru_cache(maxsize=2)
+def _loaded(folder: str) -> nn.Module:
+    # networks of all kinds take seconds to import
+    from diffad.models.attached import load_network
+
+    return load_network(folder)
+
+
+def _told(network: Any, x: Tensor, mask: Tensor | None) -> Mapping[str, Tensor]:
+    ask = getattr(network, "conditions", None)
+    whole = torch.ones_like(x[:, :1], dtype=torch.bool) if mask is None else mask
+    return {} if ask is None else ask(x, whole)
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(training)
+
+
+def _mapped(answers: Sequence[Tensor], x: Tensor, multiple: int) -> Tensor:
+    """Bring the distances at all taps to the size of ``x`` (B, C, *S) and add them up, (B, 1, *S)."""
+    from diffad.models.padding import crop_back, pad_to_multiple
+
+    padded, crop = pad_to_multiple(x[:, :1], multiple)  # as the network did
+    total = torch.zeros_like(padded)
+    mode = "bilinear" if x.ndim == 4 else "trilinear"
+    for y in answers:
+        one, other = normalize(y.to(x.dtype), eps=1e-10).chunk(2)
+        layer = reduce((one - other).square(), "b c ... -> b 1 ...", "mean")
+        total += interpolate(layer, padded.shape[2:], mode=mode)
+    return crop_back(total, crop)

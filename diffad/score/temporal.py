@@ -1,0 +1,167 @@
+"""Temporal mean of maps: what a sampler suspected at one level after the other, made one map."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffad.data.space import to_public
+from diffad.models.attached import equip
+from diffad.protocols import AnomalyScore
+from diffad.registry import SCORES
+from diffad.schedule import Schedule
+from diffad.score.base import inside, pair
+from diffad.types import Restoration, StepRecord
+
+MEANS = ("harmonic", "geometric", "arithmetic")
+
+
+@SCORES.register("temporal")
+class Temporal:
+    r"""Aggregates over levels the maps that a sampler left in its records.
+
+    .. math:: a = \min \Big( K \big/ \sum_t m_t^{-1}, \; a_{\max} \Big)
+
+    In the harmonic and the geometric mean, one level that finds exactly nothing vetoes all others. Where no
+    record carries a map, as those of sampler "chain", each estimate is compared with the scan by ``score``,
+    in the whole image.
+
+    Args:
+        mean: "harmonic", "geometric" or "arithmetic".
+        levels: Levels :math:`t` that count; all if absent.
+        score: Distance of scan and estimate where records carry no map, as a mapping of its ``name`` and
+            options; the absolute residual when absent.
+        top: Largest value :math:`a_{\max}` of the map; none leaves it as it is.
+
+    Raises:
+        ValueError: If the mean is unknown, there is no level, the score has no name or top is not positive.
+
+    Reference:
+        Diffusion Models with Implicit Guidance for Medical Anomaly Detection (THOR, Bercea et al., 2024).
+    """
+
+    def __init__(
+        self,
+        mean: str = "harmonic",
+        levels: Sequence[int] | None = None,
+        score: Mapping[str, Any] | AnomalyScore | None = None,
+        top: float | None = 0.999,
+    ) -> None:
+        if mean not in MEANS:
+            raise ValueError(f"mean must be one of {MEANS}, got {mean!r}")
+        if levels is not None and not levels:
+            raise ValueError("expected at least one level, got none")
+        if top is not None and not top > 0:
+            raise ValueError(f"expected a positive top, got {top}")
+        if isinstance(score, Mapping) and "name" not in score:
+            raise ValueError(f"expected a score with a name, got {dict(score)}")
+        self.mean, self.levels, self.score, self.top = mean, levels, score, top
+        part = {"name": "l1"} if score is None else score
+        self.distance: AnomalyScore = SCORES.build(**part) if isinstance(part, Mapping) else part
+
+    def equip(self, networks: Mapping[str, Any]) -> None:
+        """Hand trained networks to the score of estimates."""
+        equip(self.distance, networks)
+
+    def begin(self, x: Tensor, schedule: Schedule | None = None) -> TemporalRun:
+        """Begin a run on ``x`` (B, C, *S) in [-1, 1]; the ``schedule`` plays no part."""
+        return TemporalRun(self, x)
+
+    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+        """Return the map (B, 1, *S) of ``x`` (B, C, *S) in [0, 1] from the records of ``restoration``.
+
+        Raises:
+            ValueError: If the shapes do not fit, or there are no records at the levels.
+        """
+        scan, _ = pair(x, restoration)
+        run = self.begin(2 * scan - 1)
+        for step in restoration.trajectory:
+            run.record(step)
+        return run.map(x, restoration, mask)
+
+
+class RunningMean:
+    """The sum over maps that a mean needs, in double precision; no map is kept.
+
+    Args:
+        mean: "harmonic", "geometric" or "arithmetic".
+    """
+
+    def __init__(self, mean: str) -> None:
+        self.mean, self.count = mean, 0
+        self._sum: Tensor | float = 0.0
+
+    def add(self, found: Tensor) -> None:
+        """Take in a map; 0 is worth infinity, or minus infinity, to the sum, which nothing undoes."""
+        found = found.double()
+        if self.mean == "harmonic":
+            found = 1 / found
+        elif self.mean == "geometric":
+            found = found.log()
+        self._sum, self.count = self._sum + found, self.count + 1
+
+    def value(self) -> Tensor:
+        """Return the mean of the maps so far, of which there must be one."""
+        mean = torch.as_tensor(self._sum) / self.count
+        if self.mean == "harmonic":
+            return 1 / mean
+        return mean.exp() if self.mean == "geometric" else mean
+
+
+class TemporalRun:
+    """The sums of one run: over maps that came in records, and over those made here until one came.
+
+    Args:
+        score: The options.
+        x: Scan in [-1, 1], (B, C, *S).
+    """
+
+    def __init__(self, score: Temporal, x: Tensor) -> None:
+        self.score, self._x = score, x.detach().to(torch.promote_types(x.dtype, torch.float32))
+        self._carried, self._made = RunningMean(score.mean), RunningMean(score.mean)
+        self._seen = 0
+
+    @torch.no_grad()
+    def record(self, step: StepRecord) -> None:
+        """Take in the map or the estimate of one level.
+
+        Raises:
+            ValueError: If its shape is not that of the scan.
+        """
+        self._seen += 1
+        if step.x_hat.shape != self._x.shape:
+            shapes = tuple(self._x.shape), tuple(step.x_hat.shape)
+            raise ValueError(f"expected records of shape {shapes[0]} like x, got {shapes[1]}")
+        if self.score.levels is not None and step.t not in self.score.levels:
+            return
+        if step.map is not None:
+            self._carried.add(step.map)
+        elif not self._carried.count:
+            twin = Restoration(to_public(step.x_hat.to(self._x.dtype)), nfe=1)
+            self._made.add(self.score.distance(to_public(self._x), twin))
+
+    def map(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+        """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
+
+        Raises:
+            ValueError: If the shapes do not fit, or there were no records at the levels.
+        """
+        scan, _ = pair(x, restoration)
+        sums = self._carried if self._carried.count else self._made
+        if not sums.count:
+            raise ValueError(self._nothing())
+        top = math.inf if self.score.top is None else self.score.top
+        return inside(sums.value().clamp(max=top).to(scan.dtype), mask)
+
+    def _nothing(self) -> str:
+        if self._seen:
+            levels = tuple(self.score.levels or ())
+            return f"expected records at levels {levels} for score 'temporal', got {self._seen} at others"
+        return (
+            "expected records of a sampler for score 'temporal', got none: let the sampler report to "
+            "begin(...).record, as the pipeline does, or keep a trajectory; those of 'harmonised' carry maps"
+        )
