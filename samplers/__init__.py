@@ -6,7 +6,11 @@ if __name__ != "diffad.samplers":
 from diffad.samplers import chain as chain
 from diffad.samplers import direct as direct
 from diffad.samplers import ensemble as ensemble
+from diffad.samplers import fusion as fusion
+from diffad.samplers import harmonised as harmonised
+from diffad.samplers import inversion as inversion
 from diffad.samplers import levels as levels
 from diffad.samplers import oneshot as oneshot
 from diffad.samplers import patched as patched
+from diffad.samplers import resampled as resampled
 from diffad.samplers import solver as solver

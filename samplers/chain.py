@@ -54,7 +54,7 @@ class Chain:
         self.eta = eta
         self.variance = variance
         self._levels = levels_down(self.level, self.steps)
-        self._move = _step_named(step, eta, variance)
+        self._move = step_named(step, eta, variance)
 
     @torch.no_grad()
     def __call__(
@@ -88,8 +88,17 @@ class Chain:
         return noise(x_t, as_level(t, x_t), generator=generator)
 
 
-def _step_named(step: str, eta: float, variance: str) -> DDIM | DDPM:
-    """Build the step and refuse options of the other one, which would be ignored in silence."""
+def step_named(step: str, eta: float, variance: str) -> DDIM | DDPM:
+    """Build a step and refuse options of the other one, which would be ignored in silence.
+
+    Args:
+        step: "ddpm" or "ddim".
+        eta: Share of fresh noise of a "ddim" step, in [0, 1].
+        variance: "fixed_small" or "fixed_large", of a "ddpm" step.
+
+    Raises:
+        ValueError: If an option is out of range or belongs to the other step.
+    """
     if step == "ddim":
         if variance != "fixed_small":
             raise ValueError(f"variance belongs to step 'ddpm', got {variance!r} with step 'ddim'")

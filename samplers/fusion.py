@@ -1,0 +1,178 @@
+"""Fusion: a stochastic chain rewrites a salient region, and a deterministic one keeps all the rest."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any
+
+import torch
+from einops import reduce, repeat
+from torch import Tensor
+
+from diffad.data.space import to_public
+from diffad.protocols import Denoiser, NoiseGenerator
+from diffad.registry import SALIENCIES, SAMPLERS
+from diffad.samplers.base import check_call, level_option, noised
+from diffad.samplers.fused import Fused
+from diffad.samplers.inversion import Inversion
+from diffad.samplers.moments import Moments
+from diffad.samplers.morphology import width_option
+from diffad.samplers.region import check_share, region_of
+from diffad.samplers.streams import Streams
+from diffad.step import DDPM
+from diffad.types import Generators, Restoration, StepRecord
+
+Saliency = Callable[[Tensor, Tensor | None], Tensor]
+OnStep = Callable[[StepRecord], None]
+STARTS = ("inversion", "noise")
+START, LOOK, MEMBER = range(3)
+"""Streams of an item: noise of the start, of the saliency's own looks, and of each member."""
+
+
+@SAMPLERS.register("fusion")
+class Fusion:
+    r"""Rewrites a region from a code of the scan, fused at every level with the scan's own reconstruction.
+
+    .. math:: u_s = M \, \mathrm{DDPM}(u_t) + (1 - M) \, r_s, \quad r_s = \mathrm{DDIM}(r_t), \quad
+              u_L = r_L = \mathrm{encode}(x)
+
+    The reconstruction :math:`r` never sees :math:`u`, nor a guidance; it is what the twin :math:`u` is to be
+    compared with, and equals it outside the region :math:`M`: the salient share of the brain, or what
+    ``within`` was told, in which case 0 < M < 1 blends. All chains of a level are one batch, "(k b)".
+
+    Args:
+        level: Level :math:`L` of the code, in 1..T.
+        steps: Moves in each direction, evenly spaced; one per level when absent.
+        saliency: Saliency, as a mapping of its ``name`` and options, or ready; none waits for a region.
+        share: Share of the voxels that is salient, in (0, 1).
+        dilate: Odd width by which the region grows, in voxels.
+        per_channel: Let each channel have its own region.
+        members: Draws of :math:`u`, of which the twin is the mean.
+        variance: "fixed_small" or "fixed_large", of the stochastic moves.
+        start: "inversion", or "noise" for a noised scan in place of its code.
+        refine: Fixed-point iterations of each move of the inversion.
+        clip: Clamp the estimates of :math:`u` to [-1, 1]; those of :math:`r` never are.
+
+    Raises:
+        TypeError: If an option has a wrong type.
+        ValueError: If an option is out of range, or the saliency has no name.
+
+    Reference:
+        Diffusion Models for Counterfactual Generation and Anomaly Detection in Brain Images (Fontanella et
+        al., 2024).
+    """
+
+    def __init__(
+        self,
+        level: int = 500,
+        steps: int | None = None,
+        saliency: Mapping[str, Any] | Saliency | None = None,
+        share: float = 0.1,
+        dilate: int = 5,
+        per_channel: bool = False,
+        members: int = 1,
+        variance: str = "fixed_small",
+        start: str = "inversion",
+        refine: int = 0,
+        clip: bool = True,
+    ) -> None:
+        if start not in STARTS:
+            raise ValueError(f"start must be one of {STARTS}, got {start!r}")
+        if refine and start == "noise":
+            raise ValueError(f"refine belongs to start 'inversion', got {refine} with start 'noise'")
+        self._code, self._move = Inversion(level, steps, refine), DDPM(variance)
+        self.level, self.steps, self.refine, self.start = level, steps, refine, start
+        self.share, self.dilate, self.per_channel = check_share(share), width_option(dilate), per_channel
+        self.members, self.variance, self.clip = level_option("members", members), variance, clip
+        self.saliency, self._saliency = saliency, _built(saliency)
+        self._region: Tensor | None = None
+
+    def within(self, region: Tensor) -> Fusion:
+        """Return the same sampler that rewrites ``region`` (B, 1, *S) in [0, 1], whatever is salient."""
+        told = copy.copy(self)
+        told._region = region
+        return told
+
+    def equip(self, networks: Mapping[str, Any]) -> None:
+        """Hand trained networks, by name, to the saliency."""
+        from diffad.models.attached import equip  # its package imports every network
+
+        equip(self._saliency, networks)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        x: Tensor,
+        denoiser: Denoiser,
+        noise: NoiseGenerator,
+        *,
+        generator: Generators,
+        mask: Tensor | None = None,
+        on_step: OnStep | None = None,
+    ) -> Restoration:
+        """Restore ``x`` (B, C, *S) in [-1, 1]; ``mask`` (B, 1, *S) is the brain, where the region lies.
+
+        Raises:
+            TypeError: If the image is not floating point.
+            ValueError: If a shape or the level does not fit, or there is neither a saliency nor a region.
+        """
+        check_call(x, denoiser, self.level, generator)
+        streams = Streams.draw(generator, len(x))
+        region = self._region_of(x, denoiser, noise, streams, mask)
+        own = [g for k in range(self.members) for g in streams.at(MEMBER, k)]
+        chains = Fused(denoiser, noise, self._move, region, own, self.clip)
+        r = self._started(x, denoiser, noise, streams)
+        u = repeat(r, "b ... -> k b ...", k=self.members)
+        for t, s in pairwise(self._code.levels):
+            u, r = chains.moved(u, r, t, s, on_step)
+        twins = Moments()
+        for twin in u:
+            twins.add(twin)
+        shown = reduce(region, "b c ... -> b 1 ...", "max")
+        return Restoration(twins.mean, self._cost, std=twins.std, map=shown, reference=r)
+
+    @property
+    def _cost(self) -> int:
+        moves = len(self._code.levels) - 1
+        return (self._code.cost if self.start == "inversion" else 0) + moves * (self.members + 1)
+
+    def _started(self, x: Tensor, denoiser: Denoiser, noise: NoiseGenerator, streams: Streams) -> Tensor:
+        if self.start == "inversion":
+            return self._code.encode(x, denoiser)
+        return noised(x, self.level, denoiser, noise, streams.at(START))
+
+    def _region_of(
+        self, x: Tensor, denoiser: Denoiser, noise: NoiseGenerator, streams: Streams, brain: Tensor | None
+    ) -> Tensor:
+        """Return where u is rewritten, (B, 1 or C, *S), in the precision of ``x``."""
+        if self._region is not None:
+            return _checked(self._region, x)
+        if self._saliency is None:
+            raise ValueError("expected a saliency or a region to rewrite, got neither: give option saliency")
+        begin = getattr(self._saliency, "begin", None)
+        look = self._saliency if begin is None else begin(denoiser, noise, streams.at(LOOK))
+        found = look(to_public(x), brain)
+        return region_of(found, self.share, self.dilate, brain, self.per_channel).to(x)
+
+
+def _built(saliency: Mapping[str, Any] | Saliency | None) -> Saliency | None:
+    """Build a saliency from a mapping of ``name`` and options; a ready one passes."""
+    if not isinstance(saliency, Mapping):
+        return saliency
+    if "name" not in saliency:
+        raise ValueError(f"expected a saliency with a name, got {dict(saliency)}")
+    built: Saliency = SALIENCIES.build(**saliency)
+    return built
+
+
+def _checked(region: Tensor, x: Tensor) -> Tensor:
+    """Return a region from outside in the precision of ``x``."""
+    if region.shape not in ((len(x), 1, *x.shape[2:]), x.shape):
+        shape = (len(x), 1, *x.shape[2:])
+        raise ValueError(f"expected region of shape {shape}, got {tuple(region.shape)}")
+    region = region.to(x)
+    if not ((region >= 0) & (region <= 1)).all():
+        raise ValueError(f"expected region in [0, 1], got {float(region.min())} to {float(region.max())}")
+    return region

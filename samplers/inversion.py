@@ -1,0 +1,124 @@
+"""DDIM inversion: a scan is encoded by the noise its network finds in it, and decoded by the same levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from diffad.denoise import unclipped, unguided
+from diffad.protocols import Denoiser, NoiseGenerator
+from diffad.registry import SAMPLERS
+from diffad.samplers.base import as_level, check_call, level_option, levels_down
+from diffad.step import DDIM
+from diffad.types import Generators, Restoration, StepRecord
+
+OnStep = Callable[[StepRecord], None]
+
+
+@SAMPLERS.register("inversion")
+class Inversion:
+    r"""Climbs from the clean image to a level without noise, unsteered, and comes back with the guidance.
+
+    .. math:: x_t = \frac{\alpha_t}{\alpha_s} x_s + \Big(\sigma_t - \frac{\alpha_t \sigma_s}{\alpha_s}\Big)
+              \hat\epsilon(x_s, t), \quad s < t
+
+    A pair of levels asks the network about its upper one in both directions, so that the way back undoes the
+    way up for the same answer. ``refine`` asks again at the :math:`x_t` that was found, which is what the way
+    back will see. Nothing is clamped and nothing is drawn: an image has one code.
+
+    Args:
+        level: Level of the code, in 1..T.
+        steps: Moves in each direction, evenly spaced; one per level when absent.
+        refine: Fixed-point iterations of each move up.
+
+    Raises:
+        TypeError: If an option is no integer.
+        ValueError: If an option is out of range.
+
+    Reference:
+        Diffusion Models for Medical Anomaly Detection (Wolleb et al., 2022), algorithm 1. Refined: Effective
+        Real Image Editing with Accelerated Iterative Diffusion Inversion (Pan et al., 2023).
+    """
+
+    def __init__(self, level: int = 500, steps: int | None = None, refine: int = 0) -> None:
+        self.level = level_option("level", level)
+        self.steps = None if steps is None else level_option("steps", steps)
+        self.refine = level_option("refine", refine) if refine else 0
+        self.levels = levels_down(self.level, self.steps)
+
+    @property
+    def cost(self) -> int:
+        """Network evaluations that the code of an image takes."""
+        return (len(self.levels) - 1) * (1 + self.refine)
+
+    def __call__(
+        self,
+        x: Tensor,
+        denoiser: Denoiser,
+        noise: NoiseGenerator,
+        *,
+        generator: Generators,
+        mask: Tensor | None = None,
+        on_step: OnStep | None = None,
+    ) -> Restoration:
+        """Restore ``x`` (B, C, *S) in [-1, 1], the whole image; ``on_step`` sees the way back."""
+        check_call(x, denoiser, self.level, generator)
+        twin = self.decode(self.encode(x, denoiser), denoiser, on_step)
+        return Restoration(twin, nfe=self.cost + len(self.levels) - 1)
+
+    def sweep(self, x: Tensor, denoiser: Denoiser, guided: Sequence[Denoiser]) -> list[Restoration]:
+        """Decode one code with several denoisers, such as one guidance at several scales.
+
+        Args:
+            x: Images in [-1, 1], (B, C, *S).
+            denoiser: What encodes.
+            guided: What decodes; the evaluations of the code count in the first restoration.
+        """
+        x_t, moves = self.encode(x, denoiser), len(self.levels) - 1
+        twins = [self.decode(x_t, steered) for steered in guided]
+        return [Restoration(twin, moves + (0 if n else self.cost)) for n, twin in enumerate(twins)]
+
+    @torch.no_grad()
+    def encode(self, x: Tensor, denoiser: Denoiser) -> Tensor:
+        """Return the code (B, C, *S) of clean ``x`` (B, C, *S) in [-1, 1]; no guidance takes part.
+
+        Raises:
+            TypeError: If the image is not floating point.
+            ValueError: If its shape or the level does not fit.
+        """
+        check_call(x, denoiser, self.level, torch.Generator())  # stands in: nothing is drawn
+        free, x_s = unclipped(unguided(denoiser)), x
+        for s, t in pairwise(reversed(self.levels)):
+            x_t = x_s
+            for _ in range(1 + self.refine):
+                x_t = _climbed(x_s, x_t, free(x_t, as_level(t, x)), s, t, denoiser)
+            x_s = x_t
+        return x_s
+
+    @torch.no_grad()
+    def decode(self, x_t: Tensor, denoiser: Denoiser, on_step: OnStep | None = None) -> Tensor:
+        """Return the image (B, C, *S) of a code ``x_t`` (B, C, *S), as ``denoiser`` steers it.
+
+        Raises:
+            TypeError: If the code is not floating point.
+            ValueError: If its shape or the level does not fit.
+        """
+        check_call(x_t, denoiser, self.level, torch.Generator())  # stands in: nothing is drawn
+        free, move, nothing = unclipped(denoiser), DDIM(), torch.zeros_like(x_t)
+        for t, s in pairwise(self.levels):
+            x_hat = free(x_t, as_level(t, x_t))
+            x_s = move(x_t, x_hat, t, s, denoiser.schedule, nothing)
+            if on_step is not None:
+                on_step(StepRecord(t, s, x_t, x_hat, x_s))
+            x_t = x_s
+        return x_t
+
+
+def _climbed(x_s: Tensor, seen: Tensor, x_hat: Tensor, s: int, t: int, denoiser: Denoiser) -> Tensor:
+    """Move from level s up to t along the noise that the network found in what it has ``seen`` as level t."""
+    (alpha_s, sigma_s), (alpha_t, sigma_t) = (denoiser.schedule.amplitudes(level, x_s) for level in (s, t))
+    epsilon = (seen - alpha_t * x_hat) / sigma_t
+    return alpha_t / alpha_s * x_s + (sigma_t - alpha_t * sigma_s / alpha_s) * epsilon
