@@ -102,6 +102,12 @@ def predict(
             metavar="FILE|SUFFIX", help="Brain mask: a file, or what the masks' names end in (_brain)."
         ),
     ] = "",
+    region: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|SUFFIX", help="Where the twin may differ, for samplers that edit a region."
+        ),
+    ] = "",
     sequences: Annotated[
         str, typer.Option(help="Ends of the names of one subject's sequences: t1,flair")
     ] = "",
@@ -135,6 +141,7 @@ def predict(
       diffad predict cohort/ --out maps --sequences t1,flair     A_t1.nii.gz with A_flair.nii.gz
       diffad predict scan.nii.gz --sampler "{name: chain, level: 200, steps: 10}" --threshold otsu
       diffad predict scan.nii.gz --model runs/cddpm/pipeline --guidance "{name: encoder, source: mirror}"
+      diffad predict scan.nii.gz --sampler "{name: resampled}" --region lesion.nii.gz
 
     Files of one name in several folders are told apart by the folders' names: a_T1_anomaly.nii.gz.
     """  # noqa: D301 (\b keeps the lines that follow as they are)
@@ -150,7 +157,7 @@ def predict(
         "seed": seed,
     }
     options |= {"batch_size": batch_size, "precision": precision.value}
-    raise typer.Exit(commands.predict(scan, model, out, mask, sequences, device, overwrite, options))
+    raise typer.Exit(commands.predict(scan, model, out, mask, region, sequences, device, overwrite, options))
 
 
 @app.command(short_help="Score predictions against lesion masks.")

@@ -21,6 +21,7 @@ def predict(
     model: str,
     out: Path,
     mask: str,
+    region: str,
     sequences: str,
     device: str,
     overwrite: bool,
@@ -34,8 +35,8 @@ def predict(
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options |= {"slices": parse_slices(options["slices"]), "threshold": parse_threshold(options["threshold"])}
-    where, masks = parse_device(device), parse_mask(mask) if mask else None
-    search = find_scans(sources, out, masks)
+    where, masks = parse_device(device), tuple(parse_mask(m) if m else None for m in (mask, region))
+    search = find_scans(sources, out, *masks)
     names = [s.strip() for s in sequences.split(",") if s.strip()]
     cohort = subjects(search.scans, names)
     try:
@@ -54,7 +55,7 @@ def _predict(
     model: str,
     device: str,
     out: Path,
-    masks: str | Path | None,
+    masks: tuple[str | Path | None, ...],
     overwrite: bool,
     options: dict[str, Any],
 ) -> tuple[int, str]:
@@ -64,7 +65,7 @@ def _predict(
     check_names(names, pipe.config.sequences)
     for part in PARTS:
         options[part] = parse_part(part, options[part], dict(pipe.config[part] or {}))
-    summary = Cohort(pipe, out, Options(**options), masks, overwrite).run(cohort)
+    summary = Cohort(pipe, out, Options(**options), masks[0], overwrite, masks[1]).run(cohort)
     return (0 if summary.complete else 1), str(summary)
 
 

@@ -142,8 +142,8 @@ class Bound:
         return Bound(unguided(self.denoiser), self.cond)
 
     def taken(self, items: Tensor) -> Denoiser:
-        """Return the denoiser of some of the b scans, by their numbers (n,)."""
-        cond = {name: value[items.to(value.device)] for name, value in self.cond.items()}
+        """Return the denoiser of some states of a stack "(k b)" of the b scans, by their numbers (n,)."""
+        cond = {k: value[(items % len(value)).to(value.device)] for k, value in self.cond.items()}
         return Bound(taken(self.denoiser, items), cond)
 
 

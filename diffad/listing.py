@@ -17,6 +17,7 @@ REGISTRIES = {
     "noises": registry.NOISES,
     "samplers": registry.SAMPLERS,
     "guidances": registry.GUIDANCES,
+    "saliencies": registry.SALIENCIES,
     "scores": registry.SCORES,
     "models": registry.MODELS,
     "datasets": registry.DATASETS,

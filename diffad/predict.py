@@ -92,6 +92,8 @@ class Cohort:
         out: Folder of the results; made if absent.
         options: How scans are looked at.
         mask: Brain mask of all scans, or the end of the masks' names; none takes the non-zero voxels.
+        region: Where twins may differ from the scans, or the end of the names of such files; none leaves it to
+            the sampler.
         overwrite: Redo what is there.
 
     Raises:
@@ -106,9 +108,11 @@ class Cohort:
         options: Options,
         mask: str | Path | None = None,
         overwrite: bool = False,
+        region: str | Path | None = None,
     ) -> None:
         options = replace(options, precision=resolve(options.precision, pipe.device))
-        self.pipe, self.out, self.options, self.mask, self.overwrite = pipe, out, options, mask, overwrite
+        self.pipe, self.out, self.options, self.overwrite = pipe, out, options, overwrite
+        self.mask, self.region = mask, region
         pipe.detector(
             **{part: getattr(options, part) for part in PARTS}
         )  # names and options fail here, at once
@@ -150,23 +154,24 @@ class Cohort:
             raise ValueError(
                 f"expected every sequence, found {found} but none for {', '.join(subject.missing)}"
             )
-        mask = mask_of(subject, self.mask)
-        request = self._request(subject, mask)
+        mask, region = mask_of(subject, self.mask), mask_of(subject, self.region, "region")
+        request = self._request(subject, mask, region)
         info = stored(self.out, subject.name)
         if info is not None and not self.overwrite:
             return self._keep(subject.name, info, request)
-        output = self._detect(subject, mask)
+        output = self._detect(subject, mask, region)
         output.info |= {"scan": [str(p) for p in subject.paths], "request": request}
         with self._writing(subject.name):
             self._write(subject.name, output)
         self._row(Row.from_info(subject.name, output.info))
         return "done"
 
-    def _request(self, subject: Subject, mask: Path | None) -> dict[str, Any]:
+    def _request(self, subject: Subject, mask: Path | None, region: Path | None) -> dict[str, Any]:
         """Everything the maps follow from, as JSON gives it back."""
         asked = {k: v for k, v in asdict(self.options).items() if k != "batch_size"}
         asked |= {part: asked[part] or self.pipe.config[part] for part in PARTS}
         files = {"scan": [digest(p) for p in subject.paths], "mask": digest(mask) if mask else None}
+        files |= {"region": digest(region)} if region else {}
         plain: dict[str, Any] = json.loads(json.dumps({"model": self.model, **asked, **files}))
         return plain
 
@@ -178,14 +183,14 @@ class Cohort:
             say(f"kept {name}: made with other {', '.join(changed)}; --overwrite makes it anew")
         return "other" if changed else "skipped"
 
-    def _detect(self, subject: Subject, mask: Path | None) -> AnomalyOutput:
+    def _detect(self, subject: Subject, mask: Path | None, region: Path | None) -> AnomalyOutput:
         source = scans.read(list(subject.paths), mask)
         assert source.volume is not None
         brain, ml = source.brain[0, 0].numpy(), float(abs(np.linalg.det(source.volume.affine[:3, :3]))) / 1000
         warnings = [w for w in [head_warning(brain, ml)] if w and mask is None]
         for warning in warnings:
             say(f"warning: {subject.name}: {warning}")
-        output = self.pipe(source.volume, brain, **asdict(self.options))
+        output = self.pipe(source.volume, brain, region=region, **asdict(self.options))
         output.info |= {"axis": self.pipe.config.space["axis"], "slice_range": self.options.slices}
         output.info |= {"image_score": float(output.score[0]), "warnings": warnings}
         output.info["anomalous_ml"] = round(float(output.mask.sum()) * ml, 4)

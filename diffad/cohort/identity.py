@@ -43,6 +43,7 @@ def fingerprint(pipe: AnomalyPipeline) -> str:
         {k: pipe.config[k] for k in parts} | dict(pipe.scheduler.config), sort_keys=True, default=str
     )
     found = hashlib.sha256(text.encode())
-    for name, weights in sorted(pipe.network.state_dict().items()):
-        found.update(name.encode() + weights.cpu().double().numpy().tobytes())
+    for network in pipe.networks.values():
+        for name, weights in sorted(network.state_dict().items()):
+            found.update(name.encode() + weights.cpu().double().numpy().tobytes())
     return found.hexdigest()

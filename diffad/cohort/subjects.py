@@ -42,7 +42,12 @@ def stem(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".nii")
 
 
-def find_scans(sources: Sequence[Path], out: Path | None = None, mask: str | Path | None = None) -> Search:
+def find_scans(
+    sources: Sequence[Path],
+    out: Path | None = None,
+    mask: str | Path | None = None,
+    region: str | Path | None = None,
+) -> Search:
     """Collect scans from files and folders.
 
     A folder is searched with all folders in it for .nii and .nii.gz; hidden files, our own maps and all that
@@ -52,6 +57,7 @@ def find_scans(sources: Sequence[Path], out: Path | None = None, mask: str | Pat
         sources: Files and folders.
         out: Folder of the results.
         mask: Mask file, or the end of the names of masks.
+        region: Region file, or the end of the names of regions; passed over alike.
 
     Raises:
         ValueError: If a folder holds no scan, or all files are masks.
@@ -61,7 +67,7 @@ def find_scans(sources: Sequence[Path], out: Path | None = None, mask: str | Pat
     for source in sources:
         paths = sorted(_walk(source, out)) if source.is_dir() else [source]
         own = {p for p in paths if p != source and stem(p).endswith(OWN)}
-        kept = [p for p in paths if p not in own and not _is_mask(p, mask)]
+        kept = [p for p in paths if p not in own and not (_is_mask(p, mask) or _is_mask(p, region))]
         if not kept and source.is_dir():
             raise ValueError(f"{source}: expected scans (.nii or .nii.gz), found none")
         ignored += [p for p in paths if p not in kept]
@@ -101,8 +107,8 @@ def parse_mask(text: str) -> str | Path:
     return stem(Path(text))
 
 
-def mask_of(subject: Subject, mask: str | Path | None) -> Path | None:
-    """Find the brain mask of a subject.
+def mask_of(subject: Subject, mask: str | Path | None, what: str = "brain mask") -> Path | None:
+    """Find the brain mask, or another mask, of a subject.
 
     With the ending ``_brain``, the mask of ``sub-01_T1w.nii.gz`` is looked for beside it as
     ``sub-01_T1w_brain.nii.gz``, then ``sub-01_brain.nii.gz``, then ``_brain.nii.gz``.
@@ -118,7 +124,7 @@ def mask_of(subject: Subject, mask: str | Path | None) -> Path | None:
         for suffix in SUFFIXES:
             if (path := scan.parent / f"{name}{mask}{suffix}").is_file():
                 return path
-    raise ValueError(f"{scan}: expected its brain mask {stem(scan)}{mask}.nii.gz beside it, found none")
+    raise ValueError(f"{scan}: expected its {what} {stem(scan)}{mask}.nii.gz beside it, found none")
 
 
 def shortened(name: str) -> str:

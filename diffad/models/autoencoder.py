@@ -15,7 +15,7 @@ from diffad.models.blocks import double
 from diffad.models.padding import check_input, check_widths, crop_back, pad_to_multiple
 from diffad.registry import MODELS
 
-NORMS = ("group", "batch")
+NORMS = ("group", "batch", "none")
 
 
 class Layers:
@@ -23,7 +23,7 @@ class Layers:
 
     Args:
         dims: Spatial axes, 2 or 3.
-        norm: "group" or "batch".
+        norm: "group", "batch" or "none".
         groups: Groups of the group normalisation.
     """
 
@@ -31,23 +31,23 @@ class Layers:
         self.dims, self.norm, self.groups = dims, norm, groups
 
     def conv(self, width: int, out: int, kernel: int = 3, stride: int = 1) -> nn.Module:
-        """Return a convolution without bias that keeps lengths, or divides them by ``stride``."""
+        """Return a convolution that keeps lengths, or divides them by ``stride``."""
         layer = nn.Conv2d if self.dims == 2 else nn.Conv3d
-        return layer(width, out, kernel, stride, padding=kernel // 2, bias=False)
+        # batch normalisation, which follows everywhere but in the end, has the bias
+        bias = self.norm != "batch"
+        return layer(width, out, kernel, stride, padding=kernel // 2, bias=bias)
 
     def normalised(self, width: int) -> nn.Module:
         """Return the normalisation of a residual branch."""
-        return nn.GroupNorm(self.groups, width) if self.norm == "group" else self.batched(width)
+        return nn.GroupNorm(self.groups, width) if self.norm == "group" else self.carried(width)
 
     def carried(self, width: int) -> nn.Module:
         """Return the normalisation of what is carried past the branches.
 
         Statistics of an item would take its brightness from it; those of a data set do not.
         """
-        return nn.Identity() if self.norm == "group" else self.batched(width)
-
-    def batched(self, width: int) -> nn.Module:
-        """Return batch normalisation."""
+        if self.norm != "batch":
+            return nn.Identity()
         return nn.BatchNorm2d(width) if self.dims == 2 else nn.BatchNorm3d(width)
 
 
@@ -100,8 +100,9 @@ class Autoencoder(ModelMixin, ConfigMixin):
         down: Channels of each stage of E, finest first; the last is the latent's.
         up: Channels of each stage of D, coarsest first; as many as of ``down``.
         layers: Residual blocks per stage.
-        norm: "group", or "batch" as published, by which items of a batch depend on each other in training.
-        groups: Groups of the normalisation; divides every width of ``down`` and ``up``, unused with "batch".
+        norm: "group"; "batch" as published, by which items of a batch depend on each other in training; or
+            "none".
+        groups: Groups of the normalisation; divides every width of ``down`` and ``up``, only for "group".
         dims: Spatial axes, 2 or 3.
 
     Raises:
@@ -121,7 +122,7 @@ class Autoencoder(ModelMixin, ConfigMixin):
         up: Sequence[int] = (16, 12, 12),
         layers: int = 2,
         norm: str = "group",
-        groups: int = 2,
+        groups: int = 1,
         dims: int = 2,
     ) -> None:
         super().__init__()

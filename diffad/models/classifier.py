@@ -36,7 +36,8 @@ class Classifier(ModelMixin, ConfigMixin):
         attention: Whether the coarsest scale and what follows it have self-attention; or the downsampling
             factors, counted in positions, of all scales that have it, and what follows has it then, too.
         dims: Spatial axes, 2 or 3.
-        pool: "mean" over positions, or "attention" from their mean to all of them, knowing where they are.
+        pool: "mean" or "max" over positions, or "attention" from their mean to all of them, knowing where
+            they are.
         dropout: Share of activations dropped in training.
         heads: Heads of the attention, where ``head_channels`` is 0.
         head_channels: Channels of a head, or 0.

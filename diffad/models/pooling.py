@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -11,25 +12,29 @@ from torch import Tensor, nn
 
 from diffad.models.blocks import Blocks
 
-POOLS = ("mean", "attention")
+POOLS = ("mean", "max", "attention")
 _LINEAR = {2: "bilinear", 3: "trilinear"}
 
 
-class MeanPool(nn.Module):
-    r"""A linear map of the mean over positions, :math:`W \, \mathrm{mean}_u \, h_u + b`.
+class SinglePool(nn.Module):
+    r"""A linear map of the mean over positions, :math:`W \, \mathrm{mean}_u \, h_u + b`, or of the maximum.
+
+    A lesion is small: the mean over an image dilutes what one position saw, the maximum does not.
 
     Args:
         width: Channels in.
         out: Entries out.
+        how: "mean" or "max".
     """
 
-    def __init__(self, width: int, out: int) -> None:
+    def __init__(self, width: int, out: int, how: Literal["mean", "max"] = "mean") -> None:
         super().__init__()
         self.out = nn.Linear(width, out)
+        self.how = how
 
     def forward(self, h: Tensor) -> Tensor:
         """Map ``h`` (B, width, *S) to (B, out)."""
-        answer: Tensor = self.out(reduce(h, "b c ... -> b c", "mean"))
+        answer: Tensor = self.out(reduce(h, "b c ... -> b c", self.how))
         return answer
 
 
@@ -89,6 +94,6 @@ def check_pool(pool: str, grid: Sequence[int], dims: int) -> None:
 
 def pooling(pool: str, width: int, out: int, grid: Sequence[int], blocks: Blocks) -> nn.Module:
     """Return the head ``pool`` from ``width`` channels to ``out`` entries, with the heads of ``blocks``."""
-    if pool == "mean":
-        return MeanPool(width, out)
+    if pool in ("mean", "max"):
+        return SinglePool(width, out, cast(Literal["mean", "max"], pool))
     return AttentionPool(width, out, blocks.attention(width).heads, grid)

@@ -27,12 +27,14 @@ class Batch:
         brain: Brain masks, (B, 1, *S), in {0, 1}.
         told: What a conditional network is told of, (B, C, *S), in [0, 1].
         label: 0 healthy, 1 diseased, -1 unknown, (B,).
+        before: The images before they were corrupted, (B, C, *S), or none where nothing is corrupted.
     """
 
     image: Tensor
     brain: Tensor
     told: Tensor
     label: Tensor
+    before: Tensor | None = None
 
 
 def corrupted(
@@ -63,8 +65,8 @@ def corrupted(
         made = corrupt_batch(image[fits].cpu(), brain[fits].cpu() > 0, tasks, config.chance, own, pool)
         changed[fits], sick[fits] = made.image.to(image), made.label.to(label)
     if config.role == "condition":
-        return Batch(image, brain, changed, label)
-    return Batch(changed, brain, changed, torch.maximum(label, sick))
+        return Batch(image, brain, changed, label, image)
+    return Batch(changed, brain, changed, torch.maximum(label, sick), image)
 
 
 def _has_room(brain: Tensor) -> bool:

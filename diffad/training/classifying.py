@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import reduce, repeat
 from torch import Tensor
 
 from diffad.config import Config, ConfigError
@@ -53,27 +54,31 @@ class Classifying:
         low, high = trainer.config.train.levels
         device = batch.image.device
         t = torch.stack([torch.randint(low, high + 1, (), generator=g) for g in generators]).to(device)
-        x = to_model(batch.image)
-        z = trainer.noise(x, t, generator=list(generators))
-        logits = call_network(trainer.network, trainer.schedule.add_noise(x, z, t), t)
-        return F.cross_entropy(logits.float(), checked(batch.label), reduction="none")
+        z = trainer.noise(batch.image, t, generator=list(generators))
+        images, label = paired(batch)
+        k = len(images) // len(t)
+        t, z = repeat(t, "b -> (k b)", k=k), repeat(z, "b ... -> (k b) ...", k=k)
+        x_t = trainer.schedule.add_noise(to_model(images), z, t)
+        losses = F.cross_entropy(call_network(trainer.network, x_t, t).float(), label, reduction="none")
+        return reduce(losses, "(k b) -> b", "mean", k=k)
 
     def fixed(self, trainer: Any, data: Dataset) -> Noised:
         """Draw held-out scans of both classes, with noise of every level that is looked at."""
         config = trainer.config
         batch = fixed_batch(data, config, min(config.train.validate_items, len(data)), trainer.pool)
-        both = label_counts(batch.label)
+        images, label = paired(batch)
+        both = label_counts(label)
         if min(both) == 0:
             found = f"{both[0]} healthy and {both[1]} diseased"
             raise ConfigError(f"config key data: expected both classes in validation, found {found}")
         levels = looked_at(config)
-        x = to_model(batch.image)
+        x = to_model(images)
         states = []
         for t in levels:
             generators = [generator_for(config.seed, 1, i, t) for i in range(len(x))]
             z = trainer.noise(x, torch.tensor(t), generator=generators)
             states.append(trainer.schedule.add_noise(x, z, t))
-        return Noised(levels, torch.stack(states), batch.label)
+        return Noised(levels, torch.stack(states), label)
 
     @torch.no_grad()
     def look(self, trainer: Any, fixed: Noised, picture: Path) -> dict[str, float]:
@@ -91,6 +96,18 @@ class Classifying:
     def export(self, trainer: Any, data: Dataset) -> Path:
         """Write the network with its accuracy per level; return its folder."""
         return export_network(trainer, self.look(trainer, self.fixed(trainer, data), Path()))
+
+
+def paired(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return images and labels, corrupted slices with themselves before: pairs tell sooner what matters.
+
+    Returns:
+        Images in [0, 1] and labels of a stack "(k b)", where k is 1 without corruptions and 2 with them.
+    """
+    label = checked(batch.label)
+    if batch.before is None:
+        return batch.image, label
+    return torch.cat([batch.image, batch.before]), torch.cat([label, torch.zeros_like(label)])
 
 
 def looked_at(config: Config) -> list[int]:
