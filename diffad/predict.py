@@ -92,8 +92,7 @@ class Cohort:
         out: Folder of the results; made if absent.
         options: How scans are looked at.
         mask: Brain mask of all scans, or the end of the masks' names; none takes the non-zero voxels.
-        region: Where twins may differ from the scans, or the end of the names of such files; none leaves it to
-            the sampler.
+        region: Where twins may differ, or the end of the names of such files; none leaves it open.
         overwrite: Redo what is there.
 
     Raises:

@@ -27,6 +27,11 @@ class Schedule:
         """Take the table of a diffusers scheduler."""
         return cls(scheduler.alphas_cumprod.double())
 
+    @classmethod
+    def linear(cls) -> Schedule:
+        """Return the linear schedule of DDPM with 1000 levels (Ho et al., 2020, section 4)."""
+        return cls((1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)).cumprod(0))
+
     @property
     def num_levels(self) -> int:
         """Highest level T."""

@@ -71,13 +71,25 @@ class Ensemble:
         streams, twins, nfe = Streams.draw(generator, len(x)), Moments(), 0
         several, masks = _stacked(x, self.members), None if mask is None else _stacked(mask, self.members)
         watch = None if on_step is None else _each_member(on_step, len(x))
+        maps: list[Tensor | None] = []
+        references: list[Tensor | None] = []
         for n, part in enumerate(self._parts):
             own = [g for k in range(self.members) for g in streams.at(n, k)]
             found = part(several, denoiser, noise, generator=own, mask=masks, on_step=watch)
             nfe += self.members * found.nfe
             for twin in _unstacked(found.image, len(x)):
                 twins.add(twin)
-        return Restoration(twins.mean, nfe, std=twins.std)
+            maps.append(_mean_of(found.map, len(x)))
+            references.append(_mean_of(found.reference, len(x)))
+        shown = {"map": _overall(maps), "reference": _overall(references)}
+        return Restoration(twins.mean, nfe, std=twins.std, **shown)
+
+    def equip(self, networks: Mapping[str, Any]) -> None:
+        """Hand trained networks, by name, to the samplers."""
+        from diffad.models.attached import equip  # its package imports every network
+
+        for part in self._parts:
+            equip(part, networks)
 
     def example(
         self,
@@ -117,6 +129,26 @@ def _stacked(x: Tensor, members: int) -> Tensor:
 
 def _unstacked(x: Tensor, batch: int) -> Iterator[Tensor]:
     yield from rearrange(x, "(k b) ... -> k b ...", b=batch)
+
+
+def _mean_of(found: Tensor | None, batch: int) -> Tensor | None:
+    """Average what the members of one sampler found beside their twins, (k b, ...) to (b, ...)."""
+    if found is None:
+        return None
+    several = Moments()
+    for one in _unstacked(found, batch):
+        several.add(one)
+    return several.mean
+
+
+def _overall(found: Sequence[Tensor | None]) -> Tensor | None:
+    """Average over the samplers what all of them found, or return none."""
+    several = Moments()
+    for one in found:
+        if one is None:
+            return None
+        several.add(one)
+    return several.mean
 
 
 def _each_member(on_step: OnStep, batch: int) -> OnStep:

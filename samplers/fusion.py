@@ -130,8 +130,7 @@ class Fusion:
         twins = Moments()
         for twin in u:
             twins.add(twin)
-        shown = reduce(region, "b c ... -> b 1 ...", "max")
-        return Restoration(twins.mean, self._cost, std=twins.std, map=shown, reference=r)
+        return _summed(twins, r, region, self._cost)
 
     @property
     def _cost(self) -> int:
@@ -165,6 +164,13 @@ def _built(saliency: Mapping[str, Any] | Saliency | None) -> Saliency | None:
         raise ValueError(f"expected a saliency with a name, got {dict(saliency)}")
     built: Saliency = SALIENCIES.build(**saliency)
     return built
+
+
+def _summed(twins: Moments, r: Tensor, region: Tensor, nfe: int) -> Restoration:
+    """Return mean and spread of the twins, free of rounding errors where they all equal r."""
+    std = None if twins.std is None else twins.std.masked_fill(region == 0, 0)
+    shown = reduce(region, "b c ... -> b 1 ...", "max")
+    return Restoration(twins.mean.where(region > 0, r), nfe, std=std, map=shown, reference=r)
 
 
 def _checked(region: Tensor, x: Tensor) -> Tensor:

@@ -119,6 +119,8 @@ class Inversion:
 
 def _climbed(x_s: Tensor, seen: Tensor, x_hat: Tensor, s: int, t: int, denoiser: Denoiser) -> Tensor:
     """Move from level s up to t along the noise that the network found in what it has ``seen`` as level t."""
-    (alpha_s, sigma_s), (alpha_t, sigma_t) = (denoiser.schedule.amplitudes(level, x_s) for level in (s, t))
-    epsilon = (seen - alpha_t * x_hat) / sigma_t
-    return alpha_t / alpha_s * x_s + (sigma_t - alpha_t * sigma_s / alpha_s) * epsilon
+    # floats, as the weight of the noise is a small difference that low precision would lose
+    abar_s, abar_t = (float(denoiser.schedule.alpha_bar(level)) for level in (s, t))
+    shrink, sigma_t = (abar_t / abar_s) ** 0.5, (1 - abar_t) ** 0.5
+    epsilon = (seen - abar_t**0.5 * x_hat) / sigma_t
+    return shrink * x_s + (sigma_t - shrink * (1 - abar_s) ** 0.5) * epsilon

@@ -94,6 +94,12 @@ class Patched:
         self._inner = _built(self.inner)
         self._view: Callable[[Sequence[Box]], View] = Whole if context else Crops
 
+    def equip(self, networks: Mapping[str, Any]) -> None:
+        """Hand trained networks, by name, to the inner sampler."""
+        from diffad.models.attached import equip  # its package imports every network
+
+        equip(self._inner, networks)
+
     @torch.no_grad()
     def __call__(
         self,
@@ -193,11 +199,14 @@ def _lots(boxes: Sequence[Box], size: int | None) -> Iterator[tuple[Sequence[Box
 
 def _built(inner: Mapping[str, Any] | Sampler) -> Sampler:
     """Build a sampler from a mapping of ``name`` and options; a ready one passes."""
-    if not isinstance(inner, Mapping):
-        return inner
-    if "name" not in inner:
+    if isinstance(inner, Mapping) and "name" not in inner:
         raise ValueError(f"expected an inner sampler with a name, got {dict(inner)}")
-    built: Sampler = SAMPLERS.build(**inner)
+    built: Sampler = SAMPLERS.build(**inner) if isinstance(inner, Mapping) else inner
+    if hasattr(built, "within"):
+        raise ValueError(
+            f"expected an inner sampler that renews all of a box, got {type(built).__name__}, which picks a "
+            "region of the whole image: let it be the sampler"
+        )
     return built
 
 

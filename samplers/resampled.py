@@ -53,8 +53,8 @@ class Resampled:
         steps: Moves from there, evenly spaced; one per level when absent.
         repeats: Times :math:`R` that each move is made; the last one, to level 0, once.
         start: "coarse" starts from the coarse twin, "stitched" from the image with that twin in the mask.
-        whole: What to do if the mask covers all of an item's brain, so that nothing is known: "error", or
-            "sample" without context.
+        whole: What to do if the mask covers all of an item's brain, so that nothing is known: "sample"
+            without context, as befits a slice that shows next to no brain, or "error".
         fpr: Share of healthy voxels that a measured threshold may find suspicious.
         reference: Jump back with the :math:`\beta` of one level below, leave out the last move, and scale by
             the whole image instead of the brain, as published.
@@ -80,7 +80,7 @@ class Resampled:
         steps: int | None = None,
         repeats: int = 5,
         start: str = "coarse",
-        whole: str = "error",
+        whole: str = "sample",
         fpr: float = 0.05,
         reference: bool = False,
     ) -> None:

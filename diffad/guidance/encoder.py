@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.denoise import unclipped
+from diffad.denoise import taken, unclipped, unguided
 from diffad.protocols import Denoiser
 from diffad.registry import GUIDANCES
 from diffad.schedule import Schedule
@@ -78,6 +78,14 @@ class Referred:
     def unclipped(self) -> Denoiser:
         """Return the same denoiser without the clamp, where it has one."""
         return Referred(unclipped(self.denoiser), self.source, self.seed)
+
+    def unguided(self) -> Denoiser:
+        """Return the same denoiser without what steers it inside; what it is told of is no steering."""
+        return Referred(unguided(self.denoiser), self.source, self.seed)
+
+    def taken(self, items: Tensor) -> Denoiser:
+        """Return the denoiser of some scans of the batch, by their numbers (n,)."""
+        return Referred(taken(self.denoiser, items), self.source, self.seed)
 
     def reference(self, x: Tensor) -> Tensor:
         """Return what image the condition of each item is found from.

@@ -19,7 +19,7 @@ from diffad.score.base import PlainRun, inside, pair
 from diffad.score.taps import listening, tapped
 from diffad.types import Restoration
 
-LINEAR = Schedule((1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)).cumprod(0))
+LINEAR = Schedule.linear()
 
 
 @SCORES.register("features")

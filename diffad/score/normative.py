@@ -81,7 +81,7 @@ class Normative:
             ValueError: If the shapes do not fit, or there are no records.
         """
         scan, _ = pair(x, restoration)
-        run = self.begin(2 * scan - 1, schedule or _linear())
+        run = self.begin(2 * scan - 1, schedule or Schedule.linear())
         for step in restoration.trajectory:
             run.record(step)
         return run.map(x, restoration, mask)
@@ -145,7 +145,3 @@ class NormativeRun:
             return mean
         scale = self.score.floor * math.exp(self._log_weights / self._count)
         return torch.where(self._sum > 0, scale * mean.exp(), 0.0)
-
-
-def _linear() -> Schedule:
-    return Schedule((1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)).cumprod(0))

@@ -65,7 +65,7 @@ def test_latents_without_a_size_are_whole_multiples_and_other_sizes_raise():
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("norm", ["group", "batch"])
+@pytest.mark.parametrize("norm", ["group", "batch", "none"])
 def test_items_do_not_hear_of_each_other(norm, generators):
     network, x = build(norm=norm), torch.rand(3, 1, 8, 8, generator=generators(0)[0])
     other = x.clone()
@@ -77,7 +77,7 @@ def test_items_do_not_hear_of_each_other(norm, generators):
 def test_items_do_not_hear_of_each_other_in_training_with_group_normalisation(generators):
     x = torch.rand(2, 1, 8, 8, generator=generators(0)[0])
     other = torch.stack([x[0], x[1] + 1])
-    for norm, alone in (("group", True), ("batch", False)):
+    for norm, alone in (("group", True), ("none", True), ("batch", False)):
         network = build(norm=norm).train()
         assert torch.allclose(network(other)[0], network(x)[0], atol=1e-6) == alone
 
@@ -104,7 +104,7 @@ def test_answer_is_not_clamped():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"norm": "layer"}, "norm of group, batch, got 'layer'"),
+        ({"norm": "layer"}, "norm of group, batch, none, got 'layer'"),
         ({"dims": 4}, "dims of 2 or 3, got 4"),
         ({"layers": 0}, "of at least 1, got 1, 8 and 0"),
         ({"up": (8, 6)}, "as many stages up as down"),
@@ -118,5 +118,6 @@ def test_options_out_of_range_raise(options, message):
         build(**options)
 
 
-def test_batch_normalisation_takes_any_width():
-    assert build(norm="batch", down=(3, 5, 7), up=(7, 5, 3)).config.norm == "batch"
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_other_than_group_normalisation_takes_any_width(norm):
+    assert build(norm=norm, down=(3, 5, 7), up=(7, 5, 3)).config.norm == norm

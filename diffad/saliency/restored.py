@@ -1,0 +1,99 @@
+"""The score of a first, coarse twin of the same network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from einops import repeat
+from torch import Tensor
+
+from diffad.data.space import to_model, to_public
+from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
+from diffad.registry import SALIENCIES, SAMPLERS, SCORES, Registry
+from diffad.saliency.base import checked
+from diffad.types import Generators, Restoration
+
+Look = Callable[[Tensor, Tensor | None], Tensor]
+
+
+@SALIENCIES.register("restored")
+class Restored:
+    r"""Restores a scan once with a sampler, and scores it against that twin.
+
+    .. math:: S = a(x, \hat x)
+
+    It needs the denoiser that restores, which a sampler hands to ``begin``; all channels have one map.
+
+    Args:
+        sampler: Sampler of the first twin, as a mapping of its ``name`` and options, or ready.
+        score: Score :math:`a`, likewise.
+
+    Raises:
+        ValueError: If a mapping has no name, or on a call without ``begin``.
+
+    Example:
+        >>> look = SALIENCIES.build("restored", score={"name": "ssim"}).begin(denoiser, noise, generators)
+        >>> S = look(x, mask)
+    """
+
+    def __init__(
+        self,
+        sampler: Mapping[str, Any] | Sampler | None = None,
+        score: Mapping[str, Any] | AnomalyScore | None = None,
+    ) -> None:
+        self.sampler, self.score = sampler, score
+        self._sampler: Sampler = _built(SAMPLERS, sampler or {"name": "chain"})
+        self._score: AnomalyScore = _built(SCORES, score or {"name": "l1"})
+
+    def equip(self, networks: Mapping[str, Any]) -> None:
+        """Hand trained networks, by name, to the sampler and the score."""
+        from diffad.models.attached import equip  # its package imports every network
+
+        equip(self._sampler, networks)
+        equip(self._score, networks)
+
+    def begin(self, denoiser: Denoiser, noise: NoiseGenerator, generator: Generators) -> Look:
+        """Return the saliency of scans that ``denoiser`` restores.
+
+        Args:
+            denoiser: What restores.
+            noise: Unit noise.
+            generator: One for each item, or one for all.
+        """
+
+        @torch.no_grad()
+        def look(x: Tensor, mask: Tensor | None = None) -> Tensor:
+            x = checked(x, mask)
+            found = self._sampler(to_model(x), denoiser, noise, generator=generator, mask=mask)
+            scores = self._score(x, _public(found), mask)
+            return repeat(scores, "b 1 ... -> b c ...", c=x.shape[1]).clone()
+
+        return look
+
+    def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Refuse to look at a scan without a denoiser.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(
+            "expected begin(denoiser, noise, generator) of the saliency 'restored' before its call"
+        )
+
+
+def _built(registry: Registry, part: Any) -> Any:
+    if not isinstance(part, Mapping):
+        return part
+    if "name" not in part:
+        raise ValueError(f"expected a {registry.kind} with a name, got {dict(part)}")
+    return registry.build(**part)
+
+
+def _public(found: Restoration) -> Restoration:
+    """Bring a twin, its spread and its reference from the model range to [0, 1]."""
+    std = None if found.std is None else found.std / 2
+    reference = None if found.reference is None else to_public(found.reference)
+    return replace(found, image=to_public(found.image), std=std, reference=reference)
