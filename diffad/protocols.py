@@ -106,6 +106,15 @@ class AnomalyScore(Protocol):
 
 
 @runtime_checkable
+class Saliency(Protocol):
+    """Says what of a scan looks suspicious before anything is rebuilt."""
+
+    def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Map ``x`` (B, C, *S) in [0, 1] to a saliency (B, C, *S) of at least 0; it has no scale."""
+        ...
+
+
+@runtime_checkable
 class ScoreRun(Protocol):
     """The state of a score during one run of a sampler."""
 

@@ -144,15 +144,19 @@ class CorruptConfig:
         chance: Share of the slices that is corrupted.
         role: "condition" shows the network the corrupted slice as its condition, and the healthy one is what
             it must find; "class" makes corrupted slices the diseased class.
+        weight: How many times more the loss counts where a condition is corrupted: a network soon learns to
+            copy what it is shown, and late to leave out what is not healthy.
     """
 
     tasks: tuple[str, ...] = ()
     held_out: tuple[str, ...] = ()
     chance: float = 0.8
     role: str = "condition"
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         in_range(self, "corrupt", "[0, 1]", "chance")
+        in_range(self, "corrupt", "[1, inf)", "weight")
         one_of(self, "corrupt", "role", "condition", "class")
 
 

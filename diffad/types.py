@@ -42,7 +42,7 @@ class Example:
         x: Clean images in [-1, 1], (B, C, *S).
         z: Noise, (B, C, *S).
         x_t: What the network sees, (B, C, *S).
-        region: Where the loss counts, (B, 1, *S), bool; none counts every voxel.
+        region: Where the loss counts, (B, 1, *S), bool, or how much; none counts every voxel alike.
         told: What a conditional network is told of, (B, C, *S), in [0, 1]; none tells it of the clean images.
         label: Class of each image, (B,), 0 healthy, 1 diseased, -1 unknown; none where no labels are known.
     """

@@ -8,17 +8,17 @@ from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.types import Generators, generators_for
 
 
-def level_option(name: str, level: object) -> int:
-    """Return a level, or a count, that is an integer of at least 1.
+def level_option(name: str, level: object, least: int = 1) -> int:
+    """Return a level, or a count, that is an integer of at least ``least``.
 
     Raises:
         TypeError: If it is no integer.
-        ValueError: If it is below 1.
+        ValueError: If it is below ``least``.
     """
     if isinstance(level, bool) or not isinstance(level, int):
         raise TypeError(f"expected an integer for {name}, got {level!r}")
-    if level < 1:
-        raise ValueError(f"{name} must be at least 1, got {level}")
+    if level < least:
+        raise ValueError(f"{name} must be at least {least}, got {level}")
     return level
 
 

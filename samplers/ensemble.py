@@ -81,8 +81,8 @@ class Ensemble:
                 twins.add(twin)
             maps.append(_mean_of(found.map, len(x)))
             references.append(_mean_of(found.reference, len(x)))
-        shown = {"map": _overall(maps), "reference": _overall(references)}
-        return Restoration(twins.mean, nfe, std=twins.std, **shown)
+        shown, reference = _overall(maps), _overall(references)
+        return Restoration(twins.mean, nfe, std=twins.std, map=shown, reference=reference)
 
     def equip(self, networks: Mapping[str, Any]) -> None:
         """Hand trained networks, by name, to the samplers."""

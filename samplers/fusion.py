@@ -12,7 +12,7 @@ from einops import reduce, repeat
 from torch import Tensor
 
 from diffad.data.space import to_public
-from diffad.protocols import Denoiser, NoiseGenerator
+from diffad.protocols import Denoiser, NoiseGenerator, Saliency
 from diffad.registry import SALIENCIES, SAMPLERS
 from diffad.samplers.base import check_call, level_option, noised
 from diffad.samplers.fused import Fused
@@ -24,7 +24,6 @@ from diffad.samplers.streams import Streams
 from diffad.step import DDPM
 from diffad.types import Generators, Restoration, StepRecord
 
-Saliency = Callable[[Tensor, Tensor | None], Tensor]
 OnStep = Callable[[StepRecord], None]
 STARTS = ("inversion", "noise")
 START, LOOK, MEMBER = range(3)

@@ -46,7 +46,7 @@ class Inversion:
     def __init__(self, level: int = 500, steps: int | None = None, refine: int = 0) -> None:
         self.level = level_option("level", level)
         self.steps = None if steps is None else level_option("steps", steps)
-        self.refine = level_option("refine", refine) if refine else 0
+        self.refine = level_option("refine", refine, 0)
         self.levels = levels_down(self.level, self.steps)
 
     @property

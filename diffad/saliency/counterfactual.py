@@ -38,7 +38,8 @@ class Counterfactual(Looking):
         autoencoder: The network :math:`(E, D)` with ``encode(x)`` and ``decode(z, size=S)``, or its folder;
             none takes that of the pipeline.
         level: Level at which the classifier is asked; 0 is clean.
-        double: Compute in double precision: the changes are near the rounding of the single one.
+        double: Compute in double precision, several times dearer, for classifiers so certain that what their
+            gradients change is lost in the rounding of the single one.
 
     Raises:
         ValueError: If an option is out of range; on call, if a network is missing or does not fit, or the
@@ -64,7 +65,7 @@ class Counterfactual(Looking):
         classifier: Any = None,
         autoencoder: Any = None,
         level: int = 0,
-        double: bool = True,
+        double: bool = False,
     ) -> None:
         _check(steps, rate, weight, targets, level)
         self.steps, self.rate, self.weight, self.targets = steps, rate, weight, targets

@@ -47,7 +47,8 @@ def as_precise(network: Any, like: Tensor) -> Any:
     weights = [p for p in network.parameters() if p.is_floating_point()]
     if all(p.device == like.device and torch.promote_types(p.dtype, like.dtype) == p.dtype for p in weights):
         return network
-    return copy.deepcopy(network).to(like.device, like.dtype)
+    # not by the method of diffusers, which warns of every cast
+    return nn.Module.to(copy.deepcopy(network), like.device, like.dtype)
 
 
 def logits_of(classifier: Callable[..., Any], x: Tensor, level: int, target: int = 0) -> Tensor:

@@ -28,6 +28,7 @@ class Batch:
         told: What a conditional network is told of, (B, C, *S), in [0, 1].
         label: 0 healthy, 1 diseased, -1 unknown, (B,).
         before: The images before they were corrupted, (B, C, *S), or none where nothing is corrupted.
+        weight: How much the loss counts, (B, 1, *S), or none where it counts the same everywhere.
     """
 
     image: Tensor
@@ -35,6 +36,7 @@ class Batch:
     told: Tensor
     label: Tensor
     before: Tensor | None = None
+    weight: Tensor | None = None
 
 
 def corrupted(
@@ -59,13 +61,14 @@ def corrupted(
     """
     if not tasks:
         return Batch(image, brain, image, label)
-    changed, sick = image.clone(), torch.zeros_like(label)
+    changed, sick, weight = image.clone(), torch.zeros_like(label), torch.ones_like(brain)
     if fits := [i for i, item in enumerate(brain) if _has_room(item)]:
         own = [generators[i] for i in fits]
         made = corrupt_batch(image[fits].cpu(), brain[fits].cpu() > 0, tasks, config.chance, own, pool)
         changed[fits], sick[fits] = made.image.to(image), made.label.to(label)
+        weight[fits] += (config.weight - 1) * made.mask.to(brain)
     if config.role == "condition":
-        return Batch(image, brain, changed, label, image)
+        return Batch(image, brain, changed, label, image, None if config.weight == 1 else weight)
     return Batch(changed, brain, changed, torch.maximum(label, sick), image)
 
 

@@ -58,6 +58,9 @@ class Denoising:
         seen = (batch.brain, t, trainer.noise, trainer.schedule, generators)
         example = examples.make(trainer.sampler, to_model(batch.image), *seen)
         example = replace(example, told=batch.told, label=batch.label)
+        if batch.weight is not None:
+            region = batch.weight if example.region is None else batch.weight * example.region
+            example = replace(example, region=region)
         args = (trainer.schedule, config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
         return denoising_loss(trainer.network, example, t, *args, known(trainer.average, example))
 

@@ -9,7 +9,11 @@ from tests.toys import ConstantDenoiser, white_noise
 
 NETWORKS = {"classifier": squares(), "autoencoder": Half()}
 OPTIONS = {
-    "counterfactual": [{"steps": 2}, {"steps": 3, "rate": 0.1, "weight": 1.0, "targets": [0]}],
+    "counterfactual": [
+        {"steps": 2},
+        {"steps": 2, "double": True},
+        {"steps": 3, "rate": 0.1, "weight": 1.0, "targets": [0]},
+    ],
     "gradient": [{"steps": 2}, {"steps": 2, "baseline": "blurred", "width": 2.0}, {"baseline": None}],
     "random": [{}, {"seed": 3, "width": 2.0}],
     "restored": [{}, {"sampler": {"name": "chain", "level": 30, "steps": 3}, "score": {"name": "l2"}}],
