@@ -12,7 +12,9 @@ from diffad.config import load, shipped
 from diffad.training.run import train
 from tests.brains import save_volume
 
-FLAT = ["andi", "anoddpm", "cddpm", "dae", "ddpm", "pddpm"]
+FLAT = ["andi", "anoddpm", "autoddpm", "beside", "cddpm", "dae", "ddpm", "pddpm", "thor"]
+BESIDE = ["classifier", "autoencoder"]
+STEERED = ["diffuse", "guided"]  # by networks that are trained before
 QUICK = [
     "variant=smoke",
     "train.steps=2",
@@ -25,14 +27,24 @@ QUICK = [
 
 
 def test_every_config_of_the_family_is_tried():
-    assert set(shipped()) == {*FLAT, "ddpm3d", "ixi_t1_axial", "smoke"}
+    assert set(shipped()) == {*FLAT, *BESIDE, *STEERED, "ddpm3d", "ixi_t1_axial", "smoke"}
 
 
-@pytest.mark.parametrize("name", FLAT)
+def trained(name, folder, data, *changes):
+    """Train a config, and before it the networks that it asks for."""
+    where = [data, f"output={folder}", *changes]
+    asked = load(name, ["variant=smoke"]).networks
+    for kind in BESIDE:
+        if getattr(asked, kind) is not None:
+            made = train(load(kind, ["variant=smoke", *where]))
+            where.append(f"networks.{kind}={made}")
+    return AnomalyPipeline.from_pretrained(train(load(name, ["variant=smoke", *where])))
+
+
+@pytest.mark.parametrize("name", [*FLAT, *STEERED])
 def test_method_trains_and_finds_from_its_config(name, tmp_path):
     data = "data={name: toy, size: 32, count: 6}"
-    config = load(name, [*QUICK, data, "space.size=32", f"output={tmp_path}"])
-    pipe = AnomalyPipeline.from_pretrained(train(config))
+    pipe = trained(name, tmp_path, data, *QUICK[1:], "space.size=32")
     x = torch.rand(2, 1, 40, 36, generator=torch.Generator().manual_seed(0)) * 0.8 + 0.1
     x[..., :4], x[..., -4:] = 0, 0
     found = pipe(x, seed=3)
@@ -94,10 +106,9 @@ def test_volumes_of_phantoms_teach_a_3d_network(phantoms, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FLAT)
+@pytest.mark.parametrize("name", [*FLAT, *STEERED])
 def test_smoke_variant_trains_and_finds_on_phantoms(name, phantoms, tmp_path):
-    config = load(name, ["variant=smoke", f"data.root={phantoms}", f"output={tmp_path}"])
-    pipe = AnomalyPipeline.from_pretrained(train(config))
+    pipe = trained(name, tmp_path, f"data.root={phantoms}")
     scan = next((phantoms / "test").rglob("*_T1w.nii.gz"))
     found = pipe(scan, mask=next(scan.parent.glob("*_desc-brain_mask.nii.gz")), slices=(20, 26))
     assert torch.isfinite(found.anomaly_map).all()
