@@ -96,9 +96,8 @@ def main() -> None:
     threads = torch.get_num_threads()
     print(f"slices of {SIDES[0]} x {SIDES[1]}, level {LEVEL}, {STEPS} steps, {threads} thread(s)")
     theirs = published(x[:1], network, classifier, table, SCALES[0])
-    print(
-        f"largest difference of both ways in fp32: {(ours(x[:1], guided[:1], None)[0] - theirs).abs().max():.1e}"
-    )
+    apart = (ours(x[:1], guided[:1], None)[0] - theirs).abs().max()
+    print(f"largest difference of both ways in fp32: {apart:.1e}")
     few = x[: max(1, count // 4)].split(1)  # one by one, each costs the same
     slow = seconds(lambda: [published(one, network, classifier, table, SCALES[0]) for one in few]) / len(few)
     print(f"published, one by one, fp32: {slow:.3f} s a slice and scale")

@@ -111,7 +111,7 @@ def test_cheap_classifier_costs_less_than_half_of_its_denoiser():
         ({"in_channels": 0}, "in_channels and layers >= 1, got 0 and 1"),
         ({"patch": 0}, "patch of at least 1, got 0"),
         ({"attention": [2, 8]}, r"attention at some of \[1, 2\], got \[2, 8\]"),
-        ({"pool": "max"}, "pool of mean, attention, got 'max'"),
+        ({"pool": "sum"}, "pool of mean, max, attention, got 'sum'"),
         ({"pool": "attention", "grid": [8]}, r"a grid of 2 lengths of 1 or more, got \[8\]"),
         ({"heads": 3}, "heads that divides the width 16, got 3"),
     ],

@@ -84,10 +84,10 @@ def test_leftovers_of_a_killed_run_are_cleared(predict):
 def test_unforeseen_error_of_one_scan_is_told_with_its_kind(predict, monkeypatch):
     real = Cohort._detect
 
-    def breaks(self, subject, mask):
+    def breaks(self, subject, *masks):
         if subject.name == "s0":
             raise RuntimeError("out of\nmemory")
-        return real(self, subject, mask)
+        return real(self, subject, *masks)
 
     monkeypatch.setattr(Cohort, "_detect", breaks)
     code, told = predict()

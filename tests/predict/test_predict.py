@@ -161,3 +161,53 @@ def test_warning_is_told_and_stored_unless_a_mask_is_given(predict, tmp_path):
     assert "does not look skull-stripped" in info(predict.out, "head")["warnings"][0]
     mask = write(tmp_path / "m.nii.gz", np.uint8(inside()))
     assert "warning:" not in predict("--mask", str(mask), "--overwrite", scans=[scan])[1]
+
+
+FUSION = "{name: fusion, level: 10, steps: 2}"
+
+
+def regions(cohort, seeds=(0, 1)):
+    """Write a region of a few voxels beside the scans."""
+    region = np.zeros(inside().shape, np.uint8)
+    region[10:13, 12:15, 3:5] = 1
+    for seed in seeds:
+        scan = nib.load(cohort / f"s{seed}.nii.gz")
+        nib.save(nib.Nifti1Image(region, scan.affine), cohort / f"s{seed}_region.nii.gz")
+    return region > 0
+
+
+def test_twin_differs_from_the_scan_in_the_region_beside_it_only(predict, cohort):
+    region = regions(cohort)
+    code, told = predict("--region", "_region", "--sampler", FUSION, "--score", "{name: change}")
+    assert (code, "passed over 2 masks" in told) == (0, True), told
+    map_ = load(predict.out / "s0_anomaly.nii.gz")
+    near = np.zeros_like(region)
+    near[8:15, 10:17, 3:5] = True
+    assert map_[region].max() > 0
+    assert map_[~near].max() < 1e-5
+
+
+def test_another_region_is_another_request(predict, cohort):
+    regions(cohort)
+    words = ("--region", "_region", "--sampler", FUSION)
+    predict(*words)
+    assert "2 done before" in predict(*words)[1]
+    scan = nib.load(cohort / "s0.nii.gz")
+    other = np.zeros(scan.shape, np.uint8)
+    other[12:14, 12:14, 4] = 1
+    nib.save(nib.Nifti1Image(other, scan.affine), cohort / "s0_region.nii.gz")
+    assert "kept s0: made with other region" in predict(*words)[1]
+
+
+def test_region_that_is_missing_is_told_of_its_scan(predict, cohort):
+    regions(cohort, seeds=(0,))
+    code, told = predict("--region", "_region", "--sampler", FUSION)
+    assert code == 1
+    assert "s1.nii.gz: expected its region s1_region.nii.gz beside it, found none" in told
+
+
+def test_sampler_that_takes_no_region_says_so(predict, cohort):
+    regions(cohort)
+    code, told = predict("--region", "_region")
+    assert code == 1
+    assert "expected no region, as sampler" in told

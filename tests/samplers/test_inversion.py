@@ -147,7 +147,7 @@ def test_half_precision_survives_the_lowest_level(refine):
     [
         ({"level": 0}, "level must be at least 1, got 0"),
         ({"level": 10, "steps": 11}, r"steps must be in 1..10 to come down from level 10, got 11"),
-        ({"refine": -1}, "refine must be at least 1, got -1"),
+        ({"refine": -1}, "refine must be at least 0, got -1"),
     ],
 )
 def test_options_out_of_range_raise(options, message):

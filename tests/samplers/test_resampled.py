@@ -134,13 +134,13 @@ def test_a_region_or_mask_of_another_shape_raises(x, generators):
         run(sampler().within(two), x, generators)
 
 
-def test_a_mask_that_covers_a_brain_raises_unless_asked_for(x, generators):
+def test_a_mask_that_covers_a_brain_raises_where_asked_for(x, generators):
     brain = lesions(x)
     brain[1] = True
     message = "leaves some brain as context .* covers all of it in item 0; a higher threshold may help"
     with pytest.raises(ValueError, match=message):
-        run(sampler(), x, generators, mask=brain)
-    sampled = run(sampler(whole="sample"), x, generators, mask=brain).image
+        run(sampler(whole="error"), x, generators, mask=brain)
+    sampled = run(sampler(), x, generators, mask=brain).image
     assert not torch.equal(sampled[0], x[0])
 
 
