@@ -14,6 +14,7 @@ from torch import Tensor
 from diffad.config import Config
 from diffad.data.augment import augment
 from diffad.data.items import Dataset
+from diffad.data.labels import require_both
 from diffad.data.window import focused
 from diffad.registry import MODELS, NOISES, SAMPLERS
 from diffad.schedule import Schedule
@@ -86,9 +87,15 @@ class Trainer:
         return self.accelerator.unwrap_model(self.network)
 
     def see(self, data: Dataset) -> None:
-        """Take from the training data what corruptions are made of."""
+        """Take from the training data what corruptions are made of, or refuse it as the task must.
+
+        Raises:
+            DataError: If a classifier has labels of one class only, or none.
+        """
         if self.config.corrupt.tasks:
             self.pool = pool_of(data, self.config.space.window)
+        elif self.config.task == "classify":
+            require_both([data[i].label for i in range(len(data))], self.config.data.get("root", "data"))
 
     def loss(self, images: Tensor, masks: Tensor, numbers: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the mean loss of a micro-batch; all its randomness follows from the item numbers (B,)."""

@@ -8,6 +8,8 @@ import torch
 
 from diffad import AnomalyPipeline
 from diffad.config import ConfigError, CorruptConfig
+from diffad.data.items import DataError
+from diffad.data.toy import Toy
 from diffad.models.attached import load_network
 from diffad.registry import MODELS
 from diffad.shipped import ModelError
@@ -86,17 +88,34 @@ def test_autoencoder_learns_and_loads_again(small):
 
 
 def test_labels_that_are_missing_are_an_error(small):
-    with pytest.raises(ConfigError, match="expected a label for each scan, found 4 of 4"):
+    with pytest.raises(DataError, match="data: expected a label for each scan, found none for 8 of 8"):
         train(small(*CLASSIFY, "corrupt={tasks: []}"))
+
+
+def labelled(monkeypatch, rule):
+    """Give the slices drawn by formula labels by their number."""
+    plain = Toy.__getitem__
+    monkeypatch.setattr(Toy, "__getitem__", lambda self, i: replace(plain(self, i), label=rule(self, i)))
 
 
 def test_a_single_class_is_an_error(small, monkeypatch):
-    from diffad.data.toy import Toy
-
-    plain = Toy.__getitem__
-    monkeypatch.setattr(Toy, "__getitem__", lambda self, i: replace(plain(self, i), label=0))
-    with pytest.raises(ConfigError, match="both classes in validation, found 4 healthy and 0 diseased"):
+    labelled(monkeypatch, lambda data, i: 0)
+    with pytest.raises(
+        DataError, match=r"data: expected healthy and diseased scans, found only healthy \(8\)"
+    ):
         train(small(*CLASSIFY, "corrupt={tasks: []}"))
+
+
+def test_a_single_class_in_validation_is_an_error(small, monkeypatch):
+    labelled(monkeypatch, lambda data, i: i % 2 if data._first == 0 else 1)
+    with pytest.raises(ConfigError, match="both classes in validation, found 0 healthy and 4 diseased"):
+        train(small(*CLASSIFY, "corrupt={tasks: []}"))
+
+
+def test_labels_of_the_data_teach_without_corruptions(small, monkeypatch):
+    labelled(monkeypatch, lambda data, i: int(i in (0, 2, 5, 7)))
+    folder = train(small(*CLASSIFY, "corrupt={tasks: []}"))
+    assert 0 <= json.loads((folder / "training.json").read_text())["held_out"]["val_accuracy"] <= 1
 
 
 def brains(n=4, size=24):
