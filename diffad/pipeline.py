@@ -131,8 +131,7 @@ class AnomalyPipeline(DiffusionPipeline):
         progress: Callable[[int], Any] = lambda done: None,
     ) -> Detector:
         """Put the parts together for one run; see ``__call__``."""
-        config = self.config
-        kind = self.scheduler.config.prediction_type
+        config, kind = self.config, self.scheduler.config.prediction_type
         network = Bounded(self.network, batch_size)
         denoiser: Denoiser = NetworkDenoiser(network, Schedule.from_diffusers(self.scheduler), kind)
         if steer := guidance or config.guidance:
