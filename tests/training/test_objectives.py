@@ -100,9 +100,7 @@ def labelled(monkeypatch, rule):
 
 def test_a_single_class_is_an_error(small, monkeypatch):
     labelled(monkeypatch, lambda data, i: 0)
-    with pytest.raises(
-        DataError, match=r"expected healthy and diseased scans, found only healthy \(8\)"
-    ):
+    with pytest.raises(DataError, match=r"expected healthy and diseased scans, found only healthy \(8\)"):
         train(small(*CLASSIFY, "corrupt={tasks: []}"))
 
 
