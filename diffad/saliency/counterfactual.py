@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from diffad.registry import SALIENCIES
-from diffad.saliency.base import by_peak, checked, differentiable, inside
+from diffad.saliency.base import by_peak, checked, differentiable, in_parts, inside
 from diffad.saliency.networks import Looking, logits_of
 
 
@@ -79,6 +79,10 @@ class Counterfactual(Looking):
 
     def changes(self, x: Tensor) -> list[Tensor]:
         r"""Return what each target changes of ``x`` (B, C, *S) in [0, 1]: :math:`|D(z_0) - D(z_c)|`."""
+        return list(in_parts(x, self._changes))
+
+    def _changes(self, x: Tensor) -> Tensor:
+        """Return the changes of all targets, (k, B, C, *S)."""
         with differentiable(x.device):
             x = x.clone().to(torch.float64 if self.double else x.dtype)
             autoencoder, size = self.found("autoencoder", x), tuple(x.shape[2:])
@@ -92,7 +96,7 @@ class Counterfactual(Looking):
             z = self._moved(repeat(z0, "b ... -> (k b) ...", k=len(self.targets)), decode)
             with torch.no_grad():
                 after = rearrange(decode(z), "(k b) ... -> k b ...", b=len(x))
-        return list((before - after).abs())
+        return (before - after).abs()
 
     def _moved(self, z0: Tensor, decode: Callable[[Tensor], Tensor]) -> Tensor:
         """Descend from the stack "(k b)" of latents, (k b, Z, *L), one target after the other."""

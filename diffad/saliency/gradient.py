@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from diffad.registry import SALIENCIES
-from diffad.saliency.base import checked, differentiable, inside
+from diffad.saliency.base import checked, differentiable, in_parts, inside
 from diffad.saliency.networks import Looking, logits_of
 from diffad.saliency.smooth import smoothed
 
@@ -65,7 +65,8 @@ class Gradient(Looking):
 
     def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, C, *S) of ``x`` (B, C, *S) in [0, 1]; zero outside ``mask`` (B, 1, *S)."""
-        return inside(self.attribution(checked(x, mask)).abs(), mask)
+        found = in_parts(checked(x, mask), lambda part: self.attribution(part)[None])
+        return inside(found[0].abs(), mask)
 
     def attribution(self, x: Tensor) -> Tensor:
         """Return the share of each voxel of ``x`` (B, C, *S) in [0, 1]; negative shares speak of health."""
