@@ -15,6 +15,7 @@ class Kind(StrEnum):
     noises = "noises"
     samplers = "samplers"
     guidances = "guidances"
+    saliencies = "saliencies"
     scores = "scores"
     models = "models"
     datasets = "datasets"

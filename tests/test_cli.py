@@ -119,6 +119,7 @@ def test_demo_passes_on_folder_model_and_seed(monkeypatch, tmp_path):
         ("datasets", ["images", "root"]),
         ("configs", ["smoke", "Seconds on a CPU"]),
         ("guidances", ["guidances"]),
+        ("saliencies", ["saliencies"]),
         ("pretrained", ["pretrained"]),
     ],
 )
@@ -173,3 +174,10 @@ def test_threshold_is_a_number_or_otsu(text, expected):
 def test_device_that_is_not_there_is_wrong_usage(capsys, tmp_path):
     assert main(["predict", str(tmp_path), "--device", "cuda"]) == 2
     assert "expected --device auto, cpu or a GPU" in capsys.readouterr().err
+
+
+def test_every_registry_can_be_listed():
+    from diffad.cli_tools import Kind
+    from diffad.listing import REGISTRIES
+
+    assert {kind.value for kind in Kind} == {*REGISTRIES, "configs", "pretrained"}
