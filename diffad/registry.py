@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
@@ -87,6 +87,23 @@ class Registry:
                 if option not in parameters:
                     raise unknown(f"option of {self.kind} {name!r}:", option, list(parameters))
         return part(**options)
+
+    def ready(self, part: Any, what: str | None = None) -> Any:
+        """Build a part that another part holds; one that is ready passes.
+
+        Args:
+            part: A mapping of its ``name`` and options, or a ready part.
+            what: What a message calls it, such as "an inner sampler"; none takes the kind.
+
+        Raises:
+            ValueError: If a mapping has no name.
+            UnknownNameError: If the name or an option is unknown.
+        """
+        if not isinstance(part, Mapping):
+            return part
+        if "name" not in part:
+            raise ValueError(f"expected {what or f'a {self.kind}'} with a name, got {dict(part)}")
+        return self.build(**part)
 
     def _load(self) -> None:
         if self._loaded:

@@ -117,10 +117,7 @@ def _built(samplers: Sequence[Part]) -> list[Sampler]:
     """Build samplers from mappings of ``name`` and options; ready ones pass."""
     if not samplers:
         raise ValueError("expected at least one sampler, got none")
-    for part in samplers:
-        if isinstance(part, Mapping) and "name" not in part:
-            raise ValueError(f"expected a sampler with a name, got {dict(part)}")
-    return [SAMPLERS.build(**part) if isinstance(part, Mapping) else part for part in samplers]
+    return [SAMPLERS.ready(part) for part in samplers]
 
 
 def _stacked(x: Tensor, members: int) -> Tensor:

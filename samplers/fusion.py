@@ -85,7 +85,7 @@ class Fusion:
         self.level, self.steps, self.refine, self.start = level, steps, refine, start
         self.share, self.dilate, self.per_channel = check_share(share), width_option(dilate), per_channel
         self.members, self.variance, self.clip = level_option("members", members), variance, clip
-        self.saliency, self._saliency = saliency, _built(saliency)
+        self.saliency, self._saliency = saliency, SALIENCIES.ready(saliency)
         self._region: Tensor | None = None
 
     def within(self, region: Tensor) -> Fusion:
@@ -153,16 +153,6 @@ class Fusion:
         look = self._saliency if begin is None else begin(denoiser, noise, streams.at(LOOK))
         found = look(to_public(x), brain)
         return region_of(found, self.share, self.dilate, brain, self.per_channel).to(x)
-
-
-def _built(saliency: Mapping[str, Any] | Saliency | None) -> Saliency | None:
-    """Build a saliency from a mapping of ``name`` and options; a ready one passes."""
-    if not isinstance(saliency, Mapping):
-        return saliency
-    if "name" not in saliency:
-        raise ValueError(f"expected a saliency with a name, got {dict(saliency)}")
-    built: Saliency = SALIENCIES.build(**saliency)
-    return built
 
 
 def _summed(twins: Moments, r: Tensor, region: Tensor, nfe: int) -> Restoration:

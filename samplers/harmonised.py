@@ -89,7 +89,7 @@ class Harmonised:
         self.normalise = _one_of("normalise", normalise, NORMS)
         self.renoise, self.rule = _one_of("renoise", renoise, RENOISES), _one_of("rule", rule, RULES)
         self._move = step_named(step, eta, variance)
-        self._score = _built(SCORE if score is None else score)
+        self._score: AnomalyScore = SCORES.ready(SCORE if score is None else score)
         self._region: Tensor | None = None
         self._levels = levels_down(self.level, self.steps)
         self._blends, self._maps = self._places()
@@ -185,13 +185,3 @@ def _one_of(name: str, value: str, known: Sequence[str]) -> str:
     if value not in known:
         raise ValueError(f"{name} must be one of {known}, got {value!r}")
     return value
-
-
-def _built(score: Mapping[str, Any] | AnomalyScore) -> AnomalyScore:
-    """Build a score from its mapping; a ready one passes."""
-    if not isinstance(score, Mapping):
-        return score
-    if "name" not in score:
-        raise ValueError(f"expected a score with a name, got {dict(score)}")
-    built: AnomalyScore = SCORES.build(**score)
-    return built

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
-from diffad.registry import SAMPLERS, SCORES
 from diffad.types import Generators, Restoration, StepRecord
 
 LIKELIHOOD = {"name": "product", "scores": [{"name": "relative"}, {"name": "ssim", "window": 11}]}
@@ -47,38 +45,14 @@ class FirstPass:
         on_step: Callable[[StepRecord], None] | None = None,
     ) -> Restoration:
         """Return the coarse twin of ``x`` (B, C, *S) in [-1, 1], with the likelihood as its map."""
+        from diffad.data.space import (  # its package imports libraries of files
+            restoration_to_public,
+            to_public,
+        )
+
         found = self.coarse(x, denoiser, noise, generator=generator, mask=mask, on_step=on_step)
-        image, twin = _public(x, found)
+        image, twin = to_public(x), restoration_to_public(found)
         return replace(found, map=self.score(image, twin, None if self.everywhere else mask))
-
-
-def _public(x: Tensor, found: Restoration) -> tuple[Tensor, Restoration]:
-    """Bring an image, its twin, their spread and reference from the model range to [0, 1]."""
-    from diffad.data.space import to_public  # its package imports the libraries of files
-
-    std = None if found.std is None else found.std / 2
-    reference = None if found.reference is None else to_public(found.reference)
-    return to_public(x), replace(found, image=to_public(found.image), std=std, reference=reference)
-
-
-def sampler_of(spec: Mapping[str, Any] | Sampler) -> Sampler:
-    """Build a sampler from a mapping of ``name`` and options; a ready one passes."""
-    if not isinstance(spec, Mapping):
-        return spec
-    if "name" not in spec:
-        raise ValueError(f"expected a coarse sampler with a name, got {dict(spec)}")
-    built: Sampler = SAMPLERS.build(**spec)
-    return built
-
-
-def score_of(spec: Mapping[str, Any] | AnomalyScore) -> AnomalyScore:
-    """Build a score from a mapping of ``name`` and options; a ready one passes."""
-    if not isinstance(spec, Mapping):
-        return spec
-    if "name" not in spec:
-        raise ValueError(f"expected a score with a name, got {dict(spec)}")
-    built: AnomalyScore = SCORES.build(**spec)
-    return built
 
 
 def suspects(likelihood: Tensor, threshold: float | None, share: float, brain: Tensor | None) -> Tensor:

@@ -199,9 +199,7 @@ def _lots(boxes: Sequence[Box], size: int | None) -> Iterator[tuple[Sequence[Box
 
 def _built(inner: Mapping[str, Any] | Sampler) -> Sampler:
     """Build a sampler from a mapping of ``name`` and options; a ready one passes."""
-    if isinstance(inner, Mapping) and "name" not in inner:
-        raise ValueError(f"expected an inner sampler with a name, got {dict(inner)}")
-    built: Sampler = SAMPLERS.build(**inner) if isinstance(inner, Mapping) else inner
+    built: Sampler = SAMPLERS.ready(inner, "an inner sampler")
     if hasattr(built, "within"):
         raise ValueError(
             f"expected an inner sampler that renews all of a box, got {type(built).__name__}, which picks a "

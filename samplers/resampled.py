@@ -15,7 +15,7 @@ from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
 from diffad.registry import SAMPLERS, SCORES
 from diffad.samplers.base import check_call, level_option
 from diffad.samplers.examples import make
-from diffad.samplers.likelihood import LIKELIHOOD, FirstPass, dilated, sampler_of, score_of, suspects
+from diffad.samplers.likelihood import LIKELIHOOD, FirstPass, dilated, suspects
 from diffad.samplers.repaint import RePaint, moves_of
 from diffad.samplers.streams import Streams
 from diffad.schedule import Schedule
@@ -91,7 +91,8 @@ class Resampled:
         self.dilate, self.start, self.whole = dilate, start, whole
         self.level, self.steps, self.repeats, self.reference = level, steps, repeats, reference
         self._moves = moves_of(level, steps, repeats, reference)
-        self._first = FirstPass(sampler_of(self.coarse), score_of(self.score), everywhere=reference)
+        coarse_sampler = SAMPLERS.ready(self.coarse, "a coarse sampler")
+        self._first = FirstPass(coarse_sampler, SCORES.ready(self.score), everywhere=reference)
         self._region: Tensor | None = None
 
     @torch.no_grad()

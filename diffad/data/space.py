@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from diffad.config import SpaceConfig
 from diffad.data.grid import Grid
 from diffad.data.intensity import IntensityWindow, ct_window, normalise, percentile_window
+from diffad.types import Restoration
 
 
 @dataclass(frozen=True)
@@ -95,3 +96,10 @@ def to_model(x: Tensor) -> Tensor:
 def to_public(x: Tensor) -> Tensor:
     """Map the model range [-1, 1] to [0, 1]."""
     return torch.clamp((x + 1) / 2, 0, 1)
+
+
+def restoration_to_public(found: Restoration) -> Restoration:
+    """Bring a twin, its spread and its reference from the model range to [0, 1]."""
+    std = None if found.std is None else found.std / 2
+    reference = None if found.reference is None else to_public(found.reference)
+    return replace(found, image=to_public(found.image), std=std, reference=reference)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
 from einops import repeat
 from torch import Tensor
 
-from diffad.data.space import to_model, to_public
+from diffad.data.space import restoration_to_public, to_model
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
-from diffad.registry import SALIENCIES, SAMPLERS, SCORES, Registry
+from diffad.registry import SALIENCIES, SAMPLERS, SCORES
 from diffad.saliency.base import checked
-from diffad.types import Generators, Restoration
+from diffad.types import Generators
 
 Look = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -45,8 +44,8 @@ class Restored:
         score: Mapping[str, Any] | AnomalyScore | None = None,
     ) -> None:
         self.sampler, self.score = sampler, score
-        self._sampler: Sampler = _built(SAMPLERS, sampler or {"name": "chain"})
-        self._score: AnomalyScore = _built(SCORES, score or {"name": "l1"})
+        self._sampler: Sampler = SAMPLERS.ready(sampler or {"name": "chain"})
+        self._score: AnomalyScore = SCORES.ready(score or {"name": "l1"})
 
     def equip(self, networks: Mapping[str, Any]) -> None:
         """Hand trained networks, by name, to the sampler and the score."""
@@ -68,7 +67,7 @@ class Restored:
         def look(x: Tensor, mask: Tensor | None = None) -> Tensor:
             x = checked(x, mask)
             found = self._sampler(to_model(x), denoiser, noise, generator=generator, mask=mask)
-            scores = self._score(x, _public(found), mask)
+            scores = self._score(x, restoration_to_public(found), mask)
             return repeat(scores, "b 1 ... -> b c ...", c=x.shape[1]).clone()
 
         return look
@@ -82,18 +81,3 @@ class Restored:
         raise ValueError(
             "expected begin(denoiser, noise, generator) of the saliency 'restored' before its call"
         )
-
-
-def _built(registry: Registry, part: Any) -> Any:
-    if not isinstance(part, Mapping):
-        return part
-    if "name" not in part:
-        raise ValueError(f"expected a {registry.kind} with a name, got {dict(part)}")
-    return registry.build(**part)
-
-
-def _public(found: Restoration) -> Restoration:
-    """Bring a twin, its spread and its reference from the model range to [0, 1]."""
-    std = None if found.std is None else found.std / 2
-    reference = None if found.reference is None else to_public(found.reference)
-    return replace(found, image=to_public(found.image), std=std, reference=reference)

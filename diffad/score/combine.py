@@ -22,10 +22,7 @@ def _built(scores: Sequence[Part]) -> list[AnomalyScore]:
     """Build scores from mappings of ``name`` and options; ready ones pass."""
     if not scores:
         raise ValueError("expected at least one score to combine, got none")
-    for part in scores:
-        if isinstance(part, Mapping) and "name" not in part:
-            raise ValueError(f"expected a score with a name, got {dict(part)}")
-    return [SCORES.build(**part) if isinstance(part, Mapping) else part for part in scores]
+    return [SCORES.ready(part) for part in scores]
 
 
 @dataclass(frozen=True)

@@ -57,11 +57,8 @@ class Temporal:
             raise ValueError("expected at least one level, got none")
         if top is not None and not top > 0:
             raise ValueError(f"expected a positive top, got {top}")
-        if isinstance(score, Mapping) and "name" not in score:
-            raise ValueError(f"expected a score with a name, got {dict(score)}")
         self.mean, self.levels, self.score, self.top = mean, levels, score, top
-        part = {"name": "l1"} if score is None else score
-        self.distance: AnomalyScore = SCORES.build(**part) if isinstance(part, Mapping) else part
+        self.distance: AnomalyScore = SCORES.ready({"name": "l1"} if score is None else score)
 
     def equip(self, networks: Mapping[str, Any]) -> None:
         """Hand trained networks to the score of estimates."""
