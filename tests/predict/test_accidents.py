@@ -96,6 +96,8 @@ def test_unforeseen_error_of_one_scan_is_told_with_its_kind(predict, monkeypatch
 
 
 def test_ctrl_c_waits_for_steps_that_belong_together():
+    # shells in the background let their children ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     done = []
     with pytest.raises(KeyboardInterrupt), undisturbed():  # noqa: PT012
         os.kill(os.getpid(), signal.SIGINT)
