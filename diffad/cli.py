@@ -204,6 +204,7 @@ def demo(
 
 
 app.command("list", short_help="Show parts, configs and models by name.")(cli_tools.list_parts)
+app.command(short_help="Measure thresholds on your own healthy scans.")(cli_tools.calibrate)
 app.command(short_help="Pretrain the encoder of a conditioned network.")(cli_tools.pretrain)
 app.command(short_help="Show what a noise looks like, in pictures and numbers.")(cli_tools.noise)
 app.command(short_help="Make a data set of phantoms: heads that never lived.")(cli_tools.phantom)

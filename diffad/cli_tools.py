@@ -61,6 +61,38 @@ def pretrain(
     raise typer.Exit(tools.pretrain(config, assignments or [], cell, ratio))
 
 
+def calibrate(
+    scan: Annotated[
+        list[Path], typer.Argument(metavar="SCAN", help="Healthy NIfTI scans, or folders of them.")
+    ],
+    out: Annotated[Path, typer.Option(help="New folder for the calibrated model.")],
+    model: Annotated[
+        str, typer.Option(help="A shipped model, a pipeline folder, or a hub id.")
+    ] = "ixi-t1-axial",
+    mask: Annotated[str, typer.Option(metavar="FILE|SUFFIX", help="Brain masks, as for predict.")] = "",
+    slices: Annotated[str, typer.Option(help="FIRST:LAST, as for predict.")] = "",
+    fpr: Annotated[
+        list[float] | None, typer.Option(help="Pixel false-positive rates; 0.01, 0.02, 0.05 and 0.1.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Slices per network evaluation.")] = 8,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Measure a model's thresholds and p-values on healthy scans of your own, and save it with them.
+
+    A threshold holds for the scanner and the population it was measured on. Shown beside each nominal rate is
+    the one achieved on healthy scans that were left out: thresholds of one half cut the other, both ways.
+
+    \b
+    Examples:
+      diffad calibrate controls/ --mask _brain_mask --out models/ours
+      diffad predict patients/ --mask _brain_mask --model models/ours --out maps
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
+    from diffad import commands
+
+    options = {"slices": commands.parse_slices(slices), "batch_size": batch_size}
+    raise typer.Exit(commands.calibrate(scan, model, out, mask, fpr or [], device, options))
+
+
 def noise(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A registered noise.")] = "",
     assignments: Annotated[

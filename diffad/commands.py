@@ -175,6 +175,36 @@ def _is_assignment(text: str) -> bool:
     return "=" in text and not text.lstrip().startswith("{")
 
 
+def calibrate(
+    sources: Sequence[Path],
+    model: str,
+    out: Path,
+    mask: str,
+    rates: Sequence[float],
+    device: str,
+    options: dict[str, Any],
+) -> int:
+    """Run ``diffad calibrate`` and return its exit code.
+
+    Raises:
+        ValueError: If there is no scan that can be used, or an option does not fit.
+        OSError: If there is no such model, or the folder exists or cannot be written.
+    """
+    from diffad import calibrate as calibration
+    from diffad.cohort.options import Options
+    from diffad.threshold import RATES
+
+    calibration.require_new(out)
+    where, masks = parse_device(device), parse_mask(mask) if mask else None
+    cohort = subjects(find_scans(sources, out, masks).scans, [])
+    pipe = load(model).to(where)
+    found = calibration.calibrate_on(pipe, cohort, Options(**options), masks, rates or RATES)
+    calibration.save(pipe, out)
+    print(calibration.told(found, len(cohort)))
+    print(f"see {out}; use it with --model {out}")
+    return 0
+
+
 def evaluate(
     predictions: Path, masks: Path, brains: Path | None, healthy_without_mask: bool, out: Sequence[Path]
 ) -> int:

@@ -29,6 +29,8 @@ class AnomalyOutput(BaseOutput):
         brain: Brain mask that was used, (B, 1, *S), bool.
         volume: The volume the maps belong to, or none for a tensor.
         std: Standard deviation of several twins in the scan's intensities, (B, C, *S); none of a single one.
+        p_value: Conformal p-values by scan, (B, 1, *S), 1 where nothing was looked at; none where the model
+            keeps no calibration for these parts. See ``Survival.p_values``.
     """
 
     anomaly_map: Tensor
@@ -40,13 +42,15 @@ class AnomalyOutput(BaseOutput):
     brain: Tensor
     volume: Volume | None = None
     std: Tensor | None = None
+    p_value: Tensor | None = None
 
     def save(self, folder: str | Path, name: str | None = None) -> dict[str, Path]:
         """Write the maps next to what made them.
 
-        A volume becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz``, ``NAME_twin.nii.gz`` and, where
-        several twins were made, ``NAME_std.nii.gz``, in the scan's own shape, orientation and affine. A
-        tensor becomes ``NAME_maps.safetensors``. Both get ``NAME_info.json``.
+        A volume becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz``, ``NAME_twin.nii.gz`` and, where there
+        are any, ``NAME_std.nii.gz`` (spread of several twins) and ``NAME_pvalue.nii.gz`` (of a calibrated
+        model), in the scan's own shape, orientation and affine. A tensor becomes
+        ``NAME_maps.safetensors``. Both get ``NAME_info.json``.
 
         Args:
             folder: Where to write; made if absent.
@@ -65,7 +69,8 @@ class AnomalyOutput(BaseOutput):
 
     def _kinds(self) -> dict[str, Tensor]:
         kinds = {"anomaly": self.anomaly_map, "mask": self.mask, "twin": self.reconstruction}
-        return kinds if self.std is None else {**kinds, "std": self.std}
+        optional = {"std": self.std, "pvalue": self.p_value}
+        return kinds | {kind: values for kind, values in optional.items() if values is not None}
 
     def _save_volume(self, folder: Path, stem: str) -> dict[str, Path]:
         assert self.volume is not None

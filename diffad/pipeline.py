@@ -228,23 +228,13 @@ class AnomalyPipeline(DiffusionPipeline):
                 "slices": sum(len(s.image) for s in stacks),
                 "seed": seed,
                 "precision": resolve(precision, self.device),
-                **self._origin(parts),
+                **verdict.origin(self.config, parts),
             },
             image=source.image,
             brain=source.brain,
             volume=source.volume,
             std=std,
+            p_value=verdict.p_values(calibration, anomaly, seen),
         )
         result.info["seconds"] = round(time.perf_counter() - began, 3)
         return result
-
-    def _origin(self, parts: dict[str, Any]) -> dict[str, Any]:
-        import diffusers
-
-        from diffad import __version__
-
-        versions = {"diffad": __version__, "torch": torch.__version__, "diffusers": diffusers.__version__}
-        config = {key: parts[key] for key in ("noise", "guidance")}
-        config |= {k: self.config[k] for k in ("space", "postprocess", "calibration")}
-        asked = {key: dict(parts[key]) for key in ("sampler", "score")}
-        return {**asked, "model": dict(self.config.provenance), "config": config, "versions": versions}

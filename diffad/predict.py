@@ -15,10 +15,10 @@ import numpy as np
 
 from diffad import scans
 from diffad.cohort.brains import head_warning, looked_at
-from diffad.cohort.identity import MAPS, SPREAD, digest, fingerprint, stored
+from diffad.cohort.identity import MAPS, OPTIONAL, digest, fingerprint, stored
+from diffad.cohort.options import Options as Options
 from diffad.cohort.results import Results, Row
 from diffad.cohort.subjects import Subject, mask_of
-from diffad.config import PartSpec
 from diffad.output import AnomalyOutput
 from diffad.pipeline import AnomalyPipeline
 from diffad.precision import resolve
@@ -31,33 +31,6 @@ PARTS = ("sampler", "score", "noise", "guidance")
 
 class WriteError(OSError):
     """The results cannot be written, so there is no use in going on."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How scans are looked at; see ``AnomalyPipeline.__call__``.
-
-    Args:
-        sampler: Another sampler than the model's own, by name with options.
-        score: Another score, alike.
-        noise: Another noise, alike.
-        guidance: Another guidance, alike.
-        threshold: A number, "otsu", or none for the model's own.
-        slices: First and last (exclusive) slice; none for all.
-        seed: Seed of all noise.
-        batch_size: Slices per network evaluation; does not change the result.
-        precision: "auto", "fp32" or "bf16"; "auto" takes bf16 where the device has it natively.
-    """
-
-    sampler: PartSpec | None = None
-    score: PartSpec | None = None
-    noise: PartSpec | None = None
-    guidance: PartSpec | None = None
-    threshold: float | str | None = None
-    slices: tuple[int, int] | None = None
-    seed: int = 0
-    batch_size: int = 8
-    precision: str = "auto"
 
 
 @dataclass
@@ -85,7 +58,7 @@ class Cohort:
 
     A scan becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz``, ``NAME_twin.nii.gz``, ``NAME_seen.nii.gz``
     (the part of the brain that was looked at), ``NAME_std.nii.gz`` (where several twins were averaged),
-    ``NAME_report.png`` and last ``NAME_info.json``.
+    ``NAME_pvalue.nii.gz`` (where the model is calibrated), ``NAME_report.png`` and last ``NAME_info.json``.
 
     Args:
         pipe: The model.
@@ -209,9 +182,10 @@ class Cohort:
             save_report(output, aside / f"{name}_report.png")
             with undisturbed():
                 (self.out / f"{name}_info.json").unlink(missing_ok=True)
-                (self.out / f"{name}{SPREAD}").unlink(missing_ok=True)  # of other options
-                spread = [SPREAD] if (aside / f"{name}{SPREAD}").is_file() else []
-                for end in (*spread, *MAPS, "_info.json"):
+                for end in OPTIONAL:  # of other options
+                    (self.out / f"{name}{end}").unlink(missing_ok=True)
+                made = [end for end in OPTIONAL if (aside / f"{name}{end}").is_file()]
+                for end in (*made, *MAPS, "_info.json"):
                     (aside / f"{name}{end}").replace(self.out / f"{name}{end}")
         finally:
             shutil.rmtree(aside, ignore_errors=True)

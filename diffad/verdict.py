@@ -51,6 +51,12 @@ def thresholds(
     return [otsu(item, inside) for item, inside in zip(anomaly, seen, strict=True)], "otsu"
 
 
+def p_values(calibration: Mapping[str, Any] | None, anomaly: Tensor, seen: Tensor) -> Tensor | None:
+    """Return p-values of maps (B, 1, *S), 1 outside ``seen``; none without a calibration that keeps them."""
+    found = Calibration.from_dict(calibration).p_values(anomaly) if calibration else None
+    return None if found is None else found.masked_fill(~seen.bool(), 1)
+
+
 def binarised(anomaly: Tensor, cuts: Sequence[float], brain: Tensor, post: Mapping[str, Any]) -> Tensor:
     """Cut each map (B, 1, *S) at its threshold; the maps were zeroed outside the eroded mask before."""
     cut_only = Postprocess(erosion=0, median=1, min_size=post["min_size"], filled=post["filled"])
@@ -64,3 +70,18 @@ def told(cuts: Sequence[float], rule: str) -> dict[str, Any]:
     if len(set(cuts)) == 1:
         return info | {"threshold": cuts[0]}
     return info | {"thresholds": list(cuts)}
+
+
+def origin(config: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what made a map: parts, the model's settings but for the long table of p-values, versions."""
+    import diffusers
+
+    from diffad import __version__
+
+    versions = {"diffad": __version__, "torch": torch.__version__, "diffusers": diffusers.__version__}
+    made = {key: parts[key] for key in ("noise", "guidance")}
+    made |= {key: config[key] for key in ("space", "postprocess", "calibration")}
+    if made["calibration"]:
+        made["calibration"] = {k: v for k, v in made["calibration"].items() if k != "survival"}
+    asked = {key: dict(parts[key]) for key in ("sampler", "score")}
+    return {**asked, "model": dict(config["provenance"]), "config": made, "versions": versions}

@@ -12,8 +12,8 @@ from diffad.pipeline import AnomalyPipeline
 MAPS = ("_anomaly.nii.gz", "_mask.nii.gz", "_twin.nii.gz", "_seen.nii.gz", "_report.png")
 """Ends of the names of a scan's results, but for what says that they are whole."""
 
-SPREAD = "_std.nii.gz"
-"""End of the name of the standard deviation of several twins, which not every sampler makes."""
+OPTIONAL = ("_std.nii.gz", "_pvalue.nii.gz")
+"""Ends of what not every run makes: the spread of several twins, p-values of a calibrated model."""
 
 
 def stored(out: Path, name: str) -> dict[str, Any] | None:
