@@ -170,6 +170,16 @@ def evaluate(
     healthy_without_mask: Annotated[
         bool, typer.Option("--healthy-without-mask", help="Take scans without a lesion mask for healthy.")
     ] = False,
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option(help="Also by a named protocol, with intervals; may be repeated. diffad list protocols"),
+    ] = None,
+    folds: Annotated[
+        int, typer.Option(min=0, help="Tune thresholds on other subjects, in so many folds.")
+    ] = 0,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="Bring masks of other grids to that of the map.")
+    ] = False,
     out: Annotated[
         list[Path] | None, typer.Option(help="Write the figures to a .json or .csv file; may be repeated.")
     ] = None,
@@ -185,24 +195,15 @@ def evaluate(
     Examples:
       diffad evaluate maps --masks lesions --out scores.json --out scores.csv
       diffad evaluate maps --masks lesions --healthy-without-mask
+      diffad evaluate maps --masks lesions --protocol diffad --protocol pddpm --folds 2
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad import commands
 
-    raise typer.Exit(commands.evaluate(predictions, masks, brains, healthy_without_mask, out or []))
+    how = {"protocols": protocol or [], "folds": folds, "resample": resample}
+    raise typer.Exit(commands.evaluate(predictions, masks, brains, healthy_without_mask, out or [], **how))
 
 
-@app.command(short_help="Find implanted lesions in a real brain.")
-def demo(
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("demo_out"),
-    model: Annotated[str, typer.Option(help="A shipped model or a pipeline folder.")] = "ixi-t1-axial",
-    seed: Annotated[int, typer.Option(help="Seed of the lesions.")] = 0,
-) -> None:
-    """Find implanted lesions in a real brain with the shipped model, and show them in a picture."""
-    from diffad.demo import run
-
-    run(out, model, seed)
-
-
+app.command(short_help="Find implanted lesions in a real brain.")(cli_tools.demo)
 app.command("list", short_help="Show parts, configs and models by name.")(cli_tools.list_parts)
 app.command(short_help="Measure thresholds on your own healthy scans.")(cli_tools.calibrate)
 app.command(short_help="Pretrain the encoder of a conditioned network.")(cli_tools.pretrain)

@@ -19,6 +19,8 @@ class Kind(StrEnum):
     scores = "scores"
     models = "models"
     datasets = "datasets"
+    layouts = "layouts"
+    protocols = "protocols"
     configs = "configs"
     pretrained = "pretrained"
 
@@ -34,6 +36,17 @@ def list_parts(kind: Annotated[Kind | None, typer.Argument(help="One kind only."
     from diffad.listing import show
 
     show([kind.value] if kind else [k.value for k in Kind])
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("demo_out"),
+    model: Annotated[str, typer.Option(help="A shipped model or a pipeline folder.")] = "ixi-t1-axial",
+    seed: Annotated[int, typer.Option(help="Seed of the lesions.")] = 0,
+) -> None:
+    """Find implanted lesions in a real brain with the shipped model, and show them in a picture."""
+    from diffad.demo import run
+
+    run(out, model, seed)
 
 
 def pretrain(

@@ -206,7 +206,14 @@ def calibrate(
 
 
 def evaluate(
-    predictions: Path, masks: Path, brains: Path | None, healthy_without_mask: bool, out: Sequence[Path]
+    predictions: Path,
+    masks: Path,
+    brains: Path | None,
+    healthy_without_mask: bool,
+    out: Sequence[Path],
+    protocols: Sequence[str] = (),
+    folds: int = 0,
+    resample: bool = False,
 ) -> int:
     """Run ``diffad evaluate`` and return its exit code.
 
@@ -217,14 +224,20 @@ def evaluate(
     from diffad.evaluation import tables
     from diffad.evaluation.cohort import score
     from diffad.evaluation.pairs import collect
+    from diffad.evaluation.protocols.evaluate import evaluate as by_protocol
+    from diffad.registry import PROTOCOLS
 
     if bad := [p for p in out if p.suffix not in tables.WRITERS]:
         raise typer.BadParameter(f"expected --out to end in .json or .csv, got {bad[0]}")
-    found = collect(predictions, masks, brains, healthy_without_mask)
+    chosen = [PROTOCOLS.build(name) for name in protocols]  # an unknown name fails before anything is read
+    found = collect(predictions, masks, brains, healthy_without_mask, resample)
     for warning in found.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     result = score(found)
     tables.show(result)
+    for protocol in chosen:
+        result.protocols.append(by_protocol(found.samples, protocol, folds=folds))
+        tables.show_protocol(result.protocols[-1])
     for path in out:
         tables.write(result, path)
     return 0

@@ -21,6 +21,8 @@ REGISTRIES = {
     "scores": registry.SCORES,
     "models": registry.MODELS,
     "datasets": registry.DATASETS,
+    "layouts": registry.LAYOUTS,
+    "protocols": registry.PROTOCOLS,
 }
 GIVEN = ("self", "split", "space")
 """Options that the training run fills in."""

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffad.evaluation.metrics import RankCurve, dice, false_alarm_rate
-from diffad.evaluation.pairs import Bools, Case, Collection
+from diffad.evaluation.pairs import Case, Collection
+from diffad.evaluation.result import Result
+from diffad.evaluation.samples import Bools
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of the whole cohort by name, and one row of figures for each scan."""
+    """Figures of the whole cohort by name, a row of figures for each scan, and what protocols say."""
 
     pooled: dict[str, Any]
     volumes: list[dict[str, Any]]
     missing: list[str]
     warnings: list[str]
+    protocols: list[Result] = field(default_factory=list)
 
 
 def score(found: Collection) -> Evaluation:

@@ -1,25 +1,20 @@
-"""Maps and lesion masks of one scan brought together, where the maps looked."""
+"""Maps and lesion masks of a cohort brought together, where the maps looked."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffad.cohort.subjects import SUFFIXES, shortened, stem
-from diffad.data.volume import Volume, VolumeError, require_same_grid
+from diffad.cohort.subjects import SUFFIXES, stem
+from diffad.evaluation.located import Located, Samples, find_mask, read
+from diffad.evaluation.samples import Bools, Sample
 
 LESION = ("_lesion", "_lesions", "_seg", "_label", "_labels", "_mask", "")
 """Ends of the names of lesion masks; the bare name of the scan counts only if no other is there."""
-BRAIN = ("_brain_mask", "_brain", "_mask", "")
-AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -45,18 +40,37 @@ class Case:
         """Whether there is anything to find."""
         return bool(self.truth.any())
 
+    @classmethod
+    def of(cls, sample: Sample) -> Case:
+        """Keep the voxels that count."""
+        inside = sample.counted
+        detected = None if sample.detected is None else sample.detected[inside]
+        scores = sample.scores[inside]
+        score = _top(scores) if sample.image_score is None else sample.image_score
+        return cls(sample.name, scores, sample.truth[inside], detected, float(score))
+
 
 @dataclass
 class Collection:
-    """All scans that can be scored, the names of those without a lesion mask, and what should be known."""
+    """All scans that can be scored, those without a lesion mask or a prediction, and what should be known."""
 
     cases: list[Case] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    located: list[Located] = field(default_factory=list)
+
+    @property
+    def samples(self) -> Samples:
+        """The same scans with their grids, read again one at a time."""
+        return Samples(self.located)
 
 
 def collect(
-    predictions: Path, masks: Path, brains: Path | None = None, healthy_without_mask: bool = False
+    predictions: Path,
+    masks: Path,
+    brains: Path | None = None,
+    healthy_without_mask: bool = False,
+    resample: bool = False,
 ) -> Collection:
     """Pair the ``NAME_anomaly.nii.gz`` of a folder with lesion masks.
 
@@ -69,6 +83,7 @@ def collect(
         masks: Folder with lesion masks, or the mask of the only scan.
         brains: Folder with brain masks.
         healthy_without_mask: Take scans without a lesion mask for healthy; otherwise they are left out.
+        resample: Bring masks of other grids to that of the map, to the nearest voxel; otherwise an error.
 
     Raises:
         ValueError: If nothing can be paired, a name is ambiguous, or files do not fit together.
@@ -92,8 +107,13 @@ def collect(
         mask = masks if masks.is_file() else find_mask(name, masks, LESION, but=predictions)
         if mask is None and not healthy_without_mask:
             found.missing.append(name)
-        elif (case := _case(path, name, mask, brains, found.warnings)) is not None:
-            found.cases.append(case)
+            continue
+        located = Located(path, name, mask, brains, resample)
+        if (sample := read(located, found.warnings)) is not None:
+            found.cases.append(Case.of(sample))
+            found.located.append(located)
+    if unpaired := _unpredicted(masks, predictions, found):
+        found.warnings.append(f"lesion masks without a prediction: {', '.join(unpaired)}")
     if found.missing:
         found.warnings.append(f"left out, as they have no lesion mask: {', '.join(found.missing)}")
     if not found.cases:
@@ -103,98 +123,16 @@ def collect(
     return found
 
 
-def find_mask(name: str, folder: Path, ends: Sequence[str], but: Path | None = None) -> Path | None:
-    """Find the mask of a scan in a folder and those in it, without ``but``; whole names go before short ones.
-
-    Raises:
-        ValueError: If several files claim to be it.
-    """
-    for base in (name, shortened(name)):
-        for group in (ends[:-1], ends[-1:]):
-            names = [f"{base}{end}{suffix}" for end in group for suffix in SUFFIXES]
-            hits = sorted(
-                p
-                for n in names
-                for p in folder.rglob(n)
-                if but is None or p.parent.resolve() != but.resolve()
-            )
-            if len(hits) > 1:
-                raise ValueError(f"expected one mask for {name}, found {hits[0]} and {hits[1]}")
-            if hits:
-                return hits[0]
-    return None
-
-
-def _case(path: Path, name: str, mask: Path | None, brains: Path | None, warnings: list[str]) -> Case | None:
-    anomaly, info = Volume.load(path, allow_constant=True), _info(path.with_name(f"{name}_info.json"))
-    inside = _region(path, name, brains, anomaly, info)
-    lesion = np.zeros_like(inside) if mask is None else _binary(mask, anomaly, warnings)
-    total, seen = int(lesion.sum()), int((lesion & inside).sum())
-    if seen < total:
-        warnings.append(
-            f"{name}: {total - seen} of {total} lesion voxels lie outside what was looked at and do not count"
-        )
-    if total and not seen:
-        warnings.append(f"{name}: left out, as none of its lesion was looked at")
-        return None
-    scores = anomaly.data[0][inside]
-    detected = _detections(path.with_name(f"{name}_mask.nii.gz"), anomaly, warnings)
-    image_score = info.get("image_score", _top(scores))
-    return Case(
-        name, scores, lesion[inside], None if detected is None else detected[inside], float(image_score)
+def _unpredicted(masks: Path, predictions: Path, found: Collection) -> list[str]:
+    """Name the lesion masks that belong to no map; nothing is told of files not named like one."""
+    if masks.is_file():
+        return []
+    taken = {scan.mask.resolve() for scan in found.located if scan.mask}
+    every = (
+        p for s in SUFFIXES for p in masks.rglob(f"*{s}") if predictions.resolve() not in p.resolve().parents
     )
-
-
-def _info(path: Path) -> dict[str, Any]:
-    try:
-        info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise VolumeError(f"{path}: expected what predict stored, found {error}") from error
-    return info
-
-
-def _region(path: Path, name: str, brains: Path | None, like: Volume, info: dict[str, Any]) -> Bools:
-    """Return the voxels (I, J, K) that are scored."""
-    seen = path.with_name(f"{name}_seen.nii.gz")
-    brain = find_mask(name, brains, BRAIN) if brains else seen if seen.is_file() else None
-    if brain is None:
-        where = f"a brain mask of {name} in {brains}" if brains else f"{seen.name} beside it, or --brains"
-        raise VolumeError(f"{path}: expected {where}, to know where to score, found none")
-    inside = _binary(brain, like, [])
-    if brains and info.get("slice_range") and info.get("axis") in AXES:
-        first, last = info["slice_range"]
-        index = np.arange(inside.shape[AXES[info["axis"]]])
-        keep = np.expand_dims(
-            (first <= index) & (index < last), [a for a in range(3) if a != AXES[info["axis"]]]
-        )
-        inside = inside & keep
-    if not inside.any():
-        raise VolumeError(f"{brain}: expected voxels above 0 among the slices looked at, found none")
-    return inside
-
-
-def _binary(path: Path, like: Volume, warnings: list[str]) -> Bools:
-    """Read a mask (I, J, K), which may be empty; voxels above 0 are inside."""
-    volume = Volume.load(path, allow_constant=True)
-    require_same_grid(volume, like)
-    if len(volume.data) != 1:
-        raise VolumeError(f"{path}: expected a mask of one channel, found {len(volume.data)}")
-    if odd := np.setdiff1d(np.unique(volume.data), (0, 1)).tolist():
-        shown = ", ".join(f"{v:g}" for v in odd[:4]) + (", ..." if len(odd) > 4 else "")
-        warnings.append(
-            f"{path}: voxels above 0 count as lesion, and there are other values than 0 and 1: {shown}"
-        )
-    inside: Bools = volume.data[0] > 0
-    return inside
-
-
-def _detections(path: Path, like: Volume, warnings: list[str]) -> Bools | None:
-    if path.is_file():
-        return _binary(path, like, [])
-    warnings.append(f"{path}: not found, so there is no Dice at the stored threshold")
-    return None
+    named = (p for p in every if stem(p).endswith(LESION[:5]) and p.resolve() not in taken)
+    return sorted(stem(p) for p in named if not p.name.startswith("."))
 
 
 def _top(scores: NDArray[np.float32]) -> float:

@@ -8,6 +8,7 @@ import json
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from diffad.evaluation.cohort import Evaluation
+from diffad.evaluation.result import Result
 from diffad.output import write_text
 
 LABELS = {
@@ -56,6 +58,17 @@ def show(result: Evaluation) -> None:
     console.print(pooled)
 
 
+def show_protocol(result: Result) -> None:
+    """Print what one protocol says, with 95 % intervals over subjects where it has any."""
+    for warning in result.warnings:
+        print(f"warning: {result.protocol}: {warning}", file=sys.stderr)
+    title = f"protocol {result.protocol} (95 % intervals over subjects)"
+    table = Table("figure", "", title=title, title_justify="left")
+    for name, figure in result.figures.items():
+        table.add_row(name.replace("_", " "), str(figure))
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return "-" if math.isnan(value) else f"{value:.4f}"
@@ -76,7 +89,16 @@ def as_json(result: Evaluation) -> str:
     """Return everything as JSON; what is not defined is null."""
     volumes = [_defined(row) for row in result.volumes]
     whole = {"pooled": _defined(result.pooled), "volumes": volumes}
-    return json.dumps({**whole, "missing": result.missing, "warnings": result.warnings}, indent=1)
+    rest = {"missing": result.missing, "warnings": result.warnings}
+    protocols = {one.protocol: _told(one) for one in result.protocols}
+    return json.dumps({**whole, **rest, "protocols": protocols}, indent=1)
+
+
+def _told(result: Result) -> dict[str, Any]:
+    figures = {name: _defined(asdict(figure)) for name, figure in result.figures.items()}
+    rows = [_defined(row) for row in result.rows]
+    settings = {**result.settings}
+    return {"settings": settings, "figures": figures, "samples": rows, "warnings": result.warnings}
 
 
 def as_csv(result: Evaluation) -> str:

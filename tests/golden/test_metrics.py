@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import auc, precision_recall_curve
 
-from diffad.evaluation import RankCurve
+from diffad.evaluation import ProCurve, RankCurve
+from diffad.evaluation.metrics.pro import coarse_aupro
 
 
 @pytest.fixture
@@ -34,3 +36,19 @@ def test_two_five_by_five_maps(two_maps, dtype):
     assert curve.average_precision() == pytest.approx(0.4893582, abs=1e-7)
     assert curve.best_dice().dice == pytest.approx(0.6666667, abs=1e-7)
     assert curve.best_dice().threshold == dtype(0.60)
+
+
+def test_regions_of_two_five_by_five_maps(two_maps):
+    curve = ProCurve.of(*two_maps)
+    assert curve.regions == 2
+    assert curve.area(0.05) == pytest.approx(0.3611111, abs=1e-7)
+    assert curve.area(0.3) == pytest.approx(0.7824074, abs=1e-7)
+    assert curve.area(1.0) == pytest.approx(0.8597222, abs=1e-7)
+    assert coarse_aupro(*two_maps) == pytest.approx(0.778846, abs=1e-6)
+
+
+def test_trapezoids_are_not_average_precision():
+    scores, truth = [0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1]
+    precision, recall, _ = precision_recall_curve(truth, scores)
+    assert auc(recall, precision) == pytest.approx(0.7916667, abs=1e-7)
+    assert RankCurve.of(scores, truth).average_precision() == pytest.approx(0.8333333, abs=1e-7)

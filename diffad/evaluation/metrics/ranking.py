@@ -52,7 +52,7 @@ class RankCurve:
         Raises:
             ValueError: If the shapes differ, a score is not finite, or truth has other values than 0 and 1.
         """
-        a, y = _checked(scores, truth)
+        a, y = checked(scores, truth)
         thresholds, positives = np.unique(a[y], return_counts=True)
         healthy = np.sort(a[~y])
         below_or_tied = np.searchsorted(healthy, thresholds, side="right")
@@ -98,6 +98,33 @@ class RankCurve:
         best = int(np.argmax(curve))
         return BestDice(float(curve[best]), float(self.thresholds[best]))
 
+    def roc(self, points: int = 512) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return false-positive and true-positive rates at up to so many thresholds, both ascending."""
+        flagged = np.append(0, self.above + self.tied) / max(self.negatives, 1)
+        return self._thinned(points, np.append(flagged, 1.0), np.append(np.append(0.0, self._recall()), 1.0))
+
+    def precision_recall(self, points: int = 512) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return recall, ascending, and precision at up to so many thresholds."""
+        hits = self.positives.cumsum()
+        return self._thinned(points, self._recall(), hits / (hits + self.above + self.tied))
+
+    def dice_curve(self, points: int = 512) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return up to so many thresholds, descending, and the Dice at each, score >= threshold."""
+        hits = self.positives.cumsum()
+        total = hits + self.above + self.tied + hits[-1:].sum()
+        return self._thinned(points, self.thresholds.astype(np.float64), 2 * hits / total)
+
+    def _recall(self) -> NDArray[np.float64]:
+        hits: NDArray[np.float64] = self.positives.cumsum() / max(int(self.positives.sum()), 1)
+        return hits
+
+    @staticmethod
+    def _thinned(
+        points: int, x: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        kept = np.unique(np.linspace(0, len(x) - 1, min(points, len(x))).round().astype(int))
+        return x[kept], y[kept]
+
     def _one_class(self, metric: str) -> bool:
         single = self.negatives == 0 or not len(self.positives)
         if single:
@@ -136,8 +163,8 @@ def dice(pred: ArrayLike, truth: ArrayLike, empty: float = math.nan) -> float:
     Raises:
         ValueError: If the shapes differ or a value is neither 0 nor 1.
     """
-    p, t = _binary("pred", pred), _binary("truth", truth)
-    _same_shape("pred", p, "truth", t)
+    p, t = binary("pred", pred), binary("truth", truth)
+    same_shape("pred", p, "truth", t)
     total = np.count_nonzero(p) + np.count_nonzero(t)
     return 2 * np.count_nonzero(p & t) / total if total else empty
 
@@ -154,17 +181,18 @@ def false_alarm_rate(pred: ArrayLike, mask: ArrayLike | None = None) -> float:
     Raises:
         ValueError: If the shapes differ, a value is neither 0 nor 1, or the mask is empty.
     """
-    p = _binary("pred", pred)
-    m = np.ones_like(p) if mask is None else _binary("mask", mask)
-    _same_shape("pred", p, "mask", m)
+    p = binary("pred", pred)
+    m = np.ones_like(p) if mask is None else binary("mask", mask)
+    same_shape("pred", p, "mask", m)
     if not m.any():
         raise ValueError(f"expected a mask with at least one pixel, got an empty one of shape {m.shape}")
     return np.count_nonzero(p & m) / np.count_nonzero(m)
 
 
-def _checked(scores: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    a, y = np.asarray(scores), _binary("truth", truth)
-    _same_shape("scores", a, "truth", y)
+def checked(scores: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return scores and truth as vectors (N,), which must fit together."""
+    a, y = np.asarray(scores), binary("truth", truth)
+    same_shape("scores", a, "truth", y)
     if a.dtype not in (np.float32, np.float64):
         a = a.astype(np.float64)
     if bad := a.size - np.count_nonzero(np.isfinite(a)):
@@ -172,7 +200,8 @@ def _checked(scores: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], NDArray
     return a.ravel(), y.ravel()
 
 
-def _binary(name: str, values: ArrayLike) -> NDArray[np.bool_]:
+def binary(name: str, values: ArrayLike) -> NDArray[np.bool_]:
+    """Return values of 0 and 1 as booleans, or raise a ValueError that says what ``name`` holds."""
     array = np.asarray(values)
     if array.dtype == bool:
         return array
@@ -184,6 +213,7 @@ def _binary(name: str, values: ArrayLike) -> NDArray[np.bool_]:
     return binary
 
 
-def _same_shape(name: str, a: NDArray[Any], other: str, b: NDArray[Any]) -> None:
+def same_shape(name: str, a: NDArray[Any], other: str, b: NDArray[Any]) -> None:
+    """Raise a ValueError with both shapes if they differ."""
     if a.shape != b.shape:
         raise ValueError(f"expected {other} of shape {a.shape} like {name}, got {b.shape}")

@@ -1,0 +1,76 @@
+"""What a layout is: rules that recognise a folder, list its entries and say what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One scan or slice of a data set, not yet read.
+
+    Args:
+        name: Name of the scan or slice, unique in its data set.
+        subject: Who was scanned; the same person under two names has one subject.
+        images: File of each sequence, by its name in lower case (t1, t1ce, t2, flair, ct, image).
+        lesion: Lesion mask, or none.
+        brain: Brain mask, or none.
+        split: "train", "val" or "test" where the layout says, else none.
+        label: 1 anomalous, 0 healthy, none where only the lesion mask says.
+        positive: Values of the lesion mask that are lesion; none for all above 0.
+        ignored: Values of the lesion mask that count neither way.
+        group: Hospital, scanner or pathology, where the layout says.
+        boxes: Annotated boxes (x, y, width, height) in pixels, with the slice's number in a file of slices.
+        index: Number of the slice in its file, where a file holds many.
+    """
+
+    name: str
+    subject: str
+    images: Mapping[str, Path]
+    lesion: Path | None = None
+    brain: Path | None = None
+    split: str | None = None
+    label: int | None = None
+    positive: tuple[int, ...] | None = None
+    ignored: tuple[int, ...] = ()
+    group: str = ""
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    index: int | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a layout found in a folder.
+
+    Args:
+        layout: Name of the layout.
+        entries: What can be used, sorted by name.
+        problems: What is wrong, one line each, with the file or folder named: missing masks, sequences or
+            images, files that fit no rule, subjects in two splits, duplicate subjects.
+    """
+
+    layout: str
+    entries: list[Entry] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+class Layout:
+    """A way in which a published data set lies on disk.
+
+    A subclass is registered in ``LAYOUTS`` (diffad.registry) by name and has no options. ``fits`` must be
+    quick: it looks at names only, and answers how many of the folder's files speak for it; 0 means it is something else.
+    """
+
+    def fits(self, root: Path) -> int:
+        """Return how many files or folders below ``root`` are named as this layout names them."""
+        raise NotImplementedError
+
+    def entries(self, root: Path) -> Listing:
+        """List what can be used and what is wrong; reads names and tables, no images.
+
+        Raises:
+            DataError: If nothing can be used.
+        """
+        raise NotImplementedError

@@ -1,0 +1,185 @@
+r"""Overlap by region: every lesion counts the same, however small.
+
+.. math:: PRO(\tau) = \frac{1}{R} \sum_r \frac{\#\{i \in r : a_i \ge \tau\}}{|r|}, \quad
+    AUPRO(L) = \frac{1}{L} \int_0^L PRO \; dFPR
+
+A voxel of region r adds :math:`1 / (R |r|)` to PRO wherever its score is reached, so one sort of weighted
+voxels gives the whole curve.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from diffad.evaluation.metrics.histogram import RankHistogram
+from diffad.evaluation.metrics.lesions import components
+from diffad.evaluation.metrics.ranking import binary, checked, same_shape
+
+
+@dataclass(frozen=True)
+class ProCurve:
+    """Points of the curve at all distinct scores, from the highest down; both begin at 0.
+
+    Args:
+        fpr: Share of the healthy voxels that is flagged, (K,), ascending.
+        pro: Mean covered share of the regions, (K,), ascending.
+        regions: Number of regions.
+    """
+
+    fpr: NDArray[np.float64]
+    pro: NDArray[np.float64]
+    regions: int
+
+    @classmethod
+    def of(
+        cls, maps: Sequence[ArrayLike], masks: Sequence[ArrayLike], inside: Sequence[ArrayLike] | None = None
+    ) -> ProCurve:
+        """Find regions (8-connected in 2-D, 26-connected in 3-D) and sort once.
+
+        Args:
+            maps: Anomaly maps, each of any shape (*S).
+            masks: True lesions, each of the shape of its map; an empty one is a healthy image.
+            inside: Where to count, alike; everywhere if absent.
+
+        Raises:
+            ValueError: If shapes differ, a score is not finite, or a mask has other values than 0 and 1.
+        """
+        lesion, weights, healthy, regions = [], [], [], 0
+        for a, y, share, count in _voxels(maps, masks, inside):
+            lesion.append(a[y])
+            weights.append(share)
+            healthy.append(a[~y])
+            regions += count
+        whole = (np.concatenate(lesion), np.concatenate(weights), np.concatenate(healthy))
+        return cls(*_curve(*whole, regions), regions)
+
+    def area(self, limit: float = 0.3) -> float:
+        """Return the area up to a false-positive rate, over the limit; NaN without regions or healthy voxels.
+
+        Args:
+            limit: Highest false-positive rate, in (0, 1]; the curve is linear between its points.
+
+        Raises:
+            ValueError: If the limit is out of range.
+        """
+        if not 0 < limit <= 1:
+            raise ValueError(f"expected a limit in (0, 1], got {limit}")
+        if not self.regions or not len(self.fpr):
+            warnings.warn("AUPRO is NaN: it needs a lesion and healthy voxels", RuntimeWarning, stacklevel=2)
+            return math.nan
+        within = self.fpr < limit
+        x = np.append(self.fpr[within], limit)
+        y = np.append(self.pro[within], np.interp(limit, self.fpr, self.pro))
+        return float(np.trapezoid(y, x) / limit)
+
+
+class ProHistogram:
+    """The same in bounded memory, in the bins of a ``RankHistogram``; merges across processes.
+
+    Args:
+        bins: Most bins that are kept; a power of two.
+    """
+
+    def __init__(self, bins: int = 2**18) -> None:
+        self._counts, self._weights = RankHistogram(bins), RankHistogram(bins, np.float64)
+        self.regions = 0
+
+    def add(self, scores: ArrayLike, mask: ArrayLike, inside: ArrayLike | None = None) -> Self:
+        """Count one map (*S) with its mask (*S)."""
+        found = _voxels([scores], [mask], None if inside is None else [inside])
+        for a, y, share, count in found:
+            weights = np.zeros(a.shape)
+            weights[y] = share
+            self._counts.add(a, y)
+            self._weights.add(a, y, weights)
+            self.regions += count
+        return self
+
+    def merge(self, other: ProHistogram) -> Self:
+        """Take in what another histogram counted."""
+        self._counts.merge(other._counts)
+        self._weights.merge(other._weights)
+        self.regions += other.regions
+        return self
+
+    def curve(self) -> ProCurve:
+        """Return the curve; what shares a bin is one step."""
+        healthy, covered = self._counts.healthy[::-1].cumsum(), self._weights.lesion[::-1].cumsum()
+        if not self.regions or not healthy[-1:].any():
+            return ProCurve(np.zeros(0), np.zeros(0), self.regions)
+        fpr, pro = healthy / healthy[-1], covered / self.regions
+        return ProCurve(np.append(0.0, fpr), np.append(0.0, pro), self.regions)
+
+
+def aupro(
+    maps: Sequence[ArrayLike],
+    masks: Sequence[ArrayLike],
+    limit: float = 0.3,
+    inside: Sequence[ArrayLike] | None = None,
+) -> float:
+    """Return the area under the overlap of regions up to a false-positive rate; see ``ProCurve``.
+
+    Reference:
+        The MVTec anomaly detection dataset (Bergmann et al., 2021), section 5.2.
+    """
+    return ProCurve.of(maps, masks, inside).area(limit)
+
+
+def coarse_aupro(
+    maps: Sequence[ArrayLike], masks: Sequence[ArrayLike], limit: float = 0.3, steps: int = 200
+) -> float:
+    """Return the area as published code takes it: equally spaced thresholds, divided by the reached FPR.
+
+    Thresholds rise from the lowest score in ``steps`` steps, score > threshold; points with an FPR below the
+    limit are kept, and their FPR is scaled to reach 1.
+
+    Reference:
+        Multiresolution knowledge distillation for anomaly detection (Salehi et al., 2021), as released.
+    """
+    curve = ProCurve.of(maps, masks)
+    every = np.sort(np.concatenate([np.asarray(m, np.float64).ravel() for m in maps]))[::-1]
+    distinct = np.unique(every)[::-1]
+    at = distinct[-1] + (distinct[0] - distinct[-1]) / steps * np.arange(steps)
+    reached = np.searchsorted(-distinct, -at, side="left")  # distinct scores above each threshold
+    fpr, pro = curve.fpr[reached], curve.pro[reached]
+    kept = fpr < limit
+    x, y = fpr[kept][::-1], pro[kept][::-1]
+    return float(np.trapezoid(y, x / x.max())) if len(x) and x.max() else math.nan
+
+
+def _voxels(
+    maps: Sequence[ArrayLike], masks: Sequence[ArrayLike], inside: Sequence[ArrayLike] | None
+) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.float64], int]]:
+    """Give scores, truth and 1 / |region| of each lesion voxel of every map, and its number of regions."""
+    for i, (one, mask) in enumerate(zip(maps, masks, strict=True)):
+        y = binary("mask", mask)
+        m = np.ones(y.shape, bool) if inside is None else binary("inside", inside[i])
+        same_shape("mask", y, "inside", m)
+        labels, count = components(y & m)
+        a, _ = checked(one, y)
+        chosen = m.ravel()
+        region = labels.ravel()[chosen]
+        sizes = np.bincount(region, minlength=count + 1)
+        marked = region > 0
+        yield a[chosen], marked, 1.0 / sizes[region[marked]], count
+
+
+def _curve(
+    lesion: NDArray[Any], weights: NDArray[np.float64], healthy: NDArray[Any], regions: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if not regions or not len(healthy):
+        return np.zeros(0), np.zeros(0)
+    order = np.argsort(lesion)
+    lesion, above = lesion[order], np.append(weights[order][::-1].cumsum()[::-1], 0.0) / regions
+    healthy = np.sort(healthy)
+    at = np.unique(np.concatenate([lesion, healthy]))[::-1]
+    fpr = 1 - np.searchsorted(healthy, at, side="left") / len(healthy)
+    pro = above[np.searchsorted(lesion, at, side="left")]
+    return np.append(0.0, fpr), np.append(0.0, pro)

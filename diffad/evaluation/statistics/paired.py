@@ -1,0 +1,94 @@
+"""Whether one method beats another on the same subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffad.evaluation.statistics.bootstrap import mean_interval
+
+EXACT = 12
+"""Up to so many subjects every flip of signs is counted."""
+
+
+class Paired(NamedTuple):
+    """How two methods differ.
+
+    Args:
+        difference: Mean of first minus second.
+        low: Lower end of its 95 % interval over subjects.
+        high: Upper end, alike.
+        p_permutation: Two-sided p by flips of signs.
+        p_wilcoxon: Two-sided p of the signed ranks.
+        n: Number of subjects.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p_permutation: float
+    p_wilcoxon: float
+    n: int
+
+
+def paired(a: Mapping[str, float], b: Mapping[str, float], resamples: int = 10_000, seed: int = 0) -> Paired:
+    """Compare two methods, subject by subject.
+
+    Args:
+        a: Figure of the first by subject.
+        b: Figure of the second by subject; the same subjects.
+        resamples: Random flips of signs, where there are too many to count all.
+        seed: Seed of the flips.
+
+    Raises:
+        ValueError: If a subject has one figure only, or there is none.
+
+    Reference:
+        Individual comparisons by ranking methods (Wilcoxon, 1945); The design of experiments (Fisher, 1935).
+    """
+    if unmatched := sorted(set(a) ^ set(b)):
+        shown = ", ".join(unmatched[:5]) + (", ..." if len(unmatched) > 5 else "")
+        raise ValueError(f"expected both figures of every subject, got one only of {shown}")
+    if not a:
+        raise ValueError("expected at least one subject, got none")
+    names = sorted(a)
+    gaps = np.array([a[name] - b[name] for name in names])
+    mean = mean_interval(names, gaps, seed=seed)
+    p = _permutation(gaps, resamples, seed)
+    return Paired(mean.value, mean.low, mean.high, p, _wilcoxon(gaps), len(gaps))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number; NaN stays and does not count.
+
+    Reference:
+        A simple sequentially rejective multiple test procedure (Holm, 1979).
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    corrected = np.full(len(p), np.nan)
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1)
+    return [float(v) for v in corrected]
+
+
+def _permutation(gaps: NDArray[np.float64], resamples: int, seed: int) -> float:
+    n = len(gaps)
+    if n <= EXACT:
+        signs = 1 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+        extra = 0
+    else:
+        signs = 1 - 2.0 * np.random.default_rng(seed).integers(2, size=(resamples, n))
+        extra = 1  # what was observed is one of the flips
+    reached = np.abs(signs @ gaps) >= abs(gaps.sum()) - 1e-12
+    return float((reached.sum() + extra) / (len(signs) + extra))
+
+
+def _wilcoxon(gaps: NDArray[np.float64]) -> float:
+    from scipy.stats import wilcoxon
+
+    return float(wilcoxon(gaps).pvalue) if gaps.any() else 1.0

@@ -1,0 +1,73 @@
+"""Several methods on the same subjects: mean ranks, and which of them cannot be told apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Friedman(NamedTuple):
+    """What ranks say.
+
+    Args:
+        statistic: Friedman's chi-squared.
+        p: Its p-value; NaN with fewer than three methods.
+        ranks: Mean rank by method; 1 is best.
+        critical_difference: Mean ranks further apart than this differ at level .05 (Nemenyi).
+        n: Number of subjects.
+    """
+
+    statistic: float
+    p: float
+    ranks: dict[str, float]
+    critical_difference: float
+    n: int
+
+
+def friedman(table: Mapping[str, Mapping[str, float]], alpha: float = 0.05) -> Friedman:
+    r"""Rank methods within every subject, higher figures first, ties shared.
+
+    .. math:: CD = q_\alpha \sqrt{\frac{k (k + 1)}{6 n}}
+
+    Args:
+        table: Figures by method and subject; all methods have the same subjects.
+        alpha: Level of the critical difference.
+
+    Raises:
+        ValueError: If there are fewer than two methods, no subject, or a figure is missing or NaN.
+
+    Reference:
+        Statistical comparisons of classifiers over multiple data sets (Demsar, 2006), section 3.2.2.
+    """
+    from scipy.stats import friedmanchisquare, rankdata, studentized_range
+
+    methods = list(table)
+    subjects = sorted(set().union(*table.values()))
+    if len(methods) < 2 or not subjects:
+        raise ValueError(f"expected two methods or more on a subject, got {len(methods)}, {len(subjects)}")
+    values = np.array([[table[m].get(s, math.nan) for s in subjects] for m in methods])
+    if np.isnan(values).any():
+        m, s = np.argwhere(np.isnan(values))[0]
+        raise ValueError(f"expected a figure of {methods[m]!r} for {subjects[s]!r}, got none")
+    k, n = values.shape
+    ranks = rankdata(-values, axis=0).mean(1)
+    q = float(studentized_range.ppf(1 - alpha, k, np.inf)) / math.sqrt(2)
+    same = (values == values[:1]).all()
+    tested = k >= 3 and n >= 2 and not same
+    statistic, p = friedmanchisquare(*values) if tested else (math.nan, math.nan)
+    by_method = {m: float(r) for m, r in zip(methods, ranks, strict=True)}
+    return Friedman(float(statistic), float(p), by_method, q * math.sqrt(k * (k + 1) / (6 * n)), n)
+
+
+def cliques(ranks: Mapping[str, float], critical_difference: float) -> list[list[str]]:
+    """Return the largest groups of neighbours, best first, whose mean ranks do not differ; pairs or more."""
+    ordered = sorted(ranks, key=lambda m: ranks[m])
+    found: list[list[str]] = []
+    for i, first in enumerate(ordered):
+        group = [m for m in ordered[i:] if ranks[m] - ranks[first] <= critical_difference]
+        if len(group) > 1 and not (found and set(group) <= set(found[-1])):
+            found.append(group)
+    return found

@@ -1,0 +1,28 @@
+"""One figure of several seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from diffad.evaluation.result import Figure
+
+
+def over_seeds(values: Sequence[float]) -> Figure:
+    r"""Return the mean over seeds, and mean minus and plus the standard deviation between them.
+
+    .. math:: \bar v \pm \sqrt{\tfrac{1}{n - 1} \sum_k (v_k - \bar v)^2}
+
+    This is the spread of seeds, not a confidence interval over subjects. Seeds that are NaN do not count;
+    one seed alone has no spread.
+    """
+    known = [v for v in values if not math.isnan(v)]
+    if not known:
+        return Figure(math.nan)
+    mean = float(np.mean(known))
+    if len(known) < 2:
+        return Figure(mean)
+    spread = float(np.std(known, ddof=1))
+    return Figure(mean, mean - spread, mean + spread)

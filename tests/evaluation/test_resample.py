@@ -1,0 +1,67 @@
+"""Masks on another grid than the map: an error, unless they may be brought to it."""
+
+import numpy as np
+import pytest
+
+from diffad.cli import main
+from diffad.data.volume import Volume, VolumeError
+from diffad.evaluation.pairs import collect
+from diffad.evaluation.resample import onto
+from tests.cohorts import AFFINE, SHAPE, inside, write
+from tests.evaluation.test_cohort import add, lesion, study
+
+__all__ = ["study"]
+
+
+def test_mask_at_half_the_voxels_finds_its_place(study):
+    fine = np.kron(lesion(), np.ones((2, 2, 2), bool))
+    half = AFFINE @ np.diag([0.5, 0.5, 0.5, 1])
+    half[:3, 3] += AFFINE[:3, :3] @ np.full(3, -0.25)  # corners coincide, not centres
+    write(study / "masks" / "s2_lesion.nii.gz", np.uint8(fine), half)
+    with pytest.raises(VolumeError, match="grid"):
+        collect(study / "maps", study / "masks")
+    found = collect(study / "maps", study / "masks", resample=True)
+    assert any("resampled" in warning for warning in found.warnings)
+    sample = found.samples[[c.name for c in found.cases].index("s2")]
+    expected = np.flip(lesion(), 0)  # maps are read in RAS
+    assert (sample.truth == expected).all()
+
+
+def test_mask_elsewhere_is_no_healthy_scan():
+    away = AFFINE.copy()
+    away[:3, 3] = 1000
+    mask = Volume(np.ones((1, *SHAPE), np.float32), np.abs(AFFINE))
+    like = Volume(np.ones((1, *SHAPE), np.float32), np.abs(away))
+    with pytest.raises(VolumeError, match="overlaps"):
+        onto(mask, like, [])
+
+
+def test_same_grid_is_left_alone():
+    mask = Volume(np.ones((1, *SHAPE), np.float32), np.abs(AFFINE))
+    warnings = []
+    assert onto(mask, mask, warnings) is mask
+    assert warnings == []
+
+
+def test_samples_are_the_scans_of_the_cases_on_their_grid(study):
+    found = collect(study / "maps", study / "masks")
+    for case, sample in zip(found.cases, found.samples, strict=True):
+        assert case.name == sample.name == sample.subject
+        assert sample.scores.shape == SHAPE
+        assert sample.axis == 2
+        assert sample.spacing == (2, 2, 3)
+        assert (sample.scores[sample.counted] == case.scores).all()
+        assert sample.brain.sum() == inside().sum()
+
+
+def test_lesion_masks_without_a_prediction_are_listed(study):
+    write(study / "masks" / "s9_lesion.nii.gz", np.uint8(lesion()))
+    warnings = collect(study / "maps", study / "masks").warnings
+    assert "lesion masks without a prediction: s9_lesion" in warnings
+
+
+def test_map_with_nan_is_named(study, capsys):
+    scores = np.full(SHAPE, np.nan, np.float32)
+    write(study / "maps" / "s0_anomaly.nii.gz", scores)
+    assert main(["evaluate", str(study / "maps"), "--masks", str(study / "masks")]) == 1
+    assert "s0_anomaly.nii.gz" in capsys.readouterr().err

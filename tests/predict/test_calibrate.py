@@ -1,0 +1,75 @@
+"""A model calibrated on a user's own healthy scans, and the p-values it then writes."""
+
+import numpy as np
+import pytest
+
+from diffad import AnomalyPipeline
+from diffad.cli import main
+from diffad.threshold import Calibration
+from tests.cohorts import brain, info, inside, load, write
+
+
+@pytest.fixture
+def calibrated(model, cohort, tmp_path, capsys):
+    code = main(["calibrate", str(cohort), "--model", str(model), "--out", str(tmp_path / "ours")])
+    told = capsys.readouterr().out
+    assert code == 0
+    return tmp_path / "ours", told
+
+
+def test_thresholds_are_those_of_the_maps_predict_writes(calibrated, predict):
+    folder, told = calibrated
+    kept = Calibration.from_dict(AnomalyPipeline.from_pretrained(folder).config.calibration)
+    code, _ = predict(model=folder)
+    assert code == 0
+    scores = np.concatenate([load(predict.out / f"s{i}_anomaly.nii.gz")[inside()] for i in range(2)])
+    assert kept.pixels == len(scores)
+    for rate, threshold in kept.thresholds.items():
+        assert (scores > threshold).mean() <= rate
+        assert (scores >= threshold * (1 - 1e-6)).mean() > rate
+        assert f"nominal FPR {rate:g}" in told
+    assert info(predict.out, "s0")["threshold"] == kept.threshold(0.01)
+    assert "survival" not in info(predict.out, "s0")["config"]["calibration"]
+    assert info(predict.out, "s0")["config"]["calibration"]["achieved"]
+
+
+def test_p_values_lie_on_the_scan_and_fall_where_the_map_is_high(calibrated, predict):
+    predict(model=calibrated[0])
+    p, scores = (load(predict.out / f"s0_{kind}.nii.gz") for kind in ("pvalue", "anomaly"))
+    assert p.shape == scores.shape
+    assert (p[~inside()] == 1).all()
+    assert p[inside()].min() >= 1 / 3 - 1e-6  # two scans cannot show more
+    order = np.argsort(scores[inside()])
+    assert (np.diff(p[inside()][order]) <= 0).all()
+
+
+def test_other_parts_have_no_p_values(calibrated, predict):
+    predict("--score", "l2", model=calibrated[0])
+    assert not (predict.out / "s0_pvalue.nii.gz").exists()
+
+
+def test_scan_that_cannot_be_used_is_left_out_and_named(model, cohort, tmp_path, capsys):
+    (cohort / "broken.nii.gz").write_bytes(b"no scan")
+    write(cohort / "nan.nii.gz", np.full_like(brain(), np.nan))
+    assert main(["calibrate", str(cohort), "--model", str(model), "--out", str(tmp_path / "ours")]) == 0
+    told = capsys.readouterr()
+    assert "2 of 4 scans" in told.out
+    assert "left out broken" in told.err
+    assert "left out nan" in told.err
+
+
+def test_folder_with_something_in_it_is_kept(model, cohort, tmp_path, capsys):
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "notes.txt").write_text("mine")
+    assert main(["calibrate", str(cohort), "--model", str(model), "--out", str(tmp_path / "ours")]) == 1
+    assert "expected a new folder" in capsys.readouterr().err
+    assert [p.name for p in (tmp_path / "ours").iterdir()] == ["notes.txt"]
+
+
+def test_no_scan_at_all_is_an_error(model, tmp_path, capsys):
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "broken.nii.gz").write_bytes(b"no scan")
+    words = ["calibrate", str(tmp_path / "scans"), "--model", str(model), "--out", str(tmp_path / "ours")]
+    assert main(words) == 1
+    assert "at least one healthy scan" in capsys.readouterr().err
+    assert not (tmp_path / "ours").exists()
