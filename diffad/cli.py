@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from diffad import __version__, cli_tools
+from diffad import __version__, cli_benchmark, cli_data, cli_tools
 from diffad.registry import UnknownNameError
 
 app = typer.Typer(
@@ -199,12 +199,14 @@ def evaluate(
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad import commands
 
-    how = {"protocols": protocol or [], "folds": folds, "resample": resample}
+    how: dict[str, Any] = {"protocols": protocol or [], "folds": folds, "resample": resample}
     raise typer.Exit(commands.evaluate(predictions, masks, brains, healthy_without_mask, out or [], **how))
 
 
 app.command(short_help="Find implanted lesions in a real brain.")(cli_tools.demo)
 app.command("list", short_help="Show parts, configs and models by name.")(cli_tools.list_parts)
+app.command(short_help="Compare methods: train, predict, score, report.")(cli_benchmark.benchmark)
+app.add_typer(cli_data.app, name="data")
 app.command(short_help="Measure thresholds on your own healthy scans.")(cli_tools.calibrate)
 app.command(short_help="Pretrain the encoder of a conditioned network.")(cli_tools.pretrain)
 app.command(short_help="Show what a noise looks like, in pictures and numbers.")(cli_tools.noise)

@@ -1,1 +1,15 @@
 """Data sets as they lie on a user's disk: one file a layout, which turns folders into entries."""
+
+from diffad.data.layouts import atlas as atlas
+from diffad.data.layouts import behrendt as behrendt
+from diffad.data.layouts import bercea as bercea
+from diffad.data.layouts import bmad as bmad
+from diffad.data.layouts import brats as brats
+from diffad.data.layouts import fastmri as fastmri
+from diffad.data.layouts import ixi as ixi
+from diffad.data.layouts import medianomaly as medianomaly
+from diffad.data.layouts import mslub as mslub
+from diffad.data.layouts import slices as slices
+from diffad.data.layouts import table as table
+from diffad.data.layouts import upd as upd
+from diffad.data.layouts import wmh as wmh

@@ -59,8 +59,8 @@ class Listing:
 class Layout:
     """A way in which a published data set lies on disk.
 
-    A subclass is registered in ``LAYOUTS`` (diffad.registry) by name and has no options. ``fits`` must be
-    quick: it looks at names only, and answers how many of the folder's files speak for it; 0 means it is something else.
+    A subclass is registered in ``LAYOUTS`` by name and has no options. ``fits`` must be quick: it looks at
+    names only, and answers how many of the folder's files speak for it; 0 means it is something else.
     """
 
     def fits(self, root: Path) -> int:

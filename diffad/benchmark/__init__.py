@@ -1,0 +1,1 @@
+"""Benchmarks: methods, data, seeds and protocols in one file; tables, curves and pages out."""

@@ -1,0 +1,199 @@
+"""The benchmark file as frozen dataclasses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from diffad.plain import ConfigError, PartSpec, expect, from_dict, override, read_yaml, to_dict
+
+RUNS = "{runs}"
+"""Stands for the folder of the trained networks in the assignments of a method."""
+
+BASELINES = ("raw intensity", "z-score", "PCA 16", "median of training")
+"""Labels of the naive baselines."""
+
+
+@dataclass(frozen=True)
+class LesionsConfig:
+    """Which lesions are made in healthy slices; every implanted kind where nothing is said.
+
+    Args:
+        implanted: Kinds of ``diffad.data.lesions``.
+        corrupted: Tasks of ``diffad.data.corruptions``; leave out what a network was trained on.
+    """
+
+    implanted: tuple[str, ...] = ()
+    corrupted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What methods are tested on: made lesions in healthy slices, or a data set with real ones.
+
+    Args:
+        slices: Folder with train/, val/ and brain_mask.png; the naive baselines learn from its train/.
+        size: Side of the slices, in pixels.
+        lesions: What is made in the slices of val/.
+        limit: Use the first so many slices or scans.
+        root: Folder of a data set with lesion masks, which is tested on instead of the slices.
+        layout: How that data set lies on disk; none recognises it.
+        sequence: Which sequence of it.
+        split: Which part of it, where the layout tells; none for all.
+    """
+
+    slices: str | None = None
+    size: int = 128
+    lesions: LesionsConfig = field(default_factory=LesionsConfig)
+    limit: int | None = None
+    root: str | None = None
+    layout: str | None = None
+    sequence: str = "t1"
+    split: str | None = "test"
+
+    def __post_init__(self) -> None:
+        expect(bool(self.slices or self.root), "data", "slices or root", None)
+        expect(self.size >= 8, "data.size", "at least 8 pixels", self.size)
+        expect(self.limit is None or self.limit > 0, "data.limit", "a number above 0", self.limit)
+
+
+@dataclass(frozen=True)
+class PartsConfig:
+    """Parts that replace the pipeline's own, by name with options."""
+
+    sampler: PartSpec | None = None
+    score: PartSpec | None = None
+    noise: PartSpec | None = None
+    guidance: PartSpec | None = None
+
+    def given(self) -> dict[str, PartSpec]:
+        """Return the parts that are named."""
+        return {key: part for key, part in to_dict(self).items() if part is not None}
+
+
+@dataclass(frozen=True)
+class MethodConfig:
+    """One method, or one network that methods need.
+
+    Args:
+        label: What it is called in tables, and its folder.
+        train: Training config; trained into OUTPUT/runs/LABEL unless it is finished there.
+        set: Changes to that config; ``{runs}`` stands for OUTPUT/runs.
+        pipeline: Name or folder of a pipeline that is used as it is.
+        seeds: Seeds of lesions and noise, where they are not those of the benchmark.
+        parts: Parts that replace the pipeline's own.
+    """
+
+    label: str
+    train: str | None = None
+    set: tuple[str, ...] = ()
+    pipeline: str | None = None
+    seeds: tuple[int, ...] | None = None
+    parts: PartsConfig = field(default_factory=PartsConfig)
+
+    def __post_init__(self) -> None:
+        plain = Path(self.label).name == self.label and not self.label.startswith(".")
+        expect(plain and bool(self.label), "methods.label", "a plain name", self.label)
+        expect((self.train is None) != (self.pipeline is None), self.label, "either train or pipeline", None)
+
+
+@dataclass(frozen=True)
+class BudgetConfig:
+    """Seconds a method may take; none for no limit.
+
+    Args:
+        train_seconds: To train it.
+        predict_seconds: To make all its maps.
+    """
+
+    train_seconds: float | None = None
+    predict_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """A benchmark: methods, data, seeds and protocols.
+
+    Args:
+        name: What it is called.
+        data: What methods are tested on.
+        methods: Methods in the order of the tables.
+        networks: What is trained for methods and not tested itself, such as classifiers.
+        baselines: Whether the naive baselines are rows, too.
+        seeds: Seeds of lesions and noise.
+        protocols: Names of evaluation protocols.
+        folds: Folds over which thresholds are tuned, for protocols that tune them.
+        resamples: Resamples of the confidence intervals.
+        batch_size: Slices per network evaluation.
+        precision: As for the pipeline.
+        budget: Seconds a method may take.
+        output: Folder of everything that is made.
+    """
+
+    name: str
+    data: DataConfig
+    methods: tuple[MethodConfig, ...] = ()
+    networks: tuple[MethodConfig, ...] = ()
+    baselines: bool = True
+    seeds: tuple[int, ...] = (0,)
+    protocols: tuple[str, ...] = ("diffad",)
+    folds: int = 0
+    resamples: int = 1000
+    batch_size: int = 8
+    precision: str = "auto"
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    output: str = "runs/benchmark"
+
+    def __post_init__(self) -> None:
+        labels = [m.label for m in (*self.methods, *self.networks)]
+        twice = sorted({label for label in labels if labels.count(label) > 1 or label in BASELINES})
+        expect(not twice, "methods.label", "names used once", ", ".join(twice))
+        expect(bool(self.labels), "methods", "a method, or baselines: true", self.methods)
+        expect(bool(self.seeds), "seeds", "at least one", self.seeds)
+        expect(bool(self.protocols), "protocols", "at least one", self.protocols)
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels of all rows, the naive baselines last."""
+        fitted = BASELINES if self.data.slices else BASELINES[:1]  # the others learn from training slices
+        return [m.label for m in self.methods] + list(fitted if self.baselines else ())
+
+    @property
+    def out(self) -> Path:
+        """Folder of everything that is made."""
+        return Path(self.output)
+
+    def seeds_of(self, label: str) -> tuple[int, ...]:
+        """Return the seeds of a method."""
+        return next((m.seeds for m in self.methods if m.label == label and m.seeds), self.seeds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dicts, lists and scalars."""
+        return to_dict(self) | {
+            key: [to_dict(m) for m in getattr(self, key)] for key in ("methods", "networks")
+        }
+
+
+def digest(*values: Any) -> str:
+    """Return the SHA-256 of plain values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def load(source: str | Path, assignments: Sequence[str] = ()) -> BenchmarkConfig:
+    """Read a benchmark file, or one that comes with the package by its name, with ``key=value`` changes.
+
+    Raises:
+        ConfigError: If it cannot be found, read or understood.
+    """
+    path = Path(source)
+    ours = Path(str(resources.files("diffad.configs") / f"{path.stem}.yaml"))
+    if not path.is_file() and path.stem.startswith("benchmark_") and ours.is_file():
+        path = ours
+    if not path.is_file():
+        raise ConfigError(f"{source}: expected a benchmark file, found none")
+    return from_dict(BenchmarkConfig, override(read_yaml(path), assignments))

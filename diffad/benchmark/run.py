@@ -1,0 +1,116 @@
+"""The benchmark: trains what is missing, predicts, scores, gathers and reports."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from diffad.benchmark.config import BenchmarkConfig, load
+from diffad.benchmark.outcome import Outcome
+from diffad.progress import debugging, say
+
+USAGE = "usage: accelerate launch -m diffad.benchmark CONFIG [key=value ...]"
+STOPPED = "\nstopped; what is finished is kept, the same command goes on"
+
+
+def run(config: BenchmarkConfig, share: Any = None) -> Outcome | None:
+    """Run a benchmark, or what is left of it.
+
+    Args:
+        config: Methods, data, seeds and protocols.
+        share: Which of several processes this is; asks the launcher by default.
+
+    Returns:
+        What was found; none in all processes but the first.
+
+    Raises:
+        ConfigError: If the folder holds another benchmark, or a protocol is unknown.
+        OSError: If data cannot be read, or results cannot be written.
+        ValueError: If data cannot be used.
+    """
+    from diffad.benchmark import guard, storage
+    from diffad.benchmark.predict import predict_missing
+    from diffad.benchmark.score import score_missing
+    from diffad.benchmark.share import Share
+    from diffad.benchmark.tasks import Tests
+    from diffad.benchmark.train import train_missing, waves
+    from diffad.registry import PROTOCOLS
+
+    for name in config.protocols:
+        PROTOCOLS.build(name)  # an unknown one fails before anything is made
+    waves(config)
+    guard.claim(config)
+    tests = Tests(config.data)
+    tests.of(config.seeds[0])
+    share = share or Share.of_launcher()
+    share.wait()
+    if share.first:
+        guard.sign(config)
+        storage.forget_failures(config.out)
+    share.wait()
+    train_missing(config, share)
+    predict_missing(config, tests, share)
+    share.wait()
+    score_missing(config, tests, share)
+    share.wait()
+    return _reported(config, tests) if share.first else None
+
+
+def _reported(config: BenchmarkConfig, tests: Any) -> Outcome:
+    from diffad.benchmark.gather import gather
+
+    outcome = gather(config, tests)
+    for label, reason in outcome.failed.items():
+        say(f"failed: {label}: {reason}")
+    for warning in outcome.warnings:
+        say(f"warning: {warning}")
+    from diffad.benchmark.report import write  # the tables are written by now, whatever becomes of the page
+
+    print(f"{config.out / 'results.csv'}\n{write(outcome, config.out)}")
+    return outcome
+
+
+def command(source: str, assignments: Sequence[str]) -> int:
+    """Run a benchmark file and return the exit code: 1 if a method failed, 130 if it was stopped.
+
+    Raises:
+        ValueError: If the file or its data cannot be used.
+        OSError: If a file cannot be read or written.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        outcome = run(load(source, assignments))
+    except KeyboardInterrupt:
+        print(STOPPED, file=sys.stderr)
+        return 130
+    return 1 if outcome is not None and outcome.failed else 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `CONFIG [key=value ...]`; return the exit code."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if arguments else 2
+    try:
+        return command(arguments[0], arguments[1:])
+    except (ValueError, OSError, LookupError) as error:
+        if debugging():
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    finally:
+        _leave()
+
+
+def _leave() -> None:
+    """End what connects the processes of a launcher, which would complain else."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        import torch.distributed as dist
+
+        if dist.is_initialized():
+            dist.destroy_process_group()

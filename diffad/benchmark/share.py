@@ -1,0 +1,50 @@
+"""Which process does what: unit i belongs to process i % n, and files are the exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+PATIENCE = timedelta(days=14)
+"""How long processes wait for each other: as long as the slowest training takes."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """One of several processes.
+
+    Args:
+        index: Number of this process.
+        count: How many there are.
+        device: Where its networks live.
+        wait: Returns when all processes have come so far.
+    """
+
+    index: int = 0
+    count: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    wait: Callable[[], None] = lambda: None
+
+    @classmethod
+    def of_launcher(cls) -> Share:
+        """Ask ``accelerate launch`` or ``torchrun``; alone without them."""
+        from accelerate import PartialState
+
+        # without a GPU accelerate joins processes only where it is told to use the CPU
+        state = PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
+        return cls(state.process_index, state.num_processes, state.device, state.wait_for_everyone)
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that gathers and reports."""
+        return self.index == 0
+
+    def mine(self, units: Sequence[T]) -> list[T]:
+        """Return the units of this process."""
+        return list(units[self.index :: self.count])

@@ -1,0 +1,120 @@
+"""A plain table, for data that lie in no published way."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from diffad.data.items import DataError
+from diffad.data.layouts.base import Entry, Layout, Listing
+from diffad.data.layouts.rules import divided
+from diffad.registry import LAYOUTS
+
+PATHS = ("path", "image", "filename", "file")
+LESIONS = ("lesion", "mask", "seg")
+COLUMNS = ("path", "sequence", "subject", "lesion", "brain", "split", "label", "group")
+"""Columns that ``write`` writes."""
+NAMES = ("table.csv", "data.csv", "entries.csv")
+
+
+@LAYOUTS.register("table")
+class Table(Layout):
+    """Table: a CSV with path (or image, filename); subject, lesion, brain, split, label, group if known."""
+
+    def fits(self, root: Path) -> int:
+        """Return 1 for a CSV that names images; it is taken where nothing else is recognised."""
+        return int(bool(_table(root)))
+
+    def entries(self, root: Path) -> Listing:
+        """Read the table; paths are relative to its folder.
+
+        Raises:
+            DataError: If there is no such table, or none of its files is there.
+        """
+        path = _table(root)
+        if path is None:
+            raise DataError(f"{root}: expected a CSV with a column {' or '.join(PATHS)}, found none")
+        made, problems = [], []
+        for line, row in enumerate(_rows(path), start=2):
+            try:
+                entry = _entry(row, path.parent)
+            except ValueError as error:
+                problems.append(f"{path}:{line}: {error}")
+                continue
+            absent = [p for p in (*entry.images.values(), entry.lesion, entry.brain) if p and not p.is_file()]
+            problems += [f"{path}:{line}: {p} is not there" for p in absent]
+            if not set(absent) & set(entry.images.values()):
+                made.append(entry)
+        if not made:
+            raise DataError(f"{path}: expected files that are there, found none")
+        twice = [name for name, count in Counter(e.name for e in made).items() if count > 1]
+        problems += [f"{path}: {name} is listed more than once" for name in twice]
+        return Listing("table", sorted(made, key=lambda e: e.name), problems + divided(made, path))
+
+
+def write(entries: Iterable[Entry], path: Path) -> None:
+    """Write entries as a table that this layout reads; a row for each sequence.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        for e in entries:
+            rest = {
+                "lesion": e.lesion or "",
+                "brain": e.brain or "",
+                "split": e.split or "",
+                "group": e.group,
+            }
+            label = "" if e.label is None else e.label
+            for sequence, image in sorted(e.images.items()):
+                table.writerow(
+                    {"path": image, "sequence": sequence, "subject": e.subject, "label": label, **rest}
+                )
+
+
+def _table(root: Path) -> Path | None:
+    candidates = [root] if root.is_file() else sorted(root.glob("*.csv"))
+    return next((p for p in candidates if p.suffix == ".csv" and _head(p) & set(PATHS)), None)
+
+
+def _head(path: Path) -> set[str]:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        return {name.strip().lower() for name in next(csv.reader(file), [])}
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return [
+            {
+                (k or "").strip().lower(): (v or "").strip()
+                for k, v in row.items()
+                if isinstance(v, str | None)
+            }
+            for row in csv.DictReader(file)
+        ]
+
+
+def _entry(row: Mapping[str, str], folder: Path) -> Entry:
+    image = next((row[key] for key in PATHS if row.get(key)), "")
+    if not image:
+        raise ValueError("expected the path of an image, found none")
+    lesion = next((row[key] for key in LESIONS if row.get(key)), "")
+    name = Path(image).name.removesuffix(".gz").rsplit(".", 1)[0]
+    label = row.get("label", "")
+    if label not in ("", "0", "1"):
+        raise ValueError(f"expected a label 0 or 1, found {label!r}")
+    return Entry(
+        name=name,
+        subject=row.get("subject") or name,
+        images={row.get("sequence") or "image": folder / image},
+        lesion=folder / lesion if lesion else None,
+        brain=folder / row["brain"] if row.get("brain") else None,
+        split=row.get("split") or None,
+        label=int(label) if label else None,
+        group=row.get("group", ""),
+    )

@@ -1,0 +1,66 @@
+"""What is kept of a sample while a set is scored: the pixels that count, and where they were."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffad.evaluation.samples import Bools
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One volume or image as a protocol sees it.
+
+    Args:
+        name: Name of the row.
+        volume: Name of the scan it comes from.
+        subject: Who was scanned.
+        group: Group of the sample.
+        anomalous: Whether it counts as anomalous.
+        image_score: Score of the whole image.
+        scores: Processed scores of the pixels that count, (N,).
+        truth: True lesions among them, (N,).
+        shape: Grid *S.
+        packed: Which pixels of the grid count, as bits.
+        found: Stored detections among the pixels that count, (N,), or none.
+        edges: Edges of a voxel, in mm.
+        axis: Axis the slices lie along, or none.
+    """
+
+    name: str
+    volume: str
+    subject: str
+    group: str
+    anomalous: bool
+    image_score: float
+    scores: NDArray[Any]
+    truth: Bools
+    shape: Shape
+    packed: NDArray[np.uint8] = field(repr=False)
+    found: Bools | None = None
+    edges: tuple[float, ...] = ()
+    axis: int | None = None
+
+    @property
+    def inside(self) -> Bools:
+        """Pixels that count, (*S)."""
+        return np.unpackbits(self.packed, count=math.prod(self.shape)).astype(bool).reshape(self.shape)
+
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Put values (N,) back on the grid (*S), zero elsewhere."""
+        grid = np.zeros(self.shape, values.dtype)
+        grid[self.inside] = values
+        return grid
+
+    def images(self) -> NDArray[np.int64]:
+        """Say which slice each pixel that counts lies in, (N,); zeros without slices."""
+        if self.axis is None:
+            return np.zeros(len(self.scores), np.int64)
+        return np.asarray(np.nonzero(self.inside)[self.axis], np.int64)

@@ -1,0 +1,63 @@
+"""A benchmark file says what it means, or what is wrong with it."""
+
+import pytest
+
+from diffad.benchmark.config import BASELINES, BenchmarkConfig, load
+from diffad.benchmark.train import assignments, needs, waves
+from diffad.config import load as load_training
+from diffad.plain import ConfigError, from_dict
+
+SLICES = {"name": "x", "data": {"slices": "data"}}
+
+
+@pytest.mark.parametrize("name", ["benchmark_smoke", "configs/benchmark_ixi.yaml"])
+def test_every_training_config_of_a_shipped_benchmark_can_be_read(name):
+    config = load(name, ["data.slices=elsewhere"])
+    trained = [m for wave in waves(config) for m in wave]
+    read = [load_training(m.train, assignments(m, config.data.slices, "runs")) for m in trained]
+    assert [r.name for r in read] == [m.label for m in trained]
+    assert {r.data["root"] for r in read} == {"elsewhere"}
+    labels = {m.label for m in trained}
+    assert all(needs(m) <= labels for m in trained)
+
+
+def test_plain_values_make_the_same_config_again(tiny):
+    assert from_dict(BenchmarkConfig, tiny().to_dict()) == tiny()
+
+
+def test_baselines_are_the_last_rows(tiny):
+    assert tiny().labels == ["plain", "squared", *BASELINES]
+    assert tiny("baselines=false").labels == ["plain", "squared"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"method": []}, "methods"),
+        ({"data": {}}, "slices or root"),
+        ({"data": {"slices": "x", "sise": 3}}, "data.size"),
+        ({"methods": [{"label": "a"}]}, "either train or pipeline"),
+        ({"methods": [{"label": "a/b", "pipeline": "p"}]}, "plain name"),
+        ({"methods": [{"label": "a", "pipeline": "p"}] * 2}, "names used once"),
+        ({"methods": [{"label": "PCA 16", "pipeline": "p"}]}, "names used once"),
+        ({"baselines": False}, "a method"),
+        ({"seeds": []}, "at least one"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(change, told):
+    with pytest.raises(ConfigError, match=told):
+        from_dict(BenchmarkConfig, SLICES | change)
+
+
+def test_networks_that_need_each_other_are_refused():
+    methods = [
+        {"label": a, "train": "smoke", "set": [f"train.network={{runs}}/{b}/pipeline"]}
+        for a, b in ("ab", "ba")
+    ]
+    with pytest.raises(ConfigError, match="some order"):
+        waves(from_dict(BenchmarkConfig, SLICES | {"methods": methods}))
+
+
+def test_missing_file_is_named():
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
+        load("nowhere.yaml")
