@@ -71,9 +71,10 @@ class Config:
 
 
 def shipped() -> list[str]:
-    """Return the names of the configs that come with the package."""
+    """Return the names of the training configs that come with the package, so no benchmarks."""
     folder = resources.files("diffad.configs")
-    return sorted(Path(f.name).stem for f in folder.iterdir() if f.name.endswith(".yaml"))
+    names = sorted(Path(f.name).stem for f in folder.iterdir() if f.name.endswith(".yaml"))
+    return [name for name in names if not name.startswith("benchmark_")]
 
 
 def load(source: str | Path, assignments: Sequence[str] = ()) -> Config:

@@ -1,4 +1,4 @@
-"""Counts, thresholds, pooling, lesions, surfaces, reliability and fidelity: by hand and by other libraries."""
+"""Counts, thresholds, pooling, lesions, surfaces, reliability, fidelity: by hand and by other libraries."""
 
 import math
 

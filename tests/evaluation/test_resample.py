@@ -8,7 +8,7 @@ from diffad.data.volume import Volume, VolumeError
 from diffad.evaluation.pairs import collect
 from diffad.evaluation.resample import onto
 from tests.cohorts import AFFINE, SHAPE, inside, write
-from tests.evaluation.test_cohort import add, lesion, study
+from tests.evaluation.test_cohort import lesion, study
 
 __all__ = ["study"]
 

@@ -101,6 +101,30 @@ def test_every_flip_of_three_signs():
         paired(a, {"x": 1.0, "y": 1.0})
 
 
+def test_subjects_without_a_figure_are_left_out_of_every_test():
+    a, b = {"x": 2.0, "y": 3.0, "z": 5.0, "gap": math.nan}, {"x": 1.0, "y": 1.0, "z": 1.0, "gap": 1.0}
+    whole = paired({k: a[k] for k in "xyz"}, {k: b[k] for k in "xyz"})
+    assert paired(a, b) == whole
+    assert whole.p_permutation == 2 / 8
+    none = paired({"x": math.nan}, {"x": 1.0})
+    assert none.n == 0
+    assert math.isnan(none.p_permutation)
+
+
+def test_flips_do_not_depend_on_the_unit():
+    gaps = {str(i): float(i) for i in range(1, 7)}
+    zero = dict.fromkeys(gaps, 0.0)
+    tiny = {k: v * 1e-14 for k, v in gaps.items()}
+    assert paired(gaps, zero).p_permutation == paired(tiny, zero).p_permutation == 2 / 64
+
+
+def test_intervals_need_a_resample_and_a_level():
+    with pytest.raises(ValueError, match="at least 1 resample, got 0"):
+        interval(["a", "b"], lambda rows: 1.0, resamples=0)
+    with pytest.raises(ValueError, match=r"level in \(0, 1\), got 1"):
+        interval(["a", "b"], lambda rows: 1.0, level=1.0)
+
+
 def test_random_flips_reject_as_often_as_they_should():
     rng = np.random.default_rng(0)
     p = [
@@ -130,6 +154,11 @@ def test_ranks_are_those_of_scipy_and_the_critical_difference_that_of_the_paper(
     assert found.critical_difference == pytest.approx(2.569 * math.sqrt(4 * 5 / (6 * 30)), abs=1e-3)
     with pytest.raises(ValueError, match="'b' for 3"):
         friedman({"a": {3: 1.0}, "b": {}})
+
+
+def test_critical_difference_of_ten_methods_is_that_of_the_paper():
+    table = {str(m): {str(s): float(m * s % 7) for s in range(9)} for m in range(10)}
+    assert friedman(table).critical_difference == pytest.approx(3.164 * math.sqrt(10 * 11 / 54), abs=2e-3)
 
 
 def test_ties_share_ranks():

@@ -7,13 +7,16 @@ from typing import ClassVar
 from diffad.data.layouts.rules import Rule, RuleLayout
 from diffad.registry import LAYOUTS
 
-FOLDERS = r"(?P<split>Training|Testing)/(?:(?P<group>R\d+)/)?sub-[^/]+/ses-[^/]+/anat/"
-CASE = r"(?P<case>(?P<subject>sub-[A-Za-z0-9]+)_ses-[A-Za-z0-9]+)_(?:space-[A-Za-z0-9]+_)?"
+FOLDERS = r"(?:(?P<split>Training|Testing)/)?(?:(?P<group>R\d+)/)?sub-[^/]+/ses-[^/]+/anat/"
+CASE = r"(?P<case>sub-(?P<subject>[A-Za-z0-9]+)_ses-[A-Za-z0-9]+)_(?:space-[A-Za-z0-9]+_)?"
 
 
 @LAYOUTS.register("atlas2")
 class Atlas2(RuleLayout):
-    """ATLAS v2: Training/R001/sub-r001s001/ses-1/anat/*_T1w.nii.gz and *_desc-T1lesion_mask.nii.gz."""
+    """ATLAS v2: Training/R001/sub-r001s001/ses-1/anat/*_T1w.nii.gz and *_desc-T1lesion_mask.nii.gz.
+
+    The group is the cohort, R001; Testing holds no masks.
+    """
 
     name = "atlas2"
     lesions = ("train",)

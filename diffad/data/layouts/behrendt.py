@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from diffad.data.layouts.base import Listing
 from diffad.data.layouts.rules import Rule, RuleLayout
+from diffad.data.layouts.sheet import rows
+from diffad.data.layouts.tree import counted
 from diffad.registry import LAYOUTS
 
 
@@ -20,6 +22,8 @@ class Behrendt(RuleLayout):
     name = "behrendt"
     lesions = ("test",)
     brains = True
+    alike = True
+    once = True
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(r"(?P<split>Train)/(?P<group>[^/]+)/mask/(?P<case>[^/]+)_mask\.nii(\.gz)?", "brain"),
         Rule(
@@ -36,7 +40,7 @@ class Behrendt(RuleLayout):
         return subject(match["case"])
 
     def entries(self, root: Path) -> Listing:
-        """As usual, and tell which subjects the tables of one fold have in two splits."""
+        """As usual, and tell what is wrong with the tables of the folds."""
         listing = super().entries(root)
         return Listing(listing.layout, listing.entries, listing.problems + leaks(root / "splits"))
 
@@ -44,26 +48,38 @@ class Behrendt(RuleLayout):
 def subject(name: str) -> str:
     """Return IXI002 of IXI002-Guys-0828; other names are subjects themselves."""
     found = re.match(r"IXI\d{3}", name, re.IGNORECASE)
-    return found.group() if found else name
+    return found.group().upper() if found else name
 
 
 def leaks(folder: Path) -> list[str]:
-    """Return a line for each subject that tables name for several splits of one fold."""
+    """Return a line for each subject in several splits of a fold, and each table that repeats subjects."""
     homes: dict[tuple[str, str], set[str]] = defaultdict(set)
+    told = []
     for path in sorted(folder.glob("*.csv")) if folder.is_dir() else ():
-        fold = "".join(re.findall(r"fold\W?(\d+)", path.stem))
         split = next((s for s in ("train", "val", "test") if s in path.stem.lower()), "")
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for row in csv.DictReader(file):
-                if row.get("img_name") and split:
-                    homes[fold, subject(row["img_name"])].add(split)
-    # a test table without a fold belongs to all of them
-    for (fold, who), splits in list(homes.items()):
-        if fold:
-            splits |= homes.get(("", who), set())
+        table, faults = rows(path)
+        told += faults
+        if split and table and "img_name" not in table[0]:
+            told.append(f"{path}: expected a column img_name, found {', '.join(table[0])}")
+        who = Counter(subject(row["img_name"]) for row in table if split and row.get("img_name"))
+        told += counted([s for s, times in sorted(who.items()) if times > 1], path, "subjects listed twice")
+        for name in who:
+            homes[_fold(path), name].add(split)
+    return told + _shared(homes, folder)
+
+
+def _fold(path: Path) -> str:
+    found = re.search(r"fold[\W_]?(\d+)", path.stem, re.IGNORECASE)
+    return found.group(1) if found else ""
+
+
+def _shared(homes: Mapping[tuple[str, str], set[str]], folder: Path) -> list[str]:
+    # a table without a fold belongs to all of them
+    every = {who: splits for (fold, who), splits in homes.items() if not fold}
+    together = {key: splits | every.get(key[1], set()) for key, splits in homes.items()}
     return [
         f"{folder}: subject {who} is in several splits{f' of fold {fold}' if fold else ''}: "
         + ", ".join(sorted(splits))
-        for (fold, who), splits in sorted(homes.items())
+        for (fold, who), splits in sorted(together.items())
         if len(splits) > 1
     ]

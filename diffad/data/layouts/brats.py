@@ -8,6 +8,8 @@ from diffad.data.layouts.rules import Rule, RuleLayout
 from diffad.registry import LAYOUTS
 
 SEQUENCES = {"t1n": "t1", "t1c": "t1ce", "t2w": "t2", "t2f": "flair"}
+VISIT = r"(?P<case>(?P<subject>BraTS-(?P<group>[A-Z]+)-\d{5})(?:-\d{3})?)"
+"""Task, such as GLI, MEN, MET, PED or SSA; subject; and visit, which one task goes without."""
 
 
 class Brats(RuleLayout):
@@ -26,6 +28,8 @@ class Brats2020(Brats):
     lesions = ("train",)
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(r"(?P<case>BraTS20_(?P<split>Training|Validation)_\d{3})_seg\.nii(\.gz)?", "lesion"),
+        # the mask of case 355 was given out under another name
+        Rule(r"(?P<case>BraTS20_(?P<split>Training)_\d{3})/W39_[^/]*_Segm\.nii(\.gz)?", "lesion"),
         Rule(
             r"(?P<case>BraTS20_(?P<split>Training|Validation)_\d{3})_(?P<sequence>t1|t1ce|t2|flair)\.nii(\.gz)?"
         ),
@@ -49,8 +53,6 @@ class Brats2023(Brats):
 
     name = "brats2023"
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(r"(?P<case>(?P<subject>BraTS-(?P<group>[A-Z]+)-\d{5})-\d{3})-seg\.nii(\.gz)?", "lesion"),
-        Rule(
-            r"(?P<case>(?P<subject>BraTS-(?P<group>[A-Z]+)-\d{5})-\d{3})-(?P<sequence>t1n|t1c|t2w|t2f)\.nii(\.gz)?"
-        ),
+        Rule(VISIT + r"-seg\.nii(\.gz)?", "lesion"),
+        Rule(VISIT + r"-(?P<sequence>t1n|t1c|t2w|t2f)\.nii(\.gz)?"),
     )

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import csv
+import math
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
-from diffad.data.layouts.rules import IMAGES, VOLUMES, told_of
+from diffad.data.layouts.rules import IMAGES, VOLUMES
+from diffad.data.layouts.sheet import rows
+from diffad.data.layouts.tree import counted, files
 from diffad.registry import LAYOUTS
 
 TABLE = Path("Annotations") / "brain.csv"
+HEALTHY = "normal for age"
+"""The label of a whole scan that shows no pathology."""
 Box = tuple[float, float, float, float]
+Key = tuple[str, int, str]
 
 
 @LAYOUTS.register("fastmri_plus")
@@ -24,49 +30,63 @@ class FastmriPlus(Layout):
         return 0 if not (root / TABLE).is_file() else 1 + len(_scans(root))
 
     def entries(self, root: Path) -> Listing:
-        """List every annotated slice with its boxes.
+        """List every annotated slice with its boxes, once for each label.
 
         Raises:
             DataError: If the table cannot be read, or no scan is there.
         """
         boxes, faults = _boxes(root / TABLE)
+        if not boxes:
+            raise DataError(faults[0] if faults else f"{root / TABLE}: expected annotations, found none")
         scans = _scans(root)
-        made, missing = [], []
-        for (file, slice_, label), drawn in sorted(boxes.items()):
-            path = scans.get(f"{file}_{slice_}") or scans.get(file)
-            if path is None:
-                missing.append(root / file)
-                continue
-            name = f"{file}-{slice_}-{label.replace(' ', '_').lower()}"
-            kept = tuple(box for box in drawn if box is not None)
-            made.append(
-                Entry(
-                    name, file, {"image": path}, label=1, group=label, boxes=kept, index=slice_, split="test"
-                )
-            )
+        found = {key: scans.get(f"{key[0]}_{key[1]}") or scans.get(key[0]) for key in boxes}
+        made = [_entry(key, path, boxes[key]) for key, path in sorted(found.items()) if path]
         if not made:
             raise DataError(f"{root}: expected scans of {TABLE.name}, found none of {len(boxes)} annotations")
-        told = told_of(sorted(set(missing)), root, "annotated scans that are not there")
-        return Listing("fastmri_plus", made, faults + told)
+        missing = sorted({key[0] for key, path in found.items() if not path})
+        told = counted(missing, root, "annotated scans that are not there")
+        return Listing("fastmri_plus", sorted(made, key=lambda e: e.name), faults + told)
+
+
+def _entry(key: Key, path: Path, boxes: list[Box]) -> Entry:
+    file, index, label = key
+    name = f"{file}-{index}-{label.replace(' ', '_').lower()}"
+    anomalous = int(HEALTHY not in label.lower())
+    return Entry(
+        name,
+        file,
+        {"image": path},
+        label=anomalous,
+        group=label,
+        boxes=tuple(boxes),
+        index=index,
+        split="test",
+    )
 
 
 def _scans(root: Path) -> dict[str, Path]:
-    every = (p for p in sorted(root.rglob("*")) if p.name.lower().endswith((".h5", *VOLUMES, *IMAGES)))
-    return {p.name.split(".")[0]: p for p in every if not p.name.startswith(".")}
+    return {p.name.split(".")[0]: p for p in files(root, (".h5", *VOLUMES, *IMAGES))}
 
 
-def _boxes(path: Path) -> tuple[dict[tuple[str, int, str], list[Box | None]], list[str]]:
-    found: dict[tuple[str, int, str], list[Box | None]] = defaultdict(list)
-    faults = []
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        for line, row in enumerate(csv.DictReader(file), start=2):
-            try:
-                key = (row["file"], int(row["slice"] or 0), row["label"])
-                whole = (row.get("study_level") or "").lower() in ("yes", "true", "1")
-                sides = [row[side] for side in ("x", "y", "width", "height")]
-                box = None if whole else tuple(float(side) for side in sides)
-            except (KeyError, TypeError, ValueError) as error:
-                faults.append(f"{path}:{line}: expected file, slice, label and a box, found {error}")
-                continue
-            found[key].append(box)  # type: ignore[arg-type]
+def _boxes(path: Path) -> tuple[dict[Key, list[Box]], list[str]]:
+    """Return the boxes of each slice and label; a label of a whole scan has none."""
+    found: dict[Key, list[Box]] = defaultdict(list)
+    table, faults = rows(path)
+    for line, row in enumerate(table, start=2):
+        try:
+            key = (row["file"], int(row["slice"] or 0), row["label"])
+            box = _box(row)
+        except (KeyError, ValueError) as error:
+            faults.append(f"{path}:{line}: expected file, slice, label and a box, found {error}")
+            continue
+        found[key] += box
     return found, faults
+
+
+def _box(row: Mapping[str, str]) -> list[Box]:
+    if row.get("study_level", "").lower() in ("yes", "true", "1"):
+        return []
+    x, y, width, height = (float(row[side]) for side in ("x", "y", "width", "height"))
+    if not (math.isfinite(x + y) and 0 < width < math.inf and 0 < height < math.inf):
+        raise ValueError(f"a box {width} wide and {height} high at {x}, {y}")
+    return [(x, y, width, height)]

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import ClassVar
 
+from diffad.data.layouts.base import Listing
 from diffad.data.layouts.rules import Rule, RuleLayout
+from diffad.data.layouts.sheet import rows
+from diffad.data.layouts.tree import counted
 from diffad.registry import LAYOUTS
+
+SCAN = r"(?P<case>(?P<subject>IXI\d{3})-(?P<group>[A-Za-z]+)-\d{4})-"
 
 
 @LAYOUTS.register("ixi")
@@ -13,10 +20,21 @@ class Ixi(RuleLayout):
     """IXI: IXI-T1/IXI002-Guys-0828-T1.nii.gz; healthy subjects of three hospitals."""
 
     name = "ixi"
-    sequences: ClassVar[dict[str, str]] = {"pd": "pd", "mra": "mra"}
+    alike = True
+    once = True
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            r"(?P<case>(?P<subject>IXI\d{3})-(?P<group>[A-Za-z]+)-\d{4})-(?P<sequence>T1|T2|PD|MRA)\.nii(\.gz)?",
-            label=0,
-        ),
+        Rule(SCAN + r"(?P<sequence>T1|T2|PD|MRA)\.nii(\.gz)?", label=0),
+        Rule(SCAN + r"DTI-\d+\.nii(\.gz)?", "other"),
     )
+
+    def entries(self, root: Path) -> Listing:
+        """As usual, and tell which numbers the sheet of subjects repeats, where it is saved as CSV."""
+        listing = super().entries(root)
+        told = [line for path in sorted(root.glob("*.csv")) for line in _twice(path)]
+        return Listing(listing.layout, listing.entries, listing.problems + told)
+
+
+def _twice(path: Path) -> list[str]:
+    table, faults = rows(path)
+    numbers = Counter(row["ixi_id"] for row in table if row.get("ixi_id"))
+    return faults + counted([n for n, count in sorted(numbers.items()) if count > 1], path, "repeated IXI_ID")

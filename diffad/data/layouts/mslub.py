@@ -16,6 +16,7 @@ class Mslub(RuleLayout):
     sequences: ClassVar[dict[str, str]] = {"t1w": "t1", "t2w": "t2", "t1wks": "t1ce"}
     needs = ("t1", "t2", "flair")
     lesions = ("*",)
+    once = True
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(r"(?P<case>patient\d+)_consensus_gt\.nii(\.gz)?", "lesion"),
         Rule(r"(?P<case>patient\d+)_brainmask\.nii(\.gz)?", "brain"),

@@ -11,12 +11,15 @@ from typing import ClassVar
 
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
+from diffad.data.layouts.tree import divided as divided
+from diffad.data.layouts.tree import empty, repeated
+from diffad.data.layouts.tree import files as files
+from diffad.data.layouts.tree import told_of as told_of
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")
 ROLES = ("image", "lesion", "brain")
-SHOWN = 3
-"""So many names are told where many files have one fault."""
+SPLITS = {"training": "train", "testing": "test", "valid": "val", "validation": "val"}
 
 
 @dataclass(frozen=True)
@@ -24,13 +27,14 @@ class Rule:
     """What one kind of file is called.
 
     Args:
-        pattern: Regular expression of the end of a path below the root, whole folders and name, in capitals
-            or not. Its groups "case", "subject", "sequence", "split" and "group" are read; "case" is what
-            the files of one entry share.
+        pattern: Regular expression of the end of a path, from the root's own name on: whole folders and name,
+            in capitals or not. Its groups "case", "subject", "sequence", "split" and "group" are read; "case"
+            is what the files of one entry share.
         role: "image", "lesion" or "brain"; files of any other are known and passed over.
         sequence: Sequence of an image whose pattern has no such group.
         split: Split, alike.
         label: 1 for images that count as anomalous, 0 for healthy ones, none where the mask says.
+        spare: Whether the file serves only where no other rule found one.
     """
 
     pattern: str
@@ -38,10 +42,12 @@ class Rule:
     sequence: str = "image"
     split: str | None = None
     label: int | None = None
+    spare: bool = False
 
     def match(self, path: str) -> re.Match[str] | None:
-        """Match a path below the root, in posix form."""
-        return re.fullmatch(rf"(?:.*/)?{self.pattern}", path, re.IGNORECASE)
+        """Match a path in posix form."""
+        # lazy, so that folders which the pattern may have or not are the pattern's, not the prefix's
+        return re.fullmatch(rf"(?:.*?/)??{self.pattern}", path, re.IGNORECASE)
 
 
 @dataclass
@@ -64,6 +70,8 @@ class RuleLayout(Layout):
         suffixes: Files that are looked at.
         sequences: What the names of sequences mean.
         needs: Sequences every entry should have.
+        alike: Whether every entry should have the sequences that others of its group have.
+        once: Whether a subject should have one entry.
         lesions: Splits whose entries should have a lesion mask unless their label is 0; "*" for all.
         brains: Whether every entry should have a brain mask.
         positive: As for ``Entry``.
@@ -74,6 +82,8 @@ class RuleLayout(Layout):
     suffixes: ClassVar[tuple[str, ...]] = VOLUMES
     sequences: ClassVar[Mapping[str, str]] = {}
     needs: ClassVar[tuple[str, ...]] = ()
+    alike: ClassVar[bool] = False
+    once: ClassVar[bool] = False
     lesions: ClassVar[tuple[str, ...]] = ()
     brains: ClassVar[bool] = False
     positive: ClassVar[tuple[int, ...] | None] = None
@@ -81,8 +91,9 @@ class RuleLayout(Layout):
     name: ClassVar[str] = ""
 
     def fits(self, root: Path) -> int:
-        """Return how many files a rule takes."""
-        return sum(self._ruled(path, root) is not None for path in files(root, self.suffixes))
+        """Return how many files a rule takes; 0 if none is an image."""
+        found = [told for path in files(root, self.suffixes) if (told := self._ruled(path, root))]
+        return len(found) if any(rule.role == "image" for rule, _ in found) else 0
 
     def entries(self, root: Path) -> Listing:
         """Gather the files of every case, and say what is missing or left over.
@@ -90,20 +101,21 @@ class RuleLayout(Layout):
         Raises:
             DataError: If no file fits.
         """
+        found = [(path, self._ruled(path, root)) for path in files(root, self.suffixes)]
+        taken = [(path, *told) for path, told in found if told and told[0].role in ROLES]
         cases: dict[str, Case] = defaultdict(Case)
-        strangers, problems = [], []
-        for path in files(root, self.suffixes):
-            found = self._ruled(path, root)
-            if found is None:
-                strangers.append(path)
-            elif found[0].role in ROLES and (told := self._put(cases, path, *found)):
-                problems.append(told)
+        problems = [
+            line
+            for path, rule, match in sorted(taken, key=lambda one: one[1].spare)
+            if (line := self._put(cases, path, rule, match))
+        ]
         made = [self._entry(name, case) for name, case in sorted(cases.items()) if case.images]
         if not made:
             raise DataError(f"{root}: expected files named as in layout {self.name!r}, found none")
-        problems += [line for name, case in sorted(cases.items()) for line in self._faults(name, case, root)]
-        problems += told_of(strangers, root, "files that fit no rule") + divided(made, root)
-        return Listing(self.name, made, problems)
+        problems += self._missing(cases, root)
+        problems += told_of([path for path, told in found if not told], root, "files that fit no rule")
+        problems += told_of(empty(root), root, "empty folders") + divided(made, root)
+        return Listing(self.name, made, problems + (repeated(made, root) if self.once else []))
 
     def case_of(self, match: re.Match[str]) -> str:
         """Return what the files of one entry share; a subclass may put it together from other groups."""
@@ -114,7 +126,8 @@ class RuleLayout(Layout):
         return match.groupdict().get("subject") or match["case"]
 
     def _ruled(self, path: Path, root: Path) -> tuple[Rule, re.Match[str]] | None:
-        inside = path.relative_to(root).as_posix()
+        # the root may itself be a folder that patterns name, such as Training or a case
+        inside = f"{root.resolve().name}/{path.relative_to(root).as_posix()}"
         return next(((rule, m) for rule in self.rules if (m := rule.match(inside))), None)
 
     def _put(self, cases: dict[str, Case], path: Path, rule: Rule, match: re.Match[str]) -> str | None:
@@ -127,65 +140,49 @@ class RuleLayout(Layout):
         where = case.images if rule.role == "image" else case.masks
         key = self.sequences.get(told, told) if rule.role == "image" else rule.role
         if key in where:
-            return f"{path}: a second {key} of {self.case_of(match)}, beside {where[key]}; left out"
+            return (
+                None
+                if rule.spare
+                else f"{path}: a second {key} of {self.case_of(match)}, beside {where[key]}; left out"
+            )
         where[key] = path
         return None
 
     def _entry(self, name: str, case: Case) -> Entry:
-        split = case.split and SPLITS.get(case.split.lower(), case.split.lower())
         masks = {"lesion": case.masks.get("lesion"), "brain": case.masks.get("brain")}
         values = {"positive": self.positive, "ignored": self.ignored}
         return Entry(
-            name, case.subject, case.images, split=split, label=case.label, group=case.group,
+            name, case.subject, case.images, split=_split(case), label=case.label, group=case.group,
             **masks, **values,  # type: ignore[arg-type]
         )  # fmt: skip
 
-    def _faults(self, name: str, case: Case, root: Path) -> Iterator[str]:
+    def _missing(self, cases: Mapping[str, Case], root: Path) -> list[str]:
+        wanting = [case for case in cases.values() if case.images and self._wants_lesion(case)]
+        # a folder given out without masks is told of once, not case by case
+        bare = len(wanting) > 1 and not any("lesion" in case.masks for case in wanting)
+        told = [f"{root}: expected lesion masks, found none for {len(wanting)} cases"] if bare else []
+        usual: dict[tuple[str, str | None], set[str]] = defaultdict(lambda: set(self.needs))
+        for case in cases.values() if self.alike else ():
+            usual[case.group, case.split] |= set(case.images)
+        for name, case in sorted(cases.items()):
+            told += self._faults(name, case, sorted(usual[case.group, case.split]), bare)
+        return told
+
+    def _wants_lesion(self, case: Case) -> bool:
+        return case.label != 0 and bool({"*", _split(case)} & set(self.lesions))
+
+    def _faults(self, name: str, case: Case, needed: list[str], bare: bool) -> Iterator[str]:
         if not case.images:
-            yield f"{next(iter(case.masks.values()))}: a mask, but no image of {name} in {root}"
+            yield f"{next(iter(case.masks.values()))}: a mask, but no image of {name}"
             return
         at = next(iter(case.images.values()))
-        if missing := [s for s in self.needs if s not in case.images]:
+        if missing := [s for s in needed if s not in case.images]:
             yield f"{at.parent}: expected {', '.join(missing)} of {name}, found {', '.join(case.images)}"
-        split = self._entry(name, case).split or ""
-        wanted = case.label != 0 and ("*" in self.lesions or split in self.lesions)
-        if wanted and "lesion" not in case.masks:
+        if "lesion" not in case.masks and self._wants_lesion(case) and not bare:
             yield f"{at}: expected a lesion mask of {name}, found none"
         if self.brains and "brain" not in case.masks:
             yield f"{at}: expected a brain mask of {name}, found none"
 
 
-SPLITS = {"training": "train", "testing": "test", "valid": "val", "validation": "val"}
-
-
-def files(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """List the files below a folder with one of the suffixes, sorted, without hidden ones.
-
-    Raises:
-        DataError: If there is no such folder.
-    """
-    if not root.is_dir():
-        raise DataError(f"{root}: expected a folder, found none")
-    every = (p for p in root.rglob("*") if p.name.lower().endswith(suffixes))
-    return sorted(p for p in every if not p.name.startswith(".") and p.is_file())
-
-
-def told_of(paths: list[Path], root: Path, what: str) -> list[str]:
-    """Say in one line how many files have a fault, and name the first few."""
-    if not paths:
-        return []
-    names = ", ".join(p.relative_to(root).as_posix() for p in paths[:SHOWN])
-    return [f"{root}: {len(paths)} {what}: {names}" + (", ..." if len(paths) > SHOWN else "")]
-
-
-def divided(entries: list[Entry], root: Path) -> list[str]:
-    """Name the subjects that lie in two splits, and the names that are there twice."""
-    homes: dict[str, set[str]] = defaultdict(set)
-    for entry in entries:
-        if entry.split:
-            homes[entry.subject].add(entry.split)
-    return [
-        f"{root}: subject {subject} is in several splits: {', '.join(sorted(splits))}"
-        for subject, splits in sorted(homes.items())
-        if len(splits) > 1
-    ]
+def _split(case: Case) -> str | None:
+    return case.split and SPLITS.get(case.split.lower(), case.split.lower())

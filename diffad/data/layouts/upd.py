@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from diffad.data.layouts.rules import Rule, RuleLayout
 from diffad.registry import LAYOUTS
 
+BRATS = r"BraTS/[^/]+/(?P<case>[^/]+)/"
+ATLAS = r"ATLAS_2/Training/(?P<group>[^/]+)/(?P<case>[^/]+)/(?P<session>[^/]+)/[^/]+/"
+
 
 @LAYOUTS.register("upd")
 class Upd(RuleLayout):
-    """UPD: MRI/CamCAN healthy, MRI/BraTS and MRI/ATLAS with anomaly_segmentation, stripped and registered."""
+    """UPD: MRI/CamCAN healthy, MRI/BraTS and MRI/ATLAS with anomaly_segmentation, stripped and registered.
+
+    The files that these were made from may lie beside them; they are passed over.
+    """
 
     name = "upd"
     lesions = ("test",)
@@ -18,19 +25,17 @@ class Upd(RuleLayout):
         Rule(
             r"CamCAN/(?P<case>[^/]+)/[^/]*T1w_stripped_registered[^/]*", sequence="t1", split="train", label=0
         ),
-        Rule(r"BraTS/[^/]*/(?P<case>[^/]+)/anomaly_segmentation\.nii(\.gz)?", "lesion", split="test"),
-        Rule(
-            r"BraTS/[^/]*/(?P<case>[^/]+)/[^/]*(?P<sequence>t1ce|t1|t2|flair)[^/]*registered[^/]*",
-            split="test",
-        ),
-        Rule(
-            r"ATLAS_2/Training/[^/]+/(?P<case>[^/]+)/.*anomaly_segmentation\.nii(\.gz)?",
-            "lesion",
-            split="test",
-        ),
-        Rule(
-            r"ATLAS_2/Training/(?P<group>[^/]+)/(?P<case>[^/]+)/.*stripped_registered[^/]*",
-            sequence="t1",
-            split="test",
-        ),
+        Rule(BRATS + r"anomaly_segmentation\.nii(\.gz)?", "lesion", split="test"),
+        Rule(BRATS + r"[^/]*_(?P<sequence>t1ce|t1|t2|flair)_[^/]*registered[^/]*", split="test"),
+        Rule(ATLAS + r"anomaly_segmentation\.nii(\.gz)?", "lesion", split="test"),
+        Rule(ATLAS + r"[^/]*stripped_registered[^/]*", sequence="t1", split="test"),
+        Rule(r"(?:CamCAN|BraTS/[^/]+|ATLAS_2/Training/[^/]+)/(?P<case>[^/]+)/.*", "other"),
     )
+
+    def case_of(self, match: re.Match[str]) -> str:
+        """Return the folder, with the session where there are some."""
+        return "_".join(filter(None, (match["case"], match.groupdict().get("session"))))
+
+    def subject_of(self, match: re.Match[str]) -> str:
+        """Return the folder."""
+        return match["case"]

@@ -8,12 +8,17 @@ from typing import ClassVar
 from diffad.data.layouts.rules import Rule, RuleLayout
 from diffad.registry import LAYOUTS
 
-PLACE = r"(?P<group>Utrecht|Singapore|Amsterdam(?:/[A-Za-z0-9_]+)?)/(?P<case>[A-Za-z0-9]+)/"
+PLACE = (
+    r"(?:(?P<split>training|test)/)?(?P<group>Utrecht|Singapore|Amsterdam(?:/[^/]+)?)/(?P<case>[A-Za-z0-9]+)/"
+)
 
 
 @LAYOUTS.register("wmh")
 class Wmh(RuleLayout):
-    """WMH: Utrecht/0/pre/FLAIR.nii.gz and Utrecht/0/wmh.nii.gz; 1 is lesion, 2 does not count."""
+    """WMH: Utrecht/0/pre/FLAIR.nii.gz and Utrecht/0/wmh.nii.gz; 1 is lesion, 2 does not count.
+
+    Amsterdam has a folder for each scanner. What pre/ lacks is taken from orig/.
+    """
 
     name = "wmh"
     needs = ("flair", "t1")
@@ -23,7 +28,8 @@ class Wmh(RuleLayout):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(PLACE + r"wmh\.nii(\.gz)?", "lesion"),
         Rule(PLACE + r"pre/(?P<sequence>FLAIR|T1)\.nii(\.gz)?"),
-        Rule(PLACE + r"orig/.*\.nii(\.gz)?", "original"),
+        Rule(PLACE + r"orig/(?P<sequence>FLAIR|T1)\.nii(\.gz)?", spare=True),
+        Rule(PLACE + r"orig/.*\.nii(\.gz)?", "other"),
         Rule(PLACE + r"pre/.*\.nii(\.gz)?", "other"),
     )
 

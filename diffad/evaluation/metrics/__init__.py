@@ -1,12 +1,5 @@
 """Metrics: exact, with their definitions written down; one idea a file."""
 
-from diffad.evaluation.metrics.ranking import BestDice as BestDice
-from diffad.evaluation.metrics.ranking import RankCurve as RankCurve
-from diffad.evaluation.metrics.ranking import auroc as auroc
-from diffad.evaluation.metrics.ranking import average_precision as average_precision
-from diffad.evaluation.metrics.ranking import best_dice as best_dice
-from diffad.evaluation.metrics.ranking import dice as dice
-from diffad.evaluation.metrics.ranking import false_alarm_rate as false_alarm_rate
 from diffad.evaluation.metrics.cuts import Cut as Cut
 from diffad.evaluation.metrics.fidelity import mae as mae
 from diffad.evaluation.metrics.fidelity import psnr as psnr
@@ -19,6 +12,13 @@ from diffad.evaluation.metrics.pooling import pool as pool
 from diffad.evaluation.metrics.pro import ProCurve as ProCurve
 from diffad.evaluation.metrics.pro import ProHistogram as ProHistogram
 from diffad.evaluation.metrics.pro import aupro as aupro
+from diffad.evaluation.metrics.ranking import BestDice as BestDice
+from diffad.evaluation.metrics.ranking import RankCurve as RankCurve
+from diffad.evaluation.metrics.ranking import auroc as auroc
+from diffad.evaluation.metrics.ranking import average_precision as average_precision
+from diffad.evaluation.metrics.ranking import best_dice as best_dice
+from diffad.evaluation.metrics.ranking import dice as dice
+from diffad.evaluation.metrics.ranking import false_alarm_rate as false_alarm_rate
 from diffad.evaluation.metrics.reliability import expected_calibration_error as expected_calibration_error
 from diffad.evaluation.metrics.surface import hd95 as hd95
 from diffad.evaluation.metrics.surface import surface_dice as surface_dice

@@ -6,6 +6,7 @@ Every rule returns the threshold and the pooled Dice there, NaN where no truth p
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diffad.evaluation.metrics.ranking import RankCurve, checked
 from diffad.threshold import healthy_threshold
+from diffad.threshold.cuts import check_rate
 
 GRID: NDArray[np.float64] = np.arange(1000) / 1000
 """Thresholds 0, .001, ..., .999."""
@@ -66,11 +68,12 @@ def order(scores: ArrayLike, truth: ArrayLike, steps: int = 200) -> Cut:
     one of them, so lesions of less than 1 / steps of the pixels are underestimated.
 
     Raises:
-        ValueError: If there are fewer scores than steps.
+        ValueError: If there are fewer scores than steps, or no step.
 
     Reference:
         MedIAnomaly (Cai et al., 2025), 200 steps.
     """
+    _check_steps(steps)
     overlap = Overlap(scores, truth)
     if len(overlap.every) < steps:
         raise ValueError(f"expected at least {steps} scores, got {len(overlap.every)}")
@@ -78,26 +81,37 @@ def order(scores: ArrayLike, truth: ArrayLike, steps: int = 200) -> Cut:
 
 
 def grid(scores: ArrayLike, truth: ArrayLike, thresholds: ArrayLike = GRID, ties: str = ">") -> Cut:
-    """Take the best of given thresholds: an oracle.
+    """Take the best of given thresholds, score > (or >=) threshold: an oracle; the lowest of equal ones.
+
+    Raises:
+        ValueError: If there is no threshold, or ``ties`` is neither ">" nor ">=".
 
     Reference:
         Denoising autoencoders for unsupervised anomaly detection in brain MRI (Kascenas et al., 2022): 0,
         .001, ..., .999. THOR (Bercea et al., 2024): 101 from 0 to 1.
     """
-    return _best(Overlap(scores, truth), np.asarray(thresholds), ties)
+    at = np.asarray(thresholds)
+    if not at.size:
+        raise ValueError("expected at least one threshold in the grid, got none")
+    return _best(Overlap(scores, truth), at, ties)
 
 
 def bisection(scores: ArrayLike, truth: ArrayLike, steps: int = 10) -> Cut:
     """Halve the range from 0 to the highest score ``steps`` times, towards the better of its quarter points.
 
-    The best point met is returned; score > threshold. It is the best of all only if Dice has a single peak.
+    The lower half is kept where both points are equally good. The best point met is returned, the latest of
+    equal ones; score > threshold. It is the best of all only if Dice has a single peak.
+
+    Raises:
+        ValueError: If there is no step.
 
     Reference:
         Patched diffusion models for unsupervised anomaly detection in brain MRI (Behrendt et al., 2023).
     """
+    _check_steps(steps)
     overlap = Overlap(scores, truth)
     if not len(overlap.lesion):
-        return Cut(math.nan, math.nan)
+        return _undefined()
     low, high, best = 0.0, float(overlap.every[-1]), Cut(math.nan, -1.0)
     for _ in range(steps):
         quarters = (0.75 * low + 0.25 * high, 0.25 * low + 0.75 * high)
@@ -123,8 +137,11 @@ def healthy(scores: ArrayLike, fpr: float) -> Cut:
     Args:
         scores: Scores of healthy voxels, any shape.
         fpr: False-positive rate, in [0, 1).
+
+    Raises:
+        ValueError: If the rate is out of range or there is no finite score.
     """
-    values = torch.from_numpy(np.ascontiguousarray(np.asarray(scores).ravel()))
+    values = torch.tensor(np.asarray(scores).ravel())
     return Cut(healthy_threshold(values, fpr), math.nan)
 
 
@@ -137,31 +154,48 @@ def healthy_grid(maps: Sequence[ArrayLike], fpr: float, thresholds: ArrayLike = 
         thresholds: The grid, (K,), ascending.
 
     Raises:
-        ValueError: If there is no map, or no threshold of the grid is high enough.
+        ValueError: If there is no map, one is empty or not finite, the rate is out of range, or no threshold
+            of the grid is high enough.
 
     Reference:
         Evaluating normative representation learning (Bercea et al., 2025).
     """
     if not len(maps):
         raise ValueError("expected at least one healthy map, got none")
+    check_rate(fpr)
     at = np.asarray(thresholds)
-    rates = np.mean([_exceeding(np.sort(np.asarray(m).ravel()), at) for m in maps], axis=0)
-    enough = np.flatnonzero(rates <= fpr)
+    rates = np.mean([_exceeding(m, at) for m in maps], axis=0)
+    enough = np.flatnonzero(rates <= fpr * (1 + 1e-12))  # a mean of rates may round up past the rate itself
     if not len(enough):
         raise ValueError(f"expected a threshold with an FPR of {fpr}, got {rates[-1]:.4f} at {at[-1]}")
     return Cut(float(at[enough[0]]), math.nan)
 
 
-def _exceeding(ascending: NDArray[Any], at: NDArray[Any]) -> NDArray[np.float64]:
-    return 1 - np.searchsorted(ascending, at, side="right") / len(ascending)
+def _exceeding(scores: ArrayLike, at: NDArray[Any]) -> NDArray[np.float64]:
+    values, _ = checked(scores, np.zeros(np.shape(scores), bool))
+    if not len(values):
+        raise ValueError(f"expected healthy maps with at least one pixel, got shape {np.shape(scores)}")
+    # Thresholds in the precision of the scores, as where a map is compared with one.
+    below = np.searchsorted(np.sort(values), at.astype(values.dtype), side="right")
+    return (len(values) - below) / len(values)
 
 
 def _best(overlap: Overlap, thresholds: NDArray[Any], ties: str) -> Cut:
     if not len(overlap.lesion):
-        return Cut(math.nan, math.nan)
+        return _undefined()
     curve = overlap.dice(thresholds, ties)
     best = int(np.nanargmax(curve))
     return Cut(float(thresholds[best]), float(curve[best]))
+
+
+def _undefined() -> Cut:
+    warnings.warn("the cut is NaN: it needs lesions, got none", RuntimeWarning, stacklevel=4)
+    return Cut(math.nan, math.nan)
+
+
+def _check_steps(steps: int) -> None:
+    if steps < 1:
+        raise ValueError(f"expected at least 1 step, got {steps}")
 
 
 def _side(ties: str) -> Any:

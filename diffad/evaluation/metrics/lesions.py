@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffad.evaluation.metrics.ranking import binary, same_shape
+from diffad.evaluation.metrics.ranking import binary, check_spacing, same_shape
 
 STRATA = ("small", "medium", "large")
 Three = tuple[int, int, int]
@@ -50,9 +50,15 @@ class LesionCounts:
         return sum(self.total_by) - self.found
 
     def recall(self, stratum: str | None = None) -> float:
-        """Return the share of the lesions, or of those of one size, that was found; NaN without any."""
+        """Return the share of the lesions, or of those of one size, that was found; NaN without any.
+
+        Raises:
+            ValueError: If there is no such stratum.
+        """
         if stratum is None:
             return _share(self.found, sum(self.total_by))
+        if stratum not in STRATA:
+            raise ValueError(f"expected a stratum of {', '.join(STRATA)}, got {stratum!r}")
         index = STRATA.index(stratum)
         return _share(self.found_by[index], self.total_by[index])
 
@@ -83,8 +89,9 @@ def lesion_wise(
         truth: True lesions, (*S), 0 or 1.
         inside: Where to look, (*S); everywhere if absent.
         spacing: Edges of a voxel in mm; the strata are then mm^2 or mm^3, else voxels.
-        strata: Largest small and largest medium lesion.
-        overlap: A lesion is found if more than this share of its voxels is flagged, in [0, 1).
+        strata: Largest small and largest medium lesion, both included.
+        overlap: A lesion is found if more than this share of its voxels is flagged, in [0, 1). A detection
+            is false only if it touches no lesion at all, whatever the share.
 
     Raises:
         ValueError: If shapes differ, a value is neither 0 nor 1, or an option is out of range.
@@ -96,6 +103,7 @@ def lesion_wise(
         raise ValueError(f"expected overlap in [0, 1) and ascending strata, got {overlap} and {strata}")
     p, y = binary("pred", pred), binary("truth", truth)
     same_shape("pred", p, "truth", y)
+    check_spacing(spacing, p.ndim)
     if inside is not None:
         m = binary("inside", inside)
         same_shape("pred", p, "inside", m)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -217,3 +218,9 @@ def same_shape(name: str, a: NDArray[Any], other: str, b: NDArray[Any]) -> None:
     """Raise a ValueError with both shapes if they differ."""
     if a.shape != b.shape:
         raise ValueError(f"expected {other} of shape {a.shape} like {name}, got {b.shape}")
+
+
+def check_spacing(spacing: Sequence[float], axes: int) -> None:
+    """Raise a ValueError unless there is one edge above 0 for each axis, or none at all."""
+    if len(spacing) not in (0, axes) or not all(edge > 0 for edge in spacing):
+        raise ValueError(f"expected {axes} edges of a voxel above 0, got {tuple(spacing)}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from diffad.evaluation.metrics.ranking import binary, same_shape
+from diffad.evaluation.metrics.ranking import binary, check_spacing, same_shape
 
 
 def hd95(pred: ArrayLike, truth: ArrayLike, spacing: Sequence[float] = ()) -> float:
@@ -28,7 +28,7 @@ def hd95(pred: ArrayLike, truth: ArrayLike, spacing: Sequence[float] = ()) -> fl
     """
     from monai.metrics import compute_hausdorff_distance
 
-    pair = _pair(pred, truth)
+    pair = _pair(pred, truth, spacing)
     if not all(part.any() for part in pair):
         return math.nan
     edges = [float(edge) for edge in spacing] or None
@@ -61,7 +61,7 @@ def surface_dice(
 
     if tolerance_mm < 0:
         raise ValueError(f"expected a tolerance of at least 0 mm, got {tolerance_mm}")
-    pair = _pair(pred, truth)
+    pair = _pair(pred, truth, spacing)
     filled = [bool(part.any()) for part in pair]
     if not all(filled):
         return 0.0 if any(filled) else math.nan
@@ -72,9 +72,10 @@ def surface_dice(
     return float(compute_surface_dice(*_cropped(pair), [tolerance_mm], use_subvoxels=False, **options))
 
 
-def _pair(pred: ArrayLike, truth: ArrayLike) -> tuple[Any, Any]:
+def _pair(pred: ArrayLike, truth: ArrayLike, spacing: Sequence[float]) -> tuple[Any, Any]:
     p, y = binary("pred", pred), binary("truth", truth)
     same_shape("pred", p, "truth", y)
+    check_spacing(spacing, p.ndim)
     return p, y
 
 

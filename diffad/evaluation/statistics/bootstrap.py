@@ -40,6 +40,7 @@ def interval(
     Reference:
         An introduction to the bootstrap (Efron and Tibshirani, 1993), section 13.3.
     """
+    _check(resamples)
     names, rows = _rows(subjects)
     if len(names) < 2:
         return UNKNOWN
@@ -117,6 +118,11 @@ def percentiles(values: ArrayLike, level: float = 0.95) -> Interval:
     return float(low), float(high)
 
 
+def _check(resamples: int) -> None:
+    if resamples < 1:
+        raise ValueError(f"expected at least 1 resample, got {resamples}")
+
+
 def _rows(subjects: Sequence[str]) -> tuple[list[str], list[NDArray[np.int64]]]:
     groups: dict[str, list[int]] = {}
     for i, subject in enumerate(subjects):
@@ -127,8 +133,7 @@ def _rows(subjects: Sequence[str]) -> tuple[list[str], list[NDArray[np.int64]]]:
 
 def _weights(count: int, resamples: int, seed: int) -> NDArray[np.float64]:
     """How often each subject is in each resample, (R, S)."""
-    if resamples < 1:
-        raise ValueError(f"expected at least 1 resample, got {resamples}")
+    _check(resamples)
     draws = np.random.default_rng(seed).multinomial(count, [1 / count] * count, size=resamples)
     return draws.astype(np.float64)
 

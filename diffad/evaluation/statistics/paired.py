@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ class Paired(NamedTuple):
         high: Upper end, alike.
         p_permutation: Two-sided p by flips of signs.
         p_wilcoxon: Two-sided p of the signed ranks.
-        n: Number of subjects.
+        n: Number of subjects with both figures.
     """
 
     difference: float
@@ -35,7 +36,7 @@ class Paired(NamedTuple):
 
 
 def paired(a: Mapping[str, float], b: Mapping[str, float], resamples: int = 10_000, seed: int = 0) -> Paired:
-    """Compare two methods, subject by subject.
+    """Compare two methods, subject by subject; a subject with a figure that is NaN does not count.
 
     Args:
         a: Figure of the first by subject.
@@ -54,9 +55,12 @@ def paired(a: Mapping[str, float], b: Mapping[str, float], resamples: int = 10_0
         raise ValueError(f"expected both figures of every subject, got one only of {shown}")
     if not a:
         raise ValueError("expected at least one subject, got none")
-    names = sorted(a)
-    gaps = np.array([a[name] - b[name] for name in names])
-    mean = mean_interval(names, gaps, seed=seed)
+    every = {name: a[name] - b[name] for name in sorted(a)}
+    known = {name: gap for name, gap in every.items() if not math.isnan(gap)}
+    if not known:
+        return Paired(math.nan, math.nan, math.nan, math.nan, math.nan, 0)
+    gaps = np.array(list(known.values()))
+    mean = mean_interval(list(known), gaps, seed=seed)
     p = _permutation(gaps, resamples, seed)
     return Paired(mean.value, mean.low, mean.high, p, _wilcoxon(gaps), len(gaps))
 
@@ -84,7 +88,8 @@ def _permutation(gaps: NDArray[np.float64], resamples: int, seed: int) -> float:
     else:
         signs = 1 - 2.0 * np.random.default_rng(seed).integers(2, size=(resamples, n))
         extra = 1  # what was observed is one of the flips
-    reached = np.abs(signs @ gaps) >= abs(gaps.sum()) - 1e-12
+    # sums of the same gaps in another order round otherwise
+    reached = np.abs(signs @ gaps) >= abs(gaps.sum()) - 1e-12 * np.abs(gaps).sum()
     return float((reached.sum() + extra) / (len(signs) + extra))
 
 

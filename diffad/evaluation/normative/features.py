@@ -1,0 +1,37 @@
+"""What a network for photographs sees in a set of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from einops import reduce
+from numpy.typing import ArrayLike, NDArray
+
+from diffad.evaluation.normative.perception import coloured, slices
+from diffad.score.sources import locate
+from diffad.score.weights import load
+
+
+def alexnet_features(images: ArrayLike | Sequence[ArrayLike]) -> NDArray[np.float64]:
+    """Return the mean over space of the last convolutions of AlexNet.
+
+    Args:
+        images: Images, (N, *S), in [0, 1]; volumes are seen slice by slice along the last axis.
+
+    Returns:
+        Features, (N, 256).
+
+    Raises:
+        ValueError: If the weights are not on this machine; it says what to install.
+
+    Reference:
+        One weird trick for parallelizing convolutional neural networks (Krizhevsky, 2014).
+    """
+    network, _ = load("alex", locate("alex"))
+    rows = []
+    for image in np.asarray(images):
+        # one picture at a time, since convolutions round otherwise in a batch
+        seen = [network(coloured(picture[None]))[-1] for picture in slices(image)]
+        rows.append(np.mean([reduce(y, "1 c i j -> c", "mean").double().numpy() for y in seen], axis=0))
+    return np.stack(rows)

@@ -1,0 +1,79 @@
+"""Perceptual distance of scan and twin, where the weights of its network are on this machine."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from einops import einsum, rearrange, repeat
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import normalize, pad
+
+from diffad.score.lpips import SCALE, SHIFT, LPIPSScore
+from diffad.score.sources import Source, locate
+from diffad.score.trunks import SMALLEST
+from diffad.score.weights import load
+from diffad.types import Restoration
+
+Doubles = NDArray[np.float64]
+
+
+def lpips(image: Doubles, twin: Doubles, trunk: str = "alex", mapped: bool = True) -> float:
+    r"""Return the distance of two images as one number; NaN with a warning where there are no weights.
+
+    .. math:: \sum_l \mathrm{mean}_{ij} \sum_c w_{lc} \, (y_{lcij} - \hat y_{lcij})^2
+
+    Args:
+        image: Scan, (*S), in [0, 1]; volumes count slice by slice along the last axis.
+        twin: Twin, alike.
+        trunk: "alex", "vgg" or "squeeze".
+        mapped: Whether [0, 1] becomes [-1, 1] first, as the network expects.
+
+    Reference:
+        The Unreasonable Effectiveness of Deep Features as a Perceptual Metric (Zhang et al., 2018, eq. 1).
+    """
+    source = _source(trunk)
+    if source is None:
+        return float("nan")
+    network, heads = load(trunk, source)
+    total = 0.0
+    for x, y in zip(slices(image), slices(twin), strict=True):
+        shown = coloured(torch.stack([x, y]), mapped)
+        for layer, head in zip(network(shown), heads, strict=True):
+            one, other = normalize(layer, eps=1e-10)
+            total += float(einsum((one - other).square(), head, "c i j, c -> i j").mean())
+    return total / len(slices(image))
+
+
+def lpips_map(image: Doubles, twin: Doubles, trunk: str = "squeeze") -> Doubles | None:
+    """Return the distance at every pixel, (*S); none with a warning where there are no weights."""
+    if _source(trunk) is None:
+        return None
+    x, x_hat = (rearrange(torch.from_numpy(v).float(), "... -> 1 1 ...") for v in (image, twin))
+    found: Doubles = LPIPSScore(trunk)(x, Restoration(x_hat, nfe=0))[0, 0].double().numpy()
+    return found
+
+
+def slices(image: NDArray[Any]) -> Tensor:
+    """Return an image (*S) as pictures (N, H, W)."""
+    x = torch.from_numpy(np.asarray(image, dtype=np.float32))
+    return x[None] if x.ndim == 2 else rearrange(x, "h w k -> k h w")
+
+
+def coloured(x: Tensor, mapped: bool = True) -> Tensor:
+    """Turn pictures (N, H, W) in [0, 1] into a trunk's input (N, 3, H', W'), extended where too small."""
+    colours = repeat(2 * x - 1 if mapped else x, "n h w -> n c h w", c=3)
+    shift, scale = (rearrange(colours.new_tensor(v), "c -> c 1 1") for v in (SHIFT, SCALE))
+    lacking = [max(0, SMALLEST - n) for n in x.shape[1:]]
+    return pad((colours - shift) / scale, (0, lacking[1], 0, lacking[0]), mode="replicate")
+
+
+def _source(trunk: str) -> Source | None:
+    try:
+        return locate(trunk)
+    except ValueError as error:
+        warnings.warn(f"LPIPS is NaN: {error}", RuntimeWarning, stacklevel=4)
+        return None
