@@ -56,10 +56,10 @@ def markdown(outcome: Outcome) -> str:
 
 
 NOTE = (
-    "Mean over seeds; in brackets the 95 % interval over subjects of the first seed, behind ± the "
-    "standard deviation between seeds where there are several. An oracle's threshold is chosen with the truth in hand: "
-    "it is a bound, no result. A dash is what is not defined. p: paired permutation test against the best "
-    "method on the same subjects, corrected for the number of methods (Holm)."
+    "Mean over seeds; in brackets the 95 % interval over subjects of the first seed, behind ± the standard "
+    "deviation between seeds, where there are several. An oracle's threshold is chosen with the truth in "
+    "hand: it is a bound, no result. A dash is what is not defined. p: paired permutation test against the "
+    "best method on the same subjects, corrected for the number of methods (Holm)."
 )
 
 
