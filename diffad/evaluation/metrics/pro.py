@@ -25,7 +25,9 @@ from diffad.evaluation.metrics.ranking import binary, checked, same_shape
 
 @dataclass(frozen=True)
 class ProCurve:
-    """Points of the curve at all distinct scores, from the highest down; both begin at 0.
+    """The corners of the curve, from the highest score down; between them it is straight.
+
+    PRO moves only where the score of a lesion voxel is the threshold: two points for each such score say all.
 
     Args:
         fpr: Share of the healthy voxels that is flagged, (K,), ascending.
@@ -51,14 +53,8 @@ class ProCurve:
         Raises:
             ValueError: If shapes differ, a score is not finite, or a mask has other values than 0 and 1.
         """
-        lesion, weights, healthy, regions = [], [], [], 0
-        for a, y, share, count in _voxels(maps, masks, inside):
-            lesion.append(a[y])
-            weights.append(share)
-            healthy.append(a[~y])
-            regions += count
-        whole = (np.concatenate(lesion), np.concatenate(weights), np.concatenate(healthy))
-        return cls(*_curve(*whole, regions), regions)
+        found = _Sorted.of(maps, masks, inside)
+        return cls(*found.corners(), found.regions)
 
     def area(self, limit: float = 0.3) -> float:
         """Return the area up to a false-positive rate, over the limit; NaN without regions or healthy voxels.
@@ -143,15 +139,48 @@ def coarse_aupro(
     Reference:
         Multiresolution knowledge distillation for anomaly detection (Salehi et al., 2021), as released.
     """
-    curve = ProCurve.of(maps, masks)
-    every = np.sort(np.concatenate([np.asarray(m, np.float64).ravel() for m in maps]))[::-1]
-    distinct = np.unique(every)[::-1]
-    at = distinct[-1] + (distinct[0] - distinct[-1]) / steps * np.arange(steps)
-    reached = np.searchsorted(-distinct, -at, side="left")  # distinct scores above each threshold
-    fpr, pro = curve.fpr[reached], curve.pro[reached]
-    kept = fpr < limit
-    x, y = fpr[kept][::-1], pro[kept][::-1]
+    found = _Sorted.of(maps, masks, None)
+    low, high = (f([np.min(m) if f is min else np.max(m) for m in maps]) for f in (min, max))
+    at = low + (high - low) / steps * np.arange(steps)
+    fpr, pro = found.at(at, "right")
+    x, y = fpr[fpr < limit][::-1], pro[fpr < limit][::-1]
     return float(np.trapezoid(y, x / x.max())) if len(x) and x.max() else math.nan
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    """Sorted scores of lesion voxels with what each and all above add to PRO, and of healthy voxels."""
+
+    lesion: NDArray[Any]
+    above: NDArray[np.float64]
+    healthy: NDArray[Any]
+    regions: int
+
+    @classmethod
+    def of(
+        cls, maps: Sequence[ArrayLike], masks: Sequence[ArrayLike], inside: Sequence[ArrayLike] | None
+    ) -> _Sorted:
+        parts = list(_voxels(maps, masks, inside))
+        lesion, weights = (
+            np.concatenate(v) for v in ([a[y] for a, y, *_ in parts], [w for *_, w, _ in parts])
+        )
+        regions, order = sum(count for *_, count in parts), np.argsort(lesion)
+        above = np.append(weights[order][::-1].cumsum()[::-1], 0.0) / max(regions, 1)
+        return cls(lesion[order], above, np.sort(np.concatenate([a[~y] for a, y, *_ in parts])), regions)
+
+    def at(self, thresholds: NDArray[Any], side: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """FPR and PRO of scores >= thresholds for side "left", > for "right"."""
+        below = np.searchsorted(self.healthy, thresholds, side=side)
+        covered = self.above[np.searchsorted(self.lesion, thresholds, side=side)]
+        return (len(self.healthy) - below) / max(len(self.healthy), 1), covered
+
+    def corners(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        if not self.regions or not len(self.healthy):
+            return np.zeros(0), np.zeros(0)
+        thresholds = np.unique(self.lesion)[::-1]
+        pairs = zip(self.at(thresholds, "right"), self.at(thresholds, "left"), strict=True)
+        fpr, pro = (np.stack(pair, 1).ravel() for pair in pairs)
+        return np.concatenate([[0.0], fpr, [1.0]]), np.concatenate([[0.0], pro, pro[-1:]])
 
 
 def _voxels(
@@ -169,17 +198,3 @@ def _voxels(
         sizes = np.bincount(region, minlength=count + 1)
         marked = region > 0
         yield a[chosen], marked, 1.0 / sizes[region[marked]], count
-
-
-def _curve(
-    lesion: NDArray[Any], weights: NDArray[np.float64], healthy: NDArray[Any], regions: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    if not regions or not len(healthy):
-        return np.zeros(0), np.zeros(0)
-    order = np.argsort(lesion)
-    lesion, above = lesion[order], np.append(weights[order][::-1].cumsum()[::-1], 0.0) / regions
-    healthy = np.sort(healthy)
-    at = np.unique(np.concatenate([lesion, healthy]))[::-1]
-    fpr = 1 - np.searchsorted(healthy, at, side="left") / len(healthy)
-    pro = above[np.searchsorted(lesion, at, side="left")]
-    return np.append(0.0, fpr), np.append(0.0, pro)
