@@ -200,9 +200,7 @@ class AnomalyPipeline(DiffusionPipeline):
         began = time.perf_counter()
         verdict.check_wish(threshold)
         wish = {"sampler": sampler, "score": score, "noise": noise, "guidance": guidance}
-        parts: dict[str, Any] = {
-            key: self.config[key] if part is None else part for key, part in wish.items()
-        }
+        parts: dict[str, Any] = {k: self.config[k] if p is None else p for k, p in wish.items()}
         scans.check_sequences(scan, self.config.sequences)
         axis, source = self.config.space["axis"], scans.read(scan, mask, region)
         stacks = scans.stacks(source, axis, slices)

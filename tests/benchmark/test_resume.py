@@ -132,4 +132,8 @@ def test_two_processes_make_the_same_table_as_one(file, tiny, expected):
     process = launched(file, *launcher)
     _, told = process.communicate(timeout=120)
     assert process.returncode == 0, told.decode()
+    # each process has half of the units, and none is met twice
+    made = [line for line in told.decode().splitlines() if line.startswith("maps ")]
+    assert len(made) == len(list(tiny().out.rglob("maps/*/*/[!.]*.json")))
+    assert {line.split(":")[0].split()[-1] for line in made} == {str(len(made) // 2)}
     assert (tiny().out / "results.csv").read_bytes() == expected

@@ -25,7 +25,7 @@ tbody tr:first-child { font-weight: 600; }
 img { max-width: 100%; height: auto; background: white; border-radius: .3rem; }
 .thumbs { display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); gap: 1rem; }
 figure { margin: 0; } figcaption { font-size: .85rem; }
-.thumbs img { width: 100%; background: black; image-rendering: pixelated; }
+.thumbs img { width: 100%; background: black; }
 pre { overflow-x: auto; background: var(--back); padding: .8rem; border-radius: .3rem; font-size: .8rem; }
 .warn { border-left: .3rem solid #D55E00; padding-left: .8rem; }
 """
