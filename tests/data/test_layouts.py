@@ -321,3 +321,21 @@ def test_command_says_what_it_found_and_writes_a_table_that_reads_back(tmp_path,
     told = capsys.readouterr().out
     assert told.count("problem:") == 2
     assert "and 2 more" in told
+
+
+def test_table_keeps_which_values_of_a_mask_are_lesion(tmp_path):
+    wmh(tmp_path / "data")
+    out = tmp_path / "checked.csv"
+    assert main(["data", "check", str(tmp_path / "data"), "--out", str(out)]) == 0
+    again = read(out, "table")
+    assert again.problems == []
+    assert {(e.positive, e.ignored) for e in again.entries} == {((1,), (2,))}
+
+
+def test_second_file_of_a_case_does_not_change_its_label(tmp_path):
+    medianomaly_brats(tmp_path)
+    png(tmp_path, "train/BraTS2021_00003_flair_80.png")
+    listing = read(tmp_path, "medianomaly_brats")
+    kept = next(e for e in listing.entries if "00003" in e.name)
+    assert (kept.split, kept.label, kept.images["image"].parent.name) == ("test", 1, "tumor")
+    assert any("a second image" in line for line in listing.problems)

@@ -132,10 +132,6 @@ class RuleLayout(Layout):
 
     def _put(self, cases: dict[str, Case], path: Path, rule: Rule, match: re.Match[str]) -> str | None:
         case, groups = cases[self.case_of(match)], match.groupdict()
-        case.subject = self.subject_of(match)
-        case.split = groups.get("split") or rule.split or case.split
-        case.group = groups.get("group") or case.group
-        case.label = rule.label if rule.label is not None else case.label
         told = (groups.get("sequence") or rule.sequence).lower()
         where = case.images if rule.role == "image" else case.masks
         key = self.sequences.get(told, told) if rule.role == "image" else rule.role
@@ -145,6 +141,10 @@ class RuleLayout(Layout):
                 if rule.spare
                 else f"{path}: a second {key} of {self.case_of(match)}, beside {where[key]}; left out"
             )
+        case.subject = self.subject_of(match)
+        case.split = groups.get("split") or rule.split or case.split
+        case.group = groups.get("group") or case.group
+        case.label = rule.label if rule.label is not None else case.label
         where[key] = path
         return None
 

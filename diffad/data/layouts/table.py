@@ -14,7 +14,19 @@ from diffad.registry import LAYOUTS
 
 PATHS = ("path", "image", "filename", "file")
 LESIONS = ("lesion", "mask", "seg")
-COLUMNS = ("path", "sequence", "subject", "lesion", "brain", "split", "label", "group")
+COLUMNS = (
+    "path",
+    "sequence",
+    "subject",
+    "lesion",
+    "brain",
+    "split",
+    "label",
+    "group",
+    "name",
+    "positive",
+    "ignored",
+)
 """Columns that ``write`` writes."""
 NAMES = ("table.csv", "data.csv", "entries.csv")
 
@@ -65,16 +77,18 @@ def write(entries: Iterable[Entry], path: Path) -> None:
         table.writeheader()
         for e in entries:
             rest = {
-                "lesion": e.lesion or "",
-                "brain": e.brain or "",
+                "lesion": e.lesion.resolve() if e.lesion else "",
+                "brain": e.brain.resolve() if e.brain else "",
+                "positive": " ".join(map(str, e.positive or ())),
+                "ignored": " ".join(map(str, e.ignored)),
                 "split": e.split or "",
                 "group": e.group,
             }
             label = "" if e.label is None else e.label
             for sequence, image in sorted(e.images.items()):
-                table.writerow(
-                    {"path": image, "sequence": sequence, "subject": e.subject, "label": label, **rest}
-                )
+                name = e.name if len(e.images) == 1 else f"{e.name}-{sequence}"
+                row = {"path": image.resolve(), "sequence": sequence, "subject": e.subject, "name": name}
+                table.writerow({**row, "label": label, **rest})
 
 
 def _table(root: Path) -> Path | None:
@@ -104,7 +118,7 @@ def _entry(row: Mapping[str, str], folder: Path) -> Entry:
     if not image:
         raise ValueError("expected the path of an image, found none")
     lesion = next((row[key] for key in LESIONS if row.get(key)), "")
-    name = Path(image).name.removesuffix(".gz").rsplit(".", 1)[0]
+    name = row.get("name") or Path(image).name.removesuffix(".gz").rsplit(".", 1)[0]
     label = row.get("label", "")
     if label not in ("", "0", "1"):
         raise ValueError(f"expected a label 0 or 1, found {label!r}")
@@ -117,4 +131,6 @@ def _entry(row: Mapping[str, str], folder: Path) -> Entry:
         split=row.get("split") or None,
         label=int(label) if label else None,
         group=row.get("group", ""),
+        positive=tuple(map(int, row.get("positive", "").split())) or None,
+        ignored=tuple(map(int, row.get("ignored", "").split())),
     )
