@@ -1,0 +1,92 @@
+"""Many scans, one after the other; what is wrong with one does not cost the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from diffad.cohort.subjects import Subject, mask_of
+from diffad.prepare.files import finished, request, write
+from diffad.prepare.options import Options
+from diffad.prepare.run import prepare
+
+
+@dataclass
+class Summary:
+    """Names of the scans by what became of them; of the failed ones, why."""
+
+    done: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        told = {"done": self.done, "done before": self.skipped, "failed": self.failed}
+        return ", ".join(f"{len(names)} {what}" for what, names in told.items() if names) or "nothing to do"
+
+
+def prepare_all(
+    subjects: Sequence[Subject],
+    out: Path,
+    options: Options,
+    mask: str | Path | None,
+    scan: Callable[[str], AbstractContextManager[None]],
+    say: Callable[[str, BaseException | None], None],
+) -> Summary:
+    """Prepare every subject into a folder; finished ones are skipped, failed ones reported.
+
+    Args:
+        subjects: What to prepare.
+        out: Folder of the results.
+        options: How.
+        mask: Brain mask of all scans, or the end of the masks' names; see ``mask_of``.
+        scan: Counts a scan while it runs.
+        say: Tells the person who waits something, with the error it comes from.
+
+    Raises:
+        ImportError: If a package is missing, which no scan can do without.
+    """
+    summary = Summary()
+    for subject in subjects:
+        with scan(subject.name):
+            try:
+                _prepare(subject, out, options, mask, summary, say)
+            except ImportError:
+                raise
+            except Exception as error:  # whatever is wrong with one scan must not cost the others
+                summary.failed[subject.name] = " ".join(str(error).split()) or type(error).__name__
+                say(f"failed {subject.name}: {summary.failed[subject.name]}", error)
+    return summary
+
+
+def _prepare(
+    subject: Subject,
+    out: Path,
+    options: Options,
+    mask: str | Path | None,
+    summary: Summary,
+    say: Callable[[str, BaseException | None], None],
+) -> None:
+    if subject.missing:
+        raise ValueError(f"expected every sequence, found none for {', '.join(subject.missing)}")
+    paths, own = list(subject.paths), mask_of(subject, mask)
+    asked = request(paths, own, options)
+    before = finished(out, subject.name)
+    if before is not None:
+        _check_same(before["request"], asked, out, subject.name)
+        summary.skipped.append(subject.name)
+        return
+    prepared = prepare(paths, options, own)
+    write(prepared, out, subject.name, asked)
+    for warning in prepared.record["warnings"]:
+        say(f"warning: {warning}", None)
+    summary.done.append(subject.name)
+
+
+def _check_same(before: object, asked: object, out: Path, name: str) -> None:
+    if before != asked:
+        raise FileExistsError(
+            f"{out / name}.nii.gz: expected the files and options of this run, found it made with others; "
+            "nothing is overwritten, so give another --out"
+        )
