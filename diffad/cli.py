@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from diffad import __version__, cli_benchmark, cli_data, cli_tools
+from diffad import __version__, cli_benchmark, cli_data, cli_predict, cli_prepare, cli_tools
 from diffad.registry import UnknownNameError
 
 app = typer.Typer(
@@ -22,14 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-
-
-class Precision(StrEnum):
-    """Number format of the network."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
 
 
 def _version(wanted: bool) -> None:
@@ -53,6 +44,7 @@ def diffad(
     Examples:
       diffad demo                                                 a real brain, implanted lesions, a picture
       diffad predict scan.nii.gz --model ixi-t1-axial --out maps  anomaly maps of a skull-stripped scan
+      diffad predict scan.nii.gz --prepare --out maps             the same of a scan as the scanner left it
       diffad evaluate maps --masks lesions                        how good the maps are
       diffad train smoke                                          train a tiny model in seconds
       diffad phantom --out phantoms                               heads to try things on, healthy and not
@@ -86,78 +78,8 @@ def train(
     raise typer.Exit(run([config, *(assignments or [])]))
 
 
-@app.command(short_help="Find anomalies in scans.")
-def predict(
-    scan: Annotated[
-        list[Path],
-        typer.Argument(metavar="SCAN", help="NIfTI files, or folders that are searched for them."),
-    ],
-    model: Annotated[
-        str, typer.Option(help="A shipped model, a pipeline folder, or a hub id.")
-    ] = "ixi-t1-axial",
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
-    mask: Annotated[
-        str,
-        typer.Option(
-            metavar="FILE|SUFFIX", help="Brain mask: a file, or what the masks' names end in (_brain)."
-        ),
-    ] = "",
-    region: Annotated[
-        str,
-        typer.Option(
-            metavar="FILE|SUFFIX", help="Where the twin may differ, for samplers that edit a region."
-        ),
-    ] = "",
-    sequences: Annotated[
-        str, typer.Option(help="Ends of the names of one subject's sequences: t1,flair")
-    ] = "",
-    slices: Annotated[
-        str, typer.Option(help="FIRST:LAST, LAST exclusive, counted from 0 in RAS; all by default.")
-    ] = "",
-    threshold: Annotated[
-        str, typer.Option(help='A number or "otsu"; the model\'s calibrated one by default.')
-    ] = "",
-    sampler: Annotated[
-        list[str] | None, typer.Option(help="Another sampler, as YAML, or one option of it as key=value.")
-    ] = None,
-    score: Annotated[list[str] | None, typer.Option(help="Another score, in the same way.")] = None,
-    noise: Annotated[list[str] | None, typer.Option(help="Another noise, in the same way.")] = None,
-    guidance: Annotated[list[str] | None, typer.Option(help="Another guidance, in the same way.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all noise.")] = 0,
-    batch_size: Annotated[int, typer.Option(min=1, help="Slices per network evaluation; more on a GPU.")] = 8,
-    precision: Annotated[Precision, typer.Option(help="auto is bf16 where it is native.")] = Precision.auto,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo scans that have results.")] = False,
-) -> None:
-    """Find anomalies: map, detections, pseudo-healthy twin and picture of each scan; results.csv of all.
-
-    Scans must be skull-stripped (0 outside the brain), or come with brain masks. A scan that cannot be
-    used is reported and the rest go on. A second run does what is missing.
-
-    \b
-    Examples:
-      diffad predict sub-01_T1w.nii.gz --out maps --slices 91:100
-      diffad predict cohort/ --out maps --mask _brain_mask       A.nii.gz has A_brain_mask.nii.gz
-      diffad predict cohort/ --out maps --sequences t1,flair     A_t1.nii.gz with A_flair.nii.gz
-      diffad predict scan.nii.gz --sampler "{name: chain, level: 200, steps: 10}" --threshold otsu
-      diffad predict scan.nii.gz --model runs/cddpm/pipeline --guidance "{name: encoder, source: mirror}"
-      diffad predict scan.nii.gz --sampler "{name: resampled}" --region lesion.nii.gz
-
-    Files of one name in several folders are told apart by the folders' names: a_T1_anomaly.nii.gz.
-    """  # noqa: D301 (\b keeps the lines that follow as they are)
-    from diffad import commands
-
-    options: dict[str, Any] = {
-        "sampler": sampler or [],
-        "score": score or [],
-        "noise": noise or [],
-        "guidance": guidance or [],
-        "threshold": threshold,
-        "slices": slices,
-        "seed": seed,
-    }
-    options |= {"batch_size": batch_size, "precision": precision.value}
-    raise typer.Exit(commands.predict(scan, model, out, mask, region, sequences, device, overwrite, options))
+app.command(short_help="Make scans ready for a model.")(cli_prepare.prepare)
+app.command(short_help="Find anomalies in scans.")(cli_predict.predict)
 
 
 @app.command(short_help="Score predictions against lesion masks.")

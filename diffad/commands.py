@@ -1,8 +1,7 @@
-"""What ``predict`` and ``evaluate`` do with their words."""
+"""What ``calibrate`` and ``evaluate`` do with their words, and how words are read."""
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,59 +13,6 @@ import yaml
 
 from diffad.cohort.subjects import find_scans, parse_mask, subjects
 from diffad.plain import PartSpec, override
-
-
-def predict(
-    sources: Sequence[Path],
-    model: str,
-    out: Path,
-    mask: str,
-    region: str,
-    sequences: str,
-    device: str,
-    overwrite: bool,
-    options: dict[str, Any],
-) -> int:
-    """Run ``diffad predict`` and return its exit code.
-
-    Raises:
-        ValueError: If there is no scan, or the model or an option cannot be used.
-        OSError: If there is no such model, or the results cannot be written.
-    """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options |= {"slices": parse_slices(options["slices"]), "threshold": parse_threshold(options["threshold"])}
-    where, masks = parse_device(device), tuple(parse_mask(m) if m else None for m in (mask, region))
-    search = find_scans(sources, out, *masks)
-    names = [s.strip() for s in sequences.split(",") if s.strip()]
-    cohort = subjects(search.scans, names)
-    try:
-        code, told = _predict(cohort, names, model, where, out, masks, overwrite, options)
-    except KeyboardInterrupt:
-        print("\nstopped; finished scans are whole, run the same command to go on", file=sys.stderr)
-        return 130
-    passed = f" (passed over {len(search.ignored)} masks and maps)" if search.ignored else ""
-    print(f"{told}{passed}; see {out / 'results.csv'}")
-    return code
-
-
-def _predict(
-    cohort: Sequence[Any],
-    names: Sequence[str],
-    model: str,
-    device: str,
-    out: Path,
-    masks: tuple[str | Path | None, ...],
-    overwrite: bool,
-    options: dict[str, Any],
-) -> tuple[int, str]:
-    from diffad.predict import PARTS, Cohort, Options
-
-    pipe = load(model).to(device)
-    check_names(names, pipe.config.sequences)
-    for part in PARTS:
-        options[part] = parse_part(part, options[part], dict(pipe.config[part] or {}))
-    summary = Cohort(pipe, out, Options(**options), masks[0], overwrite, masks[1]).run(cohort)
-    return (0 if summary.complete else 1), str(summary)
 
 
 def check_names(names: Sequence[str], trained: Sequence[str] | None) -> None:

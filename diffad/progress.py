@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,14 +21,18 @@ class Progress:
 
     Args:
         scans: How many scans there are.
+        others: Tells how many of them other processes have finished.
+        quiet: Show nothing, as another process shows it.
     """
 
-    def __init__(self, scans: int) -> None:
+    def __init__(self, scans: int, others: Callable[[], int] = lambda: 0, quiet: bool = False) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
         terminal = Console(stderr=True)
-        self._bar = Bar(*columns, TimeRemainingColumn(), console=terminal, disable=not terminal.is_terminal)
+        self._bar = Bar(
+            *columns, TimeRemainingColumn(), console=terminal, disable=quiet or not terminal.is_terminal
+        )
         self._task = self._bar.add_task("scans", total=scans)
-        self._scans, self._finished = scans, 0
+        self._scans, self._finished, self._others = scans, 0, others
 
     def __enter__(self) -> Progress:
         self._bar.start()
@@ -40,10 +44,11 @@ class Progress:
     @contextmanager
     def scan(self, name: str) -> Iterator[None]:
         """Count one scan, however it ends."""
-        self._bar.update(self._task, description=f"scan {self._finished + 1} of {self._scans}: {name}")
+        done = self._finished + self._others()
+        self._bar.update(self._task, description=f"scan {done + 1} of {self._scans}: {name}", completed=done)
         yield
         self._finished += 1
-        self._bar.update(self._task, completed=self._finished)
+        self._bar.update(self._task, completed=self._finished + self._others())
 
     def slices(self, total: int) -> Slices:
         """Stand in for the progress bar of a pipeline: ``total`` slices make one scan."""

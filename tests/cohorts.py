@@ -9,7 +9,16 @@ import torch
 
 AFFINE = np.diag([-2.0, 2.0, 3.0, 1.0])
 SHAPE = (24, 28, 10)
-KINDS = ("anomaly.nii.gz", "info.json", "mask.nii.gz", "report.png", "seen.nii.gz", "twin.nii.gz")
+KINDS = (
+    "anomaly.nii.gz",
+    "info.json",
+    "lesions.csv",
+    "lesions.json",
+    "mask.nii.gz",
+    "report.png",
+    "seen.nii.gz",
+    "twin.nii.gz",
+)
 
 
 def inside(shape=SHAPE):

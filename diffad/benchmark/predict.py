@@ -10,9 +10,9 @@ from diffad.benchmark import storage
 from diffad.benchmark.config import BenchmarkConfig, digest
 from diffad.benchmark.methods import Method, opened
 from diffad.benchmark.progress import Ticker
-from diffad.benchmark.share import Share
 from diffad.benchmark.storage import Unit, failures, note_failure
 from diffad.benchmark.tasks import Tests, TestSet
+from diffad.cohort.share import Share
 from diffad.progress import debugging
 
 Work = tuple[Unit, TestSet]

@@ -35,9 +35,9 @@ def run(config: BenchmarkConfig, share: Any = None) -> Outcome | None:
     from diffad.benchmark import guard, storage
     from diffad.benchmark.predict import predict_missing
     from diffad.benchmark.score import score_missing
-    from diffad.benchmark.share import Share
     from diffad.benchmark.tasks import Tests
     from diffad.benchmark.train import train_missing, waves
+    from diffad.cohort.share import Share
     from diffad.registry import PROTOCOLS
 
     for name in config.protocols:

@@ -16,9 +16,9 @@ from diffad.benchmark import storage
 from diffad.benchmark.config import BenchmarkConfig, digest
 from diffad.benchmark.predict import complete
 from diffad.benchmark.progress import Ticker
-from diffad.benchmark.share import Share
 from diffad.benchmark.storage import Unit, failures, note_failure
 from diffad.benchmark.tasks import HEALTHY, Item, Tests, TestSet
+from diffad.cohort.share import Share
 from diffad.data.volume import Volume
 from diffad.evaluation.result import Result
 from diffad.evaluation.samples import Sample

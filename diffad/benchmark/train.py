@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from diffad.benchmark.config import RUNS, BenchmarkConfig, MethodConfig
-from diffad.benchmark.share import Share
 from diffad.benchmark.storage import failures, note_failure
+from diffad.cohort.share import Share
 from diffad.config import Config, load
 from diffad.output import write_text
 from diffad.plain import ConfigError

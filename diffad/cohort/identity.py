@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from diffad.cohort.naming import REQUIRED
 from diffad.pipeline import AnomalyPipeline
 
-MAPS = ("_anomaly.nii.gz", "_mask.nii.gz", "_twin.nii.gz", "_seen.nii.gz", "_report.png")
-"""Ends of the names of a scan's results, but for what says that they are whole."""
 
-OPTIONAL = ("_std.nii.gz", "_pvalue.nii.gz")
-"""Ends of what not every run makes: the spread of several twins, p-values of a calibrated model."""
+def stored(files: Mapping[str, Path]) -> dict[str, Any] | None:
+    """Read what was stored with finished maps; none if a file is not there, or cannot be read.
 
-
-def stored(out: Path, name: str) -> dict[str, Any] | None:
-    """Read what was stored with finished maps; none if a file is not there, or cannot be read."""
-    if not all((out / f"{name}{end}").is_file() for end in MAPS):
+    Args:
+        files: Results of a scan by kind, see ``Naming.files``.
+    """
+    if not all(files[kind].is_file() for kind in REQUIRED):
         return None
     try:
-        info = json.loads((out / f"{name}_info.json").read_text(encoding="utf-8"))
+        info = json.loads(files["info"].read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return info if isinstance(info, dict) else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from diffad.plain import PartSpec
 
@@ -21,6 +22,9 @@ class Options:
         seed: Seed of all noise.
         batch_size: Slices per network evaluation; does not change the result.
         precision: "auto", "fp32" or "bf16"; "auto" takes bf16 where the device has it natively.
+        axes: Axes that slices are cut along, their maps fused; none for the model's own.
+        fusion: How the maps of several axes become one; none for the mean.
+        noise_across: What shares its noise, "slice" or "scan"; none for a noise of its own for every slice.
     """
 
     sampler: PartSpec | None = None
@@ -32,3 +36,15 @@ class Options:
     seed: int = 0
     batch_size: int = 8
     precision: str = "auto"
+    axes: tuple[str, ...] | None = None
+    fusion: str | None = None
+    noise_across: str | None = None
+
+    def call(self) -> dict[str, Any]:
+        """Return what ``AnomalyPipeline.__call__`` is to be called with."""
+        late = ("axes", "fusion", "noise_across")
+        return {k: v for k, v in asdict(self).items() if k not in late or v is not None}
+
+    def asked(self) -> dict[str, Any]:
+        """Return what the maps follow from: all but the size of a batch."""
+        return {k: v for k, v in self.call().items() if k != "batch_size"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,9 @@ class Row:
         return cls(name, "ok", *(info.get(key, "") for key in keys))
 
 
+Table = dict[str, dict[str, str]]
+"""Rows by scan."""
+
 COLUMNS = [f.name for f in fields(Row)]
 
 
@@ -57,7 +62,7 @@ class Results:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows = _read(path) if path.exists() else {}
+        self.rows: Table = _read(path) if path.exists() else {}
 
     def add(self, row: Row) -> None:
         """Add or replace a row and write the table, whole or not at all, if that changes it."""
@@ -65,6 +70,27 @@ class Results:
         if self.rows.get(row.scan) != values:
             self.rows[row.scan] = values
             write_text(self.path, self._text())
+
+    def merge(self, others: Sequence[Path], order: Sequence[str] = ()) -> None:
+        """Take in the tables of other processes, bring the rows in order, and remove those tables.
+
+        Args:
+            others: Files; one that cannot be read is left out, as its scans will be told again.
+            order: Names of the scans; rows of other scans go first.
+
+        Raises:
+            OSError: If the table cannot be written.
+        """
+        before = list(self.rows.items())
+        for path in others:
+            with suppress(ValueError, OSError):
+                self.rows |= _read(path)
+        place = {name: index for index, name in enumerate(order)}
+        self.rows = dict(sorted(self.rows.items(), key=lambda row: place.get(row[0], -1)))
+        if list(self.rows.items()) != before:
+            write_text(self.path, self._text())
+        for path in others:
+            path.unlink(missing_ok=True)
 
     def _text(self) -> str:
         text = io.StringIO()
@@ -74,7 +100,7 @@ class Results:
         return text.getvalue()
 
 
-def _read(path: Path) -> dict[str, dict[str, str]]:
+def _read(path: Path) -> Table:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             table = csv.DictReader(file)

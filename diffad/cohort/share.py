@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -24,21 +24,25 @@ class Share:
         count: How many there are.
         device: Where its networks live.
         wait: Returns when all processes have come so far.
+        gather: Takes a list of every process and returns them joined, in the order of the processes.
     """
 
     index: int = 0
     count: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     wait: Callable[[], None] = lambda: None
+    gather: Callable[[list[Any]], list[Any]] = lambda found: found
 
     @classmethod
     def of_launcher(cls) -> Share:
         """Ask ``accelerate launch`` or ``torchrun``; alone without them."""
         from accelerate import PartialState
+        from accelerate.utils import gather_object
 
         # without a GPU accelerate joins processes only where it is told to use the CPU
         state = PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
-        return cls(state.process_index, state.num_processes, state.device, state.wait_for_everyone)
+        wait = state.wait_for_everyone
+        return cls(state.process_index, state.num_processes, state.device, wait, gather_object)
 
     @property
     def first(self) -> bool:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from diffad.cohort.naming import ENDS, Naming
+
 SUFFIXES = (".nii.gz", ".nii")
-OWN = ("_anomaly", "_mask", "_twin", "_seen", "_std")
-"""Ends of the names that ``predict`` gives its own maps; such files in a folder are no scans."""
 SEPARATORS = ("_", "-", ".")
 
 
@@ -22,11 +22,20 @@ class Subject:
         name: First part of the names of its results.
         paths: One file for each sequence, in the model's order.
         missing: Sequences that were not found.
+        folder: Where its results go, in the folder of all.
+        bids: Whether they are named as BIDS has it.
     """
 
     name: str
     paths: tuple[Path, ...]
     missing: tuple[str, ...] = ()
+    folder: Path = Path()
+    bids: bool = False
+
+    @property
+    def naming(self) -> Naming:
+        """What its results are called."""
+        return Naming(self.name, self.folder, self.bids)
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ def find_scans(
     ignored: list[Path] = []
     for source in sources:
         paths = sorted(_walk(source, out)) if source.is_dir() else [source]
-        own = {p for p in paths if p != source and stem(p).endswith(OWN)}
+        own = {p for p in paths if p != source and stem(p).endswith(ENDS)}
         kept = [p for p in paths if p not in own and not (_is_mask(p, mask) or _is_mask(p, region))]
         if not kept and source.is_dir():
             raise ValueError(f"{source}: expected scans (.nii or .nii.gz), found none")
@@ -78,9 +87,13 @@ def find_scans(
 
 
 def _walk(folder: Path, out: Path | None) -> Iterator[Path]:
-    for root, folders, files in os.walk(folder):
+    """Follow links, out of the folder too, as git-annex and DataLad trees consist of them; none twice."""
+    visited = {folder.resolve()}
+    for root, folders, files in os.walk(folder, followlinks=True):
         keep = [f for f in folders if not f.startswith(".") and not _same(Path(root) / f, out)]
-        folders[:] = keep
+        new = [f for f in keep if (Path(root) / f).resolve() not in visited]
+        visited |= {(Path(root) / f).resolve() for f in new}
+        folders[:] = sorted(new)
         yield from (Path(root) / f for f in files if f.endswith(SUFFIXES) and not f.startswith("."))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 
+from diffad.cohort.naming import KINDS
 from diffad.cohort.subjects import SUFFIXES, shortened
 from diffad.data.names import subject_below
 from diffad.data.volume import Volume, VolumeError, require_same_grid
@@ -30,6 +31,7 @@ class Located:
         mask: Lesion mask, or none for a healthy scan.
         brains: Folder with brain masks, or none.
         resample: Bring masks of other grids to that of the map.
+        files: What else predict wrote of the scan, by kind.
     """
 
     path: Path
@@ -37,6 +39,11 @@ class Located:
     mask: Path | None
     brains: Path | None
     resample: bool
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+    def beside(self, kind: str) -> Path:
+        """Return where another result of the scan lies."""
+        return self.files.get(kind) or self.path.with_name(f"{self.name}{KINDS[kind]}")
 
 
 class Samples(Sequence[Sample]):
@@ -67,8 +74,8 @@ def read(scan: Located, warnings: list[str]) -> Sample | None:
         VolumeError: If a file cannot be read, or does not fit the map.
     """
     path, name, resample = scan.path, scan.name, scan.resample
-    anomaly, info = Volume.load(path, allow_constant=True), _info(path.with_name(f"{name}_info.json"))
-    inside = _region(path, name, scan.brains, anomaly, info, resample)
+    anomaly, info = Volume.load(path, allow_constant=True), _info(scan.beside("info"))
+    inside = _region(scan, anomaly, info)
     lesion = np.zeros_like(inside) if scan.mask is None else _binary(scan.mask, anomaly, warnings, resample)
     total, seen = int(lesion.sum()), int((lesion & inside).sum())
     if seen < total:
@@ -86,7 +93,7 @@ def read(scan: Located, warnings: list[str]) -> Sample | None:
         brain=inside,
         spacing=tuple(float(edge) for edge in anomaly.spacing),
         axis=AXES.get(info.get("axis", "")),
-        detected=_detections(path.with_name(f"{name}_mask.nii.gz"), anomaly, warnings),
+        detected=_detections(scan.beside("mask"), anomaly, warnings),
         image_score=info.get("image_score"),
     )
 
@@ -101,11 +108,10 @@ def _info(path: Path) -> dict[str, Any]:
     return info
 
 
-def _region(
-    path: Path, name: str, brains: Path | None, like: Volume, info: dict[str, Any], resample: bool
-) -> Bools:
+def _region(scan: Located, like: Volume, info: dict[str, Any]) -> Bools:
     """Return the voxels (I, J, K) that are scored."""
-    seen = path.with_name(f"{name}_seen.nii.gz")
+    path, name, brains, resample = scan.path, scan.name, scan.brains, scan.resample
+    seen = scan.beside("seen")
     brain = find_mask(name, brains, BRAIN) if brains else seen if seen.is_file() else None
     if brain is None:
         where = f"a brain mask of {name} in {brains}" if brains else f"{seen.name} beside it, or --brains"

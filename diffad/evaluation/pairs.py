@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from diffad.cohort.naming import find_maps
 from diffad.cohort.subjects import SUFFIXES, stem
 from diffad.evaluation.located import Located, Samples, find_mask, read
 from diffad.evaluation.samples import Bools, Sample
@@ -72,7 +73,7 @@ def collect(
     healthy_without_mask: bool = False,
     resample: bool = False,
 ) -> Collection:
-    """Pair the ``NAME_anomaly.nii.gz`` of a folder with lesion masks.
+    """Pair the ``NAME_anomaly.nii.gz`` of a folder, or the maps of a BIDS derivative, with lesion masks.
 
     A scan is scored in ``NAME_seen.nii.gz``, the part of the brain that was looked at; with ``brains`` in
     that brain mask, cut to the slices in ``NAME_info.json``. A scan whose lesion lies wholly outside is left
@@ -88,9 +89,7 @@ def collect(
     Raises:
         ValueError: If nothing can be paired, a name is ambiguous, or files do not fit together.
     """
-    maps = sorted(
-        p for s in SUFFIXES for p in predictions.glob(f"*_anomaly{s}") if not p.name.startswith(".")
-    )
+    maps = find_maps(predictions)
     if not maps:
         raise ValueError(
             f"{predictions}: expected maps NAME_anomaly.nii.gz, as predict writes them, found none"
@@ -102,13 +101,13 @@ def collect(
             f"{masks}: expected a folder of lesion masks for {len(maps)} scans, found a single file"
         )
     found = Collection()
-    for path in maps:
-        name = stem(path).removesuffix("_anomaly")
+    for path, naming in maps.items():
+        name = naming.name
         mask = masks if masks.is_file() else find_mask(name, masks, LESION, but=predictions)
         if mask is None and not healthy_without_mask:
             found.missing.append(name)
             continue
-        located = Located(path, name, mask, brains, resample)
+        located = Located(path, name, mask, brains, resample, naming.files(predictions))
         if (sample := read(located, found.warnings)) is not None:
             found.cases.append(Case.of(sample))
             found.located.append(located)

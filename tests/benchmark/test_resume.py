@@ -10,7 +10,7 @@ import pytest
 
 from diffad.benchmark import predict, score
 from diffad.benchmark.run import STOPPED, command, run
-from diffad.benchmark.share import Share
+from diffad.cohort.share import Share
 
 ALONE = Share()
 

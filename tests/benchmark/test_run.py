@@ -10,8 +10,8 @@ from diffad.benchmark import predict, storage
 from diffad.benchmark.baselines import MedianResidual
 from diffad.benchmark.config import BASELINES
 from diffad.benchmark.run import command, run
-from diffad.benchmark.share import Share
 from diffad.benchmark.tasks import HEALTHY, Tests
+from diffad.cohort.share import Share
 from diffad.median import median_filter
 from diffad.plain import ConfigError
 
