@@ -91,7 +91,7 @@ def predict(
     layout: Annotated[
         Layout, typer.Option(help="How results are named; auto is bids for scans of a BIDS tree.")
     ] = Layout.auto,
-    page: Annotated[bool, typer.Option(help="Write a web page of each scan and of all.")] = False,
+    page: Annotated[bool, typer.Option(help="Write a web page of each scan and of all.")] = True,
     on_failure: Annotated[
         Policy, typer.Option(help="Exit code 1 if any scan failed, only if all did, or never.")
     ] = Policy.any,

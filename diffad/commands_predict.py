@@ -34,7 +34,7 @@ class Words:
     device: str = "auto"
     overwrite: bool = False
     layout: str = "auto"
-    page: bool = False
+    page: bool = True
     on_failure: str = "any"
 
     @property

@@ -56,7 +56,10 @@ def _page(output: AnomalyOutput, found: Any, naming: Naming, path: Path) -> None
     from diffad.report.viewer import write_page
 
     up = "../" * len(naming.folder.parts)
-    write_page(output, path, found, title=naming.name, links={"index": f"{up}index.html"})
+    picture = path.with_name(f"{naming.name}{KINDS['report']}").read_bytes()
+    write_page(
+        output, path, found, title=naming.name, links={"All scans": f"{up}index.html"}, picture=picture
+    )
 
 
 def publish(made: dict[str, Path], places: dict[str, Path]) -> None:

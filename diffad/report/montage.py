@@ -78,7 +78,7 @@ def save_montage(
         float(info["threshold"]),
         spacing=planes.spacing if planes else None,
         sides=planes.sides if planes else None,
-        window=_ct_window(info),
+        window=ct_window(info),
     )
     content = io.BytesIO()
     sheet.draw(Words(title, subtitle, f"{made_by(info)}\n{NOTICE}")).savefig(content, format="png")
@@ -114,7 +114,7 @@ def _short(value: Any) -> str:
     return "/".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _ct_window(info: Mapping[str, Any]) -> tuple[float, float] | None:
+def ct_window(info: Mapping[str, Any]) -> tuple[float, float] | None:
     space = info.get("config", {}).get("space", {})
     if space.get("intensity") != "ct":
         return None

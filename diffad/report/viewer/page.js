@@ -1,0 +1,78 @@
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent);
+const element = (id) => document.getElementById(id);
+const state = window.diffad = { ready: false, opacity: 0.7, threshold: data.threshold, mm: null, views: [] };
+
+async function unpacked(base64) {
+  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+}
+
+function failed(error) {
+  element("fallback").open = true;
+  element("trouble").textContent = `The viewer cannot run here (${error}); the picture below stands in for it.`;
+}
+
+async function viewer(canvas, kinds) {
+  const nv = new niivue.Niivue({ backColor: [0, 0, 0, 1], show3Dcrosshair: true, isResizeCanvas: true,
+    crosshairColor: [0.3, 0.8, 1, 0.8], crosshairWidth: 1, loadingText: "", dragAndDropEnabled: false, isColorbar: false });
+  await nv.attachToCanvas(canvas);
+  if (!nv.gl) throw new Error("no WebGL2");
+  const look = { scan: ["gray", 1], twin: ["gray", 1], map: ["warm", state.opacity], mask: ["green", 0] };
+  for (const kind of kinds) {
+    const v = data.volumes[kind];
+    nv.addVolume(await niivue.NVImage.loadFromBase64({ base64: v.base64, name: kind + ".nii.gz", colormap: look[kind][0],
+      opacity: look[kind][1], cal_min: kind === "map" ? state.threshold : kind === "mask" ? 0.5 : v.low,
+      cal_max: v.high, trustCalMinMax: true }));
+  }
+  nv.setSliceType(nv.sliceTypeMultiplanar);
+  nv.setInterpolation(true);
+  return nv;
+}
+
+function jump(mm) {
+  state.mm = mm;
+  for (const nv of state.views) { nv.scene.crosshairPos = nv.mm2frac(mm); nv.drawScene(); }
+  element("where").textContent = mm.map((v) => v.toFixed(1)).join(", ") + " mm";
+}
+
+function apply() {
+  state.opacity = Number(element("opacity").value);
+  state.threshold = Number(element("threshold").value);
+  element("opacity-value").textContent = Math.round(state.opacity * 100) + " %";
+  element("threshold-value").textContent = state.threshold.toPrecision(3);
+  const nv = state.views[0];
+  if (!nv) return;
+  nv.volumes[1].cal_min = Math.min(state.threshold, data.volumes.map.high * 0.999);
+  nv.setOpacity(1, state.opacity);
+  nv.setOpacity(2, element("detections").checked ? 0.5 : 0);
+  nv.updateGLVolume();
+}
+
+async function start() {
+  const script = document.createElement("script");
+  script.textContent = await unpacked(element("niivue").textContent.trim());
+  document.head.append(script);
+  state.views = [await viewer(element("scan"), ["scan", "map", "mask"]), await viewer(element("twin"), ["twin"])];
+  const [one, two] = state.views;
+  one.broadcastTo([two], { "2d": true, "3d": true });
+  two.broadcastTo([one], { "2d": true, "3d": true });
+  for (const nv of state.views) nv.onLocationChange = (at) => {
+    state.mm = Array.from(at.mm).slice(0, 3);
+    element("where").textContent = state.mm.map((v) => v.toFixed(1)).join(", ") + " mm";
+  };
+  for (const id of ["opacity", "threshold", "detections"]) element(id).addEventListener("input", apply);
+  apply();
+  const rows = [...document.querySelectorAll("tr[data-x]")];
+  const go = (row) => {
+    rows.forEach((r) => r.classList.toggle("here", r === row));
+    jump(["x", "y", "z"].map((k) => Number(row.dataset[k])));
+  };
+  for (const row of rows) {
+    row.addEventListener("click", () => go(row));
+    row.addEventListener("keydown", (e) => { if (e.key === "Enter") go(row); });
+  }
+  if (rows.length) go(rows[0]);
+  state.ready = true;
+}
+start().catch(failed);

@@ -1,0 +1,161 @@
+"""The page of one scan: everything in one file, which needs no network."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from diffad.lesions import Lesion
+from diffad.output import AnomalyOutput, write_text
+from diffad.report.montage import NOTICE, findings, made_by, save_report
+from diffad.report.viewer.bundle import VERSION, content
+from diffad.report.viewer.volumes import scene
+
+HERE = Path(__file__).parent
+HEAD = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+COLUMNS = ("#", "volume (ml)", "centre (mm)", "centre (voxel)", "extent (mm)", "mean", "peak", "p")
+
+
+def write_page(
+    out: AnomalyOutput,
+    path: Path,
+    lesions: Sequence[Lesion],
+    *,
+    title: str,
+    links: Mapping[str, str] | None = None,
+    picture: bytes | None = None,
+) -> Path:
+    """Write the page of a scan: viewer, sliders, lesions, twin beside it, and what made it all.
+
+    Args:
+        out: Result for a volume.
+        path: File to write, whole or not at all.
+        lesions: Its lesions.
+        title: Name of the scan.
+        links: Other pages by name, relative.
+        picture: Montage as PNG, where the viewer cannot run; drawn by default.
+
+    Raises:
+        ValueError: If the result is that of a tensor.
+        OSError: If the file cannot be written.
+    """
+    made = scene(out)
+    data = {
+        "threshold": float(out.info["threshold"]),
+        "volumes": {kind: vars(volume) for kind, volume in made.volumes.items()},
+    }
+    body = [
+        _top(out, title, links or {}),
+        _views(float(out.info["threshold"]), made.volumes["map"].high),
+        f"<h2>Lesions</h2>{_table(lesions)}",
+        _made(out, made.told, picture or _picture(out)),
+    ]
+    scripts = [
+        f'<script type="application/json" id="data">{_json(data)}</script>',
+        f'<script type="text/plain" id="niivue">{base64.b64encode(content()).decode()}</script>',
+        f"<script>{_read('page.js')}</script>",
+    ]
+    write_text(path, document(title, "".join(body + scripts)))
+    return path
+
+
+def document(title: str, body: str) -> str:
+    """Put a page together."""
+    style = f"<style>{_read('page.css')}</style>"
+    head = f"{HEAD}<title>{escape(title)}</title>{style}"
+    return f"<!doctype html><html lang=en><head>{head}</head><body>{body}</body></html>\n"
+
+
+def _read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _json(data: Any) -> str:
+    """Write JSON that cannot end the script it stands in."""
+    return json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _top(out: AnomalyOutput, title: str, links: Mapping[str, str]) -> str:
+    way = " · ".join(f'<a href="{quote(to)}">{escape(name)}</a>' for name, to in links.items())
+    warnings = "".join(f"<li>{escape(w)}</li>" for w in out.info.get("warnings", []))
+    known = f'<div class="notice">To be known:<ul>{warnings}</ul></div>' if warnings else ""
+    return (
+        f"<nav>{way}</nav><h1>{escape(title)}</h1><p>{escape(findings(out))}</p>"
+        f'<p class="notice">{escape(NOTICE)}</p>{known}'
+        '<noscript><p class="notice">The viewer needs JavaScript; the picture below does not.</p></noscript>'
+        '<p id="trouble"></p>'
+    )
+
+
+def _views(threshold: float, top: float) -> str:
+    views = "".join(
+        f'<figure><div class="box"><canvas id="{name}"></canvas></div><figcaption>{words}</figcaption></figure>'
+        for name, words in (("scan", "Scan with anomaly map"), ("twin", "Pseudo-healthy twin"))
+    )
+    start, step = min(max(threshold, 0.0), top), top / 200
+    return (
+        f'<div class="views">{views}</div><div class="controls">'
+        f'<label>Opacity <input id="opacity" type="range" min="0" max="1" step="0.01" value="0.7">'
+        f'<output id="opacity-value"></output></label>'
+        f'<label>Map from <input id="threshold" type="range" min="0" max="{top:.6g}" step="{step:.6g}"'
+        f' value="{start:.6g}"><output id="threshold-value"></output></label>'
+        '<label><input id="detections" type="checkbox"> Detections</label>'
+        '<label>Crosshair <output id="where"></output></label></div>'
+    )
+
+
+def _table(lesions: Sequence[Lesion]) -> str:
+    if not lesions:
+        return "<p>Nothing was detected at the stored threshold.</p>"
+    head = "".join(f"<th>{escape(c)}</th>" for c in COLUMNS)
+    rows = "".join(_row(lesion) for lesion in lesions)
+    note = (
+        "Click a row to go there. p: smallest voxel-wise p-value, not corrected for how many were looked at."
+    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<div class="wide">{table}</div><p><small>{note}</small></p>'
+
+
+def _row(lesion: Lesion) -> str:
+    x, y, z = lesion.centre_mm
+    cells = [
+        str(lesion.number),
+        f"{lesion.volume_ml:.2f}",
+        *(
+            ", ".join(f"{v:.1f}" for v in t)
+            for t in (lesion.centre_mm, lesion.centre_voxel, lesion.extent_mm)
+        ),
+        f"{lesion.mean:.3g}",
+        f"{lesion.peak:.3g}",
+        "" if lesion.p_value is None else f"{lesion.p_value:.2g}",
+    ]
+    inside = "".join(f"<td>{cell}</td>" for cell in cells)
+    return f'<tr tabindex="0" data-x="{x}" data-y="{y}" data-z="{z}">{inside}</tr>'
+
+
+def _made(out: AnomalyOutput, told: str, picture: bytes) -> str:
+    source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+    image = f'<img class="picture" alt="Montage" src="{source}">'
+    what = f"<p>{escape(made_by(out.info))}</p>"
+    info = escape(json.dumps(out.info, indent=1, ensure_ascii=False))
+    return (
+        f'<details id="fallback"><summary>Picture</summary>{image}</details>'
+        f"<details><summary>What made this</summary>{what}<pre>{info}</pre></details>"
+        f"<p><small>{escape(told)} Viewer: NiiVue {VERSION} (BSD-2-Clause).</small></p>"
+    )
+
+
+def _picture(out: AnomalyOutput) -> bytes:
+    """Draw the montage where a file is expected, and take it back."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.png"
+        save_report(out, path)
+        return io.BytesIO(path.read_bytes()).getvalue()

@@ -1,0 +1,71 @@
+// Opens a page of a scan in headless Chromium, moves its sliders and clicks a lesion; prints what it saw as JSON.
+// usage: node viewer_check.js PAGE.html SCREENSHOT.png [WIDTH] [dark]; DIFFAD_CHROME is a folder with node_modules.
+const { createRequire } = require("module");
+const need = createRequire(process.env.DIFFAD_CHROME + "/package.json");
+const chromium = need("@sparticuz/chromium").default || need("@sparticuz/chromium");
+const puppeteer = need("puppeteer-core");
+
+const pixels = () => { // of the first viewer, read where it has just been drawn
+  const nv = window.diffad.views[0], gl = nv.gl;
+  nv.drawScene();
+  const found = new Uint8Array(4 * gl.drawingBufferWidth * gl.drawingBufferHeight);
+  gl.readPixels(0, 0, gl.drawingBufferWidth, gl.drawingBufferHeight, gl.RGBA, gl.UNSIGNED_BYTE, found);
+  let coloured = 0, lit = 0;
+  for (let i = 0; i < found.length; i += 4) {
+    const [r, g, b] = found.subarray(i, i + 3);
+    if (r - b > 40) coloured++;
+    if (r + g + b > 90) lit++;
+  }
+  return { coloured, lit };
+};
+const move = (id, value) => {
+  const input = document.getElementById(id);
+  input.value = value;
+  input.dispatchEvent(new Event("input"));
+};
+
+(async () => {
+  const [page, picture, width, dark] = process.argv.slice(2);
+  chromium.setGraphicsMode = true;
+  const args = [...chromium.args, "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist", "--allow-file-access-from-files"];
+  const browser = await puppeteer.launch({ args, executablePath: await chromium.executablePath(), headless: chromium.headless });
+  const tab = await browser.newPage(), errors = [], requests = [];
+  tab.on("pageerror", (e) => errors.push(String(e)));
+  tab.on("console", (m) => { if (m.type() === "error") errors.push(m.text()); });
+  tab.on("request", (r) => { if (!/^(file|data|blob):/.test(r.url())) requests.push(r.url()); });
+  await tab.setViewport({ width: Number(width || 1280), height: 900 });
+  if (dark) await tab.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
+  const began = Date.now();
+  await tab.goto("file://" + page, { waitUntil: "load" });
+  await tab.waitForFunction(() => window.diffad.ready || document.getElementById("trouble").textContent, { timeout: 90000 });
+  const seconds = (Date.now() - began) / 1000;
+  const trouble = await tab.$eval("#trouble", (e) => e.textContent);
+  const saw = { seconds, trouble, errors, requests };
+  if (!trouble) {
+    saw.start = await tab.evaluate(pixels);
+    await tab.evaluate(move, "opacity", 0);
+    saw.clear = await tab.evaluate(pixels);
+    await tab.evaluate(move, "opacity", 1);
+    saw.opaque = await tab.evaluate(pixels);
+    await tab.evaluate(move, "threshold", 0);
+    saw.low = await tab.evaluate(pixels);
+    await tab.evaluate(move, "threshold", await tab.$eval("#threshold", (e) => e.max));
+    saw.high = await tab.evaluate(pixels);
+    saw.state = await tab.evaluate(() => ({ opacity: window.diffad.opacity, threshold: window.diffad.threshold }));
+    await tab.evaluate(move, "threshold", await tab.$eval("#threshold", (e) => e.getAttribute("value")));
+    await tab.evaluate(move, "opacity", 0.7);
+    const rows = await tab.$$("tr[data-x]");
+    if (rows.length) {
+      await rows[rows.length - 1].click();
+      saw.lesion = await rows[rows.length - 1].evaluate((r) => [r.dataset.x, r.dataset.y, r.dataset.z].map(Number));
+      saw.crosshairs = await tab.evaluate(() => window.diffad.views.map((nv) =>
+        Array.from(nv.frac2mm(nv.scene.crosshairPos)).slice(0, 3)));
+      await rows[0].click();
+    }
+  }
+  saw.wide = await tab.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
+  await tab.screenshot({ path: picture });
+  await browser.close();
+  console.log(JSON.stringify(saw));
+})().catch((error) => { console.error(error); process.exit(1); });
