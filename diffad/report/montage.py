@@ -115,6 +115,7 @@ def _short(value: Any) -> str:
 
 
 def ct_window(info: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return the window of a CT in HU, darkest and brightest; none of an MRI."""
     space = info.get("config", {}).get("space", {})
     if space.get("intensity") != "ct":
         return None

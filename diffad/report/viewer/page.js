@@ -15,7 +15,7 @@ function failed(error) {
 
 async function viewer(canvas, kinds) {
   const nv = new niivue.Niivue({ backColor: [0, 0, 0, 1], show3Dcrosshair: true, isResizeCanvas: true,
-    crosshairColor: [0.3, 0.8, 1, 0.8], crosshairWidth: 1, loadingText: "", dragAndDropEnabled: false, isColorbar: false });
+    crosshairColor: [0.3, 0.8, 1, 0.8], crosshairWidth: 0.25, loadingText: "", dragAndDropEnabled: false, isColorbar: false });
   await nv.attachToCanvas(canvas);
   if (!nv.gl) throw new Error("no WebGL2");
   const look = { scan: ["gray", 1], twin: ["gray", 1], map: ["warm", state.opacity], mask: ["green", 0] };
@@ -67,6 +67,7 @@ async function start() {
   const go = (row) => {
     rows.forEach((r) => r.classList.toggle("here", r === row));
     jump(["x", "y", "z"].map((k) => Number(row.dataset[k])));
+    if (state.ready) document.querySelector(".views").scrollIntoView({ block: "nearest" });
   };
   for (const row of rows) {
     row.addEventListener("click", () => go(row));

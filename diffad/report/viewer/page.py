@@ -95,7 +95,8 @@ def _top(out: AnomalyOutput, title: str, links: Mapping[str, str]) -> str:
 
 def _views(threshold: float, top: float) -> str:
     views = "".join(
-        f'<figure><div class="box"><canvas id="{name}"></canvas></div><figcaption>{words}</figcaption></figure>'
+        f'<figure><div class="box"><canvas id="{name}"></canvas></div>'
+        f"<figcaption>{words}</figcaption></figure>"
         for name, words in (("scan", "Scan with anomaly map"), ("twin", "Pseudo-healthy twin"))
     )
     start, step = min(max(threshold, 0.0), top), top / 200

@@ -62,7 +62,7 @@ def scene(out: AnomalyOutput) -> Scene:
     cut = tuple(slice(s.start, s.stop, step) for s in box)
     images = {"scan": out.image, "twin": out.reconstruction, "map": out.anomaly_map, "mask": out.mask}
     low, high = ct_window(out.info) or _range(out.image[0, 0].numpy()[box], brain[box])
-    top = float(max(out.anomaly_map.max(), 1e-6))
+    top = max(float(out.anomaly_map.max()), 1e-6)
     limits = {"scan": (low, high), "twin": (low, high), "map": (0.0, top), "mask": (0.0, 1.0)}
     made = {
         kind: _carried(image[0, 0].numpy()[cut], _affine(out.volume.affine, box, step), out, limits[kind])
@@ -89,7 +89,7 @@ def _size(box: tuple[slice, ...]) -> int:
 
 def _range(image: Array, brain: Array) -> tuple[float, float]:
     values = image[brain] if brain.any() else image
-    low, high = (float(v) for v in np.percentile(values, (0.5, 99.8)))
+    low, high = np.percentile(values, (0.5, 99.8)).tolist()
     return min(low, 0.0), max(high, low + 1e-6)
 
 
