@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ def told(found: Calibration, asked: int) -> str:
 def _scores(pipe: AnomalyPipeline, subject: Subject, options: Options, mask: str | Path | None) -> Tensor:
     source = scans.read(list(subject.paths), mask_of(subject, mask))
     assert source.volume is not None
-    asked: dict[str, Any] = asdict(replace(options, threshold=0.0))
+    asked: dict[str, Any] = replace(options, threshold=0.0).call()
     output = pipe(source.volume, source.brain[0, 0].numpy(), **asked)
     seen = looked_at(output.brain, pipe.config.space["axis"], options.slices)
     return output.anomaly_map[seen.bool()]

@@ -108,7 +108,7 @@ def _to_file(volume: Volume) -> Array:
         return np.eye(4)
     own = orientations.io_orientation(volume.origin.affine)
     shape = np.array(volume.data.shape[1:])[own[:, 0].astype(int)]  # as on disk
-    return np.asarray(np.linalg.inv(orientations.inv_ornt_aff(own, shape)))
+    return np.asarray(orientations.inv_ornt_aff(own, shape))
 
 
 def _triple(values: Array) -> Triple:

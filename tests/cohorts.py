@@ -15,6 +15,7 @@ KINDS = (
     "lesions.csv",
     "lesions.json",
     "mask.nii.gz",
+    "report.html",
     "report.png",
     "seen.nii.gz",
     "twin.nii.gz",
@@ -75,6 +76,7 @@ def info(out, name):
     return json.loads((out / f"{name}_info.json").read_text())
 
 
-def all_files(*scans):
-    """Names of all files of a run over these scans."""
-    return sorted([f"{s}_{k}" for s in scans for k in KINDS] + ["results.csv"])
+def all_files(*scans, ended=True):
+    """Names of all files of a run over these scans; one that did not end has no index."""
+    index = ["index.html"] if ended else []
+    return sorted([f"{s}_{k}" for s in scans for k in KINDS] + [*index, "results.csv"])

@@ -30,7 +30,7 @@ def test_full_disk_stops_with_one_error_and_leaves_finished_files_whole(predict,
     code, told = predict()
     assert (code, told.count("\n")) == (1, 1)
     assert f"error: {predict.out}: cannot write s1 (No space left on device)" in told
-    assert names(predict.out) == all_files("s0")
+    assert names(predict.out) == all_files("s0", ended=False)
     assert list(table(predict.out)) == ["s0"]
     monkeypatch.undo()
     assert predict()[1].startswith("1 done, 1 done before")
@@ -69,7 +69,7 @@ def test_ctrl_c_leaves_finished_files_whole_and_no_partial_ones(predict, monkeyp
     monkeypatch.setattr(holder, name, second_is_interrupted)
     code, told = predict()
     assert (code, "stopped; finished scans are whole" in told) == (130, True)
-    assert names(predict.out) == all_files("s0")
+    assert names(predict.out) == all_files("s0", ended=False)
     monkeypatch.undo()
     assert predict()[1].startswith("1 done, 1 done before")
 
@@ -136,4 +136,4 @@ def test_real_signal_in_a_real_run_leaves_whole_files_only(model, tmp_path, numb
     for name in done:
         assert np.isfinite(load(out / f"{name}_anomaly.nii.gz")).all()
     if number != signal.SIGKILL:
-        assert names(out) == all_files(*done)
+        assert names(out) == all_files(*done, ended=False)

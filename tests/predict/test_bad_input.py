@@ -115,7 +115,7 @@ def test_mask_that_does_not_fit_fails_the_scan_and_is_named(predict, cohort, tmp
     assert code == 1
     assert f"failed s0: {path}: expected" in told
     assert message in told
-    assert names(predict.out) == ["results.csv"]
+    assert names(predict.out) == all_files()
 
 
 def test_slices_beyond_the_scan_fail_it(predict):
