@@ -41,6 +41,7 @@ class Ready:
         home = self.prepared.output(output)
         found = self.prepared.back(seen.float(), kind="mask") & self.prepared.native_brain
         home.mask &= from_numpy(found)[None, None]
+        home.anomaly_map *= from_numpy(found)[None, None]
         return home, found
 
 

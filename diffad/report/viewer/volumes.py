@@ -16,7 +16,7 @@ from diffad.report.montage import ct_window
 
 MARGIN = 3
 """Voxels kept around the brain."""
-LARGEST = 12_000_000
+LARGEST = 5_000_000
 """Voxels a page carries of a volume; of a larger one every second or third along each axis."""
 
 
@@ -68,7 +68,8 @@ def scene(out: AnomalyOutput) -> Scene:
         kind: _carried(image[0, 0].numpy()[cut], _affine(out.volume.affine, box, step), out, limits[kind])
         for kind, image in images.items()
     }
-    thinned = f", of which every {step}th voxel along each axis is shown" if step > 1 else ""
+    word = {2: "2nd", 3: "3rd"}.get(step, f"{step}th")
+    thinned = f", of which every {word} voxel along each axis is shown" if step > 1 else ""
     sequence = f" Of {out.image.shape[1]} sequences the first is shown." if out.image.shape[1] > 1 else ""
     told = f"The volumes here are cut to the brain{thinned} and have 256 grey values; the files are exact."
     return Scene(made, told + sequence)

@@ -1,0 +1,164 @@
+"""Pages that work offline: what they carry is what was found, where it was found, and nothing breaks out."""
+
+import base64
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from diffad.data.volume import Volume
+from diffad.lesions import lesions
+from diffad.output import AnomalyOutput
+from diffad.report.viewer import Entry, bundle, volumes, write_index, write_page
+
+TURN = np.array([[0.96, -0.28, 0], [0.28, 0.96, 0], [0, 0, 1]])
+PNG = b"\x89PNG picture"
+EVIL = "</script><img src=x onerror=alert(1)> \"ü' &"
+
+
+def result(folder, grid="las", shape=(20, 24, 16)):
+    affine = np.eye(4)
+    affine[:3, :3] = {"las": np.diag([-2.0, 2, 3]), "oblique": TURN @ np.diag([-2.0, 2, 3])}[grid]
+    affine[:3, 3] = (30, -20, 7)
+    rng, centre = np.random.default_rng(0), np.array(shape) / 2
+    inside = sum(((a - c) / (0.7 * c)) ** 2 for a, c in zip(np.indices(shape), centre, strict=True)) < 1
+    nib.save(
+        nib.Nifti1Image(np.float32(inside * (100 + 50 * rng.random(shape))), affine), folder / "a.nii.gz"
+    )
+    volume = Volume.load(folder / "a.nii.gz")
+    image = torch.from_numpy(volume.data)[None]
+    anomaly = torch.zeros_like(image)
+    anomaly[0, 0, 8:11, 10:13, 7:9], anomaly[0, 0, 12:14, 8:10, 4:6] = 0.8, 0.5
+    info = {"threshold": 0.3, "threshold_rule": "otsu", "warnings": [EVIL], "scan": [EVIL], "nfe": 1}
+    return AnomalyOutput(
+        anomaly, image * 0.9, anomaly > 0.3, torch.tensor([0.8]), info, image, image > 0, volume
+    )
+
+
+def page(tmp_path, out, name="p.html", title="a"):
+    return write_page(out, tmp_path / name, lesions(out), title=title, picture=PNG).read_text(
+        encoding="utf-8"
+    )
+
+
+def carried(text):
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))
+    raw = {kind: gzip.decompress(base64.b64decode(v["base64"])) for kind, v in data["volumes"].items()}
+    return {kind: nib.Nifti1Image.from_bytes(r) for kind, r in raw.items()}, data
+
+
+@pytest.mark.parametrize("grid", ["las", "oblique"])
+def test_volumes_of_a_page_are_those_of_the_files_within_half_a_grey_value(tmp_path, grid):
+    out = result(tmp_path, grid)
+    images, data = carried(page(tmp_path, out))
+    scan = nib.load(tmp_path / "a.nii.gz")
+    step = {kind: (v["high"] - v["low"]) / 255 for kind, v in data["volumes"].items()}
+    way = np.linalg.inv(scan.affine) @ images["scan"].affine
+    assert np.allclose(way[:3, :3], np.eye(3), atol=1e-5)  # same orientation: only the corner moved
+    corner = np.round(way[:3, 3]).astype(int)
+    assert np.allclose(way[:3, 3], corner, atol=1e-4)
+    box = tuple(slice(c, c + n) for c, n in zip(corner, images["scan"].shape, strict=True))
+    native = {"scan": scan.get_fdata()[box]}
+    for kind, tensor in (("map", out.anomaly_map), ("mask", out.mask), ("twin", out.reconstruction)):
+        out.volume.save(tensor[0].float(), tmp_path / f"{kind}.nii.gz")
+        native[kind] = nib.load(tmp_path / f"{kind}.nii.gz").get_fdata()[box]
+    for kind, values in native.items():
+        low, high = data["volumes"][kind]["low"], data["volumes"][kind]["high"]
+        assert np.abs(images[kind].get_fdata() - np.clip(values, low, high)).max() <= 0.51 * step[kind]
+
+
+def test_same_result_is_the_same_page(tmp_path):
+    out = result(tmp_path)
+    assert page(tmp_path, out) == page(tmp_path, out, "q.html")
+
+
+def test_nothing_breaks_out_of_a_page(tmp_path):
+    text = page(tmp_path, result(tmp_path), title=EVIL)
+    assert "<img src=x" not in text
+    assert text.count("</script>") == 3
+    assert "&lt;/script&gt;" in text
+
+
+def test_page_asks_for_nothing_from_elsewhere(tmp_path):
+    text = re.sub(r'id="niivue">.*?</script>', "", page(tmp_path, result(tmp_path)), flags=re.S)
+    assert not re.findall(r'(?:src|href)="(?!data:|index|\.\./)[^"]+"', text)
+    assert "http" not in text
+
+
+def test_lesions_of_a_page_lead_to_their_centres(tmp_path):
+    out = result(tmp_path)
+    rows = re.findall(r'data-x="([^"]+)" data-y="([^"]+)" data-z="([^"]+)"', page(tmp_path, out))
+    assert [tuple(map(float, row)) for row in rows] == [lesion.centre_mm for lesion in lesions(out)]
+    assert len(rows) == 2
+
+
+def test_page_without_lesions_says_so(tmp_path):
+    out = result(tmp_path)
+    out.mask[:] = False
+    assert "Nothing was detected" in page(tmp_path, out)
+
+
+def test_large_volume_is_thinned_and_that_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(volumes, "LARGEST", 500)
+    out = result(tmp_path)
+    text = page(tmp_path, out)
+    images, _ = carried(text)
+    assert "every 2th voxel" not in text
+    assert re.search(r"of which every (2nd|3rd|4th) voxel", text)
+    assert np.prod(images["map"].shape) <= 800
+    where = np.argwhere(images["map"].get_fdata() > 0.6)
+    centre = (images["map"].affine @ [*where.mean(0), 1])[:3]
+    assert np.linalg.norm(centre - lesions(out)[0].centre_mm) < 2 * np.linalg.norm(out.volume.spacing)
+
+
+def test_tensor_has_no_page(tmp_path):
+    out = result(tmp_path)
+    out.volume = None
+    with pytest.raises(ValueError, match="result of a volume for a page"):
+        write_page(out, tmp_path / "p.html", [], title="a", picture=PNG)
+
+
+def test_index_leads_to_pages_and_lists_failures(tmp_path):
+    rows = [
+        Entry("a", score="0.5", volume_ml="1.25", lesions=2, page="x y#1.html", picture="a.png"),
+        Entry(EVIL, "failed", error=EVIL),
+    ]
+    text = write_index(rows, tmp_path / "index.html", title="Study").read_text(encoding="utf-8")
+    assert 'href="x%20y%231.html"' in text
+    assert "2 scans, 1 failed" in text
+    assert "<img src=x" not in text
+    assert text.count("<script>") == 1
+
+
+def test_bundled_viewer_is_the_one_it_says(tmp_path, monkeypatch):
+    assert len(bundle.content()) < 1_000_000
+    assert bundle.VERSION in bundle.FILE.with_name("NIIVUE.txt").read_text()
+    (tmp_path / "x.gz").write_bytes(gzip.compress(b"another"))
+    monkeypatch.setattr(bundle, "FILE", tmp_path / "x.gz")
+    with pytest.raises(OSError, match="expected NiiVue"):
+        bundle.content()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (shutil.which("node") and os.environ.get("DIFFAD_CHROME")), reason="no browser: see viewer_check.js"
+)
+def test_sliders_and_lesions_work_in_a_browser(tmp_path):
+    page(tmp_path, out := result(tmp_path, "oblique"))
+    script = Path(__file__).with_name("viewer_check.js")
+    words = ["node", str(script), str(tmp_path / "p.html"), str(tmp_path / "p.png")]
+    saw = json.loads(subprocess.run(words, check=True, capture_output=True, timeout=120).stdout)
+    assert (saw["trouble"], saw["errors"], saw["requests"], saw["wide"]) == ("", [], [], False)
+    assert saw["start"]["coloured"] > 50 * saw["clear"]["coloured"]
+    assert saw["low"]["coloured"] > saw["high"]["coloured"]
+    assert saw["clear"]["lit"] > 1000
+    for crosshair in saw["crosshairs"]:
+        assert np.allclose(crosshair, lesions(out)[-1].centre_mm, atol=0.01)
