@@ -56,7 +56,7 @@ class Detector:
     def __call__(self, stacks: Sequence[Stack]) -> list[Found]:
         """Find anomalies in scans; slices of different scans share batches."""
         placed = [self._place(stack) for stack in stacks]
-        keys = [key for stack in stacks for key in stack.keys]
+        keys = [key for stack in stacks for key in stack.noise_keys or stack.keys]
         x, brain = torch.cat([p[0] for p in placed]), torch.cat([p[1] for p in placed])
         told = torch.cat([self.told(place[0]) for place in placed])
         found = self.maps(x, brain, keys, told, self._regions(stacks))

@@ -21,12 +21,13 @@ class Stack:
     Args:
         image: Raw intensities, (N, C, *S).
         brain: Brain mask, (N, 1, *S), bool.
-        keys: What the noise of each of the N follows from, next to the seed.
+        keys: Position of each of the N in its volume.
         spacing: Pixel size (row, column) in mm, where known.
         centre: Position (row, column) that goes to the grid's centre.
         window: Intensity window of the whole scan; none finds it in these slices.
         name: What errors call the scan.
         region: Where the twin may differ from the scan, (N, 1, *S), in [0, 1]; none leaves it to the sampler.
+        noise_keys: What the noise of each of the N follows from, next to the seed; none takes the positions.
     """
 
     image: Tensor
@@ -37,6 +38,7 @@ class Stack:
     window: IntensityWindow | None = None
     name: str = "the scan"
     region: Tensor | None = None
+    noise_keys: Sequence[int] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,11 +16,13 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from diffad import scans, verdict
+from diffad.axes import checked, fuse, noise_keys, warned
 from diffad.config import PartSpec, PostprocessConfig, SpaceConfig, from_dict, to_dict
 from diffad.data.space import Space
 from diffad.data.volume import Volume
 from diffad.denoise import NetworkDenoiser
 from diffad.detect import Detector
+from diffad.found import Found, Stack
 from diffad.models.attached import equip
 from diffad.models.bounded import Bounded
 from diffad.output import AnomalyOutput as AnomalyOutput
@@ -168,6 +171,9 @@ class AnomalyPipeline(DiffusionPipeline):
         region: str | Path | np.ndarray | Tensor | None = None,
         threshold: float | str | None = None,
         slices: tuple[int, int] | None = None,
+        axes: Sequence[str] | None = None,
+        fusion: str = "mean",
+        noise_across: str = "slice",
         seed: int = 0,
         batch_size: int = 8,
         precision: str = "fp32",
@@ -187,6 +193,12 @@ class AnomalyPipeline(DiffusionPipeline):
             threshold: A number, "otsu", or none for the model's calibrated threshold; Otsu's where it has
                 none, or where other parts than the model's own make other maps. Otsu's is found item by item.
             slices: First and last (exclusive) slice of a volume to look at, counted in RAS; none for all.
+            axes: Cut slices along "axial", "coronal", "sagittal", or several of them, whose maps are fused
+                (and whose twins are averaged); none for the model's own. Thresholds that were calibrated
+                along the model's own axis do not hold for other maps, so Otsu's is taken then.
+            fusion: How maps of several axes become one: "mean", "median", "min", "max" or "geometric".
+            noise_across: "slice" draws noise for each slice, "scan" one for all slices along an axis, so
+                that neighbours are corrupted alike.
             seed: Seed of all noise. The noise of a slice follows from the seed and its position alone.
             batch_size: Slices per network evaluation. Few suit the caches of a CPU, a GPU likes more.
             precision: "fp32", "bf16", "fp16", or "auto" for bf16 where the device has it natively.
@@ -202,31 +214,36 @@ class AnomalyPipeline(DiffusionPipeline):
         wish = {"sampler": sampler, "score": score, "noise": noise, "guidance": guidance}
         parts: dict[str, Any] = {k: self.config[k] if p is None else p for k, p in wish.items()}
         scans.check_sequences(scan, self.config.sequences)
-        axis, source = self.config.space["axis"], scans.read(scan, mask, region)
-        stacks = scans.stacks(source, axis, slices)
-        scans.check_channels(stacks, self.network.config.in_channels, source.name)
-        with self.progress_bar(total=sum(len(s.image) for s in stacks)) as bar:
+        own, source = self.config.space["axis"], scans.read(scan, mask, region)
+        along = checked(axes, own, source.image.ndim == 4, slices)
+        cuts = [self._stacks(source, axis, slices, noise_across) for axis in along]
+        with self.progress_bar(total=sum(len(s.image) for stacks in cuts for s in stacks)) as bar:
             options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "precision": precision}
-            found = self.detector(**parts, **options, progress=bar.update)(stacks)
-        anomaly, twin, std = scans.assemble(source, stacks, found, axis)
-        seen = scans.seen(source, stacks, axis)
+            detector = self.detector(**parts, **options, progress=bar.update)
+            found = [detector(stacks) for stacks in cuts]
+        anomaly, twin, std = self._fused(source, cuts, found, along, fusion)
+        seen = scans.seen(source, cuts[0], along[0])
+        for stacks, axis in zip(cuts[1:], along[1:], strict=True):
+            seen = seen | scans.seen(source, stacks, axis)
         post = self.config.postprocess
         # a threshold belongs to the maps it was measured on, and other parts make others
-        own = region is None and all(part == self.config[key] for key, part in parts.items())
-        calibration = self.config.calibration if own else None
-        cuts, rule = verdict.thresholds(threshold, calibration, post["fpr"], anomaly, seen)
+        own_parts = region is None and all(part == self.config[key] for key, part in parts.items())
+        same = own_parts and along == [own] and noise_across == "slice"
+        calibration = self.config.calibration if same else None
+        limits, rule = verdict.thresholds(threshold, calibration, post["fpr"], anomaly, seen)
         result = AnomalyOutput(
             anomaly_map=anomaly,
             reconstruction=twin,
-            mask=verdict.binarised(anomaly, cuts, source.brain, post),
+            mask=verdict.binarised(anomaly, limits, source.brain, post),
             score=pool(anomaly, seen, post["pool"], post["share"]),
             info={
-                **verdict.told(cuts, rule),
-                "nfe": found[0].nfe,
-                "slices": sum(len(s.image) for s in stacks),
+                **verdict.told(limits, rule),
+                "nfe": found[0][0].nfe,
+                "slices": sum(len(s.image) for stacks in cuts for s in stacks),
                 "seed": seed,
                 "precision": resolve(precision, self.device),
                 **verdict.origin(self.config, parts),
+                **self._told_axes(along, axes, fusion, noise_across),
             },
             image=source.image,
             brain=source.brain,
@@ -236,3 +253,35 @@ class AnomalyPipeline(DiffusionPipeline):
         )
         result.info["seconds"] = round(time.perf_counter() - began, 3)
         return result
+
+    def _stacks(
+        self, source: scans.Source, axis: str, slices: tuple[int, int] | None, across: str
+    ) -> list[Stack]:
+        found = scans.stacks(source, axis, slices)
+        scans.check_channels(found, self.network.config.in_channels, source.name)
+        own = self.config.space["axis"]
+        return [replace(s, noise_keys=noise_keys(s.keys, axis, own, across)) for s in found]
+
+    def _fused(
+        self,
+        source: scans.Source,
+        cuts: Sequence[list[Stack]],
+        found: Sequence[list[Found]],
+        axes: Sequence[str],
+        fusion: str,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Put the maps of every axis on the grid of the scan, and make one of them."""
+        every = zip(cuts, found, axes, strict=True)
+        laid = [scans.assemble(source, stacks, result, axis) for stacks, result, axis in every]
+        maps, twins, stds = zip(*laid, strict=True)
+        std = None if any(s is None for s in stds) else fuse(stds)
+        return fuse(maps, fusion), fuse(twins), std
+
+    def _told_axes(
+        self, along: Sequence[str], axes: Sequence[str] | None, fusion: str, across: str
+    ) -> dict[str, Any]:
+        """Say how slices were cut, where that is not the model's own way."""
+        warnings = warned(along, self.config.space["axis"])
+        told: dict[str, Any] = {"axes": list(along), "fusion": fusion} if axes is not None else {}
+        told |= {"noise_across": across} if across != "slice" else {}
+        return told | ({"warnings": warnings} if warnings else {})

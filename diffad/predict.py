@@ -212,7 +212,10 @@ class Cohort:
             say(f"warning: {subject.name}: {warning}")
         output = self.pipe(scan.volume, scan.brain, region=region, **self.options.call())
         output.info |= {"axis": self.pipe.config.space["axis"], "slice_range": self.options.slices}
-        output.info |= {"image_score": float(output.score[0]), "warnings": scan.warnings}
+        output.info |= {
+            "image_score": float(output.score[0]),
+            "warnings": [*scan.warnings, *output.info.get("warnings", [])],
+        }
         axis = "volume" if self.options.axes else output.info["axis"]
         seen = looked_at(output.brain, axis, self.options.slices)[0, 0]
         output, found = scan.back(output, seen)

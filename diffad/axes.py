@@ -1,0 +1,96 @@
+"""Slices along other axes than a model's own, the fusion of several, and what shares its noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from diffad.data.slices import NAMES
+
+FUSIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "mean": lambda maps: maps.mean(0),
+    "median": lambda maps: _median(maps),
+    "min": lambda maps: maps.amin(0),
+    "max": lambda maps: maps.amax(0),
+    "geometric": lambda maps: maps.clamp(min=0).prod(0).pow(1 / len(maps)),
+}
+"""How maps (A, ...) of several axes become one: "min" and "geometric" keep only what all axes agree on."""
+
+APART = 1_000_003
+"""Between the noise of one axis and the next: no volume has as many slices."""
+
+
+def _median(maps: Tensor) -> Tensor:
+    """Return the median, the mean of the two in the middle for an even number; torch's takes the lower."""
+    ordered, middle = maps.sort(0).values, len(maps) // 2
+    return ordered[middle] if len(maps) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def fuse(maps: Sequence[Tensor], how: str = "mean") -> Tensor:
+    """Fuse maps of one scan that were found along several axes.
+
+    Args:
+        maps: Maps of one shape.
+        how: A name of ``FUSIONS``.
+
+    Raises:
+        ValueError: If there are none, their shapes differ, or the name is unknown.
+    """
+    if how not in FUSIONS:
+        raise ValueError(f"fusion: expected {', '.join(FUSIONS)}, got {how!r}")
+    if len(shapes := {tuple(m.shape) for m in maps}) != 1:
+        raise ValueError(f"expected maps of one shape to fuse, got {sorted(shapes) or 'none'}")
+    return maps[0] if len(maps) == 1 else FUSIONS[how](torch.stack(list(maps)))
+
+
+def checked(axes: Sequence[str] | None, own: str, flat: bool, slices: tuple[int, int] | None) -> list[str]:
+    """Return the axes to cut along, in an order that does not depend on the caller's.
+
+    Args:
+        axes: What was asked for; none for the model's own.
+        own: The axis the model was trained along, or "volume".
+        flat: Whether the scan is an image, not a volume.
+        slices: Range of slices, which is counted along one axis only.
+
+    Raises:
+        ValueError: If an axis is unknown or comes twice, or axes make no sense here.
+    """
+    if axes is None:
+        return [own]
+    words = [axes] if isinstance(axes, str) else list(axes)
+    if not words or len(set(words)) < len(words) or not set(words) <= set(NAMES):
+        raise ValueError(f"axes: expected {', '.join(NAMES)}, each once, got {words}")
+    if own == "volume" or flat:
+        raise ValueError(
+            f"axes: expected none for {'an image' if flat else 'a model of volumes'}, got {words}"
+        )
+    if slices is not None and len(words) > 1:
+        raise ValueError(f"expected a range of slices along one axis only, got {slices} along {words}")
+    return sorted(words, key=lambda axis: (axis != own, NAMES[axis]))
+
+
+def noise_keys(keys: Sequence[int], axis: str, own: str, across: str) -> list[int]:
+    """Return what the noise of each slice follows from, next to the seed.
+
+    Args:
+        keys: Position of each slice in the volume.
+        axis: Axis they were cut along.
+        own: The model's own, whose noise is that of a run along it alone.
+        across: "slice" for a noise of its own for each, "scan" for one that all slices share.
+
+    Raises:
+        ValueError: If ``across`` is unknown.
+    """
+    if across not in ("slice", "scan"):
+        raise ValueError(f"noise_across: expected slice or scan, got {across!r}")
+    start = 0 if axis == own or axis not in NAMES else APART * (1 + NAMES[axis])
+    return [start + (key if across == "slice" else 0) for key in keys]
+
+
+def warned(axes: Sequence[str], own: str) -> list[str]:
+    """Say so if slices are cut along an axis that the model never saw."""
+    other = [axis for axis in axes if axis != own]
+    told = f"slices cut along {', '.join(other)}, but the model was trained on {own} ones"
+    return [f"{told}: its maps there are beyond what it learned"] if other else []
