@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from diffad import __version__, cli_benchmark, cli_data, cli_predict, cli_prepare, cli_tools
+from diffad import __version__, cli_benchmark, cli_data, cli_predict, cli_prepare, cli_report, cli_tools
 from diffad.registry import UnknownNameError
 
 app = typer.Typer(
@@ -126,6 +126,7 @@ def evaluate(
 
 
 app.command(short_help="Find implanted lesions in a real brain.")(cli_tools.demo)
+app.command(short_help="Make pages and figures of predictions.")(cli_report.report)
 app.command("list", short_help="Show parts, configs and models by name.")(cli_tools.list_parts)
 app.command(short_help="Compare methods: train, predict, score, report.")(cli_benchmark.benchmark)
 app.add_typer(cli_data.app, name="data")

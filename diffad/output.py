@@ -6,13 +6,17 @@ import json
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import nibabel as nib
 import numpy as np
 from diffusers.utils import BaseOutput
 from torch import Tensor
 
 from diffad.data.volume import Volume
+
+if TYPE_CHECKING:
+    from diffad.lesions import Lesion
 
 
 @dataclass
@@ -66,6 +70,33 @@ class AnomalyOutput(BaseOutput):
         files["info"] = folder / f"{stem}_info.json"
         write_text(files["info"], json.dumps(self.info, indent=1))
         return files
+
+    def lesions(self, connectivity: int = 26, smallest_ml: float = 0.0) -> list[Lesion]:
+        """List the connected components of the detections; see ``diffad.lesions.lesions``."""
+        from diffad.lesions import lesions
+
+        return lesions(self, connectivity, smallest_ml)
+
+    def to_nifti(self) -> dict[str, nib.Nifti1Image]:
+        """Return the maps as NIfTI images in memory, as ``save`` writes them, by kind.
+
+        Raises:
+            ValueError: If this is the result of a tensor, which lies nowhere.
+        """
+        if self.volume is None:
+            raise ValueError("expected the result of a volume, got that of a tensor, which has no affine")
+        types = {kind: np.uint8 if kind == "mask" else np.float32 for kind in self._kinds()}
+        return {kind: self.volume.to_nifti(v[0], types[kind]) for kind, v in self._kinds().items()}
+
+    def _repr_png_(self) -> bytes | None:
+        from diffad.notebook import png
+
+        return png(self)
+
+    def _repr_html_(self) -> str:
+        from diffad.notebook import html
+
+        return html(self)
 
     def _kinds(self) -> dict[str, Tensor]:
         kinds = {"anomaly": self.anomaly_map, "mask": self.mask, "twin": self.reconstruction}

@@ -72,3 +72,26 @@ def publish(made: dict[str, Path], places: dict[str, Path]) -> None:
                 made[kind].replace(place)
             else:
                 place.unlink(missing_ok=True)
+
+
+def write_lesions_and_page(output: AnomalyOutput, naming: Naming, out: Path) -> None:
+    """Make the lesion tables and the page of a finished scan anew.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
+    from diffad.lesions import lesions, write_lesions
+    from diffad.report.viewer import write_page
+
+    places, found = naming.files(out), lesions(output)
+    aside = out / f".{naming.name}.partial"
+    aside.mkdir(parents=True, exist_ok=True)
+    try:
+        for kind, path in write_lesions(found, aside, naming.name).items():
+            path.replace(places[f"lesions_{kind}"])
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    picture = places["report"].read_bytes() if places["report"].is_file() else None
+    up = "../" * len(naming.folder.parts)
+    links = {"All scans": f"{up}index.html"}
+    write_page(output, places["page"], found, title=naming.name, links=links, picture=picture)

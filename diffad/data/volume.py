@@ -111,6 +111,13 @@ class Volume:
         # mtime=0 makes the same map the same file, whenever it is written.
         _write_atomically(gzip.compress(raw, 1, mtime=0) if path.suffix == ".gz" else raw, path)
 
+    def to_nifti(self, image: Array | Tensor, dtype: npt.DTypeLike = np.float32) -> nib.Nifti1Image:
+        """Return a map as the NIfTI image that ``save`` would write; arguments and errors are the same."""
+        name = self.path or Path("the map")
+        array = image.detach().float().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
+        raw = self._encode(_cast(self._native(array, name), np.dtype(dtype), name))
+        return _image_class(raw).from_bytes(raw)
+
     def _native(self, image: Array, path: Path) -> Array:
         shape = self.data.shape[1:]
         fits = image.ndim in (3, 4) and image.shape[-3:] == shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -10,6 +11,36 @@ import torch
 from diffad import scans
 from diffad.data.volume import Volume
 from diffad.output import AnomalyOutput
+
+
+def read_maps(files: Mapping[str, Path]) -> AnomalyOutput:
+    """Read what ``predict`` wrote of one scan, with the scan it names, by kind of file; see ``Naming.files``.
+
+    The brain is what was looked at. A scan made ready with ``--prepare`` has the head around it.
+
+    Raises:
+        ValueError: If a volume cannot be used; it is named.
+        OSError: If a file is missing.
+    """
+    info = json.loads(files["info"].read_text(encoding="utf-8"))
+    scan = Volume.load(Path(info["scan"][0]))
+    kinds = ("anomaly", "twin", "mask", "seen", "pvalue")
+    maps = {
+        kind: torch.from_numpy(Volume.load(files[kind], allow_constant=True).data)[None]
+        for kind in kinds
+        if kind != "pvalue" or files[kind].is_file()
+    }
+    return AnomalyOutput(
+        maps["anomaly"],
+        maps["twin"],
+        maps["mask"] > 0,
+        torch.tensor([info["image_score"]]),
+        info,
+        torch.from_numpy(scan.data)[None],
+        maps["seen"] > 0,
+        scan,
+        p_value=maps.get("pvalue"),
+    )
 
 
 def read_result(folder: Path, name: str, scan: Path) -> AnomalyOutput:
