@@ -117,7 +117,8 @@ def like(values: Tensor, image: Tensor) -> Tensor:
     """Give values the affine and the header of an image."""
     if not isinstance(image, MetaTensor):
         return values
-    return MetaTensor(values, affine=image.affine.clone(), meta=dict(image.meta))
+    meta = {key: value for key, value in image.meta.items() if key != "affine"}
+    return MetaTensor(values, affine=image.affine.clone(), meta=meta)
 
 
 def _plain(image: Tensor) -> np.ndarray[Any, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from diffad.lesions import Lesion
     from diffad.output import AnomalyOutput
 
 
@@ -44,11 +45,13 @@ def _lesions(out: AnomalyOutput, most: int = 10) -> str:
     if out.volume is None:
         return ""
     found = out.lesions()
-    rows = "".join(
-        f"<tr><td>{f.number}</td><td>{f.volume_ml:.2f}</td><td>{', '.join(f'{x:.1f}' for x in f.centre_mm)}</td>"
-        f"<td>{f.peak:.3g}</td></tr>"
-        for f in found[:most]
-    )
+    rows = "".join(_row(lesion) for lesion in found[:most])
     more = f"<p>and {len(found) - most} more</p>" if len(found) > most else ""
     head = "<tr><th>#</th><th>volume (ml)</th><th>centre (mm)</th><th>peak</th></tr>"
     return f"<table>{head}{rows}</table>{more}" if found else "<p>Nothing was detected.</p>"
+
+
+def _row(lesion: Lesion) -> str:
+    centre = ", ".join(f"{x:.1f}" for x in lesion.centre_mm)
+    cells = (str(lesion.number), f"{lesion.volume_ml:.2f}", centre, f"{lesion.peak:.3g}")
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
