@@ -6,7 +6,7 @@ STAMP := $(VENV)/.diffad-installed
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all lint format clean
+.PHONY: help venv demo test test-all lint docs format clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ venv: $(STAMP)  ## make the virtual environment, with the tested versions
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,demo]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,demo,docs]"
 	@touch $@
 
 demo: $(STAMP)  ## find implanted lesions in a real brain; the picture goes to demo_out/
@@ -36,10 +36,13 @@ lint: $(STAMP)  ## check style, types and which part may import which
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+docs: $(STAMP)  ## build the user guide into site/, warnings as errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
 format: $(STAMP)  ## rewrite the files in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:  ## remove what was built, and the caches; keeps the virtual environment
-	rm -rf build dist *.egg-info demo_out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf build dist site *.egg-info demo_out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

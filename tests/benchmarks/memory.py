@@ -1,4 +1,4 @@
-"""Peak memory of ``diffad predict``, a process for each volume: ``python tests/benchmarks/memory.py [--prepare]``.
+"""Peak memory of ``diffad predict``, by size of volume: ``python tests/benchmarks/memory.py [--prepare]``.
 
 Prints the peak of the whole process and, between a small and a large volume, the bytes for each voxel. Few
 slices are looked at, as memory does not depend on how many.

@@ -1,0 +1,54 @@
+"""What the pages of the guide take from the code when they are built, so that nothing there can grow old."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = "<!-- commands -->"
+SECTION = re.compile(r'<!-- section (\S+) "([^"]+)" -->')
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put the help of every command, and sections of other files, where a page asks for them."""
+    if COMMANDS in markdown:
+        markdown = markdown.replace(COMMANDS, commands())
+    return SECTION.sub(lambda found: section(ROOT / found[1], found[2]), markdown)
+
+
+def commands() -> str:
+    """Return the help of every command, as it is printed."""
+    import typer
+    from typer.testing import CliRunner
+
+    from diffad.cli import app
+
+    group = typer.main.get_command(app)
+    names = [()] + [(name,) for name in sorted(group.commands)]  # type: ignore[attr-defined]
+    names += [("data", name) for name in sorted(group.commands["data"].commands)]  # type: ignore[attr-defined]
+    runner, parts = CliRunner(), []
+    for words in names:
+        told = runner.invoke(
+            app, [*words, "--help"], prog_name="diffad", env={"COLUMNS": "100", "TERM": "dumb"}
+        )
+        if told.exit_code:
+            raise RuntimeError(f"{words}: {told.output}")
+        parts.append(
+            f"## `diffad{''.join(f' {w}' for w in words)}`\n\n```text\n{told.output.rstrip()}\n```\n"
+        )
+    return "\n".join(parts)
+
+
+def section(path: Path, heading: str) -> str:
+    """Return what stands under a heading of another file.
+
+    Raises:
+        ValueError: If there is no such heading.
+    """
+    text = path.read_text(encoding="utf-8")
+    found = re.search(rf"^##+ {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.S | re.M)
+    if found is None:
+        raise ValueError(f"{path}: expected a heading {heading!r}, found none")
+    return found[1].strip().replace("](docs/", "](../")  # from the root to a page of the guide

@@ -1,0 +1,75 @@
+"""The guide says what is true: its Python runs, its commands and options exist, its links lead somewhere."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+from diffad.cli import app
+from tests.cohorts import brain, write, write_model
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "guide").glob("*.md"), ROOT / "README.md"])
+GROUP = typer.main.get_command(app)
+
+
+def lines(path):
+    """Commands of diffad on a page, without their comments."""
+    blocks = re.findall(r"```(?:bash)?\n(.*?)```", path.read_text(encoding="utf-8"), re.S)
+    found = [line.strip() for block in blocks for line in block.splitlines()]
+    return [line for line in found if line.startswith("diffad ")]
+
+
+COMMANDS = sorted({(path.name, line) for path in PAGES for line in lines(path)})
+
+
+def test_there_are_commands_to_check():
+    assert len(COMMANDS) > 25
+
+
+@pytest.mark.parametrize(("page", "line"), COMMANDS)
+def test_commands_and_options_exist(page, line):
+    words = shlex.split(line.replace("CONFIG [KEY=VALUE]...", "CONFIG"), comments=True)[1:]
+    command = GROUP
+    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+        name = words.pop(0)
+        assert name in command.commands, f"{page}: {line}"
+        command = command.commands[name]
+    known = {
+        option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]
+    }
+    used = {word.split("=")[0] for word in words if word.startswith("--")}
+    assert used <= known | {"--help"}, f"{page}: {line}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_and_pictures_exist(page):
+    for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_python_of_the_guide_runs(tmp_path, monkeypatch):
+    import diffad
+
+    model = write_model(tmp_path / "model")
+    real = diffad.AnomalyPipeline.from_pretrained
+    monkeypatch.setattr(diffad.AnomalyPipeline, "from_pretrained", lambda name: real(model))
+    write(tmp_path / "scan.nii.gz", brain(0, (24, 28, 20)))
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs/guide/python.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    names = {}
+    for block in blocks:
+        block = block.replace('{"name": "oneshot", "levels": [200]}', '{"name": "oneshot", "levels": [20]}')
+        exec(compile(block, "python.md", "exec"), names)
+    assert (tmp_path / "results" / "scan_anomaly.nii.gz").is_file()
+    assert names["fused"].info["axes"] == ["axial", "coronal"]
+    assert names["maps"].shape == (1, 1, 24, 28, 20)
+
+
+def test_every_page_is_in_the_navigation():
+    listed = set(re.findall(r": ([\w/]+\.md)", (ROOT / "mkdocs.yml").read_text(encoding="utf-8")))
+    there = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+    assert listed == there
