@@ -1,4 +1,4 @@
-"""Network time of a cohort as a share of its wall time: ``python tests/benchmarks/cohort.py [SCANS] [STEPS]``.
+"""Share of the network in a cohort's wall time: ``python tests/benchmarks/cohort.py [SCANS] [STEPS]``.
 
 Makes phantoms, runs the shipped model over them as ``diffad predict`` does (maps, tables, montage and page
 written), and prints the time inside the network as a share of the wall time, reading and writing overlapped.

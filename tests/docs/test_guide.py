@@ -17,8 +17,9 @@ GROUP = typer.main.get_command(app)
 
 def lines(path):
     """Commands of diffad on a page, without their comments."""
-    blocks = re.findall(r"```(?:bash)?\n(.*?)```", path.read_text(encoding="utf-8"), re.S)
-    found = [line.strip() for block in blocks for line in block.splitlines()]
+    text = path.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(\w*)[^\n]*\n(.*?)^```$", text, re.S | re.M)
+    found = [line.strip() for kind, block in blocks if kind in ("", "bash") for line in block.splitlines()]
     return [line for line in found if line.startswith("diffad ")]
 
 
