@@ -154,6 +154,8 @@ _Loader.add_implicit_resolver(
 
 
 def _parse(text: str, what: str) -> Any:
+    if text.startswith("*"):  # a pattern of names: YAML has no use for an alias here
+        return text
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:

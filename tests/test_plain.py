@@ -169,3 +169,7 @@ def test_file_that_is_no_mapping_names_itself(tmp_path, content, said):
 def test_missing_file_names_itself(tmp_path):
     with pytest.raises(ConfigError, match=r"c\.yaml: cannot be read \(No such file"):
         read_yaml(tmp_path / "c.yaml")
+
+
+def test_pattern_of_names_needs_no_quotes():
+    assert override({}, ["data.mask=*_brain_mask.nii.gz"]) == {"data": {"mask": "*_brain_mask.nii.gz"}}
