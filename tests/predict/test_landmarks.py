@@ -1,4 +1,4 @@
-"""Lesions implanted in native heads come back to where they are, after the whole round trip of the command."""
+"""Lesions implanted in native heads come back to where they lie, through all that the command does."""
 
 import nibabel as nib
 import numpy as np
@@ -20,10 +20,10 @@ pytest.importorskip("deepbet")
 @pytest.mark.parametrize(
     ("name", "place"), [("healthy_t1_head", (0.6, 0.55, 0.6)), ("glioma_t1_head", (0.42, 0.5, 0.6))]
 )
-def test_implanted_lesion_is_found_where_it_lies(shared, tmp_path, monkeypatch, name, place):
+def test_implanted_lesion_is_found_where_it_lies(shared_dir, tmp_path, monkeypatch, name, place):
     from diffad.prepare import Options as PrepareOptions
 
-    scan = nib.load(shared / "data" / "volumes" / f"{name}.nii.gz")
+    scan = nib.load(shared_dir / "data" / "volumes" / f"{name}.nii.gz")
     data, spacing = scan.get_fdata(dtype=np.float32), np.array(scan.header.get_zooms()[:3])
     centre = np.round(np.array(place) * data.shape).astype(int)
     offsets = [(axis - c) * s for axis, c, s in zip(np.indices(data.shape), centre, spacing, strict=True)]

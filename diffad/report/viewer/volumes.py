@@ -1,4 +1,4 @@
-"""Volumes as a page carries them: cut to the brain, in 256 grey values, in the orientation of the file."""
+"""Volumes as a page carries them: cut to the brain, in small integers, in the orientation of the file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import nibabel as nib
 import numpy as np
+from einops import reduce
 from nibabel import orientations
 
 from diffad.data.volume import RAS, Array
@@ -17,7 +18,9 @@ from diffad.report.montage import ct_window
 MARGIN = 3
 """Voxels kept around the brain."""
 LARGEST = 5_000_000
-"""Voxels a page carries of a volume; of a larger one every second or third along each axis."""
+"""Voxels a page carries of a volume; of a larger one blocks of voxels, their mean or, of a map, their highest."""
+FINE = 128
+"""Grey values between black and white; where 256 values from the lowest to the highest leave fewer, 65536 do."""
 
 
 @dataclass(frozen=True)
@@ -58,21 +61,47 @@ def scene(out: AnomalyOutput) -> Scene:
         raise ValueError("expected the result of a volume for a page, got that of a tensor")
     brain = out.brain[0, 0].numpy()
     box = _box(brain)
-    step = next(k for k in (1, 2, 3, 4, 6, 8) if k == 8 or _size(box) / k**3 <= LARGEST)
-    cut = tuple(slice(s.start, s.stop, step) for s in box)
+    steps = _steps([s.stop - s.start for s in box], out.volume.spacing)
     images = {"scan": out.image, "twin": out.reconstruction, "map": out.anomaly_map, "mask": out.mask}
-    low, high = ct_window(out.info) or _range(out.image[0, 0].numpy()[box], brain[box])
-    top = max(float(out.anomaly_map.max()), 1e-6)
-    limits = {"scan": (low, high), "twin": (low, high), "map": (0.0, top), "mask": (0.0, 1.0)}
-    made = {
-        kind: _carried(image[0, 0].numpy()[cut], _affine(out.volume.affine, box, step), out, limits[kind])
-        for kind, image in images.items()
-    }
-    word = {2: "2nd", 3: "3rd"}.get(step, f"{step}th")
-    thinned = f", of which every {word} voxel along each axis is shown" if step > 1 else ""
+    cut = {kind: _blocks(image[0, 0].numpy()[box], steps, kind) for kind, image in images.items()}
+    window = ct_window(out.info) or _range(out.image[0, 0].numpy()[box], brain[box])
+    limits = {"scan": window, "twin": window, "map": (0.0, _top(cut["map"])), "mask": (0.0, 1.0)}
+    affine = _affine(out.volume.affine, box, steps)
+    made = {kind: _carried(image, affine, out, limits[kind]) for kind, image in cut.items()}
+    return Scene(made, _told(out, steps))
+
+
+def _told(out: AnomalyOutput, steps: list[int]) -> str:
+    blocks = " x ".join(map(str, steps))
+    thinned = (
+        f" and shown in blocks of {blocks} voxels (mean; of map and detections the highest)"
+        if max(steps) > 1
+        else ""
+    )
     sequence = f" Of {out.image.shape[1]} sequences the first is shown." if out.image.shape[1] > 1 else ""
-    told = f"The volumes here are cut to the brain{thinned} and have 256 grey values; the files are exact."
-    return Scene(made, told + sequence)
+    return f"The volumes here are cut to the brain{thinned} and rounded; the files are exact.{sequence}"
+
+
+def _steps(sizes: list[int], spacing: Array) -> list[int]:
+    """Return edges of blocks, finest axis first, so that few enough are left and thick slices stay."""
+    steps = [1, 1, 1]
+    while np.prod([-(-n // k) for n, k in zip(sizes, steps, strict=True)]) > LARGEST:
+        steps[int(np.argmin(spacing * steps))] += 1
+    return steps
+
+
+def _blocks(image: Array, steps: list[int], kind: str) -> Array:
+    if max(steps) == 1:
+        return image
+    # the last block of an axis is filled with its last voxels
+    full = np.pad(image, [(0, -n % k) for n, k in zip(image.shape, steps, strict=True)], mode="edge")
+    sizes = dict(zip("abc", steps, strict=True))
+    how = "mean" if kind in ("scan", "twin") else "max"
+    return np.asarray(reduce(full, "(i a) (j b) (k c) -> i j k", how, **sizes))
+
+
+def _top(anomaly: Array) -> float:
+    return max(float(anomaly.max()), 1e-6)
 
 
 def _box(brain: Array) -> tuple[slice, ...]:
@@ -84,27 +113,22 @@ def _box(brain: Array) -> tuple[slice, ...]:
     return tuple(ends)
 
 
-def _size(box: tuple[slice, ...]) -> int:
-    return int(np.prod([s.stop - s.start for s in box]))
-
-
 def _range(image: Array, brain: Array) -> tuple[float, float]:
     values = image[brain] if brain.any() else image
     low, high = np.percentile(values, (0.5, 99.8)).tolist()
     return min(low, 0.0), max(high, low + 1e-6)
 
 
-def _affine(affine: Array, box: tuple[slice, ...], step: int) -> Array:
+def _affine(affine: Array, box: tuple[slice, ...], steps: list[int]) -> Array:
     moved = affine.copy()
-    moved[:3, 3] += affine[:3, :3] @ [s.start for s in box]
-    moved[:3, :3] *= step
+    moved[:3, 3] += affine[:3, :3] @ [s.start + (k - 1) / 2 for s, k in zip(box, steps, strict=True)]
+    moved[:3, :3] *= steps
     return moved
 
 
 def _carried(image: Array, affine: Array, out: AnomalyOutput, limits: tuple[float, float]) -> Carried:
-    low, high = limits
-    levels = np.round((np.clip(image.astype(np.float32), low, high) - low) / (high - low) * 255)
-    array, own = levels.astype(np.uint8), affine
+    array, slope, inter = _integers(image.astype(np.float32), limits)
+    own = affine
     if out.volume is not None and out.volume.origin is not None:  # as it is stored
         way = orientations.ornt_transform(RAS, orientations.io_orientation(out.volume.origin.affine))
         own = affine @ orientations.inv_ornt_aff(way, array.shape)
@@ -113,6 +137,16 @@ def _carried(image: Array, affine: Array, out: AnomalyOutput, limits: tuple[floa
     header.set_xyzt_units("mm")
     file = nib.Nifti1Image(np.ascontiguousarray(array), own, header)
     raw = bytearray(file.to_bytes())
-    slope = np.array([(high - low) / 255, low], dtype=file.header.endianness + "f4")
-    raw[112:120] = slope.tobytes()  # scl_slope and scl_inter, which nibabel would reset
-    return Carried(base64.b64encode(gzip.compress(bytes(raw), 6, mtime=0)).decode(), low, high)
+    scaling = np.array([slope, inter], dtype=file.header.endianness + "f4")
+    raw[112:120] = scaling.tobytes()  # scl_slope and scl_inter, which nibabel would reset
+    return Carried(base64.b64encode(gzip.compress(bytes(raw), 6, mtime=0)).decode(), *limits)
+
+
+def _integers(image: Array, limits: tuple[float, float]) -> tuple[Array, float, float]:
+    """Round to integers: image = slope * integers + inter, nothing clipped."""
+    low, high = min(float(image.min()), limits[0]), max(float(image.max()), limits[1])
+    fine = 255 * (limits[1] - limits[0]) >= FINE * (high - low)
+    last, kind = (255, np.uint8) if fine else (65535, np.uint16)
+    slope = np.float32((high - low) / last)
+    levels = np.round((image.astype(np.float64) - np.float32(low)) / slope)
+    return np.clip(levels, 0, last).astype(kind), float(slope), float(np.float32(low))
