@@ -59,9 +59,8 @@ def carried(text):
 @pytest.mark.parametrize("grid", ["las", "oblique"])
 def test_volumes_of_a_page_are_those_of_the_files_within_half_a_grey_value(tmp_path, grid):
     out = result(tmp_path, grid)
-    images, data = carried(page(tmp_path, out))
+    images, _ = carried(page(tmp_path, out))
     scan = nib.load(tmp_path / "a.nii.gz")
-    step = {kind: (v["high"] - v["low"]) / 255 for kind, v in data["volumes"].items()}
     way = np.linalg.inv(scan.affine) @ images["scan"].affine
     assert np.allclose(way[:3, :3], np.eye(3), atol=1e-5)  # same orientation: only the corner moved
     corner = np.round(way[:3, 3]).astype(int)
@@ -72,8 +71,9 @@ def test_volumes_of_a_page_are_those_of_the_files_within_half_a_grey_value(tmp_p
         out.volume.save(tensor[0].float(), tmp_path / f"{kind}.nii.gz")
         native[kind] = nib.load(tmp_path / f"{kind}.nii.gz").get_fdata()[box]
     for kind, values in native.items():
-        low, high = data["volumes"][kind]["low"], data["volumes"][kind]["high"]
-        assert np.abs(images[kind].get_fdata() - np.clip(values, low, high)).max() <= 0.51 * step[kind]
+        step = images[kind].dataobj.slope
+        assert step <= (values.max() - min(values.min(), 0)) / 254
+        assert np.abs(images[kind].get_fdata() - values).max() <= 0.51 * step
 
 
 def test_same_result_is_the_same_page(tmp_path):
@@ -90,6 +90,8 @@ def test_nothing_breaks_out_of_a_page(tmp_path):
 
 def test_page_asks_for_nothing_from_elsewhere(tmp_path):
     text = re.sub(r'id="niivue">.*?</script>', "", page(tmp_path, result(tmp_path)), flags=re.S)
+    assert "default-src 'none'" in text
+    text = re.sub(r'<pre class="licence">.*?</pre>', "", text, flags=re.S)
     assert not re.findall(r'(?:src|href)="(?!data:|index|\.\./)[^"]+"', text)
     assert "http" not in text
 
@@ -107,16 +109,39 @@ def test_page_without_lesions_says_so(tmp_path):
     assert "Nothing was detected" in page(tmp_path, out)
 
 
-def test_large_volume_is_thinned_and_that_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(volumes, "LARGEST", 1500)
+def test_large_volume_is_shown_in_blocks_that_keep_small_lesions(tmp_path, monkeypatch):
     out = result(tmp_path)
+    out.anomaly_map[0, 0, 5, 15, 9], out.mask[0, 0, 5, 15, 9] = 0.9, True  # a single voxel
+    whole, _ = carried(page(tmp_path, out))
+    monkeypatch.setattr(volumes, "LARGEST", 1500)
     text = page(tmp_path, out)
     images, _ = carried(text)
-    assert "of which every 2nd voxel along each axis is shown" in text
-    assert np.prod(images["map"].shape) <= 1800
-    where = np.argwhere(images["map"].get_fdata() > 0.6)
-    centre = (images["map"].affine @ [*where.mean(0), 1])[:3]
-    assert np.linalg.norm(centre - lesions(out)[0].centre_mm) < 2 * np.linalg.norm(out.volume.spacing)
+    assert "shown in blocks of 2 x 2 x 1 voxels" in text  # slices are thicker than pixels
+    assert np.prod(images["map"].shape) <= 1500
+    found = images["map"].get_fdata()
+    assert found.max() == pytest.approx(0.9, abs=0.002)
+    for lesion in lesions(out):
+        place = np.linalg.inv(images["mask"].affine) @ [*lesion.centre_mm, 1]
+        assert images["mask"].get_fdata()[tuple(np.round(place[:3]).astype(int))] == 1
+    assert images["scan"].get_fdata().mean() == pytest.approx(whole["scan"].get_fdata().mean(), rel=0.15)
+
+
+def test_outliers_do_not_cost_the_grey_values(tmp_path):
+    out = result(tmp_path)
+    out.image[0, 0, 10, 12, 8] = 30000.0
+    images, data = carried(page(tmp_path, out))
+    shown = data["volumes"]["scan"]
+    scan = images["scan"].get_fdata()
+    assert scan.max() == pytest.approx(30000, rel=1e-5)
+    assert (shown["high"] - shown["low"]) / images["scan"].dataobj.slope >= volumes.FINE
+    assert shown["high"] < 200
+
+
+def test_file_names_that_are_not_unicode_have_a_page(tmp_path):
+    text = page(tmp_path, result(tmp_path), title="a\udcff")
+    assert "<h1>a?</h1>" in text
+    index = write_index([Entry("a\udcff", page="a\udcff.html")], tmp_path / "index.html", title="S")
+    assert 'href="a%FF.html"' in index.read_text(encoding="utf-8")
 
 
 def test_tensor_has_no_page(tmp_path):

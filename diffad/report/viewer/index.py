@@ -60,9 +60,13 @@ def write_index(rows: Sequence[Entry], path: Path, *, title: str) -> Path:
 
 
 def _row(row: Entry) -> str:
-    name, page = escape(row.scan), quote(row.page)
+    name, page = escape(row.scan), quote(row.page, errors="surrogateescape")
     link = f'<a href="{page}">{name}</a>' if page else name
-    image = f'<img loading="lazy" alt="" src="{quote(row.picture)}">' if row.picture else ""
+    image = (
+        f'<img loading="lazy" alt="" src="{quote(row.picture, errors="surrogateescape")}">'
+        if row.picture
+        else ""
+    )
     cells = [
         f'<td data-v="{name}">{link}</td>',
         f"<td>{image}</td>",

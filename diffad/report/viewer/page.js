@@ -3,6 +3,11 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const element = (id) => document.getElementById(id);
 const state = window.diffad = { ready: false, opacity: 0.7, threshold: data.threshold, mm: null, views: [] };
 
+// as the legend of the page shows it; below the threshold nothing is drawn, and the colours stay as they are
+const HEAT = { R: [90, 180, 240, 255, 255], G: [10, 40, 110, 190, 250], B: [40, 30, 10, 40, 190],
+  A: [255, 255, 255, 255, 255], I: [0, 64, 128, 192, 255] };
+const FOUND = { R: [0, 30], G: [0, 230], B: [0, 170], A: [0, 255], I: [0, 255] };
+
 async function unpacked(base64) {
   const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
@@ -18,22 +23,42 @@ async function viewer(canvas, kinds) {
     crosshairColor: [0.3, 0.8, 1, 0.8], crosshairWidth: 0.25, loadingText: "", dragAndDropEnabled: false, isColorbar: false });
   await nv.attachToCanvas(canvas);
   if (!nv.gl) throw new Error("no WebGL2");
-  const look = { scan: ["gray", 1], twin: ["gray", 1], map: ["warm", state.opacity], mask: ["green", 0] };
+  nv.addColormap("heat", HEAT);
+  nv.addColormap("found", FOUND);
+  nv.setRadiologicalConvention(true); // as in the picture
+  nv.opts.sagittalNoseLeft = true;
+  const look = { scan: ["gray", 1], twin: ["gray", 1], map: ["heat", state.opacity], mask: ["found", 0] };
   for (const kind of kinds) {
     const v = data.volumes[kind];
-    nv.addVolume(await niivue.NVImage.loadFromBase64({ base64: v.base64, name: kind + ".nii.gz", colormap: look[kind][0],
+    const image = await niivue.NVImage.loadFromBase64({ base64: v.base64, name: kind + ".nii.gz", colormap: look[kind][0],
       opacity: look[kind][1], cal_min: kind === "map" ? state.threshold : kind === "mask" ? 0.5 : v.low,
-      cal_max: v.high, trustCalMinMax: true }));
+      cal_max: v.high, trustCalMinMax: true });
+    if (kind === "map") image.colormapType = 1; // from 0 to the highest, transparent below cal_min
+    nv.addVolume(image);
   }
   nv.setSliceType(nv.sliceTypeMultiplanar);
   nv.setInterpolation(true);
   return nv;
 }
 
+// NiiVue's own mm are those of unrotated axes; the last argument asks for the world of the file
+const world = (nv) => Array.from(nv.frac2mm(nv.scene.crosshairPos, 0, true)).slice(0, 3);
+
+function tell() {
+  const [one, two] = state.views, values = {};
+  state.mm = world(one);
+  for (const [nv, kinds] of [[one, ["scan", "map"]], [two, ["twin"]]]) {
+    const at = nv.frac2vox(nv.scene.crosshairPos, 0);
+    kinds.forEach((kind, i) => { values[kind] = nv.volumes[i].getValue(...at); });
+  }
+  state.values = values;
+  const told = Object.entries(values).map(([kind, v]) => `${kind} ${Number(v.toPrecision(3))}`);
+  element("where").textContent = [state.mm.map((v) => v.toFixed(1)).join(", ") + " mm", ...told].join(" · ");
+}
+
 function jump(mm) {
-  state.mm = mm;
-  for (const nv of state.views) { nv.scene.crosshairPos = nv.mm2frac(mm); nv.drawScene(); }
-  element("where").textContent = mm.map((v) => v.toFixed(1)).join(", ") + " mm";
+  for (const nv of state.views) { nv.scene.crosshairPos = nv.mm2frac(mm, 0, true); nv.drawScene(); }
+  tell();
 }
 
 function apply() {
@@ -44,8 +69,8 @@ function apply() {
   const nv = state.views[0];
   if (!nv) return;
   nv.volumes[1].cal_min = Math.min(state.threshold, data.volumes.map.high * 0.999);
-  nv.setOpacity(1, state.opacity);
-  nv.setOpacity(2, element("detections").checked ? 0.5 : 0);
+  nv.volumes[1].opacity = state.opacity;
+  nv.volumes[2].opacity = element("detections").checked ? 0.6 : 0;
   nv.updateGLVolume();
 }
 
@@ -57,10 +82,7 @@ async function start() {
   const [one, two] = state.views;
   one.broadcastTo([two], { "2d": true, "3d": true });
   two.broadcastTo([one], { "2d": true, "3d": true });
-  for (const nv of state.views) nv.onLocationChange = (at) => {
-    state.mm = Array.from(at.mm).slice(0, 3);
-    element("where").textContent = state.mm.map((v) => v.toFixed(1)).join(", ") + " mm";
-  };
+  for (const nv of state.views) nv.onLocationChange = tell;
   for (const id of ["opacity", "threshold", "detections"]) element(id).addEventListener("input", apply);
   apply();
   const rows = [...document.querySelectorAll("tr[data-x]")];
@@ -73,7 +95,7 @@ async function start() {
     row.addEventListener("click", () => go(row));
     row.addEventListener("keydown", (e) => { if (e.key === "Enter") go(row); });
   }
-  if (rows.length) go(rows[0]);
+  if (rows.length) go(rows[0]); else tell();
   state.ready = true;
 }
 start().catch(failed);

@@ -18,7 +18,10 @@ from diffad.report.viewer.bundle import VERSION, content
 from diffad.report.viewer.volumes import scene
 
 HERE = Path(__file__).parent
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' file: data: blob:"
+"""The browser itself keeps a page from asking for anything but pictures beside it."""
 HEAD = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+HEAD += f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
 COLUMNS = ("#", "volume (ml)", "centre (mm)", "centre (voxel)", "extent (mm)", "mean", "peak", "p")
 
 
@@ -69,7 +72,9 @@ def document(title: str, body: str) -> str:
     """Put a page together."""
     style = f"<style>{_read('page.css')}</style>"
     head = f"{HEAD}<title>{escape(title)}</title>{style}"
-    return f"<!doctype html><html lang=en><head>{head}</head><body>{body}</body></html>\n"
+    text = f"<!doctype html><html lang=en><head>{head}</head><body>{body}</body></html>\n"
+    # names of files need not be Unicode
+    return text.encode("utf-8", "replace").decode()
 
 
 def _read(name: str) -> str:
@@ -82,7 +87,9 @@ def _json(data: Any) -> str:
 
 
 def _top(out: AnomalyOutput, title: str, links: Mapping[str, str]) -> str:
-    way = " · ".join(f'<a href="{quote(to)}">{escape(name)}</a>' for name, to in links.items())
+    way = " · ".join(
+        f'<a href="{quote(to, errors="surrogateescape")}">{escape(name)}</a>' for name, to in links.items()
+    )
     warnings = "".join(f"<li>{escape(w)}</li>" for w in out.info.get("warnings", []))
     known = f'<div class="notice">To be known:<ul>{warnings}</ul></div>' if warnings else ""
     return (
@@ -106,7 +113,8 @@ def _views(threshold: float, top: float) -> str:
         f'<output id="opacity-value"></output></label>'
         f'<label>Map from <input id="threshold" type="range" min="0" max="{top:.6g}" step="{step:.6g}"'
         f' value="{start:.6g}"><output id="threshold-value"></output></label>'
-        '<label><input id="detections" type="checkbox"> Detections</label>'
+        '<label><input id="detections" type="checkbox"> <i class="found"></i> Detections</label>'
+        f'<span class="legend">Map 0 <i class="heat"></i> {top:.3g}</span>'
         '<label>Crosshair <output id="where"></output></label></div>'
     )
 
@@ -148,7 +156,8 @@ def _made(out: AnomalyOutput, told: str, picture: bytes) -> str:
     return (
         f'<details id="fallback"><summary>Picture</summary>{image}</details>'
         f"<details><summary>What made this</summary>{what}<pre>{info}</pre></details>"
-        f"<p><small>{escape(told)} Viewer: NiiVue {VERSION} (BSD-2-Clause).</small></p>"
+        f"<p><small>{escape(told)}</small></p><details><summary>Viewer: NiiVue {VERSION} (BSD-2-Clause)"
+        f'</summary><pre class="licence">{escape(_read("NIIVUE.txt"))}</pre></details>'
     )
 
 

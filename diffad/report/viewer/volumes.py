@@ -18,9 +18,9 @@ from diffad.report.montage import ct_window
 MARGIN = 3
 """Voxels kept around the brain."""
 LARGEST = 5_000_000
-"""Voxels a page carries of a volume; of a larger one blocks of voxels, their mean or, of a map, their highest."""
+"""Voxels a page carries of a volume; of a larger one the mean of blocks or, of a map, their highest."""
 FINE = 128
-"""Grey values between black and white; where 256 values from the lowest to the highest leave fewer, 65536 do."""
+"""Least grey values between black and white; where 256 from lowest to highest leave fewer, 65536 do."""
 
 
 @dataclass(frozen=True)
