@@ -10,13 +10,21 @@ const pixels = () => { // of the first viewer, read where it has just been drawn
   nv.drawScene();
   const found = new Uint8Array(4 * gl.drawingBufferWidth * gl.drawingBufferHeight);
   gl.readPixels(0, 0, gl.drawingBufferWidth, gl.drawingBufferHeight, gl.RGBA, gl.UNSIGNED_BYTE, found);
-  let coloured = 0, lit = 0;
+  let coloured = 0, lit = 0, green = 0;
   for (let i = 0; i < found.length; i += 4) {
     const [r, g, b] = found.subarray(i, i + 3);
     if (r - b > 40) coloured++;
     if (r + g + b > 90) lit++;
+    if (g - r > 40 && g - b > 10) green++;
   }
-  return { coloured, lit };
+  return { coloured, lit, green };
+};
+const places = () => { // in the world of the file, not on NiiVue's unrotated axes
+  const { views, values } = window.diffad, voxels = views.map((nv) => Array.from(nv.frac2vox(nv.scene.crosshairPos)));
+  const world = ({ matRAS, dimsRAS }, f) => [0, 1, 2].map((r) => // matRAS: RAS voxels to world, row by row
+    [0, 1, 2].reduce((sum, c) => sum + matRAS[4 * r + c] * (f[c] * dimsRAS[c + 1] - 0.5), matRAS[4 * r + 3]));
+  return { voxels, told: values, crosshairs: views.map((nv) => world(nv.volumes[0], nv.scene.crosshairPos)),
+    detected: views[0].volumes[2].getValue(...voxels[0]), map: views[0].volumes[1].getValue(...voxels[0]) };
 };
 const move = (id, value) => {
   const input = document.getElementById(id);
@@ -55,14 +63,19 @@ const move = (id, value) => {
     saw.state = await tab.evaluate(() => ({ opacity: window.diffad.opacity, threshold: window.diffad.threshold }));
     await tab.evaluate(move, "threshold", await tab.$eval("#threshold", (e) => e.getAttribute("value")));
     await tab.evaluate(move, "opacity", 0.7);
+    saw.top = Number(await tab.$eval("#threshold", (e) => e.max));
+    saw.jumps = [];
     const rows = await tab.$$("tr[data-x]");
-    if (rows.length) {
-      await rows[rows.length - 1].click();
-      saw.lesion = await rows[rows.length - 1].evaluate((r) => [r.dataset.x, r.dataset.y, r.dataset.z].map(Number));
-      saw.crosshairs = await tab.evaluate(() => window.diffad.views.map((nv) =>
-        Array.from(nv.frac2mm(nv.scene.crosshairPos)).slice(0, 3)));
-      await rows[0].click();
+    for (const row of rows) {
+      await row.click();
+      saw.jumps.push(await tab.evaluate(places));
     }
+    await tab.evaluate(move, "opacity", 0);
+    await tab.click("#detections");
+    saw.detections = await tab.evaluate(pixels);
+    await tab.click("#detections");
+    await tab.evaluate(move, "opacity", 0.7);
+    if (rows.length) await rows[0].click();
   }
   saw.wide = await tab.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
   await tab.screenshot({ path: picture });

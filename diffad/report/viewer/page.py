@@ -18,7 +18,9 @@ from diffad.report.viewer.bundle import VERSION, content
 from diffad.report.viewer.volumes import scene
 
 HERE = Path(__file__).parent
-POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' file: data: blob:"
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' file: data:"
+)
 """The browser itself keeps a page from asking for anything but pictures beside it."""
 HEAD = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
 HEAD += f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
