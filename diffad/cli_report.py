@@ -63,8 +63,9 @@ def _one(folder: Path, naming: object, figure: str) -> None:
     out = read_maps(naming.files(folder))
     write_lesions_and_page(out, naming, folder)
     if figure:
+        from diffad.lesions import lesions
         from diffad.report.figure import save_figure
 
         page = naming.files(folder)["page"]
         before, _, after = page.stem.rpartition("report")
-        save_figure(out, page.with_name(f"{before}figure{after}.{figure}"))
+        save_figure(out, page.with_name(f"{before}figure{after}.{figure}"), lesions=lesions(out))

@@ -4,8 +4,8 @@ const element = (id) => document.getElementById(id);
 const state = window.diffad = { ready: false, opacity: 0.7, threshold: data.threshold, mm: null, views: [] };
 
 // as the legend of the page shows it; below the threshold nothing is drawn, and the colours stay as they are
-const HEAT = { R: [90, 180, 240, 255, 255], G: [10, 40, 110, 190, 250], B: [40, 30, 10, 40, 190],
-  A: [255, 255, 255, 255, 255], I: [0, 64, 128, 192, 255] };
+const HEAT = { R: [0, 90, 180, 240, 255, 255], G: [0, 10, 40, 110, 190, 250], B: [0, 40, 30, 10, 40, 190],
+  A: [0, 255, 255, 255, 255, 255], I: [0, 2, 64, 128, 192, 255] };
 const FOUND = { R: [0, 30], G: [0, 230], B: [0, 170], A: [0, 255], I: [0, 255] };
 
 async function unpacked(base64) {
@@ -20,7 +20,7 @@ function failed(error) {
 
 async function viewer(canvas, kinds) {
   const nv = new niivue.Niivue({ backColor: [0, 0, 0, 1], show3Dcrosshair: true, isResizeCanvas: true,
-    crosshairColor: [0.3, 0.8, 1, 0.8], crosshairWidth: 0.25, loadingText: "", dragAndDropEnabled: false, isColorbar: false });
+    crosshairColor: [0.3, 0.8, 1, 0.8], crosshairWidth: 0.4, crosshairWidthUnit: "percent", loadingText: "", dragAndDropEnabled: false, isColorbar: false });
   await nv.attachToCanvas(canvas);
   if (!nv.gl) throw new Error("no WebGL2");
   nv.addColormap("heat", HEAT);
@@ -33,7 +33,7 @@ async function viewer(canvas, kinds) {
     const image = await niivue.NVImage.loadFromBase64({ base64: v.base64, name: kind + ".nii.gz", colormap: look[kind][0],
       opacity: look[kind][1], cal_min: kind === "map" ? state.threshold : kind === "mask" ? 0.5 : v.low,
       cal_max: v.high, trustCalMinMax: true });
-    if (kind === "map") image.colormapType = 1; // from 0 to the highest, transparent below cal_min
+    if (kind === "map") image.colormapType = 2; // colours from 0 to the highest, nothing below cal_min
     nv.addVolume(image);
   }
   nv.setSliceType(nv.sliceTypeMultiplanar);

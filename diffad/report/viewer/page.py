@@ -18,9 +18,7 @@ from diffad.report.viewer.bundle import VERSION, content
 from diffad.report.viewer.volumes import scene
 
 HERE = Path(__file__).parent
-POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' file: data:"
-)
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src file: data:"
 """The browser itself keeps a page from asking for anything but pictures beside it."""
 HEAD = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
 HEAD += f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -137,7 +135,7 @@ def _row(lesion: Lesion) -> str:
     x, y, z = lesion.centre_mm
     cells = [
         str(lesion.number),
-        f"{lesion.volume_ml:.2f}",
+        f"{lesion.volume_ml:.2f}" if lesion.volume_ml >= 0.01 else f"{lesion.volume_ml:.1g}",
         *(
             ", ".join(f"{v:.1f}" for v in t)
             for t in (lesion.centre_mm, lesion.centre_voxel, lesion.extent_mm)
