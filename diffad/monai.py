@@ -15,7 +15,7 @@ from nibabel import orientations
 from torch import Tensor
 
 from diffad.data.volume import RAS, Volume
-from diffad.output import AnomalyOutput
+from diffad.inference.output import AnomalyOutput
 from diffad.pipeline import AnomalyPipeline
 
 KINDS = ("anomaly", "mask", "twin")

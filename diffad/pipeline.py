@@ -15,23 +15,24 @@ from diffusers import DiffusionPipeline
 from safetensors import SafetensorError
 from torch import Tensor
 
-from diffad import scans, verdict
-from diffad.axes import checked, fuse, noise_keys, warned
 from diffad.config import PartSpec, PostprocessConfig, SpaceConfig, from_dict, to_dict
 from diffad.data.space import Space
 from diffad.data.volume import Volume
 from diffad.denoise import NetworkDenoiser
-from diffad.detect import Detector
-from diffad.found import Found, Stack
-from diffad.models.attached import equip
-from diffad.models.bounded import Bounded
-from diffad.output import AnomalyOutput as AnomalyOutput
-from diffad.postprocess import Postprocess
-from diffad.precision import PRECISIONS, resolve
+from diffad.inference import scan as scans
+from diffad.inference import thresholding as verdict
+from diffad.inference.detector import Detector
+from diffad.inference.orientations import checked, fuse, noise_keys, warned
+from diffad.inference.output import AnomalyOutput as AnomalyOutput
+from diffad.inference.postprocess import Postprocess
+from diffad.inference.precision import PRECISIONS, resolve
+from diffad.inference.stack import Found, Stack
+from diffad.models.auxiliary import equip
+from diffad.models.chunked import Bounded
+from diffad.models.pretrained import BESIDE, check_folder, check_weights, locate, quiet_loading, unfit
 from diffad.protocols import Denoiser
 from diffad.registry import GUIDANCES, NOISES, SAMPLERS, SCORES, Registry
 from diffad.schedule import Schedule
-from diffad.shipped import BESIDE, check_folder, check_weights, locate, quiet_loading, unfit
 from diffad.threshold import pool
 
 Scan = str | Path | Sequence[str | Path] | Volume | Tensor

@@ -86,7 +86,7 @@ class Ensemble:
 
     def equip(self, networks: Mapping[str, Any]) -> None:
         """Hand trained networks, by name, to the samplers."""
-        from diffad.models.attached import equip  # its package imports every network
+        from diffad.models.auxiliary import equip  # its package imports every network
 
         for part in self._parts:
             equip(part, networks)

@@ -96,7 +96,7 @@ class Fusion:
 
     def equip(self, networks: Mapping[str, Any]) -> None:
         """Hand trained networks, by name, to the saliency."""
-        from diffad.models.attached import equip  # its package imports every network
+        from diffad.models.auxiliary import equip  # its package imports every network
 
         equip(self._saliency, networks)
 

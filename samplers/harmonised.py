@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from diffad.data.space import to_public
-from diffad.models.attached import equip
+from diffad.models.auxiliary import equip
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS, SCORES
 from diffad.samplers.base import as_level, check_call, level_option, levels_down

@@ -96,7 +96,7 @@ class Patched:
 
     def equip(self, networks: Mapping[str, Any]) -> None:
         """Hand trained networks, by name, to the inner sampler."""
-        from diffad.models.attached import equip  # its package imports every network
+        from diffad.models.auxiliary import equip  # its package imports every network
 
         equip(self._inner, networks)
 

@@ -156,7 +156,7 @@ class Resampled:
 
     def equip(self, networks: Mapping[str, Any]) -> None:
         """Hand trained networks, by name, to the coarse sampler and the score."""
-        from diffad.models.attached import equip  # its package imports every network
+        from diffad.models.auxiliary import equip  # its package imports every network
 
         equip(self._first.coarse, networks)
         equip(self._first.score, networks)

@@ -10,7 +10,7 @@ import torch
 from diffad import AnomalyPipeline
 from diffad.config import load, shipped
 from diffad.training.run import train
-from tests.brains import save_volume
+from tests.helpers.brains import save_volume
 
 FLAT = ["andi", "anoddpm", "autoddpm", "beside", "cddpm", "dae", "ddpm", "pddpm", "thor"]
 BESIDE = ["classifier", "autoencoder"]

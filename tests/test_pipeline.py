@@ -14,7 +14,7 @@ from diffad import AnomalyPipeline, Volume
 from diffad.models.unet2d import UNet2D
 from diffad.models.unet3d import UNet3D
 from diffad.threshold import calibrate
-from tests.brains import save_volume
+from tests.helpers.brains import save_volume
 
 ONESHOT = {"name": "oneshot", "levels": [20], "repeats": 2}
 CHAIN = {"name": "chain", "level": 20, "steps": 2}
@@ -223,7 +223,7 @@ def test_narrow_precision_gives_nearly_the_same_map_in_float32(pipe, precision):
 
 def test_auto_precision_is_told_as_what_it_became(pipe, monkeypatch):
     for native, name in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr("diffad.precision._native_bf16", lambda device, native=native: native)
+        monkeypatch.setattr("diffad.inference.precision._native_bf16", lambda device, native=native: native)
         out, asked = pipe(images(), precision="auto"), pipe(images(), precision=name)
         assert out.info["precision"] == name
         assert same(out, asked)

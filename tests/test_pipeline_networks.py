@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from diffad import AnomalyPipeline
+from diffad.models.pretrained import ModelError
 from diffad.registry import MODELS, SAMPLERS
-from diffad.shipped import ModelError
-from tests.brains import save_volume
+from tests.helpers.brains import save_volume
 from tests.test_pipeline import images, make, same
 
 FUSION = {"name": "fusion", "level": 20, "steps": 2}

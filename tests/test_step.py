@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from diffad.protocols import Step
 from diffad.schedule import Schedule
 from diffad.step import DDIM, DDPM, ddim_step, renoise
-from tests.toys import linear_schedule
+from tests.helpers.toys import linear_schedule
 
 SCHEDULE = linear_schedule()
 STEPS = [DDIM(), DDIM(0.5), DDIM(1.0), DDPM(), DDPM("fixed_large")]

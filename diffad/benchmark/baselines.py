@@ -6,7 +6,7 @@ from typing import Self
 
 from torch import Tensor
 
-from diffad.median import median_filter
+from diffad.inference.median_filter import median_filter
 
 
 class MedianResidual:

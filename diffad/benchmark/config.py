@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from diffad.plain import ConfigError, PartSpec, expect, from_dict, override, read_yaml, to_dict
+from diffad.config.schema import ConfigError, PartSpec, expect, from_dict, override, read_yaml, to_dict
 
 RUNS = "{runs}"
 """Stands for the folder of the trained networks in the assignments of a method."""

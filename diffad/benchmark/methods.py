@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from diffad.benchmark.config import BASELINES, BenchmarkConfig, MethodConfig, digest
-from diffad.benchmark.tasks import Item, Slices, hashed
+from diffad.benchmark.test_sets import Item, Slices, hashed
 from diffad.data.volume import Volume
 
 
@@ -78,9 +78,9 @@ def opened(config: BenchmarkConfig, label: str, slices: Slices | None, device: t
 
 
 def _pipeline(spec: MethodConfig, config: BenchmarkConfig, device: torch.device) -> Method:
-    from diffad import AnomalyPipeline
-    from diffad.cohort.identity import fingerprint
-    from diffad.precision import resolve
+    from diffad.inference.precision import resolve
+    from diffad.pipeline import AnomalyPipeline
+    from diffad.predict.provenance import fingerprint
 
     source = spec.pipeline or str(config.out / "runs" / spec.label / "pipeline")
     if spec.pipeline is None and not Path(source).is_dir():

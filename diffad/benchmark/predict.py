@@ -11,9 +11,9 @@ from diffad.benchmark.config import BenchmarkConfig, digest
 from diffad.benchmark.methods import Method, opened
 from diffad.benchmark.progress import Ticker
 from diffad.benchmark.storage import Unit, failures, note_failure
-from diffad.benchmark.tasks import Tests, TestSet
-from diffad.cohort.share import Share
-from diffad.progress import debugging
+from diffad.benchmark.test_sets import Tests, TestSet
+from diffad.distributed import Share
+from diffad.io.terminal import debugging
 
 Work = tuple[Unit, TestSet]
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from diffad.benchmark.config import BenchmarkConfig, load
-from diffad.benchmark.outcome import Outcome
-from diffad.progress import debugging, say
+from diffad.io.terminal import debugging, say
+from diffad.report.benchmark.outcome import Outcome
 
 USAGE = "usage: accelerate launch -m diffad.benchmark CONFIG [key=value ...]"
 STOPPED = "\nstopped; what is finished is kept, the same command goes on"
@@ -32,12 +32,13 @@ def run(config: BenchmarkConfig, share: Any = None) -> Outcome | None:
         OSError: If data cannot be read, or results cannot be written.
         ValueError: If data cannot be used.
     """
-    from diffad.benchmark import guard, storage
+    from diffad.benchmark import manifest as guard
+    from diffad.benchmark import storage
     from diffad.benchmark.predict import predict_missing
     from diffad.benchmark.score import score_missing
-    from diffad.benchmark.tasks import Tests
+    from diffad.benchmark.test_sets import Tests
     from diffad.benchmark.train import train_missing, waves
-    from diffad.cohort.share import Share
+    from diffad.distributed import Share
     from diffad.registry import PROTOCOLS
 
     for name in config.protocols:
@@ -61,14 +62,14 @@ def run(config: BenchmarkConfig, share: Any = None) -> Outcome | None:
 
 
 def _reported(config: BenchmarkConfig, tests: Any) -> Outcome:
-    from diffad.benchmark.gather import gather
+    from diffad.benchmark.collect import gather
 
     outcome = gather(config, tests)
     for label, reason in outcome.failed.items():
         say(f"failed: {label}: {reason}")
     for warning in outcome.warnings:
         say(f"warning: {warning}")
-    from diffad.benchmark.report import write  # the tables are written by now, whatever becomes of the page
+    from diffad.report.benchmark import write  # the tables are written by now, whatever becomes of the page
 
     print(f"{config.out / 'results.csv'}\n{write(outcome, config.out)}")
     return outcome

@@ -17,13 +17,13 @@ from diffad.benchmark.config import BenchmarkConfig, digest
 from diffad.benchmark.predict import complete
 from diffad.benchmark.progress import Ticker
 from diffad.benchmark.storage import Unit, failures, note_failure
-from diffad.benchmark.tasks import HEALTHY, Item, Tests, TestSet
-from diffad.cohort.share import Share
+from diffad.benchmark.test_sets import HEALTHY, Item, Tests, TestSet
 from diffad.data.volume import Volume
+from diffad.distributed import Share
 from diffad.evaluation.result import Result
 from diffad.evaluation.samples import Sample
-from diffad.output import write_text
-from diffad.progress import debugging
+from diffad.io.atomic import write_text
+from diffad.io.terminal import debugging
 
 RANKED_BY = "pixel_ap"
 """Figure that methods are ranked by."""

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from diffad.benchmark.methods import Prediction
-from diffad.output import write_bytes, write_text
+from diffad.io.atomic import write_bytes, write_text
 
 LISTS = ("maps", "twins", "detected")
 

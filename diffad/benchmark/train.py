@@ -14,11 +14,11 @@ import torch
 
 from diffad.benchmark.config import RUNS, BenchmarkConfig, MethodConfig
 from diffad.benchmark.storage import failures, note_failure
-from diffad.cohort.share import Share
 from diffad.config import Config, load
-from diffad.output import write_text
-from diffad.plain import ConfigError
-from diffad.progress import say
+from diffad.config.schema import ConfigError
+from diffad.distributed import Share
+from diffad.io.atomic import write_text
+from diffad.io.terminal import say
 
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_", "GROUP_", "ROLE_", "LOCAL_", "TORCHELASTIC_", "ACCELERATE_")
 """Beginnings of what launchers put into the environment; training is a process of its own."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from diffad.data.items import DataError
-from diffad.data.names import mask_beside, rest_of, stem, visit
+from diffad.data.names import mask_beside, rest_of, visit
+from diffad.io.nifti import stem
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,7 @@ import re
 from pathlib import Path
 
 from diffad.data.items import DataError
-
-
-def stem(path: Path) -> str:
-    """Return the name of a file without .nii or .nii.gz."""
-    return path.name.removesuffix(".gz").removesuffix(".nii")
+from diffad.io.nifti import stem
 
 
 def subject_below(path: Path, root: Path) -> str | None:

@@ -8,7 +8,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from diffad.median import median_filter
+from diffad.inference.median_filter import median_filter
 
 
 def raw_intensity(x: Tensor) -> Tensor:

@@ -150,7 +150,7 @@ def prepared(data: Path, size: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _model_map(model: str, brain: Tensor, batch: int = 16) -> AnomalyMap:
-    from diffad import AnomalyPipeline
+    from diffad.pipeline import AnomalyPipeline
 
     pipe = AnomalyPipeline.from_pretrained(model)
 

@@ -10,12 +10,13 @@ from typing import Any, overload
 
 import numpy as np
 
-from diffad.cohort.naming import KINDS
-from diffad.cohort.subjects import SUFFIXES, shortened
 from diffad.data.names import subject_below
 from diffad.data.volume import Volume, VolumeError, require_same_grid
 from diffad.evaluation.resample import onto
 from diffad.evaluation.samples import Bools, Sample
+from diffad.io.naming import KINDS
+from diffad.io.nifti import SUFFIXES
+from diffad.io.subjects import shortened
 
 BRAIN = ("_brain_mask", "_brain", "_mask", "")
 AXES = {"sagittal": 0, "coronal": 1, "axial": 2}

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffad.config.schema import PartSpec
 from diffad.evaluation.baselines import PCAResidual, ZScore, raw_intensity
 from diffad.evaluation.corrupted import LesionMaker, lesion_maker
 from diffad.evaluation.implanted import Row, compare, prepared
-from diffad.plain import PartSpec
 
 
 @dataclass
@@ -75,7 +75,7 @@ def model(source: str, brain: Tensor, parts: dict[str, PartSpec], precision: str
         precision: As for the pipeline.
         batch: Slices per network evaluation.
     """
-    from diffad import AnomalyPipeline
+    from diffad.pipeline import AnomalyPipeline
 
     label, _, folder = source.rpartition("=")
     pipe = AnomalyPipeline.from_pretrained(folder)
@@ -165,8 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _compared(options: Any) -> list[Method]:
-    from diffad.plain import override
-    from diffad.precision import resolve
+    from diffad.config.schema import override
+    from diffad.inference.precision import resolve
 
     torch.set_flush_denormal(True)
     train, val, brain = prepared(options.data, options.size)

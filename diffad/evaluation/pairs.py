@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from diffad.cohort.naming import find_maps
-from diffad.cohort.subjects import SUFFIXES, stem
 from diffad.evaluation.located import Located, Samples, find_mask, read
 from diffad.evaluation.samples import Bools, Sample
+from diffad.io.naming import find_maps
+from diffad.io.nifti import SUFFIXES, stem
 
 LESION = ("_lesion", "_lesions", "_seg", "_label", "_labels", "_mask", "")
 """Ends of the names of lesion masks; the bare name of the scan counts only if no other is there."""

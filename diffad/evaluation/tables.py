@@ -17,7 +17,7 @@ from rich.table import Table
 
 from diffad.evaluation.cohort import Evaluation
 from diffad.evaluation.result import Result
-from diffad.output import write_text
+from diffad.io.atomic import write_text
 
 LABELS = {
     "scans": "scans",

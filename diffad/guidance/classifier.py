@@ -76,7 +76,7 @@ class ClassifierGuidance:
     def _classifier(self) -> Callable[..., Any]:
         if not callable(self.classifier):
             # networks take a second to import
-            from diffad.models.attached import found
+            from diffad.models.auxiliary import found
 
             self.classifier = found(self.classifier, "classifier", "the guidance 'classifier'")
         classes = getattr(getattr(self.classifier, "config", None), "classes", self.target + 1)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from diffad.cohort.subjects import Subject, mask_of
+from diffad.io.subjects import Subject, mask_of
 from diffad.prepare.files import finished, request, write
 from diffad.prepare.options import Options
 from diffad.prepare.run import prepare

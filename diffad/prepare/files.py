@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from diffad.output import write_text
+from diffad.io.atomic import write_text
 from diffad.prepare.geometry import itk_text
 from diffad.prepare.options import Options
 from diffad.prepare.prepared import Prepared

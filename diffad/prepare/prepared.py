@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from diffad.data.volume import Array, Volume
-from diffad.output import AnomalyOutput
+from diffad.inference.output import AnomalyOutput
 from diffad.prepare.geometry import between, resample
 from diffad.prepare.read import grid_of
 

@@ -111,7 +111,7 @@ def draw(data: Path, out: Path, item: int, size: int, seed: int) -> Path:
         ValueError: If there is no such slice, or a slice has another shape than the mask.
     """
     from diffad.evaluation.implanted import prepared
-    from diffad.output import write_bytes
+    from diffad.io.atomic import write_bytes
 
     train, val, brain = prepared(data, size)
     if not 0 <= item < len(val):

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from diffad.data.slices import axis_index, slice_spacing
 from diffad.data.volume import Array, Volume
-from diffad.lesions import Lesion
-from diffad.output import AnomalyOutput, write_bytes
+from diffad.inference.lesions import Lesion
+from diffad.inference.output import AnomalyOutput
+from diffad.io.atomic import write_bytes
 from diffad.report.montage import ct_window
 from diffad.report.planes import LETTERS, SIDES, hang
 
@@ -49,7 +50,7 @@ def save_figure(
         out: Result for a volume.
         path: File to write, whole or not at all.
         width_mm: Width of the figure: 174 mm is two columns of most journals.
-        lesions: Its lesions, see ``diffad.lesions.lesions``.
+        lesions: Its lesions, see ``diffad.inference.lesions.lesions``.
 
     Raises:
         ValueError: If the result is that of a tensor, or the name has another ending.

@@ -66,7 +66,7 @@ def draw(source: str, data: Path, out: Path, item: int, size: int, seed: int) ->
     """
     from PIL import Image
 
-    from diffad import AnomalyPipeline
+    from diffad.pipeline import AnomalyPipeline
 
     _, val, brain = prepared(data, size)
     lesions = implant_all(val[item : item + 1], brain, seed)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from diffad.output import AnomalyOutput, scan_name
+from diffad.inference.output import AnomalyOutput
 from diffad.report.planes import Planes, Row
 from diffad.report.sheet import Sheet, Words
 
@@ -39,7 +39,7 @@ def save_report(out: AnomalyOutput, path: str | Path, lesion: Any = None) -> Pat
     planes = Planes.of(out, lesion)
     chosen = planes.choose(ITEMS if planes.axis is None else SLICES, out.info["threshold"])
     rows = [planes.row(k) for k in chosen]
-    title = scan_name(out.volume.path if out.volume else None)
+    title = out.name
     if not out.volume:
         title = f"{len(rows)} of {len(out.score)} items"
     return save_montage(rows, path, out.info, title, findings(out), planes)

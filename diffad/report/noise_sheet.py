@@ -122,7 +122,7 @@ def save(samples: Sequence[Sample], draw: Draw, count: int, path: Path) -> None:
     """
     from PIL import Image
 
-    from diffad.output import write_bytes
+    from diffad.io.atomic import write_bytes
     from diffad.report.noise_figure import figure, palette
 
     content, small = io.BytesIO(), io.BytesIO()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from diffad.data.masks import load_mask
 from diffad.data.slices import axis_index, slice_spacing, to_slices
-from diffad.output import AnomalyOutput
+from diffad.inference.output import AnomalyOutput
 
 Array = npt.NDArray[Any]
 AXES = ("sagittal", "coronal", "axial")

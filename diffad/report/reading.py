@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from diffad import scans
 from diffad.data.volume import Volume
-from diffad.output import AnomalyOutput
+from diffad.inference import scan as scans
+from diffad.inference.output import AnomalyOutput
 
 
 def read_maps(files: Mapping[str, Path]) -> AnomalyOutput:

@@ -34,7 +34,7 @@ class Looking:
         """
         if not callable(getattr(self, name)):
             # networks take a second to import
-            from diffad.models.attached import found
+            from diffad.models.auxiliary import found
 
             setattr(self, name, found(getattr(self, name), name, f"the saliency {type(self).__name__}"))
         return as_precise(getattr(self, name), like)

@@ -49,7 +49,7 @@ class Restored:
 
     def equip(self, networks: Mapping[str, Any]) -> None:
         """Hand trained networks, by name, to the sampler and the score."""
-        from diffad.models.attached import equip  # its package imports every network
+        from diffad.models.auxiliary import equip  # its package imports every network
 
         equip(self._sampler, networks)
         equip(self._score, networks)

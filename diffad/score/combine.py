@@ -63,7 +63,7 @@ class _Combination:
     def equip(self, networks: Mapping[str, Any]) -> None:
         """Hand trained networks to the scores that ask for them."""
         # networks of all kinds take seconds to import
-        from diffad.models.attached import equip
+        from diffad.models.auxiliary import equip
 
         for part in self._parts:
             equip(part, networks)

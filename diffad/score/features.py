@@ -106,7 +106,7 @@ class FeatureScore:
 @lru_cache(maxsize=2)
 def _loaded(folder: str) -> nn.Module:
     # networks of all kinds take seconds to import
-    from diffad.models.attached import load_network
+    from diffad.models.auxiliary import load_network
 
     return load_network(folder)
 

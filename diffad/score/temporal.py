@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from diffad.data.space import to_public
-from diffad.models.attached import equip
+from diffad.models.auxiliary import equip
 from diffad.protocols import AnomalyScore
 from diffad.registry import SCORES
 from diffad.schedule import Schedule

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from diffad.data.items import Dataset
-from diffad.detect import Detector
+from diffad.inference.detector import Detector
+from diffad.inference.postprocess import Postprocess
 from diffad.pipeline import AnomalyPipeline
-from diffad.postprocess import Postprocess
 from diffad.threshold import Calibration, calibrate
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from diffad.config import Config
-from diffad.output import write_text
+from diffad.io.atomic import write_text
 
 
 def make_accelerator(config: Config) -> Any:

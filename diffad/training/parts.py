@@ -7,7 +7,7 @@ from typing import Any
 
 from diffad.config import Config, ConfigError, PartSpec, to_dict
 from diffad.data.items import Dataset
-from diffad.models.attached import load_network
+from diffad.models.auxiliary import load_network
 from diffad.registry import DATASETS, GUIDANCES, SAMPLERS, SCORES, Registry
 
 

@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from diffad.benchmark.config import load
-from tests.cohorts import write_model
+from tests.helpers.cohorts import write_model
 
 SIZE = 32
 TEXT = """

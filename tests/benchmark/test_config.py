@@ -5,7 +5,7 @@ import pytest
 from diffad.benchmark.config import BASELINES, BenchmarkConfig, load
 from diffad.benchmark.train import assignments, needs, waves
 from diffad.config import load as load_training
-from diffad.plain import ConfigError, from_dict
+from diffad.config.schema import ConfigError, from_dict
 
 SLICES = {"name": "x", "data": {"slices": "data"}}
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffad.benchmark.outcome import Cost, Line, Outcome
-from diffad.benchmark.report import tables, write
-from diffad.benchmark.report.pictures import drawn
+from diffad.report.benchmark import tables, write
+from diffad.report.benchmark.outcome import Cost, Line, Outcome
+from diffad.report.benchmark.pictures import drawn
 
 
 def outcome(methods=("a", "b", "c"), seeds=(0, 1)):

@@ -10,7 +10,7 @@ import pytest
 
 from diffad.benchmark import predict, score
 from diffad.benchmark.run import STOPPED, command, run
-from diffad.cohort.share import Share
+from diffad.distributed import Share
 
 ALONE = Share()
 
@@ -72,7 +72,7 @@ def test_broken_unit_is_made_again_with_a_warning(file, tiny, expected, capsys):
 def test_other_model_under_the_same_path_is_told_and_done_again(tmp_path, file, tiny, model, capsys):
     import shutil
 
-    from tests.cohorts import write_model
+    from tests.helpers.cohorts import write_model
 
     mine = shutil.copytree(model, tmp_path / "mine")
     change = [f"methods=[{{label: plain, pipeline: {mine}}}]", "seeds=[0]", "baselines=false"]

@@ -10,10 +10,10 @@ from diffad.benchmark import predict, storage
 from diffad.benchmark.baselines import MedianResidual
 from diffad.benchmark.config import BASELINES
 from diffad.benchmark.run import command, run
-from diffad.benchmark.tasks import HEALTHY, Tests
-from diffad.cohort.share import Share
-from diffad.median import median_filter
-from diffad.plain import ConfigError
+from diffad.benchmark.test_sets import HEALTHY, Tests
+from diffad.config.schema import ConfigError
+from diffad.distributed import Share
+from diffad.inference.median_filter import median_filter
 
 ALONE = Share()
 

@@ -8,7 +8,7 @@ import torch
 from diffad.config import SpaceConfig
 from diffad.data.items import Item
 from diffad.registry import DATASETS
-from tests.brains import save_image, save_volume
+from tests.helpers.brains import save_image, save_volume
 
 SIZE = 16
 

@@ -9,7 +9,7 @@ from torch import nn
 from diffad.denoise import bind
 from diffad.protocols import Denoiser, Guidance
 from diffad.registry import GUIDANCES
-from tests.toys import GaussianDenoiser
+from tests.helpers.toys import GaussianDenoiser
 
 
 class Judge(nn.Module):

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from diffad.registry import SALIENCIES
-from tests.saliency.looking import Half, squares
-from tests.toys import ConstantDenoiser, white_noise
+from tests.helpers.looking import Half, squares
+from tests.helpers.toys import ConstantDenoiser, white_noise
 
 NETWORKS = {"classifier": squares(), "autoencoder": Half()}
 OPTIONS = {

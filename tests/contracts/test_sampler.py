@@ -8,7 +8,7 @@ import torch
 from diffad.protocols import Sampler
 from diffad.registry import SAMPLERS
 from diffad.types import Restoration, StepRecord
-from tests.toys import ConstantDenoiser, GaussianDenoiser, linear_schedule, recorder, white_noise
+from tests.helpers.toys import ConstantDenoiser, GaussianDenoiser, linear_schedule, recorder, white_noise
 
 # options that keep a run small: one row for each sampler
 OPTIONS = {

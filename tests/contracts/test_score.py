@@ -11,7 +11,7 @@ from diffad.protocols import AnomalyScore, ScoreRun
 from diffad.registry import SCORES
 from diffad.score.base import begin
 from diffad.types import Restoration, StepRecord
-from tests.toys import linear_schedule
+from tests.helpers.toys import linear_schedule
 
 
 class Stages(nn.Module):

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from diffad.config import SpaceConfig
 from diffad.data import cache, duplicates, volumes
 from diffad.data.volumes import Volumes
-from tests.brains import save_volume
+from tests.helpers.brains import save_volume
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from PIL import Image
 
 from diffad.data.duplicates import find_duplicates, report
 from diffad.data.items import DataError
-from tests.brains import brain, save_image, save_volume
+from tests.helpers.brains import brain, save_image, save_volume
 
 
 def test_volumes_are_compared_by_voxels(tmp_path):

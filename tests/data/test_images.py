@@ -8,7 +8,7 @@ from PIL import Image
 from diffad.config import SpaceConfig
 from diffad.data.images import Images, read_image, subject_of
 from diffad.data.items import DataError
-from tests.brains import save_image
+from tests.helpers.brains import save_image
 
 SPACE = SpaceConfig(size=24)
 ALL = {"shares": {"train": 1.0}, "space": SPACE}

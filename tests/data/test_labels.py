@@ -11,7 +11,7 @@ from diffad.data.images import Images
 from diffad.data.items import DataError, Item
 from diffad.data.labels import LabelRule, require_both
 from diffad.data.volumes import Volumes
-from tests.brains import SHAPE, brain, save_image, save_volume
+from tests.helpers.brains import SHAPE, brain, save_image, save_volume
 
 SPACE = SpaceConfig(size=16)
 ALL = {"shares": {"train": 1.0}, "space": SPACE}

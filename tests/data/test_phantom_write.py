@@ -8,13 +8,13 @@ import pytest
 
 pytest.importorskip("nilearn")
 
-from diffad.cohort.subjects import find_scans, mask_of, parse_mask, subjects
 from diffad.config import SpaceConfig
 from diffad.data.phantom import Options, make, phantom
 from diffad.data.phantom import write as writing
 from diffad.data.phantom.plan import plan
 from diffad.data.volumes import Volumes
 from diffad.evaluation.pairs import LESION, find_mask
+from diffad.io.subjects import find_scans, mask_of, parse_mask, subjects
 
 OPTIONS = Options(modalities=("t1", "flair"), spacing=8.0)
 MASK = "*_desc-brain_mask.nii.gz"

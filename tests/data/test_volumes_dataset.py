@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from diffad import scans
 from diffad.config import SpaceConfig
 from diffad.data.items import DataError
 from diffad.data.space import Space
 from diffad.data.volumes import Volumes
-from tests.brains import SHAPE, brain, save_volume
+from diffad.inference import scan as scans
+from tests.helpers.brains import SHAPE, brain, save_volume
 
 SPACE = SpaceConfig(size=16)
 ALL = {"shares": {"train": 1.0}, "space": SPACE}

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from diffad.cli import app
-from tests.cohorts import brain, write, write_model
+from tests.helpers.cohorts import brain, write, write_model
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "guide").glob("*.md"), ROOT / "README.md"])

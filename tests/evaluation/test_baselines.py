@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from diffad.evaluation.baselines import PCAResidual, ZScore, raw_intensity
-from diffad.median import median_filter
+from diffad.inference.median_filter import median_filter
 
 EVERYWHERE = torch.ones(1, 1, 12, 12, dtype=torch.bool)
 

@@ -12,7 +12,7 @@ from diffad.data.volume import VolumeError
 from diffad.evaluation import RankCurve, dice
 from diffad.evaluation.cohort import score
 from diffad.evaluation.pairs import collect, find_mask
-from tests.cohorts import AFFINE, SHAPE, inside, write
+from tests.helpers.cohorts import AFFINE, SHAPE, inside, write
 
 
 def lesion():

@@ -7,8 +7,8 @@ import numpy as np
 from diffad.cli import main
 from diffad.evaluation.pairs import collect
 from diffad.evaluation.protocols.evaluate import evaluate
-from tests.cohorts import AFFINE, write
 from tests.evaluation.test_cohort import lesion, study
+from tests.helpers.cohorts import AFFINE, write
 
 __all__ = ["study"]
 

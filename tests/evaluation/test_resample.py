@@ -7,8 +7,8 @@ from diffad.cli import main
 from diffad.data.volume import Volume, VolumeError
 from diffad.evaluation.pairs import collect
 from diffad.evaluation.resample import onto
-from tests.cohorts import AFFINE, SHAPE, inside, write
 from tests.evaluation.test_cohort import lesion, study
+from tests.helpers.cohorts import AFFINE, SHAPE, inside, write
 
 __all__ = ["study"]
 

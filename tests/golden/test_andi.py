@@ -11,7 +11,7 @@ from diffad.samplers.levels import Levels
 from diffad.score.base import begin
 from diffad.score.normative import Normative
 from diffad.score.transition import image_weight, transition_weight
-from tests.toys import ConstantDenoiser, linear_schedule
+from tests.helpers.toys import ConstantDenoiser, linear_schedule
 
 SCHEDULE = linear_schedule()
 LEVELS = range(76, 201)

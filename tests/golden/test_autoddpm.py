@@ -13,7 +13,7 @@ from diffad.samplers.repaint import RePaint, moves_of
 from diffad.samplers.resampled import Resampled
 from diffad.step import ddpm_step, renoise
 from diffad.types import Restoration
-from tests.toys import ConstantDenoiser, GaussianDenoiser, Toy, linear_schedule, white_noise
+from tests.helpers.toys import ConstantDenoiser, GaussianDenoiser, Toy, linear_schedule, white_noise
 
 SCHEDULE = linear_schedule()
 COARSE = {"name": "chain", "level": 201}

@@ -7,8 +7,17 @@ import torch
 
 from diffad.samplers.inversion import Inversion
 from diffad.step import DDPM, ddim_step
-from tests.mixture import DISEASED, HEALTHY, NULL, ExactClassifier, MixtureDenoiser, blobs, drawn, model
-from tests.toys import linear_schedule, white_noise
+from tests.helpers.mixture import (
+    DISEASED,
+    HEALTHY,
+    NULL,
+    ExactClassifier,
+    MixtureDenoiser,
+    blobs,
+    drawn,
+    model,
+)
+from tests.helpers.toys import linear_schedule, white_noise
 
 SCHEDULE = linear_schedule()
 BLOBS = blobs()

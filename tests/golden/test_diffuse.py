@@ -8,8 +8,8 @@ from diffad.samplers.inversion import Inversion
 from diffad.samplers.morphology import dilate
 from diffad.samplers.region import region_of
 from diffad.step import DDPM, VARIANCES
-from tests.mixture import HEALTHY, ExactClassifier, MixtureDenoiser, blobs, drawn, model
-from tests.toys import linear_schedule, recorder, white_noise
+from tests.helpers.mixture import HEALTHY, ExactClassifier, MixtureDenoiser, blobs, drawn, model
+from tests.helpers.toys import linear_schedule, recorder, white_noise
 
 SCHEDULE = linear_schedule()
 BLOBS = blobs()

@@ -12,7 +12,7 @@ from diffad.models.classifier import Classifier
 from diffad.registry import GUIDANCES
 from diffad.samplers.base import levels_down
 from diffad.schedule import Schedule
-from tests.mixture import (
+from tests.helpers.mixture import (
     DISEASED,
     HEALTHY,
     NULL,
@@ -23,7 +23,7 @@ from tests.mixture import (
     model,
     public,
 )
-from tests.toys import ConstantDenoiser
+from tests.helpers.toys import ConstantDenoiser
 
 TEMPLATES = blobs(count=20, lesions=4)
 LEVELS = [1, 20, 100, 250, 500, 999]

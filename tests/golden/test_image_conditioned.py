@@ -14,7 +14,7 @@ from diffad.schedule import Schedule
 from diffad.threshold import pool
 from diffad.training.loss import snr_weight
 from diffad.types import Restoration
-from tests.toys import white_noise
+from tests.helpers.toys import white_noise
 
 SCHEDULE = Schedule.from_diffusers(DDPMScheduler())
 WIDTHS = (128, 256, 256, 512)

@@ -7,7 +7,7 @@ from diffad.denoise import NetworkDenoiser
 from diffad.samplers.boxes import grid, inside, starts
 from diffad.samplers.patched import Patched
 from diffad.training.loss import denoising_loss
-from tests.toys import ConstantDenoiser, linear_schedule, white_noise
+from tests.helpers.toys import ConstantDenoiser, linear_schedule, white_noise
 
 S = 96
 BOXES = {8: 144, 12: 64, 16: 36, 24: 16, 32: 9, 40: 9, 48: 4, 56: 4, 60: 4, 64: 4, 72: 4, 96: 1}

@@ -5,7 +5,7 @@ import torch
 
 from diffad.schedule import Schedule
 from diffad.step import DDPM, VARIANCES
-from tests.toys import linear_schedule
+from tests.helpers.toys import linear_schedule
 
 ONE, ZERO = torch.ones(1, 1, 1, 1, dtype=torch.float64), torch.zeros(1, 1, 1, 1, dtype=torch.float64)
 

@@ -9,7 +9,7 @@ from diffad.samplers.harmonised import Harmonised
 from diffad.samplers.morphology import close, dilate
 from diffad.score.temporal import Temporal
 from diffad.types import Restoration, StepRecord
-from tests.toys import (
+from tests.helpers.toys import (
     ConstantDenoiser,
     CountingNoise,
     GaussianDenoiser,

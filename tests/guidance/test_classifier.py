@@ -9,10 +9,10 @@ from torch import nn
 from diffad.denoise import Bound, NetworkDenoiser, unclipped, unguided
 from diffad.guidance.encoder import EncoderCondition
 from diffad.guidance.gradient import target_gradient
-from diffad.models.attached import equip
+from diffad.models.auxiliary import equip
 from diffad.models.classifier import Classifier
 from diffad.registry import GUIDANCES
-from tests.toys import ConstantDenoiser, GaussianDenoiser, KnownNetwork
+from tests.helpers.toys import ConstantDenoiser, GaussianDenoiser, KnownNetwork
 
 T = torch.tensor([5, 300, 900])
 DOUBLE = torch.float64

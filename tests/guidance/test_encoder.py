@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from diffad.data.slices import to_slices
 from diffad.denoise import NetworkDenoiser
 from diffad.guidance.encoder import EncoderCondition, derangement, lateral_axis, neighbours
-from tests.toys import GaussianDenoiser, linear_schedule
+from tests.helpers.toys import GaussianDenoiser, linear_schedule
 
 
 class Teller(GaussianDenoiser):

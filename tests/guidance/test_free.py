@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from diffad.denoise import NetworkDenoiser, bind, unclipped, unguided
-from diffad.models.bounded import Bounded
+from diffad.models.chunked import Bounded
 from diffad.models.labelled import Labelled
 from diffad.models.unet2d import UNet2D
 from diffad.registry import GUIDANCES
-from tests.toys import GaussianDenoiser, linear_schedule
+from tests.helpers.toys import GaussianDenoiser, linear_schedule
 
 T = torch.tensor([5, 300, 900])
 NULL = 2

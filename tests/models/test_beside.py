@@ -6,7 +6,7 @@ import torch
 from diffad.denoise import NetworkDenoiser, bind
 from diffad.models.beside import Beside
 from diffad.registry import SAMPLERS
-from tests.toys import linear_schedule, white_noise
+from tests.helpers.toys import linear_schedule, white_noise
 
 BACKBONE = {"name": "unet2d", "channels": [8, 16], "layers": 1, "groups": 4, "attention": False}
 SIDES = {"unet2d": (16, 12), "unet3d": (8, 6, 10), "adm": (16, 12)}

@@ -6,7 +6,7 @@ import torch
 from diffad.denoise import NetworkDenoiser, bind
 from diffad.models.conditioned import Conditioned
 from diffad.registry import MODELS, SAMPLERS
-from tests.toys import linear_schedule, white_noise
+from tests.helpers.toys import linear_schedule, white_noise
 
 OPTIONS = {
     "backbone": {"name": "unet2d", "channels": [8, 16], "layers": 1, "groups": 4, "attention": False},

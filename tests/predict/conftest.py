@@ -3,7 +3,7 @@
 import pytest
 
 from diffad.cli import main
-from tests.cohorts import brain, write, write_model
+from tests.helpers.cohorts import brain, write, write_model
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,9 +11,9 @@ import time
 import numpy as np
 import pytest
 
+from diffad.io.terminal import undisturbed
 from diffad.predict import Cohort
-from diffad.progress import undisturbed
-from tests.cohorts import all_files, brain, load, names, table, write
+from tests.helpers.cohorts import all_files, brain, load, names, table, write
 
 
 def test_full_disk_stops_with_one_error_and_leaves_finished_files_whole(predict, monkeypatch):
@@ -54,7 +54,9 @@ def test_out_that_cannot_be_made_is_one_clear_error(predict):
     assert (code, told) == (1, f"error: {predict.out}: File exists\n")
 
 
-@pytest.mark.parametrize("where", ["diffad.predict.Cohort._detect", "diffad.report.montage.save_report"])
+@pytest.mark.parametrize(
+    "where", ["diffad.predict.runner.Cohort._detect", "diffad.report.montage.save_report"]
+)
 def test_ctrl_c_leaves_finished_files_whole_and_no_partial_ones(predict, monkeypatch, where):
     module, _, name = where.rpartition(".")
     holder = Cohort if module.endswith("Cohort") else importlib.import_module(module)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from diffad.cli import main
-from tests.cohorts import AFFINE, all_files, brain, inside, names, table, write, write_model
+from tests.helpers.cohorts import AFFINE, all_files, brain, inside, names, table, write, write_model
 
 
 def with_header(raw, **values):

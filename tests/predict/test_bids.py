@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from diffad.cohort.naming import Naming, find_maps
 from diffad.evaluation.pairs import collect
-from tests.cohorts import brain, inside, load, table, write
+from diffad.io.naming import Naming, find_maps
+from tests.helpers.cohorts import brain, inside, load, table, write
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from diffad.data.volume import Volume
-from diffad.lesions import read_lesions
+from diffad.inference.lesions import read_lesions
+from diffad.io.subjects import Subject
 from diffad.pipeline import AnomalyPipeline
-from diffad.predict import Cohort, Options, Subject
-from tests.cohorts import write_model
+from diffad.predict import Cohort, Options
+from tests.helpers.cohorts import write_model
 
 pytest.importorskip("SimpleITK")
 pytest.importorskip("deepbet")

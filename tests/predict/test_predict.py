@@ -6,7 +6,7 @@ import pytest
 
 from diffad.predict import Cohort
 from diffad.report.montage import save_report as draw
-from tests.cohorts import all_files, brain, info, inside, load, names, table, write, write_model
+from tests.helpers.cohorts import all_files, brain, info, inside, load, names, table, write, write_model
 
 
 def test_every_scan_gets_its_files_and_its_row(predict):

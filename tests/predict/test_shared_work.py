@@ -9,12 +9,12 @@ import time
 import numpy as np
 import pytest
 
-from diffad.cohort.results import Results, Row
-from diffad.cohort.share import Share
-from diffad.cohort.subjects import find_scans, subjects
+from diffad.distributed import Share
+from diffad.io.subjects import find_scans, subjects
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict import Cohort, Options
-from tests.cohorts import all_files, brain, load, names, table, write
+from diffad.predict.results import Results, Row
+from tests.helpers.cohorts import all_files, brain, load, names, table, write
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from diffad.data.masks import load_mask
 from diffad.data.volume import Volume
 from diffad.prepare import Options, prepare
 from diffad.prepare.template import mni152
-from tests.prepare.heads import blob, centroid, world
+from tests.helpers.heads import blob, centroid, world
 
 pytestmark = [pytest.mark.slow, pytest.mark.shared]
 

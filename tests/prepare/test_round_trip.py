@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from diffad.data.volume import Volume
-from diffad.output import AnomalyOutput
+from diffad.inference.output import AnomalyOutput
 from diffad.prepare import Options, prepare
-from tests.prepare.heads import GRIDS, LESION, blob, brain_at, centroid, head, scan_at, volume, world
+from tests.helpers.heads import GRIDS, LESION, blob, brain_at, centroid, head, scan_at, volume, world
 
 PLAIN = Options(bias=False, brain="given", register="none", spacing=2.0)
 

@@ -11,7 +11,7 @@ from diffad.prepare import Options, prepare
 from diffad.prepare.brain import cut_sections, lost_share
 from diffad.prepare.geometry import Grid, between, itk_text, resample
 from diffad.prepare.hounsfield import units
-from tests.prepare.heads import affine_of, brain_at, head, scan_at, volume, world
+from tests.helpers.heads import affine_of, brain_at, head, scan_at, volume, world
 
 PLAIN = Options(bias=False, brain="given", register="none", spacing=2.0)
 CT = Options(modality="ct", register="none", spacing=None)

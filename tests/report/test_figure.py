@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from diffad.data.volume import Volume
-from diffad.lesions import lesions
-from diffad.output import AnomalyOutput
+from diffad.inference.output import AnomalyOutput
 from diffad.report.figure import _Panels, _place, save_figure
 
 SHAPE = (20, 24, 10)
@@ -37,9 +36,9 @@ def panels(out):
 def test_planes_go_through_the_peak_or_the_largest_lesion():
     out = result()
     assert _place(out, []) == [15, 5, 7]
-    largest = max(lesions(out), key=lambda lesion: lesion.volume_ml)
+    largest = max(out.lesions(), key=lambda lesion: lesion.volume_ml)
     assert largest.number == 2
-    assert _place(out, lesions(out)) == list(largest.peak_voxel)
+    assert _place(out, out.lesions()) == list(largest.peak_voxel)
 
 
 def test_patients_right_is_left_and_a_millimetre_is_one_everywhere():

@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from diffad.data.volume import Volume
-from diffad.output import AnomalyOutput
+from diffad.inference.output import AnomalyOutput
 from diffad.report.montage import findings, made_by, save_montage, save_report
 from diffad.report.planes import Planes, hang
 from diffad.report.sheet import LEFT, TILE, TOP, Sheet, Words

@@ -15,8 +15,7 @@ import pytest
 import torch
 
 from diffad.data.volume import Volume
-from diffad.lesions import lesions
-from diffad.output import AnomalyOutput
+from diffad.inference.output import AnomalyOutput
 from diffad.report.viewer import Entry, bundle, volumes, write_index, write_page
 
 TURN = np.array([[0.96, -0.28, 0], [0.28, 0.96, 0], [0, 0, 1]])
@@ -45,7 +44,7 @@ def result(folder, grid="las", shape=(20, 24, 16)):
 
 
 def page(tmp_path, out, name="p.html", title="a"):
-    return write_page(out, tmp_path / name, lesions(out), title=title, picture=PNG).read_text(
+    return write_page(out, tmp_path / name, out.lesions(), title=title, picture=PNG).read_text(
         encoding="utf-8"
     )
 
@@ -99,7 +98,7 @@ def test_page_asks_for_nothing_from_elsewhere(tmp_path):
 def test_lesions_of_a_page_lead_to_their_centres(tmp_path):
     out = result(tmp_path)
     rows = re.findall(r'data-x="([^"]+)" data-y="([^"]+)" data-z="([^"]+)"', page(tmp_path, out))
-    assert [tuple(map(float, row)) for row in rows] == [lesion.centre_mm for lesion in lesions(out)]
+    assert [tuple(map(float, row)) for row in rows] == [lesion.centre_mm for lesion in out.lesions()]
     assert len(rows) == 2
 
 
@@ -120,7 +119,7 @@ def test_large_volume_is_shown_in_blocks_that_keep_small_lesions(tmp_path, monke
     assert np.prod(images["map"].shape) <= 2000
     found = images["map"].get_fdata()
     assert found.max() == pytest.approx(0.9, abs=0.002)
-    for lesion in lesions(out):
+    for lesion in out.lesions():
         place = np.linalg.inv(images["mask"].affine) @ [*lesion.centre_mm, 1]
         assert images["mask"].get_fdata()[tuple(np.round(place[:3]).astype(int))] == pytest.approx(1)
     assert images["scan"].get_fdata().mean() == pytest.approx(whole["scan"].get_fdata().mean(), rel=0.15)
@@ -188,7 +187,7 @@ def test_sliders_and_lesions_work_in_a_browser(tmp_path):
     assert saw["state"]["threshold"] == pytest.approx(saw["top"], rel=1e-3)
     assert saw["detections"]["green"] > 50
     assert saw["start"]["green"] == 0
-    for lesion, jump in zip(lesions(out), saw["jumps"], strict=True):
+    for lesion, jump in zip(out.lesions(), saw["jumps"], strict=True):
         assert np.allclose(jump["crosshairs"], [lesion.centre_mm] * 2, atol=0.01)
         assert np.allclose(jump["voxels"], [jump["voxels"][0]] * 2)
         assert jump["detected"] == pytest.approx(1, abs=0.01)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diffad.registry import SALIENCIES
-from tests.saliency.looking import Half, Sums, squares
+from tests.helpers.looking import Half, Sums, squares
 
 X = torch.rand(2, 1, 6, 5, generator=torch.Generator().manual_seed(0))
 

@@ -6,7 +6,7 @@ import torch
 from diffad.registry import SALIENCIES
 from diffad.saliency.networks import logits_of
 from diffad.saliency.smooth import smoothed
-from tests.saliency.looking import Sums, squares
+from tests.helpers.looking import Sums, squares
 
 X = torch.rand(2, 1, 6, 5, generator=torch.Generator().manual_seed(0))
 

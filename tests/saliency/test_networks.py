@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from diffad.models.autoencoder import Autoencoder
+from diffad.models.pretrained import ModelError
 from diffad.registry import SALIENCIES
 from diffad.saliency.networks import as_precise, logits_of
-from diffad.shipped import ModelError
-from tests.saliency.looking import Half, Sums
+from tests.helpers.looking import Half, Sums
 
 X = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 

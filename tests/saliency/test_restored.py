@@ -5,7 +5,7 @@ import torch
 
 from diffad.registry import SALIENCIES
 from diffad.types import Restoration
-from tests.toys import ConstantDenoiser, white_noise
+from tests.helpers.toys import ConstantDenoiser, white_noise
 
 X = torch.rand(2, 3, 6, 5, generator=torch.Generator().manual_seed(0))
 TWIN = torch.rand(2, 3, 6, 5, generator=torch.Generator().manual_seed(1))

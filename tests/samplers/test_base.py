@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffad.samplers.base import as_level, check_call, level_option, levels_down, noised
-from tests.toys import GaussianDenoiser, white_noise
+from tests.helpers.toys import GaussianDenoiser, white_noise
 
 
 @given(level=st.integers(1, 2000), data=st.data())

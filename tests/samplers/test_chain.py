@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from diffad.registry import SAMPLERS, UnknownNameError
 from diffad.samplers.chain import Chain
 from diffad.step import DDPM
-from tests.toys import (
+from tests.helpers.toys import (
     ColouredNoise,
     ConstantDenoiser,
     CountingNoise,

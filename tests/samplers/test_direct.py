@@ -14,7 +14,7 @@ from diffad.noise.coarse import CoarseNoise
 from diffad.samplers.direct import Direct
 from diffad.score.residual import L1Score
 from diffad.types import Restoration
-from tests.toys import KnownNetwork, linear_schedule, recorder, white_noise
+from tests.helpers.toys import KnownNetwork, linear_schedule, recorder, white_noise
 
 SCHEDULE = linear_schedule()
 

@@ -11,7 +11,7 @@ from diffad.samplers.moments import Moments
 from diffad.samplers.oneshot import OneShot
 from diffad.samplers.streams import Streams
 from diffad.types import Example
-from tests.toys import ConstantDenoiser, GaussianDenoiser, Toy, linear_schedule, recorder, white_noise
+from tests.helpers.toys import ConstantDenoiser, GaussianDenoiser, Toy, linear_schedule, recorder, white_noise
 
 X = torch.rand(3, 2, 6, 5, generator=torch.Generator().manual_seed(0)) * 2 - 1
 CHAIN = {"name": "chain", "level": 20, "steps": 4}

@@ -5,7 +5,7 @@ import torch
 
 from diffad.samplers.fusion import Fusion
 from diffad.samplers.inversion import Inversion
-from tests.toys import CountingNoise, GaussianDenoiser, linear_schedule, recorder, white_noise
+from tests.helpers.toys import CountingNoise, GaussianDenoiser, linear_schedule, recorder, white_noise
 
 X = torch.rand(2, 2, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
 REGION = torch.zeros(2, 1, 8, 8)

@@ -8,7 +8,7 @@ from diffad.samplers.blend import Blend, mix
 from diffad.samplers.chain import Chain
 from diffad.samplers.harmonised import Harmonised
 from diffad.samplers.morphology import close, dilate
-from tests.toys import (
+from tests.helpers.toys import (
     ConstantDenoiser,
     CountingNoise,
     GaussianDenoiser,

@@ -7,7 +7,7 @@ import torch
 
 from diffad.denoise import NetworkDenoiser
 from diffad.samplers.inversion import Inversion
-from tests.toys import GaussianDenoiser, KnownNetwork, linear_schedule, recorder, white_noise
+from tests.helpers.toys import GaussianDenoiser, KnownNetwork, linear_schedule, recorder, white_noise
 
 X = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
 STD = 0.5

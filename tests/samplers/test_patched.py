@@ -11,7 +11,7 @@ from diffad.samplers.boxes import grid, inside, part
 from diffad.samplers.chain import Chain
 from diffad.samplers.oneshot import OneShot
 from diffad.samplers.patched import Patched
-from tests.toys import (
+from tests.helpers.toys import (
     CountingNoise,
     GaussianDenoiser,
     IdentityDenoiser,

@@ -12,7 +12,7 @@ from diffad.samplers.likelihood import dilated, suspects
 from diffad.samplers.repaint import RePaint, moves_of
 from diffad.samplers.resampled import Resampled
 from diffad.types import Example, Restoration
-from tests.toys import (
+from tests.helpers.toys import (
     GaussianDenoiser,
     Toy,
     WienerDenoiser,

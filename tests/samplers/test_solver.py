@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from diffad.samplers.chain import Chain
 from diffad.samplers.solver import DPMSolver, _strictly_down
-from tests.toys import (
+from tests.helpers.toys import (
     CountingNoise,
     GaussianDenoiser,
     WienerDenoiser,

@@ -5,13 +5,13 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from diffad.models.attached import equip
+from diffad.models.auxiliary import equip
 from diffad.registry import MODELS, SCORES
 from diffad.score.base import begin, listens
 from diffad.score.features import FeatureScore
 from diffad.score.taps import tapped
 from diffad.types import Restoration
-from tests.toys import linear_schedule
+from tests.helpers.toys import linear_schedule
 
 TINY = {"channels": (8, 16), "layers": 1, "attention": False}
 BACKBONE = {"name": "unet2d", **TINY}

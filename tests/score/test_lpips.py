@@ -20,7 +20,7 @@ from diffad.score.sources import Source, locate
 from diffad.score.trunks import KINDS, Trunk
 from diffad.score.weights import ArraysOnly, load, oihw
 from diffad.types import Restoration
-from tests.toys import linear_schedule
+from tests.helpers.toys import linear_schedule
 
 SIZES = {"vgg": 14_714_688, "alex": 2_469_696, "squeeze": 722_496}  # as published
 

@@ -10,9 +10,9 @@ from diffad import AnomalyPipeline
 from diffad.config import ConfigError, CorruptConfig
 from diffad.data.items import DataError
 from diffad.data.toy import Toy
-from diffad.models.attached import load_network
+from diffad.models.auxiliary import load_network
+from diffad.models.pretrained import ModelError
 from diffad.registry import MODELS
-from diffad.shipped import ModelError
 from diffad.training import classifying
 from diffad.training.batch import Batch, corrupted
 from diffad.training.checkpoint import CheckpointError

@@ -324,7 +324,7 @@ def test_every_prediction_type_is_trained_validated_and_exported(tmp_path, predi
 
 
 def test_network_of_volumes_is_trained_from_files_to_a_pipeline(tmp_path):
-    from tests.brains import save_volume
+    from tests.helpers.brains import save_volume
 
     for seed in range(10):
         save_volume(tmp_path / "scans" / f"sub-{seed}_T1w.nii.gz", seed=seed)

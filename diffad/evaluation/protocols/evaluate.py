@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from diffad.evaluation.protocols.detections import detection_figures
-from diffad.evaluation.protocols.figures import image_figures, pixel_figures
 from diffad.evaluation.protocols.intervals import Bootstrap
+from diffad.evaluation.protocols.metrics import image_figures, pixel_figures
 from diffad.evaluation.protocols.prepare import prepare
 from diffad.evaluation.protocols.protocol import Protocol
 from diffad.evaluation.protocols.rows import score

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from diffad.postprocess import RULES
+from diffad.inference.postprocess import RULES
 from diffad.registry import unknown
 
 CHOICES: dict[str, tuple[str, ...]] = {

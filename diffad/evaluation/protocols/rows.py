@@ -18,7 +18,7 @@ from diffad.evaluation.metrics.surface import hd95, surface_dice
 from diffad.evaluation.protocols.protocol import Protocol
 from diffad.evaluation.protocols.unit import Unit
 from diffad.evaluation.samples import Bools
-from diffad.postprocess import remove_small
+from diffad.inference.postprocess import remove_small
 
 STRATA = (71, 570)
 NAN = math.nan

@@ -13,8 +13,8 @@ from torch.nn.functional import pad
 from diffad.evaluation.protocols.protocol import Protocol
 from diffad.evaluation.protocols.stacks import as_stack, plane, slices_back
 from diffad.evaluation.samples import Bools, Sample
-from diffad.median import median_filter
-from diffad.postprocess import erode, erode_by_average
+from diffad.inference.median_filter import median_filter
+from diffad.inference.postprocess import erode, erode_by_average
 
 
 def processed(sample: Sample, protocol: Protocol) -> NDArray[Any]:

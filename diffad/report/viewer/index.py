@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from diffad.output import write_text
+from diffad.io.atomic import write_text
 from diffad.report.montage import NOTICE
 from diffad.report.viewer.page import HERE, document
 

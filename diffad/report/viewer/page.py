@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from diffad.lesions import Lesion
-from diffad.output import AnomalyOutput, write_text
+from diffad.inference.lesions import Lesion
+from diffad.inference.output import AnomalyOutput
+from diffad.io.atomic import write_text
 from diffad.report.montage import NOTICE, findings, made_by, save_report
 from diffad.report.viewer.bundle import VERSION, content
 from diffad.report.viewer.volumes import scene

@@ -12,7 +12,7 @@ from einops import reduce
 from nibabel import orientations
 
 from diffad.data.volume import RAS, Array
-from diffad.output import AnomalyOutput
+from diffad.inference.output import AnomalyOutput
 from diffad.report.montage import ct_window
 
 MARGIN = 3

@@ -5,7 +5,7 @@ import pytest
 from diffad.data.items import DataError
 from diffad.data.layouts.find import read, recognise
 from diffad.registry import LAYOUTS
-from tests.trees import TREES, nifti
+from tests.helpers.trees import TREES, nifti
 
 
 @pytest.fixture(params=sorted(TREES))

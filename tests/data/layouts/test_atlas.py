@@ -1,5 +1,5 @@
 from diffad.data.layouts.find import read
-from tests.trees import atlas2, nifti
+from tests.helpers.trees import atlas2, nifti
 
 
 def test_subject_cohort_and_split_follow_from_the_names(tmp_path):

@@ -1,5 +1,5 @@
 from diffad.data.layouts.find import read
-from tests.trees import behrendt, fold, nifti
+from tests.helpers.trees import behrendt, fold, nifti
 
 
 def test_lists_healthy_for_training_and_lesions_for_tests(tmp_path):

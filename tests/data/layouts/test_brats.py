@@ -1,5 +1,5 @@
 from diffad.data.layouts.find import read, recognise
-from tests.trees import brats2020, brats2021, brats2023, nifti
+from tests.helpers.trees import brats2020, brats2021, brats2023, nifti
 
 
 def test_2020_lists_cases_with_split_and_four_sequences(tmp_path):

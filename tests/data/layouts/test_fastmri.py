@@ -2,7 +2,7 @@ import pytest
 
 from diffad.data.items import DataError
 from diffad.data.layouts.find import read
-from tests.trees import FASTMRI, fastmri_plus, nifti, table
+from tests.helpers.trees import FASTMRI, fastmri_plus, nifti, table
 
 SCAN = "file_brain_AXT1_202_0000001"
 

@@ -1,5 +1,5 @@
 from diffad.data.layouts.find import read
-from tests.trees import ixi, nifti, table
+from tests.helpers.trees import ixi, nifti, table
 
 
 def test_lists_healthy_subjects_by_hospital(tmp_path):

@@ -1,5 +1,5 @@
 from diffad.data.layouts.find import read
-from tests.trees import mslub, nifti
+from tests.helpers.trees import mslub, nifti
 
 
 def test_lists_patients_with_their_consensus(tmp_path):

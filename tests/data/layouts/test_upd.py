@@ -1,5 +1,5 @@
 from diffad.data.layouts.find import read
-from tests.trees import nifti, upd
+from tests.helpers.trees import nifti, upd
 
 
 def test_healthy_train_and_two_kinds_of_lesions_test(tmp_path):

@@ -1,7 +1,7 @@
 import shutil
 
 from diffad.data.layouts.find import read
-from tests.trees import nifti, wmh
+from tests.helpers.trees import nifti, wmh
 
 
 def test_label_one_is_lesion_and_two_does_not_count(tmp_path):

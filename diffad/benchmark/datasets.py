@@ -1,0 +1,98 @@
+"""Test sets from a data set on disk, whose lesions are real."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diffad.benchmark.config import DataConfig
+from diffad.benchmark.config import digest as hash_of
+from diffad.benchmark.test_sets import Item, TestSet
+from diffad.data.layouts.base import Entry
+from diffad.data.volume import Volume, require_same_grid
+from diffad.evaluation.samples import Bools
+from diffad.predict.provenance import digest
+
+CHUNK = 16
+"""Scans whose maps are one unit of work, and are in memory together."""
+
+
+def listed(data: DataConfig) -> list[TestSet]:
+    """List a data set in chunks.
+
+    Raises:
+        ValueError: If nothing of it can be used.
+    """
+    from diffad.data.layouts.find import read
+
+    listing = read(Path(str(data.root)), data.layout)
+    fit = [e for e in listing.entries if data.split is None or e.split in (None, data.split)]
+    fit = [e for e in fit if data.sequence in e.images or "image" in e.images][: data.limit]
+    if not fit:
+        asked = f"sequence {data.sequence!r}, split {data.split!r}"
+        raise ValueError(f"{data.root}: expected scans of {asked} in layout {listing.layout}, found none")
+    parts = [fit[i : i + CHUNK] for i in range(0, len(fit), CHUNK)]
+    return [_chunk(f"{listing.layout}-{n:04}", listing.layout, part, data) for n, part in enumerate(parts)]
+
+
+def _chunk(name: str, kind: str, entries: Sequence[Entry], data: DataConfig) -> TestSet:
+    files = [f for e in entries for f in (_scan(e, data), e.lesion, e.brain) if f is not None]
+    told = [(e.name, e.index, e.positive, e.ignored) for e in entries]
+
+    def items() -> list[Item]:
+        return [read_item(e, data) for e in entries]
+
+    return TestSet(name, kind, partial(items), hash_of(told, [digest(f) for f in files], data.size))
+
+
+def _scan(entry: Entry, data: DataConfig) -> Path:
+    return entry.images.get(data.sequence) or entry.images["image"]
+
+
+def read_item(entry: Entry, data: DataConfig) -> Item:
+    """Read one scan with its masks.
+
+    Raises:
+        ValueError: If its files cannot be used together.
+        OSError: If one cannot be read.
+    """
+    path = _scan(entry, data)
+    if entry.index is not None:
+        raise ValueError(f"{path}: expected a file for each scan, found a file of many slices")
+    volume = Volume.load(path) if path.name.endswith((".nii", ".nii.gz")) else None
+    scan = volume if volume is not None else torch.from_numpy(_picture(path))[None]
+    values = volume.data[0] if volume is not None else _picture(path)
+    brain = values > 0 if entry.brain is None else _mask(entry.brain, volume, values) > 0
+    lesion = np.zeros_like(values) if entry.lesion is None else _mask(entry.lesion, volume, values)
+    ignored = np.isin(lesion, entry.ignored) if entry.ignored else None
+    truth = _positive(lesion, entry)
+    return Item(entry.name, entry.subject, scan, truth, brain, entry.group, ignored, entry.label)
+
+
+def _positive(lesion: NDArray[np.float32], entry: Entry) -> Bools:
+    if entry.positive is not None:
+        return np.isin(lesion, entry.positive)
+    return (lesion > 0) & ~np.isin(lesion, entry.ignored)
+
+
+def _mask(path: Path, volume: Volume | None, like: NDArray[np.float32]) -> NDArray[np.float32]:
+    if volume is not None:
+        mask = Volume.load(path, allow_constant=True)
+        require_same_grid(mask, volume)
+        return np.asarray(mask.data[0])
+    values = _picture(path, scale=1.0)
+    if values.shape != like.shape:
+        raise ValueError(f"{path}: expected the shape of the slice {like.shape}, found {values.shape}")
+    return values
+
+
+def _picture(path: Path, scale: float = 255.0) -> NDArray[np.float32]:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return np.asarray(image.convert("L"), dtype=np.float32) / scale

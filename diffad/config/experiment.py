@@ -1,0 +1,92 @@
+"""One experiment as frozen dataclasses: which parts, on which data, trained how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from diffad.config.schema import ConfigError as ConfigError
+from diffad.config.schema import PartSpec as PartSpec
+from diffad.config.schema import expect, override, read_yaml, varied
+from diffad.config.schema import from_dict as from_dict
+from diffad.config.schema import to_dict as to_dict
+from diffad.config.sections import AugmentConfig as AugmentConfig
+from diffad.config.sections import CorruptConfig as CorruptConfig
+from diffad.config.sections import NetworksConfig as NetworksConfig
+from diffad.config.sections import PostprocessConfig as PostprocessConfig
+from diffad.config.sections import ScheduleConfig as ScheduleConfig
+from diffad.config.sections import SpaceConfig as SpaceConfig
+from diffad.config.sections import TrainConfig as TrainConfig
+
+TASKS = ("denoise", "classify", "autoencode")
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment: which parts, on which data, trained how.
+
+    Args:
+        noise: Noise the network is trained with.
+        sampler: How the trained network rebuilds a scan.
+        task: What is trained: a network to "denoise", to "classify" noisy scans as healthy or diseased, or to
+            "autoencode" clean ones.
+        sampling_noise: Noise at test, where it is another.
+    """
+
+    name: str
+    data: PartSpec
+    model: PartSpec
+    noise: PartSpec
+    sampler: PartSpec = field(default_factory=lambda: {"name": "chain"})
+    task: str = "denoise"
+    networks: NetworksConfig = field(default_factory=NetworksConfig)
+    corrupt: CorruptConfig = field(default_factory=CorruptConfig)
+    sampling_noise: PartSpec | None = None
+    score: PartSpec = field(default_factory=lambda: {"name": "l1"})
+    guidance: PartSpec | None = None
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    space: SpaceConfig = field(default_factory=SpaceConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    seed: int = 0
+    output: str = "runs"
+
+    def __post_init__(self) -> None:
+        plain = Path(self.name).name == self.name not in ("", ".", "..")
+        expect(plain, "name", "a plain name, as a folder of the run is named so", self.name)
+        top, levels = self.schedule.num_train_timesteps, self.train.levels
+        expect(levels[1] <= top, "train.levels", f"levels of the schedule, 1..{top}", levels)
+        expect(self.task in TASKS, "task", f"one of {', '.join(TASKS)}", self.task)
+        noisy = levels[0] >= 1 or self.task == "classify"
+        expect(noisy, "train.levels", "1 <= lowest <= highest", levels)
+        expect(self.seed >= 0, "seed", "a number of at least 0", self.seed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dicts, lists and scalars."""
+        return to_dict(self)
+
+
+def shipped() -> list[str]:
+    """Return the names of the training configs that come with the package, so no benchmarks."""
+    folder = resources.files("diffad.configs")
+    names = sorted(Path(f.name).stem for f in folder.iterdir() if f.name.endswith(".yaml"))
+    return [name for name in names if not name.startswith("benchmark_")]
+
+
+def load(source: str | Path, assignments: Sequence[str] = ()) -> Config:
+    """Load a config file, or one shipped with the package by its name, with overrides.
+
+    Raises:
+        ConfigError: If it cannot be found, read or understood.
+    """
+    path = Path(source)
+    ours = path.suffix in ("", ".yaml") and str(path.parent) in (".", "configs") and path.stem in shipped()
+    if not path.is_file() and ours:
+        path = Path(str(resources.files("diffad.configs") / f"{path.stem}.yaml"))
+    if not path.is_file():
+        raise ConfigError(f"{source}: no such file; shipped configs: {', '.join(shipped())}")
+    return from_dict(Config, override(*varied(read_yaml(path), assignments, str(path))))

@@ -1,0 +1,192 @@
+"""From scans in memory to maps: the part of a pipeline that knows no files and no names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffad.data.space import Placement, Space, to_model
+from diffad.data.volume import VolumeError
+from diffad.data.window import Corner, corner, cut, holds
+from diffad.denoise import bind
+from diffad.inference.postprocess import Postprocess
+from diffad.inference.stack import Found as Found
+from diffad.inference.stack import Maps as Maps
+from diffad.inference.stack import Stack as Stack
+from diffad.inference.stack import published
+from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
+from diffad.score.base import begin, listens
+from diffad.types import generator_for
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Rebuilds scans and scores the difference; every part of a method, put together.
+
+    Args:
+        denoiser: Guided denoiser.
+        noise: Noise generator.
+        sampler: Sampler.
+        score: Anomaly score.
+        post: Post-processing.
+        space: The network's space.
+        seed: Seed of all noise.
+        batch_size: Slices per network evaluation.
+        device: Where the network lives.
+        autocast: Narrow type the network runs in, or none.
+        progress: Called with the number of slices just finished.
+    """
+
+    denoiser: Denoiser
+    noise: NoiseGenerator
+    sampler: Sampler
+    score: AnomalyScore
+    post: Postprocess
+    space: Space
+    seed: int = 0
+    batch_size: int = 8
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    autocast: torch.dtype | None = None
+    progress: Callable[[int], Any] = lambda done: None
+
+    def __call__(self, stacks: Sequence[Stack]) -> list[Found]:
+        """Find anomalies in scans; slices of different scans share batches."""
+        placed = [self._place(stack) for stack in stacks]
+        keys = [key for stack in stacks for key in stack.noise_keys or stack.keys]
+        x, brain = torch.cat([p[0] for p in placed]), torch.cat([p[1] for p in placed])
+        told = torch.cat([self.told(place[0]) for place in placed])
+        found = self.maps(x, brain, keys, told, self._regions(stacks))
+        parts = zip(stacks, placed, found.split(x, [len(s.image) for s in stacks]), strict=True)
+        return [self._lay_back(stack, place[2], part, found.nfe) for stack, place, part in parts]
+
+    def _place(self, stack: Stack) -> tuple[Tensor, Tensor, Placement]:
+        try:
+            return self.space.place(stack.image, stack.brain, stack.spacing, stack.centre, stack.window)
+        except ValueError as error:  # parts below know no names
+            raise VolumeError(f"{stack.name}: {error}") from error
+
+    def _regions(self, stacks: Sequence[Stack]) -> Tensor | None:
+        regions = [s.region for s in stacks if s.region is not None]
+        if not regions:
+            return None
+        if len(regions) < len(stacks):
+            raise ValueError("expected a region for every scan of a batch, or for none")
+        if self.space.whole:
+            return torch.cat(regions).float()
+        places = zip(regions, stacks, strict=True)
+        to = self.space.grid.to
+        return torch.cat([to(r.float(), spacing=s.spacing, centre=s.centre) for r, s in places]).clamp(0, 1)
+
+    def maps(
+        self,
+        x: Tensor,
+        brain: Tensor,
+        keys: Sequence[int],
+        told: Tensor | None = None,
+        region: Tensor | None = None,
+    ) -> Maps:
+        """Score images that are in the network's space already.
+
+        Args:
+            x: Images in [0, 1], (N, C, *S).
+            brain: Brain masks, (N, 1, *S).
+            keys: What the noise of each image follows from, next to the seed.
+            told: Images the denoiser is told of, (N, C, *S); none takes those of ``told``, all as one scan.
+            region: Where the twins may differ, (N, 1, *S), in [0, 1]; none leaves it to the sampler.
+
+        Raises:
+            ValueError: If there is a region, and the sampler takes none.
+        """
+        maps = Maps(torch.zeros_like(x[:, :1]), torch.zeros_like(x))
+        told = self.told(x) if told is None else told
+        for items, corners in self._groups(brain):
+            for start in range(0, len(items), self.batch_size):
+                part = items[start : start + self.batch_size]
+                at = corners[start : start + self.batch_size]
+                images = (x[part], brain[part], told[part], None if region is None else region[part])
+                maps.put(part, self._focused(*images, [keys[i] for i in part], at))
+                self.progress(len(part))
+        return maps
+
+    def _groups(self, brain: Tensor) -> list[tuple[list[int], list[Corner]]]:
+        """Part the images into those whose brain the window holds, with its corners, and the rest."""
+        window = self.space.config.window
+        if window is None:
+            return [(list(range(len(brain))), [])]
+        corners = [corner(item, window) for item in brain]
+        held = [holds(item, window, at) for item, at in zip(brain, corners, strict=True)]
+        inside = [i for i, fits in enumerate(held) if fits]
+        return [(inside, [corners[i] for i in inside]), ([i for i, fits in enumerate(held) if not fits], [])]
+
+    def told(self, x: Tensor) -> Tensor:
+        """Return what the denoiser is told of slices ``x`` of one scan: them, or what its guidance wants."""
+        swap = getattr(self.denoiser, "reference", None)
+        return x if swap is None else swap(x)
+
+    def _focused(
+        self,
+        x: Tensor,
+        brain: Tensor,
+        told: Tensor,
+        region: Tensor | None,
+        keys: Sequence[int],
+        corners: Sequence[Corner],
+    ) -> Maps:
+        """Score a batch in the window at ``corners``, or whole where there are none."""
+        window = self.space.config.window
+        if window is None or not corners:
+            return self._batch(x, brain, told, region, keys)
+        seen, inside, known = (cut(v, window, corners) for v in (x, brain, told))
+        edited = None if region is None else cut(region, window, corners)
+        return self._batch(seen, inside, known, edited, keys).pasted(x.shape[2:], corners)
+
+    def _batch(
+        self, x: Tensor, brain: Tensor, told: Tensor, region: Tensor | None, keys: Sequence[int]
+    ) -> Maps:
+        x, brain, told = (v.to(self.device) for v in (x, brain, told))
+        generators = [generator_for(self.seed, key) for key in keys]
+        run = begin(self.score, to_model(x), self.denoiser.schedule)
+        narrow = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
+        with torch.no_grad(), narrow:
+            denoiser = self._knowing(told, brain)
+            steps: dict[str, Any] = {"mask": brain, "on_step": run.record if listens(run) else None}
+            sampler = self._editing(region)
+            found = sampler(to_model(x), denoiser, self.noise, generator=generators, **steps)
+        shown = published(found, brain)
+        raw = run.map(x, shown, brain)
+        spread = None if shown.std is None else shown.std.cpu()
+        return Maps(self.post.smooth(raw, brain).cpu(), shown.image.cpu(), found.nfe, spread)
+
+    def _editing(self, region: Tensor | None) -> Sampler:
+        if region is None:
+            return self.sampler
+        if not hasattr(self.sampler, "within"):
+            name = type(self.sampler).__name__
+            raise ValueError(f"expected no region, as sampler {name} changes the whole image, got one")
+        edited: Sampler = self.sampler.within(region.to(self.device))
+        return edited
+
+    def _knowing(self, told: Tensor, brain: Tensor) -> Denoiser:
+        """Bind what the denoiser must know of this batch, found once for all levels."""
+        ask = getattr(self.denoiser, "conditions", None)
+        return self.denoiser if ask is None else bind(self.denoiser, ask(told, brain))
+
+    def _lay_back(
+        self,
+        stack: Stack,
+        placement: Placement,
+        part: tuple[Tensor, Tensor, Tensor | None],
+        nfe: int,
+    ) -> Found:
+        """Bring map and change to the scan's grid; the scan keeps its detail under the change."""
+        anomaly, change, std = part
+        anomaly = self.space.back(anomaly, placement) * stack.brain
+        bounds = zip(placement.window.lower, placement.window.upper, strict=True)
+        scale = change.new_tensor([high - low for low, high in bounds]).reshape(-1, *[1] * (change.ndim - 2))
+        twin = stack.image + self.space.back(change * scale, placement) * stack.brain
+        spread = None if std is None else self.space.back(std * scale, placement) * stack.brain
+        return Found(anomaly, twin, nfe, spread)

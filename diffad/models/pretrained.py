@@ -1,0 +1,106 @@
+"""Models that come with the package, found by name; and a look at a folder before it is loaded."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from diffad.config.sections import BESIDE as BESIDE
+from diffad.registry import MODELS
+
+
+class ModelError(ValueError):
+    """A model that cannot be used; the message names it and what was found."""
+
+
+def shipped_models() -> dict[str, Path]:
+    """Return the folders of the models that come with the package, by name."""
+    root = Path(str(resources.files("diffad.models"))) / "shipped"
+    return {p.name: p for p in sorted(root.glob("*")) if (p / "model_index.json").is_file()}
+
+
+def locate(name: str | Path) -> str:
+    """Find a model: a folder, a shipped name, or (left to diffusers) a hub id.
+
+    Raises:
+        OSError: If it is neither a shipped name nor a folder, and cannot be a hub id.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "model_index.json").is_file():
+            raise FileNotFoundError(f"{folder}: expected a pipeline folder with model_index.json, found none")
+        return str(folder)
+    known = shipped_models()
+    if str(name) in known:
+        return str(known[str(name)])
+    if str(name).count("/") != 1 or str(name).startswith((".", "/", "~")):
+        raise FileNotFoundError(f"{name}: no such model folder; shipped models: {', '.join(known) or 'none'}")
+    return str(name)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder whose index names classes other than registered networks and diffusers schedulers.
+
+    Raises:
+        ModelError: With the class that is not allowed, or if the index cannot be read.
+    """
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        parts = {part: tuple(index[part]) for part in ("network", "scheduler")}
+        beside = {part: tuple(index[part]) for part in BESIDE if any(index.get(part) or ())}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise unfit(folder, f"a model_index.json without network and scheduler ({error})") from error
+    networks = {(MODELS[name].__module__, MODELS[name].__name__) for name in MODELS}
+    for part, kind in {"network": parts["network"], **beside}.items():
+        if kind not in networks:
+            raise unfit(folder, f"{part} {'.'.join(map(str, kind))}, which is not a registered part")
+    library, name = (*parts["scheduler"], None, None)[:2]
+    if library != "diffusers" or not str(name).endswith("Scheduler"):
+        raise unfit(folder, f"scheduler {library}.{name}, which is not one of diffusers")
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Keep the bar that diffusers draws while loading off anything but a terminal."""
+    from diffusers.utils import logging
+
+    silence = logging.is_progress_bar_enabled() and not sys.stderr.isatty()
+    if silence:
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if silence:
+            logging.enable_progress_bar()
+
+
+def check_weights(folder: Path, network: Any) -> None:
+    """Refuse weights of another architecture, which diffusers loads as far as names and shapes go.
+
+    Args:
+        folder: Folder of the weights.
+        network: What they were loaded into.
+
+    Raises:
+        ModelError: With the first weight that is missing or left over.
+    """
+    from safetensors import safe_open
+
+    wanted, found = set(network.state_dict()), set()
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            found |= set(file.keys())
+    if odd := sorted(wanted ^ found):
+        what = "is missing" if odd[0] in wanted else "belongs to no layer"
+        raise ModelError(f"{folder}: expected weights of this architecture, found others: {odd[0]} {what}")
+
+
+def unfit(name: object, found: object) -> ModelError:
+    """Build the error for a model whose files do not fit together."""
+    text = " ".join(str(found).split()).split(". ")[0]
+    return ModelError(f"{name}: expected a model whose files fit together, found: {text}")

@@ -1,0 +1,5 @@
+"""Many scans at once: which there are, what was made of them, and from what."""
+
+from diffad.io.subjects import Subject as Subject
+from diffad.predict.options import Options as Options
+from diffad.predict.runner import Cohort as Cohort

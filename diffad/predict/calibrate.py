@@ -1,0 +1,107 @@
+"""Thresholds and p-values of a model, measured anew on a user's own healthy scans."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from diffad.inference import scan as scans
+from diffad.io.subjects import Subject, mask_of
+from diffad.io.terminal import Progress, say
+from diffad.pipeline import AnomalyPipeline
+from diffad.predict.brains import looked_at
+from diffad.predict.options import Options
+from diffad.threshold import RATES, Calibration, calibrate
+
+
+def calibrate_on(
+    pipe: AnomalyPipeline,
+    subjects: Sequence[Subject],
+    options: Options,
+    mask: str | Path | None = None,
+    rates: Sequence[float] = RATES,
+) -> Calibration:
+    """Measure a model on healthy scans, and give it what was found.
+
+    A scan that cannot be used is reported and left out.
+
+    Args:
+        pipe: The model.
+        subjects: Healthy scans it was not trained on.
+        options: How they are looked at; its parts become the model's own, as a threshold suits no other.
+        mask: Brain mask of all scans, or the end of the masks' names; none takes the non-zero voxels.
+        rates: Pixel false-positive rates, in [0, 1).
+
+    Raises:
+        ValueError: If no scan can be used, or a rate is out of range.
+    """
+    found = []
+    with Progress(len(subjects)) as progress:
+        pipe.progress_bar = progress.slices
+        for subject in subjects:
+            with progress.scan(subject.name):
+                try:
+                    found.append(_scores(pipe, subject, options, mask))
+                except (ValueError, OSError) as error:
+                    say(f"left out {subject.name}: {' '.join(str(error).split())}", error)
+    wanted = sorted({*rates, pipe.config.postprocess["fpr"]})
+    measured = calibrate(((values, None) for values in found), wanted)
+    parts = {key: getattr(options, key) for key in ("sampler", "score", "noise", "guidance")}
+    given = {key: part for key, part in parts.items() if part is not None}
+    pipe.register_to_config(calibration=measured.to_dict(), **given)
+    return measured
+
+
+def save(pipe: AnomalyPipeline, out: Path) -> None:
+    """Write a model to a new folder, whole or not at all.
+
+    Raises:
+        ValueError: If there is something.
+        OSError: If it cannot be written.
+    """
+    require_new(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = out.with_name(f".{uuid.uuid4().hex[:8]}.{out.name}")
+    try:
+        pipe.save_pretrained(aside)
+        if out.is_dir():
+            out.rmdir()
+        aside.replace(out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def require_new(out: Path) -> None:
+    """Refuse a folder that holds something.
+
+    Raises:
+        ValueError: Naming the folder.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out}: expected a new folder for the model, found something there")
+
+
+def told(found: Calibration, asked: int) -> str:
+    """Say what was found: for each nominal rate the threshold, and the rate on scans that were left out."""
+    lines = [f"{found.scans} of {asked} scans, {found.pixels:,} voxels"]
+    for rate, threshold in sorted(found.thresholds.items()):
+        achieved = f"{found.achieved[rate]:.4f}" if rate in found.achieved else "unknown (one scan)"
+        lines.append(
+            f"  nominal FPR {rate:g}: threshold {threshold:.5g}, achieved on left-out scans {achieved}"
+        )
+    return "\n".join(lines)
+
+
+def _scores(pipe: AnomalyPipeline, subject: Subject, options: Options, mask: str | Path | None) -> Tensor:
+    source = scans.read(list(subject.paths), mask_of(subject, mask))
+    assert source.volume is not None
+    asked: dict[str, Any] = replace(options, threshold=0.0).call()
+    output = pipe(source.volume, source.brain[0, 0].numpy(), **asked)
+    seen = looked_at(output.brain, pipe.config.space["axis"], options.slices)
+    return output.anomaly_map[seen.bool()]

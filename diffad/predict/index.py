@@ -1,0 +1,44 @@
+"""The index of what ``predict`` wrote, from its table and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from diffad.inference.lesions import read_lesions
+from diffad.io.naming import Naming, find_maps
+from diffad.io.subjects import Subject
+from diffad.report.viewer.index import Entry, write_index
+
+
+def write_cohort(out: Path, subjects: Sequence[Subject], rows: Mapping[str, Mapping[str, str]]) -> Path:
+    """Write ``index.html`` over all rows of the table of results.
+
+    Args:
+        out: Folder of the results.
+        subjects: Scans of this run.
+        rows: Rows of ``results.csv`` by scan.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    known = {naming.name: naming for naming in find_maps(out).values()}
+    known |= {subject.name: subject.naming for subject in subjects}
+    entries = [_entry(out, known.get(name, Naming(name)), row) for name, row in rows.items()]
+    return write_index(entries, out / "index.html", title="Anomaly maps")
+
+
+def _entry(out: Path, naming: Naming, row: Mapping[str, str]) -> Entry:
+    ok = row["status"] == "ok"
+    there = {k: p.as_posix() for k in ("page", "report") if ok and (out / (p := naming.path(k))).is_file()}
+    lesions = out / naming.path("lesions_json")
+    return Entry(
+        scan=naming.name,
+        status=row["status"],
+        score=row["score"],
+        volume_ml=row["volume_ml"],
+        lesions=len(read_lesions(lesions)) if ok and lesions.is_file() else None,
+        page=there.get("page", ""),
+        picture=there.get("report", ""),
+        error=row["error"],
+    )

@@ -1,0 +1,94 @@
+"""Scans as the scanner left them: made ready in memory, and results brought back to their own grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nibabel as nib
+import numpy as np
+from torch import Tensor, from_numpy
+
+from diffad.data.volume import Array, Volume
+from diffad.inference.output import AnomalyOutput
+from diffad.predict.brains import head_warning
+
+if TYPE_CHECKING:
+    from diffad.prepare import Options as PrepareOptions
+    from diffad.prepare import Prepared
+
+
+class Ready:
+    """A scan that a model can look at, and the way back to its own grid, if it was made ready here.
+
+    Args:
+        volume: The scan on the grid the model looks at.
+        brain: Its brain, (I, J, K), bool.
+        warnings: What should be known.
+        prepared: The way back; none for a scan that is looked at as it is.
+    """
+
+    def __init__(
+        self, volume: Volume, brain: Array, warnings: Sequence[str] = (), prepared: Prepared | None = None
+    ) -> None:
+        self.volume, self.brain, self.warnings, self.prepared = volume, brain, list(warnings), prepared
+
+    def back(self, output: AnomalyOutput, seen: Tensor) -> tuple[AnomalyOutput, Array]:
+        """Bring a result and the part that was looked at, (I, J, K), to the grid of the scan as it came."""
+        if self.prepared is None:
+            return output, seen.numpy()
+        home = self.prepared.output(output)
+        found = self.prepared.back(seen.float(), kind="mask") & self.prepared.native_brain
+        home.mask &= from_numpy(found)[None, None]
+        home.anomaly_map *= from_numpy(found)[None, None]
+        return home, found
+
+
+def ready(
+    paths: Sequence[Path], mask: Path | None, options: PrepareOptions | None, region: bool = False
+) -> Ready:
+    """Read a scan; with options make it ready.
+
+    Args:
+        paths: One file for each sequence.
+        mask: Its brain mask on its own grid, or none.
+        options: How it is made ready; none takes it as it is, skull-stripped.
+        region: Whether a region is given too, which lies on the scan's own grid.
+
+    Raises:
+        ValueError: If a file cannot be used; it is named.
+    """
+    from diffad.inference import scan as scans
+
+    if options is None:
+        source = scans.read(list(paths), mask)
+        assert source.volume is not None
+        brain = source.brain[0, 0].numpy()
+        told = head_warning(brain, millilitres(source.volume)) if mask is None else None
+        return Ready(source.volume, brain, [told] if told else [])
+    if region:
+        raise ValueError(f"{paths[0]}: expected no region with --prepare, as it lies on another grid")
+    from diffad.prepare import prepare
+
+    made = prepare(list(paths), options, mask)
+    return Ready(made.volume, made.brain, made.record.get("warnings", []), made)
+
+
+def millilitres(volume: Volume) -> float:
+    """Return the volume of a voxel, in ml."""
+    return float(abs(np.linalg.det(volume.affine[:3, :3]))) / 1000
+
+
+def voxels(paths: Sequence[Path], prepares: bool) -> int:
+    """Return how many voxels a scan has in memory, from its header alone; 0 if that cannot be read.
+
+    Args:
+        paths: One file for each sequence.
+        prepares: Whether it is also held on the grid of the template.
+    """
+    try:
+        own = sum(int(np.prod(nib.load(path).shape)) for path in paths)
+    except Exception:  # reading it will say what is wrong
+        return 0
+    return own + (197 * 233 * 189 * len(paths) if prepares else 0)

@@ -1,0 +1,253 @@
+"""A cohort of scans in, a folder of maps out: what is finished stays whole, whatever happens to the rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diffad.data.volume import Array
+from diffad.distributed import Share
+from diffad.inference.output import AnomalyOutput
+from diffad.inference.precision import resolve
+from diffad.io.subjects import Subject, mask_of
+from diffad.io.terminal import Progress, say
+from diffad.pipeline import AnomalyPipeline
+from diffad.predict.brains import looked_at
+from diffad.predict.load import Ready, millilitres, ready, voxels
+from diffad.predict.options import Options as Options
+from diffad.predict.provenance import digest, fingerprint, stored
+from diffad.predict.results import Results, Row
+from diffad.predict.stages import overlapped
+from diffad.predict.summary import Summary as Summary
+from diffad.predict.writer import write_scan
+from diffad.registry import UnknownNameError
+
+if TYPE_CHECKING:
+    from diffad.prepare import Options as PrepareOptions
+
+PARTS = ("sampler", "score", "noise", "guidance")
+"""What a caller may put in the place of the model's own."""
+
+
+class WriteError(OSError):
+    """The results cannot be written, so there is no use in going on."""
+
+
+@dataclass
+class Read:
+    """A scan that is to be looked at: what is asked of it, and what was read."""
+
+    request: dict[str, Any]
+    region: Path | None
+    ready: Ready
+
+
+@dataclass
+class Made:
+    """What became of a scan: its row in the table, where in the summary it counts, what is to be written."""
+
+    row: Row
+    counts: str
+    output: AnomalyOutput | None = None
+    seen: Array | None = None
+
+
+class Cohort:
+    """Runs one model with one set of options over scans, and writes a folder.
+
+    A scan becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz``, ``NAME_twin.nii.gz``, ``NAME_seen.nii.gz``
+    (the part of the brain that was looked at), ``NAME_std.nii.gz`` (where several twins were averaged),
+    ``NAME_pvalue.nii.gz`` (where the model is calibrated), ``NAME_lesions.csv`` and ``.json``,
+    ``NAME_report.png``, ``NAME_report.html`` and last ``NAME_info.json``; of a BIDS scan, see ``Naming``.
+    The next scan is read while one is at the network and the last is written.
+
+    Args:
+        pipe: The model.
+        out: Folder of the results; made if absent.
+        options: How scans are looked at.
+        mask: Brain mask of all scans, or the end of the masks' names; none takes the non-zero voxels.
+        region: Where twins may differ, or the end of the names of such files; none leaves it open.
+        overwrite: Redo what is there.
+        prepare: How scans are made ready first, results coming back to their own grid; none takes them as
+            they are.
+        page: Write a web page of each scan.
+        share: Which of several processes this is; alone by default.
+
+    Raises:
+        ValueError: If an option does not suit the model, or ``out`` holds another ``results.csv``.
+        OSError: If ``out`` cannot be made.
+    """
+
+    def __init__(
+        self,
+        pipe: AnomalyPipeline,
+        out: Path,
+        options: Options,
+        mask: str | Path | None = None,
+        overwrite: bool = False,
+        region: str | Path | None = None,
+        *,
+        prepare: PrepareOptions | None = None,
+        page: bool = False,
+        share: Share | None = None,
+    ) -> None:
+        options = replace(options, precision=resolve(options.precision, pipe.device))
+        self.pipe, self.out, self.options, self.overwrite = pipe, out, options, overwrite
+        self.mask, self.region, self.prepare, self.page = mask, region, prepare, page
+        self.share = share or Share()
+        pipe.detector(
+            **{part: getattr(options, part) for part in PARTS}
+        )  # names and options fail here, at once
+        if options.slices and pipe.config.space["axis"] == "volume":
+            raise ValueError("expected no range of slices, as this model takes whole volumes")
+        out.mkdir(parents=True, exist_ok=True)
+        self.results = self._table()
+        self.model = fingerprint(pipe)
+
+    def _table(self) -> Results:
+        """Open the table of all; one of several processes keeps its own beside it until the end."""
+        whole = Results(self.out / "results.csv")
+        if self.share.first:
+            whole.merge(sorted(self.out.glob(".results-*.csv")))
+        self.share.wait()
+        return whole if self.share.count == 1 else Results(self._part(self.share.index))
+
+    def _part(self, index: int) -> Path:
+        return self.out / f".results-{index}.csv"
+
+    def run(self, subjects: Sequence[Subject]) -> Summary:
+        """Look at every subject; one that cannot be used is reported, and the rest go on.
+
+        Returns:
+            What became of all scans, those of other processes too.
+
+        Raises:
+            WriteError: If results cannot be written; those of finished scans are whole.
+        """
+        self.summary = Summary()
+        with Progress(len(subjects), self._others, quiet=not self.share.first) as progress:
+            self.pipe.progress_bar = progress.slices
+
+            def work(subject: Subject, read: Read | Made) -> Made:
+                with progress.scan(subject.name):
+                    return read if isinstance(read, Made) else self._guarded(self._look, subject, read)
+
+            def size(subject: Subject) -> int:
+                return voxels(subject.paths, self.prepare is not None)
+
+            overlapped(self.share.mine(subjects), self._read, work, self._finish, size)
+        return self._gathered(subjects)
+
+    def _others(self) -> int:
+        """Count what other processes have finished, by the lines of their tables."""
+        parts = [self._part(i) for i in range(self.share.count) if i != self.share.index]
+        return sum(max(0, p.read_text(encoding="utf-8").count("\n") - 1) for p in parts if p.is_file())
+
+    def _gathered(self, subjects: Sequence[Subject]) -> Summary:
+        self.share.wait()
+        if self.share.first:
+            with self._writing("results.csv"):
+                whole = Results(self.out / "results.csv")
+                whole.merge(sorted(self.out.glob(".results-*.csv")), [s.name for s in subjects])
+                self.results = whole
+        return sum(self.share.gather([self.summary]), Summary())
+
+    def _guarded(self, stage: Any, subject: Subject, *rest: Any) -> Any:
+        """Run a stage; whatever is wrong with one scan must not cost the others."""
+        try:
+            return stage(subject, *rest)
+        except WriteError:
+            raise
+        except Exception as error:
+            message = describe(error)
+            say(f"failed {subject.name}: {message}", error)
+            return Made(Row(subject.name, "failed", error=message), "failed")
+
+    def _read(self, subject: Subject) -> Read | Made:
+        found: Read | Made = self._guarded(self._read_one, subject)
+        return found
+
+    def _read_one(self, subject: Subject) -> Read | Made:
+        if subject.missing:
+            found = ", ".join(p.name for p in subject.paths) or "no scan"
+            raise ValueError(
+                f"expected every sequence, found {found} but none for {', '.join(subject.missing)}"
+            )
+        mask, region = mask_of(subject, self.mask), mask_of(subject, self.region, "region")
+        request = self._request(subject, mask, region)
+        info = stored(subject.naming.files(self.out))
+        if info is not None and not self.overwrite:
+            return self._keep(subject.name, info, request)
+        return Read(request, region, ready(subject.paths, mask, self.prepare, region is not None))
+
+    def _request(self, subject: Subject, mask: Path | None, region: Path | None) -> dict[str, Any]:
+        """Everything the maps follow from, as JSON gives it back."""
+        asked = self.options.asked()
+        asked |= {part: asked[part] or self.pipe.config[part] for part in PARTS}
+        asked |= {"prepare": asdict(self.prepare) | {"threads": 0}} if self.prepare else {}
+        files = {"scan": [digest(p) for p in subject.paths], "mask": digest(mask) if mask else None}
+        files |= {"region": digest(region)} if region else {}
+        plain: dict[str, Any] = json.loads(json.dumps({"model": self.model, **asked, **files}))
+        return plain
+
+    def _keep(self, name: str, info: dict[str, Any], request: dict[str, Any]) -> Made:
+        before = info.get("request") or {}
+        changed = [key for key in {**request, **before} if before.get(key) != request.get(key)]
+        if changed:
+            say(f"kept {name}: made with other {', '.join(changed)}; --overwrite makes it anew")
+        return Made(Row.from_info(name, info), "other" if changed else "skipped")
+
+    def _look(self, subject: Subject, read: Read) -> Made:
+        output, seen = self._detect(subject, read.ready, read.region)
+        output.info |= {"scan": [str(p) for p in subject.paths], "request": read.request}
+        return Made(Row.from_info(subject.name, output.info), "done", output, seen)
+
+    def _detect(self, subject: Subject, scan: Ready, region: Path | None) -> tuple[AnomalyOutput, Array]:
+        for warning in scan.warnings:
+            say(f"warning: {subject.name}: {warning}")
+        output = self.pipe(scan.volume, scan.brain, region=region, **self.options.call())
+        output.info |= {"axis": self.pipe.config.space["axis"], "slice_range": self.options.slices}
+        output.info |= {
+            "image_score": float(output.score[0]),
+            "warnings": [*scan.warnings, *output.info.get("warnings", [])],
+        }
+        axis = "volume" if self.options.axes else output.info["axis"]
+        seen = looked_at(output.brain, axis, self.options.slices)[0, 0]
+        output, found = scan.back(output, seen)
+        assert output.volume is not None
+        output.info["anomalous_ml"] = round(float(output.mask.sum()) * millilitres(output.volume), 4)
+        return output, found
+
+    def _finish(self, subject: Subject, made: Made) -> None:
+        """Write what was made; the last stage, so that the rows come in order."""
+        if made.output is not None and made.seen is not None:
+            with self._writing(subject.name):
+                write_scan(made.output, made.seen, subject.naming, self.out, self.page)
+        with self._writing("results.csv"):
+            self.results.add(made.row)
+        if made.counts == "failed":
+            self.summary.failed[subject.name] = made.row.error
+        else:
+            getattr(self.summary, made.counts).append(subject.name)
+
+    @contextmanager
+    def _writing(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error)
+            finished = "the files of finished scans are whole; run the same command to go on"
+            raise WriteError(
+                error.errno, f"{self.out}: cannot write {what} ({reason}); {finished}"
+            ) from error
+
+
+def describe(error: Exception) -> str:
+    """Put an error into one line; one that is no complaint of ours says what it is."""
+    text = " ".join(str(error).split())
+    expected = (ValueError, UnknownNameError, FileNotFoundError, ImportError)
+    return text if isinstance(error, expected) and text else f"{type(error).__name__}: {text}"

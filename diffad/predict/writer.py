@@ -1,0 +1,97 @@
+"""The files of one scan: written aside, then moved to their place in one go."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diffad.data.volume import Array
+from diffad.inference.output import AnomalyOutput
+from diffad.io.naming import KINDS, Naming
+from diffad.io.terminal import undisturbed
+
+
+def write_scan(output: AnomalyOutput, seen: Array, naming: Naming, out: Path, page: bool = False) -> None:
+    """Write all files of a scan; what says that they are whole comes last.
+
+    Args:
+        output: What was found.
+        seen: Part of the brain that was looked at, (I, J, K).
+        naming: What the files are called.
+        out: Folder of all results.
+        page: Also write the web page.
+
+    Raises:
+        OSError: If a file cannot be written; earlier results of the scan are then as they were.
+    """
+    aside = out / f".{naming.name}.partial"
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        made = _write(output, seen, naming, aside, page)
+        publish(made, naming.files(out))
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write(output: AnomalyOutput, seen: Array, naming: Naming, aside: Path, page: bool) -> dict[str, Path]:
+    from diffad.inference.lesions import write_lesions
+    from diffad.report.montage import save_report
+
+    name, found = naming.name, output.lesions()
+    output.save(aside, name)
+    assert output.volume is not None
+    output.volume.save(seen, aside / f"{name}{KINDS['seen']}", dtype=np.uint8)
+    write_lesions(found, aside, name)
+    save_report(output, aside / f"{name}{KINDS['report']}")
+    if page:
+        _page(output, found, naming, aside / f"{name}{KINDS['page']}")
+    paths = {kind: aside / f"{name}{end}" for kind, end in KINDS.items()}
+    return {kind: path for kind, path in paths.items() if path.is_file()}
+
+
+def _page(output: AnomalyOutput, found: Any, naming: Naming, path: Path) -> None:
+    from diffad.report.viewer import write_page
+
+    up = "../" * len(naming.folder.parts)
+    picture = path.with_name(f"{naming.name}{KINDS['report']}").read_bytes()
+    write_page(
+        output, path, found, title=naming.name, links={"All scans": f"{up}index.html"}, picture=picture
+    )
+
+
+def publish(made: dict[str, Path], places: dict[str, Path]) -> None:
+    """Move files to their places, those of other options gone first, in one go that Ctrl-C cannot part."""
+    places["info"].parent.mkdir(parents=True, exist_ok=True)
+    with undisturbed():
+        places["info"].unlink(missing_ok=True)
+        for kind, place in places.items():
+            if kind in made:
+                made[kind].replace(place)
+            else:
+                place.unlink(missing_ok=True)
+
+
+def write_lesions_and_page(output: AnomalyOutput, naming: Naming, out: Path) -> None:
+    """Make the lesion tables and the page of a finished scan anew.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
+    from diffad.inference.lesions import write_lesions
+    from diffad.report.viewer import write_page
+
+    places, found = naming.files(out), output.lesions()
+    aside = out / f".{naming.name}.partial"
+    aside.mkdir(parents=True, exist_ok=True)
+    try:
+        for kind, path in write_lesions(found, aside, naming.name).items():
+            path.replace(places[f"lesions_{kind}"])
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    picture = places["report"].read_bytes() if places["report"].is_file() else None
+    up = "../" * len(naming.folder.parts)
+    links = {"All scans": f"{up}index.html"}
+    write_page(output, places["page"], found, title=naming.name, links=links, picture=picture)
