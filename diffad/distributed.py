@@ -16,7 +16,7 @@ PATIENCE = timedelta(days=14)
 
 
 @dataclass(frozen=True)
-class Share:
+class Process:
     """One of several processes.
 
     Args:
@@ -34,7 +34,7 @@ class Share:
     gather: Callable[[list[Any]], list[Any]] = lambda found: found
 
     @classmethod
-    def of_launcher(cls) -> Share:
+    def of_launcher(cls) -> Process:
         """Ask ``accelerate launch`` or ``torchrun``; alone without them."""
         from accelerate import PartialState
         from accelerate.utils import gather_object

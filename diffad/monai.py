@@ -56,9 +56,9 @@ class AnomalyDetectiond(MapTransform):
         for key in self.key_iterator(found):
             image = found[key]
             mask = found[self.mask_key] if self.mask_key else None
-            out, turn = detect(self.pipeline, image, mask, **self.options)
+            out, turn = detect_image(self.pipeline, image, mask, **self.options)
             maps = {"anomaly": out.anomaly_map, "mask": out.mask.float(), "twin": out.reconstruction}
-            found |= {f"{key}_{kind}": like(turn(value[0]), image) for kind, value in maps.items()}
+            found |= {f"{key}_{kind}": copy_geometry(turn(value[0]), image) for kind, value in maps.items()}
             found[f"{key}_score"] = float(out.score[0])
         return found
 
@@ -85,12 +85,12 @@ class AnomalyInferer(Inferer):
             return self.pipeline(plain, **self.options).anomaly_map
         maps = []
         for image in inputs:
-            out, turn = detect(self.pipeline, image, None, **self.options)
+            out, turn = detect_image(self.pipeline, image, None, **self.options)
             maps.append(turn(out.anomaly_map[0]))
         return torch.stack(maps)
 
 
-def detect(
+def detect_image(
     pipeline: AnomalyPipeline, image: Tensor, mask: Tensor | None, **options: Any
 ) -> tuple[AnomalyOutput, Any]:
     """Look at an image (C, H, W, D), and return the result with what turns its maps to the image's axes.
@@ -113,7 +113,7 @@ def detect(
     return pipeline(volume, brain, **options), turn
 
 
-def like(values: Tensor, image: Tensor) -> Tensor:
+def copy_geometry(values: Tensor, image: Tensor) -> Tensor:
     """Give values the affine and the header of an image."""
     if not isinstance(image, MetaTensor):
         return values

@@ -22,18 +22,25 @@ from diffad.denoise import NetworkDenoiser
 from diffad.inference import scan as scans
 from diffad.inference import thresholding as verdict
 from diffad.inference.detector import Detector
-from diffad.inference.orientations import checked, fuse, noise_keys, warned
+from diffad.inference.orientations import axis_warnings, derive_noise_keys, fuse_maps, resolve_axes
 from diffad.inference.output import AnomalyOutput as AnomalyOutput
 from diffad.inference.postprocess import Postprocess
-from diffad.inference.precision import PRECISIONS, resolve
-from diffad.inference.stack import Found, Stack
-from diffad.models.auxiliary import equip
-from diffad.models.chunked import Bounded
-from diffad.models.pretrained import BESIDE, check_folder, check_weights, locate, quiet_loading, unfit
+from diffad.inference.precision import PRECISIONS, resolve_precision
+from diffad.inference.stack import Stack, StackResult
+from diffad.models.auxiliary import attach_networks
+from diffad.models.chunked import Chunked
+from diffad.models.pretrained import (
+    AUXILIARY_NETWORKS,
+    check_folder,
+    check_weights,
+    incompatible_model,
+    locate_model,
+    quiet_loading,
+)
 from diffad.protocols import Denoiser
 from diffad.registry import GUIDANCES, NOISES, SAMPLERS, SCORES, Registry
 from diffad.schedule import Schedule
-from diffad.threshold import pool
+from diffad.threshold import pool_maps
 
 Scan = str | Path | Sequence[str | Path] | Volume | Tensor
 HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "token", "variant")
@@ -58,7 +65,7 @@ class AnomalyPipeline(DiffusionPipeline):
         autoencoder: Rebuilds clean slices, for parts that ask for it; or none.
     """
 
-    _optional_components: ClassVar[list[str]] = list(BESIDE)
+    _optional_components: ClassVar[list[str]] = list(AUXILIARY_NETWORKS)
 
     def __init__(
         self,
@@ -102,7 +109,7 @@ class AnomalyPipeline(DiffusionPipeline):
             OSError: If there is no such model; the shipped ones are listed.
             ModelError: If its files do not fit together or ask for classes that are not registered parts.
         """
-        folder = Path(locate(name))
+        folder = Path(locate_model(name))
         if not folder.is_dir():
             hub = {k: v for k, v in options.items() if k in HUB_OPTIONS}
             folder = Path(cls.download(str(name), use_safetensors=True, **hub))
@@ -111,7 +118,7 @@ class AnomalyPipeline(DiffusionPipeline):
             with quiet_loading():
                 pipe: AnomalyPipeline = super().from_pretrained(str(folder), use_safetensors=True, **options)
         except (OSError, ValueError, RuntimeError, KeyError, AttributeError, SafetensorError) as error:
-            raise unfit(name, error) from error
+            raise incompatible_model(name, error) from error
         for part, network in pipe.networks.items():
             check_weights(folder / part, network)
         return pipe
@@ -119,7 +126,7 @@ class AnomalyPipeline(DiffusionPipeline):
     @property
     def networks(self) -> dict[str, Any]:
         """The trained networks that parts may ask for, by name."""
-        found = {name: getattr(self, name) for name in ("network", *BESIDE)}
+        found = {name: getattr(self, name) for name in ("network", *AUXILIARY_NETWORKS)}
         return {name: network.eval() for name, network in found.items() if network is not None}
 
     def detector(
@@ -136,7 +143,7 @@ class AnomalyPipeline(DiffusionPipeline):
     ) -> Detector:
         """Put the parts together for one run; see ``__call__``."""
         config, kind = self.config, self.scheduler.config.prediction_type
-        network = Bounded(self.network, batch_size)
+        network = Chunked(self.network, batch_size)
         denoiser: Denoiser = NetworkDenoiser(network, Schedule.from_diffusers(self.scheduler), kind)
         if steer := guidance or config.guidance:
             denoiser = self._built(GUIDANCES, steer)(denoiser)
@@ -150,13 +157,13 @@ class AnomalyPipeline(DiffusionPipeline):
             seed=seed,
             batch_size=batch_size,
             device=self.device,
-            autocast=PRECISIONS[resolve(precision, self.device)],
+            autocast=PRECISIONS[resolve_precision(precision, self.device)],
             progress=progress,
         )
 
     def _built(self, registry: Registry, part: PartSpec) -> Any:
         built = registry.build(**part)
-        equip(built, self.networks)
+        attach_networks(built, self.networks)
         return built
 
     @torch.no_grad()
@@ -211,78 +218,78 @@ class AnomalyPipeline(DiffusionPipeline):
             ValueError: If the scan, the mask or an option cannot be used.
         """
         began = time.perf_counter()
-        verdict.check_wish(threshold)
+        verdict.check_threshold(threshold)
         wish = {"sampler": sampler, "score": score, "noise": noise, "guidance": guidance}
         parts: dict[str, Any] = {k: self.config[k] if p is None else p for k, p in wish.items()}
         scans.check_sequences(scan, self.config.sequences)
-        own, source = self.config.space["axis"], scans.read(scan, mask, region)
-        along = checked(axes, own, source.image.ndim == 4, slices)
+        own, source = self.config.space["axis"], scans.read_source(scan, mask, region)
+        along = resolve_axes(axes, own, source.image.ndim == 4, slices)
         cuts = [self._stacks(source, axis, slices, noise_across) for axis in along]
         with self.progress_bar(total=sum(len(s.image) for stacks in cuts for s in stacks)) as bar:
             options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "precision": precision}
             detector = self.detector(**parts, **options, progress=bar.update)
             found = [detector(stacks) for stacks in cuts]
         anomaly, twin, std = self._fused(source, cuts, found, along, fusion)
-        seen = scans.seen(source, cuts[0], along[0])
+        seen = scans.analysed_mask(source, cuts[0], along[0])
         for stacks, axis in zip(cuts[1:], along[1:], strict=True):
-            seen = seen | scans.seen(source, stacks, axis)
+            seen = seen | scans.analysed_mask(source, stacks, axis)
         post = self.config.postprocess
         # a threshold belongs to the maps it was measured on, and other parts make others
         own_parts = region is None and all(part == self.config[key] for key, part in parts.items())
         same = own_parts and along == [own] and noise_across == "slice"
         calibration = self.config.calibration if same else None
-        limits, rule = verdict.thresholds(threshold, calibration, post["fpr"], anomaly, seen)
+        limits, rule = verdict.resolve_thresholds(threshold, calibration, post["fpr"], anomaly, seen)
         result = AnomalyOutput(
             anomaly_map=anomaly,
             reconstruction=twin,
-            mask=verdict.binarised(anomaly, limits, source.brain, post),
-            score=pool(anomaly, seen, post["pool"], post["share"]),
+            mask=verdict.binarise_maps(anomaly, limits, source.brain, post),
+            score=pool_maps(anomaly, seen, post["pool"], post["share"]),
             info={
-                **verdict.told(limits, rule),
+                **verdict.describe_thresholds(limits, rule),
                 "nfe": found[0][0].nfe,
                 "slices": sum(len(s.image) for stacks in cuts for s in stacks),
                 "seed": seed,
-                "precision": resolve(precision, self.device),
-                **verdict.origin(self.config, parts),
+                "precision": resolve_precision(precision, self.device),
+                **verdict.describe_provenance(self.config, parts),
                 **self._told_axes(along, axes, fusion, noise_across),
             },
             image=source.image,
             brain=source.brain,
             volume=source.volume,
             std=std,
-            p_value=verdict.p_values(calibration, anomaly, seen),
+            p_value=verdict.compute_p_values(calibration, anomaly, seen),
         )
         result.info["seconds"] = round(time.perf_counter() - began, 3)
         return result
 
     def _stacks(
-        self, source: scans.Source, axis: str, slices: tuple[int, int] | None, across: str
+        self, source: scans.ScanSource, axis: str, slices: tuple[int, int] | None, across: str
     ) -> list[Stack]:
-        found = scans.stacks(source, axis, slices)
+        found = scans.make_stacks(source, axis, slices)
         scans.check_channels(found, self.network.config.in_channels, source.name)
         own = self.config.space["axis"]
-        return [replace(s, noise_keys=noise_keys(s.keys, axis, own, across)) for s in found]
+        return [replace(s, noise_keys=derive_noise_keys(s.keys, axis, own, across)) for s in found]
 
     def _fused(
         self,
-        source: scans.Source,
+        source: scans.ScanSource,
         cuts: Sequence[list[Stack]],
-        found: Sequence[list[Found]],
+        found: Sequence[list[StackResult]],
         axes: Sequence[str],
         fusion: str,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Put the maps of every axis on the grid of the scan, and make one of them."""
         every = zip(cuts, found, axes, strict=True)
-        laid = [scans.assemble(source, stacks, result, axis) for stacks, result, axis in every]
+        laid = [scans.assemble_maps(source, stacks, result, axis) for stacks, result, axis in every]
         maps, twins, stds = zip(*laid, strict=True)
-        std = None if any(s is None for s in stds) else fuse(stds)
-        return fuse(maps, fusion), fuse(twins), std
+        std = None if any(s is None for s in stds) else fuse_maps(stds)
+        return fuse_maps(maps, fusion), fuse_maps(twins), std
 
     def _told_axes(
         self, along: Sequence[str], axes: Sequence[str] | None, fusion: str, across: str
     ) -> dict[str, Any]:
         """Say how slices were cut, where that is not the model's own way."""
-        warnings = warned(along, self.config.space["axis"])
+        warnings = axis_warnings(along, self.config.space["axis"])
         told: dict[str, Any] = {"axes": list(along), "fusion": fusion} if axes is not None else {}
         told |= {"noise_across": across} if across != "slice" else {}
         return told | ({"warnings": warnings} if warnings else {})

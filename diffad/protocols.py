@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor
 
 from diffad.schedule import Schedule
-from diffad.types import Example, Generators, Restoration, StepRecord
+from diffad.types import Example, Generators, Reconstruction, StepRecord
 
 
 @runtime_checkable
@@ -65,7 +65,7 @@ class Sampler(Protocol):
         generator: Generators,
         mask: Tensor | None = None,
         on_step: Callable[[StepRecord], None] | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in model range [-1, 1]; ``mask`` is (B, 1, *S)."""
         ...
 
@@ -100,7 +100,7 @@ class Conditional(Protocol):
 class AnomalyScore(Protocol):
     """Compares a scan with its twin, both in [0, 1]."""
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the anomaly map (B, 1, *S)."""
         ...
 
@@ -122,7 +122,7 @@ class ScoreRun(Protocol):
         """Take in one move of the sampler."""
         ...
 
-    def map(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def map(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the anomaly map (B, 1, *S) of ``x`` (B, C, *S), which is in [0, 1]."""
         ...
 

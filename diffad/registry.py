@@ -19,7 +19,7 @@ class UnknownNameError(KeyError):
         return str(self.args[0])
 
 
-def unknown(what: str, name: str, known: list[str]) -> UnknownNameError:
+def unknown_name(what: str, name: str, known: list[str]) -> UnknownNameError:
     """Build the error for a name that is not among ``known``, with the closest match."""
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else "."
@@ -63,7 +63,7 @@ class Registry:
     def __getitem__(self, name: str) -> Callable[..., Any]:
         self._load()
         if name not in self._parts:
-            raise unknown(self.kind, name, list(self._parts))
+            raise unknown_name(self.kind, name, list(self._parts))
         return self._parts[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -85,7 +85,7 @@ class Registry:
         if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
             for option in options:
                 if option not in parameters:
-                    raise unknown(f"option of {self.kind} {name!r}:", option, list(parameters))
+                    raise unknown_name(f"option of {self.kind} {name!r}:", option, list(parameters))
         return part(**options)
 
     def ready(self, part: Any, what: str | None = None) -> Any:

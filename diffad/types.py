@@ -56,7 +56,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Restoration:
+class Reconstruction:
     """What a sampler returns.
 
     Args:
@@ -75,6 +75,10 @@ class Restoration:
     std: Tensor | None = None
     map: Tensor | None = None
     reference: Tensor | None = None
+
+
+Restoration = Reconstruction
+"""The former name, which parts of other distributions may still import."""
 
 
 def generators_for(generator: Generators, batch: int) -> list[torch.Generator]:

@@ -14,17 +14,17 @@ F = TypeVar("F", bound=Callable[..., object])
 T = TypeVar("T")
 
 
-def compiled(function: F) -> F:
+def compile_parallel(function: F) -> F:
     """Compile without the interpreter lock, so that plain threads run side by side."""
-    return cached(lambda: numba.njit(nogil=True, cache=True)(function))
+    return compile_cached(lambda: numba.njit(nogil=True, cache=True)(function))
 
 
-def compiled_fast(function: F) -> F:
+def compile_fast(function: F) -> F:
     """Compile as above, free to fuse and reorder floating point operations."""
-    return cached(lambda: numba.njit(nogil=True, cache=True, fastmath=True)(function))
+    return compile_cached(lambda: numba.njit(nogil=True, cache=True, fastmath=True)(function))
 
 
-def cached(make: Callable[[], T]) -> T:
+def compile_cached(make: Callable[[], T]) -> T:
     """Compile by calling ``make``, with a temporary cache where numba finds no folder it can write to."""
     try:
         return make()

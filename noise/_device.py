@@ -25,7 +25,7 @@ Split = tuple[Tensor, Tensor]
 """Whole cells and the rest, in skewed coordinates, (N, L, dims) each."""
 
 
-def fields(
+def sum_device_fields(
     seeds: Sequence[int],
     origins: Floats,
     shape: tuple[int, int, int],
@@ -43,7 +43,7 @@ def fields(
     """
     real = torch.float64 if like.dtype == torch.float64 else torch.float32
     depth, height, width = shape
-    perm = torch.from_numpy(np.stack([_kernel.table(seed) for seed in seeds])).to(like.device)
+    perm = torch.from_numpy(np.stack([_kernel.shuffle_table(seed) for seed in seeds])).to(like.device)
     out = torch.zeros((len(seeds) * depth, height, width), dtype=real, device=like.device)
     amplitude, size = 1.0, feature_size
     for _ in range(octaves):
@@ -99,7 +99,7 @@ def _vertices(perm: Tensor, rows: Tensor, cells: list[Tensor]) -> Iterator[tuple
     """Go through the vertices around a cell with their entries of the permutation table."""
     codes: list[Tensor] = []
     before: tuple[int, ...] = ()
-    for vertex in neighbours(len(cells)):
+    for vertex in list_vertices(len(cells)):
         shared = next((a for a, (v, w) in enumerate(zip(vertex, before, strict=False)) if v != w), 0)
         del codes[shared:]
         for a in range(shared, len(cells)):
@@ -136,7 +136,7 @@ def _gradients(dims: int, device: torch.device, real: torch.dtype) -> Tensor:
 
 
 @lru_cache
-def neighbours(dims: int) -> tuple[tuple[int, ...], ...]:
+def list_vertices(dims: int) -> tuple[tuple[int, ...], ...]:
     """List the vertices within reach of some point of the cell from 0 to 1, in skewed coordinates."""
     return tuple(v for v in product(range(-2, 4), repeat=dims) if _nearest(v) < 2)
 

@@ -9,7 +9,7 @@ from math import ceil, floor, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from diffad.noise._compiled import compiled, compiled_fast, run_tasks
+from diffad.noise._compiled import compile_fast, compile_parallel, run_tasks
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -37,8 +37,8 @@ def _gradients() -> Floats:
 GRADIENTS = _gradients() / 103
 
 
-@compiled
-def table(seed: int) -> Integers:
+@compile_parallel
+def shuffle_table(seed: int) -> Integers:
     """Shuffle 0..255 by a 64-bit linear congruential generator, as OpenSimplex does."""
     state = np.int64(seed)
     source = np.arange(256)
@@ -53,7 +53,7 @@ def table(seed: int) -> Integers:
     return shuffled
 
 
-def fields(
+def sum_fields3(
     seeds: Sequence[int],
     origins: Floats,
     shape: tuple[int, int, int],
@@ -68,7 +68,7 @@ def fields(
     """
     depth, height, width = shape
     out = np.zeros((len(seeds), depth, height, width))
-    tables = [table(seed) for seed in seeds]
+    tables = [shuffle_table(seed) for seed in seeds]
     blocks = list(product(range(len(seeds)), range(depth), range(0, height, ROWS)))
 
     def fill(index: int) -> None:
@@ -81,7 +81,7 @@ def fields(
     return out
 
 
-@compiled_fast
+@compile_fast
 def _left_out(dx: float, dy: float, dz: float) -> bool:
     r"""Tell whether OpenSimplex leaves out a vertex, as it does where the bump is all but zero.
 
@@ -93,7 +93,7 @@ def _left_out(dx: float, dy: float, dz: float) -> bool:
     return a + b + c > 2 and max(a, max(b, c)) - min(a, min(b, c)) > 1
 
 
-@compiled_fast
+@compile_fast
 def _trim(
     row: Floats, order: range, x: float, step: float, dy: float, dz: float, g: tuple[float, float]
 ) -> int:
@@ -109,7 +109,7 @@ def _trim(
     return len(row)
 
 
-@compiled_fast
+@compile_fast
 def _add_row(
     row: Floats, x: float, step: float, size: float, dy: float, dz: float, gx: float, gy: float, gz: float
 ) -> None:
@@ -129,7 +129,7 @@ def _add_row(
     _trim(part, range(len(part) - 1, done - 1, -1), x, step, dy, dz, (gx, rest))
 
 
-@compiled_fast
+@compile_fast
 def _add_vertex(
     out: Floats, x: float, y: float, dz: float, reach: float, step: float, g: Floats, a: float
 ) -> None:
@@ -140,7 +140,7 @@ def _add_vertex(
         _add_row(out[i], x, step, size, y + i * step, dz, a * g[0], a * g[1], a * g[2])
 
 
-@compiled
+@compile_parallel
 def _add_octave(
     out: Floats, perm: Integers, x: float, y: float, z: float, step: float, g: Floats, a: float
 ) -> None:
@@ -163,7 +163,7 @@ def _add_octave(
                 _add_vertex(out, x - i - shift, y - j - shift, dz, reach, step, g[chosen], a)
 
 
-@compiled
+@compile_parallel
 def _add_fine_octave(
     out: Floats, perm: Integers, x: float, y: float, z: float, size: float, g: Floats, a: float
 ) -> None:
@@ -174,7 +174,7 @@ def _add_fine_octave(
             _add_octave(voxel, perm, (x + j) / size, (y + i) / size, z / size, 1 / size, g, a)
 
 
-@compiled
+@compile_parallel
 def _add_octaves(
     out: Floats,
     perm: Integers,

@@ -12,14 +12,14 @@ from math import ceil, floor, sqrt
 
 import numpy as np
 
-from diffad.noise._compiled import compiled, compiled_fast, run_tasks
-from diffad.noise._kernel import REACH, ROWS, Floats, Integers, table
+from diffad.noise._compiled import compile_fast, compile_parallel, run_tasks
+from diffad.noise._kernel import REACH, ROWS, Floats, Integers, shuffle_table
 from diffad.noise._lattice import GRADIENTS4
 
 SQUISH = (sqrt(5) - 1) / 4
 
 
-def fields(
+def sum_fields4(
     seeds: Sequence[int],
     origins: Floats,
     shape: tuple[int, int, int],
@@ -36,7 +36,7 @@ def fields(
     """
     depth, height, width = shape
     out = np.zeros((len(seeds), depth, height, width))
-    tables = [table(seed) for seed in seeds]
+    tables = [shuffle_table(seed) for seed in seeds]
     blocks = list(product(range(len(seeds)), range(depth), range(0, height, ROWS)))
 
     def fill(index: int) -> None:
@@ -49,7 +49,7 @@ def fields(
     return out
 
 
-@compiled_fast
+@compile_fast
 def _add_vertex(
     out: Floats, x: float, y: float, height: float, rest: float, step: float, gx: float, gy: float
 ) -> None:
@@ -73,7 +73,7 @@ def _add_vertex(
             part[j] += bump * bump * (gx * dx + slope)
 
 
-@compiled
+@compile_parallel
 def _add_octave(out: Floats, perm: Integers, at: Floats, step: float, gradients: Floats, a: float) -> None:
     r"""Add one octave to rows whose first voxel is ``at`` (x, y, z, w), in lattice units.
 
@@ -96,7 +96,7 @@ def _add_octave(out: Floats, perm: Integers, at: Floats, step: float, gradients:
                 _add_line(out, perm, (x, y, right, bottom), (s, k, n), (dz, dw), height, step, gradients, a)
 
 
-@compiled
+@compile_parallel
 def _add_line(
     out: Floats,
     perm: Integers,
@@ -121,7 +121,7 @@ def _add_line(
         _add_vertex(out, x - i - shift, y - j - shift, height, rest, step, a * g[0], a * g[1])
 
 
-@compiled
+@compile_parallel
 def _add_octaves(
     out: Floats,
     perm: Integers,

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from diffad.noise._compiled import cached, compiled, run_tasks
+from diffad.noise._compiled import compile_cached, compile_parallel, run_tasks
 from diffad.noise._kernel import Floats, Integers
 
-opensimplex: Any = cached(lambda: importlib.import_module("opensimplex.internals"))
+opensimplex: Any = compile_cached(lambda: importlib.import_module("opensimplex.internals"))
 noise2, noise3, noise4 = opensimplex._noise2, opensimplex._noise3, opensimplex._noise4
 
 
-def fields(
+def sum_reference_fields(
     seeds: Sequence[int],
     origins: Floats,
     shape: tuple[int, int, int],
@@ -47,7 +47,7 @@ def fields(
     return out
 
 
-@compiled
+@compile_parallel
 def _add_octaves2(
     out: Floats,
     perm: Integers,
@@ -70,7 +70,7 @@ def _add_octaves2(
         size /= 2
 
 
-@compiled
+@compile_parallel
 def _add_octaves(
     out: Floats,
     perm: Integers,
@@ -94,7 +94,7 @@ def _add_octaves(
         size /= 2
 
 
-@compiled
+@compile_parallel
 def _add_octaves4(
     out: Floats,
     perm: Integers,

@@ -62,7 +62,7 @@ class PyramidNoise:
         size = (len(shape), LEVELS)
         lots = torch.rand(size, generator=generator, device=generator.device, dtype=torch.float64).tolist()
         nodes = node_counts(max(shape[1:]), lots[0])
-        weights = [math.sqrt(share) for share in shares(nodes, self.discount)]
+        weights = [math.sqrt(share) for share in variance_fractions(nodes, self.discount)]
         z = torch.randn(shape, generator=generator, device=generator.device) * weights[0]
         for w, weight, *offset in zip(nodes, weights[1:], *lots[1:], strict=False):
             z += lattice(shape, max(shape[1:]) / w if w > 1 else math.inf, offset, generator) * weight
@@ -73,7 +73,7 @@ class PyramidNoise:
             lots: list[float] = torch.rand(LEVELS, generator=g, device=g.device, dtype=torch.float64).tolist()
             return lots
 
-        sizes = published_sizes(like.shape[2:], per_item(like, generator, ratios)[0])
+        sizes = reference_sizes(like.shape[2:], per_item(like, generator, ratios)[0])
         z = torch.stack([self._sum(like.shape[1:], sizes, g) for g in generators_for(generator, len(like))])
         return z / z.std()
 
@@ -104,7 +104,7 @@ def node_counts(longest: int, lots: Sequence[float]) -> list[float]:
     return nodes
 
 
-def shares(nodes: Sequence[float], discount: float) -> list[float]:
+def variance_fractions(nodes: Sequence[float], discount: float) -> list[float]:
     r"""Share the variance 1 among white noise and the levels, :math:`v_k / \sum_j v_j`.
 
     Args:
@@ -115,7 +115,7 @@ def shares(nodes: Sequence[float], discount: float) -> list[float]:
     return [v / (2 + sum(left)) for v in [2.0, *left]]
 
 
-def published_sizes(shape: Sequence[int], lots: Sequence[float]) -> list[list[int]]:
+def reference_sizes(shape: Sequence[int], lots: Sequence[float]) -> list[list[int]]:
     """Count the nodes along each axis of each published level: first the whole grid, last a single node.
 
     Args:

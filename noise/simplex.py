@@ -50,7 +50,9 @@ def simplex_field(
     from diffad.noise import _reference
 
     origin = np.array([[0.0, 0.0, depth if len(shape) == 2 else 0.0]])
-    field = _reference.fields([seed], origin, _volume(shape), octaves, persistence, float(feature_size))
+    field = _reference.sum_reference_fields(
+        [seed], origin, _volume(shape), octaves, persistence, float(feature_size)
+    )
     return field.reshape(shape)
 
 
@@ -179,12 +181,14 @@ class SimplexNoise:
         if self.reference:
             from diffad.noise import _reference
 
-            return torch.from_numpy(_reference.fields(seeds, origins, shape, *options).astype(np.float32))
+            return torch.from_numpy(
+                _reference.sum_reference_fields(seeds, origins, shape, *options).astype(np.float32)
+            )
         std = chosen.std(VARIANCES[self.dims])
         if like.device.type != "cpu":
             from diffad.noise import _device
 
-            return _device.fields(seeds, origins, shape, *options, like=like) / std
+            return _device.sum_device_fields(seeds, origins, shape, *options, like=like) / std
         return torch.from_numpy((self._kernel(seeds, origins, shape, *options) / std).astype(np.float32))
 
     @property

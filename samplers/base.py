@@ -64,7 +64,9 @@ def check_call(x: Tensor, denoiser: Denoiser, highest: int, generator: Generator
     generators_for(generator, x.shape[0])
 
 
-def noised(x: Tensor, t: int, denoiser: Denoiser, noise: NoiseGenerator, generator: Generators) -> Tensor:
+def noise_to_level(
+    x: Tensor, t: int, denoiser: Denoiser, noise: NoiseGenerator, generator: Generators
+) -> Tensor:
     """Take the clean ``x`` (B, C, *S) to level ``t`` in one jump."""
     z = noise(x, as_level(t, x), generator=generator)
     return denoiser.schedule.add_noise(x, z, t)
@@ -73,3 +75,9 @@ def noised(x: Tensor, t: int, denoiser: Denoiser, noise: NoiseGenerator, generat
 def as_level(t: int, like: Tensor) -> Tensor:
     """Return level ``t`` as the () tensor that noises and denoisers take, where ``like`` lives."""
     return as_tensor(t, device=like.device)
+
+
+def __getattr__(name: str) -> object:
+    if name == "noised":  # the former name, which parts of other distributions may still import
+        return noise_to_level
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

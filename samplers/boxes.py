@@ -49,7 +49,7 @@ def sides_of(box: int | Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
     return sides
 
 
-def starts(length: int, side: int, overlap: float = 0.0, placement: str = "grid") -> list[int]:
+def place_starts(length: int, side: int, overlap: float = 0.0, placement: str = "grid") -> list[int]:
     r"""Place boxes along one axis.
 
     .. math::
@@ -80,7 +80,7 @@ def flush(places: Sequence[int], length: int, side: int) -> list[int]:
     return [place for place in places if place < length - side] + [length - side]
 
 
-def grid(
+def list_boxes(
     shape: Sequence[int],
     sides: Sequence[int],
     overlap: float = 0.0,
@@ -98,13 +98,13 @@ def grid(
     """
     axes = []
     for length, side in zip(shape, sides, strict=True):
-        places = starts(length, side, overlap, placement)
+        places = place_starts(length, side, overlap, placement)
         places = flush(places, length, side) if equal else places
         axes.append([slice(place, min(place + side, length)) for place in places])
     return list(product(*axes))
 
 
-def anywhere(shape: Sequence[int], sides: Sequence[int], generator: torch.Generator) -> Box:
+def draw_anywhere(shape: Sequence[int], sides: Sequence[int], generator: torch.Generator) -> Box:
     r"""Draw a box that covers every voxel with the same probability; what hangs over an edge is cut.
 
     .. math:: a \sim U\{-(p - 1), \dots, S - 1\}, \quad P(u \in \text{box}) = p / (S + p - 1)
@@ -116,7 +116,7 @@ def anywhere(shape: Sequence[int], sides: Sequence[int], generator: torch.Genera
     return tuple(box)
 
 
-def within(mask: Tensor, sides: Sequence[int], generator: torch.Generator) -> Box:
+def draw_within(mask: Tensor, sides: Sequence[int], generator: torch.Generator) -> Box:
     """Draw a whole box inside the image, around a voxel of ``mask`` (1, *S) or, if it is empty, any."""
     shape = mask.shape[1:]
     marked = (mask[0] > 0).nonzero()
@@ -131,22 +131,22 @@ def within(mask: Tensor, sides: Sequence[int], generator: torch.Generator) -> Bo
     return tuple(slice(place, place + side) for place, side in zip(places, sides, strict=True))
 
 
-def one_of(boxes: Sequence[Box], generator: torch.Generator) -> Box:
+def draw_one(boxes: Sequence[Box], generator: torch.Generator) -> Box:
     """Draw one of the boxes."""
     return boxes[_randint(len(boxes), generator)]
 
 
-def part(x: Tensor, box: Box) -> Tensor:
+def crop_box(x: Tensor, box: Box) -> Tensor:
     """Look at one box of images (..., *S); what is written into it is written into them."""
     index: tuple[Any, ...] = (..., *box)
     return x[index]
 
 
-def inside(boxes: Sequence[Box], shape: Sequence[int], device: torch.device | None = None) -> Tensor:
+def mark_boxes(boxes: Sequence[Box], shape: Sequence[int], device: torch.device | None = None) -> Tensor:
     """Mark the voxels of each box, (K, 1, *S), bool."""
     marks = torch.zeros((len(boxes), 1, *shape), dtype=torch.bool, device=device)
     for mark, box in zip(marks, boxes, strict=True):
-        part(mark, box).fill_(True)
+        crop_box(mark, box).fill_(True)
     return marks
 
 

@@ -12,7 +12,7 @@ from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
 from diffad.samplers.base import as_level, check_call
 from diffad.schedule import Schedule
-from diffad.types import Example, Generators, Restoration, StepRecord
+from diffad.types import Example, Generators, Reconstruction, StepRecord
 
 
 @SAMPLERS.register("direct")
@@ -52,7 +52,7 @@ class Direct:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: Callable[[StepRecord], None] | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; neither ``noise`` nor ``mask`` plays a part."""
         check_call(x, denoiser, 1, generator)
         kind = getattr(denoiser, "prediction_type", "sample")
@@ -61,7 +61,7 @@ class Direct:
         x_hat = denoiser(x, as_level(1, x))
         if on_step is not None:
             on_step(StepRecord(1, 0, x, x_hat, x_hat))
-        return Restoration(x_hat, nfe=1)
+        return Reconstruction(x_hat, nfe=1)
 
     def example(
         self,

@@ -12,11 +12,11 @@ from torch import Tensor
 from diffad.protocols import Denoiser, NoiseGenerator, Sampler
 from diffad.registry import SAMPLERS
 from diffad.samplers.base import check_call, level_option
-from diffad.samplers.examples import make
-from diffad.samplers.moments import Moments
-from diffad.samplers.streams import Streams
+from diffad.samplers.examples import make_example
+from diffad.samplers.moments import RunningMoments
+from diffad.samplers.streams import SeedStreams
 from diffad.schedule import Schedule
-from diffad.types import Example, Generators, Restoration, StepRecord
+from diffad.types import Example, Generators, Reconstruction, StepRecord
 
 Part = Mapping[str, Any] | Sampler
 OnStep = Callable[[StepRecord], None]
@@ -65,10 +65,10 @@ class Ensemble:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: OnStep | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1] with all members; ``mask`` (B, 1, *S) goes to the samplers."""
         check_call(x, denoiser, 1, generator)
-        streams, twins, nfe = Streams.draw(generator, len(x)), Moments(), 0
+        streams, twins, nfe = SeedStreams.draw(generator, len(x)), RunningMoments(), 0
         several, masks = _stacked(x, self.members), None if mask is None else _stacked(mask, self.members)
         watch = None if on_step is None else _each_member(on_step, len(x))
         maps: list[Tensor | None] = []
@@ -82,14 +82,14 @@ class Ensemble:
             maps.append(_mean_of(found.map, len(x)))
             references.append(_mean_of(found.reference, len(x)))
         shown, reference = _overall(maps), _overall(references)
-        return Restoration(twins.mean, nfe, std=twins.std, map=shown, reference=reference)
+        return Reconstruction(twins.mean, nfe, std=twins.std, map=shown, reference=reference)
 
     def equip(self, networks: Mapping[str, Any]) -> None:
         """Hand trained networks, by name, to the samplers."""
-        from diffad.models.auxiliary import equip  # its package imports every network
+        from diffad.models.auxiliary import attach_networks  # its package imports every network
 
         for part in self._parts:
-            equip(part, networks)
+            attach_networks(part, networks)
 
     def example(
         self,
@@ -110,7 +110,7 @@ class Ensemble:
             schedule: Amplitudes by level.
             generator: One for each item.
         """
-        return make(self._parts[0], x, mask, t, noise, schedule, generator)
+        return make_example(self._parts[0], x, mask, t, noise, schedule, generator)
 
 
 def _built(samplers: Sequence[Part]) -> list[Sampler]:
@@ -132,7 +132,7 @@ def _mean_of(found: Tensor | None, batch: int) -> Tensor | None:
     """Average what the members of one sampler found beside their twins, (k b, ...) to (b, ...)."""
     if found is None:
         return None
-    several = Moments()
+    several = RunningMoments()
     for one in _unstacked(found, batch):
         several.add(one)
     return several.mean
@@ -140,7 +140,7 @@ def _mean_of(found: Tensor | None, batch: int) -> Tensor | None:
 
 def _overall(found: Sequence[Tensor | None]) -> Tensor | None:
     """Average over the samplers what all of them found, or return none."""
-    several = Moments()
+    several = RunningMoments()
     for one in found:
         if one is None:
             return None

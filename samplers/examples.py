@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from diffad.protocols import NoiseGenerator, Sampler
-from diffad.samplers.boxes import Box, inside, part
+from diffad.samplers.boxes import Box, crop_box, mark_boxes
 from diffad.schedule import Schedule
 from diffad.types import Example, Generators
 
 
-def make(
+def make_example(
     sampler: Sampler,
     x: Tensor,
     mask: Tensor,
@@ -31,14 +31,14 @@ def make(
     return Example(x, z, schedule.add_noise(x, z, t))
 
 
-def in_context(whole: Example, boxes: Sequence[Box]) -> Example:
+def keep_context(whole: Example, boxes: Sequence[Box]) -> Example:
     """Keep all clean but one box of each item, inside which the loss counts."""
-    region = inside(boxes, whole.x.shape[2:], whole.x.device)
+    region = mark_boxes(boxes, whole.x.shape[2:], whole.x.device)
     x_t = torch.where(region, whole.x_t, whole.x)
     return Example(whole.x, whole.z, x_t, region if whole.region is None else region & whole.region)
 
 
-def cropped(whole: Example, boxes: Sequence[Box]) -> Example:
+def crop_example(whole: Example, boxes: Sequence[Box]) -> Example:
     """Cut one box out of each item; all have one shape.
 
     The noise was drawn for the whole image, as at test: the size of its structures may depend on that.
@@ -52,4 +52,4 @@ def cropped(whole: Example, boxes: Sequence[Box]) -> Example:
 
 
 def _cut(x: Tensor, boxes: Sequence[Box]) -> Tensor:
-    return torch.stack([part(item, box) for item, box in zip(x, boxes, strict=True)])
+    return torch.stack([crop_box(item, box) for item, box in zip(x, boxes, strict=True)])

@@ -14,15 +14,15 @@ from torch import Tensor
 from diffad.data.space import to_public
 from diffad.protocols import Denoiser, NoiseGenerator, Saliency
 from diffad.registry import SALIENCIES, SAMPLERS
-from diffad.samplers.base import check_call, level_option, noised
+from diffad.samplers.base import check_call, level_option, noise_to_level
 from diffad.samplers.fused import Fused
 from diffad.samplers.inversion import Inversion
-from diffad.samplers.moments import Moments
+from diffad.samplers.moments import RunningMoments
 from diffad.samplers.morphology import width_option
-from diffad.samplers.region import check_share, region_of
-from diffad.samplers.streams import Streams
+from diffad.samplers.region import check_share, select_region
+from diffad.samplers.streams import SeedStreams
 from diffad.step import DDPM
-from diffad.types import Generators, Restoration, StepRecord
+from diffad.types import Generators, Reconstruction, StepRecord
 
 OnStep = Callable[[StepRecord], None]
 STARTS = ("inversion", "noise")
@@ -96,9 +96,9 @@ class Fusion:
 
     def equip(self, networks: Mapping[str, Any]) -> None:
         """Hand trained networks, by name, to the saliency."""
-        from diffad.models.auxiliary import equip  # its package imports every network
+        from diffad.models.auxiliary import attach_networks  # its package imports every network
 
-        equip(self._saliency, networks)
+        attach_networks(self._saliency, networks)
 
     @torch.no_grad()
     def __call__(
@@ -110,7 +110,7 @@ class Fusion:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: OnStep | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; ``mask`` (B, 1, *S) is the brain, where the region lies.
 
         Raises:
@@ -118,7 +118,7 @@ class Fusion:
             ValueError: If a shape or the level does not fit, or there is neither a saliency nor a region.
         """
         check_call(x, denoiser, self.level, generator)
-        streams = Streams.draw(generator, len(x))
+        streams = SeedStreams.draw(generator, len(x))
         region = self._region_of(x, denoiser, noise, streams, mask)
         own = [g for k in range(self.members) for g in streams.at(MEMBER, k)]
         chains = Fused(denoiser, noise, self._move, region, own, self.clip)
@@ -126,7 +126,7 @@ class Fusion:
         u = repeat(r, "b ... -> k b ...", k=self.members)
         for t, s in pairwise(self._code.levels):
             u, r = chains.moved(u, r, t, s, on_step)
-        twins = Moments()
+        twins = RunningMoments()
         for twin in u:
             twins.add(twin)
         return _summed(twins, r, region, self._cost)
@@ -136,13 +136,13 @@ class Fusion:
         moves = len(self._code.levels) - 1
         return (self._code.cost if self.start == "inversion" else 0) + moves * (self.members + 1)
 
-    def _started(self, x: Tensor, denoiser: Denoiser, noise: NoiseGenerator, streams: Streams) -> Tensor:
+    def _started(self, x: Tensor, denoiser: Denoiser, noise: NoiseGenerator, streams: SeedStreams) -> Tensor:
         if self.start == "inversion":
             return self._code.encode(x, denoiser)
-        return noised(x, self.level, denoiser, noise, streams.at(START))
+        return noise_to_level(x, self.level, denoiser, noise, streams.at(START))
 
     def _region_of(
-        self, x: Tensor, denoiser: Denoiser, noise: NoiseGenerator, streams: Streams, brain: Tensor | None
+        self, x: Tensor, denoiser: Denoiser, noise: NoiseGenerator, streams: SeedStreams, brain: Tensor | None
     ) -> Tensor:
         """Return where u is rewritten, (B, 1 or C, *S), in the precision of ``x``."""
         if self._region is not None:
@@ -152,14 +152,14 @@ class Fusion:
         begin = getattr(self._saliency, "begin", None)
         look = self._saliency if begin is None else begin(denoiser, noise, streams.at(LOOK))
         found = look(to_public(x), brain)
-        return region_of(found, self.share, self.dilate, brain, self.per_channel).to(x)
+        return select_region(found, self.share, self.dilate, brain, self.per_channel).to(x)
 
 
-def _summed(twins: Moments, r: Tensor, region: Tensor, nfe: int) -> Restoration:
+def _summed(twins: RunningMoments, r: Tensor, region: Tensor, nfe: int) -> Reconstruction:
     """Return mean and spread of the twins, free of rounding errors where they all equal r."""
     std = None if twins.std is None else twins.std.masked_fill(region == 0, 0)
     shown = reduce(region, "b c ... -> b 1 ...", "max")
-    return Restoration(twins.mean.where(region > 0, r), nfe, std=std, map=shown, reference=r)
+    return Reconstruction(twins.mean.where(region > 0, r), nfe, std=std, map=shown, reference=r)
 
 
 def _checked(region: Tensor, x: Tensor) -> Tensor:

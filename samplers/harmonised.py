@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from diffad.data.space import to_public
-from diffad.models.auxiliary import equip
+from diffad.models.auxiliary import attach_networks
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS, SCORES
 from diffad.samplers.base import as_level, check_call, level_option, levels_down
 from diffad.samplers.blend import RULES, Blend, mix
-from diffad.samplers.chain import step_named
+from diffad.samplers.chain import build_step
 from diffad.samplers.morphology import close, dilate, width_option
 from diffad.step import DDIM, DDPM
-from diffad.types import Generators, Restoration, StepRecord
+from diffad.types import Generators, Reconstruction, StepRecord
 
 NORMS = ("max", "none")
 RENOISES = ("fixed", "fresh")
@@ -88,7 +88,7 @@ class Harmonised:
         self.score, self.width = score, width_option(width)
         self.normalise = _one_of("normalise", normalise, NORMS)
         self.renoise, self.rule = _one_of("renoise", renoise, RENOISES), _one_of("rule", rule, RULES)
-        self._move = step_named(step, eta, variance)
+        self._move = build_step(step, eta, variance)
         self._score: AnomalyScore = SCORES.ready(SCORE if score is None else score)
         self._region: Tensor | None = None
         self._levels = levels_down(self.level, self.steps)
@@ -102,7 +102,7 @@ class Harmonised:
 
     def equip(self, networks: Mapping[str, Any]) -> None:
         """Hand trained networks to the score."""
-        equip(self._score, networks)
+        attach_networks(self._score, networks)
 
     @torch.no_grad()
     def __call__(
@@ -114,7 +114,7 @@ class Harmonised:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: Callable[[StepRecord], None] | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; maps are made inside ``mask`` (B, 1, *S) alone."""
         check_call(x, denoiser, self.level, generator)
         self._check_region(x)
@@ -133,11 +133,11 @@ class Harmonised:
                 on_step(StepRecord(t, s, x_t, x_hat, x_s, found))
             x_t = x_s
         image = x_t if self._region is None else mix(x, x_t, self._region)
-        return Restoration(image, nfe=len(self._levels) - 1)
+        return Reconstruction(image, nfe=len(self._levels) - 1)
 
     def _map(self, x: Tensor, x_hat: Tensor, mask: Tensor | None) -> Tensor:
         """Find m_t (B, 1, *S), by item."""
-        found = self._score(to_public(x), Restoration(to_public(x_hat), nfe=1), mask)
+        found = self._score(to_public(x), Reconstruction(to_public(x_hat), nfe=1), mask)
         found = found if self._region is None else found * self._region
         if self.normalise == "none":
             return found

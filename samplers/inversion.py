@@ -13,7 +13,7 @@ from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
 from diffad.samplers.base import as_level, check_call, level_option, levels_down
 from diffad.step import DDIM
-from diffad.types import Generators, Restoration, StepRecord
+from diffad.types import Generators, Reconstruction, StepRecord
 
 OnStep = Callable[[StepRecord], None]
 
@@ -63,13 +63,13 @@ class Inversion:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: OnStep | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1], the whole image; ``on_step`` sees the way back."""
         check_call(x, denoiser, self.level, generator)
         twin = self.decode(self.encode(x, denoiser), denoiser, on_step)
-        return Restoration(twin, nfe=self.cost + len(self.levels) - 1)
+        return Reconstruction(twin, nfe=self.cost + len(self.levels) - 1)
 
-    def sweep(self, x: Tensor, denoiser: Denoiser, guided: Sequence[Denoiser]) -> list[Restoration]:
+    def sweep(self, x: Tensor, denoiser: Denoiser, guided: Sequence[Denoiser]) -> list[Reconstruction]:
         """Decode one code with several denoisers, such as one guidance at several scales.
 
         Args:
@@ -79,7 +79,7 @@ class Inversion:
         """
         x_t, moves = self.encode(x, denoiser), len(self.levels) - 1
         twins = [self.decode(x_t, steered) for steered in guided]
-        return [Restoration(twin, moves + (0 if n else self.cost)) for n, twin in enumerate(twins)]
+        return [Reconstruction(twin, moves + (0 if n else self.cost)) for n, twin in enumerate(twins)]
 
     @torch.no_grad()
     def encode(self, x: Tensor, denoiser: Denoiser) -> Tensor:

@@ -10,11 +10,11 @@ from torch import Tensor
 from diffad.denoise import unclipped
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
-from diffad.samplers.base import check_call, level_option, noised
-from diffad.samplers.looks import stacked
-from diffad.samplers.moments import Moments
-from diffad.samplers.streams import Streams
-from diffad.types import Generators, Restoration, StepRecord
+from diffad.samplers.base import check_call, level_option, noise_to_level
+from diffad.samplers.looks import estimate_stack
+from diffad.samplers.moments import RunningMoments
+from diffad.samplers.streams import SeedStreams
+from diffad.types import Generators, Reconstruction, StepRecord
 
 
 @SAMPLERS.register("levels")
@@ -59,20 +59,22 @@ class Levels:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: Callable[[StepRecord], None] | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Look at ``x`` (B, C, *S) in [-1, 1], the whole image, whatever the ``mask``."""
         check_call(x, denoiser, self._levels[-1], generator)
-        twins = Moments()
+        twins = RunningMoments()
         for record in self._records(x, unclipped(denoiser), noise, generator):
             twins.add(record.x_hat.clamp(-1, 1))
             if on_step is not None:
                 on_step(record)
-        return Restoration(twins.mean, nfe=len(self._levels), std=twins.std)
+        return Reconstruction(twins.mean, nfe=len(self._levels), std=twins.std)
 
     def _records(
         self, x: Tensor, denoiser: Denoiser, noise: NoiseGenerator, generator: Generators
     ) -> Iterator[StepRecord]:
-        streams = Streams.draw(generator, len(x))
+        streams = SeedStreams.draw(generator, len(x))
         for start in range(0, len(self._levels), self.at_once):
             levels = self._levels[start : start + self.at_once]
-            yield from stacked(((t, noised(x, t, denoiser, noise, streams.at(t))) for t in levels), denoiser)
+            yield from estimate_stack(
+                ((t, noise_to_level(x, t, denoiser, noise, streams.at(t))) for t in levels), denoiser
+            )

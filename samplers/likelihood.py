@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
-from diffad.types import Generators, Restoration, StepRecord
+from diffad.types import Generators, Reconstruction, StepRecord
 
 LIKELIHOOD = {"name": "product", "scores": [{"name": "relative"}, {"name": "ssim", "window": 11}]}
 """Residual by structural dissimilarity, for LPIPS as published, which needs a network of photographs."""
@@ -43,19 +43,19 @@ class FirstPass:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: Callable[[StepRecord], None] | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Return the coarse twin of ``x`` (B, C, *S) in [-1, 1], with the likelihood as its map."""
         from diffad.data.space import (  # its package imports libraries of files
-            restoration_to_public,
+            reconstruction_to_public,
             to_public,
         )
 
         found = self.coarse(x, denoiser, noise, generator=generator, mask=mask, on_step=on_step)
-        image, twin = to_public(x), restoration_to_public(found)
+        image, twin = to_public(x), reconstruction_to_public(found)
         return replace(found, map=self.score(image, twin, None if self.everywhere else mask))
 
 
-def suspects(likelihood: Tensor, threshold: float | None, share: float, brain: Tensor | None) -> Tensor:
+def find_suspects(likelihood: Tensor, threshold: float | None, share: float, brain: Tensor | None) -> Tensor:
     r"""Cut a likelihood at a threshold, or at the quantile of each item.
 
     .. math:: B = [L > \tau], \quad \text{or} \quad B = [L > L_{(N - \lfloor share \, N \rfloor)}]
@@ -88,7 +88,7 @@ def _quantile(values: Tensor, share: float) -> float:
     return float(values.float().kthvalue(len(values) - allowed).values)
 
 
-def dilated(region: Tensor, width: int) -> Tensor:
+def dilate_region(region: Tensor, width: int) -> Tensor:
     """Grow a region (B, 1, *S), bool, by a square or cube of odd ``width``; nothing grows from nothing."""
     pool = functional.max_pool3d if region.ndim == 5 else functional.max_pool2d
     return pool(region.float(), width, stride=1, padding=width // 2) > 0

@@ -12,7 +12,7 @@ from diffad.protocols import Denoiser
 from diffad.types import StepRecord
 
 
-def stacked(looks: Iterable[tuple[int, Tensor]], denoiser: Denoiser) -> Iterator[StepRecord]:
+def estimate_stack(looks: Iterable[tuple[int, Tensor]], denoiser: Denoiser) -> Iterator[StepRecord]:
     """Evaluate states (B, C, *S) with their levels in one batch, ordered "(look b)"."""
     levels, states = zip(*looks, strict=True)
     batch = states[0].shape[0]

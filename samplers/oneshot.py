@@ -9,10 +9,10 @@ from torch import Tensor
 
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
-from diffad.samplers.base import as_level, check_call, level_option, noised
-from diffad.samplers.looks import stacked
-from diffad.samplers.moments import Moments
-from diffad.types import Generators, Restoration, StepRecord
+from diffad.samplers.base import as_level, check_call, level_option, noise_to_level
+from diffad.samplers.looks import estimate_stack
+from diffad.samplers.moments import RunningMoments
+from diffad.types import Generators, Reconstruction, StepRecord
 
 
 @SAMPLERS.register("oneshot")
@@ -50,17 +50,17 @@ class OneShot:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: Callable[[StepRecord], None] | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; the whole image is renewed, whatever the ``mask``."""
         check_call(x, denoiser, max(self.levels), generator)
         draws = [t for t in self.levels for _ in range(self.repeats)]
-        looks = ((t, noised(x, t, denoiser, noise, generator)) for t in draws)
-        twins = Moments()
-        for record in stacked(looks, denoiser) if self.stack else _looped(looks, denoiser):
+        looks = ((t, noise_to_level(x, t, denoiser, noise, generator)) for t in draws)
+        twins = RunningMoments()
+        for record in estimate_stack(looks, denoiser) if self.stack else _looped(looks, denoiser):
             twins.add(record.x_hat)
             if on_step is not None:
                 on_step(record)
-        return Restoration(twins.mean, nfe=len(draws), std=twins.std)
+        return Reconstruction(twins.mean, nfe=len(draws), std=twins.std)
 
 
 def _looped(looks: Iterator[tuple[int, Tensor]], denoiser: Denoiser) -> Iterator[StepRecord]:

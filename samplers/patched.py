@@ -15,19 +15,19 @@ from diffad.samplers.base import check_call, level_option
 from diffad.samplers.boxes import (
     PLACEMENTS,
     Box,
-    anywhere,
-    grid,
-    one_of,
-    part,
+    crop_box,
+    draw_anywhere,
+    draw_one,
+    draw_within,
+    list_boxes,
     sides_of,
     sides_option,
-    within,
 )
-from diffad.samplers.examples import cropped, in_context, make
-from diffad.samplers.stitch import BLENDS, Records, Stitch, window
-from diffad.samplers.views import Crops, OneField, View, Whole
+from diffad.samplers.examples import crop_example, keep_context, make_example
+from diffad.samplers.stitch import BLENDS, Records, Stitch, blend_window
+from diffad.samplers.views import BoxView, CropView, SharedNoise, WholeView
 from diffad.schedule import Schedule
-from diffad.types import Example, Generators, Restoration, StepRecord, generators_for
+from diffad.types import Example, Generators, Reconstruction, StepRecord, generators_for
 
 
 @SAMPLERS.register("patched")
@@ -92,13 +92,13 @@ class Patched:
         self.random = random
         self._sides = sides_option(box)
         self._inner = _built(self.inner)
-        self._view: Callable[[Sequence[Box]], View] = Whole if context else Crops
+        self._view: Callable[[Sequence[Box]], BoxView] = WholeView if context else CropView
 
     def equip(self, networks: Mapping[str, Any]) -> None:
         """Hand trained networks, by name, to the inner sampler."""
-        from diffad.models.auxiliary import equip  # its package imports every network
+        from diffad.models.auxiliary import attach_networks  # its package imports every network
 
-        equip(self._inner, networks)
+        attach_networks(self._inner, networks)
 
     @torch.no_grad()
     def __call__(
@@ -110,12 +110,12 @@ class Patched:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: Callable[[StepRecord], None] | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; boxes without ``mask`` (B, 1, *S) are left as they are."""
         check_call(x, denoiser, 0, generator)
         _check_mask(x, mask)
         boxes, alive = self._used(x, mask)
-        weights = window(sides_of(self._sides, x.shape[2:]), self.blend)
+        weights = blend_window(sides_of(self._sides, x.shape[2:]), self.blend)
 
         def begin(under: Tensor = x) -> Stitch:
             return Stitch(under, boxes, weights, alive)
@@ -132,7 +132,7 @@ class Patched:
             found = self._inner(
                 view.stack(x),
                 view.denoiser(denoiser, x),
-                OneField(noise, view, x),
+                SharedNoise(noise, view, x),
                 generator=generators * len(lot),
                 mask=None if mask is None else view.stack(mask),
                 on_step=None if records is None else records.of(view.parts, first, last),
@@ -141,11 +141,11 @@ class Patched:
             if found.std is not None:
                 spread.add(view.parts(found.std))
             nfe += found.nfe * len(lot)
-        return Restoration(twin.image(), nfe, std=spread.image() if spread.added else None)
+        return Reconstruction(twin.image(), nfe, std=spread.image() if spread.added else None)
 
     def _boxes(self, shape: Sequence[int]) -> list[Box]:
         sides = sides_of(self._sides, shape)
-        return grid(shape, sides, self.overlap, self.placement, equal=not self.context)
+        return list_boxes(shape, sides, self.overlap, self.placement, equal=not self.context)
 
     def _used(self, x: Tensor, mask: Tensor | None) -> tuple[list[Box], Tensor]:
         """Return the boxes to look through, and for which items each counts, (K, B).
@@ -156,7 +156,7 @@ class Patched:
         boxes = self._boxes(x.shape[2:])
         if mask is None or not self.skip_empty:
             return boxes, torch.ones(len(boxes), len(x), dtype=torch.bool)
-        alive = torch.stack([(part(mask, box) > 0).flatten(1).any(1) for box in boxes]).cpu()
+        alive = torch.stack([(crop_box(mask, box) > 0).flatten(1).any(1) for box in boxes]).cpu()
         used = [k for k, some in enumerate(alive.any(1).tolist()) if some] or [0]
         return [boxes[k] for k in used], alive[used]
 
@@ -178,16 +178,18 @@ class Patched:
         _check_mask(x, mask)
         generators = generators_for(generator, len(x))
         boxes = [self._drawn(m, g) for m, g in zip(mask, generators, strict=True)]
-        whole = make(self._inner, x, mask, t, noise, schedule, generators)
-        return in_context(whole, boxes) if self.context else cropped(whole, boxes)
+        whole = make_example(self._inner, x, mask, t, noise, schedule, generators)
+        return keep_context(whole, boxes) if self.context else crop_example(whole, boxes)
 
     def _drawn(self, mask: Tensor, generator: torch.Generator) -> Box:
         """Draw the box of one training item with its mask (1, *S)."""
         shape = mask.shape[1:]
         sides = sides_of(self._sides, shape)
         if not self.context:
-            return within(mask, sides, generator)
-        return anywhere(shape, sides, generator) if self.random else one_of(self._boxes(shape), generator)
+            return draw_within(mask, sides, generator)
+        return (
+            draw_anywhere(shape, sides, generator) if self.random else draw_one(self._boxes(shape), generator)
+        )
 
 
 def _lots(boxes: Sequence[Box], size: int | None) -> Iterator[tuple[Sequence[Box], bool, bool]]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from diffad.samplers.morphology import dilate as grown
 
 
-def region_of(
+def select_region(
     saliency: Tensor,
     share: float = 0.1,
     dilate: int = 5,

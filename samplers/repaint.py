@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from diffad.protocols import Denoiser, NoiseGenerator
-from diffad.samplers.base import as_level, level_option, levels_down, noised
+from diffad.samplers.base import as_level, level_option, levels_down, noise_to_level
 from diffad.step import DDPM, renoise
 from diffad.types import Generators, StepRecord
 
@@ -39,7 +39,7 @@ class Moves:
                 yield t, s, False
 
 
-def moves_of(level: int, steps: int | None, repeats: int, reference: bool) -> Moves:
+def list_moves(level: int, steps: int | None, repeats: int, reference: bool) -> Moves:
     """List the moves down from ``level``.
 
     Raises:
@@ -88,7 +88,7 @@ class RePaint:
         self, x: Tensor, start: Tensor, m: Tensor, on_step: Callable[[StepRecord], None] | None = None
     ) -> Tensor:
         """Sample ``x`` (B, C, *S) anew where ``m`` (B, 1, *S), bool, from clean ``start`` (B, C, *S)."""
-        z = noised(start, self.moves.levels[0], self.denoiser, self.noise, self.generator)
+        z = noise_to_level(start, self.moves.levels[0], self.denoiser, self.noise, self.generator)
         for t, s, again in self.moves:
             z_t = self._back(z, s, t) if again else z
             x_hat = self.denoiser(z_t, as_level(t, x))

@@ -14,12 +14,12 @@ from diffad.denoise import taken
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
 from diffad.registry import SAMPLERS, SCORES
 from diffad.samplers.base import check_call, level_option
-from diffad.samplers.examples import make
-from diffad.samplers.likelihood import LIKELIHOOD, FirstPass, dilated, suspects
-from diffad.samplers.repaint import RePaint, moves_of
-from diffad.samplers.streams import Streams
+from diffad.samplers.examples import make_example
+from diffad.samplers.likelihood import LIKELIHOOD, FirstPass, dilate_region, find_suspects
+from diffad.samplers.repaint import RePaint, list_moves
+from diffad.samplers.streams import SeedStreams
 from diffad.schedule import Schedule
-from diffad.types import Example, Generators, Restoration, StepRecord
+from diffad.types import Example, Generators, Reconstruction, StepRecord
 
 OnStep = Callable[[StepRecord], None]
 
@@ -90,7 +90,7 @@ class Resampled:
         self.threshold, self.share, self.fpr = threshold, share, fpr
         self.dilate, self.start, self.whole = dilate, start, whole
         self.level, self.steps, self.repeats, self.reference = level, steps, repeats, reference
-        self._moves = moves_of(level, steps, repeats, reference)
+        self._moves = list_moves(level, steps, repeats, reference)
         coarse_sampler = SAMPLERS.ready(self.coarse, "a coarse sampler")
         self._first = FirstPass(coarse_sampler, SCORES.ready(self.score), everywhere=reference)
         self._region: Tensor | None = None
@@ -105,14 +105,14 @@ class Resampled:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: OnStep | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; ``mask`` (B, 1, *S) is where voxels can be suspicious."""
         check_call(x, denoiser, self.level, generator)
         _check_shape("mask", mask, x)
         first = self._first(x, denoiser, noise, generator=generator, mask=mask, on_step=on_step)
         assert first.map is not None
         # one number an item is drawn here even if it is left out: the others' noise does not depend on it
-        streams = Streams.draw(generator, len(x)).at()
+        streams = SeedStreams.draw(generator, len(x)).at()
         m = self._mask(x, first.map, mask)
         items = m.flatten(1).any(1).nonzero().flatten()
         twin, nfe = x.clone(), first.nfe
@@ -122,13 +122,13 @@ class Resampled:
             watch = None if on_step is None else _of_all(on_step, x, items)
             twin[items] = paint(x[items], start[items], m[items], watch)
             nfe += paint.nfe
-        return Restoration(twin, nfe, map=first.map)
+        return Reconstruction(twin, nfe, map=first.map)
 
     def _mask(self, x: Tensor, likelihood: Tensor, brain: Tensor | None) -> Tensor:
         """Return what to re-sample, (B, 1, *S), bool."""
         if self._region is None:
             inside = None if self.reference else brain
-            m = dilated(suspects(likelihood, self.threshold, self.share, inside), self.dilate)
+            m = dilate_region(find_suspects(likelihood, self.threshold, self.share, inside), self.dilate)
         else:
             _check_shape("region", self._region, x)
             m = self._region.to(x.device) >= 0.5
@@ -156,10 +156,10 @@ class Resampled:
 
     def equip(self, networks: Mapping[str, Any]) -> None:
         """Hand trained networks, by name, to the coarse sampler and the score."""
-        from diffad.models.auxiliary import equip  # its package imports every network
+        from diffad.models.auxiliary import attach_networks  # its package imports every network
 
-        equip(self._first.coarse, networks)
-        equip(self._first.score, networks)
+        attach_networks(self._first.coarse, networks)
+        attach_networks(self._first.score, networks)
 
     def example(
         self,
@@ -180,7 +180,7 @@ class Resampled:
             schedule: Amplitudes by level.
             generator: One for each item.
         """
-        return make(self._first.coarse, x, mask, t, noise, schedule, generator)
+        return make_example(self._first.coarse, x, mask, t, noise, schedule, generator)
 
 
 def _of_all(on_step: OnStep, x: Tensor, items: Tensor) -> OnStep:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
-from diffad.samplers.base import as_level, check_call, level_option, levels_down, noised
+from diffad.samplers.base import as_level, check_call, level_option, levels_down, noise_to_level
 from diffad.schedule import Schedule
-from diffad.types import Generators, Restoration, StepRecord
+from diffad.types import Generators, Reconstruction, StepRecord
 
 SPACINGS = ("snr", "level")
 
@@ -63,19 +63,19 @@ class DPMSolver:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: Callable[[StepRecord], None] | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; the whole image is renewed, whatever the ``mask``."""
         check_call(x, denoiser, self.level, generator)
         levels = self._levels(denoiser.schedule)
         solver = _solver(denoiser.schedule, levels, self.order)
-        x_t = noised(x, self.level, denoiser, noise, generator)
+        x_t = noise_to_level(x, self.level, denoiser, noise, generator)
         for t, s in pairwise(levels):
             x_hat = denoiser(x_t, as_level(t, x))
             x_s = solver.step(x_hat, t - 1, x_t, return_dict=False)[0]
             if on_step is not None:
                 on_step(StepRecord(t, s, x_t, x_hat, x_s))
             x_t = x_s
-        return Restoration(x_t, nfe=self.steps)
+        return Reconstruction(x_t, nfe=self.steps)
 
     def _levels(self, schedule: Schedule) -> list[int]:
         """List the levels of the descent, the jump's first and 0 last."""

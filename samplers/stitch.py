@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from diffad.samplers.boxes import Box, part
+from diffad.samplers.boxes import Box, crop_box
 from diffad.types import StepRecord
 
 BLENDS = ("mean", "gaussian")
@@ -19,7 +19,7 @@ FLOOR = 1e-3
 """Smallest weight of a Gaussian window, so that no voxel rests on rounding errors."""
 
 
-def window(sides: Sequence[int], blend: str = "mean") -> Tensor:
+def blend_window(sides: Sequence[int], blend: str = "mean") -> Tensor:
     r"""Weigh the voxels of a box, (*box): all alike, or less towards its faces.
 
     .. math:: w(u) = \max\Big(10^{-3}, \prod_a e^{-(u_a - c_a)^2 / 2 (p_a / 8)^2}\Big)
@@ -61,7 +61,7 @@ class Stitch:
         """Add the next boxes, each (B, C, *box)."""
         for y in parts:
             box, weight = self.boxes[self.added], self._weight(self.added)
-            part(self.total, box).add_(torch.where(weight > 0, weight * y, 0))
+            crop_box(self.total, box).add_(torch.where(weight > 0, weight * y, 0))
             self.added += 1
 
     def _weight(self, k: int) -> Tensor:
@@ -74,7 +74,7 @@ class Stitch:
         """Return the stitched image, (B, C, *S)."""
         coverage = torch.zeros_like(self.x[:, :1])
         for k, box in enumerate(self.boxes):
-            part(coverage, box).add_(self._weight(k))
+            crop_box(coverage, box).add_(self._weight(k))
         return torch.where(coverage > 0, self.total / coverage, self.x)
 
 

@@ -10,7 +10,7 @@ from diffad.types import Generators, generator_for, generators_for
 
 
 @dataclass(frozen=True)
-class Streams:
+class SeedStreams:
     """The streams that follow from one number of each item.
 
     Args:
@@ -20,7 +20,7 @@ class Streams:
     roots: tuple[tuple[int, torch.device], ...]
 
     @classmethod
-    def draw(cls, generator: Generators, batch: int) -> Streams:
+    def draw(cls, generator: Generators, batch: int) -> SeedStreams:
         """Draw the number of each of ``batch`` items from its generator.
 
         Raises:

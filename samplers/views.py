@@ -15,12 +15,12 @@ from torch import Tensor
 
 from diffad import denoise
 from diffad.protocols import Denoiser, NoiseGenerator
-from diffad.samplers.boxes import Box, inside, part
+from diffad.samplers.boxes import Box, crop_box, mark_boxes
 from diffad.schedule import Schedule
 from diffad.types import Generators, generators_for
 
 
-class View(Protocol):
+class BoxView(Protocol):
     """A way to look at images through boxes."""
 
     @property
@@ -42,7 +42,7 @@ class View(Protocol):
 
 
 @dataclass(frozen=True)
-class Whole:
+class WholeView:
     """Whole images, of which only the box is noised.
 
     Args:
@@ -58,15 +58,15 @@ class Whole:
     def parts(self, stacked: Tensor) -> list[Tensor]:
         """Cut each box out of its state."""
         states = rearrange(stacked, "(k b) ... -> k b ...", k=len(self.boxes))
-        return [part(state, box) for state, box in zip(states, self.boxes, strict=True)]
+        return [crop_box(state, box) for state, box in zip(states, self.boxes, strict=True)]
 
     def denoiser(self, denoiser: Denoiser, x: Tensor) -> Denoiser:
         """Keep all that lies outside the box as it is in ``x``."""
-        return InContext(denoiser, x, inside(self.boxes, x.shape[2:], x.device))
+        return InContext(denoiser, x, mark_boxes(self.boxes, x.shape[2:], x.device))
 
 
 @dataclass(frozen=True)
-class Crops:
+class CropView:
     """The boxes alone, all of one shape.
 
     Args:
@@ -77,7 +77,7 @@ class Crops:
 
     def stack(self, x: Tensor) -> Tensor:
         """Cut each box out of images (b, C, *S)."""
-        return torch.cat([part(x, box) for box in self.boxes])
+        return torch.cat([crop_box(x, box) for box in self.boxes])
 
     def parts(self, stacked: Tensor) -> list[Tensor]:
         """Take the stack apart."""
@@ -124,7 +124,7 @@ class InContext:
 
 
 @dataclass(frozen=True)
-class OneField:
+class SharedNoise:
     """Draws one field for each whole image, through which all its boxes look.
 
     Args:
@@ -134,7 +134,7 @@ class OneField:
     """
 
     noise: NoiseGenerator
-    view: View
+    view: BoxView
     like: Tensor
 
     def __call__(self, like: Tensor, t: Tensor | None = None, *, generator: Generators) -> Tensor:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from diffad import AnomalyPipeline, Volume
 from diffad.models.unet2d import UNet2D
 from diffad.models.unet3d import UNet3D
-from diffad.threshold import calibrate
+from diffad.threshold import calibrate_thresholds
 from tests.helpers.brains import save_volume
 
 ONESHOT = {"name": "oneshot", "levels": [20], "repeats": 2}
@@ -174,7 +174,7 @@ def test_threshold_is_a_number_otsus_or_the_calibrated_one():
     for i, cut in enumerate(out.info["thresholds"]):
         assert torch.equal(out.mask[i], (out.anomaly_map[i] > cut) & out.brain[i])
     maps = out.anomaly_map
-    stored = calibrate(zip(maps[:, None], out.brain[:, None], strict=True), [0.01, 0.2]).to_dict()
+    stored = calibrate_thresholds(zip(maps[:, None], out.brain[:, None], strict=True), [0.01, 0.2]).to_dict()
     pipe = make(calibration=stored, postprocess={"fpr": 0.2})
     out = pipe(x)
     assert out.info["threshold_rule"] == "healthy pixel FPR 0.2"

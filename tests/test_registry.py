@@ -10,7 +10,7 @@ import yaml
 from diffad import registry
 from diffad.registry import DATASETS, GUIDANCES, MODELS, NOISES, SAMPLERS, SCORES, Registry, UnknownNameError
 from diffad.schedule import Schedule
-from diffad.types import Restoration
+from diffad.types import Reconstruction
 
 CONTRIBUTING = Path(__file__).resolve().parents[1] / "CONTRIBUTING.md"
 ALL = [NOISES, SAMPLERS, GUIDANCES, SCORES, MODELS, DATASETS]
@@ -194,7 +194,7 @@ def test_sampler_and_guidance_of_contributing_average_what_the_denoiser_sees(gen
 @pytest.mark.usefixtures("with_examples")
 def test_score_of_contributing_is_quadratic_then_linear():
     scan, twin = torch.zeros(1, 2, 1, 2), torch.tensor([0.1, 1.0]).expand(1, 2, 1, 2)
-    score = SCORES.build("huber", delta=0.2)(scan, Restoration(twin, nfe=1))
+    score = SCORES.build("huber", delta=0.2)(scan, Reconstruction(twin, nfe=1))
     torch.testing.assert_close(score, torch.tensor([[[[0.005, 0.18]]]]))
 
 

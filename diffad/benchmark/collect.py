@@ -14,10 +14,10 @@ import numpy as np
 from diffad.benchmark import score as scoring
 from diffad.benchmark import storage
 from diffad.benchmark.config import BenchmarkConfig
-from diffad.benchmark.predict import complete, over_budget
-from diffad.benchmark.score import RANKED_BY, Score, Scored
+from diffad.benchmark.predict import explain_budget, list_complete_seeds
+from diffad.benchmark.score import RANKED_BY, EvaluationUnit, UnitMetrics
 from diffad.benchmark.test_sets import Tests
-from diffad.benchmark.thumbnails import draw
+from diffad.benchmark.thumbnails import draw_thumbnail
 from diffad.io.atomic import write_text
 from diffad.report.benchmark.outcome import Cost, Line, Outcome
 
@@ -27,21 +27,21 @@ MEAN = "mean"
 Subjects = dict[str, dict[str, dict[str, float]]]
 
 
-def gather(config: BenchmarkConfig, tests: Tests) -> Outcome:
+def collect_outcome(config: BenchmarkConfig, tests: Tests) -> Outcome:
     """Read all scores and costs, and write the tables."""
-    found = {s: scoring.load(s.path(config.out)) for s in scoring.scores(config, tests)}
+    found = {s: scoring.load_metrics(s.path(config.out)) for s in scoring.list_scorable(config, tests)}
     failed, warnings = _missing(config, tests)
     warnings += [f"{s}: {text}" for s, scored in found.items() for text in scored.warnings]
     done = [label for label in config.labels if label not in failed]
     outcome = Outcome(
         name=config.name,
         methods=config.labels,
-        lines=[line for s, scored in found.items() for line in lines(s, scored)],
+        lines=[line for s, scored in found.items() for line in summarise_kinds(s, scored)],
         costs=[_cost(config.out, label) for label in done],
         subjects=_subjects(found),
         ranked_by=RANKED_BY,
         curves=_curves(found),
-        thumbnails={label: draw(config, tests, label) for label in done},
+        thumbnails={label: draw_thumbnail(config, tests, label) for label in done},
         settings=config.to_dict(),
         warnings=list(dict.fromkeys(warnings)),
         failed=failed,
@@ -52,16 +52,16 @@ def gather(config: BenchmarkConfig, tests: Tests) -> Outcome:
 
 def _missing(config: BenchmarkConfig, tests: Tests) -> tuple[dict[str, str], list[str]]:
     """Tell which methods have no figures at all, and which lack some."""
-    noted, warnings = storage.failures(config.out), []
+    noted, warnings = storage.read_failures(config.out), []
     failed = {label: noted[label] for label in config.labels if label in noted}
     warnings += [f"{label}: {text}" for label, text in noted.items() if label not in failed]
     if config.baselines and not config.data.slices:
         warnings.append("most naive baselines are left out: they learn from data.slices, which is not given")
     for label in config.labels:
-        seeds, wanted = complete(config, tests, label), config.seeds_of(label)
+        seeds, wanted = list_complete_seeds(config, tests, label), config.seeds_of(label)
         if label in failed or len(seeds) == len(wanted):
             continue
-        reason = over_budget(config, label) or "maps are missing"
+        reason = explain_budget(config, label) or "maps are missing"
         if seeds:
             told = ", ".join(map(str, seeds))
             warnings.append(f"{label}: {reason}; only seeds {told} of {len(wanted)} are whole")
@@ -70,7 +70,7 @@ def _missing(config: BenchmarkConfig, tests: Tests) -> tuple[dict[str, str], lis
     return failed, warnings
 
 
-def lines(score: Score, scored: Scored) -> list[Line]:
+def summarise_kinds(score: EvaluationUnit, scored: UnitMetrics) -> list[Line]:
     """Return the figures of each kind, and their means over the kinds."""
     about = (score.label, score.protocol)
     rows = [
@@ -86,7 +86,7 @@ def lines(score: Score, scored: Scored) -> list[Line]:
     return rows + [Line(*about, MEAN, score.seed, name, mean(values)) for name, values in by_name.items()]
 
 
-def _subjects(found: dict[Score, Scored]) -> Subjects:
+def _subjects(found: dict[EvaluationUnit, UnitMetrics]) -> Subjects:
     """Average the rows of each subject; only subjects that every method has are kept."""
     values: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(dict))
     for score, scored in found.items():
@@ -100,7 +100,7 @@ def _shared(methods: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, f
     return {m: {s: mean(rows[s]) for s in sorted(common)} for m, rows in methods.items()}
 
 
-def _curves(found: dict[Score, Scored]) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
+def _curves(found: dict[EvaluationUnit, UnitMetrics]) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
     kept = {s.label: scored.curves for s, scored in found.items() if scored.curves}
     return {
         label: {name: (np.asarray(x), np.asarray(y)) for name, (x, y) in curves.items()}
@@ -110,7 +110,7 @@ def _curves(found: dict[Score, Scored]) -> dict[str, dict[str, tuple[np.ndarray,
 
 def _cost(out: Path, label: str) -> Cost:
     paths = sorted((out / "maps" / label).rglob("[!.]*.json"))
-    told = [one for one in map(storage.told, paths) if one is not None]
+    told = [one for one in map(storage.read_info, paths) if one is not None]
     slices = sum(one["slices"] for one in told)
     seconds = sum(one["seconds"] for one in told) / slices if slices else math.nan
     nfe = max((one["nfe"] for one in told), default=0)

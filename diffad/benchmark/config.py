@@ -179,12 +179,12 @@ class BenchmarkConfig:
         }
 
 
-def digest(*values: Any) -> str:
+def hash_values(*values: Any) -> str:
     """Return the SHA-256 of plain values."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def load(source: str | Path, assignments: Sequence[str] = ()) -> BenchmarkConfig:
+def load_benchmark(source: str | Path, assignments: Sequence[str] = ()) -> BenchmarkConfig:
     """Read a benchmark file, or one that comes with the package by its name, with ``key=value`` changes.
 
     Raises:

@@ -11,26 +11,26 @@ import torch
 from numpy.typing import NDArray
 
 from diffad.benchmark.config import DataConfig
-from diffad.benchmark.config import digest as hash_of
-from diffad.benchmark.test_sets import Item, TestSet
+from diffad.benchmark.config import hash_values as hash_of
+from diffad.benchmark.test_sets import TestItem, TestSet
 from diffad.data.layouts.base import Entry
 from diffad.data.volume import Volume, require_same_grid
 from diffad.evaluation.samples import Bools
-from diffad.predict.provenance import digest
+from diffad.predict.provenance import hash_file
 
 CHUNK = 16
 """Scans whose maps are one unit of work, and are in memory together."""
 
 
-def listed(data: DataConfig) -> list[TestSet]:
+def list_chunks(data: DataConfig) -> list[TestSet]:
     """List a data set in chunks.
 
     Raises:
         ValueError: If nothing of it can be used.
     """
-    from diffad.data.layouts.find import read
+    from diffad.data.layouts.find import list_entries
 
-    listing = read(Path(str(data.root)), data.layout)
+    listing = list_entries(Path(str(data.root)), data.layout)
     fit = [e for e in listing.entries if data.split is None or e.split in (None, data.split)]
     fit = [e for e in fit if data.sequence in e.images or "image" in e.images][: data.limit]
     if not fit:
@@ -44,17 +44,17 @@ def _chunk(name: str, kind: str, entries: Sequence[Entry], data: DataConfig) -> 
     files = [f for e in entries for f in (_scan(e, data), e.lesion, e.brain) if f is not None]
     told = [(e.name, e.index, e.positive, e.ignored) for e in entries]
 
-    def items() -> list[Item]:
+    def items() -> list[TestItem]:
         return [read_item(e, data) for e in entries]
 
-    return TestSet(name, kind, partial(items), hash_of(told, [digest(f) for f in files], data.size))
+    return TestSet(name, kind, partial(items), hash_of(told, [hash_file(f) for f in files], data.size))
 
 
 def _scan(entry: Entry, data: DataConfig) -> Path:
     return entry.images.get(data.sequence) or entry.images["image"]
 
 
-def read_item(entry: Entry, data: DataConfig) -> Item:
+def read_item(entry: Entry, data: DataConfig) -> TestItem:
     """Read one scan with its masks.
 
     Raises:
@@ -71,7 +71,7 @@ def read_item(entry: Entry, data: DataConfig) -> Item:
     lesion = np.zeros_like(values) if entry.lesion is None else _mask(entry.lesion, volume, values)
     ignored = np.isin(lesion, entry.ignored) if entry.ignored else None
     truth = _positive(lesion, entry)
-    return Item(entry.name, entry.subject, scan, truth, brain, entry.group, ignored, entry.label)
+    return TestItem(entry.name, entry.subject, scan, truth, brain, entry.group, ignored, entry.label)
 
 
 def _positive(lesion: NDArray[np.float32], entry: Entry) -> Bools:

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from diffad.benchmark.config import BenchmarkConfig, digest
-from diffad.benchmark.train import assignments
+from diffad.benchmark.config import BenchmarkConfig, hash_values
+from diffad.benchmark.train import list_assignments
 from diffad.config import load
 from diffad.config.schema import ConfigError, read_yaml, to_dict
 from diffad.io.atomic import write_text
@@ -16,7 +16,7 @@ from diffad.io.atomic import write_text
 FILE = "benchmark.yaml"
 
 
-def identity(config: BenchmarkConfig) -> dict[str, Any]:
+def describe_identity(config: BenchmarkConfig) -> dict[str, Any]:
     """Return what must stay the same, and what may only grow."""
     plain = config.to_dict()
     data = dict(plain["data"])
@@ -32,13 +32,13 @@ def _spec(spec: Any, config: BenchmarkConfig) -> dict[str, Any]:
         return plain
     here = "data" if config.data.slices else None  # where data and results lie does not matter
     try:
-        trained = load(spec.train, assignments(spec, here, "runs")).to_dict()
+        trained = load(spec.train, list_assignments(spec, here, "runs")).to_dict()
     except (ValueError, OSError):  # training says why
         return plain
-    return plain | {"config": digest(trained)}
+    return plain | {"config": hash_values(trained)}
 
 
-def claim(config: BenchmarkConfig) -> None:
+def check_manifest(config: BenchmarkConfig) -> None:
     """Refuse a folder of another benchmark.
 
     Raises:
@@ -47,7 +47,7 @@ def claim(config: BenchmarkConfig) -> None:
     path = config.out / FILE
     if not path.is_file():
         return
-    ours, theirs = identity(config), read_yaml(path).get("identity") or {}
+    ours, theirs = describe_identity(config), read_yaml(path).get("identity") or {}
     for key in ("name", "data"):
         if key in theirs and theirs[key] != ours[key]:
             raise _other(path, key, *_difference(theirs[key], ours[key]))
@@ -70,12 +70,12 @@ def _other(path: Path, what: str, theirs: Any, ours: Any) -> ConfigError:
     return ConfigError(f"{path}: holds another benchmark: {what} was {theirs!r}, now {ours!r}; {hint}")
 
 
-def sign(config: BenchmarkConfig) -> None:
+def write_manifest(config: BenchmarkConfig) -> None:
     """Write down whose folder this is.
 
     Raises:
         OSError: If it cannot be written.
     """
     config.out.mkdir(parents=True, exist_ok=True)
-    told = {"identity": identity(config), "settings": config.to_dict()}
+    told = {"identity": describe_identity(config), "settings": config.to_dict()}
     write_text(config.out / FILE, yaml.safe_dump(told, sort_keys=False))

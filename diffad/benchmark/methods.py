@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.benchmark.config import BASELINES, BenchmarkConfig, MethodConfig, digest
-from diffad.benchmark.test_sets import Item, Slices, hashed
+from diffad.benchmark.config import BASELINES, BenchmarkConfig, MethodConfig, hash_values
+from diffad.benchmark.test_sets import SliceTests, TestItem, hash_tensors
 from diffad.data.volume import Volume
 
 
@@ -41,7 +41,7 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Method:
+class BenchmarkMethod:
     """One row of the tables.
 
     Args:
@@ -54,9 +54,9 @@ class Method:
     label: str
     fingerprint: str
     parameters: int
-    run: Callable[[Sequence[Item], int], Prediction]
+    run: Callable[[Sequence[TestItem], int], Prediction]
 
-    def timed(self, items: Sequence[Item], seed: int) -> Prediction:
+    def timed(self, items: Sequence[TestItem], seed: int) -> Prediction:
         """Return the maps with the seconds they took."""
         began = time.perf_counter()
         found = self.run(items, seed)
@@ -64,7 +64,9 @@ class Method:
         return found
 
 
-def opened(config: BenchmarkConfig, label: str, slices: Slices | None, device: torch.device) -> Method:
+def load_method(
+    config: BenchmarkConfig, label: str, slices: SliceTests | None, device: torch.device
+) -> BenchmarkMethod:
     """Load a pipeline, or fit a naive baseline.
 
     Raises:
@@ -77,42 +79,42 @@ def opened(config: BenchmarkConfig, label: str, slices: Slices | None, device: t
     return _baseline(label, slices)
 
 
-def _pipeline(spec: MethodConfig, config: BenchmarkConfig, device: torch.device) -> Method:
-    from diffad.inference.precision import resolve
+def _pipeline(spec: MethodConfig, config: BenchmarkConfig, device: torch.device) -> BenchmarkMethod:
+    from diffad.inference.precision import resolve_precision
     from diffad.pipeline import AnomalyPipeline
-    from diffad.predict.provenance import fingerprint
+    from diffad.predict.provenance import hash_model
 
     source = spec.pipeline or str(config.out / "runs" / spec.label / "pipeline")
     if spec.pipeline is None and not Path(source).is_dir():
         raise FileNotFoundError(f"{source}: expected a trained pipeline, found none")
     pipe = AnomalyPipeline.from_pretrained(source)
-    made_of = [fingerprint(pipe), dict(pipe.config["sampler"]), spec.parts.given()]
-    precision = resolve(config.precision, device)
+    made_of = [hash_model(pipe), dict(pipe.config["sampler"]), spec.parts.given()]
+    precision = resolve_precision(config.precision, device)
     pipe = pipe.to(device)
     pipe.set_progress_bar_config(disable=True)
     options = {**spec.parts.given(), "batch_size": config.batch_size, "precision": precision}
 
-    def run(items: Sequence[Item], seed: int) -> Prediction:
+    def run(items: Sequence[TestItem], seed: int) -> Prediction:
         found = Prediction()
         for batch in _batches(items):
             _add(found, batch, pipe, {**options, "seed": seed})
         return found
 
     parameters = sum(p.numel() for p in pipe.network.parameters())
-    return Method(spec.label, digest(made_of, precision), parameters, run)
+    return BenchmarkMethod(spec.label, hash_values(made_of, precision), parameters, run)
 
 
-def _batches(items: Sequence[Item]) -> list[list[Item]]:
+def _batches(items: Sequence[TestItem]) -> list[list[TestItem]]:
     """Put slices of one shape together; a volume is a batch of its own."""
 
-    def shape(pair: tuple[int, Item]) -> tuple[Any, ...]:
+    def shape(pair: tuple[int, TestItem]) -> tuple[Any, ...]:
         number, item = pair
         return (number,) if isinstance(item.scan, Volume) else tuple(item.scan.shape)
 
     return [[item for _, item in group] for _, group in groupby(enumerate(items), shape)]
 
 
-def _add(found: Prediction, batch: list[Item], pipe: Any, options: dict[str, Any]) -> None:
+def _add(found: Prediction, batch: list[TestItem], pipe: Any, options: dict[str, Any]) -> None:
     first = batch[0].scan
     if isinstance(first, Volume):
         out = pipe(first, mask=batch[0].brain, **options)
@@ -128,27 +130,29 @@ def _add(found: Prediction, batch: list[Item], pipe: Any, options: dict[str, Any
     found.nfe, found.slices = int(out.info["nfe"]), found.slices + int(out.info["slices"])
 
 
-def _baseline(label: str, slices: Slices | None) -> Method:
+def _baseline(label: str, slices: SliceTests | None) -> BenchmarkMethod:
     score, learnt = _fitted(label, slices)
 
-    def run(items: Sequence[Item], seed: int) -> Prediction:
+    def run(items: Sequence[TestItem], seed: int) -> Prediction:
         found = Prediction(slices=len(items))
         for item in items:
             x = torch.from_numpy(item.image)[None, None]
             found.maps.append(score(x)[0, 0] * torch.from_numpy(item.brain))
         return found
 
-    return Method(label, digest(label, learnt), 0, run)
+    return BenchmarkMethod(label, hash_values(label, learnt), 0, run)
 
 
-def _fitted(label: str, slices: Slices | None) -> tuple[Callable[[Tensor], Tensor], str]:
+def _fitted(label: str, slices: SliceTests | None) -> tuple[Callable[[Tensor], Tensor], str]:
     from diffad.benchmark.baselines import MedianResidual
-    from diffad.evaluation.baselines import PCAResidual, ZScore, raw_intensity
+    from diffad.evaluation.baselines import PCAResidual, ZScoreBaseline, raw_intensity
 
     if label == BASELINES[0]:
         return raw_intensity, ""
     if slices is None:
         raise ValueError("expected data.slices, whose train/ it learns from, got none")
-    made: dict[str, Any] = dict(zip(BASELINES[1:], (ZScore, PCAResidual, MedianResidual), strict=True))
+    made: dict[str, Any] = dict(
+        zip(BASELINES[1:], (ZScoreBaseline, PCAResidual, MedianResidual), strict=True)
+    )
     fitted = made[label]().fit(slices.train, slices.brain)
-    return fitted.score, hashed(slices.train, slices.brain)
+    return fitted.score, hash_tensors(slices.train, slices.brain)

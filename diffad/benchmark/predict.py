@@ -7,60 +7,64 @@ from pathlib import Path
 import torch
 
 from diffad.benchmark import storage
-from diffad.benchmark.config import BenchmarkConfig, digest
-from diffad.benchmark.methods import Method, opened
-from diffad.benchmark.progress import Ticker
-from diffad.benchmark.storage import Unit, failures, note_failure
+from diffad.benchmark.config import BenchmarkConfig, hash_values
+from diffad.benchmark.methods import BenchmarkMethod, load_method
+from diffad.benchmark.progress import ProgressBar
+from diffad.benchmark.storage import PredictionUnit, note_failure, read_failures
 from diffad.benchmark.test_sets import Tests, TestSet
-from diffad.distributed import Share
-from diffad.io.terminal import debugging
+from diffad.distributed import Process
+from diffad.io.terminal import is_debugging
 
-Work = tuple[Unit, TestSet]
+Work = tuple[PredictionUnit, TestSet]
 
 
-def units(config: BenchmarkConfig, tests: Tests, label: str) -> list[Work]:
+def list_units(config: BenchmarkConfig, tests: Tests, label: str) -> list[Work]:
     """Return all units of one method."""
-    return [(Unit(label, seed, s.name), s) for seed in config.seeds_of(label) for s in tests.of(seed)]
+    return [
+        (PredictionUnit(label, seed, s.name), s) for seed in config.seeds_of(label) for s in tests.of(seed)
+    ]
 
 
-def predict_missing(config: BenchmarkConfig, tests: Tests, share: Share) -> None:
+def predict_missing(config: BenchmarkConfig, tests: Tests, share: Process) -> None:
     """Make what is not finished; a method that fails is noted, and the others go on."""
-    work = share.mine([w for label in config.labels for w in units(config, tests, label)])
-    with Ticker("maps", len(work)) as ticker:
+    work = share.mine([w for label in config.labels for w in list_units(config, tests, label)])
+    with ProgressBar("maps", len(work)) as ticker:
         for label in config.labels:
             mine = [w for w in work if w[0].label == label]
-            if not mine or label in failures(config.out):
+            if not mine or label in read_failures(config.out):
                 continue
             try:
-                method = opened(config, label, tests.slices, share.device)
+                method = load_method(config, label, tests.slices, share.device)
                 _all(config, method, mine, ticker)
             except Exception as error:  # one method must not end the others
-                if debugging():
+                if is_debugging():
                     raise
                 reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 note_failure(config.out, label, reason)
                 ticker.say(f"{label}: {reason}")
 
 
-def _all(config: BenchmarkConfig, method: Method, work: list[Work], ticker: Ticker) -> None:
+def _all(config: BenchmarkConfig, method: BenchmarkMethod, work: list[Work], ticker: ProgressBar) -> None:
     for unit, tests in work:
-        path, made_by = unit.path(config.out), fingerprint(method, unit, tests, config)
-        known = storage.state(path, made_by)
+        path, made_by = unit.path(config.out), hash_prediction(method, unit, tests, config)
+        known = storage.check_state(path, made_by)
         ticker.begin(unit)
         if known == "finished":
             ticker.done(unit, "was finished")
             continue
-        if over := over_budget(config, method.label):
+        if over := explain_budget(config, method.label):
             ticker.say(f"{method.label}: {over}")
             return
         if known != "absent":
             why = "is broken" if known == "broken" else "was made by something else"
             ticker.say(f"warning: {path} {why} and is made again")
-        make(path, method, unit, tests, {"fingerprint": made_by, "twins": _keeps_twins(config, unit)})
+        predict_unit(path, method, unit, tests, {"fingerprint": made_by, "twins": _keeps_twins(config, unit)})
         ticker.done(unit)
 
 
-def make(path: Path, method: Method, unit: Unit, tests: TestSet, told: dict[str, object]) -> None:
+def predict_unit(
+    path: Path, method: BenchmarkMethod, unit: PredictionUnit, tests: TestSet, told: dict[str, object]
+) -> None:
     """Make the maps of one unit and write them."""
     torch.set_flush_denormal(True)
     found = method.timed(tests.read(), unit.seed)
@@ -69,34 +73,36 @@ def make(path: Path, method: Method, unit: Unit, tests: TestSet, told: dict[str,
     storage.store(path, found, {**told, "parameters": method.parameters})
 
 
-def fingerprint(method: Method, unit: Unit, tests: TestSet, config: BenchmarkConfig) -> str:
+def hash_prediction(
+    method: BenchmarkMethod, unit: PredictionUnit, tests: TestSet, config: BenchmarkConfig
+) -> str:
     """Return the hash of all that the maps of a unit follow from."""
-    return digest(method.fingerprint, unit.seed, tests.digest, _keeps_twins(config, unit))
+    return hash_values(method.fingerprint, unit.seed, tests.digest, _keeps_twins(config, unit))
 
 
-def _keeps_twins(config: BenchmarkConfig, unit: Unit) -> bool:
+def _keeps_twins(config: BenchmarkConfig, unit: PredictionUnit) -> bool:
     return unit.seed == config.seeds_of(unit.label)[0]
 
 
-def spent(out: Path, label: str) -> float:
+def count_seconds(out: Path, label: str) -> float:
     """Return the seconds that the finished maps of a method took."""
-    found = (storage.told(path) for path in sorted((out / "maps" / label).rglob("[!.]*.json")))
+    found = (storage.read_info(path) for path in sorted((out / "maps" / label).rglob("[!.]*.json")))
     return sum(float(told["seconds"]) for told in found if told is not None)
 
 
-def over_budget(config: BenchmarkConfig, label: str) -> str:
+def explain_budget(config: BenchmarkConfig, label: str) -> str:
     """Say that the maps of a method took too long, or nothing."""
     budget = config.budget.predict_seconds
-    if budget is None or spent(config.out, label) <= budget:
+    if budget is None or count_seconds(config.out, label) <= budget:
         return ""
     return f"its maps took more than their {budget:g} s, and the rest was left out"
 
 
-def complete(config: BenchmarkConfig, tests: Tests, label: str) -> list[int]:
+def list_complete_seeds(config: BenchmarkConfig, tests: Tests, label: str) -> list[int]:
     """Return the seeds of a method all of whose maps are there."""
 
     def whole(seed: int) -> bool:
-        paths = [Unit(label, seed, s.name).path(config.out) for s in tests.of(seed)]
-        return all(path.is_file() and storage.told(path) is not None for path in paths)
+        paths = [PredictionUnit(label, seed, s.name).path(config.out) for s in tests.of(seed)]
+        return all(path.is_file() and storage.read_info(path) is not None for path in paths)
 
     return [seed for seed in config.seeds_of(label) if whole(seed)]

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 
 
-class Ticker:
+class ProgressBar:
     """Counts units.
 
     Args:
@@ -35,7 +35,7 @@ class Ticker:
         self._what, self._total, self._done, self._shown = what, total, 0, terminal.is_terminal
         self._began = time.monotonic()
 
-    def __enter__(self) -> Ticker:
+    def __enter__(self) -> ProgressBar:
         self._bar.start()
         return self
 

@@ -9,15 +9,15 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from diffad.benchmark.config import BenchmarkConfig, load
-from diffad.io.terminal import debugging, say
+from diffad.benchmark.config import BenchmarkConfig, load_benchmark
+from diffad.io.terminal import is_debugging, say
 from diffad.report.benchmark.outcome import Outcome
 
 USAGE = "usage: accelerate launch -m diffad.benchmark CONFIG [key=value ...]"
 STOPPED = "\nstopped; what is finished is kept, the same command goes on"
 
 
-def run(config: BenchmarkConfig, share: Any = None) -> Outcome | None:
+def run_benchmark(config: BenchmarkConfig, share: Any = None) -> Outcome | None:
     """Run a benchmark, or what is left of it.
 
     Args:
@@ -37,20 +37,20 @@ def run(config: BenchmarkConfig, share: Any = None) -> Outcome | None:
     from diffad.benchmark.predict import predict_missing
     from diffad.benchmark.score import score_missing
     from diffad.benchmark.test_sets import Tests
-    from diffad.benchmark.train import train_missing, waves
-    from diffad.distributed import Share
+    from diffad.benchmark.train import order_waves, train_missing
+    from diffad.distributed import Process
     from diffad.registry import PROTOCOLS
 
     for name in config.protocols:
         PROTOCOLS.build(name)  # an unknown one fails before anything is made
-    waves(config)
-    guard.claim(config)
+    order_waves(config)
+    guard.check_manifest(config)
     tests = Tests(config.data)
     tests.of(config.seeds[0])
-    share = share or Share.of_launcher()
+    share = share or Process.of_launcher()
     share.wait()
     if share.first:
-        guard.sign(config)
+        guard.write_manifest(config)
         storage.forget_failures(config.out)
     share.wait()
     train_missing(config, share)
@@ -62,20 +62,22 @@ def run(config: BenchmarkConfig, share: Any = None) -> Outcome | None:
 
 
 def _reported(config: BenchmarkConfig, tests: Any) -> Outcome:
-    from diffad.benchmark.collect import gather
+    from diffad.benchmark.collect import collect_outcome
 
-    outcome = gather(config, tests)
+    outcome = collect_outcome(config, tests)
     for label, reason in outcome.failed.items():
         say(f"failed: {label}: {reason}")
     for warning in outcome.warnings:
         say(f"warning: {warning}")
-    from diffad.report.benchmark import write  # the tables are written by now, whatever becomes of the page
+    from diffad.report.benchmark import (
+        write_report,  # the tables are written by now, whatever becomes of the page
+    )
 
-    print(f"{config.out / 'results.csv'}\n{write(outcome, config.out)}")
+    print(f"{config.out / 'results.csv'}\n{write_report(outcome, config.out)}")
     return outcome
 
 
-def command(source: str, assignments: Sequence[str]) -> int:
+def run_command(source: str, assignments: Sequence[str]) -> int:
     """Run a benchmark file and return the exit code: 1 if a method failed, 130 if it was stopped.
 
     Raises:
@@ -85,22 +87,22 @@ def command(source: str, assignments: Sequence[str]) -> int:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        outcome = run(load(source, assignments))
+        outcome = run_benchmark(load_benchmark(source, assignments))
     except KeyboardInterrupt:
         print(STOPPED, file=sys.stderr)
         return 130
     return 1 if outcome is not None and outcome.failed else 0
 
 
-def main(arguments: Sequence[str]) -> int:
+def run_benchmark_arguments(arguments: Sequence[str]) -> int:
     """Run `CONFIG [key=value ...]`; return the exit code."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
         return 0 if arguments else 2
     try:
-        return command(arguments[0], arguments[1:])
+        return run_command(arguments[0], arguments[1:])
     except (ValueError, OSError, LookupError) as error:
-        if debugging():
+        if is_debugging():
             raise
         print(f"error: {error}", file=sys.stderr)
         return 1

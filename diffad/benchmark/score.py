@@ -13,24 +13,24 @@ from typing import Any
 import numpy as np
 
 from diffad.benchmark import storage
-from diffad.benchmark.config import BenchmarkConfig, digest
-from diffad.benchmark.predict import complete
-from diffad.benchmark.progress import Ticker
-from diffad.benchmark.storage import Unit, failures, note_failure
-from diffad.benchmark.test_sets import HEALTHY, Item, Tests, TestSet
+from diffad.benchmark.config import BenchmarkConfig, hash_values
+from diffad.benchmark.predict import list_complete_seeds
+from diffad.benchmark.progress import ProgressBar
+from diffad.benchmark.storage import PredictionUnit, note_failure, read_failures
+from diffad.benchmark.test_sets import HEALTHY, TestItem, Tests, TestSet
 from diffad.data.volume import Volume
-from diffad.distributed import Share
+from diffad.distributed import Process
 from diffad.evaluation.result import Result
 from diffad.evaluation.samples import Sample
 from diffad.io.atomic import write_text
-from diffad.io.terminal import debugging
+from diffad.io.terminal import is_debugging
 
 RANKED_BY = "pixel_ap"
 """Figure that methods are ranked by."""
 
 
 @dataclass(frozen=True)
-class Score:
+class EvaluationUnit:
     """What one protocol says of one method with one seed.
 
     Args:
@@ -52,7 +52,7 @@ class Score:
 
 
 @dataclass
-class Scored:
+class UnitMetrics:
     """Figures as they are kept.
 
     Args:
@@ -68,23 +68,25 @@ class Scored:
     warnings: list[str] = field(default_factory=list)
 
 
-def scores(config: BenchmarkConfig, tests: Tests) -> list[Score]:
+def list_scorable(config: BenchmarkConfig, tests: Tests) -> list[EvaluationUnit]:
     """Return what can be scored: methods and seeds all of whose maps are there."""
-    failed = failures(config.out)
-    ready = {m: complete(config, tests, m) for m in config.labels if m not in failed}
-    return [Score(m, seed, p) for m, seeds in ready.items() for seed in seeds for p in config.protocols]
+    failed = read_failures(config.out)
+    ready = {m: list_complete_seeds(config, tests, m) for m in config.labels if m not in failed}
+    return [
+        EvaluationUnit(m, seed, p) for m, seeds in ready.items() for seed in seeds for p in config.protocols
+    ]
 
 
-def score_missing(config: BenchmarkConfig, tests: Tests, share: Share) -> None:
+def score_missing(config: BenchmarkConfig, tests: Tests, share: Process) -> None:
     """Score what is not scored yet; what cannot be scored is noted."""
-    mine = share.mine(scores(config, tests))
-    with Ticker("scores", len(mine)) as ticker:
+    mine = share.mine(list_scorable(config, tests))
+    with ProgressBar("scores", len(mine)) as ticker:
         for score in mine:
             ticker.begin(score)
             try:
                 known = _scored(config, tests, score)
             except Exception as error:  # one method must not end the others
-                if debugging():
+                if is_debugging():
                     raise
                 note_failure(config.out, score.label, f"{type(error).__name__}: {error}")
                 ticker.say(f"{score}: {error}")
@@ -92,62 +94,67 @@ def score_missing(config: BenchmarkConfig, tests: Tests, share: Share) -> None:
                 ticker.done(score, "was finished" if known else "")
 
 
-def _scored(config: BenchmarkConfig, tests: Tests, score: Score) -> bool:
+def _scored(config: BenchmarkConfig, tests: Tests, score: EvaluationUnit) -> bool:
     """Score unless it was done; tell whether it was."""
-    path, made_by = score.path(config.out), fingerprint(config, tests, score)
+    path, made_by = score.path(config.out), hash_evaluation(config, tests, score)
     try:
         if json.loads(path.read_text(encoding="utf-8"))["fingerprint"] == made_by:
             return True
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    found = evaluated(config, tests, score)
+    found = evaluate_unit(config, tests, score)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps({"fingerprint": made_by, **vars(found)}) + "\n")
     return False
 
 
-def fingerprint(config: BenchmarkConfig, tests: Tests, score: Score) -> str:
+def hash_evaluation(config: BenchmarkConfig, tests: Tests, score: EvaluationUnit) -> str:
     """Return the hash of all that figures follow from: maps, truth, and every choice of the protocol."""
     from diffad.registry import PROTOCOLS
 
     sets = tests.of(score.seed)
-    told = [storage.told(Unit(score.label, score.seed, s.name).path(config.out)) or {} for s in sets]
+    told = [
+        storage.read_info(PredictionUnit(score.label, score.seed, s.name).path(config.out)) or {}
+        for s in sets
+    ]
     maps = [(s.digest, one.get("sha256"), one.get("scores")) for s, one in zip(sets, told, strict=True)]
     protocol = PROTOCOLS.build(score.protocol).to_dict()
-    return digest(maps, protocol, config.folds, config.resamples, _draws(config, score))
+    return hash_values(maps, protocol, config.folds, config.resamples, _draws(config, score))
 
 
-def _draws(config: BenchmarkConfig, score: Score) -> bool:
+def _draws(config: BenchmarkConfig, score: EvaluationUnit) -> bool:
     """Whether curves are kept: of the first protocol and seed."""
     first = (config.protocols[0], config.seeds_of(score.label)[0])
     return (score.protocol, score.seed) == first
 
 
-def evaluated(config: BenchmarkConfig, tests: Tests, score: Score) -> Scored:
+def evaluate_unit(config: BenchmarkConfig, tests: Tests, score: EvaluationUnit) -> UnitMetrics:
     """Score one method with one seed by one protocol."""
-    from diffad.evaluation.protocols.evaluate import evaluate
+    from diffad.evaluation.protocols.evaluate import evaluate_samples
 
     kinds: dict[str, list[Sample]] = defaultdict(list)
     for one in tests.of(score.seed):
-        kinds[one.kind] += samples(one, Unit(score.label, score.seed, one.name).path(config.out))
-    healthy, found = kinds.pop(HEALTHY, []), Scored()
+        kinds[one.kind] += load_samples(
+            one, PredictionUnit(score.label, score.seed, one.name).path(config.out)
+        )
+    healthy, found = kinds.pop(HEALTHY, []), UnitMetrics()
     for kind, positive in kinds.items():
-        result = evaluate(
+        result = evaluate_samples(
             positive + healthy, score.protocol, folds=config.folds, resamples=config.resamples, seed=0
         )
         _keep(found, kind, result, {s.name for s in positive})
     if _draws(config, score):
-        found.curves = pooled_curves([s for part in kinds.values() for s in part])
+        found.curves = pool_curves([s for part in kinds.values() for s in part])
     return found
 
 
-def samples(tests: TestSet, path: Path) -> list[Sample]:
+def load_samples(tests: TestSet, path: Path) -> list[Sample]:
     """Put maps and truth together."""
-    found, items = storage.load(path), tests.read()
+    found, items = storage.load_maps(path), tests.read()
     return [_sample(item, found, i) for i, item in enumerate(items)]
 
 
-def _sample(item: Item, found: Any, i: int) -> Sample:
+def _sample(item: TestItem, found: Any, i: int) -> Sample:
     volume = item.scan if isinstance(item.scan, Volume) else None
     return Sample(
         name=item.name,
@@ -167,7 +174,7 @@ def _sample(item: Item, found: Any, i: int) -> Sample:
     )
 
 
-def _keep(found: Scored, kind: str, result: Result, names: set[str]) -> None:
+def _keep(found: UnitMetrics, kind: str, result: Result, names: set[str]) -> None:
     found.kinds[kind] = {n: [f.value, f.low, f.high] for n, f in result.figures.items()}
     found.warnings += [f"{kind}: {text}" for text in result.warnings]
     for row in result.rows:
@@ -177,7 +184,7 @@ def _keep(found: Scored, kind: str, result: Result, names: set[str]) -> None:
             found.subjects.setdefault(str(row["subject"]), []).append(value)
 
 
-def pooled_curves(parts: Sequence[Sample]) -> dict[str, list[list[float]]]:
+def pool_curves(parts: Sequence[Sample]) -> dict[str, list[list[float]]]:
     """Return ROC, precision-recall and Dice curves of all pixels in all brains."""
     from diffad.evaluation.metrics.ranking import RankCurve
 
@@ -190,7 +197,7 @@ def pooled_curves(parts: Sequence[Sample]) -> dict[str, list[list[float]]]:
     return {name: [np.asarray(v, float).tolist() for v in points] for name, points in named.items()}
 
 
-def load(path: Path) -> Scored:
+def load_metrics(path: Path) -> UnitMetrics:
     """Read what was kept.
 
     Raises:
@@ -198,4 +205,4 @@ def load(path: Path) -> Scored:
     """
     values = json.loads(path.read_text(encoding="utf-8"))
     values.pop("fingerprint")
-    return Scored(**values)
+    return UnitMetrics(**values)

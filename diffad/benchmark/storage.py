@@ -18,7 +18,7 @@ LISTS = ("maps", "twins", "detected")
 
 
 @dataclass(frozen=True)
-class Unit:
+class PredictionUnit:
     """One method on one set with one seed.
 
     Args:
@@ -57,7 +57,7 @@ def store(path: Path, found: Prediction, told: Mapping[str, Any]) -> None:
     write_text(path.with_suffix(".json"), json.dumps(made, indent=1) + "\n")
 
 
-def told(path: Path) -> dict[str, Any] | None:
+def read_info(path: Path) -> dict[str, Any] | None:
     """Read the JSON beside maps; none if there is none, or it cannot be read."""
     try:
         found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -66,9 +66,9 @@ def told(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def state(path: Path, fingerprint: str) -> str:
+def check_state(path: Path, fingerprint: str) -> str:
     """Tell whether maps are "finished", "absent", "broken", or made by something "other"."""
-    found = told(path)
+    found = read_info(path)
     if found is None:
         return "broken" if path.with_suffix(".json").exists() else "absent"
     try:
@@ -80,7 +80,7 @@ def state(path: Path, fingerprint: str) -> str:
     return "finished" if found.get("fingerprint") == fingerprint else "other"
 
 
-def load(path: Path) -> Prediction:
+def load_maps(path: Path) -> Prediction:
     """Read what was stored.
 
     Raises:
@@ -88,7 +88,7 @@ def load(path: Path) -> Prediction:
     """
     from safetensors.torch import load as parse
 
-    tensors, numbers = parse(path.read_bytes()), told(path)
+    tensors, numbers = parse(path.read_bytes()), read_info(path)
     if numbers is None:
         raise FileNotFoundError(f"{path.with_suffix('.json')}: expected what was told of the maps")
     lists: dict[str, Any] = {name: [] for name in LISTS}
@@ -106,7 +106,7 @@ def note_failure(out: Path, label: str, reason: str) -> None:
     write_text(path, reason)
 
 
-def failures(out: Path) -> dict[str, str]:
+def read_failures(out: Path) -> dict[str, str]:
     """Return why methods failed, by label."""
     found = sorted((out / "failed").glob("[!.]*.txt"))
     return {path.stem: path.read_text(encoding="utf-8") for path in found}

@@ -22,7 +22,7 @@ HEALTHY = "healthy"
 
 
 @dataclass(frozen=True)
-class Item:
+class TestItem:
     """One scan or slice and what is true of it.
 
     Args:
@@ -75,12 +75,12 @@ class TestSet:
 
     name: str
     kind: str
-    read: Callable[[], list[Item]]
+    read: Callable[[], list[TestItem]]
     digest: str
 
 
 @dataclass(frozen=True)
-class Slices:
+class SliceTests:
     """Healthy slices of one data folder.
 
     Args:
@@ -96,17 +96,17 @@ class Slices:
     names: list[str]
 
     @classmethod
-    def read(cls, data: DataConfig) -> Slices:
+    def read(cls, data: DataConfig) -> SliceTests:
         """Read them.
 
         Raises:
             OSError: If a file is missing or cannot be read.
             ValueError: If a slice has another shape than the mask.
         """
-        from diffad.evaluation.implanted import prepared
+        from diffad.evaluation.implanted import load_slices
 
         folder = Path(str(data.slices))
-        train, val, brain = prepared(folder, data.size)
+        train, val, brain = load_slices(folder, data.size)
         names = [path.stem for path in sorted((folder / "val").glob("*.png"))]
         return cls(train, val[: data.limit], brain, names[: data.limit])
 
@@ -124,8 +124,8 @@ class Slices:
     def _set(self, kind: str, x: Tensor, truth: Tensor) -> TestSet:
         brain = self.brain[0, 0].numpy()
         rows = zip(self.names, x, truth, strict=True)
-        items = [Item(f"{n}_{kind}", n, scan, mask[0].numpy(), brain, kind) for n, scan, mask in rows]
-        return TestSet(kind, kind, partial(list, items), hashed(x, truth, self.brain))
+        items = [TestItem(f"{n}_{kind}", n, scan, mask[0].numpy(), brain, kind) for n, scan, mask in rows]
+        return TestSet(kind, kind, partial(list, items), hash_tensors(x, truth, self.brain))
 
 
 def _chosen(data: DataConfig) -> dict[str, Sequence[str] | None]:
@@ -136,7 +136,7 @@ def _chosen(data: DataConfig) -> dict[str, Sequence[str] | None]:
     return {family: kinds for family, kinds in asked.items() if kinds} or {"implanted": None}
 
 
-def hashed(*tensors: Tensor) -> str:
+def hash_tensors(*tensors: Tensor) -> str:
     """Return the SHA-256 of tensors and their shapes."""
     found = hashlib.sha256()
     for x in tensors:
@@ -155,7 +155,7 @@ class Tests:
 
     def __init__(self, data: DataConfig) -> None:
         self.data = data
-        self.slices = Slices.read(data) if data.slices else None
+        self.slices = SliceTests.read(data) if data.slices else None
         self._made: dict[int, list[TestSet]] = {}
 
     def of(self, seed: int) -> list[TestSet]:
@@ -169,6 +169,6 @@ class Tests:
         if self.data.root is None:
             assert self.slices is not None
             return self.slices.made(self.data, seed)
-        from diffad.benchmark.datasets import listed
+        from diffad.benchmark.datasets import list_chunks
 
-        return listed(self.data)
+        return list_chunks(self.data)

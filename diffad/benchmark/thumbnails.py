@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffad.benchmark.config import BenchmarkConfig
-from diffad.benchmark.score import samples
-from diffad.benchmark.storage import Unit
+from diffad.benchmark.score import load_samples
+from diffad.benchmark.storage import PredictionUnit
 from diffad.benchmark.test_sets import HEALTHY, Tests
 from diffad.evaluation.samples import Sample
 
@@ -21,7 +21,7 @@ COLUMNS = 6
 """Slices in a picture, at most."""
 
 
-def draw(config: BenchmarkConfig, tests: Tests, label: str) -> list[Path]:
+def draw_thumbnail(config: BenchmarkConfig, tests: Tests, label: str) -> list[Path]:
     """Draw one method with its first seed; nothing where it has no maps of it.
 
     Raises:
@@ -29,16 +29,16 @@ def draw(config: BenchmarkConfig, tests: Tests, label: str) -> list[Path]:
     """
     from PIL import Image
 
-    from diffad.report.gallery import gallery
+    from diffad.report.gallery import compose_gallery
 
     seed = config.seeds_of(label)[0]
     sets = [s for s in tests.of(seed) if s.kind != HEALTHY][:COLUMNS]
-    paths = [Unit(label, seed, s.name).path(config.out) for s in sets]
-    shown = [_chosen(samples(s, p)) for s, p in zip(sets, paths, strict=True) if p.is_file()]
+    paths = [PredictionUnit(label, seed, s.name).path(config.out) for s in sets]
+    shown = [_chosen(load_samples(s, p)) for s, p in zip(sets, paths, strict=True) if p.is_file()]
     shapes = {sample.scores.shape for sample in shown}
     if len(shapes) != 1:
         return []
-    picture = gallery(*zip(*(_planes(sample) for sample in shown), strict=True))
+    picture = compose_gallery(*zip(*(_planes(sample) for sample in shown), strict=True))
     pixels = (picture.movedim(0, -1) * 255).byte().numpy()
     path = config.out / "thumbs" / f"{label}.png"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 
 from diffad.benchmark.config import RUNS, BenchmarkConfig, MethodConfig
-from diffad.benchmark.storage import failures, note_failure
+from diffad.benchmark.storage import note_failure, read_failures
 from diffad.config import Config, load
 from diffad.config.schema import ConfigError
-from diffad.distributed import Share
+from diffad.distributed import Process
 from diffad.io.atomic import write_text
 from diffad.io.terminal import say
 
@@ -24,7 +24,7 @@ LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_", "GROUP_", "ROLE_", "LOCAL_", "TORCH
 """Beginnings of what launchers put into the environment; training is a process of its own."""
 
 
-def waves(config: BenchmarkConfig) -> list[list[MethodConfig]]:
+def order_waves(config: BenchmarkConfig) -> list[list[MethodConfig]]:
     """Order what is trained so that every network comes after those it needs.
 
     Raises:
@@ -34,7 +34,7 @@ def waves(config: BenchmarkConfig) -> list[list[MethodConfig]]:
     found: list[list[MethodConfig]] = []
     while rest:
         labels = {m.label for m in rest}
-        ready = [m for m in rest if not needs(m) & labels]
+        ready = [m for m in rest if not find_dependencies(m) & labels]
         if not ready:
             raise ConfigError(f"expected networks that can be trained in some order, got {sorted(labels)}")
         found.append(ready)
@@ -42,12 +42,12 @@ def waves(config: BenchmarkConfig) -> list[list[MethodConfig]]:
     return found
 
 
-def needs(spec: MethodConfig) -> set[str]:
+def find_dependencies(spec: MethodConfig) -> set[str]:
     """Return the labels of the runs that the assignments of a method name."""
     return {text.split(f"{RUNS}/")[1].split("/")[0] for text in spec.set if f"{RUNS}/" in text}
 
 
-def assignments(spec: MethodConfig, slices: str | None, runs: str) -> list[str]:
+def list_assignments(spec: MethodConfig, slices: str | None, runs: str) -> list[str]:
     """Return all changes to the training config.
 
     Args:
@@ -63,16 +63,16 @@ def assignments(spec: MethodConfig, slices: str | None, runs: str) -> list[str]:
     return [*variants, *others, *where, f"name={spec.label}", f"output={runs}"]
 
 
-def product(config: Config) -> Path:
+def locate_product(config: Config) -> Path:
     """Return the folder that a finished run leaves behind, which appears whole or not at all."""
     from diffad.training.run import PRODUCTS
 
     return Path(config.output) / config.name / PRODUCTS[config.task]
 
 
-def train_missing(config: BenchmarkConfig, share: Share) -> None:
+def train_missing(config: BenchmarkConfig, share: Process) -> None:
     """Train what has no finished run; what fails is noted, and the rest goes on."""
-    for wave in waves(config):
+    for wave in order_waves(config):
         for spec in share.mine(wave):
             if reason := _trained(spec, config, share.device):
                 note_failure(config.out, spec.label, reason)
@@ -82,11 +82,11 @@ def train_missing(config: BenchmarkConfig, share: Share) -> None:
 
 def _trained(spec: MethodConfig, config: BenchmarkConfig, device: torch.device) -> str:
     """Train one network; return why it failed, or nothing."""
-    if missing := sorted(needs(spec) & set(failures(config.out))):
+    if missing := sorted(find_dependencies(spec) & set(read_failures(config.out))):
         return f"not trained, as it needs {', '.join(missing)}"
-    words = [str(spec.train), *assignments(spec, config.data.slices, str(config.out / "runs"))]
+    words = [str(spec.train), *list_assignments(spec, config.data.slices, str(config.out / "runs"))]
     try:
-        target = product(load(words[0], words[1:]))
+        target = locate_product(load(words[0], words[1:]))
     except (ValueError, OSError) as error:
         return f"cannot be trained: {error}"
     if target.is_dir():
@@ -120,7 +120,7 @@ def _launched(words: list[str], log: Path, device: torch.device, timeout: float 
     with log.open("ab") as file:
         file.write(f"$ {' '.join(command)}\n".encode())
         file.flush()
-        how: dict[str, Any] = {"env": environment(device), "preexec_fn": _end_with_parent}
+        how: dict[str, Any] = {"env": clean_environment(device), "preexec_fn": _end_with_parent}
         child = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, **how)
         try:
             return child.wait(timeout)
@@ -132,7 +132,7 @@ def _launched(words: list[str], log: Path, device: torch.device, timeout: float 
                 child.wait()
 
 
-def environment(device: torch.device) -> dict[str, str]:
+def clean_environment(device: torch.device) -> dict[str, str]:
     """Return our environment without what launchers put there, and with no device but ours."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(LAUNCHED)}
     if device.type == "cuda":

@@ -74,7 +74,7 @@ def train(
       diffad train configs/andi.yaml variant=smoke                     changes that the file keeps by a name
       accelerate launch -m diffad.training CONFIG [KEY=VALUE]...       the same, on several processes
     """  # noqa: D301 (\b keeps the lines that follow as they are)
-    from diffad.training.run import main as run
+    from diffad.training.run import run_training_arguments as run
 
     raise typer.Exit(run([config, *(assignments or [])]))
 

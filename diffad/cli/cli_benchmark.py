@@ -23,6 +23,6 @@ def benchmark(
       diffad benchmark benchmark_smoke data.slices=DATA output=OUT
       diffad benchmark configs/benchmark_ixi.yaml data.slices=PATH/ixi_t1_axial
     """  # noqa: D301 (\b keeps the lines that follow as they are)
-    from diffad.benchmark.run import command
+    from diffad.benchmark.run import run_command
 
-    raise typer.Exit(command(config, assignments or []))
+    raise typer.Exit(run_command(config, assignments or []))

@@ -41,8 +41,8 @@ def check(
     from rich.console import Console
     from rich.table import Table
 
-    from diffad.data.layouts.check import check as run
-    from diffad.data.layouts.table import write
+    from diffad.data.layouts.check import check_dataset as run
+    from diffad.data.layouts.table import write_table
 
     report = run(folder, layout or None, not quick)
     table = Table(title=f"{folder}: layout {report.layout}", title_justify="left", show_header=False)
@@ -56,6 +56,6 @@ def check(
     if len(report.problems) > show:
         print(f"... and {len(report.problems) - show} more; --show {len(report.problems)} shows all")
     if out is not None:
-        write(report.entries, out)
+        write_table(report.entries, out)
         print(f"see {out}")
     raise typer.Exit(1 if report.problems else 0)

@@ -86,11 +86,11 @@ def prepare(
       diffad predict prepared/ --mask _brain_mask --model ixi-t1-axial --out maps
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.io.subjects import parse_mask
-    from diffad.prepare.options import Options
+    from diffad.prepare.options import PrepareOptions
 
     way = "given" if mask and brain is Brain.auto else "" if brain is Brain.auto else brain.value
     size = spacing or None
-    options = Options(
+    options = PrepareOptions(
         modality.value, bias, way, register.value, size, hu=hu.value, seed=seed, threads=threads
     )
     if mask and way != "given":
@@ -113,15 +113,15 @@ def _subjects(
     search = cohort.find_scans(scan, out, mask)
     own = "_brain_mask"  # what this command itself writes beside a scan
     kept = [path for path in search.scans if not stem(path).endswith(own)]
-    return cohort.subjects(kept, sequences)
+    return cohort.group_subjects(kept, sequences)
 
 
 def _run(found: list[Subject], out: Path, options: object, mask: str | Path | None) -> int:
     from diffad.io.terminal import Progress, say
     from diffad.prepare.batch import prepare_all
-    from diffad.prepare.options import Options
+    from diffad.prepare.options import PrepareOptions
 
-    assert isinstance(options, Options)
+    assert isinstance(options, PrepareOptions)
     with Progress(len(found)) as progress:
         summary = prepare_all(found, out, options, mask, progress.scan, say)
     print(f"{summary}; see {out}")

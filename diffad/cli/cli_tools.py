@@ -44,9 +44,9 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the lesions.")] = 0,
 ) -> None:
     """Find implanted lesions in a real brain with the shipped model, and show them in a picture."""
-    from diffad.demo.run import run
+    from diffad.demo.run import run_demo
 
-    run(out, model, seed)
+    run_demo(out, model, seed)
 
 
 def pretrain(

@@ -1,4 +1,4 @@
-"""What ``calibrate`` and ``evaluate`` do with their words, and how words are read."""
+"""What ``calibrate`` and ``evaluate_samples`` do with their words, and how words are read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 import yaml
 
 from diffad.config.schema import PartSpec, override
-from diffad.io.subjects import find_scans, parse_mask, subjects
+from diffad.io.subjects import find_scans, group_subjects, parse_mask
 
 
 def check_names(names: Sequence[str], trained: Sequence[str] | None) -> None:
@@ -142,11 +142,11 @@ def calibrate(
 
     calibration.require_new(out)
     where, masks = parse_device(device), parse_mask(mask) if mask else None
-    cohort = subjects(find_scans(sources, out, masks).scans, [])
+    cohort = group_subjects(find_scans(sources, out, masks).scans, [])
     pipe = load(model).to(where)
     found = calibration.calibrate_on(pipe, cohort, Options(**options), masks, rates or RATES)
-    calibration.save(pipe, out)
-    print(calibration.told(found, len(cohort)))
+    calibration.save_model(pipe, out)
+    print(calibration.describe_calibration(found, len(cohort)))
     print(f"see {out}; use it with --model {out}")
     return 0
 
@@ -168,9 +168,9 @@ def evaluate(
         OSError: If a table cannot be written.
     """
     from diffad.evaluation import tables
-    from diffad.evaluation.cohort import score
+    from diffad.evaluation.cohort import score_collection
     from diffad.evaluation.pairs import collect
-    from diffad.evaluation.protocols.evaluate import evaluate as by_protocol
+    from diffad.evaluation.protocols.evaluate import evaluate_samples as by_protocol
     from diffad.registry import PROTOCOLS
 
     if bad := [p for p in out if p.suffix not in tables.WRITERS]:
@@ -179,11 +179,11 @@ def evaluate(
     found = collect(predictions, masks, brains, healthy_without_mask, resample)
     for warning in found.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    result = score(found)
-    tables.show(result)
+    result = score_collection(found)
+    tables.print_evaluation(result)
     for protocol in chosen:
         result.protocols.append(by_protocol(found.samples, protocol, folds=folds))
-        tables.show_protocol(result.protocols[-1])
+        tables.print_protocol(result.protocols[-1])
     for path in out:
-        tables.write(result, path)
+        tables.write_evaluation(result, path)
     return 0

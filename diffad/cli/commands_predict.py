@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffad.cli.commands import check_names, load, parse_device, parse_part, parse_slices, parse_threshold
-from diffad.distributed import Share
-from diffad.io.subjects import Search, Subject, find_scans, parse_mask, subjects
+from diffad.distributed import Process
+from diffad.io.subjects import Search, Subject, find_scans, group_subjects, parse_mask
 from diffad.io.terminal import say
 from diffad.predict import bids
 
 if TYPE_CHECKING:
-    from diffad.predict.summary import Summary
+    from diffad.predict.summary import CohortSummary
 
 AXES = ("axial", "coronal", "sagittal")
 
@@ -64,7 +64,7 @@ def predict(words: Words, options: dict[str, Any], prepare: dict[str, Any] | Non
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options |= {"slices": parse_slices(options["slices"]), "threshold": parse_threshold(options["threshold"])}
     options |= {"axes": parse_axes(options["axes"])}
-    share, where = Share.of_launcher(), parse_device(words.device)
+    share, where = Process.of_launcher(), parse_device(words.device)
     if share.count > 1 and where.startswith("cuda"):
         where = str(share.device)
     search = find_scans(words.sources, words.out, *words.masks)
@@ -77,7 +77,7 @@ def predict(words: Words, options: dict[str, Any], prepare: dict[str, Any] | Non
     return _told(words, summary, passed) if share.first else 0
 
 
-def _told(words: Words, summary: Summary, passed: int) -> int:
+def _told(words: Words, summary: CohortSummary, passed: int) -> int:
     for line in (failures := summary.failures()):
         say(f"{len(failures)} scans failed:\n{line}" if line is failures[0] else line)
     told = f" (passed over {passed} masks and maps)" if passed else ""
@@ -85,11 +85,11 @@ def _told(words: Words, summary: Summary, passed: int) -> int:
     return summary.code(words.on_failure)
 
 
-def _cohort(words: Words, search: Search, share: Share) -> tuple[list[Subject], int]:
+def _cohort(words: Words, search: Search, share: Process) -> tuple[list[Subject], int]:
     """Make subjects of scans; those of a BIDS tree keep its names, and what is missing there is told."""
     roots = {bids.root_of(path) for path in search.scans}
     if words.layout == "plain" or (words.layout == "auto" and None in roots):
-        return subjects(search.scans, words.names), len(search.ignored)
+        return group_subjects(search.scans, words.names), len(search.ignored)
     if None in roots or len(roots) > 1:
         raise ValueError("--layout bids: expected scans of one folder with a dataset_description.json")
     (root,) = roots
@@ -97,11 +97,11 @@ def _cohort(words: Words, search: Search, share: Share) -> tuple[list[Subject], 
     scans = [p for p in search.scans if bids.is_scan(p, root, words.sources)]
     if not scans:
         raise ValueError(f"{root}: expected scans in sub-*/anat, found none")
-    found = [bids.placed(s) for s in subjects(scans, words.names)]
-    if not words.names and share.first and (warning := bids.mixed(found)):
+    found = [bids.place_subject(s) for s in group_subjects(scans, words.names)]
+    if not words.names and share.first and (warning := bids.warn_mixed(found)):
         say(f"warning: {warning}")
     whole = any(source.resolve() == root for source in words.sources)
-    missing = [bids.placed(s) for s in bids.gaps(root, scans, words.names)] if whole else []
+    missing = [bids.place_subject(s) for s in bids.find_gaps(root, scans, words.names)] if whole else []
     return found + missing, len(search.ignored) + len(search.scans) - len(scans)
 
 
@@ -109,10 +109,10 @@ def _predict(
     words: Words,
     cohort: Sequence[Subject],
     device: str,
-    share: Share,
+    share: Process,
     options: dict[str, Any],
     prepare: dict[str, Any] | None,
-) -> Summary:
+) -> CohortSummary:
     from diffad.predict import Cohort, Options
     from diffad.predict.runner import PARTS
 
@@ -134,7 +134,7 @@ def _predict(
     )
     if share.first and any(subject.bids for subject in cohort):
         roots = {root for s in cohort for p in s.paths[:1] if (root := bids.root_of(p))}
-        bids.describe(words.out, sorted(roots))
+        bids.write_description(words.out, sorted(roots))
     summary = made.run(cohort)
     if words.page and share.first:
         from diffad.predict.index import write_cohort
@@ -152,10 +152,10 @@ def parse_prepare(words: dict[str, Any] | None, mask: str | Path | None) -> Any:
     """
     if words is None:
         return None
-    from diffad.prepare import Options
+    from diffad.prepare import PrepareOptions
 
     brain = "given" if mask and words["brain"] == "auto" else words["brain"]
-    return Options(**words | {"brain": "" if brain == "auto" else brain})
+    return PrepareOptions(**words | {"brain": "" if brain == "auto" else brain})
 
 
 def parse_axes(text: str) -> tuple[str, ...] | None:

@@ -67,10 +67,12 @@ def _plain(value: Any) -> Any:
 
 
 def _configs() -> list[tuple[str, ...]]:
-    from diffad.config import shipped
+    from diffad.config import list_configs
 
     folder = resources.files("diffad.configs")
-    return [(name, _comment((folder / f"{name}.yaml").read_text(encoding="utf-8"))) for name in shipped()]
+    return [
+        (name, _comment((folder / f"{name}.yaml").read_text(encoding="utf-8"))) for name in list_configs()
+    ]
 
 
 def _comment(text: str) -> str:

@@ -55,12 +55,12 @@ def noise(
     options = override({}, assignments)
     if "name" in options:
         raise typer.BadParameter("expected options as KEY=VALUE, got another name")
-    parts = noise_sheet.every_noise() if everything else [(name, options)]
+    parts = noise_sheet.list_noises() if everything else [(name, options)]
     how = noise_sheet.Draw(**draw)
-    samples = [noise_sheet.sample(part, chosen, how) for part, chosen in parts]
-    Console(width=None if sys.stdout.isatty() else 140).print(noise_sheet.table(samples, how))
+    samples = [noise_sheet.measure_noise(part, chosen, how) for part, chosen in parts]
+    Console(width=None if sys.stdout.isatty() else 140).print(noise_sheet.format_noise_table(samples, how))
     if path is not None:
-        noise_sheet.save(samples, how, count or (4 if everything else 8), path)
+        noise_sheet.save_noise_sheet(samples, how, count or (4 if everything else 8), path)
         print(f"see {path}")
     return 0
 
@@ -74,15 +74,15 @@ def phantom(out: Path, subjects: int, options: dict[str, Any], picture: Path | N
         ImportError: If nilearn is missing.
         OSError: If a file cannot be written.
     """
-    from diffad.data.phantom import KINDS, Options, make
+    from diffad.data.phantom import KINDS, PhantomOptions, make_phantoms
 
     if picture is not None and picture.suffix != ".png":
         raise typer.BadParameter(f"expected --picture to end in .png, got {picture}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     names, kinds = (_listed(options.pop(key)) for key in ("modality", "lesions"))
-    chosen = Options(modalities=names, kinds=kinds or tuple(KINDS), **options)
+    chosen = PhantomOptions(modalities=names, kinds=kinds or tuple(KINDS), **options)
     try:
-        made = make(out, subjects, chosen)
+        made = make_phantoms(out, subjects, chosen)
     except KeyboardInterrupt:
         print("\nstopped; finished subjects are whole, run the same command to go on", file=sys.stderr)
         return 130
@@ -90,9 +90,9 @@ def phantom(out: Path, subjects: int, options: dict[str, Any], picture: Path | N
     there = f", {subjects - len(made)} were there" if subjects > len(made) else ""
     print(f"made {len(made)} phantoms, {lesioned} of them lesioned{there}; see {out / 'README'}")
     if picture is not None:
-        from diffad.report.phantom import draw
+        from diffad.report.phantom import draw_phantoms
 
-        print(f"see {draw(out, chosen, picture)}")
+        print(f"see {draw_phantoms(out, chosen, picture)}")
     return 0
 
 

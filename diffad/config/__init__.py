@@ -2,8 +2,8 @@
 
 from diffad.config.experiment import TASKS as TASKS
 from diffad.config.experiment import Config as Config
+from diffad.config.experiment import list_configs as list_configs
 from diffad.config.experiment import load as load
-from diffad.config.experiment import shipped as shipped
 from diffad.config.schema import ConfigError as ConfigError
 from diffad.config.schema import PartSpec as PartSpec
 from diffad.config.schema import from_dict as from_dict

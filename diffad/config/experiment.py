@@ -10,7 +10,7 @@ from typing import Any
 
 from diffad.config.schema import ConfigError as ConfigError
 from diffad.config.schema import PartSpec as PartSpec
-from diffad.config.schema import expect, override, read_yaml, varied
+from diffad.config.schema import apply_variants, expect, override, read_yaml
 from diffad.config.schema import from_dict as from_dict
 from diffad.config.schema import to_dict as to_dict
 from diffad.config.sections import AugmentConfig as AugmentConfig
@@ -70,7 +70,7 @@ class Config:
         return to_dict(self)
 
 
-def shipped() -> list[str]:
+def list_configs() -> list[str]:
     """Return the names of the training configs that come with the package, so no benchmarks."""
     folder = resources.files("diffad.configs")
     names = sorted(Path(f.name).stem for f in folder.iterdir() if f.name.endswith(".yaml"))
@@ -84,9 +84,11 @@ def load(source: str | Path, assignments: Sequence[str] = ()) -> Config:
         ConfigError: If it cannot be found, read or understood.
     """
     path = Path(source)
-    ours = path.suffix in ("", ".yaml") and str(path.parent) in (".", "configs") and path.stem in shipped()
+    ours = (
+        path.suffix in ("", ".yaml") and str(path.parent) in (".", "configs") and path.stem in list_configs()
+    )
     if not path.is_file() and ours:
         path = Path(str(resources.files("diffad.configs") / f"{path.stem}.yaml"))
     if not path.is_file():
-        raise ConfigError(f"{source}: no such file; shipped configs: {', '.join(shipped())}")
-    return from_dict(Config, override(*varied(read_yaml(path), assignments, str(path))))
+        raise ConfigError(f"{source}: no such file; shipped configs: {', '.join(list_configs())}")
+    return from_dict(Config, override(*apply_variants(read_yaml(path), assignments, str(path))))

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from diffad.registry import unknown
+from diffad.registry import unknown_name
 
 T = TypeVar("T")
 PartSpec = dict[str, Any]
@@ -34,7 +34,7 @@ def expect(ok: bool, key: str, expected: str, got: object) -> None:
         raise ConfigError(f"config key {key}: expected {expected}, got {got!r}")
 
 
-def in_range(section: Any, prefix: str, interval: str, *names: str) -> None:
+def check_range(section: Any, prefix: str, interval: str, *names: str) -> None:
     """Check numbers of a section against an interval such as "[0, 1)"; what is left out (None) passes.
 
     Raises:
@@ -49,7 +49,7 @@ def in_range(section: Any, prefix: str, interval: str, *names: str) -> None:
             expect(above and below, f"{prefix}.{name}", f"a number in {interval}", value)
 
 
-def one_of(section: Any, prefix: str, name: str, *choices: str) -> None:
+def check_choice(section: Any, prefix: str, name: str, *choices: str) -> None:
     """Check one value of a section against its choices.
 
     Raises:
@@ -82,7 +82,7 @@ def from_dict(kind: type[T], values: dict[str, Any], path: str = "") -> T:
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
-            raise ConfigError(str(unknown("config key", f"{path}{key}", [f"{path}{k}" for k in fields])))
+            raise ConfigError(str(unknown_name("config key", f"{path}{key}", [f"{path}{k}" for k in fields])))
     for key, f in fields.items():
         required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         if required and key not in values:
@@ -197,7 +197,7 @@ def override(values: dict[str, Any], assignments: Sequence[str]) -> dict[str, An
     return values
 
 
-def varied(
+def apply_variants(
     values: dict[str, Any], assignments: Sequence[str], source: str
 ) -> tuple[dict[str, Any], list[str]]:
     """Lay the variants that ``variant=NAME`` asks for over ``values``; return the rest of the assignments.
@@ -217,18 +217,18 @@ def varied(
             rest.append(assignment)
             continue
         if name not in known:
-            raise ConfigError(f"{source}: {unknown('variant', name, list(known))}")
-        values = merged(values, known[name])
+            raise ConfigError(f"{source}: {unknown_name('variant', name, list(known))}")
+        values = merge(values, known[name])
     return values, rest
 
 
-def merged(base: Any, over: Any) -> Any:
+def merge(base: Any, over: Any) -> Any:
     """Merge mappings key by key, ``over`` winning; a mapping with another ``name`` replaces the old one."""
     if not isinstance(base, dict) or not isinstance(over, dict):
         return copy.deepcopy(over)
     if "name" in base and over.get("name", base["name"]) != base["name"]:
         return copy.deepcopy(over)
-    return {**base, **{key: merged(base.get(key), value) for key, value in over.items()}}
+    return {**base, **{key: merge(base.get(key), value) for key, value in over.items()}}
 
 
 def _assign(values: Any, keys: list[str], value: Any, whole: str) -> dict[str, Any]:

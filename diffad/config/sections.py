@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
-from diffad.config.schema import expect, in_range, one_of
+from diffad.config.schema import check_choice, check_range, expect
 
 BETA_SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid")
 
@@ -21,10 +21,10 @@ class ScheduleConfig:
     prediction_type: str = "epsilon"
 
     def __post_init__(self) -> None:
-        in_range(self, "schedule", "[1, inf)", "num_train_timesteps")
-        in_range(self, "schedule", "(0, 1)", "beta_start", "beta_end")
-        one_of(self, "schedule", "beta_schedule", *BETA_SCHEDULES)
-        one_of(self, "schedule", "prediction_type", "epsilon", "v_prediction", "sample")
+        check_range(self, "schedule", "[1, inf)", "num_train_timesteps")
+        check_range(self, "schedule", "(0, 1)", "beta_start", "beta_end")
+        check_choice(self, "schedule", "beta_schedule", *BETA_SCHEDULES)
+        check_choice(self, "schedule", "prediction_type", "epsilon", "v_prediction", "sample")
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ class PostprocessConfig:
     fpr: float = 0.01
 
     def __post_init__(self) -> None:
-        in_range(self, "postprocess", "[0, inf)", "erosion", "min_size")
+        check_range(self, "postprocess", "[0, inf)", "erosion", "min_size")
         expect(self.median % 2 == 1 and self.median > 0, "postprocess.median", "an odd width", self.median)
-        one_of(self, "postprocess", "erosion_rule", "cross", "average")
-        one_of(self, "postprocess", "pool", "mean", "max", "topk")
-        in_range(self, "postprocess", "(0, 1]", "share")
-        in_range(self, "postprocess", "[0, 1)", "fpr")
+        check_choice(self, "postprocess", "erosion_rule", "cross", "average")
+        check_choice(self, "postprocess", "pool", "mean", "max", "topk")
+        check_range(self, "postprocess", "(0, 1]", "share")
+        check_range(self, "postprocess", "[0, 1)", "fpr")
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,13 @@ class SpaceConfig:
     width: float = 80.0
 
     def __post_init__(self) -> None:
-        in_range(self, "space", "[1, inf)", "size")
-        in_range(self, "space", "(0, inf)", "fov", "width")
-        one_of(self, "space", "axis", "axial", "coronal", "sagittal", "volume")
-        one_of(self, "space", "intensity", "percentile", "ct")
-        in_range(self, "space", "[0, 100]", "low", "high")
+        check_range(self, "space", "[1, inf)", "size")
+        check_range(self, "space", "(0, inf)", "fov", "width")
+        check_choice(self, "space", "axis", "axial", "coronal", "sagittal", "volume")
+        check_choice(self, "space", "intensity", "percentile", "ct")
+        check_range(self, "space", "[0, 100]", "low", "high")
         expect((self.low or 0) < self.high, "space.high", f"more than space.low = {self.low}", self.high)
-        in_range(self, "space", "[0, 1)", "headroom")
+        check_range(self, "space", "[0, 1)", "headroom")
         expect(math.isfinite(self.centre), "space.centre", "a finite number", self.centre)
         flat, window = self.axis != "volume", self.window
         fits = window is None or (flat and 0 < min(window) <= max(window) <= self.size)
@@ -129,9 +129,9 @@ class AugmentConfig:
     blur: float = 0.0
 
     def __post_init__(self) -> None:
-        in_range(self, "augment", "[0, 1]", "flip")
-        in_range(self, "augment", "[0, inf)", "rotate", "shift", "gamma", "blur")
-        in_range(self, "augment", "[0, 1)", "scale", "gain")
+        check_range(self, "augment", "[0, 1]", "flip")
+        check_range(self, "augment", "[0, inf)", "rotate", "shift", "gamma", "blur")
+        check_range(self, "augment", "[0, 1)", "scale", "gain")
 
 
 @dataclass(frozen=True)
@@ -155,9 +155,9 @@ class CorruptConfig:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        in_range(self, "corrupt", "[0, 1]", "chance")
-        in_range(self, "corrupt", "[1, inf)", "weight")
-        one_of(self, "corrupt", "role", "condition", "class")
+        check_range(self, "corrupt", "[0, 1]", "chance")
+        check_range(self, "corrupt", "[1, inf)", "weight")
+        check_choice(self, "corrupt", "role", "condition", "class")
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class NetworksConfig:
     autoencoder: str | None = None
 
 
-BESIDE = tuple(field.name for field in fields(NetworksConfig))
+AUXILIARY_NETWORKS = tuple(field.name for field in fields(NetworksConfig))
 """Networks that a pipeline may carry beside the one that denoises."""
 
 
@@ -228,16 +228,16 @@ class TrainConfig:
     calibrate_fpr: tuple[float, ...] = (0.01, 0.02, 0.05)
 
     def __post_init__(self) -> None:
-        in_range(self, "train", "[1, inf)", "batch_size", "accumulate", "keep_checkpoints")
-        in_range(self, "train", "[1, inf)" if self.network is None else "[0, inf)", "steps")
-        in_range(self, "train", "[1, inf)", "validate_every", "validate_items", "validate_levels")
-        in_range(self, "train", "[1, inf)", "checkpoint_every")
-        in_range(self, "train", "(0, inf)", "lr", "clip_norm", "snr_gamma")
-        in_range(self, "train", "[0, inf)", "warmup", "min_lr", "weight_decay", "workers")
-        in_range(self, "train", "[0, 1)", "ema_decay")
-        one_of(self, "train", "loss", "l1", "l2")
-        one_of(self, "train", "mixed_precision", "no", "bf16", "fp16")
-        one_of(self, "train", "device", "auto", "cpu")
+        check_range(self, "train", "[1, inf)", "batch_size", "accumulate", "keep_checkpoints")
+        check_range(self, "train", "[1, inf)" if self.network is None else "[0, inf)", "steps")
+        check_range(self, "train", "[1, inf)", "validate_every", "validate_items", "validate_levels")
+        check_range(self, "train", "[1, inf)", "checkpoint_every")
+        check_range(self, "train", "(0, inf)", "lr", "clip_norm", "snr_gamma")
+        check_range(self, "train", "[0, inf)", "warmup", "min_lr", "weight_decay", "workers")
+        check_range(self, "train", "[0, 1)", "ema_decay")
+        check_choice(self, "train", "loss", "l1", "l2")
+        check_choice(self, "train", "mixed_precision", "no", "bf16", "fp16")
+        check_choice(self, "train", "device", "auto", "cpu")
         expect(0 <= self.levels[0] <= self.levels[1], "train.levels", "1 <= lowest <= highest", self.levels)
         rates = all(0 <= rate < 1 for rate in self.calibrate_fpr)
         expect(rates, "train.calibrate_fpr", "rates in [0, 1)", self.calibrate_fpr)

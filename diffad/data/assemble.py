@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from diffad.data.items import DataError
-from diffad.data.names import mask_beside, rest_of, visit
+from diffad.data.names import find_volume_mask, parse_visit, strip_sequence
 from diffad.io.nifti import stem
 
 
@@ -45,7 +45,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Row:
+class FileRow:
     """One file of a data set.
 
     Args:
@@ -71,7 +71,7 @@ class _Key(NamedTuple):
     visit: tuple[str, ...]
 
 
-def assemble(rows: Sequence[Row], rules: Rules, source: Path) -> list[Scan]:
+def assemble_scans(rows: Sequence[FileRow], rules: Rules, source: Path) -> list[Scan]:
     """Put the files of each scan together and find their masks.
 
     Args:
@@ -82,7 +82,7 @@ def assemble(rows: Sequence[Row], rules: Rules, source: Path) -> list[Scan]:
     Raises:
         DataError: If a sequence or mask is missing, or a scan has a sequence twice.
     """
-    groups: dict[_Key, dict[str, Row]] = {}
+    groups: dict[_Key, dict[str, FileRow]] = {}
     for row in rows:
         for sequence, key in _keys(row, rules.sequences):
             group = groups.setdefault(key, {})
@@ -95,18 +95,18 @@ def assemble(rows: Sequence[Row], rules: Rules, source: Path) -> list[Scan]:
     return [_scan(group, key.subject, rules) for key, group in groups.items()]
 
 
-def _keys(row: Row, sequences: Sequence[str] | None) -> Iterator[tuple[str, _Key]]:
+def _keys(row: FileRow, sequences: Sequence[str] | None) -> Iterator[tuple[str, _Key]]:
     if sequences is None:
         yield "scan", _Key(row.path, row.subject or stem(row.path), ())
         return
     place = None if row.named else row.path.parent
     for sequence in sequences:
-        rest = rest_of(row.path, sequence)
+        rest = strip_sequence(row.path, sequence)
         if rest is not None:
-            yield sequence, _Key(place, row.subject or rest or stem(row.path), visit(row.path))
+            yield sequence, _Key(place, row.subject or rest or stem(row.path), parse_visit(row.path))
 
 
-def _scan(group: Mapping[str, Row], subject: str, rules: Rules) -> Scan:
+def _scan(group: Mapping[str, FileRow], subject: str, rules: Rules) -> Scan:
     rows = [group[name] for name in rules.sequences or group if name in group]
     if missing := [name for name in rules.sequences or () if name not in group]:
         raise DataError(
@@ -120,11 +120,11 @@ def _scan(group: Mapping[str, Row], subject: str, rules: Rules) -> Scan:
     return Scan(files, subject, _mask(rows, rules.mask), rows[0].split)
 
 
-def _mask(rows: Sequence[Row], pattern: str | None) -> Path | None:
+def _mask(rows: Sequence[FileRow], pattern: str | None) -> Path | None:
     if named := [row.mask for row in rows if row.mask]:
         return named[0]
     if pattern is None:
         return None
-    if found := [mask for row in rows if (mask := mask_beside(row.path, pattern))]:
+    if found := [mask for row in rows if (mask := find_volume_mask(row.path, pattern))]:
         return found[0]
     raise DataError(f"{rows[0].path}: expected a brain mask {pattern} beside it, found none")

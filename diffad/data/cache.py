@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from diffad.data.duplicates import stamp
+from diffad.data.duplicates import stamp_files
 
 FORMAT = 1
 """Raised whenever slices are cut or placed in another way, so that old files are not used."""
@@ -26,7 +26,7 @@ DAMAGED = (SafetensorError, OSError, KeyError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
-class Prepared:
+class CachedScan:
     """One scan in the model's space.
 
     Args:
@@ -55,7 +55,7 @@ class Cache:
         self.folder = folder
         self.options = options
 
-    def prepared(self, files: Sequence[Path], make: Callable[[], Prepared]) -> Prepared:
+    def prepared(self, files: Sequence[Path], make: Callable[[], CachedScan]) -> CachedScan:
         """Return the prepared scan, from disk or newly made; a damaged file is replaced with a warning.
 
         Raises:
@@ -87,21 +87,21 @@ class Cache:
             return None
 
     def _place(self, folder: Path, files: Sequence[Path]) -> tuple[Path, str]:
-        text = json.dumps([FORMAT, stamp(files), self.options], sort_keys=True)
+        text = json.dumps([FORMAT, stamp_files(files), self.options], sort_keys=True)
         key = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         return folder / f"{files[0].name.split('.')[0]}-{key[:16]}.safetensors", key
 
 
-def _read(path: Path, key: str) -> Prepared:
+def _read(path: Path, key: str) -> CachedScan:
     with safe_open(path, framework="pt") as file:
         notes = file.metadata()
         image, mask = file.get_tensor("image"), file.get_tensor("mask")
     if notes["key"] != key or int(notes["crc"]) != _crc(image, mask):
         raise ValueError("its content does not match its checksum")
-    return Prepared(image, mask, notes["digest"])
+    return CachedScan(image, mask, notes["digest"])
 
 
-def _write(found: Prepared, path: Path, key: str) -> None:
+def _write(found: CachedScan, path: Path, key: str) -> None:
     temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
     notes = {"key": key, "digest": found.digest, "crc": str(_crc(found.image, found.mask))}
     try:

@@ -15,7 +15,7 @@ from diffad.data.volume import Array, Source, Volume, VolumeError
 
 
 @dataclass(frozen=True)
-class Cut:
+class ScanSlices:
     """The slices of one scan, or the whole volume, before they are placed in the model's space.
 
     Args:
@@ -46,14 +46,14 @@ def read_scan(source: Source | Sequence[Source], mask: Source | None = None) -> 
     return volume, brain
 
 
-def cut(
+def cut_slices(
     image: Tensor,
     brain: Tensor,
     axis: str,
     spacing: Sequence[float] | None = None,
     slices: tuple[int, int] | None = None,
     name: str = "the scan",
-) -> Cut:
+) -> ScanSlices:
     """Cut a volume into the slices that show brain, or leave it whole.
 
     The centre follows from the brain in all slices, so that it does not depend on the ones chosen.
@@ -73,7 +73,7 @@ def cut(
     if not np.ptp(inside):
         raise VolumeError(f"{name}: expected contrast inside the brain mask, got the constant {inside[0]:g}")
     if axis == "volume":
-        return Cut(image[None], brain[None], [0])
+        return ScanSlices(image[None], brain[None], [0])
     planes, masks = to_slices(image, axis), to_slices(brain, axis)
     first, last = slices or (0, len(planes))
     keys = [k for k in range(max(0, first), min(last, len(planes))) if masks[k].any()]
@@ -81,4 +81,4 @@ def cut(
         expected = f"expected brain in {axis} slices {first}..{last - 1}"
         raise VolumeError(f"{name}: {expected}, found none in {len(planes)} slices")
     size = None if spacing is None else slice_spacing(spacing, axis)
-    return Cut(planes[keys], masks[keys], keys, size, mask_centre(masks))
+    return ScanSlices(planes[keys], masks[keys], keys, size, mask_centre(masks))

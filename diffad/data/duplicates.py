@@ -19,35 +19,35 @@ Stamp = tuple[tuple[str, int, int], ...]
 _KNOWN: dict[Stamp, str] = {}
 
 
-def stamp(files: Iterable[Path]) -> Stamp:
+def stamp_files(files: Iterable[Path]) -> Stamp:
     """Return path, size and time of change (ns) of files: if these stay, so does the content."""
     stats = [(path.resolve(), path.stat()) for path in files]
     return tuple((str(path), info.st_size, info.st_mtime_ns) for path, info in stats)
 
 
-def digest(data: Array | Tensor) -> str:
+def hash_voxels(data: Array | Tensor) -> str:
     """Return a hash of shape and float32 values, as 32 hexadecimal digits."""
     array = np.ascontiguousarray(np.asarray(data), dtype=np.float32)
     return hashlib.blake2b(str(array.shape).encode() + array.tobytes(), digest_size=16).hexdigest()
 
 
-def content(files: Sequence[Path]) -> str:
+def hash_scan(files: Sequence[Path]) -> str:
     """Return the digest of a scan: an image, a volume in RAS, or the volumes of several sequences.
 
     Raises:
         ValueError: If a file cannot be read; the message names it.
     """
-    key = stamp(files)
+    key = stamp_files(files)
     if key not in _KNOWN:
         picture = files[0].suffix.lower() in SUFFIXES
         data = read_image(files[0]) if picture else Volume.load(list(files), allow_constant=True).data
-        _KNOWN[key] = digest(data)
+        _KNOWN[key] = hash_voxels(data)
     return _KNOWN[key]
 
 
 def remember(files: Sequence[Path], known: str) -> None:
-    """Note the digest of a scan that was read anyway, so that ``content`` need not read it."""
-    _KNOWN[stamp(files)] = known
+    """Note the digest of a scan that was read anyway, so that ``hash_scan`` need not read it."""
+    _KNOWN[stamp_files(files)] = known
 
 
 def find_duplicates(paths: Iterable[Path | str]) -> list[list[Path]]:
@@ -59,10 +59,10 @@ def find_duplicates(paths: Iterable[Path | str]) -> list[list[Path]]:
     Raises:
         ValueError: If a file cannot be read; the message names it.
     """
-    return groups({path: content([path]) for path in map(Path, paths)})
+    return group_equal({path: hash_scan([path]) for path in map(Path, paths)})
 
 
-def groups(digests: Mapping[Path, str]) -> list[list[Path]]:
+def group_equal(digests: Mapping[Path, str]) -> list[list[Path]]:
     """Return the paths that share a digest, in groups of two or more."""
     found: dict[str, list[Path]] = {}
     for path, value in digests.items():
@@ -70,7 +70,7 @@ def groups(digests: Mapping[Path, str]) -> list[list[Path]]:
     return [sorted(group) for group in found.values() if len(group) > 1]
 
 
-def report(splits: Mapping[str, Mapping[Path, str]], split: str) -> None:
+def report_duplicates(splits: Mapping[str, Mapping[Path, str]], split: str) -> None:
     """Warn of duplicates inside ``split``, and refuse those that lie in two splits.
 
     Args:
@@ -81,7 +81,7 @@ def report(splits: Mapping[str, Mapping[Path, str]], split: str) -> None:
         DataError: If the content of a scan is in two splits; all such groups are listed.
     """
     home = {path: name for name, digests in splits.items() for path in digests}
-    found = groups({path: value for digests in splits.values() for path, value in digests.items()})
+    found = group_equal({path: value for digests in splits.values() for path, value in digests.items()})
     if across := [group for group in found if len({home[path] for path in group}) > 1]:
         listed = "; ".join(" = ".join(f"{path} ({home[path]})" for path in group) for group in across)
         raise DataError(f"expected each scan in one split, got the same content in two: {listed}")

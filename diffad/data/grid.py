@@ -14,7 +14,7 @@ Pair = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Grid:
+class SquareGrid:
     """Brings slices to ``size`` x ``size`` pixels: cut or pad to a centred square, then resample.
 
     Args:
@@ -108,7 +108,7 @@ def mask_centre(mask: Tensor) -> Pair | None:
         mask: Mask of the slices of one scan, (N, 1, H, W).
 
     Returns:
-        Middle of the bounding box in pixels from the outer edge, as ``Grid.to`` takes it.
+        Middle of the bounding box in pixels from the outer edge, as ``SquareGrid.to`` takes it.
     """
     _check_slices(mask)
     marked = (mask > 0).any(0).any(0)

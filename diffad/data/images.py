@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from diffad.config import SpaceConfig
-from diffad.data.duplicates import content, report
-from diffad.data.items import SHARES, DataError, Item, choose, require_disjoint, share_out
+from diffad.data.duplicates import hash_scan, report_duplicates
+from diffad.data.items import SHARES, DataError, TrainingItem, choose_split, require_disjoint, split_scans
 from diffad.data.labels import LabelRule, Labels, read_labels
 from diffad.data.listing import split_folders
 from diffad.data.masks import brain_mask
@@ -21,7 +21,7 @@ from diffad.data.space import Space
 from diffad.registry import DATASETS
 
 
-def subject_of(path: Path) -> str:
+def infer_subject(path: Path) -> str:
     """Return the subject of a file: its BIDS ``sub-`` entity, else its name."""
     match = re.match(r"(sub-[A-Za-z0-9]+)", path.name)
     return match.group(1) if match else path.name.split(".")[0]
@@ -69,14 +69,14 @@ class Images:
         splits = _list_splits(Path(root), brain, shares, split_seed, split, self._rule)
         splits = {name: paths[:limit] for name, paths in splits.items()}
         self.paths = splits[split]
-        files, subjects = [[path] for path in self.paths], [subject_of(path) for path in self.paths]
+        files, subjects = [[path] for path in self.paths], [infer_subject(path) for path in self.paths]
         self._labels = read_labels(self._rule, files, subjects, Path(root), split)
         self._space = Space(space)
         self._spacing = None if spacing is None else (spacing, spacing)
         self._items = self._load(None if brain is None else read_image(brain)[:1] > 0)
-        report({name: {p: content([p]) for p in paths} for name, paths in splits.items()}, split)
+        report_duplicates({name: {p: hash_scan([p]) for p in paths} for name, paths in splits.items()}, split)
 
-    def _load(self, brain: Tensor | None) -> list[Item]:
+    def _load(self, brain: Tensor | None) -> list[TrainingItem]:
         items, first = [], read_image(self.paths[0]).shape
         for path, label in zip(self.paths, self._labels, strict=True):
             image = read_image(path)
@@ -88,7 +88,7 @@ class Images:
             items.append(self._item(path, image, brain, known))
         return items
 
-    def _item(self, path: Path, image: Tensor, brain: Tensor | None, label: int | None) -> Item:
+    def _item(self, path: Path, image: Tensor, brain: Tensor | None, label: int | None) -> TrainingItem:
         if brain is not None and brain.shape[1:] != image.shape[1:]:
             raise DataError(f"{path}: mask is {tuple(brain.shape[1:])}, image {tuple(image.shape[1:])}")
         inside = torch.as_tensor(brain_mask(image[None])[0]) if brain is None else brain
@@ -96,12 +96,12 @@ class Images:
             x, mask, _ = self._space.place(image[None], inside[None], self._spacing)
         except ValueError as error:
             raise DataError(f"{path}: {error}") from error
-        return Item(x[0], mask[0], subject_of(path), label)
+        return TrainingItem(x[0], mask[0], infer_subject(path), label)
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, index: int) -> TrainingItem:
         return self._items[index]
 
 
@@ -121,11 +121,11 @@ def _list_splits(
         raise DataError(f"{root}: expected a folder of images, found none")
     if folders := split_folders(root, shares, split):
         splits = {name: _list(folder, mask, rule) for name, folder in folders.items()}
-        require_disjoint({name: [subject_of(p) for p in paths] for name, paths in splits.items()}, root)
+        require_disjoint({name: [infer_subject(p) for p in paths] for name, paths in splits.items()}, root)
     else:
         paths = _list(root, mask, rule)
-        splits = share_out(paths, [subject_of(p) for p in paths], shares, seed)
-    choose(splits, split, root)
+        splits = split_scans(paths, [infer_subject(p) for p in paths], shares, seed)
+    choose_split(splits, split, root)
     return splits
 
 

@@ -21,7 +21,7 @@ class DataError(ValueError):
 
 
 @dataclass(frozen=True)
-class Item:
+class TrainingItem:
     """One training item in the model's grid.
 
     Args:
@@ -44,7 +44,7 @@ class Dataset(Protocol):
         """Return the number of items."""
         ...
 
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, index: int) -> TrainingItem:
         """Return item ``index``, the same each time."""
         ...
 
@@ -73,7 +73,7 @@ def split_subjects(subjects: Sequence[str], shares: Mapping[str, float], seed: i
     return splits
 
 
-def share_out(
+def split_scans(
     scans: Sequence[T], subjects: Sequence[str], shares: Mapping[str, float], seed: int
 ) -> dict[str, list[T]]:
     """Split scans so that those of one subject stay together; order is kept inside each split.
@@ -112,7 +112,7 @@ def require_disjoint(splits: Mapping[str, Sequence[str]], source: Path | str) ->
         raise DataError(f"{source}: expected each subject in one split, got {'; '.join(shared)}")
 
 
-def choose(splits: Mapping[str, list[T]], split: str, source: Path | str) -> list[T]:
+def choose_split(splits: Mapping[str, list[T]], split: str, source: Path | str) -> list[T]:
     """Return one split, which must exist and hold something.
 
     Raises:

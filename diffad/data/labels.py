@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from diffad.data.items import DataError
-from diffad.data.names import is_mask, mask_beside
+from diffad.data.names import find_volume_mask, is_mask
 from diffad.data.volume import Volume, require_same_grid
 
 CLASSES = ("healthy", "diseased")
@@ -74,7 +74,7 @@ class LabelRule:
         """Find the lesion mask beside one of the files of a scan, where lesion masks are labels."""
         if self.masks is None:
             return None
-        return next((mask for path in files if (mask := mask_beside(path, self.masks))), None)
+        return next((mask for path in files if (mask := find_volume_mask(path, self.masks))), None)
 
 
 def read_labels(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from diffad.data.assemble import Row, Rules, Scan, assemble
-from diffad.data.items import DataError, choose, require_disjoint, share_out
+from diffad.data.assemble import FileRow, Rules, Scan, assemble_scans
+from diffad.data.items import DataError, choose_split, require_disjoint, split_scans
 from diffad.data.labels import LabelRule, read_rows
-from diffad.data.names import is_mask, subject_below
+from diffad.data.names import infer_subject_below, is_mask
 
 SUFFIXES = (".nii", ".nii.gz")
 Splits = dict[str, list[Scan]]
@@ -49,7 +49,7 @@ def list_splits(
             names = dict.fromkeys(scan.split or "" for scan in scans)
             splits = {name: [scan for scan in scans if scan.split == name] for name in names}
     require_disjoint({name: [scan.subject for scan in part] for name, part in splits.items()}, source)
-    choose(splits, split, source)
+    choose_split(splits, split, source)
     return splits
 
 
@@ -60,7 +60,7 @@ def split_folders(root: Path, shares: Mapping[str, float], split: str) -> dict[s
 
 def _shared_out(scans: Sequence[Scan], shares: Mapping[str, float], seed: int, source: Path) -> Splits:
     try:
-        return share_out(scans, [scan.subject for scan in scans], shares, seed)
+        return split_scans(scans, [scan.subject for scan in scans], shares, seed)
     except DataError as error:
         hint = "a subject is a sub- name, else the outermost folder, else the file; a table can name them"
         raise DataError(f"{source}: {error} ({hint})") from error
@@ -80,8 +80,8 @@ def list_folder(root: Path, rules: Rules, labels: LabelRule = UNLABELLED) -> lis
     paths = [p for p in paths if not (rules.mask and is_mask(p, rules.mask))]
     if not paths:
         raise DataError(f"{root}: expected volumes {rules.pattern} (.nii or .nii.gz), found none")
-    rows = [Row(path, subject_below(path, labels.home(path, root))) for path in paths]
-    return assemble(rows, rules, root)
+    rows = [FileRow(path, infer_subject_below(path, labels.home(path, root))) for path in paths]
+    return assemble_scans(rows, rules, root)
 
 
 def list_table(table: Path, root: Path, rules: Rules, labels: LabelRule = UNLABELLED) -> list[Scan]:
@@ -97,20 +97,20 @@ def list_table(table: Path, root: Path, rules: Rules, labels: LabelRule = UNLABE
         raise DataError(f"{table}: expected volumes, found no rows")
     if "split" in header and (gaps := [n for n, values in cells if not values.get("split")]):
         raise DataError(f"{table}: expected a split in each row, found none in lines {gaps}")
-    return assemble(
+    return assemble_scans(
         [_row(values, f"{table}, line {n}", (table.parent, root), labels) for n, values in cells],
         rules,
         table,
     )
 
 
-def _row(values: Mapping[str, str], where: str, folders: Sequence[Path], labels: LabelRule) -> Row:
+def _row(values: Mapping[str, str], where: str, folders: Sequence[Path], labels: LabelRule) -> FileRow:
     path = _resolved(values.get("path", ""), folders, where)
     mask = _resolved(values["mask"], folders, where) if values.get("mask") else None
     named = values.get("subject")
     root = next((folder for folder in reversed(folders) if path.is_relative_to(folder)), path.parent)
-    subject = named or subject_below(path, labels.home(path, root))
-    return Row(path, subject, bool(named), mask, values.get("split"))
+    subject = named or infer_subject_below(path, labels.home(path, root))
+    return FileRow(path, subject, bool(named), mask, values.get("split"))
 
 
 def _resolved(text: str, folders: Sequence[Path], where: str) -> Path:

@@ -9,7 +9,7 @@ from diffad.data.items import DataError
 from diffad.io.nifti import stem
 
 
-def subject_below(path: Path, root: Path) -> str | None:
+def infer_subject_below(path: Path, root: Path) -> str | None:
     """Return the subject of a volume: its BIDS ``sub-`` entity, else the outermost folder below ``root``.
 
     Everything in that folder counts as one subject, visits too, so that no subject can be in two splits.
@@ -28,12 +28,12 @@ def subject_below(path: Path, root: Path) -> str | None:
     return parts[0] if path.is_relative_to(root) and len(parts) > 1 else None
 
 
-def visit(path: Path) -> tuple[str, ...]:
+def parse_visit(path: Path) -> tuple[str, ...]:
     """Return the BIDS session and run of a volume, where its name has them."""
     return tuple(re.findall(r"(?:ses|run)-[A-Za-z0-9]+", path.name))
 
 
-def rest_of(path: Path, sequence: str) -> str | None:
+def strip_sequence(path: Path, sequence: str) -> str | None:
     """Return what is left of a file's name without its sequence; none if it is another sequence.
 
     Args:
@@ -53,7 +53,7 @@ def is_mask(path: Path, pattern: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), path.name) is not None
 
 
-def mask_beside(path: Path, pattern: str) -> Path | None:
+def find_volume_mask(path: Path, pattern: str) -> Path | None:
     """Find the brain mask in the folder of a volume; none if it is not there.
 
     Args:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from diffad.config import SpaceConfig
-from diffad.data.grid import Grid
+from diffad.data.grid import SquareGrid
 from diffad.data.intensity import IntensityWindow, ct_window, normalise, percentile_window
-from diffad.types import Restoration
+from diffad.types import Reconstruction
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Space:
 
     def __init__(self, config: SpaceConfig) -> None:
         self.config = config
-        self.grid = Grid(size=config.size, fov=config.fov)
+        self.grid = SquareGrid(size=config.size, fov=config.fov)
 
     @property
     def whole(self) -> bool:
@@ -98,7 +98,7 @@ def to_public(x: Tensor) -> Tensor:
     return torch.clamp((x + 1) / 2, 0, 1)
 
 
-def restoration_to_public(found: Restoration) -> Restoration:
+def reconstruction_to_public(found: Reconstruction) -> Reconstruction:
     """Bring a twin, its spread and its reference from the model range to [0, 1]."""
     std = None if found.std is None else found.std / 2
     reference = None if found.reference is None else to_public(found.reference)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from diffad.config import SpaceConfig
-from diffad.data.items import Item
+from diffad.data.items import TrainingItem
 from diffad.registry import DATASETS
 
 
@@ -46,8 +46,8 @@ class Toy:
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, index: int) -> TrainingItem:
         if not 0 <= index < self.count:
             raise IndexError(index)
         image, mask = toy_slice(self.size, self._first + index)
-        return Item(image, mask, f"toy-{self._first + index}")
+        return TrainingItem(image, mask, f"toy-{self._first + index}")

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from diffad.config import SpaceConfig, to_dict
 from diffad.data.assemble import Rules, Scan
-from diffad.data.cache import Cache, Prepared
-from diffad.data.cuts import cut, read_scan
-from diffad.data.duplicates import content, digest, remember, report
-from diffad.data.items import SHARES, DataError, Item
+from diffad.data.cache import Cache, CachedScan
+from diffad.data.cuts import cut_slices, read_scan
+from diffad.data.duplicates import hash_scan, hash_voxels, remember, report_duplicates
+from diffad.data.items import SHARES, DataError, TrainingItem
 from diffad.data.labels import LabelRule, Labels, lesion_mask, read_labels
 from diffad.data.listing import list_splits
 from diffad.data.progress import track
@@ -94,7 +94,7 @@ class Volumes:
         subjects = [scan.subject for scan in self.scans]
         known = read_labels(self._rule, [scan.files for scan in self.scans], subjects, Path(root), split)
         self._items = self._load(f"preparing {split} scans", known)
-        report({name: self._digests(scans) for name, scans in splits.items()}, split)
+        report_duplicates({name: self._digests(scans) for name, scans in splits.items()}, split)
 
     def _load(self, what: str, known: Sequence[int | None]) -> list[Sliced]:
         items: list[Sliced] = []
@@ -110,12 +110,12 @@ class Volumes:
                 items.append((x, m[:1], scan.subject, int(m[1:].any()) if self._rule.masks else label))
         return items
 
-    def _prepare(self, scan: Scan) -> Prepared:
+    def _prepare(self, scan: Scan) -> CachedScan:
         """Read, cut and place one scan; a second channel of the mask fills the slices with a lesion."""
         name = str(scan.files[0])
         volume, brain = read_scan(scan.files, scan.mask)
         image, inside = torch.from_numpy(volume.data), torch.from_numpy(brain)[None]
-        raw = cut(image, inside, self.space.config.axis, volume.spacing.tolist(), self.slices, name)
+        raw = cut_slices(image, inside, self.space.config.axis, volume.spacing.tolist(), self.slices, name)
         try:
             x, mask, _ = self.space.place(raw.image, raw.brain, raw.spacing, raw.centre)
         except ValueError as error:
@@ -126,7 +126,7 @@ class Volumes:
             expected = f"expected slices whose brain covers {self.min_brain:.2%} of the grid"
             raise DataError(f"{name}: {expected}, found {float(cover.max()):.2%} at most")
         inside = torch.cat([mask, *self._diseased(scan, volume, raw.keys, mask)], dim=1)
-        return Prepared(x[keep].contiguous(), inside[keep].to(torch.uint8), digest(volume.data))
+        return CachedScan(x[keep].contiguous(), inside[keep].to(torch.uint8), hash_voxels(volume.data))
 
     def _diseased(self, scan: Scan, volume: Volume, keys: list[int], like: Tensor) -> list[Tensor]:
         """Return 1 in the slices with a lesion, else 0, like the brain mask; nothing where no mask tells."""
@@ -140,9 +140,9 @@ class Volumes:
     def __len__(self) -> int:
         return len(self._items)
 
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, index: int) -> TrainingItem:
         image, mask, subject, label = self._items[index]
-        return Item(image, mask.to(image.dtype), subject, label)
+        return TrainingItem(image, mask.to(image.dtype), subject, label)
 
     def _files(self, scan: Scan) -> list[Path]:
         return [*scan.files, *(p for p in (scan.mask, self._rule.lesion(scan.files)) if p)]
@@ -152,7 +152,7 @@ class Volumes:
         for scan in track(scans, "comparing scans"):
             if (known := self._cache.digest(self._files(scan))) is not None:
                 remember(scan.files, known)
-            found[scan.files[0]] = content(scan.files)
+            found[scan.files[0]] = hash_scan(scan.files)
         return found
 
 

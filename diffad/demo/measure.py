@@ -19,7 +19,7 @@ NAMES = {"dark": "Dark", "bright": "Bright", "textured": "Textured", "mass_effec
 
 
 @dataclass(frozen=True)
-class Case:
+class DemoCase:
     """A brain with and without lesions.
 
     Args:
@@ -48,7 +48,7 @@ class Case:
         return self.labels == 1 + KINDS.index(kind)
 
 
-def measure(case: Case, sick: AnomalyOutput, healthy: AnomalyOutput) -> dict[str, Any]:
+def measure(case: DemoCase, sick: AnomalyOutput, healthy: AnomalyOutput) -> dict[str, Any]:
     """Score the maps inside the brain of the slices looked at; a kind leaves out the other kinds' lesions.
 
     Args:
@@ -90,7 +90,7 @@ def _row(scores: Array, flagged: Array, lesion: Array, where: Array, volume: Vol
     }
 
 
-def table(result: dict[str, Any]) -> Table:
+def format_measures(result: dict[str, Any]) -> Table:
     """Lay out what was measured for a terminal."""
     title = f"{result['model']}: lesions in axial slices {result['slices'][0]} to {result['slices'][1] - 1}"
     grid = Table(title=title, title_justify="left", caption=_caption(result), caption_justify="left")

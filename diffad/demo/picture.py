@@ -10,13 +10,15 @@ import numpy as np
 import torch
 
 from diffad.data.lesions import KINDS
-from diffad.demo.measure import NAMES, Case
+from diffad.demo.measure import NAMES, DemoCase
 from diffad.inference.output import AnomalyOutput
 from diffad.report.montage import save_montage
-from diffad.report.planes import Planes, Row, hang
+from diffad.report.planes import PictureRow, Planes, orient_plane
 
 
-def draw(case: Case, sick: AnomalyOutput, healthy: AnomalyOutput, result: dict[str, Any], path: Path) -> Path:
+def draw_demo(
+    case: DemoCase, sick: AnomalyOutput, healthy: AnomalyOutput, result: dict[str, Any], path: Path
+) -> Path:
     """Draw a row through the middle of each lesion, and the slice of the healthy brain that looks worst.
 
     Args:
@@ -42,7 +44,7 @@ def draw(case: Case, sick: AnomalyOutput, healthy: AnomalyOutput, result: dict[s
     return save_montage(rows, path, sick.info, title, subtitle, planes)
 
 
-def _middles(case: Case) -> dict[str, int]:
+def _middles(case: DemoCase) -> dict[str, int]:
     """Pick the slice that shows most of each lesion, no slice twice."""
     taken: dict[str, int] = {}
     for kind in KINDS:
@@ -52,9 +54,9 @@ def _middles(case: Case) -> dict[str, int]:
     return taken
 
 
-def _row(planes: Planes, case: Case, kind: str, k: int, result: dict[str, Any]) -> Row:
+def _row(planes: Planes, case: DemoCase, kind: str, k: int, result: dict[str, Any]) -> PictureRow:
     own = case.lesion(kind)
-    figures, lesion = result["kinds"][kind], hang(torch.from_numpy(own)[None], "axial", k)
+    figures, lesion = result["kinds"][kind], orient_plane(torch.from_numpy(own)[None], "axial", k)
     note = f"axial {k}, {figures['ml']:.1f} ml\nAP {figures['ap']:.2f}\nAUROC {figures['auroc']:.2f}"
     row = planes.row(k, NAMES.get(kind, kind), note)
     return replace(row, lesion=lesion, others=row.lesion & ~lesion)

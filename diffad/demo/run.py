@@ -16,12 +16,12 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from diffad.data.lesions import KINDS, Lesion, implant
+from diffad.data.lesions import KINDS, ImplantedLesion, implant
 from diffad.data.masks import brain_mask
 from diffad.data.volume import Volume
-from diffad.demo.measure import Case, measure, say_where, table
+from diffad.demo.measure import DemoCase, format_measures, measure, say_where
 from diffad.inference.output import AnomalyOutput
-from diffad.io.terminal import undisturbed
+from diffad.io.terminal import hold_interrupts
 from diffad.pipeline import AnomalyPipeline
 from diffad.types import generator_for
 
@@ -44,7 +44,7 @@ TRIES = 1000
 SICK, HEALTHY = "implanted", "healthy"
 
 
-def run(
+def run_demo(
     out: str | Path = "demo_out",
     model: str | Path = "ixi-t1-axial",
     seed: int = 0,
@@ -77,7 +77,7 @@ def run(
     """
     began, console, out = time.perf_counter(), console or Console(), Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    healthy, pipe = template() if brain is None else brain, load(model)
+    healthy, pipe = load_template() if brain is None else brain, load_axial_model(model)
     console.print("Implanting four lesions in a real brain ...")
     case = make_case(healthy, slices, seed, radius)
     console.print(f"Looking at axial slices {slices[0]} to {slices[1] - 1}, with and without lesions ...")
@@ -86,13 +86,13 @@ def run(
         result = _make(pipe, case, seed, made)
         result |= {"model": str(model), "seed": seed, "total_seconds": round(time.perf_counter() - began, 1)}
         (made / "table.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
-        publish(made, out)
-    console.print(table(result))
+        publish_files(made, out)
+    console.print(format_measures(result))
     console.print(say_where(out, SICK), soft_wrap=True)
     return result
 
 
-def load(model: str | Path) -> AnomalyPipeline:
+def load_axial_model(model: str | Path) -> AnomalyPipeline:
     """Load a model, refusing one that does not look at axial slices.
 
     Raises:
@@ -105,7 +105,7 @@ def load(model: str | Path) -> AnomalyPipeline:
     return pipe
 
 
-def template() -> Volume:
+def load_template() -> Volume:
     """Return the MNI152 T1 brain that nilearn ships: skull-stripped, 1 mm; nothing is downloaded.
 
     Raises:
@@ -124,7 +124,7 @@ def make_case(
     slices: tuple[int, int] = SLICES,
     seed: int = 0,
     radius: tuple[float, float] = RADIUS,
-) -> Case:
+) -> DemoCase:
     """Put one lesion of each kind into a quarter of the brain of its own.
 
     The lesions are three-dimensional; each is centred in the middle half of the slices.
@@ -153,7 +153,7 @@ def make_case(
         changed = (lesion.image != part)[0].numpy()
         image[box][changed] = lesion.image[0].numpy()[changed] / scale
         labels[box][lesion.mask[0].numpy()] = 1 + index
-    return Case(healthy, brain, image, labels, slices)
+    return DemoCase(healthy, brain, image, labels, slices)
 
 
 def _quarters(brain: Array, slices: tuple[int, int], radius: float) -> list[tuple[slice, ...]]:
@@ -173,7 +173,7 @@ def _whole(
     generator: torch.Generator,
     radius: tuple[float, float],
     middle: range,
-) -> Lesion:
+) -> ImplantedLesion:
     """Draw lesions until one is centred in the ``middle`` and changes nothing at the faces of its box."""
     for _ in range(TRIES):
         lesion = implant(part, brain, kind, generator, radius)
@@ -185,9 +185,9 @@ def _whole(
     raise ValueError(f"expected room for a {kind} lesion of radius {radius} in a box {shape}, found none")
 
 
-def _make(pipe: AnomalyPipeline, case: Case, seed: int, folder: Path) -> dict[str, Any]:
+def _make(pipe: AnomalyPipeline, case: DemoCase, seed: int, folder: Path) -> dict[str, Any]:
     """Write everything but the table, and return what goes into it."""
-    from diffad.demo.picture import draw
+    from diffad.demo.picture import draw_demo
     from diffad.predict import Options
     from diffad.report.montage import save_report
 
@@ -195,18 +195,18 @@ def _make(pipe: AnomalyPipeline, case: Case, seed: int, folder: Path) -> dict[st
     (folder / "lesions").mkdir()
     case.healthy.save(case.labels, folder / "lesions" / f"{SICK}_lesions.nii.gz", dtype=np.uint8)
     options = Options(slices=case.slices, seed=seed)
-    sick = predict(pipe, case.healthy, case.image, SICK, folder, options)
+    sick = predict_scan(pipe, case.healthy, case.image, SICK, folder, options)
     # without a stored threshold, that of the first scan serves both
     if sick.info["threshold_rule"] == "otsu":
         options = replace(options, threshold=sick.info["threshold"])
-    healthy = predict(pipe, case.healthy, case.healthy.data[0], HEALTHY, folder, options)
+    healthy = predict_scan(pipe, case.healthy, case.healthy.data[0], HEALTHY, folder, options)
     result = measure(case, sick, healthy)
     save_report(sick, folder / "prediction" / f"{SICK}_report.png", case.labels)
-    draw(case, sick, healthy, result, folder / "montage.png")
+    draw_demo(case, sick, healthy, result, folder / "montage.png")
     return result
 
 
-def predict(
+def predict_scan(
     pipe: AnomalyPipeline, like: Volume, image: Array, name: str, folder: Path, options: Options
 ) -> AnomalyOutput:
     """Write a scan, do with it what ``diffad predict`` does, and read what that has written.
@@ -234,11 +234,11 @@ def predict(
     return read_result(results, name, path)
 
 
-def publish(made: Path, out: Path) -> None:
+def publish_files(made: Path, out: Path) -> None:
     """Move every finished file from ``made`` to its place in ``out``; nothing else there is touched."""
     for info in made.glob("prediction/*_info.json"):  # they name their scan
         info.write_text(info.read_text(encoding="utf-8").replace(str(made), str(out)), encoding="utf-8")
-    with undisturbed():
+    with hold_interrupts():
         for file in sorted(p for p in made.rglob("*") if p.is_file()):
             target = out / file.relative_to(made)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 from diffad.evaluation.metrics import BestDice as BestDice
 from diffad.evaluation.metrics import Counts as Counts
-from diffad.evaluation.metrics import Cut as Cut
+from diffad.evaluation.metrics import DiceThreshold as DiceThreshold
 from diffad.evaluation.metrics import LesionCounts as LesionCounts
 from diffad.evaluation.metrics import ProCurve as ProCurve
 from diffad.evaluation.metrics import ProHistogram as ProHistogram

@@ -16,7 +16,7 @@ def raw_intensity(x: Tensor) -> Tensor:
     return x.mean(1, keepdim=True)
 
 
-class ZScore:
+class ZScoreBaseline:
     r"""Scores each voxel by its distance from the healthy mean, in healthy standard deviations.
 
     .. math:: a = \frac{\lvert x - \mu \rvert}{\sigma + \epsilon}

@@ -27,7 +27,7 @@ class Evaluation:
     protocols: list[Result] = field(default_factory=list)
 
 
-def score(found: Collection) -> Evaluation:
+def score_collection(found: Collection) -> Evaluation:
     """Score all cases, voxels pooled and scan by scan; what is not defined is NaN."""
     volumes = [_volume(case) for case in found.cases]
     return Evaluation(_pooled(found, volumes), volumes, found.missing, found.warnings)

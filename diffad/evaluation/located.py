@@ -10,13 +10,13 @@ from typing import Any, overload
 
 import numpy as np
 
-from diffad.data.names import subject_below
+from diffad.data.names import infer_subject_below
 from diffad.data.volume import Volume, VolumeError, require_same_grid
-from diffad.evaluation.resample import onto
+from diffad.evaluation.resample import resample_mask
 from diffad.evaluation.samples import Bools, Sample
-from diffad.io.naming import KINDS
+from diffad.io.naming import RESULT_SUFFIXES
 from diffad.io.nifti import SUFFIXES
-from diffad.io.subjects import shortened
+from diffad.io.subjects import drop_last_word
 
 BRAIN = ("_brain_mask", "_brain", "_mask", "")
 AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
@@ -44,7 +44,7 @@ class Located:
 
     def beside(self, kind: str) -> Path:
         """Return where another result of the scan lies."""
-        return self.files.get(kind) or self.path.with_name(f"{self.name}{KINDS[kind]}")
+        return self.files.get(kind) or self.path.with_name(f"{self.name}{RESULT_SUFFIXES[kind]}")
 
 
 class Samples(Sequence[Sample]):
@@ -63,12 +63,12 @@ class Samples(Sequence[Sample]):
     def __getitem__(self, index: int | slice) -> Sample | Samples:
         if isinstance(index, slice):
             return Samples(self._located[index])
-        sample = read(self._located[index], [])
+        sample = read_sample(self._located[index], [])
         assert sample is not None
         return sample
 
 
-def read(scan: Located, warnings: list[str]) -> Sample | None:
+def read_sample(scan: Located, warnings: list[str]) -> Sample | None:
     """Read one scan; none if its lesion lies wholly outside what was looked at.
 
     Raises:
@@ -88,7 +88,7 @@ def read(scan: Located, warnings: list[str]) -> Sample | None:
         return None
     return Sample(
         name=name,
-        subject=subject_below(path, path.parent) or name,
+        subject=infer_subject_below(path, path.parent) or name,
         scores=anomaly.data[0],
         truth=lesion,
         brain=inside,
@@ -133,7 +133,7 @@ def _region(scan: Located, like: Volume, info: dict[str, Any]) -> Bools:
 def _binary(path: Path, like: Volume, warnings: list[str], resample: bool = False) -> Bools:
     """Read a mask (I, J, K), which may be empty; voxels above 0 are inside."""
     volume = Volume.load(path, allow_constant=True)
-    volume = onto(volume, like, warnings) if resample else volume
+    volume = resample_mask(volume, like, warnings) if resample else volume
     require_same_grid(volume, like)
     if len(volume.data) != 1:
         raise VolumeError(f"{path}: expected a mask of one channel, found {len(volume.data)}")
@@ -159,7 +159,7 @@ def find_mask(name: str, folder: Path, ends: Sequence[str], but: Path | None = N
     Raises:
         ValueError: If several files claim to be it.
     """
-    for base in (name, shortened(name)):
+    for base in (name, drop_last_word(name)):
         for group in (ends[:-1], ends[-1:]):
             names = [f"{base}{end}{suffix}" for end in group for suffix in SUFFIXES]
             hits = sorted(

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from diffad.config.schema import PartSpec
-from diffad.evaluation.baselines import PCAResidual, ZScore, raw_intensity
+from diffad.evaluation.baselines import PCAResidual, ZScoreBaseline, raw_intensity
 from diffad.evaluation.corrupted import LesionMaker, lesion_maker
-from diffad.evaluation.implanted import Row, compare, prepared
+from diffad.evaluation.implanted import ImplantedRow, compare, load_slices
 
 
 @dataclass
-class Method:
+class ComparedMethod:
     """One line of the table.
 
     Args:
@@ -38,7 +38,7 @@ class Method:
     parameters: int = 0
     nfe: int = 0
     seconds: list[float] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[ImplantedRow] = field(default_factory=list)
 
     def timed(self, seed: int) -> Callable[[Tensor], Tensor]:
         """Return the map for one seed of the noise, which notes how long it takes."""
@@ -58,14 +58,19 @@ class Method:
         return f"{mean(values):.3f}{spread}"
 
 
-def baselines(train: Tensor, brain: Tensor) -> list[Method]:
+def baselines(train: Tensor, brain: Tensor) -> list[ComparedMethod]:
     """Fit the naive methods that every other must beat; brightness alone needs no fit."""
-    z, pca = ZScore().fit(train, brain), PCAResidual().fit(train, brain)
-    lines = [Method("z-score", lambda x, seed: z.score(x)), Method("PCA 16", lambda x, seed: pca.score(x))]
-    return [*lines, Method("raw intensity", lambda x, seed: raw_intensity(x))]
+    z, pca = ZScoreBaseline().fit(train, brain), PCAResidual().fit(train, brain)
+    lines = [
+        ComparedMethod("z-score", lambda x, seed: z.score(x)),
+        ComparedMethod("PCA 16", lambda x, seed: pca.score(x)),
+    ]
+    return [*lines, ComparedMethod("raw intensity", lambda x, seed: raw_intensity(x))]
 
 
-def model(source: str, brain: Tensor, parts: dict[str, PartSpec], precision: str, batch: int = 8) -> Method:
+def model(
+    source: str, brain: Tensor, parts: dict[str, PartSpec], precision: str, batch: int = 8
+) -> ComparedMethod:
     """Make a line of a pipeline.
 
     Args:
@@ -81,7 +86,7 @@ def model(source: str, brain: Tensor, parts: dict[str, PartSpec], precision: str
     pipe = AnomalyPipeline.from_pretrained(folder)
     pipe.set_progress_bar_config(disable=True)
     sizes = [p.numel() for p in pipe.network.parameters()]
-    line = Method(label or pipe.config.provenance.get("name", folder), lambda x, seed: x, sum(sizes))
+    line = ComparedMethod(label or pipe.config.provenance.get("name", folder), lambda x, seed: x, sum(sizes))
 
     def score(x: Tensor, seed: int) -> Tensor:
         options: dict[str, Any] = {**parts, "seed": seed, "batch_size": batch, "precision": precision}
@@ -93,8 +98,8 @@ def model(source: str, brain: Tensor, parts: dict[str, PartSpec], precision: str
     return line
 
 
-def run(
-    methods: Sequence[Method],
+def score_methods(
+    methods: Sequence[ComparedMethod],
     slices: Tensor,
     brain: Tensor,
     seeds: Sequence[int],
@@ -117,7 +122,7 @@ def run(
             print(f"seed {seed}: {method.name} {method.rows[-1].ap:.3f}", flush=True)
 
 
-def markdown(methods: Sequence[Method]) -> str:
+def format_methods(methods: Sequence[ComparedMethod]) -> str:
     """Lay the lines out as a table: AP (best Dice) of each kind, cost of each method."""
     kinds = list(dict.fromkeys(row.kind for m in methods for row in m.rows))
     head = ["method", *(k.replace("_", " ") for k in kinds), "NFE", "s / slice", "parameters"]
@@ -157,29 +162,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
         methods = _compared(options)
     except (OSError, ValueError, KeyError) as error:
         parser.error(str(error))
-    print(markdown(methods))
+    print(format_methods(methods))
     if options.out is not None:
         made_by = {key: str(value) for key, value in vars(options).items()}
         rows = [{**asdict(row), "nfe": m.nfe, "seconds": mean(m.seconds)} for m in methods for row in m.rows]
         options.out.write_text(json.dumps({"made_by": made_by, "rows": rows}, indent=1) + "\n", "utf-8")
 
 
-def _compared(options: Any) -> list[Method]:
+def _compared(options: Any) -> list[ComparedMethod]:
     from diffad.config.schema import override
-    from diffad.inference.precision import resolve
+    from diffad.inference.precision import resolve_precision
 
     torch.set_flush_denormal(True)
-    train, val, brain = prepared(options.data, options.size)
+    train, val, brain = load_slices(options.data, options.size)
     make = lesion_maker(options.lesions, options.tasks, list(train))
     parts = override({}, options.set)
-    precision = resolve(options.precision, torch.device("cpu"))
+    precision = resolve_precision(options.precision, torch.device("cpu"))
     methods = [] if options.no_baselines else baselines(train, brain)
     for source in options.models:
         for change in options.each or [""]:
             chosen = override(parts, [change]) if change else parts
             methods.append(model(source, brain, chosen, precision))
             methods[-1].name += f" {change}".rstrip()
-    run(methods, val[: options.limit], brain, options.seeds, make)
+    score_methods(methods, val[: options.limit], brain, options.seeds, make)
     return methods
 
 

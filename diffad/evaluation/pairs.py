@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from diffad.evaluation.located import Located, Samples, find_mask, read
+from diffad.evaluation.located import Located, Samples, find_mask, read_sample
 from diffad.evaluation.samples import Bools, Sample
 from diffad.io.naming import find_maps
 from diffad.io.nifti import SUFFIXES, stem
@@ -108,7 +108,7 @@ def collect(
             found.missing.append(name)
             continue
         located = Located(path, name, mask, brains, resample, naming.files(predictions))
-        if (sample := read(located, found.warnings)) is not None:
+        if (sample := read_sample(located, found.warnings)) is not None:
             found.cases.append(Case.of(sample))
             found.located.append(located)
     if unpaired := _unpredicted(masks, predictions, found):

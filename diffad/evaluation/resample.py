@@ -7,7 +7,7 @@ import numpy as np
 from diffad.data.volume import Volume, VolumeError, require_same_grid
 
 
-def onto(mask: Volume, like: Volume, warnings: list[str]) -> Volume:
+def resample_mask(mask: Volume, like: Volume, warnings: list[str]) -> Volume:
     """Return a mask on the grid of a map, each voxel with the value nearest to its centre; 0 outside.
 
     Args:

@@ -14,7 +14,7 @@ Curve = tuple[NDArray[Any], NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Figure:
+class Metric:
     """A number and how sure it is.
 
     Args:
@@ -48,7 +48,7 @@ class Result:
     """
 
     protocol: str
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, Metric]
     rows: list[dict[str, Any]] = field(default_factory=list)
     curves: Mapping[str, Curve] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)

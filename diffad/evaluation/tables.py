@@ -45,7 +45,7 @@ COLUMNS = {
 }
 
 
-def show(result: Evaluation) -> None:
+def print_evaluation(result: Evaluation) -> None:
     """Print the pooled figures, and a row for each scan; a dash is what is not defined."""
     console = Console(width=None if sys.stdout.isatty() else 120)
     scans = Table(*COLUMNS.values(), title="per scan", title_justify="left")
@@ -58,7 +58,7 @@ def show(result: Evaluation) -> None:
     console.print(pooled)
 
 
-def show_protocol(result: Result) -> None:
+def print_protocol(result: Result) -> None:
     """Print what one protocol says, with 95 % intervals over subjects where it has any."""
     for warning in result.warnings:
         print(f"warning: {result.protocol}: {warning}", file=sys.stderr)
@@ -75,7 +75,7 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def write(result: Evaluation, path: Path) -> None:
+def write_evaluation(result: Evaluation, path: Path) -> None:
     """Write all figures as JSON or CSV, by the suffix, whole or not at all.
 
     Raises:

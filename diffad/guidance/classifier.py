@@ -76,9 +76,9 @@ class ClassifierGuidance:
     def _classifier(self) -> Callable[..., Any]:
         if not callable(self.classifier):
             # networks take a second to import
-            from diffad.models.auxiliary import found
+            from diffad.models.auxiliary import require_network
 
-            self.classifier = found(self.classifier, "classifier", "the guidance 'classifier'")
+            self.classifier = require_network(self.classifier, "classifier", "the guidance 'classifier'")
         classes = getattr(getattr(self.classifier, "config", None), "classes", self.target + 1)
         check_target(self.target, classes)
         network: Callable[..., Any] = self.classifier

@@ -102,7 +102,7 @@ class Referred:
         if self.source == "mirror":
             return x.flip(lateral_axis(x))
         if self.source == "neighbour":
-            return x[neighbours(len(x))]
+            return x[neighbour_indices(len(x))]
         return x[derangement(len(x), self.seed)] if self.source == "shuffled" else x
 
     def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
@@ -127,7 +127,7 @@ def lateral_axis(x: Tensor) -> int:
     return 2 if x.ndim == 5 else 3
 
 
-def neighbours(count: int) -> Tensor:
+def neighbour_indices(count: int) -> Tensor:
     """Return the index of the next of ``count`` slices for each; for the last that of the one before.
 
     Raises:

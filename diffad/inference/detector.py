@@ -11,15 +11,15 @@ from torch import Tensor
 
 from diffad.data.space import Placement, Space, to_model
 from diffad.data.volume import VolumeError
-from diffad.data.window import Corner, corner, cut, holds
+from diffad.data.window import Corner, crop_windows, place_window, window_holds
 from diffad.denoise import bind
 from diffad.inference.postprocess import Postprocess
-from diffad.inference.stack import Found as Found
-from diffad.inference.stack import Maps as Maps
+from diffad.inference.stack import BatchResult as BatchResult
 from diffad.inference.stack import Stack as Stack
-from diffad.inference.stack import published
+from diffad.inference.stack import StackResult as StackResult
+from diffad.inference.stack import to_public_range
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
-from diffad.score.base import begin, listens
+from diffad.score.base import begin_run, wants_records
 from diffad.types import generator_for
 
 
@@ -53,7 +53,7 @@ class Detector:
     autocast: torch.dtype | None = None
     progress: Callable[[int], Any] = lambda done: None
 
-    def __call__(self, stacks: Sequence[Stack]) -> list[Found]:
+    def __call__(self, stacks: Sequence[Stack]) -> list[StackResult]:
         """Find anomalies in scans; slices of different scans share batches."""
         placed = [self._place(stack) for stack in stacks]
         keys = [key for stack in stacks for key in stack.noise_keys or stack.keys]
@@ -88,7 +88,7 @@ class Detector:
         keys: Sequence[int],
         told: Tensor | None = None,
         region: Tensor | None = None,
-    ) -> Maps:
+    ) -> BatchResult:
         """Score images that are in the network's space already.
 
         Args:
@@ -101,7 +101,7 @@ class Detector:
         Raises:
             ValueError: If there is a region, and the sampler takes none.
         """
-        maps = Maps(torch.zeros_like(x[:, :1]), torch.zeros_like(x))
+        maps = BatchResult(torch.zeros_like(x[:, :1]), torch.zeros_like(x))
         told = self.told(x) if told is None else told
         for items, corners in self._groups(brain):
             for start in range(0, len(items), self.batch_size):
@@ -117,8 +117,8 @@ class Detector:
         window = self.space.config.window
         if window is None:
             return [(list(range(len(brain))), [])]
-        corners = [corner(item, window) for item in brain]
-        held = [holds(item, window, at) for item, at in zip(brain, corners, strict=True)]
+        corners = [place_window(item, window) for item in brain]
+        held = [window_holds(item, window, at) for item, at in zip(brain, corners, strict=True)]
         inside = [i for i, fits in enumerate(held) if fits]
         return [(inside, [corners[i] for i in inside]), ([i for i, fits in enumerate(held) if not fits], [])]
 
@@ -135,31 +135,31 @@ class Detector:
         region: Tensor | None,
         keys: Sequence[int],
         corners: Sequence[Corner],
-    ) -> Maps:
+    ) -> BatchResult:
         """Score a batch in the window at ``corners``, or whole where there are none."""
         window = self.space.config.window
         if window is None or not corners:
             return self._batch(x, brain, told, region, keys)
-        seen, inside, known = (cut(v, window, corners) for v in (x, brain, told))
-        edited = None if region is None else cut(region, window, corners)
+        seen, inside, known = (crop_windows(v, window, corners) for v in (x, brain, told))
+        edited = None if region is None else crop_windows(region, window, corners)
         return self._batch(seen, inside, known, edited, keys).pasted(x.shape[2:], corners)
 
     def _batch(
         self, x: Tensor, brain: Tensor, told: Tensor, region: Tensor | None, keys: Sequence[int]
-    ) -> Maps:
+    ) -> BatchResult:
         x, brain, told = (v.to(self.device) for v in (x, brain, told))
         generators = [generator_for(self.seed, key) for key in keys]
-        run = begin(self.score, to_model(x), self.denoiser.schedule)
+        run = begin_run(self.score, to_model(x), self.denoiser.schedule)
         narrow = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
         with torch.no_grad(), narrow:
             denoiser = self._knowing(told, brain)
-            steps: dict[str, Any] = {"mask": brain, "on_step": run.record if listens(run) else None}
+            steps: dict[str, Any] = {"mask": brain, "on_step": run.record if wants_records(run) else None}
             sampler = self._editing(region)
             found = sampler(to_model(x), denoiser, self.noise, generator=generators, **steps)
-        shown = published(found, brain)
+        shown = to_public_range(found, brain)
         raw = run.map(x, shown, brain)
         spread = None if shown.std is None else shown.std.cpu()
-        return Maps(self.post.smooth(raw, brain).cpu(), shown.image.cpu(), found.nfe, spread)
+        return BatchResult(self.post.smooth(raw, brain).cpu(), shown.image.cpu(), found.nfe, spread)
 
     def _editing(self, region: Tensor | None) -> Sampler:
         if region is None:
@@ -181,7 +181,7 @@ class Detector:
         placement: Placement,
         part: tuple[Tensor, Tensor, Tensor | None],
         nfe: int,
-    ) -> Found:
+    ) -> StackResult:
         """Bring map and change to the scan's grid; the scan keeps its detail under the change."""
         anomaly, change, std = part
         anomaly = self.space.back(anomaly, placement) * stack.brain
@@ -189,4 +189,4 @@ class Detector:
         scale = change.new_tensor([high - low for low, high in bounds]).reshape(-1, *[1] * (change.ndim - 2))
         twin = stack.image + self.space.back(change * scale, placement) * stack.brain
         spread = None if std is None else self.space.back(std * scale, placement) * stack.brain
-        return Found(anomaly, twin, nfe, spread)
+        return StackResult(anomaly, twin, nfe, spread)

@@ -18,7 +18,7 @@ FUSIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 """How maps (A, ...) of several axes become one: "min" and "geometric" keep only what all axes agree on."""
 
-APART = 1_000_003
+NOISE_KEY_STRIDE = 1_000_003
 """Between the noise of one axis and the next: no volume has as many slices."""
 
 
@@ -28,7 +28,7 @@ def _median(maps: Tensor) -> Tensor:
     return ordered[middle] if len(maps) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-def fuse(maps: Sequence[Tensor], how: str = "mean") -> Tensor:
+def fuse_maps(maps: Sequence[Tensor], how: str = "mean") -> Tensor:
     """Fuse maps of one scan that were found along several axes.
 
     Args:
@@ -45,7 +45,9 @@ def fuse(maps: Sequence[Tensor], how: str = "mean") -> Tensor:
     return maps[0] if len(maps) == 1 else FUSIONS[how](torch.stack(list(maps)))
 
 
-def checked(axes: Sequence[str] | None, own: str, flat: bool, slices: tuple[int, int] | None) -> list[str]:
+def resolve_axes(
+    axes: Sequence[str] | None, own: str, flat: bool, slices: tuple[int, int] | None
+) -> list[str]:
     """Return the axes to cut along, in an order that does not depend on the caller's.
 
     Args:
@@ -71,7 +73,7 @@ def checked(axes: Sequence[str] | None, own: str, flat: bool, slices: tuple[int,
     return sorted(words, key=lambda axis: (axis != own, NAMES[axis]))
 
 
-def noise_keys(keys: Sequence[int], axis: str, own: str, across: str) -> list[int]:
+def derive_noise_keys(keys: Sequence[int], axis: str, own: str, across: str) -> list[int]:
     """Return what the noise of each slice follows from, next to the seed.
 
     Args:
@@ -85,11 +87,11 @@ def noise_keys(keys: Sequence[int], axis: str, own: str, across: str) -> list[in
     """
     if across not in ("slice", "scan"):
         raise ValueError(f"noise_across: expected slice or scan, got {across!r}")
-    start = 0 if axis == own or axis not in NAMES else APART * (1 + NAMES[axis])
+    start = 0 if axis == own or axis not in NAMES else NOISE_KEY_STRIDE * (1 + NAMES[axis])
     return [start + (key if across == "slice" else 0) for key in keys]
 
 
-def warned(axes: Sequence[str], own: str) -> list[str]:
+def axis_warnings(axes: Sequence[str], own: str) -> list[str]:
     """Say so if slices are cut along an axis that the model never saw."""
     other = [axis for axis in axes if axis != own]
     told = f"slices cut along {', '.join(other)}, but the model was trained on {own} ones"

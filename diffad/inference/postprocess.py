@@ -21,7 +21,7 @@ from diffad.inference.median_filter import check_map, check_odd, check_whole, me
 RULES = ("cross", "average")
 
 
-def erode(mask: Tensor, pixels: int) -> Tensor:
+def peel_layers(mask: Tensor, pixels: int) -> Tensor:
     """Peel ``pixels`` layers off a mask, each with the cross element; beyond the image counts as outside.
 
     Args:
@@ -115,7 +115,8 @@ class Postprocess:
         erosion: Layers peeled off the brain mask, in pixels.
         median: Odd width of the median window, in pixels; 1 smooths nothing.
         min_size: Smallest detection that is kept, in voxels.
-        erosion_rule: "cross" for ``erode``, "average" for ``erode_by_average`` of width 2 ``erosion`` + 1.
+        erosion_rule: "cross" for ``peel_layers``, "average" for ``erode_by_average`` of width
+            2 ``erosion`` + 1.
         median_first: Smooth, then zero outside the eroded mask; off does it in the other order.
         filled: Count the holes of a detection to its size.
 
@@ -177,4 +178,4 @@ class Postprocess:
             raise ValueError(f"expected mask of shape {tuple(scores.shape)}, got {tuple(mask.shape)}")
         if self.erosion_rule == "average":
             return erode_by_average(mask, 2 * self.erosion + 1)
-        return erode(mask, self.erosion)
+        return peel_layers(mask, self.erosion)

@@ -8,7 +8,7 @@ PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Autocast types by name; none keeps single precision."""
 
 
-def resolve(name: str, device: torch.device) -> str:
+def resolve_precision(name: str, device: torch.device) -> str:
     """Turn "auto" into "bf16" where the device computes in it natively, else into "fp32"; other names pass.
 
     Raises:

@@ -12,16 +12,16 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from diffad.data.cuts import cut
+from diffad.data.cuts import cut_slices
 from diffad.data.masks import brain_mask, load_mask
-from diffad.data.names import rest_of
+from diffad.data.names import strip_sequence
 from diffad.data.slices import axis_index, from_slices, to_slices
 from diffad.data.volume import Volume, VolumeError
-from diffad.inference.detector import Found, Stack
+from diffad.inference.detector import Stack, StackResult
 
 
 @dataclass(frozen=True)
-class Source:
+class ScanSource:
     """A scan and its brain.
 
     Args:
@@ -42,7 +42,7 @@ class Source:
         return str(self.volume.path) if self.volume and self.volume.path else "the scan"
 
 
-def read(scan: Any, mask: Any = None, region: Any = None) -> Source:
+def read_source(scan: Any, mask: Any = None, region: Any = None) -> ScanSource:
     """Read a scan, its brain mask and where its twin may differ, from wherever they are.
 
     Raises:
@@ -52,7 +52,7 @@ def read(scan: Any, mask: Any = None, region: Any = None) -> Source:
     return source if region is None else replace(source, region=_region(source, region))
 
 
-def _region(source: Source, region: Any) -> Tensor:
+def _region(source: ScanSource, region: Any) -> Tensor:
     if isinstance(region, str | Path):
         if source.volume is None:
             raise TypeError(f"expected the region of a tensor as a tensor (B, 1, *S), got {str(region)!r}")
@@ -69,7 +69,7 @@ def _region(source: Source, region: Any) -> Tensor:
     return found
 
 
-def _from_volume(scan: Any, mask: Any) -> Source:
+def _from_volume(scan: Any, mask: Any) -> ScanSource:
     volume = scan if isinstance(scan, Volume) else Volume.load(scan)
     name, image = str(volume.path or "the scan"), torch.from_numpy(volume.data)[None]
     _check_finite(image, name)
@@ -81,7 +81,7 @@ def _from_volume(scan: Any, mask: Any) -> Source:
         raise VolumeError(f"{name}: expected a mask {volume.data.shape[1:]}, got shape {brain.shape}")
     if not brain.any():
         raise VolumeError(f"{name}: expected a brain mask with voxels inside, got an empty one")
-    return Source(image, torch.from_numpy(brain)[None, None], volume)
+    return ScanSource(image, torch.from_numpy(brain)[None, None], volume)
 
 
 def _check_finite(x: Tensor, name: str) -> None:
@@ -89,7 +89,7 @@ def _check_finite(x: Tensor, name: str) -> None:
         raise VolumeError(f"{name}: expected finite intensities, got {bad} that are not")
 
 
-def _from_tensor(x: Tensor, mask: Any) -> Source:
+def _from_tensor(x: Tensor, mask: Any) -> ScanSource:
     if x.ndim not in (4, 5) or not x.numel():
         raise ValueError(f"expected a tensor (B, C, *S) with 2 or 3 spatial axes, got shape {tuple(x.shape)}")
     x = x.detach().float().cpu()
@@ -98,7 +98,7 @@ def _from_tensor(x: Tensor, mask: Any) -> Source:
         raise ValueError(f"expected a tensor in [0, 1], got values {float(x.min()):g} to {float(x.max()):g}")
     if isinstance(mask, str | Path):
         raise TypeError(f"expected the mask of a tensor as a tensor (B, 1, *S), got the path {str(mask)!r}")
-    return Source(x, _mask_for(x, mask))
+    return ScanSource(x, _mask_for(x, mask))
 
 
 def _mask_for(x: Tensor, mask: Any) -> Tensor:
@@ -110,7 +110,7 @@ def _mask_for(x: Tensor, mask: Any) -> Tensor:
     return brain
 
 
-def stacks(source: Source, axis: str, slices: tuple[int, int] | None = None) -> list[Stack]:
+def make_stacks(source: ScanSource, axis: str, slices: tuple[int, int] | None = None) -> list[Stack]:
     """Cut a source into the stacks a network of slices (or volumes) takes; slices without brain are left out.
 
     Args:
@@ -137,7 +137,7 @@ def stacks(source: Source, axis: str, slices: tuple[int, int] | None = None) -> 
             edited = None if region is None else region[None]
             stacks.append(Stack(image[None], brain[None], [0], name=source.name, region=edited))
         else:
-            c = cut(image, brain, axis, spacing, slices, source.name)
+            c = cut_slices(image, brain, axis, spacing, slices, source.name)
             edited = None if region is None else _planes(region, axis, c.keys)
             stacks.append(Stack(c.image, c.brain, c.keys, c.spacing, c.centre, None, source.name, edited))
     return stacks
@@ -178,7 +178,7 @@ def check_sequences(scan: Any, names: Sequence[str] | None) -> None:
     """
     if names is None or isinstance(scan, str | Path | Tensor | Volume):
         return
-    found = [[name for name in names if rest_of(Path(path), name) is not None] for path in scan]
+    found = [[name for name in names if strip_sequence(Path(path), name) is not None] for path in scan]
     for path, given, name in zip(scan, found, names, strict=False):
         if given and name not in given:
             raise VolumeError(
@@ -187,8 +187,8 @@ def check_sequences(scan: Any, names: Sequence[str] | None) -> None:
             )
 
 
-def assemble(
-    source: Source, parts: Sequence[Stack], found: Sequence[Found], axis: str
+def assemble_maps(
+    source: ScanSource, parts: Sequence[Stack], found: Sequence[StackResult], axis: str
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Put maps (B, 1, *S), twins and standard deviations (B, C, *S) of all stacks on the source's grid.
 
@@ -215,7 +215,7 @@ def _laid(planes: Tensor, stack: Stack, found: Tensor, axis: str) -> Tensor:
     return from_slices(planes, axis)
 
 
-def seen(source: Source, parts: Sequence[Stack], axis: str) -> Tensor:
+def analysed_mask(source: ScanSource, parts: Sequence[Stack], axis: str) -> Tensor:
     """Return the part of the brain mask (B, 1, *S) that was looked at."""
     if source.image.ndim == 4 or axis == "volume":
         return source.brain

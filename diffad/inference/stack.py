@@ -10,8 +10,8 @@ from torch import Tensor
 
 from diffad.data.intensity import IntensityWindow
 from diffad.data.space import to_public
-from diffad.data.window import Corner, paste
-from diffad.types import Restoration
+from diffad.data.window import Corner, paste_windows
+from diffad.types import Reconstruction
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Stack:
 
 
 @dataclass(frozen=True)
-class Found:
+class StackResult:
     """What was found in one stack, on its own grid.
 
     Args:
@@ -59,7 +59,7 @@ class Found:
 
 
 @dataclass
-class Maps:
+class BatchResult:
     """What was found in images that are in the network's space.
 
     Args:
@@ -74,7 +74,7 @@ class Maps:
     nfe: int = 0
     std: Tensor | None = None
 
-    def put(self, items: Sequence[int], part: Maps) -> None:
+    def put(self, items: Sequence[int], part: BatchResult) -> None:
         """Take in what was found in some of the images."""
         self.anomaly[items], self.twin[items] = part.anomaly, part.twin
         self.nfe = max(self.nfe, part.nfe)
@@ -82,11 +82,11 @@ class Maps:
             self.std = torch.zeros_like(self.twin) if self.std is None else self.std
             self.std[items] = part.std
 
-    def pasted(self, shape: Sequence[int], corners: Sequence[Corner]) -> Maps:
+    def pasted(self, shape: Sequence[int], corners: Sequence[Corner]) -> BatchResult:
         """Lay the maps of windows on empty grids."""
-        anomaly, twin = (paste(v, shape, corners) for v in (self.anomaly, self.twin))
-        std = None if self.std is None else paste(self.std, shape, corners)
-        return Maps(anomaly, twin, self.nfe, std)
+        anomaly, twin = (paste_windows(v, shape, corners) for v in (self.anomaly, self.twin))
+        std = None if self.std is None else paste_windows(self.std, shape, corners)
+        return BatchResult(anomaly, twin, self.nfe, std)
 
     def split(self, x: Tensor, counts: list[int]) -> list[tuple[Tensor, Tensor, Tensor | None]]:
         """Part map, change of the image and standard deviation by scan."""
@@ -95,7 +95,7 @@ class Maps:
         return [(a, d, std) for (a, d), std in zip(rest, stds, strict=True)]
 
 
-def published(found: Restoration, brain: Tensor) -> Restoration:
+def to_public_range(found: Reconstruction, brain: Tensor) -> Reconstruction:
     """Bring what a sampler made from [-1, 1] to [0, 1], and to nothing outside the brain (B, 1, *S)."""
     image = to_public(found.image.float()) * brain
     std = None if found.std is None else found.std.float() / 2 * brain  # in units of [0, 1]

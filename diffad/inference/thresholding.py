@@ -13,7 +13,7 @@ from diffad.inference.postprocess import Postprocess
 from diffad.threshold import Calibration, otsu
 
 
-def check_wish(wish: object) -> None:
+def check_threshold(wish: object) -> None:
     """Refuse a threshold that is no number, "otsu" or none.
 
     Raises:
@@ -24,7 +24,7 @@ def check_wish(wish: object) -> None:
         raise ValueError(f"expected threshold a number, 'otsu' or None, got {wish!r}")
 
 
-def thresholds(
+def resolve_thresholds(
     wish: float | str | None, calibration: Mapping[str, Any] | None, fpr: float, anomaly: Tensor, seen: Tensor
 ) -> tuple[list[float], str]:
     """Find the threshold of each item.
@@ -51,20 +51,20 @@ def thresholds(
     return [otsu(item, inside) for item, inside in zip(anomaly, seen, strict=True)], "otsu"
 
 
-def p_values(calibration: Mapping[str, Any] | None, anomaly: Tensor, seen: Tensor) -> Tensor | None:
+def compute_p_values(calibration: Mapping[str, Any] | None, anomaly: Tensor, seen: Tensor) -> Tensor | None:
     """Return p-values of maps (B, 1, *S), 1 outside ``seen``; none without a calibration that keeps them."""
     found = Calibration.from_dict(calibration).p_values(anomaly) if calibration else None
     return None if found is None else found.masked_fill(~seen.bool(), 1)
 
 
-def binarised(anomaly: Tensor, cuts: Sequence[float], brain: Tensor, post: Mapping[str, Any]) -> Tensor:
+def binarise_maps(anomaly: Tensor, cuts: Sequence[float], brain: Tensor, post: Mapping[str, Any]) -> Tensor:
     """Cut each map (B, 1, *S) at its threshold; the maps were zeroed outside the eroded mask before."""
     cut_only = Postprocess(erosion=0, median=1, min_size=post["min_size"], filled=post["filled"])
     items = zip(anomaly, cuts, brain, strict=True)
     return torch.cat([cut_only.binarise(item[None], cut, inside[None]) for item, cut, inside in items])
 
 
-def told(cuts: Sequence[float], rule: str) -> dict[str, Any]:
+def describe_thresholds(cuts: Sequence[float], rule: str) -> dict[str, Any]:
     """Describe the thresholds: one number, their mean where they differ, and then each of them."""
     info: dict[str, Any] = {"threshold": sum(cuts) / len(cuts), "threshold_rule": rule}
     if len(set(cuts)) == 1:
@@ -72,7 +72,7 @@ def told(cuts: Sequence[float], rule: str) -> dict[str, Any]:
     return info | {"thresholds": list(cuts)}
 
 
-def origin(config: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+def describe_provenance(config: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what made a map: parts, the model's settings but for the long table of p-values, versions."""
     import diffusers
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-KINDS = {
+RESULT_SUFFIXES = {
     "anomaly": "_anomaly.nii.gz",
     "mask": "_mask.nii.gz",
     "twin": "_twin.nii.gz",
@@ -23,13 +23,13 @@ KINDS = {
 OPTIONAL = ("std", "pvalue", "page")
 """Kinds that not every run makes: spread of several twins, p-values of a calibrated model, the web page."""
 
-REQUIRED = tuple(kind for kind in KINDS if kind not in OPTIONAL)
+REQUIRED = tuple(kind for kind in RESULT_SUFFIXES if kind not in OPTIONAL)
 """Kinds without which a scan is not finished."""
 
 MASKS = {"mask": "anomaly", "seen": "seen"}
 """Kinds that BIDS calls a mask, with their description."""
 
-ENDS = tuple(end.removesuffix(".nii.gz") for end in KINDS.values() if end.endswith(".nii.gz"))
+ENDS = tuple(end.removesuffix(".nii.gz") for end in RESULT_SUFFIXES.values() if end.endswith(".nii.gz"))
 """Ends of the names of our own maps; such files in a folder are no scans."""
 
 
@@ -53,15 +53,15 @@ class Naming:
 
     def path(self, kind: str) -> Path:
         """Return where a kind of result lies, relative to the folder of the results."""
-        end = KINDS[kind]
+        end = RESULT_SUFFIXES[kind]
         return self.folder / (self._bids(kind, end) if self.bids else f"{self.name}{end}")
 
     def files(self, out: Path) -> dict[str, Path]:
         """Return where all kinds of results lie."""
-        return {kind: out / self.path(kind) for kind in KINDS}
+        return {kind: out / self.path(kind) for kind in RESULT_SUFFIXES}
 
     def _bids(self, kind: str, end: str) -> str:
-        entities, suffix = split(self.name)
+        entities, suffix = split_entities(self.name)
         own = [e for e in entities if not e.startswith("desc-")]
         described = [e.removeprefix("desc-") for e in entities if e.startswith("desc-")]
         what = MASKS.get(kind, {"pvalue": "pvalue"}.get(kind, _camel(kind)))
@@ -78,13 +78,13 @@ def _camel(kind: str) -> str:
     )
 
 
-def split(name: str) -> tuple[list[str], str]:
+def split_entities(name: str) -> tuple[list[str], str]:
     """Split a BIDS name into its entities and its suffix: ``sub-01_T1w`` into ``["sub-01"]`` and ``T1w``."""
     *entities, suffix = name.split("_")
     return entities, suffix
 
 
-def of_map(path: Path, out: Path) -> Naming | None:
+def parse_map_name(path: Path, out: Path) -> Naming | None:
     """Return whose anomaly map a file is, by its name; none if it is no map of ours.
 
     Args:
@@ -108,5 +108,5 @@ def find_maps(out: Path) -> dict[Path, Naming]:
     """Find the anomaly maps in a folder of results, plain or BIDS, in the order of their paths."""
     plain = [p for s in (".nii.gz", ".nii") for p in out.glob(f"*_anomaly{s}")]
     bids = [p for s in (".nii.gz", ".nii") for p in out.glob(f"sub-*/**/*_desc-*nomaly_*{s}")]
-    named = {p: of_map(p, out) for p in sorted({*plain, *bids}) if not p.name.startswith(".")}
+    named = {p: parse_map_name(p, out) for p in sorted({*plain, *bids}) if not p.name.startswith(".")}
     return {path: naming for path, naming in named.items() if naming is not None}

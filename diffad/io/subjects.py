@@ -115,7 +115,7 @@ def parse_mask(text: str) -> str | Path:
     return stem(Path(text))
 
 
-def mask_of(subject: Subject, mask: str | Path | None, what: str = "brain mask") -> Path | None:
+def find_subject_mask(subject: Subject, mask: str | Path | None, what: str = "brain mask") -> Path | None:
     """Find the brain mask, or another mask, of a subject.
 
     With the ending ``_brain``, the mask of ``sub-01_T1w.nii.gz`` is looked for beside it as
@@ -127,7 +127,7 @@ def mask_of(subject: Subject, mask: str | Path | None, what: str = "brain mask")
     if mask is None or isinstance(mask, Path):
         return mask
     scan = subject.paths[0]
-    names = [stem(scan), shortened(stem(scan)), ""]
+    names = [stem(scan), drop_last_word(stem(scan)), ""]
     for name in names:
         for suffix in SUFFIXES:
             if (path := scan.parent / f"{name}{mask}{suffix}").is_file():
@@ -135,12 +135,12 @@ def mask_of(subject: Subject, mask: str | Path | None, what: str = "brain mask")
     raise ValueError(f"{scan}: expected its {what} {stem(scan)}{mask}.nii.gz beside it, found none")
 
 
-def shortened(name: str) -> str:
+def drop_last_word(name: str) -> str:
     """Drop the last part of a name, which often is the sequence: ``sub-01`` of ``sub-01_T1w``."""
     return name.rpartition("_")[0] or name
 
 
-def subjects(scans: Sequence[Path], sequences: Sequence[str] = ()) -> list[Subject]:
+def group_subjects(scans: Sequence[Path], sequences: Sequence[str] = ()) -> list[Subject]:
     """Make subjects of scans, and give each a name of its own.
 
     Without sequences each scan is a subject. With the sequences ``t1`` and ``flair`` the files ``A_t1.nii``

@@ -50,16 +50,16 @@ class Progress:
         self._finished += 1
         self._bar.update(self._task, completed=self._finished + self._others())
 
-    def slices(self, total: int) -> Slices:
+    def slices(self, total: int) -> SliceProgress:
         """Stand in for the progress bar of a pipeline: ``total`` slices make one scan."""
-        return Slices(self, total)
+        return SliceProgress(self, total)
 
     def advance(self, share: float) -> None:
         """Move on by a share of a scan."""
         self._bar.advance(self._task, share)
 
 
-class Slices:
+class SliceProgress:
     """The slices of one scan, as a share of it.
 
     Args:
@@ -70,7 +70,7 @@ class Slices:
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._total = progress, total
 
-    def __enter__(self) -> Slices:
+    def __enter__(self) -> SliceProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -84,17 +84,17 @@ class Slices:
 def say(message: str, error: BaseException | None = None) -> None:
     """Print one line to stderr; with DIFFAD_DEBUG=1 also where an error came from."""
     print(message, file=sys.stderr)
-    if error is not None and debugging():
+    if error is not None and is_debugging():
         traceback.print_exception(error)
 
 
-def debugging() -> bool:
+def is_debugging() -> bool:
     """Whether errors are shown with where they came from."""
     return os.environ.get("DIFFAD_DEBUG", "0") not in ("", "0")
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def hold_interrupts() -> Iterator[None]:
     """Hold Ctrl-C back until a few quick steps that belong together are done."""
     if threading.current_thread() is not threading.main_thread():  # only the main thread hears signals
         yield

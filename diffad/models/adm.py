@@ -11,10 +11,10 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor, nn
 
-from diffad.models.blocks import Blocks, Stage, conv, double, halve, zeroed
+from diffad.models.blocks import Blocks, Stage, conv, double, halve, zero_weights
 from diffad.models.embedding import check_embedding, check_width, embed, embedding_layers
 from diffad.models.padding import check_input, check_widths, with_padding
-from diffad.models.patches import check_patch, fold, unfold
+from diffad.models.patches import check_patch, fold_patches, unfold_patches
 from diffad.registry import MODELS
 
 
@@ -87,7 +87,7 @@ class ADM(ModelMixin, ConfigMixin):
         self.bottom = _middle(blocks, widths[-1], middle)
         self.up = _way_up(blocks, widths, layers, attends, skips)
         self.norm = nn.GroupNorm(groups, widths[0])
-        self.out = zeroed(conv(dims, widths[0], out_channels * patch**dims))
+        self.out = zero_weights(conv(dims, widths[0], out_channels * patch**dims))
 
     @property
     def multiple(self) -> int:
@@ -109,7 +109,7 @@ class ADM(ModelMixin, ConfigMixin):
         return time if vector is None else torch.cat([time, vector], dim=1)
 
     def _patched(self, x: Tensor, emb: Tensor) -> Tensor:
-        h = self.stem(fold(x, self.config.patch).to(self.dtype))
+        h = self.stem(fold_patches(x, self.config.patch).to(self.dtype))
         skips = [h]
         for stage in self.down:
             h = stage(h, emb)
@@ -117,7 +117,7 @@ class ADM(ModelMixin, ConfigMixin):
         h = self.bottom(h, emb)
         for stage in self.up:
             h = stage(torch.cat([h, skips.pop()], dim=1), emb)
-        return unfold(self.out(F.silu(self.norm(h))), self.config.patch)
+        return unfold_patches(self.out(F.silu(self.norm(h))), self.config.patch)
 
 
 def _widths(base: int, mults: Sequence[float], groups: int) -> list[int]:

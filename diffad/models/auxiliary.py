@@ -10,18 +10,18 @@ from typing import Any
 from safetensors import SafetensorError
 from torch import nn
 
-from diffad.models.pretrained import ModelError, check_weights, unfit
+from diffad.models.pretrained import ModelError, check_weights, incompatible_model
 from diffad.registry import MODELS
 
 Source = nn.Module | str | Path | None
 """A network, the folder it is in, or none for the pipeline's."""
 
 
-def equip(part: Any, networks: Mapping[str, Any]) -> None:
+def attach_networks(part: Any, networks: Mapping[str, Any]) -> None:
     """Hand trained networks to a part that asks for them; others pass.
 
     Args:
-        part: Any part; asks by a method ``equip(networks)``.
+        part: Any part; asks by a method ``attach_networks(networks)``.
         networks: By name: "network", which denoises, and those of ``BESIDE`` that there are.
     """
     ask = getattr(part, "equip", None)
@@ -29,7 +29,7 @@ def equip(part: Any, networks: Mapping[str, Any]) -> None:
         ask(networks)
 
 
-def found(source: Source, name: str, whose: str) -> Any:
+def require_network(source: Source, name: str, whose: str) -> Any:
     """Return a network that was given, by itself or by its folder.
 
     Args:
@@ -60,7 +60,7 @@ def load_network(folder: str | Path) -> nn.Module:
     try:
         network: nn.Module = kind.from_pretrained(str(place), use_safetensors=True)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        raise unfit(place, error) from error
+        raise incompatible_model(place, error) from error
     check_weights(place, network)
     return network.eval().requires_grad_(False)
 

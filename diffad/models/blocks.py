@@ -32,7 +32,7 @@ def conv(dims: int, width: int, out: int, kernel: int = 3) -> nn.Module:
     return layer(width, out, kernel, padding=kernel // 2)
 
 
-def zeroed(module: nn.Module) -> nn.Module:
+def zero_weights(module: nn.Module) -> nn.Module:
     """Set all weights of ``module`` to 0, so that training begins at the identity."""
     for weights in module.parameters():
         nn.init.zeros_(weights)
@@ -77,7 +77,7 @@ class ResidualBlock(nn.Module):
         self.modulation = nn.Linear(embedding, 2 * out if film else out)
         self.norm_out = nn.GroupNorm(groups, out)
         self.dropout = nn.Dropout(dropout)
-        self.conv_out = zeroed(conv(dims, out, out))
+        self.conv_out = zero_weights(conv(dims, out, out))
         self.skip = conv(dims, width, out, kernel=1) if width != out else nn.Identity()
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ class SelfAttention(nn.Module):
         self.heads = heads
         self.norm = nn.GroupNorm(groups, width)
         self.qkv = nn.Linear(width, 3 * width)
-        self.out = zeroed(nn.Linear(width, width))
+        self.out = zero_weights(nn.Linear(width, width))
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
         """Map ``x`` (B, width, *S) to its like; ``emb`` is taken so that all blocks are called alike."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Bounded:
+class Chunked:
     """Evaluates a network part by part: memory stays bounded, and caches of a CPU are not overrun.
 
     Args:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from diffad.models.blocks import Blocks, Stage, conv, halve
 from diffad.models.embedding import embedding_layers
 from diffad.models.padding import check_input, check_widths, pad_to_multiple
-from diffad.models.patches import check_patch, fold
+from diffad.models.patches import check_patch, fold_patches
 from diffad.models.pooling import check_pool, pooling
 from diffad.registry import MODELS
 
@@ -102,7 +102,7 @@ class Classifier(ModelMixin, ConfigMixin):
         width = self.config.channels[0]
         waves = get_timestep_embedding(labels + 1, width, flip_sin_to_cos=True, downscale_freq_shift=0)
         emb = self.time(waves.to(self.dtype))
-        h = self.stem(fold(padded, self.config.patch).to(self.dtype))
+        h = self.stem(fold_patches(padded, self.config.patch).to(self.dtype))
         for stage in (*self.down, self.bottom):
             h = stage(h, emb)
         logits: Tensor = self.head(F.silu(self.norm(h)))

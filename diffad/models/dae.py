@@ -24,7 +24,7 @@ def middle_divisor(channels: int) -> int:
     return divisors[len(divisors) // 2]
 
 
-def standardised(weight: Tensor) -> Tensor:
+def standardise_filters(weight: Tensor) -> Tensor:
     r"""Bring each filter to mean 0 and standard deviation 1, in single precision at least.
 
     .. math:: \hat w = \frac{w - \mu}{s + 10^{-5}}
@@ -41,7 +41,7 @@ def standardised(weight: Tensor) -> Tensor:
     return ((wide - mean) / (s + EPSILON)).to(weight.dtype)
 
 
-def mirrored(x: Tensor) -> Tensor:
+def mirror_pad(x: Tensor) -> Tensor:
     """Extend each axis of ``x`` (B, C, *S) by the reflected neighbour, or repeat an axis of one voxel."""
     lengths = reversed(x.shape[2:])  # F.pad counts from the last axis
     reflect = [int(n > 1) for n in lengths for _ in range(2)]
@@ -49,7 +49,7 @@ def mirrored(x: Tensor) -> Tensor:
     return x if all(reflect) else F.pad(x, [1 - p for p in reflect], mode="replicate")
 
 
-def halved(x: Tensor) -> Tensor:
+def average_halves(x: Tensor) -> Tensor:
     """Average each block of 2 voxels a side of ``x`` (B, C, *S)."""
     if x.ndim == 4:
         return F.avg_pool2d(x, 2)
@@ -74,7 +74,7 @@ class StandardisedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``x`` (B, C, *S)."""
-        return self.convolve(mirrored(x), standardised(self.weight), self.bias)
+        return self.convolve(mirror_pad(x), standardise_filters(self.weight), self.bias)
 
 
 def block(dims: int, in_channels: int, out_channels: int) -> nn.Sequential:
@@ -148,7 +148,7 @@ class DAEUNet(ModelMixin, ConfigMixin):
     def _unet(self, x: Tensor) -> Tensor:
         skips = [self.first(x)]
         for down in self.down:
-            skips.append(down(halved(skips[-1])))
+            skips.append(down(average_halves(skips[-1])))
         x = skips.pop()
         for up, merge in zip(self.up, self.merge, strict=True):
             x = merge(torch.cat([up(x), skips.pop()], dim=1))

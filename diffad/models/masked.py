@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from diffad.models.cells import cell_grid
 from diffad.models.encoder import GROUPS, STRIDE, Encoder
 from diffad.models.padding import crop_back
-from diffad.models.sparse import Visible, pyramid
+from diffad.models.sparse import Visible, extract_pyramid
 
 
 class MaskedAutoencoder(nn.Module):
@@ -61,7 +61,7 @@ class MaskedAutoencoder(nn.Module):
         sides = [n * max(self.cell, STRIDE) for n in cell_grid(shape, max(self.cell, STRIDE))]
         # what is added beyond the image is hidden, and 0 as its background
         visible = Visible(_grown(cells, [n // self.cell for n in sides]))
-        maps = pyramid(self.encoder.resnet, _grown(image, sides), visible)
+        maps = extract_pyramid(self.encoder.resnet, _grown(image, sides), visible)
         return crop_back(self._paint(maps[::-1], visible), tuple(slice(n) for n in shape))
 
     def _paint(self, maps: list[Tensor], visible: Visible) -> Tensor:

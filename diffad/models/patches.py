@@ -19,14 +19,14 @@ def check_patch(patch: int, name: str) -> None:
         raise ValueError(f"{name} expected patch of at least 1, got {patch}")
 
 
-def fold(x: Tensor, patch: int) -> Tensor:
+def fold_patches(x: Tensor, patch: int) -> Tensor:
     """Turn each block of patch^d pixels of ``x`` (B, C, *S) into one position of patch^d C channels."""
     axes = x.ndim - 2
     return rearrange(x, f"{_APART[axes]} -> {_FOLDED[axes]}", **_sides(patch, axes))
 
 
-def unfold(x: Tensor, patch: int) -> Tensor:
-    """Undo ``fold``: channels become blocks of pixels again."""
+def unfold_patches(x: Tensor, patch: int) -> Tensor:
+    """Undo ``split_tasks``: channels become blocks of pixels again."""
     axes = x.ndim - 2
     return rearrange(x, f"{_FOLDED[axes]} -> {_APART[axes]}", **_sides(patch, axes))
 

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from diffad.config.sections import BESIDE as BESIDE
+from diffad.config.sections import AUXILIARY_NETWORKS as AUXILIARY_NETWORKS
 from diffad.registry import MODELS
 
 
@@ -24,7 +24,7 @@ def shipped_models() -> dict[str, Path]:
     return {p.name: p for p in sorted(root.glob("*")) if (p / "model_index.json").is_file()}
 
 
-def locate(name: str | Path) -> str:
+def locate_model(name: str | Path) -> str:
     """Find a model: a folder, a shipped name, or (left to diffusers) a hub id.
 
     Raises:
@@ -52,16 +52,20 @@ def check_folder(folder: Path) -> None:
     try:
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
         parts = {part: tuple(index[part]) for part in ("network", "scheduler")}
-        beside = {part: tuple(index[part]) for part in BESIDE if any(index.get(part) or ())}
+        beside = {part: tuple(index[part]) for part in AUXILIARY_NETWORKS if any(index.get(part) or ())}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise unfit(folder, f"a model_index.json without network and scheduler ({error})") from error
+        raise incompatible_model(
+            folder, f"a model_index.json without network and scheduler ({error})"
+        ) from error
     networks = {(MODELS[name].__module__, MODELS[name].__name__) for name in MODELS}
     for part, kind in {"network": parts["network"], **beside}.items():
         if kind not in networks:
-            raise unfit(folder, f"{part} {'.'.join(map(str, kind))}, which is not a registered part")
+            raise incompatible_model(
+                folder, f"{part} {'.'.join(map(str, kind))}, which is not a registered part"
+            )
     library, name = (*parts["scheduler"], None, None)[:2]
     if library != "diffusers" or not str(name).endswith("Scheduler"):
-        raise unfit(folder, f"scheduler {library}.{name}, which is not one of diffusers")
+        raise incompatible_model(folder, f"scheduler {library}.{name}, which is not one of diffusers")
 
 
 @contextmanager
@@ -100,7 +104,7 @@ def check_weights(folder: Path, network: Any) -> None:
         raise ModelError(f"{folder}: expected weights of this architecture, found others: {odd[0]} {what}")
 
 
-def unfit(name: object, found: object) -> ModelError:
+def incompatible_model(name: object, found: object) -> ModelError:
     """Build the error for a model whose files do not fit together."""
     text = " ".join(str(found).split()).split(". ")[0]
     return ModelError(f"{name}: expected a model whose files fit together, found: {text}")

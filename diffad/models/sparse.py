@@ -82,7 +82,7 @@ def _batch_norm(layer: nn.BatchNorm2d | nn.BatchNorm3d, x: Tensor, seen: Tensor)
     return rearrange(whole, "b ... c -> b c ...")
 
 
-def pyramid(resnet: Any, x: Tensor, visible: Visible) -> list[Tensor]:
+def extract_pyramid(resnet: Any, x: Tensor, visible: Visible) -> list[Tensor]:
     """Return what leaves the four stages of a MONAI ResNet that sees the visible cells of ``x`` (B, C, *S).
 
     The sides of ``x`` are multiples of 32. Hidden positions of all maps are 0.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from diffad.models.embedding import check_embedding, check_width, embed, embedding_layers
 from diffad.models.padding import check_input, check_widths, with_padding
-from diffad.models.patches import check_patch, fold, unfold
+from diffad.models.patches import check_patch, fold_patches, unfold_patches
 from diffad.registry import MODELS
 
 
@@ -91,6 +91,6 @@ class UNet2D(ModelMixin, ConfigMixin):
         return with_padding(lambda x: self._patched(x, labels, embedding), x_t, self.multiple)
 
     def _patched(self, x: Tensor, labels: Tensor, embedding: Tensor | None) -> Tensor:
-        folded = fold(x, self.config.patch).to(self.dtype)
+        folded = fold_patches(x, self.config.patch).to(self.dtype)
         vector = embed(self.condition, embedding, self.dtype)
-        return unfold(self.unet(folded, labels, vector, return_dict=False)[0], self.config.patch)
+        return unfold_patches(self.unet(folded, labels, vector, return_dict=False)[0], self.config.patch)

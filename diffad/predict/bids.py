@@ -10,7 +10,7 @@ from pathlib import Path
 
 from diffad._version import __version__
 from diffad.io.atomic import write_text
-from diffad.io.naming import split
+from diffad.io.naming import split_entities
 from diffad.io.nifti import stem
 from diffad.io.subjects import Subject
 
@@ -44,7 +44,7 @@ def is_scan(path: Path, root: Path, asked: Sequence[Path]) -> bool:
     return path.parent.name in FOLDERS and path.name.startswith("sub-") and parts[0] not in BESIDE
 
 
-def gaps(root: Path, scans: Sequence[Path], sequences: Sequence[str]) -> list[Subject]:
+def find_gaps(root: Path, scans: Sequence[Path], sequences: Sequence[str]) -> list[Subject]:
     """Return the subjects and sessions of a data set that have a folder but no scan.
 
     Args:
@@ -59,7 +59,7 @@ def gaps(root: Path, scans: Sequence[Path], sequences: Sequence[str]) -> list[Su
     return [Subject("_".join(v.relative_to(root).parts), (), wanted) for v in empty]
 
 
-def placed(subject: Subject, sequences: Sequence[str] = ()) -> Subject:
+def place_subject(subject: Subject, sequences: Sequence[str] = ()) -> Subject:
     """Give a subject of a data set its BIDS name and its folder in a derivative.
 
     Several sequences of one subject keep their entities and take the suffix of the first.
@@ -72,16 +72,16 @@ def placed(subject: Subject, sequences: Sequence[str] = ()) -> Subject:
     return replace(subject, name=stem(first), folder=folder, bids=True)
 
 
-def mixed(subjects: Sequence[Subject]) -> str | None:
+def warn_mixed(subjects: Sequence[Subject]) -> str | None:
     """Say so if scans of several sequences are to be looked at by one model."""
-    counts = Counter(split(s.name)[1] for s in subjects if s.bids and s.paths)
+    counts = Counter(split_entities(s.name)[1] for s in subjects if s.bids and s.paths)
     if len(counts) < 2:
         return None
     told = ", ".join(f"{n} {suffix}" for suffix, n in counts.most_common())
     return f"mixed sequences: {told}; a model knows some of them only, so choose with --sequences"
 
 
-def describe(out: Path, sources: Sequence[Path]) -> None:
+def write_description(out: Path, sources: Sequence[Path]) -> None:
     """Write what a derivative must say of itself; one that is there is left as it is.
 
     Raises:

@@ -12,12 +12,12 @@ from typing import Any
 from torch import Tensor
 
 from diffad.inference import scan as scans
-from diffad.io.subjects import Subject, mask_of
+from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.brains import looked_at
 from diffad.predict.options import Options
-from diffad.threshold import RATES, Calibration, calibrate
+from diffad.threshold import RATES, Calibration, calibrate_thresholds
 
 
 def calibrate_on(
@@ -51,14 +51,14 @@ def calibrate_on(
                 except (ValueError, OSError) as error:
                     say(f"left out {subject.name}: {' '.join(str(error).split())}", error)
     wanted = sorted({*rates, pipe.config.postprocess["fpr"]})
-    measured = calibrate(((values, None) for values in found), wanted)
+    measured = calibrate_thresholds(((values, None) for values in found), wanted)
     parts = {key: getattr(options, key) for key in ("sampler", "score", "noise", "guidance")}
     given = {key: part for key, part in parts.items() if part is not None}
     pipe.register_to_config(calibration=measured.to_dict(), **given)
     return measured
 
 
-def save(pipe: AnomalyPipeline, out: Path) -> None:
+def save_model(pipe: AnomalyPipeline, out: Path) -> None:
     """Write a model to a new folder, whole or not at all.
 
     Raises:
@@ -87,7 +87,7 @@ def require_new(out: Path) -> None:
         raise ValueError(f"{out}: expected a new folder for the model, found something there")
 
 
-def told(found: Calibration, asked: int) -> str:
+def describe_calibration(found: Calibration, asked: int) -> str:
     """Say what was found: for each nominal rate the threshold, and the rate on scans that were left out."""
     lines = [f"{found.scans} of {asked} scans, {found.pixels:,} voxels"]
     for rate, threshold in sorted(found.thresholds.items()):
@@ -99,7 +99,7 @@ def told(found: Calibration, asked: int) -> str:
 
 
 def _scores(pipe: AnomalyPipeline, subject: Subject, options: Options, mask: str | Path | None) -> Tensor:
-    source = scans.read(list(subject.paths), mask_of(subject, mask))
+    source = scans.read_source(list(subject.paths), find_subject_mask(subject, mask))
     assert source.volume is not None
     asked: dict[str, Any] = replace(options, threshold=0.0).call()
     output = pipe(source.volume, source.brain[0, 0].numpy(), **asked)

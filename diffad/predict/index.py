@@ -8,7 +8,7 @@ from pathlib import Path
 from diffad.inference.lesions import read_lesions
 from diffad.io.naming import Naming, find_maps
 from diffad.io.subjects import Subject
-from diffad.report.viewer.index import Entry, write_index
+from diffad.report.viewer.index import IndexRow, write_index
 
 
 def write_cohort(out: Path, subjects: Sequence[Subject], rows: Mapping[str, Mapping[str, str]]) -> Path:
@@ -28,11 +28,11 @@ def write_cohort(out: Path, subjects: Sequence[Subject], rows: Mapping[str, Mapp
     return write_index(entries, out / "index.html", title="Anomaly maps")
 
 
-def _entry(out: Path, naming: Naming, row: Mapping[str, str]) -> Entry:
+def _entry(out: Path, naming: Naming, row: Mapping[str, str]) -> IndexRow:
     ok = row["status"] == "ok"
     there = {k: p.as_posix() for k in ("page", "report") if ok and (out / (p := naming.path(k))).is_file()}
     lesions = out / naming.path("lesions_json")
-    return Entry(
+    return IndexRow(
         scan=naming.name,
         status=row["status"],
         score=row["score"],

@@ -15,11 +15,11 @@ from diffad.inference.output import AnomalyOutput
 from diffad.predict.brains import head_warning
 
 if TYPE_CHECKING:
-    from diffad.prepare import Options as PrepareOptions
-    from diffad.prepare import Prepared
+    from diffad.prepare import PreparedScan
+    from diffad.prepare import PrepareOptions as PrepareOptions
 
 
-class Ready:
+class LoadedScan:
     """A scan that a model can look at, and the way back to its own grid, if it was made ready here.
 
     Args:
@@ -30,7 +30,7 @@ class Ready:
     """
 
     def __init__(
-        self, volume: Volume, brain: Array, warnings: Sequence[str] = (), prepared: Prepared | None = None
+        self, volume: Volume, brain: Array, warnings: Sequence[str] = (), prepared: PreparedScan | None = None
     ) -> None:
         self.volume, self.brain, self.warnings, self.prepared = volume, brain, list(warnings), prepared
 
@@ -45,9 +45,9 @@ class Ready:
         return home, found
 
 
-def ready(
+def load_scan(
     paths: Sequence[Path], mask: Path | None, options: PrepareOptions | None, region: bool = False
-) -> Ready:
+) -> LoadedScan:
     """Read a scan; with options make it ready.
 
     Args:
@@ -62,25 +62,25 @@ def ready(
     from diffad.inference import scan as scans
 
     if options is None:
-        source = scans.read(list(paths), mask)
+        source = scans.read_source(list(paths), mask)
         assert source.volume is not None
         brain = source.brain[0, 0].numpy()
-        told = head_warning(brain, millilitres(source.volume)) if mask is None else None
-        return Ready(source.volume, brain, [told] if told else [])
+        told = head_warning(brain, voxel_ml(source.volume)) if mask is None else None
+        return LoadedScan(source.volume, brain, [told] if told else [])
     if region:
         raise ValueError(f"{paths[0]}: expected no region with --prepare, as it lies on another grid")
     from diffad.prepare import prepare
 
     made = prepare(list(paths), options, mask)
-    return Ready(made.volume, made.brain, made.record.get("warnings", []), made)
+    return LoadedScan(made.volume, made.brain, made.record.get("warnings", []), made)
 
 
-def millilitres(volume: Volume) -> float:
+def voxel_ml(volume: Volume) -> float:
     """Return the volume of a voxel, in ml."""
     return float(abs(np.linalg.det(volume.affine[:3, :3]))) / 1000
 
 
-def voxels(paths: Sequence[Path], prepares: bool) -> int:
+def count_voxels(paths: Sequence[Path], prepares: bool) -> int:
     """Return how many voxels a scan has in memory, from its header alone; 0 if that cannot be read.
 
     Args:

@@ -12,7 +12,7 @@ from diffad.io.naming import REQUIRED
 from diffad.pipeline import AnomalyPipeline
 
 
-def stored(files: Mapping[str, Path]) -> dict[str, Any] | None:
+def read_stored_info(files: Mapping[str, Path]) -> dict[str, Any] | None:
     """Read what was stored with finished maps; none if a file is not there, or cannot be read.
 
     Args:
@@ -27,7 +27,7 @@ def stored(files: Mapping[str, Path]) -> dict[str, Any] | None:
     return info if isinstance(info, dict) else None
 
 
-def digest(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file, or a mark that it cannot be read (which reading it will explain)."""
     try:
         with path.open("rb") as file:
@@ -36,7 +36,7 @@ def digest(path: Path) -> str:
         return "unreadable"
 
 
-def fingerprint(pipe: AnomalyPipeline) -> str:
+def hash_model(pipe: AnomalyPipeline) -> str:
     """Return a hash of the weights and of all that is stored with them."""
     parts = ("noise", "score", "guidance", "space", "postprocess", "calibration")
     text = json.dumps(

@@ -14,7 +14,7 @@ from diffad.io.atomic import write_text
 
 
 @dataclass(frozen=True)
-class Row:
+class ResultRow:
     """What became of one scan.
 
     Args:
@@ -38,7 +38,7 @@ class Row:
     error: str = ""
 
     @classmethod
-    def from_info(cls, name: str, info: dict[str, Any]) -> Row:
+    def from_info(cls, name: str, info: dict[str, Any]) -> ResultRow:
         """Make the row of a finished scan from what is stored with its maps."""
         keys = ("image_score", "anomalous_ml", "threshold", "seconds", "nfe")
         return cls(name, "ok", *(info.get(key, "") for key in keys))
@@ -47,7 +47,7 @@ class Row:
 Table = dict[str, dict[str, str]]
 """Rows by scan."""
 
-COLUMNS = [f.name for f in fields(Row)]
+COLUMNS = [f.name for f in fields(ResultRow)]
 
 
 class Results:
@@ -64,7 +64,7 @@ class Results:
         self.path = path
         self.rows: Table = _read(path) if path.exists() else {}
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ResultRow) -> None:
         """Add or replace a row and write the table, whole or not at all, if that changes it."""
         values = {key: "" if v is None else str(v) for key, v in asdict(row).items()}
         if self.rows.get(row.scan) != values:

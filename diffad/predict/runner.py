@@ -10,24 +10,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffad.data.volume import Array
-from diffad.distributed import Share
+from diffad.distributed import Process
 from diffad.inference.output import AnomalyOutput
-from diffad.inference.precision import resolve
-from diffad.io.subjects import Subject, mask_of
+from diffad.inference.precision import resolve_precision
+from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.brains import looked_at
-from diffad.predict.load import Ready, millilitres, ready, voxels
+from diffad.predict.load import LoadedScan, count_voxels, load_scan, voxel_ml
 from diffad.predict.options import Options as Options
-from diffad.predict.provenance import digest, fingerprint, stored
-from diffad.predict.results import Results, Row
-from diffad.predict.stages import overlapped
-from diffad.predict.summary import Summary as Summary
+from diffad.predict.provenance import hash_file, hash_model, read_stored_info
+from diffad.predict.results import ResultRow, Results
+from diffad.predict.stages import run_overlapped
+from diffad.predict.summary import CohortSummary as CohortSummary
 from diffad.predict.writer import write_scan
 from diffad.registry import UnknownNameError
 
 if TYPE_CHECKING:
-    from diffad.prepare import Options as PrepareOptions
+    from diffad.prepare import PrepareOptions as PrepareOptions
 
 PARTS = ("sampler", "score", "noise", "guidance")
 """What a caller may put in the place of the model's own."""
@@ -38,19 +38,19 @@ class WriteError(OSError):
 
 
 @dataclass
-class Read:
+class PendingScan:
     """A scan that is to be looked at: what is asked of it, and what was read."""
 
     request: dict[str, Any]
     region: Path | None
-    ready: Ready
+    ready: LoadedScan
 
 
 @dataclass
-class Made:
+class ScanOutcome:
     """What became of a scan: its row in the table, where in the summary it counts, what is to be written."""
 
-    row: Row
+    row: ResultRow
     counts: str
     output: AnomalyOutput | None = None
     seen: Array | None = None
@@ -93,12 +93,12 @@ class Cohort:
         *,
         prepare: PrepareOptions | None = None,
         page: bool = False,
-        share: Share | None = None,
+        share: Process | None = None,
     ) -> None:
-        options = replace(options, precision=resolve(options.precision, pipe.device))
+        options = replace(options, precision=resolve_precision(options.precision, pipe.device))
         self.pipe, self.out, self.options, self.overwrite = pipe, out, options, overwrite
         self.mask, self.region, self.prepare, self.page = mask, region, prepare, page
-        self.share = share or Share()
+        self.share = share or Process()
         pipe.detector(
             **{part: getattr(options, part) for part in PARTS}
         )  # names and options fail here, at once
@@ -106,7 +106,7 @@ class Cohort:
             raise ValueError("expected no range of slices, as this model takes whole volumes")
         out.mkdir(parents=True, exist_ok=True)
         self.results = self._table()
-        self.model = fingerprint(pipe)
+        self.model = hash_model(pipe)
 
     def _table(self) -> Results:
         """Open the table of all; one of several processes keeps its own beside it until the end."""
@@ -119,7 +119,7 @@ class Cohort:
     def _part(self, index: int) -> Path:
         return self.out / f".results-{index}.csv"
 
-    def run(self, subjects: Sequence[Subject]) -> Summary:
+    def run(self, subjects: Sequence[Subject]) -> CohortSummary:
         """Look at every subject; one that cannot be used is reported, and the rest go on.
 
         Returns:
@@ -128,18 +128,18 @@ class Cohort:
         Raises:
             WriteError: If results cannot be written; those of finished scans are whole.
         """
-        self.summary = Summary()
+        self.summary = CohortSummary()
         with Progress(len(subjects), self._others, quiet=not self.share.first) as progress:
             self.pipe.progress_bar = progress.slices
 
-            def work(subject: Subject, read: Read | Made) -> Made:
+            def work(subject: Subject, read: PendingScan | ScanOutcome) -> ScanOutcome:
                 with progress.scan(subject.name):
-                    return read if isinstance(read, Made) else self._guarded(self._look, subject, read)
+                    return read if isinstance(read, ScanOutcome) else self._guarded(self._look, subject, read)
 
             def size(subject: Subject) -> int:
-                return voxels(subject.paths, self.prepare is not None)
+                return count_voxels(subject.paths, self.prepare is not None)
 
-            overlapped(self.share.mine(subjects), self._read, work, self._finish, size)
+            run_overlapped(self.share.mine(subjects), self._read, work, self._finish, size)
         return self._gathered(subjects)
 
     def _others(self) -> int:
@@ -147,14 +147,14 @@ class Cohort:
         parts = [self._part(i) for i in range(self.share.count) if i != self.share.index]
         return sum(max(0, p.read_text(encoding="utf-8").count("\n") - 1) for p in parts if p.is_file())
 
-    def _gathered(self, subjects: Sequence[Subject]) -> Summary:
+    def _gathered(self, subjects: Sequence[Subject]) -> CohortSummary:
         self.share.wait()
         if self.share.first:
             with self._writing("results.csv"):
                 whole = Results(self.out / "results.csv")
                 whole.merge(sorted(self.out.glob(".results-*.csv")), [s.name for s in subjects])
                 self.results = whole
-        return sum(self.share.gather([self.summary]), Summary())
+        return sum(self.share.gather([self.summary]), CohortSummary())
 
     def _guarded(self, stage: Any, subject: Subject, *rest: Any) -> Any:
         """Run a stage; whatever is wrong with one scan must not cost the others."""
@@ -163,50 +163,53 @@ class Cohort:
         except WriteError:
             raise
         except Exception as error:
-            message = describe(error)
+            message = format_error(error)
             say(f"failed {subject.name}: {message}", error)
-            return Made(Row(subject.name, "failed", error=message), "failed")
+            return ScanOutcome(ResultRow(subject.name, "failed", error=message), "failed")
 
-    def _read(self, subject: Subject) -> Read | Made:
-        found: Read | Made = self._guarded(self._read_one, subject)
+    def _read(self, subject: Subject) -> PendingScan | ScanOutcome:
+        found: PendingScan | ScanOutcome = self._guarded(self._read_one, subject)
         return found
 
-    def _read_one(self, subject: Subject) -> Read | Made:
+    def _read_one(self, subject: Subject) -> PendingScan | ScanOutcome:
         if subject.missing:
             found = ", ".join(p.name for p in subject.paths) or "no scan"
             raise ValueError(
                 f"expected every sequence, found {found} but none for {', '.join(subject.missing)}"
             )
-        mask, region = mask_of(subject, self.mask), mask_of(subject, self.region, "region")
+        mask, region = (
+            find_subject_mask(subject, self.mask),
+            find_subject_mask(subject, self.region, "region"),
+        )
         request = self._request(subject, mask, region)
-        info = stored(subject.naming.files(self.out))
+        info = read_stored_info(subject.naming.files(self.out))
         if info is not None and not self.overwrite:
             return self._keep(subject.name, info, request)
-        return Read(request, region, ready(subject.paths, mask, self.prepare, region is not None))
+        return PendingScan(request, region, load_scan(subject.paths, mask, self.prepare, region is not None))
 
     def _request(self, subject: Subject, mask: Path | None, region: Path | None) -> dict[str, Any]:
         """Everything the maps follow from, as JSON gives it back."""
         asked = self.options.asked()
         asked |= {part: asked[part] or self.pipe.config[part] for part in PARTS}
         asked |= {"prepare": asdict(self.prepare) | {"threads": 0}} if self.prepare else {}
-        files = {"scan": [digest(p) for p in subject.paths], "mask": digest(mask) if mask else None}
-        files |= {"region": digest(region)} if region else {}
+        files = {"scan": [hash_file(p) for p in subject.paths], "mask": hash_file(mask) if mask else None}
+        files |= {"region": hash_file(region)} if region else {}
         plain: dict[str, Any] = json.loads(json.dumps({"model": self.model, **asked, **files}))
         return plain
 
-    def _keep(self, name: str, info: dict[str, Any], request: dict[str, Any]) -> Made:
+    def _keep(self, name: str, info: dict[str, Any], request: dict[str, Any]) -> ScanOutcome:
         before = info.get("request") or {}
         changed = [key for key in {**request, **before} if before.get(key) != request.get(key)]
         if changed:
             say(f"kept {name}: made with other {', '.join(changed)}; --overwrite makes it anew")
-        return Made(Row.from_info(name, info), "other" if changed else "skipped")
+        return ScanOutcome(ResultRow.from_info(name, info), "other" if changed else "skipped")
 
-    def _look(self, subject: Subject, read: Read) -> Made:
+    def _look(self, subject: Subject, read: PendingScan) -> ScanOutcome:
         output, seen = self._detect(subject, read.ready, read.region)
         output.info |= {"scan": [str(p) for p in subject.paths], "request": read.request}
-        return Made(Row.from_info(subject.name, output.info), "done", output, seen)
+        return ScanOutcome(ResultRow.from_info(subject.name, output.info), "done", output, seen)
 
-    def _detect(self, subject: Subject, scan: Ready, region: Path | None) -> tuple[AnomalyOutput, Array]:
+    def _detect(self, subject: Subject, scan: LoadedScan, region: Path | None) -> tuple[AnomalyOutput, Array]:
         for warning in scan.warnings:
             say(f"warning: {subject.name}: {warning}")
         output = self.pipe(scan.volume, scan.brain, region=region, **self.options.call())
@@ -219,10 +222,10 @@ class Cohort:
         seen = looked_at(output.brain, axis, self.options.slices)[0, 0]
         output, found = scan.back(output, seen)
         assert output.volume is not None
-        output.info["anomalous_ml"] = round(float(output.mask.sum()) * millilitres(output.volume), 4)
+        output.info["anomalous_ml"] = round(float(output.mask.sum()) * voxel_ml(output.volume), 4)
         return output, found
 
-    def _finish(self, subject: Subject, made: Made) -> None:
+    def _finish(self, subject: Subject, made: ScanOutcome) -> None:
         """Write what was made; the last stage, so that the rows come in order."""
         if made.output is not None and made.seen is not None:
             with self._writing(subject.name):
@@ -246,7 +249,7 @@ class Cohort:
             ) from error
 
 
-def describe(error: Exception) -> str:
+def format_error(error: Exception) -> str:
     """Put an error into one line; one that is no complaint of ours says what it is."""
     text = " ".join(str(error).split())
     expected = (ValueError, UnknownNameError, FileNotFoundError, ImportError)

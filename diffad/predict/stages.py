@@ -18,11 +18,11 @@ Three scans of 256 x 256 x 244 fit; a scan that is larger goes through alone.
 """
 
 
-class Closed(Exception):  # noqa: N818 (no error: the work is over)
+class BudgetClosed(Exception):  # noqa: N818 (no error: the work is over)
     """There is no use in waiting any more."""
 
 
-class Room:
+class MemoryBudget:
     """Room for so many voxels; whoever needs more waits, but a single scan always fits.
 
     Args:
@@ -42,7 +42,7 @@ class Room:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self.used or self.used + voxels <= self.limit)
             if self._closed:
-                raise Closed
+                raise BudgetClosed
             self.used += voxels
 
     def give(self, voxels: int) -> None:
@@ -58,7 +58,7 @@ class Room:
             self._changed.notify_all()
 
 
-def overlapped(
+def run_overlapped(
     items: Sequence[A],
     read: Callable[[A], B],
     work: Callable[[A, B], C],
@@ -79,7 +79,7 @@ def overlapped(
         voxels: How large an item is.
         limit: Voxels in memory at once.
     """
-    room, sizes = Room(limit), [0] * len(items)
+    room, sizes = MemoryBudget(limit), [0] * len(items)
 
     def enter(index: int) -> B:
         sizes[index] = voxels(items[index])

@@ -9,7 +9,7 @@ POLICIES = ("any", "all", "never")
 
 
 @dataclass
-class Summary:
+class CohortSummary:
     """Names of the scans by what became of them.
 
     Args:
@@ -29,9 +29,9 @@ class Summary:
         """Whether every scan now has the results that were asked for."""
         return not self.failed and not self.other
 
-    def __add__(self, more: Summary) -> Summary:
+    def __add__(self, more: CohortSummary) -> CohortSummary:
         done, skipped, other = self.done + more.done, self.skipped + more.skipped, self.other + more.other
-        return Summary(done, skipped, other, self.failed | more.failed)
+        return CohortSummary(done, skipped, other, self.failed | more.failed)
 
     def __str__(self) -> str:
         told = {"done": self.done, "done before": self.skipped, "kept from other options": self.other}

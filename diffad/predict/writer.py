@@ -10,8 +10,8 @@ import numpy as np
 
 from diffad.data.volume import Array
 from diffad.inference.output import AnomalyOutput
-from diffad.io.naming import KINDS, Naming
-from diffad.io.terminal import undisturbed
+from diffad.io.naming import RESULT_SUFFIXES, Naming
+from diffad.io.terminal import hold_interrupts
 
 
 def write_scan(output: AnomalyOutput, seen: Array, naming: Naming, out: Path, page: bool = False) -> None:
@@ -31,7 +31,7 @@ def write_scan(output: AnomalyOutput, seen: Array, naming: Naming, out: Path, pa
     shutil.rmtree(aside, ignore_errors=True)
     try:
         made = _write(output, seen, naming, aside, page)
-        publish(made, naming.files(out))
+        publish_results(made, naming.files(out))
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -43,12 +43,12 @@ def _write(output: AnomalyOutput, seen: Array, naming: Naming, aside: Path, page
     name, found = naming.name, output.lesions()
     output.save(aside, name)
     assert output.volume is not None
-    output.volume.save(seen, aside / f"{name}{KINDS['seen']}", dtype=np.uint8)
+    output.volume.save(seen, aside / f"{name}{RESULT_SUFFIXES['seen']}", dtype=np.uint8)
     write_lesions(found, aside, name)
-    save_report(output, aside / f"{name}{KINDS['report']}")
+    save_report(output, aside / f"{name}{RESULT_SUFFIXES['report']}")
     if page:
-        _page(output, found, naming, aside / f"{name}{KINDS['page']}")
-    paths = {kind: aside / f"{name}{end}" for kind, end in KINDS.items()}
+        _page(output, found, naming, aside / f"{name}{RESULT_SUFFIXES['page']}")
+    paths = {kind: aside / f"{name}{end}" for kind, end in RESULT_SUFFIXES.items()}
     return {kind: path for kind, path in paths.items() if path.is_file()}
 
 
@@ -56,16 +56,16 @@ def _page(output: AnomalyOutput, found: Any, naming: Naming, path: Path) -> None
     from diffad.report.viewer import write_page
 
     up = "../" * len(naming.folder.parts)
-    picture = path.with_name(f"{naming.name}{KINDS['report']}").read_bytes()
+    picture = path.with_name(f"{naming.name}{RESULT_SUFFIXES['report']}").read_bytes()
     write_page(
         output, path, found, title=naming.name, links={"All scans": f"{up}index.html"}, picture=picture
     )
 
 
-def publish(made: dict[str, Path], places: dict[str, Path]) -> None:
+def publish_results(made: dict[str, Path], places: dict[str, Path]) -> None:
     """Move files to their places, those of other options gone first, in one go that Ctrl-C cannot part."""
     places["info"].parent.mkdir(parents=True, exist_ok=True)
-    with undisturbed():
+    with hold_interrupts():
         places["info"].unlink(missing_ok=True)
         for kind, place in places.items():
             if kind in made:

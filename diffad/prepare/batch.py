@@ -7,14 +7,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from diffad.io.subjects import Subject, mask_of
-from diffad.prepare.files import finished, request, write
-from diffad.prepare.options import Options
+from diffad.io.subjects import Subject, find_subject_mask
+from diffad.prepare.files import describe_request, read_finished, write_prepared
+from diffad.prepare.options import PrepareOptions
 from diffad.prepare.run import prepare
 
 
 @dataclass
-class Summary:
+class PrepareSummary:
     """Names of the scans by what became of them; of the failed ones, why."""
 
     done: list[str] = field(default_factory=list)
@@ -29,25 +29,25 @@ class Summary:
 def prepare_all(
     subjects: Sequence[Subject],
     out: Path,
-    options: Options,
+    options: PrepareOptions,
     mask: str | Path | None,
     scan: Callable[[str], AbstractContextManager[None]],
     say: Callable[[str, BaseException | None], None],
-) -> Summary:
+) -> PrepareSummary:
     """Prepare every subject into a folder; finished ones are skipped, failed ones reported.
 
     Args:
         subjects: What to prepare.
         out: Folder of the results.
         options: How.
-        mask: Brain mask of all scans, or the end of the masks' names; see ``mask_of``.
+        mask: Brain mask of all scans, or the end of the masks' names; see ``find_subject_mask``.
         scan: Counts a scan while it runs.
         say: Tells the person who waits something, with the error it comes from.
 
     Raises:
         ImportError: If a package is missing, which no scan can do without.
     """
-    summary = Summary()
+    summary = PrepareSummary()
     for subject in subjects:
         with scan(subject.name):
             try:
@@ -63,22 +63,22 @@ def prepare_all(
 def _prepare(
     subject: Subject,
     out: Path,
-    options: Options,
+    options: PrepareOptions,
     mask: str | Path | None,
-    summary: Summary,
+    summary: PrepareSummary,
     say: Callable[[str, BaseException | None], None],
 ) -> None:
     if subject.missing:
         raise ValueError(f"expected every sequence, found none for {', '.join(subject.missing)}")
-    paths, own = list(subject.paths), mask_of(subject, mask)
-    asked = request(paths, own, options)
-    before = finished(out, subject.name)
+    paths, own = list(subject.paths), find_subject_mask(subject, mask)
+    asked = describe_request(paths, own, options)
+    before = read_finished(out, subject.name)
     if before is not None:
         _check_same(before["request"], asked, out, subject.name)
         summary.skipped.append(subject.name)
         return
     prepared = prepare(paths, options, own)
-    write(prepared, out, subject.name, asked)
+    write_prepared(prepared, out, subject.name, asked)
     for warning in prepared.record["warnings"]:
         say(f"warning: {warning}", None)
     summary.done.append(subject.name)

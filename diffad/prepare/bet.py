@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from diffad.data.volume import Array
-from diffad.prepare.extras import cores, need
+from diffad.prepare.extras import count_threads, import_extra
 
 
 @cache
 def _network() -> Any:
     """Load deepbet's two networks (TorchScript, in its wheel); its own window toolkit is not imported."""
-    return need("deepbet.bet").BrainExtraction(no_gpu=True)
+    return import_extra("deepbet.bet").BrainExtraction(no_gpu=True)
 
 
 def deepbet_brain(image: Array, threads: int = 0) -> Array:
@@ -39,7 +39,7 @@ def deepbet_brain(image: Array, threads: int = 0) -> Array:
         deepbet: Fast brain extraction of T1-weighted MRI using CNNs (Fisch et al., 2024).
     """
     network = _network()
-    with _threads(cores(threads)):
+    with _threads(count_threads(threads)):
         try:
             found = network.run_model(np.array(image, dtype=np.float32)) > 0.5
             return np.asarray(network.postprocess(found), dtype=bool)

@@ -9,10 +9,10 @@ import numpy as np
 from diffad.data.masks import brain_mask, load_mask
 from diffad.data.volume import Array, Volume, VolumeError
 from diffad.prepare.bet import deepbet_brain
-from diffad.prepare.extras import version
-from diffad.prepare.geometry import Grid
+from diffad.prepare.extras import package_version
+from diffad.prepare.geometry import VoxelGrid
 from diffad.prepare.hounsfield import AIR
-from diffad.prepare.options import Options
+from diffad.prepare.options import PrepareOptions
 from diffad.prepare.read import grid_of, name_of
 from diffad.prepare.record import Record
 from diffad.prepare.skull import ct_brain
@@ -23,7 +23,7 @@ CUT, LOST = 0.1, 0.3
 """Share of the widest section that touches an edge before it is said; share of the brain that may lack."""
 
 
-def find_brain(volume: Volume, mask: Path | Array | None, options: Options, record: Record) -> Array:
+def find_brain(volume: Volume, mask: Path | Array | None, options: PrepareOptions, record: Record) -> Array:
     """Find or take the brain mask of a scan, (I, J, K), bool, and check it.
 
     Args:
@@ -40,7 +40,7 @@ def find_brain(volume: Volume, mask: Path | Array | None, options: Options, reco
     way = "given" if mask is not None else options.brain
     with record.step("brain", way=way) as told:
         if way == "deepbet":
-            told["deepbet"] = version("deepbet")
+            told["deepbet"] = package_version("deepbet")
         brain = _found(volume, mask, way, options)
         grid, name = grid_of(volume), name_of(volume)
         if not brain.any():
@@ -52,7 +52,7 @@ def find_brain(volume: Volume, mask: Path | Array | None, options: Options, reco
     return brain
 
 
-def _found(volume: Volume, mask: Path | Array | None, way: str, options: Options) -> Array:
+def _found(volume: Volume, mask: Path | Array | None, way: str, options: PrepareOptions) -> Array:
     if way == "given":
         return _given(volume, mask)
     image = volume.data[min(options.reference, len(volume.data) - 1)]
@@ -85,7 +85,7 @@ def cut_sections(brain: Array) -> dict[str, float]:
     return found
 
 
-def lost_share(section: float) -> float:
+def lost_fraction(section: float) -> float:
     r"""Return how much an ellipsoid lacks if it is cut where its section is a share of the widest.
 
     .. math:: s = 4 z (1 - z), \quad V(z) = 3 z^2 - 2 z^3
@@ -107,7 +107,7 @@ def _check_volume(ml: float, name: str, way: str, record: Record) -> None:
 
 def _check_cuts(cuts: dict[str, float], name: str, way: str, record: Record) -> None:
     wide = {end: share for end, share in cuts.items() if share > CUT}
-    lost = sum(lost_share(share) for share in wide.values())
+    lost = sum(lost_fraction(share) for share in wide.values())
     if not wide:
         return
     ends = ", ".join(f"{end} ({share:.0%} of its widest section)" for end, share in wide.items())
@@ -117,7 +117,7 @@ def _check_cuts(cuts: dict[str, float], name: str, way: str, record: Record) -> 
     record.warn(f"{name}: {text}")
 
 
-def outside_share(brain: Array, grid: Grid, world: Array, field: Grid) -> float:
+def outside_fraction(brain: Array, grid: VoxelGrid, world: Array, field: VoxelGrid) -> float:
     """Return how much of a brain (I, J, K) on ``grid``, moved by ``world``, lies beyond another field."""
     points = np.argwhere(brain)[::37] @ grid.affine[:3, :3].T + grid.affine[:3, 3]
     back = np.linalg.inv(field.affine) @ world

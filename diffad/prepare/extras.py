@@ -8,7 +8,7 @@ from importlib import metadata
 from typing import Any
 
 
-def need(module: str) -> Any:
+def import_extra(module: str) -> Any:
     """Import a package of the extra ``prepare``.
 
     Raises:
@@ -21,7 +21,7 @@ def need(module: str) -> Any:
         raise ImportError(f'{name} is needed for this: pip install "diffad[prepare]" ({error})') from error
 
 
-def version(package: str) -> str:
+def package_version(package: str) -> str:
     """Return the version of an installed package, or "unknown"."""
     try:
         return metadata.version(package)
@@ -29,6 +29,6 @@ def version(package: str) -> str:
         return "unknown"
 
 
-def cores(threads: int = 0) -> int:
+def count_threads(threads: int = 0) -> int:
     """Return a number of threads: as asked for, or (0) one for each core this process may use."""
     return threads or len(os.sched_getaffinity(0))

@@ -12,14 +12,14 @@ import numpy as np
 
 from diffad.io.atomic import write_text
 from diffad.prepare.geometry import itk_text
-from diffad.prepare.options import Options
-from diffad.prepare.prepared import Prepared
+from diffad.prepare.options import PrepareOptions
+from diffad.prepare.prepared import PreparedScan
 
 ENDS = (".nii.gz", "_brain_mask.nii.gz", "_to_native.txt", "_xfm.tfm", "_prepare.json")
 """Ends of the files of a scan; the last one says that they are whole."""
 
 
-def request(paths: list[Path], mask: Path | None, options: Options) -> dict[str, Any]:
+def describe_request(paths: list[Path], mask: Path | None, options: PrepareOptions) -> dict[str, Any]:
     """Return what a prepared scan follows from: files by name, size and time of change, and options."""
     files = [_identity(path) for path in (*paths, *([mask] if mask else []))]
     asked = {key: value for key, value in asdict(options).items() if key != "threads"}
@@ -34,7 +34,7 @@ def _identity(path: Path) -> list[Any]:
     return [str(path.absolute()), stat.st_size, stat.st_mtime_ns]
 
 
-def finished(out: Path, name: str) -> dict[str, Any] | None:
+def read_finished(out: Path, name: str) -> dict[str, Any] | None:
     """Read the record of a finished scan; none if it is not whole.
 
     Raises:
@@ -52,14 +52,14 @@ def finished(out: Path, name: str) -> dict[str, Any] | None:
     raise FileExistsError(f"{there[0]}: expected no such file, as nothing is overwritten, found one; move it")
 
 
-def write(prepared: Prepared, out: Path, name: str, asked: dict[str, Any]) -> dict[str, Path]:
+def write_prepared(prepared: PreparedScan, out: Path, name: str, asked: dict[str, Any]) -> dict[str, Path]:
     """Write a prepared scan: all files aside first, then moved to their place, the record last.
 
     Args:
         prepared: The scan.
         out: Folder; made if absent.
         name: First part of the file names.
-        asked: What it follows from; see ``request``.
+        asked: What it follows from; see ``describe_request``.
 
     Returns:
         The written files by their ends.

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from diffad.data.volume import Array
-from diffad.prepare.extras import cores, need
+from diffad.prepare.extras import count_threads, import_extra
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class VoxelGrid:
     """A grid of voxels.
 
     Args:
@@ -64,11 +64,11 @@ def resample(
         fill: Value beyond the voxels of ``data``.
         threads: Threads; 0 for all cores.
     """
-    sitk = need("SimpleITK")
+    sitk = import_extra("SimpleITK")
     # SimpleITK counts the axes of an array from the last one
     axes, shift = matrix[:3, :3][::-1, ::-1], matrix[:3, 3][::-1]
     lookup = sitk.ResampleImageFilter()
-    lookup.SetNumberOfThreads(cores(threads))
+    lookup.SetNumberOfThreads(count_threads(threads))
     lookup.SetSize([int(n) for n in shape[::-1]])
     lookup.SetTransform(sitk.AffineTransform(axes.ravel().tolist(), shift.tolist()))
     lookup.SetInterpolator(sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear)
@@ -77,21 +77,21 @@ def resample(
     return np.asarray(sitk.GetArrayFromImage(lookup.Execute(image)), dtype=np.float32)
 
 
-def between(new: Grid, old: Grid, world: Array | None = None) -> Array:
+def map_voxels(new: VoxelGrid, old: VoxelGrid, world: Array | None = None) -> Array:
     """Return the matrix from voxels of ``new`` to voxels of ``old``; ``world`` takes new mm to old mm."""
     moved = new.affine if world is None else world @ new.affine
     return np.linalg.solve(old.affine, moved)
 
 
-def upright(lower: Array, upper: Array, spacing: float) -> Grid:
+def make_upright_grid(lower: Array, upper: Array, spacing: float) -> VoxelGrid:
     """Return the grid of cubic voxels along the world's axes that covers a box, in mm."""
     shape = tuple(int(np.ceil(extent / spacing - 1e-6)) + 1 for extent in upper - lower)
     affine = np.diag([spacing, spacing, spacing, 1.0])
     affine[:3, 3] = lower
-    return Grid(shape, affine)
+    return VoxelGrid(shape, affine)
 
 
-def box(inside: Array, affine: Array, margin: float = 0.0) -> tuple[Array, Array]:
+def bounding_box(inside: Array, affine: Array, margin: float = 0.0) -> tuple[Array, Array]:
     """Return the lower and upper corner in mm of the box around the voxels of a mask (I, J, K)."""
     spans = [np.flatnonzero(inside.any(tuple({0, 1, 2} - {axis}))) for axis in range(3)]
     ends = [(span[0] - 0.5, span[-1] + 0.5) for span in spans]
@@ -100,7 +100,7 @@ def box(inside: Array, affine: Array, margin: float = 0.0) -> tuple[Array, Array
     return world.min(0) - margin, world.max(0) + margin
 
 
-def centre(inside: Array, affine: Array) -> Array:
+def centre_of_mass(inside: Array, affine: Array) -> Array:
     """Return the centre of mass of a mask (I, J, K), (3,), in mm."""
     counts = [inside.sum(tuple({0, 1, 2} - {axis})) for axis in range(3)]
     voxel = [float((np.arange(len(c)) * c).sum() / c.sum()) for c in counts]

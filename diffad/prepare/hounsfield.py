@@ -12,7 +12,7 @@ AIR, OFFSET = -500.0, 1024.0
 """Below it is air; what scanners add so that no stored number is negative."""
 
 
-def checked_units(volume: Volume, hu: str, record: Record) -> Volume:
+def check_units(volume: Volume, hu: str, record: Record) -> Volume:
     """Check that a CT is in Hounsfield units, where air is -1000, water 0 and brain 20 to 45.
 
     Args:
@@ -24,7 +24,7 @@ def checked_units(volume: Volume, hu: str, record: Record) -> Volume:
         VolumeError: If the values are no Hounsfield units; the message says what they look like.
     """
     with record.step("hounsfield", hu=hu) as told:
-        found = units(volume.data[0])
+        found = guess_units(volume.data[0])
         told |= {"found": found, "lowest": float(volume.data.min()), "highest": float(volume.data.max())}
         if found in ("hu", "stripped"):
             return volume
@@ -35,7 +35,7 @@ def checked_units(volume: Volume, hu: str, record: Record) -> Volume:
         raise VolumeError(f"{name_of(volume)}: {_message(found, volume.data)}")
 
 
-def units(data: Array) -> str:
+def guess_units(data: Array) -> str:
     """Say what the values of a CT (I, J, K) are: "hu", "stripped" (in HU), "offset", "bytes" or "unknown"."""
     sample = data[:: max(1, data.shape[0] // 128), :: max(1, data.shape[1] // 128)]
     if float((sample < AIR).mean()) >= 0.01:

@@ -9,13 +9,13 @@ import numpy as np
 from scipy import ndimage
 
 from diffad.data.volume import Array, Volume, VolumeError
-from diffad.prepare.brain import LOST, outside_share
-from diffad.prepare.extras import version
-from diffad.prepare.geometry import Grid, between, box, centre, resample
-from diffad.prepare.options import Options
+from diffad.prepare.brain import LOST, outside_fraction
+from diffad.prepare.extras import package_version
+from diffad.prepare.geometry import VoxelGrid, bounding_box, centre_of_mass, map_voxels, resample
+from diffad.prepare.options import PrepareOptions
 from diffad.prepare.read import grid_of, name_of
 from diffad.prepare.record import Record
-from diffad.prepare.register import Match, View, align
+from diffad.prepare.register import Match, RegistrationImage, align
 from diffad.prepare.template import NAME, mni152
 
 WORKING, AROUND = 2.0, 10
@@ -24,7 +24,7 @@ USUAL_SCALE, USUAL_DICE = (0.75, 1.35), 0.88
 """Beyond them a registration is called unusual."""
 
 
-def to_template(image: Array, brain: Array, volume: Volume, options: Options, record: Record) -> Array:
+def to_template(image: Array, brain: Array, volume: Volume, options: PrepareOptions, record: Record) -> Array:
     """Register a brain to MNI152; return template world to native world, (4, 4).
 
     Args:
@@ -38,19 +38,21 @@ def to_template(image: Array, brain: Array, volume: Volume, options: Options, re
         VolumeError: If the brain does not overlap with the template, or over 30 % of it lie beyond the scan.
     """
     with record.step("register", kind=options.register, template=NAME, seed=options.seed) as told:
-        told["SimpleITK"], told["nilearn"] = version("SimpleITK"), version("nilearn")
+        told["SimpleITK"], told["nilearn"] = package_version("SimpleITK"), package_version("nilearn")
         match = _match(image, brain, volume, options)
-        told |= quality(match, brain, grid_of(volume), options.threads)
+        told |= measure_quality(match, brain, grid_of(volume), options.threads)
         _check(told, name_of(volume), record)
     return match.matrix
 
 
-def _match(image: Array, brain: Array, volume: Volume, options: Options) -> Match:
+def _match(image: Array, brain: Array, volume: Volume, options: PrepareOptions) -> Match:
     grid = grid_of(volume)
     shown = np.where(brain, np.clip(image, 0, 100) if options.modality == "ct" else image, 0)
-    moving = View.of(shown, grid, box(brain, grid.affine, 30.0), WORKING, options.threads)
+    moving = RegistrationImage.of(
+        shown, grid, bounding_box(brain, grid.affine, 30.0), WORKING, options.threads
+    )
     start = np.eye(4)
-    start[:3, 3] = centre(brain, grid.affine) - centre(mni152().brain, mni152().grid.affine)
+    start[:3, 3] = centre_of_mass(brain, grid.affine) - centre_of_mass(mni152().brain, mni152().grid.affine)
     fixed = _template(WORKING)
     try:
         return align(fixed, moving, start, options.register, options.seed)
@@ -59,23 +61,23 @@ def _match(image: Array, brain: Array, volume: Volume, options: Options) -> Matc
 
 
 @cache
-def _template(spacing: float) -> View:
+def _template(spacing: float) -> RegistrationImage:
     known = mni152()
     near = ndimage.distance_transform_edt(~known.brain) <= AROUND
-    corners = box(near, known.grid.affine)
-    view = View.of(known.image, known.grid, corners, spacing, 0)
-    seen = resample(near, between(view.grid, known.grid), view.grid.shape, nearest=True) > 0.5
-    return View(view.image, view.grid, seen)
+    corners = bounding_box(near, known.grid.affine)
+    view = RegistrationImage.of(known.image, known.grid, corners, spacing, 0)
+    seen = resample(near, map_voxels(view.grid, known.grid), view.grid.shape, nearest=True) > 0.5
+    return RegistrationImage(view.image, view.grid, seen)
 
 
-def quality(match: Match, brain: Array, grid: Grid, threads: int) -> dict[str, Any]:
+def measure_quality(match: Match, brain: Array, grid: VoxelGrid, threads: int) -> dict[str, Any]:
     """Return what tells a good registration from a bad one.
 
     ``dice`` is the overlap of the brain with the template's, ``scales`` are the factors along three axes
     (singular values of the matrix), ``outside`` is the share of the template's brain beyond the scan.
     """
     known = mni152()
-    matrix = between(known.grid, grid, match.matrix)
+    matrix = map_voxels(known.grid, grid, match.matrix)
     moved = resample(brain, matrix, known.grid.shape, threads=threads) > 0.5
     overlap = 2 * float((moved & known.brain).sum()) / float(moved.sum() + known.brain.sum())
     axes = match.matrix[:3, :3]
@@ -87,7 +89,7 @@ def quality(match: Match, brain: Array, grid: Grid, threads: int) -> dict[str, A
         "dice": round(overlap, 4),
         "scales": np.linalg.svd(axes, compute_uv=False).round(4).tolist(),
         "determinant": round(float(np.linalg.det(axes)), 4),
-        "outside": round(outside_share(known.brain, known.grid, match.matrix, grid), 4),
+        "outside": round(outside_fraction(known.brain, known.grid, match.matrix, grid), 4),
     }
 
 

@@ -15,7 +15,7 @@ CHOICES = {
 
 
 @dataclass(frozen=True)
-class Options:
+class PrepareOptions:
     """How a scan is prepared; every step can be left out.
 
     Args:

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from diffad.data.volume import Array, Volume
 from diffad.inference.output import AnomalyOutput
-from diffad.prepare.geometry import between, resample
+from diffad.prepare.geometry import map_voxels, resample
 from diffad.prepare.read import grid_of
 
 Kind = Literal["map", "mask", "image"]
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class PreparedScan:
     """A scan that is ready for a model.
 
     Args:
@@ -61,7 +61,7 @@ class Prepared:
             raise ValueError(f"expected an image on the prepared grid {new.shape}, got {array.shape}")
         if kind not in ("map", "mask", "image"):
             raise ValueError(f"kind: expected map, mask or image, got {kind!r}")
-        matrix = between(old, new, np.linalg.inv(self.to_native))
+        matrix = map_voxels(old, new, np.linalg.inv(self.to_native))
         options: dict[str, Any] = {"nearest": kind == "mask", "fill": fill, "threads": self.threads}
         found = [resample(x, matrix, old.shape, **options) for x in array.reshape(-1, *new.shape)]
         moved = np.stack(found).reshape(*array.shape[:-3], *old.shape)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from diffad.data.volume import Volume, VolumeError, require_same_grid
-from diffad.prepare.geometry import Grid
+from diffad.prepare.geometry import VoxelGrid
 
 SMALLEST, LARGEST = 16, 400_000_000
 """Voxels along an axis at least, and in a volume at most."""
@@ -14,7 +14,7 @@ HUGE = 60_000_000
 """Voxels above which a volume is called huge."""
 
 
-def read(scan: Path | str | Sequence[Path | str] | Volume) -> list[Volume]:
+def read_sequences(scan: Path | str | Sequence[Path | str] | Volume) -> list[Volume]:
     """Read the sequences of one subject, each on its own grid.
 
     Args:
@@ -51,9 +51,9 @@ def name_of(volume: Volume) -> str:
     return str(volume.path or "the scan")
 
 
-def grid_of(volume: Volume) -> Grid:
+def grid_of(volume: Volume) -> VoxelGrid:
     """Return where a volume lies."""
-    return Grid(tuple(int(n) for n in volume.data.shape[1:]), volume.affine)
+    return VoxelGrid(tuple(int(n) for n in volume.data.shape[1:]), volume.affine)
 
 
 def same_grid(volumes: Sequence[Volume]) -> bool:

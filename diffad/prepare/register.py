@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from diffad.data.volume import Array
-from diffad.prepare.extras import need
-from diffad.prepare.geometry import Grid, between, resample, upright
+from diffad.prepare.extras import import_extra
+from diffad.prepare.geometry import VoxelGrid, make_upright_grid, map_voxels, resample
 
 BINS = 32
 LEVELS = ((4, 4.0, 1.0), (2, 2.0, 0.4), (1, 1.0, 0.1))
@@ -19,7 +19,7 @@ LEVELS = ((4, 4.0, 1.0), (2, 2.0, 0.4), (1, 1.0, 0.1))
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class RegistrationImage:
     """A volume as the registration sees it: cubic voxels along the world's axes.
 
     Args:
@@ -29,14 +29,16 @@ class View:
     """
 
     image: Array
-    grid: Grid
+    grid: VoxelGrid
     seen: Array
 
     @classmethod
-    def of(cls, image: Array, grid: Grid, corners: tuple[Array, Array], spacing: float, threads: int) -> View:
+    def of(
+        cls, image: Array, grid: VoxelGrid, corners: tuple[Array, Array], spacing: float, threads: int
+    ) -> RegistrationImage:
         """Look at a volume through a box; sheared and oblique grids come out upright."""
-        new = upright(*corners, spacing)
-        matrix = between(new, grid)
+        new = make_upright_grid(*corners, spacing)
+        matrix = map_voxels(new, grid)
         data = resample(image, matrix, new.shape, threads=threads)
         ones = np.broadcast_to(np.float32(1), image.shape)
         return cls(data, new, resample(ones, matrix, new.shape, nearest=True, threads=threads) > 0.5)
@@ -59,7 +61,7 @@ class Match:
     iterations: tuple[int, ...]
 
 
-def align(fixed: View, moving: View, start: Array, kind: str, seed: int) -> Match:
+def align(fixed: RegistrationImage, moving: RegistrationImage, start: Array, kind: str, seed: int) -> Match:
     """Register a volume to another by mutual information, rigidly and then, if asked for, by an affine map.
 
     The voxels that are sampled follow from the seed, and one thread does the sums: several add them up in the
@@ -78,12 +80,14 @@ def align(fixed: View, moving: View, start: Array, kind: str, seed: int) -> Matc
     Reference:
         PET-CT image registration in the chest using free-form deformations (Mattes et al., 2003), eq. 6.
     """
-    sitk = need("SimpleITK")
+    sitk = import_extra("SimpleITK")
     with _one_thread(sitk):
         return _aligned(sitk, fixed, moving, start, kind, seed)
 
 
-def _aligned(sitk: Any, fixed: View, moving: View, start: Array, kind: str, seed: int) -> Match:
+def _aligned(
+    sitk: Any, fixed: RegistrationImage, moving: RegistrationImage, start: Array, kind: str, seed: int
+) -> Match:
     middle = fixed.grid.affine[:3, :3] @ (np.array(fixed.grid.shape) - 1) / 2 + fixed.grid.affine[:3, 3]
     images = [_image(sitk, view) for view in (fixed, moving)]
     transform = _rigid(sitk, start, middle)
@@ -107,7 +111,7 @@ def _one_thread(sitk: Any) -> Iterator[None]:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
-def _image(sitk: Any, view: View) -> tuple[Any, Any]:
+def _image(sitk: Any, view: RegistrationImage) -> tuple[Any, Any]:
     pair = [sitk.GetImageFromArray(a.transpose(2, 1, 0).astype(t)) for a, t in _parts(view)]
     for image in pair:
         image.SetSpacing(view.grid.spacing.tolist())
@@ -115,7 +119,7 @@ def _image(sitk: Any, view: View) -> tuple[Any, Any]:
     return pair[0], pair[1]
 
 
-def _parts(view: View) -> list[tuple[Array, type]]:
+def _parts(view: RegistrationImage) -> list[tuple[Array, type]]:
     return [(view.image, np.float32), (view.seen, np.uint8)]
 
 

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 
 from diffad.data.volume import Array, Volume
-from diffad.prepare.geometry import Grid, between, box, centre, resample
-from diffad.prepare.options import Options
+from diffad.prepare.geometry import VoxelGrid, bounding_box, centre_of_mass, map_voxels, resample
+from diffad.prepare.options import PrepareOptions
 from diffad.prepare.read import grid_of, name_of, same_grid
 from diffad.prepare.record import Record
-from diffad.prepare.register import Match, View, align
+from diffad.prepare.register import Match, RegistrationImage, align
 
 WORKING, STILL, BETTER = 2.0, 1.0, 1.02
 """Voxel size in mm of what the registration sees; a shift in mm and a gain too small to look up anew."""
 
 
-def together(volumes: Sequence[Volume], options: Options, record: Record) -> Volume:
+def stack_sequences(volumes: Sequence[Volume], options: PrepareOptions, record: Record) -> Volume:
     """Stack the sequences of one subject on the grid of the reference, as channels in their order.
 
     Each is registered rigidly to the reference, head to head; the first guess is that the patient lay still,
@@ -47,13 +47,13 @@ def together(volumes: Sequence[Volume], options: Options, record: Record) -> Vol
 
 
 def _moved(
-    volume: Volume, reference: Volume, options: Options, told: dict[str, Any], record: Record
+    volume: Volume, reference: Volume, options: PrepareOptions, told: dict[str, Any], record: Record
 ) -> Array:
     match = _match(volume, reference, options)
     new, old = grid_of(reference), grid_of(volume)
-    matrix = between(new, old, match.matrix)
+    matrix = map_voxels(new, old, match.matrix)
     angle = float(np.degrees(np.arccos(np.clip((np.trace(match.matrix[:3, :3]) - 1) / 2, -1, 1))))
-    at = centre(np.ones(new.shape, dtype=bool), new.affine)
+    at = centre_of_mass(np.ones(new.shape, dtype=bool), new.affine)
     moved = match.matrix[:3, :3] @ at + match.matrix[:3, 3] - at
     told |= {"matrix": match.matrix.round(6).tolist(), "mutual_information": round(match.similarity, 4)}
     told |= {"mutual_information_before": round(match.start, 4), "rotation_degrees": round(angle, 3)}
@@ -70,18 +70,18 @@ def _moved(
     return np.stack([resample(x, matrix, new.shape, threads=options.threads) for x in volume.data])
 
 
-def _largest_shift(matrix: Array, grid: Grid) -> float:
-    lower, upper = box(np.ones(grid.shape, dtype=bool), grid.affine)
+def _largest_shift(matrix: Array, grid: VoxelGrid) -> float:
+    lower, upper = bounding_box(np.ones(grid.shape, dtype=bool), grid.affine)
     corners = np.array([[x, y, z, 1] for x, y, z in product(*zip(lower, upper, strict=True))])
     return float(np.linalg.norm((corners @ (matrix - np.eye(4)).T)[:, :3], axis=1).max())
 
 
-def _match(volume: Volume, reference: Volume, options: Options) -> Match:
+def _match(volume: Volume, reference: Volume, options: PrepareOptions) -> Match:
     views = []
     for each in (reference, volume):
         grid = grid_of(each)
-        corners = box(np.ones(grid.shape, dtype=bool), grid.affine)
-        views.append(View.of(each.data[0], grid, corners, WORKING, options.threads))
+        corners = bounding_box(np.ones(grid.shape, dtype=bool), grid.affine)
+        views.append(RegistrationImage.of(each.data[0], grid, corners, WORKING, options.threads))
     try:
         return align(views[0], views[1], np.eye(4), "rigid", options.seed)
     except ValueError as error:

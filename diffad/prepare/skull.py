@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from diffad.data.volume import Array
-from diffad.prepare.geometry import Grid, between, box, resample, upright
+from diffad.prepare.geometry import VoxelGrid, bounding_box, make_upright_grid, map_voxels, resample
 
 WORKING, TISSUE, NECK, RIM = 2.0, (0.0, 100.0), 8.0, 4.0
 """Voxel size in mm, Hounsfield units of brain, radius of a neck that is cut, thickness of the rim."""
@@ -14,7 +14,7 @@ NOISY = -30.0
 """Hounsfield units down to which a noisy voxel of the rim is fluid; fat is darker."""
 
 
-def ct_brain(image: Array, grid: Grid, threads: int = 0) -> Array:
+def ct_brain(image: Array, grid: VoxelGrid, threads: int = 0) -> Array:
     r"""Find the brain of a CT.
 
     Soft tissue (0 to 100 HU) is opened with a ball, which cuts the brain from the eyes and the neck, as the
@@ -32,11 +32,11 @@ def ct_brain(image: Array, grid: Grid, threads: int = 0) -> Array:
     Reference:
         Validated automatic brain extraction of head CT images (Muschelli et al., 2015), for the window.
     """
-    cubic = upright(*box(np.ones(grid.shape, dtype=bool), grid.affine), WORKING)
+    cubic = make_upright_grid(*bounding_box(np.ones(grid.shape, dtype=bool), grid.affine), WORKING)
     bounded = np.clip(image, -1024, 1000)
-    coarse = resample(bounded, between(cubic, grid), cubic.shape, fill=-1024, threads=threads)
+    coarse = resample(bounded, map_voxels(cubic, grid), cubic.shape, fill=-1024, threads=threads)
     found = _brain(ndimage.gaussian_filter(coarse, 0.6))
-    matrix = between(grid, cubic)
+    matrix = map_voxels(grid, cubic)
     # coarse voxels at the rim are half bone and were lost, so one layer comes back; there bone is told from
     # tissue voxel by voxel, while blood and calcium deep inside belong to the brain
     wide = ndimage.binary_dilation(found, iterations=1)

@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 
 from diffad.data.volume import Array
-from diffad.prepare.extras import need
-from diffad.prepare.geometry import Grid, upright
+from diffad.prepare.extras import import_extra
+from diffad.prepare.geometry import VoxelGrid, make_upright_grid
 
 NAME = "MNI152 (ICBM 2009c asymmetric in nilearn), 1 mm"
 
@@ -26,7 +26,7 @@ class Template:
 
     image: Array
     brain: Array
-    grid: Grid
+    grid: VoxelGrid
 
 
 @cache
@@ -36,14 +36,14 @@ def mni152() -> Template:
     Raises:
         ImportError: If nilearn is missing.
     """
-    datasets = need("nilearn.datasets")
+    datasets = import_extra("nilearn.datasets")
     image, brain = datasets.load_mni152_template(resolution=1), datasets.load_mni152_brain_mask(resolution=1)
     inside = np.asarray(brain.dataobj) > 0
     data = np.asarray(image.dataobj, dtype=np.float32) * inside
-    return Template(data, inside, Grid(data.shape, np.asarray(image.affine, dtype=np.float64)))
+    return Template(data, inside, VoxelGrid(data.shape, np.asarray(image.affine, dtype=np.float64)))
 
 
-def template_grid(spacing: float | None) -> Grid:
+def template_grid(spacing: float | None) -> VoxelGrid:
     """Return the template's grid, or one over the same field with other voxels."""
     grid = mni152().grid
     if spacing in (None, 1.0):
@@ -51,4 +51,4 @@ def template_grid(spacing: float | None) -> Grid:
     assert spacing is not None
     lower = grid.affine[:3, 3] - 0.5 + spacing / 2  # the edge of the field stays where it is
     upper = lower + np.maximum(np.ceil(np.array(grid.shape) / spacing - 1e-6) - 1, 0) * spacing
-    return upright(lower, upper, spacing)
+    return make_upright_grid(lower, upper, spacing)

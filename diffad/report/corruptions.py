@@ -31,7 +31,7 @@ SCALE = 0.5
 """Difference that is drawn in full red or blue, as a share of the range."""
 
 
-def examples(
+def corrupt_by_every_task(
     image: Tensor, brain: Tensor, seed: int, others: Sequence[Tensor] = (), foreign: Sequence[Tensor] = ()
 ) -> dict[str, Corrupted]:
     """Corrupt one image by every task.
@@ -49,7 +49,7 @@ def examples(
     }
 
 
-def figure(corrupted: Mapping[str, Corrupted]) -> Figure:
+def draw_columns(corrupted: Mapping[str, Corrupted]) -> Figure:
     """Draw a column for each task: the corrupted image, the same with the outline, and the difference.
 
     The first channel is shown. The first column is the image as it came.
@@ -96,7 +96,7 @@ def _grey(axis: Axes, image: Tensor) -> None:
     axis.imshow(image.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
 
-def draw(data: Path, out: Path, item: int, size: int, seed: int) -> Path:
+def draw_corruptions(data: Path, out: Path, item: int, size: int, seed: int) -> Path:
     """Write the picture for one validation slice; the training slices are the sources of ``blend``.
 
     Args:
@@ -110,16 +110,16 @@ def draw(data: Path, out: Path, item: int, size: int, seed: int) -> Path:
         OSError: If a file is missing, or cannot be read or written.
         ValueError: If there is no such slice, or a slice has another shape than the mask.
     """
-    from diffad.evaluation.implanted import prepared
+    from diffad.evaluation.implanted import load_slices
     from diffad.io.atomic import write_bytes
 
-    train, val, brain = prepared(data, size)
+    train, val, brain = load_slices(data, size)
     if not 0 <= item < len(val):
         raise ValueError(f"expected a slice from 0 to {len(val) - 1} in {data / 'val'}, got {item}")
     near = _near(brain[0, 0])
     content = io.BytesIO()
-    corrupted = examples(val[item][near], brain[0][near], seed, list(train[:, *near]))
-    figure(corrupted).savefig(content, format="png")
+    corrupted = corrupt_by_every_task(val[item][near], brain[0][near], seed, list(train[:, *near]))
+    draw_columns(corrupted).savefig(content, format="png")
     out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(out, content.getvalue())
     return out
@@ -134,9 +134,11 @@ def _near(brain: Tensor, margin: int = 4) -> tuple[slice, slice, slice]:
     return slice(None), i, j
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def run_corruptions_arguments(arguments: Sequence[str] | None = None) -> None:
     """Draw one slice under each corruption, with the outline of what changed and the difference."""
-    parser = argparse.ArgumentParser(prog="python -m diffad.report.corruptions", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m diffad.report.corruptions", description=run_corruptions_arguments.__doc__
+    )
     parser.add_argument("data", type=Path, help="folder with train/, val/ and brain_mask.png")
     parser.add_argument("--out", type=Path, default=Path("docs/images/corruptions.png"), help="PNG to write")
     parser.add_argument("--item", type=int, default=0, help="which validation slice")
@@ -144,10 +146,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the corruptions")
     options = parser.parse_args(arguments)
     try:
-        print(draw(options.data, options.out, options.item, options.size, options.seed))
+        print(draw_corruptions(options.data, options.out, options.item, options.size, options.seed))
     except (OSError, ValueError) as error:
         parser.error(str(error))
 
 
 if __name__ == "__main__":
-    main()
+    run_corruptions_arguments()

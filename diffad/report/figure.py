@@ -18,8 +18,8 @@ from diffad.data.volume import Array, Volume
 from diffad.inference.lesions import Lesion
 from diffad.inference.output import AnomalyOutput
 from diffad.io.atomic import write_bytes
-from diffad.report.montage import ct_window
-from diffad.report.planes import LETTERS, SIDES, hang
+from diffad.report.montage import stored_ct_window
+from diffad.report.planes import LETTERS, SIDES, orient_plane
 
 PLANES = ("axial", "coronal", "sagittal")
 TITLES = ("scan", "pseudo-healthy twin", "anomaly map on scan")
@@ -117,7 +117,7 @@ class _Panels:
     def grey(self) -> tuple[float, float]:
         values = self.out.image[0, 0].cpu()[self.brain[0]].numpy()
         low, high = np.percentile(values, (0.5, 99.8)).tolist()
-        return ct_window(self.out.info) or (min(low, 0.0), max(high, low + 1e-6))
+        return stored_ct_window(self.out.info) or (min(low, 0.0), max(high, low + 1e-6))
 
     def draw(self) -> Any:
         from matplotlib.colors import Normalize
@@ -143,7 +143,7 @@ class _Panels:
 
     def _show(self, axes: Any, plane: str, image: Tensor, cmap: str, norm: Any, cut: float = -np.inf) -> None:
         axis = axis_index(plane)
-        shown = hang(image, axis, self.place[axis]).astype(np.float32)
+        shown = orient_plane(image, axis, self.place[axis]).astype(np.float32)
         (rows, columns), (down, across) = shown.shape, self._pixel(plane)
         extent = (-0.5 * across, (columns - 0.5) * across, (rows - 0.5) * down, -0.5 * down)
         faint = np.ma.masked_less_equal(shown, cut)
@@ -154,7 +154,7 @@ class _Panels:
 
     def _frame(self, axes: Any, plane: str, letters: bool, ruler: bool) -> None:
         axis, half = axis_index(plane), self.field / 2
-        flat = hang(self.brain.any(1 + axis, keepdim=True), axis, 0)
+        flat = orient_plane(self.brain.any(1 + axis, keepdim=True), axis, 0)
         y, x = (self._middle(np.asarray(flat.any(1 - a))) * p for a, p in enumerate(self._pixel(plane)))
         axes.set(xlim=(x - half, x + half), ylim=(y + half, y - half), xticks=[], yticks=[])
         style: Any = {"transform": axes.transAxes, "color": "white", "va": "top"}

@@ -11,10 +11,10 @@ from einops import rearrange
 from torch import Tensor
 
 from diffad.data.lesions import KINDS, implant_all
-from diffad.evaluation.implanted import prepared
+from diffad.evaluation.implanted import load_slices
 
 
-def gallery(
+def compose_gallery(
     scans: Sequence[Tensor], twins: Sequence[Tensor], maps: Sequence[Tensor], lesions: Sequence[Tensor]
 ) -> Tensor:
     """Lay columns of (scan, twin, map) side by side, with the outline of the lesion on scan and map.
@@ -53,7 +53,7 @@ def _outlined(picture: Tensor, lesion: Tensor) -> Tensor:
     return picture
 
 
-def draw(source: str, data: Path, out: Path, item: int, size: int, seed: int) -> Path:
+def draw_gallery(source: str, data: Path, out: Path, item: int, size: int, seed: int) -> Path:
     """Draw one method on one slice with a lesion of each kind.
 
     Args:
@@ -68,7 +68,7 @@ def draw(source: str, data: Path, out: Path, item: int, size: int, seed: int) ->
 
     from diffad.pipeline import AnomalyPipeline
 
-    _, val, brain = prepared(data, size)
+    _, val, brain = load_slices(data, size)
     lesions = implant_all(val[item : item + 1], brain, seed)
     x, y = (torch.cat([lesions[kind][k] for kind in KINDS]) for k in (0, 1))
     label, _, folder = source.rpartition("=")
@@ -76,16 +76,18 @@ def draw(source: str, data: Path, out: Path, item: int, size: int, seed: int) ->
     pipe.set_progress_bar_config(disable=True)
     found = pipe(x, mask=brain.expand_as(x), seed=seed, precision="auto")
     parts = [list(v[:, 0]) for v in (x, found.reconstruction, found.anomaly_map, y.bool())]
-    pixels = (rearrange(gallery(*parts), "c h w -> h w c") * 255).byte().numpy()
+    pixels = (rearrange(compose_gallery(*parts), "c h w -> h w c") * 255).byte().numpy()
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{label or Path(folder).name}.png"
     Image.fromarray(pixels).save(path, optimize=True)
     return path
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def run_gallery_arguments(arguments: Sequence[str] | None = None) -> None:
     """Draw scan, twin and map of a slice with a dark, a bright, a textured lesion and mass effect."""
-    parser = argparse.ArgumentParser(prog="python -m diffad.report.gallery", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m diffad.report.gallery", description=run_gallery_arguments.__doc__
+    )
     parser.add_argument("data", type=Path, help="folder with train/, val/ and brain_mask.png")
     parser.add_argument("models", nargs="+", help="pipelines: FOLDER, shipped name, or LABEL=FOLDER")
     parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder of the pictures")
@@ -95,10 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_intermixed_args(arguments)
     for source in options.models:
         try:
-            print(draw(source, options.data, options.out, options.item, options.size, options.seed))
+            print(draw_gallery(source, options.data, options.out, options.item, options.size, options.seed))
         except (OSError, ValueError) as error:
             parser.error(str(error))
 
 
 if __name__ == "__main__":
-    main()
+    run_gallery_arguments()

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from diffad.inference.output import AnomalyOutput
-from diffad.report.planes import Planes, Row
-from diffad.report.sheet import Sheet, Words
+from diffad.report.planes import PictureRow, Planes
+from diffad.report.sheet import Sheet, SheetText
 
 SLICES, ITEMS = 5, 6
 """Most slices of a volume, and items of a batch, that a report shows."""
@@ -42,11 +42,11 @@ def save_report(out: AnomalyOutput, path: str | Path, lesion: Any = None) -> Pat
     title = out.name
     if not out.volume:
         title = f"{len(rows)} of {len(out.score)} items"
-    return save_montage(rows, path, out.info, title, findings(out), planes)
+    return save_montage(rows, path, out.info, title, describe_findings(out), planes)
 
 
 def save_montage(
-    rows: Sequence[Row],
+    rows: Sequence[PictureRow],
     path: str | Path,
     info: Mapping[str, Any],
     title: str,
@@ -78,14 +78,16 @@ def save_montage(
         float(info["threshold"]),
         spacing=planes.spacing if planes else None,
         sides=planes.sides if planes else None,
-        window=ct_window(info),
+        window=stored_ct_window(info),
     )
     content = io.BytesIO()
-    sheet.draw(Words(title, subtitle, f"{made_by(info)}\n{NOTICE}")).savefig(content, format="png")
+    sheet.draw(SheetText(title, subtitle, f"{describe_origin(info)}\n{NOTICE}")).savefig(
+        content, format="png"
+    )
     return _write(content.getvalue(), Path(path))
 
 
-def findings(out: AnomalyOutput) -> str:
+def describe_findings(out: AnomalyOutput) -> str:
     """Return image score, threshold and its rule, and how much was detected, in words."""
     cut = f"threshold {out.info['threshold']:.3g} ({out.info.get('threshold_rule', 'fixed')})"
     if out.volume is None:
@@ -95,7 +97,7 @@ def findings(out: AnomalyOutput) -> str:
     return f"image score {float(out.score[0]):.3g} · {cut} · {detected}"
 
 
-def made_by(info: Mapping[str, Any]) -> str:
+def describe_origin(info: Mapping[str, Any]) -> str:
     """Return model, sampler, seed and versions in words."""
     sampler = dict(info.get("sampler") or {"name": "unknown"})
     options = ", ".join(f"{k}={_short(v)}" for k, v in sampler.items() if k != "name")
@@ -114,7 +116,7 @@ def _short(value: Any) -> str:
     return "/".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def ct_window(info: Mapping[str, Any]) -> tuple[float, float] | None:
+def stored_ct_window(info: Mapping[str, Any]) -> tuple[float, float] | None:
     """Return the window of a CT in HU, darkest and brightest; none of an MRI."""
     space = info.get("config", {}).get("space", {})
     if space.get("intensity") != "ct":

@@ -17,7 +17,7 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 from diffad.report.sheet import BRIGHT, FAINT, PAPER, PLAIN
 
 if TYPE_CHECKING:
-    from diffad.report.noise_sheet import Sample
+    from diffad.report.noise_sheet import NoiseSample
 
 COLOURS = ("#35e0ff", "#ffb02e", "#ff5d8f", "#7ce38b", "#b48cff", "#f4f6f8", "#e8e05a", "#5a9bff")
 ACROSS = 4
@@ -34,7 +34,7 @@ LEAST, MOST, BODY = 1.28, 2.1, 4.6
 
 
 @dataclass(frozen=True)
-class Layout:
+class FigureLayout:
     """Where everything lies, in inches from the upper left corner.
 
     Args:
@@ -64,10 +64,10 @@ class Layout:
         return self.plots + PANEL + RIGHT, TOP + self.body + BOTTOM
 
 
-def figure(samples: Sequence[Sample], footer: str, count: int) -> Figure:
+def draw_noise_figure(samples: Sequence[NoiseSample], footer: str, count: int) -> Figure:
     """Draw ``count`` fields of each noise in rows, with all spectra and autocorrelations beside them."""
     lines = math.ceil(count / ACROSS)
-    layout = Layout(lines * len(samples))
+    layout = FigureLayout(lines * len(samples))
     sheet = Figure(layout.size, dpi=100, facecolor=PAPER)
     FigureCanvasAgg(sheet)
     _write(sheet, 0.16, 0.2, "Noise", 15, BRIGHT, weight="bold")
@@ -82,7 +82,7 @@ def figure(samples: Sequence[Sample], footer: str, count: int) -> Figure:
     return sheet
 
 
-def palette() -> list[int]:
+def list_colours() -> list[int]:
     """List the colours of the sheet, red, green and blue in turn: greys, and those of the lines in shades."""
     shades = [(k / (GREYS - 1),) * 3 for k in range(GREYS)]
     lines = [(*to_rgb(colour),) for colour in COLOURS]
@@ -90,7 +90,7 @@ def palette() -> list[int]:
     return [round(255 * value) for shade in shades for value in shade]
 
 
-def _tiles(sheet: Figure, layout: Layout, one: Sample, line: int, count: int, colour: str) -> None:
+def _tiles(sheet: Figure, layout: FigureLayout, one: NoiseSample, line: int, count: int, colour: str) -> None:
     pitch = layout.tile + GAP
     top = TOP + line * pitch
     length = f"{one.stats.length:.1f} px" if math.isfinite(one.stats.length) else "none"
@@ -111,7 +111,7 @@ def _tiles(sheet: Figure, layout: Layout, one: Sample, line: int, count: int, co
         axes.set_axis_off()
 
 
-def _spectra(axes: Axes, samples: Sequence[Sample]) -> None:
+def _spectra(axes: Axes, samples: Sequence[NoiseSample]) -> None:
     for i, one in enumerate(samples):
         axes.loglog(*one.stats.spectrum, color=COLOURS[i % len(COLOURS)], lw=1.5)
     axes.axhline(1, color=FAINT, lw=0.8, ls="--")
@@ -123,7 +123,7 @@ def _spectra(axes: Axes, samples: Sequence[Sample]) -> None:
     _dress(axes, "Radial power spectrum", "frequency (cycles per pixel)", "power (white noise: 1)")
 
 
-def _correlations(axes: Axes, samples: Sequence[Sample]) -> None:
+def _correlations(axes: Axes, samples: Sequence[NoiseSample]) -> None:
     for i, one in enumerate(samples):
         axes.plot(one.stats.correlation, color=COLOURS[i % len(COLOURS)], lw=1.5)
     axes.axhline(1 / math.e, color=FAINT, lw=0.8, ls="--")

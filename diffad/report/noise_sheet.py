@@ -51,7 +51,7 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Sample:
+class NoiseSample:
     """Fields of one noise and what was measured on them.
 
     Args:
@@ -74,7 +74,7 @@ class Sample:
         return ", ".join(f"{key}={value}" for key, value in self.options.items())
 
 
-def sample(name: str, options: Mapping[str, Any], draw: Draw) -> Sample:
+def measure_noise(name: str, options: Mapping[str, Any], draw: Draw) -> NoiseSample:
     """Draw and measure a noise.
 
     Raises:
@@ -89,15 +89,15 @@ def sample(name: str, options: Mapping[str, Any], draw: Draw) -> Sample:
         fields.append(draw(noise, first, BATCH))
         seconds.append(time.perf_counter() - start)
     z = torch.cat(fields)
-    return Sample(name, options, z, NoiseStats.of(z), statistics.median(seconds))
+    return NoiseSample(name, options, z, NoiseStats.of(z), statistics.median(seconds))
 
 
-def every_noise() -> list[tuple[str, Mapping[str, Any]]]:
+def list_noises() -> list[tuple[str, Mapping[str, Any]]]:
     """List all registered noises with default options, and what is shown beside them."""
     return sorted([*((name, {}) for name in NOISES), *SHOWN_TOO], key=lambda part: part[0])
 
 
-def table(samples: Sequence[Sample], draw: Draw) -> Table:
+def format_noise_table(samples: Sequence[NoiseSample], draw: Draw) -> Table:
     """Lay out the statistics for a terminal."""
     caption = f"{FIELDS} fields of {draw}"
     grid = Table(title="noise", title_justify="left", caption=caption, caption_justify="left")
@@ -114,7 +114,7 @@ def table(samples: Sequence[Sample], draw: Draw) -> Table:
     return grid
 
 
-def save(samples: Sequence[Sample], draw: Draw, count: int, path: Path) -> None:
+def save_noise_sheet(samples: Sequence[NoiseSample], draw: Draw, count: int, path: Path) -> None:
     """Write the contact sheet as PNG, ``count`` fields for each noise.
 
     Raises:
@@ -123,13 +123,13 @@ def save(samples: Sequence[Sample], draw: Draw, count: int, path: Path) -> None:
     from PIL import Image
 
     from diffad.io.atomic import write_bytes
-    from diffad.report.noise_figure import figure, palette
+    from diffad.report.noise_figure import draw_noise_figure, list_colours
 
     content, small = io.BytesIO(), io.BytesIO()
-    figure(samples, f"{FIELDS} fields measured · {draw}", count).savefig(content, format="png")
+    draw_noise_figure(samples, f"{FIELDS} fields measured · {draw}", count).savefig(content, format="png")
     # Noise does not compress; few colours make the file a third as large.
     colours = Image.new("P", (1, 1))
-    colours.putpalette(palette())
+    colours.putpalette(list_colours())
     image = Image.open(content).convert("RGB").quantize(palette=colours, dither=Image.Dither.NONE)
     image.save(small, "PNG", optimize=True)
     path.parent.mkdir(parents=True, exist_ok=True)

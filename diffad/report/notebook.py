@@ -14,7 +14,7 @@ from diffad.report.montage import save_report
 
 
 @VIEWS.register("png")
-def png(out: AnomalyOutput) -> bytes | None:
+def render_png(out: AnomalyOutput) -> bytes | None:
     """Draw the montage of a result; none of one that cannot be drawn, as a tensor of one slice."""
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -24,9 +24,9 @@ def png(out: AnomalyOutput) -> bytes | None:
 
 
 @VIEWS.register("html")
-def html(out: AnomalyOutput) -> str:
+def render_html(out: AnomalyOutput) -> str:
     """Return figures, picture and lesions of a result as HTML."""
-    picture = png(out)
+    picture = render_png(out)
     source = base64.b64encode(picture).decode() if picture else ""
     image = (
         f'<img alt="Montage" style="max-width:100%" src="data:image/png;base64,{source}">' if picture else ""

@@ -14,10 +14,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from diffad.data.phantom.contrast import CONTRASTS
-from diffad.data.phantom.plan import Options, Plan
-from diffad.data.phantom.write import finished, lesion_path, scan_path, write_whole
+from diffad.data.phantom.plan import PhantomOptions, Plan
+from diffad.data.phantom.write import lesion_path, list_finished, scan_path, write_whole
 from diffad.data.volume import Array, Volume
-from diffad.report.planes import hang
+from diffad.report.planes import orient_plane
 
 ROWS, HEALTHY = 5, 2
 """Subjects that are shown, and how many of them are healthy where there are enough lesioned ones."""
@@ -42,7 +42,7 @@ class _Plane(NamedTuple):
     lesion: Array
 
 
-def draw(out: Path, options: Options, path: Path) -> Path:
+def draw_phantoms(out: Path, options: PhantomOptions, path: Path) -> Path:
     """Draw subjects of a data set of phantoms, with the outlines of their lesions; R is at the left.
 
     Args:
@@ -54,7 +54,7 @@ def draw(out: Path, options: Options, path: Path) -> Path:
         ValueError: If there are no subjects.
         OSError: If a file cannot be read or written.
     """
-    chosen = _choose(finished(out, options))
+    chosen = _choose(list_finished(out, options))
     if not chosen:
         raise ValueError(f"{out}: expected phantoms, found none")
     columns = 3 * len(options.modalities)
@@ -86,7 +86,7 @@ def _choose(subjects: Sequence[Plan]) -> list[Plan]:
     return [*healthy[:room], *lesioned[: ROWS - len(healthy[:room])]]
 
 
-def _row(row: Sequence[Axes], out: Path, subject: Plan, options: Options) -> None:
+def _row(row: Sequence[Axes], out: Path, subject: Plan, options: PhantomOptions) -> None:
     lesion = None
     if subject.kind:
         lesion = Volume.load(lesion_path(out, subject), allow_constant=True).data[0]
@@ -113,7 +113,7 @@ def _planes(scan: Array, lesion: Array | None) -> list[_Plane]:
 
 def _hang(volume: Array, axis: int, index: int) -> Array:
     """Cut a plane as radiologists hang it, and pad it to a square."""
-    plane = hang(torch.from_numpy(volume)[None], axis, index)
+    plane = orient_plane(torch.from_numpy(volume)[None], axis, index)
     edge = max(volume.shape)
     rims = [((edge - n) // 2, edge - n - (edge - n) // 2) for n in plane.shape]
     return np.pad(plane, rims, constant_values=volume.min())

@@ -23,7 +23,7 @@ LETTERS = ("x", "y", "z")
 
 
 @dataclass(frozen=True)
-class Row:
+class PictureRow:
     """One line of a picture; all images (H, W).
 
     Args:
@@ -56,7 +56,7 @@ class Planes:
     Slices of volumes have the patient's right (in sagittal ones, the front) on the left of the picture.
 
     Args:
-        images: By the name they have in ``Row``: a volume (1, I, J, K), or planes (N, 1, H, W).
+        images: By the name they have in ``FileRow``: a volume (1, I, J, K), or planes (N, 1, H, W).
         labels: Label and note of each plane.
         axis: Axis that a volume is cut along; none for planes.
         spacing: Pixel size (row, column) in mm; none where unknown.
@@ -91,14 +91,16 @@ class Planes:
             images["lesion"] = lesion_like(out, lesion)
         return _of_volume(out, images) if out.volume else _of_tensor(out, images)
 
-    def row(self, index: int, label: str | None = None, note: str | None = None) -> Row:
+    def row(self, index: int, label: str | None = None, note: str | None = None) -> PictureRow:
         """Return plane ``index`` as a line of a picture."""
         own = self.labels[index]
         shown = {
-            name: image[index, 0].cpu().numpy() if self.axis is None else hang(image, self.axis, index)
+            name: image[index, 0].cpu().numpy()
+            if self.axis is None
+            else orient_plane(image, self.axis, index)
             for name, image in self.images.items()
         }
-        return Row(own[0] if label is None else label, own[1] if note is None else note, **shown)
+        return PictureRow(own[0] if label is None else label, own[1] if note is None else note, **shown)
 
     def choose(self, count: int, threshold: float) -> list[int]:
         """Return up to ``count`` planes, in order: of a volume the worst that are apart, else the first."""
@@ -135,7 +137,7 @@ def lesion_like(out: AnomalyOutput, lesion: Any) -> Tensor:
     return mask
 
 
-def hang(data: Tensor, axis: str | int, index: int) -> Array:
+def orient_plane(data: Tensor, axis: str | int, index: int) -> Array:
     """Cut plane ``index`` (H, W) out of a volume (1, I, J, K), as radiologists hang it."""
     plane = data.narrow(1 + axis_index(axis), index, 1)
     return to_slices(plane, axis)[0, 0].flip(1).cpu().numpy()

@@ -56,7 +56,7 @@ def read_result(folder: Path, name: str, scan: Path) -> AnomalyOutput:
         OSError: If the information file is missing.
     """
     info = json.loads((folder / f"{name}_info.json").read_text(encoding="utf-8"))
-    source = scans.read(scan)
+    source = scans.read_source(scan)
     files = (folder / f"{name}_{kind}.nii.gz" for kind in ("anomaly", "twin", "mask"))
     maps = (Volume.load(file, allow_constant=True).data for file in files)
     anomaly, twin, mask = (torch.from_numpy(data)[None] for data in maps)

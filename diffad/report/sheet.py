@@ -16,7 +16,7 @@ from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from diffad.report.planes import Array, Row
+from diffad.report.planes import Array, PictureRow
 
 TRUTH, DIM_TRUTH, FOUND = "#35e0ff", "#2b7f90", "#ffb02e"
 PAPER, BRIGHT, PLAIN, FAINT = "#000000", "#f4f6f8", "#b4bcc6", "#7d8794"
@@ -26,7 +26,7 @@ TILE, GAP, LEFT, RIGHT, TOP, BOTTOM = 1.9, 0.1, 1.4, 0.16, 1.22, 1.12
 
 
 @dataclass(frozen=True)
-class Words:
+class SheetText:
     """What is written around the tiles.
 
     Args:
@@ -52,7 +52,7 @@ class Sheet:
         window: Intensities shown black and white; none finds them in the brain.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[PictureRow]
     threshold: float
     spacing: tuple[float, float] | None = None
     sides: tuple[str, str] | None = None
@@ -90,7 +90,7 @@ class Sheet:
         top = float(np.percentile(values, 99.8)) if values.size else 0.0
         return Normalize(0, max(top, 1.5 * self.threshold, 1e-6))
 
-    def draw(self, words: Words) -> Figure:
+    def draw(self, words: SheetText) -> Figure:
         """Draw the picture."""
         columns = self._columns()
         ys, xs = self.crop
@@ -122,17 +122,17 @@ class Sheet:
         found = [(MAP_TITLE, PLAIN, self._map), ("Detections", FOUND, self._overlay)]
         return [("Scan", PLAIN, self._scan), *truth, ("Pseudo-healthy twin", PLAIN, self._twin), *found]
 
-    def _scan(self, axes: Axes, row: Row) -> None:
+    def _scan(self, axes: Axes, row: PictureRow) -> None:
         _show(axes, row.scan, self.grey, "gray")
 
-    def _twin(self, axes: Axes, row: Row) -> None:
+    def _twin(self, axes: Axes, row: PictureRow) -> None:
         _show(axes, row.twin, self.grey, "gray")
 
-    def _map(self, axes: Axes, row: Row) -> None:
+    def _map(self, axes: Axes, row: PictureRow) -> None:
         _show(axes, row.anomaly, self.heat, MAP)
         _outline(axes, row.brain, "#5c5470", 0.6)
 
-    def _truth(self, axes: Axes, row: Row) -> None:
+    def _truth(self, axes: Axes, row: PictureRow) -> None:
         self._scan(axes, row)
         if row.lesion is None or not row.lesion.any():
             word: dict[str, Any] = {"transform": axes.transAxes, "ha": "left", "va": "top", "fontsize": 8}
@@ -142,7 +142,7 @@ class Sheet:
         if row.others is not None:
             _outline(axes, row.others, DIM_TRUTH, 0.9)
 
-    def _overlay(self, axes: Axes, row: Row) -> None:
+    def _overlay(self, axes: Axes, row: PictureRow) -> None:
         self._scan(axes, row)
         fill = np.zeros((*row.detected.shape, 4))
         fill[row.detected] = (*to_rgb(FOUND), 0.38)
@@ -189,7 +189,7 @@ class Sheet:
         bar.ax.text(self.threshold, -1.8, text, color=BRIGHT, fontsize=7.5, ha="center", va="top", **down)
 
 
-def _around_tiles(figure: Figure, words: Words, across: float, down: float) -> None:
+def _around_tiles(figure: Figure, words: SheetText, across: float, down: float) -> None:
     room = int(across * 16.5)
     most = int(across * 7.5)
     title = words.title if len(words.title) <= most else f"{words.title[: most - 4]} ..."

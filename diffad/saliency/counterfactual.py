@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from diffad.registry import SALIENCIES
-from diffad.saliency.base import by_peak, checked, differentiable, in_parts, inside
-from diffad.saliency.networks import Looking, logits_of
+from diffad.saliency.base import check_scan, enable_gradients, map_in_parts, mask_maps, scale_by_peak
+from diffad.saliency.networks import NetworkSaliency, logits_of
 
 
 @SALIENCIES.register("counterfactual")
-class Counterfactual(Looking):
+class Counterfactual(NetworkSaliency):
     r"""Moves the latent of a scan to where each class is likelier, and shows what that changes.
 
     .. math:: z \leftarrow z - \eta \nabla_z \big[ \mathrm{CE}(f(D(z)), c) + w \,
@@ -73,17 +73,17 @@ class Counterfactual(Looking):
 
     def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, C, *S) of ``x`` (B, C, *S) in [0, 1]; zero outside ``mask`` (B, 1, *S)."""
-        x = checked(x, mask)
-        changes = [by_peak(inside(change, mask)) for change in self.changes(x)]
-        return by_peak(torch.stack(changes).sum(0)).to(x.dtype)
+        x = check_scan(x, mask)
+        changes = [scale_by_peak(mask_maps(change, mask)) for change in self.changes(x)]
+        return scale_by_peak(torch.stack(changes).sum(0)).to(x.dtype)
 
     def changes(self, x: Tensor) -> list[Tensor]:
         r"""Return what each target changes of ``x`` (B, C, *S) in [0, 1]: :math:`|D(z_0) - D(z_c)|`."""
-        return list(in_parts(x, self._changes))
+        return list(map_in_parts(x, self._changes))
 
     def _changes(self, x: Tensor) -> Tensor:
         """Return the changes of all targets, (k, B, C, *S)."""
-        with differentiable(x.device):
+        with enable_gradients(x.device):
             x = x.clone().to(torch.float64 if self.double else x.dtype)
             autoencoder, size = self.found("autoencoder", x), tuple(x.shape[2:])
 

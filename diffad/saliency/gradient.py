@@ -10,19 +10,19 @@ import torch
 from torch import Tensor
 
 from diffad.registry import SALIENCIES
-from diffad.saliency.base import checked, differentiable, in_parts, inside
-from diffad.saliency.networks import Looking, logits_of
-from diffad.saliency.smooth import smoothed
+from diffad.saliency.base import check_scan, enable_gradients, map_in_parts, mask_maps
+from diffad.saliency.networks import NetworkSaliency, logits_of
+from diffad.saliency.smooth import smooth
 
 BASELINES: dict[str, Callable[[Tensor, float], Tensor]] = {
     "background": lambda x, width: torch.zeros_like(x),
-    "blurred": smoothed,
+    "blurred": smooth,
 }
 """What a scan is compared with, by name."""
 
 
 @SALIENCIES.register("gradient")
-class Gradient(Looking):
+class Gradient(NetworkSaliency):
     r"""Attributes the log-odds of disease to voxels, by the gradients on the way from a baseline.
 
     .. math:: S = \Big| (x - b) \, \tfrac{1}{K} \sum_{k=1}^{K} \nabla \ell \big(b + \tfrac{k - 1/2}{K}
@@ -65,8 +65,8 @@ class Gradient(Looking):
 
     def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, C, *S) of ``x`` (B, C, *S) in [0, 1]; zero outside ``mask`` (B, 1, *S)."""
-        found = in_parts(checked(x, mask), lambda part: self.attribution(part)[None])
-        return inside(found[0].abs(), mask)
+        found = map_in_parts(check_scan(x, mask), lambda part: self.attribution(part)[None])
+        return mask_maps(found[0].abs(), mask)
 
     def attribution(self, x: Tensor) -> Tensor:
         """Return the share of each voxel of ``x`` (B, C, *S) in [0, 1]; negative shares speak of health."""
@@ -79,7 +79,7 @@ class Gradient(Looking):
         return (x - start) * total / self.steps
 
     def _gradient(self, x: Tensor) -> Tensor:
-        with differentiable(x.device):
+        with enable_gradients(x.device):
             x = x.clone().requires_grad_()
             logits = logits_of(self.found("classifier", x), x, self.level)
             odds = logits[:, 1:].logsumexp(1) - logits[:, 0]

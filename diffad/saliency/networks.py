@@ -13,7 +13,7 @@ from diffad.data.space import to_model
 from diffad.denoise import call_network
 
 
-class Looking:
+class NetworkSaliency:
     """A saliency that has networks, each an option of that name: itself, its folder, or none."""
 
     needs: ClassVar[tuple[str, ...]] = ()
@@ -34,9 +34,11 @@ class Looking:
         """
         if not callable(getattr(self, name)):
             # networks take a second to import
-            from diffad.models.auxiliary import found
+            from diffad.models.auxiliary import require_network
 
-            setattr(self, name, found(getattr(self, name), name, f"the saliency {type(self).__name__}"))
+            setattr(
+                self, name, require_network(getattr(self, name), name, f"the saliency {type(self).__name__}")
+            )
         return as_precise(getattr(self, name), like)
 
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from diffad.registry import SALIENCIES
-from diffad.saliency.base import checked, inside
-from diffad.saliency.networks import Looking
+from diffad.saliency.base import check_scan, mask_maps
+from diffad.saliency.networks import NetworkSaliency
 
 
 @SALIENCIES.register("autoencoded")
-class Autoencoded(Looking):
+class Autoencoded(NetworkSaliency):
     r"""Compares a scan with what an autoencoder of healthy scans makes of it.
 
     .. math:: S = |x - D(E(x))|
@@ -36,6 +36,6 @@ class Autoencoded(Looking):
     @torch.no_grad()
     def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, C, *S) of ``x`` (B, C, *S) in [0, 1]; zero outside ``mask`` (B, 1, *S)."""
-        x = checked(x, mask)
+        x = check_scan(x, mask)
         with torch.autocast(x.device.type, enabled=False):
-            return inside((x - self.found("autoencoder", x)(x)).abs(), mask)
+            return mask_maps((x - self.found("autoencoder", x)(x)).abs(), mask)

@@ -9,10 +9,10 @@ import torch
 from einops import repeat
 from torch import Tensor
 
-from diffad.data.space import restoration_to_public, to_model
+from diffad.data.space import reconstruction_to_public, to_model
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
 from diffad.registry import SALIENCIES, SAMPLERS, SCORES
-from diffad.saliency.base import checked
+from diffad.saliency.base import check_scan
 from diffad.types import Generators
 
 Look = Callable[[Tensor, Tensor | None], Tensor]
@@ -49,10 +49,10 @@ class Restored:
 
     def equip(self, networks: Mapping[str, Any]) -> None:
         """Hand trained networks, by name, to the sampler and the score."""
-        from diffad.models.auxiliary import equip  # its package imports every network
+        from diffad.models.auxiliary import attach_networks  # its package imports every network
 
-        equip(self._sampler, networks)
-        equip(self._score, networks)
+        attach_networks(self._sampler, networks)
+        attach_networks(self._score, networks)
 
     def begin(self, denoiser: Denoiser, noise: NoiseGenerator, generator: Generators) -> Look:
         """Return the saliency of scans that ``denoiser`` restores.
@@ -65,9 +65,9 @@ class Restored:
 
         @torch.no_grad()
         def look(x: Tensor, mask: Tensor | None = None) -> Tensor:
-            x = checked(x, mask)
+            x = check_scan(x, mask)
             found = self._sampler(to_model(x), denoiser, noise, generator=generator, mask=mask)
-            scores = self._score(x, restoration_to_public(found), mask)
+            scores = self._score(x, reconstruction_to_public(found), mask)
             return repeat(scores, "b 1 ... -> b c ...", c=x.shape[1]).clone()
 
         return look

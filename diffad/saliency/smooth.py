@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def smoothed(x: Tensor, width: float) -> Tensor:
+def smooth(x: Tensor, width: float) -> Tensor:
     r"""Average the neighbourhood of each voxel; at a border, the part of it that there is.
 
     .. math:: y_u = \frac{\sum_v w_{uv} x_v}{\sum_v w_{uv}}, \quad w_{uv} = e^{-|u - v|^2 / 2 \sigma^2}

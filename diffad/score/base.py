@@ -9,10 +9,10 @@ from torch import Tensor
 
 from diffad.protocols import AnomalyScore, ScoreRun
 from diffad.schedule import Schedule
-from diffad.types import Restoration, StepRecord
+from diffad.types import Reconstruction, StepRecord
 
 
-def pair(x: Tensor, restoration: Restoration) -> tuple[Tensor, Tensor]:
+def pair_images(x: Tensor, restoration: Reconstruction) -> tuple[Tensor, Tensor]:
     """Check the scan against its twin and return both, in single precision at least."""
     x_hat = restoration.image
     if x.ndim not in (4, 5):
@@ -25,7 +25,7 @@ def pair(x: Tensor, restoration: Restoration) -> tuple[Tensor, Tensor]:
     return x.to(dtype), x_hat.to(dtype)
 
 
-def inside(scores: Tensor, mask: Tensor | None) -> Tensor:
+def mean_inside(scores: Tensor, mask: Tensor | None) -> Tensor:
     """Average (B, C, *S) over the channels and set it to zero outside the mask."""
     scores = scores.mean(1, keepdim=True)
     if mask is None:
@@ -48,19 +48,19 @@ class PlainRun:
     def record(self, step: StepRecord) -> None:
         """Let the move pass."""
 
-    def map(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def map(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S) in [0, 1]."""
         return self.score(x, restoration, mask)
 
 
-def begin(score: AnomalyScore, x: Tensor, schedule: Schedule) -> ScoreRun:
+def begin_run(score: AnomalyScore, x: Tensor, schedule: Schedule) -> ScoreRun:
     """Begin a run of any score on ``x`` (B, C, *S) in [-1, 1]."""
     start = getattr(score, "begin", None)
     run: ScoreRun = PlainRun(score) if start is None else start(x, schedule)
     return run
 
 
-def listens(run: ScoreRun) -> bool:
+def wants_records(run: ScoreRun) -> bool:
     """Tell whether a run wants the sampler's moves; recording them for nobody can be dear."""
     parts = getattr(run, "parts", None)
-    return not isinstance(run, PlainRun) if parts is None else any(listens(part) for part in parts)
+    return not isinstance(run, PlainRun) if parts is None else any(wants_records(part) for part in parts)

@@ -11,7 +11,7 @@ REACH = 4
 """Where the bell is cut, in its own widths, as scipy does."""
 
 
-def blurred(x: Tensor, sigma: float, axes: tuple[int, ...] = (-2, -1)) -> Tensor:
+def gaussian_blur(x: Tensor, sigma: float, axes: tuple[int, ...] = (-2, -1)) -> Tensor:
     r"""Blur ``x`` along ``axes``, and along no other: nothing leaks between items or channels.
 
     .. math:: y_u = \sum_o w_o \, x_{u + o}, \quad w_o \propto e^{-o^2 / 2 \sigma^2}, \quad

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from diffad.registry import SCORES
-from diffad.score.base import inside, pair
+from diffad.score.base import mean_inside, pair_images
 from diffad.score.residual import channels_option, over_channels
-from diffad.types import Restoration
+from diffad.types import Reconstruction
 
 
 @SCORES.register("change")
@@ -34,15 +34,15 @@ class Change:
     def __init__(self, channels: str = "mean") -> None:
         self.channels = channels_option(channels)
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
 
         Raises:
             ValueError: If the shapes do not fit.
         """
-        x, x_hat = pair(x, restoration)
+        x, x_hat = pair_images(x, restoration)
         r = x if restoration.reference is None else _checked(restoration.reference, x)
-        return inside(over_channels((x_hat - r).abs(), self.channels), mask)
+        return mean_inside(over_channels((x_hat - r).abs(), self.channels), mask)
 
 
 def _checked(reference: Tensor, x: Tensor) -> Tensor:

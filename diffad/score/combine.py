@@ -12,8 +12,8 @@ from torch import Tensor
 from diffad.protocols import AnomalyScore, ScoreRun
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
-from diffad.score.base import begin
-from diffad.types import Restoration, StepRecord
+from diffad.score.base import begin_run
+from diffad.types import Reconstruction, StepRecord
 
 Part = Mapping[str, Any] | AnomalyScore
 
@@ -42,7 +42,7 @@ class CombinedRun:
         for part in self.parts:
             part.record(step)
 
-    def map(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def map(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the combined map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S)."""
         return self.reduce(torch.stack([part.map(x, restoration, mask) for part in self.parts]))
 
@@ -63,16 +63,16 @@ class _Combination:
     def equip(self, networks: Mapping[str, Any]) -> None:
         """Hand trained networks to the scores that ask for them."""
         # networks of all kinds take seconds to import
-        from diffad.models.auxiliary import equip
+        from diffad.models.auxiliary import attach_networks
 
         for part in self._parts:
-            equip(part, networks)
+            attach_networks(part, networks)
 
     def begin(self, x: Tensor, schedule: Schedule) -> CombinedRun:
         """Begin a run of every score on ``x`` (B, C, *S) in [-1, 1]; plain ones wait for the twin."""
-        return CombinedRun([begin(part, x, schedule) for part in self._parts], self._reduce)
+        return CombinedRun([begin_run(part, x, schedule) for part in self._parts], self._reduce)
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the combined map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S)."""
         return self._reduce(torch.stack([part(x, restoration, mask) for part in self._parts]))
 

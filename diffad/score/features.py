@@ -15,9 +15,9 @@ from torch.nn.functional import interpolate, normalize
 
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
-from diffad.score.base import PlainRun, inside, pair
-from diffad.score.taps import listening, tapped
-from diffad.types import Restoration
+from diffad.score.base import PlainRun, mean_inside, pair_images
+from diffad.score.taps import find_modules, record_outputs
+from diffad.types import Reconstruction
 
 LINEAR = Schedule.linear()
 
@@ -75,7 +75,7 @@ class FeatureScore:
     def __call__(
         self,
         x: Tensor,
-        restoration: Restoration,
+        restoration: Reconstruction,
         mask: Tensor | None = None,
         schedule: Schedule = LINEAR,
     ) -> Tensor:
@@ -83,15 +83,15 @@ class FeatureScore:
 
         The amplitudes are those of ``schedule``; without one, of DDPM's linear schedule of 1000 levels.
         """
-        x, x_hat = pair(x, restoration)
+        x, x_hat = pair_images(x, restoration)
         network = self._found()
         stack = 2 * torch.cat([x, x_hat]) - 1
         alpha, _ = schedule.amplitudes(self.level, stack)
         cond = {name: repeat(v, "b ... -> (k b) ...", k=2) for name, v in _told(network, x, mask).items()}
         labels = torch.full((len(stack),), self.level - 1, device=x.device)
-        with _evaluating(network), listening(tapped(network, self.taps)) as answers:
+        with _evaluating(network), record_outputs(find_modules(network, self.taps)) as answers:
             network(alpha * stack, labels, **cond)
-        return inside(_mapped(answers, x, int(getattr(network, "multiple", 1))), mask)
+        return mean_inside(_mapped(answers, x, int(getattr(network, "multiple", 1))), mask)
 
     def _found(self) -> Any:
         network = self._given if self.network is None else self.network

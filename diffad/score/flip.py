@@ -13,9 +13,9 @@ from torch import Tensor
 
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
-from diffad.score.base import PlainRun, inside, pair
-from diffad.score.slices import pictures, volume
-from diffad.types import Restoration
+from diffad.score.base import PlainRun, mean_inside, pair_images
+from diffad.score.slices import from_pictures, to_pictures
+from diffad.types import Reconstruction
 
 
 @SCORES.register("flip")
@@ -49,17 +49,17 @@ class FLIPScore:
         _package()
         return PlainRun(self)
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S) in [0, 1]; zero outside ``mask`` (B, 1, *S)."""
-        x, x_hat = pair(x, restoration)
+        x, x_hat = pair_images(x, restoration)
         evaluate = _package().evaluate
-        flat, flat_hat = (_grey(pictures(v)) for v in (x, x_hat))
+        flat, flat_hat = (_grey(to_pictures(v)) for v in (x, x_hat))
         options: dict[str, Any] = {"applyMagma": False, "computeMeanError": False}
         maps = [
             evaluate(*both, "LDR", parameters={"ppd": self.ppd}, **options)[0][..., 0]
             for both in zip(flat, flat_hat, strict=True)
         ]
-        return inside(volume(torch.from_numpy(np.stack(maps)), x).to(x), mask)
+        return mean_inside(from_pictures(torch.from_numpy(np.stack(maps)), x).to(x), mask)
 
 
 def _grey(flat: Tensor) -> np.ndarray:

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from diffad.registry import SCORES
-from diffad.score.base import inside, pair
-from diffad.types import Restoration
+from diffad.score.base import mean_inside, pair_images
+from diffad.types import Reconstruction
 
 
 @SCORES.register("gms")
@@ -40,11 +40,11 @@ class GradientMagnitude:
             raise ValueError(f"expected c positive and finite, got {c}")
         self.c = c
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S)."""
-        m, m_hat = (_magnitude(v) for v in pair(x, restoration))
+        m, m_hat = (_magnitude(v) for v in pair_images(x, restoration))
         similarity = (2 * (m * m_hat) + self.c) / (m * m + m_hat * m_hat + self.c)
-        return inside((1 - similarity).clamp(0, 1), mask)
+        return mean_inside((1 - similarity).clamp(0, 1), mask)
 
 
 def _magnitude(x: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from diffad.registry import SCORES
-from diffad.score.base import inside, pair
-from diffad.types import Restoration
+from diffad.score.base import mean_inside, pair_images
+from diffad.types import Reconstruction
 
 
 @SCORES.register("likelihood")
@@ -25,13 +25,13 @@ class LikelihoodScore:
         >>> published = SCORES.build("product", scores=[{"name": "l1"}, {"name": "likelihood"}])
     """
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
 
         Raises:
             ValueError: If the sampler made no map, or the shapes do not fit.
         """
-        x, _ = pair(x, restoration)
+        x, _ = pair_images(x, restoration)
         if restoration.map is None:
             raise ValueError(
                 "expected a sampler that makes a map of its own, such as 'resampled' or 'fusion', got none"
@@ -40,4 +40,4 @@ class LikelihoodScore:
             raise ValueError(
                 f"expected restoration.map of shape {expected}, got {tuple(restoration.map.shape)}"
             )
-        return inside(restoration.map.to(x.dtype), mask)
+        return mean_inside(restoration.map.to(x.dtype), mask)

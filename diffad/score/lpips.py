@@ -13,13 +13,13 @@ from torch.nn.functional import interpolate, normalize, pad
 
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
-from diffad.score.base import PlainRun, inside, pair
-from diffad.score.blur import blurred
-from diffad.score.slices import pictures, volume
-from diffad.score.sources import locate
+from diffad.score.base import PlainRun, mean_inside, pair_images
+from diffad.score.blur import gaussian_blur
+from diffad.score.slices import from_pictures, to_pictures
+from diffad.score.sources import locate_weights
 from diffad.score.trunks import KINDS, SMALLEST, Trunk
-from diffad.score.weights import load
-from diffad.types import Restoration
+from diffad.score.weights import load_trunk
+from diffad.types import Reconstruction
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 """Mean and deviation of the trunks' input in [-1, 1], by colour."""
@@ -80,20 +80,20 @@ class LPIPSScore:
 
     def begin(self, x: Tensor, schedule: Schedule) -> PlainRun:
         """Begin a run on ``x`` (B, C, *S) in [-1, 1]; missing weights are told of before the sampler runs."""
-        locate(self.trunk, self.weights)
+        locate_weights(self.trunk, self.weights)
         return PlainRun(self)
 
     @torch.no_grad()
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S) in [0, 1]; zero outside ``mask`` (B, 1, *S)."""
-        x, x_hat = pair(x, restoration)
-        trunk, heads = load(self.trunk, locate(self.trunk, self.weights), str(x.device))
-        flat, flat_hat = (pictures(v).float() for v in (x, x_hat))
+        x, x_hat = pair_images(x, restoration)
+        trunk, heads = load_trunk(self.trunk, locate_weights(self.trunk, self.weights), str(x.device))
+        flat, flat_hat = (to_pictures(v).float() for v in (x, x_hat))
         size = 1 if x.device.type == "cpu" else AT_ONCE
         parts = [slice(start, start + size) for start in range(0, len(flat), size)]
         maps = torch.cat([self._distance(trunk, heads, flat[p], flat_hat[p]) for p in parts])
-        maps = volume(blurred(maps, self.blur), x).to(x.dtype).mean(1, keepdim=True)
-        return inside(maps if self.clip is None else maps.clamp(max=self.clip), mask)
+        maps = from_pictures(gaussian_blur(maps, self.blur), x).to(x.dtype).mean(1, keepdim=True)
+        return mean_inside(maps if self.clip is None else maps.clamp(max=self.clip), mask)
 
     def _distance(self, trunk: Trunk, heads: Sequence[Tensor], x: Tensor, x_hat: Tensor) -> Tensor:
         """Return the maps (N, H, W) of pictures (N, H, W)."""

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
-from diffad.score.base import inside, pair
+from diffad.score.base import mean_inside, pair_images
 from diffad.score.transition import WEIGHTS, image_weight
-from diffad.types import Restoration, StepRecord
+from diffad.types import Reconstruction, StepRecord
 
 MEANS = ("geometric", "arithmetic")
 CHANNELS = ("max", "mean")
@@ -69,7 +69,7 @@ class Normative:
     def __call__(
         self,
         x: Tensor,
-        restoration: Restoration,
+        restoration: Reconstruction,
         mask: Tensor | None = None,
         schedule: Schedule | None = None,
     ) -> Tensor:
@@ -80,7 +80,7 @@ class Normative:
         Raises:
             ValueError: If the shapes do not fit, or there are no records.
         """
-        scan, _ = pair(x, restoration)
+        scan, _ = pair_images(x, restoration)
         run = self.begin(2 * scan - 1, schedule or Schedule.linear())
         for step in restoration.trajectory:
             run.record(step)
@@ -122,13 +122,13 @@ class NormativeRun:
         self._log_weights += math.log(weight)
         self._count += 1
 
-    def map(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def map(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
 
         Raises:
             ValueError: If the shapes do not fit, or there were no records.
         """
-        scan, _ = pair(x, restoration)
+        scan, _ = pair_images(x, restoration)
         if not self._count:
             raise ValueError(
                 "expected records of a sampler for score 'normative', got none: let the sampler report to "
@@ -137,7 +137,7 @@ class NormativeRun:
             )
         maps = self._aggregate()
         maps = maps.amax(1, keepdim=True) if self.score.channels == "max" else maps.mean(1, keepdim=True)
-        return inside(maps.to(scan.dtype), mask)
+        return mean_inside(maps.to(scan.dtype), mask)
 
     def _aggregate(self) -> Tensor:
         mean = self._sum / self._count

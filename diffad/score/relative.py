@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from diffad.registry import SCORES
-from diffad.score.base import inside, pair
-from diffad.types import Restoration
+from diffad.score.base import mean_inside, pair_images
+from diffad.types import Reconstruction
 
 
 @SCORES.register("relative")
@@ -34,14 +34,14 @@ class RelativeScore:
             raise ValueError(f"percentile must be in (0, 100], got {percentile}")
         self.percentile = percentile
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
 
         Raises:
             ValueError: If the shapes do not fit.
         """
-        x, x_hat = pair(x, restoration)
-        r = inside((x - x_hat).abs(), mask)
+        x, x_hat = pair_images(x, restoration)
+        r = mean_inside((x - x_hat).abs(), mask)
         masks = torch.ones_like(r, dtype=torch.bool) if mask is None else mask.bool()
         return torch.stack([self._scaled(item, m) for item, m in zip(r, masks, strict=True)])
 

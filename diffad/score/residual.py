@@ -6,8 +6,8 @@ from einops import reduce
 from torch import Tensor
 
 from diffad.registry import SCORES
-from diffad.score.base import inside, pair
-from diffad.types import Restoration
+from diffad.score.base import mean_inside, pair_images
+from diffad.types import Reconstruction
 
 CHANNELS = ("mean", "sum", "max")
 
@@ -48,14 +48,14 @@ class L1Score:
     def __init__(self, channels: str = "mean") -> None:
         self.channels = channels_option(channels)
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
 
         Raises:
             ValueError: If the shapes do not fit.
         """
-        x, x_hat = pair(x, restoration)
-        return inside(over_channels((x - x_hat).abs(), self.channels), mask)
+        x, x_hat = pair_images(x, restoration)
+        return mean_inside(over_channels((x - x_hat).abs(), self.channels), mask)
 
 
 @SCORES.register("l2")
@@ -68,11 +68,11 @@ class L2Score:
         AnoDDPM (Wyatt et al., CVPR Workshops 2022).
     """
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
 
         Raises:
             ValueError: If the shapes do not fit.
         """
-        x, x_hat = pair(x, restoration)
-        return inside((x - x_hat).square(), mask)
+        x, x_hat = pair_images(x, restoration)
+        return mean_inside((x - x_hat).square(), mask)

@@ -9,12 +9,12 @@ _FLAT = {4: "b c h w -> (b c) h w", 5: "b c h w k -> (b c k) h w"}
 _WHOLE = {4: "(b c) h w -> b c h w", 5: "(b c k) h w -> b c h w k"}
 
 
-def pictures(x: Tensor) -> Tensor:
+def to_pictures(x: Tensor) -> Tensor:
     """Lay out ``x`` (B, C, *S) as pictures (N, H, W), cut along the last of three axes."""
     return rearrange(x, _FLAT[x.ndim])
 
 
-def volume(flat: Tensor, like: Tensor) -> Tensor:
-    """Undo ``pictures`` for maps (N, H, W): return them shaped as ``like``, (B, C, *S)."""
+def from_pictures(flat: Tensor, like: Tensor) -> Tensor:
+    """Undo ``to_pictures`` for maps (N, H, W): return them shaped as ``like``, (B, C, *S)."""
     sizes = {"b": like.shape[0], "c": like.shape[1]} | ({"k": like.shape[4]} if like.ndim == 5 else {})
     return rearrange(flat, _WHOLE[like.ndim], **sizes)

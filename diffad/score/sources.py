@@ -18,7 +18,7 @@ APART = (
 
 
 @dataclass(frozen=True)
-class Source:
+class WeightFiles:
     """Files of weights.
 
     Args:
@@ -30,7 +30,7 @@ class Source:
     heads: Path
 
 
-def locate(trunk: str, weights: str | Path | None = None) -> Source:
+def locate_weights(trunk: str, weights: str | Path | None = None) -> WeightFiles:
     """Find the weights of a trunk and of its heads.
 
     Args:
@@ -49,7 +49,7 @@ def locate(trunk: str, weights: str | Path | None = None) -> Source:
         missing = "heads" if file is not None else "weights"
         advice = APART.format(folder=_hub()) if trunk == "squeeze" else PACKED
         raise ValueError(f"score 'lpips' expected {missing} of trunk {trunk!r}, found none: {advice}")
-    return Source(file, heads)
+    return WeightFiles(file, heads)
 
 
 def _inside(package: str, path: str) -> Path | None:

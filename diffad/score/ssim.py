@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from diffad.registry import SCORES
-from diffad.score.base import inside, pair
-from diffad.types import Restoration
+from diffad.score.base import mean_inside, pair_images
+from diffad.types import Reconstruction
 
 
 @SCORES.register("ssim")
@@ -45,18 +45,18 @@ class SSIMScore:
             raise ValueError(f"expected data_range positive and finite, got {data_range}")
         self.window, self.sigma, self.data_range = window, sigma, data_range
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
 
         Raises:
             ValueError: If the shapes do not fit, or the image is not wider than half the window.
         """
-        x, x_hat = pair(x, restoration)
+        x, x_hat = pair_images(x, restoration)
         if min(x.shape[2:]) <= self.window // 2:
             raise ValueError(
                 f"expected axes longer than {self.window // 2} for window {self.window}, got {x.shape}"
             )
-        return inside((1 - self._similarity(x, x_hat)).clamp(0, 1), mask)
+        return mean_inside((1 - self._similarity(x, x_hat)).clamp(0, 1), mask)
 
     def _similarity(self, x: Tensor, x_hat: Tensor) -> Tensor:
         moments = self._smooth(torch.cat([x, x_hat, x * x, x_hat * x_hat, x * x_hat]))

@@ -13,7 +13,7 @@ STAGES = re.compile(r"(.*\.)?((down_blocks|down)\.\d+|mid_block|middle_block|bot
 """Stages of the U-Nets of diffusers, of MONAI and of ours, on the way down and in the middle."""
 
 
-def tapped(network: nn.Module, names: Sequence[str] | None = None) -> list[nn.Module]:
+def find_modules(network: nn.Module, names: Sequence[str] | None = None) -> list[nn.Module]:
     """Return modules of a network by name; without names, its stages on the way down and its middle.
 
     Raises:
@@ -31,7 +31,7 @@ def tapped(network: nn.Module, names: Sequence[str] | None = None) -> list[nn.Mo
 
 
 @contextmanager
-def listening(modules: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
+def record_outputs(modules: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
     """Give the list that the answers of ``modules`` (B, C, *S) are added to, until the end of the block."""
     answers: list[Tensor] = []
 

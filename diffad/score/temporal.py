@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from diffad.data.space import to_public
-from diffad.models.auxiliary import equip
+from diffad.models.auxiliary import attach_networks
 from diffad.protocols import AnomalyScore
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
-from diffad.score.base import inside, pair
-from diffad.types import Restoration, StepRecord
+from diffad.score.base import mean_inside, pair_images
+from diffad.types import Reconstruction, StepRecord
 
 MEANS = ("harmonic", "geometric", "arithmetic")
 
@@ -62,19 +62,19 @@ class Temporal:
 
     def equip(self, networks: Mapping[str, Any]) -> None:
         """Hand trained networks to the score of estimates."""
-        equip(self.distance, networks)
+        attach_networks(self.distance, networks)
 
     def begin(self, x: Tensor, schedule: Schedule | None = None) -> TemporalRun:
         """Begin a run on ``x`` (B, C, *S) in [-1, 1]; the ``schedule`` plays no part."""
         return TemporalRun(self, x)
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S) in [0, 1] from the records of ``restoration``.
 
         Raises:
             ValueError: If the shapes do not fit, or there are no records at the levels.
         """
-        scan, _ = pair(x, restoration)
+        scan, _ = pair_images(x, restoration)
         run = self.begin(2 * scan - 1)
         for step in restoration.trajectory:
             run.record(step)
@@ -138,21 +138,21 @@ class TemporalRun:
         if step.map is not None:
             self._carried.add(step.map)
         elif not self._carried.count:
-            twin = Restoration(to_public(step.x_hat.to(self._x.dtype)), nfe=1)
+            twin = Reconstruction(to_public(step.x_hat.to(self._x.dtype)), nfe=1)
             self._made.add(self.score.distance(to_public(self._x), twin))
 
-    def map(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def map(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
 
         Raises:
             ValueError: If the shapes do not fit, or there were no records at the levels.
         """
-        scan, _ = pair(x, restoration)
+        scan, _ = pair_images(x, restoration)
         sums = self._carried if self._carried.count else self._made
         if not sums.count:
             raise ValueError(self._nothing())
         top = math.inf if self.score.top is None else self.score.top
-        return inside(sums.value().clamp(max=top).to(scan.dtype), mask)
+        return mean_inside(sums.value().clamp(max=top).to(scan.dtype), mask)
 
     def _nothing(self) -> str:
         if self._seen:

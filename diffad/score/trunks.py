@@ -67,7 +67,7 @@ def _squeeze() -> list[nn.Module]:
 
 
 @dataclass(frozen=True)
-class Kind:
+class TrunkKind:
     """One architecture.
 
     Args:
@@ -82,9 +82,9 @@ class Kind:
 
 
 KINDS = {
-    "vgg": Kind((3, 8, 15, 22, 29), (64, 128, 256, 512, 512), "vgg16"),
-    "alex": Kind((1, 4, 7, 9, 11), (64, 192, 384, 256, 256), "alexnet"),
-    "squeeze": Kind((1, 4, 7, 9, 10, 11, 12), (64, 128, 256, 384, 384, 512, 512), "squeezenet1_1"),
+    "vgg": TrunkKind((3, 8, 15, 22, 29), (64, 128, 256, 512, 512), "vgg16"),
+    "alex": TrunkKind((1, 4, 7, 9, 11), (64, 192, 384, 256, 256), "alexnet"),
+    "squeeze": TrunkKind((1, 4, 7, 9, 10, 11, 12), (64, 128, 256, 384, 384, 512, 512), "squeezenet1_1"),
 }
 _LAYERS = {"vgg": _vgg, "alex": _alex, "squeeze": _squeeze}
 

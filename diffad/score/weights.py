@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from diffad.score.sources import Source
+from diffad.score.sources import WeightFiles
 from diffad.score.trunks import KINDS, Trunk
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class ArraysOnly(pickle.Unpickler):
 
 
 @lru_cache(maxsize=4)
-def load(trunk: str, source: Source, device: str = "cpu") -> tuple[Trunk, tuple[Tensor, ...]]:
+def load_trunk(trunk: str, source: WeightFiles, device: str = "cpu") -> tuple[Trunk, tuple[Tensor, ...]]:
     """Load a trunk and the weights (C_l,) of its heads, frozen.
 
     Raises:
@@ -94,13 +94,13 @@ def _fill(network: Trunk, held: Held) -> None:
         raise ValueError(f"{len(layers)} convolutions for {len(network.convolutions)}")
     for number, layer in enumerate(network.convolutions):
         answer = layers[f"Conv_{number}"]
-        layer.load_state_dict({"weight": oihw(answer["kernel"]), "bias": torch.from_numpy(answer["bias"])})
+        layer.load_state_dict({"weight": to_oihw(answer["kernel"]), "bias": torch.from_numpy(answer["bias"])})
 
 
 def _heads(trunk: str, held: Held) -> tuple[Tensor, ...]:
     names = range(len(KINDS[trunk].taps))
     if "NetLinLayer_0" in held:
-        kernels = [oihw(held[f"NetLinLayer_{n}"]["Conv_0"]["kernel"]) for n in names]
+        kernels = [to_oihw(held[f"NetLinLayer_{n}"]["Conv_0"]["kernel"]) for n in names]
     else:
         kernels = [held[f"lin{n}.model.1.weight"] for n in names]
     heads = tuple(rearrange(kernel.float(), "1 c 1 1 -> c") for kernel in kernels)
@@ -110,6 +110,6 @@ def _heads(trunk: str, held: Held) -> tuple[Tensor, ...]:
     return heads
 
 
-def oihw(kernel: np.ndarray) -> Tensor:
+def to_oihw(kernel: np.ndarray) -> Tensor:
     """Turn a kernel (H, W, C_in, C_out) into one of torch, (C_out, C_in, H, W)."""
     return rearrange(torch.from_numpy(kernel), "h w i o -> o i h w").contiguous()

@@ -7,8 +7,8 @@ import math
 from torch import Tensor
 
 from diffad.registry import SCORES
-from diffad.score.base import inside, pair
-from diffad.types import Restoration
+from diffad.score.base import mean_inside, pair_images
+from diffad.types import Reconstruction
 
 
 @SCORES.register("zscore")
@@ -33,16 +33,16 @@ class ZScore:
             raise ValueError(f"expected floor positive and finite, got {floor}")
         self.floor = floor
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
 
         Raises:
             ValueError: If the shapes do not fit, or the sampler made a single twin.
         """
-        x, x_hat = pair(x, restoration)
+        x, x_hat = pair_images(x, restoration)
         if restoration.std is None:
             raise ValueError(
                 "expected restoration.std for score 'zscore', got none: a sampler that makes several twins "
                 "gives it, such as 'ensemble', 'levels' or 'oneshot' with more than one look"
             )
-        return inside((x - x_hat).abs() / (restoration.std.to(x.dtype) + self.floor), mask)
+        return mean_inside((x - x_hat).abs() / (restoration.std.to(x.dtype) + self.floor), mask)

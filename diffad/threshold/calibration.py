@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from diffad.threshold.conformal import Survival
-from diffad.threshold.cuts import RATES, check_rate, fixed, inside, order_statistic
+from diffad.threshold.cuts import RATES, check_rate, fixed_threshold, order_statistic, values_inside
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Calibration:
             raise ValueError("expected at least one threshold, got none")
         for rate, threshold in self.thresholds.items():
             check_rate(rate)
-            fixed(threshold)
+            fixed_threshold(threshold)
 
     def threshold(self, fpr: float) -> float:
         """Return the threshold of a calibrated rate.
@@ -87,7 +87,9 @@ class Calibration:
         return cls(thresholds, int(values["scans"]), int(values["pixels"]), achieved, survival)
 
 
-def calibrate(scans: Iterable[tuple[Tensor, Tensor | None]], rates: Iterable[float] = RATES) -> Calibration:
+def calibrate_thresholds(
+    scans: Iterable[tuple[Tensor, Tensor | None]], rates: Iterable[float] = RATES
+) -> Calibration:
     """Find the thresholds at chosen false-positive rates over all pixels of healthy scans.
 
     Args:
@@ -97,7 +99,7 @@ def calibrate(scans: Iterable[tuple[Tensor, Tensor | None]], rates: Iterable[flo
     Raises:
         ValueError: If there is no scan, one has an empty mask, or a rate is out of range.
     """
-    values = [inside(scores, mask).cpu() for scores, mask in scans]
+    values = [values_inside(scores, mask).cpu() for scores, mask in scans]
     if not values:
         raise ValueError("expected at least one healthy scan to calibrate on, got none")
     wanted = list(rates)

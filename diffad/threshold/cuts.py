@@ -14,7 +14,7 @@ RATES = (0.01, 0.02, 0.05, 0.1)
 """Pixel false-positive rates that are calibrated unless others are asked for."""
 
 
-def inside(scores: Tensor, mask: Tensor | None = None) -> Tensor:
+def values_inside(scores: Tensor, mask: Tensor | None = None) -> Tensor:
     """Return the scores inside the mask as one vector (N,).
 
     Args:
@@ -36,7 +36,7 @@ def inside(scores: Tensor, mask: Tensor | None = None) -> Tensor:
     return values
 
 
-def fixed(threshold: float) -> float:
+def fixed_threshold(threshold: float) -> float:
     """Return a threshold that was chosen by hand.
 
     Raises:
@@ -68,7 +68,7 @@ def otsu(scores: Tensor, mask: Tensor | None = None, bins: int = 256) -> float:
     """
     if bins < 2:
         raise ValueError(f"expected at least 2 bins, got {bins}")
-    values = inside(scores, mask).detach().cpu().double().numpy()
+    values = values_inside(scores, mask).detach().cpu().double().numpy()
     if values.min() == values.max():
         return float(values[0])
     counts, edges = np.histogram(values, bins)
@@ -91,7 +91,7 @@ def healthy_threshold(values: Tensor, fpr: float) -> float:
     Raises:
         ValueError: If the rate is out of range or there is no finite score.
     """
-    return order_statistic(inside(values).sort().values, fpr)
+    return order_statistic(values_inside(values).sort().values, fpr)
 
 
 def order_statistic(ascending: Tensor, fpr: float) -> float:

@@ -12,7 +12,7 @@ from diffad.config import CorruptConfig
 from diffad.data.corruptions import corrupt_batch
 from diffad.data.corruptions.place import Foreground
 from diffad.data.items import Dataset
-from diffad.data.window import focused
+from diffad.data.window import crop_to_brain
 
 POOL = 32
 """Images that patches are blended from: enough to differ, few enough to stay in memory."""
@@ -39,7 +39,7 @@ class Batch:
     weight: Tensor | None = None
 
 
-def corrupted(
+def corrupt_items(
     image: Tensor,
     brain: Tensor,
     label: Tensor,
@@ -81,14 +81,14 @@ def _has_room(brain: Tensor) -> bool:
     return True
 
 
-def pool_of(data: Dataset, window: Sequence[int] | None) -> list[Tensor]:
+def sample_pool(data: Dataset, window: Sequence[int] | None) -> list[Tensor]:
     """Take some images, spread evenly over a data set and cut to the window, as sources of patches."""
     picks = torch.linspace(0, len(data) - 1, min(POOL, len(data))).long().tolist()
     items = [data[i] for i in picks]
-    return [focused(item.image[None], item.mask[None], window)[0] for item in items]
+    return [crop_to_brain(item.image[None], item.mask[None], window)[0] for item in items]
 
 
-def labels_of(data: Dataset, picks: Sequence[int]) -> Tensor:
+def collect_labels(data: Dataset, picks: Sequence[int]) -> Tensor:
     """Return the labels (n,) of some items, -1 where there is none."""
     found = (data[i].label for i in picks)
     return torch.tensor([-1 if label is None else label for label in found])

@@ -13,7 +13,7 @@ from diffad.data.items import Dataset
 from diffad.inference.detector import Detector
 from diffad.inference.postprocess import Postprocess
 from diffad.pipeline import AnomalyPipeline
-from diffad.threshold import Calibration, calibrate
+from diffad.threshold import Calibration, calibrate_thresholds
 
 
 def calibrate_pipeline(pipe: AnomalyPipeline, data: Dataset, rates: Sequence[float]) -> None:
@@ -27,14 +27,14 @@ def calibrate_pipeline(pipe: AnomalyPipeline, data: Dataset, rates: Sequence[flo
     Raises:
         ValueError: If there is no healthy scan.
     """
-    x, brain = healthy(data)
+    x, brain = collect_healthy(data)
     _calibrate_sampler(pipe, x, brain)
     # the rate that makes the masks must be among those calibrated
     wanted = sorted({*rates, pipe.config.postprocess["fpr"]})
     pipe.register_to_config(calibration=_measured(pipe.detector(), x, brain, wanted).to_dict())
 
 
-def healthy(data: Dataset) -> tuple[Tensor, Tensor]:
+def collect_healthy(data: Dataset) -> tuple[Tensor, Tensor]:
     """Return images (N, C, *S) and brain masks (N, 1, *S) of all scans that are not labelled as diseased.
 
     Raises:
@@ -61,4 +61,4 @@ def _calibrate_sampler(pipe: AnomalyPipeline, x: Tensor, brain: Tensor) -> None:
 
 def _measured(detector: Detector, x: Tensor, brain: Tensor, rates: Sequence[float]) -> Calibration:
     maps = detector.maps(x, brain, [0] * len(x)).anomaly
-    return calibrate(((m[None], b[None]) for m, b in zip(maps, brain.bool(), strict=True)), rates)
+    return calibrate_thresholds(((m[None], b[None]) for m, b in zip(maps, brain.bool(), strict=True)), rates)

@@ -61,7 +61,7 @@ def unpack(tensors: Tensors, like: dict[str, Any]) -> dict[str, Any]:
     return {"state": state, "param_groups": like["param_groups"]}
 
 
-def save(folder: Path, state: Checkpoint, keep: int) -> Path:
+def save_checkpoint(folder: Path, state: Checkpoint, keep: int) -> Path:
     """Write ``folder/step-N`` and drop all but the newest ``keep``.
 
     Args:
@@ -88,7 +88,7 @@ def save(folder: Path, state: Checkpoint, keep: int) -> Path:
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    found = checkpoints(folder)
+    found = list_checkpoints(folder)
     now = found.index(target)
     _drop(
         found[: max(0, now + 1 - keep)] + found[now + 1 :]
@@ -118,13 +118,13 @@ def replace_folder(partial: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def checkpoints(folder: Path) -> list[Path]:
+def list_checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints of a run, oldest first."""
     found = (p for p in folder.glob(f"{PREFIX}*") if p.name.removeprefix(PREFIX).isdigit())
     return sorted(found, key=lambda p: int(p.name.removeprefix(PREFIX)))
 
 
-def newest(folder: Path, config: dict[str, Any]) -> Checkpoint | None:
+def load_newest(folder: Path, config: dict[str, Any]) -> Checkpoint | None:
     """Return the newest whole checkpoint, if there is any; damaged ones are passed over with a warning.
 
     Args:
@@ -134,10 +134,10 @@ def newest(folder: Path, config: dict[str, Any]) -> Checkpoint | None:
     Raises:
         CheckpointError: If all are damaged, or it was made with another network, noise, schedule or space.
     """
-    found = checkpoints(folder)
+    found = list_checkpoints(folder)
     for path in reversed(found):
         try:
-            return load(path, config)
+            return load_checkpoint(path, config)
         except DamagedError as error:
             warnings.warn(f"{error}; the one before is used", stacklevel=2)
     if found:
@@ -147,7 +147,7 @@ def newest(folder: Path, config: dict[str, Any]) -> Checkpoint | None:
     return None
 
 
-def load(path: Path, config: dict[str, Any]) -> Checkpoint:
+def load_checkpoint(path: Path, config: dict[str, Any]) -> Checkpoint:
     """Read a checkpoint.
 
     Raises:

@@ -23,7 +23,7 @@ from diffad.types import generator_for
 
 
 @dataclass(frozen=True)
-class Noised:
+class NoisedBatch:
     """Validation scans at every level that is looked at.
 
     Args:
@@ -55,33 +55,33 @@ class Classifying:
         device = batch.image.device
         t = torch.stack([torch.randint(low, high + 1, (), generator=g) for g in generators]).to(device)
         z = trainer.noise(batch.image, t, generator=list(generators))
-        images, label = paired(batch)
+        images, label = pair_items(batch)
         k = len(images) // len(t)
         t, z = repeat(t, "b -> (k b)", k=k), repeat(z, "b ... -> (k b) ...", k=k)
         x_t = trainer.schedule.add_noise(to_model(images), z, t)
         losses = F.cross_entropy(call_network(trainer.network, x_t, t).float(), label, reduction="none")
         return reduce(losses, "(k b) -> b", "mean", k=k)
 
-    def fixed(self, trainer: Any, data: Dataset) -> Noised:
+    def fixed(self, trainer: Any, data: Dataset) -> NoisedBatch:
         """Draw held-out scans of both classes, with noise of every level that is looked at."""
         config = trainer.config
         batch = fixed_batch(data, config, min(config.train.validate_items, len(data)), trainer.pool)
-        images, label = paired(batch)
+        images, label = pair_items(batch)
         both = label_counts(label)
         if min(both) == 0:
             found = f"{both[0]} healthy and {both[1]} diseased"
             raise ConfigError(f"config key data: expected both classes in validation, found {found}")
-        levels = looked_at(config)
+        levels = validation_levels(config)
         x = to_model(images)
         states = []
         for t in levels:
             generators = [generator_for(config.seed, 1, i, t) for i in range(len(x))]
             z = trainer.noise(x, torch.tensor(t), generator=generators)
             states.append(trainer.schedule.add_noise(x, z, t))
-        return Noised(levels, torch.stack(states), label)
+        return NoisedBatch(levels, torch.stack(states), label)
 
     @torch.no_grad()
-    def look(self, trainer: Any, fixed: Noised, picture: Path) -> dict[str, float]:
+    def look(self, trainer: Any, fixed: NoisedBatch, picture: Path) -> dict[str, float]:
         """Return loss and accuracy of the averaged network, the latter per level too; there is no picture."""
         network, size = trainer.averaged(), trainer.config.train.batch_size
         device, losses, right = trainer.accelerator.device, [], {}
@@ -98,19 +98,19 @@ class Classifying:
         return export_network(trainer, self.look(trainer, self.fixed(trainer, data), Path()))
 
 
-def paired(batch: Batch) -> tuple[Tensor, Tensor]:
+def pair_items(batch: Batch) -> tuple[Tensor, Tensor]:
     """Return images and labels, corrupted slices with themselves before: pairs tell sooner what matters.
 
     Returns:
         Images in [0, 1] and labels of a stack "(k b)", where k is 1 without corruptions and 2 with them.
     """
-    label = checked(batch.label)
+    label = check_labels(batch.label)
     if batch.before is None:
         return batch.image, label
     return torch.cat([batch.image, batch.before]), torch.cat([label, torch.zeros_like(label)])
 
 
-def looked_at(config: Config) -> list[int]:
+def validation_levels(config: Config) -> list[int]:
     """Return the levels that validation looks at, each once."""
     low, high = config.train.levels
     return sorted(set(torch.linspace(low, high, config.train.validate_levels).long().tolist()))
@@ -121,7 +121,7 @@ def label_counts(label: Tensor) -> tuple[int, int]:
     return int((label == 0).sum()), int((label == 1).sum())
 
 
-def checked(label: Tensor) -> Tensor:
+def check_labels(label: Tensor) -> Tensor:
     """Return labels that are all known.
 
     Raises:

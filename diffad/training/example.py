@@ -11,7 +11,7 @@ from diffad.data.space import to_public
 from diffad.types import Example
 
 
-def known(network: Any, example: Example) -> dict[str, Tensor]:
+def condition_kwargs(network: Any, example: Example) -> dict[str, Tensor]:
     """Return the image for a network that has ``conditions``, the labels for one with a null label.
 
     Args:

@@ -17,7 +17,7 @@ from diffad.pipeline import AnomalyPipeline
 from diffad.training.calibration import calibrate_pipeline
 from diffad.training.checkpoint import replace_folder
 from diffad.training.curves import save_curves
-from diffad.training.parts import attached
+from diffad.training.parts import load_auxiliary
 
 
 def export(trainer: Any, healthy: Dataset) -> Path:
@@ -47,7 +47,7 @@ def export(trainer: Any, healthy: Dataset) -> Path:
         postprocess=to_dict(config.postprocess),
         provenance={**made, "seed": config.seed},
         sequences=config.data.get("sequences"),
-        **attached(config),
+        **load_auxiliary(config),
     )
     calibrate_pipeline(pipe, healthy, config.train.calibrate_fpr)
     _save_curves(trainer.folder)

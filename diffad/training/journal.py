@@ -25,7 +25,7 @@ def make_accelerator(config: Config) -> Any:
     )
 
 
-class Journal:
+class RunLog:
     """Writes the log of a run, one line a step, from its main process.
 
     Args:
@@ -38,7 +38,7 @@ class Journal:
         self.main = trainer.accelerator.is_main_process
         self.path = trainer.folder / "log.jsonl"
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> RunLog:
         config = self.trainer.config
         if self.main:
             self.trainer.folder.mkdir(parents=True, exist_ok=True)

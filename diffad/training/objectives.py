@@ -17,7 +17,7 @@ from diffad.samplers import examples
 from diffad.training.autoencoding import Autoencoding
 from diffad.training.batch import Batch
 from diffad.training.classifying import Classifying
-from diffad.training.example import known
+from diffad.training.example import condition_kwargs
 from diffad.training.export import export
 from diffad.training.loss import denoising_loss
 from diffad.training.validate import FixedTask, fixed_task, sample_picture, validate
@@ -56,13 +56,13 @@ class Denoising:
         low, high = config.train.levels
         t = torch.stack([torch.randint(low, high + 1, (), generator=g) for g in generators]).to(device)
         seen = (batch.brain, t, trainer.noise, trainer.schedule, generators)
-        example = examples.make(trainer.sampler, to_model(batch.image), *seen)
+        example = examples.make_example(trainer.sampler, to_model(batch.image), *seen)
         example = replace(example, told=batch.told, label=batch.label)
         if batch.weight is not None:
             region = batch.weight if example.region is None else batch.weight * example.region
             example = replace(example, region=region)
         args = (trainer.schedule, config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
-        return denoising_loss(trainer.network, example, t, *args, known(trainer.average, example))
+        return denoising_loss(trainer.network, example, t, *args, condition_kwargs(trainer.average, example))
 
     def fixed(self, trainer: Any, data: Dataset) -> FixedTask:
         """Draw what validation looks at, the same every time."""

@@ -67,13 +67,13 @@ def check_parts(config: Config) -> None:
     build_part(SCORES, config.score, "score")
     if config.guidance:
         build_part(GUIDANCES, config.guidance, "guidance")
-    for name, network in attached(config).items():
+    for name, network in load_auxiliary(config).items():
         wanted, found = config.model.get("in_channels", 1), network.config.in_channels
         if wanted != found:
             raise ConfigError(f"config key networks.{name}: expected {wanted} channel(s), found {found}")
 
 
-def attached(config: Config) -> dict[str, Any]:
+def load_auxiliary(config: Config) -> dict[str, Any]:
     """Load the networks that a config names beside the one that denoises.
 
     Raises:

@@ -13,7 +13,7 @@ from torch import Tensor
 from diffad.config import Config, ConfigError
 from diffad.data.augment import augment
 from diffad.data.items import Dataset
-from diffad.data.window import focused
+from diffad.data.window import crop_to_brain
 from diffad.models.cells import draw_cells, hidden_pixels
 from diffad.models.encoder import Encoder
 from diffad.models.masked import MaskedAutoencoder
@@ -71,7 +71,7 @@ class Pretrainer:
 
     def loss(self, images: Tensor, masks: Tensor, generators: list[torch.Generator]) -> Tensor:
         """Return the mean loss of images in [0, 1] (B, C, *S), whose cells are drawn from ``generators``."""
-        image = focused(images, masks, self.config.space.window)
+        image = crop_to_brain(images, masks, self.config.space.window)
         cells = draw_cells(image.shape[2:], self.cell, self.ratio, generators).to(image.device)
         return hidden_loss(self.network(image, cells), image, cells, self.cell).mean()
 
@@ -129,7 +129,7 @@ class Pretrainer:
         info |= {"cell": self.cell, "ratio": self.ratio}
         optimizer = checkpoint.pack(self.optimizer.optimizer.state_dict())
         state = Checkpoint(self.bare.state_dict(), {}, optimizer, info)
-        checkpoint.save(self.folder / "checkpoints", state, self.config.train.keep_checkpoints)
+        checkpoint.save_checkpoint(self.folder / "checkpoints", state, self.config.train.keep_checkpoints)
 
     def resume(self) -> bool:
         """Continue from the newest whole checkpoint, if there is one.
@@ -137,7 +137,7 @@ class Pretrainer:
         Raises:
             CheckpointError: If it was made with other cells or another network, or all are damaged.
         """
-        state = checkpoint.newest(self.folder / "checkpoints", self.config.to_dict())
+        state = checkpoint.load_newest(self.folder / "checkpoints", self.config.to_dict())
         if state is None:
             return False
         found = {key: state.info.get(key) for key in ("cell", "ratio")}

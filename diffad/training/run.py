@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from diffad.config import Config, load
-from diffad.training.journal import Journal, make_accelerator
+from diffad.training.journal import RunLog, make_accelerator
 from diffad.training.parts import build_data, check_parts
-from diffad.training.steps import walk
-from diffad.training.stop import Stop
+from diffad.training.steps import fit
+from diffad.training.stop import StopSignal
 from diffad.training.trainer import Trainer
 
 PRODUCTS = {"denoise": "pipeline", "classify": "network", "autoencode": "network"}
@@ -53,8 +53,8 @@ def _run(config: Config, accelerator: Any) -> Path:
     trainer.see(data)
     resumed = trainer.resume()
     fixed = trainer.objective.fixed(trainer, held_out)
-    with Stop(accelerator.is_main_process) as stop, Journal(trainer, resumed) as journal:
-        walk(trainer, data, lambda: _look(trainer, fixed), journal, stop)
+    with StopSignal(accelerator.is_main_process) as stop, RunLog(trainer, resumed) as journal:
+        fit(trainer, data, lambda: _look(trainer, fixed), journal, stop)
     if accelerator.is_main_process:
         trainer.objective.export(trainer, held_out)
     accelerator.wait_for_everyone()
@@ -69,7 +69,7 @@ def _look(trainer: Trainer, fixed: Any) -> dict[str, float]:
     return trainer.objective.look(trainer, fixed, picture)
 
 
-def main(arguments: Sequence[str]) -> int:
+def run_training_arguments(arguments: Sequence[str]) -> int:
     """Run `CONFIG [key=value ...]`; return the exit code."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)

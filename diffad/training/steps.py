@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from diffad.data.items import Dataset
-from diffad.training.journal import Journal
-from diffad.training.stop import Interrupted, Stop
-from diffad.training.stream import Stream, loader
+from diffad.training.journal import RunLog
+from diffad.training.stop import Interrupted, StopSignal
+from diffad.training.stream import Stream, make_loader
 
 
-def walk(
-    trainer: Any, data: Dataset, look: Callable[[], dict[str, float]], journal: Journal, stop: Stop
+def fit(
+    trainer: Any, data: Dataset, look: Callable[[], dict[str, float]], journal: RunLog, stop: StopSignal
 ) -> None:
     """Take the steps that a run still has to take.
 
@@ -30,7 +30,7 @@ def walk(
     train, accelerator = trainer.config.train, trainer.accelerator
     span, here = (trainer.step, train.steps), (accelerator.process_index, accelerator.num_processes)
     stream = Stream(data, trainer.config.seed)
-    batches = iter(loader(stream, span, train.batch_size, train.accumulate, *here, train.workers))
+    batches = iter(make_loader(stream, span, train.batch_size, train.accumulate, *here, train.workers))
     began = time.monotonic() - trainer.seconds
     while trainer.step < train.steps:
         loss = trainer.update([next(batches) for _ in range(train.accumulate)])

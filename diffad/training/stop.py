@@ -21,7 +21,7 @@ class Interrupted(KeyboardInterrupt):
     """Training was asked to stop, and did so with a checkpoint."""
 
 
-class Stop:
+class StopSignal:
     """Notes the first signal, so that the running step can end; a later one stops at once.
 
     Args:
@@ -33,7 +33,7 @@ class Stop:
         self._first: float | None = None
         self._before: dict[signal.Signals, Any] = {}
 
-    def __enter__(self) -> Stop:
+    def __enter__(self) -> StopSignal:
         if threading.current_thread() is threading.main_thread():  # Python allows handlers nowhere else
             self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self

@@ -44,7 +44,7 @@ class Stream(TorchDataset[tuple[Tensor, Tensor, int, int]]):
         return item.image, item.mask, g, -1 if item.label is None else item.label
 
 
-class Share(Sampler[int]):
+class StreamShard(Sampler[int]):
     """The numbers of the items that one process trains on, step after step.
 
     Args:
@@ -62,7 +62,7 @@ class Share(Sampler[int]):
             yield from range(step * self.batch_size + self.rank, (step + 1) * self.batch_size, self.world)
 
 
-def loader(
+def make_loader(
     stream: Stream, steps: tuple[int, int], batch_size: int, parts: int, rank: int, world: int, workers: int
 ) -> DataLoader[tuple[Tensor, Tensor, int, int]]:
     """Load one process's share of every step, in ``parts`` equal micro-batches.
@@ -75,7 +75,7 @@ def loader(
             f"expected train.batch_size divisible by processes x train.accumulate = {world} x {parts}, "
             f"got {batch_size}"
         )
-    share = Share(steps, batch_size, rank, world)
+    share = StreamShard(steps, batch_size, rank, world)
     size = batch_size // (world * parts)
     return DataLoader(stream, size, sampler=share, num_workers=workers, worker_init_fn=_leave_ctrl_c)
 

@@ -15,11 +15,11 @@ from diffad.config import Config
 from diffad.data.augment import augment
 from diffad.data.items import Dataset
 from diffad.data.labels import require_both
-from diffad.data.window import focused
+from diffad.data.window import crop_to_brain
 from diffad.registry import MODELS, NOISES, SAMPLERS
 from diffad.schedule import Schedule
 from diffad.training import checkpoint
-from diffad.training.batch import Batch, corrupted, pool_of
+from diffad.training.batch import Batch, corrupt_items, sample_pool
 from diffad.training.checkpoint import Checkpoint, CheckpointError
 from diffad.training.loss import learning_rate
 from diffad.training.objectives import objective_for
@@ -52,7 +52,7 @@ class Trainer:
         # initial weights come from the global generator, as everywhere in torch
         torch.manual_seed(config.seed)
         network = build_part(MODELS, config.model, "model")
-        resuming = bool(checkpoint.checkpoints(self.folder / "checkpoints"))
+        resuming = bool(checkpoint.list_checkpoints(self.folder / "checkpoints"))
         if not resuming:
             self._warm(network)
         self._prepare_average(network)
@@ -93,7 +93,7 @@ class Trainer:
             DataError: If a classifier has labels of one class only, or none.
         """
         if self.config.corrupt.tasks:
-            self.pool = pool_of(data, self.config.space.window)
+            self.pool = sample_pool(data, self.config.space.window)
         elif self.config.task == "classify":
             require_both([data[i].label for i in range(len(data))], self.config.data.get("root", "data"))
 
@@ -108,10 +108,10 @@ class Trainer:
     ) -> Batch:
         config, device = self.config, self.accelerator.device
         images, masks = augment(images.to(device), masks.to(device), config.augment, generators)
-        seen, brain = (focused(v, masks, config.space.window) for v in (images, masks))
+        seen, brain = (crop_to_brain(v, masks, config.space.window) for v in (images, masks))
         label = torch.full((len(images),), -1) if labels is None else labels
         corrupt = config.corrupt
-        return corrupted(seen, brain, label.to(device), corrupt, corrupt.tasks, generators, self.pool)
+        return corrupt_items(seen, brain, label.to(device), corrupt, corrupt.tasks, generators, self.pool)
 
     def update(self, micro_batches: Sequence[MicroBatch]) -> float:
         """Take one optimiser step and return its loss, averaged over all processes.
@@ -173,7 +173,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             try:
                 train = self.config.train
-                checkpoint.save(self.folder / "checkpoints", self._state(), train.keep_checkpoints)
+                checkpoint.save_checkpoint(self.folder / "checkpoints", self._state(), train.keep_checkpoints)
             except CheckpointError as error:
                 failure = error
         failed = torch.tensor(float(failure is not None), device=self.accelerator.device)
@@ -198,7 +198,7 @@ class Trainer:
         Raises:
             CheckpointError: If it was made by another architecture, all are damaged, or processes see others.
         """
-        state = checkpoint.newest(self.folder / "checkpoints", self.config.to_dict())
+        state = checkpoint.load_newest(self.folder / "checkpoints", self.config.to_dict())
         if state is not None:
             self._restore(state)
         mine = torch.tensor([self.step], device=self.accelerator.device)

@@ -13,13 +13,13 @@ from torch import Tensor
 from diffad.config import Config
 from diffad.data.items import Dataset
 from diffad.data.space import to_model, to_public
-from diffad.data.window import focused
+from diffad.data.window import crop_to_brain
 from diffad.denoise import NetworkDenoiser
 from diffad.protocols import NoiseGenerator, Sampler
 from diffad.samplers import examples
 from diffad.schedule import Schedule
-from diffad.training.batch import Batch, corrupted, labels_of
-from diffad.training.example import known
+from diffad.training.batch import Batch, collect_labels, corrupt_items
+from diffad.training.example import condition_kwargs
 from diffad.training.loss import denoising_loss, mean_over
 from diffad.types import Example, generator_for
 
@@ -56,10 +56,10 @@ def fixed_batch(data: Dataset, config: Config, count: int, pool: Sequence[Tensor
     picks = torch.linspace(0, len(data) - 1, count).long().tolist()
     items = [data[i] for i in picks]
     images, masks = torch.stack([i.image for i in items]), torch.stack([i.mask for i in items])
-    image, brain = (focused(v, masks, config.space.window) for v in (images, masks))
+    image, brain = (crop_to_brain(v, masks, config.space.window) for v in (images, masks))
     tasks = config.corrupt.held_out or config.corrupt.tasks
     generators = [generator_for(config.seed, 4, i) for i in range(count)]
-    return corrupted(image, brain, labels_of(data, picks), config.corrupt, tasks, generators, pool)
+    return corrupt_items(image, brain, collect_labels(data, picks), config.corrupt, tasks, generators, pool)
 
 
 def spread_levels(config: Config, count: int) -> Tensor:
@@ -81,7 +81,9 @@ def fixed_task(
     count = min(config.train.validate_items, len(data))
     batch, t = fixed_batch(data, config, count, pool), spread_levels(config, count)
     generators = [generator_for(config.seed, 1, i) for i in range(count)]
-    example = examples.make(sampler, to_model(batch.image), batch.brain, t, noise, schedule, generators)
+    example = examples.make_example(
+        sampler, to_model(batch.image), batch.brain, t, noise, schedule, generators
+    )
     return FixedTask(replace(example, told=batch.told, label=batch.label), t)
 
 
@@ -97,7 +99,7 @@ def validate(
     for k in range(0, len(task.t), size):
         example, t = task.part(range(k, min(k + size, len(task.t))), device)
         args = (schedule, prediction, config.train.loss, config.train.snr_gamma)
-        cond = known(network, example)
+        cond = condition_kwargs(network, example)
         losses.append(denoising_loss(network, example, t, *args, cond).cpu())
         wrong = (denoiser(example.x_t, t, **cond) - example.x).abs()
         errors.append(mean_over(wrong, example.region).cpu() / 2)
@@ -114,7 +116,7 @@ def sample_picture(
     picks = torch.linspace(0, len(task.t) - 1, min(4, len(task.t))).long().tolist()
     device = next(network.parameters()).device  # type: ignore[attr-defined]
     example, t = task.part(picks, device)
-    x, x_t, cond = example.x, example.x_t, known(network, example)
+    x, x_t, cond = example.x, example.x_t, condition_kwargs(network, example)
     x_hat = NetworkDenoiser(network, schedule, prediction)(x_t, t, **cond)
     save_rows([to_public(v) for v in (x, x_t, x_hat)], path)
 

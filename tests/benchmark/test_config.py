@@ -2,8 +2,8 @@
 
 import pytest
 
-from diffad.benchmark.config import BASELINES, BenchmarkConfig, load
-from diffad.benchmark.train import assignments, needs, waves
+from diffad.benchmark.config import BASELINES, BenchmarkConfig, load_benchmark
+from diffad.benchmark.train import find_dependencies, list_assignments, order_waves
 from diffad.config import load as load_training
 from diffad.config.schema import ConfigError, from_dict
 
@@ -12,13 +12,13 @@ SLICES = {"name": "x", "data": {"slices": "data"}}
 
 @pytest.mark.parametrize("name", ["benchmark_smoke", "configs/benchmark_ixi.yaml"])
 def test_every_training_config_of_a_shipped_benchmark_can_be_read(name):
-    config = load(name, ["data.slices=elsewhere"])
-    trained = [m for wave in waves(config) for m in wave]
-    read = [load_training(m.train, assignments(m, config.data.slices, "runs")) for m in trained]
+    config = load_benchmark(name, ["data.slices=elsewhere"])
+    trained = [m for wave in order_waves(config) for m in wave]
+    read = [load_training(m.train, list_assignments(m, config.data.slices, "runs")) for m in trained]
     assert [r.name for r in read] == [m.label for m in trained]
     assert {r.data["root"] for r in read} == {"elsewhere"}
     labels = {m.label for m in trained}
-    assert all(needs(m) <= labels for m in trained)
+    assert all(find_dependencies(m) <= labels for m in trained)
 
 
 def test_plain_values_make_the_same_config_again(tiny):
@@ -55,9 +55,9 @@ def test_networks_that_need_each_other_are_refused():
         for a, b in ("ab", "ba")
     ]
     with pytest.raises(ConfigError, match="some order"):
-        waves(from_dict(BenchmarkConfig, SLICES | {"methods": methods}))
+        order_waves(from_dict(BenchmarkConfig, SLICES | {"methods": methods}))
 
 
 def test_missing_file_is_named():
     with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
-        load("nowhere.yaml")
+        load_benchmark("nowhere.yaml")

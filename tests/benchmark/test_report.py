@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffad.report.benchmark import tables, write
+from diffad.report.benchmark import tables, write_report
 from diffad.report.benchmark.outcome import Cost, Line, Outcome
-from diffad.report.benchmark.pictures import drawn
+from diffad.report.benchmark.pictures import draw_pictures
 
 
 def outcome(methods=("a", "b", "c"), seeds=(0, 1)):
@@ -36,7 +36,7 @@ def cells(text, method):
 
 
 def test_table_holds_means_intervals_and_spreads():
-    text = tables.markdown(outcome())
+    text = tables.format_markdown(outcome())
     assert cells(text, "a")[:5] == ["a", "0.810 ± 0.014", "0.910 [0.800, 1.000]", "0.710 [0.600, 0.800]", "2"]
     assert cells(text, "a")[5] == "-"
     # eight subjects, all better: 2 of 256 flips, times 2 methods
@@ -50,20 +50,20 @@ def test_table_holds_means_intervals_and_spreads():
 def test_one_seed_has_no_spread_and_nan_is_a_dash():
     one = outcome(seeds=(0,))
     lines = [replace(ln, value=math.nan) if (ln.method, ln.data) == ("b", "dark") else ln for ln in one.lines]
-    text = tables.markdown(replace(one, lines=lines))
+    text = tables.format_markdown(replace(one, lines=lines))
     assert cells(text, "a")[1] == "0.800"
     assert cells(text, "b")[2] == "-"
 
 
 def test_names_break_neither_table_nor_page(tmp_path):
-    text = write(outcome(("<script>x</script>", "a|b", "ü")), tmp_path).read_text("utf-8")
+    text = write_report(outcome(("<script>x</script>", "a|b", "ü")), tmp_path).read_text("utf-8")
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert "| a\\|b |" in (tmp_path / "table.md").read_text("utf-8")
 
 
 def test_page_needs_nothing_from_elsewhere(tmp_path):
-    text = write(outcome(), tmp_path).read_text("utf-8")
+    text = write_report(outcome(), tmp_path).read_text("utf-8")
     assert not re.search(r'(src|href)="(?!data:)', text)
     assert "http" not in text
     assert text.count("data:image/png;base64,") == 5
@@ -74,7 +74,7 @@ def test_page_needs_nothing_from_elsewhere(tmp_path):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 16])
 def test_pictures_open_whatever_the_number_of_methods(count):
-    made = drawn(outcome(tuple(f"method {i}" for i in range(count))))
+    made = draw_pictures(outcome(tuple(f"method {i}" for i in range(count))))
     assert set(made) == {"ranking", "cost", "roc", "pr", "dice"}
     for content in made.values():
         with Image.open(io.BytesIO(content)) as picture:
@@ -83,17 +83,17 @@ def test_pictures_open_whatever_the_number_of_methods(count):
 
 def test_what_is_missing_is_said_and_breaks_nothing(tmp_path):
     bare = replace(outcome(), curves={}, costs=[], subjects={}, failed={"d": "no pipeline"}, warnings=["odd"])
-    text = write(bare, tmp_path).read_text("utf-8")
+    text = write_report(bare, tmp_path).read_text("utf-8")
     assert "d has no figures: no pipeline" in text
     assert "odd" in text
     assert "Costs are not known" in text
     assert "There are no pictures of scans" in text
     assert text.count("Nothing to draw") == 4
-    empty = write(Outcome("none", [], [], [], {}), tmp_path / "empty").read_text("utf-8")
+    empty = write_report(Outcome("none", [], [], [], {}), tmp_path / "empty").read_text("utf-8")
     assert "There are no figures" in empty
 
 
 def test_methods_without_the_same_subjects_are_not_tested():
     one = outcome()
     table = {**one.subjects["diffad"], "c": {"other": 1.0}}
-    assert set(tables.p_values(replace(one, subjects={"diffad": table}))) == {"b"}
+    assert set(tables.corrected_p_values(replace(one, subjects={"diffad": table}))) == {"b"}

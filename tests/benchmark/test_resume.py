@@ -9,16 +9,16 @@ import time
 import pytest
 
 from diffad.benchmark import predict, score
-from diffad.benchmark.run import STOPPED, command, run
-from diffad.distributed import Share
+from diffad.benchmark.run import STOPPED, run_benchmark, run_command
+from diffad.distributed import Process
 
-ALONE = Share()
+ALONE = Process()
 
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory, slices, model):
     """The tables of a run that nobody stops."""
-    from diffad.benchmark.config import load
+    from diffad.benchmark.config import load_benchmark
     from tests.benchmark.conftest import TEXT
 
     folder = tmp_path_factory.mktemp("whole")
@@ -26,7 +26,7 @@ def expected(tmp_path_factory, slices, model):
         TEXT.replace("SLICES", str(slices)).replace("MODEL", str(model)).replace("OUT", str(folder / "out"))
     )
     (folder / "tiny.yaml").write_text(text)
-    run(load(folder / "tiny.yaml"), ALONE)
+    run_benchmark(load_benchmark(folder / "tiny.yaml"), ALONE)
     return (folder / "out" / "results.csv").read_bytes()
 
 
@@ -50,21 +50,21 @@ def test_interrupted_run_goes_on_to_the_same_bytes(
 ):
     with monkeypatch.context() as patch:
         stopping(patch, module, name, k)
-        assert command(str(file), []) == 130
+        assert run_command(str(file), []) == 130
     assert STOPPED in capsys.readouterr().err
-    assert command(str(file), []) == 0
+    assert run_command(str(file), []) == 0
     assert (tiny().out / "results.csv").read_bytes() == expected
 
 
 def test_broken_unit_is_made_again_with_a_warning(file, tiny, expected, capsys):
-    assert command(str(file), []) == 0
+    assert run_command(str(file), []) == 0
     broken = sorted((tiny().out / "maps").rglob("*.safetensors"))[3]
     broken.write_bytes(broken.read_bytes()[:100])
     told = sorted((tiny().out / "maps").rglob("*.json"))[5]
     told.write_text('{"finger')
     next((tiny().out / "scores").rglob("*.json")).write_text("[")
     (tiny().out / "results.csv").unlink()
-    assert command(str(file), []) == 0
+    assert run_command(str(file), []) == 0
     assert capsys.readouterr().err.count("is broken and is made again") == 2
     assert (tiny().out / "results.csv").read_bytes() == expected
 
@@ -76,11 +76,11 @@ def test_other_model_under_the_same_path_is_told_and_done_again(tmp_path, file, 
 
     mine = shutil.copytree(model, tmp_path / "mine")
     change = [f"methods=[{{label: plain, pipeline: {mine}}}]", "seeds=[0]", "baselines=false"]
-    assert command(str(file), change) == 0
+    assert run_command(str(file), change) == 0
     before = (tiny().out / "results.csv").read_bytes()
     shutil.rmtree(mine)
     write_model(mine, channels=(16, 16))
-    assert command(str(file), change) == 0
+    assert run_command(str(file), change) == 0
     assert "was made by something else" in capsys.readouterr().err
     assert (tiny().out / "results.csv").read_bytes() != before
 

@@ -9,13 +9,13 @@ import torch
 from diffad.benchmark import predict, storage
 from diffad.benchmark.baselines import MedianResidual
 from diffad.benchmark.config import BASELINES
-from diffad.benchmark.run import command, run
+from diffad.benchmark.run import run_benchmark, run_command
 from diffad.benchmark.test_sets import HEALTHY, Tests
 from diffad.config.schema import ConfigError
-from diffad.distributed import Share
+from diffad.distributed import Process
 from diffad.inference.median_filter import median_filter
 
-ALONE = Share()
+ALONE = Process()
 
 
 def rows(out):
@@ -29,7 +29,7 @@ def quick(tiny):
 
 
 def test_every_method_has_every_figure_of_every_kind_and_their_mean(tiny):
-    outcome = run(tiny(), ALONE)
+    outcome = run_benchmark(tiny(), ALONE)
     found = [r for r in rows(tiny().out) if r["figure"] == "pixel_ap"]
     assert {r["method"] for r in found} == {"plain", "squared", *BASELINES}
     assert len(found) == 6 * 2 * 3
@@ -49,38 +49,38 @@ def test_every_method_has_every_figure_of_every_kind_and_their_mean(tiny):
 
 
 def test_second_run_makes_nothing_and_writes_the_same_bytes(quick, monkeypatch):
-    run(quick(), ALONE)
+    run_benchmark(quick(), ALONE)
     before = (quick().out / "results.csv").read_bytes()
     monkeypatch.setattr(predict, "make", None)
-    run(quick(), ALONE)
+    run_benchmark(quick(), ALONE)
     assert (quick().out / "results.csv").read_bytes() == before
 
 
 def test_missing_pipeline_is_reported_and_the_others_go_on(quick):
     config = quick("methods=[{label: absent, pipeline: nowhere/at/all}]")
-    outcome = run(config, ALONE)
+    outcome = run_benchmark(config, ALONE)
     assert "nowhere" in outcome.failed["absent"]
     assert {r["method"] for r in rows(config.out)} == set(BASELINES)
 
 
 def test_failed_method_makes_the_command_fail(file):
-    assert command(str(file), ["seeds=[0]", "methods=[{label: absent, pipeline: nowhere/at/all}]"]) == 1
+    assert run_command(str(file), ["seeds=[0]", "methods=[{label: absent, pipeline: nowhere/at/all}]"]) == 1
 
 
 @pytest.mark.slow
 def test_failed_training_is_reported_and_the_others_go_on(quick):
     config = quick("methods=[{label: bad, train: smoke, set: [data.name=nothing]}]")
-    assert "bad" in run(config, ALONE).failed
+    assert "bad" in run_benchmark(config, ALONE).failed
 
 
 def test_method_over_its_budget_stops_after_the_unit_at_hand(quick):
     config = quick("budget.predict_seconds=1.0e-9")
-    outcome = run(config, ALONE)
+    outcome = run_benchmark(config, ALONE)
     assert set(outcome.failed) == set(config.labels)
     assert all("1e-09 s" in reason for reason in outcome.failed.values())
     made = [p for p in (config.out / "maps" / "plain").rglob("*.safetensors")]
     assert len(made) == 1
-    assert not run(quick(), ALONE).failed
+    assert not run_benchmark(quick(), ALONE).failed
 
 
 def test_training_budget_that_is_spent_trains_no_more(quick):
@@ -88,7 +88,7 @@ def test_training_budget_that_is_spent_trains_no_more(quick):
     config = quick(train, "budget.train_seconds=5.0", "baselines=true")
     (config.out / "runs").mkdir(parents=True)
     (config.out / "runs" / "slow.seconds").write_text("6.0")
-    assert "more than its 5 s" in run(config, ALONE).failed["slow"]
+    assert "more than its 5 s" in run_benchmark(config, ALONE).failed["slow"]
 
 
 @pytest.mark.parametrize(
@@ -100,15 +100,15 @@ def test_training_budget_that_is_spent_trains_no_more(quick):
     ],
 )
 def test_folder_of_another_benchmark_is_refused(quick, change, told):
-    run(quick("methods=[{label: plain, pipeline: nowhere}]"), ALONE)
+    run_benchmark(quick("methods=[{label: plain, pipeline: nowhere}]"), ALONE)
     with pytest.raises(ConfigError, match="holds another benchmark") as error:
-        run(quick("methods=[{label: plain, pipeline: nowhere}]", change), ALONE)
+        run_benchmark(quick("methods=[{label: plain, pipeline: nowhere}]", change), ALONE)
     assert told in str(error.value)
 
 
 def test_methods_seeds_and_protocols_may_be_added(quick, tiny, model):
-    run(quick(f"methods=[{{label: plain, pipeline: {model}}}]"), ALONE)
-    outcome = run(tiny("protocols=[diffad, medianomaly]"), ALONE)
+    run_benchmark(quick(f"methods=[{{label: plain, pipeline: {model}}}]"), ALONE)
+    outcome = run_benchmark(tiny("protocols=[diffad, medianomaly]"), ALONE)
     assert {(line.seed, line.protocol) for line in outcome.lines} == {
         (seed, p) for seed in (0, 1) for p in ("diffad", "medianomaly")
     }
@@ -116,7 +116,7 @@ def test_methods_seeds_and_protocols_may_be_added(quick, tiny, model):
 
 def test_unknown_protocol_fails_before_anything_is_made(quick):
     with pytest.raises(LookupError, match="medianomaly"):
-        run(quick("protocols=[medianomali]"), ALONE)
+        run_benchmark(quick("protocols=[medianomali]"), ALONE)
     assert not quick().out.exists()
 
 
@@ -133,13 +133,13 @@ def test_stored_maps_come_back_as_they_were(tmp_path):
     maps = [torch.rand(3, 4), torch.rand(5, 4)]
     found = Prediction(maps, [], [m > 0.5 for m in maps], [0.1, math.pi], 2, 7, 0.25)
     storage.store(tmp_path / "x.safetensors", found, {"fingerprint": "f"})
-    back = storage.load(tmp_path / "x.safetensors")
+    back = storage.load_maps(tmp_path / "x.safetensors")
     assert all(
         torch.equal(a, b) for a, b in zip(maps + found.detected, back.maps + back.detected, strict=True)
     )
     assert (back.scores, back.nfe, back.twins) == (found.scores, 7, [])
-    assert storage.state(tmp_path / "x.safetensors", "f") == "finished"
-    assert storage.state(tmp_path / "x.safetensors", "g") == "other"
+    assert storage.check_state(tmp_path / "x.safetensors", "f") == "finished"
+    assert storage.check_state(tmp_path / "x.safetensors", "g") == "other"
 
 
 def test_median_residual_is_the_distance_from_the_median_slice():

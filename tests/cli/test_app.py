@@ -73,14 +73,14 @@ def raising(error):
     ],
 )
 def test_every_error_of_a_command_is_one_line_and_an_exit_code(capsys, monkeypatch, error, code, told):
-    monkeypatch.setattr("diffad.demo.run.run", raising(error))
+    monkeypatch.setattr("diffad.demo.run.run_demo", raising(error))
     assert main(["demo"]) == code
     assert capsys.readouterr().err == told
 
 
 @pytest.mark.parametrize("words", [["--debug", "demo"], ["demo", "--debug"]])
 def test_debug_shows_where_an_error_came_from(monkeypatch, words):
-    monkeypatch.setattr("diffad.demo.run.run", raising(ValueError("inside")))
+    monkeypatch.setattr("diffad.demo.run.run_demo", raising(ValueError("inside")))
     with pytest.raises(ValueError, match="inside"):
         main(words)
     assert os.environ["DIFFAD_DEBUG"] == "1"
@@ -89,7 +89,9 @@ def test_debug_shows_where_an_error_came_from(monkeypatch, words):
 @pytest.mark.parametrize("code", [0, 1, 130])
 def test_train_hands_its_words_and_exit_code_on(monkeypatch, code):
     words = []
-    monkeypatch.setattr("diffad.training.run.main", lambda given: words.extend(given) or code)
+    monkeypatch.setattr(
+        "diffad.training.run.run_training_arguments", lambda given: words.extend(given) or code
+    )
     assert main(["train", "smoke", "train.steps=3", "noise={name: gaussian}"]) == code
     assert words == ["smoke", "train.steps=3", "noise={name: gaussian}"]
 
@@ -103,7 +105,7 @@ def test_train_of_an_unknown_config_names_the_shipped_ones(capsys):
 
 def test_demo_passes_on_folder_model_and_seed(monkeypatch, tmp_path):
     calls = []
-    monkeypatch.setattr("diffad.demo.run.run", lambda *told: calls.append(told))
+    monkeypatch.setattr("diffad.demo.run.run_demo", lambda *told: calls.append(told))
     assert main(["demo", "--out", str(tmp_path), "--model", "mine", "--seed", "3"]) == 0
     assert calls == [(tmp_path, "mine", 3)]
 

@@ -48,9 +48,9 @@ def test_picture_must_be_a_png(tmp_path, capsys):
 def test_missing_nilearn_is_told_with_what_to_install(tmp_path, capsys, monkeypatch):
     from diffad.data.phantom import anatomy
 
-    for cached in (anatomy._template, anatomy.tissues, anatomy.head):
+    for cached in (anatomy._template, anatomy.load_tissues, anatomy.load_head):
         monkeypatch.setattr(anatomy, cached.__name__, cached.__wrapped__)
-    monkeypatch.setattr("diffad.data.phantom.person.tissues", anatomy.tissues)
+    monkeypatch.setattr("diffad.data.phantom.person.load_tissues", anatomy.load_tissues)
     monkeypatch.setitem(sys.modules, "nilearn", None)
     assert main(["phantom", "--out", str(tmp_path / "set"), "--spacing", "8"]) == 1
     assert capsys.readouterr().err.endswith("pip install 'diffad[demo]'\n")

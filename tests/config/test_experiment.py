@@ -14,8 +14,8 @@ from diffad.config import (
     SpaceConfig,
     TrainConfig,
     from_dict,
+    list_configs,
     load,
-    shipped,
     to_dict,
 )
 from diffad.registry import DATASETS, GUIDANCES, MODELS, NOISES, SAMPLERS, SCORES
@@ -29,7 +29,7 @@ SECTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_configs())
 def test_shipped_config_survives_dict_json_and_yaml(name):
     config = load(name)
     assert from_dict(Config, config.to_dict()) == config
@@ -37,7 +37,7 @@ def test_shipped_config_survives_dict_json_and_yaml(name):
     assert from_dict(Config, yaml.safe_load(yaml.safe_dump(config.to_dict()))) == config
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_configs())
 def test_shipped_config_names_parts_and_options_that_exist(name):
     config = load(name)
     SAMPLERS.build(**config.sampler)

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffad.config.schema import ConfigError, from_dict, in_range, override, read_yaml, to_dict
+from diffad.config.schema import ConfigError, check_range, from_dict, override, read_yaml, to_dict
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ def test_whole_numbers_pass_for_floats_and_lists_for_tuples():
 )
 def test_intervals_are_open_and_closed_as_written(interval, inside, outside):
     for value in inside:
-        in_range(Inner(value), "inner", interval, "rate")
+        check_range(Inner(value), "inner", interval, "rate")
     for value in outside:
         with pytest.raises(ConfigError, match=r"config key inner\.rate: expected a number in"):
-            in_range(Inner(value), "inner", interval, "rate")
+            check_range(Inner(value), "inner", interval, "rate")
 
 
 def test_overrides_are_laid_over_without_touching_the_original():

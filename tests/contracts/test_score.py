@@ -9,8 +9,8 @@ from torch import nn
 
 from diffad.protocols import AnomalyScore, ScoreRun
 from diffad.registry import SCORES
-from diffad.score.base import begin
-from diffad.types import Restoration, StepRecord
+from diffad.score.base import begin_run
+from diffad.types import Reconstruction, StepRecord
 from tests.helpers.toys import linear_schedule
 
 
@@ -74,7 +74,7 @@ def twin(x_hat):
     state = 2 * x_hat - 1
     records = tuple(StepRecord(t, 0, state, state, state) for t in (50, 100))
     std, found = torch.full_like(x_hat, 0.1), x_hat.mean(1, keepdim=True)
-    return Restoration(x_hat, nfe=2, trajectory=records, std=std, map=found)
+    return Reconstruction(x_hat, nfe=2, trajectory=records, std=std, map=found)
 
 
 def images(shape, generators):
@@ -160,7 +160,7 @@ def test_options_are_public_attributes(name, options, shape, generators):
 def test_a_run_makes_the_same_map_as_a_call(name, options, shape, generators):
     x, restoration, mask = images(shape, generators)
     score = SCORES.build(name, **options)
-    run = begin(score, 2 * x - 1, linear_schedule())
+    run = begin_run(score, 2 * x - 1, linear_schedule())
     assert isinstance(run, ScoreRun)
     for record in restoration.trajectory:
         run.record(record)

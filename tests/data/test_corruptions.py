@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffad.data.corruptions import TASKS, corrupt, corrupt_batch, fold
+from diffad.data.corruptions import TASKS, corrupt, corrupt_batch, split_tasks
 from diffad.data.corruptions.batch import _draw_task
 
 SIZES = [(48, 40), (20, 22, 18)]
@@ -207,4 +207,4 @@ class TestRefusals:
     @pytest.mark.parametrize("k", [-1, 10])
     def test_fold(self, k):
         with pytest.raises(ValueError, match=f"a fold from 0 to 9, got {k}"):
-            fold(k)
+            split_tasks(k)

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffad.data.corruptions import corrupt
-from diffad.data.corruptions.blend import as_source, blend, other_contrast
+from diffad.data.corruptions.blend import blend, match_source, remap_contrast
 from diffad.data.corruptions.deform import deform, factor
 from diffad.data.corruptions.intensity import change_intensity, taper
 from diffad.data.corruptions.place import Foreground, draw_place
-from diffad.data.corruptions.shape import Shape, draw_shape, grid, rotation
-from diffad.data.corruptions.spline import sample
+from diffad.data.corruptions.shape import Shape, draw_shape, index_voxels, rotation
+from diffad.data.corruptions.spline import sample_spline
 
 seeds = st.integers(0, 2**32)
 
@@ -37,7 +37,7 @@ def test_shape_fits_into_most_of_the_brain_and_is_convex(seed, brain):
     shape = draw_shape(tuple(2 * n for n in brain), brain, rng(seed))
     assert all(k <= np.ceil(0.8 * n) for k, n in zip(shape.size, brain, strict=True))
     middle = np.array([(k - 1) / 2 for k in shape.size])
-    offset = grid(shape.size) - np.expand_dims(middle, tuple(range(1, 1 + len(brain))))
+    offset = index_voxels(shape.size) - np.expand_dims(middle, tuple(range(1, 1 + len(brain))))
     points = offset[:, shape.holds(shape.units(offset))]
     pick = rng(seed).integers(points.shape[1], size=(2, 50)) if points.shape[1] else np.zeros((2, 0), int)
     assert shape.holds(shape.units((points[:, pick[0]] + points[:, pick[1]]) / 2)).all()
@@ -62,10 +62,10 @@ def test_ray_leaves_the_shape_at_its_border(seed, ellipse, n):
 def test_shapes_of_known_extent():
     box = Shape(np.diag([3.0, 2.0]), ellipse=False)
     assert box.size == (6, 4)
-    offset = grid((6, 4)) - np.array([2.5, 1.5])[:, None, None]
+    offset = index_voxels((6, 4)) - np.array([2.5, 1.5])[:, None, None]
     assert box.holds(box.units(offset)).all()
     disc = Shape(np.diag([10.0, 10.0]), ellipse=True)
-    offset = grid((20, 20)) - 9.5
+    offset = index_voxels((20, 20)) - 9.5
     assert disc.holds(disc.units(offset)).sum() == pytest.approx(np.pi * 100, rel=0.02)
     turned = Shape(rotation(2, np.pi, rng(1)) * 10.0, ellipse=True)
     np.testing.assert_allclose(turned.extent, [10, 10])
@@ -109,13 +109,15 @@ def test_brain_that_no_shape_meets_is_refused():
 
 @pytest.mark.parametrize("size", [(40, 36), (16, 18, 14)])
 def test_spline_gives_back_the_voxels_and_lines(size):
-    image = np.stack([rng().random(size), grid(size)[0] / 10])
+    image = np.stack([rng().random(size), index_voxels(size)[0] / 10])
     points = np.stack([rng(1).uniform(3, n - 4, 50) for n in size])
     whole = np.round(points).astype(int)
-    np.testing.assert_allclose(sample(image, whole.astype(float))[0], image[0][tuple(whole)], atol=1e-4)
+    np.testing.assert_allclose(
+        sample_spline(image, whole.astype(float))[0], image[0][tuple(whole)], atol=1e-4
+    )
     inner = np.stack([rng(1).uniform(n / 2 - 2, n / 2 + 2, 50) for n in size])
-    np.testing.assert_allclose(sample(image, inner)[1], inner[0] / 10, atol=2e-3)
-    assert sample(image, np.zeros((len(size), 0))).shape == (2, 0)
+    np.testing.assert_allclose(sample_spline(image, inner)[1], inner[0] / 10, atol=2e-3)
+    assert sample_spline(image, np.zeros((len(size), 0))).shape == (2, 0)
 
 
 def test_crop_of_the_spline_makes_no_difference_to_speak_of():
@@ -123,14 +125,14 @@ def test_crop_of_the_spline_makes_no_difference_to_speak_of():
 
     image, points = rng().random((1, 90, 90)), rng(1).uniform(40, 52, (2, 80))
     whole = map_coordinates(image[0], points, order=3, mode="nearest")
-    np.testing.assert_allclose(sample(image, points)[0], whole, atol=1e-4)
+    np.testing.assert_allclose(sample_spline(image, points)[0], whole, atol=1e-4)
 
 
 @settings(deadline=None, max_examples=30)
 @given(seeds, st.sampled_from([(50, 44), (20, 24, 22)]))
 def test_source_magnifies_and_sink_shrinks_around_the_centre(seed, size):
     place = placed(seed, *size)
-    centre_of, slopes = {}, grid(size)
+    centre_of, slopes = {}, index_voxels(size)
     for task in ("source", "sink"):
         part, drawn = deform(slopes, place, task, rng(seed))
         corner = np.array([cut.start for cut in place.box])
@@ -207,13 +209,13 @@ class TestSources:
             assert found.mask.any()
 
     def test_turned_contrast_reverses_the_order_of_tissue_and_keeps_the_background(self):
-        turned = other_contrast(self.image, rng())
+        turned = remap_contrast(self.image, rng())
         inside = self.image > 0
         order = np.argsort(self.image[inside])
         assert (np.diff(turned[inside][order]) <= 0).all()
         assert not turned[~inside].any()
         assert turned.max() <= self.image.max()
-        assert not other_contrast(np.zeros((1, 4, 4)), rng()).any()
+        assert not remap_contrast(np.zeros((1, 4, 4)), rng()).any()
 
     def test_source_without_tissue_changes_nothing(self):
         place = placed(1, 50, 44)
@@ -224,12 +226,12 @@ class TestSources:
     def test_channels_of_a_source_become_those_of_the_image(self):
         three = torch.stack([torch.full((8, 8), v) for v in (0.1, 0.2, 0.3)])
         image = np.full((2, 8, 8), 0.9)
-        fewer = as_source(three, image, rng())
+        fewer = match_source(three, image, rng())
         assert fewer.shape == (2, 8, 8)
         assert set(np.unique(np.round(fewer, 5))) < {0.1, 0.2, 0.3}
-        more = as_source(three[:1], image, rng())
+        more = match_source(three[:1], image, rng())
         np.testing.assert_allclose(more[:, 0, 0], [0.1, 0.9], atol=1e-6)
-        elsewhere = as_source(three[:1, :6], image, rng())
+        elsewhere = match_source(three[:1, :6], image, rng())
         np.testing.assert_allclose(elsewhere[:, 0, 0], [0.1, 0.1], atol=1e-6)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffad.data.duplicates import find_duplicates, report
+from diffad.data.duplicates import find_duplicates, report_duplicates
 from diffad.data.items import DataError
 from tests.helpers.brains import brain, save_image, save_volume
 
@@ -52,4 +52,4 @@ def test_all_groups_across_splits_are_listed(tmp_path):
     train = {tmp_path / "a": "1", tmp_path / "b": "2", tmp_path / "c": "3", tmp_path / "d": "3"}
     val = {tmp_path / "e": "1", tmp_path / "f": "2"}
     with pytest.raises(DataError, match=r"a \(train\) = .*e \(val\); .*b \(train\) = .*f \(val\)$"):
-        report({"train": train, "val": val}, "train")
+        report_duplicates({"train": train, "val": val}, "train")

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from diffad.config import SpaceConfig
-from diffad.data.images import Images, read_image, subject_of
+from diffad.data.images import Images, infer_subject, read_image
 from diffad.data.items import DataError
 from tests.helpers.brains import save_image
 
@@ -177,7 +177,7 @@ def test_same_pixels_in_one_split_are_reported(tmp_path):
     [("sub-IXI012_T1w.png", "sub-IXI012"), ("IXI012-Guys.x.png", "IXI012-Guys"), ("sub-1.png", "sub-1")],
 )
 def test_subject_is_the_bids_entity_or_the_name(tmp_path, name, subject):
-    assert subject_of(tmp_path / name) == subject
+    assert infer_subject(tmp_path / name) == subject
 
 
 @pytest.mark.shared

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffad.config import load
-from diffad.data.items import DataError, choose, require_disjoint, share_out, split_subjects
+from diffad.data.items import DataError, choose_split, require_disjoint, split_scans, split_subjects
 
 SHARES = {"train": 0.8, "val": 0.2}
 
@@ -51,7 +51,7 @@ def test_split_without_subjects_is_refused():
 
 def test_scans_follow_their_subject_and_keep_their_order():
     scans = [f"{subject}-{k}" for k in range(3) for subject in "abcdefghij"]
-    splits = share_out(scans, [scan[0] for scan in scans], SHARES, 0)
+    splits = split_scans(scans, [scan[0] for scan in scans], SHARES, 0)
     assert [len(part) for part in splits.values()] == [24, 6]
     for part in splits.values():
         assert part == [scan for scan in scans if scan in part]
@@ -66,7 +66,7 @@ def test_subjects_in_two_splits_are_all_listed():
 
 def test_absent_or_empty_split_names_those_there_are():
     splits = {"train": [1, 2], "val": []}
-    assert choose(splits, "train", "root") == [1, 2]
+    assert choose_split(splits, "train", "root") == [1, 2]
     for name in ("val", "test"):
         with pytest.raises(DataError, match=rf"root: .*'{name}', found splits train \(2\), val \(0\)"):
-            choose(splits, name, "root")
+            choose_split(splits, name, "root")

@@ -8,7 +8,7 @@ from PIL import Image
 from diffad.config import SpaceConfig
 from diffad.data import volumes
 from diffad.data.images import Images
-from diffad.data.items import DataError, Item
+from diffad.data.items import DataError, TrainingItem
 from diffad.data.labels import LabelRule, require_both
 from diffad.data.volumes import Volumes
 from tests.helpers.brains import SHAPE, brain, save_image, save_volume
@@ -45,7 +45,7 @@ def scans(tmp_path):
 
 
 def test_items_have_no_label_unless_asked(scans, tmp_path):
-    assert Item(torch.zeros(1, 2, 2), torch.ones(1, 2, 2), "me").label is None
+    assert TrainingItem(torch.zeros(1, 2, 2), torch.ones(1, 2, 2), "me").label is None
     save_image(tmp_path / "a.png")
     for data in (Volumes(str(scans), **ALL), Images(str(tmp_path), **ALL)):
         assert {item.label for item in data} == {None}

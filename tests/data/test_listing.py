@@ -5,7 +5,7 @@ import pytest
 from diffad.data.assemble import Rules
 from diffad.data.items import DataError
 from diffad.data.listing import list_folder, list_table
-from diffad.data.names import mask_beside, rest_of, subject_below
+from diffad.data.names import find_volume_mask, infer_subject_below, strip_sequence
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def touch(tmp_path):
     ],
 )
 def test_subject_is_the_entity_or_the_outermost_folder(tmp_path, name, subject):
-    assert subject_below(tmp_path / name, tmp_path) == subject
+    assert infer_subject_below(tmp_path / name, tmp_path) == subject
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_subject_is_the_entity_or_the_outermost_folder(tmp_path, name, subject):
     ],
 )
 def test_sequence_is_the_last_word_or_a_pattern(tmp_path, name, sequence, rest):
-    assert rest_of(tmp_path / name, sequence) == rest
+    assert strip_sequence(tmp_path / name, sequence) == rest
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ def test_sequence_is_the_last_word_or_a_pattern(tmp_path, name, sequence, rest):
 )
 def test_mask_has_the_longest_name_that_begins_like_the_scan(touch, scan, pattern, mask):
     root = touch("sub-1_T1w_mask.nii.gz", "sub-1_mask.nii.gz", "sub-2_mask.nii.gz", "x/brain.nii.gz", scan)
-    assert mask_beside(root / scan, pattern) == (root / mask if mask else None)
+    assert find_volume_mask(root / scan, pattern) == (root / mask if mask else None)
 
 
 def test_mask_pattern_with_two_stars_is_refused(touch):
     with pytest.raises(DataError, match="at most one"):
-        mask_beside(touch("a.nii") / "a.nii", "*_*_mask.nii")
+        find_volume_mask(touch("a.nii") / "a.nii", "*_*_mask.nii")
 
 
 def test_folder_lists_volumes_only_and_in_order(touch):

@@ -16,7 +16,7 @@ import diffad.demo.run
 from diffad.data.lesions import KINDS
 from diffad.data.volume import Volume
 from diffad.demo.measure import measure
-from diffad.demo.run import make_case, run, template
+from diffad.demo.run import load_template, make_case, run_demo
 from diffad.inference.output import AnomalyOutput
 from diffad.models.unet2d import UNet2D
 from diffad.pipeline import AnomalyPipeline
@@ -59,7 +59,7 @@ def save_model(folder, axis="axial"):
 
 def demo(out, model, **options):
     console = Console(file=(out.parent / "told.txt").open("w"), width=120)
-    result = run(out, model, brain=small_brain(), console=console, **QUIET, **options)
+    result = run_demo(out, model, brain=small_brain(), console=console, **QUIET, **options)
     console.file.close()
     return result
 
@@ -234,7 +234,7 @@ def test_failed_run_leaves_older_results(tmp_path, model, monkeypatch):
     def broken(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("diffad.demo.picture.draw", broken)
+    monkeypatch.setattr("diffad.demo.picture.draw_demo", broken)
     with pytest.raises(OSError, match="No space"):
         demo(out, model)
     assert [p.name for p in out.iterdir()] == ["montage.png"]
@@ -250,7 +250,7 @@ def test_model_of_other_planes_is_refused(tmp_path):
 def test_missing_nilearn_is_one_clear_error(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "nilearn.datasets", None)
     with pytest.raises(ImportError, match=r"pip install 'diffad\[demo\]'"):
-        run(tmp_path / "out", "no model is looked for")
+        run_demo(tmp_path / "out", "no model is looked for")
 
 
 def test_template_needs_no_network(monkeypatch):
@@ -260,7 +260,7 @@ def test_template_needs_no_network(monkeypatch):
         raise AssertionError("tried to use the network")
 
     monkeypatch.setattr("socket.socket.connect", refuse)
-    brain = template()
+    brain = load_template()
     assert brain.data.shape == (1, 197, 233, 189)
     assert brain.spacing == pytest.approx(1.0)
     assert (brain.data == 0).mean() > 0.5

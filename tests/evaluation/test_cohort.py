@@ -10,7 +10,7 @@ import pytest
 from diffad.cli import main
 from diffad.data.volume import VolumeError
 from diffad.evaluation import RankCurve, dice
-from diffad.evaluation.cohort import score
+from diffad.evaluation.cohort import score_collection
 from diffad.evaluation.pairs import collect, find_mask
 from tests.helpers.cohorts import AFFINE, SHAPE, inside, write
 
@@ -45,7 +45,7 @@ def study(tmp_path):
 
 
 def evaluated(study, **options):
-    return score(collect(study / "maps", study / "masks", **options))
+    return score_collection(collect(study / "maps", study / "masks", **options))
 
 
 def test_pooled_figures_are_the_metrics_of_all_brain_voxels(study):
@@ -201,7 +201,7 @@ def test_single_mask_serves_a_single_scan_only(study):
         collect(study / "maps", mask)
     for path in [p for p in (study / "maps").iterdir() if not p.name.startswith("s2")]:
         path.unlink()
-    assert score(collect(study / "maps", mask)).pooled["lesioned"] == 1
+    assert score_collection(collect(study / "maps", mask)).pooled["lesioned"] == 1
 
 
 def test_command_prints_a_table_and_writes_json_and_csv(study, capsys):

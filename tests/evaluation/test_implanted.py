@@ -10,7 +10,7 @@ from PIL import Image
 
 import diffad.evaluation.implanted as implanted
 from diffad.data.lesions import KINDS, implant_all
-from diffad.evaluation.implanted import compare, main, table
+from diffad.evaluation.implanted import compare, format_rows, main
 from tests.evaluation.conftest import SIZE, scans
 
 
@@ -54,7 +54,7 @@ def test_map_of_another_shape_is_refused_by_name():
 def test_table_has_three_lines_for_each_method_and_a_column_for_each_kind():
     slices, brain = scans()
     rows = compare({"a": lambda x: x, "b": torch.zeros_like}, slices, brain, 0)
-    columns = table(rows).columns
+    columns = format_rows(rows).columns
     assert [column.header for column in columns] == ["method", "metric", *KINDS, "mean"]
     assert list(columns[0].cells) == ["a", "", "", "b", "", ""]
     assert list(columns[2].cells)[:3] == [f"{v:.3f}" for v in (rows[0].ap, rows[0].auroc, rows[0].dice)]

@@ -10,7 +10,7 @@ from PIL import Image
 from diffad import AnomalyPipeline
 from diffad.data.lesions import implant_all
 from diffad.evaluation.implanted import compare
-from diffad.evaluation.methods import Method, main, markdown, run
+from diffad.evaluation.methods import ComparedMethod, format_methods, main, score_methods
 from diffad.models.unet2d import UNet2D
 from diffad.report import gallery
 from tests.evaluation.conftest import scans
@@ -98,12 +98,12 @@ def test_lesions_are_made_once_for_all_methods_of_a_seed():
         made.append(seed)
         return implant_all(x, inside, seed)
 
-    lines = [Method(name, lambda x, seed: x) for name in "ab"]
-    run(lines, slices, brain, [3, 4], make)
+    lines = [ComparedMethod(name, lambda x, seed: x) for name in "ab"]
+    score_methods(lines, slices, brain, [3, 4], make)
     assert made == [3, 4]
     expected = [row for seed in (3, 4) for row in compare({"a": lambda x: x}, slices, brain, seed)]
     assert lines[0].rows == expected
-    assert markdown(lines).splitlines()[2].startswith("| a |")
+    assert format_methods(lines).splitlines()[2].startswith("| a |")
 
 
 def test_a_model_that_is_not_there_is_named(folder, capsys):
@@ -113,7 +113,9 @@ def test_a_model_that_is_not_there_is_named(folder, capsys):
 
 
 def test_gallery_shows_scan_twin_and_map_with_the_lesion_outlined(folder, pipeline, tmp_path):
-    gallery.main([str(folder), f"mine={pipeline}", "--size", "32", "--out", str(tmp_path / "new")])
+    gallery.run_gallery_arguments(
+        [str(folder), f"mine={pipeline}", "--size", "32", "--out", str(tmp_path / "new")]
+    )
     with Image.open(tmp_path / "new" / "mine.png") as picture:
         assert picture.size == (4 * 32, 3 * 32)
 
@@ -122,10 +124,10 @@ def test_gallery_colours_the_map_from_black_to_white():
     scan, flat = torch.full((8, 8), 0.5), torch.zeros(8, 8)
     lesion = torch.zeros(8, 8, dtype=torch.bool)
     lesion[3:5, 3:5] = True
-    picture = gallery.gallery([scan], [scan], [lesion.float()], [lesion])
+    picture = gallery.compose_gallery([scan], [scan], [lesion.float()], [lesion])
     assert picture.shape == (3, 24, 8)
     assert picture[:, 16 + 3, 3].tolist() == [1, 1, 1]
     assert picture[:, 16, 0].tolist() == [0, 0, 0]
     assert picture[:, 2, 3].tolist() == pytest.approx([0.1, 0.9, 1.0])
     assert picture[:, 8 + 2, 3].tolist() == [0.5, 0.5, 0.5]
-    assert gallery.gallery([scan], [scan], [flat], [lesion])[:, 16].max() == 0
+    assert gallery.compose_gallery([scan], [scan], [flat], [lesion])[:, 16].max() == 0

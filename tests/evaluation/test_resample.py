@@ -6,7 +6,7 @@ import pytest
 from diffad.cli import main
 from diffad.data.volume import Volume, VolumeError
 from diffad.evaluation.pairs import collect
-from diffad.evaluation.resample import onto
+from diffad.evaluation.resample import resample_mask
 from tests.evaluation.test_cohort import lesion, study
 from tests.helpers.cohorts import AFFINE, SHAPE, inside, write
 
@@ -33,13 +33,13 @@ def test_mask_elsewhere_is_no_healthy_scan():
     mask = Volume(np.ones((1, *SHAPE), np.float32), np.abs(AFFINE))
     like = Volume(np.ones((1, *SHAPE), np.float32), np.abs(away))
     with pytest.raises(VolumeError, match="overlaps"):
-        onto(mask, like, [])
+        resample_mask(mask, like, [])
 
 
 def test_same_grid_is_left_alone():
     mask = Volume(np.ones((1, *SHAPE), np.float32), np.abs(AFFINE))
     warnings = []
-    assert onto(mask, mask, warnings) is mask
+    assert resample_mask(mask, mask, warnings) is mask
     assert warnings == []
 
 

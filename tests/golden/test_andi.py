@@ -8,7 +8,7 @@ import torch
 from diffad.denoise import NetworkDenoiser
 from diffad.noise.gaussian import GaussianNoise
 from diffad.samplers.levels import Levels
-from diffad.score.base import begin
+from diffad.score.base import begin_run
 from diffad.score.normative import Normative
 from diffad.score.transition import image_weight, transition_weight
 from tests.helpers.toys import ConstantDenoiser, linear_schedule
@@ -38,7 +38,7 @@ def posterior_mean(x_t, epsilon, t):
 
 def score_of(denoiser, x, score, sampler=None):
     """Run sampler and score as a pipeline does, on Gaussian noise."""
-    run = begin(score, x, SCHEDULE)
+    run = begin_run(score, x, SCHEDULE)
     rng = [torch.Generator().manual_seed(i) for i in range(len(x))]
     found = (sampler or Levels())(x, denoiser, GaussianNoise(), generator=rng, on_step=run.record)
     public = (x + 1) / 2

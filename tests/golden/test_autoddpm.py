@@ -8,11 +8,11 @@ import torch
 
 from diffad.registry import SCORES
 from diffad.samplers.chain import Chain
-from diffad.samplers.likelihood import dilated, suspects
-from diffad.samplers.repaint import RePaint, moves_of
+from diffad.samplers.likelihood import dilate_region, find_suspects
+from diffad.samplers.repaint import RePaint, list_moves
 from diffad.samplers.resampled import Resampled
 from diffad.step import ddpm_step, renoise
-from diffad.types import Restoration
+from diffad.types import Reconstruction
 from tests.helpers.toys import ConstantDenoiser, GaussianDenoiser, Toy, linear_schedule, white_noise
 
 SCHEDULE = linear_schedule()
@@ -54,7 +54,7 @@ def public(x):
 @pytest.mark.parametrize("start", ["coarse", "stitched"])
 def test_outside_the_mask_the_twin_is_the_image_whatever_the_network(reference, start):
     found = restored(small(reference=reference, start=start))
-    m = dilated(suspects(found.map, None, 0.05, None), 3)
+    m = dilate_region(find_suspects(found.map, None, 0.05, None), 3)
     assert torch.equal(found.image[~m], X[~m])
     assert not torch.equal(found.image[m], X[m])
 
@@ -63,14 +63,14 @@ def test_an_empty_mask_gives_the_image_and_no_anomaly():
     found = restored(small(threshold=1e6))
     assert torch.equal(found.image, X)
     assert found.map.max() > 0
-    assert not A(public(X), Restoration(public(found.image), found.nfe, map=found.map)).any()
+    assert not A(public(X), Reconstruction(public(found.image), found.nfe, map=found.map)).any()
 
 
 class Fixed:
     """A coarse sampler whose twin has nothing to do with the image."""
 
     def __call__(self, x, denoiser, noise, *, generator, mask=None, on_step=None):
-        return Restoration(rand(*x.shape, seed=7), nfe=0)
+        return Reconstruction(rand(*x.shape, seed=7), nfe=0)
 
 
 def test_with_nothing_known_the_result_does_not_depend_on_the_image():
@@ -89,7 +89,7 @@ def test_with_nothing_known_it_is_ancestral_sampling_with_jumps_back(repeats):
             n = white_noise(z, generator=rng) if t > 1 else torch.zeros_like(z)
             z = ddpm_step(z, x_hat, t, t - 1, SCHEDULE, n)
     everything = torch.ones_like(X, dtype=torch.bool)
-    paint = RePaint(Wild(), white_noise, seeds(), moves_of(9, None, repeats, False))
+    paint = RePaint(Wild(), white_noise, seeds(), list_moves(9, None, repeats, False))
     assert torch.equal(paint(X, start, everything), z)
     if repeats == 1:
         assert torch.equal(z, Chain(9)(start, Wild(), white_noise, generator=seeds()).image)
@@ -97,9 +97,9 @@ def test_with_nothing_known_it_is_ancestral_sampling_with_jumps_back(repeats):
 
 def test_a_pixel_grows_to_nine_and_nothing_grows_from_nothing():
     region = torch.zeros(1, 1, 9, 9, dtype=torch.bool)
-    assert not dilated(region, 3).any()
+    assert not dilate_region(region, 3).any()
     region[..., 4, 4] = True
-    grown = dilated(region, 3)
+    grown = dilate_region(region, 3)
     assert int(grown.sum()) == 9
     assert grown[..., 3:6, 3:6].all()
 
@@ -108,7 +108,7 @@ def test_a_pixel_grows_to_nine_and_nothing_grows_from_nothing():
 def test_the_map_is_bounded_by_residual_and_likelihood(seed):
     x = rand(2, 1, 16, 20, seed=seed)
     found = restored(small(), x=x)
-    scores = A(public(x), Restoration(public(found.image), found.nfe, map=found.map))
+    scores = A(public(x), Reconstruction(public(found.image), found.nfe, map=found.map))
     bound = (public(x) - public(found.image)).abs() * found.map.amax((1, 2, 3), keepdim=True)
     assert (scores <= bound).all()
     assert not scores[found.map == 0].any()
@@ -117,7 +117,7 @@ def test_the_map_is_bounded_by_residual_and_likelihood(seed):
 def test_the_percentile_takes_exactly_the_floor_of_five_percent():
     for pixels in (20, 99, 100, 119, 128 * 128):
         likelihood = torch.randperm(pixels, generator=torch.Generator().manual_seed(0)).float()
-        found = suspects(likelihood.reshape(1, 1, 1, -1), None, 0.05, None)
+        found = find_suspects(likelihood.reshape(1, 1, 1, -1), None, 0.05, None)
         assert int(found.sum()) == pixels // 20
 
 
@@ -142,7 +142,7 @@ def test_noise_of_a_published_index(index, std):
 
 def back(reference, s, z_s, noise):
     """Jump from level s to s + 1 with a field of noise."""
-    moves = moves_of(51, None, 2, reference)
+    moves = list_moves(51, None, 2, reference)
     return RePaint(GaussianDenoiser(), lambda like, t=None, *, generator: noise, seeds(), moves)._back(
         z_s, s, s + 1
     )

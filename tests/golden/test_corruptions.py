@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffad.data.corruptions import FOLDS, TASKS, corrupt, corrupt_batch, fold
+from diffad.data.corruptions import FOLDS, TASKS, corrupt, corrupt_batch, split_tasks
 from diffad.data.corruptions.corrupt import draw_count
 from diffad.data.corruptions.deform import draw_push, factor, read_distance
 from diffad.data.corruptions.intensity import draw_change
@@ -174,7 +174,7 @@ def test_folds_are_the_published_table():
 
 @pytest.mark.parametrize("k", range(10))
 def test_fold_validates_on_the_tasks_it_does_not_train_on(k):
-    train, validation = fold(k)
+    train, validation = split_tasks(k)
     assert train == FOLDS[k]
     assert len(validation) == 2
     assert set(train) | set(validation) == set(TASKS)

@@ -11,9 +11,9 @@ from diffad.denoise import NetworkDenoiser, bind
 from diffad.models.beside import Beside
 from diffad.registry import SAMPLERS, SCORES
 from diffad.schedule import Schedule
-from diffad.threshold import pool
+from diffad.threshold import pool_maps
 from diffad.training.loss import snr_weight
-from diffad.types import Restoration
+from diffad.types import Reconstruction
 from tests.helpers.toys import white_noise
 
 SCHEDULE = Schedule.from_diffusers(DDPMScheduler())
@@ -144,7 +144,7 @@ def test_exact_network_rebuilds_the_healthy_image_from_nothing_but_noise(
     twin = (found.image + 1) / 2
     torch.testing.assert_close(twin, target, rtol=0, atol=1e-4)
     assert all(torch.equal(c, image * 2 - 1) for c in knowing.backbone.shown)
-    found_map = SCORES.build("l1")(image, Restoration(twin, nfe=50))
+    found_map = SCORES.build("l1")(image, Reconstruction(twin, nfe=50))
     assert found_map[~mask].max() <= 1e-4
     assert found_map[mask].mean() > 0.05
     torch.testing.assert_close(found_map, (image - target).abs(), rtol=0, atol=1e-4)
@@ -172,19 +172,19 @@ def test_ensemble_of_identical_models_is_the_single_model(generators):
 def test_dissimilarity_of_constants_with_the_published_range_of_intensities():
     score = SCORES.build("ssim", window=11, sigma=1.5, data_range=255)
     x, flat = torch.zeros(1, 1, 24, 24), torch.full((1, 1, 24, 24), 0.5)
-    found = score(x, Restoration(flat, nfe=1))
+    found = score(x, Reconstruction(flat, nfe=1))
     torch.testing.assert_close(found, torch.full_like(x, 0.0370234), rtol=0, atol=2e-7)
     # with the range that the images have, the two have nothing in common
-    own = SCORES.build("ssim", window=11, sigma=1.5)(x, Restoration(flat, nfe=1))
+    own = SCORES.build("ssim", window=11, sigma=1.5)(x, Reconstruction(flat, nfe=1))
     assert own.min() > 0.999
 
 
 @pytest.mark.parametrize("data_range", [1.0, 255.0])
 def test_identical_images_differ_by_exactly_nothing(corrupted, data_range):
     score = SCORES.build("ssim", window=11, sigma=1.5, data_range=data_range)
-    assert score(corrupted[0], Restoration(corrupted[0], nfe=1)).max() == 0
+    assert score(corrupted[0], Reconstruction(corrupted[0], nfe=1)).max() == 0
 
 
 def test_score_of_an_image_is_the_mean_of_its_map(corrupted):
-    found_map = SCORES.build("l1")(corrupted[0], Restoration(corrupted[1], nfe=1))
-    torch.testing.assert_close(pool(found_map), found_map.mean((1, 2, 3)))
+    found_map = SCORES.build("l1")(corrupted[0], Reconstruction(corrupted[1], nfe=1))
+    torch.testing.assert_close(pool_maps(found_map), found_map.mean((1, 2, 3)))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diffad.noise.pyramid import PyramidNoise, node_counts, published_sizes, shares
+from diffad.noise.pyramid import PyramidNoise, node_counts, reference_sizes, variance_fractions
 
 PUBLISHED = (0.72, 0.10, 0.08, 0.09)
 
@@ -33,7 +33,7 @@ def variance_along_axis(nodes):
 
 def test_four_levels_of_known_sizes(lots):
     for row in lots:
-        sizes = published_sizes((128, 128), row)
+        sizes = reference_sizes((128, 128), row)
         assert all(a == b for a, b in sizes)
         whole, middle, coarse, one = (a for a, _ in sizes)
         assert (whole, one) == (128, 1)
@@ -44,7 +44,7 @@ def test_four_levels_of_known_sizes(lots):
 def test_shares_of_the_variance(lots):
     total = torch.zeros(4)
     for row in lots:
-        sizes = [a for a, _ in published_sizes((128, 128), row)]
+        sizes = [a for a, _ in reference_sizes((128, 128), row)]
         total += torch.tensor(
             [0.64**k * float(variance_along_axis(w).mean()) ** 2 for k, w in enumerate(sizes)]
         )
@@ -54,14 +54,14 @@ def test_shares_of_the_variance(lots):
 
 
 def test_default_keeps_the_published_shares(lots):
-    parts = torch.tensor([shares(node_counts(128, row), 0.8) for row in lots]).mean(0)
+    parts = torch.tensor([variance_fractions(node_counts(128, row), 0.8) for row in lots]).mean(0)
     assert parts.tolist() == pytest.approx(PUBLISHED, abs=0.012)
 
 
 def test_corners_vary_more_than_the_centre(lots):
     variance = torch.ones(128, 128)
     for row in lots:
-        for k, (w, _) in enumerate(published_sizes((128, 128), row)):
+        for k, (w, _) in enumerate(reference_sizes((128, 128), row)):
             along = variance_along_axis(w)
             variance += 0.64**k * torch.outer(along, along) / len(lots)
     assert variance[:8, :8].mean() / variance[60:68, 60:68].mean() == pytest.approx(1.08, abs=0.02)

@@ -51,7 +51,7 @@ def fields():
 
 def value(seed, *at):
     """Evaluate noise at one point through the reference sum."""
-    return _reference.fields([seed], np.array([at]), (1, 1, 1), 1, 1.0, 1.0).item()
+    return _reference.sum_reference_fields([seed], np.array([at]), (1, 1, 1), 1, 1.0, 1.0).item()
 
 
 def test_points():
@@ -63,7 +63,7 @@ def test_points():
 
 def test_four_coordinates_by_channel_and_level():
     origins = np.array([[0.0, 0.0, 0.0, t] for t in (0, 1, 10, 100, 500)])
-    z = _reference.fields([3] * 5, origins, (3, 16, 16), 6, 0.9, 64.0)
+    z = _reference.sum_reference_fields([3] * 5, origins, (3, 16, 16), 6, 0.9, 64.0)
     assert abs(z[0, 0, 0, 0]) < 1e-50
     assert z[0, 0, 3, 5] == -0.40581164159042604
     assert z[1, 2, 7, 11] == 0.1393913488481977
@@ -90,7 +90,9 @@ def test_deviations_of_one_octave():
     assert deviations[2] == pytest.approx(0.369, abs=0.002)
     assert deviations[3] == pytest.approx(0.314, abs=0.001)
     # Features far smaller than a voxel make its neighbours independent: the standard error is 1.1 %.
-    far_apart = _reference.fields([5], np.array([[0.1, 0.2, 0.3, 0.4]]), (1, 64, 64), 1, 1.0, 1 / 7.37)
+    far_apart = _reference.sum_reference_fields(
+        [5], np.array([[0.1, 0.2, 0.3, 0.4]]), (1, 64, 64), 1, 1.0, 1 / 7.37
+    )
     assert deviations[4] == pytest.approx(far_apart.std(), rel=0.04)
 
 

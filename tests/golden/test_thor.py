@@ -8,7 +8,7 @@ from diffad.samplers.blend import mix
 from diffad.samplers.harmonised import Harmonised
 from diffad.samplers.morphology import close, dilate
 from diffad.score.temporal import Temporal
-from diffad.types import Restoration, StepRecord
+from diffad.types import Reconstruction, StepRecord
 from tests.helpers.toys import (
     ConstantDenoiser,
     CountingNoise,
@@ -59,7 +59,7 @@ def record(found):
 def aggregated(*values):
     """Temporal mean of constant maps."""
     maps = [torch.full((1, 1, 2, 2), v) for v in values]
-    twin = Restoration(maps[0], nfe=len(maps), trajectory=tuple(record(m) for m in maps))
+    twin = Reconstruction(maps[0], nfe=len(maps), trajectory=tuple(record(m) for m in maps))
     return float(Temporal()(maps[0], twin)[0, 0, 0, 0])
 
 
@@ -151,7 +151,7 @@ def test_maps_reach_one_and_their_mean_stays_below():
     for r in carried(records):
         assert r.map.min() >= 0
         torch.testing.assert_close(r.map.amax((1, 2, 3)), torch.ones(2), atol=1e-3, rtol=0)
-    twin = Restoration((found.image + 1) / 2, found.nfe, tuple(records))
+    twin = Reconstruction((found.image + 1) / 2, found.nfe, tuple(records))
     final = Temporal()((x + 1) / 2, twin)
     assert 0 <= final.min() <= final.max() <= 0.999
 

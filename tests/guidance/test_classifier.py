@@ -9,7 +9,7 @@ from torch import nn
 from diffad.denoise import Bound, NetworkDenoiser, unclipped, unguided
 from diffad.guidance.encoder import EncoderCondition
 from diffad.guidance.gradient import target_gradient
-from diffad.models.auxiliary import equip
+from diffad.models.auxiliary import attach_networks
 from diffad.models.classifier import Classifier
 from diffad.registry import GUIDANCES
 from tests.helpers.toys import ConstantDenoiser, GaussianDenoiser, KnownNetwork
@@ -245,7 +245,7 @@ def test_classifier_comes_from_the_pipeline_unless_one_is_given(x_t):
     given, theirs = Slope(0.3), Slope(0.1)
     for own, used in ((None, theirs), (given, given)):
         guidance = GUIDANCES.build("classifier", classifier=own)
-        equip(guidance, {"network": nn.Identity(), "classifier": theirs})
+        attach_networks(guidance, {"network": nn.Identity(), "classifier": theirs})
         guidance(GaussianDenoiser())(x_t, T)
         assert used.forwards == 1
 
@@ -259,7 +259,7 @@ def test_classifier_comes_from_a_folder(x_t, tmp_path):
 
 def test_absence_of_a_classifier_says_how_to_give_one():
     guidance = GUIDANCES.build("classifier")
-    equip(guidance, {"network": nn.Identity()})
+    attach_networks(guidance, {"network": nn.Identity()})
     with pytest.raises(ValueError, match="guidance 'classifier' expected a classifier, got none"):
         guidance(GaussianDenoiser())
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from diffad.data.slices import to_slices
 from diffad.denoise import NetworkDenoiser
-from diffad.guidance.encoder import EncoderCondition, derangement, lateral_axis, neighbours
+from diffad.guidance.encoder import EncoderCondition, derangement, lateral_axis, neighbour_indices
 from tests.helpers.toys import GaussianDenoiser, linear_schedule
 
 
@@ -73,7 +73,7 @@ def test_shuffle_is_a_permutation_that_leaves_no_item_in_its_place(count, seed):
 @settings(deadline=None, max_examples=10)
 @given(st.integers(2, 40))
 def test_no_slice_is_its_own_neighbour(count):
-    assert all(abs(i - j) == 1 for i, j in enumerate(neighbours(count).tolist()))
+    assert all(abs(i - j) == 1 for i, j in enumerate(neighbour_indices(count).tolist()))
 
 
 @pytest.mark.parametrize("source", ["neighbour", "shuffled"])

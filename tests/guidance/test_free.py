@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diffad.denoise import NetworkDenoiser, bind, unclipped, unguided
-from diffad.models.chunked import Bounded
+from diffad.models.chunked import Chunked
 from diffad.models.labelled import Labelled
 from diffad.models.unet2d import UNet2D
 from diffad.registry import GUIDANCES
@@ -99,7 +99,7 @@ def test_clamp_follows_the_move(x_t, network):
 @torch.no_grad()
 def test_network_that_sees_few_items_at_once_is_told_the_right_labels(x_t, network):
     whole = guided(NetworkDenoiser(network, linear_schedule()))(x_t, T)
-    parts = guided(NetworkDenoiser(Bounded(network, 2), linear_schedule()))(x_t, T)
+    parts = guided(NetworkDenoiser(Chunked(network, 2), linear_schedule()))(x_t, T)
     torch.testing.assert_close(whole, parts, rtol=0, atol=1e-4)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffad.data.volume import Volume
-from diffad.inference.orientations import FUSIONS, fuse, noise_keys
+from diffad.inference.orientations import FUSIONS, derive_noise_keys, fuse_maps
 from diffad.pipeline import AnomalyPipeline
 from tests.helpers.cohorts import brain, write_model
 
@@ -55,14 +55,14 @@ def test_thick_slices_are_rebuilt_in_proportion(pipe, scan):
 
 
 def test_noise_of_a_scan_is_shared_by_its_slices():
-    keys = noise_keys([3, 4, 9], "axial", "axial", "scan")
+    keys = derive_noise_keys([3, 4, 9], "axial", "axial", "scan")
     assert keys == [0, 0, 0]
-    assert noise_keys([3, 4], "axial", "axial", "slice") == [3, 4]
+    assert derive_noise_keys([3, 4], "axial", "axial", "slice") == [3, 4]
 
 
 @given(axes=st.permutations(AXES), count=st.integers(1, 2000))
 def test_no_two_axes_share_noise(axes, count):
-    keys = [set(noise_keys(range(count), axis, "axial", "slice")) for axis in axes]
+    keys = [set(derive_noise_keys(range(count), axis, "axial", "slice")) for axis in axes]
     assert len(set.union(*keys)) == 3 * count
 
 
@@ -99,12 +99,12 @@ def test_image_has_no_axes(pipe):
 @pytest.mark.parametrize("how", FUSIONS)
 def test_fusion_of_one_is_itself_and_of_equal_ones_too(how):
     one = torch.rand(4, 5)
-    assert torch.equal(fuse([one], how), one)
-    assert torch.allclose(fuse([one, one], how), one, atol=1e-6)
+    assert torch.equal(fuse_maps([one], how), one)
+    assert torch.allclose(fuse_maps([one, one], how), one, atol=1e-6)
 
 
 def test_maps_of_other_shapes_are_not_fused():
     with pytest.raises(ValueError, match="one shape"):
-        fuse([torch.rand(2), torch.rand(3)])
+        fuse_maps([torch.rand(2), torch.rand(3)])
     with pytest.raises(ValueError, match="none"):
-        fuse([])
+        fuse_maps([])

@@ -9,7 +9,7 @@ from skimage.measure import label, regionprops
 from diffad.config import PostprocessConfig, to_dict
 from diffad.inference import median_filter as median
 from diffad.inference.median_filter import median_filter
-from diffad.inference.postprocess import Postprocess, erode, erode_by_average, remove_small
+from diffad.inference.postprocess import Postprocess, erode_by_average, peel_layers, remove_small
 
 SHAPES = [(3, 1, 17, 22), (2, 1, 9, 11, 10)]
 
@@ -24,7 +24,7 @@ def blobs(shape, seed=0, density=0.5):
 @pytest.mark.parametrize("pixels", [1, 2, 3])
 def test_erosion_keeps_pixels_farther_from_the_outside_than_its_layers(shape, pixels):
     mask = blobs(shape, density=0.97)
-    eroded = erode(mask, pixels)
+    eroded = peel_layers(mask, pixels)
     for item, ours in zip(mask[:, 0], eroded[:, 0], strict=True):
         steps = ndimage.distance_transform_cdt(np.pad(item.numpy(), 1), metric="taxicab")
         inner = (slice(1, -1),) * item.ndim
@@ -34,7 +34,7 @@ def test_erosion_keeps_pixels_farther_from_the_outside_than_its_layers(shape, pi
 
 def test_erosion_by_nothing_is_the_mask():
     mask = blobs((2, 1, 9, 9))
-    assert torch.equal(erode(mask, 0), mask)
+    assert torch.equal(peel_layers(mask, 0), mask)
 
 
 def test_erosion_by_average_tolerates_one_missing_neighbour_and_not_two():
@@ -199,7 +199,7 @@ def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="expected axes longer than 2"):
         median_filter(torch.zeros(1, 1, 2, 8))
     with pytest.raises(ValueError, match="expected mask of shape"):
-        erode(torch.ones(2, 3, 8, 8, dtype=torch.bool), 1)
+        peel_layers(torch.ones(2, 3, 8, 8, dtype=torch.bool), 1)
     with pytest.raises(ValueError, match=r"fraction in \[0, 1\)"):
         erode_by_average(mask, fraction=1.0)
     with pytest.raises(ValueError, match="expected a threshold, got nan"):

@@ -8,7 +8,7 @@ import torch
 
 from diffad.data.volume import Volume, VolumeError
 from diffad.inference import scan as scans
-from diffad.inference.detector import Found
+from diffad.inference.detector import StackResult
 from tests.helpers.brains import brain, save_volume
 
 
@@ -22,7 +22,7 @@ def image(b=2, c=1, shape=(8, 9)):
 
 
 def test_path_text_list_and_volume_are_read_alike(path):
-    sources = [scans.read(s) for s in (path, str(path), [path], Volume.load(path))]
+    sources = [scans.read_source(s) for s in (path, str(path), [path], Volume.load(path))]
     for source in sources:
         assert source.image.shape == (1, 1, 12, 14, 10)
         assert torch.equal(source.image, sources[0].image)
@@ -32,7 +32,7 @@ def test_path_text_list_and_volume_are_read_alike(path):
 
 def test_several_files_become_channels(tmp_path):
     paths = [save_volume(tmp_path / f"{s}.nii.gz", seed=s) for s in range(3)]
-    assert scans.read(paths).image.shape == (1, 3, 12, 14, 10)
+    assert scans.read_source(paths).image.shape == (1, 3, 12, 14, 10)
 
 
 def test_mask_may_be_a_file_an_array_or_a_tensor(path, tmp_path):
@@ -40,13 +40,13 @@ def test_mask_may_be_a_file_an_array_or_a_tensor(path, tmp_path):
     inside[3:9, 3:9, 2:8] = 1
     masks = [save_volume(tmp_path / "mask.nii.gz", data=inside), inside > 0, torch.from_numpy(inside), inside]
     for mask in masks:
-        assert torch.equal(scans.read(path, mask).brain[0, 0], torch.from_numpy(inside > 0))
+        assert torch.equal(scans.read_source(path, mask).brain[0, 0], torch.from_numpy(inside > 0))
 
 
 def test_tensor_is_its_own_scan_with_the_mask_of_its_non_zero_pixels():
     x = image()
     x[:, :, :2] = 0
-    source = scans.read(x)
+    source = scans.read_source(x)
     assert source.volume is None
     assert source.name == "the scan"
     assert not source.brain[:, :, :2].any()
@@ -73,43 +73,43 @@ BAD = [
 @pytest.mark.parametrize(("x", "mask", "said"), BAD)
 def test_tensor_that_cannot_be_used_raises(x, mask, said):
     with pytest.raises(ValueError, match=said):
-        scans.read(x, mask)
+        scans.read_source(x, mask)
 
 
 def test_path_as_the_mask_of_a_tensor_raises():
     with pytest.raises(
         TypeError, match=r"expected the mask of a tensor as a tensor .* got the path 'm\.nii'"
     ):
-        scans.read(image(), "m.nii")
+        scans.read_source(image(), "m.nii")
 
 
 def test_volume_that_cannot_be_used_raises_and_is_named(path, tmp_path):
     with pytest.raises(VolumeError, match=f"{path}: expected a mask .*, got shape"):
-        scans.read(path, np.ones((3, 3, 3)))
+        scans.read_source(path, np.ones((3, 3, 3)))
     with pytest.raises(
         VolumeError, match=f"{path}: expected a brain mask with voxels inside, got an empty one"
     ):
-        scans.read(path, np.zeros((12, 14, 10)))
+        scans.read_source(path, np.zeros((12, 14, 10)))
     with pytest.raises(VolumeError, match=r"nowhere\.nii: expected a NIfTI file, found no such file"):
-        scans.read(tmp_path / "nowhere.nii")
+        scans.read_source(tmp_path / "nowhere.nii")
 
 
 def test_volume_made_from_broken_arrays_raises():
     data = brain()
     data[6, 7, 5] = np.inf
     with pytest.raises(VolumeError, match="the scan: expected finite intensities, got 1 that are not"):
-        scans.read(Volume(data[None], np.eye(4)))
+        scans.read_source(Volume(data[None], np.eye(4)))
 
 
 def test_images_are_stacks_of_one_with_the_same_noise_in_any_batch():
-    stacks = scans.stacks(scans.read(image(3)), "axial")
+    stacks = scans.make_stacks(scans.read_source(image(3)), "axial")
     assert [(s.image.shape, list(s.keys)) for s in stacks] == [((1, 1, 8, 9), [0])] * 3
 
 
 def test_volume_is_cut_into_slices_with_brain_that_know_their_place(path):
-    source = scans.read(path)
+    source = scans.read_source(path)
     for axis, i in (("sagittal", 0), ("coronal", 1), ("axial", 2)):
-        (stack,) = scans.stacks(source, axis)
+        (stack,) = scans.make_stacks(source, axis)
         others = tuple(a for a in range(3) if a != i)
         expected = np.flatnonzero(source.brain[0, 0].numpy().any(axis=others)).tolist()
         assert list(stack.keys) == expected
@@ -118,8 +118,8 @@ def test_volume_is_cut_into_slices_with_brain_that_know_their_place(path):
 
 
 def test_range_of_slices_keeps_the_keys_of_the_whole(path):
-    source = scans.read(path)
-    (whole,), (part,) = scans.stacks(source, "axial"), scans.stacks(source, "axial", (4, 6))
+    source = scans.read_source(path)
+    (whole,), (part,) = scans.make_stacks(source, "axial"), scans.make_stacks(source, "axial", (4, 6))
     assert list(part.keys) == [4, 5]
     assert torch.equal(part.image, whole.image[[list(whole.keys).index(k) for k in (4, 5)]])
     assert part.centre == whole.centre
@@ -129,7 +129,7 @@ def test_range_without_brain_raises(path):
     with pytest.raises(
         VolumeError, match=rf"{path}: expected brain in axial slices 90\.\.99, found none in 10"
     ):
-        scans.stacks(scans.read(path), "axial", (90, 100))
+        scans.make_stacks(scans.read_source(path), "axial", (90, 100))
 
 
 @pytest.mark.parametrize("axis", ["axial", "volume"])
@@ -138,27 +138,27 @@ def test_constant_brain_raises_and_names_the_scan(axis):
     with pytest.raises(
         VolumeError, match=r"the scan: expected contrast inside the brain mask, got the constant 0\.5"
     ):
-        scans.stacks(scans.read(x), axis)
+        scans.make_stacks(scans.read_source(x), axis)
 
 
 def test_constant_channel_beside_a_good_one_raises():
     x = image(1, 2)
     x[:, 1] = 0.25
     with pytest.raises(VolumeError, match=r"got the constant 0\.25 in channel 1"):
-        scans.stacks(scans.read(x), "axial")
+        scans.make_stacks(scans.read_source(x), "axial")
 
 
 def test_images_for_a_network_of_volumes_and_ranges_without_slices_raise(path):
     with pytest.raises(ValueError, match=r"expected volumes, as the model was trained on, got images"):
-        scans.stacks(scans.read(image()), "volume")
+        scans.make_stacks(scans.read_source(image()), "volume")
     with pytest.raises(ValueError, match="expected a range of slices for volumes cut into slices only"):
-        scans.stacks(scans.read(image()), "axial", (0, 2))
+        scans.make_stacks(scans.read_source(image()), "axial", (0, 2))
     with pytest.raises(ValueError, match="expected a range of slices for volumes cut into slices only"):
-        scans.stacks(scans.read(path), "volume", (0, 2))
+        scans.make_stacks(scans.read_source(path), "volume", (0, 2))
 
 
 def test_wrong_number_of_sequences_names_both(path):
-    stacks = scans.stacks(scans.read(path), "axial")
+    stacks = scans.make_stacks(scans.read_source(path), "axial")
     with pytest.raises(VolumeError, match=f"{path}: expected 2 sequence.* got 1"):
         scans.check_channels(stacks, 2, str(path))
 
@@ -170,11 +170,11 @@ PLANES = ("axial", "coronal", "sagittal")
     ("axis", "slices"), [(a, s) for a in PLANES for s in (None, (4, 6))] + [("volume", None)]
 )
 def test_maps_find_their_way_back(path, axis, slices):
-    source = scans.read(path)
-    stacks = scans.stacks(source, axis, slices)
-    found = [Found(s.image[:, :1] * 2, s.image + 1, 1, s.image * 3) for s in stacks]
-    anomaly, twin, std = scans.assemble(source, stacks, found, axis)
-    seen = scans.seen(source, stacks, axis)
+    source = scans.read_source(path)
+    stacks = scans.make_stacks(source, axis, slices)
+    found = [StackResult(s.image[:, :1] * 2, s.image + 1, 1, s.image * 3) for s in stacks]
+    anomaly, twin, std = scans.assemble_maps(source, stacks, found, axis)
+    seen = scans.analysed_mask(source, stacks, axis)
     assert torch.equal(std[seen], source.image[seen] * 3)
     assert not std[source.brain & ~seen].any()
     assert anomaly.shape == twin.shape == seen.shape == source.image.shape

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffad.io.naming import KINDS, Naming, find_maps, of_map
+from diffad.io.naming import RESULT_SUFFIXES, Naming, find_maps, parse_map_name
 
 SCANS = ["sub-01_T1w", "sub-01_ses-2_run-1_FLAIR", "sub-01_desc-preproc_T1w", "sub-01_acq-a_desc-raw_T2w"]
 
 
 def test_bids_keeps_entities_and_calls_masks_masks():
     naming = Naming("sub-01_run-1_T1w", Path("sub-01/anat"), bids=True)
-    names = {kind: naming.path(kind).name for kind in KINDS}
+    names = {kind: naming.path(kind).name for kind in RESULT_SUFFIXES}
     assert names["anomaly"] == "sub-01_run-1_desc-anomaly_T1w.nii.gz"
     assert names["info"] == "sub-01_run-1_desc-anomaly_T1w.json"
     assert names["mask"] == "sub-01_run-1_mod-T1w_desc-anomaly_mask.nii.gz"
@@ -23,7 +23,7 @@ def test_bids_keeps_entities_and_calls_masks_masks():
 
 @pytest.mark.parametrize("bids", [True, False])
 def test_no_two_results_share_a_name(bids):
-    paths = [Naming(scan, Path("a"), bids).path(kind) for scan in SCANS for kind in KINDS]
+    paths = [Naming(scan, Path("a"), bids).path(kind) for scan in SCANS for kind in RESULT_SUFFIXES]
     assert len(set(paths)) == len(paths)
 
 
@@ -31,13 +31,13 @@ def test_no_two_results_share_a_name(bids):
 def test_map_tells_whose_it_is(words, bids):
     kept = sorted({w.split("-")[0]: w for w in words if not w.startswith(("desc", "sub", "mod"))}.values())
     naming = Naming("_".join(["sub-01", *kept, "T1w"]), Path("sub-01/anat"), bids)
-    assert of_map(Path("out") / naming.path("anomaly"), Path("out")) == naming
+    assert parse_map_name(Path("out") / naming.path("anomaly"), Path("out")) == naming
 
 
 @pytest.mark.parametrize("scan", SCANS)
 def test_described_scan_keeps_its_description(scan):
     naming = Naming(scan, Path("sub-01"), bids=True)
-    assert of_map(Path("out") / naming.path("anomaly"), Path("out")) == naming
+    assert parse_map_name(Path("out") / naming.path("anomaly"), Path("out")) == naming
 
 
 def test_maps_of_both_layouts_are_found_and_masks_are_none(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffad.io.subjects import find_scans, mask_of, parse_mask, subjects
+from diffad.io.subjects import find_scans, find_subject_mask, group_subjects, parse_mask
 
 
 def touch(root, *paths):
@@ -65,12 +65,12 @@ def test_only_masks_is_an_error(tmp_path):
     ],
 )
 def test_scans_of_one_name_are_told_apart_by_their_folders(tmp_path, files, expected):
-    assert [s.name for s in subjects([tmp_path / f for f in files])] == expected
+    assert [s.name for s in group_subjects([tmp_path / f for f in files])] == expected
 
 
 def test_two_files_that_cannot_be_told_apart_are_an_error_naming_both(tmp_path):
     with pytest.raises(ValueError, match=r"a\.nii and .*a\.nii\.gz"):
-        subjects([tmp_path / "a.nii", tmp_path / "a.nii.gz"])
+        group_subjects([tmp_path / "a.nii", tmp_path / "a.nii.gz"])
 
 
 PART = st.sampled_from(["a", "b", "a_b"])
@@ -83,12 +83,12 @@ def test_names_are_unique(paths):
     joined = {str(p.with_suffix("")).strip("/").replace("/", "_") for p in scans}
     if len(joined) < len(scans):  # a_b/a.nii and a/b_a.nii would both be a_b_a
         return
-    assert len({s.name for s in subjects(scans)}) == len(scans)
+    assert len({s.name for s in group_subjects(scans)}) == len(scans)
 
 
 def test_names_that_folders_cannot_tell_apart_are_refused(tmp_path):
     with pytest.raises(ValueError, match="told apart"):
-        subjects([tmp_path / "a" / "b.nii", tmp_path / "c" / "b.nii", tmp_path / "a_b.nii"])
+        group_subjects([tmp_path / "a" / "b.nii", tmp_path / "c" / "b.nii", tmp_path / "a_b.nii"])
 
 
 def test_sequences_of_a_subject_come_in_the_order_asked_for(tmp_path):
@@ -96,7 +96,7 @@ def test_sequences_of_a_subject_come_in_the_order_asked_for(tmp_path):
         tmp_path / f
         for f in ("A_flair.nii", "A_t1.nii", "B-t1.nii", "B-flair.nii", "C/t1.nii", "C/flair.nii")
     ]
-    made = subjects(files, ["t1", "flair"])
+    made = group_subjects(files, ["t1", "flair"])
     assert [s.name for s in made] == ["A", "B", "C"]
     assert [[p.name for p in s.paths] for s in made][:2] == [
         ["A_t1.nii", "A_flair.nii"],
@@ -106,31 +106,31 @@ def test_sequences_of_a_subject_come_in_the_order_asked_for(tmp_path):
 
 
 def test_missing_sequence_is_known_by_name(tmp_path):
-    (made,) = subjects([tmp_path / "A_t1.nii"], ["t1", "flair"])
+    (made,) = group_subjects([tmp_path / "A_t1.nii"], ["t1", "flair"])
     assert made.missing == ("flair",)
 
 
 def test_longer_sequence_name_wins_over_its_end(tmp_path):
-    (made,) = subjects([tmp_path / "A_ce_t1.nii", tmp_path / "A_t1.nii"], ["t1", "ce_t1"])
+    (made,) = group_subjects([tmp_path / "A_ce_t1.nii", tmp_path / "A_t1.nii"], ["t1", "ce_t1"])
     assert [p.name for p in made.paths] == ["A_t1.nii", "A_ce_t1.nii"]
 
 
 def test_no_file_of_any_sequence_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="end in t1 or t2"):
-        subjects([tmp_path / "a.nii"], ["t1", "t2"])
+        group_subjects([tmp_path / "a.nii"], ["t1", "t2"])
 
 
 @pytest.mark.parametrize("mask", ["sub_T1w_brain.nii.gz", "sub_brain.nii", "_brain.nii.gz"])
 def test_mask_is_found_beside_its_scan(tmp_path, mask):
     scan, path = touch(tmp_path, "sub_T1w.nii.gz", mask)
-    (subject,) = subjects([scan])
-    assert mask_of(subject, "_brain") == path
+    (subject,) = group_subjects([scan])
+    assert find_subject_mask(subject, "_brain") == path
 
 
 def test_mask_that_is_not_there_is_an_error_with_its_name(tmp_path):
-    (subject,) = subjects(touch(tmp_path, "sub.nii"))
+    (subject,) = group_subjects(touch(tmp_path, "sub.nii"))
     with pytest.raises(ValueError, match=r"sub_brain\.nii\.gz beside it"):
-        mask_of(subject, "_brain")
+        find_subject_mask(subject, "_brain")
 
 
 def test_mask_option_is_a_file_or_an_ending(tmp_path):

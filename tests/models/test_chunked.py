@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diffad.models.chunked import Bounded
+from diffad.models.chunked import Chunked
 
 
 def network(calls):
@@ -19,11 +19,11 @@ def test_parts_give_the_answer_of_the_whole(size, parts):
     x, labels, image = torch.rand(5, 1, 4, 4), torch.arange(5), torch.rand(5, 1, 4, 4)
     whole = network([])(x, labels, image=image, scale=0.5)
     calls = []
-    y = Bounded(network(calls), size)(x, labels, image=image, scale=0.5)
+    y = Chunked(network(calls), size)(x, labels, image=image, scale=0.5)
     assert torch.equal(y, whole)
     assert calls == parts
 
 
 def test_size_below_one_raises():
     with pytest.raises(ValueError, match="expected batch_size of at least 1, got 0"):
-        Bounded(network([]), 0)
+        Chunked(network([]), 0)

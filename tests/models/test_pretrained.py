@@ -11,7 +11,7 @@ from diffusers import DDPMScheduler
 from safetensors.torch import load_file, save_file
 
 from diffad import AnomalyPipeline
-from diffad.models.pretrained import ModelError, check_folder, check_weights, locate, shipped_models
+from diffad.models.pretrained import ModelError, check_folder, check_weights, locate_model, shipped_models
 from diffad.models.unet2d import UNet2D
 from tests.helpers.cohorts import write_model
 
@@ -33,7 +33,7 @@ def change_index(model, **changes):
 
 
 def test_folder_is_found_by_text_and_by_path(original):
-    assert locate(original) == locate(str(original)) == str(original)
+    assert locate_model(original) == locate_model(str(original)) == str(original)
 
 
 @pytest.mark.parametrize("name", ["ixi-t9", "/nowhere/model", "./model", "~/model", "a/b/c"])
@@ -50,7 +50,7 @@ def test_folder_without_an_index_raises(tmp_path):
 
 def test_every_shipped_model_is_found_and_passes_its_own_checks():
     for name, folder in shipped_models().items():
-        assert locate(name) == str(folder)
+        assert locate_model(name) == str(folder)
         check_folder(folder)
         pipe = AnomalyPipeline.from_pretrained(name)
         assert {p.dtype for p in pipe.network.parameters()} == {torch.float32}

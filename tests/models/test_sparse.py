@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from diffad.models.encoder import Encoder
-from diffad.models.sparse import Visible, pyramid
+from diffad.models.sparse import Visible, extract_pyramid
 
 SHAPES = {2: (64, 96), 3: (32, 64, 32)}
 NORMS = ["group", "batch"]
@@ -65,14 +65,14 @@ def dense(resnet, x):
 def test_without_holes_it_is_the_dense_network(resnet, x, cells):
     for training in (True, False):
         resnet.train(training)
-        seen = pyramid(resnet, x, Visible(torch.ones_like(cells)))
+        seen = extract_pyramid(resnet, x, Visible(torch.ones_like(cells)))
         for mine, theirs in zip(seen, dense(resnet, x), strict=True):
             torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_hidden_positions_are_exactly_zero_after_every_layer(resnet, x, cells):
     visible = Recording(cells)
-    pyramid(resnet, x + 1, visible)
+    extract_pyramid(resnet, x + 1, visible)
     kinds = {kind.rstrip("23d") for kind, _ in visible.answers}
     assert {"Conv", "MaxPool"} < kinds
     assert len(visible.answers) == 1 + 1 + 1 + 4 * 4 + 3 * 2  # stem, blocks, shortcuts of three stages
@@ -87,12 +87,12 @@ def test_pixels_of_hidden_cells_change_nothing(resnet, x, cells):
     visible = Visible(cells)
     hidden = ~visible.at(x.shape[2:])
     other = torch.where(hidden, 1 - x, x)
-    pairs = zip(pyramid(resnet, x, visible), pyramid(resnet, other, visible), strict=True)
+    pairs = zip(extract_pyramid(resnet, x, visible), extract_pyramid(resnet, other, visible), strict=True)
     assert all(torch.equal(mine, theirs) for mine, theirs in pairs)
 
 
 def test_pixels_of_visible_cells_matter(resnet, x, cells):
-    first, other = (pyramid(resnet, image, Visible(cells))[-1] for image in (x, x.square()))
+    first, other = (extract_pyramid(resnet, image, Visible(cells))[-1] for image in (x, x.square()))
     assert not torch.allclose(first, other)
 
 
@@ -125,12 +125,12 @@ def test_group_statistics_are_those_of_visible_positions(resnet, dims, cells):
 def test_two_masks_at_once_do_not_meet(resnet, x, cells):
     resnet.eval()
     masks = [cells, ~cells]
-    alone = [pyramid(resnet, x, Visible(m)) for m in masks]
+    alone = [extract_pyramid(resnet, x, Visible(m)) for m in masks]
     found = [None, None]
 
     def look(i):
         for _ in range(3):
-            found[i] = pyramid(resnet, x, Visible(masks[i]))
+            found[i] = extract_pyramid(resnet, x, Visible(masks[i]))
 
     threads = [threading.Thread(target=look, args=(i,)) for i in range(2)]
     for thread in threads:
@@ -144,7 +144,7 @@ def test_two_masks_at_once_do_not_meet(resnet, x, cells):
 def test_network_itself_is_left_as_it_was(resnet, x, cells):
     resnet.eval()
     before = [m.clone() for m in dense(resnet, x)]
-    pyramid(resnet, x, Visible(cells))
+    extract_pyramid(resnet, x, Visible(cells))
     assert all(torch.equal(a, b) for a, b in zip(dense(resnet, x), before, strict=True))
 
 

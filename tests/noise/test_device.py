@@ -23,7 +23,7 @@ def origins(dims, seed=0):
 )
 def test_equals_the_kernel_of_the_cpu(dims, shape, dtype):
     like = torch.zeros(1, dtype=dtype)
-    made = _device.fields(SEEDS, origins(dims), shape, *OPTIONS, like=like)
+    made = _device.sum_device_fields(SEEDS, origins(dims), shape, *OPTIONS, like=like)
     expected = torch.from_numpy(KERNELS[dims].fields(SEEDS, origins(dims), shape, *OPTIONS))
     assert (made.dtype, made.shape) == (dtype, expected.shape)
     torch.testing.assert_close(made.double(), expected, atol=1e-5, rtol=0)
@@ -32,14 +32,14 @@ def test_equals_the_kernel_of_the_cpu(dims, shape, dtype):
 @pytest.mark.parametrize("size", [0.7, 3.3, 1000.0])
 def test_equals_the_kernel_for_any_feature_size(size):
     at = places(np.random.default_rng(1).random((3, 3)), size)
-    made = _device.fields(SEEDS, at, (3, 16, 18), 3, 0.5, size, like=torch.zeros(1))
-    expected = _kernel.fields(SEEDS, at, (3, 16, 18), 3, 0.5, size)
+    made = _device.sum_device_fields(SEEDS, at, (3, 16, 18), 3, 0.5, size, like=torch.zeros(1))
+    expected = _kernel.sum_fields3(SEEDS, at, (3, 16, 18), 3, 0.5, size)
     np.testing.assert_allclose(made.numpy(), expected, atol=1e-5)
 
 
 def test_chunks_change_nothing(monkeypatch):
     def make():
-        return _device.fields(SEEDS, origins(3), (5, 8, 9), *OPTIONS, like=torch.zeros(1))
+        return _device.sum_device_fields(SEEDS, origins(3), (5, 8, 9), *OPTIONS, like=torch.zeros(1))
 
     whole = make()
     monkeypatch.setattr(_device, "CHUNK", 2 * 8 * 9 + 1)
@@ -50,7 +50,7 @@ def test_chunks_change_nothing(monkeypatch):
 def test_looks_at_every_vertex_in_reach(dims):
     # A point of the cell and a vertex: no vertex outside the list may be nearer than the square root of 2.
     u = np.random.default_rng(0).random((2000, dims))
-    listed = set(_device.neighbours(dims))
+    listed = set(_device.list_vertices(dims))
     for vertex in np.ndindex(*[6] * dims):
         v = np.array(vertex) - 2
         r2 = ((u - v) ** 2).sum(1) + (u - v).sum(1) ** 2
@@ -68,7 +68,7 @@ def test_noise_of_an_accelerator_equals_that_of_the_cpu(options, shape, generato
 
     def fields(self, lots, like, chosen):
         at = [int(seed) for seed in lots[:, 0]], lots[:, 1:].numpy(), (1, *like.shape[2:])[-3:]
-        return _device.fields(*at, *OPTIONS, like=like) / self.std
+        return _device.sum_device_fields(*at, *OPTIONS, like=like) / self.std
 
     monkeypatch.setattr(SimplexNoise, "_fields", fields)
     torch.testing.assert_close(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from diffad.noise import pyramid
-from diffad.noise.pyramid import PyramidNoise, lattice, node_counts, published_sizes, shares
+from diffad.noise.pyramid import PyramidNoise, lattice, node_counts, reference_sizes, variance_fractions
 
 
 @pytest.mark.parametrize("value", [0, -0.5, 1.1, float("nan"), "high", True, None])
@@ -23,7 +23,7 @@ def test_has_unit_variance_for_any_discount(discount, generators):
 
 
 def test_shares_add_up_to_one_and_white_noise_has_the_most():
-    parts = shares([40.0, 8.0, 1.0], 0.8)
+    parts = variance_fractions([40.0, 8.0, 1.0], 0.8)
     assert sum(parts) == pytest.approx(1)
     assert parts[0] == max(parts)
     assert parts[-1] == pytest.approx(parts[0] * 0.8**6 / 2)
@@ -106,7 +106,7 @@ def test_reference_works_for_any_shape(shape, generators):
 
 
 def test_reference_shrinks_every_axis_by_the_same_ratios():
-    assert published_sizes((128, 64, 1), [0.0, 0.5, 0.5, 0.5]) == [
+    assert reference_sizes((128, 64, 1), [0.0, 0.5, 0.5, 0.5]) == [
         [128, 64, 1],
         [42, 21, 1],
         [4, 2, 1],

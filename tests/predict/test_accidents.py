@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from diffad.io.terminal import undisturbed
+from diffad.io.terminal import hold_interrupts
 from diffad.predict import Cohort
 from tests.helpers.cohorts import all_files, brain, load, names, table, write
 
@@ -101,7 +101,7 @@ def test_ctrl_c_waits_for_steps_that_belong_together():
     # shells in the background let their children ignore Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
     done = []
-    with pytest.raises(KeyboardInterrupt), undisturbed():  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), hold_interrupts():  # noqa: PT012
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.01)
         done.append(True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffad.predict.stages import Closed, Room, overlapped
+from diffad.predict.stages import BudgetClosed, MemoryBudget, run_overlapped
 
 
 @given(sizes=st.lists(st.integers(0, 12), max_size=12), limit=st.integers(1, 20))
@@ -26,7 +26,7 @@ def test_items_come_out_in_order_and_never_more_than_fit(sizes, limit):
         with lock:
             held.discard(item)
 
-    overlapped(range(len(sizes)), read, lambda item, got: got * 2, write, lambda i: sizes[i], limit)
+    run_overlapped(range(len(sizes)), read, lambda item, got: got * 2, write, lambda i: sizes[i], limit)
     assert out == [(i, 2 * i) for i in range(len(sizes))]
     assert all(count <= 1 or total <= limit for count, total in most)
 
@@ -43,7 +43,7 @@ def test_stages_overlap():
 
         return run
 
-    overlapped(range(4), stage("read"), stage("work"), stage("write"), lambda _: 1, 10)
+    run_overlapped(range(4), stage("read"), stage("work"), stage("write"), lambda _: 1, 10)
     assert not meeting.broken
 
 
@@ -63,19 +63,19 @@ def test_error_of_a_stage_ends_it_after_what_is_being_written(stage):
         return run
 
     with pytest.raises(KeyboardInterrupt):
-        overlapped(range(6), fails("read"), fails("work"), fails("write"), lambda _: 1, 3)
+        run_overlapped(range(6), fails("read"), fails("work"), fails("write"), lambda _: 1, 3)
     assert written in ([0, 1], [0])
 
 
 def test_nobody_waits_for_room_that_never_comes():
-    room = Room(5)
+    room = MemoryBudget(5)
     room.take(9)  # a single one always fits
     ended = []
 
     def wait():
         try:
             room.take(1)
-        except Closed:
+        except BudgetClosed:
             ended.append(True)
 
     thread = threading.Thread(target=wait)

@@ -5,7 +5,7 @@ import pytest
 
 from diffad.data.masks import load_mask
 from diffad.data.volume import Volume
-from diffad.prepare import Options, prepare
+from diffad.prepare import PrepareOptions, prepare
 from diffad.prepare.template import mni152
 from tests.helpers.heads import blob, centroid, world
 
@@ -30,7 +30,7 @@ def healthy(volumes):
 
 @pytest.fixture(scope="module")
 def ct(volumes):
-    return prepare(volumes / "ct_template_hu_stripped.nii.gz", Options(modality="ct"))
+    return prepare(volumes / "ct_template_hu_stripped.nii.gz", PrepareOptions(modality="ct"))
 
 
 @pytest.fixture(params=["glioma", "healthy", "ct"])
@@ -61,7 +61,7 @@ def test_lesion_implanted_in_the_scan_returns_within_a_voxel(volumes, found):
     points = world(found.native_brain.shape, grid)
     lesion = blob(points, at, 6.0) * 1000
     scan = Volume(found.native.data[:1] + lesion[None], grid)
-    options = Options(**found.record["options"] | {"brain": "given", "reference": 0})
+    options = PrepareOptions(**found.record["options"] | {"brain": "given", "reference": 0})
     again, before = (
         prepare(s, options, found.native_brain) for s in (scan, Volume(found.native.data[:1], grid))
     )
@@ -77,7 +77,7 @@ def test_given_mask_of_the_glioma_and_deepbet_agree(volumes, glioma):
     scan = volumes / "glioma_t1c_head.nii.gz"
     given = load_mask(volumes / "glioma_t1c_brain_mask.nii.gz", Volume.load(scan))
     assert 2 * (given & glioma.native_brain).sum() / (given.sum() + glioma.native_brain.sum()) > 0.95
-    moved = prepare(scan, Options(bias=False), volumes / "glioma_t1c_brain_mask.nii.gz")
+    moved = prepare(scan, PrepareOptions(bias=False), volumes / "glioma_t1c_brain_mask.nii.gz")
     point = np.array([20.0, -20, 20, 1])
     assert np.linalg.norm(((moved.to_native - glioma.to_native) @ point)[:3]) < 3  # mm
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from diffad.data.volume import Volume, VolumeError
-from diffad.prepare import Options, prepare
-from diffad.prepare.geometry import Grid, between, resample
+from diffad.prepare import PrepareOptions, prepare
+from diffad.prepare.geometry import VoxelGrid, map_voxels, resample
 
 pytestmark = pytest.mark.slow
 LANDMARKS = np.array(
@@ -39,7 +39,7 @@ def scanned(matrix, spacing, shear=0.0, turn=(0, 0, 0)):
     shape = tuple(int(260 / s) for s in spacing)
     at = matrix[:3, :3] @ [0, -18, 10] + matrix[:3, 3]
     affine[:3, 3] = at - affine[:3, :3] @ (np.array(shape) - 1) / 2
-    back = between(Grid(shape, affine), known.grid, np.linalg.inv(matrix))
+    back = map_voxels(VoxelGrid(shape, affine), known.grid, np.linalg.inv(matrix))
     brain = resample(known.brain, back, shape) > 0.5
     image = resample(known.image, back, shape)
     noise = np.random.default_rng(0).normal(0, 0.02, shape)
@@ -65,7 +65,7 @@ def error_of(found, matrix):
 def test_known_motion_is_found(kind, turn, scale, spacing, shear, limit):
     matrix = motion(turn, scale, (15.0, -22, 30))
     image, brain = scanned(matrix, spacing, shear, turn=(8, 3, -5))
-    found = prepare(image, Options(bias=False, brain="given", register=kind), brain)
+    found = prepare(image, PrepareOptions(bias=False, brain="given", register=kind), brain)
     assert found.volume.data.shape == (1, 197, 233, 189)
     assert error_of(found, matrix) < limit  # mm
     assert not [w for w in found.record["warnings"] if "regist" in w]
@@ -74,7 +74,7 @@ def test_known_motion_is_found(kind, turn, scale, spacing, shear, limit):
 def test_same_seed_gives_the_same_bits_with_any_threads():
     matrix = motion((5, 5, 5), (0.95, 0.9, 1), (3.0, 2, 1))
     image, brain = scanned(matrix, (2, 2, 2))
-    first, second = (prepare(image, Options(brain="given", threads=n), brain) for n in (1, 2))
+    first, second = (prepare(image, PrepareOptions(brain="given", threads=n), brain) for n in (1, 2))
     assert np.array_equal(first.to_native, second.to_native)
     assert np.array_equal(first.volume.data, second.volume.data)
 
@@ -84,7 +84,7 @@ def test_half_a_brain_is_refused_and_a_shaved_one_warned_of():
     image, brain = scanned(matrix, (2, 2, 2))
     planes = np.flatnonzero(brain.any((0, 1)))
     shaved = planes[-1] - 6
-    options = Options(bias=False, brain="given", register="rigid")
+    options = PrepareOptions(bias=False, brain="given", register="rigid")
     cut = Volume(image.data[..., :shaved], image.affine)
     warnings = prepare(cut, options, brain[..., :shaved]).record["warnings"]
     assert any("cut off" in w for w in warnings)
@@ -98,5 +98,5 @@ def test_what_is_no_brain_is_called_unusual():
     rng, brain = np.random.default_rng(0), np.zeros(shape, dtype=bool)
     brain[10:70, 30:50, 20:60] = True
     image = Volume((rng.uniform(50, 100, shape) * brain)[None], np.diag([2.0, 2, 2, 1]))
-    record = prepare(image, Options(bias=False, brain="given", register="rigid"), brain).record
+    record = prepare(image, PrepareOptions(bias=False, brain="given", register="rigid"), brain).record
     assert any("Dice" in warning for warning in record["warnings"])

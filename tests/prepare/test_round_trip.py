@@ -7,10 +7,10 @@ import torch
 
 from diffad.data.volume import Volume
 from diffad.inference.output import AnomalyOutput
-from diffad.prepare import Options, prepare
+from diffad.prepare import PrepareOptions, prepare
 from tests.helpers.heads import GRIDS, LESION, blob, brain_at, centroid, head, scan_at, volume, world
 
-PLAIN = Options(bias=False, brain="given", register="none", spacing=2.0)
+PLAIN = PrepareOptions(bias=False, brain="given", register="none", spacing=2.0)
 
 
 def written(folder, name):
@@ -113,7 +113,7 @@ def test_bias_is_divided_out_and_multiplied_back(monkeypatch):
     points = world(brain.shape, image.affine)
     bias = np.exp(0.006 * (points[..., 1] + 20)).astype(np.float32)
     biased = Volume(image.data * bias, image.affine)
-    found = prepare(biased, Options(brain="given", register="none", spacing=2.0), brain)
+    found = prepare(biased, PrepareOptions(brain="given", register="none", spacing=2.0), brain)
     ratio = (found.bias[0] / bias)[brain]
     assert ratio.std() / ratio.mean() < 0.03 < bias[brain].std() / bias[brain].mean()
     lesion = blob(world(found.brain.shape, found.volume.affine), LESION) > 0.3
@@ -125,7 +125,7 @@ def test_bias_is_divided_out_and_multiplied_back(monkeypatch):
 
 def test_none_leaves_the_grid_alone():
     image, brain = volume("las")
-    found = prepare(image, Options(bias=False, brain="given", register="none", spacing=None), brain)
+    found = prepare(image, PrepareOptions(bias=False, brain="given", register="none", spacing=None), brain)
     assert np.array_equal(found.volume.affine, image.affine)
     assert np.allclose(found.volume.data, image.data * brain, atol=1e-3)
     assert np.array_equal(found.brain, brain)
@@ -135,13 +135,13 @@ def test_none_leaves_the_grid_alone():
 def test_sequences_on_other_grids_come_to_the_grid_of_the_reference():
     volumes, brains = zip(*(volume(name) for name in ("plain", "oblique")), strict=True)
     from diffad.prepare.record import Record
-    from diffad.prepare.sequences import together
+    from diffad.prepare.sequences import stack_sequences
 
     moved, offset = volumes[1], np.array([4.0, -3.0, 5.0])
     shifted = moved.affine.copy()
     shifted[:3, 3] += offset  # the patient moved between the sequences
     record = Record()
-    found = together([volumes[0], Volume(moved.data, shifted)], PLAIN, record)
+    found = stack_sequences([volumes[0], Volume(moved.data, shifted)], PLAIN, record)
     matrix = np.array(record.steps[0]["matrix"])
     assert found.data.shape == (2, *volumes[0].data.shape[1:])
     corners = np.array([[60.0, 20, 40], [-50.0, -80, -20], LESION])
@@ -153,12 +153,12 @@ def test_sequences_on_other_grids_come_to_the_grid_of_the_reference():
 @pytest.mark.slow
 def test_sequence_that_fits_is_not_looked_up_anew():
     from diffad.prepare.record import Record
-    from diffad.prepare.sequences import together
+    from diffad.prepare.sequences import stack_sequences
 
     image, _ = volume("plain")
     other = Volume(300 - image.data, image.affine)
     record = Record()
-    found = together([image, other], PLAIN, record)
+    found = stack_sequences([image, other], PLAIN, record)
     assert np.array_equal(found.data[1], other.data[0])
     assert record.steps[0]["looked_up"] is False
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from diffad.data.volume import Volume, VolumeError
-from diffad.prepare import Options, prepare
-from diffad.prepare.brain import cut_sections, lost_share
-from diffad.prepare.geometry import Grid, between, itk_text, resample
-from diffad.prepare.hounsfield import units
+from diffad.prepare import PrepareOptions, prepare
+from diffad.prepare.brain import cut_sections, lost_fraction
+from diffad.prepare.geometry import VoxelGrid, itk_text, map_voxels, resample
+from diffad.prepare.hounsfield import guess_units
 from tests.helpers.heads import affine_of, brain_at, head, scan_at, volume, world
 
-PLAIN = Options(bias=False, brain="given", register="none", spacing=2.0)
-CT = Options(modality="ct", register="none", spacing=None)
+PLAIN = PrepareOptions(bias=False, brain="given", register="none", spacing=2.0)
+CT = PrepareOptions(modality="ct", register="none", spacing=None)
 
 
 def ct_head(shape=(72, 80, 64), spacing=3.0):
@@ -46,11 +46,11 @@ def ct_head(shape=(72, 80, 64), spacing=3.0):
 )
 def test_options_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
-        Options(**options)
+        PrepareOptions(**options)
 
 
 def test_brain_follows_the_modality():
-    assert (Options().brain, Options(modality="ct").brain) == ("deepbet", "threshold")
+    assert (PrepareOptions().brain, PrepareOptions(modality="ct").brain) == ("deepbet", "threshold")
 
 
 def test_4d_file_is_refused_by_name(tmp_path):
@@ -93,12 +93,12 @@ def test_masks_are_checked(mask, message):
 
 def test_reference_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match="reference: expected 0 to 0, got 2"):
-        prepare(volume()[0], Options(reference=2, brain="none"))
+        prepare(volume()[0], PrepareOptions(reference=2, brain="none"))
 
 
 def test_record_tells_every_step_as_json():
     image, brain = volume("sheared")
-    record = prepare(image, Options(brain="given", register="none", spacing=3.0), brain).record
+    record = prepare(image, PrepareOptions(brain="given", register="none", spacing=3.0), brain).record
     assert json.loads(json.dumps(record)) == record
     assert [step["step"] for step in record["steps"]] == ["read", "brain", "bias", "resample"]
     assert all(step["seconds"] >= 0 for step in record["steps"])
@@ -124,7 +124,7 @@ def test_lost_share_is_that_of_an_ellipsoid():
     _, brain, _ = head("plain")
     for k in range(14, 28, 4):
         section = cut_sections(brain[..., k:])["inferior"]
-        assert lost_share(section) == pytest.approx(brain[..., :k].sum() / brain.sum(), abs=0.03)
+        assert lost_fraction(section) == pytest.approx(brain[..., :k].sum() / brain.sum(), abs=0.03)
 
 
 def test_unlikely_volume_of_a_given_mask_is_a_warning():
@@ -137,7 +137,7 @@ def test_unlikely_volume_of_a_given_mask_is_a_warning():
 def test_brain_that_no_network_finds_is_refused(monkeypatch):
     monkeypatch.setattr("diffad.prepare.brain.deepbet_brain", lambda image, threads: image > 1e9)
     with pytest.raises(VolumeError, match=r"expected a brain, found none \(deepbet\)"):
-        prepare(volume()[0], Options(register="none"))
+        prepare(volume()[0], PrepareOptions(register="none"))
 
 
 def test_missing_package_names_the_extra(monkeypatch):
@@ -163,7 +163,9 @@ def test_stripped_ct_is_taken_as_it_is():
     stripped = Volume(image.data * brain, image.affine)
     assert np.array_equal(prepare(stripped, CT).native_brain, brain)
     on_air = Volume(np.where(brain, image.data, -1000), image.affine)
-    assert np.array_equal(prepare(on_air, Options(**{**vars(CT), "brain": "none"})).native_brain, brain)
+    assert np.array_equal(
+        prepare(on_air, PrepareOptions(**{**vars(CT), "brain": "none"})).native_brain, brain
+    )
 
 
 @pytest.mark.parametrize(
@@ -183,24 +185,24 @@ def test_ct_that_is_not_in_hounsfield_units_is_refused(wrong, message):
 def test_forgotten_offset_can_be_shifted():
     image, brain, blood = ct_head()
     shifted = Volume(image.data + 1024, image.affine)
-    found = prepare(shifted, Options(**{**vars(CT), "hu": "shift"}))
+    found = prepare(shifted, PrepareOptions(**{**vars(CT), "hu": "shift"}))
     assert found.volume.data[0][brain & ~blood & found.brain].mean() == pytest.approx(35, abs=1)
     assert "1024 was subtracted" in found.record["warnings"][0]
-    assert units(shifted.data[0]) == "offset"
+    assert guess_units(shifted.data[0]) == "offset"
 
 
 def test_resample_follows_any_matrix():
     rng = np.random.default_rng(0)
-    old = Grid((9, 8, 7), np.eye(4))
+    old = VoxelGrid((9, 8, 7), np.eye(4))
     data = np.add.outer(np.add.outer(np.arange(9.0), 10 * np.arange(8.0)), 100 * np.arange(7.0))
     affine = np.eye(4)
     affine[:3, :3] = np.eye(3) * 0.5 + rng.uniform(-0.1, 0.1, (3, 3))
     affine[:3, 3] = 2
-    new = Grid((4, 3, 5), affine)
+    new = VoxelGrid((4, 3, 5), affine)
     points = world(new.shape, affine)
-    assert np.allclose(resample(data, between(new, old), new.shape), points @ [1, 10, 100], atol=1e-2)
+    assert np.allclose(resample(data, map_voxels(new, old), new.shape), points @ [1, 10, 100], atol=1e-2)
     rounded = np.round(points) @ [1, 10, 100]
-    assert np.allclose(resample(data, between(new, old), new.shape, nearest=True), rounded, atol=1e-2)
+    assert np.allclose(resample(data, map_voxels(new, old), new.shape, nearest=True), rounded, atol=1e-2)
     assert (resample(data, np.diag([1.0, 1, 1, 1]) + np.eye(4, k=3) * 50, (2, 2, 2), fill=7) == 7).all()
 
 

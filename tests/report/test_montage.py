@@ -11,9 +11,9 @@ from PIL import Image
 
 from diffad.data.volume import Volume
 from diffad.inference.output import AnomalyOutput
-from diffad.report.montage import findings, made_by, save_montage, save_report
-from diffad.report.planes import Planes, hang
-from diffad.report.sheet import LEFT, TILE, TOP, Sheet, Words
+from diffad.report.montage import describe_findings, describe_origin, save_montage, save_report
+from diffad.report.planes import Planes, orient_plane
+from diffad.report.sheet import LEFT, TILE, TOP, Sheet, SheetText
 
 SHAPE = (20, 24, 30)
 INFO = {
@@ -64,7 +64,7 @@ def batch(items=8, shape=(16, 20)):
 def texts(out, lesion=None):
     planes = Planes.of(out, lesion)
     rows = [planes.row(k) for k in planes.choose(5, 0.25)]
-    figure = Sheet(rows, 0.25, planes.spacing, planes.sides).draw(Words("title", "subtitle", "footer"))
+    figure = Sheet(rows, 0.25, planes.spacing, planes.sides).draw(SheetText("title", "subtitle", "footer"))
     return [t.get_text() for t in figure.findobj(Text) if t.get_text()]
 
 
@@ -99,7 +99,7 @@ def test_map_below_the_threshold_is_ranked_by_its_peak():
 def test_right_front_and_top_of_the_patient_are_upper_left(axis, voxel, index):
     data = torch.zeros(1, *SHAPE)
     data[(0, *voxel)] = 1
-    assert hang(data, axis, index)[0, 0] == 1
+    assert orient_plane(data, axis, index)[0, 0] == 1
 
 
 def test_sides_are_named_as_they_are_hung():
@@ -113,7 +113,7 @@ def test_tiles_have_the_shape_of_the_body(axis, spacing):
     planes = Planes.of(output(spacing=spacing, axis=axis))
     rows = [planes.row(k) for k in planes.choose(5, 0.25)]
     sheet = Sheet(rows, 0.25, planes.spacing, planes.sides)
-    figure = sheet.draw(Words("title"))
+    figure = sheet.draw(SheetText("title"))
     tile = figure.axes[0].get_position()
     across, down = figure.get_size_inches()
     ys, xs = sheet.crop
@@ -152,11 +152,11 @@ def test_threshold_is_marked_and_within_the_colour_bar():
 
 def test_words_tell_score_threshold_rule_volume_and_origin():
     out = output(spacing=(1.0, 1.0, 5.0))
-    found = findings(out)
+    found = describe_findings(out)
     assert "0.25 (healthy pixel FPR 0.01)" in found
     assert "image score 0.9" in found
     assert "32 voxels = 0.2 ml" in found
-    made = made_by(INFO)
+    made = describe_origin(INFO)
     assert "model toy" in made
     assert "oneshot(levels=100/200, repeats=2)" in made
     assert "seed 7" in made

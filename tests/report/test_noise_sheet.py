@@ -11,8 +11,8 @@ from PIL import Image
 from diffad.cli import main
 from diffad.registry import NOISES
 from diffad.report import noise_sheet
-from diffad.report.noise_figure import COLOURS, Layout, figure
-from diffad.report.noise_sheet import Draw, every_noise, sample
+from diffad.report.noise_figure import COLOURS, FigureLayout, draw_noise_figure
+from diffad.report.noise_sheet import Draw, list_noises, measure_noise
 from diffad.types import generator_for
 
 
@@ -25,7 +25,8 @@ def _few_fields(monkeypatch):
 @pytest.fixture(scope="module")
 def samples():
     return [
-        sample(name, options, Draw(32)) for name, options in (("coarse", {"resolution": 4}), ("gaussian", {}))
+        measure_noise(name, options, Draw(32))
+        for name, options in (("coarse", {"resolution": 4}), ("gaussian", {}))
     ]
 
 
@@ -69,7 +70,7 @@ def test_sheet_is_a_small_picture_that_shows_the_noise(tmp_path, capsys):
     assert f"see {path}" in capsys.readouterr().out
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("L"))
-    assert pixels.shape == tuple(round(100 * inches) for inches in Layout(2).size[::-1])
+    assert pixels.shape == tuple(round(100 * inches) for inches in FigureLayout(2).size[::-1])
     tile = pixels[80:270, 220:400]
     assert tile.std() > 20
     assert [p.name for p in path.parent.iterdir()] == ["noise.png"]
@@ -85,7 +86,7 @@ def test_same_seed_gives_the_same_picture(tmp_path):
 
 
 def test_figure_has_a_tile_for_every_field_and_two_labelled_plots(samples):
-    axes = figure(samples, "footer", count=6).axes
+    axes = draw_noise_figure(samples, "footer", count=6).axes
     tiles = [a for a in axes if a.images]
     plots = [a for a in axes if a.lines]
     assert len(tiles) == 12
@@ -97,7 +98,7 @@ def test_figure_has_a_tile_for_every_field_and_two_labelled_plots(samples):
 
 
 def test_nothing_in_the_figure_overlaps(samples):
-    sheet = figure(samples, "footer", count=4)
+    sheet = draw_noise_figure(samples, "footer", count=4)
     sheet.draw_without_rendering()
     renderer = sheet.canvas.get_renderer()
     boxes = [a.get_tightbbox(renderer) for a in sheet.axes]
@@ -109,7 +110,7 @@ def test_nothing_in_the_figure_overlaps(samples):
 
 
 def test_all_lists_every_registered_noise(tmp_path, capsys):
-    assert {name for name, _ in every_noise()} == set(NOISES)
+    assert {name for name, _ in list_noises()} == set(NOISES)
     path = tmp_path / "all.png"
     assert main(["noise", "--all", "--save", str(path), "--size", "16", "--count", "1"]) == 0
     told = capsys.readouterr().out

@@ -16,7 +16,7 @@ import torch
 
 from diffad.data.volume import Volume
 from diffad.inference.output import AnomalyOutput
-from diffad.report.viewer import Entry, bundle, volumes, write_index, write_page
+from diffad.report.viewer import IndexRow, bundle, volumes, write_index, write_page
 
 TURN = np.array([[0.96, -0.28, 0], [0.28, 0.96, 0], [0, 0, 1]])
 PNG = b"\x89PNG picture"
@@ -139,7 +139,7 @@ def test_outliers_do_not_cost_the_grey_values(tmp_path):
 def test_file_names_that_are_not_unicode_have_a_page(tmp_path):
     text = page(tmp_path, result(tmp_path), title="a\udcff")
     assert "<h1>a?</h1>" in text
-    index = write_index([Entry("a\udcff", page="a\udcff.html")], tmp_path / "index.html", title="S")
+    index = write_index([IndexRow("a\udcff", page="a\udcff.html")], tmp_path / "index.html", title="S")
     assert 'href="a%FF.html"' in index.read_text(encoding="utf-8")
 
 
@@ -152,8 +152,8 @@ def test_tensor_has_no_page(tmp_path):
 
 def test_index_leads_to_pages_and_lists_failures(tmp_path):
     rows = [
-        Entry("a", score="0.5", volume_ml="1.25", lesions=2, page="x y#1.html", picture="a.png"),
-        Entry(EVIL, "failed", error=EVIL),
+        IndexRow("a", score="0.5", volume_ml="1.25", lesions=2, page="x y#1.html", picture="a.png"),
+        IndexRow(EVIL, "failed", error=EVIL),
     ]
     text = write_index(rows, tmp_path / "index.html", title="Study").read_text(encoding="utf-8")
     assert 'href="x%20y%231.html"' in text
@@ -163,12 +163,12 @@ def test_index_leads_to_pages_and_lists_failures(tmp_path):
 
 
 def test_bundled_viewer_is_the_one_it_says(tmp_path, monkeypatch):
-    assert len(bundle.content()) < 1_000_000
+    assert len(bundle.read_viewer()) < 1_000_000
     assert bundle.VERSION in bundle.FILE.with_name("NIIVUE.txt").read_text()
     (tmp_path / "x.gz").write_bytes(gzip.compress(b"another"))
     monkeypatch.setattr(bundle, "FILE", tmp_path / "x.gz")
     with pytest.raises(OSError, match="expected NiiVue"):
-        bundle.content()
+        bundle.read_viewer()
 
 
 @pytest.mark.slow

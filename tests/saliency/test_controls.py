@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diffad.registry import SALIENCIES
-from diffad.saliency.smooth import smoothed
+from diffad.saliency.smooth import smooth
 
 X = torch.rand(2, 3, 40, 30, generator=torch.Generator().manual_seed(0))
 
@@ -37,11 +37,11 @@ def test_wider_fields_are_smoother():
 
 def test_smoothing_keeps_constants_and_is_symmetric(generators):
     torch.testing.assert_close(
-        smoothed(torch.full((1, 1, 5, 7, 6), 0.3), 2.0), torch.full((1, 1, 5, 7, 6), 0.3)
+        smooth(torch.full((1, 1, 5, 7, 6), 0.3), 2.0), torch.full((1, 1, 5, 7, 6), 0.3)
     )
     point = torch.zeros(1, 1, 21, 21)
     point[..., 10, 10] = 1
-    found = smoothed(point, 1.5)[0, 0]
+    found = smooth(point, 1.5)[0, 0]
     torch.testing.assert_close(found, found.T)
     torch.testing.assert_close(found[10, 12] / found[10, 10], torch.tensor(-4 / (2 * 1.5**2)).exp())
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diffad.registry import SALIENCIES
-from diffad.types import Restoration
+from diffad.types import Reconstruction
 from tests.helpers.toys import ConstantDenoiser, white_noise
 
 X = torch.rand(2, 3, 6, 5, generator=torch.Generator().manual_seed(0))
@@ -25,7 +25,7 @@ def test_map_is_the_score_of_the_twin_for_every_channel():
 def test_ready_parts_are_taken_and_see_what_they_expect():
     def sampler(x, denoiser, noise, *, generator, mask=None, on_step=None):
         torch.testing.assert_close(x, 2 * X - 1)
-        return Restoration(2 * TWIN - 1, 1, std=torch.full_like(x, 0.2), reference=x)
+        return Reconstruction(2 * TWIN - 1, 1, std=torch.full_like(x, 0.2), reference=x)
 
     def score(x, restoration, mask=None):
         torch.testing.assert_close(restoration.std, torch.full_like(x, 0.1))

@@ -13,7 +13,7 @@ from diffad.models.dae import DAEUNet
 from diffad.noise.coarse import CoarseNoise
 from diffad.samplers.direct import Direct
 from diffad.score.residual import L1Score
-from diffad.types import Restoration
+from diffad.types import Reconstruction
 from tests.helpers.toys import KnownNetwork, linear_schedule, recorder, white_noise
 
 SCHEDULE = linear_schedule()
@@ -43,7 +43,7 @@ def test_identity_scores_zero_everywhere(shape, generators):
     found = Direct()(to_model(x), denoiser, no_noise, generator=generators(1, 2))
     assert found.nfe == 1
     assert torch.equal(found.image, to_model(x))
-    assert not L1Score()(to_model(x), Restoration(found.image, 1)).any()
+    assert not L1Score()(to_model(x), Reconstruction(found.image, 1)).any()
 
 
 def test_record_shows_the_image_itself_at_level_one(generators):

@@ -7,9 +7,9 @@ from diffad.denoise import bind
 from diffad.registry import UnknownNameError
 from diffad.samplers.chain import Chain
 from diffad.samplers.ensemble import Ensemble
-from diffad.samplers.moments import Moments
+from diffad.samplers.moments import RunningMoments
 from diffad.samplers.oneshot import OneShot
-from diffad.samplers.streams import Streams
+from diffad.samplers.streams import SeedStreams
 from diffad.types import Example
 from tests.helpers.toys import ConstantDenoiser, GaussianDenoiser, Toy, linear_schedule, recorder, white_noise
 
@@ -19,7 +19,7 @@ CHAIN = {"name": "chain", "level": 20, "steps": 4}
 
 def members(sampler, x, rng, denoiser=None):
     """The twins of all members: what the ensemble would hold if it kept them."""
-    streams = Streams.draw(rng, len(x))
+    streams = SeedStreams.draw(rng, len(x))
     return torch.stack(
         [
             part(x, denoiser or GaussianDenoiser(), white_noise, generator=streams.at(n, k)).image
@@ -141,7 +141,7 @@ def test_looks_tell_their_spread(generators):
 
 def test_moments_survive_a_large_offset():
     x = 1000 + torch.rand(50, 1, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    moments = Moments()
+    moments = RunningMoments()
     for image in x:
         moments.add(image)
     torch.testing.assert_close(moments.mean, x.mean(0))

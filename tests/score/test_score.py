@@ -6,11 +6,11 @@ from skimage.metrics import structural_similarity
 from diffad.registry import SCORES, UnknownNameError
 from diffad.score.residual import L1Score
 from diffad.score.ssim import SSIMScore
-from diffad.types import Restoration
+from diffad.types import Reconstruction
 
 
 def twin(*values):
-    return Restoration(torch.tensor(values).reshape(1, len(values), 1, 1).expand(-1, -1, 8, 8), nfe=1)
+    return Reconstruction(torch.tensor(values).reshape(1, len(values), 1, 1).expand(-1, -1, 8, 8), nfe=1)
 
 
 def smooth_pair(shape, seed=0):
@@ -35,7 +35,7 @@ def test_residual_is_the_mean_over_channels(name, expected):
 def test_uniform_ssim_equals_skimage_in_the_interior(shape, window):
     x, x_hat = smooth_pair(shape)
     _, oracle = structural_similarity(x, x_hat, win_size=window, data_range=1.0, full=True)
-    ours = SSIMScore(window=window)(as_batch(x), Restoration(as_batch(x_hat), nfe=1))[0, 0].numpy()
+    ours = SSIMScore(window=window)(as_batch(x), Reconstruction(as_batch(x_hat), nfe=1))[0, 0].numpy()
     inner = (slice(window // 2, -(window // 2)),) * len(shape)
     np.testing.assert_allclose(ours[inner], np.clip(1 - oracle, 0, 1)[inner], atol=1e-10)
 
@@ -46,35 +46,35 @@ def test_gaussian_ssim_equals_skimage_in_the_interior(shape):
     _, oracle = structural_similarity(
         x, x_hat, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0, full=True
     )
-    ours = SSIMScore(window=11, sigma=1.5)(as_batch(x), Restoration(as_batch(x_hat), nfe=1))[0, 0].numpy()
+    ours = SSIMScore(window=11, sigma=1.5)(as_batch(x), Reconstruction(as_batch(x_hat), nfe=1))[0, 0].numpy()
     inner = (slice(5, -5),) * len(shape)
     np.testing.assert_allclose(ours[inner], np.clip(1 - oracle, 0, 1)[inner], atol=1e-10)
 
 
 def test_ssim_in_single_precision_agrees_with_double():
     x, x_hat = (as_batch(a) for a in smooth_pair((40, 40)))
-    double = SSIMScore()(x, Restoration(x_hat, nfe=1))
-    single = SSIMScore()(x.float(), Restoration(x_hat.float(), nfe=1))
+    double = SSIMScore()(x, Reconstruction(x_hat, nfe=1))
+    single = SSIMScore()(x.float(), Reconstruction(x_hat.float(), nfe=1))
     assert single.dtype == torch.float32
     assert (double - single).abs().max() < 1e-4
 
 
 def test_ssim_uses_the_data_range():
     x, x_hat = (as_batch(a) for a in smooth_pair((20, 20)))
-    wide = SSIMScore(data_range=255.0)(x * 255, Restoration(x_hat * 255, nfe=1))
-    assert torch.allclose(wide, SSIMScore()(x, Restoration(x_hat, nfe=1)))
+    wide = SSIMScore(data_range=255.0)(x * 255, Reconstruction(x_hat * 255, nfe=1))
+    assert torch.allclose(wide, SSIMScore()(x, Reconstruction(x_hat, nfe=1)))
 
 
 def test_ssim_is_the_mean_over_channels():
     x, x_hat = torch.rand(1, 3, 12, 12), torch.rand(1, 3, 12, 12)
-    alone = [SSIMScore()(x[:, c : c + 1], Restoration(x_hat[:, c : c + 1], nfe=1)) for c in range(3)]
-    assert torch.allclose(SSIMScore()(x, Restoration(x_hat, nfe=1)), sum(alone) / 3, atol=1e-6)
+    alone = [SSIMScore()(x[:, c : c + 1], Reconstruction(x_hat[:, c : c + 1], nfe=1)) for c in range(3)]
+    assert torch.allclose(SSIMScore()(x, Reconstruction(x_hat, nfe=1)), sum(alone) / 3, atol=1e-6)
 
 
 def test_inverted_structure_is_clipped_to_one():
     x = torch.zeros(1, 1, 16, 16)
     x[..., ::2] = 1
-    assert SSIMScore()(x, Restoration(1 - x, nfe=1)).max() == 1
+    assert SSIMScore()(x, Reconstruction(1 - x, nfe=1)).max() == 1
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,12 @@ def test_bad_ssim_options_are_refused(options):
 def test_image_smaller_than_half_the_window_is_refused():
     x = torch.zeros(1, 1, 3, 20)
     with pytest.raises(ValueError, match="expected axes longer than 3 for window 7"):
-        SSIMScore()(x, Restoration(x, nfe=1))
+        SSIMScore()(x, Reconstruction(x, nfe=1))
 
 
 @pytest.mark.parametrize(("name", "combine"), [("mean", lambda a, b: (a + b) / 2), ("product", torch.mul)])
 def test_combination_of_l1_and_ssim(name, combine):
-    x, restoration = torch.rand(2, 2, 12, 12), Restoration(torch.rand(2, 2, 12, 12), nfe=1)
+    x, restoration = torch.rand(2, 2, 12, 12), Reconstruction(torch.rand(2, 2, 12, 12), nfe=1)
     both = SCORES.build(name, scores=[{"name": "l1"}, {"name": "ssim", "window": 5}])
     assert torch.allclose(
         both(x, restoration), combine(L1Score()(x, restoration), SSIMScore(window=5)(x, restoration))
@@ -103,7 +103,7 @@ def test_combination_of_l1_and_ssim(name, combine):
 
 
 def test_combination_takes_ready_scores():
-    x, restoration = torch.rand(1, 1, 12, 12), Restoration(torch.rand(1, 1, 12, 12), nfe=1)
+    x, restoration = torch.rand(1, 1, 12, 12), Reconstruction(torch.rand(1, 1, 12, 12), nfe=1)
     assert torch.equal(SCORES.build("mean", scores=[L1Score()])(x, restoration), L1Score()(x, restoration))
 
 

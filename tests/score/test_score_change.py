@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from diffad.registry import SCORES
-from diffad.types import Restoration
+from diffad.types import Reconstruction
 
 
 def rand(*shape, seed):
@@ -14,7 +14,7 @@ def rand(*shape, seed):
 
 
 X, X_HAT, R = (rand(2, 3, 6, 5, seed=seed) for seed in range(3))
-TWIN = Restoration(X_HAT, nfe=1, reference=R)
+TWIN = Reconstruction(X_HAT, nfe=1, reference=R)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ TWIN = Restoration(X_HAT, nfe=1, reference=R)
 def test_channels_become_one_map(name, channels, expected):
     offsets = torch.tensor([[0.0, 0.0, 0.3], [0.3, -0.3, 0.3], [0.1, 0.2, -0.3]])
     x = torch.full((3, 3, 4, 4), 0.5)
-    scores = SCORES.build(name, channels=channels)(x, Restoration(x + offsets[..., None, None], nfe=1))
+    scores = SCORES.build(name, channels=channels)(x, Reconstruction(x + offsets[..., None, None], nfe=1))
     assert torch.allclose(scores, torch.tensor(expected)[:, None, None, None].expand(3, 1, 4, 4))
 
 
@@ -39,7 +39,7 @@ def test_channels_are_averaged_unless_told_otherwise(name):
 @pytest.mark.parametrize("channels", ["mean", "sum", "max"])
 def test_change_is_the_residual_to_the_reconstruction(channels):
     change, l1 = (SCORES.build(name, channels=channels) for name in ("change", "l1"))
-    assert torch.equal(change(X, TWIN), l1(R, Restoration(X_HAT, nfe=1)))
+    assert torch.equal(change(X, TWIN), l1(R, Reconstruction(X_HAT, nfe=1)))
     assert not torch.equal(change(X, TWIN), l1(X, TWIN))
 
 

@@ -10,12 +10,12 @@ from diffad.samplers.ensemble import Ensemble
 from diffad.samplers.levels import Levels
 from diffad.samplers.oneshot import OneShot
 from diffad.samplers.solver import DPMSolver
-from diffad.score.base import begin
+from diffad.score.base import begin_run
 from diffad.score.normative import Normative
 from diffad.score.residual import L1Score
 from diffad.score.transition import image_weight
 from diffad.score.zscore import ZScore
-from diffad.types import Restoration, StepRecord
+from diffad.types import Reconstruction, StepRecord
 from tests.helpers.toys import GaussianDenoiser, linear_schedule, recorder, white_noise
 
 SCHEDULE = linear_schedule()
@@ -39,11 +39,11 @@ def estimates(x, levels, spread=0.1):
 
 
 def run_of(score, x, records, mask=None):
-    run = begin(score, x, SCHEDULE)
+    run = begin_run(score, x, SCHEDULE)
     for step in records:
         run.record(step)
     public = (x + 1) / 2
-    return run.map(public, Restoration(public, nfe=1), mask)
+    return run.map(public, Reconstruction(public, nfe=1), mask)
 
 
 def plain_mean(x, records, mean, weight):
@@ -116,7 +116,7 @@ def test_estimates_within_the_floor_score_zero():
 def test_any_sampler_that_reports_serves(sampler, shape, generators):
     x = 2 * draw(1, shape) - 1
     score, (records, on_step) = Normative(), recorder()
-    run = begin(score, x, SCHEDULE)
+    run = begin_run(score, x, SCHEDULE)
 
     def both(step):
         run.record(step)
@@ -127,13 +127,13 @@ def test_any_sampler_that_reports_serves(sampler, shape, generators):
     streamed = run.map(public, found)
     assert streamed.shape == (shape[0], 1, *shape[2:])
     assert streamed.min() > 0
-    kept = Restoration(found.image, found.nfe, trajectory=tuple(records))
+    kept = Reconstruction(found.image, found.nfe, trajectory=tuple(records))
     torch.testing.assert_close(score(public, kept), streamed, rtol=1e-3, atol=0)
 
 
 def test_a_call_takes_the_weights_of_the_schedule_it_is_given():
     x, other = draw(0), linear_schedule(500)
-    kept = Restoration(x, 1, trajectory=tuple(estimates(2 * x - 1, [100, 150])))
+    kept = Reconstruction(x, 1, trajectory=tuple(estimates(2 * x - 1, [100, 150])))
     default, given = Normative()(x, kept), Normative()(x, kept, schedule=other)
     ratio = [image_weight(t, other) / image_weight(t, SCHEDULE) for t in (100, 150)]
     torch.testing.assert_close(given / default, torch.full_like(given, (ratio[0] * ratio[1]) ** 0.5))
@@ -165,7 +165,7 @@ def test_a_network_trained_for_something_else_serves(shared_dir):
 def test_without_records_the_samplers_that_make_them_are_named():
     x = draw(0)
     with pytest.raises(ValueError, match=r"expected records of a sampler .* got none: .*'levels', 'oneshot'"):
-        Normative()(x, Restoration(x, nfe=1))
+        Normative()(x, Reconstruction(x, nfe=1))
 
 
 @pytest.mark.parametrize("level", [0, -1, 1001])
@@ -201,10 +201,10 @@ def test_wrong_options_raise(options, message):
 @pytest.mark.parametrize(("name", "combine"), [("mean", lambda a, b: (a + b) / 2), ("product", torch.mul)])
 def test_streaming_and_plain_scores_combine(name, combine):
     x = draw(0)
-    twin, mask = Restoration(draw(1), nfe=1), draw(2)[:, :1] > 0.3
+    twin, mask = Reconstruction(draw(1), nfe=1), draw(2)[:, :1] > 0.3
     score = SCORES.build(name, scores=[{"name": "l1"}, {"name": "normative"}])
     alone = Normative()
-    runs = [begin(part, 2 * x - 1, SCHEDULE) for part in (score, alone)]
+    runs = [begin_run(part, 2 * x - 1, SCHEDULE) for part in (score, alone)]
     for step in estimates(2 * x - 1, [80, 90, 100]):
         for run in runs:
             run.record(step)
@@ -216,7 +216,7 @@ def test_z_is_the_residual_in_units_of_the_spread():
     x = torch.full((1, 2, 4, 4), 0.5)
     std = torch.full_like(x, 0.09)
     std[:, 1] = 0.19
-    scores = ZScore(floor=0.01)(x, Restoration(x + 0.2, nfe=2, std=std))
+    scores = ZScore(floor=0.01)(x, Reconstruction(x + 0.2, nfe=2, std=std))
     torch.testing.assert_close(scores, torch.full((1, 1, 4, 4), (2.0 + 1.0) / 2))
 
 
@@ -224,7 +224,7 @@ def test_z_of_members_that_differ_like_the_scan_is_about_one(generators):
     """The scan is one more draw of what the twins are drawn from."""
     x = 0.5 + 0.1 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     twins = 0.5 + 0.1 * torch.randn(200, 1, 64, 64, generator=torch.Generator().manual_seed(1))
-    found = Restoration(twins.mean(0, keepdim=True), nfe=200, std=twins.std(0, keepdim=True))
+    found = Reconstruction(twins.mean(0, keepdim=True), nfe=200, std=twins.std(0, keepdim=True))
     scores = ZScore(floor=1e-6)(x, found)
     assert float(scores.square().mean()) == pytest.approx(1, rel=0.06)
 
@@ -232,7 +232,7 @@ def test_z_of_members_that_differ_like_the_scan_is_about_one(generators):
 def test_z_without_a_spread_names_the_samplers_that_give_it():
     x = draw(0)
     with pytest.raises(ValueError, match=r"expected restoration\.std .* got none: .*'ensemble'"):
-        ZScore()(x, Restoration(x, nfe=1))
+        ZScore()(x, Reconstruction(x, nfe=1))
 
 
 @pytest.mark.parametrize("floor", [0.0, -1.0, float("inf")])

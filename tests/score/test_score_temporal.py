@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from diffad.registry import SAMPLERS, SCORES
-from diffad.score.base import begin, listens
+from diffad.score.base import begin_run, wants_records
 from diffad.score.temporal import Temporal
-from diffad.types import Restoration, StepRecord
+from diffad.types import Reconstruction, StepRecord
 from tests.helpers.toys import GaussianDenoiser, linear_schedule, white_noise
 
 SHAPE = (2, 1, 6, 5)
@@ -25,7 +25,7 @@ def record(t, seed, found=None):
 
 
 def restored(*records):
-    return Restoration(rand(0), nfe=len(records), trajectory=records)
+    return Reconstruction(rand(0), nfe=len(records), trajectory=records)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_records_without_a_map_do_not_count_where_others_carry_one(maps):
 @pytest.mark.parametrize("name", ["l1", "l2"])
 def test_without_maps_estimates_are_compared_with_the_scan(name):
     x, records = rand(1), [record(30, 5), record(20, 6)]
-    twins = [Restoration((r.x_hat + 1) / 2, nfe=1) for r in records]
+    twins = [Reconstruction((r.x_hat + 1) / 2, nfe=1) for r in records]
     expected = torch.stack([SCORES.build(name)(x, twin) for twin in twins]).mean(0)
     answer = Temporal("arithmetic", score={"name": name})(x, restored(*records))
     torch.testing.assert_close(answer, expected)
@@ -100,7 +100,7 @@ def test_streaming_gives_what_the_trajectory_gives(name):
     if name == "harmonised":
         options |= {"harmonise": [15], "watch": None, "score": {"name": "l1"}, "width": 3}
     rng = [torch.Generator().manual_seed(i) for i in range(2)]
-    run = begin(Temporal(), x, SCHEDULE)
+    run = begin_run(Temporal(), x, SCHEDULE)
 
     def watch(step):
         records.append(step)
@@ -109,7 +109,7 @@ def test_streaming_gives_what_the_trajectory_gives(name):
     found = SAMPLERS.build(name, **options)(x, GaussianDenoiser(), white_noise, generator=rng, on_step=watch)
     public = (x + 1) / 2
     streamed = run.map(public, found)
-    assert listens(run)
+    assert wants_records(run)
     assert streamed.max() > 0
     torch.testing.assert_close(streamed, Temporal()(public, replace(found, trajectory=tuple(records))))
     if name == "harmonised":

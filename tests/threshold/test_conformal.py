@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffad.threshold import Calibration, Survival, calibrate
+from diffad.threshold import Calibration, Survival, calibrate_thresholds
 
 
 def scans(count, seed=0, size=200):
@@ -56,7 +56,7 @@ def test_table_is_short_and_errs_upwards_only():
 
 
 def test_calibration_survives_json_and_older_ones_load():
-    found = calibrate([(x, None) for x in scans(6)], [0.01, 0.05])
+    found = calibrate_thresholds([(x, None) for x in scans(6)], [0.01, 0.05])
     again = Calibration.from_dict(found.to_dict())
     probe = torch.rand(50)
     assert torch.equal(again.p_values(probe), found.p_values(probe))
@@ -68,10 +68,10 @@ def test_calibration_survives_json_and_older_ones_load():
 
 def test_achieved_rate_is_that_of_the_other_half():
     low, high = torch.arange(100.0), torch.arange(100.0) + 50
-    found = calibrate([(low, None), (high, None)], [0.1])
+    found = calibrate_thresholds([(low, None), (high, None)], [0.1])
     # the cut of the low half, 89, lets 60 of the high one pass; that of the high half, 139, none of the low
     assert found.achieved[0.1] == pytest.approx(0.3)
-    assert calibrate([(low, None)], [0.1]).achieved == {}
+    assert calibrate_thresholds([(low, None)], [0.1]).achieved == {}
 
 
 def test_bad_tables_are_refused():

@@ -8,13 +8,21 @@ from hypothesis import strategies as st
 from skimage.filters import threshold_otsu
 
 from diffad.registry import UnknownNameError
-from diffad.threshold import Calibration, calibrate, fixed, healthy_threshold, inside, otsu, pool
+from diffad.threshold import (
+    Calibration,
+    calibrate_thresholds,
+    fixed_threshold,
+    healthy_threshold,
+    otsu,
+    pool_maps,
+    values_inside,
+)
 
 
 def test_fixed_threshold_must_be_finite():
-    assert fixed(0.3) == 0.3
+    assert fixed_threshold(0.3) == 0.3
     with pytest.raises(ValueError, match="finite threshold, got nan"):
-        fixed(float("nan"))
+        fixed_threshold(float("nan"))
 
 
 @pytest.mark.parametrize("bins", [256, 1000])
@@ -66,7 +74,7 @@ def test_calibration_pools_the_scans_inside_their_masks(generators):
     (generator,) = generators(0)
     maps = torch.rand(3, 1, 16, 16, generator=generator)
     masks = torch.rand(3, 1, 16, 16, generator=generator) < 0.5
-    calibration = calibrate(zip(maps, masks, strict=True), rates=(0.01, 0.1))
+    calibration = calibrate_thresholds(zip(maps, masks, strict=True), rates=(0.01, 0.1))
     assert calibration.scans == 3
     assert calibration.pixels == int(masks.sum())
     assert calibration.threshold(0.1) == healthy_threshold(maps[masks], 0.1)
@@ -95,18 +103,18 @@ def test_bad_calibrations_are_refused():
     with pytest.raises(ValueError, match="expected a calibration with"):
         Calibration.from_dict({"thresholds": {"0.05": 0.1}, "scans": 1})
     with pytest.raises(ValueError, match="at least one healthy scan"):
-        calibrate([])
+        calibrate_thresholds([])
 
 
 def test_values_inside_must_exist_and_be_finite():
     scores = torch.rand(1, 4, 4)
     with pytest.raises(ValueError, match="at least one pixel"):
-        inside(scores, torch.zeros(1, 4, 4, dtype=torch.bool))
+        values_inside(scores, torch.zeros(1, 4, 4, dtype=torch.bool))
     with pytest.raises(ValueError, match="expected mask of shape"):
-        inside(scores, torch.ones(1, 4, 3, dtype=torch.bool))
+        values_inside(scores, torch.ones(1, 4, 3, dtype=torch.bool))
     scores[0, 0, :2] = float("nan")
     with pytest.raises(ValueError, match="got 2 of 16 that are not"):
-        inside(scores)
+        values_inside(scores)
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 20, 20), (2, 1, 8, 8, 8)], ids=str)
@@ -120,26 +128,26 @@ def test_pooling_looks_inside_the_mask_only(how, shape, generators):
         "max": lambda v: v.max(),
         "topk": lambda v: np.sort(v)[-int(np.ceil(0.05 * len(v))) :].mean(),
     }[how]
-    pooled = pool(scores, mask, how, k=0.05)
+    pooled = pool_maps(scores, mask, how, k=0.05)
     assert pooled.shape == (2,)
     for i in range(2):
         np.testing.assert_allclose(float(pooled[i]), oracle(scores[i][mask[i]].numpy()), rtol=1e-6)
-        assert torch.equal(pool(scores[i : i + 1], mask[i : i + 1], how, k=0.05), pooled[i : i + 1])
+        assert torch.equal(pool_maps(scores[i : i + 1], mask[i : i + 1], how, k=0.05), pooled[i : i + 1])
 
 
 def test_top_k_runs_from_the_maximum_to_the_mean(generators):
     scores = torch.rand(2, 1, 9, 9, generator=generators(0)[0])
-    assert torch.equal(pool(scores, how="topk", k=1e-9), pool(scores, how="max"))
-    assert torch.allclose(pool(scores, how="topk", k=1.0), pool(scores))
+    assert torch.equal(pool_maps(scores, how="topk", k=1e-9), pool_maps(scores, how="max"))
+    assert torch.allclose(pool_maps(scores, how="topk", k=1.0), pool_maps(scores))
 
 
 def test_bad_pooling_is_refused():
     scores = torch.rand(2, 1, 4, 4)
     with pytest.raises(UnknownNameError, match="unknown pooling 'men'; did you mean 'mean'"):
-        pool(scores, how="men")
+        pool_maps(scores, how="men")
     with pytest.raises(ValueError, match=r"k in \(0, 1\], got 0"):
-        pool(scores, how="topk", k=0)
+        pool_maps(scores, how="topk", k=0)
     with pytest.raises(ValueError, match="at least one pixel"):
-        pool(scores, torch.zeros_like(scores))
+        pool_maps(scores, torch.zeros_like(scores))
     with pytest.raises(ValueError, match="expected mask of shape"):
-        pool(scores, torch.ones(2, 1, 4, 5))
+        pool_maps(scores, torch.ones(2, 1, 4, 5))

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from diffad.cli import main
-from diffad.io.subjects import find_scans, subjects
+from diffad.io.subjects import find_scans, group_subjects
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict import Cohort, Options
 
@@ -40,7 +40,7 @@ def run(scans: int = 10, steps: int = 25) -> None:
         ]
         cohort = Cohort(pipe, root / "maps", Options(sampler=sampler), "_desc-brain_mask", page=True)
         began = time.perf_counter()
-        summary = cohort.run(subjects(found))
+        summary = cohort.run(group_subjects(found))
         wall = time.perf_counter() - began
         network = sum(spent)
         print(f"{summary}: {wall:.1f} s of wall time, {network:.1f} s in the network = {network / wall:.1%}")

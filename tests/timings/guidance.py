@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from diffad.denoise import NetworkDenoiser
-from diffad.inference.precision import PRECISIONS, resolve
+from diffad.inference.precision import PRECISIONS, resolve_precision
 from diffad.models.classifier import Classifier
 from diffad.models.unet2d import UNet2D
 from diffad.protocols import Denoiser
@@ -101,7 +101,7 @@ def main() -> None:
     few = x[: max(1, count // 4)].split(1)  # one by one, each costs the same
     slow = seconds(lambda: [published(one, network, classifier, table, SCALES[0]) for one in few]) / len(few)
     print(f"published, one by one, fp32: {slow:.3f} s a slice and scale")
-    for name in dict.fromkeys(["fp32", resolve("auto", torch.device("cpu"))]):
+    for name in dict.fromkeys(["fp32", resolve_precision("auto", torch.device("cpu"))]):
         for many in (guided[:1], guided):
             dtype, parts = PRECISIONS[name], x.split(BATCH)
             fast = seconds(lambda d=dtype, p=parts, g=many: [ours(part, g, d) for part in p])

@@ -25,7 +25,7 @@ from diffad.samplers.chain import Chain
 from diffad.samplers.harmonised import SCORE, Harmonised
 from diffad.samplers.morphology import close, dilate
 from diffad.schedule import Schedule
-from diffad.types import Restoration
+from diffad.types import Reconstruction
 
 SHAPE, LEVEL, STEPS, LEVELS = (8, 1, 104, 88), 250, 25, (200, 150, 100, 50)
 MAPS, WIDTH = 6, 13
@@ -49,7 +49,7 @@ def parts(network: UNet2D, levels: Schedule) -> dict[str, tuple[int, Callable[[]
     """List how often each part runs in a chain, and the part."""
     rng = torch.Generator().manual_seed(0)
     x, x_hat, z = (torch.rand(SHAPE, generator=rng) * 2 - 1 for _ in range(3))
-    twin, labels = Restoration((x_hat + 1) / 2, 1), torch.full((len(x),), LEVEL - 1)
+    twin, labels = Reconstruction((x_hat + 1) / 2, 1), torch.full((len(x),), LEVEL - 1)
     score, l1 = SCORES.build(**SCORE), SCORES.build("l1")
     found = l1((x + 1) / 2, twin)
     blend = Blend(x, found, z)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from diffad.evaluation.implanted import prepared
-from diffad.evaluation.methods import markdown, model, run
+from diffad.evaluation.implanted import load_slices
+from diffad.evaluation.methods import format_methods, model, score_methods
 
 STEPS = (1, 2, 5, 10, 25, 50)
 
@@ -55,12 +55,12 @@ def main():
     parser.add_argument("--save", type=Path, help="PNG file of the curve")
     options = parser.parse_args()
     torch.set_flush_denormal(True)
-    _, val, brain = prepared(options.data, 128)
+    _, val, brain = load_slices(options.data, 128)
     methods = []
     for label, sampler in chains(options.level, not options.no_full).items():
         methods.append(model(f"{label}={options.model}", brain, {"sampler": sampler}, "bf16"))
-    run(methods, val[: options.limit], brain, [options.seed])
-    print(markdown(methods))
+    score_methods(methods, val[: options.limit], brain, [options.seed])
+    print(format_methods(methods))
     if options.save:
         curve(methods, options.save)
 

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from diffad.denoise import NetworkDenoiser
-from diffad.models.chunked import Bounded
+from diffad.models.chunked import Chunked
 from diffad.models.unet2d import UNet2D
 from diffad.noise.simplex import SimplexNoise
-from diffad.samplers.boxes import grid, inside
+from diffad.samplers.boxes import list_boxes, mark_boxes
 from diffad.samplers.patched import Patched
 from diffad.schedule import Schedule
 
@@ -58,7 +58,7 @@ def schedule() -> Schedule:
 def loop(network: UNet2D, x: Tensor, z: Tensor, levels: Schedule) -> Tensor:
     """Restore box after box as published."""
     x_t, twin = levels.add_noise(x, z, LEVEL), torch.zeros_like(x)
-    for rows, columns in grid((SIZE, SIZE), (BOX, BOX)):
+    for rows, columns in list_boxes((SIZE, SIZE), (BOX, BOX)):
         shown = x.clone()
         shown[..., rows, columns] = x_t[..., rows, columns]
         answer = network(shown, torch.full((len(x),), LEVEL - 1)).clamp(-1, 1)
@@ -69,7 +69,7 @@ def loop(network: UNet2D, x: Tensor, z: Tensor, levels: Schedule) -> Tensor:
 
 def ours(network: UNet2D, size: int, x: Tensor, mask: Tensor | None, levels: Schedule) -> Tensor:
     """Restore with the sampler, at most ``size`` images in one evaluation."""
-    denoiser = NetworkDenoiser(Bounded(network, size), levels, "sample")
+    denoiser = NetworkDenoiser(Chunked(network, size), levels, "sample")
     rng = [torch.Generator().manual_seed(s) for s in GENERATORS]
     return Patched(BOX)(x, denoiser, SimplexNoise(), generator=rng, mask=mask).image
 
@@ -99,7 +99,7 @@ def clocked(call: Callable[[], Tensor | None]) -> tuple[float, float, Tensor | N
 def print_empty(mask: Tensor) -> None:
     """Print how many (slice, box) pairs hold no brain, and how many are left out in batches of 16 slices."""
     for p in (48, 32, 24, 16, 12):
-        marks = inside(grid((SIZE, SIZE), (p, p)), (SIZE, SIZE))
+        marks = mark_boxes(list_boxes((SIZE, SIZE), (p, p)), (SIZE, SIZE))
         empty = ~(mask[None, :, 0].bool() & marks).flatten(2).any(2)
         batches = [empty[:, i : i + 16].all(1).sum() * 16 for i in range(0, 48, 16)]
         left_out = float(sum(batches)) / empty[:, :48].numel()

@@ -7,7 +7,7 @@ import torch
 
 from diffad import AnomalyPipeline
 from diffad.data.toy import Toy
-from diffad.training.calibration import healthy
+from diffad.training.calibration import collect_healthy
 from diffad.training.run import train
 
 RESAMPLED = (
@@ -20,7 +20,7 @@ def test_threshold_is_the_quantile_of_the_likelihood_of_healthy_scans(small):
     pipe = AnomalyPipeline.from_pretrained(folder)
     threshold = pipe.config.sampler["threshold"]
     assert threshold > 0
-    x, brain = healthy(Toy(size=24, count=8, split="val"))
+    x, brain = collect_healthy(Toy(size=24, count=8, split="val"))
     first = {"sampler": {**pipe.config.sampler, "threshold": 0.0}, "score": {"name": "likelihood"}}
     detector = pipe.detector(**first)
     maps = replace(detector, post=replace(detector.post, median=1)).maps(x, brain, [0] * len(x)).anomaly
@@ -38,8 +38,8 @@ def test_diseased_scans_do_not_calibrate():
         def __getitem__(self, index):
             return replace(super().__getitem__(index), label=index % 2)
 
-    x, _ = healthy(Labelled(size=16, count=6))
+    x, _ = collect_healthy(Labelled(size=16, count=6))
     assert x.shape == (3, 1, 16, 16)
     assert torch.equal(x[1], Toy(size=16, count=6)[2].image)
     with pytest.raises(ValueError, match="expected healthy scans to calibrate on, found 1 diseased"):
-        healthy([replace(Toy(size=16, count=1)[0], label=1)])
+        collect_healthy([replace(Toy(size=16, count=1)[0], label=1)])

@@ -14,7 +14,7 @@ from diffad.models.auxiliary import load_network
 from diffad.models.pretrained import ModelError
 from diffad.registry import MODELS
 from diffad.training import classifying
-from diffad.training.batch import Batch, corrupted
+from diffad.training.batch import Batch, corrupt_items
 from diffad.training.checkpoint import CheckpointError
 from diffad.training.journal import make_accelerator
 from diffad.training.run import train
@@ -126,7 +126,7 @@ def brains(n=4, size=24):
 def batch_of(config, image, brain, label=-1, seed=0):
     generators = [generator_for(seed, i) for i in range(len(image))]
     labels, corrupt = torch.full((len(image),), label), config.corrupt
-    return corrupted(image, brain, labels, corrupt, corrupt.tasks, generators)
+    return corrupt_items(image, brain, labels, corrupt, corrupt.tasks, generators)
 
 
 def test_condition_is_corrupted_and_target_is_not(small):
@@ -145,7 +145,7 @@ def test_class_is_what_was_corrupted_and_pairs_share_the_rest(small):
     changed = (batch.image != image).flatten(1).any(1)
     assert torch.equal(changed.long(), batch.label)
     assert 0 < int(batch.label.sum()) < 16
-    images, label = classifying.paired(batch)
+    images, label = classifying.pair_items(batch)
     assert torch.equal(images[16:], image)
     assert label[16:].sum() == 0
     assert torch.equal(label[:16], batch.label)
@@ -172,7 +172,7 @@ def test_corruption_of_an_item_follows_from_its_generator_alone(small):
     whole = batch_of(config, image, brain)
     for i in range(4):
         one = (image[i : i + 1], brain[i : i + 1], torch.tensor([-1]))
-        alone = corrupted(*one, config.corrupt, config.corrupt.tasks, [generator_for(0, i)])
+        alone = corrupt_items(*one, config.corrupt, config.corrupt.tasks, [generator_for(0, i)])
         assert torch.equal(alone.image[0], whole.image[i])
 
 
@@ -239,7 +239,7 @@ def test_networks_beside_are_checked_before_training(small, tmp_path):
 
 def test_batch_without_corruption_is_what_came():
     image, brain = brains()
-    batch = corrupted(image, brain, torch.tensor([0, 1, -1, 0]), CorruptConfig(), (), [])
+    batch = corrupt_items(image, brain, torch.tensor([0, 1, -1, 0]), CorruptConfig(), (), [])
     assert isinstance(batch, Batch)
     assert batch.before is None
     assert torch.equal(batch.image, image)

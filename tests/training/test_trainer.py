@@ -13,7 +13,7 @@ from diffad.training.checkpoint import CheckpointError
 from diffad.training.journal import make_accelerator
 from diffad.training.loss import learning_rate
 from diffad.training.parts import build_data
-from diffad.training.stream import Stream, loader
+from diffad.training.stream import Stream, make_loader
 from diffad.training.trainer import Trainer
 
 
@@ -31,7 +31,7 @@ def run(trainer, steps):
     train = trainer.config.train
     stream = Stream(build_data(trainer.config, "train"), trainer.config.seed)
     span = (trainer.step, trainer.step + steps)
-    batches = iter(loader(stream, span, train.batch_size, train.accumulate, 0, 1, train.workers))
+    batches = iter(make_loader(stream, span, train.batch_size, train.accumulate, 0, 1, train.workers))
     return [trainer.update([next(batches) for _ in range(train.accumulate)]) for _ in range(steps)]
 
 

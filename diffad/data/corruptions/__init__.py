@@ -6,4 +6,4 @@ from diffad.data.corruptions.corrupt import Corrupted as Corrupted
 from diffad.data.corruptions.corrupt import corrupt as corrupt
 from diffad.data.corruptions.tasks import FOLDS as FOLDS
 from diffad.data.corruptions.tasks import TASKS as TASKS
-from diffad.data.corruptions.tasks import fold as fold
+from diffad.data.corruptions.tasks import split_tasks as split_tasks

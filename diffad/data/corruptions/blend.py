@@ -12,7 +12,7 @@ from torch import Tensor
 from diffad.data.corruptions.place import Place
 from diffad.data.corruptions.poisson import poisson_blend
 from diffad.data.corruptions.shape import Floats, Random, rotation
-from diffad.data.corruptions.spline import sample
+from diffad.data.corruptions.spline import sample_spline
 
 LARGEST = 0.8
 """Largest side of a patch, as a fraction of the image it comes from."""
@@ -30,7 +30,7 @@ def blend(
         image: Image, (C, *S).
         place: Where.
         sources: Images of any size and number of channels, each (C', *S').
-        remap: Change the contrast of the source first, see ``other_contrast``.
+        remap: Change the contrast of the source first, see ``remap_contrast``.
         rng: Source of all randomness.
 
     Returns:
@@ -45,23 +45,23 @@ def blend(
     size = (1 + rng.exponential(0.1)) ** (1 if rng.random() < 0.5 else -1)
     for _ in range(SOURCES):
         index = int(rng.integers(len(sources))) if sources else None
-        source = image if index is None else as_source(sources[index], image, rng)
+        source = image if index is None else match_source(sources[index], image, rng)
         scale = max(size, _least_scale(turn, place, source))
         points = _points(turn / scale, place, source, rng, itself=index is None)
         if points is not None:
             break
     else:
         return target.copy(), {}
-    source = other_contrast(source, rng) if remap else source
+    source = remap_contrast(source, rng) if remap else source
     axes = tuple(range(1, source.ndim))
     low, high = (f(source, axis=axes)[:, None] for f in (np.min, np.max))
     patch = np.zeros_like(target)
-    patch[:, place.inside] = np.clip(sample(source, points), low, high)
+    patch[:, place.inside] = np.clip(sample_spline(source, points), low, high)
     drawn = {"source": index, "scale": scale, "mapped": remap}
     return poisson_blend(target, patch, place.inside), drawn
 
 
-def as_source(source: Tensor, image: Floats, rng: Random) -> Floats:
+def match_source(source: Tensor, image: Floats, rng: Random) -> Floats:
     """Bring a source to the channels of the image: some of its own, or random ones of the image on top.
 
     Raises:
@@ -83,7 +83,7 @@ def as_source(source: Tensor, image: Floats, rng: Random) -> Floats:
     return np.concatenate([values, own])
 
 
-def other_contrast(source: Floats, rng: Random) -> Floats:
+def remap_contrast(source: Floats, rng: Random) -> Floats:
     r"""Stand in for another modality: turn the contrast of the tissue around.
 
     .. math:: m \, (1 - (x / m)^\gamma), \quad m = \max x, \quad \gamma = 2^{U(-1, 1)}

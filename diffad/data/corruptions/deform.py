@@ -9,7 +9,7 @@ import numpy as np
 
 from diffad.data.corruptions.place import Place
 from diffad.data.corruptions.shape import Bools, Floats, Random
-from diffad.data.corruptions.spline import sample
+from diffad.data.corruptions.spline import sample_spline
 
 PUSH = (0.5, 5.0)
 """Least and most push, in voxels, where the shape leaves room for them."""
@@ -80,7 +80,7 @@ def deform(image: Floats, place: Place, task: str, rng: Random) -> tuple[Floats,
     push = draw_push(edge, rng)
     points = _read_points(place, tuple(centre), factor(edge, push), task)
     part = image[(slice(None), *place.box)].copy()
-    part[:, inside] = sample(image, points + corner)
+    part[:, inside] = sample_spline(image, points + corner)
     drawn = {"centre": tuple((centre + corner[:, 0]).tolist()), "push": push, "factor": factor(edge, push)}
     return part, drawn
 

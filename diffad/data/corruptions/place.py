@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffad.data.corruptions.shape import Bools, Floats, Random, Shape, draw_shape, grid
+from diffad.data.corruptions.shape import Bools, Floats, Random, Shape, draw_shape, index_voxels
 
 LEAST_SIDE = 4
 """A brain whose largest part is narrower than this, in voxels, has no room for a shape."""
@@ -110,5 +110,5 @@ def _put(shape: Shape, corner: tuple[int, ...], brain: Bools) -> Place:
     box = tuple(slice(max(c - 1, 0), min(c + k + 1, n)) for c, k, n in zip(corner, size, whole, strict=True))
     centre = [c + (k - 1) / 2 - cut.start for c, k, cut in zip(corner, size, box, strict=True)]
     sides = tuple(cut.stop - cut.start for cut in box)
-    offset = grid(sides) - np.expand_dims(np.array(centre), tuple(range(1, 1 + len(sides))))
+    offset = index_voxels(sides) - np.expand_dims(np.array(centre), tuple(range(1, 1 + len(sides))))
     return Place(shape, box, offset, shape.holds(shape.units(offset)), brain[box])

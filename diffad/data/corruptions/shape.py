@@ -68,7 +68,7 @@ class Shape:
             return np.where(a == 0, np.inf, np.maximum((root - b) / a, 1))
 
 
-def grid(size: tuple[int, ...]) -> Floats:
+def index_voxels(size: tuple[int, ...]) -> Floats:
     """Return the index of each voxel of a box, (n, *size)."""
     return np.stack(np.meshgrid(*(np.arange(k, dtype=np.float64) for k in size), indexing="ij"))
 

@@ -10,7 +10,7 @@ MARGIN = 8
 """Voxels around the points that are read too: the spline forgets a voxel by 0.27 a step, to 3e-5 here."""
 
 
-def sample(image: Floats, points: Floats) -> Floats:
+def sample_spline(image: Floats, points: Floats) -> Floats:
     """Read an image by cubic splines; beyond its border it goes on as it ends.
 
     Args:

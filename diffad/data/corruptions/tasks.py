@@ -66,7 +66,7 @@ FOLDS = tuple(combinations(TASKS, 3))
 """The ten ways to train on three tasks of five; each task is in six of them."""
 
 
-def fold(k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def split_tasks(k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the three tasks that fold ``k`` trains on, and the two that it validates on.
 
     Raises:

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from diffad.data.layouts.base import Listing
 from diffad.data.layouts.rules import Rule, RuleLayout
-from diffad.data.layouts.sheet import rows
-from diffad.data.layouts.tree import counted
+from diffad.data.layouts.sheet import read_sheet
+from diffad.data.layouts.tree import describe_count
 from diffad.registry import LAYOUTS
 
 
@@ -37,32 +37,34 @@ class Behrendt(RuleLayout):
 
     def subject_of(self, match: re.Match[str]) -> str:
         """Return the number in the hospital of IXI, else the whole name."""
-        return subject(match["case"])
+        return parse_subject(match["case"])
 
     def entries(self, root: Path) -> Listing:
         """As usual, and tell what is wrong with the tables of the folds."""
         listing = super().entries(root)
-        return Listing(listing.layout, listing.entries, listing.problems + leaks(root / "splits"))
+        return Listing(listing.layout, listing.entries, listing.problems + describe_leaks(root / "splits"))
 
 
-def subject(name: str) -> str:
+def parse_subject(name: str) -> str:
     """Return IXI002 of IXI002-Guys-0828; other names are subjects themselves."""
     found = re.match(r"IXI\d{3}", name, re.IGNORECASE)
     return found.group().upper() if found else name
 
 
-def leaks(folder: Path) -> list[str]:
+def describe_leaks(folder: Path) -> list[str]:
     """Return a line for each subject in several splits of a fold, and each table that repeats subjects."""
     homes: dict[tuple[str, str], set[str]] = defaultdict(set)
     told = []
     for path in sorted(folder.glob("*.csv")) if folder.is_dir() else ():
         split = next((s for s in ("train", "val", "test") if s in path.stem.lower()), "")
-        table, faults = rows(path)
+        table, faults = read_sheet(path)
         told += faults
         if split and table and "img_name" not in table[0]:
             told.append(f"{path}: expected a column img_name, found {', '.join(table[0])}")
-        who = Counter(subject(row["img_name"]) for row in table if split and row.get("img_name"))
-        told += counted([s for s, times in sorted(who.items()) if times > 1], path, "subjects listed twice")
+        who = Counter(parse_subject(row["img_name"]) for row in table if split and row.get("img_name"))
+        told += describe_count(
+            [s for s, times in sorted(who.items()) if times > 1], path, "subjects listed twice"
+        )
         for name in who:
             homes[_fold(path), name].add(split)
     return told + _shared(homes, folder)

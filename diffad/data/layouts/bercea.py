@@ -7,7 +7,7 @@ from pathlib import Path
 
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
-from diffad.data.layouts.rules import told_of
+from diffad.data.layouts.rules import describe_faults
 from diffad.data.layouts.table import _head
 from diffad.registry import LAYOUTS
 
@@ -41,8 +41,8 @@ class Bercea(Layout):
         if not made:
             raise DataError(f"{root}: expected the slices that the tables name, found none")
         unmasked = [e.images["image"] for e in made if e.label == 1 and e.lesion is None]
-        problems = told_of(missing, root, "slices that are not there")
-        problems += told_of(unmasked, root, "slices with a pathology but no mask of it")
+        problems = describe_faults(missing, root, "slices that are not there")
+        problems += describe_faults(unmasked, root, "slices with a pathology but no mask of it")
         return Listing("bercea", sorted(made, key=lambda e: e.name), problems)
 
 

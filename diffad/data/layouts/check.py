@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffad.data.duplicates import content, groups
+from diffad.data.duplicates import group_equal, hash_scan
 from diffad.data.layouts.base import Entry
-from diffad.data.layouts.find import read, recognise
+from diffad.data.layouts.find import list_entries, recognise
 from diffad.data.picture import SUFFIXES, read_image
 from diffad.data.progress import track
 from diffad.data.volume import Volume, require_same_grid
@@ -38,7 +38,7 @@ class Report:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def check(root: Path, layout: str | None = None, deep: bool = True) -> Report:
+def check_dataset(root: Path, layout: str | None = None, deep: bool = True) -> Report:
     """Look at a data set; a file that cannot be read is a problem and no end.
 
     Args:
@@ -51,7 +51,7 @@ def check(root: Path, layout: str | None = None, deep: bool = True) -> Report:
         UnknownNameError: If there is no such layout.
     """
     known = recognise(root)
-    listing = read(root, layout)
+    listing = list_entries(root, layout)
     problems = list(listing.problems)
     if deep:
         digests: dict[Path, str] = {}
@@ -82,7 +82,7 @@ def _read(entry: Entry, digests: dict[Path, str]) -> list[str]:
         try:
             images[path] = _loaded(path)
             if path not in digests:
-                digests[path] = content([path])
+                digests[path] = hash_scan([path])
         except (ValueError, OSError) as error:
             problems.append(" ".join(str(error).split()))
     first = next(iter(images.values()), None)
@@ -125,7 +125,7 @@ def _same(entries: Sequence[Entry], digests: dict[Path, str]) -> list[str]:
     """Say which scans are there under two names; those in two splits or of two subjects first."""
     home = {path: e for e in entries for path in e.images.values()}
     lines = []
-    for group in groups(digests):
+    for group in group_equal(digests):
         splits = {home[path].split for path in group}
         where = f", in splits {', '.join(sorted(map(str, splits)))}" if len(splits) > 1 else ""
         lines.append((not where, f"the same scan under several names{where}: {', '.join(map(str, group))}"))

@@ -10,8 +10,8 @@ from pathlib import Path
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
 from diffad.data.layouts.rules import IMAGES, VOLUMES
-from diffad.data.layouts.sheet import rows
-from diffad.data.layouts.tree import counted, files
+from diffad.data.layouts.sheet import read_sheet
+from diffad.data.layouts.tree import describe_count, list_files
 from diffad.registry import LAYOUTS
 
 TABLE = Path("Annotations") / "brain.csv"
@@ -44,7 +44,7 @@ class FastmriPlus(Layout):
         if not made:
             raise DataError(f"{root}: expected scans of {TABLE.name}, found none of {len(boxes)} annotations")
         missing = sorted({key[0] for key, path in found.items() if not path})
-        told = counted(missing, root, "annotated scans that are not there")
+        told = describe_count(missing, root, "annotated scans that are not there")
         return Listing("fastmri_plus", sorted(made, key=lambda e: e.name), faults + told)
 
 
@@ -65,13 +65,13 @@ def _entry(key: Key, path: Path, boxes: list[Box]) -> Entry:
 
 
 def _scans(root: Path) -> dict[str, Path]:
-    return {p.name.split(".")[0]: p for p in files(root, (".h5", *VOLUMES, *IMAGES))}
+    return {p.name.split(".")[0]: p for p in list_files(root, (".h5", *VOLUMES, *IMAGES))}
 
 
 def _boxes(path: Path) -> tuple[dict[Key, list[Box]], list[str]]:
     """Return the boxes of each slice and label; a label of a whole scan has none."""
     found: dict[Key, list[Box]] = defaultdict(list)
-    table, faults = rows(path)
+    table, faults = read_sheet(path)
     for line, row in enumerate(table, start=2):
         try:
             key = (row["file"], int(row["slice"] or 0), row["label"])

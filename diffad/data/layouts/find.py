@@ -22,7 +22,7 @@ def recognise(root: Path) -> list[tuple[str, int]]:
     return sorted(((name, count) for name, count in hits if count), key=lambda hit: (-hit[1], hit[0]))
 
 
-def read(root: Path, layout: str | None = None) -> Listing:
+def list_entries(root: Path, layout: str | None = None) -> Listing:
     """List the entries of a data set on disk.
 
     Args:

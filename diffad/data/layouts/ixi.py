@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from diffad.data.layouts.base import Listing
 from diffad.data.layouts.rules import Rule, RuleLayout
-from diffad.data.layouts.sheet import rows
-from diffad.data.layouts.tree import counted
+from diffad.data.layouts.sheet import read_sheet
+from diffad.data.layouts.tree import describe_count
 from diffad.registry import LAYOUTS
 
 SCAN = r"(?P<case>(?P<subject>IXI\d{3})-(?P<group>[A-Za-z]+)-\d{4})-"
@@ -35,6 +35,8 @@ class Ixi(RuleLayout):
 
 
 def _twice(path: Path) -> list[str]:
-    table, faults = rows(path)
+    table, faults = read_sheet(path)
     numbers = Counter(row["ixi_id"] for row in table if row.get("ixi_id"))
-    return faults + counted([n for n, count in sorted(numbers.items()) if count > 1], path, "repeated IXI_ID")
+    return faults + describe_count(
+        [n for n, count in sorted(numbers.items()) if count > 1], path, "repeated IXI_ID"
+    )

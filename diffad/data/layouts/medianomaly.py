@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
-from diffad.data.layouts.rules import IMAGES, Rule, RuleLayout, files, told_of
+from diffad.data.layouts.rules import IMAGES, Rule, RuleLayout, describe_faults, list_files
 from diffad.registry import LAYOUTS
 
 FILE = r"(?P<case>[^/]+)\.(?:png|jpe?g)"
@@ -50,7 +50,7 @@ class MedianomalyJson(Layout):
         """Return how many images there are, where a table lists any."""
         if not (root / "data.json").is_file() or not (root / "images").is_dir():
             return 0
-        return len(files(root / "images", IMAGES))
+        return len(list_files(root / "images", IMAGES))
 
     def entries(self, root: Path) -> Listing:
         """List the images of the table that are there.
@@ -74,9 +74,11 @@ class MedianomalyJson(Layout):
             raise DataError(f"{root}: expected the images of {path.name} in images/, found none")
         missing = [file for *_, file in found if not file.is_file()]
         listed = {file for *_, file in found}
-        strangers = [p for p in files(root / "images", IMAGES) if p not in listed]
-        problems = told_of(missing, root, f"images of {path.name} that are not there")
-        return Listing("medianomaly_json", made, problems + told_of(strangers, root, "images in no split"))
+        strangers = [p for p in list_files(root / "images", IMAGES) if p not in listed]
+        problems = describe_faults(missing, root, f"images of {path.name} that are not there")
+        return Listing(
+            "medianomaly_json", made, problems + describe_faults(strangers, root, "images in no split")
+        )
 
 
 def _rows(table: dict[str, dict[str, list[str]]]) -> Iterator[tuple[str, str, int]]:
@@ -92,7 +94,7 @@ class MedianomalyIsic(Layout):
 
     def fits(self, root: Path) -> int:
         """Return how many images lie in folders of that name."""
-        return sum(len(files(folder, IMAGES)) for folder in root.glob("ISIC2018_Task3_*_Input"))
+        return sum(len(list_files(folder, IMAGES)) for folder in root.glob("ISIC2018_Task3_*_Input"))
 
     def entries(self, root: Path) -> Listing:
         """List the images of both tables.
@@ -116,7 +118,7 @@ class MedianomalyIsic(Layout):
                 if path.is_file()
             ]
             missing = [path for *_, path in there if not path.is_file()]
-            problems += told_of(missing, root, f"images of {tables[0].name} that are not there")
+            problems += describe_faults(missing, root, f"images of {tables[0].name} that are not there")
         if not made:
             raise DataError(f"{root}: expected images and tables of ISIC 2018, found none")
         return Listing("medianomaly_isic", made, problems)

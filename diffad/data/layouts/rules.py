@@ -11,10 +11,10 @@ from typing import ClassVar
 
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
-from diffad.data.layouts.tree import divided as divided
-from diffad.data.layouts.tree import empty, repeated
-from diffad.data.layouts.tree import files as files
-from diffad.data.layouts.tree import told_of as told_of
+from diffad.data.layouts.tree import describe_divided_subjects as describe_divided_subjects
+from diffad.data.layouts.tree import describe_faults as describe_faults
+from diffad.data.layouts.tree import describe_repeated_subjects, list_empty_folders
+from diffad.data.layouts.tree import list_files as list_files
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")
@@ -51,7 +51,7 @@ class Rule:
 
 
 @dataclass
-class Case:
+class EntryFiles:
     """The files of one entry, as they are found."""
 
     subject: str = ""
@@ -92,7 +92,7 @@ class RuleLayout(Layout):
 
     def fits(self, root: Path) -> int:
         """Return how many files a rule takes; 0 if none is an image."""
-        found = [told for path in files(root, self.suffixes) if (told := self._ruled(path, root))]
+        found = [told for path in list_files(root, self.suffixes) if (told := self._ruled(path, root))]
         return len(found) if any(rule.role == "image" for rule, _ in found) else 0
 
     def entries(self, root: Path) -> Listing:
@@ -101,9 +101,9 @@ class RuleLayout(Layout):
         Raises:
             DataError: If no file fits.
         """
-        found = [(path, self._ruled(path, root)) for path in files(root, self.suffixes)]
+        found = [(path, self._ruled(path, root)) for path in list_files(root, self.suffixes)]
         taken = [(path, *told) for path, told in found if told and told[0].role in ROLES]
-        cases: dict[str, Case] = defaultdict(Case)
+        cases: dict[str, EntryFiles] = defaultdict(EntryFiles)
         problems = [
             line
             for path, rule, match in sorted(taken, key=lambda one: one[1].spare)
@@ -113,9 +113,15 @@ class RuleLayout(Layout):
         if not made:
             raise DataError(f"{root}: expected files named as in layout {self.name!r}, found none")
         problems += self._missing(cases, root)
-        problems += told_of([path for path, told in found if not told], root, "files that fit no rule")
-        problems += told_of(empty(root), root, "empty folders") + divided(made, root)
-        return Listing(self.name, made, problems + (repeated(made, root) if self.once else []))
+        problems += describe_faults(
+            [path for path, told in found if not told], root, "files that fit no rule"
+        )
+        problems += describe_faults(
+            list_empty_folders(root), root, "empty folders"
+        ) + describe_divided_subjects(made, root)
+        return Listing(
+            self.name, made, problems + (describe_repeated_subjects(made, root) if self.once else [])
+        )
 
     def case_of(self, match: re.Match[str]) -> str:
         """Return what the files of one entry share; a subclass may put it together from other groups."""
@@ -130,7 +136,7 @@ class RuleLayout(Layout):
         inside = f"{root.resolve().name}/{path.relative_to(root).as_posix()}"
         return next(((rule, m) for rule in self.rules if (m := rule.match(inside))), None)
 
-    def _put(self, cases: dict[str, Case], path: Path, rule: Rule, match: re.Match[str]) -> str | None:
+    def _put(self, cases: dict[str, EntryFiles], path: Path, rule: Rule, match: re.Match[str]) -> str | None:
         case, groups = cases[self.case_of(match)], match.groupdict()
         told = (groups.get("sequence") or rule.sequence).lower()
         where = case.images if rule.role == "image" else case.masks
@@ -148,7 +154,7 @@ class RuleLayout(Layout):
         where[key] = path
         return None
 
-    def _entry(self, name: str, case: Case) -> Entry:
+    def _entry(self, name: str, case: EntryFiles) -> Entry:
         masks = {"lesion": case.masks.get("lesion"), "brain": case.masks.get("brain")}
         values = {"positive": self.positive, "ignored": self.ignored}
         return Entry(
@@ -156,7 +162,7 @@ class RuleLayout(Layout):
             **masks, **values,  # type: ignore[arg-type]
         )  # fmt: skip
 
-    def _missing(self, cases: Mapping[str, Case], root: Path) -> list[str]:
+    def _missing(self, cases: Mapping[str, EntryFiles], root: Path) -> list[str]:
         wanting = [case for case in cases.values() if case.images and self._wants_lesion(case)]
         # a folder given out without masks is told of once, not case by case
         bare = len(wanting) > 1 and not any("lesion" in case.masks for case in wanting)
@@ -168,10 +174,10 @@ class RuleLayout(Layout):
             told += self._faults(name, case, sorted(usual[case.group, case.split]), bare)
         return told
 
-    def _wants_lesion(self, case: Case) -> bool:
+    def _wants_lesion(self, case: EntryFiles) -> bool:
         return case.label != 0 and bool({"*", _split(case)} & set(self.lesions))
 
-    def _faults(self, name: str, case: Case, needed: list[str], bare: bool) -> Iterator[str]:
+    def _faults(self, name: str, case: EntryFiles, needed: list[str], bare: bool) -> Iterator[str]:
         if not case.images:
             yield f"{next(iter(case.masks.values()))}: a mask, but no image of {name}"
             return
@@ -184,5 +190,5 @@ class RuleLayout(Layout):
             yield f"{at}: expected a brain mask of {name}, found none"
 
 
-def _split(case: Case) -> str | None:
+def _split(case: EntryFiles) -> str | None:
     return case.split and SPLITS.get(case.split.lower(), case.split.lower())

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 
-def rows(path: Path) -> tuple[list[dict[str, str]], list[str]]:
+def read_sheet(path: Path) -> tuple[list[dict[str, str]], list[str]]:
     """Return the rows of a CSV by names of columns in lower case, and a line if it cannot be read."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

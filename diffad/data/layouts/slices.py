@@ -15,7 +15,7 @@ END = r"\.(?:png|jpe?g|bmp|tiff?)"
 
 
 @LAYOUTS.register("slices")
-class Slices(RuleLayout):
+class SliceLayout(RuleLayout):
     """Slices: train/NAME.png, val/NAME.png, test/NAME.png, healthy unless NAME_lesion.png is beside them."""
 
     name = "slices"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
-from diffad.data.layouts.rules import divided
+from diffad.data.layouts.rules import describe_divided_subjects
 from diffad.registry import LAYOUTS
 
 PATHS = ("path", "image", "filename", "file")
@@ -27,7 +27,7 @@ COLUMNS = (
     "positive",
     "ignored",
 )
-"""Columns that ``write`` writes."""
+"""Columns that ``write_table`` writes."""
 NAMES = ("table.csv", "data.csv", "entries.csv")
 
 
@@ -63,10 +63,12 @@ class Table(Layout):
             raise DataError(f"{path}: expected files that are there, found none")
         twice = [name for name, count in Counter(e.name for e in made).items() if count > 1]
         problems += [f"{path}: {name} is listed more than once" for name in twice]
-        return Listing("table", sorted(made, key=lambda e: e.name), problems + divided(made, path))
+        return Listing(
+            "table", sorted(made, key=lambda e: e.name), problems + describe_divided_subjects(made, path)
+        )
 
 
-def write(entries: Iterable[Entry], path: Path) -> None:
+def write_table(entries: Iterable[Entry], path: Path) -> None:
     """Write entries as a table that this layout reads; a row for each sequence.
 
     Raises:

@@ -13,7 +13,7 @@ SHOWN = 3
 """So many names are told where many files have one fault."""
 
 
-def files(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
+def list_files(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """List the files below a folder with one of the suffixes, sorted, without hidden ones.
 
     Raises:
@@ -22,32 +22,32 @@ def files(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
     if not root.is_dir():
         raise DataError(f"{root}: expected a folder, found none")
     every = (p for p in root.rglob("*") if p.name.lower().endswith(suffixes))
-    return sorted(p for p in every if not hidden(p, root) and p.is_file())
+    return sorted(p for p in every if not is_hidden(p, root) and p.is_file())
 
 
-def hidden(path: Path, root: Path) -> bool:
+def is_hidden(path: Path, root: Path) -> bool:
     """Return whether a file or a folder it lies in is hidden; archives of macOS have such."""
     return any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(root).parts)
 
 
-def empty(root: Path) -> list[Path]:
+def list_empty_folders(root: Path) -> list[Path]:
     """List the folders below a folder that hold nothing, sorted."""
-    folders = (p for p in root.rglob("*") if p.is_dir() and not hidden(p, root))
+    folders = (p for p in root.rglob("*") if p.is_dir() and not is_hidden(p, root))
     return sorted(p for p in folders if not any(p.iterdir()))
 
 
-def told_of(paths: Sequence[Path], root: Path, what: str) -> list[str]:
+def describe_faults(paths: Sequence[Path], root: Path, what: str) -> list[str]:
     """Say in one line how many files have a fault, and name the first few."""
-    return counted([p.relative_to(root).as_posix() for p in paths], root, what)
+    return describe_count([p.relative_to(root).as_posix() for p in paths], root, what)
 
 
-def counted(names: Sequence[str], where: Path, what: str) -> list[str]:
+def describe_count(names: Sequence[str], where: Path, what: str) -> list[str]:
     """Say in one line how many there are of something, and name the first few."""
     more = ", ..." if len(names) > SHOWN else ""
     return [f"{where}: {len(names)} {what}: {', '.join(names[:SHOWN])}{more}"] if names else []
 
 
-def divided(entries: Sequence[Entry], root: Path) -> list[str]:
+def describe_divided_subjects(entries: Sequence[Entry], root: Path) -> list[str]:
     """Name the subjects that lie in two splits."""
     homes: dict[str, set[str]] = defaultdict(set)
     for entry in entries:
@@ -60,7 +60,7 @@ def divided(entries: Sequence[Entry], root: Path) -> list[str]:
     ]
 
 
-def repeated(entries: Sequence[Entry], root: Path) -> list[str]:
+def describe_repeated_subjects(entries: Sequence[Entry], root: Path) -> list[str]:
     """Name the subjects that several entries show."""
     names: dict[str, list[str]] = defaultdict(list)
     for entry in entries:

@@ -11,11 +11,18 @@ from einops import rearrange
 from torch import Tensor
 
 from diffad.data.lesions.kinds import CONTRAST, KIND, KINDS
-from diffad.data.lesions.shape import box_around, deep_places, draw_blob, draw_centre, local_mean, uniform
+from diffad.data.lesions.shape import (
+    box_around,
+    deep_places,
+    draw_blob,
+    draw_centre,
+    draw_uniform,
+    local_mean,
+)
 
 
 @dataclass(frozen=True)
-class Lesion:
+class ImplantedLesion:
     """A scan with one lesion in it.
 
     Args:
@@ -37,7 +44,7 @@ def implant(
     kind: str,
     generator: torch.Generator,
     radius: tuple[float, float] | None = None,
-) -> Lesion:
+) -> ImplantedLesion:
     r"""Put one soft-edged lesion of irregular shape into the brain.
 
     .. math:: q(p) = \frac{\lVert A (p - c) \rVert}{r \, (1 + n(\theta))}, \quad
@@ -63,8 +70,8 @@ def implant(
         TypeError: If the image is not floating point or the brain not boolean.
     """
     _check(image, brain, kind)
-    r = uniform(*_radii(radius, min(image.shape[1:])), generator)
-    contrast = uniform(*CONTRAST, generator)
+    r = draw_uniform(*_radii(radius, min(image.shape[1:])), generator)
+    contrast = draw_uniform(*CONTRAST, generator)
     centre = draw_centre(_places(image, brain[0], kind, r), generator)
     box = (slice(None), *box_around(centre, r, tuple(image.shape[1:])))
     part, inside = image[box], brain[box]
@@ -73,7 +80,7 @@ def implant(
     changed, mask = image.clone(), torch.zeros_like(brain)
     changed[box] = torch.where(inside, KIND[kind].change(part, blob, contrast, generator).clamp(0, 1), part)
     mask[box] = rearrange(blob.q < 1, "... -> 1 ...") & inside
-    return Lesion(changed, mask, kind, {"centre": centre, "radius": r, "contrast": contrast})
+    return ImplantedLesion(changed, mask, kind, {"centre": centre, "radius": r, "contrast": contrast})
 
 
 def implant_all(slices: Tensor, brains: Tensor, seed: int) -> dict[str, tuple[Tensor, Tensor]]:

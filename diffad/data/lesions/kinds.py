@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from diffad.data.lesions.shape import Blob, normal
+from diffad.data.lesions.shape import Blob, draw_normal
 
 DARK, BRIGHT = 0.1, 1.0
 """Intensities that dark and bright lesions tend to."""
@@ -23,7 +23,7 @@ CONTRAST = (0.2, 0.4)
 
 
 @dataclass(frozen=True)
-class Kind:
+class LesionKind:
     """A kind of lesion.
 
     Args:
@@ -59,7 +59,7 @@ def _towards(target: float) -> Callable[[Tensor, Blob, float, torch.Generator], 
 
 def _texture(image: Tensor, blob: Blob, contrast: float, generator: torch.Generator) -> Tensor:
     w = blob.weight
-    grain = _smooth(normal(tuple(w.shape), image, generator), 1.0 + blob.radius / 12)
+    grain = _smooth(draw_normal(tuple(w.shape), image, generator), 1.0 + blob.radius / 12)
     grain = grain - (w * grain).sum() / w.sum()
     grain = grain / ((w * grain.square()).sum() / w.sum()).sqrt().clamp(min=1e-6)
     # both terms have weighted mean 0, so the mean intensity of the lesion tells nothing
@@ -94,9 +94,9 @@ def _anywhere(local: Tensor) -> Tensor:
 
 
 KIND = {
-    "dark": Kind(_towards(DARK), _room(DARK)),
-    "bright": Kind(_towards(BRIGHT), _room(BRIGHT)),
-    "textured": Kind(_texture, _anywhere),
-    "mass_effect": Kind(_push, _anywhere),
+    "dark": LesionKind(_towards(DARK), _room(DARK)),
+    "bright": LesionKind(_towards(BRIGHT), _room(BRIGHT)),
+    "textured": LesionKind(_texture, _anywhere),
+    "mass_effect": LesionKind(_push, _anywhere),
 }
 KINDS = tuple(KIND)

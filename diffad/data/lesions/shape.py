@@ -40,12 +40,12 @@ class Blob:
         return u * u * (3 - 2 * u)
 
 
-def uniform(low: float, high: float, generator: torch.Generator) -> float:
+def draw_uniform(low: float, high: float, generator: torch.Generator) -> float:
     """Draw one number from [low, high)."""
     return low + (high - low) * float(torch.rand((), generator=generator, device=generator.device))
 
 
-def normal(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
+def draw_normal(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
     """Draw standard normal numbers with the device and dtype of ``like``."""
     return torch.randn(shape, generator=generator, device=generator.device).to(like)
 
@@ -53,7 +53,7 @@ def normal(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> 
 def draw_centre(places: Tensor, generator: torch.Generator) -> tuple[int, ...]:
     """Draw one of the ``places`` (*S), boolean, of which there is at least one."""
     candidates = places.nonzero()
-    return tuple(candidates[int(uniform(0, len(candidates), generator))].tolist())
+    return tuple(candidates[int(draw_uniform(0, len(candidates), generator))].tolist())
 
 
 def box_around(centre: tuple[int, ...], radius: float, shape: tuple[int, ...]) -> tuple[slice, ...]:
@@ -106,14 +106,14 @@ def local_mean(x: Tensor, radius: float) -> Tensor:
 
 def _ellipsoid_norm(offset: Tensor, generator: torch.Generator) -> Tensor:
     n = offset.shape[-1]
-    rotation = torch.linalg.qr(normal((n, n), offset, generator)).Q
-    stretch = (0.2 * normal((n,), offset, generator)).clamp(-0.3, 0.3)
+    rotation = torch.linalg.qr(draw_normal((n, n), offset, generator)).Q
+    stretch = (0.2 * draw_normal((n,), offset, generator)).clamp(-0.3, 0.3)
     return torch.linalg.vector_norm((offset @ rotation) * (stretch - stretch.mean()).exp(), dim=-1)
 
 
 def _irregularity(offset: Tensor, generator: torch.Generator, waves: int = 6) -> Tensor:
     # waves over the unit sphere, so that every ray from the centre crosses the border once
     direction = F.normalize(offset, dim=-1)
-    vectors = 2.5 * normal((offset.shape[-1], waves), offset, generator)
-    phases = rearrange(2 * math.pi * normal((waves,), offset, generator), "k -> 1 k")
+    vectors = 2.5 * draw_normal((offset.shape[-1], waves), offset, generator)
+    phases = rearrange(2 * math.pi * draw_normal((waves,), offset, generator), "k -> 1 k")
     return (0.4 * (direction @ vectors + phases).cos().mean(-1)).clamp(-0.4, 0.4)

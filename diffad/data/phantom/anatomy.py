@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from diffad.data.phantom.head import surfaces
+from diffad.data.phantom.head import measure_surfaces
 from diffad.data.volume import Array
 
 ORIGIN = (-98.0, -134.0, -72.0)
@@ -49,7 +49,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Grid:
+class PhantomGrid:
     """Voxels of a phantom: the template's box, first voxel where the template has its own.
 
     Args:
@@ -89,7 +89,7 @@ class Grid:
 
 
 @lru_cache(maxsize=2)
-def tissues(pitch: int) -> Field:
+def load_tissues(pitch: int) -> Field:
     """Return the shares of grey matter, white matter and brain of the template, averaged over voxels.
 
     Args:
@@ -103,14 +103,14 @@ def tissues(pitch: int) -> Field:
 
 
 @lru_cache(maxsize=1)
-def head() -> Field:
+def load_head() -> Field:
     """Return the distances from the hull of the brain and from the head around it, in mm, inside negative.
 
     Raises:
         ImportError: If nilearn is missing.
     """
-    brain = tissues(SURFACE_PITCH).values[2].numpy() > 0.5
-    return Field(torch.from_numpy(surfaces(brain, SURFACE_PITCH, ORIGIN[2])), SURFACE_PITCH)
+    brain = load_tissues(SURFACE_PITCH).values[2].numpy() > 0.5
+    return Field(torch.from_numpy(measure_surfaces(brain, SURFACE_PITCH, ORIGIN[2])), SURFACE_PITCH)
 
 
 @lru_cache(maxsize=1)

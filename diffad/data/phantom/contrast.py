@@ -9,7 +9,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from diffad.data.phantom.anatomy import head
+from diffad.data.phantom.anatomy import load_head
 from diffad.data.phantom.spline import random_field
 from diffad.data.phantom.tissue import Tissue
 
@@ -61,7 +61,7 @@ def paint(contrast: Contrast, tissue: Tissue, generator: torch.Generator) -> Ten
     return tissue.mix(*(values + drawn).tolist())
 
 
-def around(
+def draw_surroundings(
     brain: Tensor, points: Tensor, axes: tuple[Tensor, ...], spacing: float, generator: torch.Generator
 ) -> Tensor:
     r"""Return what a CT shows around the brain, in Hounsfield units; 0 where the brain is.
@@ -75,7 +75,7 @@ def around(
         spacing: Edge of a voxel, in mm.
         generator: Source of the thickness of skull and scalp.
     """
-    hull, skin = head().at(points)
+    hull, skin = load_head().at(points)
     bone, flesh = (random_field(45.0, axes, generator) for _ in range(2))
     outer = GAP + SKULL * (1 + 0.8 * bone)
     depth = ((hull - GAP) / (outer - GAP)).clamp(0, 1)

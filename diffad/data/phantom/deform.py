@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from diffad.data.phantom.spline import draw_controls, spline
+from diffad.data.phantom.spline import draw_controls, evaluate_spline
 
 LEVELS = ((76.0, 15.0), (38.0, 5.0), (19.0, 1.2))
 """Distance of the knots and largest displacement of a control point, in mm, coarse to fine."""
@@ -53,7 +53,7 @@ class Warp:
         """Return the template's positions (3, I, J, K) in mm for the grid of ``axes``."""
         moved = torch.stack(torch.meshgrid(*axes, indexing="ij"))
         for controls, (knots, _) in zip(self.controls, LEVELS, strict=True):
-            moved += spline(controls, knots, axes)
+            moved += evaluate_spline(controls, knots, axes)
         centre = torch.tensor(CENTRE).to(self.matrix)
         offset = centre + self.shift - self.matrix @ centre
         return torch.einsum("ab,bijk->aijk", self.matrix, moved) + offset[:, None, None, None]
@@ -62,7 +62,7 @@ class Warp:
         """Return the change of volume (I, J, K) from phantom to template; above 0 nothing folds."""
         slopes = axes[0].new_zeros((3, 3, *(len(u) for u in axes)))
         for controls, (knots, _) in zip(self.controls, LEVELS, strict=True):
-            slopes += torch.stack([spline(controls, knots, axes, along=a) for a in range(3)], 1)
+            slopes += torch.stack([evaluate_spline(controls, knots, axes, along=a) for a in range(3)], 1)
         gradient = torch.movedim(slopes, (0, 1), (-2, -1)) + torch.eye(3).to(slopes)
         return torch.linalg.det(self.matrix @ gradient)
 

@@ -13,7 +13,7 @@ BASE = -18.0
 """Height below which face and neck fill the outline that the head has there, in mm."""
 
 
-def surfaces(brain: Array, pitch: float, bottom: float) -> Array:
+def measure_surfaces(brain: Array, pitch: float, bottom: float) -> Array:
     """Measure the distance from the hull of a brain, and from the head before skull and skin are added.
 
     Args:

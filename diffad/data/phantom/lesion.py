@@ -9,7 +9,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from diffad.data.lesions.shape import box_around, deep_places, draw_blob, draw_centre, uniform
+from diffad.data.lesions.shape import box_around, deep_places, draw_blob, draw_centre, draw_uniform
 from diffad.data.phantom.tissue import Tissue
 
 TRIES = 200
@@ -23,7 +23,7 @@ LEAST = 0.4
 
 
 @dataclass(frozen=True)
-class Kind:
+class PhantomLesionKind:
     """A kind of lesion.
 
     Args:
@@ -41,18 +41,22 @@ class Kind:
     ct: tuple[float, float]
 
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
+KINDS: Mapping[str, PhantomLesionKind] = MappingProxyType(
     {
-        "ischaemia": Kind((11, 22), (1, 1), False, {"t1": 0.36, "t2": 0.88, "flair": 0.95}, (-12, -8)),
-        "haemorrhage": Kind((9, 17), (1, 1), False, {"t1": 0.32, "t2": 0.95, "flair": 0.9}, (25, 35)),
-        "plaques": Kind((4, 7), (4, 9), True, {"t1": 0.42, "t2": 0.82, "flair": 1.0}, (-12, -8)),
+        "ischaemia": PhantomLesionKind(
+            (11, 22), (1, 1), False, {"t1": 0.36, "t2": 0.88, "flair": 0.95}, (-12, -8)
+        ),
+        "haemorrhage": PhantomLesionKind(
+            (9, 17), (1, 1), False, {"t1": 0.32, "t2": 0.95, "flair": 0.9}, (25, 35)
+        ),
+        "plaques": PhantomLesionKind((4, 7), (4, 9), True, {"t1": 0.42, "t2": 0.82, "flair": 1.0}, (-12, -8)),
     }
 )
 """The kinds of lesions: bright on T2 and FLAIR, dark on T1; bright or dark on CT."""
 
 
 @dataclass(frozen=True)
-class Lesion:
+class PhantomLesions:
     """Lesions of one kind in one brain.
 
     Args:
@@ -79,7 +83,7 @@ class Lesion:
         return torch.lerp(image, torch.full_like(image, kind.values[modality]), self.weight)
 
 
-def draw_lesion(name: str, tissue: Tissue, spacing: float, generator: torch.Generator) -> Lesion:
+def draw_lesion(name: str, tissue: Tissue, spacing: float, generator: torch.Generator) -> PhantomLesions:
     """Draw lesions of one kind; they lie in the brain and leave its fluid alone.
 
     Args:
@@ -93,16 +97,16 @@ def draw_lesion(name: str, tissue: Tissue, spacing: float, generator: torch.Gene
     """
     if name not in KINDS:
         raise ValueError(f"expected a kind of lesion out of {', '.join(KINDS)}, got {name!r}")
-    kind, strength = KINDS[name], uniform(0, 1, generator)
+    kind, strength = KINDS[name], draw_uniform(0, 1, generator)
     low, high = kind.count
     places = _places(tissue, kind, spacing)
     weight = torch.zeros_like(tissue.fluid)
-    for _ in range(int(uniform(low, high + 1, generator))):
+    for _ in range(int(draw_uniform(low, high + 1, generator))):
         _grow(weight, places, tissue, kind, spacing, generator)
-    return Lesion(name, weight, strength)
+    return PhantomLesions(name, weight, strength)
 
 
-def _places(tissue: Tissue, kind: Kind, spacing: float) -> tuple[Tensor, int]:
+def _places(tissue: Tissue, kind: PhantomLesionKind, spacing: float) -> tuple[Tensor, int]:
     """Mark where lesions may be centred, on every few voxels: clear of the surface of the brain."""
     stride = max(1, round(COARSE / spacing))
     thin = (slice(None, None, stride),) * 3
@@ -117,14 +121,14 @@ def _grow(
     weight: Tensor,
     places: tuple[Tensor, int],
     tissue: Tissue,
-    kind: Kind,
+    kind: PhantomLesionKind,
     spacing: float,
     generator: torch.Generator,
 ) -> None:
     """Add one lesion to ``weight``."""
     host = tissue.white if kind.white else tissue.solid
     for _ in range(TRIES):
-        radius = max(uniform(*kind.radius, generator) / spacing, 1.3)
+        radius = max(draw_uniform(*kind.radius, generator) / spacing, 1.3)
         centre = tuple(places[1] * c for c in draw_centre(places[0], generator))
         box = box_around(centre, radius, tuple(weight.shape))
         here = tuple(c - part.start for c, part in zip(centre, box, strict=True))

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from diffad.data.phantom.anatomy import Grid, tissues
-from diffad.data.phantom.contrast import CONTRASTS, around, paint
+from diffad.data.phantom.anatomy import PhantomGrid, load_tissues
+from diffad.data.phantom.contrast import CONTRASTS, draw_surroundings, paint
 from diffad.data.phantom.deform import Warp, draw_warp
-from diffad.data.phantom.lesion import Lesion
-from diffad.data.phantom.scanner import blur, computed, magnetic
+from diffad.data.phantom.lesion import PhantomLesions
+from diffad.data.phantom.scanner import blur, scan_ct, scan_mri
 from diffad.data.phantom.tissue import Tissue, bend
 from diffad.types import generator_for
 
@@ -36,7 +36,7 @@ class Person:
         tissue: Tissues in the box.
     """
 
-    grid: Grid
+    grid: PhantomGrid
     warp: Warp
     box: Box
     tissue: Tissue
@@ -44,12 +44,12 @@ class Person:
     @classmethod
     def draw(cls, seed: int, subject: int, spacing: float) -> Person:
         """Draw the person that follows from seed and number, whatever the spacing."""
-        grid, warp = Grid(spacing), draw_warp(generator_for(seed, subject, SHAPE))
-        box, template = _box(grid, warp), tissues(max(1, math.floor(spacing)))
+        grid, warp = PhantomGrid(spacing), draw_warp(generator_for(seed, subject, SHAPE))
+        box, template = _box(grid, warp), load_tissues(max(1, math.floor(spacing)))
         points = warp(_part(grid.axes, box))
         return cls(grid, warp, box, bend(template, points, generator_for(seed, subject, FLUID)))
 
-    def scan(self, modality: str, lesion: Lesion | None, generator: torch.Generator) -> Tensor:
+    def scan(self, modality: str, lesion: PhantomLesions | None, generator: torch.Generator) -> Tensor:
         """Return a scan (I, J, K) of the person with lesions, or without.
 
         Args:
@@ -62,10 +62,10 @@ class Person:
         image = image if lesion is None else lesion.show(image, modality)
         if not contrast.ct:
             axes, inside = _part(self.grid.axes, self.box), self.tissue.inside
-            return self.whole(magnetic(blur(image, spacing), inside, axes, contrast.noise, generator))
+            return self.whole(scan_mri(blur(image, spacing), inside, axes, contrast.noise, generator))
         points, brain = self.warp(self.grid.axes), self.whole(self.tissue.brain)
-        image = self.whole(image) + around(brain, points, self.grid.axes, spacing, generator)
-        return computed(blur(image, spacing), contrast.noise, generator)
+        image = self.whole(image) + draw_surroundings(brain, points, self.grid.axes, spacing, generator)
+        return scan_ct(blur(image, spacing), contrast.noise, generator)
 
     def whole(self, part: Tensor) -> Tensor:
         """Put what was computed in the box into the whole grid, among zeros."""
@@ -74,10 +74,10 @@ class Person:
         return image
 
 
-def _box(grid: Grid, warp: Warp) -> Box:
+def _box(grid: PhantomGrid, warp: Warp) -> Box:
     stride = max(1, round(COARSE / grid.spacing))
     axes = _part(grid.axes, (slice(None, None, stride),) * 3)
-    brain = tissues(COARSE).at(warp(axes))[2] > 0.02
+    brain = load_tissues(COARSE).at(warp(axes))[2] > 0.02
     ends = [(stride * (int(n.min()) - 1), stride * (int(n.max()) + 2)) for n in brain.nonzero().T]
     i, j, k = (slice(max(first, 0), last) for first, last in ends)
     return i, j, k

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from diffad.data.phantom.anatomy import Grid
+from diffad.data.phantom.anatomy import PhantomGrid
 from diffad.data.phantom.contrast import CONTRASTS
 from diffad.data.phantom.lesion import KINDS
 
@@ -26,7 +26,7 @@ def expect_some(what: str, given: Sequence[str], known: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Options:
+class PhantomOptions:
     """What a data set of phantoms is made with; all but how many there are.
 
     Args:
@@ -53,7 +53,7 @@ class Options:
             raise ValueError(f"expected a share of lesioned subjects in [0, 1], got {self.lesioned:g}")
         if self.seed < 0:
             raise ValueError(f"expected a seed of at least 0, got {self.seed}")
-        Grid(self.spacing)
+        PhantomGrid(self.spacing)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Plan:
         return f"sub-{self.number + 1:03d}"
 
 
-def plan(number: int, options: Options) -> Plan:
+def plan_subject(number: int, options: PhantomOptions) -> Plan:
     """Say what a subject is; this follows from its number and the options alone.
 
     In every row of subjects from the first on, the number of lesioned ones is the share, rounded down.

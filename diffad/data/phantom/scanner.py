@@ -27,7 +27,7 @@ def blur(image: Tensor, spacing: float) -> Tensor:
     return torch.from_numpy(gaussian_filter(image.numpy(), sigma, truncate=3.0, mode="nearest"))
 
 
-def magnetic(
+def scan_mri(
     image: Tensor,
     brain: Tensor,
     axes: tuple[Tensor, ...],
@@ -54,7 +54,7 @@ def magnetic(
     return torch.hypot(bias * image + real, imaginary).mul(gain).round().clamp(min=1) * brain
 
 
-def computed(image: Tensor, noise: float, generator: torch.Generator) -> Tensor:
+def scan_ct(image: Tensor, noise: float, generator: torch.Generator) -> Tensor:
     """Scan by computed tomography: whole Hounsfield units with noise wherever there is no air.
 
     Args:

@@ -23,7 +23,9 @@ def draw_controls(channels: int, knots: float, generator: torch.Generator) -> Te
     return 2 * torch.rand((channels, *shape), generator=generator) - 1
 
 
-def spline(controls: Tensor, knots: float, axes: Sequence[Tensor], along: int | None = None) -> Tensor:
+def evaluate_spline(
+    controls: Tensor, knots: float, axes: Sequence[Tensor], along: int | None = None
+) -> Tensor:
     r"""Evaluate cubic B-splines on a grid.
 
     .. math:: f(u) = \sum_j c_j \prod_a \beta_3(u_a / \delta - j_a)
@@ -48,7 +50,7 @@ def spline(controls: Tensor, knots: float, axes: Sequence[Tensor], along: int | 
 
 def random_field(knots: float, axes: Sequence[Tensor], generator: torch.Generator) -> Tensor:
     """Draw one smooth field of mean 0 in [-1, 1], (I, J, K); its standard deviation is about 0.2."""
-    return spline(draw_controls(1, knots, generator), knots, axes)[0]
+    return evaluate_spline(draw_controls(1, knots, generator), knots, axes)[0]
 
 
 def _weights(u: Tensor, controls: int, knots: float, slope: bool) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from diffad.data.cuts import Cut, cut
+from diffad.data.cuts import ScanSlices, cut_slices
 from diffad.data.phantom.contrast import CONTRASTS
 from diffad.data.phantom.lesion import draw_lesion
 from diffad.data.phantom.person import Person
@@ -43,7 +43,7 @@ class Phantom:
         """The scans as channels, in their order."""
         return Volume(np.stack(list(self.images.values())), self.affine)
 
-    def slices(self, axis: str = "axial", slices: tuple[int, int] | None = None) -> Cut:
+    def slices(self, axis: str = "axial", slices: tuple[int, int] | None = None) -> ScanSlices:
         """Cut the scans into the slices that show brain, as training and ``predict`` do.
 
         Args:
@@ -54,10 +54,10 @@ class Phantom:
             VolumeError: If no slice with brain is left.
         """
         volume, brain = self.volume, torch.from_numpy(self.brain)[None]
-        return cut(torch.from_numpy(volume.data), brain, axis, volume.spacing.tolist(), slices)
+        return cut_slices(torch.from_numpy(volume.data), brain, axis, volume.spacing.tolist(), slices)
 
 
-def phantom(
+def make_phantom(
     seed: int = 0,
     subject: int = 0,
     modalities: Sequence[str] = ("t1",),

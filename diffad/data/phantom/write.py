@@ -16,8 +16,8 @@ import nibabel as nib
 import numpy as np
 
 from diffad.data.phantom.contrast import CONTRASTS
-from diffad.data.phantom.plan import Options, Plan, plan
-from diffad.data.phantom.subject import Phantom, phantom
+from diffad.data.phantom.plan import PhantomOptions, Plan, plan_subject
+from diffad.data.phantom.subject import Phantom, make_phantom
 from diffad.data.progress import track
 from diffad.data.volume import Array, Origin, Volume
 
@@ -39,7 +39,7 @@ lesions/, empty for the healthy subjects of test/.
 """
 
 
-def make(out: str | Path, subjects: int, options: Options, version: str = "") -> list[Plan]:
+def make_phantoms(out: str | Path, subjects: int, options: PhantomOptions, version: str = "") -> list[Plan]:
     """Make a data set of phantoms, or what is missing of it.
 
     A subject's folder appears when all its files are whole. Subject k is the same in a set of any size.
@@ -62,20 +62,20 @@ def make(out: str | Path, subjects: int, options: Options, version: str = "") ->
     if subjects < 1:
         raise ValueError(f"expected at least 1 subject, got {subjects}")
     _claim(out, options, version)
-    plans = [plan(number, options) for number in range(subjects)]
+    plans = [plan_subject(number, options) for number in range(subjects)]
     missing = [p for p in plans if not _folder(out, p).is_dir()]
     for p in track(missing, "making phantoms"):
-        made = phantom(options.seed, p.number, options.modalities, options.spacing, p.kind)
+        made = make_phantom(options.seed, p.number, options.modalities, options.spacing, p.kind)
         _save(made, p, out)
         _list(out, options)
     _list(out, options)
     return missing
 
 
-def finished(out: Path, options: Options) -> list[Plan]:
-    """Return the subjects of a data set that are there, in order; ``plan`` says which split they are in."""
+def list_finished(out: Path, options: PhantomOptions) -> list[Plan]:
+    """Return the subjects of a data set that are there, in order; ``plan_subject`` knows their split."""
     digits = {folder.name.removeprefix("sub-") for folder in out.glob("*/sub-*")}
-    plans = [plan(n, options) for n in sorted(int(d) - 1 for d in digits if d.isdecimal() and int(d))]
+    plans = [plan_subject(n, options) for n in sorted(int(d) - 1 for d in digits if d.isdecimal() and int(d))]
     return [p for p in plans if _folder(out, p).is_dir()]
 
 
@@ -107,7 +107,7 @@ def _folder(out: Path, subject: Plan) -> Path:
     return out / subject.split / subject.name
 
 
-def _claim(out: Path, options: Options, version: str) -> None:
+def _claim(out: Path, options: PhantomOptions, version: str) -> None:
     """Check that the folder is ours to fill, and say what with."""
     wanted = json.loads(json.dumps(asdict(options)))
     path = out / DESCRIPTION
@@ -133,7 +133,7 @@ def _description(options: dict[str, Any], version: str) -> dict[str, Any]:
     return named | {"GeneratedBy": [made], "Phantoms": options}
 
 
-def _readme(out: Path, options: Options) -> str:
+def _readme(out: Path, options: PhantomOptions) -> str:
     names = [CONTRASTS[m].name for m in options.modalities]
     # one rule of intensity cannot serve both, so a model looks at MR or at CT
     magnetic = [CONTRASTS[m].name for m in options.modalities if not CONTRASTS[m].ct] or names
@@ -176,9 +176,9 @@ def _like(made: Phantom) -> Volume:
     return Volume(made.volume.data[:1], made.affine, Origin(header, made.affine, Path("phantom")))
 
 
-def _list(out: Path, options: Options) -> None:
+def _list(out: Path, options: PhantomOptions) -> None:
     rows: list[Sequence[Any]] = [("participant_id", "group", "split", "lesion", "seed")]
-    for p in finished(out, options):
+    for p in list_finished(out, options):
         rows.append((p.name, "lesioned" if p.kind else "healthy", p.split, p.kind or "n/a", options.seed))
     text = io.StringIO()
     csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)

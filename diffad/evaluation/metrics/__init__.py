@@ -1,6 +1,6 @@
 """Metrics: exact, with their definitions written down; one idea a file."""
 
-from diffad.evaluation.metrics.cuts import Cut as Cut
+from diffad.evaluation.metrics.cuts import DiceThreshold as DiceThreshold
 from diffad.evaluation.metrics.fidelity import mae as mae
 from diffad.evaluation.metrics.fidelity import psnr as psnr
 from diffad.evaluation.metrics.fidelity import ssim as ssim

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from diffad.evaluation.metrics.ranking import RankCurve, checked
+from diffad.evaluation.metrics.ranking import RankCurve, check_vectors
 from diffad.threshold import healthy_threshold
 from diffad.threshold.cuts import check_rate
 
@@ -22,7 +22,7 @@ GRID: NDArray[np.float64] = np.arange(1000) / 1000
 """Thresholds 0, .001, ..., .999."""
 
 
-class Cut(NamedTuple):
+class DiceThreshold(NamedTuple):
     """A threshold and the Dice of what it cuts."""
 
     threshold: float
@@ -38,7 +38,7 @@ class Overlap:
     """
 
     def __init__(self, scores: ArrayLike, truth: ArrayLike) -> None:
-        a, y = checked(scores, truth)
+        a, y = check_vectors(scores, truth)
         self.lesion, self.every = np.sort(a[y]), np.sort(a)
 
     def dice(self, thresholds: ArrayLike, ties: str = ">") -> NDArray[np.float64]:
@@ -55,13 +55,13 @@ class Overlap:
         return np.divide(2.0 * hits, total, out=np.full(len(at), math.nan), where=total > 0)
 
 
-def exact(scores: ArrayLike, truth: ArrayLike) -> Cut:
+def search_exact(scores: ArrayLike, truth: ArrayLike) -> DiceThreshold:
     """Take the best threshold of all, score >= threshold: an oracle."""
     dice, threshold = RankCurve.of(scores, truth).best_dice()
-    return Cut(threshold, dice)
+    return DiceThreshold(threshold, dice)
 
 
-def order(scores: ArrayLike, truth: ArrayLike, steps: int = 200) -> Cut:
+def search_order(scores: ArrayLike, truth: ArrayLike, steps: int = 200) -> DiceThreshold:
     """Take the best of about ``steps`` order statistics of the pooled scores, score > threshold: an oracle.
 
     Ascending scores at the indices 0, s, 2 s, ... with s = N // steps; the highest is left out unless it is
@@ -80,7 +80,9 @@ def order(scores: ArrayLike, truth: ArrayLike, steps: int = 200) -> Cut:
     return _best(overlap, overlap.every[:: len(overlap.every) // steps], ">")
 
 
-def grid(scores: ArrayLike, truth: ArrayLike, thresholds: ArrayLike = GRID, ties: str = ">") -> Cut:
+def search_grid(
+    scores: ArrayLike, truth: ArrayLike, thresholds: ArrayLike = GRID, ties: str = ">"
+) -> DiceThreshold:
     """Take the best of given thresholds, score > (or >=) threshold: an oracle; the lowest of equal ones.
 
     Raises:
@@ -96,7 +98,7 @@ def grid(scores: ArrayLike, truth: ArrayLike, thresholds: ArrayLike = GRID, ties
     return _best(Overlap(scores, truth), at, ties)
 
 
-def bisection(scores: ArrayLike, truth: ArrayLike, steps: int = 10) -> Cut:
+def search_bisection(scores: ArrayLike, truth: ArrayLike, steps: int = 10) -> DiceThreshold:
     """Halve the range from 0 to the highest score ``steps`` times, towards the better of its quarter points.
 
     The lower half is kept where both points are equally good. The best point met is returned, the latest of
@@ -112,26 +114,28 @@ def bisection(scores: ArrayLike, truth: ArrayLike, steps: int = 10) -> Cut:
     overlap = Overlap(scores, truth)
     if not len(overlap.lesion):
         return _undefined()
-    low, high, best = 0.0, float(overlap.every[-1]), Cut(math.nan, -1.0)
+    low, high, best = 0.0, float(overlap.every[-1]), DiceThreshold(math.nan, -1.0)
     for _ in range(steps):
         quarters = (0.75 * low + 0.25 * high, 0.25 * low + 0.75 * high)
-        left, right = (Cut(at, float(d)) for at, d in zip(quarters, overlap.dice(quarters), strict=True))
+        left, right = (
+            DiceThreshold(at, float(d)) for at, d in zip(quarters, overlap.dice(quarters), strict=True)
+        )
         best = next((cut for cut in (right, left) if cut.dice >= max(best.dice, left.dice)), best)
         middle = (low + high) / 2
         low, high = (low, middle) if left.dice >= right.dice else (middle, high)
     return best
 
 
-def f1_adaptive(scores: ArrayLike, truth: ArrayLike) -> Cut:
+def search_f1(scores: ArrayLike, truth: ArrayLike) -> DiceThreshold:
     """Take the threshold of the best F1, which is the Dice, score >= threshold: an oracle.
 
     Reference:
         BMAD (Bao et al., 2024), the adaptive threshold of anomalib.
     """
-    return exact(scores, truth)
+    return search_exact(scores, truth)
 
 
-def healthy(scores: ArrayLike, fpr: float) -> Cut:
+def search_healthy(scores: ArrayLike, fpr: float) -> DiceThreshold:
     """Take the smallest threshold that at most a share ``fpr`` of healthy scores exceeds, score > threshold.
 
     Args:
@@ -142,10 +146,10 @@ def healthy(scores: ArrayLike, fpr: float) -> Cut:
         ValueError: If the rate is out of range or there is no finite score.
     """
     values = torch.tensor(np.asarray(scores).ravel())
-    return Cut(healthy_threshold(values, fpr), math.nan)
+    return DiceThreshold(healthy_threshold(values, fpr), math.nan)
 
 
-def healthy_grid(maps: Sequence[ArrayLike], fpr: float, thresholds: ArrayLike = GRID) -> Cut:
+def search_healthy_grid(maps: Sequence[ArrayLike], fpr: float, thresholds: ArrayLike = GRID) -> DiceThreshold:
     """Take the smallest threshold of a grid at which the mean FPR of healthy maps is at most ``fpr``.
 
     Args:
@@ -168,11 +172,11 @@ def healthy_grid(maps: Sequence[ArrayLike], fpr: float, thresholds: ArrayLike = 
     enough = np.flatnonzero(rates <= fpr * (1 + 1e-12))  # a mean of rates may round up past the rate itself
     if not len(enough):
         raise ValueError(f"expected a threshold with an FPR of {fpr}, got {rates[-1]:.4f} at {at[-1]}")
-    return Cut(float(at[enough[0]]), math.nan)
+    return DiceThreshold(float(at[enough[0]]), math.nan)
 
 
 def _exceeding(scores: ArrayLike, at: NDArray[Any]) -> NDArray[np.float64]:
-    values, _ = checked(scores, np.zeros(np.shape(scores), bool))
+    values, _ = check_vectors(scores, np.zeros(np.shape(scores), bool))
     if not len(values):
         raise ValueError(f"expected healthy maps with at least one pixel, got shape {np.shape(scores)}")
     # Thresholds in the precision of the scores, as where a map is compared with one.
@@ -180,17 +184,17 @@ def _exceeding(scores: ArrayLike, at: NDArray[Any]) -> NDArray[np.float64]:
     return (len(values) - below) / len(values)
 
 
-def _best(overlap: Overlap, thresholds: NDArray[Any], ties: str) -> Cut:
+def _best(overlap: Overlap, thresholds: NDArray[Any], ties: str) -> DiceThreshold:
     if not len(overlap.lesion):
         return _undefined()
     curve = overlap.dice(thresholds, ties)
     best = int(np.nanargmax(curve))
-    return Cut(float(thresholds[best]), float(curve[best]))
+    return DiceThreshold(float(thresholds[best]), float(curve[best]))
 
 
-def _undefined() -> Cut:
+def _undefined() -> DiceThreshold:
     warnings.warn("the cut is NaN: it needs lesions, got none", RuntimeWarning, stacklevel=4)
-    return Cut(math.nan, math.nan)
+    return DiceThreshold(math.nan, math.nan)
 
 
 def _check_steps(steps: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffad.evaluation.metrics.ranking import binary, same_shape
+from diffad.evaluation.metrics.ranking import check_binary, check_same_shape
 
 Doubles = NDArray[np.float64]
 
@@ -73,9 +73,9 @@ def ssim_map(image: ArrayLike, twin: ArrayLike, size: int = 7) -> Doubles:
 
 def _images(image: Any, twin: Any, inside: Any) -> tuple[Doubles, Doubles, NDArray[np.bool_]]:
     x, y = (np.asarray(v, dtype=np.float64) for v in (image, twin))
-    same_shape("image", x, "twin", y)
-    m = np.ones(x.shape, bool) if inside is None else binary("inside", inside)
-    same_shape("image", x, "inside", m)
+    check_same_shape("image", x, "twin", y)
+    m = np.ones(x.shape, bool) if inside is None else check_binary("inside", inside)
+    check_same_shape("image", x, "inside", m)
     if not m.any():
         raise ValueError(f"expected a mask with at least one voxel, got an empty one of shape {m.shape}")
     return x, y, m

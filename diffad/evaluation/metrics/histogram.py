@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffad.evaluation.metrics.ranking import RankCurve, checked
+from diffad.evaluation.metrics.ranking import RankCurve, check_vectors
 
 BINS = 2**22
 """At most 64 MB of counts; the default."""
@@ -73,9 +73,9 @@ class RankHistogram:
         Raises:
             ValueError: If shapes differ, a score is not finite, or truth has other values than 0 and 1.
         """
-        a, y = checked(scores, truth)
+        a, y = check_vectors(scores, truth)
         if a.size:
-            found = keys(a)
+            found = to_keys(a)
             self._widen(int(found.min()), int(found.max()))
             index = (found >> np.uint32(self._lattice.shift)).astype(np.int64) - self._lattice.first
             for row, chosen in enumerate((~y, y)):
@@ -103,7 +103,7 @@ class RankHistogram:
         above = healthy.cumsum() - healthy
         kept = np.flatnonzero(lesion)
         edges = (self._lattice.first + self._lattice.count - 1 - kept) << self._lattice.shift
-        return RankCurve(scores(edges), lesion[kept], above[kept], healthy[kept], int(healthy.sum()))
+        return RankCurve(from_keys(edges), lesion[kept], above[kept], healthy[kept], int(healthy.sum()))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return everything as arrays, to be stored or sent."""
@@ -138,13 +138,13 @@ class RankHistogram:
             np.add.at(self._counts[row], index - self._lattice.first, counts[row])
 
 
-def keys(values: NDArray[Any]) -> NDArray[np.uint32]:
+def to_keys(values: NDArray[Any]) -> NDArray[np.uint32]:
     """Return single-precision scores (N,) as whole numbers in the same order; the two zeros are one."""
     bits = (values.astype(np.float32) + np.float32(0)).view(np.uint32)
     return np.where(bits & SIGN, ~bits, bits | SIGN)
 
 
-def scores(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+def from_keys(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the scores of such numbers."""
     bits = numbers.astype(np.uint32)
     return np.where(bits & SIGN, bits ^ SIGN, ~bits).view(np.float32)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffad.evaluation.metrics.ranking import binary, check_spacing, same_shape
+from diffad.evaluation.metrics.ranking import check_binary, check_same_shape, check_spacing
 
 STRATA = ("small", "medium", "large")
 Three = tuple[int, int, int]
@@ -101,24 +101,24 @@ def lesion_wise(
     """
     if not 0 <= overlap < 1 or not strata[0] <= strata[1]:
         raise ValueError(f"expected overlap in [0, 1) and ascending strata, got {overlap} and {strata}")
-    p, y = binary("pred", pred), binary("truth", truth)
-    same_shape("pred", p, "truth", y)
+    p, y = check_binary("pred", pred), check_binary("truth", truth)
+    check_same_shape("pred", p, "truth", y)
     check_spacing(spacing, p.ndim)
     if inside is not None:
-        m = binary("inside", inside)
-        same_shape("pred", p, "inside", m)
+        m = check_binary("inside", inside)
+        check_same_shape("pred", p, "inside", m)
         p, y = p & m, y & m
-    lesions, count = components(y)
+    lesions, count = label_components(y)
     sizes = np.bincount(lesions.ravel(), minlength=count + 1)[1:]
     covered = np.bincount(lesions[p], minlength=count + 1)[1:]
     found = covered > overlap * sizes
     stratum = np.searchsorted(np.asarray(strata), sizes * math.prod(spacing), side="left")
-    marked, detections = components(p)
+    marked, detections = label_components(p)
     true = len(np.setdiff1d(np.unique(marked[y]), 0))
     return LesionCounts(_three(stratum[found]), _three(stratum), detections - true, detections)
 
 
-def components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.signedinteger[Any]], int]:
+def label_components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.signedinteger[Any]], int]:
     """Label the connected components of a mask (*S), neighbours by faces, edges and corners."""
     from scipy.ndimage import label
 

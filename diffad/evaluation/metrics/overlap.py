@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from diffad.evaluation.metrics.ranking import binary, same_shape
+from diffad.evaluation.metrics.ranking import check_binary, check_same_shape
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Counts:
         Raises:
             ValueError: If the shapes differ or a value is neither 0 nor 1.
         """
-        p, y = binary("pred", pred), binary("truth", truth)
-        same_shape("pred", p, "truth", y)
+        p, y = check_binary("pred", pred), check_binary("truth", truth)
+        check_same_shape("pred", p, "truth", y)
         if inside is not None:
-            m = binary("inside", inside)
-            same_shape("pred", p, "inside", m)
+            m = check_binary("inside", inside)
+            check_same_shape("pred", p, "inside", m)
             p, y = p[m], y[m]
         tp, flagged, lesion = (int(np.count_nonzero(v)) for v in (p & y, p, y))
         return cls(tp, flagged - tp, lesion - tp, p.size - flagged - lesion + tp)

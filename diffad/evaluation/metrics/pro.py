@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diffad.evaluation.metrics.histogram import RankHistogram
-from diffad.evaluation.metrics.lesions import components
-from diffad.evaluation.metrics.ranking import binary, checked, same_shape
+from diffad.evaluation.metrics.lesions import label_components
+from diffad.evaluation.metrics.ranking import check_binary, check_same_shape, check_vectors
 
 
 @dataclass(frozen=True)
@@ -188,11 +188,11 @@ def _voxels(
 ) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.float64], int]]:
     """Give scores, truth and 1 / |region| of each lesion voxel of every map, and its number of regions."""
     for i, (one, mask) in enumerate(zip(maps, masks, strict=True)):
-        y = binary("mask", mask)
-        m = np.ones(y.shape, bool) if inside is None else binary("inside", inside[i])
-        same_shape("mask", y, "inside", m)
-        labels, count = components(y & m)
-        a, _ = checked(one, y)
+        y = check_binary("mask", mask)
+        m = np.ones(y.shape, bool) if inside is None else check_binary("inside", inside[i])
+        check_same_shape("mask", y, "inside", m)
+        labels, count = label_components(y & m)
+        a, _ = check_vectors(one, y)
         chosen = m.ravel()
         region = labels.ravel()[chosen]
         sizes = np.bincount(region, minlength=count + 1)

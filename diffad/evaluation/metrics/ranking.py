@@ -53,7 +53,7 @@ class RankCurve:
         Raises:
             ValueError: If the shapes differ, a score is not finite, or truth has other values than 0 and 1.
         """
-        a, y = checked(scores, truth)
+        a, y = check_vectors(scores, truth)
         thresholds, positives = np.unique(a[y], return_counts=True)
         healthy = np.sort(a[~y])
         below_or_tied = np.searchsorted(healthy, thresholds, side="right")
@@ -164,8 +164,8 @@ def dice(pred: ArrayLike, truth: ArrayLike, empty: float = math.nan) -> float:
     Raises:
         ValueError: If the shapes differ or a value is neither 0 nor 1.
     """
-    p, t = binary("pred", pred), binary("truth", truth)
-    same_shape("pred", p, "truth", t)
+    p, t = check_binary("pred", pred), check_binary("truth", truth)
+    check_same_shape("pred", p, "truth", t)
     total = np.count_nonzero(p) + np.count_nonzero(t)
     return 2 * np.count_nonzero(p & t) / total if total else empty
 
@@ -182,18 +182,18 @@ def false_alarm_rate(pred: ArrayLike, mask: ArrayLike | None = None) -> float:
     Raises:
         ValueError: If the shapes differ, a value is neither 0 nor 1, or the mask is empty.
     """
-    p = binary("pred", pred)
-    m = np.ones_like(p) if mask is None else binary("mask", mask)
-    same_shape("pred", p, "mask", m)
+    p = check_binary("pred", pred)
+    m = np.ones_like(p) if mask is None else check_binary("mask", mask)
+    check_same_shape("pred", p, "mask", m)
     if not m.any():
         raise ValueError(f"expected a mask with at least one pixel, got an empty one of shape {m.shape}")
     return np.count_nonzero(p & m) / np.count_nonzero(m)
 
 
-def checked(scores: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def check_vectors(scores: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return scores and truth as vectors (N,), which must fit together."""
-    a, y = np.asarray(scores), binary("truth", truth)
-    same_shape("scores", a, "truth", y)
+    a, y = np.asarray(scores), check_binary("truth", truth)
+    check_same_shape("scores", a, "truth", y)
     if a.dtype not in (np.float32, np.float64):
         a = a.astype(np.float64)
     if bad := a.size - np.count_nonzero(np.isfinite(a)):
@@ -201,7 +201,7 @@ def checked(scores: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], NDArray[
     return a.ravel(), y.ravel()
 
 
-def binary(name: str, values: ArrayLike) -> NDArray[np.bool_]:
+def check_binary(name: str, values: ArrayLike) -> NDArray[np.bool_]:
     """Return values of 0 and 1 as booleans, or raise a ValueError that says what ``name`` holds."""
     array = np.asarray(values)
     if array.dtype == bool:
@@ -214,7 +214,7 @@ def binary(name: str, values: ArrayLike) -> NDArray[np.bool_]:
     return binary
 
 
-def same_shape(name: str, a: NDArray[Any], other: str, b: NDArray[Any]) -> None:
+def check_same_shape(name: str, a: NDArray[Any], other: str, b: NDArray[Any]) -> None:
     """Raise a ValueError with both shapes if they differ."""
     if a.shape != b.shape:
         raise ValueError(f"expected {other} of shape {a.shape} like {name}, got {b.shape}")

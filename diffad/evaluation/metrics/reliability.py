@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffad.evaluation.metrics.ranking import checked
+from diffad.evaluation.metrics.ranking import check_vectors
 
 
 def reliability(p: ArrayLike, truth: ArrayLike, bins: int = 15) -> NDArray[np.float64]:
@@ -55,7 +55,7 @@ def expected_calibration_error(p: ArrayLike, truth: ArrayLike, bins: int = 15) -
 
 
 def _probabilities(p: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    values, y = checked(p, truth)
+    values, y = check_vectors(p, truth)
     values = values.astype(np.float64)
     if values.size and not (values.min() >= 0 and values.max() <= 1):
         raise ValueError(f"expected probabilities in [0, 1], got {values.min():g} to {values.max():g}")

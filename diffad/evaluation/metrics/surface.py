@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from diffad.evaluation.metrics.ranking import binary, check_spacing, same_shape
+from diffad.evaluation.metrics.ranking import check_binary, check_same_shape, check_spacing
 
 
 def hd95(pred: ArrayLike, truth: ArrayLike, spacing: Sequence[float] = ()) -> float:
@@ -73,8 +73,8 @@ def surface_dice(
 
 
 def _pair(pred: ArrayLike, truth: ArrayLike, spacing: Sequence[float]) -> tuple[Any, Any]:
-    p, y = binary("pred", pred), binary("truth", truth)
-    same_shape("pred", p, "truth", y)
+    p, y = check_binary("pred", pred), check_binary("truth", truth)
+    check_same_shape("pred", p, "truth", y)
     check_spacing(spacing, p.ndim)
     return p, y
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from diffad.evaluation.normative.components import Conservation, Healthiness, Restoration
+from diffad.evaluation.normative.components import Conservation, Healthiness, RestorationQuality
 
 
-def rqi_proposed(found: Restoration, how: str = "difference") -> float:
+def rqi_proposed(found: RestorationQuality, how: str = "difference") -> float:
     r"""Return how faithfully healthy scans are restored, in [0, 1]; ours, not the published index.
 
     .. math:: \text{difference: } \mathrm{clip}(SSIM - LPIPS - MAE), \quad
@@ -65,7 +65,7 @@ def caci_proposed(found: Conservation, by: str = "lpips") -> float:
     return harmonic(_clip(1 - found.lpips_h), _clip(found.lpips_an))
 
 
-def combined(rqi: float, ahi: float, caci: float) -> float:
+def combine_scores(rqi: float, ahi: float, caci: float) -> float:
     r"""Return the score methods are ranked by in the published figures.
 
     .. math:: S = \frac{H(RQI, CACI) + AHI}{2}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diffad.evaluation.metrics.fidelity import ssim_map
-from diffad.evaluation.metrics.ranking import binary, same_shape
+from diffad.evaluation.metrics.ranking import check_binary, check_same_shape
 from diffad.evaluation.normative.frechet import frechet, kid
 
 Perceptual = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
@@ -21,7 +21,7 @@ BORDER = 3
 
 
 @dataclass(frozen=True)
-class Restoration:
+class RestorationQuality:
     """How one healthy scan was restored.
 
     Args:
@@ -35,7 +35,9 @@ class Restoration:
     lpips: float
 
 
-def restoration(image: ArrayLike, twin: ArrayLike, perceptual: Perceptual | None = None) -> Restoration:
+def measure_restoration(
+    image: ArrayLike, twin: ArrayLike, perceptual: Perceptual | None = None
+) -> RestorationQuality:
     """Measure a restored healthy scan; the background counts, as published.
 
     The published file compares with a black image by mistake; here scan and twin are compared.
@@ -55,7 +57,7 @@ def restoration(image: ArrayLike, twin: ArrayLike, perceptual: Perceptual | None
     inner = (slice(BORDER, -BORDER),) * x.ndim
     similar = float(ssim_map(x, y)[inner].mean())
     far = math.nan if perceptual is None else float(np.mean(perceptual(x, y)))
-    return Restoration(float(np.abs(x - y).mean()), similar, far)
+    return RestorationQuality(float(np.abs(x - y).mean()), similar, far)
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Healthiness:
     kid_restored: float
 
 
-def healthiness(
+def measure_healthiness(
     normals: ArrayLike, unseen: ArrayLike, pathological: ArrayLike, restored: ArrayLike
 ) -> Healthiness:
     """Measure whether twins of pathological scans come nearer to healthy ones.
@@ -118,7 +120,7 @@ class Conservation:
     lpips_an: float
 
 
-def conservation(
+def measure_conservation(
     image: ArrayLike,
     twin: ArrayLike,
     healthy: ArrayLike,
@@ -149,8 +151,8 @@ def conservation(
 
 
 def _mask(name: str, values: ArrayLike, like: NDArray[Any]) -> NDArray[np.bool_]:
-    mask = binary(name, values)
-    same_shape("image", like, name, mask)
+    mask = check_binary(name, values)
+    check_same_shape("image", like, name, mask)
     if not mask.any():
         raise ValueError(f"expected a mask {name} with at least one voxel, got an empty one")
     return mask

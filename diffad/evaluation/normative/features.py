@@ -8,9 +8,9 @@ import numpy as np
 from einops import reduce
 from numpy.typing import ArrayLike, NDArray
 
-from diffad.evaluation.normative.perception import coloured, slices
-from diffad.score.sources import locate
-from diffad.score.weights import load
+from diffad.evaluation.normative.perception import as_pictures, to_rgb
+from diffad.score.sources import locate_weights
+from diffad.score.weights import load_trunk
 
 
 def alexnet_features(images: ArrayLike | Sequence[ArrayLike]) -> NDArray[np.float64]:
@@ -28,10 +28,10 @@ def alexnet_features(images: ArrayLike | Sequence[ArrayLike]) -> NDArray[np.floa
     Reference:
         One weird trick for parallelizing convolutional neural networks (Krizhevsky, 2014).
     """
-    network, _ = load("alex", locate("alex"))
+    network, _ = load_trunk("alex", locate_weights("alex"))
     rows = []
     for image in np.asarray(images):
         # one picture at a time, since convolutions round otherwise in a batch
-        seen = [network(coloured(picture[None]))[-1] for picture in slices(image)]
+        seen = [network(to_rgb(picture[None]))[-1] for picture in as_pictures(image)]
         rows.append(np.mean([reduce(y, "1 c i j -> c", "mean").double().numpy() for y in seen], axis=0))
     return np.stack(rows)

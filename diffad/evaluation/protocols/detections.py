@@ -12,14 +12,14 @@ from diffad.evaluation.metrics.lesions import LesionCounts
 from diffad.evaluation.metrics.overlap import Counts
 from diffad.evaluation.protocols.intervals import Bootstrap
 from diffad.evaluation.protocols.protocol import Protocol
-from diffad.evaluation.protocols.rows import Scored
+from diffad.evaluation.protocols.rows import ScoreRow
 from diffad.evaluation.protocols.thresholds import pixel_units
-from diffad.evaluation.result import Figure
+from diffad.evaluation.result import Metric
 
-Figures = dict[str, Figure]
+Figures = dict[str, Metric]
 
 
-def detection_figures(scored: Sequence[Scored], protocol: Protocol, sure: Bootstrap) -> Figures:
+def detection_metrics(scored: Sequence[ScoreRow], protocol: Protocol, sure: Bootstrap) -> Figures:
     """Say how good the detections are; NaN throughout without a threshold."""
     cut = [one for one in scored if one.counts is not None]
     chosen = {id(unit) for unit in pixel_units([one.unit for one in cut], protocol)}
@@ -30,11 +30,11 @@ def detection_figures(scored: Sequence[Scored], protocol: Protocol, sure: Bootst
     for name in ("hd95", "surface_dice"):
         found[name] = sure.mean(subjects, [one.row.get(name, math.nan) for one in kept])
     known = sorted({t for one in scored if not math.isnan(t := one.row["threshold"])})
-    found["threshold"] = Figure(float(np.mean(known)) if known else math.nan)
+    found["threshold"] = Metric(float(np.mean(known)) if known else math.nan)
     return found | _alarms(cut, sure)
 
 
-def _overlaps(kept: Sequence[Scored], sure: Bootstrap) -> Figures:
+def _overlaps(kept: Sequence[ScoreRow], sure: Bootstrap) -> Figures:
     subjects = [one.unit.subject for one in kept]
     table = np.array([[c.tp, c.fp, c.fn, c.tn] for one in kept if (c := one.counts)], np.int64).reshape(-1, 4)
     rules: dict[str, Callable[[Counts], float]] = {
@@ -50,7 +50,7 @@ def _overlaps(kept: Sequence[Scored], sure: Bootstrap) -> Figures:
     return {name: sure.of(subjects, statistic(rule)) for name, rule in rules.items()}
 
 
-def _mean_dice(kept: Sequence[Scored], protocol: Protocol, sure: Bootstrap) -> Figure:
+def _mean_dice(kept: Sequence[ScoreRow], protocol: Protocol, sure: Bootstrap) -> Metric:
     groups: dict[tuple[str, ...], Counts] = {}
     for one in kept:
         unit = one.unit
@@ -63,7 +63,7 @@ def _mean_dice(kept: Sequence[Scored], protocol: Protocol, sure: Bootstrap) -> F
     return sure.mean([key[0] for key in sick], [c.dice(empty) for c in sick.values()])
 
 
-def _lesions(kept: Sequence[Scored], sure: Bootstrap) -> Figures:
+def _lesions(kept: Sequence[ScoreRow], sure: Bootstrap) -> Figures:
     counted = [(one.unit.subject, one.lesions) for one in kept if one.lesions is not None]
     subjects = [subject for subject, _ in counted]
     rows = [[lesions.found, lesions.missed, lesions.false, lesions.detections] for _, lesions in counted]
@@ -80,7 +80,7 @@ def _lesions(kept: Sequence[Scored], sure: Bootstrap) -> Figures:
     return {f"lesion_{name}": sure.of(subjects, statistic(name)) for name in ("recall", "precision", "f1")}
 
 
-def _alarms(cut: Sequence[Scored], sure: Bootstrap) -> Figures:
+def _alarms(cut: Sequence[ScoreRow], sure: Bootstrap) -> Figures:
     healthy = [one for one in cut if not one.unit.anomalous]
     subjects = [one.unit.subject for one in healthy]
     flagged = np.array([one.row["flagged"] for one in healthy], dtype=np.float64)

@@ -8,20 +8,20 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from diffad.evaluation.protocols.detections import detection_figures
+from diffad.evaluation.protocols.detections import detection_metrics
 from diffad.evaluation.protocols.intervals import Bootstrap
-from diffad.evaluation.protocols.metrics import image_figures, pixel_figures
-from diffad.evaluation.protocols.prepare import prepare
+from diffad.evaluation.protocols.metrics import image_metrics, pixel_metrics
+from diffad.evaluation.protocols.prepare import prepare_images
 from diffad.evaluation.protocols.protocol import Protocol
-from diffad.evaluation.protocols.rows import score
-from diffad.evaluation.protocols.thresholds import thresholds
-from diffad.evaluation.protocols.unit import Unit
-from diffad.evaluation.result import Figure, Result
+from diffad.evaluation.protocols.rows import score_image
+from diffad.evaluation.protocols.thresholds import fit_thresholds
+from diffad.evaluation.protocols.unit import ScoredImage
+from diffad.evaluation.result import Metric, Result
 from diffad.evaluation.samples import Sample
 from diffad.registry import PROTOCOLS
 
 
-def evaluate(
+def evaluate_samples(
     samples: Sequence[Sample],
     protocol: Protocol | str,
     tuning: Sequence[Sample] | None = None,
@@ -68,22 +68,24 @@ def _evaluated(
     units = list(_units(samples, protocol))
     looked_at = tuning is not None and protocol.tuned_on == "tuning"
     others = list(_units(tuning or (), protocol)) if looked_at else None
-    at = thresholds(units, protocol, others, folds)
-    scored = [score(unit, t, protocol) for unit, t in zip(units, at, strict=True)]
-    figures, curves = pixel_figures(units, protocol, sure)
-    figures |= detection_figures(scored, protocol, sure) | image_figures(units, sure)
-    figures["samples"] = Figure(float(len(units)))
-    figures["anomalous"] = Figure(float(sum(unit.anomalous for unit in units)))
+    at = fit_thresholds(units, protocol, others, folds)
+    scored = [score_image(unit, t, protocol) for unit, t in zip(units, at, strict=True)]
+    figures, curves = pixel_metrics(units, protocol, sure)
+    figures |= detection_metrics(scored, protocol, sure) | image_metrics(units, sure)
+    figures["samples"] = Metric(float(len(units)))
+    figures["anomalous"] = Metric(float(sum(unit.anomalous for unit in units)))
     said = _warnings(units, others or [], at, protocol.threshold)
     return Result(protocol.name, figures, [one.row for one in scored], curves, said)
 
 
-def _units(samples: Sequence[Sample], protocol: Protocol) -> Iterator[Unit]:
+def _units(samples: Sequence[Sample], protocol: Protocol) -> Iterator[ScoredImage]:
     for index in range(len(samples)):
-        yield from prepare(samples[index], protocol)
+        yield from prepare_images(samples[index], protocol)
 
 
-def _warnings(units: Sequence[Unit], tuning: Sequence[Unit], at: Sequence[float], rule: str) -> list[str]:
+def _warnings(
+    units: Sequence[ScoredImage], tuning: Sequence[ScoredImage], at: Sequence[float], rule: str
+) -> list[str]:
     """Say what a reader should know of the set."""
     said = []
     if twice := sorted(name for name, count in Counter(unit.name for unit in units).items() if count > 1):

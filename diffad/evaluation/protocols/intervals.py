@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffad.evaluation.protocols.unit import Unit
-from diffad.evaluation.result import Figure
+from diffad.evaluation.protocols.unit import ScoredImage
+from diffad.evaluation.result import Metric
 from diffad.evaluation.statistics.bootstrap import interval, mean_interval, pooled_interval
 
 BINS = 1024
@@ -30,25 +30,25 @@ class Bootstrap:
     resamples: int = 1000
     seed: int = 0
 
-    def mean(self, subjects: Sequence[str], values: ArrayLike) -> Figure:
+    def mean(self, subjects: Sequence[str], values: ArrayLike) -> Metric:
         """Give the mean of values (N,), those that are NaN left out."""
         known = np.asarray(values, dtype=np.float64)
         known = known[~np.isnan(known)]
         if not self.resamples or not len(known):
-            return Figure(float(known.mean()) if len(known) else math.nan)
+            return Metric(float(known.mean()) if len(known) else math.nan)
         return mean_interval(subjects, values, resamples=self.resamples, seed=self.seed)
 
-    def of(self, subjects: Sequence[str], statistic: Callable[[NDArray[np.int64]], float]) -> Figure:
+    def of(self, subjects: Sequence[str], statistic: Callable[[NDArray[np.int64]], float]) -> Metric:
         """Give a statistic of rows, with its interval."""
         value = statistic(np.arange(len(subjects)))
         if not self.resamples or math.isnan(value):
-            return Figure(value)
+            return Metric(value)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             ends = interval(subjects, statistic, resamples=self.resamples, seed=self.seed)
-        return Figure(value, *ends)
+        return Metric(value, *ends)
 
-    def pooled(self, units: Sequence[Unit]) -> dict[str, tuple[float, float]]:
+    def pooled(self, units: Sequence[ScoredImage]) -> dict[str, tuple[float, float]]:
         """Give the intervals of pooled AP, AUROC and best Dice; none without both classes."""
         truth = [unit.truth for unit in units]
         if not self.resamples or not any(t.any() for t in truth) or all(t.all() for t in truth):
@@ -64,7 +64,7 @@ class Bootstrap:
         return pooled_interval(counts[0], counts[1], resamples=self.resamples, seed=self.seed)
 
 
-def _edges(units: Sequence[Unit]) -> NDArray[np.float32]:
+def _edges(units: Sequence[ScoredImage]) -> NDArray[np.float32]:
     """Lower edges of bins that hold about equally many scores of a class."""
     ends = []
     for lesion in (True, False):

@@ -12,15 +12,15 @@ from torch.nn.functional import interpolate
 
 from diffad.evaluation.metrics.pooling import pool
 from diffad.evaluation.protocols.protocol import Protocol
-from diffad.evaluation.protocols.smoothing import processed
-from diffad.evaluation.protocols.stacks import as_stack, axis_of, in_plane, plane, slices_back
-from diffad.evaluation.protocols.unit import Unit
+from diffad.evaluation.protocols.smoothing import postprocess_sample
+from diffad.evaluation.protocols.stacks import as_stack, axis_of, plane_axes, plane_shape, unstack_slices
+from diffad.evaluation.protocols.unit import ScoredImage
 from diffad.evaluation.samples import Bools, Sample
 
 MASKS = ("truth", "brain", "ignored", "detected")
 
 
-def prepare(sample: Sample, protocol: Protocol) -> list[Unit]:
+def prepare_images(sample: Sample, protocol: Protocol) -> list[ScoredImage]:
     """Give the images or the one volume that ``protocol`` scores, less those without a pixel to score.
 
     Raises:
@@ -39,15 +39,15 @@ def prepare(sample: Sample, protocol: Protocol) -> list[Unit]:
     return [_unit(part, sample, protocol) for part in parts if part is not None]
 
 
-def _unit(part: Sample, whole: Sample, protocol: Protocol) -> Unit:
-    scores = processed(part, protocol)
+def _unit(part: Sample, whole: Sample, protocol: Protocol) -> ScoredImage:
+    scores = postprocess_sample(part, protocol)
     inside = part.brain if protocol.where == "brain" else np.ones_like(part.brain)
     if part.ignored is not None:
         inside = inside & ~part.ignored
     found = None if part.detected is None else part.detected[inside]
     truth = part.truth[inside]
     anomalous = bool(truth.any()) if part.label is None else part.label == 1
-    return Unit(
+    return ScoredImage(
         name=part.name,
         volume=whole.name,
         subject=part.subject,
@@ -73,7 +73,7 @@ def _image_score(part: Sample, protocol: Protocol) -> float:
 
 def _resized(sample: Sample, size: tuple[int, int] | None) -> Sample | None:
     """Bring map and masks to ``size``, slice by slice; none where nothing is left to count."""
-    before = plane(sample)
+    before = plane_shape(sample)
     if size is None or size == before:
         return sample
     names = [name for name in MASKS if getattr(sample, name) is not None]
@@ -81,7 +81,7 @@ def _resized(sample: Sample, size: tuple[int, int] | None) -> Sample | None:
     if not (masks["brain"] & ~masks.get("ignored", np.zeros_like(masks["brain"]))).any():
         return None
     edges = list(sample.edges)
-    for axis, old, new in zip(in_plane(sample), before, size, strict=True):
+    for axis, old, new in zip(plane_axes(sample), before, size, strict=True):
         edges[axis] *= old / new
     scores = _scaled(sample.scores, sample, size)
     return replace(sample, scores=scores, spacing=tuple(edges), image=None, twin=None, **masks)
@@ -90,8 +90,8 @@ def _resized(sample: Sample, size: tuple[int, int] | None) -> Sample | None:
 def _scaled(values: NDArray[Any], sample: Sample, size: tuple[int, int]) -> NDArray[Any]:
     stack = as_stack(values, sample.axis).float()
     if values.dtype == bool:
-        return slices_back(interpolate(stack, size, mode="nearest-exact") > 0, sample.axis)
-    return slices_back(interpolate(stack, size, mode="bilinear", align_corners=False), sample.axis)
+        return unstack_slices(interpolate(stack, size, mode="nearest-exact") > 0, sample.axis)
+    return unstack_slices(interpolate(stack, size, mode="bilinear", align_corners=False), sample.axis)
 
 
 def _slices(sample: Sample) -> list[Sample | None]:

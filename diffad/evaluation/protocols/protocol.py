@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from diffad.inference.postprocess import RULES
-from diffad.registry import unknown
+from diffad.registry import unknown_name
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "where": ("all", "brain"),
@@ -116,7 +116,9 @@ class Protocol:
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
-                raise unknown(f"{name} of protocol {self.name!r}:", str(getattr(self, name)), list(choices))
+                raise unknown_name(
+                    f"{name} of protocol {self.name!r}:", str(getattr(self, name)), list(choices)
+                )
         self._check("median_axes", "2 or 3", self.median_axes in (2, 3))
         self._check("median", "an odd whole number", self.median > 0 and self.median % 2 == 1)
         self._check("sigma", "at least 0", self.sigma >= 0)
@@ -152,7 +154,7 @@ class Protocol:
         known = [f.name for f in fields(cls)]
         for option in options:
             if option not in known:
-                raise unknown(f"option of protocol {options.get('name')!r}:", option, known)
+                raise unknown_name(f"option of protocol {options.get('name')!r}:", option, known)
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
         return cls(**plain)
 

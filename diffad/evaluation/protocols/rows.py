@@ -16,7 +16,7 @@ from diffad.evaluation.metrics.overlap import Counts
 from diffad.evaluation.metrics.ranking import RankCurve
 from diffad.evaluation.metrics.surface import hd95, surface_dice
 from diffad.evaluation.protocols.protocol import Protocol
-from diffad.evaluation.protocols.unit import Unit
+from diffad.evaluation.protocols.unit import ScoredImage
 from diffad.evaluation.samples import Bools
 from diffad.inference.postprocess import remove_small
 
@@ -25,7 +25,7 @@ NAN = math.nan
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoreRow:
     """A unit and what was found in it.
 
     Args:
@@ -36,14 +36,14 @@ class Scored:
         lesions: Lesions found, missed and false, or none.
     """
 
-    unit: Unit
+    unit: ScoredImage
     row: dict[str, Any]
     counts: Counts | None = None
     parts: tuple[Counts, ...] = ()
     lesions: LesionCounts | None = None
 
 
-def score(unit: Unit, threshold: float, protocol: Protocol) -> Scored:
+def score_image(unit: ScoredImage, threshold: float, protocol: Protocol) -> ScoreRow:
     """Give the row of a unit; what needs a threshold is NaN without one."""
     row = {
         "name": unit.name,
@@ -52,20 +52,20 @@ def score(unit: Unit, threshold: float, protocol: Protocol) -> Scored:
         "anomalous": unit.anomalous,
         "image_score": unit.image_score,
         "lesion_voxels": int(unit.truth.sum()),
-        "pixel_ap": ranked(unit.scores, unit.truth)[0],
+        "pixel_ap": rank_pixels(unit.scores, unit.truth)[0],
         "threshold": threshold,
     }
-    found = detect(unit, threshold, protocol)
+    found = detect_pixels(unit, threshold, protocol)
     if found is None:
-        return Scored(unit, row | dict.fromkeys(DETECTED, NAN))
+        return ScoreRow(unit, row | dict.fromkeys(DETECTED, NAN))
     counts = Counts.of(found, unit.truth)
     empty = NAN if protocol.empty is None else protocol.empty
     row |= {"dice": counts.dice(empty), "precision": counts.precision()}
     row |= {"recall": counts.recall(), "fpr": counts.fpr(), "flagged": counts.tp + counts.fp}
     lesions = _regions(unit, found, row, protocol) if protocol.regions else None
     by_image = protocol.dice_aggregate == "image"
-    parts = tuple(Counts.of(found[m], unit.truth[m]) for m in pieces(unit)) if by_image else (counts,)
-    return Scored(unit, row, counts, parts, lesions)
+    parts = tuple(Counts.of(found[m], unit.truth[m]) for m in split_slices(unit)) if by_image else (counts,)
+    return ScoreRow(unit, row, counts, parts, lesions)
 
 
 DETECTED = (
@@ -74,7 +74,7 @@ DETECTED = (
 )
 
 
-def detect(unit: Unit, threshold: float, protocol: Protocol) -> Bools | None:
+def detect_pixels(unit: ScoredImage, threshold: float, protocol: Protocol) -> Bools | None:
     """Give the detections among the pixels that count, (N,), or none without a threshold."""
     if math.isnan(threshold):
         return unit.found
@@ -87,14 +87,14 @@ def detect(unit: Unit, threshold: float, protocol: Protocol) -> Bools | None:
     return kept[unit.inside]
 
 
-def pieces(unit: Unit) -> Iterator[Bools]:
+def split_slices(unit: ScoredImage) -> Iterator[Bools]:
     """Give the pixels that count of each slice, as masks (N,)."""
     images = unit.images()
     for index in np.unique(images):
         yield images == index
 
 
-def ranked(scores: Any, truth: Any) -> tuple[float, float]:
+def rank_pixels(scores: Any, truth: Any) -> tuple[float, float]:
     """Give AP and AUROC, NaN and no warning with one class."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -102,7 +102,7 @@ def ranked(scores: Any, truth: Any) -> tuple[float, float]:
         return curve.average_precision(), curve.auroc()
 
 
-def _regions(unit: Unit, found: Bools, row: dict[str, Any], protocol: Protocol) -> LesionCounts:
+def _regions(unit: ScoredImage, found: Bools, row: dict[str, Any], protocol: Protocol) -> LesionCounts:
     pred, truth = unit.spread(found), unit.spread(unit.truth)
     lesions = lesion_wise(pred, truth, strata=STRATA)
     both = bool(found.any()) and bool(unit.truth.any())

@@ -11,23 +11,23 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from diffad.evaluation.protocols.protocol import Protocol
-from diffad.evaluation.protocols.stacks import as_stack, plane, slices_back
+from diffad.evaluation.protocols.stacks import as_stack, plane_shape, unstack_slices
 from diffad.evaluation.samples import Bools, Sample
 from diffad.inference.median_filter import median_filter
-from diffad.inference.postprocess import erode, erode_by_average
+from diffad.inference.postprocess import erode_by_average, peel_layers
 
 
-def processed(sample: Sample, protocol: Protocol) -> NDArray[Any]:
+def postprocess_sample(sample: Sample, protocol: Protocol) -> NDArray[Any]:
     """Blur, zero outside the eroded brain, then smooth by the median: the order of the papers."""
     scores, axis = sample.scores, sample.axis
     if protocol.sigma:
-        scores = slices_back(_blurred(as_stack(scores, axis), protocol.sigma), axis)
+        scores = unstack_slices(_blurred(as_stack(scores, axis), protocol.sigma), axis)
     if protocol.masked:
         scores = np.where(_eroded(sample, protocol), scores, 0).astype(np.float32)
     if protocol.median > 1:
         flat = protocol.median_axes == 2 or scores.ndim == 2
         if flat:
-            scores = slices_back(_median(as_stack(scores, axis), protocol), axis)
+            scores = unstack_slices(_median(as_stack(scores, axis), protocol), axis)
         else:
             whole = torch.from_numpy(np.ascontiguousarray(scores))[None, None]
             scores = _median(whole, protocol)[0, 0].numpy()
@@ -37,11 +37,11 @@ def processed(sample: Sample, protocol: Protocol) -> NDArray[Any]:
 def _eroded(sample: Sample, protocol: Protocol) -> Bools:
     layers = protocol.erosion
     if protocol.erosion_per:
-        layers = min(plane(sample)) // protocol.erosion_per
+        layers = min(plane_shape(sample)) // protocol.erosion_per
     stack = as_stack(sample.brain, sample.axis)
     if protocol.erosion_rule == "average":
-        return slices_back(erode_by_average(stack, 2 * layers + 1), sample.axis)
-    return slices_back(erode(stack, layers), sample.axis)
+        return unstack_slices(erode_by_average(stack, 2 * layers + 1), sample.axis)
+    return unstack_slices(peel_layers(stack, layers), sample.axis)
 
 
 def _median(stack: Tensor, protocol: Protocol) -> Tensor:

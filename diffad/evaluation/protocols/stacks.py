@@ -19,17 +19,17 @@ def axis_of(sample: Sample) -> int:
     return sample.axis % sample.scores.ndim
 
 
-def in_plane(sample: Sample) -> list[int]:
+def plane_axes(sample: Sample) -> list[int]:
     """Give the two axes of a slice."""
     axes = list(range(sample.scores.ndim))
     return axes if len(axes) == 2 else [axis for axis in axes if axis != axis_of(sample)]
 
 
-def plane(sample: Sample) -> tuple[int, ...]:
+def plane_shape(sample: Sample) -> tuple[int, ...]:
     """Give the size of a slice; of the volume, if nobody knows its slices."""
     if sample.scores.ndim == 3 and sample.axis is None:
         return sample.scores.shape
-    return tuple(sample.scores.shape[axis] for axis in in_plane(sample))
+    return tuple(sample.scores.shape[axis] for axis in plane_axes(sample))
 
 
 def as_stack(values: NDArray[Any], axis: int | None) -> Tensor:
@@ -38,7 +38,7 @@ def as_stack(values: NDArray[Any], axis: int | None) -> Tensor:
     return torch.from_numpy(rearrange(np.ascontiguousarray(stack), "b h w -> b 1 h w"))
 
 
-def slices_back(stack: Tensor, axis: int | None) -> NDArray[Any]:
+def unstack_slices(stack: Tensor, axis: int | None) -> NDArray[Any]:
     """Give the volume or image (*S) of a batch (B, 1, H, W)."""
     images = rearrange(stack, "b 1 h w -> b h w").numpy()
     return images[0] if axis is None else np.moveaxis(images, 0, axis)

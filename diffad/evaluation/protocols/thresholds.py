@@ -11,14 +11,17 @@ import numpy as np
 
 from diffad.evaluation.metrics import cuts
 from diffad.evaluation.protocols.protocol import Protocol
-from diffad.evaluation.protocols.unit import Unit
+from diffad.evaluation.protocols.unit import ScoredImage
 
 UP, DOWN = np.float32(np.inf), np.float32(-np.inf)
 TUNED = "tuning samples or folds"
 
 
-def thresholds(
-    units: Sequence[Unit], protocol: Protocol, tuning: Sequence[Unit] | None = None, folds: int = 0
+def fit_thresholds(
+    units: Sequence[ScoredImage],
+    protocol: Protocol,
+    tuning: Sequence[ScoredImage] | None = None,
+    folds: int = 0,
 ) -> list[float]:
     """Give the threshold of each unit, NaN where there is none; a RuntimeWarning says why.
 
@@ -38,16 +41,16 @@ def thresholds(
     if protocol.threshold == "fixed":
         return [protocol.fixed] * len(units)
     if protocol.tuned_on == "test":
-        return [fit(units, protocol)] * len(units)
+        return [fit_rule(units, protocol)] * len(units)
     if tuning is not None:
-        return [fit(tuning, protocol)] * len(units)
+        return [fit_rule(tuning, protocol)] * len(units)
     if folds:
         return _folded(units, protocol, folds)
     _tell(f"no threshold: the rule {protocol.threshold!r} needs {TUNED}; give one of the two")
     return [math.nan] * len(units)
 
 
-def fit(units: Sequence[Unit], protocol: Protocol) -> float:
+def fit_rule(units: Sequence[ScoredImage], protocol: Protocol) -> float:
     """Apply the rule to units; NaN and a RuntimeWarning where it cannot be."""
     healthy = [unit.scores for unit in units if not unit.anomalous]
     marked = pixel_units(units, protocol)
@@ -65,7 +68,7 @@ def fit(units: Sequence[Unit], protocol: Protocol) -> float:
         return math.nan
 
 
-def pixel_units(units: Sequence[Unit], protocol: Protocol) -> list[Unit]:
+def pixel_units(units: Sequence[ScoredImage], protocol: Protocol) -> list[ScoredImage]:
     """Give the units whose pixels count."""
     few = [unit for unit in units if unit.anomalous and unit.truth.sum() < protocol.least_lesion]
     left_out = {id(unit) for unit in few}
@@ -73,40 +76,40 @@ def pixel_units(units: Sequence[Unit], protocol: Protocol) -> list[Unit]:
     return [unit for unit in kept if unit.anomalous or protocol.pixel_samples == "all"]
 
 
-def folds_of(units: Sequence[Unit], folds: int) -> dict[str, int]:
+def assign_folds(units: Sequence[ScoredImage], folds: int) -> dict[str, int]:
     """Deal subjects out by the hash of their names, those with healthy units first."""
     healthy = {unit.subject for unit in units if not unit.anomalous}
     order = sorted({unit.subject for unit in units}, key=lambda name: (name not in healthy, _hash(name)))
     return {subject: index % folds for index, subject in enumerate(order)}
 
 
-def _folded(units: Sequence[Unit], protocol: Protocol, folds: int) -> list[float]:
-    fold = folds_of(units, folds)
+def _folded(units: Sequence[ScoredImage], protocol: Protocol, folds: int) -> list[float]:
+    fold = assign_folds(units, folds)
     used = sorted(set(fold.values()))
     if len(used) < folds:
         _tell(f"expected at least {folds} subjects for {folds} folds, got {len(fold)}")
-    cut = {k: fit([unit for unit in units if fold[unit.subject] != k], protocol) for k in used}
+    cut = {k: fit_rule([unit for unit in units if fold[unit.subject] != k], protocol) for k in used}
     return [cut[fold[unit.subject]] for unit in units]
 
 
 def _healthy(maps: Sequence[np.ndarray], protocol: Protocol) -> float:
     if protocol.threshold == "healthy_grid":
-        cut = cuts.healthy_grid(maps, protocol.fpr, np.linspace(*protocol.grid)).threshold
+        cut = cuts.search_healthy_grid(maps, protocol.fpr, np.linspace(*protocol.grid)).threshold
     else:
-        cut = cuts.healthy(np.concatenate(maps), protocol.fpr).threshold
+        cut = cuts.search_healthy(np.concatenate(maps), protocol.fpr).threshold
     return _above(cut) if protocol.comparison == ">=" else cut
 
 
-def _marked(units: Sequence[Unit], protocol: Protocol) -> float:
+def _marked(units: Sequence[ScoredImage], protocol: Protocol) -> float:
     scores = np.concatenate([unit.scores for unit in units])
     truth = np.concatenate([unit.truth for unit in units])
     if protocol.threshold == "grid":
-        return cuts.grid(scores, truth, np.linspace(*protocol.grid), protocol.comparison).threshold
+        return cuts.search_grid(scores, truth, np.linspace(*protocol.grid), protocol.comparison).threshold
     if protocol.threshold in ("order", "bisection"):
-        rule = {"order": cuts.order, "bisection": cuts.bisection}[protocol.threshold]
+        rule = {"order": cuts.search_order, "bisection": cuts.search_bisection}[protocol.threshold]
         cut = rule(scores, truth, protocol.steps).threshold
         return _above(cut) if protocol.comparison == ">=" else cut
-    best = cuts.exact(scores, truth).threshold
+    best = cuts.search_exact(scores, truth).threshold
     return _below(best) if protocol.comparison == ">" else best
 
 

@@ -15,7 +15,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Unit:
+class ScoredImage:
     """One volume or image as a protocol sees it.
 
     Args:

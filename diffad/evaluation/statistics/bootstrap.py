@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffad.evaluation.result import Figure
+from diffad.evaluation.result import Metric
 
 Interval = tuple[float, float]
 UNKNOWN: Interval = (math.nan, math.nan)
@@ -51,7 +51,7 @@ def interval(
 
 def mean_interval(
     subjects: Sequence[str], values: ArrayLike, level: float = 0.95, resamples: int = 1000, seed: int = 0
-) -> Figure:
+) -> Metric:
     """Return the mean of rows with its interval over subjects; rows that are NaN do not count.
 
     Args:
@@ -64,15 +64,15 @@ def mean_interval(
     every = np.asarray(values, dtype=np.float64)
     known = np.flatnonzero(~np.isnan(every))
     if not len(known):
-        return Figure(math.nan)
+        return Metric(math.nan)
     _, rows = _rows([subjects[int(i)] for i in known])
     sums = np.array([every[known][r].sum() for r in rows])
     sizes = np.array([len(r) for r in rows])
     mean = float(sums.sum() / sizes.sum())
     if len(rows) < 2:
-        return Figure(mean)
+        return Metric(mean)
     weights = _weights(len(rows), resamples, seed)
-    return Figure(mean, *percentiles(weights @ sums / (weights @ sizes), level))
+    return Metric(mean, *percentiles(weights @ sums / (weights @ sizes), level))
 
 
 def pooled_interval(

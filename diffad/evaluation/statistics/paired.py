@@ -15,7 +15,7 @@ EXACT = 12
 """Up to so many subjects every flip of signs is counted."""
 
 
-class Paired(NamedTuple):
+class PairedComparison(NamedTuple):
     """How two methods differ.
 
     Args:
@@ -35,7 +35,9 @@ class Paired(NamedTuple):
     n: int
 
 
-def paired(a: Mapping[str, float], b: Mapping[str, float], resamples: int = 10_000, seed: int = 0) -> Paired:
+def compare_paired(
+    a: Mapping[str, float], b: Mapping[str, float], resamples: int = 10_000, seed: int = 0
+) -> PairedComparison:
     """Compare two methods, subject by subject; a subject with a figure that is NaN does not count.
 
     Args:
@@ -58,11 +60,11 @@ def paired(a: Mapping[str, float], b: Mapping[str, float], resamples: int = 10_0
     every = {name: a[name] - b[name] for name in sorted(a)}
     known = {name: gap for name, gap in every.items() if not math.isnan(gap)}
     if not known:
-        return Paired(math.nan, math.nan, math.nan, math.nan, math.nan, 0)
+        return PairedComparison(math.nan, math.nan, math.nan, math.nan, math.nan, 0)
     gaps = np.array(list(known.values()))
     mean = mean_interval(list(known), gaps, seed=seed)
     p = _permutation(gaps, resamples, seed)
-    return Paired(mean.value, mean.low, mean.high, p, _wilcoxon(gaps), len(gaps))
+    return PairedComparison(mean.value, mean.low, mean.high, p, _wilcoxon(gaps), len(gaps))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from diffad.evaluation.result import Figure
+from diffad.evaluation.result import Metric
 
 
-def over_seeds(values: Sequence[float]) -> Figure:
+def summarise_seeds(values: Sequence[float]) -> Metric:
     r"""Return the mean over seeds, and mean minus and plus the standard deviation between them.
 
     .. math:: \bar v \pm \sqrt{\tfrac{1}{n - 1} \sum_k (v_k - \bar v)^2}
@@ -20,9 +20,9 @@ def over_seeds(values: Sequence[float]) -> Figure:
     """
     known = [v for v in values if not math.isnan(v)]
     if not known:
-        return Figure(math.nan)
+        return Metric(math.nan)
     mean = float(np.mean(known))
     if len(known) < 2:
-        return Figure(mean)
+        return Metric(mean)
     spread = float(np.std(known, ddof=1))
-    return Figure(mean, mean - spread, mean + spread)
+    return Metric(mean, mean - spread, mean + spread)

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from diffad.report.benchmark.outcome import Outcome
-from diffad.report.benchmark.tables import NOTE, Grid, grids, ordered
+from diffad.report.benchmark.tables import NOTE, TextTable, make_tables, order_methods
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --back: #8881; }
@@ -38,10 +38,10 @@ CAPTIONS = {
 }
 
 
-def html(outcome: Outcome, pictures: Mapping[str, bytes]) -> str:
+def render_page(outcome: Outcome, pictures: Mapping[str, bytes]) -> str:
     """Return the page; every text is escaped, every picture part of it."""
     body = [f"<h1>{escape(outcome.name)}</h1>", _trouble(outcome), f"<p>{escape(NOTE)}</p>"]
-    body += [_table(grid) for grid in grids(outcome)] or ["<p>There are no figures.</p>"]
+    body += [_table(grid) for grid in make_tables(outcome)] or ["<p>There are no figures.</p>"]
     body += [_picture(name, words, pictures) for name, words in CAPTIONS.items()]
     body += [_costs(outcome), _thumbnails(outcome), _settings(outcome)]
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -56,7 +56,7 @@ def _trouble(outcome: Outcome) -> str:
     return f'<div class="warn"><p>To be known:</p><ul>{items}</ul></div>' if lines else ""
 
 
-def _table(grid: Grid) -> str:
+def _table(grid: TextTable) -> str:
     head = "".join(f"<th>{escape(cell)}</th>" for cell in grid.head)
     rows = ("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in grid.rows)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
@@ -79,12 +79,12 @@ def _costs(outcome: Outcome) -> str:
         for c in sorted(outcome.costs, key=lambda c: c.seconds)
     ]
     head = ["method", "network evaluations", "seconds per slice", "weights"]
-    return _table(Grid("Costs", head, rows)) if rows else "<p>Costs are not known.</p>"
+    return _table(TextTable("Costs", head, rows)) if rows else "<p>Costs are not known.</p>"
 
 
 def _thumbnails(outcome: Outcome) -> str:
     shown = []
-    for method in ordered(outcome):
+    for method in order_methods(outcome):
         for path in map(Path, outcome.thumbnails.get(method, [])):
             if path.is_file():
                 image = _image(path.read_bytes(), f"scan, twin and map of {method}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from diffad.evaluation.statistics import cliques, friedman
 from diffad.report.benchmark.outcome import Outcome
-from diffad.report.benchmark.tables import MEAN, first_protocol, ordered, over
+from diffad.report.benchmark.tables import MEAN, average_seeds, first_protocol, order_methods
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A8A00")
 """The palette of Okabe and Ito, its yellow darkened."""
@@ -22,7 +22,7 @@ CURVES = {
 }
 
 
-def drawn(outcome: Outcome) -> dict[str, bytes]:
+def draw_pictures(outcome: Outcome) -> dict[str, bytes]:
     """Return the pictures that can be drawn, by name: ranking, cost, roc, pr, dice."""
     made = {"ranking": _ranking(outcome), "cost": _cost(outcome)}
     made |= {name: _curves(outcome, name) for name in CURVES}
@@ -31,7 +31,7 @@ def drawn(outcome: Outcome) -> dict[str, bytes]:
 
 def _ranking(outcome: Outcome) -> Any:
     table = outcome.subjects.get(first_protocol(outcome), {})
-    kept = {m: table[m] for m in ordered(outcome) if table.get(m)}
+    kept = {m: table[m] for m in order_methods(outcome) if table.get(m)}
     subjects = set.intersection(*(set(v) for v in kept.values())) if kept else set()
     usable = {s for s in subjects if not any(math.isnan(v[s]) for v in kept.values())}
     if len(kept) < 3 or len(usable) < 5:
@@ -78,8 +78,10 @@ def _critical(table: dict[str, dict[str, float]], figure_name: str) -> Any:
 
 
 def _bars(outcome: Outcome) -> Any:
-    names = ordered(outcome)
-    values = [over(outcome, m, first_protocol(outcome), MEAN, outcome.ranked_by).value for m in names]
+    names = order_methods(outcome)
+    values = [
+        average_seeds(outcome, m, first_protocol(outcome), MEAN, outcome.ranked_by).value for m in names
+    ]
     if not names:
         return None
     figure, axes = _axes(7, 0.9 + 0.35 * len(names))
@@ -93,7 +95,7 @@ def _bars(outcome: Outcome) -> Any:
 def _cost(outcome: Outcome) -> Any:
     protocol = first_protocol(outcome)
     every = [
-        (c.seconds, over(outcome, c.method, protocol, MEAN, outcome.ranked_by).value, c)
+        (c.seconds, average_seeds(outcome, c.method, protocol, MEAN, outcome.ranked_by).value, c)
         for c in outcome.costs
     ]
     points = sorted((s, v, c.method, c.nfe) for s, v, c in every if s > 0 and not math.isnan(v))
@@ -124,7 +126,7 @@ def _cost(outcome: Outcome) -> Any:
 
 
 def _curves(outcome: Outcome, name: str) -> Any:
-    curves = {m: outcome.curves[m][name] for m in ordered(outcome) if name in outcome.curves.get(m, {})}
+    curves = {m: outcome.curves[m][name] for m in order_methods(outcome) if name in outcome.curves.get(m, {})}
     curves = {m: (x, y) for m, (x, y) in curves.items() if len(x)}
     if not curves:
         return None

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from diffad.evaluation.result import Figure
-from diffad.evaluation.statistics import holm, over_seeds, paired
+from diffad.evaluation.result import Metric
+from diffad.evaluation.statistics import compare_paired, holm, summarise_seeds
 from diffad.report.benchmark.outcome import Line, Outcome
 
 OTHERS = {
@@ -24,7 +24,7 @@ MEAN = "mean"
 
 
 @dataclass(frozen=True)
-class Grid:
+class TextTable:
     """A table of words.
 
     Args:
@@ -38,16 +38,16 @@ class Grid:
     rows: list[list[str]]
 
 
-def grids(outcome: Outcome) -> list[Grid]:
+def make_tables(outcome: Outcome) -> list[TextTable]:
     """Return two tables for each protocol: the ranked figure by kind of lesion, and the other figures."""
     protocols = list(dict.fromkeys(line.protocol for line in outcome.lines))
     return [make(outcome, name) for name in protocols for make in (_by_kind, _by_figure)]
 
 
-def markdown(outcome: Outcome) -> str:
+def format_markdown(outcome: Outcome) -> str:
     """Lay all tables out as Markdown; a bar in a name cannot break a row."""
     parts = [f"# {outcome.name}", NOTE]
-    for grid in grids(outcome):
+    for grid in make_tables(outcome):
         rows = [grid.head, ["---"] * len(grid.head), *grid.rows]
         lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
         parts += [f"## {grid.title}", "\n".join(lines)]
@@ -63,10 +63,10 @@ NOTE = (
 )
 
 
-def ordered(outcome: Outcome, protocol: str | None = None) -> list[str]:
+def order_methods(outcome: Outcome, protocol: str | None = None) -> list[str]:
     """Return the methods that have figures, by the mean of the ranked figure, best first."""
     protocol = protocol or first_protocol(outcome)
-    means = {m: over(outcome, m, protocol, MEAN, outcome.ranked_by).value for m in outcome.methods}
+    means = {m: average_seeds(outcome, m, protocol, MEAN, outcome.ranked_by).value for m in outcome.methods}
     known = [m for m in outcome.methods if any(line.method == m for line in outcome.lines)]
     return sorted(known, key=lambda m: (math.isnan(means[m]), -means[m]))
 
@@ -76,55 +76,55 @@ def first_protocol(outcome: Outcome) -> str:
     return outcome.lines[0].protocol if outcome.lines else ""
 
 
-def over(outcome: Outcome, method: str, protocol: str, data: str, figure: str) -> Figure:
-    """Return a figure over the seeds, see ``over_seeds``."""
-    return over_seeds([line.value for line in _lines(outcome, method, protocol, data, figure)])
+def average_seeds(outcome: Outcome, method: str, protocol: str, data: str, figure: str) -> Metric:
+    """Return a figure over the seeds, see ``summarise_seeds``."""
+    return summarise_seeds([line.value for line in _lines(outcome, method, protocol, data, figure)])
 
 
-def p_values(outcome: Outcome) -> dict[str, float]:
+def corrected_p_values(outcome: Outcome) -> dict[str, float]:
     """Return Holm-corrected p-values against the best method; none for those without its subjects."""
     table = outcome.subjects.get(first_protocol(outcome), {})
-    methods = [m for m in ordered(outcome) if table.get(m)]
+    methods = [m for m in order_methods(outcome) if table.get(m)]
     if len(methods) < 2:
         return {}
     best, *others = methods
     same = [m for m in others if set(table[m]) == set(table[best])]
-    p = holm([paired(table[best], table[m]).p_permutation for m in same])
+    p = holm([compare_paired(table[best], table[m]).p_permutation for m in same])
     return dict(zip(same, p, strict=True))
 
 
-def _by_kind(outcome: Outcome, protocol: str) -> Grid:
+def _by_kind(outcome: Outcome, protocol: str) -> TextTable:
     lines = [ln for ln in outcome.lines if ln.protocol == protocol and ln.figure == outcome.ranked_by]
     kinds = [k for k in dict.fromkeys(ln.data for ln in lines) if k != MEAN]
-    p = p_values(outcome) if protocol == first_protocol(outcome) else {}
+    p = corrected_p_values(outcome) if protocol == first_protocol(outcome) else {}
     rows = []
-    for method in ordered(outcome, protocol):
+    for method in order_methods(outcome, protocol):
         cells = [_interval(outcome, method, protocol, kind) for kind in kinds]
-        mean = _spread(over(outcome, method, protocol, MEAN, outcome.ranked_by))
+        mean = _spread(average_seeds(outcome, method, protocol, MEAN, outcome.ranked_by))
         seeds = len({ln.seed for ln in lines if ln.method == method})
         rows.append([method, mean, *cells, str(seeds), *([_p(p.get(method))] if p else [])])
     words = outcome.ranked_by.replace("_", " ")
     head = ["method", MEAN, *(k.replace("_", " ") for k in kinds), "seeds", *(["p"] if p else [])]
-    return Grid(f"{protocol}: {words}", head, rows)
+    return TextTable(f"{protocol}: {words}", head, rows)
 
 
-def _by_figure(outcome: Outcome, protocol: str) -> Grid:
+def _by_figure(outcome: Outcome, protocol: str) -> TextTable:
     rows = [
-        [m, *(_spread(over(outcome, m, protocol, MEAN, name)) for name in OTHERS)]
-        for m in ordered(outcome, protocol)
+        [m, *(_spread(average_seeds(outcome, m, protocol, MEAN, name)) for name in OTHERS)]
+        for m in order_methods(outcome, protocol)
     ]
-    return Grid(f"{protocol}: other figures, mean of the kinds", ["method", *OTHERS.values()], rows)
+    return TextTable(f"{protocol}: other figures, mean of the kinds", ["method", *OTHERS.values()], rows)
 
 
 def _interval(outcome: Outcome, method: str, protocol: str, kind: str) -> str:
     lines = _lines(outcome, method, protocol, kind, outcome.ranked_by)
     if not lines:
         return "-"
-    value = over_seeds([line.value for line in lines]).value
-    return str(Figure(value, lines[0].low, lines[0].high))
+    value = summarise_seeds([line.value for line in lines]).value
+    return str(Metric(value, lines[0].low, lines[0].high))
 
 
-def _spread(figure: Figure) -> str:
+def _spread(figure: Metric) -> str:
     if math.isnan(figure.value):
         return "-"
     half = "" if math.isnan(figure.high) else f" ± {figure.high - figure.value:.3f}"

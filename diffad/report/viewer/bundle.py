@@ -18,7 +18,7 @@ SHA256 = "47b896b77ec4a5be3ef1949c33ad393b6f45629921f326c279000bcf51bdb4af"
 FILE = Path(__file__).with_name("niivue.umd.js.gz")
 
 
-def content() -> bytes:
+def read_viewer() -> bytes:
     """Return NiiVue, compressed.
 
     Raises:
@@ -30,7 +30,7 @@ def content() -> bytes:
     return raw
 
 
-def bundle(package: Path) -> None:
+def bundle_viewer(package: Path) -> None:
     """Compress the viewer out of a package of ``npm pack``; the same package gives the same bytes.
 
     Raises:
@@ -46,4 +46,4 @@ def bundle(package: Path) -> None:
 
 
 if __name__ == "__main__":
-    bundle(Path(sys.argv[1]))
+    bundle_viewer(Path(sys.argv[1]))

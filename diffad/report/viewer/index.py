@@ -10,13 +10,13 @@ from urllib.parse import quote
 
 from diffad.io.atomic import write_text
 from diffad.report.montage import NOTICE
-from diffad.report.viewer.page import HERE, document
+from diffad.report.viewer.page import HERE, wrap_document
 
 HEADS = ("scan", "picture", "status", "score", "detected (ml)", "lesions", "error")
 
 
 @dataclass(frozen=True)
-class Entry:
+class IndexRow:
     """One scan of a cohort.
 
     Args:
@@ -40,7 +40,7 @@ class Entry:
     error: str = ""
 
 
-def write_index(rows: Sequence[Entry], path: Path, *, title: str) -> Path:
+def write_index(rows: Sequence[IndexRow], path: Path, *, title: str) -> Path:
     """Write the page of a cohort; a click on a head sorts, and a box searches.
 
     Raises:
@@ -55,11 +55,11 @@ def write_index(rows: Sequence[Entry], path: Path, *, title: str) -> Path:
         '<p><input id="search" type="search" placeholder="Search" aria-label="Search"></p>'
         f'<div class="wide">{table}</div><script>{(HERE / "index.js").read_text(encoding="utf-8")}</script>'
     )
-    write_text(path, document(title, body))
+    write_text(path, wrap_document(title, body))
     return path
 
 
-def _row(row: Entry) -> str:
+def _row(row: IndexRow) -> str:
     name, page = escape(row.scan), quote(row.page, errors="surrogateescape")
     link = f'<a href="{page}">{name}</a>' if page else name
     image = (

@@ -14,9 +14,9 @@ from urllib.parse import quote
 from diffad.inference.lesions import Lesion
 from diffad.inference.output import AnomalyOutput
 from diffad.io.atomic import write_text
-from diffad.report.montage import NOTICE, findings, made_by, save_report
-from diffad.report.viewer.bundle import VERSION, content
-from diffad.report.viewer.volumes import scene
+from diffad.report.montage import NOTICE, describe_findings, describe_origin, save_report
+from diffad.report.viewer.bundle import VERSION, read_viewer
+from diffad.report.viewer.volumes import make_scene
 
 HERE = Path(__file__).parent
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src file: data:"
@@ -49,7 +49,7 @@ def write_page(
         ValueError: If the result is that of a tensor.
         OSError: If the file cannot be written.
     """
-    made = scene(out)
+    made = make_scene(out)
     data = {
         "threshold": float(out.info["threshold"]),
         "volumes": {kind: vars(volume) for kind, volume in made.volumes.items()},
@@ -62,14 +62,14 @@ def write_page(
     ]
     scripts = [
         f'<script type="application/json" id="data">{_json(data)}</script>',
-        f'<script type="text/plain" id="niivue">{base64.b64encode(content()).decode()}</script>',
+        f'<script type="text/plain" id="niivue">{base64.b64encode(read_viewer()).decode()}</script>',
         f"<script>{_read('page.js')}</script>",
     ]
-    write_text(path, document(title, "".join(body + scripts)))
+    write_text(path, wrap_document(title, "".join(body + scripts)))
     return path
 
 
-def document(title: str, body: str) -> str:
+def wrap_document(title: str, body: str) -> str:
     """Put a page together."""
     style = f"<style>{_read('page.css')}</style>"
     head = f"{HEAD}<title>{escape(title)}</title>{style}"
@@ -94,7 +94,7 @@ def _top(out: AnomalyOutput, title: str, links: Mapping[str, str]) -> str:
     warnings = "".join(f"<li>{escape(w)}</li>" for w in out.info.get("warnings", []))
     known = f'<div class="notice">To be known:<ul>{warnings}</ul></div>' if warnings else ""
     return (
-        f"<nav>{way}</nav><h1>{escape(title)}</h1><p>{escape(findings(out))}</p>"
+        f"<nav>{way}</nav><h1>{escape(title)}</h1><p>{escape(describe_findings(out))}</p>"
         f'<p class="notice">{escape(NOTICE)}</p>{known}'
         '<noscript><p class="notice">The viewer needs JavaScript; the picture below does not.</p></noscript>'
         '<p id="trouble"></p>'
@@ -152,7 +152,7 @@ def _row(lesion: Lesion) -> str:
 def _made(out: AnomalyOutput, told: str, picture: bytes) -> str:
     source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
     image = f'<img class="picture" alt="Montage" src="{source}">'
-    what = f"<p>{escape(made_by(out.info))}</p>"
+    what = f"<p>{escape(describe_origin(out.info))}</p>"
     info = escape(json.dumps(out.info, indent=1, ensure_ascii=False))
     return (
         f'<details id="fallback"><summary>Picture</summary>{image}</details>'

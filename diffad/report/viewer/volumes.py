@@ -13,7 +13,7 @@ from nibabel import orientations
 
 from diffad.data.volume import RAS, Array
 from diffad.inference.output import AnomalyOutput
-from diffad.report.montage import ct_window
+from diffad.report.montage import stored_ct_window
 
 MARGIN = 3
 """Voxels kept around the brain."""
@@ -24,7 +24,7 @@ FINE = 128
 
 
 @dataclass(frozen=True)
-class Carried:
+class EncodedVolume:
     """One volume of a page.
 
     Args:
@@ -47,11 +47,11 @@ class Scene:
         told: What was done to them, for the reader.
     """
 
-    volumes: dict[str, Carried]
+    volumes: dict[str, EncodedVolume]
     told: str
 
 
-def scene(out: AnomalyOutput) -> Scene:
+def make_scene(out: AnomalyOutput) -> Scene:
     """Make the volumes of a page.
 
     Raises:
@@ -64,7 +64,7 @@ def scene(out: AnomalyOutput) -> Scene:
     steps = _steps([s.stop - s.start for s in box], out.volume.spacing)
     images = {"scan": out.image, "twin": out.reconstruction, "map": out.anomaly_map, "mask": out.mask}
     cut = {kind: _blocks(image[0, 0].numpy()[box], steps, kind) for kind, image in images.items()}
-    window = ct_window(out.info) or _range(out.image[0, 0].numpy()[box], brain[box])
+    window = stored_ct_window(out.info) or _range(out.image[0, 0].numpy()[box], brain[box])
     limits = {"scan": window, "twin": window, "map": (0.0, _top(cut["map"])), "mask": (0.0, 1.0)}
     affine = _affine(out.volume.affine, box, steps)
     made = {kind: _carried(image, affine, out, limits[kind]) for kind, image in cut.items()}
@@ -126,7 +126,7 @@ def _affine(affine: Array, box: tuple[slice, ...], steps: list[int]) -> Array:
     return moved
 
 
-def _carried(image: Array, affine: Array, out: AnomalyOutput, limits: tuple[float, float]) -> Carried:
+def _carried(image: Array, affine: Array, out: AnomalyOutput, limits: tuple[float, float]) -> EncodedVolume:
     array, slope, inter = _integers(image.astype(np.float32), limits)
     own = affine
     if out.volume is not None and out.volume.origin is not None:  # as it is stored
@@ -139,7 +139,7 @@ def _carried(image: Array, affine: Array, out: AnomalyOutput, limits: tuple[floa
     raw = bytearray(file.to_bytes())
     scaling = np.array([slope, inter], dtype=file.header.endianness + "f4")
     raw[112:120] = scaling.tobytes()  # scl_slope and scl_inter, which nibabel would reset
-    return Carried(base64.b64encode(gzip.compress(bytes(raw), 6, mtime=0)).decode(), *limits)
+    return EncodedVolume(base64.b64encode(gzip.compress(bytes(raw), 6, mtime=0)).decode(), *limits)
 
 
 def _integers(image: Array, limits: tuple[float, float]) -> tuple[Array, float, float]:
