@@ -26,6 +26,9 @@ def unknown_name(what: str, name: str, known: list[str]) -> UnknownNameError:
     return UnknownNameError(f"unknown {what} {name!r}{hint} Known: {', '.join(sorted(known)) or 'none'}")
 
 
+unknown = unknown_name  # the former name
+
+
 class Registry:
     """Maps explicit names to the parts of one kind.
 

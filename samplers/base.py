@@ -77,7 +77,4 @@ def as_level(t: int, like: Tensor) -> Tensor:
     return as_tensor(t, device=like.device)
 
 
-def __getattr__(name: str) -> object:
-    if name == "noised":  # the former name, which parts of other distributions may still import
-        return noise_to_level
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+noised = noise_to_level  # the former name, which parts of other distributions may still import

@@ -197,3 +197,6 @@ def load_benchmark(source: str | Path, assignments: Sequence[str] = ()) -> Bench
     if not path.is_file():
         raise ConfigError(f"{source}: expected a benchmark file, found none")
     return from_dict(BenchmarkConfig, override(read_yaml(path), assignments))
+
+
+load = load_benchmark  # the name in scripts of users

@@ -15,3 +15,5 @@ from diffad.config.sections import PostprocessConfig as PostprocessConfig
 from diffad.config.sections import ScheduleConfig as ScheduleConfig
 from diffad.config.sections import SpaceConfig as SpaceConfig
 from diffad.config.sections import TrainConfig as TrainConfig
+
+shipped = list_configs  # the name in scripts of users

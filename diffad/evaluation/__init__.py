@@ -22,3 +22,5 @@ from diffad.evaluation.metrics import pool as pool
 from diffad.evaluation.metrics import psnr as psnr
 from diffad.evaluation.metrics import ssim as ssim
 from diffad.evaluation.metrics import surface_dice as surface_dice
+
+Cut = DiceThreshold  # the name in scripts of users

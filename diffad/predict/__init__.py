@@ -3,3 +3,6 @@
 from diffad.io.subjects import Subject as Subject
 from diffad.predict.options import Options as Options
 from diffad.predict.runner import Cohort as Cohort
+from diffad.predict.summary import CohortSummary as CohortSummary
+
+Summary = CohortSummary  # the name in scripts of users

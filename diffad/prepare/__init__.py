@@ -4,4 +4,6 @@ from diffad.prepare.options import PrepareOptions as PrepareOptions
 from diffad.prepare.prepared import PreparedScan as PreparedScan
 from diffad.prepare.run import prepare as prepare
 
-Options = PrepareOptions  # the name in scripts of users
+# the names in scripts of users
+Options = PrepareOptions
+Prepared = PreparedScan

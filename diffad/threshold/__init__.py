@@ -10,3 +10,9 @@ from diffad.threshold.cuts import otsu as otsu
 from diffad.threshold.cuts import values_inside as values_inside
 from diffad.threshold.pooling import POOLINGS as POOLINGS
 from diffad.threshold.pooling import pool_maps as pool_maps
+
+# the names in scripts of users
+calibrate = calibrate_thresholds
+fixed = fixed_threshold
+inside = values_inside
+pool = pool_maps
