@@ -11,6 +11,7 @@ from diffusers import DDPMScheduler
 from safetensors.torch import load_file
 
 from diffad import AnomalyPipeline, Volume
+from diffad.method import Method
 from diffad.models.unet2d import UNet2D
 from diffad.models.unet3d import UNet3D
 from diffad.threshold import calibrate_thresholds
@@ -365,6 +366,7 @@ def test_maps_of_a_volume_are_written_in_its_own_space(pipe, path, tmp_path):
         "mask": "scan_mask.nii.gz",
         "twin": "scan_twin.nii.gz",
         "std": "scan_std.nii.gz",
+        "seen": "scan_seen.nii.gz",
         "info": "scan_info.json",
     }
     scan = nib.load(path)
@@ -375,6 +377,7 @@ def test_maps_of_a_volume_are_written_in_its_own_space(pipe, path, tmp_path):
     outside = np.asarray(scan.dataobj) == 0
     assert not np.asarray(nib.load(files["anomaly"]).dataobj)[outside].any()
     assert nib.load(files["mask"]).get_data_dtype() == np.uint8
+    assert np.array_equal(np.asarray(nib.load(files["seen"]).dataobj) > 0, ~outside)
     assert json.loads(files["info"].read_text()) == out.info
     assert sorted(p.name for p in files["info"].parent.iterdir()) == sorted(p.name for p in files.values())
 
@@ -450,7 +453,7 @@ def test_a_streaming_score_sees_every_move_of_the_sampler(pipe):
 )
 def test_moves_are_recorded_for_scores_that_want_them_only(pipe, monkeypatch, score, heard):
     asked = []
-    detector = pipe.detector(score=score, sampler=CHAIN)
+    detector = pipe.detector(Method(score=score, sampler=CHAIN))
 
     def sampler(x, denoiser, noise, **options):
         asked.append(options["on_step"] is not None)

@@ -10,7 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from diffad.config.schema import ConfigError, PartSpec, expect, from_dict, override, read_yaml, to_dict
+from diffad.config.schema import ConfigError, expect, from_dict, override, read_yaml, to_dict
+from diffad.method import Method
 
 RUNS = "{runs}"
 """Stands for the folder of the trained networks in the assignments of a method."""
@@ -63,20 +64,6 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
-class PartsConfig:
-    """Parts that replace the pipeline's own, by name with options."""
-
-    sampler: PartSpec | None = None
-    score: PartSpec | None = None
-    noise: PartSpec | None = None
-    guidance: PartSpec | None = None
-
-    def given(self) -> dict[str, PartSpec]:
-        """Return the parts that are named."""
-        return {key: part for key, part in to_dict(self).items() if part is not None}
-
-
-@dataclass(frozen=True)
 class MethodConfig:
     """One method, or one network that methods need.
 
@@ -94,7 +81,7 @@ class MethodConfig:
     set: tuple[str, ...] = ()
     pipeline: str | None = None
     seeds: tuple[int, ...] | None = None
-    parts: PartsConfig = field(default_factory=PartsConfig)
+    parts: Method = field(default_factory=Method)
 
     def __post_init__(self) -> None:
         plain = Path(self.label).name == self.label and not self.label.startswith(".")

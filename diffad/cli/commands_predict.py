@@ -113,8 +113,8 @@ def _predict(
     options: dict[str, Any],
     prepare: dict[str, Any] | None,
 ) -> CohortSummary:
+    from diffad.method import PARTS
     from diffad.predict import Cohort, Options
-    from diffad.predict.runner import PARTS
 
     pipe = load(words.model).to(device)
     check_names(words.names, pipe.config.sequences)

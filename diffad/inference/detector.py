@@ -51,17 +51,17 @@ class Detector:
     batch_size: int = 8
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     autocast: torch.dtype | None = None
-    progress: Callable[[int], Any] = lambda done: None
+    progress: Callable[[int], Any] = lambda count: None
 
     def __call__(self, stacks: Sequence[Stack]) -> list[StackResult]:
         """Find anomalies in scans; slices of different scans share batches."""
-        placed = [self._place(stack) for stack in stacks]
+        places = [self._place(stack) for stack in stacks]
         keys = [key for stack in stacks for key in stack.noise_keys or stack.keys]
-        x, brain = torch.cat([p[0] for p in placed]), torch.cat([p[1] for p in placed])
-        told = torch.cat([self.told(place[0]) for place in placed])
-        found = self.maps(x, brain, keys, told, self._regions(stacks))
-        parts = zip(stacks, placed, found.split(x, [len(s.image) for s in stacks]), strict=True)
-        return [self._lay_back(stack, place[2], part, found.nfe) for stack, place, part in parts]
+        x, brain = torch.cat([p[0] for p in places]), torch.cat([p[1] for p in places])
+        cond_image = torch.cat([self.cond_image(place[0]) for place in places])
+        result = self.maps(x, brain, keys, cond_image, self._regions(stacks))
+        parts = zip(stacks, places, result.split(x, [len(s.image) for s in stacks]), strict=True)
+        return [self._lay_back(stack, place[2], part, result.nfe) for stack, place, part in parts]
 
     def _place(self, stack: Stack) -> tuple[Tensor, Tensor, Placement]:
         try:
@@ -77,16 +77,16 @@ class Detector:
             raise ValueError("expected a region for every scan of a batch, or for none")
         if self.space.whole:
             return torch.cat(regions).float()
-        places = zip(regions, stacks, strict=True)
+        pairs = zip(regions, stacks, strict=True)
         to = self.space.grid.to
-        return torch.cat([to(r.float(), spacing=s.spacing, centre=s.centre) for r, s in places]).clamp(0, 1)
+        return torch.cat([to(r.float(), spacing=s.spacing, centre=s.centre) for r, s in pairs]).clamp(0, 1)
 
     def maps(
         self,
         x: Tensor,
         brain: Tensor,
         keys: Sequence[int],
-        told: Tensor | None = None,
+        cond_image: Tensor | None = None,
         region: Tensor | None = None,
     ) -> BatchResult:
         """Score images that are in the network's space already.
@@ -95,22 +95,25 @@ class Detector:
             x: Images in [0, 1], (N, C, *S).
             brain: Brain masks, (N, 1, *S).
             keys: What the noise of each image follows from, next to the seed.
-            told: Images the denoiser is told of, (N, C, *S); none takes those of ``told``, all as one scan.
-            region: Where the twins may differ, (N, 1, *S), in [0, 1]; none leaves it to the sampler.
+            cond_image: Images the denoiser is conditioned on, (N, C, *S); none takes those of the method
+                ``cond_image``, all as one scan.
+            region: Where the reconstructions may differ, (N, 1, *S), in [0, 1]; none leaves it to
+                the sampler.
 
         Raises:
             ValueError: If there is a region, and the sampler takes none.
         """
-        maps = BatchResult(torch.zeros_like(x[:, :1]), torch.zeros_like(x))
-        told = self.told(x) if told is None else told
+        result = BatchResult(torch.zeros_like(x[:, :1]), torch.zeros_like(x))
+        cond_image = self.cond_image(x) if cond_image is None else cond_image
         for items, corners in self._groups(brain):
             for start in range(0, len(items), self.batch_size):
-                part = items[start : start + self.batch_size]
-                at = corners[start : start + self.batch_size]
-                images = (x[part], brain[part], told[part], None if region is None else region[part])
-                maps.put(part, self._focused(*images, [keys[i] for i in part], at))
-                self.progress(len(part))
-        return maps
+                batch = items[start : start + self.batch_size]
+                places = corners[start : start + self.batch_size]
+                edits = None if region is None else region[batch]
+                images = (x[batch], brain[batch], cond_image[batch], edits)
+                result.put(batch, self._score_windows(*images, [keys[i] for i in batch], places))
+                self.progress(len(batch))
+        return result
 
     def _groups(self, brain: Tensor) -> list[tuple[list[int], list[Corner]]]:
         """Part the images into those whose brain the window holds, with its corners, and the rest."""
@@ -118,20 +121,23 @@ class Detector:
         if window is None:
             return [(list(range(len(brain))), [])]
         corners = [place_window(item, window) for item in brain]
-        held = [window_holds(item, window, at) for item, at in zip(brain, corners, strict=True)]
-        inside = [i for i, fits in enumerate(held) if fits]
-        return [(inside, [corners[i] for i in inside]), ([i for i, fits in enumerate(held) if not fits], [])]
+        fits = [window_holds(item, window, corner) for item, corner in zip(brain, corners, strict=True)]
+        inside = [i for i, fit in enumerate(fits) if fit]
+        return [(inside, [corners[i] for i in inside]), ([i for i, fit in enumerate(fits) if not fit], [])]
 
-    def told(self, x: Tensor) -> Tensor:
-        """Return what the denoiser is told of slices ``x`` of one scan: them, or what its guidance wants."""
+    def cond_image(self, x: Tensor) -> Tensor:
+        """Return what the denoiser is conditioned on for slices ``x`` of one scan, (N, C, *S).
+
+        That is the slices themselves, or what its guidance puts in their place.
+        """
         swap = getattr(self.denoiser, "reference", None)
         return x if swap is None else swap(x)
 
-    def _focused(
+    def _score_windows(
         self,
         x: Tensor,
         brain: Tensor,
-        told: Tensor,
+        cond_image: Tensor,
         region: Tensor | None,
         keys: Sequence[int],
         corners: Sequence[Corner],
@@ -139,41 +145,41 @@ class Detector:
         """Score a batch in the window at ``corners``, or whole where there are none."""
         window = self.space.config.window
         if window is None or not corners:
-            return self._batch(x, brain, told, region, keys)
-        seen, inside, known = (crop_windows(v, window, corners) for v in (x, brain, told))
-        edited = None if region is None else crop_windows(region, window, corners)
-        return self._batch(seen, inside, known, edited, keys).pasted(x.shape[2:], corners)
+            return self._score_batch(x, brain, cond_image, region, keys)
+        image, inside, cond = (crop_windows(values, window, corners) for values in (x, brain, cond_image))
+        edits = None if region is None else crop_windows(region, window, corners)
+        return self._score_batch(image, inside, cond, edits, keys).paste(x.shape[2:], corners)
 
-    def _batch(
-        self, x: Tensor, brain: Tensor, told: Tensor, region: Tensor | None, keys: Sequence[int]
+    def _score_batch(
+        self, x: Tensor, brain: Tensor, cond_image: Tensor, region: Tensor | None, keys: Sequence[int]
     ) -> BatchResult:
-        x, brain, told = (v.to(self.device) for v in (x, brain, told))
+        x, brain, cond_image = (v.to(self.device) for v in (x, brain, cond_image))
         generators = [generator_for(self.seed, key) for key in keys]
         run = begin_run(self.score, to_model(x), self.denoiser.schedule)
         narrow = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
         with torch.no_grad(), narrow:
-            denoiser = self._knowing(told, brain)
+            denoiser = self._bind_conditions(cond_image, brain)
             steps: dict[str, Any] = {"mask": brain, "on_step": run.record if wants_records(run) else None}
-            sampler = self._editing(region)
-            found = sampler(to_model(x), denoiser, self.noise, generator=generators, **steps)
-        shown = to_public_range(found, brain)
-        raw = run.map(x, shown, brain)
-        spread = None if shown.std is None else shown.std.cpu()
-        return BatchResult(self.post.smooth(raw, brain).cpu(), shown.image.cpu(), found.nfe, spread)
+            sampler = self._restrict_sampler(region)
+            output = sampler(to_model(x), denoiser, self.noise, generator=generators, **steps)
+        public = to_public_range(output, brain)
+        raw = run.map(x, public, brain)
+        spread = None if public.std is None else public.std.cpu()
+        return BatchResult(self.post.smooth(raw, brain).cpu(), public.image.cpu(), output.nfe, spread)
 
-    def _editing(self, region: Tensor | None) -> Sampler:
+    def _restrict_sampler(self, region: Tensor | None) -> Sampler:
         if region is None:
             return self.sampler
         if not hasattr(self.sampler, "within"):
             name = type(self.sampler).__name__
             raise ValueError(f"expected no region, as sampler {name} changes the whole image, got one")
-        edited: Sampler = self.sampler.within(region.to(self.device))
-        return edited
+        sampler: Sampler = self.sampler.within(region.to(self.device))
+        return sampler
 
-    def _knowing(self, told: Tensor, brain: Tensor) -> Denoiser:
-        """Bind what the denoiser must know of this batch, found once for all levels."""
+    def _bind_conditions(self, cond_image: Tensor, brain: Tensor) -> Denoiser:
+        """Bind what the denoiser must know of this batch, computed once for all levels."""
         ask = getattr(self.denoiser, "conditions", None)
-        return self.denoiser if ask is None else bind(self.denoiser, ask(told, brain))
+        return self.denoiser if ask is None else bind(self.denoiser, ask(cond_image, brain))
 
     def _lay_back(
         self,
@@ -187,6 +193,6 @@ class Detector:
         anomaly = self.space.back(anomaly, placement) * stack.brain
         bounds = zip(placement.window.lower, placement.window.upper, strict=True)
         scale = change.new_tensor([high - low for low, high in bounds]).reshape(-1, *[1] * (change.ndim - 2))
-        twin = stack.image + self.space.back(change * scale, placement) * stack.brain
+        reconstruction = stack.image + self.space.back(change * scale, placement) * stack.brain
         spread = None if std is None else self.space.back(std * scale, placement) * stack.brain
-        return StackResult(anomaly, twin, nfe, spread)
+        return StackResult(anomaly, reconstruction, nfe, spread)

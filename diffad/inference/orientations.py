@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,11 +40,20 @@ def fuse_maps(maps: Sequence[Tensor], how: str = "mean") -> Tensor:
     Raises:
         ValueError: If there are none, their shapes differ, or the name is unknown.
     """
-    if how not in FUSIONS:
-        raise ValueError(f"fusion: expected {', '.join(FUSIONS)}, got {how!r}")
+    check_fusion(how)
     if len(shapes := {tuple(m.shape) for m in maps}) != 1:
         raise ValueError(f"expected maps of one shape to fuse, got {sorted(shapes) or 'none'}")
     return maps[0] if len(maps) == 1 else FUSIONS[how](torch.stack(list(maps)))
+
+
+def check_fusion(how: str) -> None:
+    """Refuse an unknown fusion.
+
+    Raises:
+        ValueError: With the known ones.
+    """
+    if how not in FUSIONS:
+        raise ValueError(f"fusion: expected {', '.join(FUSIONS)}, got {how!r}")
 
 
 def resolve_axes(
@@ -93,6 +104,54 @@ def derive_noise_keys(keys: Sequence[int], axis: str, own: str, across: str) -> 
 
 def axis_warnings(axes: Sequence[str], own: str) -> list[str]:
     """Say so if slices are cut along an axis that the model never saw."""
-    other = [axis for axis in axes if axis != own]
-    told = f"slices cut along {', '.join(other)}, but the model was trained on {own} ones"
-    return [f"{told}: its maps there are beyond what it learned"] if other else []
+    foreign = ", ".join(axis for axis in axes if axis != own)
+    cut = f"slices cut along {foreign}, but the model was trained on {own} ones"
+    return [f"{cut}: its maps there are beyond what it learned"] if foreign else []
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """Which slices of a scan are looked at, and how their maps become one.
+
+    Args:
+        axes: Axes to cut along, see ``resolve_axes``.
+        own: The axis the model was trained along, or "volume".
+        slices: First and last (exclusive) slice; none for all.
+        fusion: A name of ``FUSIONS``.
+        noise_across: "slice" or "scan", see ``derive_noise_keys``.
+        chosen: Whether the caller chose the axes.
+
+    Raises:
+        ValueError: If the fusion or ``noise_across`` is unknown.
+    """
+
+    axes: tuple[str, ...]
+    own: str
+    slices: tuple[int, int] | None = None
+    fusion: str = "mean"
+    noise_across: str = "slice"
+    chosen: bool = False
+
+    def __post_init__(self) -> None:
+        check_fusion(self.fusion)
+        self.noise_keys([], self.own)
+
+    @property
+    def usual(self) -> bool:
+        """Whether slices are cut as the model was trained, which its calibration holds for."""
+        return self.axes == (self.own,) and self.noise_across == "slice"
+
+    def noise_keys(self, keys: Sequence[int], axis: str) -> list[int]:
+        """Return what the noise of slices at positions ``keys`` along an axis follows from."""
+        return derive_noise_keys(keys, axis, self.own, self.noise_across)
+
+    def to_info(self) -> dict[str, Any]:
+        """Say how slices were cut, in as many words as it takes where that is not the model's own way."""
+        info: dict[str, Any] = {
+            "axis": self.axes[0],
+            "slice_range": list(self.slices) if self.slices else None,
+        }
+        info |= {"axes": list(self.axes), "fusion": self.fusion} if self.chosen else {}
+        info |= {"noise_across": self.noise_across} if self.noise_across != "slice" else {}
+        warnings = axis_warnings(self.axes, self.own)
+        return info | ({"warnings": warnings} if warnings else {})

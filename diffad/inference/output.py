@@ -18,6 +18,9 @@ from diffad.io.atomic import write_bytes, write_text
 from diffad.io.nifti import stem
 from diffad.registry import VIEWS
 
+DTYPES = {"mask": np.uint8, "seen": np.uint8}
+"""Types on disk of what is no map or image."""
+
 
 @dataclass
 class AnomalyOutput(BaseOutput):
@@ -33,8 +36,9 @@ class AnomalyOutput(BaseOutput):
         brain: Brain mask that was used, (B, 1, *S), bool.
         volume: The volume the maps belong to, or none for a tensor.
         std: Standard deviation of several twins in the scan's intensities, (B, C, *S); none of a single one.
-        p_value: Conformal p-values by scan, (B, 1, *S), 1 where nothing was looked at; none where the model
+        p_value: Conformal p-values by scan, (B, 1, *S), 1 where nothing was analysed; none where the model
             keeps no calibration for these parts. See ``Survival.p_values``.
+        analysed: Part of the brain that the model looked at, (B, 1, *S), bool; by default all of it.
     """
 
     anomaly_map: Tensor
@@ -47,6 +51,12 @@ class AnomalyOutput(BaseOutput):
     volume: Volume | None = None
     std: Tensor | None = None
     p_value: Tensor | None = None
+    analysed: Tensor = None  # type: ignore[assignment]  # filled below
+
+    def __post_init__(self) -> None:
+        if self.analysed is None:
+            self.analysed = self.brain
+        super().__post_init__()
 
     @property
     def name(self) -> str:
@@ -57,8 +67,9 @@ class AnomalyOutput(BaseOutput):
     def save(self, folder: str | Path, name: str | None = None) -> dict[str, Path]:
         """Write the maps next to what made them.
 
-        A volume becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz``, ``NAME_twin.nii.gz`` and, where there
-        are any, ``NAME_std.nii.gz`` (spread of several twins) and ``NAME_pvalue.nii.gz`` (of a calibrated
+        A volume becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz``, ``NAME_twin.nii.gz`` (the
+        reconstruction), ``NAME_seen.nii.gz`` (the analysed part of the brain) and, where there are any,
+        ``NAME_std.nii.gz`` (spread of several reconstructions) and ``NAME_pvalue.nii.gz`` (of a calibrated
         model), in the scan's own shape, orientation and affine. A tensor becomes
         ``NAME_maps.safetensors``. Both get ``NAME_info.json``.
 
@@ -99,8 +110,8 @@ class AnomalyOutput(BaseOutput):
         """
         if self.volume is None:
             raise ValueError("expected the result of a volume, got that of a tensor, which has no affine")
-        types = {kind: np.uint8 if kind == "mask" else np.float32 for kind in self._kinds()}
-        return {kind: self.volume.to_nifti(v[0], types[kind]) for kind, v in self._kinds().items()}
+        kinds = self._kinds()
+        return {kind: self.volume.to_nifti(v[0], DTYPES.get(kind, np.float32)) for kind, v in kinds.items()}
 
     def _repr_png_(self) -> bytes | None:
         picture: bytes | None = VIEWS["png"](self)
@@ -113,20 +124,20 @@ class AnomalyOutput(BaseOutput):
     def _kinds(self) -> dict[str, Tensor]:
         kinds = {"anomaly": self.anomaly_map, "mask": self.mask, "twin": self.reconstruction}
         optional = {"std": self.std, "pvalue": self.p_value}
-        return kinds | {kind: values for kind, values in optional.items() if values is not None}
+        kinds |= {kind: values for kind, values in optional.items() if values is not None}
+        return kinds | {"seen": self.analysed}
 
     def _save_volume(self, folder: Path, prefix: str) -> dict[str, Path]:
         assert self.volume is not None
         kinds = self._kinds()
         files = {kind: folder / f"{prefix}_{kind}.nii.gz" for kind in kinds}
         for kind, values in kinds.items():
-            self.volume.save(values[0], files[kind], dtype=np.uint8 if kind == "mask" else np.float32)
+            self.volume.save(values[0], files[kind], dtype=DTYPES.get(kind, np.float32))
         return files
 
     def _save_tensors(self, folder: Path, prefix: str) -> dict[str, Path]:
         from safetensors.torch import save
 
-        maps = self._kinds()
         path = folder / f"{prefix}_maps.safetensors"
-        write_bytes(path, save({k: v.contiguous() for k, v in maps.items()}))
+        write_bytes(path, save({k: v.contiguous() for k, v in self._kinds().items()}))
         return {"maps": path}

@@ -15,7 +15,6 @@ from diffad.inference import scan as scans
 from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, say
 from diffad.pipeline import AnomalyPipeline
-from diffad.predict.brains import looked_at
 from diffad.predict.options import Options
 from diffad.threshold import RATES, Calibration, calibrate_thresholds
 
@@ -52,9 +51,7 @@ def calibrate_on(
                     say(f"left out {subject.name}: {' '.join(str(error).split())}", error)
     wanted = sorted({*rates, pipe.config.postprocess["fpr"]})
     measured = calibrate_thresholds(((values, None) for values in found), wanted)
-    parts = {key: getattr(options, key) for key in ("sampler", "score", "noise", "guidance")}
-    given = {key: part for key, part in parts.items() if part is not None}
-    pipe.register_to_config(calibration=measured.to_dict(), **given)
+    pipe.register_to_config(calibration=measured.to_dict(), **options.method.chosen())
     return measured
 
 
@@ -103,5 +100,4 @@ def _scores(pipe: AnomalyPipeline, subject: Subject, options: Options, mask: str
     assert source.volume is not None
     asked: dict[str, Any] = replace(options, threshold=0.0).call()
     output = pipe(source.volume, source.brain[0, 0].numpy(), **asked)
-    seen = looked_at(output.brain, pipe.config.space["axis"], options.slices)
-    return output.anomaly_map[seen.bool()]
+    return output.anomaly_map[output.analysed]

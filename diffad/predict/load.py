@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
-from torch import Tensor, from_numpy
 
 from diffad.data.volume import Array, Volume
 from diffad.inference.output import AnomalyOutput
-from diffad.predict.brains import head_warning
 
 if TYPE_CHECKING:
     from diffad.prepare import PreparedScan
@@ -34,15 +32,9 @@ class LoadedScan:
     ) -> None:
         self.volume, self.brain, self.warnings, self.prepared = volume, brain, list(warnings), prepared
 
-    def back(self, output: AnomalyOutput, seen: Tensor) -> tuple[AnomalyOutput, Array]:
-        """Bring a result and the part that was looked at, (I, J, K), to the grid of the scan as it came."""
-        if self.prepared is None:
-            return output, seen.numpy()
-        home = self.prepared.output(output)
-        found = self.prepared.back(seen.float(), kind="mask") & self.prepared.native_brain
-        home.mask &= from_numpy(found)[None, None]
-        home.anomaly_map *= from_numpy(found)[None, None]
-        return home, found
+    def back(self, output: AnomalyOutput) -> AnomalyOutput:
+        """Bring a result to the grid of the scan as it came."""
+        return output if self.prepared is None else self.prepared.output(output)
 
 
 def load_scan(
@@ -92,3 +84,24 @@ def count_voxels(paths: Sequence[Path], prepares: bool) -> int:
     except Exception:  # reading it will say what is wrong
         return 0
     return own + (197 * 233 * 189 * len(paths) if prepares else 0)
+
+
+def head_warning(brain: Array, ml: float) -> str | None:
+    """Say so if the non-zero voxels of a scan look like a head in air, not like a brain alone.
+
+    A brain in a tight box fills about half of it and touches its faces in points; a head is cut by them. No
+    brain is larger than 2.5 litres, and hardly a head is smaller.
+
+    Args:
+        brain: Non-zero voxels, (I, J, K), bool.
+        ml: Volume of a voxel, in ml.
+    """
+    ends = [brain.take(i, axis) for axis in range(3) for i in (0, -1)]
+    cut = sum(float(end.mean()) > 0.1 for end in ends)
+    share, litres = float(brain.mean()), float(brain.sum()) * ml / 1000
+    if share <= 0.6 and cut < 3 and litres <= 2.5:
+        return None
+    found = (
+        f"{litres:.1f} litres of non-zero voxels fill {share:.0%} of the field, cut by {cut} of its 6 sides"
+    )
+    return f"{found}: this does not look skull-stripped, so give its brain mask with --mask"

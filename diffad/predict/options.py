@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from diffad.config.schema import PartSpec
+from diffad.method import Method
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Options:
     axes: tuple[str, ...] | None = None
     fusion: str | None = None
     noise_across: str | None = None
+
+    @property
+    def method(self) -> Method:
+        """The parts that take the place of the model's own."""
+        return Method(self.noise, self.sampler, self.score, self.guidance)
 
     def call(self) -> dict[str, Any]:
         """Return what ``AnomalyPipeline.__call__`` is to be called with."""

@@ -9,14 +9,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffad.data.volume import Array
 from diffad.distributed import Process
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.precision import resolve_precision
 from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, say
 from diffad.pipeline import AnomalyPipeline
-from diffad.predict.brains import looked_at
 from diffad.predict.load import LoadedScan, count_voxels, load_scan, voxel_ml
 from diffad.predict.options import Options as Options
 from diffad.predict.provenance import hash_file, hash_model, read_stored_info
@@ -28,9 +26,6 @@ from diffad.registry import UnknownNameError
 
 if TYPE_CHECKING:
     from diffad.prepare import PrepareOptions as PrepareOptions
-
-PARTS = ("sampler", "score", "noise", "guidance")
-"""What a caller may put in the place of the model's own."""
 
 
 class WriteError(OSError):
@@ -53,7 +48,6 @@ class ScanOutcome:
     row: ResultRow
     counts: str
     output: AnomalyOutput | None = None
-    seen: Array | None = None
 
 
 class Cohort:
@@ -99,9 +93,7 @@ class Cohort:
         self.pipe, self.out, self.options, self.overwrite = pipe, out, options, overwrite
         self.mask, self.region, self.prepare, self.page = mask, region, prepare, page
         self.share = share or Process()
-        pipe.detector(
-            **{part: getattr(options, part) for part in PARTS}
-        )  # names and options fail here, at once
+        pipe.detector(options.method)  # names and options fail here, at once
         if options.slices and pipe.config.space["axis"] == "volume":
             raise ValueError("expected no range of slices, as this model takes whole volumes")
         out.mkdir(parents=True, exist_ok=True)
@@ -190,7 +182,7 @@ class Cohort:
     def _request(self, subject: Subject, mask: Path | None, region: Path | None) -> dict[str, Any]:
         """Everything the maps follow from, as JSON gives it back."""
         asked = self.options.asked()
-        asked |= {part: asked[part] or self.pipe.config[part] for part in PARTS}
+        asked |= self.options.method.over(self.pipe.method).to_dict()
         asked |= {"prepare": asdict(self.prepare) | {"threads": 0}} if self.prepare else {}
         files = {"scan": [hash_file(p) for p in subject.paths], "mask": hash_file(mask) if mask else None}
         files |= {"region": hash_file(region)} if region else {}
@@ -205,31 +197,28 @@ class Cohort:
         return ScanOutcome(ResultRow.from_info(name, info), "other" if changed else "skipped")
 
     def _look(self, subject: Subject, read: PendingScan) -> ScanOutcome:
-        output, seen = self._detect(subject, read.ready, read.region)
+        output = self._detect(subject, read.ready, read.region)
         output.info |= {"scan": [str(p) for p in subject.paths], "request": read.request}
-        return ScanOutcome(ResultRow.from_info(subject.name, output.info), "done", output, seen)
+        return ScanOutcome(ResultRow.from_info(subject.name, output.info), "done", output)
 
-    def _detect(self, subject: Subject, scan: LoadedScan, region: Path | None) -> tuple[AnomalyOutput, Array]:
+    def _detect(self, subject: Subject, scan: LoadedScan, region: Path | None) -> AnomalyOutput:
         for warning in scan.warnings:
             say(f"warning: {subject.name}: {warning}")
         output = self.pipe(scan.volume, scan.brain, region=region, **self.options.call())
-        output.info |= {"axis": self.pipe.config.space["axis"], "slice_range": self.options.slices}
         output.info |= {
             "image_score": float(output.score[0]),
             "warnings": [*scan.warnings, *output.info.get("warnings", [])],
         }
-        axis = "volume" if self.options.axes else output.info["axis"]
-        seen = looked_at(output.brain, axis, self.options.slices)[0, 0]
-        output, found = scan.back(output, seen)
+        output = scan.back(output)
         assert output.volume is not None
         output.info["anomalous_ml"] = round(float(output.mask.sum()) * voxel_ml(output.volume), 4)
-        return output, found
+        return output
 
     def _finish(self, subject: Subject, made: ScanOutcome) -> None:
         """Write what was made; the last stage, so that the rows come in order."""
-        if made.output is not None and made.seen is not None:
+        if made.output is not None:
             with self._writing(subject.name):
-                write_scan(made.output, made.seen, subject.naming, self.out, self.page)
+                write_scan(made.output, subject.naming, self.out, self.page)
         with self._writing("results.csv"):
             self.results.add(made.row)
         if made.counts == "failed":

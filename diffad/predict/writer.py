@@ -6,20 +6,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from diffad.data.volume import Array
 from diffad.inference.output import AnomalyOutput
 from diffad.io.naming import RESULT_SUFFIXES, Naming
 from diffad.io.terminal import hold_interrupts
 
 
-def write_scan(output: AnomalyOutput, seen: Array, naming: Naming, out: Path, page: bool = False) -> None:
+def write_scan(output: AnomalyOutput, naming: Naming, out: Path, page: bool = False) -> None:
     """Write all files of a scan; what says that they are whole comes last.
 
     Args:
         output: What was found.
-        seen: Part of the brain that was looked at, (I, J, K).
         naming: What the files are called.
         out: Folder of all results.
         page: Also write the web page.
@@ -30,20 +26,18 @@ def write_scan(output: AnomalyOutput, seen: Array, naming: Naming, out: Path, pa
     aside = out / f".{naming.name}.partial"
     shutil.rmtree(aside, ignore_errors=True)
     try:
-        made = _write(output, seen, naming, aside, page)
+        made = _write(output, naming, aside, page)
         publish_results(made, naming.files(out))
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write(output: AnomalyOutput, seen: Array, naming: Naming, aside: Path, page: bool) -> dict[str, Path]:
+def _write(output: AnomalyOutput, naming: Naming, aside: Path, page: bool) -> dict[str, Path]:
     from diffad.inference.lesions import write_lesions
     from diffad.report.montage import save_report
 
     name, found = naming.name, output.lesions()
     output.save(aside, name)
-    assert output.volume is not None
-    output.volume.save(seen, aside / f"{name}{RESULT_SUFFIXES['seen']}", dtype=np.uint8)
     write_lesions(found, aside, name)
     save_report(output, aside / f"{name}{RESULT_SUFFIXES['report']}")
     if page:

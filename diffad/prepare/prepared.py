@@ -70,10 +70,10 @@ class PreparedScan:
     def output(self, out: AnomalyOutput) -> AnomalyOutput:
         r"""Bring a whole result back to the native grid.
 
-        Maps are interpolated linearly and kept inside the native brain. Of the mask the nearest voxel is
-        taken: it carries the clean-up of the prepared grid (opening, smallest size), which a threshold on the
-        map that came back would undo, and interpolating would lose its smallest lesions. What the model
-        changed is added to the scan as it came, with the bias field :math:`f` multiplied back:
+        Maps are interpolated linearly and kept inside the analysed part of the native brain. Of the mask the
+        nearest voxel is taken: it carries the clean-up of the prepared grid (opening, smallest size), which a
+        threshold on the map that came back would undo, and interpolating would lose its smallest lesions.
+        What the model changed is added to the scan as it came, with the bias field :math:`f` multiplied back:
 
         .. math:: \hat y = y + f \cdot back(\hat x - x)
 
@@ -86,19 +86,21 @@ class PreparedScan:
             The same on the grid of ``native``; ``info`` has what was done under "prepare".
         """
         brain = torch.from_numpy(self.native_brain)[None, None]
+        analysed = torch.from_numpy(self.back(out.analysed.float(), kind="mask")) & brain
         scan = torch.from_numpy(self.native.data)[None]
         change = self._intensities(out.reconstruction - torch.from_numpy(self.volume.data)[None])
         return replace(
             out,
-            anomaly_map=self._back(out.anomaly_map) * brain,
+            anomaly_map=self._back(out.anomaly_map) * analysed,
             reconstruction=scan + change,
-            mask=torch.from_numpy(self.back(out.mask.float(), kind="mask")) & brain,
+            mask=torch.from_numpy(self.back(out.mask.float(), kind="mask")) & analysed,
             info=out.info | {"prepare": self.record},
             image=scan,
             brain=brain,
             volume=self.native,
             std=None if out.std is None else self._intensities(out.std),
             p_value=None if out.p_value is None else self._p_value(out.p_value, brain),
+            analysed=analysed,
         )
 
     def _back(self, image: Tensor, fill: float = 0.0) -> Tensor:

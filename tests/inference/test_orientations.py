@@ -32,6 +32,17 @@ def test_own_axis_is_what_it_is_without_asking(pipe, scan):
     assert (asked.info["axes"], "warnings" in asked.info) == (["axial"], False)
 
 
+@pytest.mark.parametrize(("axis", "index"), [("sagittal", 0), ("coronal", 1), ("axial", 2)])
+def test_analysed_mask_is_cut_along_the_axis_in_ras(pipe, scan, axis, index):
+    out = pipe(scan, axes=[axis], slices=(4, 7))
+    analysed, whole = (mask[0, 0].movedim(index, 0) for mask in (out.analysed, out.brain))
+    assert torch.equal(analysed[4:7], whole[4:7])
+    assert analysed.any()
+    assert not analysed[:4].any()
+    assert not analysed[7:].any()
+    assert (out.info["axis"], out.info["slice_range"]) == (axis, [4, 7])
+
+
 @pytest.mark.parametrize("fusion", ["mean", "median", "min", "max"])
 def test_fused_map_is_that_of_numpy(pipe, scan, fusion):
     single = np.stack([pipe(scan, axes=[axis]).anomaly_map.numpy() for axis in AXES])

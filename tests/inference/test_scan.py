@@ -8,7 +8,8 @@ import torch
 
 from diffad.data.volume import Volume, VolumeError
 from diffad.inference import scan as scans
-from diffad.inference.detector import StackResult
+from diffad.inference.stack import StackResult
+from diffad.inference.stacking import assemble_maps, check_channels, fuse_scan_maps, make_stacks
 from tests.helpers.brains import brain, save_volume
 
 
@@ -102,14 +103,14 @@ def test_volume_made_from_broken_arrays_raises():
 
 
 def test_images_are_stacks_of_one_with_the_same_noise_in_any_batch():
-    stacks = scans.make_stacks(scans.read_source(image(3)), "axial")
+    stacks = make_stacks(scans.read_source(image(3)), "axial")
     assert [(s.image.shape, list(s.keys)) for s in stacks] == [((1, 1, 8, 9), [0])] * 3
 
 
 def test_volume_is_cut_into_slices_with_brain_that_know_their_place(path):
     source = scans.read_source(path)
     for axis, i in (("sagittal", 0), ("coronal", 1), ("axial", 2)):
-        (stack,) = scans.make_stacks(source, axis)
+        (stack,) = make_stacks(source, axis)
         others = tuple(a for a in range(3) if a != i)
         expected = np.flatnonzero(source.brain[0, 0].numpy().any(axis=others)).tolist()
         assert list(stack.keys) == expected
@@ -119,7 +120,7 @@ def test_volume_is_cut_into_slices_with_brain_that_know_their_place(path):
 
 def test_range_of_slices_keeps_the_keys_of_the_whole(path):
     source = scans.read_source(path)
-    (whole,), (part,) = scans.make_stacks(source, "axial"), scans.make_stacks(source, "axial", (4, 6))
+    (whole,), (part,) = make_stacks(source, "axial"), make_stacks(source, "axial", (4, 6))
     assert list(part.keys) == [4, 5]
     assert torch.equal(part.image, whole.image[[list(whole.keys).index(k) for k in (4, 5)]])
     assert part.centre == whole.centre
@@ -129,7 +130,7 @@ def test_range_without_brain_raises(path):
     with pytest.raises(
         VolumeError, match=rf"{path}: expected brain in axial slices 90\.\.99, found none in 10"
     ):
-        scans.make_stacks(scans.read_source(path), "axial", (90, 100))
+        make_stacks(scans.read_source(path), "axial", (90, 100))
 
 
 @pytest.mark.parametrize("axis", ["axial", "volume"])
@@ -138,29 +139,29 @@ def test_constant_brain_raises_and_names_the_scan(axis):
     with pytest.raises(
         VolumeError, match=r"the scan: expected contrast inside the brain mask, got the constant 0\.5"
     ):
-        scans.make_stacks(scans.read_source(x), axis)
+        make_stacks(scans.read_source(x), axis)
 
 
 def test_constant_channel_beside_a_good_one_raises():
     x = image(1, 2)
     x[:, 1] = 0.25
     with pytest.raises(VolumeError, match=r"got the constant 0\.25 in channel 1"):
-        scans.make_stacks(scans.read_source(x), "axial")
+        make_stacks(scans.read_source(x), "axial")
 
 
 def test_images_for_a_network_of_volumes_and_ranges_without_slices_raise(path):
     with pytest.raises(ValueError, match=r"expected volumes, as the model was trained on, got images"):
-        scans.make_stacks(scans.read_source(image()), "volume")
+        make_stacks(scans.read_source(image()), "volume")
     with pytest.raises(ValueError, match="expected a range of slices for volumes cut into slices only"):
-        scans.make_stacks(scans.read_source(image()), "axial", (0, 2))
+        make_stacks(scans.read_source(image()), "axial", (0, 2))
     with pytest.raises(ValueError, match="expected a range of slices for volumes cut into slices only"):
-        scans.make_stacks(scans.read_source(path), "volume", (0, 2))
+        make_stacks(scans.read_source(path), "volume", (0, 2))
 
 
 def test_wrong_number_of_sequences_names_both(path):
-    stacks = scans.make_stacks(scans.read_source(path), "axial")
+    stacks = make_stacks(scans.read_source(path), "axial")
     with pytest.raises(VolumeError, match=f"{path}: expected 2 sequence.* got 1"):
-        scans.check_channels(stacks, 2, str(path))
+        check_channels(stacks, 2, str(path))
 
 
 PLANES = ("axial", "coronal", "sagittal")
@@ -171,19 +172,35 @@ PLANES = ("axial", "coronal", "sagittal")
 )
 def test_maps_find_their_way_back(path, axis, slices):
     source = scans.read_source(path)
-    stacks = scans.make_stacks(source, axis, slices)
-    found = [StackResult(s.image[:, :1] * 2, s.image + 1, 1, s.image * 3) for s in stacks]
-    anomaly, twin, std = scans.assemble_maps(source, stacks, found, axis)
-    seen = scans.analysed_mask(source, stacks, axis)
-    assert torch.equal(std[seen], source.image[seen] * 3)
-    assert not std[source.brain & ~seen].any()
-    assert anomaly.shape == twin.shape == seen.shape == source.image.shape
-    assert torch.equal(anomaly[seen], source.image[seen] * 2)
-    assert torch.equal(twin[seen], source.image[seen] + 1)
+    stacks = make_stacks(source, axis, slices)
+    results = [StackResult(s.image[:, :1] * 2, s.image + 1, 1, s.image * 3) for s in stacks]
+    maps = assemble_maps(source, stacks, results, axis)
+    seen, outside = maps.analysed, source.brain & ~maps.analysed
+    assert torch.equal(maps.std[seen], source.image[seen] * 3)
+    assert not maps.std[outside].any()
+    assert maps.anomaly.shape == maps.reconstruction.shape == seen.shape == source.image.shape
+    assert torch.equal(maps.anomaly[seen], source.image[seen] * 2)
+    assert torch.equal(maps.reconstruction[seen], source.image[seen] + 1)
     assert bool((seen <= source.brain).all())
     assert torch.equal(seen, source.brain) == (slices is None)
-    assert not anomaly[source.brain & ~seen].any()
-    assert torch.equal(twin[source.brain & ~seen], source.image[source.brain & ~seen])
+    assert not maps.anomaly[outside].any()
+    assert torch.equal(maps.reconstruction[outside], source.image[outside])
+
+
+def test_fused_maps_keep_all_that_was_analysed_along_any_axis(path):
+    source, parts = scans.read_source(path), []
+    for n, (axis, slices) in enumerate([("axial", (4, 6)), ("coronal", (3, 5))], 1):
+        stacks = make_stacks(source, axis, slices)
+        results = [StackResult(0 * s.image[:, :1] + n, s.image + n, 7, s.image * n) for s in stacks]
+        parts.append(assemble_maps(source, stacks, results, axis))
+    maps = fuse_scan_maps(parts, "max")
+    assert torch.equal(maps.analysed, parts[0].analysed | parts[1].analysed)
+    assert torch.equal(maps.anomaly, torch.maximum(parts[0].anomaly, parts[1].anomaly))
+    both = parts[0].analysed & parts[1].analysed
+    assert both.any()
+    torch.testing.assert_close(maps.reconstruction[both], source.image[both] + 1.5)
+    torch.testing.assert_close(maps.std[both], source.image[both] * 1.5)
+    assert maps.nfe == 7
 
 
 @pytest.mark.parametrize("scan", [["a_t1.nii.gz", "a_flair.nii.gz"], ["x.nii", "y.nii"], "a_flair.nii.gz"])

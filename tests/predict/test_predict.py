@@ -38,6 +38,22 @@ def test_seen_is_the_brain_in_the_slices_looked_at(predict):
     assert info(predict.out, "s0")["slice_range"] == [3, 6]
 
 
+def test_analysed_mask_lies_along_the_axis_that_was_cut(predict):
+    predict("--axes", "coronal", "--slices", "4:9")
+    expected = inside()
+    expected[:, :4] = expected[:, 9:] = False
+    assert expected.any()
+    assert np.array_equal(load(predict.out / "s0_seen.nii.gz") > 0, expected)
+    stored = info(predict.out, "s0")
+    assert (stored["axis"], stored["axes"], stored["slice_range"]) == ("coronal", ["coronal"], [4, 9])
+
+
+def test_analysed_mask_of_several_axes_is_the_brain(predict):
+    predict("--axes", "coronal,axial")
+    assert np.array_equal(load(predict.out / "s0_seen.nii.gz") > 0, inside())
+    assert (info(predict.out, "s0")["axis"], info(predict.out, "s0")["slice_range"]) == ("axial", None)
+
+
 def test_second_run_skips_what_is_done(predict, monkeypatch):
     predict()
     monkeypatch.setattr(Cohort, "_detect", None)

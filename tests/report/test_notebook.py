@@ -51,7 +51,7 @@ def test_result_without_detections_or_with_odd_info_is_shown_too(out):
 def test_nifti_in_memory_is_what_save_writes(out, tmp_path):
     out.save(tmp_path, "a")
     made = out.to_nifti()
-    assert set(made) == {"anomaly", "mask", "twin"}
+    assert set(made) == {"anomaly", "mask", "twin", "seen"}
     for kind, image in made.items():
         saved = nib.load(tmp_path / f"a_{kind}.nii.gz")
         assert np.array_equal(image.affine, saved.affine)

@@ -7,6 +7,7 @@ import torch
 
 from diffad import AnomalyPipeline
 from diffad.data.toy import Toy
+from diffad.method import Method
 from diffad.training.calibration import collect_healthy
 from diffad.training.run import train
 
@@ -21,8 +22,8 @@ def test_threshold_is_the_quantile_of_the_likelihood_of_healthy_scans(small):
     threshold = pipe.config.sampler["threshold"]
     assert threshold > 0
     x, brain = collect_healthy(Toy(size=24, count=8, split="val"))
-    first = {"sampler": {**pipe.config.sampler, "threshold": 0.0}, "score": {"name": "likelihood"}}
-    detector = pipe.detector(**first)
+    first = Method(sampler={**pipe.config.sampler, "threshold": 0.0}, score={"name": "likelihood"})
+    detector = pipe.detector(first)
     maps = replace(detector, post=replace(detector.post, median=1)).maps(x, brain, [0] * len(x)).anomaly
     share = (maps[brain > 0] > threshold).float().mean()
     assert share == pytest.approx(0.1, abs=0.01)

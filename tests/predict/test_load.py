@@ -1,10 +1,9 @@
-"""What does not look like a brain alone is said so, and what was looked at is known."""
+"""What does not look like a brain alone is said so."""
 
 import numpy as np
 import pytest
-import torch
 
-from diffad.predict.brains import head_warning, looked_at
+from diffad.predict.load import head_warning
 from tests.helpers.cohorts import inside
 
 
@@ -30,13 +29,3 @@ def test_brain_in_a_tight_box_raises_no_warning():
 )
 def test_head_in_air_is_warned_about(field, ml):
     assert "--mask" in head_warning(field, ml)
-
-
-@pytest.mark.parametrize(("axis", "index"), [("sagittal", 0), ("coronal", 1), ("axial", 2)])
-def test_looked_at_cuts_along_the_axis_in_ras(axis, index):
-    mask = torch.from_numpy(inside())[None, None]
-    kept = looked_at(mask, axis, (3, 7)).movedim(2 + index, 0)
-    assert torch.equal(kept[3:7], mask.movedim(2 + index, 0)[3:7])
-    assert not kept[:3].any()
-    assert not kept[7:].any()
-    assert looked_at(mask, "volume", (3, 7)) is mask

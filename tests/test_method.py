@@ -1,0 +1,33 @@
+"""A method is one value: parts over parts, plain at its borders."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffad.method import PARTS, Method
+
+NAMES = {"name": st.sampled_from(["a", "b"])}
+SPECS = st.none() | st.fixed_dictionaries(NAMES, optional={"level": st.integers()})
+METHODS = st.builds(Method, **dict.fromkeys(PARTS, SPECS))
+
+
+def test_parts_are_those_of_the_readme():
+    assert PARTS == ("noise", "sampler", "score", "guidance")
+
+
+@given(METHODS, METHODS)
+def test_every_part_that_is_there_takes_the_place_of_the_other(a, b):
+    both = a.over(b)
+    for part in PARTS:
+        own = getattr(a, part)
+        assert getattr(both, part) == (getattr(b, part) if own is None else own)
+
+
+@given(METHODS)
+def test_over_has_a_neutral_element_and_dicts_give_the_method_back(method):
+    assert method.over(Method()) == method == Method().over(method) == method.over(method)
+    assert Method.of(method.to_dict()) == method == Method(**method.to_dict())
+    assert method.chosen() == {k: v for k, v in method.to_dict().items() if v is not None}
+
+
+def test_other_keys_of_a_config_are_no_parts():
+    assert Method.of({"score": {"name": "l1"}, "seed": 3}) == Method(score={"name": "l1"})
