@@ -20,21 +20,21 @@ class Process:
     """One of several processes.
 
     Args:
-        index: Number of this process.
-        count: How many there are.
+        rank: Number of this process, from 0.
+        world_size: How many processes there are.
         device: Where its networks live.
-        wait: Returns when all processes have come so far.
+        wait: Waits until all processes have come so far.
         gather: Takes a list of every process and returns them joined, in the order of the processes.
     """
 
-    index: int = 0
-    count: int = 1
+    rank: int = 0
+    world_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     wait: Callable[[], None] = lambda: None
-    gather: Callable[[list[Any]], list[Any]] = lambda found: found
+    gather: Callable[[list[Any]], list[Any]] = lambda items: items
 
     @classmethod
-    def of_launcher(cls) -> Process:
+    def from_launcher(cls) -> Process:
         """Ask ``accelerate launch`` or ``torchrun``; alone without them."""
         from accelerate import PartialState
         from accelerate.utils import gather_object
@@ -45,10 +45,10 @@ class Process:
         return cls(state.process_index, state.num_processes, state.device, wait, gather_object)
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the process that gathers and reports."""
-        return self.index == 0
+        return self.rank == 0
 
-    def mine(self, units: Sequence[T]) -> list[T]:
-        """Return the units of this process."""
-        return list(units[self.index :: self.count])
+    def shard(self, units: Sequence[T]) -> list[T]:
+        """Return the units of work that fall to this process."""
+        return list(units[self.rank :: self.world_size])

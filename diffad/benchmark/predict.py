@@ -25,16 +25,16 @@ def list_units(config: BenchmarkConfig, tests: Tests, label: str) -> list[Work]:
     ]
 
 
-def predict_missing(config: BenchmarkConfig, tests: Tests, share: Process) -> None:
+def predict_missing(config: BenchmarkConfig, tests: Tests, process: Process) -> None:
     """Make what is not finished; a method that fails is noted, and the others go on."""
-    work = share.mine([w for label in config.labels for w in list_units(config, tests, label)])
+    work = process.shard([w for label in config.labels for w in list_units(config, tests, label)])
     with ProgressBar("maps", len(work)) as ticker:
         for label in config.labels:
             mine = [w for w in work if w[0].label == label]
             if not mine or label in read_failures(config.out):
                 continue
             try:
-                method = load_method(config, label, tests.slices, share.device)
+                method = load_method(config, label, tests.slices, process.device)
                 _all(config, method, mine, ticker)
             except Exception as error:  # one method must not end the others
                 if is_debugging():

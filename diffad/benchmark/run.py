@@ -17,12 +17,12 @@ USAGE = "usage: accelerate launch -m diffad.benchmark CONFIG [key=value ...]"
 STOPPED = "\nstopped; what is finished is kept, the same command goes on"
 
 
-def run_benchmark(config: BenchmarkConfig, share: Any = None) -> Outcome | None:
+def run_benchmark(config: BenchmarkConfig, process: Any = None) -> Outcome | None:
     """Run a benchmark, or what is left of it.
 
     Args:
         config: Methods, data, seeds and protocols.
-        share: Which of several processes this is; asks the launcher by default.
+        process: Which of several processes this is; asks the launcher by default.
 
     Returns:
         What was found; none in all processes but the first.
@@ -47,18 +47,18 @@ def run_benchmark(config: BenchmarkConfig, share: Any = None) -> Outcome | None:
     guard.check_manifest(config)
     tests = Tests(config.data)
     tests.of(config.seeds[0])
-    share = share or Process.of_launcher()
-    share.wait()
-    if share.first:
+    process = process or Process.from_launcher()
+    process.wait()
+    if process.is_main:
         guard.write_manifest(config)
         storage.forget_failures(config.out)
-    share.wait()
-    train_missing(config, share)
-    predict_missing(config, tests, share)
-    share.wait()
-    score_missing(config, tests, share)
-    share.wait()
-    return _reported(config, tests) if share.first else None
+    process.wait()
+    train_missing(config, process)
+    predict_missing(config, tests, process)
+    process.wait()
+    score_missing(config, tests, process)
+    process.wait()
+    return _reported(config, tests) if process.is_main else None
 
 
 def _reported(config: BenchmarkConfig, tests: Any) -> Outcome:

@@ -77,9 +77,9 @@ def list_scorable(config: BenchmarkConfig, tests: Tests) -> list[EvaluationUnit]
     ]
 
 
-def score_missing(config: BenchmarkConfig, tests: Tests, share: Process) -> None:
+def score_missing(config: BenchmarkConfig, tests: Tests, process: Process) -> None:
     """Score what is not scored yet; what cannot be scored is noted."""
-    mine = share.mine(list_scorable(config, tests))
+    mine = process.shard(list_scorable(config, tests))
     with ProgressBar("scores", len(mine)) as ticker:
         for score in mine:
             ticker.begin(score)

@@ -70,14 +70,14 @@ def locate_product(config: Config) -> Path:
     return Path(config.output) / config.name / PRODUCTS[config.task]
 
 
-def train_missing(config: BenchmarkConfig, share: Process) -> None:
+def train_missing(config: BenchmarkConfig, process: Process) -> None:
     """Train what has no finished run; what fails is noted, and the rest goes on."""
     for wave in order_waves(config):
-        for spec in share.mine(wave):
-            if reason := _trained(spec, config, share.device):
+        for spec in process.shard(wave):
+            if reason := _trained(spec, config, process.device):
                 note_failure(config.out, spec.label, reason)
                 say(f"{spec.label}: {reason}")
-        share.wait()
+        process.wait()
 
 
 def _trained(spec: MethodConfig, config: BenchmarkConfig, device: torch.device) -> str:

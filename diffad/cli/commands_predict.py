@@ -64,17 +64,17 @@ def predict(words: Words, options: dict[str, Any], prepare: dict[str, Any] | Non
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options |= {"slices": parse_slices(options["slices"]), "threshold": parse_threshold(options["threshold"])}
     options |= {"axes": parse_axes(options["axes"])}
-    share, where = Process.of_launcher(), parse_device(words.device)
-    if share.count > 1 and where.startswith("cuda"):
-        where = str(share.device)
+    process, where = Process.from_launcher(), parse_device(words.device)
+    if process.world_size > 1 and where.startswith("cuda"):
+        where = str(process.device)
     search = find_scans(words.sources, words.out, *words.masks)
-    cohort, passed = _cohort(words, search, share)
+    cohort, passed = _cohort(words, search, process)
     try:
-        summary = _predict(words, cohort, where, share, options, prepare)
+        summary = _predict(words, cohort, where, process, options, prepare)
     except KeyboardInterrupt:
         print("\nstopped; finished scans are whole, run the same command to go on", file=sys.stderr)
         return 130
-    return _told(words, summary, passed) if share.first else 0
+    return _told(words, summary, passed) if process.is_main else 0
 
 
 def _told(words: Words, summary: CohortSummary, passed: int) -> int:
@@ -85,7 +85,7 @@ def _told(words: Words, summary: CohortSummary, passed: int) -> int:
     return summary.code(words.on_failure)
 
 
-def _cohort(words: Words, search: Search, share: Process) -> tuple[list[Subject], int]:
+def _cohort(words: Words, search: Search, process: Process) -> tuple[list[Subject], int]:
     """Make subjects of scans; those of a BIDS tree keep its names, and what is missing there is told."""
     roots = {bids.root_of(path) for path in search.scans}
     if words.layout == "plain" or (words.layout == "auto" and None in roots):
@@ -98,7 +98,7 @@ def _cohort(words: Words, search: Search, share: Process) -> tuple[list[Subject]
     if not scans:
         raise ValueError(f"{root}: expected scans in sub-*/anat, found none")
     found = [bids.place_subject(s) for s in group_subjects(scans, words.names)]
-    if not words.names and share.first and (warning := bids.warn_mixed(found)):
+    if not words.names and process.is_main and (warning := bids.warn_mixed(found)):
         say(f"warning: {warning}")
     whole = any(source.resolve() == root for source in words.sources)
     missing = [bids.place_subject(s) for s in bids.find_gaps(root, scans, words.names)] if whole else []
@@ -109,7 +109,7 @@ def _predict(
     words: Words,
     cohort: Sequence[Subject],
     device: str,
-    share: Process,
+    process: Process,
     options: dict[str, Any],
     prepare: dict[str, Any] | None,
 ) -> CohortSummary:
@@ -130,13 +130,13 @@ def _predict(
         region,
         prepare=parse_prepare(prepare, mask),
         page=words.page,
-        share=share,
+        share=process,
     )
-    if share.first and any(subject.bids for subject in cohort):
+    if process.is_main and any(subject.bids for subject in cohort):
         roots = {root for s in cohort for p in s.paths[:1] if (root := bids.root_of(p))}
         bids.write_description(words.out, sorted(roots))
     summary = made.run(cohort)
-    if words.page and share.first:
+    if words.page and process.is_main:
         from diffad.predict.index import write_cohort
 
         write_cohort(words.out, cohort, made.results.rows)

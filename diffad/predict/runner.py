@@ -92,7 +92,7 @@ class Cohort:
         options = replace(options, precision=resolve_precision(options.precision, pipe.device))
         self.pipe, self.out, self.options, self.overwrite = pipe, out, options, overwrite
         self.mask, self.region, self.prepare, self.page = mask, region, prepare, page
-        self.share = share or Process()
+        self.process = share or Process()
         pipe.detector(options.method)  # names and options fail here, at once
         if options.slices and pipe.config.space["axis"] == "volume":
             raise ValueError("expected no range of slices, as this model takes whole volumes")
@@ -103,10 +103,10 @@ class Cohort:
     def _table(self) -> Results:
         """Open the table of all; one of several processes keeps its own beside it until the end."""
         whole = Results(self.out / "results.csv")
-        if self.share.first:
+        if self.process.is_main:
             whole.merge(sorted(self.out.glob(".results-*.csv")))
-        self.share.wait()
-        return whole if self.share.count == 1 else Results(self._part(self.share.index))
+        self.process.wait()
+        return whole if self.process.world_size == 1 else Results(self._part(self.process.rank))
 
     def _part(self, index: int) -> Path:
         return self.out / f".results-{index}.csv"
@@ -121,7 +121,7 @@ class Cohort:
             WriteError: If results cannot be written; those of finished scans are whole.
         """
         self.summary = CohortSummary()
-        with Progress(len(subjects), self._others, quiet=not self.share.first) as progress:
+        with Progress(len(subjects), self._others, quiet=not self.process.is_main) as progress:
             self.pipe.progress_bar = progress.slices
 
             def work(subject: Subject, read: PendingScan | ScanOutcome) -> ScanOutcome:
@@ -131,22 +131,22 @@ class Cohort:
             def size(subject: Subject) -> int:
                 return count_voxels(subject.paths, self.prepare is not None)
 
-            run_overlapped(self.share.mine(subjects), self._read, work, self._finish, size)
+            run_overlapped(self.process.shard(subjects), self._read, work, self._finish, size)
         return self._gathered(subjects)
 
     def _others(self) -> int:
         """Count what other processes have finished, by the lines of their tables."""
-        parts = [self._part(i) for i in range(self.share.count) if i != self.share.index]
+        parts = [self._part(i) for i in range(self.process.world_size) if i != self.process.rank]
         return sum(max(0, p.read_text(encoding="utf-8").count("\n") - 1) for p in parts if p.is_file())
 
     def _gathered(self, subjects: Sequence[Subject]) -> CohortSummary:
-        self.share.wait()
-        if self.share.first:
+        self.process.wait()
+        if self.process.is_main:
             with self._writing("results.csv"):
                 whole = Results(self.out / "results.csv")
                 whole.merge(sorted(self.out.glob(".results-*.csv")), [s.name for s in subjects])
                 self.results = whole
-        return sum(self.share.gather([self.summary]), CohortSummary())
+        return sum(self.process.gather([self.summary]), CohortSummary())
 
     def _guarded(self, stage: Any, subject: Subject, *rest: Any) -> Any:
         """Run a stage; whatever is wrong with one scan must not cost the others."""

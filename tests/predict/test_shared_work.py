@@ -28,8 +28,8 @@ def test_processes_share_scans_and_tables_become_one(model, many, tmp_path):
     pipe, found = AnomalyPipeline.from_pretrained(model), group_subjects(find_scans([many]).scans)
     out, parts = tmp_path / "out", []
     for index in (1, 0):  # one after the other, as nobody waits here
-        share = Process(index, 2)
-        parts.append(Cohort(pipe, out, Options(), share=share))
+        process = Process(index, 2)
+        parts.append(Cohort(pipe, out, Options(), share=process))
         if index:
             parts[0].run(found)
             assert names(out)[0] == ".results-1.csv"
