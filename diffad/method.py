@@ -35,9 +35,9 @@ class Method:
 
     def over(self, base: Method) -> Method:
         """Return this method, with the parts of ``base`` where it has none."""
-        return Method(**{**base.to_dict(), **self.chosen()})
+        return Method(**{**base.to_dict(), **self.to_overrides()})
 
-    def chosen(self) -> dict[str, PartSpec]:
+    def to_overrides(self) -> dict[str, PartSpec]:
         """Return the parts that are not none, by name."""
         return {name: part for name, part in self.to_dict().items() if part is not None}
 

@@ -242,21 +242,21 @@ class AnomalyPipeline(DiffusionPipeline):
         Raises:
             ValueError: If the scan, the mask or an option cannot be used.
         """
-        began = time.perf_counter()
+        start = time.perf_counter()
         check_threshold(threshold)
-        own = self.method
-        method = Method(noise, sampler, score, guidance).over(own)
+        own_method = self.method
+        method = Method(noise, sampler, score, guidance).over(own_method)
         check_sequences(scan, self.config.sequences)
         source = read_source(scan, mask, region)
-        slicing = self._slicing(source, axes, slices, fusion, noise_across)
-        stacks = [self._cut(source, axis, slicing) for axis in slicing.axes]
+        cuts = self._resolve_cuts(source, axes, slices, fusion, noise_across)
+        stacks = [self._cut(source, axis, cuts) for axis in cuts.axes]
         with self.progress_bar(total=sum(len(s.image) for cut in stacks for s in cut)) as bar:
             options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "precision": precision}
             detector = self.detector(method, **options, progress=bar.update)
-            results = zip(stacks, [detector(cut) for cut in stacks], slicing.axes, strict=True)
+            results = zip(stacks, [detector(cut) for cut in stacks], cuts.axes, strict=True)
         maps = fuse_scan_maps([assemble_maps(source, *result) for result in results], fusion)
         # a threshold belongs to the maps it was measured on, and other parts make others
-        usual = region is None and method == own and slicing.usual
+        usual = region is None and method == own_method and cuts.usual
         output = self._threshold(source, maps, threshold, self.config.calibration if usual else None)
         output.info |= {
             "nfe": maps.nfe,
@@ -264,12 +264,12 @@ class AnomalyPipeline(DiffusionPipeline):
             "seed": seed,
             "precision": resolve_precision(precision, self.device),
             **describe_provenance(self.config, method),
-            **slicing.to_info(),
+            **cuts.to_info(),
         }
-        output.info["seconds"] = round(time.perf_counter() - began, 3)
+        output.info["seconds"] = round(time.perf_counter() - start, 3)
         return output
 
-    def _slicing(
+    def _resolve_cuts(
         self,
         source: ScanSource,
         axes: Sequence[str] | None,
@@ -278,13 +278,13 @@ class AnomalyPipeline(DiffusionPipeline):
         noise_across: str,
     ) -> Slicing:
         axis = self.config.space["axis"]
-        along = resolve_axes(axes, axis, source.image.ndim == 4, slices)
-        return Slicing(tuple(along), axis, slices, fusion, noise_across, axes is not None)
+        resolved_axes = resolve_axes(axes, axis, source.image.ndim == 4, slices)
+        return Slicing(tuple(resolved_axes), axis, slices, fusion, noise_across, axes is not None)
 
-    def _cut(self, source: ScanSource, axis: str, slicing: Slicing) -> list[Stack]:
-        stacks = make_stacks(source, axis, slicing.slices)
+    def _cut(self, source: ScanSource, axis: str, cuts: Slicing) -> list[Stack]:
+        stacks = make_stacks(source, axis, cuts.slices)
         check_channels(stacks, self.network.config.in_channels, source.name)
-        return [replace(s, noise_keys=slicing.noise_keys(s.keys, axis)) for s in stacks]
+        return [replace(s, noise_keys=cuts.noise_keys(s.keys, axis)) for s in stacks]
 
     def _threshold(
         self,

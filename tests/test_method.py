@@ -26,7 +26,7 @@ def test_every_part_that_is_there_takes_the_place_of_the_other(a, b):
 def test_over_has_a_neutral_element_and_dicts_give_the_method_back(method):
     assert method.over(Method()) == method == Method().over(method) == method.over(method)
     assert Method.of(method.to_dict()) == method == Method(**method.to_dict())
-    assert method.chosen() == {k: v for k, v in method.to_dict().items() if v is not None}
+    assert method.to_overrides() == {k: v for k, v in method.to_dict().items() if v is not None}
 
 
 def test_other_keys_of_a_config_are_no_parts():

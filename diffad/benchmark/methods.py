@@ -88,11 +88,11 @@ def _pipeline(spec: MethodConfig, config: BenchmarkConfig, device: torch.device)
     if spec.pipeline is None and not Path(source).is_dir():
         raise FileNotFoundError(f"{source}: expected a trained pipeline, found none")
     pipe = AnomalyPipeline.from_pretrained(source)
-    made_of = [hash_model(pipe), dict(pipe.config["sampler"]), spec.parts.chosen()]
+    made_of = [hash_model(pipe), dict(pipe.config["sampler"]), spec.parts.to_overrides()]
     precision = resolve_precision(config.precision, device)
     pipe = pipe.to(device)
     pipe.set_progress_bar_config(disable=True)
-    options = {**spec.parts.chosen(), "batch_size": config.batch_size, "precision": precision}
+    options = {**spec.parts.to_overrides(), "batch_size": config.batch_size, "precision": precision}
 
     def run(items: Sequence[TestItem], seed: int) -> Prediction:
         found = Prediction()

@@ -122,8 +122,8 @@ class Detector:
             return [(list(range(len(brain))), [])]
         corners = [place_window(item, window) for item in brain]
         fits = [window_holds(item, window, corner) for item, corner in zip(brain, corners, strict=True)]
-        inside = [i for i, fit in enumerate(fits) if fit]
-        return [(inside, [corners[i] for i in inside]), ([i for i, fit in enumerate(fits) if not fit], [])]
+        masks = [i for i, fit in enumerate(fits) if fit]
+        return [(masks, [corners[i] for i in masks]), ([i for i, fit in enumerate(fits) if not fit], [])]
 
     def cond_image(self, x: Tensor) -> Tensor:
         """Return what the denoiser is conditioned on for slices ``x`` of one scan, (N, C, *S).
@@ -146,9 +146,9 @@ class Detector:
         window = self.space.config.window
         if window is None or not corners:
             return self._score_batch(x, brain, cond_image, region, keys)
-        image, inside, cond = (crop_windows(values, window, corners) for values in (x, brain, cond_image))
+        image, masks, cond = (crop_windows(values, window, corners) for values in (x, brain, cond_image))
         edits = None if region is None else crop_windows(region, window, corners)
-        return self._score_batch(image, inside, cond, edits, keys).paste(x.shape[2:], corners)
+        return self._score_batch(image, masks, cond, edits, keys).paste(x.shape[2:], corners)
 
     def _score_batch(
         self, x: Tensor, brain: Tensor, cond_image: Tensor, region: Tensor | None, keys: Sequence[int]

@@ -79,59 +79,59 @@ def find_lesions(
     structure = ndimage.generate_binary_structure(3, CONNECTIVITIES[connectivity])
     labels = np.zeros(mask.shape, dtype=np.int32)
     ndimage.label(mask, structure, output=labels)
-    found = [
-        _lesion(labels[box] == index + 1, box, anomaly, p_value, volume)
+    components = [
+        _measure_component(labels[box] == index + 1, box, anomaly, p_value, volume)
         for index, box in enumerate(ndimage.find_objects(labels))
     ]
-    large = [lesion for lesion in found if lesion["volume_ml"] >= smallest_ml]
-    ordered = sorted(large, key=lambda lesion: (-lesion["peak"], lesion["peak_voxel"]))
-    return [Lesion(number=number, **lesion) for number, lesion in enumerate(ordered, 1)]
+    large = [lesion for lesion in components if lesion["volume_ml"] >= smallest_ml]
+    rows = sorted(large, key=lambda lesion: (-lesion["peak"], lesion["peak_voxel"]))
+    return [Lesion(number=number, **lesion) for number, lesion in enumerate(rows, 1)]
 
 
-def _lesion(
-    inside: Array, box: tuple[slice, ...], anomaly: Array, p_value: Array | None, volume: Volume
+def _measure_component(
+    component: Array, box: tuple[slice, ...], anomaly: Array, p_value: Array | None, volume: Volume
 ) -> dict[str, Any]:
     corner = np.array([s.start for s in box])
-    where, values = np.argwhere(inside) + corner, anomaly[box][inside]
-    centre, peak, to_file = where.mean(0), where[int(values.argmax())], _to_file(volume)
+    where, values = np.argwhere(component) + corner, anomaly[box][component]
+    centre, peak, to_file = where.mean(0), where[int(values.argmax())], _file_matrix(volume)
     affine, edges = volume.affine, np.array([s.stop - s.start for s in box]) * volume.spacing
     order = np.abs(to_file[:3, :3]).argmax(1)
     return {
         "volume_ml": round(len(where) * float(abs(np.linalg.det(affine[:3, :3]))) / 1000, 6),
         "voxels": len(where),
-        "centre_mm": _triple(affine[:3, :3] @ centre + affine[:3, 3]),
-        "centre_voxel": _triple(to_file[:3, :3] @ centre + to_file[:3, 3]),
-        "extent_mm": _triple(edges[order]),
+        "centre_mm": _round_triple(affine[:3, :3] @ centre + affine[:3, 3]),
+        "centre_voxel": _round_triple(to_file[:3, :3] @ centre + to_file[:3, 3]),
+        "extent_mm": _round_triple(edges[order]),
         "mean": float(values.mean(dtype=np.float64)),
         "peak": float(values.max()),
         "peak_voxel": tuple(round(float(x)) for x in to_file[:3, :3] @ peak + to_file[:3, 3]),
-        "p_value": None if p_value is None else float(p_value[box][inside].min()),
+        "p_value": None if p_value is None else float(p_value[box][component].min()),
     }
 
 
-def _to_file(volume: Volume) -> Array:
+def _file_matrix(volume: Volume) -> Array:
     """Return the matrix from RAS voxels to the voxels of the file, (4, 4)."""
     if volume.origin is None:
         return np.eye(4)
-    own = orientations.io_orientation(volume.origin.affine)
-    shape = np.array(volume.data.shape[1:])[own[:, 0].astype(int)]  # as on disk
-    return np.asarray(orientations.inv_ornt_aff(own, shape))
+    orientation = orientations.io_orientation(volume.origin.affine)
+    shape = np.array(volume.data.shape[1:])[orientation[:, 0].astype(int)]  # as on disk
+    return np.asarray(orientations.inv_ornt_aff(orientation, shape))
 
 
-def _triple(values: Array) -> Triple:
+def _round_triple(values: Array) -> Triple:
     x, y, z = (round(float(v), 4) for v in values)
     return x, y, z
 
 
-def write_lesions(found: Sequence[Lesion], folder: Path, stem: str) -> dict[str, Path]:
+def write_lesions(lesions: Sequence[Lesion], folder: Path, prefix: str) -> dict[str, Path]:
     """Write ``STEM_lesions.csv``, with units in the names of its columns, and ``STEM_lesions.json``.
 
     Raises:
         OSError: If a file cannot be written.
     """
-    paths = {kind: folder / f"{stem}_lesions.{kind}" for kind in ("csv", "json")}
-    write_text(paths["csv"], _csv(found))
-    write_text(paths["json"], json.dumps({"lesions": [asdict(lesion) for lesion in found]}, indent=1))
+    paths = {kind: folder / f"{prefix}_lesions.{kind}" for kind in ("csv", "json")}
+    write_text(paths["csv"], _format_csv(lesions))
+    write_text(paths["json"], json.dumps({"lesions": [asdict(lesion) for lesion in lesions]}, indent=1))
     return paths
 
 
@@ -144,28 +144,28 @@ def read_lesions(path: Path) -> list[Lesion]:
     """
     try:
         rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["lesions"]
-        return [Lesion(**{k: _frozen(v) for k, v in row.items()}) for row in rows]
+        return [Lesion(**{k: _freeze(v) for k, v in row.items()}) for row in rows]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: expected lesions, as predict writes them, found {error}") from error
 
 
-def _frozen(value: Any) -> Any:
+def _freeze(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _csv(found: Sequence[Lesion]) -> str:
-    columns = [column for f in fields(Lesion) for column in _columns(f.name)]
+def _format_csv(lesions: Sequence[Lesion]) -> str:
+    columns = [column for f in fields(Lesion) for column in _name_columns(f.name)]
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(columns)
-    for lesion in found:
+    for lesion in lesions:
         values = [getattr(lesion, f.name) for f in fields(Lesion)]
         flat = [x for v in values for x in (v if isinstance(v, tuple) else (v,))]
         table.writerow("" if v is None else v for v in flat)
     return text.getvalue()
 
 
-def _columns(name: str) -> list[str]:
+def _name_columns(name: str) -> list[str]:
     """Name the columns of a field: three, by axis, of a place or an extent."""
     names = {
         "centre_mm": ("centre_x_mm", "centre_y_mm", "centre_z_mm"),

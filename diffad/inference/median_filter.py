@@ -60,23 +60,23 @@ def median_filter(scores: Tensor, size: int = 5) -> Tensor:
         )
     if size == 1:
         return scores.clone()
-    padded = pad(scores, (reach,) * 2 * (scores.ndim - 2), mode="reflect")
+    padded_scores = pad(scores, (reach,) * 2 * (scores.ndim - 2), mode="reflect")
     rows = max(1, SLAB // math.prod(scores.shape[3:]))
     starts = range(0, scores.shape[2], rows)
-    slabs = [padded[:, :, start : start + rows + 2 * reach] for start in starts]
-    return torch.cat([torch.cat([_median(item[None], size) for item in slab]) for slab in slabs], 2)
+    slabs = [padded_scores[:, :, start : start + rows + 2 * reach] for start in starts]
+    return torch.cat([torch.cat([_select_median(item[None], size) for item in slab]) for slab in slabs], 2)
 
 
-def _median(padded: Tensor, size: int) -> Tensor:
+def _select_median(padded_scores: Tensor, size: int) -> Tensor:
     """Median of every full window, which makes each spatial axis ``size - 1`` shorter."""
-    shape = [n - size + 1 for n in padded.shape[2:]]
+    shape = [n - size + 1 for n in padded_scores.shape[2:]]
     wires = []
     for offsets in product(range(size), repeat=len(shape)):
-        wire = padded
+        wire = padded_scores
         for axis, offset in enumerate(offsets):
             wire = wire.narrow(axis + 2, offset, shape[axis])
         wires.append(wire)
-    for low, high, need_low, need_high in _median_network(len(wires)):
+    for low, high, need_low, need_high in _build_median_network(len(wires)):
         a, b = wires[low], wires[high]
         if need_low:
             wires[low] = torch.minimum(a, b)
@@ -86,17 +86,17 @@ def _median(padded: Tensor, size: int) -> Tensor:
 
 
 @cache
-def _median_network(n: int) -> list[tuple[int, int, bool, bool]]:
+def _build_median_network(n: int) -> list[tuple[int, int, bool, bool]]:
     """Comparators (low, high) that bring the median of ``n`` wires to the middle, and the outputs needed."""
-    needed, comparators = {n // 2}, []
-    for low, high in reversed(_merge_exchange(n)):
-        if low in needed or high in needed:
-            comparators.append((low, high, low in needed, high in needed))
-            needed |= {low, high}
+    outputs, comparators = {n // 2}, []
+    for low, high in reversed(_build_merge_exchange(n)):
+        if low in outputs or high in outputs:
+            comparators.append((low, high, low in outputs, high in outputs))
+            outputs |= {low, high}
     return comparators[::-1]
 
 
-def _merge_exchange(n: int) -> list[tuple[int, int]]:
+def _build_merge_exchange(n: int) -> list[tuple[int, int]]:
     """Odd-even merge sort of ``n`` wires: sorted runs are merged by ever shorter strides."""
     pairs = []
     doublings = (n - 1).bit_length()

@@ -36,8 +36,8 @@ def peel_layers(mask: Tensor, pixels: int) -> Tensor:
     if pixels == 0:  # scipy reads 0 as "until nothing is left to change"
         return mask.bool()
     cross = ndimage.generate_binary_structure(mask.ndim - 2, 1)[None, None]
-    eroded = ndimage.binary_erosion(_array(mask), cross, iterations=pixels)
-    return torch.from_numpy(eroded).to(mask.device)
+    eroded_mask = ndimage.binary_erosion(_to_array(mask), cross, iterations=pixels)
+    return torch.from_numpy(eroded_mask).to(mask.device)
 
 
 def erode_by_average(mask: Tensor, size: int = 5, fraction: float = 0.95) -> Tensor:
@@ -80,10 +80,10 @@ def remove_small(binary: Tensor, min_size: int, *, filled: bool = False) -> Tens
     """
     check_map("binary", binary)
     check_whole("min_size", min_size, 0)
-    touching = np.ones((3,) * (binary.ndim - 2), dtype=bool)
+    neighbourhood = np.ones((3,) * (binary.ndim - 2), dtype=bool)
     within_item = np.zeros((3,) * binary.ndim, dtype=bool)
-    within_item[1, 1] = touching
-    labels, _ = ndimage.label(_array(binary), within_item)
+    within_item[1, 1] = neighbourhood
+    labels, _ = ndimage.label(_to_array(binary), within_item)
     sizes = np.bincount(labels.ravel())
     if filled:
         _add_holes(labels, sizes, min_size)
@@ -100,7 +100,7 @@ def _add_holes(labels: np.ndarray, sizes: np.ndarray, enough: int) -> None:
             sizes[label] = ndimage.binary_fill_holes(crop == label, np.ones((3,) * crop.ndim)).sum()
 
 
-def _array(binary: Tensor) -> np.ndarray:
+def _to_array(binary: Tensor) -> np.ndarray:
     return binary.detach().bool().cpu().numpy()
 
 
@@ -154,10 +154,10 @@ class Postprocess:
         Raises:
             ValueError: If the shapes do not fit.
         """
-        outside = ~self._inside(scores, mask)
+        exterior = ~self._erode_mask(scores, mask)
         if self.median_first:
-            return median_filter(scores, self.median).masked_fill(outside, 0)
-        return median_filter(scores.masked_fill(outside, 0), self.median)
+            return median_filter(scores, self.median).masked_fill(exterior, 0)
+        return median_filter(scores.masked_fill(exterior, 0), self.median)
 
     def binarise(self, scores: Tensor, threshold: float, mask: Tensor | None = None) -> Tensor:
         """Flag the pixels of a smooth map above ``threshold`` in the eroded ``mask``, less small components.
@@ -167,10 +167,10 @@ class Postprocess:
         """
         if math.isnan(threshold):
             raise ValueError(f"expected a threshold, got {threshold}")
-        above = (scores > threshold) & self._inside(scores, mask)
+        above = (scores > threshold) & self._erode_mask(scores, mask)
         return remove_small(above, self.min_size, filled=self.filled)
 
-    def _inside(self, scores: Tensor, mask: Tensor | None) -> Tensor:
+    def _erode_mask(self, scores: Tensor, mask: Tensor | None) -> Tensor:
         check_map("scores", scores)
         if mask is None:
             return torch.ones_like(scores, dtype=torch.bool)

@@ -56,8 +56,8 @@ def _read_region(source: ScanSource, region: Any) -> Tensor:
     values = torch.as_tensor(region).float().cpu()
     values = values[None, None] if source.volume is not None and values.ndim == 3 else values
     if values.shape != source.brain.shape:
-        expected = f"a region {tuple(source.brain.shape)}"
-        raise ValueError(f"{source.name}: expected {expected}, got shape {tuple(values.shape)}")
+        expectation = f"a region {tuple(source.brain.shape)}"
+        raise ValueError(f"{source.name}: expected {expectation}, got shape {tuple(values.shape)}")
     if not (values.min() >= 0 and values.max() <= 1):
         raise ValueError(f"{source.name}: expected a region in [0, 1], got values beyond")
     if (values[source.brain] == 1).all():

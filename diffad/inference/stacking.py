@@ -65,8 +65,8 @@ def make_stacks(source: ScanSource, axis: str, slices: tuple[int, int] | None = 
         else:
             cut = cut_slices(image, brain, axis, spacing, slices, source.name)
             planes = None if region is None else _cut_region(region, axis, cut.keys)
-        own: dict[str, Any] = {field.name: getattr(cut, field.name) for field in fields(cut)}
-        stacks.append(Stack(**own, name=source.name, region=planes))
+        cut_fields: dict[str, Any] = {field.name: getattr(cut, field.name) for field in fields(cut)}
+        stacks.append(Stack(**cut_fields, name=source.name, region=planes))
     return stacks
 
 
@@ -76,8 +76,8 @@ def _cut_region(region: Tensor, axis: str, keys: Sequence[int]) -> Tensor:
 
 def _check_contrast(image: Tensor, brain: Tensor, name: str) -> None:
     for c, channel in enumerate(image):
-        inside = channel[brain[0]]
-        if (first := float(inside[0])) == float(inside.min()) == float(inside.max()):
+        values = channel[brain[0]]
+        if (first := float(values[0])) == float(values.min()) == float(values.max()):
             raise VolumeError(
                 f"{name}: expected contrast inside the brain mask, got the constant {first:g} in channel {c}"
             )
@@ -89,15 +89,17 @@ def check_channels(stacks: Sequence[Stack], channels: int, name: str) -> None:
     Raises:
         ValueError: With both numbers.
     """
-    if (got := stacks[0].image.shape[1]) != channels:
-        raise VolumeError(f"{name}: expected {channels} sequence(s), as the model was trained on, got {got}")
+    if (count := stacks[0].image.shape[1]) != channels:
+        raise VolumeError(
+            f"{name}: expected {channels} sequence(s), as the model was trained on, got {count}"
+        )
 
 
 def assemble_maps(
     source: ScanSource, stacks: Sequence[Stack], results: Sequence[StackResult], axis: str
 ) -> ScanMaps:
     """Put the maps of all stacks on the grid of the source."""
-    analysed, nfe = _analysed_mask(source, stacks, axis), results[0].nfe
+    analysed, nfe = _mark_analysed(source, stacks, axis), results[0].nfe
     several = all(result.std is not None for result in results)
     if source.image.ndim == 4 or axis == "volume":
         std = torch.cat([result.std for result in results if result.std is not None]) if several else None
@@ -121,7 +123,7 @@ def _lay_planes(planes: Tensor, stack: Stack, values: Tensor, axis: str) -> Tens
     return from_slices(planes, axis)
 
 
-def _analysed_mask(source: ScanSource, stacks: Sequence[Stack], axis: str) -> Tensor:
+def _mark_analysed(source: ScanSource, stacks: Sequence[Stack], axis: str) -> Tensor:
     """Return the part of the brain mask (B, 1, *S) that lies in the stacks."""
     if source.image.ndim == 4 or axis == "volume":
         return source.brain

@@ -76,7 +76,7 @@ def resolve_thresholds(
         value = Calibration.from_dict(calibration).threshold(fpr)
         return Thresholds([value] * len(anomaly), f"healthy pixel FPR {fpr:g}")
     # item by item, so that a scan is cut alike in any batch
-    values = [otsu(item, inside) for item, inside in zip(anomaly, analysed, strict=True)]
+    values = [otsu(item, mask) for item, mask in zip(anomaly, analysed, strict=True)]
     return Thresholds(values, "otsu")
 
 
@@ -94,4 +94,4 @@ def binarise_maps(
     """Cut each map (B, 1, *S) at its threshold; the maps were zeroed outside the eroded mask before."""
     cut_only = Postprocess(erosion=0, median=1, min_size=post["min_size"], filled=post["filled"])
     items = zip(anomaly, thresholds, brain, strict=True)
-    return torch.cat([cut_only.binarise(item[None], cut, inside[None]) for item, cut, inside in items])
+    return torch.cat([cut_only.binarise(item[None], cut, mask[None]) for item, cut, mask in items])

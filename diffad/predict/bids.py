@@ -17,7 +17,7 @@ from diffad.io.subjects import Subject
 DESCRIPTION = "dataset_description.json"
 FOLDERS = ("anat", "ct")
 """Folders of a subject that hold scans of the head in three dimensions."""
-BESIDE = ("derivatives", "sourcedata", "code", "stimuli", "phenotype")
+OTHER_FOLDERS = ("derivatives", "sourcedata", "code", "stimuli", "phenotype")
 """Folders of a data set that are no raw data."""
 
 
@@ -30,18 +30,18 @@ def root_of(path: Path) -> Path | None:
     return None
 
 
-def is_scan(path: Path, root: Path, asked: Sequence[Path]) -> bool:
+def is_scan(path: Path, root: Path, sources: Sequence[Path]) -> bool:
     """Tell whether a file of a data set is a scan of the head, not of function, diffusion or a derivative.
 
     Args:
         path: A file in the data set.
         root: The data set.
-        asked: Files and folders that were asked for; what was asked for by name counts.
+        sources: Files and folders that the user named; a scan named itself counts.
     """
-    if path in asked:
+    if path in sources:
         return True
     parts = path.absolute().relative_to(root).parts
-    return path.parent.name in FOLDERS and path.name.startswith("sub-") and parts[0] not in BESIDE
+    return path.parent.name in FOLDERS and path.name.startswith("sub-") and parts[0] not in OTHER_FOLDERS
 
 
 def find_gaps(root: Path, scans: Sequence[Path], sequences: Sequence[str]) -> list[Subject]:
@@ -53,10 +53,10 @@ def find_gaps(root: Path, scans: Sequence[Path], sequences: Sequence[str]) -> li
         sequences: What is asked of each, for the message.
     """
     visits = [v for s in sorted(root.glob("sub-*")) if s.is_dir() for v in sorted(s.glob("ses-*")) or [s]]
-    held = {parent for scan in scans for parent in scan.absolute().parents}
-    empty = [v for v in visits if v not in held]
-    wanted = tuple(sequences) or ("any scan in anat/",)
-    return [Subject("_".join(v.relative_to(root).parts), (), wanted) for v in empty]
+    parents = {parent for scan in scans for parent in scan.absolute().parents}
+    empty = [v for v in visits if v not in parents]
+    missing_sequences = tuple(sequences) or ("any scan in anat/",)
+    return [Subject("_".join(v.relative_to(root).parts), (), missing_sequences) for v in empty]
 
 
 def place_subject(subject: Subject, sequences: Sequence[str] = ()) -> Subject:
@@ -77,8 +77,8 @@ def warn_mixed(subjects: Sequence[Subject]) -> str | None:
     counts = Counter(split_entities(s.name)[1] for s in subjects if s.bids and s.paths)
     if len(counts) < 2:
         return None
-    told = ", ".join(f"{n} {suffix}" for suffix, n in counts.most_common())
-    return f"mixed sequences: {told}; a model knows some of them only, so choose with --sequences"
+    summary = ", ".join(f"{n} {suffix}" for suffix, n in counts.most_common())
+    return f"mixed sequences: {summary}; a model knows some of them only, so choose with --sequences"
 
 
 def write_description(out: Path, sources: Sequence[Path]) -> None:

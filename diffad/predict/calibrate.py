@@ -40,19 +40,19 @@ def calibrate_on(
     Raises:
         ValueError: If no scan can be used, or a rate is out of range.
     """
-    found = []
+    scores = []
     with Progress(len(subjects)) as progress:
         pipe.progress_bar = progress.slices
         for subject in subjects:
             with progress.scan(subject.name):
                 try:
-                    found.append(_scores(pipe, subject, options, mask))
+                    scores.append(_score_subject(pipe, subject, options, mask))
                 except (ValueError, OSError) as error:
                     say(f"left out {subject.name}: {' '.join(str(error).split())}", error)
-    wanted = sorted({*rates, pipe.config.postprocess["fpr"]})
-    measured = calibrate_thresholds(((values, None) for values in found), wanted)
-    pipe.register_to_config(calibration=measured.to_dict(), **options.method.chosen())
-    return measured
+    all_rates = sorted({*rates, pipe.config.postprocess["fpr"]})
+    calibration = calibrate_thresholds(((values, None) for values in scores), all_rates)
+    pipe.register_to_config(calibration=calibration.to_dict(), **options.method.to_overrides())
+    return calibration
 
 
 def save_model(pipe: AnomalyPipeline, out: Path) -> None:
@@ -84,20 +84,24 @@ def require_new(out: Path) -> None:
         raise ValueError(f"{out}: expected a new folder for the model, found something there")
 
 
-def describe_calibration(found: Calibration, asked: int) -> str:
-    """Say what was found: for each nominal rate the threshold, and the rate on scans that were left out."""
-    lines = [f"{found.scans} of {asked} scans, {found.pixels:,} voxels"]
-    for rate, threshold in sorted(found.thresholds.items()):
-        achieved = f"{found.achieved[rate]:.4f}" if rate in found.achieved else "unknown (one scan)"
+def describe_calibration(calibration: Calibration, scans: int) -> str:
+    """Say for each nominal rate the threshold, and the rate it reached on scans that were left out."""
+    lines = [f"{calibration.scans} of {scans} scans, {calibration.pixels:,} voxels"]
+    for rate, threshold in sorted(calibration.thresholds.items()):
+        rate_text = (
+            f"{calibration.achieved[rate]:.4f}" if rate in calibration.achieved else "unknown (one scan)"
+        )
         lines.append(
-            f"  nominal FPR {rate:g}: threshold {threshold:.5g}, achieved on left-out scans {achieved}"
+            f"  nominal FPR {rate:g}: threshold {threshold:.5g}, achieved on left-out scans {rate_text}"
         )
     return "\n".join(lines)
 
 
-def _scores(pipe: AnomalyPipeline, subject: Subject, options: Options, mask: str | Path | None) -> Tensor:
+def _score_subject(
+    pipe: AnomalyPipeline, subject: Subject, options: Options, mask: str | Path | None
+) -> Tensor:
     source = scans.read_source(list(subject.paths), find_subject_mask(subject, mask))
     assert source.volume is not None
-    asked: dict[str, Any] = replace(options, threshold=0.0).call()
-    output = pipe(source.volume, source.brain[0, 0].numpy(), **asked)
+    call: dict[str, Any] = replace(options, threshold=0.0).call()
+    output = pipe(source.volume, source.brain[0, 0].numpy(), **call)
     return output.anomaly_map[output.analysed]

@@ -22,15 +22,15 @@ def write_cohort(out: Path, subjects: Sequence[Subject], rows: Mapping[str, Mapp
     Raises:
         OSError: If it cannot be written.
     """
-    known = {naming.name: naming for naming in find_maps(out).values()}
-    known |= {subject.name: subject.naming for subject in subjects}
-    entries = [_entry(out, known.get(name, Naming(name)), row) for name, row in rows.items()]
+    namings = {naming.name: naming for naming in find_maps(out).values()}
+    namings |= {subject.name: subject.naming for subject in subjects}
+    entries = [_make_row(out, namings.get(name, Naming(name)), row) for name, row in rows.items()]
     return write_index(entries, out / "index.html", title="Anomaly maps")
 
 
-def _entry(out: Path, naming: Naming, row: Mapping[str, str]) -> IndexRow:
+def _make_row(out: Path, naming: Naming, row: Mapping[str, str]) -> IndexRow:
     ok = row["status"] == "ok"
-    there = {k: p.as_posix() for k in ("page", "report") if ok and (out / (p := naming.path(k))).is_file()}
+    files = {k: p.as_posix() for k in ("page", "report") if ok and (out / (p := naming.path(k))).is_file()}
     lesions = out / naming.path("lesions_json")
     return IndexRow(
         scan=naming.name,
@@ -38,7 +38,7 @@ def _entry(out: Path, naming: Naming, row: Mapping[str, str]) -> IndexRow:
         score=row["score"],
         volume_ml=row["volume_ml"],
         lesions=len(read_lesions(lesions)) if ok and lesions.is_file() else None,
-        page=there.get("page", ""),
-        picture=there.get("report", ""),
+        page=files.get("page", ""),
+        picture=files.get("report", ""),
         error=row["error"],
     )

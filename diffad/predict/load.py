@@ -24,17 +24,21 @@ class LoadedScan:
         volume: The scan on the grid the model looks at.
         brain: Its brain, (I, J, K), bool.
         warnings: What should be known.
-        prepared: The way back; none for a scan that is looked at as it is.
+        preparation: The prepared scan with its way back; none for a scan that is looked at as it is.
     """
 
     def __init__(
-        self, volume: Volume, brain: Array, warnings: Sequence[str] = (), prepared: PreparedScan | None = None
+        self,
+        volume: Volume,
+        brain: Array,
+        warnings: Sequence[str] = (),
+        preparation: PreparedScan | None = None,
     ) -> None:
-        self.volume, self.brain, self.warnings, self.prepared = volume, brain, list(warnings), prepared
+        self.volume, self.brain, self.warnings, self.preparation = volume, brain, list(warnings), preparation
 
     def back(self, output: AnomalyOutput) -> AnomalyOutput:
         """Bring a result to the grid of the scan as it came."""
-        return output if self.prepared is None else self.prepared.output(output)
+        return output if self.preparation is None else self.preparation.output(output)
 
 
 def load_scan(
@@ -57,14 +61,14 @@ def load_scan(
         source = scans.read_source(list(paths), mask)
         assert source.volume is not None
         brain = source.brain[0, 0].numpy()
-        told = head_warning(brain, voxel_ml(source.volume)) if mask is None else None
-        return LoadedScan(source.volume, brain, [told] if told else [])
+        warning = head_warning(brain, voxel_ml(source.volume)) if mask is None else None
+        return LoadedScan(source.volume, brain, [warning] if warning else [])
     if region:
         raise ValueError(f"{paths[0]}: expected no region with --prepare, as it lies on another grid")
     from diffad.prepare import prepare
 
-    made = prepare(list(paths), options, mask)
-    return LoadedScan(made.volume, made.brain, made.record.get("warnings", []), made)
+    scan = prepare(list(paths), options, mask)
+    return LoadedScan(scan.volume, scan.brain, scan.record.get("warnings", []), scan)
 
 
 def voxel_ml(volume: Volume) -> float:
@@ -80,10 +84,10 @@ def count_voxels(paths: Sequence[Path], prepares: bool) -> int:
         prepares: Whether it is also held on the grid of the template.
     """
     try:
-        own = sum(int(np.prod(nib.load(path).shape)) for path in paths)
+        voxels = sum(int(np.prod(nib.load(path).shape)) for path in paths)
     except Exception:  # reading it will say what is wrong
         return 0
-    return own + (197 * 233 * 189 * len(paths) if prepares else 0)
+    return voxels + (197 * 233 * 189 * len(paths) if prepares else 0)
 
 
 def head_warning(brain: Array, ml: float) -> str | None:
@@ -97,11 +101,10 @@ def head_warning(brain: Array, ml: float) -> str | None:
         ml: Volume of a voxel, in ml.
     """
     ends = [brain.take(i, axis) for axis in range(3) for i in (0, -1)]
-    cut = sum(float(end.mean()) > 0.1 for end in ends)
-    share, litres = float(brain.mean()), float(brain.sum()) * ml / 1000
-    if share <= 0.6 and cut < 3 and litres <= 2.5:
+    cut_sides = sum(float(end.mean()) > 0.1 for end in ends)
+    fraction, litres = float(brain.mean()), float(brain.sum()) * ml / 1000
+    if fraction <= 0.6 and cut_sides < 3 and litres <= 2.5:
         return None
-    found = (
-        f"{litres:.1f} litres of non-zero voxels fill {share:.0%} of the field, cut by {cut} of its 6 sides"
-    )
-    return f"{found}: this does not look skull-stripped, so give its brain mask with --mask"
+    extent = f"{litres:.1f} litres of non-zero voxels fill {fraction:.0%} of the field"
+    sides = f"cut by {cut_sides} of its 6 sides"
+    return f"{extent}, {sides}: this does not look skull-stripped, so give its brain mask with --mask"

@@ -51,6 +51,6 @@ class Options:
         late = ("axes", "fusion", "noise_across")
         return {k: v for k, v in asdict(self).items() if k not in late or v is not None}
 
-    def asked(self) -> dict[str, Any]:
+    def to_request(self) -> dict[str, Any]:
         """Return what the maps follow from: all but the size of a batch."""
         return {k: v for k, v in self.call().items() if k != "batch_size"}

@@ -42,8 +42,8 @@ def hash_model(pipe: AnomalyPipeline) -> str:
     text = json.dumps(
         {k: pipe.config[k] for k in parts} | dict(pipe.scheduler.config), sort_keys=True, default=str
     )
-    found = hashlib.sha256(text.encode())
+    digest = hashlib.sha256(text.encode())
     for network in pipe.networks.values():
         for name, weights in sorted(network.state_dict().items()):
-            found.update(name.encode() + weights.cpu().double().numpy().tobytes())
-    return found.hexdigest()
+            digest.update(name.encode() + weights.cpu().double().numpy().tobytes())
+    return digest.hexdigest()

@@ -62,14 +62,14 @@ class Results:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows: Table = _read(path) if path.exists() else {}
+        self.rows: Table = _read_table(path) if path.exists() else {}
 
     def add(self, row: ResultRow) -> None:
         """Add or replace a row and write the table, whole or not at all, if that changes it."""
         values = {key: "" if v is None else str(v) for key, v in asdict(row).items()}
         if self.rows.get(row.scan) != values:
             self.rows[row.scan] = values
-            write_text(self.path, self._text())
+            write_text(self.path, self._format_csv())
 
     def merge(self, others: Sequence[Path], order: Sequence[str] = ()) -> None:
         """Take in the tables of other processes, bring the rows in order, and remove those tables.
@@ -84,15 +84,15 @@ class Results:
         before = list(self.rows.items())
         for path in others:
             with suppress(ValueError, OSError):
-                self.rows |= _read(path)
+                self.rows |= _read_table(path)
         place = {name: index for index, name in enumerate(order)}
         self.rows = dict(sorted(self.rows.items(), key=lambda row: place.get(row[0], -1)))
         if list(self.rows.items()) != before:
-            write_text(self.path, self._text())
+            write_text(self.path, self._format_csv())
         for path in others:
             path.unlink(missing_ok=True)
 
-    def _text(self) -> str:
+    def _format_csv(self) -> str:
         text = io.StringIO()
         table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         table.writeheader()
@@ -100,13 +100,15 @@ class Results:
         return text.getvalue()
 
 
-def _read(path: Path) -> Table:
+def _read_table(path: Path) -> Table:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             table = csv.DictReader(file)
-            rows, found = list(table), table.fieldnames
+            rows, columns = list(table), table.fieldnames
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: expected a table of results, found an unreadable one ({error})") from error
-    if found != COLUMNS:
-        raise ValueError(f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(found or [])}")
+    if columns != COLUMNS:
+        raise ValueError(
+            f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(columns or [])}"
+        )
     return {row["scan"]: row for row in rows}

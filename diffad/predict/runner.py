@@ -97,18 +97,18 @@ class Cohort:
         if options.slices and pipe.config.space["axis"] == "volume":
             raise ValueError("expected no range of slices, as this model takes whole volumes")
         out.mkdir(parents=True, exist_ok=True)
-        self.results = self._table()
+        self.results = self._open_table()
         self.model = hash_model(pipe)
 
-    def _table(self) -> Results:
+    def _open_table(self) -> Results:
         """Open the table of all; one of several processes keeps its own beside it until the end."""
         whole = Results(self.out / "results.csv")
         if self.process.is_main:
             whole.merge(sorted(self.out.glob(".results-*.csv")))
         self.process.wait()
-        return whole if self.process.world_size == 1 else Results(self._part(self.process.rank))
+        return whole if self.process.world_size == 1 else Results(self._part_path(self.process.rank))
 
-    def _part(self, index: int) -> Path:
+    def _part_path(self, index: int) -> Path:
         return self.out / f".results-{index}.csv"
 
     def run(self, subjects: Sequence[Subject]) -> CohortSummary:
@@ -121,25 +121,25 @@ class Cohort:
             WriteError: If results cannot be written; those of finished scans are whole.
         """
         self.summary = CohortSummary()
-        with Progress(len(subjects), self._others, quiet=not self.process.is_main) as progress:
+        with Progress(len(subjects), self._count_others, quiet=not self.process.is_main) as progress:
             self.pipe.progress_bar = progress.slices
 
             def work(subject: Subject, read: PendingScan | ScanOutcome) -> ScanOutcome:
                 with progress.scan(subject.name):
-                    return read if isinstance(read, ScanOutcome) else self._guarded(self._look, subject, read)
+                    return read if isinstance(read, ScanOutcome) else self._guard(self._look, subject, read)
 
             def size(subject: Subject) -> int:
                 return count_voxels(subject.paths, self.prepare is not None)
 
             run_overlapped(self.process.shard(subjects), self._read, work, self._finish, size)
-        return self._gathered(subjects)
+        return self._gather(subjects)
 
-    def _others(self) -> int:
+    def _count_others(self) -> int:
         """Count what other processes have finished, by the lines of their tables."""
-        parts = [self._part(i) for i in range(self.process.world_size) if i != self.process.rank]
+        parts = [self._part_path(i) for i in range(self.process.world_size) if i != self.process.rank]
         return sum(max(0, p.read_text(encoding="utf-8").count("\n") - 1) for p in parts if p.is_file())
 
-    def _gathered(self, subjects: Sequence[Subject]) -> CohortSummary:
+    def _gather(self, subjects: Sequence[Subject]) -> CohortSummary:
         self.process.wait()
         if self.process.is_main:
             with self._writing("results.csv"):
@@ -148,7 +148,7 @@ class Cohort:
                 self.results = whole
         return sum(self.process.gather([self.summary]), CohortSummary())
 
-    def _guarded(self, stage: Any, subject: Subject, *rest: Any) -> Any:
+    def _guard(self, stage: Any, subject: Subject, *rest: Any) -> Any:
         """Run a stage; whatever is wrong with one scan must not cost the others."""
         try:
             return stage(subject, *rest)
@@ -160,14 +160,14 @@ class Cohort:
             return ScanOutcome(ResultRow(subject.name, "failed", error=message), "failed")
 
     def _read(self, subject: Subject) -> PendingScan | ScanOutcome:
-        found: PendingScan | ScanOutcome = self._guarded(self._read_one, subject)
-        return found
+        outcome: PendingScan | ScanOutcome = self._guard(self._read_one, subject)
+        return outcome
 
     def _read_one(self, subject: Subject) -> PendingScan | ScanOutcome:
         if subject.missing:
-            found = ", ".join(p.name for p in subject.paths) or "no scan"
+            present = ", ".join(p.name for p in subject.paths) or "no scan"
             raise ValueError(
-                f"expected every sequence, found {found} but none for {', '.join(subject.missing)}"
+                f"expected every sequence, found {present} but none for {', '.join(subject.missing)}"
             )
         mask, region = (
             find_subject_mask(subject, self.mask),
@@ -181,20 +181,20 @@ class Cohort:
 
     def _request(self, subject: Subject, mask: Path | None, region: Path | None) -> dict[str, Any]:
         """Everything the maps follow from, as JSON gives it back."""
-        asked = self.options.asked()
-        asked |= self.options.method.over(self.pipe.method).to_dict()
-        asked |= {"prepare": asdict(self.prepare) | {"threads": 0}} if self.prepare else {}
+        request = self.options.to_request()
+        request |= self.options.method.over(self.pipe.method).to_dict()
+        request |= {"prepare": asdict(self.prepare) | {"threads": 0}} if self.prepare else {}
         files = {"scan": [hash_file(p) for p in subject.paths], "mask": hash_file(mask) if mask else None}
         files |= {"region": hash_file(region)} if region else {}
-        plain: dict[str, Any] = json.loads(json.dumps({"model": self.model, **asked, **files}))
-        return plain
+        plain_request: dict[str, Any] = json.loads(json.dumps({"model": self.model, **request, **files}))
+        return plain_request
 
     def _keep(self, name: str, info: dict[str, Any], request: dict[str, Any]) -> ScanOutcome:
         before = info.get("request") or {}
-        changed = [key for key in {**request, **before} if before.get(key) != request.get(key)]
-        if changed:
-            say(f"kept {name}: made with other {', '.join(changed)}; --overwrite makes it anew")
-        return ScanOutcome(ResultRow.from_info(name, info), "other" if changed else "skipped")
+        differences = [key for key in {**request, **before} if before.get(key) != request.get(key)]
+        if differences:
+            say(f"kept {name}: made with other {', '.join(differences)}; --overwrite makes it anew")
+        return ScanOutcome(ResultRow.from_info(name, info), "other" if differences else "skipped")
 
     def _look(self, subject: Subject, read: PendingScan) -> ScanOutcome:
         output = self._detect(subject, read.ready, read.region)
@@ -214,17 +214,17 @@ class Cohort:
         output.info["anomalous_ml"] = round(float(output.mask.sum()) * voxel_ml(output.volume), 4)
         return output
 
-    def _finish(self, subject: Subject, made: ScanOutcome) -> None:
+    def _finish(self, subject: Subject, outcome: ScanOutcome) -> None:
         """Write what was made; the last stage, so that the rows come in order."""
-        if made.output is not None:
+        if outcome.output is not None:
             with self._writing(subject.name):
-                write_scan(made.output, subject.naming, self.out, self.page)
+                write_scan(outcome.output, subject.naming, self.out, self.page)
         with self._writing("results.csv"):
-            self.results.add(made.row)
-        if made.counts == "failed":
-            self.summary.failed[subject.name] = made.row.error
+            self.results.add(outcome.row)
+        if outcome.counts == "failed":
+            self.summary.failed[subject.name] = outcome.row.error
         else:
-            getattr(self.summary, made.counts).append(subject.name)
+            getattr(self.summary, outcome.counts).append(subject.name)
 
     @contextmanager
     def _writing(self, what: str) -> Iterator[None]:
@@ -232,14 +232,12 @@ class Cohort:
             yield
         except OSError as error:
             reason = error.strerror or str(error)
-            finished = "the files of finished scans are whole; run the same command to go on"
-            raise WriteError(
-                error.errno, f"{self.out}: cannot write {what} ({reason}); {finished}"
-            ) from error
+            hint = "the files of finished scans are whole; run the same command to go on"
+            raise WriteError(error.errno, f"{self.out}: cannot write {what} ({reason}); {hint}") from error
 
 
 def format_error(error: Exception) -> str:
     """Put an error into one line; one that is no complaint of ours says what it is."""
     text = " ".join(str(error).split())
-    expected = (ValueError, UnknownNameError, FileNotFoundError, ImportError)
-    return text if isinstance(error, expected) and text else f"{type(error).__name__}: {text}"
+    own_errors = (ValueError, UnknownNameError, FileNotFoundError, ImportError)
+    return text if isinstance(error, own_errors) and text else f"{type(error).__name__}: {text}"

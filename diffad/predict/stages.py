@@ -33,11 +33,11 @@ class MemoryBudget:
         self.limit, self.used, self._closed = limit, 0, False
         self._changed = threading.Condition()
 
-    def take(self, voxels: int) -> None:
+    def acquire(self, voxels: int) -> None:
         """Wait for room.
 
         Raises:
-            Closed: If there will be none.
+            BudgetClosed: If there will be none.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self.used or self.used + voxels <= self.limit)
@@ -45,7 +45,7 @@ class MemoryBudget:
                 raise BudgetClosed
             self.used += voxels
 
-    def give(self, voxels: int) -> None:
+    def release(self, voxels: int) -> None:
         """Give room back."""
         with self._changed:
             self.used -= voxels
@@ -79,25 +79,25 @@ def run_overlapped(
         voxels: How large an item is.
         limit: Voxels in memory at once.
     """
-    room, sizes = MemoryBudget(limit), [0] * len(items)
+    budget, sizes = MemoryBudget(limit), [0] * len(items)
 
     def enter(index: int) -> B:
         sizes[index] = voxels(items[index])
-        room.take(sizes[index])
+        budget.acquire(sizes[index])
         return read(items[index])
 
-    def leave(index: int, made: C) -> None:
-        write(items[index], made)
-        room.give(sizes[index])
+    def leave(index: int, result: C) -> None:
+        write(items[index], result)
+        budget.release(sizes[index])
 
     with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
         try:
-            _through(items, enter, work, leave, reader, writer)
+            _run_stages(items, enter, work, leave, reader, writer)
         finally:
-            room.close()
+            budget.close()
 
 
-def _through(
+def _run_stages(
     items: Sequence[A],
     enter: Callable[[int], B],
     work: Callable[[A, B], C],
@@ -109,17 +109,17 @@ def _through(
     reading = reader.submit(enter, 0) if items else None
     for index, item in enumerate(items):
         assert reading is not None
-        waiting: list[Future[Any]] = [f for f in (reading, writing) if f is not None]
-        wait(waiting, return_when=FIRST_COMPLETED)
+        futures: list[Future[Any]] = [f for f in (reading, writing) if f is not None]
+        wait(futures, return_when=FIRST_COMPLETED)
         if writing is not None and writing.done():
             writing.result()  # a full disk ends it all before more work is done
-        read, more = reading.result(), index + 1 < len(items)
-        reading = reader.submit(enter, index + 1) if more else None
-        made = work(item, read)
+        read, is_last = reading.result(), index + 1 == len(items)
+        reading = None if is_last else reader.submit(enter, index + 1)
+        result = work(item, read)
         del read
         if writing is not None:
             writing.result()
-        writing = writer.submit(leave, index, made)
-        del made
+        writing = writer.submit(leave, index, result)
+        del result
     if writing is not None:
         writing.result()

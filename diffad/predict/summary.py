@@ -29,13 +29,19 @@ class CohortSummary:
         """Whether every scan now has the results that were asked for."""
         return not self.failed and not self.other
 
-    def __add__(self, more: CohortSummary) -> CohortSummary:
-        done, skipped, other = self.done + more.done, self.skipped + more.skipped, self.other + more.other
-        return CohortSummary(done, skipped, other, self.failed | more.failed)
+    def __add__(self, summary: CohortSummary) -> CohortSummary:
+        return CohortSummary(
+            self.done + summary.done,
+            self.skipped + summary.skipped,
+            self.other + summary.other,
+            self.failed | summary.failed,
+        )
 
     def __str__(self) -> str:
-        told = {"done": self.done, "done before": self.skipped, "kept from other options": self.other}
-        counts = [f"{len(names)} {what}" for what, names in {**told, "failed": self.failed}.items() if names]
+        outcomes = {"done": self.done, "done before": self.skipped, "kept from other options": self.other}
+        counts = [
+            f"{len(names)} {what}" for what, names in {**outcomes, "failed": self.failed}.items() if names
+        ]
         return ", ".join(counts) or "nothing to do"
 
     def failures(self) -> list[str]:

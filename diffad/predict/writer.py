@@ -36,23 +36,23 @@ def _write(output: AnomalyOutput, naming: Naming, aside: Path, page: bool) -> di
     from diffad.inference.lesions import write_lesions
     from diffad.report.montage import save_report
 
-    name, found = naming.name, output.lesions()
+    name, lesions = naming.name, output.lesions()
     output.save(aside, name)
-    write_lesions(found, aside, name)
+    write_lesions(lesions, aside, name)
     save_report(output, aside / f"{name}{RESULT_SUFFIXES['report']}")
     if page:
-        _page(output, found, naming, aside / f"{name}{RESULT_SUFFIXES['page']}")
+        _page(output, lesions, naming, aside / f"{name}{RESULT_SUFFIXES['page']}")
     paths = {kind: aside / f"{name}{end}" for kind, end in RESULT_SUFFIXES.items()}
     return {kind: path for kind, path in paths.items() if path.is_file()}
 
 
-def _page(output: AnomalyOutput, found: Any, naming: Naming, path: Path) -> None:
+def _page(output: AnomalyOutput, lesions: Any, naming: Naming, path: Path) -> None:
     from diffad.report.viewer import write_page
 
     up = "../" * len(naming.folder.parts)
     picture = path.with_name(f"{naming.name}{RESULT_SUFFIXES['report']}").read_bytes()
     write_page(
-        output, path, found, title=naming.name, links={"All scans": f"{up}index.html"}, picture=picture
+        output, path, lesions, title=naming.name, links={"All scans": f"{up}index.html"}, picture=picture
     )
 
 
@@ -77,15 +77,15 @@ def write_lesions_and_page(output: AnomalyOutput, naming: Naming, out: Path) -> 
     from diffad.inference.lesions import write_lesions
     from diffad.report.viewer import write_page
 
-    places, found = naming.files(out), output.lesions()
+    places, lesions = naming.files(out), output.lesions()
     aside = out / f".{naming.name}.partial"
     aside.mkdir(parents=True, exist_ok=True)
     try:
-        for kind, path in write_lesions(found, aside, naming.name).items():
+        for kind, path in write_lesions(lesions, aside, naming.name).items():
             path.replace(places[f"lesions_{kind}"])
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     picture = places["report"].read_bytes() if places["report"].is_file() else None
     up = "../" * len(naming.folder.parts)
     links = {"All scans": f"{up}index.html"}
-    write_page(output, places["page"], found, title=naming.name, links=links, picture=picture)
+    write_page(output, places["page"], lesions, title=naming.name, links=links, picture=picture)

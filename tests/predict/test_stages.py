@@ -69,12 +69,12 @@ def test_error_of_a_stage_ends_it_after_what_is_being_written(stage):
 
 def test_nobody_waits_for_room_that_never_comes():
     room = MemoryBudget(5)
-    room.take(9)  # a single one always fits
+    room.acquire(9)  # a single one always fits
     ended = []
 
     def wait():
         try:
-            room.take(1)
+            room.acquire(1)
         except BudgetClosed:
             ended.append(True)
 
