@@ -107,8 +107,8 @@ def parse_map_name(path: Path, out: Path) -> Naming | None:
 def find_maps(out: Path) -> dict[Path, Naming]:
     """Find the anomaly maps in a folder of results, in the order of their paths.
 
-    Those of a plain folder lie in it; those of a BIDS derivative anywhere below it, as a data set may keep its
-    subjects in folders such as ``test/``. Hidden files and folders are left out.
+    Those of a plain folder lie in it; those of a BIDS derivative anywhere below it, as a data set may keep
+    its subjects in folders such as ``test/``. Hidden files and folders are left out.
 
     Args:
         out: Folder of the results.
