@@ -62,7 +62,6 @@ class Reconstruction:
     Args:
         image: Pseudo-healthy twin, (B, C, *S), in the range the sampler was given.
         nfe: Network evaluations that each item cost.
-        trajectory: Records a score asked for; empty unless requested.
         std: Standard deviation of several twins, (B, C, *S), in units of ``image``; none where one was made.
         map: What the sampler found on its way, (B, 1, *S): a likelihood, or the region it changed.
         reference: The scan as the same way rebuilds it unchanged, (B, C, *S), in the range of ``image``; none
@@ -71,7 +70,6 @@ class Reconstruction:
 
     image: Tensor
     nfe: int
-    trajectory: tuple[StepRecord, ...] = ()
     std: Tensor | None = None
     map: Tensor | None = None
     reference: Tensor | None = None

@@ -144,8 +144,7 @@ def _baseline(label: str, slices: SliceTests | None) -> BenchmarkMethod:
 
 
 def _fitted(label: str, slices: SliceTests | None) -> tuple[Callable[[Tensor], Tensor], str]:
-    from diffad.benchmark.baselines import MedianResidual
-    from diffad.evaluation.baselines import PCAResidual, ZScoreBaseline, raw_intensity
+    from diffad.evaluation.baselines import MedianResidual, PCAResidual, ZScoreBaseline, raw_intensity
 
     if label == BASELINES[0]:
         return raw_intensity, ""

@@ -105,8 +105,17 @@ def parse_map_name(path: Path, out: Path) -> Naming | None:
 
 
 def find_maps(out: Path) -> dict[Path, Naming]:
-    """Find the anomaly maps in a folder of results, plain or BIDS, in the order of their paths."""
-    plain = [p for s in (".nii.gz", ".nii") for p in out.glob(f"*_anomaly{s}")]
-    bids = [p for s in (".nii.gz", ".nii") for p in out.glob(f"sub-*/**/*_desc-*nomaly_*{s}")]
-    named = {p: parse_map_name(p, out) for p in sorted({*plain, *bids}) if not p.name.startswith(".")}
-    return {path: naming for path, naming in named.items() if naming is not None}
+    """Find the anomaly maps in a folder of results, in the order of their paths.
+
+    Those of a plain folder lie in it; those of a BIDS derivative anywhere below it, as a data set may keep
+    its subjects in folders such as ``test/``. Hidden files and folders are left out.
+
+    Args:
+        out: Folder of the results.
+    """
+    ends = (".nii.gz", ".nii")
+    paths = {p for end in ends for p in out.glob(f"*_anomaly{end}")}
+    paths |= {p for end in ends for p in out.rglob(f"sub-*_desc-*nomaly_*{end}")}
+    visible = sorted(p for p in paths if not any(part[0] == "." for part in p.relative_to(out).parts))
+    namings = {path: parse_map_name(path, out) for path in visible}
+    return {path: naming for path, naming in namings.items() if naming is not None}

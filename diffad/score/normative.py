@@ -66,25 +66,13 @@ class Normative:
         """Begin a run on ``x`` (B, C, *S) in [-1, 1]."""
         return NormativeRun(self, x, schedule)
 
-    def __call__(
-        self,
-        x: Tensor,
-        restoration: Reconstruction,
-        mask: Tensor | None = None,
-        schedule: Schedule | None = None,
-    ) -> Tensor:
-        """Return the map (B, 1, *S) of ``x`` (B, C, *S) in [0, 1] from the records of ``restoration``.
-
-        The weights are those of ``schedule``; without one, of the linear schedule of DDPM with 1000 levels.
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
+        """Refuse to score without the records of a sampler, which ``begin`` takes in.
 
         Raises:
-            ValueError: If the shapes do not fit, or there are no records.
+            ValueError: Always.
         """
-        scan, _ = pair_images(x, restoration)
-        run = self.begin(2 * scan - 1, schedule or Schedule.linear())
-        for step in restoration.trajectory:
-            run.record(step)
-        return run.map(x, restoration, mask)
+        return self.begin(2 * x - 1, Schedule.linear()).map(x, restoration, mask)
 
 
 class NormativeRun:
@@ -132,8 +120,8 @@ class NormativeRun:
         if not self._count:
             raise ValueError(
                 "expected records of a sampler for score 'normative', got none: let the sampler report to "
-                "begin(...).record, as the pipeline does, or keep a trajectory; 'levels', 'oneshot', 'chain' "
-                "and 'dpm_solver' make records"
+                "begin(...).record, as the pipeline does; 'levels', 'oneshot', 'chain' and 'dpm_solver' "
+                "make records"
             )
         maps = self._aggregate()
         maps = maps.amax(1, keepdim=True) if self.score.channels == "max" else maps.mean(1, keepdim=True)

@@ -69,16 +69,12 @@ class Temporal:
         return TemporalRun(self, x)
 
     def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
-        """Return the map (B, 1, *S) of ``x`` (B, C, *S) in [0, 1] from the records of ``restoration``.
+        """Refuse to score without the records of a sampler, which ``begin`` takes in.
 
         Raises:
-            ValueError: If the shapes do not fit, or there are no records at the levels.
+            ValueError: Always.
         """
-        scan, _ = pair_images(x, restoration)
-        run = self.begin(2 * scan - 1)
-        for step in restoration.trajectory:
-            run.record(step)
-        return run.map(x, restoration, mask)
+        return self.begin(2 * x - 1).map(x, restoration, mask)
 
 
 class RunningMean:
@@ -160,5 +156,5 @@ class TemporalRun:
             return f"expected records at levels {levels} for score 'temporal', got {self._seen} at others"
         return (
             "expected records of a sampler for score 'temporal', got none: let the sampler report to "
-            "begin(...).record, as the pipeline does, or keep a trajectory; those of 'harmonised' carry maps"
+            "begin(...).record, as the pipeline does; those of 'harmonised' carry maps"
         )

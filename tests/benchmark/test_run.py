@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from diffad.benchmark import predict, storage
-from diffad.benchmark.baselines import MedianResidual
 from diffad.benchmark.config import BASELINES
 from diffad.benchmark.run import run_benchmark, run_command
 from diffad.benchmark.test_sets import HEALTHY, Tests
 from diffad.config.schema import ConfigError
 from diffad.distributed import Process
+from diffad.evaluation.baselines import MedianResidual
 from diffad.inference.median_filter import median_filter
 
 ALONE = Process()

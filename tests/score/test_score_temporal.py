@@ -1,7 +1,5 @@
 """The temporal mean of maps: which records count, and how."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -24,8 +22,13 @@ def record(t, seed, found=None):
     return StepRecord(t, t - 1, x_hat, x_hat, x_hat, found)
 
 
-def restored(*records):
-    return Reconstruction(rand(0), nfe=len(records), trajectory=records)
+def score_records(score, records, x=None):
+    """The map of a scan in [0, 1] from the records of a sampler."""
+    x = rand(1) if x is None else x
+    run = score.begin(2 * x - 1)
+    for step in records:
+        run.record(step)
+    return run.map(x, Reconstruction(rand(0), nfe=len(records)))
 
 
 @pytest.fixture
@@ -34,8 +37,8 @@ def maps():
 
 
 @pytest.fixture
-def found(maps):
-    return restored(*(record(t, t, m) for t, m in zip((30, 20, 10), maps, strict=True)))
+def records(maps):
+    return [record(t, t, m) for t, m in zip((30, 20, 10), maps, strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -46,34 +49,34 @@ def found(maps):
         ("arithmetic", lambda m: m.mean(0)),
     ],
 )
-def test_means_are_those_of_the_maps(mean, expected, maps, found):
-    answer = Temporal(mean)(rand(1), found)
+def test_means_are_those_of_the_maps(mean, expected, maps, records):
+    answer = score_records(Temporal(mean), records)
     torch.testing.assert_close(answer, expected(torch.stack(maps)))
 
 
-def test_harmonic_mean_is_scipys(maps, found):
+def test_harmonic_mean_is_scipys(maps, records):
     hmean = pytest.importorskip("scipy.stats").hmean
     expected = torch.from_numpy(hmean(torch.stack(maps).double().numpy()))
-    torch.testing.assert_close(Temporal()(rand(1), found).double(), expected, rtol=1e-6, atol=0)
+    torch.testing.assert_close(score_records(Temporal(), records).double(), expected, rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize(("mean", "vetoes"), [("harmonic", True), ("geometric", True), ("arithmetic", False)])
 def test_a_zero_vetoes_exactly(mean, vetoes, maps):
     maps[1][..., 2, 3] = 0
-    answer = Temporal(mean)(rand(1), restored(*(record(9, 9, m) for m in maps)))
+    answer = score_records(Temporal(mean), [record(9, 9, m) for m in maps])
     assert (answer[..., 2, 3] == 0).all() == vetoes
     assert answer.isfinite().all()
     assert (answer == 0).sum() == (2 if vetoes else 0)
 
 
-def test_only_the_levels_asked_for_count(maps, found):
-    answer = Temporal(levels=[30, 10])(rand(1), found)
+def test_only_the_levels_asked_for_count(maps, records):
+    answer = score_records(Temporal(levels=[30, 10]), records)
     torch.testing.assert_close(answer, 2 / (1 / maps[0] + 1 / maps[2]))
 
 
 def test_records_without_a_map_do_not_count_where_others_carry_one(maps):
     records = record(30, 5), record(20, 20, maps[0]), record(10, 6), record(5, 7, maps[1])
-    answer = Temporal()(rand(1), restored(*records))
+    answer = score_records(Temporal(), records)
     torch.testing.assert_close(answer, 2 / (1 / maps[0] + 1 / maps[1]))
 
 
@@ -82,19 +85,19 @@ def test_without_maps_estimates_are_compared_with_the_scan(name):
     x, records = rand(1), [record(30, 5), record(20, 6)]
     twins = [Reconstruction((r.x_hat + 1) / 2, nfe=1) for r in records]
     expected = torch.stack([SCORES.build(name)(x, twin) for twin in twins]).mean(0)
-    answer = Temporal("arithmetic", score={"name": name})(x, restored(*records))
+    answer = score_records(Temporal("arithmetic", score={"name": name}), records, x)
     torch.testing.assert_close(answer, expected)
 
 
 def test_top_bounds_the_map(maps):
-    high = restored(record(9, 9, torch.full(SHAPE, 3.0)))
-    assert Temporal()(rand(1), high).max() == pytest.approx(0.999)
-    assert Temporal(top=2)(rand(1), high).max() == 2
-    assert Temporal(top=None)(rand(1), high).max() == pytest.approx(3)
+    high = [record(9, 9, torch.full(SHAPE, 3.0))]
+    assert score_records(Temporal(), high).max() == pytest.approx(0.999)
+    assert score_records(Temporal(top=2), high).max() == 2
+    assert score_records(Temporal(top=None), high).max() == pytest.approx(3)
 
 
 @pytest.mark.parametrize("name", ["harmonised", "chain"])
-def test_streaming_gives_what_the_trajectory_gives(name):
+def test_streaming_gives_what_stored_records_give(name):
     x, records = rand(1) * 2 - 1, []
     options = {"level": 20, "steps": 4}
     if name == "harmonised":
@@ -111,7 +114,7 @@ def test_streaming_gives_what_the_trajectory_gives(name):
     streamed = run.map(public, found)
     assert wants_records(run)
     assert streamed.max() > 0
-    torch.testing.assert_close(streamed, Temporal()(public, replace(found, trajectory=tuple(records))))
+    torch.testing.assert_close(streamed, score_records(Temporal(), records, public))
     if name == "harmonised":
         torch.testing.assert_close(streamed, records[1].map.clamp(max=0.999))
 
@@ -137,18 +140,18 @@ def test_networks_pass_to_the_score_of_estimates():
 
 def test_no_records_raise():
     with pytest.raises(ValueError, match="expected records of a sampler for score 'temporal', got none"):
-        Temporal()(rand(1), restored())
+        Temporal()(rand(1), Reconstruction(rand(0), nfe=1))
 
 
-def test_no_records_at_the_levels_raise(found):
+def test_no_records_at_the_levels_raise(records):
     with pytest.raises(ValueError, match=r"expected records at levels \(7,\) for score 'temporal', got 3 at"):
-        Temporal(levels=[7])(rand(1), found)
+        score_records(Temporal(levels=[7]), records)
 
 
-def test_records_of_another_shape_raise(found):
+def test_records_of_another_shape_raise(records):
     run = Temporal().begin(rand(1, (1, 1, 6, 5)))
     with pytest.raises(ValueError, match=r"expected records of shape \(1, 1, 6, 5\) like x, got"):
-        run.record(found.trajectory[0])
+        run.record(records[0])
 
 
 @pytest.mark.parametrize(
