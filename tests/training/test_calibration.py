@@ -34,6 +34,16 @@ def test_threshold_that_was_given_stays(small):
     assert pipe.config.sampler["threshold"] == 0.25
 
 
+@pytest.mark.xfail(reason="to be cured by the seams")
+def test_sampler_inside_others_is_calibrated_too(small):
+    inner = RESAMPLED.removeprefix("sampler=")
+    alone = AnomalyPipeline.from_pretrained(train(small(RESAMPLED))).config.sampler["threshold"]
+    nested = f"sampler={{name: ensemble, members: 2, samplers: [{{name: oneshot, levels: 20}}, {inner}]}}"
+    config = AnomalyPipeline.from_pretrained(train(small(nested))).config.sampler
+    assert config["samplers"][1]["threshold"] == alone > 0
+    assert "threshold" not in config["samplers"][0]
+
+
 def test_diseased_scans_do_not_calibrate():
     class Labelled(Toy):
         def __getitem__(self, index):
