@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from diffad.data.masks import brain_mask, load_mask
 from diffad.data.names import strip_sequence
+from diffad.data.scan_slices import read_scan
 from diffad.data.volume import Volume, VolumeError
 
 
@@ -66,17 +66,9 @@ def _read_region(source: ScanSource, region: Any) -> Tensor:
 
 
 def _read_volume(scan: Any, mask: Any) -> ScanSource:
-    volume = scan if isinstance(scan, Volume) else Volume.load(scan)
-    name, image = str(volume.path or "the scan"), torch.from_numpy(volume.data)[None]
-    _check_finite(image, name)
-    if mask is None:
-        brain = brain_mask(volume.data)[0]
-    else:
-        brain = load_mask(mask, volume) if isinstance(mask, str | Path) else np.asarray(mask) > 0
-    if brain.shape != volume.data.shape[1:]:
-        raise VolumeError(f"{name}: expected a mask {volume.data.shape[1:]}, got shape {brain.shape}")
-    if not brain.any():
-        raise VolumeError(f"{name}: expected a brain mask with voxels inside, got an empty one")
+    volume, brain = read_scan(scan, mask)
+    image = torch.from_numpy(volume.data)[None]
+    _check_finite(image, volume.name)
     return ScanSource(image, torch.from_numpy(brain)[None, None], volume)
 
 
@@ -111,7 +103,7 @@ def check_sequences(scan: Any, names: Sequence[str] | None) -> None:
 
     Args:
         scan: What the caller handed over.
-        names: Names of the network's sequences, as ``data.names.rest_of`` takes them, in order; or none.
+        names: Sequences of the network in order, as ``data.names.strip_sequence`` takes them; or none.
 
     Raises:
         VolumeError: If a file is named like another sequence than the one of its place.

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from diffad.data.cuts import ScanSlices
 from diffad.data.intensity import IntensityWindow
+from diffad.data.scan_slices import ScanSlices
 from diffad.data.space import to_public
 from diffad.data.window import Corner, paste_windows
 from diffad.types import Reconstruction

@@ -10,7 +10,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from diffad.data.cuts import ScanSlices, cut_slices
+from diffad.data.scan_slices import ScanSlices, cut_slices
 from diffad.data.slices import axis_index, from_slices, to_slices
 from diffad.data.volume import VolumeError
 from diffad.inference.orientations import fuse_maps

@@ -8,14 +8,14 @@ import numpy as np
 
 from diffad.data.masks import brain_mask, load_mask
 from diffad.data.volume import Array, Volume, VolumeError
-from diffad.prepare.bet import deepbet_brain
+from diffad.prepare.ct_brain import ct_brain
+from diffad.prepare.deepbet import deepbet_brain
 from diffad.prepare.extras import package_version
 from diffad.prepare.geometry import VoxelGrid
 from diffad.prepare.hounsfield import AIR
 from diffad.prepare.options import PrepareOptions
 from diffad.prepare.read import grid_of, name_of
 from diffad.prepare.record import Record
-from diffad.prepare.skull import ct_brain
 
 USUAL_ML, POSSIBLE_ML = (700.0, 2100.0), (100.0, 3000.0)
 """Volumes of a brain in ml: beyond the first a warning, beyond the second an error (not of given masks)."""

@@ -13,7 +13,7 @@ import numpy as np
 from diffad.io.atomic import write_text
 from diffad.prepare.geometry import itk_text
 from diffad.prepare.options import PrepareOptions
-from diffad.prepare.prepared import PreparedScan
+from diffad.prepare.prepared_scan import PreparedScan
 
 ENDS = (".nii.gz", "_brain_mask.nii.gz", "_to_native.txt", "_xfm.tfm", "_prepare.json")
 """Ends of the files of a scan; the last one says that they are whole."""

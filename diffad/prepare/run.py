@@ -17,7 +17,7 @@ from diffad.prepare.geometry import VoxelGrid, bounding_box, make_upright_grid, 
 from diffad.prepare.hounsfield import check_units
 from diffad.prepare.mni import to_template
 from diffad.prepare.options import PrepareOptions
-from diffad.prepare.prepared import PreparedScan
+from diffad.prepare.prepared_scan import PreparedScan
 from diffad.prepare.read import grid_of, grid_warnings, name_of, read_sequences
 from diffad.prepare.record import Record
 from diffad.prepare.sequences import stack_sequences

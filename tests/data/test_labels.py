@@ -83,7 +83,9 @@ def test_subjects_of_a_table_are_below_the_folders_of_labels(tmp_path):
 def test_unknown_folders_are_listed(pictures):
     save_image(pictures / "train" / "odd" / "e.png", seed=9)
     save_image(pictures / "train" / "Dunno" / "f.png", seed=10)
-    with pytest.raises(DataError, match=r"expected folders called healthy.*, found Dunno, odd$"):
+    with pytest.raises(
+        DataError, match=r"expected folders with the name of a label \(healthy.*, found Dunno, odd$"
+    ):
         Images(str(pictures), labels="folder", space=SPACE)
 
 
@@ -128,13 +130,16 @@ def test_table_labels_images_by_path_where_names_repeat(tmp_path):
     [
         (
             "file,class\na,0\n",
-            r"labels\.csv: expected the columns file \(or subject\) and label, got file, class",
+            r"labels\.csv: expected the columns file \(or subject\) and label, found file, class",
         ),
-        ("label\n0\n", r"expected the columns file .* got label"),
-        ("", "got an empty file"),
-        ("subject,label\nsub-0,2\n", r"labels\.csv, line 2: expected the label healthy, .* got '2'"),
-        ("subject,label\nsub-0\n", r"line 2: expected the label .* got ''"),
-        ("subject,label\nsub-0,0\nsub-0,1\n", r"line 3: expected one label for 'sub-0', got healthy and dis"),
+        ("label\n0\n", r"expected the columns file .* found label"),
+        ("", "found an empty file"),
+        ("subject,label\nsub-0,2\n", r"labels\.csv, line 2: expected a label \(healthy, .* found '2'"),
+        ("subject,label\nsub-0\n", r"line 2: expected a label .* found ''"),
+        (
+            "subject,label\nsub-0,0\nsub-0,1\n",
+            r"line 3: expected one label for 'sub-0', found healthy and dis",
+        ),
         (
             "subject,label\nsub-1,1\n",
             r"labels\.csv, found none for 2 of 3: .*sub-0_T1w\.nii\.gz, .*sub-2_T1w",
@@ -149,7 +154,7 @@ def test_tables_that_do_not_tell_are_refused(scans, text, message):
 
 def test_absent_table_is_named(scans):
     with pytest.raises(
-        DataError, match=r"absent\.csv: expected a CSV of labels, got one that cannot be read"
+        DataError, match=r"absent\.csv: expected a CSV of labels, found a file that cannot be read"
     ):
         Volumes(str(scans), labels="absent.csv", **ALL)
 
@@ -157,7 +162,7 @@ def test_absent_table_is_named(scans):
 @pytest.mark.parametrize("labels", [{"mask": "x"}, {"masks": "a", "more": "b"}, {}])
 def test_mapping_of_anything_but_masks_is_refused(labels, tmp_path):
     with pytest.raises(DataError, match=r"expected labels \{masks: NAME\}, got"):
-        LabelRule.of(labels, tmp_path, "*_lesion.png")
+        LabelRule.parse(labels, tmp_path, "*_lesion.png")
 
 
 def test_lesion_masks_label_each_slice(scans):
@@ -209,7 +214,9 @@ def test_lesion_mask_of_another_shape_is_named(tmp_path):
         Volumes(str(tmp_path), labels={"masks": "*_seg.nii.gz"}, **ALL)
     save_image(tmp_path / "a.png")
     Image.new("L", (16, 19)).save(tmp_path / "a_seg.png")
-    with pytest.raises(DataError, match=r"a_seg\.png: expected a lesion mask \(20, 16\), found \(19, 16\)"):
+    with pytest.raises(
+        DataError, match=r"a_seg\.png: expected a lesion mask of the size \(20, 16\), found \(19, 16\)"
+    ):
         Images(str(tmp_path), labels={"masks": "*_seg.png"}, **ALL)
 
 

@@ -103,7 +103,7 @@ def test_a_stopped_run_leaves_whole_subjects_and_goes_on(folder, tmp_path, monke
         return make_phantom(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(writing, "phantom", stop)
+        patch.setattr(writing, "make_phantom", stop)
         with pytest.raises(KeyboardInterrupt):
             make_phantoms(out, 4, OPTIONS)
     assert [p.name for p in writing.list_finished(out, OPTIONS)] == ["sub-001"]

@@ -55,7 +55,7 @@ def test_whole_volumes_are_items_of_a_3d_space(folder):
 def test_whole_volumes_of_other_shapes_are_refused(folder):
     save_volume(folder / "sub-9_T1w.nii", shape=(12, 14, 11))
     with pytest.raises(
-        DataError, match=r"sub-9_T1w\.nii: expected shape \(1, 12, 14, 10\).*got \(1, 12, 14, 11\)"
+        DataError, match=r"sub-9_T1w\.nii: expected shape \(1, 12, 14, 10\).*found \(1, 12, 14, 11\)"
     ):
         Volumes(str(folder), space=SpaceConfig(axis="volume"), shares={"train": 1.0})
 
@@ -66,7 +66,7 @@ def test_slices_with_little_brain_are_left_out(tmp_path):
     assert 0 < len(some) < len(every)
     expected = [item.image for item in every if item.mask.mean() >= 0.3]
     assert torch.equal(torch.stack(expected), stacked(some)[0])
-    with pytest.raises(DataError, match=r"scan\.nii: expected slices whose brain covers 95\.00%"):
+    with pytest.raises(DataError, match=r"scan\.nii: expected slices with brain on at least 95\.00%"):
         Volumes(str(tmp_path), **ALL, min_brain=0.95)
 
 
@@ -87,7 +87,7 @@ def test_impossible_range_of_slices_is_refused(folder, slices):
 
 def test_range_without_brain_names_the_scan(folder):
     with pytest.raises(
-        ValueError, match=r"sub-0_ses-0_T1w\.nii\.gz: expected brain in axial slices 90\.\.99"
+        ValueError, match=r"sub-0_ses-0_T1w\.nii\.gz: expected brain in the axial slices 90 to 99, found none"
     ):
         Volumes(str(folder), **ALL, slices=[90, 100])
 
@@ -135,7 +135,7 @@ def test_folders_of_splits_are_used_as_they_are(tmp_path):
         save_volume(tmp_path / f"{name}.nii.gz", seed=i)
     subjects = [{i.subject for i in Volumes(str(tmp_path), split, SPACE)} for split in ("train", "val")]
     assert subjects == [{"a", "b"}, {"c"}]
-    with pytest.raises(DataError, match="expected scans in split 'test', found splits train"):
+    with pytest.raises(DataError, match="expected scans in split 'test', found these splits: train"):
         Volumes(str(tmp_path), "test", SPACE)
 
 
@@ -176,7 +176,7 @@ def test_sequences_are_stacked_in_the_order_asked_for(tmp_path):
 def test_scans_with_other_numbers_of_sequences_are_refused(tmp_path):
     save_volume(tmp_path / "a.nii.gz")
     save_volume(tmp_path / "b.nii.gz", data=np.stack([brain(1), brain(2)], -1))
-    with pytest.raises(DataError, match=r"b\.nii\.gz: expected shape \(1, 16, 16\).*got \(2, 16, 16\)"):
+    with pytest.raises(DataError, match=r"b\.nii\.gz: expected shape \(1, 16, 16\).*found \(2, 16, 16\)"):
         Volumes(str(tmp_path), **ALL)
 
 
@@ -198,7 +198,7 @@ def test_same_voxels_in_two_splits_are_refused(tmp_path, split):
 def test_subject_in_two_given_splits_is_refused(tmp_path, split):
     for i, name in enumerate(["train/a", "train/b", "val/b"]):
         save_volume(tmp_path / f"{name}.nii.gz", seed=i)
-    with pytest.raises(DataError, match=r"each subject in one split, got b \(train, val\)"):
+    with pytest.raises(DataError, match=r"each subject in one split, found b \(train, val\)"):
         Volumes(str(tmp_path), split, SPACE)
 
 

@@ -6,7 +6,7 @@ from diffusers import DDPMScheduler, UNet2DModel
 from torch import nn
 
 from diffad.data.corruptions import corrupt
-from diffad.data.toy import toy_slice
+from diffad.data.toy import draw_toy_slice
 from diffad.denoise import NetworkDenoiser, bind
 from diffad.models.beside import Beside
 from diffad.registry import SAMPLERS, SCORES
@@ -47,7 +47,7 @@ class Knowing(nn.Module):
 @pytest.fixture(scope="module")
 def corrupted():
     """Two slices with a change of intensity, (2, 1, 48, 48), the slices themselves, and what changed."""
-    pairs = [toy_slice(48, i) for i in range(2)]
+    pairs = [draw_toy_slice(48, i) for i in range(2)]
     found = [corrupt(y, m > 0, "intensity", torch.Generator().manual_seed(3)) for y, m in pairs]
     return tuple(torch.stack([getattr(f, name) for f in found]) for name in ("image", "target", "mask"))
 
@@ -153,7 +153,7 @@ def test_exact_network_rebuilds_the_healthy_image_from_nothing_but_noise(
 def test_ensemble_of_identical_models_is_the_single_model(generators):
     torch.manual_seed(0)
     network = Beside({"name": "unet2d", "channels": [8], "layers": 1, "groups": 4, "attention": False}).eval()
-    image = torch.stack([toy_slice(24, i)[0] for i in range(2)])
+    image = torch.stack([draw_toy_slice(24, i)[0] for i in range(2)])
     chain = {"name": "chain", "level": 250, "steps": 4, "step": "ddim"}
 
     def same(like, t=None, *, generator):

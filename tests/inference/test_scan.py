@@ -88,7 +88,7 @@ def test_volume_that_cannot_be_used_raises_and_is_named(path, tmp_path):
     with pytest.raises(VolumeError, match=f"{path}: expected a mask .*, got shape"):
         scans.read_source(path, np.ones((3, 3, 3)))
     with pytest.raises(
-        VolumeError, match=f"{path}: expected a brain mask with voxels inside, got an empty one"
+        VolumeError, match=f"{path}: expected a brain mask with voxels above zero, found an empty one"
     ):
         scans.read_source(path, np.zeros((12, 14, 10)))
     with pytest.raises(VolumeError, match=r"nowhere\.nii: expected a NIfTI file, found no such file"):
@@ -128,7 +128,8 @@ def test_range_of_slices_keeps_the_keys_of_the_whole(path):
 
 def test_range_without_brain_raises(path):
     with pytest.raises(
-        VolumeError, match=rf"{path}: expected brain in axial slices 90\.\.99, found none in 10"
+        VolumeError,
+        match=rf"{path}: expected brain in the axial slices 90 to 99, found none; the scan has 10",
     ):
         make_stacks(scans.read_source(path), "axial", (90, 100))
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from diffad.data.space import to_model
-from diffad.data.toy import toy_slice
+from diffad.data.toy import draw_toy_slice
 from diffad.denoise import NetworkDenoiser, bind
 from diffad.models.dae import DAEUNet
 from diffad.noise.coarse import CoarseNoise
@@ -34,7 +34,7 @@ def no_noise(like, t=None, *, generator):
 
 def slices(first, count, size=32):
     """Toy slices in model range and their masks."""
-    images, masks = zip(*(toy_slice(size, first + i) for i in range(count)), strict=True)
+    images, masks = zip(*(draw_toy_slice(size, first + i) for i in range(count)), strict=True)
     return to_model(torch.stack(images)), torch.stack(masks)
 
 

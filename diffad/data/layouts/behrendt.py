@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from diffad.data.layouts.base import Listing
+from diffad.data.layouts.folders import describe_count
 from diffad.data.layouts.rules import Rule, RuleLayout
 from diffad.data.layouts.sheet import read_sheet
-from diffad.data.layouts.tree import describe_count
 from diffad.registry import LAYOUTS
 
 

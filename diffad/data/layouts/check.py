@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffad.data.duplicates import group_equal, hash_scan
+from diffad.data.image_file import SUFFIXES, read_image
 from diffad.data.layouts.base import Entry
 from diffad.data.layouts.find import list_entries, recognise
-from diffad.data.picture import SUFFIXES, read_image
 from diffad.data.progress import track
 from diffad.data.volume import Volume, require_same_grid
 

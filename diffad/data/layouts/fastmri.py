@@ -9,9 +9,9 @@ from pathlib import Path
 
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
+from diffad.data.layouts.folders import describe_count, list_files
 from diffad.data.layouts.rules import IMAGES, VOLUMES
 from diffad.data.layouts.sheet import read_sheet
-from diffad.data.layouts.tree import describe_count, list_files
 from diffad.registry import LAYOUTS
 
 TABLE = Path("Annotations") / "brain.csv"

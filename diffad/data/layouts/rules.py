@@ -11,10 +11,10 @@ from typing import ClassVar
 
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
-from diffad.data.layouts.tree import describe_divided_subjects as describe_divided_subjects
-from diffad.data.layouts.tree import describe_faults as describe_faults
-from diffad.data.layouts.tree import describe_repeated_subjects, list_empty_folders
-from diffad.data.layouts.tree import list_files as list_files
+from diffad.data.layouts.folders import describe_divided_subjects as describe_divided_subjects
+from diffad.data.layouts.folders import describe_faults as describe_faults
+from diffad.data.layouts.folders import describe_repeated_subjects, list_empty_folders
+from diffad.data.layouts.folders import list_files as list_files
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz")

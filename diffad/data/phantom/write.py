@@ -16,8 +16,8 @@ import nibabel as nib
 import numpy as np
 
 from diffad.data.phantom.contrast import CONTRASTS
+from diffad.data.phantom.phantom import Phantom, make_phantom
 from diffad.data.phantom.plan import PhantomOptions, Plan, plan_subject
-from diffad.data.phantom.subject import Phantom, make_phantom
 from diffad.data.progress import track
 from diffad.data.volume import Array, Origin, Volume
 

@@ -1,4 +1,4 @@
-"""One scan as the raw slices a network looks at; the same cut in training and in use."""
+"""One scan, read with its brain mask and cut into raw slices; the same in training and in use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from diffad.data.grid import mask_centre
-from diffad.data.masks import brain_mask, load_mask
+from diffad.data.masks import brain_mask, resolve_mask
 from diffad.data.slices import slice_spacing, to_slices
 from diffad.data.volume import Array, Source, Volume, VolumeError
 
@@ -33,16 +33,25 @@ class ScanSlices:
     centre: tuple[float, float] | None = None
 
 
-def read_scan(source: Source | Sequence[Source], mask: Source | None = None) -> tuple[Volume, Array]:
-    """Read a scan and its brain mask (I, J, K); without a mask the brain is what is not zero.
+def read_scan(
+    scan: Volume | Source | Sequence[Source], mask: Source | Array | None = None
+) -> tuple[Volume, Array]:
+    """Read a scan and its brain mask, (I, J, K), boolean.
+
+    Args:
+        scan: A file, a file for each sequence, or a volume that was read already.
+        mask: A file or an array (I, J, K) in RAS; without a mask the brain is what is not zero.
 
     Raises:
-        VolumeError: If either cannot be used, or no voxel is inside; the message names the file.
+        VolumeError: If either cannot be used, or the mask is empty; the message names the file.
     """
-    volume = Volume.load(source)
-    brain = brain_mask(volume.data)[0] if mask is None else load_mask(mask, volume)
+    volume = scan if isinstance(scan, Volume) else Volume.load(scan)
+    brain = brain_mask(volume.data)[0] if mask is None else resolve_mask(mask, volume)
     if not brain.any():
-        raise VolumeError(f"{volume.path}: expected a brain mask with voxels inside, got an empty one")
+        raise VolumeError(
+            f"{volume.name}: expected a brain mask with voxels above zero, found an empty one; "
+            "give another mask"
+        )
     return volume, brain
 
 
@@ -56,7 +65,7 @@ def cut_slices(
 ) -> ScanSlices:
     """Cut a volume into the slices that show brain, or leave it whole.
 
-    The centre follows from the brain in all slices, so that it does not depend on the ones chosen.
+    The centre follows from the brain in all slices, so that it does not depend on the choice of slices.
 
     Args:
         image: Raw intensities, (C, I, J, K).
@@ -64,21 +73,28 @@ def cut_slices(
         axis: Plane of the slices, or "volume".
         spacing: Voxel size (I, J, K) in mm, where known.
         slices: First and last (exclusive) slice, counted in RAS; none for all.
-        name: What errors call the scan.
+        name: What messages call the scan.
 
     Raises:
-        VolumeError: If no slice with brain is left, or the brain has no contrast.
+        VolumeError: If none of the slices shows brain, or the brain has no contrast.
     """
-    inside = np.concatenate([channel[brain[0].numpy()] for channel in image.numpy()])
-    if not np.ptp(inside):
-        raise VolumeError(f"{name}: expected contrast inside the brain mask, got the constant {inside[0]:g}")
+    values = np.concatenate([channel[brain[0].numpy()] for channel in image.numpy()])
+    if not np.ptp(values):
+        raise VolumeError(f"{name}: expected contrast inside the brain mask, got the constant {values[0]:g}")
     if axis == "volume":
         return ScanSlices(image[None], brain[None], [0])
     planes, masks = to_slices(image, axis), to_slices(brain, axis)
     first, last = slices or (0, len(planes))
     keys = [k for k in range(max(0, first), min(last, len(planes))) if masks[k].any()]
     if not keys:
-        expected = f"expected brain in {axis} slices {first}..{last - 1}"
-        raise VolumeError(f"{name}: {expected}, found none in {len(planes)} slices")
+        raise VolumeError(
+            f"{name}: expected brain in the {axis} slices {first} to {last - 1}, found none; "
+            f"the scan has {len(planes)} slices, and its brain lies in {_describe_range(masks)}"
+        )
     size = None if spacing is None else slice_spacing(spacing, axis)
     return ScanSlices(planes[keys], masks[keys], keys, size, mask_centre(masks))
+
+
+def _describe_range(masks: Tensor) -> str:
+    keys = masks.flatten(1).any(1).nonzero().flatten().tolist()
+    return f"slices {keys[0]} to {keys[-1]}"

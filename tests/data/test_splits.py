@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffad.config import load
-from diffad.data.items import DataError, choose_split, require_disjoint, split_scans, split_subjects
+from diffad.data.items import DataError
+from diffad.data.splits import choose_split, require_disjoint, split_scans, split_subjects
 
 SHARES = {"train": 0.8, "val": 0.2}
 
@@ -45,7 +46,7 @@ def test_shares_that_do_not_sum_to_one_are_refused(shares):
 
 
 def test_split_without_subjects_is_refused():
-    with pytest.raises(DataError, match="'val' would be empty: 2 subjects"):
+    with pytest.raises(DataError, match="too few: with 2 of them.*'val' would be empty"):
         split_subjects(["a", "b", "a"], SHARES, 0)
 
 
@@ -60,7 +61,7 @@ def test_scans_follow_their_subject_and_keep_their_order():
 
 def test_subjects_in_two_splits_are_all_listed():
     require_disjoint({"train": ["a", "a", "b"], "val": ["c"]}, "root")
-    with pytest.raises(DataError, match=r"root: .*got b \(train, val\); c \(train, test\)"):
+    with pytest.raises(DataError, match=r"root: .*found b \(train, val\); c \(train, test\)"):
         require_disjoint({"train": ["a", "b", "c"], "val": ["b", "b"], "test": ["c"]}, "root")
 
 
@@ -68,5 +69,5 @@ def test_absent_or_empty_split_names_those_there_are():
     splits = {"train": [1, 2], "val": []}
     assert choose_split(splits, "train", "root") == [1, 2]
     for name in ("val", "test"):
-        with pytest.raises(DataError, match=rf"root: .*'{name}', found splits train \(2\), val \(0\)"):
+        with pytest.raises(DataError, match=rf"root: .*'{name}', found these splits: train \(2\), val \(0\)"):
             choose_split(splits, name, "root")

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from diffad.data.cuts import ScanSlices, cut_slices
 from diffad.data.phantom.contrast import CONTRASTS
 from diffad.data.phantom.lesion import draw_lesion
 from diffad.data.phantom.person import Person
 from diffad.data.phantom.plan import expect_some
+from diffad.data.scan_slices import ScanSlices, cut_slices
 from diffad.data.volume import Array, Volume
 from diffad.types import generator_for
 
