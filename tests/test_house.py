@@ -16,7 +16,6 @@ def house():
     return House.read()
 
 
-@pytest.mark.xfail(strict=True, reason=UNFINISHED)
 def test_no_circle_of_imports_even_inside_functions(house):
     assert house.circles() == []
 

@@ -11,128 +11,150 @@ from statistics import mean
 
 import numpy as np
 
-from diffad.benchmark import score as scoring
 from diffad.benchmark import storage
 from diffad.benchmark.config import BenchmarkConfig
+from diffad.benchmark.failures import read_failures
 from diffad.benchmark.predict import explain_budget, list_complete_seeds
-from diffad.benchmark.score import RANKED_BY, EvaluationUnit, UnitMetrics
-from diffad.benchmark.test_sets import Tests
+from diffad.benchmark.score import RANKING_METRIC, UnitMetrics, list_scorable, load_metrics
+from diffad.benchmark.test_sets import TestSets
 from diffad.benchmark.thumbnails import draw_thumbnail
+from diffad.benchmark.units import EvaluationUnit
+from diffad.evaluation.result import Curve
 from diffad.io.atomic import write_text
-from diffad.report.benchmark.outcome import Cost, Line, Outcome
+from diffad.report.benchmark.outcome import Cost, MetricRow, Outcome
 
 MEAN = "mean"
 """Name of the mean over the kinds."""
 
-Subjects = dict[str, dict[str, dict[str, float]]]
+RESULT_COLUMNS = {
+    "method": "method",
+    "protocol": "protocol",
+    "data": "data",
+    "seed": "seed",
+    "figure": "metric",
+    "value": "value",
+    "low": "low",
+    "high": "high",
+}
+"""Columns of results.csv, and what of a ``MetricRow`` each holds."""
+
+COST_COLUMNS = ("method", "nfe", "seconds", "parameters")
+
+Metrics = dict[EvaluationUnit, UnitMetrics]
+SubjectMeans = dict[str, dict[str, dict[str, float]]]
 
 
-def collect_outcome(config: BenchmarkConfig, tests: Tests) -> Outcome:
-    """Read all scores and costs, and write the tables."""
-    found = {s: scoring.load_metrics(s.path(config.out)) for s in scoring.list_scorable(config, tests)}
-    failed, warnings = _missing(config, tests)
-    warnings += [f"{s}: {text}" for s, scored in found.items() for text in scored.warnings]
-    done = [label for label in config.labels if label not in failed]
+def collect_outcome(config: BenchmarkConfig, tests: TestSets) -> Outcome:
+    """Read all metrics and costs, and write the tables.
+
+    Raises:
+        OSError: If a file cannot be read or written.
+    """
+    metrics = {unit: load_metrics(unit.path(config.out)) for unit in list_scorable(config, tests)}
+    failures, warnings = _explain_gaps(config, tests)
+    warnings += [f"{unit}: {text}" for unit, values in metrics.items() for text in values.warnings]
+    labels = [label for label in config.labels if label not in failures]
     outcome = Outcome(
         name=config.name,
         methods=config.labels,
-        lines=[line for s, scored in found.items() for line in summarise_kinds(s, scored)],
-        costs=[_cost(config.out, label) for label in done],
-        subjects=_subjects(found),
-        ranked_by=RANKED_BY,
-        curves=_curves(found),
-        thumbnails={label: draw_thumbnail(config, tests, label) for label in done},
+        rows=[row for unit, values in metrics.items() for row in summarise_kinds(unit, values)],
+        costs=[_sum_cost(config.out, label) for label in labels],
+        subjects=_average_subjects(metrics),
+        ranking_metric=RANKING_METRIC,
+        curves=_collect_curves(metrics),
+        thumbnails={label: draw_thumbnail(config, tests, label) for label in labels},
         settings=config.to_dict(),
         warnings=list(dict.fromkeys(warnings)),
-        failed=failed,
+        failures=failures,
     )
     write_tables(outcome, config.out)
     return outcome
 
 
-def _missing(config: BenchmarkConfig, tests: Tests) -> tuple[dict[str, str], list[str]]:
-    """Tell which methods have no figures at all, and which lack some."""
-    noted, warnings = storage.read_failures(config.out), []
-    failed = {label: noted[label] for label in config.labels if label in noted}
-    warnings += [f"{label}: {text}" for label, text in noted.items() if label not in failed]
+def _explain_gaps(config: BenchmarkConfig, tests: TestSets) -> tuple[dict[str, str], list[str]]:
+    """Say which methods have no results at all, and which lack some."""
+    notes, warnings = read_failures(config.out), []
+    failures = {label: notes[label] for label in config.labels if label in notes}
+    warnings += [f"{label}: {text}" for label, text in notes.items() if label not in failures]
     if config.baselines and not config.data.slices:
         warnings.append("most naive baselines are left out: they learn from data.slices, which is not given")
     for label in config.labels:
-        seeds, wanted = list_complete_seeds(config, tests, label), config.seeds_of(label)
-        if label in failed or len(seeds) == len(wanted):
+        complete_seeds, seeds = list_complete_seeds(config, tests, label), config.list_seeds(label)
+        if label in failures or len(complete_seeds) == len(seeds):
             continue
         reason = explain_budget(config, label) or "maps are missing"
-        if seeds:
-            told = ", ".join(map(str, seeds))
-            warnings.append(f"{label}: {reason}; only seeds {told} of {len(wanted)} are whole")
+        if complete_seeds:
+            names = ", ".join(map(str, complete_seeds))
+            warnings.append(
+                f"{label}: {reason}; {len(complete_seeds)} of {len(seeds)} seeds are complete: {names}"
+            )
         else:
-            failed[label] = reason
-    return failed, warnings
+            failures[label] = reason
+    return failures, warnings
 
 
-def summarise_kinds(score: EvaluationUnit, scored: UnitMetrics) -> list[Line]:
-    """Return the figures of each kind, and their means over the kinds."""
-    about = (score.label, score.protocol)
+def summarise_kinds(unit: EvaluationUnit, metrics: UnitMetrics) -> list[MetricRow]:
+    """Return the metrics of each kind, and their means over the kinds."""
+    origin = (unit.label, unit.task)
     rows = [
-        Line(*about, kind, score.seed, name, *three)
-        for kind, figures in scored.kinds.items()
-        for name, three in figures.items()
+        MetricRow(*origin, kind, unit.seed, name, *interval)
+        for kind, intervals in metrics.kinds.items()
+        for name, interval in intervals.items()
     ]
-    if len(scored.kinds) < 2:
+    if len(metrics.kinds) < 2:
         return rows
-    by_name = defaultdict(list)
+    values = defaultdict(list)
     for row in rows:
-        by_name[row.figure].append(row.value)
-    return rows + [Line(*about, MEAN, score.seed, name, mean(values)) for name, values in by_name.items()]
+        values[row.metric].append(row.value)
+    return rows + [MetricRow(*origin, MEAN, unit.seed, name, mean(v)) for name, v in values.items()]
 
 
-def _subjects(found: dict[EvaluationUnit, UnitMetrics]) -> Subjects:
-    """Average the rows of each subject; only subjects that every method has are kept."""
+def _average_subjects(metrics: Metrics) -> SubjectMeans:
+    """Average the rows of each subject; only subjects that every method has stay."""
     values: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(dict))
-    for score, scored in found.items():
-        for subject, rows in scored.subjects.items():
-            values[score.protocol][score.label].setdefault(subject, []).extend(rows)
-    return {p: _shared(methods) for p, methods in values.items()}
+    for unit, unit_metrics in metrics.items():
+        for subject, rows in unit_metrics.subjects.items():
+            values[unit.task][unit.label].setdefault(subject, []).extend(rows)
+    return {protocol: _keep_common(methods) for protocol, methods in values.items()}
 
 
-def _shared(methods: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, float]]:
+def _keep_common(methods: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, float]]:
     common = set.intersection(*(set(subjects) for subjects in methods.values()))
     return {m: {s: mean(rows[s]) for s in sorted(common)} for m, rows in methods.items()}
 
 
-def _curves(found: dict[EvaluationUnit, UnitMetrics]) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
-    kept = {s.label: scored.curves for s, scored in found.items() if scored.curves}
+def _collect_curves(metrics: Metrics) -> dict[str, dict[str, Curve]]:
+    curves = {unit.label: values.curves for unit, values in metrics.items() if values.curves}
     return {
-        label: {name: (np.asarray(x), np.asarray(y)) for name, (x, y) in curves.items()}
-        for label, curves in kept.items()
+        label: {name: (np.asarray(x), np.asarray(y)) for name, (x, y) in points.items()}
+        for label, points in curves.items()
     }
 
 
-def _cost(out: Path, label: str) -> Cost:
+def _sum_cost(out: Path, label: str) -> Cost:
     paths = sorted((out / "maps" / label).rglob("[!.]*.json"))
-    told = [one for one in map(storage.read_info, paths) if one is not None]
-    slices = sum(one["slices"] for one in told)
-    seconds = sum(one["seconds"] for one in told) / slices if slices else math.nan
-    nfe = max((one["nfe"] for one in told), default=0)
-    return Cost(label, nfe, seconds, max((one["parameters"] for one in told), default=0))
+    infos = [info for info in map(storage.read_info, paths) if info is not None]
+    slices = sum(info["slices"] for info in infos)
+    seconds = sum(info["seconds"] for info in infos) / slices if slices else math.nan
+    nfe = max((info["nfe"] for info in infos), default=0)
+    return Cost(label, nfe, seconds, max((info["parameters"] for info in infos), default=0))
 
 
 def write_tables(outcome: Outcome, out: Path) -> None:
-    """Write results.csv, the same bytes for the same figures, and costs.csv, whose seconds differ.
+    """Write results.csv, the same bytes for the same results, and costs.csv, whose seconds differ.
 
     Raises:
         OSError: If they cannot be written.
     """
-    names = ["method", "protocol", "data", "seed", "figure", "value", "low", "high"]
-    rows = sorted([getattr(line, name) for name in names] for line in outcome.lines)
-    write_text(out / "results.csv", _csv(names, rows))
-    names = ["method", "nfe", "seconds", "parameters"]
-    write_text(out / "costs.csv", _csv(names, [[getattr(c, name) for name in names] for c in outcome.costs]))
+    rows = sorted([getattr(row, field) for field in RESULT_COLUMNS.values()] for row in outcome.rows)
+    write_text(out / "results.csv", _format_csv(list(RESULT_COLUMNS), rows))
+    costs = [[getattr(cost, name) for name in COST_COLUMNS] for cost in outcome.costs]
+    write_text(out / "costs.csv", _format_csv(list(COST_COLUMNS), costs))
 
 
-def _csv(names: list[str], rows: list[list[object]]) -> str:
+def _format_csv(columns: list[str], rows: list[list[object]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
+    writer.writerow(columns)
     writer.writerows([repr(v) if isinstance(v, float) else v for v in row] for row in rows)
     return text.getvalue()

@@ -22,11 +22,11 @@ BASELINES = ("raw intensity", "z-score", "PCA 16", "median of training")
 
 @dataclass(frozen=True)
 class LesionsConfig:
-    """Which lesions are made in healthy slices; every implanted kind where nothing is said.
+    """Which synthetic lesions are put into healthy slices; every implanted kind by default.
 
     Args:
         implanted: Kinds of ``diffad.data.lesions``.
-        corrupted: Tasks of ``diffad.data.corruptions``; leave out what a network was trained on.
+        corrupted: Tasks of ``diffad.data.corruptions``; leave out those a network was trained on.
     """
 
     implanted: tuple[str, ...] = ()
@@ -35,17 +35,17 @@ class LesionsConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What methods are tested on: made lesions in healthy slices, or a data set with real ones.
+    """What methods are tested on: synthetic lesions in healthy slices, or a data set with real ones.
 
     Args:
         slices: Folder with train/, val/ and brain_mask.png; the naive baselines learn from its train/.
         size: Side of the slices, in pixels.
-        lesions: What is made in the slices of val/.
-        limit: Use the first so many slices or scans.
+        lesions: Which lesions are put into the slices of val/.
+        limit: Number of slices or scans to test on, from the first; none for all.
         root: Folder of a data set with lesion masks, which is tested on instead of the slices.
-        layout: How that data set lies on disk; none recognises it.
+        layout: How that data set lies on disk; none to recognise it.
         sequence: Which sequence of it.
-        split: Which part of it, where the layout tells; none for all.
+        split: Which part of it, if the layout has parts; none for all.
     """
 
     slices: str | None = None
@@ -68,11 +68,11 @@ class MethodConfig:
     """One method, or one network that methods need.
 
     Args:
-        label: What it is called in tables, and its folder.
-        train: Training config; trained into OUTPUT/runs/LABEL unless it is finished there.
+        label: Its name in tables, and the name of its folder.
+        train: Training config; the network goes to OUTPUT/runs/LABEL, and is trained once.
         set: Changes to that config; ``{runs}`` stands for OUTPUT/runs.
-        pipeline: Name or folder of a pipeline that is used as it is.
-        seeds: Seeds of lesions and noise, where they are not those of the benchmark.
+        pipeline: Name or folder of a pipeline, used as it is.
+        seeds: Seeds of lesions and noise; those of the benchmark by default.
         parts: Parts that replace the pipeline's own.
     """
 
@@ -84,8 +84,8 @@ class MethodConfig:
     parts: Method = field(default_factory=Method)
 
     def __post_init__(self) -> None:
-        plain = Path(self.label).name == self.label and not self.label.startswith(".")
-        expect(plain and bool(self.label), "methods.label", "a plain name", self.label)
+        is_plain = Path(self.label).name == self.label and not self.label.startswith(".")
+        expect(is_plain and bool(self.label), "methods.label", "a plain name", self.label)
         expect((self.train is None) != (self.pipeline is None), self.label, "either train or pipeline", None)
 
 
@@ -94,8 +94,8 @@ class BudgetConfig:
     """Seconds a method may take; none for no limit.
 
     Args:
-        train_seconds: To train it.
-        predict_seconds: To make all its maps.
+        train_seconds: For its training.
+        predict_seconds: For all its maps.
     """
 
     train_seconds: float | None = None
@@ -110,8 +110,8 @@ class BenchmarkConfig:
         name: What it is called.
         data: What methods are tested on.
         methods: Methods in the order of the tables.
-        networks: What is trained for methods and not tested itself, such as classifiers.
-        baselines: Whether the naive baselines are rows, too.
+        networks: Networks that methods need but that are not tested themselves, such as classifiers.
+        baselines: Whether the naive baselines are tested, too.
         seeds: Seeds of lesions and noise.
         protocols: Names of evaluation protocols.
         folds: Folds over which thresholds are tuned, for protocols that tune them.
@@ -119,7 +119,7 @@ class BenchmarkConfig:
         batch_size: Slices per network evaluation.
         precision: As for the pipeline.
         budget: Seconds a method may take.
-        output: Folder of everything that is made.
+        output: Folder of all results.
     """
 
     name: str
@@ -138,8 +138,8 @@ class BenchmarkConfig:
 
     def __post_init__(self) -> None:
         labels = [m.label for m in (*self.methods, *self.networks)]
-        twice = sorted({label for label in labels if labels.count(label) > 1 or label in BASELINES})
-        expect(not twice, "methods.label", "names used once", ", ".join(twice))
+        duplicates = sorted({label for label in labels if labels.count(label) > 1 or label in BASELINES})
+        expect(not duplicates, "methods.label", "names used once", ", ".join(duplicates))
         expect(bool(self.labels), "methods", "a method, or baselines: true", self.methods)
         expect(bool(self.seeds), "seeds", "at least one", self.seeds)
         expect(bool(self.protocols), "protocols", "at least one", self.protocols)
@@ -147,15 +147,15 @@ class BenchmarkConfig:
     @property
     def labels(self) -> list[str]:
         """Labels of all rows, the naive baselines last."""
-        fitted = BASELINES if self.data.slices else BASELINES[:1]  # the others learn from training slices
-        return [m.label for m in self.methods] + list(fitted if self.baselines else ())
+        baselines = BASELINES if self.data.slices else BASELINES[:1]  # the others learn from training slices
+        return [m.label for m in self.methods] + list(baselines if self.baselines else ())
 
     @property
     def out(self) -> Path:
-        """Folder of everything that is made."""
+        """Folder of all results."""
         return Path(self.output)
 
-    def seeds_of(self, label: str) -> tuple[int, ...]:
+    def list_seeds(self, label: str) -> tuple[int, ...]:
         """Return the seeds of a method."""
         return next((m.seeds for m in self.methods if m.label == label and m.seeds), self.seeds)
 
@@ -178,9 +178,9 @@ def load_benchmark(source: str | Path, assignments: Sequence[str] = ()) -> Bench
         ConfigError: If it cannot be found, read or understood.
     """
     path = Path(source)
-    ours = Path(str(resources.files("diffad.configs") / f"{path.stem}.yaml"))
-    if not path.is_file() and path.stem.startswith("benchmark_") and ours.is_file():
-        path = ours
+    packaged_path = Path(str(resources.files("diffad.configs") / f"{path.stem}.yaml"))
+    if not path.is_file() and path.stem.startswith("benchmark_") and packaged_path.is_file():
+        path = packaged_path
     if not path.is_file():
         raise ConfigError(f"{source}: expected a benchmark file, found none")
     return from_dict(BenchmarkConfig, override(read_yaml(path), assignments))

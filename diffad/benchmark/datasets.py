@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diffad.benchmark.config import DataConfig
-from diffad.benchmark.config import hash_values as hash_of
-from diffad.benchmark.test_sets import TestItem, TestSet
+from diffad.benchmark.config import DataConfig, hash_values
+from diffad.benchmark.items import TestItem, TestSet
 from diffad.data.layouts.base import Entry
 from diffad.data.volume import Volume, require_same_grid
 from diffad.evaluation.samples import Bools
@@ -23,7 +22,7 @@ CHUNK = 16
 
 
 def list_chunks(data: DataConfig) -> list[TestSet]:
-    """List a data set in chunks.
+    """List the scans of a data set in chunks.
 
     Raises:
         ValueError: If nothing of it can be used.
@@ -31,26 +30,30 @@ def list_chunks(data: DataConfig) -> list[TestSet]:
     from diffad.data.layouts.find import list_entries
 
     listing = list_entries(Path(str(data.root)), data.layout)
-    fit = [e for e in listing.entries if data.split is None or e.split in (None, data.split)]
-    fit = [e for e in fit if data.sequence in e.images or "image" in e.images][: data.limit]
-    if not fit:
-        asked = f"sequence {data.sequence!r}, split {data.split!r}"
-        raise ValueError(f"{data.root}: expected scans of {asked} in layout {listing.layout}, found none")
-    parts = [fit[i : i + CHUNK] for i in range(0, len(fit), CHUNK)]
-    return [_chunk(f"{listing.layout}-{n:04}", listing.layout, part, data) for n, part in enumerate(parts)]
+    entries = [e for e in listing.entries if data.split is None or e.split in (None, data.split)]
+    entries = [e for e in entries if data.sequence in e.images or "image" in e.images][: data.limit]
+    if not entries:
+        request = f"sequence {data.sequence!r}, split {data.split!r}"
+        raise ValueError(f"{data.root}: expected scans of {request} in layout {listing.layout}, found none")
+    chunks = [entries[i : i + CHUNK] for i in range(0, len(entries), CHUNK)]
+    return [
+        _make_chunk(f"{listing.layout}-{number:04}", listing.layout, chunk, data)
+        for number, chunk in enumerate(chunks)
+    ]
 
 
-def _chunk(name: str, kind: str, entries: Sequence[Entry], data: DataConfig) -> TestSet:
-    files = [f for e in entries for f in (_scan(e, data), e.lesion, e.brain) if f is not None]
-    told = [(e.name, e.index, e.positive, e.ignored) for e in entries]
-
-    def items() -> list[TestItem]:
-        return [read_item(e, data) for e in entries]
-
-    return TestSet(name, kind, partial(items), hash_of(told, [hash_file(f) for f in files], data.size))
+def _make_chunk(name: str, kind: str, entries: Sequence[Entry], data: DataConfig) -> TestSet:
+    files = [f for e in entries for f in (_find_scan(e, data), e.lesion, e.brain) if f is not None]
+    choices = [(e.name, e.index, e.positive, e.ignored) for e in entries]
+    digest = hash_values(choices, [hash_file(f) for f in files], data.size)
+    return TestSet(name, kind, partial(_read_items, entries, data), digest)
 
 
-def _scan(entry: Entry, data: DataConfig) -> Path:
+def _read_items(entries: Sequence[Entry], data: DataConfig) -> list[TestItem]:
+    return [read_item(entry, data) for entry in entries]
+
+
+def _find_scan(entry: Entry, data: DataConfig) -> Path:
     return entry.images.get(data.sequence) or entry.images["image"]
 
 
@@ -61,37 +64,38 @@ def read_item(entry: Entry, data: DataConfig) -> TestItem:
         ValueError: If its files cannot be used together.
         OSError: If one cannot be read.
     """
-    path = _scan(entry, data)
+    path = _find_scan(entry, data)
     if entry.index is not None:
         raise ValueError(f"{path}: expected a file for each scan, found a file of many slices")
     volume = Volume.load(path) if path.name.endswith((".nii", ".nii.gz")) else None
-    scan = volume if volume is not None else torch.from_numpy(_picture(path))[None]
-    values = volume.data[0] if volume is not None else _picture(path)
-    brain = values > 0 if entry.brain is None else _mask(entry.brain, volume, values) > 0
-    lesion = np.zeros_like(values) if entry.lesion is None else _mask(entry.lesion, volume, values)
-    ignored = np.isin(lesion, entry.ignored) if entry.ignored else None
-    truth = _positive(lesion, entry)
-    return TestItem(entry.name, entry.subject, scan, truth, brain, entry.group, ignored, entry.label)
+    values = volume.data[0] if volume is not None else _read_picture(path)
+    scan = volume if volume is not None else torch.from_numpy(values)[None]
+    brain = values > 0 if entry.brain is None else _read_mask(entry.brain, volume, values) > 0
+    lesion = np.zeros_like(values) if entry.lesion is None else _read_mask(entry.lesion, volume, values)
+    ignored_mask = np.isin(lesion, entry.ignored) if entry.ignored else None
+    truth = _select_lesion(lesion, entry)
+    return TestItem(entry.name, entry.subject, scan, truth, brain, entry.group, ignored_mask, entry.label)
 
 
-def _positive(lesion: NDArray[np.float32], entry: Entry) -> Bools:
+def _select_lesion(lesion: NDArray[np.float32], entry: Entry) -> Bools:
+    """Return where a mask has one of the values that mean a lesion."""
     if entry.positive is not None:
         return np.isin(lesion, entry.positive)
     return (lesion > 0) & ~np.isin(lesion, entry.ignored)
 
 
-def _mask(path: Path, volume: Volume | None, like: NDArray[np.float32]) -> NDArray[np.float32]:
+def _read_mask(path: Path, volume: Volume | None, like: NDArray[np.float32]) -> NDArray[np.float32]:
     if volume is not None:
         mask = Volume.load(path, allow_constant=True)
         require_same_grid(mask, volume)
         return np.asarray(mask.data[0])
-    values = _picture(path, scale=1.0)
+    values = _read_picture(path, scale=1.0)
     if values.shape != like.shape:
         raise ValueError(f"{path}: expected the shape of the slice {like.shape}, found {values.shape}")
     return values
 
 
-def _picture(path: Path, scale: float = 255.0) -> NDArray[np.float32]:
+def _read_picture(path: Path, scale: float = 255.0) -> NDArray[np.float32]:
     from PIL import Image
 
     with Image.open(path) as image:

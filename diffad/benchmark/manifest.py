@@ -7,35 +7,36 @@ from typing import Any
 
 import yaml
 
-from diffad.benchmark.config import BenchmarkConfig, hash_values
+from diffad.benchmark.config import BenchmarkConfig, MethodConfig, hash_values
 from diffad.benchmark.train import list_assignments
 from diffad.config import load
 from diffad.config.schema import ConfigError, read_yaml, to_dict
 from diffad.io.atomic import write_text
 
 FILE = "benchmark.yaml"
+HINT = "choose another output, or only add methods, seeds and protocols"
 
 
 def describe_identity(config: BenchmarkConfig) -> dict[str, Any]:
     """Return what must stay the same, and what may only grow."""
-    plain = config.to_dict()
-    data = dict(plain["data"])
+    values = config.to_dict()
+    data = dict(values["data"])
     data |= {key: str(Path(data[key]).resolve()) for key in ("slices", "root") if data[key]}
     specs = {m.label: m for m in (*config.methods, *config.networks)}
-    methods = {label: _spec(spec, config) for label, spec in specs.items()}
+    methods = {label: _describe_method(spec, config) for label, spec in specs.items()}
     return {"name": config.name, "data": data, "methods": methods}
 
 
-def _spec(spec: Any, config: BenchmarkConfig) -> dict[str, Any]:
-    plain = {key: value for key, value in to_dict(spec).items() if key not in ("label", "seeds")}
+def _describe_method(spec: MethodConfig, config: BenchmarkConfig) -> dict[str, Any]:
+    values = {key: value for key, value in to_dict(spec).items() if key not in ("label", "seeds")}
     if spec.train is None:
-        return plain
-    here = "data" if config.data.slices else None  # where data and results lie does not matter
+        return values
+    root = "data" if config.data.slices else None  # where data and results lie does not matter
     try:
-        trained = load(spec.train, list_assignments(spec, here, "runs")).to_dict()
+        training = load(spec.train, list_assignments(spec, root, "runs")).to_dict()
     except (ValueError, OSError):  # training says why
-        return plain
-    return plain | {"config": hash_values(trained)}
+        return values
+    return values | {"config": hash_values(training)}
 
 
 def check_manifest(config: BenchmarkConfig) -> None:
@@ -50,24 +51,24 @@ def check_manifest(config: BenchmarkConfig) -> None:
     ours, theirs = describe_identity(config), read_yaml(path).get("identity") or {}
     for key in ("name", "data"):
         if key in theirs and theirs[key] != ours[key]:
-            raise _other(path, key, *_difference(theirs[key], ours[key]))
+            raise _refuse(path, _describe_difference(key, theirs[key], ours[key]))
     for label, spec in (theirs.get("methods") or {}).items():
         if label not in ours["methods"]:
-            raise _other(path, f"method {label!r}", "it", "none")
+            raise _refuse(path, f"expected method {label!r}, found none")
         if spec != ours["methods"][label]:
-            raise _other(path, f"method {label!r}", *_difference(spec, ours["methods"][label]))
+            difference = _describe_difference(f"method {label!r}", spec, ours["methods"][label])
+            raise _refuse(path, difference)
 
 
-def _difference(theirs: Any, ours: Any) -> tuple[Any, Any]:
-    if not isinstance(theirs, dict):
-        return theirs, ours
-    keys = [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]
-    return {k: theirs.get(k) for k in keys}, {k: ours.get(k) for k in keys}
+def _describe_difference(subject: str, theirs: Any, ours: Any) -> str:
+    if isinstance(theirs, dict):
+        keys = [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]
+        theirs, ours = ({key: values.get(key) for key in keys} for values in (theirs, ours))
+    return f"expected {subject} {theirs!r}, found {ours!r}"
 
 
-def _other(path: Path, what: str, theirs: Any, ours: Any) -> ConfigError:
-    hint = "choose another output, or only add methods, seeds and protocols"
-    return ConfigError(f"{path}: holds another benchmark: {what} was {theirs!r}, now {ours!r}; {hint}")
+def _refuse(path: Path, difference: str) -> ConfigError:
+    return ConfigError(f"{path}: belongs to another benchmark: {difference}; {HINT}")
 
 
 def write_manifest(config: BenchmarkConfig) -> None:
@@ -77,5 +78,5 @@ def write_manifest(config: BenchmarkConfig) -> None:
         OSError: If it cannot be written.
     """
     config.out.mkdir(parents=True, exist_ok=True)
-    told = {"identity": describe_identity(config), "settings": config.to_dict()}
-    write_text(config.out / FILE, yaml.safe_dump(told, sort_keys=False))
+    values = {"identity": describe_identity(config), "settings": config.to_dict()}
+    write_text(config.out / FILE, yaml.safe_dump(values, sort_keys=False))

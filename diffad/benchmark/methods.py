@@ -1,4 +1,4 @@
-"""A method, opened: scans in, maps out, and what its maps follow from."""
+"""A method ready for use: scans in, maps out, and what its maps follow from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from diffad.benchmark.config import BASELINES, BenchmarkConfig, MethodConfig, hash_values
-from diffad.benchmark.test_sets import SliceTests, TestItem, hash_tensors
+from diffad.benchmark.items import TestItem, hash_tensors
+from diffad.benchmark.slices import HealthySlices
 from diffad.data.volume import Volume
 
 
@@ -23,17 +24,17 @@ class Prediction:
 
     Args:
         maps: Anomaly maps, (*S) each.
-        twins: Pseudo-healthy twins, (*S) each; none where the method makes none.
-        detected: Detections at the threshold stored in the model, (*S) each; none where it has none.
-        scores: Scores of the whole scans; none where the method gives none.
-        slices: How many slices were looked at.
+        reconstructions: Pseudo-healthy reconstructions, (*S) each; empty if the method makes none.
+        detections: Voxels above the threshold stored in the model, (*S) each; empty if it has none.
+        scores: Scores of the whole scans; empty if the method gives none.
+        slices: Number of slices.
         nfe: Network evaluations per slice.
         seconds: Seconds for the whole set.
     """
 
     maps: list[Tensor] = field(default_factory=list)
-    twins: list[Tensor] = field(default_factory=list)
-    detected: list[Tensor] = field(default_factory=list)
+    reconstructions: list[Tensor] = field(default_factory=list)
+    detections: list[Tensor] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     slices: int = 0
     nfe: int = 0
@@ -56,16 +57,16 @@ class BenchmarkMethod:
     parameters: int
     run: Callable[[Sequence[TestItem], int], Prediction]
 
-    def timed(self, items: Sequence[TestItem], seed: int) -> Prediction:
+    def predict(self, items: Sequence[TestItem], seed: int) -> Prediction:
         """Return the maps with the seconds they took."""
-        began = time.perf_counter()
-        found = self.run(items, seed)
-        found.seconds = time.perf_counter() - began
-        return found
+        start = time.perf_counter()
+        prediction = self.run(items, seed)
+        prediction.seconds = time.perf_counter() - start
+        return prediction
 
 
 def load_method(
-    config: BenchmarkConfig, label: str, slices: SliceTests | None, device: torch.device
+    config: BenchmarkConfig, label: str, slices: HealthySlices | None, device: torch.device
 ) -> BenchmarkMethod:
     """Load a pipeline, or fit a naive baseline.
 
@@ -75,11 +76,11 @@ def load_method(
     """
     for spec in config.methods:
         if spec.label == label:
-            return _pipeline(spec, config, device)
-    return _baseline(label, slices)
+            return _load_pipeline(spec, config, device)
+    return _load_baseline(label, slices)
 
 
-def _pipeline(spec: MethodConfig, config: BenchmarkConfig, device: torch.device) -> BenchmarkMethod:
+def _load_pipeline(spec: MethodConfig, config: BenchmarkConfig, device: torch.device) -> BenchmarkMethod:
     from diffad.inference.precision import resolve_precision
     from diffad.pipeline import AnomalyPipeline
     from diffad.predict.provenance import hash_model
@@ -88,23 +89,24 @@ def _pipeline(spec: MethodConfig, config: BenchmarkConfig, device: torch.device)
     if spec.pipeline is None and not Path(source).is_dir():
         raise FileNotFoundError(f"{source}: expected a trained pipeline, found none")
     pipe = AnomalyPipeline.from_pretrained(source)
-    made_of = [hash_model(pipe), dict(pipe.config["sampler"]), spec.parts.to_overrides()]
+    parts = spec.parts.to_overrides()
+    origin = [hash_model(pipe), dict(pipe.config["sampler"]), parts]
     precision = resolve_precision(config.precision, device)
     pipe = pipe.to(device)
     pipe.set_progress_bar_config(disable=True)
-    options = {**spec.parts.to_overrides(), "batch_size": config.batch_size, "precision": precision}
+    options = {**parts, "batch_size": config.batch_size, "precision": precision}
 
     def run(items: Sequence[TestItem], seed: int) -> Prediction:
-        found = Prediction()
-        for batch in _batches(items):
-            _add(found, batch, pipe, {**options, "seed": seed})
-        return found
+        prediction = Prediction()
+        for batch in _split_batches(items):
+            _add_batch(prediction, batch, pipe, {**options, "seed": seed})
+        return prediction
 
     parameters = sum(p.numel() for p in pipe.network.parameters())
-    return BenchmarkMethod(spec.label, hash_values(made_of, precision), parameters, run)
+    return BenchmarkMethod(spec.label, hash_values(origin, precision), parameters, run)
 
 
-def _batches(items: Sequence[TestItem]) -> list[list[TestItem]]:
+def _split_batches(items: Sequence[TestItem]) -> list[list[TestItem]]:
     """Put slices of one shape together; a volume is a batch of its own."""
 
     def shape(pair: tuple[int, TestItem]) -> tuple[Any, ...]:
@@ -114,44 +116,46 @@ def _batches(items: Sequence[TestItem]) -> list[list[TestItem]]:
     return [[item for _, item in group] for _, group in groupby(enumerate(items), shape)]
 
 
-def _add(found: Prediction, batch: list[TestItem], pipe: Any, options: dict[str, Any]) -> None:
+def _add_batch(prediction: Prediction, batch: list[TestItem], pipe: Any, options: dict[str, Any]) -> None:
     first = batch[0].scan
     if isinstance(first, Volume):
         out = pipe(first, mask=batch[0].brain, **options)
     else:
         brains = torch.stack([torch.from_numpy(item.brain)[None] for item in batch])
         out = pipe(torch.stack([item.scan for item in batch]), mask=brains, **options)  # type: ignore[misc]
-    found.maps += list(out.anomaly_map[:, 0].float().cpu())
-    twins = zip(batch, out.reconstruction[:, 0].float().cpu(), strict=True)
-    found.twins += [(twin / item.top).clamp(0, 1) for item, twin in twins]
-    found.scores += [float(score) for score in out.score]
+    prediction.maps += list(out.anomaly_map[:, 0].float().cpu())
+    pairs = zip(batch, out.reconstruction[:, 0].float().cpu(), strict=True)
+    prediction.reconstructions += [(x_hat / item.maximum).clamp(0, 1) for item, x_hat in pairs]
+    prediction.scores += [float(score) for score in out.score]
     if str(out.info.get("threshold_rule", "")).startswith("healthy"):
-        found.detected += list(out.mask[:, 0].cpu())
-    found.nfe, found.slices = int(out.info["nfe"]), found.slices + int(out.info["slices"])
+        prediction.detections += list(out.mask[:, 0].cpu())
+    prediction.nfe, prediction.slices = int(out.info["nfe"]), prediction.slices + int(out.info["slices"])
 
 
-def _baseline(label: str, slices: SliceTests | None) -> BenchmarkMethod:
-    score, learnt = _fitted(label, slices)
+def _load_baseline(label: str, slices: HealthySlices | None) -> BenchmarkMethod:
+    score, digest = _fit_baseline(label, slices)
 
     def run(items: Sequence[TestItem], seed: int) -> Prediction:
-        found = Prediction(slices=len(items))
+        prediction = Prediction(slices=len(items))
         for item in items:
             x = torch.from_numpy(item.image)[None, None]
-            found.maps.append(score(x)[0, 0] * torch.from_numpy(item.brain))
-        return found
+            prediction.maps.append(score(x)[0, 0] * torch.from_numpy(item.brain))
+        return prediction
 
-    return BenchmarkMethod(label, hash_values(label, learnt), 0, run)
+    return BenchmarkMethod(label, hash_values(label, digest), 0, run)
 
 
-def _fitted(label: str, slices: SliceTests | None) -> tuple[Callable[[Tensor], Tensor], str]:
-    from diffad.evaluation.baselines import MedianResidual, PCAResidual, ZScoreBaseline, raw_intensity
+def _fit_baseline(label: str, slices: HealthySlices | None) -> tuple[Callable[[Tensor], Tensor], str]:
+    """Return the map of a baseline, and the hash of what it learnt from."""
+    from diffad.benchmark.baselines import MedianResidual
+    from diffad.evaluation.baselines import PCAResidual, ZScoreBaseline, raw_intensity
 
     if label == BASELINES[0]:
         return raw_intensity, ""
     if slices is None:
-        raise ValueError("expected data.slices, whose train/ it learns from, got none")
-    made: dict[str, Any] = dict(
+        raise ValueError("expected data.slices, from whose train/ this baseline learns, got none")
+    classes: dict[str, Any] = dict(
         zip(BASELINES[1:], (ZScoreBaseline, PCAResidual, MedianResidual), strict=True)
     )
-    fitted = made[label]().fit(slices.train, slices.brain)
-    return fitted.score, hash_tensors(slices.train, slices.brain)
+    baseline = classes[label]().fit(slices.train, slices.brain)
+    return baseline.score, hash_tensors(slices.train, slices.brain)

@@ -1,4 +1,4 @@
-"""The benchmark: trains what is missing, predicts, scores, gathers and reports."""
+"""The benchmark: trains what is missing, predicts, scores, collects and reports."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from diffad.io.terminal import is_debugging, say
 from diffad.report.benchmark.outcome import Outcome
 
 USAGE = "usage: accelerate launch -m diffad.benchmark CONFIG [key=value ...]"
-STOPPED = "\nstopped; what is finished is kept, the same command goes on"
+STOP_MESSAGE = "\nstopped; finished work is kept, and the same command goes on from there"
 
 
 def run_benchmark(config: BenchmarkConfig, process: Any = None) -> Outcome | None:
-    """Run a benchmark, or what is left of it.
+    """Run a benchmark, or what remains of it.
 
     Args:
         config: Methods, data, seeds and protocols.
         process: Which of several processes this is; asks the launcher by default.
 
     Returns:
-        What was found; none in all processes but the first.
+        The outcome; none in all processes but the first.
 
     Raises:
-        ConfigError: If the folder holds another benchmark, or a protocol is unknown.
+        ConfigError: If the folder belongs to another benchmark.
+        UnknownNameError: If a protocol is unknown.
         OSError: If data cannot be read, or results cannot be written.
         ValueError: If data cannot be used.
     """
-    from diffad.benchmark import manifest as guard
-    from diffad.benchmark import storage
+    from diffad.benchmark import manifest
+    from diffad.benchmark.failures import forget_failures
     from diffad.benchmark.predict import predict_missing
     from diffad.benchmark.score import score_missing
-    from diffad.benchmark.test_sets import Tests
+    from diffad.benchmark.storage import sweep_partial_files
+    from diffad.benchmark.test_sets import TestSets
     from diffad.benchmark.train import order_waves, train_missing
     from diffad.distributed import Process
     from diffad.registry import PROTOCOLS
@@ -44,34 +46,34 @@ def run_benchmark(config: BenchmarkConfig, process: Any = None) -> Outcome | Non
     for name in config.protocols:
         PROTOCOLS.build(name)  # an unknown one fails before anything is made
     order_waves(config)
-    guard.check_manifest(config)
-    tests = Tests(config.data)
-    tests.of(config.seeds[0])
+    manifest.check_manifest(config)
+    tests = TestSets(config.data)
+    tests.list_sets(config.seeds[0])
     process = process or Process.from_launcher()
     process.wait()
     if process.is_main:
-        guard.write_manifest(config)
-        storage.forget_failures(config.out)
+        manifest.write_manifest(config)
+        forget_failures(config.out)
+        sweep_partial_files(config.out)
     process.wait()
     train_missing(config, process)
     predict_missing(config, tests, process)
     process.wait()
     score_missing(config, tests, process)
     process.wait()
-    return _reported(config, tests) if process.is_main else None
+    return _report_outcome(config, tests) if process.is_main else None
 
 
-def _reported(config: BenchmarkConfig, tests: Any) -> Outcome:
+def _report_outcome(config: BenchmarkConfig, tests: Any) -> Outcome:
     from diffad.benchmark.collect import collect_outcome
 
     outcome = collect_outcome(config, tests)
-    for label, reason in outcome.failed.items():
+    for label, reason in outcome.failures.items():
         say(f"failed: {label}: {reason}")
     for warning in outcome.warnings:
         say(f"warning: {warning}")
-    from diffad.report.benchmark import (
-        write_report,  # the tables are written by now, whatever becomes of the page
-    )
+    # the tables are written by now, whatever becomes of the page
+    from diffad.report.benchmark import write_report
 
     print(f"{config.out / 'results.csv'}\n{write_report(outcome, config.out)}")
     return outcome
@@ -89,9 +91,9 @@ def run_command(source: str, assignments: Sequence[str]) -> int:
     try:
         outcome = run_benchmark(load_benchmark(source, assignments))
     except KeyboardInterrupt:
-        print(STOPPED, file=sys.stderr)
+        print(STOP_MESSAGE, file=sys.stderr)
         return 130
-    return 1 if outcome is not None and outcome.failed else 0
+    return 1 if outcome is not None and outcome.failures else 0
 
 
 def run_benchmark_arguments(arguments: Sequence[str]) -> int:
@@ -107,11 +109,11 @@ def run_benchmark_arguments(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     finally:
-        _leave()
+        _disconnect()
 
 
-def _leave() -> None:
-    """End what connects the processes of a launcher, which would complain else."""
+def _disconnect() -> None:
+    """End what connects the processes of a launcher, which would otherwise complain."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         import torch.distributed as dist
 

@@ -42,9 +42,9 @@ def test_level_reaches_the_noise():
     assert not torch.allclose(low, high)
 
 
-def test_table_tells_every_statistic(capsys):
+def test_table_holds_every_statistic(capsys):
     assert main(["noise", "coarse", "resolution=4", "--size", "32"]) == 0
-    told = capsys.readouterr().out
+    text = capsys.readouterr().out
     for word in (
         "coarse resolution=4",
         "mean",
@@ -55,8 +55,8 @@ def test_table_tells_every_statistic(capsys):
         "max",
         "seconds per",
     ):
-        assert word in told
-    assert "32 x 32 pixels · level 100 · seed 0" in told
+        assert word in text
+    assert "32 x 32 pixels · level 100 · seed 0" in text
 
 
 def test_table_says_where_correlation_does_not_end(capsys):
@@ -113,8 +113,8 @@ def test_all_lists_every_registered_noise(tmp_path, capsys):
     assert {name for name, _ in list_noises()} == set(NOISES)
     path = tmp_path / "all.png"
     assert main(["noise", "--all", "--save", str(path), "--size", "16", "--count", "1"]) == 0
-    told = capsys.readouterr().out
-    assert all(f"│ {name} " in told for name in NOISES)
+    text = capsys.readouterr().out
+    assert all(f"│ {name} " in text for name in NOISES)
     assert path.is_file()
 
 
@@ -152,7 +152,7 @@ def test_help_brings_in_nothing_heavy():
         "import sys; from diffad.cli import main; assert main(['noise', '--help']) == 0;"
         "print('heavy:', *[m for m in ('torch', 'matplotlib', 'numpy', 'scipy') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "diffad noise simplex --save simplex.png" in done.stdout
-    assert done.stdout.strip().splitlines()[-1] == "heavy:"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert "diffad noise simplex --save simplex.png" in process.stdout
+    assert process.stdout.strip().splitlines()[-1] == "heavy:"

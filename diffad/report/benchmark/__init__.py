@@ -1,4 +1,4 @@
-"""What a benchmark found, as tables, pictures and one page."""
+"""The outcome of a benchmark as tables, pictures and one page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a benchmark found, as values: everything that tables and pictures are made of."""
+"""The outcome of a benchmark as values: everything that tables and pictures are made from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from diffad.evaluation.result import Curve
 
 
 @dataclass(frozen=True)
-class Line:
+class MetricRow:
     """One row of results.csv.
 
     Args:
@@ -20,8 +20,8 @@ class Line:
         protocol: Name of the protocol.
         data: What it was tested on: a kind of lesion, or a data set; "mean" for their mean.
         seed: Seed of lesions and noise.
-        figure: Name of the figure.
-        value: The figure.
+        metric: Name of the metric.
+        value: Its value.
         low: Lower end of its confidence interval over subjects.
         high: Upper end, alike.
     """
@@ -30,7 +30,7 @@ class Line:
     protocol: str
     data: str
     seed: int
-    figure: str
+    metric: str
     value: float
     low: float = math.nan
     high: float = math.nan
@@ -55,31 +55,31 @@ class Cost:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Everything one benchmark found.
+    """Everything one benchmark measured.
 
     Args:
         name: Name of the benchmark.
         methods: Labels in the order of the file, naive baselines last.
-        lines: All figures.
+        rows: All metrics.
         costs: One for each method.
-        subjects: By protocol, method and subject, the figure methods are ranked by, averaged over seeds
+        subjects: By protocol, method and subject, the metric that methods are ranked by, averaged over seeds
             and kinds; only subjects that all methods have.
-        ranked_by: Name of that figure.
+        ranking_metric: Name of that metric.
         curves: By method, the curves of the first protocol and seed ("roc", "pr", "dice"), kinds pooled.
-        thumbnails: By method, pictures (scan, twin, map with the lesion outlined) as PNG files.
+        thumbnails: By method, pictures (scan, reconstruction, map with the lesion outlined) as PNG files.
         settings: The benchmark file, in plain values.
-        warnings: What should be known.
-        failed: By method, why it has no figures.
+        warnings: What a reader should know.
+        failures: By method, why it has no results.
     """
 
     name: str
     methods: list[str]
-    lines: list[Line]
+    rows: list[MetricRow]
     costs: list[Cost]
     subjects: Mapping[str, Mapping[str, Mapping[str, float]]]
-    ranked_by: str = "pixel_ap"
+    ranking_metric: str = "pixel_ap"
     curves: Mapping[str, Mapping[str, Curve]] = field(default_factory=dict)
     thumbnails: Mapping[str, list[Path]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    failed: Mapping[str, str] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)

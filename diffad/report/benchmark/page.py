@@ -1,4 +1,4 @@
-"""One page that works offline: everything a benchmark found, in words, tables and pictures."""
+"""One page that works offline: the outcome of a benchmark in words, tables and pictures."""
 
 from __future__ import annotations
 
@@ -30,72 +30,75 @@ pre { overflow-x: auto; background: var(--back); padding: .8rem; border-radius: 
 .warn { border-left: .3rem solid #D55E00; padding-left: .8rem; }
 """
 CAPTIONS = {
-    "ranking": "Who is best: mean ranks over subjects.",
-    "cost": "What it costs.",
-    "pr": "Precision against recall, pixels of all kinds pooled.",
-    "roc": "True against false positives, pixels of all kinds pooled.",
-    "dice": "Dice over thresholds: a broad hill forgives a threshold that is a little off.",
+    "ranking": "Mean ranks of the methods over subjects",
+    "cost": "Accuracy against time per slice",
+    "pr": "Precision against recall, pixels of all kinds pooled",
+    "roc": "True-positive against false-positive rate, pixels of all kinds pooled",
+    "dice": "Dice against threshold: the broader the peak, the less an imperfect threshold costs",
 }
 
 
 def render_page(outcome: Outcome, pictures: Mapping[str, bytes]) -> str:
     """Return the page; every text is escaped, every picture part of it."""
-    body = [f"<h1>{escape(outcome.name)}</h1>", _trouble(outcome), f"<p>{escape(NOTE)}</p>"]
-    body += [_table(grid) for grid in make_tables(outcome)] or ["<p>There are no figures.</p>"]
-    body += [_picture(name, words, pictures) for name, words in CAPTIONS.items()]
-    body += [_costs(outcome), _thumbnails(outcome), _settings(outcome)]
+    body = [f"<h1>{escape(outcome.name)}</h1>", _render_warnings(outcome), f"<p>{escape(NOTE)}</p>"]
+    body += [_render_table(grid) for grid in make_tables(outcome)] or ["<p>There are no results.</p>"]
+    body += [_render_picture(caption, pictures.get(name)) for name, caption in CAPTIONS.items()]
+    body += [_render_costs(outcome), _render_thumbnails(outcome), _render_settings(outcome)]
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     title = f"<title>{escape(outcome.name)}</title><style>{STYLE}</style>"
     return f"<!doctype html><html lang=en><head>{head}{title}</head><body>{''.join(body)}</body></html>\n"
 
 
-def _trouble(outcome: Outcome) -> str:
-    lines = [f"{label} has no figures: {why}" for label, why in outcome.failed.items()]
+def _render_warnings(outcome: Outcome) -> str:
+    lines = [f"{label} has no results: {reason}" for label, reason in outcome.failures.items()]
     lines += outcome.warnings
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f'<div class="warn"><p>To be known:</p><ul>{items}</ul></div>' if lines else ""
+    return f'<div class="warn"><p>Please note:</p><ul>{items}</ul></div>' if lines else ""
 
 
-def _table(grid: TextTable) -> str:
+def _render_table(grid: TextTable) -> str:
     head = "".join(f"<th>{escape(cell)}</th>" for cell in grid.head)
     rows = ("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in grid.rows)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return f'<h2>{escape(grid.title)}</h2><div class="wide">{table}</div>'
 
 
-def _picture(name: str, words: str, pictures: Mapping[str, bytes]) -> str:
-    if name not in pictures:
-        return f"<p>Nothing to draw: {escape(words)}</p>"
-    return f"<h2>{escape(words)}</h2>{_image(pictures[name], words)}"
+def _render_picture(caption: str, content: bytes | None) -> str:
+    heading = f"<h2>{escape(caption)}</h2>"
+    return heading + ("<p>There is nothing to draw.</p>" if content is None else _embed(content, caption))
 
 
-def _image(content: bytes, words: str) -> str:
-    return f'<img alt="{escape(words)}" src="data:image/png;base64,{base64.b64encode(content).decode()}">'
+def _embed(content: bytes, text: str) -> str:
+    """Return a PNG as part of the page, with a text for those who cannot see it."""
+    return f'<img alt="{escape(text)}" src="data:image/png;base64,{base64.b64encode(content).decode()}">'
 
 
-def _costs(outcome: Outcome) -> str:
+def _render_costs(outcome: Outcome) -> str:
     rows = [
         [c.method, str(c.nfe or "-"), f"{c.seconds:.3f}", f"{c.parameters / 1e6:.2f} M"]
         for c in sorted(outcome.costs, key=lambda c: c.seconds)
     ]
-    head = ["method", "network evaluations", "seconds per slice", "weights"]
-    return _table(TextTable("Costs", head, rows)) if rows else "<p>Costs are not known.</p>"
+    head = ["method", "network evaluations per slice", "seconds per slice", "network weights"]
+    return _render_table(TextTable("Costs", head, rows)) if rows else "<p>The costs are not known.</p>"
 
 
-def _thumbnails(outcome: Outcome) -> str:
-    shown = []
+def _render_thumbnails(outcome: Outcome) -> str:
+    figures = []
     for method in order_methods(outcome):
         for path in map(Path, outcome.thumbnails.get(method, [])):
             if path.is_file():
-                image = _image(path.read_bytes(), f"scan, twin and map of {method}")
-                shown.append(f"<figure>{image}<figcaption>{escape(method)}</figcaption></figure>")
-    if not shown:
+                image = _embed(path.read_bytes(), f"scan, reconstruction and anomaly map of {method}")
+                figures.append(f"<figure>{image}<figcaption>{escape(method)}</figcaption></figure>")
+    if not figures:
         return "<p>There are no pictures of scans.</p>"
-    words = "From above: scan with the lesion outlined, twin, map; each map has its own scale."
-    return f'<h2>Scans</h2><p>{words}</p><div class="thumbs">{"".join(shown)}</div>'
+    text = (
+        "From top to bottom: scan with the lesion outlined, pseudo-healthy reconstruction (its twin), "
+        "anomaly map. Each method's maps have a colour scale of their own."
+    )
+    return f'<h2>Scans</h2><p>{text}</p><div class="thumbs">{"".join(figures)}</div>'
 
 
-def _settings(outcome: Outcome) -> str:
-    plain = json.loads(json.dumps(dict(outcome.settings), default=str))
-    text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+def _render_settings(outcome: Outcome) -> str:
+    settings = json.loads(json.dumps(dict(outcome.settings), default=str))
+    text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
     return f"<h2>Settings</h2><pre>{escape(text)}</pre>"

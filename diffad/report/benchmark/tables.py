@@ -1,4 +1,4 @@
-"""Figures of a benchmark laid out in rows and columns."""
+"""Results of a benchmark laid out in rows and columns."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from diffad.evaluation.result import Metric
 from diffad.evaluation.statistics import compare_paired, holm, summarise_seeds
-from diffad.report.benchmark.outcome import Line, Outcome
+from diffad.report.benchmark.outcome import MetricRow, Outcome
 
-OTHERS = {
+OTHER_METRICS = {
     "pixel_auroc": "pixel AUROC",
     "aupro": "AUPRO",
     "dice": "Dice at the protocol's threshold",
@@ -19,8 +19,17 @@ OTHERS = {
     "image_auroc": "image AUROC",
     "healthy_voxels_flagged": "healthy voxels flagged",
 }
-"""Figures of the second table, by their heads."""
+"""Metrics of the second table, with the heads of their columns."""
+METRIC_NAMES = {"pixel_ap": "pixel AP", **OTHER_METRICS}
 MEAN = "mean"
+
+NOTE = (
+    "Values are means over seeds. In brackets: the 95 % confidence interval over subjects, from the first "
+    "seed. Behind ±: the standard deviation between seeds, if there are several. An oracle chooses its "
+    "threshold with the ground truth in hand, so its Dice is an upper bound, not a result. A dash means that "
+    "the value is not defined. p: paired permutation test against the best method on the same subjects, with "
+    "Holm's correction for the number of methods."
+)
 
 
 @dataclass(frozen=True)
@@ -38,10 +47,15 @@ class TextTable:
     rows: list[list[str]]
 
 
+def describe_metric(name: str) -> str:
+    """Return the name of a metric for readers."""
+    return METRIC_NAMES.get(name, name.replace("_", " "))
+
+
 def make_tables(outcome: Outcome) -> list[TextTable]:
-    """Return two tables for each protocol: the ranked figure by kind of lesion, and the other figures."""
-    protocols = list(dict.fromkeys(line.protocol for line in outcome.lines))
-    return [make(outcome, name) for name in protocols for make in (_by_kind, _by_figure)]
+    """Return two tables for each protocol: the ranking metric by kind of lesion, and the other metrics."""
+    protocols = list(dict.fromkeys(row.protocol for row in outcome.rows))
+    return [make(outcome, name) for name in protocols for make in (_tabulate_kinds, _tabulate_metrics)]
 
 
 def format_markdown(outcome: Outcome) -> str:
@@ -51,93 +65,89 @@ def format_markdown(outcome: Outcome) -> str:
         rows = [grid.head, ["---"] * len(grid.head), *grid.rows]
         lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
         parts += [f"## {grid.title}", "\n".join(lines)]
-    parts += [f"Not shown: {label}: {why}" for label, why in outcome.failed.items()]
+    parts += [f"{label} has no results: {reason}" for label, reason in outcome.failures.items()]
     return "\n\n".join(parts) + "\n"
 
 
-NOTE = (
-    "Mean over seeds; in brackets the 95 % interval over subjects of the first seed, behind ± the standard "
-    "deviation between seeds, where there are several. An oracle's threshold is chosen with the truth in "
-    "hand: it is a bound, no result. A dash is what is not defined. p: paired permutation test against the "
-    "best method on the same subjects, corrected for the number of methods (Holm)."
-)
-
-
 def order_methods(outcome: Outcome, protocol: str | None = None) -> list[str]:
-    """Return the methods that have figures, by the mean of the ranked figure, best first."""
-    protocol = protocol or first_protocol(outcome)
-    means = {m: average_seeds(outcome, m, protocol, MEAN, outcome.ranked_by).value for m in outcome.methods}
-    known = [m for m in outcome.methods if any(line.method == m for line in outcome.lines)]
-    return sorted(known, key=lambda m: (math.isnan(means[m]), -means[m]))
+    """Return the methods that have results, by the mean of the ranking metric, best first."""
+    protocol = protocol or find_first_protocol(outcome)
+    means = {
+        m: average_seeds(outcome, m, protocol, MEAN, outcome.ranking_metric).value for m in outcome.methods
+    }
+    methods = [m for m in outcome.methods if any(row.method == m for row in outcome.rows)]
+    return sorted(methods, key=lambda m: (math.isnan(means[m]), -means[m]))
 
 
-def first_protocol(outcome: Outcome) -> str:
-    """Return the protocol everything is ranked by; empty where there is no figure."""
-    return outcome.lines[0].protocol if outcome.lines else ""
+def find_first_protocol(outcome: Outcome) -> str:
+    """Return the protocol everything is ranked by; empty if there is no result."""
+    return outcome.rows[0].protocol if outcome.rows else ""
 
 
-def average_seeds(outcome: Outcome, method: str, protocol: str, data: str, figure: str) -> Metric:
-    """Return a figure over the seeds, see ``summarise_seeds``."""
-    return summarise_seeds([line.value for line in _lines(outcome, method, protocol, data, figure)])
+def average_seeds(outcome: Outcome, method: str, protocol: str, data: str, metric: str) -> Metric:
+    """Return a metric over the seeds, see ``summarise_seeds``."""
+    return summarise_seeds([row.value for row in _select_rows(outcome, method, protocol, data, metric)])
 
 
-def corrected_p_values(outcome: Outcome) -> dict[str, float]:
+def correct_p_values(outcome: Outcome) -> dict[str, float]:
     """Return Holm-corrected p-values against the best method; none for those without its subjects."""
-    table = outcome.subjects.get(first_protocol(outcome), {})
+    table = outcome.subjects.get(find_first_protocol(outcome), {})
     methods = [m for m in order_methods(outcome) if table.get(m)]
     if len(methods) < 2:
         return {}
     best, *others = methods
-    same = [m for m in others if set(table[m]) == set(table[best])]
-    p = holm([compare_paired(table[best], table[m]).p_permutation for m in same])
-    return dict(zip(same, p, strict=True))
+    comparable = [m for m in others if set(table[m]) == set(table[best])]
+    p = holm([compare_paired(table[best], table[m]).p_permutation for m in comparable])
+    return dict(zip(comparable, p, strict=True))
 
 
-def _by_kind(outcome: Outcome, protocol: str) -> TextTable:
-    lines = [ln for ln in outcome.lines if ln.protocol == protocol and ln.figure == outcome.ranked_by]
-    kinds = [k for k in dict.fromkeys(ln.data for ln in lines) if k != MEAN]
-    p = corrected_p_values(outcome) if protocol == first_protocol(outcome) else {}
+def _tabulate_kinds(outcome: Outcome, protocol: str) -> TextTable:
+    """Lay out the ranking metric, a column for each kind of lesion."""
+    name = outcome.ranking_metric
+    metric_rows = [row for row in outcome.rows if row.protocol == protocol and row.metric == name]
+    kinds = [kind for kind in dict.fromkeys(row.data for row in metric_rows) if kind != MEAN]
+    p = correct_p_values(outcome) if protocol == find_first_protocol(outcome) else {}
     rows = []
     for method in order_methods(outcome, protocol):
-        cells = [_interval(outcome, method, protocol, kind) for kind in kinds]
-        mean = _spread(average_seeds(outcome, method, protocol, MEAN, outcome.ranked_by))
-        seeds = len({ln.seed for ln in lines if ln.method == method})
-        rows.append([method, mean, *cells, str(seeds), *([_p(p.get(method))] if p else [])])
-    words = outcome.ranked_by.replace("_", " ")
-    head = ["method", MEAN, *(k.replace("_", " ") for k in kinds), "seeds", *(["p"] if p else [])]
-    return TextTable(f"{protocol}: {words}", head, rows)
+        cells = [_format_interval(outcome, method, protocol, kind) for kind in kinds]
+        mean = _format_spread(average_seeds(outcome, method, protocol, MEAN, name))
+        seeds = len({row.seed for row in metric_rows if row.method == method})
+        rows.append([method, mean, *cells, str(seeds), *([_format_p(p.get(method))] if p else [])])
+    head = ["method", MEAN, *(kind.replace("_", " ") for kind in kinds), "seeds", *(["p"] if p else [])]
+    return TextTable(f"{protocol}: {describe_metric(name)}", head, rows)
 
 
-def _by_figure(outcome: Outcome, protocol: str) -> TextTable:
+def _tabulate_metrics(outcome: Outcome, protocol: str) -> TextTable:
     rows = [
-        [m, *(_spread(average_seeds(outcome, m, protocol, MEAN, name)) for name in OTHERS)]
+        [m, *(_format_spread(average_seeds(outcome, m, protocol, MEAN, name)) for name in OTHER_METRICS)]
         for m in order_methods(outcome, protocol)
     ]
-    return TextTable(f"{protocol}: other figures, mean of the kinds", ["method", *OTHERS.values()], rows)
+    head = ["method", *OTHER_METRICS.values()]
+    return TextTable(f"{protocol}: other metrics, means over the kinds", head, rows)
 
 
-def _interval(outcome: Outcome, method: str, protocol: str, kind: str) -> str:
-    lines = _lines(outcome, method, protocol, kind, outcome.ranked_by)
-    if not lines:
+def _format_interval(outcome: Outcome, method: str, protocol: str, kind: str) -> str:
+    rows = _select_rows(outcome, method, protocol, kind, outcome.ranking_metric)
+    if not rows:
         return "-"
-    value = summarise_seeds([line.value for line in lines]).value
-    return str(Metric(value, lines[0].low, lines[0].high))
+    value = summarise_seeds([row.value for row in rows]).value
+    return str(Metric(value, rows[0].low, rows[0].high))
 
 
-def _spread(figure: Metric) -> str:
-    if math.isnan(figure.value):
+def _format_spread(metric: Metric) -> str:
+    if math.isnan(metric.value):
         return "-"
-    half = "" if math.isnan(figure.high) else f" ± {figure.high - figure.value:.3f}"
-    return f"{figure.value:.3f}{half}"
+    half = "" if math.isnan(metric.high) else f" ± {metric.high - metric.value:.3f}"
+    return f"{metric.value:.3f}{half}"
 
 
-def _lines(outcome: Outcome, method: str, protocol: str, data: str, figure: str) -> Sequence[Line]:
-    wanted = (method, protocol, data, figure)
-    found = [ln for ln in outcome.lines if (ln.method, ln.protocol, ln.data, ln.figure) == wanted]
-    return sorted(found, key=lambda line: line.seed)
+def _select_rows(outcome: Outcome, method: str, protocol: str, data: str, metric: str) -> Sequence[MetricRow]:
+    key = (method, protocol, data, metric)
+    rows = [row for row in outcome.rows if (row.method, row.protocol, row.data, row.metric) == key]
+    return sorted(rows, key=lambda row: row.seed)
 
 
-def _p(value: float | None) -> str:
+def _format_p(value: float | None) -> str:
     if value is None or math.isnan(value):
         return "-"
     return "< .001" if value < 0.001 else f"{value:.3f}"
