@@ -13,7 +13,7 @@ from diffad.benchmark.progress import ProgressBar
 from diffad.benchmark.storage import PredictionUnit, note_failure, read_failures
 from diffad.benchmark.test_sets import Tests, TestSet
 from diffad.distributed import Process
-from diffad.io.terminal import is_debugging
+from diffad.io.terminal import format_error, is_debugging
 
 Work = tuple[PredictionUnit, TestSet]
 
@@ -39,7 +39,7 @@ def predict_missing(config: BenchmarkConfig, tests: Tests, share: Process) -> No
             except Exception as error:  # one method must not end the others
                 if is_debugging():
                     raise
-                reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                reason = format_error(error)
                 note_failure(config.out, label, reason)
                 ticker.say(f"{label}: {reason}")
 

@@ -23,7 +23,7 @@ from diffad.distributed import Process
 from diffad.evaluation.result import Result
 from diffad.evaluation.samples import Sample
 from diffad.io.atomic import write_text
-from diffad.io.terminal import is_debugging
+from diffad.io.terminal import format_error, is_debugging
 
 RANKED_BY = "pixel_ap"
 """Figure that methods are ranked by."""
@@ -88,7 +88,7 @@ def score_missing(config: BenchmarkConfig, tests: Tests, share: Process) -> None
             except Exception as error:  # one method must not end the others
                 if is_debugging():
                     raise
-                note_failure(config.out, score.label, f"{type(error).__name__}: {error}")
+                note_failure(config.out, score.label, format_error(error))
                 ticker.say(f"{score}: {error}")
             else:
                 ticker.done(score, "was finished" if known else "")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from diffad.inference import scan as scans
 from diffad.io.subjects import Subject, find_subject_mask
-from diffad.io.terminal import Progress, say
+from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.options import Options
 from diffad.threshold import RATES, Calibration, calibrate_thresholds
@@ -48,10 +48,10 @@ def calibrate_on(
                 try:
                     found.append(_scores(pipe, subject, options, mask))
                 except (ValueError, OSError) as error:
-                    say(f"left out {subject.name}: {' '.join(str(error).split())}", error)
+                    say(f"left out {subject.name}: {format_error(error)}", error)
     wanted = sorted({*rates, pipe.config.postprocess["fpr"]})
     measured = calibrate_thresholds(((values, None) for values in found), wanted)
-    pipe.register_to_config(calibration=measured.to_dict(), **options.method.chosen())
+    pipe.register_to_config(calibration=measured.to_dict(), **options.method.over(pipe.method).chosen())
     return measured
 
 
