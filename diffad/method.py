@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from diffad.config.schema import PartSpec
+from diffad.config.schema import PartSpec, merge
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,15 @@ class Method:
         return cls(**{name: options.get(name) for name in PARTS})
 
     def over(self, base: Method) -> Method:
-        """Return this method, with the parts of ``base`` where it has none."""
-        return Method(**{**base.to_dict(), **self.to_overrides()})
+        """Return this method, with the parts of ``base`` where it has none.
+
+        A part without a name changes options of the part of ``base``: ``{"level": 200}``.
+
+        Raises:
+            ValueError: If ``base`` has no such part.
+        """
+        parts = base.to_dict()
+        return Method(**{**parts, **{k: _merge_part(k, p, parts[k]) for k, p in self.to_overrides().items()}})
 
     def to_overrides(self) -> dict[str, PartSpec]:
         """Return the parts that are not none, by name."""
@@ -48,3 +55,12 @@ class Method:
 
 PARTS = tuple(field.name for field in fields(Method))
 """Names of the parts of a method."""
+
+
+def _merge_part(key: str, part: PartSpec, base: PartSpec | None) -> PartSpec:
+    if "name" in part:
+        return part
+    if base is None:
+        raise ValueError(f"{key}: expected a part with a name, as the model has none of its own, got {part}")
+    whole: PartSpec = merge(dict(base), dict(part))
+    return whole

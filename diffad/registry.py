@@ -127,3 +127,9 @@ DATASETS = Registry("dataset", "diffad.data")
 LAYOUTS = Registry("layout", "diffad.data.layouts")
 PROTOCOLS = Registry("protocol", "diffad.evaluation.protocols")
 VIEWS = Registry("view", "diffad.report.notebook")
+
+REGISTRIES = {
+    registry.plural: registry
+    for registry in (NOISES, SAMPLERS, GUIDANCES, SALIENCIES, SCORES, MODELS, DATASETS, LAYOUTS, PROTOCOLS)
+}
+"""The registries that others add to, by what their parts are called."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from diffad.benchmark.progress import ProgressBar
 from diffad.io.atomic import write_text
-from diffad.io.terminal import is_debugging
+from diffad.io.terminal import format_error, is_debugging
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def note_errors(out: Path, label: str, bar: ProgressBar) -> Iterator[None]:
     except Exception as error:
         if is_debugging():
             raise
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        reason = format_error(error)
         note_failure(out, label, reason)
         bar.say(f"{label}: {reason}")
 

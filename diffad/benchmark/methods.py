@@ -147,8 +147,7 @@ def _load_baseline(label: str, slices: HealthySlices | None) -> BenchmarkMethod:
 
 def _fit_baseline(label: str, slices: HealthySlices | None) -> tuple[Callable[[Tensor], Tensor], str]:
     """Return the map of a baseline, and the hash of what it learnt from."""
-    from diffad.benchmark.baselines import MedianResidual
-    from diffad.evaluation.baselines import PCAResidual, ZScoreBaseline, raw_intensity
+    from diffad.evaluation.baselines import MedianResidual, PCAResidual, ZScoreBaseline, raw_intensity
 
     if label == BASELINES[0]:
         return raw_intensity, ""

@@ -1,18 +1,32 @@
-"""The command line. Everything heavy is imported inside the commands, so that help answers at once."""
+"""The command line: its commands, its global options, its errors and exit codes.
+
+Everything heavy is imported inside the commands, so that help answers at once.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from diffad._version import __version__
-from diffad.cli import cli_benchmark, cli_data, cli_predict, cli_prepare, cli_report, cli_tools
-from diffad.registry import UnknownNameError
+from diffad.cli.benchmark import benchmark_command
+from diffad.cli.calibrate import calibrate_command
+from diffad.cli.data import data_app
+from diffad.cli.demo import demo_command
+from diffad.cli.evaluate import evaluate_command
+from diffad.cli.list import list_command
+from diffad.cli.noise import noise_command
+from diffad.cli.phantom import phantom_command
+from diffad.cli.predict import predict_command
+from diffad.cli.prepare import prepare_command
+from diffad.cli.pretrain import pretrain_command
+from diffad.cli.report import report_command
+from diffad.cli.train import train_command
+from diffad.io.terminal import format_error, is_debugging, is_expected
 
 app = typer.Typer(
     name="diffad",
@@ -24,19 +38,19 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"diffad {__version__}")
         raise typer.Exit
 
 
 @app.callback()
-def diffad(
+def set_global_options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show where an error came from (or DIFFAD_DEBUG=1).")
+        bool, typer.Option("--debug", help="Show where an error comes from (or set DIFFAD_DEBUG=1).")
     ] = False,
 ) -> None:
     """Find what does not belong in a brain scan, with diffusion models of healthy brains.
@@ -54,95 +68,28 @@ def diffad(
 
     Research software, not a medical device.
     """  # noqa: D301 (\b keeps the lines that follow as they are)
+    if debug:
+        os.environ["DIFFAD_DEBUG"] = "1"
 
 
-@app.command(short_help="Train a model, or go on with a run that was stopped.")
-def train(
-    config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a shipped config.")
-    ],
-    assignments: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to the config.")
-    ] = None,
-) -> None:
-    """Train a model; a run that was stopped goes on from its last checkpoint.
-
-    \b
-    Examples:
-      diffad train smoke output=/tmp/runs
-      diffad train configs/ixi_t1_axial.yaml data.root=DATA train.steps=2000 "noise={name: gaussian}"
-      diffad train configs/andi.yaml variant=smoke                     changes that the file keeps by a name
-      accelerate launch -m diffad.training CONFIG [KEY=VALUE]...       the same, on several processes
-    """  # noqa: D301 (\b keeps the lines that follow as they are)
-    from diffad.training.run import run_training_arguments as run
-
-    raise typer.Exit(run([config, *(assignments or [])]))
-
-
-app.command(short_help="Make scans ready for a model.")(cli_prepare.prepare)
-app.command(short_help="Find anomalies in scans.")(cli_predict.predict)
-
-
-@app.command(short_help="Score predictions against lesion masks.")
-def evaluate(
-    predictions: Annotated[Path, typer.Argument(metavar="PRED_DIR", help="Folder that predict wrote.")],
-    masks: Annotated[Path, typer.Option(help="Folder with lesion masks, or the mask of a single scan.")],
-    brains: Annotated[
-        Path | None, typer.Option(help="Folder with brain masks, instead of what predict looked at.")
-    ] = None,
-    healthy_without_mask: Annotated[
-        bool, typer.Option("--healthy-without-mask", help="Take scans without a lesion mask for healthy.")
-    ] = False,
-    protocol: Annotated[
-        list[str] | None,
-        typer.Option(help="Also by a named protocol, with intervals; may be repeated. diffad list protocols"),
-    ] = None,
-    folds: Annotated[
-        int, typer.Option(min=0, help="Tune thresholds on other subjects, in so many folds.")
-    ] = 0,
-    resample: Annotated[
-        bool, typer.Option("--resample", help="Bring masks of other grids to that of the map.")
-    ] = False,
-    out: Annotated[
-        list[Path] | None, typer.Option(help="Write the figures to a .json or .csv file; may be repeated.")
-    ] = None,
-) -> None:
-    """Score predictions against lesion masks, in the part of the brain that was looked at.
-
-    The mask of the scan A is A_lesion, A_lesions, A_seg, A_label, A_labels, A_mask or A (.nii.gz or .nii),
-    anywhere in the folder; a trailing part of the name may be missing (sub-01_lesion for sub-01_T1w). Voxels
-    above 0 are lesion; an empty mask means a healthy scan. "Best Dice" takes the best threshold for the
-    truth: an oracle, not a result.
-
-    \b
-    Examples:
-      diffad evaluate maps --masks lesions --out scores.json --out scores.csv
-      diffad evaluate maps --masks lesions --healthy-without-mask
-      diffad evaluate maps --masks lesions --protocol diffad --protocol pddpm --folds 2
-    """  # noqa: D301 (\b keeps the lines that follow as they are)
-    from diffad.cli import commands
-
-    how: dict[str, Any] = {"protocols": protocol or [], "folds": folds, "resample": resample}
-    raise typer.Exit(commands.evaluate(predictions, masks, brains, healthy_without_mask, out or [], **how))
-
-
-app.command(short_help="Find implanted lesions in a real brain.")(cli_tools.demo)
-app.command(short_help="Make pages and figures of predictions.")(cli_report.report)
-app.command("list", short_help="Show parts, configs and models by name.")(cli_tools.list_parts)
-app.command(short_help="Compare methods: train, predict, score, report.")(cli_benchmark.benchmark)
-app.add_typer(cli_data.app, name="data")
-app.command(short_help="Measure thresholds on your own healthy scans.")(cli_tools.calibrate)
-app.command(short_help="Pretrain the encoder of a conditioned network.")(cli_tools.pretrain)
-app.command(short_help="Show what a noise looks like, in pictures and numbers.")(cli_tools.noise)
-app.command(short_help="Make a data set of phantoms: heads that never lived.")(cli_tools.phantom)
+app.command("train", short_help="Train a model, or go on with a run that was stopped.")(train_command)
+app.command("prepare", short_help="Prepare scans for a model.")(prepare_command)
+app.command("predict", short_help="Find anomalies in scans.")(predict_command)
+app.command("evaluate", short_help="Score maps against lesion masks.")(evaluate_command)
+app.command("demo", short_help="Find implanted lesions in a real brain.")(demo_command)
+app.command("report", short_help="Make pages and figures of maps again.")(report_command)
+app.command("list", short_help="List parts, configs and models by name.")(list_command)
+app.command("benchmark", short_help="Compare methods: train, predict, score, report.")(benchmark_command)
+app.add_typer(data_app, name="data")
+app.command("calibrate", short_help="Measure thresholds on your own healthy scans.")(calibrate_command)
+app.command("pretrain", short_help="Pretrain the encoder of a conditioned network.")(pretrain_command)
+app.command("noise", short_help="Show a noise in pictures and numbers.")(noise_command)
+app.command("phantom", short_help="Make a data set of phantoms.")(phantom_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if "--debug" in words:
-        words.remove("--debug")
-        os.environ["DIFFAD_DEBUG"] = "1"
+    words = _move_global_options(sys.argv[1:] if arguments is None else arguments)
     try:
         app(args=words, prog_name="diffad")
     except SystemExit as stop:
@@ -150,18 +97,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        if os.environ.get("DIFFAD_DEBUG", "0") not in ("", "0"):
+        if is_debugging():
             raise
-        print(f"error: {_told(error)}", file=sys.stderr)
+        hint = "" if is_expected(error) else " (--debug shows where it comes from)"
+        print(f"error: {format_error(error)}{hint}", file=sys.stderr)
         return 1
     return 0
 
 
-def _told(error: Exception) -> str:
-    """Say in one line what a user can mend; anything else is a fault of ours and says so."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, OSError) and error.strerror:
-        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    if isinstance(error, (ValueError, OSError, ImportError, UnknownNameError)):
-        return text
-    return f"unexpected {type(error).__name__}: {text} (--debug shows where it came from)"
+def _move_global_options(arguments: Sequence[str]) -> list[str]:
+    """Bring options of the whole program before the command, so that they may stand anywhere."""
+    words = list(arguments)
+    moved = [word for word in words if word == "--debug"]
+    return moved + [word for word in words if word != "--debug"]

@@ -153,7 +153,12 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _parse(text: str, what: str) -> Any:
+def parse_yaml(text: str, what: str) -> Any:
+    """Read YAML; ``what`` names it in messages.
+
+    Raises:
+        ConfigError: If it is not YAML.
+    """
     if text.startswith("*"):  # a pattern of names: YAML has no use for an alias here
         return text
     try:
@@ -177,7 +182,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: expected YAML, found no text ({error})") from error
-    values = _parse(text, str(path))
+    values = parse_yaml(text, str(path))
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected a YAML mapping, found {type(values).__name__}")
     return values
@@ -193,7 +198,7 @@ def override(values: dict[str, Any], assignments: Sequence[str]) -> dict[str, An
         key, equals, text = assignment.partition("=")
         if not equals or not all(key.split(".")):
             raise ConfigError(f"expected key=value, got {assignment!r}")
-        values = _assign(values, key.split("."), _parse(text, assignment), key)
+        values = _assign(values, key.split("."), parse_yaml(text, assignment), key)
     return values
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
+from diffad.config.choices import AXES
 from diffad.config.schema import check_choice, check_range, expect
 
 BETA_SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid")
@@ -95,7 +96,7 @@ class SpaceConfig:
     def __post_init__(self) -> None:
         check_range(self, "space", "[1, inf)", "size")
         check_range(self, "space", "(0, inf)", "fov", "width")
-        check_choice(self, "space", "axis", "axial", "coronal", "sagittal", "volume")
+        check_choice(self, "space", "axis", *AXES, "volume")
         check_choice(self, "space", "intensity", "percentile", "ct")
         check_range(self, "space", "[0, 100]", "low", "high")
         expect((self.low or 0) < self.high, "space.high", f"more than space.low = {self.low}", self.high)

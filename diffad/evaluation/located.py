@@ -11,6 +11,7 @@ from typing import Any, overload
 import numpy as np
 
 from diffad.data.names import infer_subject_below
+from diffad.data.slices import NAMES
 from diffad.data.volume import Volume, VolumeError, require_same_grid
 from diffad.evaluation.resample import resample_mask
 from diffad.evaluation.samples import Bools, Sample
@@ -19,7 +20,6 @@ from diffad.io.nifti import SUFFIXES
 from diffad.io.subjects import drop_last_word
 
 BRAIN = ("_brain_mask", "_brain", "_mask", "")
-AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def read_sample(scan: Located, warnings: list[str]) -> Sample | None:
         truth=lesion,
         brain=inside,
         spacing=tuple(float(edge) for edge in anomaly.spacing),
-        axis=AXES.get(info.get("axis", "")),
+        axis=NAMES.get(info.get("axis", "")),
         detected=_detections(scan.beside("mask"), anomaly, warnings),
         image_score=info.get("image_score"),
     )
@@ -118,11 +118,11 @@ def _region(scan: Located, like: Volume, info: dict[str, Any]) -> Bools:
         where = f"a brain mask of {name} in {brains}" if brains else f"{seen.name} beside it, or --brains"
         raise VolumeError(f"{path}: expected {where}, to know where to score, found none")
     inside = _binary(brain, like, [], resample)
-    if brains and info.get("slice_range") and info.get("axis") in AXES:
+    if brains and info.get("slice_range") and info.get("axis") in NAMES:
         first, last = info["slice_range"]
-        index = np.arange(inside.shape[AXES[info["axis"]]])
+        index = np.arange(inside.shape[NAMES[info["axis"]]])
         keep = np.expand_dims(
-            (first <= index) & (index < last), [a for a in range(3) if a != AXES[info["axis"]]]
+            (first <= index) & (index < last), [a for a in range(3) if a != NAMES[info["axis"]]]
         )
         inside = inside & keep
     if not inside.any():

@@ -25,7 +25,7 @@ def check_threshold(threshold: object) -> None:
     else:
         valid = threshold is None or threshold == "otsu"
     if not valid:
-        raise ValueError(f"expected threshold a number, 'otsu' or None, got {threshold!r}")
+        raise ValueError(f"threshold: expected a number, 'otsu' or none, got {threshold!r}")
 
 
 @dataclass(frozen=True)

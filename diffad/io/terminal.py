@@ -1,4 +1,4 @@
-"""How far a cohort is, for the person who waits; quiet where nobody does."""
+"""What the person who waits sees: progress, where there is a terminal, messages, and errors in one line."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+
+from diffad.registry import UnknownNameError
 
 
 class Progress:
@@ -89,8 +91,23 @@ def say(message: str, error: BaseException | None = None) -> None:
 
 
 def is_debugging() -> bool:
-    """Whether errors are shown with where they came from."""
+    """Tell whether errors are shown with where they come from."""
     return os.environ.get("DIFFAD_DEBUG", "0") not in ("", "0")
+
+
+def is_expected(error: BaseException) -> bool:
+    """Tell whether an error says what a user can mend; any other is a fault of ours, or of the machine."""
+    return isinstance(error, ValueError | OSError | ImportError | UnknownNameError)
+
+
+def format_error(error: BaseException) -> str:
+    """Put an error into one line; one that a user cannot mend says what kind it is."""
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if is_expected(error):
+        return text or type(error).__name__
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 @contextmanager

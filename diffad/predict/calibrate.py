@@ -13,7 +13,7 @@ from torch import Tensor
 
 from diffad.inference import scan as scans
 from diffad.io.subjects import Subject, find_subject_mask
-from diffad.io.terminal import Progress, say
+from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.options import Options
 from diffad.threshold import RATES, Calibration, calibrate_thresholds
@@ -48,10 +48,12 @@ def calibrate_on(
                 try:
                     scores.append(_score_subject(pipe, subject, options, mask))
                 except (ValueError, OSError) as error:
-                    say(f"left out {subject.name}: {' '.join(str(error).split())}", error)
+                    say(f"left out {subject.name}: {format_error(error)}", error)
     all_rates = sorted({*rates, pipe.config.postprocess["fpr"]})
     calibration = calibrate_thresholds(((values, None) for values in scores), all_rates)
-    pipe.register_to_config(calibration=calibration.to_dict(), **options.method.to_overrides())
+    pipe.register_to_config(
+        calibration=calibration.to_dict(), **options.method.over(pipe.method).to_overrides()
+    )
     return calibration
 
 

@@ -13,7 +13,7 @@ from diffad.distributed import Process
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.precision import resolve_precision
 from diffad.io.subjects import Subject, find_subject_mask
-from diffad.io.terminal import Progress, say
+from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.load import LoadedScan, count_voxels, load_scan, voxel_ml
 from diffad.predict.options import Options as Options
@@ -22,7 +22,6 @@ from diffad.predict.results import ResultRow, Results
 from diffad.predict.stages import run_overlapped
 from diffad.predict.summary import CohortSummary as CohortSummary
 from diffad.predict.writer import write_scan
-from diffad.registry import UnknownNameError
 
 if TYPE_CHECKING:
     from diffad.prepare import PrepareOptions as PrepareOptions
@@ -234,10 +233,3 @@ class Cohort:
             reason = error.strerror or str(error)
             hint = "the files of finished scans are whole; run the same command to go on"
             raise WriteError(error.errno, f"{self.out}: cannot write {what} ({reason}); {hint}") from error
-
-
-def format_error(error: Exception) -> str:
-    """Put an error into one line; one that is no complaint of ours says what it is."""
-    text = " ".join(str(error).split())
-    own_errors = (ValueError, UnknownNameError, FileNotFoundError, ImportError)
-    return text if isinstance(error, own_errors) and text else f"{type(error).__name__}: {text}"

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-POLICIES = ("any", "all", "never")
-"""When failed scans make the exit code 1: any of them, only if all failed, or never."""
-
 
 @dataclass
 class CohortSummary:
@@ -17,12 +14,14 @@ class CohortSummary:
         skipped: Done before.
         other: Kept, as they were made with other options.
         failed: Failed, with the reason.
+        ignored_files: How many masks and maps among the files were passed over.
     """
 
     done: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     other: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    ignored_files: int = 0
 
     @property
     def complete(self) -> bool:
@@ -35,6 +34,7 @@ class CohortSummary:
             self.skipped + summary.skipped,
             self.other + summary.other,
             self.failed | summary.failed,
+            self.ignored_files + summary.ignored_files,
         )
 
     def __str__(self) -> str:
@@ -42,7 +42,8 @@ class CohortSummary:
         counts = [
             f"{len(names)} {what}" for what, names in {**outcomes, "failed": self.failed}.items() if names
         ]
-        return ", ".join(counts) or "nothing to do"
+        note = f" (passed over {self.ignored_files} masks and maps)" if self.ignored_files else ""
+        return f"{', '.join(counts) or 'nothing to do'}{note}"
 
     def failures(self) -> list[str]:
         """Return one line for each failed scan, where there are several to remember."""
@@ -53,12 +54,7 @@ class CohortSummary:
 
         Args:
             policy: "any" is 1 unless the cohort is complete, "all" only if no scan has results, "never" is 0.
-
-        Raises:
-            ValueError: If the policy is unknown.
         """
-        if policy not in POLICIES:
-            raise ValueError(f"on_failure: expected {', '.join(POLICIES)}, got {policy!r}")
         usable = bool(self.done or self.skipped)
         bad = {"any": not self.complete, "all": not self.complete and not usable, "never": False}
         return int(bad[policy])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from diffad.io.subjects import Subject, find_subject_mask
+from diffad.io.terminal import format_error
 from diffad.prepare.files import describe_request, read_finished, write_prepared
 from diffad.prepare.options import PrepareOptions
 from diffad.prepare.run import prepare
@@ -55,7 +56,7 @@ def prepare_all(
             except ImportError:
                 raise
             except Exception as error:  # whatever is wrong with one scan must not cost the others
-                summary.failed[subject.name] = " ".join(str(error).split()) or type(error).__name__
+                summary.failed[subject.name] = format_error(error)
                 say(f"failed {subject.name}: {summary.failed[subject.name]}", error)
     return summary
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import get_args
+
+from diffad.config.choices import BrainMethod, Modality, OffsetRule, Registration
 
 CHOICES = {
-    "modality": ("mri", "ct"),
-    "brain": ("deepbet", "given", "threshold", "none"),
-    "register": ("affine", "rigid", "none"),
-    "hu": ("check", "shift"),
+    "modality": get_args(Modality),
+    "brain": get_args(BrainMethod),
+    "register": get_args(Registration),
+    "hu": get_args(OffsetRule),
 }
 """The words each option may be."""
 

@@ -12,12 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from diffad.config.choices import AXES
 from diffad.data.masks import load_mask
 from diffad.data.slices import axis_index, slice_spacing, to_slices
 from diffad.inference.output import AnomalyOutput
 
 Array = npt.NDArray[Any]
-AXES = ("sagittal", "coronal", "axial")
 SIDES = (("A", "P"), ("R", "L"), ("R", "L"))
 LETTERS = ("x", "y", "z")
 

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from diffad.cli.cli_prepare import prepare
+from diffad.cli.prepare import prepare_command
 from diffad.data.volume import Volume
 from diffad.prepare.files import ENDS
 from tests.helpers.heads import head
@@ -19,7 +19,7 @@ QUICK = ["--register", "none", "--no-bias", "--spacing", "3"]
 @pytest.fixture
 def run():
     app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(prepare)
+    app.command()(prepare_command)
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
 
 
@@ -111,7 +111,8 @@ def test_wrong_words_are_refused(run, cohort, tmp_path):
     folder = run(cohort, "--together", "--out", tmp_path / "out")
     assert "expected files with --together, found a folder" in str(folder.exception)
     both = run(cohort, "--mask", "_mask", "--brain", "deepbet", "--out", tmp_path / "out")
-    assert "expected --brain given or auto beside a mask" in str(both.exception)
+    assert both.exit_code == 2
+    assert "--brain: expected given or auto beside a --mask" in both.output
     assert not (tmp_path / "out").exists()
 
 

@@ -106,7 +106,7 @@ OUT_OF_RANGE = [
     ("schedule.beta_end=2", r"schedule\.beta_end"),
     ("space.size=0", r"space\.size"),
     ("space.fov=0", r"space\.fov"),
-    ("space.axis=oblique", r"space\.axis: expected one of axial"),
+    ("space.axis=oblique", r"space\.axis: expected one of sagittal"),
     ("space.intensity=pet", r"space\.intensity"),
     ("space={low: 50, high: 40}", r"space\.high: expected more than space\.low = 50"),
     ("space.headroom=1", r"space\.headroom"),

@@ -70,7 +70,7 @@ def test_own_derivative_in_the_tree_is_not_read_as_scans(predict, tree, tmp_path
 def test_plain_layout_can_be_asked_for(predict, tree):
     predict("--layout", "plain", scans=[tree / "sub-01" / "anat"])
     assert "sub-01_T1w_anomaly.nii.gz" in made(predict.out)
-    assert "--layout bids: expected scans of one folder" in predict("--layout", "bids")[1]
+    assert "layout: expected scans of one folder" in predict("--layout", "bids")[1]
 
 
 def test_evaluate_finds_maps_of_a_derivative(predict, tree, tmp_path):

@@ -6,16 +6,18 @@ from typing import Annotated
 
 import typer
 
+from diffad.cli.options import Assignments
 
-def benchmark(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A benchmark file, or benchmark_ixi.")],
-    assignments: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to the file.")
-    ] = None,
+
+def benchmark_command(
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="A benchmark file, or benchmark_ixi or benchmark_smoke.")
+    ],
+    assignments: Assignments = None,
 ) -> None:
     """Compare methods: train what is missing, predict, score by protocols, and write tables and a page.
 
-    What is finished is kept: the same command goes on after a stop. Several devices:
+    Finished work is kept: after a stop, the same command goes on. Several devices share the work with
     accelerate launch -m diffad.benchmark CONFIG.
 
     \b
