@@ -8,8 +8,8 @@ from math import ceil, floor, sqrt
 
 import numpy as np
 
-from diffad.noise._compiled import compile_parallel, run_tasks
-from diffad.noise._kernel import REACH, ROWS, Floats, Integers, shuffle_table
+from diffad.noise._compile import compile_parallel, run_tasks
+from diffad.noise._kernel3 import REACH, ROWS, Floats, Integers, shuffle_table
 from diffad.noise._kernel4 import _add_vertex
 from diffad.noise._lattice import GRADIENTS2
 

@@ -9,7 +9,7 @@ from math import ceil, floor, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from diffad.noise._compiled import compile_fast, compile_parallel, run_tasks
+from diffad.noise._compile import compile_fast, compile_parallel, run_tasks
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -24,7 +24,7 @@ REACH = sqrt(2)
 """Radius of a bump, which is also the distance between neighbours of the lattice."""
 
 
-def _gradients() -> Floats:
+def _list_gradients() -> Floats:
     """List the 24 gradients in the order of OpenSimplex: signs (z slowest, x fastest), then the long axis."""
     rows = []
     for z, y, x in product((1, -1), repeat=3):
@@ -34,7 +34,7 @@ def _gradients() -> Floats:
     return np.array(rows)
 
 
-GRADIENTS = _gradients() / 103
+GRADIENTS = _list_gradients() / 103
 
 
 @compile_parallel
@@ -42,15 +42,15 @@ def shuffle_table(seed: int) -> Integers:
     """Shuffle 0..255 by a 64-bit linear congruential generator, as OpenSimplex does."""
     state = np.int64(seed)
     source = np.arange(256)
-    shuffled = np.zeros(256, np.int64)
+    table = np.zeros(256, np.int64)
     for _ in range(3):
         state = state * np.int64(6364136223846793005) + np.int64(1442695040888963407)
     for i in range(255, -1, -1):
         state = state * np.int64(6364136223846793005) + np.int64(1442695040888963407)
         r = (state + 31) % (i + 1)
-        shuffled[i] = source[r]
+        table[i] = source[r]
         source[r] = source[i]
-    return shuffled
+    return table
 
 
 def sum_fields3(
@@ -82,7 +82,7 @@ def sum_fields3(
 
 
 @compile_fast
-def _left_out(dx: float, dy: float, dz: float) -> bool:
+def _is_left_out(dx: float, dy: float, dz: float) -> bool:
     r"""Tell whether OpenSimplex leaves out a vertex, as it does where the bump is all but zero.
 
     With :math:`a \ge b \ge c` the absolute coordinates in the cubic frame of the lattice, that is where
@@ -97,14 +97,14 @@ def _left_out(dx: float, dy: float, dz: float) -> bool:
 def _trim(
     row: Floats, order: range, x: float, step: float, dy: float, dz: float, g: tuple[float, float]
 ) -> int:
-    """Take back what was left out, inwards from one end of the row; return where that ends."""
+    """Take back what OpenSimplex leaves out, inwards from one end of the row; return where that ends."""
     height = 2 - dy * dy - dz * dz
     for i in order:
         dx = x + i * step
         bump = height - dx * dx
         if bump > RIM:
             return i
-        if _left_out(dx, dy, dz):
+        if _is_left_out(dx, dy, dz):
             row[i] -= bump**4 * (g[0] * dx + g[1])
     return len(row)
 
@@ -117,16 +117,16 @@ def _add_row(
     height = max(0.0, 2 - dy * dy - dz * dz)
     half = sqrt(height)
     rest = gy * dy + gz * dz
-    first = max(0, ceil((-half - x) * size))
-    part = row[first : max(first, min(len(row), floor((half - x) * size) + 1))]
-    x += first * step
-    for i in range(len(part)):
+    start = max(0, ceil((-half - x) * size))
+    span = row[start : max(start, min(len(row), floor((half - x) * size) + 1))]
+    x += start * step
+    for i in range(len(span)):
         dx = x + i * step
         bump = height - dx * dx
         bump *= bump
-        part[i] += bump * bump * (gx * dx + rest)
-    done = _trim(part, range(len(part)), x, step, dy, dz, (gx, rest))
-    _trim(part, range(len(part) - 1, done - 1, -1), x, step, dy, dz, (gx, rest))
+        span[i] += bump * bump * (gx * dx + rest)
+    end = _trim(span, range(len(span)), x, step, dy, dz, (gx, rest))
+    _trim(span, range(len(span) - 1, end - 1, -1), x, step, dy, dz, (gx, rest))
 
 
 @compile_fast
@@ -135,8 +135,8 @@ def _add_vertex(
 ) -> None:
     """Add one vertex, from which the first voxel is ``x`` to the right and ``y`` below, to its rows."""
     size = 1 / step
-    first = max(0, ceil((-reach - y) * size))
-    for i in range(first, min(len(out), floor((reach - y) * size) + 1)):
+    start = max(0, ceil((-reach - y) * size))
+    for i in range(start, min(len(out), floor((reach - y) * size) + 1)):
         _add_row(out[i], x, step, size, y + i * step, dz, a * g[0], a * g[1], a * g[2])
 
 
@@ -159,8 +159,8 @@ def _add_octave(
             high = min(bottom + reach - shift, s - k + shift - x + reach)
             for j in range(ceil(low), floor(high) + 1):
                 i = s - k - j
-                chosen = perm[(perm[(perm[i & 255] + j) & 255] + k) & 255] % 24
-                _add_vertex(out, x - i - shift, y - j - shift, dz, reach, step, g[chosen], a)
+                index = perm[(perm[(perm[i & 255] + j) & 255] + k) & 255] % 24
+                _add_vertex(out, x - i - shift, y - j - shift, dz, reach, step, g[index], a)
 
 
 @compile_parallel
