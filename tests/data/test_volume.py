@@ -298,7 +298,9 @@ def test_full_disk_leaves_the_old_map_and_no_rubbish(tmp_path, monkeypatch, fail
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os if failing == "fsync" else Path, failing, full)
-    with pytest.raises(OSError, match=r"No space left on device.*map\.nii\.gz") as caught:
+    with pytest.raises(
+        OSError, match=r"map\.nii\.gz: cannot be written \(No space left on device\)"
+    ) as caught:
         volume.save(volume.data[0] + 1, path)
     assert caught.value.errno == errno.ENOSPC
     assert path.read_bytes() == before
