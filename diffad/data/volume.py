@@ -85,6 +85,11 @@ class Volume:
         return np.linalg.norm(self.affine[:3, :3], axis=0)
 
     @property
+    def voxel_ml(self) -> float:
+        """Volume of a voxel, in ml."""
+        return measure_voxel(self.affine)
+
+    @property
     def path(self) -> Path | None:
         """File the scan was read from, if any."""
         return self.origin.path if self.origin else None
@@ -145,6 +150,17 @@ class Volume:
         header["cal_min"] = header["cal_max"] = 0
         image_class = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
         return image_class(values, self.origin.affine, header).to_bytes()
+
+
+def measure_voxel(affine: Array) -> float:
+    r"""Return the volume of a voxel, in ml, on a sheared grid too.
+
+    .. math:: V = |\det A| / 1000
+
+    Args:
+        affine: Voxel to world matrix, (4, 4), in mm; :math:`A` is its upper left part, (3, 3).
+    """
+    return float(abs(np.linalg.det(affine[:3, :3]))) / 1000
 
 
 def require_same_grid(volume: Volume, like: Volume) -> None:
