@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import json
-import uuid
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
@@ -19,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from diffad.data.duplicates import stamp_files
+from diffad.io.atomic import staged_file
 
 FORMAT = 1
 """Number of the way in which slices are cut and placed; a new number keeps old files from being used."""
@@ -103,18 +101,10 @@ def _read_cached(path: Path, key: str) -> CachedScan:
 
 
 def _write(found: CachedScan, path: Path, key: str) -> None:
-    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
     notes = {"key": key, "digest": found.digest, "crc": str(_compute_crc(found.image, found.mask))}
-    try:
+    with staged_file(path) as partial:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"image": found.image, "mask": found.mask}, temporary, metadata=notes)
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        reason = f"could not write the cache: {getattr(error, 'strerror', None) or error}"
-        raise OSError(getattr(error, "errno", None) or errno.EIO, reason, str(path)) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        save_file({"image": found.image, "mask": found.mask}, partial, metadata=notes)
 
 
 def _compute_crc(*tensors: Tensor) -> int:

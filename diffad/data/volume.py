@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from nibabel import orientations
 from torch import Tensor
+
+from diffad.io.atomic import write_bytes
 
 Array = npt.NDArray[Any]
 Source = str | os.PathLike[str]
@@ -84,6 +85,11 @@ class Volume:
         return np.linalg.norm(self.affine[:3, :3], axis=0)
 
     @property
+    def voxel_ml(self) -> float:
+        """Volume of a voxel, in ml."""
+        return measure_voxel(self.affine)
+
+    @property
     def path(self) -> Path | None:
         """File the scan was read from, if any."""
         return self.origin.path if self.origin else None
@@ -114,7 +120,7 @@ class Volume:
         values = _cast(self._to_stored(array, path), np.dtype(dtype), path)
         raw = self._encode(values)
         # mtime=0 makes the same map the same file, whenever it is written.
-        _write_atomically(gzip.compress(raw, 1, mtime=0) if path.suffix == ".gz" else raw, path)
+        write_bytes(path, gzip.compress(raw, 1, mtime=0) if path.suffix == ".gz" else raw)
 
     def to_nifti(self, image: Array | Tensor, dtype: npt.DTypeLike = np.float32) -> nib.Nifti1Image:
         """Return a map as the NIfTI image that ``save`` would write; arguments and errors are the same."""
@@ -144,6 +150,17 @@ class Volume:
         header["cal_min"] = header["cal_max"] = 0
         image_class = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
         return image_class(values, self.origin.affine, header).to_bytes()
+
+
+def measure_voxel(affine: Array) -> float:
+    r"""Return the volume of a voxel, in ml, on a sheared grid too.
+
+    .. math:: V = |\det A| / 1000
+
+    Args:
+        affine: Voxel to world matrix, (4, 4), in mm; :math:`A` is its upper left part, (3, 3).
+    """
+    return float(abs(np.linalg.det(affine[:3, :3]))) / 1000
 
 
 def require_same_grid(volume: Volume, like: Volume) -> None:
@@ -247,18 +264,3 @@ def _cast(values: Array, dtype: np.dtype[Any], path: Path) -> Array:
     exact = dtype.kind not in "iu" or np.array_equal(cast, values)
     _expect(exact, path, f"values that {dtype} can hold", f"values from {values.min()} to {values.max()}")
     return cast
-
-
-def _write_atomically(content: bytes, path: Path) -> None:
-    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        reason = f"could not write {len(content)} bytes: {error.strerror}"
-        raise OSError(error.errno, reason, str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from dataclasses import replace
 from itertools import product
@@ -21,6 +20,7 @@ from diffad.data.masks import brain_mask
 from diffad.data.volume import Volume
 from diffad.demo.measure import DemoCase, format_measures, measure, say_where
 from diffad.inference.output import AnomalyOutput
+from diffad.io.atomic import scratch_folder
 from diffad.io.terminal import hold_interrupts
 from diffad.pipeline import AnomalyPipeline
 from diffad.types import generator_for
@@ -81,8 +81,7 @@ def run_demo(
     console.print("Implanting four lesions in a real brain ...")
     case = make_case(healthy, slices, seed, radius)
     console.print(f"Looking at axial slices {slices[0]} to {slices[1] - 1}, with and without lesions ...")
-    with tempfile.TemporaryDirectory(dir=out, prefix=".demo.") as staging:
-        made = Path(staging)
+    with scratch_folder(out / "demo") as made:
         result = _make(pipe, case, seed, made)
         result |= {"model": str(model), "seed": seed, "total_seconds": round(time.perf_counter() - began, 1)}
         (made / "table.json").write_text(json.dumps(result, indent=1), encoding="utf-8")

@@ -97,7 +97,7 @@ def _measure_component(
     affine, edges = volume.affine, np.array([s.stop - s.start for s in box]) * volume.spacing
     order = np.abs(to_file[:3, :3]).argmax(1)
     return {
-        "volume_ml": round(len(where) * float(abs(np.linalg.det(affine[:3, :3]))) / 1000, 6),
+        "volume_ml": round(len(where) * volume.voxel_ml, 6),
         "voxels": len(where),
         "centre_mm": _round_triple(affine[:3, :3] @ centre + affine[:3, 3]),
         "centre_voxel": _round_triple(to_file[:3, :3] @ centre + to_file[:3, 3]),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from diffad.inference import scan as scans
+from diffad.io.atomic import staged_folder
 from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
@@ -65,15 +64,9 @@ def save_model(pipe: AnomalyPipeline, out: Path) -> None:
         OSError: If it cannot be written.
     """
     require_new(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = out.with_name(f".{uuid.uuid4().hex[:8]}.{out.name}")
-    try:
-        pipe.save_pretrained(aside)
-        if out.is_dir():
-            out.rmdir()
-        aside.replace(out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    with staged_folder(out) as partial:
+        pipe.save_pretrained(partial)
+        require_new(out)  # someone may have come first meanwhile
 
 
 def require_new(out: Path) -> None:

@@ -61,7 +61,7 @@ def load_scan(
         source = scans.read_source(list(paths), mask)
         assert source.volume is not None
         brain = source.brain[0, 0].numpy()
-        warning = head_warning(brain, voxel_ml(source.volume)) if mask is None else None
+        warning = head_warning(brain, source.volume.voxel_ml) if mask is None else None
         return LoadedScan(source.volume, brain, [warning] if warning else [])
     if region:
         raise ValueError(f"{paths[0]}: expected no region with --prepare, as it lies on another grid")
@@ -69,11 +69,6 @@ def load_scan(
 
     scan = prepare(list(paths), options, mask)
     return LoadedScan(scan.volume, scan.brain, scan.record.get("warnings", []), scan)
-
-
-def voxel_ml(volume: Volume) -> float:
-    """Return the volume of a voxel, in ml."""
-    return float(abs(np.linalg.det(volume.affine[:3, :3]))) / 1000
 
 
 def count_voxels(paths: Sequence[Path], prepares: bool) -> int:

@@ -15,7 +15,7 @@ from diffad.inference.precision import resolve_precision
 from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
-from diffad.predict.load import LoadedScan, count_voxels, load_scan, voxel_ml
+from diffad.predict.load import LoadedScan, count_voxels, load_scan
 from diffad.predict.options import Options as Options
 from diffad.predict.provenance import hash_file, hash_model, read_stored_info
 from diffad.predict.results import ResultRow, Results
@@ -210,7 +210,7 @@ class Cohort:
         }
         output = scan.back(output)
         assert output.volume is not None
-        output.info["anomalous_ml"] = round(float(output.mask.sum()) * voxel_ml(output.volume), 4)
+        output.info["anomalous_ml"] = round(float(output.mask.sum()) * output.volume.voxel_ml, 4)
         return output
 
     def _finish(self, subject: Subject, outcome: ScanOutcome) -> None:

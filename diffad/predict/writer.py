@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 from diffad.inference.output import AnomalyOutput
+from diffad.io.atomic import scratch_folder
 from diffad.io.naming import RESULT_SUFFIXES, Naming
 from diffad.io.terminal import hold_interrupts
 
@@ -23,13 +23,9 @@ def write_scan(output: AnomalyOutput, naming: Naming, out: Path, page: bool = Fa
     Raises:
         OSError: If a file cannot be written; earlier results of the scan are then as they were.
     """
-    aside = out / f".{naming.name}.partial"
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
+    with scratch_folder(out / naming.name) as aside:
         made = _write(output, naming, aside, page)
         publish_results(made, naming.files(out))
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write(output: AnomalyOutput, naming: Naming, aside: Path, page: bool) -> dict[str, Path]:
@@ -78,13 +74,9 @@ def write_lesions_and_page(output: AnomalyOutput, naming: Naming, out: Path) -> 
     from diffad.report.viewer import write_page
 
     places, lesions = naming.files(out), output.lesions()
-    aside = out / f".{naming.name}.partial"
-    aside.mkdir(parents=True, exist_ok=True)
-    try:
+    with scratch_folder(out / naming.name) as aside:
         for kind, path in write_lesions(lesions, aside, naming.name).items():
             path.replace(places[f"lesions_{kind}"])
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     picture = places["report"].read_bytes() if places["report"].is_file() else None
     up = "../" * len(naming.folder.parts)
     links = {"All scans": f"{up}index.html"}

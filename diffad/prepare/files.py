@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from diffad.io.atomic import write_text
+from diffad.io.atomic import scratch_folder, write_text
 from diffad.prepare.geometry import itk_text
 from diffad.prepare.options import PrepareOptions
 from diffad.prepare.prepared_scan import PreparedScan
@@ -68,11 +67,7 @@ def write_prepared(prepared: PreparedScan, out: Path, name: str, asked: dict[str
         FileExistsError: If one of the files is there.
         OSError: If they cannot be written.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    aside = out / f".{name}.partial"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    try:
+    with scratch_folder(out / name) as aside:
         prepared.volume.save(prepared.volume.data, aside / f"{name}{ENDS[0]}")
         prepared.volume.save(prepared.brain, aside / f"{name}{ENDS[1]}", dtype=np.uint8)
         rows = [" ".join(f"{value:.12g}" for value in row) for row in prepared.to_native]
@@ -80,8 +75,6 @@ def write_prepared(prepared: PreparedScan, out: Path, name: str, asked: dict[str
         write_text(aside / f"{name}{ENDS[3]}", itk_text(prepared.to_native))
         write_text(aside / f"{name}{ENDS[4]}", json.dumps(prepared.record | {"request": asked}, indent=1))
         return {end: _moved(aside / f"{name}{end}", out / f"{name}{end}") for end in ENDS}
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _moved(path: Path, target: Path) -> Path:

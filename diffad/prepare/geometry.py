@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from diffad.data.volume import Array
+from diffad.data.volume import Array, measure_voxel
 from diffad.prepare.extras import count_threads, import_extra
 
 
@@ -31,7 +31,7 @@ class VoxelGrid:
     @property
     def voxel_ml(self) -> float:
         """Volume of a voxel, in ml."""
-        return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000
+        return measure_voxel(self.affine)
 
     @property
     def shear(self) -> float:

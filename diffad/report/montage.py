@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from diffad.inference.output import AnomalyOutput
+from diffad.io.atomic import write_bytes
 from diffad.report.planes import PictureRow, Planes
 from diffad.report.sheet import Sheet, SheetText
 
@@ -126,11 +126,5 @@ def stored_ct_window(info: Mapping[str, Any]) -> tuple[float, float] | None:
 
 def _write(content: bytes, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
-    try:
-        with partial.open("xb") as file:
-            file.write(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_bytes(path, content)
     return path

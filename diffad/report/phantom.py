@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 
 from diffad.data.phantom.contrast import CONTRASTS
 from diffad.data.phantom.plan import PhantomOptions, Plan
-from diffad.data.phantom.write import lesion_path, list_finished, scan_path, write_whole
+from diffad.data.phantom.write import lesion_path, list_finished, scan_path
 from diffad.data.volume import Array, Volume
+from diffad.io.atomic import write_bytes
 from diffad.report.planes import orient_plane
 
 ROWS, HEALTHY = 5, 2
@@ -75,7 +76,7 @@ def draw_phantoms(out: Path, options: PhantomOptions, path: Path) -> Path:
     content = io.BytesIO()
     figure.savefig(content, format="png")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, content.getvalue())
+    write_bytes(path, content.getvalue())
     return path
 
 

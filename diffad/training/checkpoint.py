@@ -15,6 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from diffad.io.atomic import UnwritableError, staged_folder
+
 PREFIX = "step-"
 PARTS = ("model", "ema", "optimizer")
 SAME = ("model", "noise", "schedule", "space")
@@ -76,18 +78,12 @@ def save_checkpoint(folder: Path, state: Checkpoint, keep: int) -> Path:
         CheckpointError: If it cannot be written; earlier ones are left as they are.
     """
     target = folder / f"{PREFIX}{state.info['step']:07d}"
-    partial = folder / f".{target.name}.partial"
+    _drop(folder.glob(f".{PREFIX}*"))
     try:
-        _drop(folder.glob(f".{PREFIX}*"))
-        partial.mkdir(parents=True)
-        _write(partial, state)
-        replace_folder(partial, target)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{target}: cannot be written ({error}); earlier checkpoints are kept"
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        with staged_folder(target) as partial:
+            _write(partial, state)
+    except UnwritableError as error:
+        raise CheckpointError(f"{error}; earlier checkpoints are kept") from error
     found = list_checkpoints(folder)
     now = found.index(target)
     _drop(
@@ -106,16 +102,6 @@ def _write(folder: Path, state: Checkpoint) -> None:
         tensors = {k: v.detach().cpu().contiguous() for k, v in getattr(state, part).items()}
         save_file(tensors, folder / f"{part}.safetensors")
     (folder / "info.json").write_text(json.dumps(state.info, indent=1), encoding="utf-8")
-
-
-def replace_folder(partial: Path, target: Path) -> None:
-    """Put a finished folder in the place of ``target``, which is whole at any time but for one rename."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.replace(old)
-    partial.replace(target)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def list_checkpoints(folder: Path) -> list[Path]:

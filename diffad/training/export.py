@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from diffad.config import to_dict
 from diffad.data.items import Dataset
+from diffad.io.atomic import staged_folder
 from diffad.pipeline import AnomalyPipeline
 from diffad.training.calibration import calibrate_pipeline
-from diffad.training.checkpoint import replace_folder
 from diffad.training.curves import save_curves
 from diffad.training.parts import load_auxiliary
 
@@ -68,18 +66,12 @@ def export_network(trainer: Any, report: dict[str, float]) -> Path:
         OSError: If it cannot be written.
     """
     config, target = trainer.config, trainer.folder / "network"
-    partial = target.with_name(f".{target.name}.partial")
     made = {"name": config.name, "task": config.task, "steps": trainer.step, "seed": config.seed}
     made |= {"seconds": round(trainer.seconds), "levels": config.train.levels, "held_out": report}
     _save_curves(trainer.folder)
-    try:
+    with staged_folder(target) as partial:
         trainer.averaged().save_pretrained(partial, safe_serialization=True)
         (partial / "training.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-        replace_folder(partial, target)
-    except (OSError, SafetensorError) as error:
-        raise OSError(f"{target}: cannot be written ({error})") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return target
 
 
@@ -100,20 +92,13 @@ def save_pipeline(pipe: AnomalyPipeline, target: Path, dtype: torch.dtype | None
     Raises:
         OSError: If it cannot be written.
     """
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        parts = pipe.components
-        if dtype is not None:
-            parts["network"] = copy.deepcopy(pipe.network).to(dtype)
+    parts = pipe.components
+    if dtype is not None:
+        parts["network"] = copy.deepcopy(pipe.network).to(dtype)
+    with staged_folder(target) as partial:
         type(pipe)(**parts, **_options(pipe)).save_pretrained(partial)
         for path in partial.rglob("*.json"):
             _forget_path(path)
-        replace_folder(partial, target)
-    except (OSError, SafetensorError) as error:
-        raise OSError(f"{target}: cannot be written ({error})") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return target
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from diffad.io.atomic import UnwritableError, staged_folder
 from diffad.models.encoder import Encoder
-from diffad.training.checkpoint import CheckpointError, replace_folder
+from diffad.training.checkpoint import CheckpointError
 
 WEIGHTS = "encoder.safetensors"
 OPTIONS = "encoder.json"
@@ -33,19 +33,14 @@ def save_encoder(encoder: Encoder, folder: Path, head: bool, info: dict[str, Any
     Raises:
         CheckpointError: If it cannot be written.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
     kept = {k: v for k, v in encoder.state_dict().items() if head or k not in HEAD}
     described = {"encoder": encoder.options, "head": head, "made": info}
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        save_file({k: v.detach().cpu().contiguous() for k, v in kept.items()}, partial / WEIGHTS)
-        (partial / OPTIONS).write_text(json.dumps(described, indent=1), encoding="utf-8")
-        replace_folder(partial, folder)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{folder}: cannot be written ({error})") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        with staged_folder(folder) as partial:
+            save_file({k: v.detach().cpu().contiguous() for k, v in kept.items()}, partial / WEIGHTS)
+            (partial / OPTIONS).write_text(json.dumps(described, indent=1), encoding="utf-8")
+    except UnwritableError as error:
+        raise CheckpointError(str(error)) from error
     return folder
 
 

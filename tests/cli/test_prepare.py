@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from diffad.cli.prepare import prepare_command
 from diffad.data.volume import Volume
 from diffad.prepare.files import ENDS
+from tests.helpers.disk import fill_disk
 from tests.helpers.heads import head
 
 QUICK = ["--register", "none", "--no-bias", "--spacing", "3"]
@@ -117,10 +118,7 @@ def test_wrong_words_are_refused(run, cohort, tmp_path):
 
 
 def test_a_run_that_could_not_write_leaves_nothing_behind(run, cohort, tmp_path, monkeypatch):
-    def full(path, text):
-        raise OSError(28, "No space left on device", str(path))
-
-    monkeypatch.setattr("diffad.prepare.files.write_text", full)
+    fill_disk(monkeypatch, "*_xfm.tfm")
     found = run(cohort / "ü", "--out", tmp_path / "out", "--mask", "_mask", *QUICK)
     assert found.exit_code == 1
     assert "No space left" in found.output

@@ -12,9 +12,11 @@ from diffad.config import SpaceConfig
 from diffad.data.phantom import PhantomOptions, make_phantom, make_phantoms
 from diffad.data.phantom import write as writing
 from diffad.data.phantom.plan import plan_subject
+from diffad.data.phantom.write import BRAIN
 from diffad.data.volumes import Volumes
 from diffad.evaluation.pairs import LESION, find_mask
 from diffad.io.subjects import find_scans, find_subject_mask, group_subjects, parse_mask
+from tests.helpers.disk import fill_disk
 
 OPTIONS = PhantomOptions(modalities=("t1", "flair"), spacing=8.0)
 MASK = "*_desc-brain_mask.nii.gz"
@@ -113,11 +115,8 @@ def test_a_stopped_run_leaves_whole_subjects_and_goes_on(folder, tmp_path, monke
 
 
 def test_a_write_that_fails_leaves_no_half_subject(tmp_path, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
     out = tmp_path / "full"
-    monkeypatch.setattr(writing, "_save_mask", full)
+    fill_disk(monkeypatch, f"*{BRAIN}.nii.gz")
     with pytest.raises(OSError, match="No space"):
         make_phantoms(out, 1, OPTIONS)
     assert sorted(p.name for p in out.iterdir()) == ["README", "dataset_description.json"]

@@ -288,6 +288,14 @@ def test_maps_that_do_not_fit_raise(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_volume_of_a_voxel_is_that_of_its_edges_however_they_lie():
+    turned = Volume(ramp((1, *SHAPE)), affine_for([(0, -1), (1, -1), (2, 1)], degrees=20.0))
+    assert turned.voxel_ml == pytest.approx(np.prod(SPACING) / 1000)
+    sheared = np.diag([2.0, 3.0, 4.0, 1.0])
+    sheared[0, 1] = 1.5  # an edge leans over, but base and height stay
+    assert Volume(ramp((1, *SHAPE)), sheared).voxel_ml == pytest.approx(0.024)
+
+
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
 def test_full_disk_leaves_the_old_map_and_no_rubbish(tmp_path, monkeypatch, failing):
     volume, path = Volume(ramp((1, *SHAPE)), np.eye(4)), tmp_path / "map.nii.gz"
@@ -298,7 +306,9 @@ def test_full_disk_leaves_the_old_map_and_no_rubbish(tmp_path, monkeypatch, fail
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os if failing == "fsync" else Path, failing, full)
-    with pytest.raises(OSError, match=r"No space left on device.*map\.nii\.gz") as caught:
+    with pytest.raises(
+        OSError, match=r"map\.nii\.gz: cannot be written \(No space left on device\)"
+    ) as caught:
         volume.save(volume.data[0] + 1, path)
     assert caught.value.errno == errno.ENOSPC
     assert path.read_bytes() == before

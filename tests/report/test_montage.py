@@ -14,6 +14,7 @@ from diffad.inference.output import AnomalyOutput
 from diffad.report.montage import describe_findings, describe_origin, save_montage, save_report
 from diffad.report.planes import Planes, orient_plane
 from diffad.report.sheet import LEFT, TILE, TOP, Sheet, SheetText
+from tests.helpers.disk import fill_disk
 
 SHAPE = (20, 24, 30)
 INFO = {
@@ -210,10 +211,7 @@ def test_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):
     path = tmp_path / "r.png"
     path.write_bytes(b"old")
 
-    def full(self, target):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(type(path), "replace", full)
+    fill_disk(monkeypatch)
     with pytest.raises(OSError, match="No space"):
         save_report(output(), path)
     assert path.read_bytes() == b"old"

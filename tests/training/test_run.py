@@ -18,6 +18,7 @@ from diffad.training import run as run_module
 from diffad.training.run import run_training_arguments, train
 from diffad.training.stop import Interrupted
 from diffad.training.trainer import Trainer
+from tests.helpers.disk import fill_disk
 
 
 def log_of(config_or_folder):
@@ -217,10 +218,7 @@ def test_full_disk_is_one_clear_line_and_keeps_what_was_saved(tmp_path, monkeypa
 
 
 def test_full_disk_at_the_export_leaves_no_half_pipeline(tmp_path, monkeypatch, capsys):
-    def full(*args, **options):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(export, "_forget_path", full)
+    fill_disk(monkeypatch, "pipeline")
     assert run_training_arguments(arguments(tmp_path, "train.steps=2")) == 1
     assert "pipeline: cannot be written" in capsys.readouterr().err
     folder = tmp_path / "runs" / "smoke"

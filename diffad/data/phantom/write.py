@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import tempfile
-import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +18,7 @@ from diffad.data.phantom.phantom import Phantom, make_phantom
 from diffad.data.phantom.plan import PhantomOptions, Plan, plan_subject
 from diffad.data.progress import track
 from diffad.data.volume import Array, Origin, Volume
+from diffad.io.atomic import put_in_place, scratch_folder, write_text
 
 DESCRIPTION = "dataset_description.json"
 BRAIN, LESIONS = "desc-brain_mask", "lesions"
@@ -89,20 +88,6 @@ def lesion_path(out: Path, subject: Plan) -> Path:
     return out / LESIONS / f"{subject.name}_lesion.nii.gz"
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def _folder(out: Path, subject: Plan) -> Path:
     return out / subject.split / subject.name
 
@@ -115,8 +100,8 @@ def _claim(out: Path, options: PhantomOptions, version: str) -> None:
         if out.exists() and (not out.is_dir() or any(p.name[0] != "." for p in out.iterdir())):
             raise ValueError(f"{out}: expected a new folder, or one of phantoms, found other files")
         out.mkdir(parents=True, exist_ok=True)
-        write_whole(path, (json.dumps(_description(wanted, version), indent=1) + "\n").encode())
-        write_whole(out / "README", _readme(out, options).encode())
+        write_text(path, json.dumps(_description(wanted, version), indent=1) + "\n")
+        write_text(out / "README", _readme(out, options))
         return
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["Phantoms"]
@@ -147,10 +132,9 @@ def _readme(out: Path, options: PhantomOptions) -> str:
 
 
 def _save(made: Phantom, subject: Plan, out: Path) -> None:
-    like = _like(made)
-    with tempfile.TemporaryDirectory(dir=out, prefix=".phantom.") as staging:
-        folder, target = Path(staging) / subject.name, _folder(out, subject)
-        (folder / "anat").mkdir(parents=True)
+    like, target = _like(made), _folder(out, subject)
+    with scratch_folder(out / subject.name) as folder:
+        (folder / "anat").mkdir()
         for modality, image in made.images.items():
             name = scan_path(out, subject, modality).name
             like.save(image, folder / "anat" / name, dtype=np.int16)
@@ -158,7 +142,7 @@ def _save(made: Phantom, subject: Plan, out: Path) -> None:
         if subject.split == "test":  # an empty mask tells that a subject is healthy
             _save_mask(like, made.lesion, lesion_path(out, subject))
         target.parent.mkdir(exist_ok=True)
-        folder.rename(target)
+        put_in_place(folder, target)
 
 
 def _save_mask(like: Volume, mask: Array, path: Path) -> None:
@@ -182,7 +166,7 @@ def _list(out: Path, options: PhantomOptions) -> None:
         rows.append((p.name, "lesioned" if p.kind else "healthy", p.split, p.kind or "n/a", options.seed))
     text = io.StringIO()
     csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)
-    write_whole(out / "participants.tsv", text.getvalue().encode())
+    write_text(out / "participants.tsv", text.getvalue())
 
 
 def _words(value: Any) -> str:
