@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from diffad.data.layouts.check import Report
+    from diffad.data.layouts.check import DatasetReport
 
 data_app = typer.Typer(
     help="Look at data sets on disk.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
@@ -56,7 +56,7 @@ def check_command(
     raise typer.Exit(1 if report.problems else 0)
 
 
-def _print_report(folder: Path, report: Report, limit: int) -> None:
+def _print_report(folder: Path, report: DatasetReport, limit: int) -> None:
     from rich.console import Console
     from rich.table import Table
 

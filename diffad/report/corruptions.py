@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from diffad.data.corruptions import TASKS, Corrupted, corrupt
+from diffad.data.corruptions import TASKS, CorruptedImage, corrupt
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,7 @@ SCALE = 0.5
 
 def corrupt_by_every_task(
     image: Tensor, brain: Tensor, seed: int, others: Sequence[Tensor] = (), foreign: Sequence[Tensor] = ()
-) -> dict[str, Corrupted]:
+) -> dict[str, CorruptedImage]:
     """Corrupt one image by every task.
 
     Args:
@@ -49,7 +49,7 @@ def corrupt_by_every_task(
     }
 
 
-def draw_columns(corrupted: Mapping[str, Corrupted]) -> Figure:
+def draw_columns(corrupted: Mapping[str, CorruptedImage]) -> Figure:
     """Draw a column for each task: the corrupted image, the same with the outline, and the difference.
 
     The first channel is shown. The first column is the image as it came.
@@ -82,7 +82,7 @@ def draw_columns(corrupted: Mapping[str, Corrupted]) -> Figure:
     return drawing
 
 
-def _column(column: Sequence[Axes], name: str, one: Corrupted) -> None:
+def _column(column: Sequence[Axes], name: str, one: CorruptedImage) -> None:
     column[0].set_title(name, fontsize=8, pad=3)
     _grey(column[0], one.image[0])
     _grey(column[1], one.image[0])

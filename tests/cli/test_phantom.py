@@ -48,7 +48,7 @@ def test_picture_must_be_a_png(tmp_path, capsys):
 def test_missing_nilearn_is_told_with_what_to_install(tmp_path, capsys, monkeypatch):
     from diffad.data.phantom import anatomy
 
-    for cached in (anatomy._template, anatomy.load_tissues, anatomy.load_head):
+    for cached in (anatomy._load_template, anatomy.load_tissues, anatomy.load_head):
         monkeypatch.setattr(anatomy, cached.__name__, cached.__wrapped__)
     monkeypatch.setattr("diffad.data.phantom.person.load_tissues", anatomy.load_tissues)
     monkeypatch.setitem(sys.modules, "nilearn", None)

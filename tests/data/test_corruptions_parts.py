@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from diffad.data.corruptions import corrupt
 from diffad.data.corruptions.blend import blend, match_source, remap_contrast
-from diffad.data.corruptions.deform import deform, factor
+from diffad.data.corruptions.deform import deform, push_exponent
 from diffad.data.corruptions.intensity import change_intensity, taper
 from diffad.data.corruptions.place import Foreground, draw_place
-from diffad.data.corruptions.shape import Shape, draw_shape, index_voxels, rotation
+from diffad.data.corruptions.shape import Shape, draw_rotation, draw_shape, index_voxels
 from diffad.data.corruptions.spline import sample_spline
 
 seeds = st.integers(0, 2**32)
@@ -38,9 +38,9 @@ def test_shape_fits_into_most_of_the_brain_and_is_convex(seed, brain):
     assert all(k <= np.ceil(0.8 * n) for k, n in zip(shape.size, brain, strict=True))
     middle = np.array([(k - 1) / 2 for k in shape.size])
     offset = index_voxels(shape.size) - np.expand_dims(middle, tuple(range(1, 1 + len(brain))))
-    points = offset[:, shape.holds(shape.units(offset))]
+    points = offset[:, shape.holds(shape.to_units(offset))]
     pick = rng(seed).integers(points.shape[1], size=(2, 50)) if points.shape[1] else np.zeros((2, 0), int)
-    assert shape.holds(shape.units((points[:, pick[0]] + points[:, pick[1]]) / 2)).all()
+    assert shape.holds(shape.to_units((points[:, pick[0]] + points[:, pick[1]]) / 2)).all()
 
 
 @settings(deadline=None, max_examples=40)
@@ -51,29 +51,29 @@ def test_ray_leaves_the_shape_at_its_border(seed, ellipse, n):
     points = draws.uniform(-1, 1, (n, 200))
     points = points[:, shape.holds(points)]
     start, others = points[:, :1], points[:, 1:]
-    times = shape.exit(start, others)
+    times = shape.find_exit(start, others)
     border = start + times * (others - start)
     assert (times >= 1).all()
     assert shape.holds(border * (1 - 1e-9)).all()
     assert not shape.holds(border * (1 + 1e-6)).any()
-    assert np.isinf(shape.exit(start, start)).all()
+    assert np.isinf(shape.find_exit(start, start)).all()
 
 
 def test_shapes_of_known_extent():
     box = Shape(np.diag([3.0, 2.0]), ellipse=False)
     assert box.size == (6, 4)
     offset = index_voxels((6, 4)) - np.array([2.5, 1.5])[:, None, None]
-    assert box.holds(box.units(offset)).all()
+    assert box.holds(box.to_units(offset)).all()
     disc = Shape(np.diag([10.0, 10.0]), ellipse=True)
     offset = index_voxels((20, 20)) - 9.5
-    assert disc.holds(disc.units(offset)).sum() == pytest.approx(np.pi * 100, rel=0.02)
-    turned = Shape(rotation(2, np.pi, rng(1)) * 10.0, ellipse=True)
+    assert disc.holds(disc.to_units(offset)).sum() == pytest.approx(np.pi * 100, rel=0.02)
+    turned = Shape(draw_rotation(2, np.pi, rng(1)) * 10.0, ellipse=True)
     np.testing.assert_allclose(turned.extent, [10, 10])
 
 
 @pytest.mark.parametrize("n", [2, 3])
 def test_rotation_keeps_lengths(n):
-    turn = rotation(n, np.pi / 2, rng(3))
+    turn = draw_rotation(n, np.pi / 2, rng(3))
     np.testing.assert_allclose(turn @ turn.T, np.eye(n), atol=1e-12)
     assert np.linalg.det(turn) == pytest.approx(1)
 
@@ -85,7 +85,7 @@ def test_place_lies_in_the_image_and_holds_a_quarter_of_brain(seed, size):
     place = draw_place(Foreground.of(brain), rng(seed))
     assert all(0 <= cut.start < cut.stop <= n for cut, n in zip(place.box, size, strict=True))
     assert np.array_equal(place.tissue, brain[place.box])
-    assert (place.inside & place.tissue).sum() >= 0.25 * place.inside.sum()
+    assert (place.mask & place.tissue).sum() >= 0.25 * place.mask.sum()
 
 
 def test_largest_part_gives_the_size_and_every_part_is_met():
@@ -139,12 +139,12 @@ def test_source_magnifies_and_sink_shrinks_around_the_centre(seed, size):
         centre = centre_of[task] = np.array(drawn["centre"])
         np.testing.assert_allclose(drawn["factor"] >= 1, True)
         # the image tells its own coordinates, so the result tells where each voxel was read
-        read = part[:, place.inside] - centre[:, None]
-        stood = np.argwhere(place.inside).T + corner[:, None] - centre[:, None]
+        read = part[:, place.mask] - centre[:, None]
+        stood = np.argwhere(place.mask).T + corner[:, None] - centre[:, None]
         near, far = (np.linalg.norm(x, axis=0) for x in (read, stood))
         slack = 0.1
         assert (near <= far + slack).all() if task == "source" else (near >= far - slack).all()
-        outside = ~place.inside
+        outside = ~place.mask
         assert np.array_equal(part[:, outside], slopes[(slice(None), *place.box)][:, outside])
     assert np.array_equal(centre_of["source"], centre_of["sink"])
 
@@ -152,7 +152,7 @@ def test_source_magnifies_and_sink_shrinks_around_the_centre(seed, size):
 @pytest.mark.parametrize("push", [-0.1, 5 / 2**0.5 * 2])
 def test_push_that_does_not_fit_is_refused(push):
     with pytest.raises(ValueError, match="a push from 0 to below"):
-        factor(5, push)
+        push_exponent(5, push)
 
 
 def test_taper_rises_from_the_border_to_one():
@@ -173,7 +173,7 @@ def test_intensity_moves_one_way_by_at_most_its_change(seed):
     for channel, change in zip(part - 0.5, drawn["change"], strict=True):
         assert (channel * np.sign(change) >= 0).all()
         assert np.abs(channel).max() <= abs(change) + 1e-12
-        assert not channel[~place.inside].any()
+        assert not channel[~place.mask].any()
 
 
 class TestSources:

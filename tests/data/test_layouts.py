@@ -279,7 +279,7 @@ def test_damage_is_a_line_that_names_the_file(tmp_path):
     problems = check_dataset(tmp_path).problems
     for name in ("00000_t1.nii.gz", "00000_flair.nii.gz", "00002_seg.nii.gz"):
         assert sum(name in line for line in problems) == 1
-    assert any("same scan" in line and "00002_t2" in line for line in problems)
+    assert any("expected each scan once" in line and "00002_t2" in line for line in problems)
     assert check_dataset(tmp_path, deep=False).problems == []
 
 
@@ -289,8 +289,8 @@ def test_same_slice_in_two_splits_comes_first(tmp_path):
     (tmp_path / "val/sub-09_z95.png").write_bytes(copy)
     png(tmp_path, "val/sub-01_z80.png")
     problems = check_dataset(tmp_path).problems
-    assert "in splits train, val" in problems[0]
-    assert any("sub-01 is in several splits" in line for line in problems)
+    assert "in the splits train and val" in problems[0]
+    assert any("each subject in one split, found sub-01 in train, val" in line for line in problems)
 
 
 def test_empty_and_grey_masks_are_told(tmp_path):
@@ -338,4 +338,4 @@ def test_second_file_of_a_case_does_not_change_its_label(tmp_path):
     listing = list_entries(tmp_path, "medianomaly_brats")
     kept = next(e for e in listing.entries if "00003" in e.name)
     assert (kept.split, kept.label, kept.images["image"].parent.name) == ("test", 1, "tumor")
-    assert any("a second image" in line for line in listing.problems)
+    assert any("found a second beside" in line for line in listing.problems)

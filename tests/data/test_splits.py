@@ -46,7 +46,7 @@ def test_shares_that_do_not_sum_to_one_are_refused(shares):
 
 
 def test_split_without_subjects_is_refused():
-    with pytest.raises(DataError, match="too few: with 2 of them.*'val' would be empty"):
+    with pytest.raises(DataError, match=r"too few: with 2 of them.*'val' would be empty"):
         split_subjects(["a", "b", "a"], SHARES, 0)
 
 

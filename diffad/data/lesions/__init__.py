@@ -1,4 +1,4 @@
-"""Implanted lesions: a scan with a change of known kind, place and extent."""
+"""Implanted lesions: changes of a scan with known kind, place and extent."""
 
 from diffad.data.lesions.implant import ImplantedLesion as ImplantedLesion
 from diffad.data.lesions.implant import implant as implant

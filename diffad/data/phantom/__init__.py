@@ -1,4 +1,4 @@
-"""Phantoms: scans of heads that never lived, bent from the MNI152 anatomy."""
+"""Phantoms: synthetic scans of heads, made by deforming the MNI152 template."""
 
 from diffad.data.phantom.contrast import CONTRASTS as CONTRASTS
 from diffad.data.phantom.lesion import KINDS as KINDS

@@ -1,4 +1,4 @@
-"""One phantom in memory: scans of one person that never lived, with brain and lesion masks."""
+"""One phantom in memory: synthetic scans of one person, with brain and lesion masks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import torch
 from diffad.data.phantom.contrast import CONTRASTS
 from diffad.data.phantom.lesion import draw_lesion
 from diffad.data.phantom.person import Person
-from diffad.data.phantom.plan import expect_some
+from diffad.data.phantom.plan import require_names
 from diffad.data.scan_slices import ScanSlices, cut_slices
 from diffad.data.volume import Array, Volume
 from diffad.types import generator_for
 
 LESION, SCAN = 2, 3
-"""Streams of randomness beside those of the person; each modality has one of its own, from SCAN on."""
+"""Streams of randomness beside those of the person; each modality has its stream, from SCAN on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Phantom:
             slices: First and last (exclusive) slice; none for all.
 
         Raises:
-            VolumeError: If no slice with brain is left.
+            VolumeError: If none of the slices shows brain.
         """
         volume, brain = self.volume, torch.from_numpy(self.brain)[None]
         return cut_slices(torch.from_numpy(volume.data), brain, axis, volume.spacing.tolist(), slices)
@@ -66,13 +66,13 @@ def make_phantom(
 ) -> Phantom:
     """Make one phantom; the same arguments give the same one.
 
-    Brain and noise do not depend on the lesions: without ``kind`` it is the healthy twin. Nor does a
+    Brain and noise do not depend on the lesions: without ``kind`` it is the same brain in health. Nor does a
     modality depend on the others that are made with it.
 
     Args:
         seed: Seed of the data set.
         subject: Number of the subject.
-        modalities: What to scan with: "t1", "t2", "flair", "ct".
+        modalities: Modalities of the scans: "t1", "t2", "flair", "ct".
         spacing: Edge of a voxel, in mm.
         kind: Kind of the lesions; none for a healthy brain.
 
@@ -80,7 +80,7 @@ def make_phantom(
         ValueError: If a modality or kind is unknown, the spacing out of range, or a seed negative.
         ImportError: If nilearn is missing.
     """
-    _check(seed, subject, modalities)
+    _check_arguments(seed, subject, modalities)
     person = Person.draw(seed, subject, spacing)
     lesion = None
     if kind is not None:
@@ -89,13 +89,13 @@ def make_phantom(
     for name in modalities:
         stream = generator_for(seed, subject, SCAN + list(CONTRASTS).index(name))
         images[name] = person.scan(name, lesion, stream).to(torch.int16).numpy()
-    inside = person.tissue.inside
-    mask = torch.zeros_like(inside) if lesion is None else lesion.mask & inside
-    brain, mask = person.whole(inside), person.whole(mask)
-    return Phantom(images, brain.numpy(), mask.numpy(), person.grid.affine, kind)
+    brain = person.tissue.brain_mask
+    lesion_mask = torch.zeros_like(brain) if lesion is None else lesion.mask & brain
+    masks = [person.fill_grid(mask).numpy() for mask in (brain, lesion_mask)]
+    return Phantom(images, *masks, person.grid.affine, kind)
 
 
-def _check(seed: int, subject: int, modalities: Sequence[str]) -> None:
+def _check_arguments(seed: int, subject: int, modalities: Sequence[str]) -> None:
     if seed < 0 or subject < 0:
         raise ValueError(f"expected seed and subject of at least 0, got {seed} and {subject}")
-    expect_some("modalities", modalities, tuple(CONTRASTS))
+    require_names("modalities", modalities, tuple(CONTRASTS))

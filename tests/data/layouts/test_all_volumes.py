@@ -54,7 +54,7 @@ def test_strangers_are_counted_and_three_are_named(name, root):
     for i in range(5):
         nifti(root / "elsewhere" / f"odd{i}.nii.gz")
     (line,) = list_entries(root, name).problems
-    assert "5 files that fit no rule: elsewhere/odd0.nii.gz" in line
+    assert "found files that fit no rule (5): elsewhere/odd0.nii.gz" in line
     assert line.endswith("odd2.nii.gz, ...")
 
 
@@ -78,4 +78,4 @@ def test_folders_left_empty_are_told(name, root):
         pytest.skip("its folders have no meaning")
     (root / "lost").mkdir()
     (line,) = list_entries(root, name).problems
-    assert "1 empty folders: lost" in line
+    assert "found empty folders (1): lost" in line

@@ -28,4 +28,4 @@ def test_subject_in_training_and_testing_is_told(tmp_path):
     folder = atlas2(tmp_path) / "ATLAS_2" / "Testing" / "R042" / "sub-r042s002" / "ses-2" / "anat"
     nifti(folder / "sub-r042s002_ses-2_space-MNI152NLin2009aSym_T1w.nii.gz")
     (line,) = list_entries(tmp_path).problems
-    assert line.endswith("subject r042s002 is in several splits: test, train")
+    assert line.endswith("expected each subject in one split, found r042s002 in test, train")

@@ -18,7 +18,7 @@ def test_subject_in_train_and_test_of_a_fold_is_a_leak(tmp_path):
     behrendt(tmp_path)
     fold(tmp_path, "IXI_test", "IXI002-Guys-0999", "IXI600-HH-1000")
     assert list_entries(tmp_path).problems == [
-        f"{tmp_path / 'splits'}: subject IXI002 is in several splits of fold 0: test, train"
+        f"{tmp_path / 'splits'}: expected each subject in one split of fold 0, found IXI002 in test, train"
     ]
 
 
@@ -29,7 +29,7 @@ def test_subject_in_other_splits_of_other_folds_is_no_leak(tmp_path):
 
 def test_subjects_that_a_table_repeats_are_counted(tmp_path):
     path = fold(behrendt(tmp_path), "IXI_train_fold0", *["IXI002-Guys-0828"] * 2, "IXI003-Guys-0829")
-    assert list_entries(tmp_path).problems == [f"{path}: 1 subjects listed twice: IXI002"]
+    assert list_entries(tmp_path).problems == [f"{path}: found subjects listed more than once (1): IXI002"]
 
 
 def test_table_without_names_is_told(tmp_path):
@@ -57,4 +57,4 @@ def test_scan_of_one_subject_under_two_names_is_told(tmp_path):
     for what in ("t1", "t2", "mask"):
         nifti(tmp_path / "Train" / "ixi" / what / f"IXI002-HH-0001_{what}.nii.gz")
     (line,) = list_entries(tmp_path, "behrendt").problems
-    assert line.endswith("subject IXI002 is there more than once: IXI002-Guys-0828, IXI002-HH-0001")
+    assert line.endswith("one entry for each subject, found IXI002 in IXI002-Guys-0828, IXI002-HH-0001")

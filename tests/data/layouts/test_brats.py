@@ -47,7 +47,7 @@ def test_2021_half_its_files_names_every_case_that_lacks_some(tmp_path):
     listing = list_entries(tmp_path)
     assert [e.name for e in listing.entries] == ["BraTS2021_00000", "BraTS2021_00002"]
     (line,) = listing.problems
-    assert "2 empty folders: BraTS2021_00004, BraTS2021_00006" in line
+    assert "found empty folders (2): BraTS2021_00004, BraTS2021_00006" in line
 
 
 def test_2021_without_any_mask_is_told_in_one_line(tmp_path):
@@ -61,7 +61,7 @@ def test_2021_mask_without_images_is_told(tmp_path):
     listing = list_entries(tmp_path)
     assert len(listing.entries) == 3
     (line,) = listing.problems
-    assert line.endswith("a mask, but no image of BraTS2021_00009")
+    assert line.endswith("expected an image of BraTS2021_00009 for this mask, found none")
 
 
 def test_2021_copy_of_a_case_is_left_out_and_told(tmp_path):
@@ -69,7 +69,7 @@ def test_2021_copy_of_a_case_is_left_out_and_told(tmp_path):
     listing = list_entries(tmp_path)
     assert len(listing.entries) == 3
     (line,) = listing.problems
-    assert "a second t1 of BraTS2021_00000" in line
+    assert "expected one t1 of BraTS2021_00000, found a second beside" in line
     assert str(copy) in line
 
 

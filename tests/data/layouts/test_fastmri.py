@@ -27,7 +27,7 @@ def test_scan_that_is_not_there_is_told(tmp_path):
     (fastmri_plus(tmp_path) / "scans" / f"{SCAN}.nii.gz").unlink()
     listing = list_entries(tmp_path)
     assert len(listing.entries) == 1
-    assert listing.problems == [f"{tmp_path}: 1 annotated scans that are not there: {SCAN}"]
+    assert listing.problems == [f"{tmp_path}: found annotations of missing scans (1): {SCAN}"]
 
 
 @pytest.mark.parametrize(

@@ -31,12 +31,12 @@ def test_subject_scanned_twice_is_told(tmp_path):
     listing = list_entries(tmp_path)
     assert len(listing.entries) == 4
     (line,) = listing.problems
-    assert line.endswith("subject IXI002 is there more than once: IXI002-Guys-0828, IXI002-Guys-0999")
+    assert line.endswith("one entry for each subject, found IXI002 in IXI002-Guys-0828, IXI002-Guys-0999")
 
 
 def test_numbers_that_the_sheet_repeats_are_told(tmp_path):
     path = table(ixi(tmp_path) / "IXI.csv", ("IXI_ID", "AGE"), [(2, 35.8), (12, 38.7), (2, 36.1)])
-    assert list_entries(tmp_path).problems == [f"{path}: 1 repeated IXI_ID: 2"]
+    assert list_entries(tmp_path).problems == [f"{path}: found numbers listed more than once in IXI_ID (1): 2"]
 
 
 def test_sheet_that_is_no_text_is_a_problem_and_no_end(tmp_path):
