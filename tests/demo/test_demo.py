@@ -12,11 +12,12 @@ from diffusers import DDPMScheduler
 from rich.console import Console
 from scipy import ndimage
 
-import diffad.demo.run
 from diffad.data.lesions import KINDS
 from diffad.data.volume import Volume
+from diffad.demo import case as demo_case
+from diffad.demo.case import load_template, make_case
 from diffad.demo.measure import measure
-from diffad.demo.run import load_template, make_case, run_demo
+from diffad.demo.run import run_demo
 from diffad.inference.output import AnomalyOutput
 from diffad.models.unet2d import UNet2D
 from diffad.pipeline import AnomalyPipeline
@@ -57,8 +58,8 @@ def save_model(folder, axis="axial"):
     return folder
 
 
-def demo(out, model, **options):
-    console = Console(file=(out.parent / "told.txt").open("w"), width=120)
+def run_quietly(out, model, **options):
+    console = Console(file=(out.parent / "printed.txt").open("w"), width=120)
     result = run_demo(out, model, brain=small_brain(), console=console, **QUIET, **options)
     console.file.close()
     return result
@@ -71,8 +72,8 @@ def finished(tmp_path_factory, model):
     out.mkdir()
     (out / "mine.txt").write_text("keep")
     (out / "montage.png").write_text("old")
-    result = demo(out, model)
-    return out, result, (out.parent / "told.txt").read_text()
+    result = run_quietly(out, model)
+    return out, result, (out.parent / "printed.txt").read_text()
 
 
 def test_one_lesion_of_each_kind_lies_in_several_of_the_slices(case):
@@ -80,21 +81,21 @@ def test_one_lesion_of_each_kind_lies_in_several_of_the_slices(case):
     for kind in KINDS:
         lesion = case.lesion(kind)
         assert ndimage.label(lesion)[1] == 1
-        assert (lesion & case.seen).any((0, 1)).sum() >= 3
+        assert (lesion & case.analysed).any((0, 1)).sum() >= 3
 
 
 def test_lesions_are_disjoint_and_apart(case):
-    grown = [ndimage.binary_dilation(case.lesion(kind)) for kind in KINDS]
-    assert np.sum(grown, axis=0).max() == 1
+    lesions = [ndimage.binary_dilation(case.lesion(kind)) for kind in KINDS]
+    assert np.sum(lesions, axis=0).max() == 1
 
 
 def test_nothing_changes_far_from_the_lesions(case):
     far = ndimage.distance_transform_edt(case.labels == 0) > 3 * RADIUS[1]
-    changed = case.image != case.healthy.data[0]
-    assert not (changed & far).any()
-    assert not (changed & ~case.brain).any()
+    difference = case.image != case.healthy.data[0]
+    assert not (difference & far).any()
+    assert not (difference & ~case.brain).any()
     for kind in KINDS:
-        assert (changed & case.lesion(kind)).sum() > 0.8 * case.lesion(kind).sum()
+        assert (difference & case.lesion(kind)).sum() > 0.8 * case.lesion(kind).sum()
 
 
 def test_dark_is_darker_and_bright_is_brighter(case):
@@ -105,9 +106,9 @@ def test_dark_is_darker_and_bright_is_brighter(case):
 
 
 def test_seed_decides_everything(case):
-    again, other = (make_case(small_brain(), SLICES, seed, RADIUS) for seed in (0, 1))
-    assert np.array_equal(again.image, case.image)
-    assert np.array_equal(again.labels, case.labels)
+    copy, other = (make_case(small_brain(), SLICES, seed, RADIUS) for seed in (0, 1))
+    assert np.array_equal(copy.image, case.image)
+    assert np.array_equal(copy.labels, case.labels)
     assert not np.array_equal(other.labels, case.labels)
 
 
@@ -118,41 +119,42 @@ def test_slices_without_brain_are_refused(slices):
 
 
 def test_lesions_that_do_not_fit_are_refused(monkeypatch):
-    monkeypatch.setattr(diffad.demo.run, "TRIES", 2)
+    monkeypatch.setattr(demo_case, "TRIES", 2)
     with pytest.raises(ValueError, match=r"expected room for a \w+ lesion of radius \(14.0, 15.0\)"):
         make_case(small_brain(), SLICES, radius=(14.0, 15.0))
 
 
-def results(case, scores, flagged=None):
+def results(case, scores, detections=None):
     anomaly = torch.from_numpy(scores.astype(np.float32))[None, None]
-    mask = anomaly > 0.5 if flagged is None else flagged
+    mask = anomaly > 0.5 if detections is None else detections
     info = {"threshold": 0.5, "threshold_rule": "fixed", "nfe": 1, "seconds": 1.0}
     return AnomalyOutput(anomaly, anomaly, mask, anomaly.amax().reshape(1), info, anomaly, anomaly > 0)
 
 
 def test_perfect_map_scores_one_for_every_kind(case):
-    found, clean = results(case, case.labels > 0), results(case, np.zeros(case.labels.shape))
-    table = measure(case, found, clean)
+    perfect, clean = results(case, case.labels > 0), results(case, np.zeros(case.labels.shape))
+    table = measure(case, perfect, clean)
     for figures in [table["pooled"], *table["kinds"].values()]:
         assert figures["ap"] == figures["auroc"] == figures["best_dice_oracle"] == figures["dice"] == 1
     assert table["healthy"]["false_alarm_rate"] == 0
     ml = sum(figures["ml"] for figures in table["kinds"].values())
     assert ml == pytest.approx(table["pooled"]["ml"], abs=0.03)
-    assert table["pooled"]["ml"] == pytest.approx((case.labels[case.seen] > 0).sum() * 4.5e-3, abs=0.01)
+    assert table["pooled"]["ml"] == pytest.approx((case.labels[case.analysed] > 0).sum() * 4.5e-3, abs=0.01)
 
 
 def test_lesions_of_other_kinds_count_neither_for_nor_against_a_kind(case):
-    found = results(case, case.lesion("dark"))
-    table = measure(case, found, found)
+    dark = results(case, case.lesion("dark"))
+    table = measure(case, dark, dark)
     assert table["kinds"]["dark"]["ap"] == 1
     bright = table["kinds"]["bright"]
     assert bright["ap"] == pytest.approx(bright["chance_ap"])
     assert bright["auroc"] == 0.5
-    seen, others = case.seen, (case.labels > 0) & ~case.lesion("bright")
-    assert bright["chance_ap"] == pytest.approx((case.lesion("bright") & seen).sum() / (seen & ~others).sum())
+    analysed_mask, others = case.analysed, (case.labels > 0) & ~case.lesion("bright")
+    fraction = (case.lesion("bright") & analysed_mask).sum() / (analysed_mask & ~others).sum()
+    assert bright["chance_ap"] == pytest.approx(fraction)
 
 
-def test_false_alarms_are_counted_in_the_slices_looked_at(case):
+def test_false_alarms_are_counted_in_the_analysed_slices(case):
     everywhere = results(case, np.ones(case.labels.shape))
     assert measure(case, everywhere, everywhere)["healthy"]["false_alarm_rate"] == 1
 
@@ -185,11 +187,11 @@ def test_volumes_lie_on_the_grid_of_the_scan(finished, case):
     assert np.array_equal(labels, case.labels)
 
 
-def test_maps_are_looked_for_in_the_slices_only(finished, case):
+def test_maps_lie_in_the_analysed_slices_only(finished, case):
     out, _, _ = finished
     anomaly = nib.load(out / "prediction" / "implanted_anomaly.nii.gz").get_fdata()
-    assert anomaly[case.seen].any()
-    assert not anomaly[~case.seen].any()
+    assert anomaly[case.analysed].any()
+    assert not anomaly[~case.analysed].any()
 
 
 def test_table_on_disk_is_what_is_returned(finished):
@@ -209,8 +211,8 @@ def test_info_names_the_scan_where_it_lies(finished):
     assert info["scan"] == [str(out / "scan" / "implanted.nii.gz")]
 
 
-def test_kinds_figures_and_places_are_told(finished):
-    out, result, told = finished
+def test_kinds_measures_and_files_are_printed(finished):
+    out, result, text = finished
     for word in (
         "Dark",
         "Bright",
@@ -221,9 +223,9 @@ def test_kinds_figures_and_places_are_told(finished):
         "oracle",
         str(out / "montage.png"),
     ):
-        assert word in told
-    assert f"{result['pooled']['ap']:.3f}" in told
-    assert f"{result['nfe']} network evaluations" in told
+        assert word in text
+    assert f"{result['pooled']['ap']:.3f}" in text
+    assert f"{result['nfe']} network evaluations" in text
 
 
 def test_failed_run_leaves_older_results(tmp_path, model, monkeypatch):
@@ -231,12 +233,12 @@ def test_failed_run_leaves_older_results(tmp_path, model, monkeypatch):
     out.mkdir()
     (out / "montage.png").write_text("old")
 
-    def broken(*args, **kwargs):
+    def fail(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("diffad.demo.picture.draw_demo", broken)
+    monkeypatch.setattr("diffad.demo.picture.draw_demo", fail)
     with pytest.raises(OSError, match="No space"):
-        demo(out, model)
+        run_quietly(out, model)
     assert [p.name for p in out.iterdir()] == ["montage.png"]
     assert (out / "montage.png").read_text() == "old"
 
@@ -244,7 +246,7 @@ def test_failed_run_leaves_older_results(tmp_path, model, monkeypatch):
 def test_model_of_other_planes_is_refused(tmp_path):
     save_model(tmp_path / "coronal", axis="coronal")
     with pytest.raises(ValueError, match="expected a model of axial slices, got one of axis 'coronal'"):
-        demo(tmp_path / "out", tmp_path / "coronal")
+        run_quietly(tmp_path / "out", tmp_path / "coronal")
 
 
 def test_missing_nilearn_is_one_clear_error(tmp_path, monkeypatch):

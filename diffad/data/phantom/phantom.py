@@ -91,8 +91,8 @@ def make_phantom(
         images[name] = person.scan(name, lesion, stream).to(torch.int16).numpy()
     brain = person.tissue.brain_mask
     lesion_mask = torch.zeros_like(brain) if lesion is None else lesion.mask & brain
-    masks = [person.fill_grid(mask).numpy() for mask in (brain, lesion_mask)]
-    return Phantom(images, *masks, person.grid.affine, kind)
+    brain_mask, mask = (person.fill_grid(values).numpy() for values in (brain, lesion_mask))
+    return Phantom(images, brain_mask, mask, person.grid.affine, kind)
 
 
 def _check_arguments(seed: int, subject: int, modalities: Sequence[str]) -> None:

@@ -36,7 +36,9 @@ def test_subject_scanned_twice_is_told(tmp_path):
 
 def test_numbers_that_the_sheet_repeats_are_told(tmp_path):
     path = table(ixi(tmp_path) / "IXI.csv", ("IXI_ID", "AGE"), [(2, 35.8), (12, 38.7), (2, 36.1)])
-    assert list_entries(tmp_path).problems == [f"{path}: found numbers listed more than once in IXI_ID (1): 2"]
+    assert list_entries(tmp_path).problems == [
+        f"{path}: found numbers listed more than once in IXI_ID (1): 2"
+    ]
 
 
 def test_sheet_that_is_no_text_is_a_problem_and_no_end(tmp_path):
