@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffad.capabilities import begin_run, restrict_to_region, wants_records
 from diffad.data.space import Placement, Space, to_model
 from diffad.data.volume import VolumeError
 from diffad.data.window import Corner, crop_windows, place_window, window_holds
-from diffad.denoise import bind
+from diffad.denoise import as_denoiser, bind
 from diffad.inference.postprocess import Postprocess
 from diffad.inference.stack import BatchResult as BatchResult
 from diffad.inference.stack import Stack as Stack
 from diffad.inference.stack import StackResult as StackResult
 from diffad.inference.stack import to_public_range
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
-from diffad.score.base import begin_run, wants_records
 from diffad.types import generator_for
 
 
@@ -52,6 +52,9 @@ class Detector:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     autocast: torch.dtype | None = None
     progress: Callable[[int], Any] = lambda done: None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "denoiser", as_denoiser(self.denoiser))
 
     def __call__(self, stacks: Sequence[Stack]) -> list[StackResult]:
         """Find anomalies in scans; slices of different scans share batches."""
@@ -124,8 +127,7 @@ class Detector:
 
     def told(self, x: Tensor) -> Tensor:
         """Return what the denoiser is told of slices ``x`` of one scan: them, or what its guidance wants."""
-        swap = getattr(self.denoiser, "reference", None)
-        return x if swap is None else swap(x)
+        return self.denoiser.reference(x)
 
     def _focused(
         self,
@@ -164,16 +166,11 @@ class Detector:
     def _editing(self, region: Tensor | None) -> Sampler:
         if region is None:
             return self.sampler
-        if not hasattr(self.sampler, "within"):
-            name = type(self.sampler).__name__
-            raise ValueError(f"expected no region, as sampler {name} changes the whole image, got one")
-        edited: Sampler = self.sampler.within(region.to(self.device))
-        return edited
+        return restrict_to_region(self.sampler, region.to(self.device))
 
     def _knowing(self, told: Tensor, brain: Tensor) -> Denoiser:
         """Bind what the denoiser must know of this batch, found once for all levels."""
-        ask = getattr(self.denoiser, "conditions", None)
-        return self.denoiser if ask is None else bind(self.denoiser, ask(told, brain))
+        return bind(self.denoiser, self.denoiser.conditions(told, brain))
 
     def _lay_back(
         self,
