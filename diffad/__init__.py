@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from diffad._version import __version__ as __version__
+from diffad.io.version import __version__ as __version__
 
 # Importing torch and diffusers takes seconds, so every public name is looked up on first use (PEP 562).
 _HOMES = {

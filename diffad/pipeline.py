@@ -15,6 +15,7 @@ from diffusers import DiffusionPipeline
 from safetensors import SafetensorError
 from torch import Tensor
 
+from diffad.capabilities import attach_networks
 from diffad.config import PartSpec, PostprocessConfig, SpaceConfig, from_dict, to_dict
 from diffad.data.space import Space
 from diffad.data.volume import Volume
@@ -35,7 +36,6 @@ from diffad.inference.thresholding import (
     resolve_thresholds,
 )
 from diffad.method import Method
-from diffad.models.auxiliary import attach_networks
 from diffad.models.chunked import Chunked
 from diffad.models.pretrained import (
     AUXILIARY_NETWORKS,

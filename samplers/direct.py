@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from diffad.denoise import as_denoiser
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
 from diffad.samplers.base import as_level, check_call
@@ -55,8 +56,8 @@ class Direct:
     ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; neither ``noise`` nor ``mask`` plays a part."""
         check_call(x, denoiser, 1, generator)
-        kind = getattr(denoiser, "prediction_type", "sample")
-        if kind != "sample":
+        kind = as_denoiser(denoiser).prediction_type
+        if kind not in (None, "sample"):
             raise ValueError(f"direct expected a network of prediction_type 'sample', got {kind!r}")
         x_hat = denoiser(x, as_level(1, x))
         if on_step is not None:

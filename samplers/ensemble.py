@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
+from diffad.capabilities import restrict_to_region
 from diffad.protocols import Denoiser, NoiseGenerator, Sampler
 from diffad.registry import SAMPLERS
 from diffad.samplers.base import check_call, level_option
@@ -69,7 +71,7 @@ class Ensemble:
         """Restore ``x`` (B, C, *S) in [-1, 1] with all members; ``mask`` (B, 1, *S) goes to the samplers."""
         check_call(x, denoiser, 1, generator)
         streams, twins, nfe = SeedStreams.draw(generator, len(x)), RunningMoments(), 0
-        several, masks = _stacked(x, self.members), None if mask is None else _stacked(mask, self.members)
+        several, masks = _stack(x, self.members), None if mask is None else _stack(mask, self.members)
         watch = None if on_step is None else _each_member(on_step, len(x))
         maps: list[Tensor | None] = []
         references: list[Tensor | None] = []
@@ -77,19 +79,28 @@ class Ensemble:
             own = [g for k in range(self.members) for g in streams.at(n, k)]
             found = part(several, denoiser, noise, generator=own, mask=masks, on_step=watch)
             nfe += self.members * found.nfe
-            for twin in _unstacked(found.image, len(x)):
+            for twin in _unstack(found.image, len(x)):
                 twins.add(twin)
             maps.append(_mean_of(found.map, len(x)))
             references.append(_mean_of(found.reference, len(x)))
         shown, reference = _overall(maps), _overall(references)
         return Reconstruction(twins.mean, nfe, std=twins.std, map=shown, reference=reference)
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
-        """Hand trained networks, by name, to the samplers."""
-        from diffad.models.auxiliary import attach_networks  # its package imports every network
+    @property
+    def children(self) -> Mapping[str, Sampler | Sequence[Sampler]]:
+        """The sampler, or the samplers."""
+        return {"inner": self._parts[0]} if self.samplers is None else {"samplers": self._parts}
 
-        for part in self._parts:
-            attach_networks(part, networks)
+    def restrict_children(self, region: Tensor) -> Ensemble:
+        """Return the ensemble of samplers that change only what is in ``region``, (B, 1, *S) in [0, 1].
+
+        Raises:
+            ValueError: If one of them changes the whole image.
+        """
+        ensemble = copy.copy(self)
+        members = _stack(region, self.members)
+        ensemble._parts = [restrict_to_region(part, members) for part in self._parts]
+        return ensemble
 
     def example(
         self,
@@ -120,11 +131,11 @@ def _built(samplers: Sequence[Part]) -> list[Sampler]:
     return [SAMPLERS.ready(part) for part in samplers]
 
 
-def _stacked(x: Tensor, members: int) -> Tensor:
+def _stack(x: Tensor, members: int) -> Tensor:
     return repeat(x, "b ... -> (k b) ...", k=members)
 
 
-def _unstacked(x: Tensor, batch: int) -> Iterator[Tensor]:
+def _unstack(x: Tensor, batch: int) -> Iterator[Tensor]:
     yield from rearrange(x, "(k b) ... -> k b ...", b=batch)
 
 
@@ -133,7 +144,7 @@ def _mean_of(found: Tensor | None, batch: int) -> Tensor | None:
     if found is None:
         return None
     several = RunningMoments()
-    for one in _unstacked(found, batch):
+    for one in _unstack(found, batch):
         several.add(one)
     return several.mean
 
@@ -152,8 +163,8 @@ def _each_member(on_step: OnStep, batch: int) -> OnStep:
     """Report a move of all members as one move of each, in the shape of the image."""
 
     def watch(record: StepRecord) -> None:
-        states = (_unstacked(state, batch) for state in (record.x_t, record.x_hat, record.x_s))
-        for x_t, x_hat, x_s in zip(*states, strict=True):
-            on_step(StepRecord(record.t, record.s, x_t, x_hat, x_s))
+        states = [record.x_t, record.x_hat, record.x_s, *([] if record.map is None else [record.map])]
+        for member in zip(*(_unstack(state, batch) for state in states), strict=True):
+            on_step(StepRecord(record.t, record.s, *member))
 
     return watch

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from diffad.protocols import NoiseGenerator, Sampler
+from diffad.protocols import MakesExamples, NoiseGenerator, Sampler
 from diffad.samplers.boxes import Box, crop_box, mark_boxes
 from diffad.schedule import Schedule
 from diffad.types import Example, Generators
@@ -23,10 +23,8 @@ def make_example(
     generator: Generators,
 ) -> Example:
     """Make examples of whole images ``x`` (B, C, *S), the sampler's way if it has one."""
-    own = getattr(sampler, "example", None)
-    if own is not None:
-        made: Example = own(x, mask, t, noise, schedule, generator)
-        return made
+    if isinstance(sampler, MakesExamples):
+        return sampler.example(x, mask, t, noise, schedule, generator)
     z = noise(x, t, generator=generator)
     return Example(x, z, schedule.add_noise(x, z, t))
 

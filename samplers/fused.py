@@ -9,7 +9,6 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from diffad.denoise import unclipped, unguided
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.samplers.base import as_level
 from diffad.samplers.blend import mix
@@ -60,13 +59,14 @@ class Fused:
 
     def _estimates(self, u: Tensor, r: Tensor, t: int) -> tuple[Tensor, Tensor]:
         """Estimate the clean images of all chains in one batch, or in two where a guidance steers."""
-        level, plain = as_level(t, r), unguided(self.denoiser)
+        level, unguided = as_level(t, r), self.denoiser.without_guidance()
         edited, batch = rearrange(u, "k b ... -> (k b) ..."), len(r)
-        if plain == self.denoiser:
-            both = unclipped(plain)(torch.cat([edited, r]), level)
+        if unguided is self.denoiser:
+            both = unguided.without_clamp()(torch.cat([edited, r]), level)
             u_hat, r_hat = both[:-batch], both[-batch:]
         else:
-            u_hat, r_hat = unclipped(self.denoiser)(edited, level), unclipped(plain)(r, level)
+            u_hat = self.denoiser.without_clamp()(edited, level)
+            r_hat = unguided.without_clamp()(r, level)
         u_hat = rearrange(u_hat, "(k b) ... -> k b ...", b=batch)
         return u_hat.clamp(-1, 1) if self.clip else u_hat, r_hat
 

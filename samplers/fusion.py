@@ -11,7 +11,9 @@ import torch
 from einops import reduce, repeat
 from torch import Tensor
 
+from diffad.capabilities import begin_saliency
 from diffad.data.space import to_public
+from diffad.denoise import as_denoiser
 from diffad.protocols import Denoiser, NoiseGenerator, Saliency
 from diffad.registry import SALIENCIES, SAMPLERS
 from diffad.samplers.base import check_call, level_option, noise_to_level
@@ -39,7 +41,7 @@ class Fusion:
 
     The reconstruction :math:`r` never sees :math:`u`, nor a guidance; it is what the twin :math:`u` is to be
     compared with, and equals it outside the region :math:`M`: the salient share of the brain, or what
-    ``within`` was told, in which case 0 < M < 1 blends. All chains of a level are one batch, "(k b)".
+    ``restricted_to`` was told, in which case 0 < M < 1 blends. All chains of a level are one batch, "(k b)".
 
     Args:
         level: Level :math:`L` of the code, in 1..T.
@@ -88,17 +90,16 @@ class Fusion:
         self.saliency, self._saliency = saliency, SALIENCIES.ready(saliency)
         self._region: Tensor | None = None
 
-    def within(self, region: Tensor) -> Fusion:
+    @property
+    def children(self) -> Mapping[str, Saliency]:
+        """The saliency, where there is one."""
+        return {} if self._saliency is None else {"saliency": self._saliency}
+
+    def restricted_to(self, region: Tensor) -> Fusion:
         """Return the same sampler that rewrites ``region`` (B, 1, *S) in [0, 1], whatever is salient."""
-        told = copy.copy(self)
-        told._region = region
-        return told
-
-    def equip(self, networks: Mapping[str, Any]) -> None:
-        """Hand trained networks, by name, to the saliency."""
-        from diffad.models.auxiliary import attach_networks  # its package imports every network
-
-        attach_networks(self._saliency, networks)
+        sampler = copy.copy(self)
+        sampler._region = region
+        return sampler
 
     @torch.no_grad()
     def __call__(
@@ -121,7 +122,7 @@ class Fusion:
         streams = SeedStreams.draw(generator, len(x))
         region = self._region_of(x, denoiser, noise, streams, mask)
         own = [g for k in range(self.members) for g in streams.at(MEMBER, k)]
-        chains = Fused(denoiser, noise, self._move, region, own, self.clip)
+        chains = Fused(as_denoiser(denoiser), noise, self._move, region, own, self.clip)
         r = self._started(x, denoiser, noise, streams)
         u = repeat(r, "b ... -> k b ...", k=self.members)
         for t, s in pairwise(self._code.levels):
@@ -149,10 +150,9 @@ class Fusion:
             return _checked(self._region, x)
         if self._saliency is None:
             raise ValueError("expected a saliency or a region to rewrite, got neither: give option saliency")
-        begin = getattr(self._saliency, "begin", None)
-        look = self._saliency if begin is None else begin(denoiser, noise, streams.at(LOOK))
-        found = look(to_public(x), brain)
-        return select_region(found, self.share, self.dilate, brain, self.per_channel).to(x)
+        saliency = begin_saliency(self._saliency, denoiser, noise, streams.at(LOOK))
+        saliency_map = saliency(to_public(x), brain)
+        return select_region(saliency_map, self.share, self.dilate, brain, self.per_channel).to(x)
 
 
 def _summed(twins: RunningMoments, r: Tensor, region: Tensor, nfe: int) -> Reconstruction:

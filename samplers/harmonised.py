@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffad.capabilities import begin_run
 from diffad.data.space import to_public
-from diffad.models.auxiliary import attach_networks
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS, SCORES
 from diffad.samplers.base import as_level, check_call, level_option, levels_down
@@ -38,8 +38,8 @@ class Harmonised:
     The last move, to level 0, gives the estimate itself. Moves that a map was made for carry :math:`m_t`
     in their records, which score "temporal" makes one map of. With fewer ``steps`` than levels, the levels
     named in ``harmonise`` and ``watch`` are replaced by the nearest that are visited, the higher of two;
-    those that fall together count once, and no blend is made at the last move. Told a region by ``within``,
-    the twin is the scan outside of it.
+    those that fall together count once, and no blend is made at the last move. Restricted to a
+    region, the reconstruction is the scan outside of it.
 
     Args:
         level: Level of the jump into noise, in 1..T. Index 350 of published code is level 351.
@@ -94,15 +94,16 @@ class Harmonised:
         self._levels = levels_down(self.level, self.steps)
         self._blends, self._maps = self._places()
 
-    def within(self, region: Tensor) -> Harmonised:
-        """Return the sampler that changes only what is in ``region``, (B, 1, *S) in [0, 1]."""
-        told = copy.copy(self)
-        told._region = region
-        return told
+    @property
+    def children(self) -> Mapping[str, AnomalyScore]:
+        """The score of estimates."""
+        return {"score": self._score}
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
-        """Hand trained networks to the score."""
-        attach_networks(self._score, networks)
+    def restricted_to(self, region: Tensor) -> Harmonised:
+        """Return the same sampler that changes only what is in ``region``, (B, 1, *S) in [0, 1]."""
+        sampler = copy.copy(self)
+        sampler._region = region
+        return sampler
 
     @torch.no_grad()
     def __call__(
@@ -119,11 +120,12 @@ class Harmonised:
         check_call(x, denoiser, self.level, generator)
         self._check_region(x)
         wanted = self._blends if on_step is None else self._blends | self._maps
+        compare = begin_run(self._score, x, denoiser.schedule).map
         first = noise(x, as_level(self.level, x), generator=generator)
         x_t = denoiser.schedule.add_noise(x, first, self.level)
         for t, s in pairwise(self._levels):
             x_hat = denoiser(x_t, as_level(t, x))
-            found = self._map(x, x_hat, mask) if t in wanted else None
+            found = self._map(x, x_hat, mask, compare) if t in wanted else None
             move: DDIM | DDPM | Blend = self._move
             if found is not None and t in self._blends:
                 move = self._blend(x, found, first)
@@ -135,9 +137,9 @@ class Harmonised:
         image = x_t if self._region is None else mix(x, x_t, self._region)
         return Reconstruction(image, nfe=len(self._levels) - 1)
 
-    def _map(self, x: Tensor, x_hat: Tensor, mask: Tensor | None) -> Tensor:
+    def _map(self, x: Tensor, x_hat: Tensor, mask: Tensor | None, compare: AnomalyScore) -> Tensor:
         """Find m_t (B, 1, *S), by item."""
-        found = self._score(to_public(x), Reconstruction(to_public(x_hat), nfe=1), mask)
+        found = compare(to_public(x), Reconstruction(to_public(x_hat), nfe=1), mask)
         found = found if self._region is None else found * self._region
         if self.normalise == "none":
             return found

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from diffad.denoise import unclipped, unguided
+from diffad.denoise import as_denoiser
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
 from diffad.samplers.base import as_level, check_call, level_option, levels_down
@@ -90,7 +90,7 @@ class Inversion:
             ValueError: If its shape or the level does not fit.
         """
         check_call(x, denoiser, self.level, torch.Generator())  # stands in: nothing is drawn
-        free, x_s = unclipped(unguided(denoiser)), x
+        free, x_s = as_denoiser(denoiser).without_guidance().without_clamp(), x
         for s, t in pairwise(reversed(self.levels)):
             x_t = x_s
             for _ in range(1 + self.refine):
@@ -107,7 +107,7 @@ class Inversion:
             ValueError: If its shape or the level does not fit.
         """
         check_call(x_t, denoiser, self.level, torch.Generator())  # stands in: nothing is drawn
-        free, move, nothing = unclipped(denoiser), DDIM(), torch.zeros_like(x_t)
+        free, move, nothing = as_denoiser(denoiser).without_clamp(), DDIM(), torch.zeros_like(x_t)
         for t, s in pairwise(self.levels):
             x_hat = free(x_t, as_level(t, x_t))
             x_s = move(x_t, x_hat, t, s, denoiser.schedule, nothing)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from diffad.denoise import unclipped
+from diffad.denoise import as_denoiser
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
 from diffad.samplers.base import check_call, level_option, noise_to_level
@@ -63,7 +63,7 @@ class Levels:
         """Look at ``x`` (B, C, *S) in [-1, 1], the whole image, whatever the ``mask``."""
         check_call(x, denoiser, self._levels[-1], generator)
         twins = RunningMoments()
-        for record in self._records(x, unclipped(denoiser), noise, generator):
+        for record in self._records(x, as_denoiser(denoiser).without_clamp(), noise, generator):
             twins.add(record.x_hat.clamp(-1, 1))
             if on_step is not None:
                 on_step(record)

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
+from diffad.capabilities import begin_run, wants_records
+from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler, ScoreRun
 from diffad.types import Generators, Reconstruction, StepRecord
+
+OnStep = Callable[[StepRecord], None]
 
 LIKELIHOOD = {"name": "product", "scores": [{"name": "relative"}, {"name": "ssim", "window": 11}]}
 """Residual by structural dissimilarity, for LPIPS as published, which needs a network of photographs."""
@@ -42,7 +45,7 @@ class FirstPass:
         *,
         generator: Generators,
         mask: Tensor | None = None,
-        on_step: Callable[[StepRecord], None] | None = None,
+        on_step: OnStep | None = None,
     ) -> Reconstruction:
         """Return the coarse twin of ``x`` (B, C, *S) in [-1, 1], with the likelihood as its map."""
         from diffad.data.space import (  # its package imports libraries of files
@@ -50,9 +53,25 @@ class FirstPass:
             to_public,
         )
 
-        found = self.coarse(x, denoiser, noise, generator=generator, mask=mask, on_step=on_step)
-        image, twin = to_public(x), reconstruction_to_public(found)
-        return replace(found, map=self.score(image, twin, None if self.everywhere else mask))
+        run = begin_run(self.score, x, denoiser.schedule)
+        watch = _report_to(run, on_step)
+        coarse = self.coarse(x, denoiser, noise, generator=generator, mask=mask, on_step=watch)
+        inside = None if self.everywhere else mask
+        likelihood = run.map(to_public(x), reconstruction_to_public(coarse), inside)
+        return replace(coarse, map=likelihood)
+
+
+def _report_to(run: ScoreRun, on_step: OnStep | None) -> OnStep | None:
+    """Return what reports moves to the run of a score, where it wants them, and hands them on."""
+    if not wants_records(run):
+        return on_step
+
+    def watch(record: StepRecord) -> None:
+        run.record(record)
+        if on_step is not None:
+            on_step(record)
+
+    return watch
 
 
 def find_suspects(likelihood: Tensor, threshold: float | None, share: float, brain: Tensor | None) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffad.capabilities import list_parts, picks_region
 from diffad.protocols import Denoiser, NoiseGenerator, Sampler
 from diffad.registry import SAMPLERS
 from diffad.samplers.base import check_call, level_option
@@ -24,7 +25,7 @@ from diffad.samplers.boxes import (
     sides_option,
 )
 from diffad.samplers.examples import crop_example, keep_context, make_example
-from diffad.samplers.stitch import BLENDS, Records, Stitch, blend_window
+from diffad.samplers.stitch import BLENDS, ReconstructionStitch, Records, Stitch, blend_window
 from diffad.samplers.views import BoxView, CropView, SharedNoise, WholeView
 from diffad.schedule import Schedule
 from diffad.types import Example, Generators, Reconstruction, StepRecord, generators_for
@@ -91,14 +92,13 @@ class Patched:
         self.at_once = None if at_once is None else level_option("at_once", at_once)
         self.random = random
         self._sides = sides_option(box)
-        self._inner = _built(self.inner)
+        self._inner = _build_inner(self.inner)
         self._view: Callable[[Sequence[Box]], BoxView] = WholeView if context else CropView
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
-        """Hand trained networks, by name, to the inner sampler."""
-        from diffad.models.auxiliary import attach_networks  # its package imports every network
-
-        attach_networks(self._inner, networks)
+    @property
+    def children(self) -> Mapping[str, Sampler]:
+        """The inner sampler."""
+        return {"inner": self._inner}
 
     @torch.no_grad()
     def __call__(
@@ -117,31 +117,28 @@ class Patched:
         boxes, alive = self._used(x, mask)
         weights = blend_window(sides_of(self._sides, x.shape[2:]), self.blend)
 
-        def begin(under: Tensor = x) -> Stitch:
+        def begin(under: Tensor) -> Stitch:
             return Stitch(under, boxes, weights, alive)
 
-        twin, spread, nfe = begin(), begin(torch.zeros_like(x)), 0
-        records = None if on_step is None else Records(begin, on_step)
+        whole = ReconstructionStitch(begin, x)
+        records = None if on_step is None else Records(begin, x, on_step)
         generators = generators_for(generator, len(x))
-        state = [g.get_state() for g in generators]
-        for lot, first, last in _lots(boxes, self.at_once):
-            for g, before in zip(generators, state, strict=True):
-                # every lot looks through the same field of noise
-                g.set_state(before)
-            view = self._view(lot)
-            found = self._inner(
+        states = [g.get_state() for g in generators]
+        for chunk, first, last in _split_boxes(boxes, self.at_once):
+            for g, state in zip(generators, states, strict=True):
+                # every chunk looks through the same field of noise
+                g.set_state(state)
+            view = self._view(chunk)
+            result = self._inner(
                 view.stack(x),
                 view.denoiser(denoiser, x),
                 SharedNoise(noise, view, x),
-                generator=generators * len(lot),
+                generator=generators * len(chunk),
                 mask=None if mask is None else view.stack(mask),
                 on_step=None if records is None else records.of(view.parts, first, last),
             )
-            twin.add(view.parts(found.image))
-            if found.std is not None:
-                spread.add(view.parts(found.std))
-            nfe += found.nfe * len(lot)
-        return Reconstruction(twin.image(), nfe, std=spread.image() if spread.added else None)
+            whole.add(result, view.parts, len(chunk))
+        return whole.reconstruction()
 
     def _boxes(self, shape: Sequence[int]) -> list[Box]:
         sides = sides_of(self._sides, shape)
@@ -192,22 +189,23 @@ class Patched:
         )
 
 
-def _lots(boxes: Sequence[Box], size: int | None) -> Iterator[tuple[Sequence[Box], bool, bool]]:
-    """Share out the boxes; tell for each lot whether it is the first and the last."""
+def _split_boxes(boxes: Sequence[Box], size: int | None) -> Iterator[tuple[Sequence[Box], bool, bool]]:
+    """Split the boxes into chunks; tell for each whether it is the first and the last."""
     size = len(boxes) if size is None else size
     for start in range(0, len(boxes), size):
         yield boxes[start : start + size], start == 0, start + size >= len(boxes)
 
 
-def _built(inner: Mapping[str, Any] | Sampler) -> Sampler:
+def _build_inner(inner: Mapping[str, Any] | Sampler) -> Sampler:
     """Build a sampler from a mapping of ``name`` and options; a ready one passes."""
-    built: Sampler = SAMPLERS.ready(inner, "an inner sampler")
-    if hasattr(built, "within"):
-        raise ValueError(
-            f"expected an inner sampler that renews all of a box, got {type(built).__name__}, which picks a "
-            "region of the whole image: let it be the sampler"
-        )
-    return built
+    sampler: Sampler = SAMPLERS.ready(inner, "an inner sampler")
+    for _, part in list_parts(sampler):
+        if picks_region(part):
+            raise ValueError(
+                f"expected an inner sampler that renews all of a box, got {type(part).__name__}, which picks "
+                "a region of the whole image: let it be the sampler"
+            )
+    return sampler
 
 
 def _check_options(overlap: float, blend: str, placement: str, context: bool, random: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.denoise import taken
+from diffad.denoise import as_denoiser
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
 from diffad.registry import SAMPLERS, SCORES
 from diffad.samplers.base import check_call, level_option
@@ -118,7 +118,8 @@ class Resampled:
         twin, nfe = x.clone(), first.nfe
         if len(items):
             start = first.image if self.start == "coarse" else torch.where(m, first.image, x)
-            paint = RePaint(taken(denoiser, items), noise, [streams[i] for i in items.tolist()], self._moves)
+            selected = as_denoiser(denoiser).select(items)
+            paint = RePaint(selected, noise, [streams[i] for i in items.tolist()], self._moves)
             watch = None if on_step is None else _of_all(on_step, x, items)
             twin[items] = paint(x[items], start[items], m[items], watch)
             nfe += paint.nfe
@@ -136,11 +137,11 @@ class Resampled:
             _check_context(m, brain.bool())
         return m
 
-    def within(self, region: Tensor) -> Resampled:
-        """Return the sampler of batches whose suspicious ``region`` (B, 1, *S) in [0, 1] is known."""
-        told = copy.copy(self)
-        told._region = region
-        return told
+    def restricted_to(self, region: Tensor) -> Resampled:
+        """Return the same sampler of a batch whose suspicious ``region`` (B, 1, *S) in [0, 1] is known."""
+        sampler = copy.copy(self)
+        sampler._region = region
+        return sampler
 
     def calibrated(self) -> bool:
         """Tell whether there is a threshold, or one must be measured on healthy scans."""
@@ -154,12 +155,10 @@ class Resampled:
         score: AnomalyScore = SCORES.build("likelihood")
         return self._first, score
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
-        """Hand trained networks, by name, to the coarse sampler and the score."""
-        from diffad.models.auxiliary import attach_networks  # its package imports every network
-
-        attach_networks(self._first.coarse, networks)
-        attach_networks(self._first.score, networks)
+    @property
+    def children(self) -> Mapping[str, Sampler | AnomalyScore]:
+        """The coarse sampler and the score of its reconstruction."""
+        return {"coarse": self._first.coarse, "score": self._first.score}
 
     def example(
         self,

@@ -13,10 +13,9 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
-from diffad import denoise
+from diffad.denoise import DenoiserWrapper
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.samplers.boxes import Box, crop_box, mark_boxes
-from diffad.schedule import Schedule
 from diffad.types import Generators, generators_for
 
 
@@ -62,7 +61,8 @@ class WholeView:
 
     def denoiser(self, denoiser: Denoiser, x: Tensor) -> Denoiser:
         """Keep all that lies outside the box as it is in ``x``."""
-        return InContext(denoiser, x, mark_boxes(self.boxes, x.shape[2:], x.device))
+        inside = mark_boxes(self.boxes, x.shape[2:], x.device)
+        return ContextDenoiser(denoiser, self.stack(x), repeat(inside, "k ... -> (k b) ...", b=len(x)))
 
 
 @dataclass(frozen=True)
@@ -88,39 +88,33 @@ class CropView:
         return denoiser
 
 
-@dataclass(frozen=True)
-class InContext:
+@dataclass(frozen=True, eq=False)
+class ContextDenoiser(DenoiserWrapper):
     r"""Shows the network clean surroundings at every level, and never changes them.
 
     .. math:: x_\text{in} = m x_t + (1 - m) x, \quad \hat x = m f(x_\text{in}, t) + (1 - m) x
 
     Args:
         inner: Denoiser of whole images.
-        x: Clean images, (b, C, *S).
-        inside: Voxels :math:`m` of each box, (k, 1, *S), bool.
+        x: Clean image of each of n states, (n, C, *S).
+        inside: Voxels :math:`m` of the box of each state, (n, 1, *S), bool.
     """
 
-    inner: Denoiser
     x: Tensor
     inside: Tensor
 
-    @property
-    def schedule(self) -> Schedule:
-        """Signal and noise amplitudes by level."""
-        return self.inner.schedule
-
     def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
-        """Denoise states stacked "(look k b)" at levels () or (look k b,)."""
-        return self._kept(self.inner(self._kept(x_t), t, **cond))
+        """Denoise a stack "(k n)" of k versions of the states, at levels () or (k n,)."""
+        return self._show_context(self.inner(self._show_context(x_t), t, **cond))
 
-    def _kept(self, y: Tensor) -> Tensor:
-        looks = rearrange(y, "(look k b) ... -> look k b ...", k=len(self.inside), b=len(self.x))
-        kept = torch.where(self.inside[:, None], looks, self.x)
-        return rearrange(kept, "look k b ... -> (look k b) ...")
+    def select(self, items: Tensor) -> ContextDenoiser:
+        """Return the denoiser of some states of a stack "(k n)", by their numbers."""
+        rows = items.to(self.x.device) % len(self.x)
+        return ContextDenoiser(self.inner.select(items), self.x[rows], self.inside[rows])
 
-    def unclipped(self) -> InContext:
-        """Return the same denoiser without the clamp, where it has one."""
-        return InContext(denoise.unclipped(self.inner), self.x, self.inside)
+    def _show_context(self, y: Tensor) -> Tensor:
+        versions = rearrange(y, "(k n) ... -> k n ...", n=len(self.x))
+        return rearrange(torch.where(self.inside, versions, self.x), "k n ... -> (k n) ...")
 
 
 @dataclass(frozen=True)

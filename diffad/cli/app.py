@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-from diffad._version import __version__
 from diffad.cli.benchmark import benchmark_command
 from diffad.cli.calibrate import calibrate_command
 from diffad.cli.data import data_app
@@ -27,6 +26,7 @@ from diffad.cli.pretrain import pretrain_command
 from diffad.cli.report import report_command
 from diffad.cli.train import train_command
 from diffad.io.terminal import format_error, is_debugging, is_expected
+from diffad.io.version import __version__
 
 app = typer.Typer(
     name="diffad",

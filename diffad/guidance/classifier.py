@@ -11,9 +11,8 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
-from diffad.denoise import taken, unclipped
+from diffad.denoise import ClampedDenoiser, GuidedDenoiser
 from diffad.guidance.gradient import check_finite, check_target, target_gradient
-from diffad.guidance.steered import Steered, clamps
 from diffad.protocols import Denoiser
 from diffad.registry import GUIDANCES
 
@@ -35,7 +34,8 @@ class ClassifierGuidance:
         target: Class y; 0 is healthy.
         levels: Lowest and highest level at which it acts; none acts at all levels.
         classifier: The network or its folder; none takes that of the pipeline.
-        reference: Clamp to [-1, 1] before the move and not after, as published.
+        reference: Clamp to [-1, 1] before the move and not after, as published, also where a sampler such as
+            "inversion" clamps nothing of its own, and in both of its directions.
 
     Raises:
         ValueError: If an option is out of range; on call, if there is no classifier, if it does not fit the
@@ -61,7 +61,7 @@ class ClassifierGuidance:
         self.scale, self.target, self.levels = scale, target, levels
         self.classifier, self.reference = classifier, reference
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
+    def attach_networks(self, networks: Mapping[str, Any]) -> None:
         """Take the ``classifier`` of a pipeline, unless one was given."""
         if self.classifier is None:
             self.classifier = networks.get("classifier")
@@ -71,7 +71,7 @@ class ClassifierGuidance:
         scales = _scales(self.scale)
         classifier = self._classifier() if any(scales) else None
         levels = None if self.levels is None else (self.levels[0], self.levels[1])
-        return Classified(denoiser, classifier, scales, self.target, levels, self.reference)
+        return ClassifierGuidedDenoiser(denoiser, classifier, scales, self.target, levels, self.reference)
 
     def _classifier(self) -> Callable[..., Any]:
         if not callable(self.classifier):
@@ -85,12 +85,12 @@ class ClassifierGuidance:
         return network
 
 
-@dataclass(frozen=True)
-class Classified(Steered):
+@dataclass(frozen=True, eq=False)
+class ClassifierGuidedDenoiser(GuidedDenoiser):
     """A denoiser whose estimates are moved by a classifier.
 
     Args:
-        denoiser: The one inside.
+        inner: The one inside.
         classifier: Called as ``classifier(x_t, labels)``; answers logits (B, K). None where all scales are 0.
         scales: One for all scans of a batch, or one for each.
         target: Class that is to become likelier.
@@ -109,16 +109,31 @@ class Classified(Steered):
         levels = torch.as_tensor(t, device=x_t.device).expand(len(x_t))
         scale = self._scale(x_t, levels)
         if not scale.any():
-            return self.denoiser(x_t, t, **cond)
-        inside = self.denoiser if self.clip_first else unclipped(self.denoiser)
-        x_hat = inside(x_t, t, **cond)
-        moved = x_hat + self._move(x_t, levels, scale).to(x_hat.dtype)
-        return moved.clamp(-1, 1) if clamps(self.denoiser) and not self.clip_first else moved
+            return self.inner(x_t, t, **cond)
+        inner = self.inner if self.clip_first else self.inner.without_clamp()
+        x_hat = inner(x_t, t, **cond)
+        moved_x_hat = x_hat + self._move(x_t, levels, scale).to(x_hat.dtype)
+        return moved_x_hat.clamp(-1, 1) if self.clamps else moved_x_hat
 
-    def taken(self, items: Tensor) -> Classified:
-        """Return the denoiser of some scans of the batch, by their numbers (n,)."""
-        scales = self.scales if len(self.scales) == 1 else tuple(self.scales[i] for i in items.tolist())
-        return replace(self, denoiser=taken(self.denoiser, items), scales=scales)
+    @property
+    def clamps(self) -> bool:
+        """Whether moved estimates are clamped to [-1, 1]."""
+        return self.inner.clamps and not self.clip_first
+
+    def without_clamp(self) -> Denoiser:
+        """Return the same denoiser without its clamp; one that clamps first as it is, as published."""
+        return self if self.clip_first else super().without_clamp()
+
+    def without_guidance(self) -> Denoiser:
+        """Return the denoiser inside; one that clamps first leaves its clamp in every step, as published."""
+        inner = super().without_guidance()
+        return ClampedDenoiser(inner) if self.clip_first else inner
+
+    def select(self, items: Tensor) -> Denoiser:
+        """Return the denoiser of some states of a stack "(k b)" of the b scans, by their numbers (n,)."""
+        count = len(self.scales)
+        scales = self.scales if count == 1 else tuple(self.scales[i % count] for i in items.tolist())
+        return replace(self, inner=self.inner.select(items), scales=scales)
 
     def _scale(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Return the scale of each state, (B,), 0 where nothing acts."""

@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffad.capabilities import begin_run, restrict_to_region, wants_records
 from diffad.data.space import Placement, Space, to_model
 from diffad.data.volume import VolumeError
 from diffad.data.window import Corner, crop_windows, place_window, window_holds
-from diffad.denoise import bind
+from diffad.denoise import as_denoiser, bind
 from diffad.inference.postprocess import Postprocess
 from diffad.inference.stack import BatchResult as BatchResult
 from diffad.inference.stack import Stack as Stack
 from diffad.inference.stack import StackResult as StackResult
 from diffad.inference.stack import to_public_range
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
-from diffad.score.base import begin_run, wants_records
 from diffad.types import generator_for
 
 
@@ -52,6 +52,9 @@ class Detector:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     autocast: torch.dtype | None = None
     progress: Callable[[int], Any] = lambda count: None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "denoiser", as_denoiser(self.denoiser))
 
     def __call__(self, stacks: Sequence[Stack]) -> list[StackResult]:
         """Find anomalies in scans; slices of different scans share batches."""
@@ -122,16 +125,15 @@ class Detector:
             return [(list(range(len(brain))), [])]
         corners = [place_window(item, window) for item in brain]
         fits = [window_holds(item, window, corner) for item, corner in zip(brain, corners, strict=True)]
-        masks = [i for i, fit in enumerate(fits) if fit]
-        return [(masks, [corners[i] for i in masks]), ([i for i, fit in enumerate(fits) if not fit], [])]
+        items = [i for i, fit in enumerate(fits) if fit]
+        return [(items, [corners[i] for i in items]), ([i for i, fit in enumerate(fits) if not fit], [])]
 
     def cond_image(self, x: Tensor) -> Tensor:
         """Return what the denoiser is conditioned on for slices ``x`` of one scan, (N, C, *S).
 
         That is the slices themselves, or what its guidance puts in their place.
         """
-        swap = getattr(self.denoiser, "reference", None)
-        return x if swap is None else swap(x)
+        return self.denoiser.reference(x)
 
     def _score_windows(
         self,
@@ -146,9 +148,9 @@ class Detector:
         window = self.space.config.window
         if window is None or not corners:
             return self._score_batch(x, brain, cond_image, region, keys)
-        image, masks, cond = (crop_windows(values, window, corners) for values in (x, brain, cond_image))
+        image, mask, cond = (crop_windows(values, window, corners) for values in (x, brain, cond_image))
         edits = None if region is None else crop_windows(region, window, corners)
-        return self._score_batch(image, masks, cond, edits, keys).paste(x.shape[2:], corners)
+        return self._score_batch(image, mask, cond, edits, keys).paste(x.shape[2:], corners)
 
     def _score_batch(
         self, x: Tensor, brain: Tensor, cond_image: Tensor, region: Tensor | None, keys: Sequence[int]
@@ -170,16 +172,11 @@ class Detector:
     def _restrict_sampler(self, region: Tensor | None) -> Sampler:
         if region is None:
             return self.sampler
-        if not hasattr(self.sampler, "within"):
-            name = type(self.sampler).__name__
-            raise ValueError(f"expected no region, as sampler {name} changes the whole image, got one")
-        sampler: Sampler = self.sampler.within(region.to(self.device))
-        return sampler
+        return restrict_to_region(self.sampler, region.to(self.device))
 
     def _bind_conditions(self, cond_image: Tensor, brain: Tensor) -> Denoiser:
         """Bind what the denoiser must know of this batch, computed once for all levels."""
-        ask = getattr(self.denoiser, "conditions", None)
-        return self.denoiser if ask is None else bind(self.denoiser, ask(cond_image, brain))
+        return bind(self.denoiser, self.denoiser.conditions(cond_image, brain))
 
     def _lay_back(
         self,

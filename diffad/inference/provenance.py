@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from diffad._version import __version__
+from diffad.io.version import __version__
 from diffad.method import Method
 
 

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from torch import nn
 
+from diffad.capabilities import attach_networks as attach_networks
 from diffad.models.pretrained import ModelError, check_weights, incompatible_model
 from diffad.registry import MODELS
 
 Source = nn.Module | str | Path | None
 """A network, the folder it is in, or none for the pipeline's."""
-
-
-def attach_networks(part: Any, networks: Mapping[str, Any]) -> None:
-    """Hand trained networks to a part that asks for them; others pass.
-
-    Args:
-        part: Any part; asks by a method ``attach_networks(networks)``.
-        networks: By name: "network", which denoises, and those of ``BESIDE`` that there are.
-    """
-    ask = getattr(part, "equip", None)
-    if ask is not None:
-        ask(networks)
 
 
 def require_network(source: Source, name: str, whose: str) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffad.denoise import network_conditions, null_label
+
 
 class Chunked:
     """Evaluates a network part by part: memory stays bounded, and caches of a CPU are not overrun.
@@ -40,11 +42,13 @@ class Chunked:
 
     def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return what the network must know of ``image`` (B, C, *S) in [0, 1], found part by part."""
-        ask = getattr(self.network, "conditions", None)
-        if ask is None:
-            return {}
-        found = [ask(image[p], mask[p]) for p in self._parts(len(image))]
-        return {name: torch.cat([part[name] for part in found]) for name in found[0]}
+        chunks = [network_conditions(self.network, image[p], mask[p]) for p in self._parts(len(image))]
+        return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+    @property
+    def null(self) -> int | None:
+        """Label of no class; none where the network takes no labels."""
+        return null_label(self.network)
 
     def _parts(self, batch: int) -> list[slice]:
         return [slice(start, start + self.size) for start in range(0, batch, self.size)]

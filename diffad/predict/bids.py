@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from diffad._version import __version__
 from diffad.io.atomic import write_text
 from diffad.io.naming import split_entities
 from diffad.io.nifti import stem
 from diffad.io.subjects import Subject
+from diffad.io.version import __version__
 
 DESCRIPTION = "dataset_description.json"
 FOLDERS = ("anat", "ct")

@@ -19,7 +19,7 @@ class NetworkSaliency:
     needs: ClassVar[tuple[str, ...]] = ()
     """Names of the networks."""
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
+    def attach_networks(self, networks: Mapping[str, Any]) -> None:
         """Take the networks of a pipeline, unless others were given."""
         for name in self.needs:
             if getattr(self, name) is None:

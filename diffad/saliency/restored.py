@@ -9,6 +9,7 @@ import torch
 from einops import repeat
 from torch import Tensor
 
+from diffad.capabilities import begin_run, wants_records
 from diffad.data.space import reconstruction_to_public, to_model
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
 from diffad.registry import SALIENCIES, SAMPLERS, SCORES
@@ -47,12 +48,10 @@ class Restored:
         self._sampler: Sampler = SAMPLERS.ready(sampler or {"name": "chain"})
         self._score: AnomalyScore = SCORES.ready(score or {"name": "l1"})
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
-        """Hand trained networks, by name, to the sampler and the score."""
-        from diffad.models.auxiliary import attach_networks  # its package imports every network
-
-        attach_networks(self._sampler, networks)
-        attach_networks(self._score, networks)
+    @property
+    def children(self) -> Mapping[str, Sampler | AnomalyScore]:
+        """The sampler and the score."""
+        return {"sampler": self._sampler, "score": self._score}
 
     def begin(self, denoiser: Denoiser, noise: NoiseGenerator, generator: Generators) -> Look:
         """Return the saliency of scans that ``denoiser`` restores.
@@ -66,8 +65,12 @@ class Restored:
         @torch.no_grad()
         def look(x: Tensor, mask: Tensor | None = None) -> Tensor:
             x = check_scan(x, mask)
-            found = self._sampler(to_model(x), denoiser, noise, generator=generator, mask=mask)
-            scores = self._score(x, reconstruction_to_public(found), mask)
+            run = begin_run(self._score, to_model(x), denoiser.schedule)
+            on_step = run.record if wants_records(run) else None
+            found = self._sampler(
+                to_model(x), denoiser, noise, generator=generator, mask=mask, on_step=on_step
+            )
+            scores = run.map(x, reconstruction_to_public(found), mask)
             return repeat(scores, "b 1 ... -> b c ...", c=x.shape[1]).clone()
 
         return look

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from diffad.protocols import AnomalyScore, ScoreRun
-from diffad.schedule import Schedule
-from diffad.types import Reconstruction, StepRecord
+from diffad.capabilities import PlainRun as PlainRun
+from diffad.capabilities import begin_run as begin_run
+from diffad.capabilities import wants_records as wants_records
+from diffad.types import Reconstruction
 
 
 def pair_images(x: Tensor, restoration: Reconstruction) -> tuple[Tensor, Tensor]:
@@ -33,34 +32,3 @@ def mean_inside(scores: Tensor, mask: Tensor | None) -> Tensor:
     if mask.shape != scores.shape:
         raise ValueError(f"expected mask of shape {tuple(scores.shape)}, got {tuple(mask.shape)}")
     return scores.masked_fill(~mask.bool(), 0)
-
-
-@dataclass(frozen=True)
-class PlainRun:
-    """The run of a score that looks at scan and twin only.
-
-    Args:
-        score: The score.
-    """
-
-    score: AnomalyScore
-
-    def record(self, step: StepRecord) -> None:
-        """Let the move pass."""
-
-    def map(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
-        """Return the map (B, 1, *S) of ``x`` (B, C, *S) in [0, 1]."""
-        return self.score(x, restoration, mask)
-
-
-def begin_run(score: AnomalyScore, x: Tensor, schedule: Schedule) -> ScoreRun:
-    """Begin a run of any score on ``x`` (B, C, *S) in [-1, 1]."""
-    start = getattr(score, "begin", None)
-    run: ScoreRun = PlainRun(score) if start is None else start(x, schedule)
-    return run
-
-
-def wants_records(run: ScoreRun) -> bool:
-    """Tell whether a run wants the sampler's moves; recording them for nobody can be dear."""
-    parts = getattr(run, "parts", None)
-    return not isinstance(run, PlainRun) if parts is None else any(wants_records(part) for part in parts)

@@ -37,6 +37,11 @@ class CombinedRun:
     parts: Sequence[ScoreRun]
     reduce: Callable[[Tensor], Tensor]
 
+    @property
+    def children(self) -> Mapping[str, Sequence[ScoreRun]]:
+        """The runs."""
+        return {"parts": self.parts}
+
     def record(self, step: StepRecord) -> None:
         """Let every score take in the move."""
         for part in self.parts:
@@ -60,13 +65,10 @@ class _Combination:
     def __init__(self, scores: Sequence[Part] = ({"name": "l1"}, {"name": "ssim"})) -> None:
         self.scores, self._parts = scores, _built(scores)
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
-        """Hand trained networks to the scores that ask for them."""
-        # networks of all kinds take seconds to import
-        from diffad.models.auxiliary import attach_networks
-
-        for part in self._parts:
-            attach_networks(part, networks)
+    @property
+    def children(self) -> Mapping[str, Sequence[AnomalyScore]]:
+        """The scores."""
+        return {"scores": self._parts}
 
     def begin(self, x: Tensor, schedule: Schedule) -> CombinedRun:
         """Begin a run of every score on ``x`` (B, C, *S) in [-1, 1]; plain ones wait for the twin."""

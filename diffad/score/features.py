@@ -13,6 +13,7 @@ from einops import reduce, repeat
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
+from diffad.denoise import network_conditions
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
 from diffad.score.base import PlainRun, mean_inside, pair_images
@@ -62,7 +63,7 @@ class FeatureScore:
         self.level, self.taps, self.network = level, taps, network
         self._given: Any = None
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
+    def attach_networks(self, networks: Mapping[str, Any]) -> None:
         """Take the pipeline's "network", where the score was not built with one."""
         self._given = networks.get("network")
 
@@ -98,7 +99,7 @@ class FeatureScore:
         if network is None:
             raise ValueError(
                 "score 'features' expected the diffusion network, got none: give option network=FOLDER of a "
-                "trained one, or use the score in a pipeline, which hands its network over by equip"
+                "trained one, or use the score in a pipeline, which hands its network over"
             )
         return network if isinstance(network, nn.Module) else _loaded(str(network))
 
@@ -112,9 +113,8 @@ def _loaded(folder: str) -> nn.Module:
 
 
 def _told(network: Any, x: Tensor, mask: Tensor | None) -> Mapping[str, Tensor]:
-    ask = getattr(network, "conditions", None)
     whole = torch.ones_like(x[:, :1], dtype=torch.bool) if mask is None else mask
-    return {} if ask is None else ask(x, whole)
+    return network_conditions(network, x, whole)
 
 
 @contextmanager

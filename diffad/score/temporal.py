@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from diffad.data.space import to_public
-from diffad.models.auxiliary import attach_networks
 from diffad.protocols import AnomalyScore
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
-from diffad.score.base import mean_inside, pair_images
+from diffad.score.base import begin_run, mean_inside, pair_images
 from diffad.types import Reconstruction, StepRecord
 
 MEANS = ("harmonic", "geometric", "arithmetic")
@@ -60,13 +59,15 @@ class Temporal:
         self.mean, self.levels, self.score, self.top = mean, levels, score, top
         self.distance: AnomalyScore = SCORES.ready({"name": "l1"} if score is None else score)
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
-        """Hand trained networks to the score of estimates."""
-        attach_networks(self.distance, networks)
+    @property
+    def children(self) -> Mapping[str, AnomalyScore]:
+        """The score of estimates."""
+        return {"score": self.distance}
 
     def begin(self, x: Tensor, schedule: Schedule | None = None) -> TemporalRun:
-        """Begin a run on ``x`` (B, C, *S) in [-1, 1]; the ``schedule`` plays no part."""
-        return TemporalRun(self, x)
+        """Begin a run on ``x`` (B, C, *S) in [-1, 1]; the ``schedule`` is for the score of estimates."""
+        distance = self.distance if schedule is None else begin_run(self.distance, x, schedule).map
+        return TemporalRun(self, x, distance)
 
     def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Refuse to score without the records of a sampler, which ``begin`` takes in.
@@ -111,10 +112,12 @@ class TemporalRun:
     Args:
         score: The options.
         x: Scan in [-1, 1], (B, C, *S).
+        distance: Score of an estimate.
     """
 
-    def __init__(self, score: Temporal, x: Tensor) -> None:
-        self.score, self._x = score, x.detach().to(torch.promote_types(x.dtype, torch.float32))
+    def __init__(self, score: Temporal, x: Tensor, distance: AnomalyScore) -> None:
+        self.score, self.distance = score, distance
+        self._x = x.detach().to(torch.promote_types(x.dtype, torch.float32))
         self._carried, self._made = RunningMean(score.mean), RunningMean(score.mean)
         self._seen = 0
 
@@ -135,7 +138,7 @@ class TemporalRun:
             self._carried.add(step.map)
         elif not self._carried.count:
             twin = Reconstruction(to_public(step.x_hat.to(self._x.dtype)), nfe=1)
-            self._made.add(self.score.distance(to_public(self._x), twin))
+            self._made.add(self.distance(to_public(self._x), twin))
 
     def map(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).

@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffad.capabilities import Place, list_parts
 from diffad.data.items import Dataset
 from diffad.inference.detector import Detector
 from diffad.inference.postprocess import Postprocess
 from diffad.pipeline import AnomalyPipeline
+from diffad.protocols import CalibratesThreshold
 from diffad.threshold import Calibration, calibrate_thresholds
 
 
@@ -47,16 +49,34 @@ def collect_healthy(data: Dataset) -> tuple[Tensor, Tensor]:
 
 
 def _calibrate_sampler(pipe: AnomalyPipeline, x: Tensor, brain: Tensor) -> None:
-    """Give a sampler that cuts a map of its own the threshold of that map, before its maps are measured."""
-    detector = pipe.detector()
-    sampler: Any = detector.sampler
-    if not hasattr(sampler, "calibrating") or sampler.calibrated():
-        return
-    first, likelihood = sampler.calibrating()
-    plain = Postprocess(median=1)
-    found = _measured(replace(detector, sampler=first, score=likelihood, post=plain), x, brain, [sampler.fpr])
-    threshold = next(iter(found.thresholds.values()))
-    pipe.register_to_config(sampler={**pipe.config.sampler, "threshold": threshold})
+    """Give every sampler that cuts a map of its own the threshold of that map, the innermost first.
+
+    This comes before the maps of the pipeline are measured.
+    """
+    while (uncalibrated := _find_uncalibrated(detector := pipe.detector())) is not None:
+        place, sampler = uncalibrated
+        first, likelihood = sampler.calibrating()
+        maps = replace(detector, sampler=first, score=likelihood, post=Postprocess(median=1))
+        thresholds = _measured(maps, x, brain, [sampler.fpr]).thresholds
+        threshold = next(iter(thresholds.values()))
+        pipe.register_to_config(sampler=_with_threshold(pipe.config.sampler, place, threshold))
+
+
+def _find_uncalibrated(detector: Detector) -> tuple[Place, CalibratesThreshold] | None:
+    for place, part in list_parts(detector.sampler):
+        if isinstance(part, CalibratesThreshold) and not part.calibrated():
+            return place, part
+    return None
+
+
+def _with_threshold(spec: Any, place: Place, threshold: float) -> Any:
+    """Return the mapping of a sampler in which the one at a place has a threshold."""
+    if not place:
+        return {**spec, "threshold": threshold}
+    key, rest = place[0], place[1:]
+    if isinstance(key, int):
+        return [_with_threshold(s, rest, threshold) if i == key else s for i, s in enumerate(spec)]
+    return {**spec, key: _with_threshold(spec[key], rest, threshold)}
 
 
 def _measured(detector: Detector, x: Tensor, brain: Tensor, rates: Sequence[float]) -> Calibration:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from diffad.data.space import to_public
+from diffad.denoise import null_label
+from diffad.protocols import Conditional
 from diffad.types import Example
 
 
@@ -18,9 +20,9 @@ def condition_kwargs(network: Any, example: Example) -> dict[str, Tensor]:
         network: The bare network.
         example: What it is shown.
     """
-    if hasattr(network, "conditions"):
+    if isinstance(network, Conditional):
         return {"image": to_public(example.x) if example.told is None else example.told}
-    null = getattr(network, "null", None)
+    null = null_label(network)
     if null is None or example.label is None:
         return {}
     return {"y": torch.where(example.label < 0, null, example.label)}

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from diffad.capabilities import attach_networks
 from diffad.registry import SALIENCIES
 from tests.helpers.looking import Half, squares
 from tests.helpers.toys import ConstantDenoiser, white_noise
@@ -37,8 +38,7 @@ def scans(shape, generators):
 def build(name, options, seeds=range(3)):
     """Return the saliency with all it asks for: networks, and the denoiser of a sampler."""
     saliency = SALIENCIES.build(name, **options)
-    if hasattr(saliency, "equip"):
-        saliency.equip(NETWORKS)
+    attach_networks(saliency, NETWORKS)
     if not hasattr(saliency, "begin"):
         return saliency
 
@@ -130,7 +130,7 @@ def test_missing_networks_are_named(name, options, shape, scans):
     saliency = SALIENCIES.build(name, **options)
     for network in getattr(saliency, "needs", ()):
         part = SALIENCIES.build(name, **options)
-        part.equip({k: v for k, v in NETWORKS.items() if k != network})
+        attach_networks(part, {k: v for k, v in NETWORKS.items() if k != network})
         with pytest.raises(ValueError, match=f"expected a {network}, got none"):
             part(scans[0])
     assert {n for n in NETWORKS if hasattr(saliency, n)} == set(getattr(saliency, "needs", ()))

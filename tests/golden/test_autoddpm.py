@@ -74,7 +74,7 @@ class Fixed:
 
 
 def test_with_nothing_known_the_result_does_not_depend_on_the_image():
-    everything = small(coarse=Fixed(), score={"name": "l1"}).within(torch.ones_like(X))
+    everything = small(coarse=Fixed(), score={"name": "l1"}).restricted_to(torch.ones_like(X))
     assert torch.equal(restored(everything).image, restored(everything, x=rand(*X.shape, seed=8)).image)
 
 

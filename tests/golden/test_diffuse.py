@@ -33,7 +33,7 @@ def denoiser():
 
 def fused(x, denoiser, region=REGION, seed=0, on_step=None, **options):
     generators = [torch.Generator().manual_seed(10 * seed + i) for i in range(len(x))]
-    sampler = Fusion(**{"level": 500, "steps": 50, **options}).within(region)
+    sampler = Fusion(**{"level": 500, "steps": 50, **options}).restricted_to(region)
     return sampler(x, denoiser, white_noise, generator=generators, on_step=on_step)
 
 

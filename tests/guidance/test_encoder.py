@@ -96,9 +96,9 @@ def test_unknown_source_raises_with_the_known_ones():
         EncoderCondition("lesion")
 
 
-def test_denoiser_without_conditions_raises():
-    with pytest.raises(ValueError, match="expected a denoiser with conditions, got GaussianDenoiser"):
-        EncoderCondition()(GaussianDenoiser())
+def test_denoiser_without_conditions_raises(x):
+    with pytest.raises(ValueError, match="expected a conditioned network for the guidance 'encoder'"):
+        EncoderCondition()(GaussianDenoiser()).conditions(x, torch.ones_like(x[:, :1]))
 
 
 def test_network_that_asks_for_nothing_raises(x):
@@ -109,6 +109,6 @@ def test_network_that_asks_for_nothing_raises(x):
 
 def test_free_of_its_clamp_it_is_still_told_of_the_source(x):
     denoiser = NetworkDenoiser(lambda x_t, labels: 3 * x_t, linear_schedule(), "sample")
-    free = EncoderCondition("mirror")(denoiser).unclipped()
+    free = EncoderCondition("mirror")(denoiser).without_clamp()
     assert free(x, torch.tensor(5)).max() > 1
     assert torch.equal(free.reference(x), guided("mirror").reference(x))

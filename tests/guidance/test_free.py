@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diffad.denoise import NetworkDenoiser, bind, unclipped, unguided
+from diffad.denoise import NetworkDenoiser, bind
 from diffad.models.chunked import Chunked
 from diffad.models.labelled import Labelled
 from diffad.models.unet2d import UNet2D
@@ -89,8 +89,8 @@ def network():
 def test_clamp_follows_the_move(x_t, network):
     inner = NetworkDenoiser(network, linear_schedule(), "sample")
     wrapped = guided(inner, scale=40.0)
-    free = unclipped(wrapped)(x_t, T)
-    base, target = (unclipped(inner)(x_t, T, y=torch.full((3,), y)) for y in (NULL, 0))
+    free = wrapped.without_clamp()(x_t, T)
+    base, target = (inner.without_clamp()(x_t, T, y=torch.full((3,), y)) for y in (NULL, 0))
     torch.testing.assert_close(free, base + 40 * (target - base), rtol=0, atol=1e-4)
     assert free.abs().max() > 1
     assert torch.equal(wrapped(x_t, T), free.clamp(-1, 1))
@@ -105,13 +105,15 @@ def test_network_that_sees_few_items_at_once_is_told_the_right_labels(x_t, netwo
 
 def test_unguided_is_told_nothing(x_t):
     inner = Adding()
-    unguided(guided(inner))(x_t, T)
+    guided(inner).without_guidance()(x_t, T)
     assert inner.told == [None]
 
 
 def test_network_without_labels_raises():
     for inner in (GaussianDenoiser(), NetworkDenoiser(UNet2D(channels=[8]), linear_schedule())):
-        with pytest.raises(ValueError, match=r"expected a network with labels, .* 'labelled', got \w+"):
+        with pytest.raises(
+            ValueError, match=r"expected a network with labels, .* 'labelled', got one without labels"
+        ):
             guided(inner)
 
 

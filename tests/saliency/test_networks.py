@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from diffad.capabilities import attach_networks
 from diffad.models.autoencoder import Autoencoder
 from diffad.models.pretrained import ModelError
 from diffad.registry import SALIENCIES
@@ -18,7 +19,7 @@ def test_network_that_was_given_is_kept_and_others_are_taken():
     assert SALIENCIES.build("gradient", classifier=mine).classifier is mine
     for given, used in ((mine, mine), (None, theirs)):
         saliency = SALIENCIES.build("gradient", classifier=given)
-        saliency.equip({"classifier": theirs, "network": None})
+        attach_networks(saliency, {"classifier": theirs, "network": None})
         assert saliency.classifier is used
 
 

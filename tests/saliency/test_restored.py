@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from diffad.capabilities import attach_networks
 from diffad.registry import SALIENCIES
 from diffad.types import Reconstruction
 from tests.helpers.toys import ConstantDenoiser, white_noise
@@ -38,11 +39,11 @@ def test_ready_parts_are_taken_and_see_what_they_expect():
 
 def test_networks_reach_its_parts():
     class Part:
-        def equip(self, networks):
+        def attach_networks(self, networks):
             self.networks = networks
 
     sampler, score, networks = Part(), Part(), {"classifier": object()}
-    SALIENCIES.build("restored", sampler=sampler, score=score).equip(networks)
+    attach_networks(SALIENCIES.build("restored", sampler=sampler, score=score), networks)
     assert sampler.networks is networks
     assert score.networks is networks
 

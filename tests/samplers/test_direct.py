@@ -75,7 +75,6 @@ def test_network_that_predicts_something_else_is_refused(prediction, generators)
         Direct()(torch.zeros(1, 1, 8, 8), denoiser, no_noise, generator=generators(1))
 
 
-@pytest.mark.xfail(reason="to be cured by the seams")
 @pytest.mark.parametrize(
     "wrap",
     [

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from diffad.capabilities import restrict_to_region
 from diffad.denoise import bind
 from diffad.registry import SAMPLERS, UnknownNameError
 from diffad.samplers.chain import Chain
@@ -173,7 +174,6 @@ def test_wrong_options_raise(options, error, message):
         Ensemble(**options)
 
 
-@pytest.mark.xfail(reason="to be cured by the seams")
 def test_records_of_members_carry_the_maps_that_their_sampler_made(generators):
     records, on_step = recorder()
     sampler = Ensemble(2, HARMONISED)
@@ -190,12 +190,11 @@ def test_records_of_members_carry_the_maps_that_their_sampler_made(generators):
         assert map_alone is None or torch.equal(record.map, map_alone)
 
 
-@pytest.mark.xfail(reason="to be cured by the seams")
 def test_region_reaches_every_member(generators):
     region = torch.zeros(3, 1, 6, 5)
     region[0, :, 1:3, 1:3], region[2, :, 3:, :2] = 1, 1
     sampler = {"name": "fusion", "level": 20, "steps": 2}
-    found = Ensemble(2, sampler).restricted_to(region)(
+    found = restrict_to_region(Ensemble(2, sampler), region)(
         X, GaussianDenoiser(), white_noise, generator=generators(1, 2, 3)
     )
     assert torch.equal((found.image != found.reference).any(1, keepdim=True), region.bool())

@@ -91,7 +91,7 @@ def test_all_predictions_give_one_code(prediction, refine):
 
 def test_nothing_is_clamped():
     clipping = NetworkDenoiser(Climbing(), linear_schedule(), clip=True)
-    plain = clipping.unclipped()
+    plain = clipping.without_clamp()
     code = Inversion(300, 10).encode(1.2 * X, clipping)
     assert torch.equal(code, Inversion(300, 10).encode(1.2 * X, plain))
     twin = Inversion(300, 10).decode(code, clipping)

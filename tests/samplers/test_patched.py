@@ -328,7 +328,7 @@ def test_an_inner_sampler_can_take_the_clamp_off(x, context):
     class Free:
         def __call__(self, x, denoiser, *args, **options):
             assert denoiser.schedule is Conditioned.schedule
-            return OneShot(10)(x, denoiser.unclipped(), *args, **options)
+            return OneShot(10)(x, denoiser.without_clamp(), *args, **options)
 
     bound = bind(Conditioned(), {"told": torch.full((len(x),), 5.0)})
     twin = run(x, bound, box=3, context=context, inner=Free()).image
@@ -342,7 +342,6 @@ def test_a_network_gets_boxes_of_all_items_in_one_call(x):
     assert [label.tolist() for label in network.labels] == [[499] * boxes * len(x)]
 
 
-@pytest.mark.xfail(reason="to be cured by the seams")
 def test_inversion_in_one_box_encodes_without_the_guidance(guidance, x):
     """A box as large as the image is the image: patches then change nothing."""
     denoiser = guidance(Labelled())
@@ -353,7 +352,6 @@ def test_inversion_in_one_box_encodes_without_the_guidance(guidance, x):
     torch.testing.assert_close(twin, plain)
 
 
-@pytest.mark.xfail(reason="to be cured by the seams")
 @pytest.mark.parametrize("name", ["resampled", "fusion", "harmonised"])
 @pytest.mark.parametrize("depth", [1, 2])
 def test_inner_sampler_that_picks_a_region_is_refused_inside_ensembles(name, depth):
@@ -364,7 +362,6 @@ def test_inner_sampler_that_picks_a_region_is_refused_inside_ensembles(name, dep
         Patched(inner=inner)
 
 
-@pytest.mark.xfail(reason="to be cured by the seams")
 @pytest.mark.parametrize("at_once", [None, 1])
 def test_maps_of_an_inner_sampler_are_stitched(x, at_once):
     """What an inner sampler finds in its records and beside its twin becomes a whole image, as states do."""

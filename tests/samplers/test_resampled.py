@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffad.capabilities import attach_networks
 from diffad.denoise import bind
 from diffad.registry import SCORES, UnknownNameError
 from diffad.samplers.chain import Chain
@@ -119,7 +120,7 @@ def test_a_region_that_is_given_is_renewed_instead(x, generators):
     region = torch.zeros_like(x[:, :1])
     region[1, :, :2] = 0.5
     plain = sampler()
-    told = plain.within(region)
+    told = plain.restricted_to(region)
     found = run(told, x, generators)
     assert torch.equal((found.image != x).any(1, keepdim=True), region >= 0.5)
     assert torch.equal(found.map, run(plain, x, generators).map)
@@ -131,7 +132,7 @@ def test_a_region_or_mask_of_another_shape_raises(x, generators):
     with pytest.raises(ValueError, match=r"expected mask of shape \(3, 1, .* got \(2, 1"):
         run(sampler(), x, generators, mask=two)
     with pytest.raises(ValueError, match=r"expected region of shape \(3, 1, .* got \(2, 1"):
-        run(sampler().within(two), x, generators)
+        run(sampler().restricted_to(two), x, generators)
 
 
 def test_a_mask_that_covers_a_brain_raises_where_asked_for(x, generators):
@@ -187,7 +188,7 @@ class Network:
     def __init__(self, part):
         self.part, self.networks = part, None
 
-    def equip(self, networks):
+    def attach_networks(self, networks):
         self.networks = networks
 
     def __call__(self, *args, **options):
@@ -196,7 +197,7 @@ class Network:
 
 def test_trained_networks_reach_the_coarse_sampler_and_the_score():
     coarse, score = Network(Capped()), Network(SCORES.build("l1"))
-    sampler(coarse=coarse, score=score).equip({"network": 1})
+    attach_networks(sampler(coarse=coarse, score=score), {"network": 1})
     assert coarse.networks == score.networks == {"network": 1}
 
 

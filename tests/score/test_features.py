@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from diffad.models.auxiliary import attach_networks
+from diffad.capabilities import attach_networks
 from diffad.registry import MODELS, SCORES
 from diffad.score.base import begin_run, wants_records
 from diffad.score.features import FeatureScore
@@ -53,7 +53,7 @@ class Seeing(nn.Module):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_network_of_every_kind_is_equipped(name):
+def test_network_of_every_kind_is_attached(name):
     shape = (2, 1, 10, 12, 9) if name == "unet3d" else (2, 1, 18, 22)
     x, twin = pair_of(shape)
     score, network = FeatureScore(), tiny(name)
@@ -136,7 +136,7 @@ def test_network_comes_from_its_folder(tmp_path):
     loaded = FeatureScore(network=tmp_path / "network")
     assert torch.equal(loaded(x, twin), FeatureScore(network=network)(x, twin))
     own = FeatureScore(network=network)
-    own.equip({"network": tiny(seed=1)})
+    attach_networks(own, {"network": tiny(seed=1)})
     assert torch.equal(own(x, twin), loaded(x, twin))
 
 
@@ -146,7 +146,7 @@ def test_without_a_network_the_remedy_is_told():
     for call in (lambda: score(x, twin), lambda: begin_run(score, x, linear_schedule())):
         with pytest.raises(ValueError, match="expected the diffusion network, got none: give option network"):
             call()
-    score.equip({"classifier": tiny()})
+    attach_networks(score, {"classifier": tiny()})
     with pytest.raises(ValueError, match="got none"):
         score(x, twin)
 

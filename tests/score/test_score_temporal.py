@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from diffad.capabilities import attach_networks
 from diffad.registry import SAMPLERS, SCORES
 from diffad.score.base import begin_run, wants_records
 from diffad.score.temporal import Temporal
@@ -130,11 +131,11 @@ def test_a_million_levels_cost_one_map():
 
 def test_networks_pass_to_the_score_of_estimates():
     class Asking:
-        def equip(self, networks):
+        def attach_networks(self, networks):
             self.networks = networks
 
     score = Asking()
-    Temporal(score=score).equip({"classifier": 1})
+    attach_networks(Temporal(score=score), {"classifier": 1})
     assert score.networks == {"classifier": 1}
 
 

@@ -25,7 +25,7 @@ COARSE = {"name": "oneshot", "levels": 200}
 def seconds(region, x, denoiser):
     """Time one run, in seconds; return its cost an item too."""
     rng = [torch.Generator().manual_seed(i) for i in range(len(x))]
-    sampler = Resampled(COARSE, level=50, repeats=2).within(region)
+    sampler = Resampled(COARSE, level=50, repeats=2).restricted_to(region)
     start = perf_counter()
     found = sampler(x, denoiser, GaussianNoise(), generator=rng)
     return perf_counter() - start, found.nfe

@@ -34,7 +34,6 @@ def test_threshold_that_was_given_stays(small):
     assert pipe.config.sampler["threshold"] == 0.25
 
 
-@pytest.mark.xfail(reason="to be cured by the seams")
 def test_sampler_inside_others_is_calibrated_too(small):
     inner = RESAMPLED.removeprefix("sampler=")
     alone = AnomalyPipeline.from_pretrained(train(small(RESAMPLED))).config.sampler["threshold"]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from einops import repeat
 from torch import Tensor
 
-from diffad.protocols import Denoiser
+from diffad.protocols import Conditional, Denoiser, TakesLabels
 from diffad.schedule import Schedule
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
@@ -60,7 +58,17 @@ def call_network(network: Callable[..., Any], x_t: Tensor, t: Tensor, **cond: An
     return output[0] if isinstance(output, tuple) else output.sample
 
 
-class NetworkDenoiser:
+def network_conditions(network: Any, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """Return what a network must know of ``image`` (B, C, *S) in [0, 1], by name; most need nothing."""
+    return network.conditions(image, mask) if isinstance(network, Conditional) else {}
+
+
+def null_label(network: Any) -> int | None:
+    """Return the label of no class that a network takes, or none where it takes no labels."""
+    return network.null if isinstance(network, TakesLabels) else None
+
+
+class NetworkDenoiser(Denoiser):
     """Estimates the clean image with a network that predicts noise, velocity or the image itself.
 
     Args:
@@ -83,14 +91,29 @@ class NetworkDenoiser:
         if prediction_type not in PREDICTIONS:
             raise ValueError(f"prediction_type must be one of {PREDICTIONS}, got {prediction_type!r}")
         self.network = network
-        self.prediction_type = prediction_type
         self.clip = clip
+        self._prediction_type = prediction_type
         self._schedule = schedule
 
     @property
     def schedule(self) -> Schedule:
         """Signal and noise amplitudes by level."""
         return self._schedule
+
+    @property
+    def prediction_type(self) -> str:
+        """What the network predicts."""
+        return self._prediction_type
+
+    @property
+    def clamps(self) -> bool:
+        """Whether estimates are clamped to [-1, 1]."""
+        return self.clip
+
+    @property
+    def null_label(self) -> int | None:
+        """Label of no class; none where the network takes no labels."""
+        return null_label(self.network)
 
     def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
         """Map ``x_t`` (B, C, *S) at level ``t`` () or (B,) to x_hat (B, C, *S)."""
@@ -101,76 +124,12 @@ class NetworkDenoiser:
         x_hat = clean_estimate(output, x_t, t, self.schedule, self.prediction_type)
         return x_hat.clamp(-1, 1) if self.clip else x_hat
 
-    def unclipped(self) -> NetworkDenoiser:
-        """Return the same denoiser without the clamp."""
+    def without_clamp(self) -> NetworkDenoiser:
+        """Return the same denoiser without the clamp; itself where it has none."""
+        if not self.clip:
+            return self
         return NetworkDenoiser(self.network, self.schedule, self.prediction_type, clip=False)
 
     def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return what the network must know of ``image`` (B, C, *S) in [0, 1]; most need nothing."""
-        ask = getattr(self.network, "conditions", None)
-        return ask(image, mask) if ask is not None else {}
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A denoiser together with what it must know of one batch of scans.
-
-    Args:
-        denoiser: The denoiser.
-        cond: Conditions by name, one row for each of the b scans.
-    """
-
-    denoiser: Denoiser
-    cond: Mapping[str, Tensor]
-
-    @property
-    def schedule(self) -> Schedule:
-        """Signal and noise amplitudes by level."""
-        return self.denoiser.schedule
-
-    def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
-        """Denoise a stack "(k b)" of k states of each scan, (k b, C, *S), at levels () or (k b,)."""
-        known = {name: _repeated(value, len(x_t)) for name, value in self.cond.items()}
-        return self.denoiser(x_t, t, **known, **cond)
-
-    def unclipped(self) -> Denoiser:
-        """Return the same denoiser without the clamp, where it has one."""
-        return Bound(unclipped(self.denoiser), self.cond)
-
-    def unguided(self) -> Denoiser:
-        """Return the same denoiser without its steering, where it has any."""
-        return Bound(unguided(self.denoiser), self.cond)
-
-    def taken(self, items: Tensor) -> Denoiser:
-        """Return the denoiser of some states of a stack "(k b)" of the b scans, by their numbers (n,)."""
-        cond = {k: value[(items % len(value)).to(value.device)] for k, value in self.cond.items()}
-        return Bound(taken(self.denoiser, items), cond)
-
-
-def _repeated(value: Tensor, length: int) -> Tensor:
-    if length % len(value):
-        raise ValueError(f"expected a batch that stacks {len(value)} scans k times, got {length} states")
-    return repeat(value, "b ... -> (k b) ...", k=length // len(value))
-
-
-def bind(denoiser: Denoiser, cond: Mapping[str, Tensor]) -> Denoiser:
-    """Tie conditions to a denoiser for one run, so that samplers need not know of them."""
-    return Bound(denoiser, cond) if cond else denoiser
-
-
-def unclipped(denoiser: Denoiser) -> Denoiser:
-    """Return the denoiser without its clamp to [-1, 1], where it has one."""
-    free = getattr(denoiser, "unclipped", None)
-    return free() if free is not None else denoiser
-
-
-def unguided(denoiser: Denoiser) -> Denoiser:
-    """Return the denoiser without what steers it, as an image is encoded; most are not steered."""
-    free = getattr(denoiser, "unguided", None)
-    return free() if free is not None else denoiser
-
-
-def taken(denoiser: Denoiser, items: Tensor) -> Denoiser:
-    """Return the denoiser of some scans of its batch, by their numbers (n,); most know of no batch."""
-    part = getattr(denoiser, "taken", None)
-    return part(items) if part is not None else denoiser
+        return network_conditions(self.network, image, mask)
