@@ -36,6 +36,7 @@ def _describe_method(spec: MethodConfig, config: BenchmarkConfig) -> dict[str, A
         training = load(spec.train, list_assignments(spec, root, "runs")).to_dict()
     except (ValueError, OSError):  # training says why
         return values
+    training.pop("plugins", None)  # where a plug-in lies does not matter
     return values | {"config": hash_values(training)}
 
 
