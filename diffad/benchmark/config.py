@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from diffad.config.plugins import load_plugins, resolve_plugins
-from diffad.config.schema import ConfigError, expect, from_dict, override, read_yaml, to_dict
+from diffad.config.schema import ConfigError, expect, from_dict, to_dict
+from diffad.config.yaml import override, read_yaml
 from diffad.method import Method
 
 RUNS = "{runs}"

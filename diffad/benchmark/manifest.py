@@ -10,7 +10,8 @@ import yaml
 from diffad.benchmark.config import BenchmarkConfig, MethodConfig, hash_values
 from diffad.benchmark.train import list_assignments
 from diffad.config import load
-from diffad.config.schema import ConfigError, read_yaml, to_dict
+from diffad.config.schema import ConfigError, to_dict
+from diffad.config.yaml import read_yaml
 from diffad.io.atomic import write_text
 
 FILE = "benchmark.yaml"

@@ -11,7 +11,7 @@ from typing import Any
 from diffad.config.plugins import load_plugins, resolve_plugin, resolve_plugins
 from diffad.config.schema import ConfigError as ConfigError
 from diffad.config.schema import PartSpec as PartSpec
-from diffad.config.schema import apply_variants, expect, override, read_yaml
+from diffad.config.schema import expect
 from diffad.config.schema import from_dict as from_dict
 from diffad.config.schema import to_dict as to_dict
 from diffad.config.sections import AugmentConfig as AugmentConfig
@@ -21,6 +21,7 @@ from diffad.config.sections import PostprocessConfig as PostprocessConfig
 from diffad.config.sections import ScheduleConfig as ScheduleConfig
 from diffad.config.sections import SpaceConfig as SpaceConfig
 from diffad.config.sections import TrainConfig as TrainConfig
+from diffad.config.yaml import apply_variants, override, read_yaml
 
 TASKS = ("denoise", "classify", "autoencode")
 
