@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from diffad.config.schema import PartSpec, merge
+from diffad.config.schema import PartSpec
+from diffad.config.yaml import merge
 
 
 @dataclass(frozen=True)

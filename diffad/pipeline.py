@@ -45,6 +45,7 @@ from diffad.models.pretrained import (
     locate_model,
     quiet_loading,
 )
+from diffad.models.wrapped import wrap_network
 from diffad.protocols import Denoiser
 from diffad.registry import GUIDANCES, NOISES, SAMPLERS, SCORES, Registry
 from diffad.schedule import Schedule
@@ -58,7 +59,7 @@ class AnomalyPipeline(DiffusionPipeline):
     """Rebuilds a scan as a healthy one and returns where the two differ.
 
     Args:
-        network: A registered network.
+        network: A registered network, or any torch module ``network(x_t, labels)``.
         scheduler: A diffusers scheduler, for its noise levels and prediction type.
         noise: Noise that scans are corrupted with, by name with options.
         sampler: How the scan is rebuilt, by name with options.
@@ -93,7 +94,10 @@ class AnomalyPipeline(DiffusionPipeline):
     ) -> None:
         super().__init__()
         self.register_modules(
-            network=network, scheduler=scheduler, classifier=classifier, autoencoder=autoencoder
+            network=wrap_network("", {}, network),
+            scheduler=scheduler,
+            classifier=classifier,
+            autoencoder=autoencoder,
         )
         self.register_to_config(
             noise=noise or {"name": "gaussian"},

@@ -10,7 +10,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from diffad.config.schema import ConfigError, expect, from_dict, override, read_yaml, to_dict
+from diffad.config.plugins import load_plugins, resolve_plugins
+from diffad.config.schema import ConfigError, expect, from_dict, to_dict
+from diffad.config.yaml import override, read_yaml
 from diffad.method import Method
 
 RUNS = "{runs}"
@@ -120,6 +122,8 @@ class BenchmarkConfig:
         precision: As for the pipeline.
         budget: Seconds a method may take.
         output: Folder of all results.
+        plugins: Python files, relative to the folder of the benchmark file, and modules that register parts
+            from outside.
     """
 
     name: str
@@ -135,6 +139,7 @@ class BenchmarkConfig:
     precision: str = "auto"
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     output: str = "runs/benchmark"
+    plugins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         labels = [m.label for m in (*self.methods, *self.networks)]
@@ -172,10 +177,11 @@ def hash_values(*values: Any) -> str:
 
 
 def load_benchmark(source: str | Path, assignments: Sequence[str] = ()) -> BenchmarkConfig:
-    """Read a benchmark file, or one that comes with the package by its name, with ``key=value`` changes.
+    """Read a benchmark file, or a shipped one by its name, with ``key=value`` changes, and its plug-ins.
 
     Raises:
         ConfigError: If it cannot be found, read or understood.
+        PluginError: If a plug-in that it names cannot be used.
     """
     path = Path(source)
     packaged_path = Path(str(resources.files("diffad.configs") / f"{path.stem}.yaml"))
@@ -183,7 +189,10 @@ def load_benchmark(source: str | Path, assignments: Sequence[str] = ()) -> Bench
         path = packaged_path
     if not path.is_file():
         raise ConfigError(f"{source}: expected a benchmark file, found none")
-    return from_dict(BenchmarkConfig, override(read_yaml(path), assignments))
+    values = resolve_plugins(read_yaml(path), path.parent)
+    config = from_dict(BenchmarkConfig, override(values, assignments))
+    load_plugins(config.plugins)
+    return config
 
 
 load = load_benchmark  # the name in scripts of users

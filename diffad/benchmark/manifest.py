@@ -10,7 +10,8 @@ import yaml
 from diffad.benchmark.config import BenchmarkConfig, MethodConfig, hash_values
 from diffad.benchmark.train import list_assignments
 from diffad.config import load
-from diffad.config.schema import ConfigError, read_yaml, to_dict
+from diffad.config.schema import ConfigError, to_dict
+from diffad.config.yaml import read_yaml
 from diffad.io.atomic import write_text
 
 FILE = "benchmark.yaml"
@@ -36,6 +37,7 @@ def _describe_method(spec: MethodConfig, config: BenchmarkConfig) -> dict[str, A
         training = load(spec.train, list_assignments(spec, root, "runs")).to_dict()
     except (ValueError, OSError):  # training says why
         return values
+    training.pop("plugins", None)  # where a plug-in lies does not matter
     return values | {"config": hash_values(training)}
 
 

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from diffad.benchmark.config import BenchmarkConfig, load_benchmark
-from diffad.io.terminal import is_debugging, say
+from diffad.config.plugins import load_argument_plugins
+from diffad.io.terminal import format_error, is_debugging, say
 from diffad.report.benchmark.outcome import Outcome
 
-USAGE = "usage: accelerate launch -m diffad.benchmark CONFIG [key=value ...]"
+USAGE = "usage: accelerate launch -m diffad.benchmark [--plugin FILE]... CONFIG [key=value ...]"
 STOP_MESSAGE = "\nstopped; finished work is kept, and the same command goes on from there"
 
 
@@ -98,15 +99,16 @@ def run_command(source: str, assignments: Sequence[str]) -> int:
 
 def run_benchmark_arguments(arguments: Sequence[str]) -> int:
     """Run `CONFIG [key=value ...]`; return the exit code."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(USAGE)
-        return 0 if arguments else 2
     try:
-        return run_command(arguments[0], arguments[1:])
+        words = load_argument_plugins(arguments)
+        if not words or words[0] in ("-h", "--help"):
+            print(USAGE)
+            return 0 if words else 2
+        return run_command(words[0], words[1:])
     except (ValueError, OSError, LookupError) as error:
         if is_debugging():
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {format_error(error)}", file=sys.stderr)
         return 1
     finally:
         _disconnect()

@@ -15,6 +15,7 @@ import torch
 from diffad.benchmark.config import RUNS, BenchmarkConfig, MethodConfig
 from diffad.benchmark.failures import note_failure, read_failures
 from diffad.config import Config, load
+from diffad.config.plugins import plugin_arguments
 from diffad.config.schema import ConfigError
 from diffad.distributed import Process
 from diffad.io.atomic import write_text
@@ -123,7 +124,7 @@ def _run_training(label: str, arguments: list[str], config: BenchmarkConfig, dev
 
 def _launch(arguments: list[str], log: Path, device: torch.device, timeout: float | None) -> int | None:
     """Run training and return its exit code, or none if it had to be stopped; it never outlives us."""
-    command = [sys.executable, "-m", "diffad.training", *arguments]
+    command = [sys.executable, "-m", "diffad.training", *plugin_arguments(), *arguments]
     with log.open("ab") as file:
         file.write(f"$ {' '.join(command)}\n".encode())
         file.flush()

@@ -25,6 +25,7 @@ from diffad.cli.prepare import prepare_command
 from diffad.cli.pretrain import pretrain_command
 from diffad.cli.report import report_command
 from diffad.cli.train import train_command
+from diffad.config.plugins import OPTION, load_plugins, split_plugins
 from diffad.io.terminal import format_error, is_debugging, is_expected
 from diffad.io.version import __version__
 
@@ -49,6 +50,13 @@ def set_global_options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|MODULE",
+            help="A Python file, or an importable module, that registers parts of your own; may be repeated.",
+        ),
+    ] = None,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show where an error comes from (or set DIFFAD_DEBUG=1).")
     ] = False,
@@ -65,11 +73,13 @@ def set_global_options(
       diffad phantom --out phantoms                               heads to try things on, healthy and not
       diffad noise --all --save noises.png                        what scans can be corrupted with
       diffad list samplers                                        what a config can be put together from
+      diffad --plugin my_noise.py list noises                     the same, with parts of your own
 
     Research software, not a medical device.
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     if debug:
         os.environ["DIFFAD_DEBUG"] = "1"
+    load_plugins(plugin or [])
 
 
 app.command("train", short_help="Train a model, or go on with a run that was stopped.")(train_command)
@@ -89,9 +99,8 @@ app.command("phantom", short_help="Make a data set of phantoms.")(phantom_comman
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
-    words = _move_global_options(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=words, prog_name="diffad")
+        app(args=_move_global_options(sys.argv[1:] if arguments is None else arguments), prog_name="diffad")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except KeyboardInterrupt:
@@ -107,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _move_global_options(arguments: Sequence[str]) -> list[str]:
     """Bring options of the whole program before the command, so that they may stand anywhere."""
-    words = list(arguments)
-    moved = [word for word in words if word == "--debug"]
-    return moved + [word for word in words if word != "--debug"]
+    sources, words = split_plugins(arguments)
+    debug = [word for word in words if word == "--debug"]
+    plugins = [word for source in sources for word in (OPTION, source)]
+    return debug + plugins + [word for word in words if word != "--debug"]

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from diffad.registry import REGISTRIES, unknown_name
+from diffad.registry import REGISTRIES, NameClashError, unknown_name
 
 KINDS = (*REGISTRIES, "configs", "pretrained")
 RUN_OPTIONS = ("self", "split", "space")
@@ -57,7 +57,13 @@ def _print_table(kind: str) -> None:
 
 def _list_parts(kind: str) -> list[TableRow]:
     parts = REGISTRIES[kind]
-    return [(name, first_line(parts[name]), format_options(parts[name])) for name in parts]
+    rows: list[TableRow] = []
+    for name in parts:
+        try:
+            rows.append((name, first_line(parts[name]), format_options(parts[name])))
+        except NameClashError as error:
+            rows.append((name, str(error), ""))
+    return rows
 
 
 def first_line(part: Callable[..., Any]) -> str:

@@ -41,7 +41,7 @@ def noise_command(
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from rich.console import Console
 
-    from diffad.config.schema import override
+    from diffad.config.yaml import override
     from diffad.report import noise_sheet
 
     if all_noises == bool(name):

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from diffad.config.choices import BrainChoice, Modality, Registration
-from diffad.config.schema import PartSpec, override, parse_yaml
+from diffad.config.schema import PartSpec
+from diffad.config.yaml import override, parse_yaml
 
 DEFAULT_MODEL = "ixi-t1-axial"
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from diffad.config.plugins import load_plugins, resolve_plugin, resolve_plugins
 from diffad.config.schema import ConfigError as ConfigError
 from diffad.config.schema import PartSpec as PartSpec
-from diffad.config.schema import apply_variants, expect, override, read_yaml
+from diffad.config.schema import expect
 from diffad.config.schema import from_dict as from_dict
 from diffad.config.schema import to_dict as to_dict
 from diffad.config.sections import AugmentConfig as AugmentConfig
@@ -20,6 +21,7 @@ from diffad.config.sections import PostprocessConfig as PostprocessConfig
 from diffad.config.sections import ScheduleConfig as ScheduleConfig
 from diffad.config.sections import SpaceConfig as SpaceConfig
 from diffad.config.sections import TrainConfig as TrainConfig
+from diffad.config.yaml import apply_variants, override, read_yaml
 
 TASKS = ("denoise", "classify", "autoencode")
 
@@ -34,6 +36,7 @@ class Config:
         task: What is trained: a network to "denoise", to "classify" noisy scans as healthy or diseased, or to
             "autoencode" clean ones.
         sampling_noise: Noise at test, where it is another.
+        plugins: Python files, relative to the config's folder, and modules that register parts from outside.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     seed: int = 0
     output: str = "runs"
+    plugins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         plain = Path(self.name).name == self.name not in ("", ".", "..")
@@ -66,8 +70,9 @@ class Config:
         expect(self.seed >= 0, "seed", "a number of at least 0", self.seed)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain dicts, lists and scalars."""
-        return to_dict(self)
+        """Return plain dicts, lists and scalars; plug-ins only where there are some."""
+        values = to_dict(self)
+        return values if self.plugins else {k: v for k, v in values.items() if k != "plugins"}
 
 
 def list_configs() -> list[str]:
@@ -78,10 +83,11 @@ def list_configs() -> list[str]:
 
 
 def load(source: str | Path, assignments: Sequence[str] = ()) -> Config:
-    """Load a config file, or one shipped with the package by its name, with overrides.
+    """Load a config file, or one shipped with the package by its name, with overrides, and its plug-ins.
 
     Raises:
         ConfigError: If it cannot be found, read or understood.
+        PluginError: If a plug-in that it names cannot be used.
     """
     path = Path(source)
     ours = (
@@ -91,4 +97,7 @@ def load(source: str | Path, assignments: Sequence[str] = ()) -> Config:
         path = Path(str(resources.files("diffad.configs") / f"{path.stem}.yaml"))
     if not path.is_file():
         raise ConfigError(f"{source}: no such file; shipped configs: {', '.join(list_configs())}")
-    return from_dict(Config, override(*apply_variants(read_yaml(path), assignments, str(path))))
+    values, rest = apply_variants(read_yaml(path), assignments, str(path))
+    config = from_dict(Config, override(resolve_plugins(values, path.parent), rest))
+    load_plugins(config.plugins)
+    return replace(config, plugins=tuple(map(resolve_plugin, config.plugins)))

@@ -170,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _compared(options: Any) -> list[ComparedMethod]:
-    from diffad.config.schema import override
+    from diffad.config.yaml import override
     from diffad.inference.precision import resolve_precision
 
     torch.set_flush_denormal(True)

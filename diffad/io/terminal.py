@@ -11,10 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
-
 from diffad.registry import UnknownNameError
 
 
@@ -28,11 +24,14 @@ class Progress:
     """
 
     def __init__(self, scans: int, others: Callable[[], int] = lambda: 0, quiet: bool = False) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+        from rich import progress  # here, as help must answer at once
+        from rich.console import Console
+
+        columns = progress.TextColumn("{task.description}"), progress.BarColumn()
+        times = progress.TaskProgressColumn(), progress.TimeElapsedColumn(), progress.TimeRemainingColumn()
         terminal = Console(stderr=True)
-        self._bar = Bar(
-            *columns, TimeRemainingColumn(), console=terminal, disable=quiet or not terminal.is_terminal
-        )
+        disable = quiet or not terminal.is_terminal
+        self._bar = progress.Progress(*columns, *times, console=terminal, disable=disable)
         self._task = self._bar.add_task("scans", total=scans)
         self._scans, self._finished, self._others = scans, 0, others
 

@@ -10,8 +10,14 @@ from safetensors import SafetensorError
 from torch import nn
 
 from diffad.capabilities import attach_networks as attach_networks
-from diffad.models.pretrained import ModelError, check_weights, incompatible_model
-from diffad.registry import MODELS
+from diffad.models.pretrained import (
+    UNKNOWN_PART,
+    ModelError,
+    check_weights,
+    check_wrapped,
+    incompatible_model,
+)
+from diffad.models.wrapped import WrappedNetwork, list_network_classes
 
 Source = nn.Module | str | Path | None
 """A network, the folder it is in, or none for the pipeline's."""
@@ -60,7 +66,9 @@ def _class_of(folder: Path) -> Any:
         raise ModelError(
             f"{folder}: expected the folder of a network with config.json, found none ({error})"
         ) from error
-    classes = {MODELS[known].__name__: MODELS[known] for known in MODELS}
+    classes = {kind.__name__: kind for kind in list_network_classes()}
     if name not in classes:
-        raise ModelError(f"{folder}: expected a registered network, found {name!r}")
+        raise ModelError(f"{folder}: expected a registered network, found {name!r}, {UNKNOWN_PART}")
+    if name == WrappedNetwork.__name__:
+        check_wrapped(folder)
     return classes[name]

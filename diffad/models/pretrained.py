@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from diffad.config.sections import AUXILIARY_NETWORKS as AUXILIARY_NETWORKS
-from diffad.registry import MODELS
+from diffad.models.wrapped import WrappedNetwork, list_network_classes
+from diffad.registry import MODELS, UnknownNameError
+
+UNKNOWN_PART = "which is not a registered part; a part of your own comes with --plugin FILE"
 
 
 class ModelError(ValueError):
@@ -57,15 +60,29 @@ def check_folder(folder: Path) -> None:
         raise incompatible_model(
             folder, f"a model_index.json without network and scheduler ({error})"
         ) from error
-    networks = {(MODELS[name].__module__, MODELS[name].__name__) for name in MODELS}
+    classes = {(kind.__module__, kind.__name__) for kind in list_network_classes()}
     for part, kind in {"network": parts["network"], **beside}.items():
-        if kind not in networks:
-            raise incompatible_model(
-                folder, f"{part} {'.'.join(map(str, kind))}, which is not a registered part"
-            )
+        if kind not in classes:
+            raise incompatible_model(folder, f"{part} {'.'.join(map(str, kind))}, {UNKNOWN_PART}")
+        if kind[1] == WrappedNetwork.__name__:
+            check_wrapped(folder / part)
     library, name = (*parts["scheduler"], None, None)[:2]
     if library != "diffusers" or not str(name).endswith("Scheduler"):
         raise incompatible_model(folder, f"scheduler {library}.{name}, which is not one of diffusers")
+
+
+def check_wrapped(folder: Path) -> None:
+    """Refuse the folder of a wrapped network whose module nobody registered; see ``WrappedNetwork``.
+
+    Raises:
+        ModelError: With the name of the module.
+    """
+    try:
+        part = json.loads((folder / "config.json").read_text(encoding="utf-8"))["part"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise incompatible_model(folder, f"a config.json without the name of a network ({error})") from error
+    if part not in MODELS:
+        raise incompatible_model(folder, f"network {part!r}, {UNKNOWN_PART}")
 
 
 @contextmanager
@@ -106,5 +123,6 @@ def check_weights(folder: Path, network: Any) -> None:
 
 def incompatible_model(name: object, found: object) -> ModelError:
     """Build the error for a model whose files do not fit together."""
-    text = " ".join(str(found).split()).split(". ")[0]
+    text = " ".join(str(found).split())
+    text = text if isinstance(found, UnknownNameError) else text.split(". ")[0]
     return ModelError(f"{name}: expected a model whose files fit together, found: {text}")

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 
 from diffad.config import Config, load
+from diffad.config.plugins import load_argument_plugins
+from diffad.io.terminal import format_error
 from diffad.training.journal import RunLog, make_accelerator
 from diffad.training.parts import build_data, check_parts
 from diffad.training.steps import fit
@@ -20,7 +22,7 @@ from diffad.training.trainer import Trainer
 
 PRODUCTS = {"denoise": "pipeline", "classify": "network", "autoencode": "network"}
 """Folder that a run leaves behind, by task."""
-USAGE = "usage: accelerate launch -m diffad.training CONFIG [key=value ...]"
+USAGE = "usage: accelerate launch -m diffad.training [--plugin FILE]... CONFIG [key=value ...]"
 
 
 def train(config: Config) -> Path:
@@ -71,15 +73,16 @@ def _look(trainer: Trainer, fixed: Any) -> dict[str, float]:
 
 def run_training_arguments(arguments: Sequence[str]) -> int:
     """Run `CONFIG [key=value ...]`; return the exit code."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(USAGE)
-        return 0 if arguments else 2
     try:
-        made = train(load(arguments[0], arguments[1:]))
+        words = load_argument_plugins(arguments)
+        if not words or words[0] in ("-h", "--help"):
+            print(USAGE)
+            return 0 if words else 2
+        made = train(load(words[0], words[1:]))
     except KeyboardInterrupt as stop:
         return _say(str(stop) or "stopped; the same command goes on from the last checkpoint", 130)
     except (ValueError, OSError) as error:
-        return _say(f"error: {error}", 1)
+        return _say(f"error: {format_error(error)}", 1)
     if _first():
         print(json.dumps({made.name: str(made)}))
     return 0
