@@ -1,8 +1,9 @@
-"""What all scores share: a checked pair of images, and a map that ends at the mask."""
+"""What all scores share: a checked pair of images, their slices as pictures, and a map inside the mask."""
 
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from diffad.capabilities import PlainRun as PlainRun
@@ -10,9 +11,12 @@ from diffad.capabilities import begin_run as begin_run
 from diffad.capabilities import wants_records as wants_records
 from diffad.types import Reconstruction
 
+_PICTURES = {4: "b c h w -> (b c) h w", 5: "b c h w k -> (b c k) h w"}
+_IMAGES = {4: "(b c) h w -> b c h w", 5: "(b c k) h w -> b c h w k"}
+
 
 def pair_images(x: Tensor, restoration: Reconstruction) -> tuple[Tensor, Tensor]:
-    """Check the scan against its twin and return both, in single precision at least."""
+    """Check the scan against its reconstruction and return both, in single precision at least."""
     x_hat = restoration.image
     if x.ndim not in (4, 5):
         raise ValueError(f"expected x of shape (B, C, *S) with 2 or 3 spatial axes, got {tuple(x.shape)}")
@@ -24,7 +28,7 @@ def pair_images(x: Tensor, restoration: Reconstruction) -> tuple[Tensor, Tensor]
     return x.to(dtype), x_hat.to(dtype)
 
 
-def mean_inside(scores: Tensor, mask: Tensor | None) -> Tensor:
+def average_inside(scores: Tensor, mask: Tensor | None) -> Tensor:
     """Average (B, C, *S) over the channels and set it to zero outside the mask."""
     scores = scores.mean(1, keepdim=True)
     if mask is None:
@@ -32,3 +36,14 @@ def mean_inside(scores: Tensor, mask: Tensor | None) -> Tensor:
     if mask.shape != scores.shape:
         raise ValueError(f"expected mask of shape {tuple(scores.shape)}, got {tuple(mask.shape)}")
     return scores.masked_fill(~mask.bool(), 0)
+
+
+def to_pictures(x: Tensor) -> Tensor:
+    """Lay out ``x`` (B, C, *S) as pictures (N, H, W), cut along the last of three axes."""
+    return rearrange(x, _PICTURES[x.ndim])
+
+
+def from_pictures(pictures: Tensor, like: Tensor) -> Tensor:
+    """Undo ``to_pictures`` for maps (N, H, W): return them shaped as ``like``, (B, C, *S)."""
+    sizes = {"b": like.shape[0], "c": like.shape[1]} | ({"k": like.shape[4]} if like.ndim == 5 else {})
+    return rearrange(pictures, _IMAGES[like.ndim], **sizes)

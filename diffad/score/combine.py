@@ -18,7 +18,7 @@ from diffad.types import Reconstruction, StepRecord
 Part = Mapping[str, Any] | AnomalyScore
 
 
-def _built(scores: Sequence[Part]) -> list[AnomalyScore]:
+def _build_scores(scores: Sequence[Part]) -> list[AnomalyScore]:
     """Build scores from mappings of ``name`` and options; ready ones pass."""
     if not scores:
         raise ValueError("expected at least one score to combine, got none")
@@ -63,7 +63,7 @@ class _Combination:
     """
 
     def __init__(self, scores: Sequence[Part] = ({"name": "l1"}, {"name": "ssim"})) -> None:
-        self.scores, self._parts = scores, _built(scores)
+        self.scores, self._parts = scores, _build_scores(scores)
 
     @property
     def children(self) -> Mapping[str, Sequence[AnomalyScore]]:

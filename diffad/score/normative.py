@@ -9,7 +9,7 @@ from torch import Tensor
 
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
-from diffad.score.base import mean_inside, pair_images
+from diffad.score.base import average_inside, pair_images
 from diffad.score.transition import WEIGHTS, image_weight
 from diffad.types import Reconstruction, StepRecord
 
@@ -26,7 +26,7 @@ class Normative:
               a = \max_c \exp \Big( \tfrac{1}{K} \sum_t \ln d_t \Big)
 
     It takes in the records of a sampler one by one and keeps a sum. The weights only scale the geometric
-    mean; in the arithmetic mean they share it out between levels. The algebra is exact where a state is the
+    mean; in the arithmetic mean they divide it among the levels. The algebra is exact where a state is the
     noised image and its estimate is not clamped, as sampler "levels" gives them; on the way of another
     sampler the same distance is between its estimates and the scan.
 
@@ -51,13 +51,13 @@ class Normative:
         channels: str = "max",
         floor: float = 1e-12,
     ) -> None:
-        for name, value, known in (
+        for name, value, choices in (
             ("mean", mean, MEANS),
             ("weight", weight, WEIGHTS),
             ("channels", channels, CHANNELS),
         ):
-            if value not in known:
-                raise ValueError(f"{name} must be one of {known}, got {value!r}")
+            if value not in choices:
+                raise ValueError(f"{name} must be one of {choices}, got {value!r}")
         if not 1e-30 <= floor <= 1:
             raise ValueError(f"expected floor in [1e-30, 1], got {floor}")
         self.mean, self.weight, self.channels, self.floor = mean, weight, channels, floor
@@ -125,7 +125,7 @@ class NormativeRun:
             )
         maps = self._aggregate()
         maps = maps.amax(1, keepdim=True) if self.score.channels == "max" else maps.mean(1, keepdim=True)
-        return mean_inside(maps.to(scan.dtype), mask)
+        return average_inside(maps.to(scan.dtype), mask)
 
     def _aggregate(self) -> Tensor:
         mean = self._sum / self._count

@@ -1,4 +1,4 @@
-"""Residuals: how far each voxel of the scan is from its twin."""
+"""Residuals: how far each voxel of the scan is from its reconstruction."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from einops import reduce
 from torch import Tensor
 
 from diffad.registry import SCORES
-from diffad.score.base import mean_inside, pair_images
+from diffad.score.base import average_inside, pair_images
 from diffad.types import Reconstruction
 
 CHANNELS = ("mean", "sum", "max")
 
 
-def channels_option(channels: str) -> str:
+def check_channels(channels: str) -> str:
     """Return a known way to make one map of all channels.
 
     Raises:
@@ -23,8 +23,8 @@ def channels_option(channels: str) -> str:
     return channels
 
 
-def over_channels(scores: Tensor, channels: str) -> Tensor:
-    """Make one map (B, 1, *S) of those of all channels (B, C, *S), by their "mean", "sum" or "max"."""
+def reduce_channels(scores: Tensor, channels: str) -> Tensor:
+    """Make one map (B, 1, *S) of the maps of all channels (B, C, *S), by their "mean", "sum" or "max"."""
     return reduce(scores, "b c ... -> b 1 ...", channels)
 
 
@@ -46,7 +46,7 @@ class L1Score:
     """
 
     def __init__(self, channels: str = "mean") -> None:
-        self.channels = channels_option(channels)
+        self.channels = check_channels(channels)
 
     def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
@@ -55,7 +55,7 @@ class L1Score:
             ValueError: If the shapes do not fit.
         """
         x, x_hat = pair_images(x, restoration)
-        return mean_inside(over_channels((x - x_hat).abs(), self.channels), mask)
+        return average_inside(reduce_channels((x - x_hat).abs(), self.channels), mask)
 
 
 @SCORES.register("l2")
@@ -75,4 +75,4 @@ class L2Score:
             ValueError: If the shapes do not fit.
         """
         x, x_hat = pair_images(x, restoration)
-        return mean_inside((x - x_hat).square(), mask)
+        return average_inside((x - x_hat).square(), mask)

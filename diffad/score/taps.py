@@ -17,16 +17,20 @@ def find_modules(network: nn.Module, names: Sequence[str] | None = None) -> list
     """Return modules of a network by name; without names, its stages on the way down and its middle.
 
     Raises:
-        ValueError: If it has none of these; those it has are told.
+        ValueError: If it has none of these; the message names those that it has.
     """
     modules = dict(network.named_modules())
     if names is None:
         names = [name for name in modules if STAGES.fullmatch(name)]
-    unknown = [name for name in names if name not in modules]
-    if unknown or not names:
-        known = ", ".join(name for name in modules if name.count(".") < 3 and name)
-        wanted = f"modules named {', '.join(unknown)}" if unknown else "stages named as in a U-Net; name taps"
-        raise ValueError(f"{type(network).__name__} expected to have {wanted}; it has {known or 'none'}")
+    unknown_names = [name for name in names if name not in modules]
+    if unknown_names or not names:
+        module_names = ", ".join(name for name in modules if name.count(".") < 3 and name)
+        request = f"modules named {', '.join(unknown_names)}"
+        if not names:
+            request = "stages named as in a U-Net; name taps"
+        raise ValueError(
+            f"{type(network).__name__} expected to have {request}; it has {module_names or 'none'}"
+        )
     return [modules[name] for name in names]
 
 

@@ -1,4 +1,4 @@
-"""Temporal mean of maps: what a sampler suspected at one level after the other, made one map."""
+"""Temporal mean of maps: what a sampler suspects at one level after the other, in one map."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from diffad.data.space import to_public
 from diffad.protocols import AnomalyScore
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
-from diffad.score.base import begin_run, mean_inside, pair_images
+from diffad.score.base import average_inside, begin_run, pair_images
 from diffad.types import Reconstruction, StepRecord
 
 MEANS = ("harmonic", "geometric", "arithmetic")
@@ -89,17 +89,17 @@ class RunningMean:
         self.mean, self.count = mean, 0
         self._sum: Tensor | float = 0.0
 
-    def add(self, found: Tensor) -> None:
+    def add(self, score_map: Tensor) -> None:
         """Take in a map; 0 is worth infinity, or minus infinity, to the sum, which nothing undoes."""
-        found = found.double()
+        score_map = score_map.double()
         if self.mean == "harmonic":
-            found = 1 / found
+            score_map = 1 / score_map
         elif self.mean == "geometric":
-            found = found.log()
-        self._sum, self.count = self._sum + found, self.count + 1
+            score_map = score_map.log()
+        self._sum, self.count = self._sum + score_map, self.count + 1
 
-    def value(self) -> Tensor:
-        """Return the mean of the maps so far, of which there must be one."""
+    def compute(self) -> Tensor:
+        """Return the mean of the maps so far; there must be at least one."""
         mean = torch.as_tensor(self._sum) / self.count
         if self.mean == "harmonic":
             return 1 / mean
@@ -107,7 +107,7 @@ class RunningMean:
 
 
 class TemporalRun:
-    """The sums of one run: over maps that came in records, and over those made here until one came.
+    """The sums of one run: over maps in records, and over maps of estimates until a record has one.
 
     Args:
         score: The options.
@@ -118,8 +118,8 @@ class TemporalRun:
     def __init__(self, score: Temporal, x: Tensor, distance: AnomalyScore) -> None:
         self.score, self.distance = score, distance
         self._x = x.detach().to(torch.promote_types(x.dtype, torch.float32))
-        self._carried, self._made = RunningMean(score.mean), RunningMean(score.mean)
-        self._seen = 0
+        self._record_mean, self._estimate_mean = RunningMean(score.mean), RunningMean(score.mean)
+        self._count = 0
 
     @torch.no_grad()
     def record(self, step: StepRecord) -> None:
@@ -128,17 +128,17 @@ class TemporalRun:
         Raises:
             ValueError: If its shape is not that of the scan.
         """
-        self._seen += 1
+        self._count += 1
         if step.x_hat.shape != self._x.shape:
             shapes = tuple(self._x.shape), tuple(step.x_hat.shape)
             raise ValueError(f"expected records of shape {shapes[0]} like x, got {shapes[1]}")
         if self.score.levels is not None and step.t not in self.score.levels:
             return
         if step.map is not None:
-            self._carried.add(step.map)
-        elif not self._carried.count:
-            twin = Reconstruction(to_public(step.x_hat.to(self._x.dtype)), nfe=1)
-            self._made.add(self.distance(to_public(self._x), twin))
+            self._record_mean.add(step.map)
+        elif not self._record_mean.count:
+            estimate = Reconstruction(to_public(step.x_hat.to(self._x.dtype)), nfe=1)
+            self._estimate_mean.add(self.distance(to_public(self._x), estimate))
 
     def map(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
@@ -147,16 +147,16 @@ class TemporalRun:
             ValueError: If the shapes do not fit, or there were no records at the levels.
         """
         scan, _ = pair_images(x, restoration)
-        sums = self._carried if self._carried.count else self._made
+        sums = self._record_mean if self._record_mean.count else self._estimate_mean
         if not sums.count:
-            raise ValueError(self._nothing())
+            raise ValueError(self._describe_lack())
         top = math.inf if self.score.top is None else self.score.top
-        return mean_inside(sums.value().clamp(max=top).to(scan.dtype), mask)
+        return average_inside(sums.compute().clamp(max=top).to(scan.dtype), mask)
 
-    def _nothing(self) -> str:
-        if self._seen:
+    def _describe_lack(self) -> str:
+        if self._count:
             levels = tuple(self.score.levels or ())
-            return f"expected records at levels {levels} for score 'temporal', got {self._seen} at others"
+            return f"expected records at levels {levels} for score 'temporal', got {self._count} at others"
         return (
             "expected records of a sampler for score 'temporal', got none: let the sampler report to "
             "begin(...).record, as the pipeline does; those of 'harmonised' carry maps"

@@ -127,10 +127,10 @@ def test_item_alone_equals_item_in_batch(name, options, shape, generators):
 def test_mask_zeroes_the_outside_and_leaves_the_inside(name, options, shape, generators):
     x, restoration, mask = images(shape, generators)
     score = SCORES.build(name, **options)
-    masked, whole = score_map(score, x, restoration, mask), score_map(score, x, restoration)
-    assert not masked[~mask].any()
-    assert torch.equal(masked[mask], whole[mask]) or name in SCALED_INSIDE
-    assert torch.equal(score_map(score, x, restoration, mask.float()), masked)
+    masked_map, whole = score_map(score, x, restoration, mask), score_map(score, x, restoration)
+    assert not masked_map[~mask].any()
+    assert torch.equal(masked_map[mask], whole[mask]) or name in SCALED_INSIDE
+    assert torch.equal(score_map(score, x, restoration, mask.float()), masked_map)
 
 
 def test_arguments_are_not_changed(name, options, shape, generators):

@@ -133,11 +133,11 @@ def test_network_comes_from_its_folder(tmp_path):
     x, twin = pair_of()
     network = tiny()
     network.save_pretrained(tmp_path / "network", safe_serialization=True)
-    loaded = FeatureScore(network=tmp_path / "network")
-    assert torch.equal(loaded(x, twin), FeatureScore(network=network)(x, twin))
-    own = FeatureScore(network=network)
-    attach_networks(own, {"network": tiny(seed=1)})
-    assert torch.equal(own(x, twin), loaded(x, twin))
+    score_of_folder = FeatureScore(network=tmp_path / "network")
+    assert torch.equal(score_of_folder(x, twin), FeatureScore(network=network)(x, twin))
+    score_of_network = FeatureScore(network=network)
+    attach_networks(score_of_network, {"network": tiny(seed=1)})
+    assert torch.equal(score_of_network(x, twin), score_of_folder(x, twin))
 
 
 def test_without_a_network_the_remedy_is_told():
@@ -168,8 +168,8 @@ def test_bad_options_are_refused(options):
 @pytest.mark.parametrize("name", ["mean", "product"])
 def test_combinations_hand_the_network_on(name):
     x, twin = pair_of()
-    nested = {"name": "mean", "scores": [{"name": "features"}]}
-    both = SCORES.build(name, scores=[{"name": "l1"}, nested])
+    mean = {"name": "mean", "scores": [{"name": "features"}]}
+    both = SCORES.build(name, scores=[{"name": "l1"}, mean])
     network = tiny()
     attach_networks(both, {"network": network})
     residual, distance = SCORES.build("l1")(x, twin), FeatureScore(network=network)(x, twin)

