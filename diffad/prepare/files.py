@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from diffad.io.atomic import scratch_folder, write_text
-from diffad.prepare.geometry import itk_text
+from diffad.prepare.geometry import format_itk
 from diffad.prepare.options import PrepareOptions
 from diffad.prepare.prepared_scan import PreparedScan
 
@@ -21,8 +21,8 @@ ENDS = (".nii.gz", "_brain_mask.nii.gz", "_to_native.txt", "_xfm.tfm", "_prepare
 def describe_request(paths: list[Path], mask: Path | None, options: PrepareOptions) -> dict[str, Any]:
     """Return what a prepared scan follows from: files by name, size and time of change, and options."""
     files = [_identity(path) for path in (*paths, *([mask] if mask else []))]
-    asked = {key: value for key, value in asdict(options).items() if key != "threads"}
-    return {"files": files, "options": asked}
+    values = {key: value for key, value in asdict(options).items() if key != "threads"}
+    return {"files": files, "options": values}
 
 
 def _identity(path: Path) -> list[Any]:
@@ -39,16 +39,16 @@ def read_finished(out: Path, name: str) -> dict[str, Any] | None:
     Raises:
         FileExistsError: If files of that name are there that no finished run wrote.
     """
-    there = [out / f"{name}{end}" for end in ENDS if (out / f"{name}{end}").exists()]
-    if not there:
+    paths = [out / f"{name}{end}" for end in ENDS if (out / f"{name}{end}").exists()]
+    if not paths:
         return None
     try:
         record = json.loads((out / f"{name}{ENDS[-1]}").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         record = None
-    if len(there) == len(ENDS) and isinstance(record, dict) and "request" in record:
+    if len(paths) == len(ENDS) and isinstance(record, dict) and "request" in record:
         return record
-    raise FileExistsError(f"{there[0]}: expected no such file, as nothing is overwritten, found one; move it")
+    raise FileExistsError(f"{paths[0]}: expected no such file, as nothing is overwritten, found one; move it")
 
 
 def write_prepared(prepared: PreparedScan, out: Path, name: str, asked: dict[str, Any]) -> dict[str, Path]:
@@ -72,7 +72,7 @@ def write_prepared(prepared: PreparedScan, out: Path, name: str, asked: dict[str
         prepared.volume.save(prepared.brain, aside / f"{name}{ENDS[1]}", dtype=np.uint8)
         rows = [" ".join(f"{value:.12g}" for value in row) for row in prepared.to_native]
         write_text(aside / f"{name}{ENDS[2]}", "\n".join(rows) + "\n")
-        write_text(aside / f"{name}{ENDS[3]}", itk_text(prepared.to_native))
+        write_text(aside / f"{name}{ENDS[3]}", format_itk(prepared.to_native))
         write_text(aside / f"{name}{ENDS[4]}", json.dumps(prepared.record | {"request": asked}, indent=1))
         return {end: _moved(aside / f"{name}{end}", out / f"{name}{end}") for end in ENDS}
 
