@@ -35,7 +35,7 @@ def ct_head(shape=(72, 80, 64), spacing=3.0):
     [
         ({"modality": "pet"}, "modality: expected mri or ct, got 'pet'"),
         ({"brain": "bet"}, "brain: expected deepbet, threshold, given or none"),
-        ({"register": "warp"}, "register: expected affine or rigid or none"),
+        ({"register": "warp"}, "register: expected affine, rigid or none"),
         ({"spacing": 0.0}, "spacing: expected 0.25 to 10 mm, got 0.0"),
         ({"spacing": float("nan")}, "spacing"),
         ({"modality": "ct", "brain": "deepbet"}, "which is for MRI"),
