@@ -70,7 +70,7 @@ class Cache:
                 fault = f"found a damaged file ({error}); the scan is prepared again"
                 warnings.warn(f"{path}: expected a cached scan, {fault}", stacklevel=2)
         scan = make()
-        _write(scan, path, key)
+        _write_cached(scan, path, key)
         return scan
 
     def read_digest(self, files: Sequence[Path]) -> str | None:
@@ -100,11 +100,11 @@ def _read_cached(path: Path, key: str) -> CachedScan:
     return CachedScan(image, mask, notes["digest"])
 
 
-def _write(found: CachedScan, path: Path, key: str) -> None:
-    notes = {"key": key, "digest": found.digest, "crc": str(_compute_crc(found.image, found.mask))}
+def _write_cached(scan: CachedScan, path: Path, key: str) -> None:
+    notes = {"key": key, "digest": scan.digest, "crc": str(_compute_crc(scan.image, scan.mask))}
     with staged_file(path) as partial:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"image": found.image, "mask": found.mask}, partial, metadata=notes)
+        save_file({"image": scan.image, "mask": scan.mask}, partial, metadata=notes)
 
 
 def _compute_crc(*tensors: Tensor) -> int:

@@ -1,4 +1,4 @@
-"""Many scans, one after the other; what is wrong with one does not cost the others."""
+"""Preparing many scans, one after the other; a fault in one does not stop the others."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from diffad.prepare.run import prepare
 
 @dataclass
 class PrepareSummary:
-    """Names of the scans by what became of them; of the failed ones, why."""
+    """Names of the scans by their outcome, and the reasons of the failed ones."""
 
     done: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        told = {"done": self.done, "done before": self.skipped, "failed": self.failed}
-        return ", ".join(f"{len(names)} {what}" for what, names in told.items() if names) or "nothing to do"
+        groups = {"done": self.done, "done before": self.skipped, "failed": self.failed}
+        return ", ".join(f"{len(names)} {what}" for what, names in groups.items() if names) or "nothing to do"
 
 
 def prepare_all(
@@ -35,18 +35,18 @@ def prepare_all(
     scan: Callable[[str], AbstractContextManager[None]],
     say: Callable[[str, BaseException | None], None],
 ) -> PrepareSummary:
-    """Prepare every subject into a folder; finished ones are skipped, failed ones reported.
+    """Prepare all subjects into a folder; finished ones are skipped, and failed ones reported.
 
     Args:
-        subjects: What to prepare.
+        subjects: Subjects to prepare.
         out: Folder of the results.
-        options: How.
+        options: Options of all scans.
         mask: Brain mask of all scans, or the end of the masks' names; see ``find_subject_mask``.
-        scan: Counts a scan while it runs.
-        say: Tells the person who waits something, with the error it comes from.
+        scan: Context in which a scan runs, called with its name, to show progress.
+        say: Prints a message, with the error behind it or none.
 
     Raises:
-        ImportError: If a package is missing, which no scan can do without.
+        ImportError: If a package is missing that every scan needs.
     """
     summary = PrepareSummary()
     for subject in subjects:
@@ -55,7 +55,7 @@ def prepare_all(
                 _prepare(subject, out, options, mask, summary, say)
             except ImportError:
                 raise
-            except Exception as error:  # whatever is wrong with one scan must not cost the others
+            except Exception as error:  # a fault in one scan must not stop the others
                 summary.failed[subject.name] = format_error(error)
                 say(f"failed {subject.name}: {summary.failed[subject.name]}", error)
     return summary
@@ -70,24 +70,24 @@ def _prepare(
     say: Callable[[str, BaseException | None], None],
 ) -> None:
     if subject.missing:
-        raise ValueError(f"expected every sequence, found none for {', '.join(subject.missing)}")
-    paths, own = list(subject.paths), find_subject_mask(subject, mask)
-    asked = describe_request(paths, own, options)
-    before = read_finished(out, subject.name)
-    if before is not None:
-        _check_same(before["request"], asked, out, subject.name)
+        raise ValueError(f"expected a file for every sequence, found none for {', '.join(subject.missing)}")
+    paths, mask_path = list(subject.paths), find_subject_mask(subject, mask)
+    request = describe_request(paths, mask_path, options)
+    old_record = read_finished(out, subject.name)
+    if old_record is not None:
+        _require_same(old_record["request"], request, out, subject.name)
         summary.skipped.append(subject.name)
         return
-    prepared = prepare(paths, options, own)
-    write_prepared(prepared, out, subject.name, asked)
-    for warning in prepared.record["warnings"]:
+    scan = prepare(paths, options, mask_path)
+    write_prepared(scan, out, subject.name, request)
+    for warning in scan.record["warnings"]:
         say(f"warning: {warning}", None)
     summary.done.append(subject.name)
 
 
-def _check_same(before: object, asked: object, out: Path, name: str) -> None:
-    if before != asked:
+def _require_same(old_request: object, request: object, out: Path, name: str) -> None:
+    if old_request != request:
         raise FileExistsError(
-            f"{out / name}.nii.gz: expected the files and options of this run, found it made with others; "
-            "nothing is overwritten, so give another --out"
+            f"{out / name}.nii.gz: expected a file made with the scans and options of this run, found one "
+            "made with others; as nothing is overwritten, choose another --out"
         )

@@ -1,4 +1,4 @@
-"""The brain of a CT: what lies inside the skull, by Hounsfield units and shape."""
+"""Finding the brain of a CT inside its skull, by Hounsfield units and shape."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import numpy as np
 from scipy import ndimage
 
 from diffad.data.volume import Array
-from diffad.prepare.geometry import VoxelGrid, bounding_box, make_upright_grid, map_voxels, resample
+from diffad.prepare.geometry import VoxelGrid, find_bounding_box, make_upright_grid, map_voxels, resample
 
-WORKING, TISSUE, NECK, RIM = 2.0, (0.0, 100.0), 8.0, 4.0
-"""Voxel size in mm, Hounsfield units of brain, radius of a neck that is cut, thickness of the rim."""
-NOISY = -30.0
-"""Hounsfield units down to which a noisy voxel of the rim is fluid; fat is darker."""
+WORKING_SPACING, TISSUE, NECK_RADIUS, RIM_WIDTH = 2.0, (0.0, 100.0), 8.0, 4.0
+"""Voxel size in mm, Hounsfield units of brain, radius of a neck that is cut, width of the rim in mm."""
+FLUID_LIMIT = -30.0
+"""Smallest Hounsfield units of fluid in the rim, with noise; fat is darker."""
 
 
-def ct_brain(image: Array, grid: VoxelGrid, threads: int = 0) -> Array:
+def find_brain_ct(image: Array, grid: VoxelGrid, threads: int = 0) -> Array:
     r"""Find the brain of a CT.
 
     Soft tissue (0 to 100 HU) is opened with a ball, which cuts the brain from the eyes and the neck, as the
-    holes between them are narrow, and drops the scalp, which is thin. The largest piece that is left is grown
-    back into the tissue it came from, and its holes (blood, calcium, air) are filled.
+    holes between them are narrow, and drops the scalp, which is thin. The largest remaining piece is dilated
+    within the tissue, and its holes (blood, calcium, air) are filled.
 
     Args:
         image: Hounsfield units, (I, J, K).
-        grid: Where they lie.
+        grid: Grid of the voxels.
         threads: Threads; 0 for all cores.
 
     Returns:
@@ -32,39 +32,40 @@ def ct_brain(image: Array, grid: VoxelGrid, threads: int = 0) -> Array:
     Reference:
         Validated automatic brain extraction of head CT images (Muschelli et al., 2015), for the window.
     """
-    cubic = make_upright_grid(*bounding_box(np.ones(grid.shape, dtype=bool), grid.affine), WORKING)
-    bounded = np.clip(image, -1024, 1000)
-    coarse = resample(bounded, map_voxels(cubic, grid), cubic.shape, fill=-1024, threads=threads)
-    found = _brain(ndimage.gaussian_filter(coarse, 0.6))
+    corners = find_bounding_box(np.ones(grid.shape, dtype=bool), grid.affine)
+    cubic = make_upright_grid(*corners, WORKING_SPACING)
+    limited_image = np.clip(image, -1024, 1000)
+    coarse = resample(limited_image, map_voxels(cubic, grid), cubic.shape, fill=-1024, threads=threads)
+    coarse_brain = _segment(ndimage.gaussian_filter(coarse, 0.6))
     matrix = map_voxels(grid, cubic)
-    # coarse voxels at the rim are half bone and were lost, so one layer comes back; there bone is told from
-    # tissue voxel by voxel, while blood and calcium deep inside belong to the brain
-    wide = ndimage.binary_dilation(found, iterations=1)
-    inside = resample(wide, matrix, grid.shape, threads=threads) > 0.5
-    deep = ndimage.distance_transform_edt(found) > RIM / WORKING
-    inner = resample(deep, matrix, grid.shape, threads=threads) > 0.5
-    return np.asarray(inside & (inner | ((image > NOISY) & (image < TISSUE[1]))))
+    # coarse voxels at the rim are half bone and were dropped, so one layer is added; in it each voxel is
+    # tested for bone, while blood and calcium deep inside belong to the brain
+    dilation = ndimage.binary_dilation(coarse_brain, iterations=1)
+    outer = resample(dilation, matrix, grid.shape, threads=threads) > 0.5
+    core = ndimage.distance_transform_edt(coarse_brain) > RIM_WIDTH / WORKING_SPACING
+    inner = resample(core, matrix, grid.shape, threads=threads) > 0.5
+    return np.asarray(outer & (inner | ((image > FLUID_LIMIT) & (image < TISSUE[1]))))
 
 
-def _brain(image: Array) -> Array:
+def _segment(image: Array) -> Array:
     tissue = np.pad((image > TISSUE[0]) & (image < TISSUE[1]), 1)
-    radius = NECK / WORKING
+    radius = NECK_RADIUS / WORKING_SPACING
     depth = ndimage.distance_transform_edt(tissue)
-    core = _largest(depth > radius)
+    core = _select_largest(depth > radius)
     if not core.any():
         return core[1:-1, 1:-1, 1:-1]
-    grown = ndimage.distance_transform_edt(~core) <= radius + 0.5
-    brain = _largest(grown & tissue)
-    return ndimage.binary_fill_holes(_closed(brain))[1:-1, 1:-1, 1:-1]
+    dilation = ndimage.distance_transform_edt(~core) <= radius + 0.5
+    brain = _select_largest(dilation & tissue)
+    return ndimage.binary_fill_holes(_close_gaps(brain))[1:-1, 1:-1, 1:-1]
 
 
-def _closed(mask: Array, radius: float = 3.0) -> Array:
-    wide = np.pad(mask, 4)
-    near = ndimage.distance_transform_edt(~wide) <= radius
-    return np.asarray(ndimage.distance_transform_edt(near) > radius)[4:-4, 4:-4, 4:-4]
+def _close_gaps(mask: Array, radius: float = 3.0) -> Array:
+    frame = np.pad(mask, 4)
+    dilation = ndimage.distance_transform_edt(~frame) <= radius
+    return np.asarray(ndimage.distance_transform_edt(dilation) > radius)[4:-4, 4:-4, 4:-4]
 
 
-def _largest(mask: Array) -> Array:
+def _select_largest(mask: Array) -> Array:
     labels, count = ndimage.label(mask)
     if not count:
         return mask

@@ -1,4 +1,4 @@
-"""The brain of an MRI, found by deepbet's network."""
+"""Finding the brain of an MRI by the network of deepbet."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import numpy as np
 import torch
 
 from diffad.data.volume import Array
-from diffad.prepare.extras import count_threads, import_extra
+from diffad.prepare.record import count_threads, import_extra
 
 
 @cache
-def _network() -> Any:
-    """Load deepbet's two networks (TorchScript, in its wheel); its own window toolkit is not imported."""
+def _load_network() -> Any:
+    """Load the two networks of deepbet (TorchScript, in its wheel), without its graphical interface."""
     return import_extra("deepbet.bet").BrainExtraction(no_gpu=True)
 
 
-def deepbet_brain(image: Array, threads: int = 0) -> Array:
+def find_brain_deepbet(image: Array, threads: int = 0) -> Array:
     """Find the brain in a head.
 
-    deepbet looks at voxels, not at mm: only the axes must run to the right, anterior and superior.
+    deepbet works on voxels, not on mm: only the axes must run to the right, anterior and superior.
 
     Args:
-        image: Scan of a head, (I, J, K) in RAS; T1 is what it was trained on.
+        image: Scan of a head, (I, J, K) in RAS; the network was trained on T1.
         threads: Threads; 0 for all cores.
 
     Returns:
@@ -38,12 +38,12 @@ def deepbet_brain(image: Array, threads: int = 0) -> Array:
     Reference:
         deepbet: Fast brain extraction of T1-weighted MRI using CNNs (Fisch et al., 2024).
     """
-    network = _network()
-    with _threads(count_threads(threads)):
+    network = _load_network()
+    with _limit_threads(count_threads(threads)):
         try:
-            found = network.run_model(np.array(image, dtype=np.float32)) > 0.5
-            return np.asarray(network.postprocess(found), dtype=bool)
-        except (AssertionError, ValueError) as error:  # its words for a scan in which it sees no brain
+            mask = network.run_model(np.array(image, dtype=np.float32)) > 0.5
+            return np.asarray(network.postprocess(mask), dtype=bool)
+        except (AssertionError, ValueError) as error:  # how deepbet reports a scan without a brain
             if not _is_empty(error):
                 raise
             return np.zeros(image.shape, dtype=bool)
@@ -54,10 +54,10 @@ def _is_empty(error: Exception) -> bool:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
+def _limit_threads(count: int) -> Iterator[None]:
+    old_count = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(old_count)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from diffad.data.phantom.contrast import CONTRASTS
 from diffad.data.phantom.plan import PhantomOptions, Plan
-from diffad.data.phantom.write import lesion_path, list_finished, scan_path
+from diffad.data.phantom.write import lesion_path, list_finished_subjects, scan_path
 from diffad.data.volume import Array, Volume
 from diffad.io.atomic import write_bytes
 from diffad.report.planes import orient_plane
@@ -55,7 +55,7 @@ def draw_phantoms(out: Path, options: PhantomOptions, path: Path) -> Path:
         ValueError: If there are no subjects.
         OSError: If a file cannot be read or written.
     """
-    chosen = _choose(list_finished(out, options))
+    chosen = _choose(list_finished_subjects(out, options))
     if not chosen:
         raise ValueError(f"{out}: expected phantoms, found none")
     columns = 3 * len(options.modalities)

@@ -108,7 +108,7 @@ def test_a_stopped_run_leaves_whole_subjects_and_goes_on(folder, tmp_path, monke
         patch.setattr(writing, "make_phantom", stop)
         with pytest.raises(KeyboardInterrupt):
             make_phantoms(out, 4, OPTIONS)
-    assert [p.name for p in writing.list_finished(out, OPTIONS)] == ["sub-001"]
+    assert [p.name for p in writing.list_finished_subjects(out, OPTIONS)] == ["sub-001"]
     assert "sub-002" not in (out / "participants.tsv").read_text()
     assert len(make_phantoms(out, 4, OPTIONS)) == 3
     assert (out / "participants.tsv").read_bytes() == (folder / "participants.tsv").read_bytes()

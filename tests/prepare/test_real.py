@@ -6,7 +6,7 @@ import pytest
 from diffad.data.masks import load_mask
 from diffad.data.volume import Volume
 from diffad.prepare import PrepareOptions, prepare
-from diffad.prepare.template import mni152
+from diffad.prepare.template import load_mni152
 from tests.helpers.heads import blob, centroid, world
 
 pytestmark = [pytest.mark.slow, pytest.mark.shared]
@@ -39,9 +39,9 @@ def found(request):
 
 
 def test_brain_lies_on_the_template(found):
-    known = mni152().brain
+    known = load_mni152().brain
     assert found.volume.data.shape[1:] == known.shape
-    assert np.allclose(found.volume.affine, mni152().grid.affine)
+    assert np.allclose(found.volume.affine, load_mni152().grid.affine)
     assert 2 * (found.brain & known).sum() / (found.brain.sum() + known.sum()) > 0.95
     assert found.record["warnings"] == []
 

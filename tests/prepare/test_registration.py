@@ -29,9 +29,9 @@ def motion(turn, scale, shift):
 
 def scanned(matrix, spacing, shear=0.0, turn=(0, 0, 0)):
     """Scan the moved template brain, bright and dark swapped, on a grid of its own."""
-    from diffad.prepare.template import mni152
+    from diffad.prepare.template import load_mni152
 
-    known = mni152()
+    known = load_mni152()
     axes = motion(turn, (1, 1, 1), (0, 0, 0))[:3, :3]
     axes[:, 2] += shear * axes[:, 1]
     affine = np.eye(4)

@@ -108,7 +108,7 @@ def test_fields_of_the_result_keep_their_meaning_outside_the_brain():
 
 
 def test_bias_is_divided_out_and_multiplied_back(monkeypatch):
-    monkeypatch.setattr("diffad.prepare.bias.COARSE", 8.0)  # quick
+    monkeypatch.setattr("diffad.prepare.bias.FIELD_SPACING", 8.0)  # quick
     image, brain = volume("plain", lesion=False)
     points = world(brain.shape, image.affine)
     bias = np.exp(0.006 * (points[..., 1] + 20)).astype(np.float32)

@@ -8,8 +8,8 @@ import pytest
 
 from diffad.data.volume import Volume, VolumeError
 from diffad.prepare import PrepareOptions, prepare
-from diffad.prepare.brain import cut_sections, lost_fraction
-from diffad.prepare.geometry import VoxelGrid, itk_text, map_voxels, resample
+from diffad.prepare.brain import cap_fraction, measure_edge_sections
+from diffad.prepare.geometry import VoxelGrid, format_itk, map_voxels, resample
 from diffad.prepare.hounsfield import guess_units
 from tests.helpers.heads import affine_of, brain_at, head, scan_at, volume, world
 
@@ -34,12 +34,12 @@ def ct_head(shape=(72, 80, 64), spacing=3.0):
     ("options", "message"),
     [
         ({"modality": "pet"}, "modality: expected mri or ct, got 'pet'"),
-        ({"brain": "bet"}, "brain: expected deepbet or given"),
-        ({"register": "warp"}, "register: expected affine or rigid or none"),
+        ({"brain": "bet"}, "brain: expected deepbet, threshold, given or none"),
+        ({"register": "warp"}, "register: expected affine, rigid or none"),
         ({"spacing": 0.0}, "spacing: expected 0.25 to 10 mm, got 0.0"),
         ({"spacing": float("nan")}, "spacing"),
-        ({"modality": "ct", "brain": "deepbet"}, "which knows MRI"),
-        ({"brain": "threshold"}, "which needs HU"),
+        ({"modality": "ct", "brain": "deepbet"}, "which is for MRI"),
+        ({"brain": "threshold"}, "which is for CT"),
         ({"seed": -1}, "of at least 0"),
         ({"hu": "guess"}, "hu: expected check or shift"),
     ],
@@ -65,13 +65,13 @@ def test_tiny_volume_is_refused():
 
 
 def test_too_many_voxels_are_refused(monkeypatch):
-    monkeypatch.setattr("diffad.prepare.read.LARGEST", 1000)
+    monkeypatch.setattr("diffad.prepare.read.MAX_VOXELS", 1000)
     with pytest.raises(VolumeError, match="expected at most 1000 voxels, found"):
         prepare(volume()[0], PLAIN)
 
 
 def test_huge_volume_says_how_much_memory_it_needs(monkeypatch):
-    monkeypatch.setattr("diffad.prepare.read.HUGE", 1000)
+    monkeypatch.setattr("diffad.prepare.read.HUGE_VOXELS", 1000)
     image, brain = volume()
     assert "GB of memory" in prepare(image, PLAIN, brain).record["warnings"][0]
 
@@ -82,7 +82,7 @@ def test_empty_list_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("mask", "message"), [(None, "expected its brain mask"), (0, "found none"), (1, "a mask")]
+    ("mask", "message"), [(None, "expected a brain mask"), (0, "found none"), (1, "a mask")]
 )
 def test_masks_are_checked(mask, message):
     image, brain = volume()
@@ -123,19 +123,19 @@ def test_head_cut_a_little_is_warned_of_and_a_lot_refused():
 def test_lost_share_is_that_of_an_ellipsoid():
     _, brain, _ = head("plain")
     for k in range(14, 28, 4):
-        section = cut_sections(brain[..., k:])["inferior"]
-        assert lost_fraction(section) == pytest.approx(brain[..., :k].sum() / brain.sum(), abs=0.03)
+        section = measure_edge_sections(brain[..., k:])["inferior"]
+        assert cap_fraction(section) == pytest.approx(brain[..., :k].sum() / brain.sum(), abs=0.03)
 
 
 def test_unlikely_volume_of_a_given_mask_is_a_warning():
     image, brain = volume("plain")
     small = brain & (image.data[0] < 50)
     record = prepare(image, PLAIN, small).record
-    assert "is unusual" in record["warnings"][0]
+    assert "expected a brain of 700 to 2100 ml, found" in record["warnings"][0]
 
 
 def test_brain_that_no_network_finds_is_refused(monkeypatch):
-    monkeypatch.setattr("diffad.prepare.brain.deepbet_brain", lambda image, threads: image > 1e9)
+    monkeypatch.setattr("diffad.prepare.brain.find_brain_deepbet", lambda image, threads: image > 1e9)
     with pytest.raises(VolumeError, match=r"expected a brain, found none \(deepbet\)"):
         prepare(volume()[0], PrepareOptions(register="none"))
 
@@ -172,8 +172,8 @@ def test_stripped_ct_is_taken_as_it_is():
     ("wrong", "message"),
     [
         (lambda x: np.clip(x + 1024, 0, 4095), "offset of -1024"),
-        (lambda x: np.clip((x + 20) / 120 * 255, 0, 255).round(), "picture of 8 bits"),
-        (lambda x: np.clip(x, -100, 300), "cut to a window"),
+        (lambda x: np.clip((x + 20) / 120 * 255, 0, 255).round(), "image of 8 bits"),
+        (lambda x: np.clip(x, -100, 300), "without cutting it to a window"),
     ],
 )
 def test_ct_that_is_not_in_hounsfield_units_is_refused(wrong, message):
@@ -210,7 +210,7 @@ def test_itk_reads_the_transform(tmp_path):
     sitk = pytest.importorskip("SimpleITK")
     matrix = np.eye(4)
     matrix[:3] += np.random.default_rng(1).normal(0, 0.2, (3, 4))
-    (tmp_path / "x.tfm").write_text(itk_text(matrix))
+    (tmp_path / "x.tfm").write_text(format_itk(matrix))
     point, flip = np.array([10.0, -20, 30]), np.array([-1, -1, 1])
     moved = sitk.ReadTransform(str(tmp_path / "x.tfm")).TransformPoint((point * flip).tolist())
     assert np.allclose(np.array(moved) * flip, matrix[:3, :3] @ point + matrix[:3, 3])
