@@ -14,6 +14,7 @@ from diffad import AnomalyPipeline, Volume
 from diffad.method import Method
 from diffad.models.unet2d import UNet2D
 from diffad.models.unet3d import UNet3D
+from diffad.registry import GUIDANCES
 from diffad.threshold import calibrate_thresholds
 from tests.helpers.brains import save_volume
 
@@ -430,6 +431,31 @@ def test_conditions_are_found_once_a_batch_and_reach_every_look():
     assert Told.asked == 2
     alone = make(network)(x[2:3], sampler={"name": "oneshot", "levels": [5, 20]})
     assert torch.equal(out.reconstruction[2:3], alone.reconstruction)
+
+
+class PlainGuidance:
+    """A guidance of another distribution: its denoiser has a schedule and a call, and no more."""
+
+    def __call__(self, denoiser):
+        return PlainGuided(denoiser)
+
+
+class PlainGuided:
+    def __init__(self, denoiser):
+        self.denoiser, self.schedule = denoiser, denoiser.schedule
+
+    def __call__(self, x_t, t, **cond):
+        return self.denoiser(x_t, t, **cond) / 2
+
+
+def test_plain_guidance_of_another_distribution_works(monkeypatch):
+    parts = {name: GUIDANCES[name] for name in GUIDANCES}
+    monkeypatch.setattr(GUIDANCES, "_parts", {**parts, "plain": PlainGuidance})
+    pipe, x = make(Told(channels=(8, 16), layers=1, groups=4, attention=False)), images(2)
+    sampler = {"name": "oneshot", "levels": [20]}
+    change = pipe(x, sampler=sampler).reconstruction - x
+    guided = pipe(x, sampler=sampler, guidance={"name": "plain"}).reconstruction - x
+    assert not torch.allclose(change, guided)
 
 
 def test_a_streaming_score_sees_every_move_of_the_sampler(pipe):

@@ -46,7 +46,7 @@ IMPORTS = {
     ),
     "diffad.schedule": "Schedule",
     "diffad.step": "DDIM DDPM ddim_step ddpm_step renoise",
-    "diffad.denoise": "NetworkDenoiser bind clean_estimate training_target",
+    "diffad.denoise": "DenoiserWrapper GuidedDenoiser NetworkDenoiser bind clean_estimate training_target",
     "diffad.config": (
         "AugmentConfig Config ConfigError CorruptConfig NetworksConfig PartSpec PostprocessConfig"
         " ScheduleConfig SpaceConfig TASKS TrainConfig from_dict load shipped to_dict"
@@ -76,6 +76,7 @@ SAME = (
 """Names for one object in two modules."""
 
 FORMER = {
+    "diffad.protocols:Trains": "MakesExamples",
     "diffad.predict:Summary": "CohortSummary",
     "diffad.prepare:Options": "PrepareOptions",
     "diffad.prepare:Prepared": "PreparedScan",
