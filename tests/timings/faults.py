@@ -38,6 +38,7 @@ UNARY = {ast.USub: ("-", "sign"), ast.Not: ("not", "not"), ast.Invert: ("~", "no
 PAIRS = "min max,amin amax,minimum maximum,argmin argmax,floor ceil,any all,mean sum,cummin cummax,sin cos"
 SWAPS = {a: b for pair in PAIRS.split(",") for a, b in (pair.split(), pair.split()[::-1])}
 SCOPES = (ast.FunctionDef, ast.ClassDef)
+LIBRARIES = ("np", "torch", "math")
 DIMENSIONS = ("dim", "dims", "axis", "axes", "ndim")
 
 
@@ -123,7 +124,7 @@ class _Finder:
         elif isinstance(node, ast.Constant):
             yield from self._constant(node, parents)
         else:
-            yield from self._swap(node)
+            yield from self._swap(node, parents)
 
     def _constant(self, node, parents):
         start, end, value = self._start(node), self._end(node), node.value
@@ -135,16 +136,14 @@ class _Finder:
         elif isinstance(value, str) and value in SWAPS:
             yield "min/max", start, end, f'"{SWAPS[value]}"'
 
-    def _swap(self, node):
-        if isinstance(node, ast.Name | ast.Attribute):
-            word, end = getattr(node, "id", None) or node.attr, self._end(node)
-            own = (
-                isinstance(node, ast.Attribute)
-                and isinstance(node.value, ast.Name)
-                and node.value.id == "self"
-            )
-            if word in SWAPS and not own and isinstance(node.ctx, ast.Load):
-                yield "min/max", end - len(word), end, SWAPS[word]
+    def _swap(self, node, parents):
+        """Call the opposite function, if there is one of that name."""
+        if isinstance(node, ast.Name) and node.id in ("min", "max", "any", "all"):
+            yield "min/max", self._start(node), self._end(node), SWAPS[node.id]
+        elif isinstance(node, ast.Attribute) and node.attr in SWAPS:
+            called = isinstance(parents[-1], ast.Call) and parents[-1].func is node
+            if called or (isinstance(node.value, ast.Name) and node.value.id in LIBRARIES):
+                yield "min/max", self._end(node) - len(node.attr), self._end(node), SWAPS[node.attr]
         elif isinstance(node, ast.keyword) and node.arg in SWAPS:
             start = self._start(node)
             yield "min/max", start, start + len(node.arg), SWAPS[node.arg]

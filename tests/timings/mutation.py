@@ -71,11 +71,16 @@ def trace_one(name, modules):
 def try_one(task):
     """Try one fault against its stages of tests; return what came of it."""
     fault, stages, seconds = task
-    start, tree, outcome = time.monotonic(), state["tree"], {"outcome": "survived", "by": None, "tests": 0}
+    start, tree, outcome = (
+        time.monotonic(),
+        state["tree"],
+        {"outcome": "survived", "by": None, "tests": 0, "cpu": 0.0},
+    )
     with tree.faulty(fault):
         for tests in filter(None, stages):
             ended = try_stage(tree, fault, tests, sum(seconds[t] for t in tests))
             outcome["tests"] += len(tests)
+            outcome["cpu"] = round(outcome["cpu"] + ended["cpu"], 1)
             if ended["end"] != "done" or ended["code"] not in (0, NO_TESTS):
                 how = "" if ended["end"] == "done" else f" ({ended['end']})"
                 outcome |= {"outcome": "noticed", "by": f"{ended.get('by') or 'loading'}{how}"}
@@ -137,7 +142,9 @@ def summary(entries):
         word: sum(e["outcome"] == word for e in entries) for word in ("noticed", "survived", "equivalent")
     }
     tried = count["noticed"] + count["survived"]
-    return {**count, "share": round(count["noticed"] / tried, 4) if tried else None}
+    cpu = sum(e.get("cpu", 0) for e in entries) / 60
+    share = round(count["noticed"] / tried, 4) if tried else None
+    return {**count, "share": share, "minutes of processor time": round(cpu, 1)}
 
 
 def run(options):

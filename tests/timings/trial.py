@@ -1,6 +1,7 @@
 """Run tests in a copy of the tree, each time in a fork of a process that has the heavy packages loaded."""
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -31,6 +32,7 @@ def preload():
     for name in HEAVY.split():
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    gc.freeze()
 
 
 def tracked(root):
@@ -84,19 +86,19 @@ class Tree:
             aside.rmdir()
 
     def run(self, job, limit):
-        """Run ``job`` in a fork; return what it reports, and "end" (done, time limit, or a signal)."""
+        """Run ``job`` in a fork; return what it reports, how it ended and the processor time it took."""
         result = self.base / "result.json"
         result.write_text("{}")
         pid = os.fork()
         if pid == 0:
             self._child(job, result)
-        end = _wait(pid, limit)
+        end, cpu = _wait(pid, limit)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
         report = json.loads(result.read_text())
         if "error" in report:
             raise RuntimeError(report["error"])
-        return {**report, "end": end}
+        return {**report, "end": end, "cpu": cpu}
 
     def _child(self, job, result):
         try:
@@ -130,16 +132,17 @@ def compiles(path):
 
 
 def _wait(pid, limit):
+    """Wait for a process; say how it ended and its seconds of processor time, its children's with it."""
     until = time.monotonic() + limit
     while time.monotonic() < until:
-        ended, status = os.waitpid(pid, os.WNOHANG)
+        ended, status, usage = os.wait4(pid, os.WNOHANG)
         if ended:
             code = os.waitstatus_to_exitcode(status)
-            return "done" if code == 0 else f"exit {code}"
+            return "done" if code == 0 else f"exit {code}", usage.ru_utime + usage.ru_stime
         time.sleep(0.01)
     os.killpg(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return "time limit"
+    _, _, usage = os.wait4(pid, 0)
+    return "time limit", usage.ru_utime + usage.ru_stime
 
 
 class Watch:
@@ -175,7 +178,9 @@ class Watch:
 def run_tests(root, result, files, wanted=None, options=(), plugins=()):
     """Run tests with pytest; return its code, each test's outcome and seconds, and the first that failed."""
     watch = Watch(wanted, result)
-    fixed = ["-q", "-m", "not slow", "-p", "no:cacheprovider", "--rootdir", str(root)]
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    without = [f"-pno:{name}" for name in ("cacheprovider", "unraisableexception", "threadexception")]
+    fixed = ["-q", "-m", "not slow", "--rootdir", str(root), *without]
     code = int(pytest.main([*fixed, *options, *files], plugins=[watch, *plugins]))
     ours = Path(sys.modules["diffad"].__file__).resolve() if "diffad" in sys.modules else root
     if not ours.is_relative_to(root.resolve()):
