@@ -9,8 +9,10 @@ from diffad.denoise import NetworkDenoiser, bind
 from diffad.registry import SAMPLERS, UnknownNameError
 from diffad.samplers.boxes import grid, inside, part
 from diffad.samplers.chain import Chain
+from diffad.samplers.examples import cropped
 from diffad.samplers.oneshot import OneShot
 from diffad.samplers.patched import Patched
+from diffad.types import Example
 from tests.toys import (
     CountingNoise,
     GaussianDenoiser,
@@ -155,6 +157,13 @@ def test_generators_move_on_as_for_one_image(x):
     Patched(box=4, at_once=1)(x, Blur(), white_noise, generator=many)
     OneShot(500)(x, Blur(), white_noise, generator=one)
     assert torch.equal(one.get_state(), many.get_state())
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_crops_are_cut_one_from_each_item_or_refused(count):
+    x = X["2-D"]
+    with pytest.raises(ValueError, match="zip"):
+        cropped(Example(x, x, x), grid((9, 8), (4, 4))[:count])
 
 
 # --- crops ---
