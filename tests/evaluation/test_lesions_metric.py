@@ -27,6 +27,11 @@ def test_lesions_are_counted_by_size():
     assert lesion_wise(pred, truth, spacing=(10, 10), strata=(71, 570)).total_by == (0, 1, 2)
 
 
+def test_counts_of_scans_add_up_from_nothing():
+    one, other = LesionCounts((1, 2, 3), (4, 5, 6), 7, 8), LesionCounts((10, 20, 30), (40, 50, 60), 70, 80)
+    assert sum([one, other], LesionCounts()) == LesionCounts((11, 22, 33), (44, 55, 66), 77, 88)
+
+
 def test_touching_by_corners_is_one_lesion_in_three_dimensions():
     truth = np.zeros((4, 4, 4))
     truth[0, 0, 0] = truth[1, 1, 1] = truth[3, 3, 3] = 1

@@ -29,6 +29,10 @@ def test_counts_add_up_and_stay_inside():
         Counts.of([0, 1], [0, 1, 1])
 
 
+def test_counts_of_scans_add_up_from_nothing():
+    assert sum([Counts(1, 2, 3, 4), Counts(10, 20, 30, 40)], Counts()) == Counts(11, 22, 33, 44)
+
+
 def test_rate_of_false_alarms_is_of_healthy_voxels_and_not_of_detections():
     counts = Counts(tp=5, fp=10, fn=0, tn=990)
     assert counts.fpr() == 0.01

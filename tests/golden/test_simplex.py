@@ -6,9 +6,11 @@ AnoDDPM (Wyatt et al., 2022), patched DDPM (Behrendt et al., 2023) and Annotsim 
 import numpy as np
 import pytest
 import torch
+from scipy.integrate import quad
 
 from diffad.noise import _reference
-from diffad.noise._lattice import VARIANCES
+from diffad.noise._kernel3 import GRADIENTS
+from diffad.noise._lattice import GRADIENTS2, GRADIENTS4, VARIANCES
 from diffad.noise.simplex import SimplexNoise
 
 HALVES = slice(0, 48), slice(48, 96)
@@ -94,6 +96,17 @@ def test_deviations_of_one_octave():
         [5], np.array([[0.1, 0.2, 0.3, 0.4]]), (1, 64, 64), 1, 1.0, 1 / 7.37
     )
     assert deviations[4] == pytest.approx(field.std(), rel=0.04)
+
+
+@pytest.mark.parametrize(
+    ("d", "gradients", "sphere"),
+    [(2, GRADIENTS2, 2 * np.pi), (3, GRADIENTS, 4 * np.pi), (4, GRADIENTS4, 2 * np.pi**2)],
+)
+def test_variance_is_what_all_bumps_around_a_point_add_up_to(d, gradients, sphere):
+    """Lattice points come 1 / sqrt(d + 1) to a unit volume; a gradient meets every direction alike."""
+    component = np.square(gradients).mean()
+    energy, _ = quad(lambda r: (2 - r**2) ** 8 * component * r**2 * sphere * r ** (d - 1), 0, np.sqrt(2))
+    assert VARIANCES[d] == pytest.approx(energy / np.sqrt(d + 1), rel=1e-9)
 
 
 def test_statistics_in_three_coordinates(fields):

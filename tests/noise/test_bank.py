@@ -33,6 +33,11 @@ def test_serves_crops_of_its_fields(shape, generators):
     assert not is_crop(torch.ones(shape[2:]), bank.table(like))
 
 
+def test_a_field_covers_the_margin_of_an_odd_edge():
+    table = NoiseBank({"name": "gaussian"}, size=2, margin=1.5).table(torch.zeros(1, 1, 5, 7))
+    assert table.shape == (2, 8, 11)
+
+
 def test_every_field_place_mirror_and_sign_comes_up(generators):
     bank, like = NoiseBank({"name": "gaussian"}, size=4, margin=1.5), torch.zeros(1, 1, 4, 4)
     draws = bank(torch.zeros(6000, 1, 4, 4), generator=generators(0)[0])

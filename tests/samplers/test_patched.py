@@ -9,10 +9,11 @@ from diffad.denoise import NetworkDenoiser, bind
 from diffad.registry import GUIDANCES, SAMPLERS, UnknownNameError
 from diffad.samplers.boxes import crop_box, list_boxes, mark_boxes
 from diffad.samplers.chain import Chain
+from diffad.samplers.examples import crop_example
 from diffad.samplers.inversion import Inversion
 from diffad.samplers.oneshot import OneShot
 from diffad.samplers.patched import Patched
-from diffad.types import Reconstruction, StepRecord
+from diffad.types import Example, Reconstruction, StepRecord
 from tests.helpers.toys import (
     CountingNoise,
     GaussianDenoiser,
@@ -185,6 +186,13 @@ def test_generators_move_on_as_for_one_image(x):
     Patched(box=4, at_once=1)(x, Blur(), white_noise, generator=many)
     OneShot(500)(x, Blur(), white_noise, generator=one)
     assert torch.equal(one.get_state(), many.get_state())
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_crops_are_cut_one_from_each_item_or_refused(count):
+    x = X["2-D"]
+    with pytest.raises(ValueError, match="zip"):
+        crop_example(Example(x, x, x), list_boxes((9, 8), (4, 4))[:count])
 
 
 # --- crops ---

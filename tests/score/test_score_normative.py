@@ -230,6 +230,12 @@ def test_z_of_members_that_differ_like_the_scan_is_about_one(generators):
     assert float(scores.square().mean()) == pytest.approx(1, rel=0.06)
 
 
+def test_z_adds_a_hundredth_to_the_spread_unless_told_otherwise():
+    x = torch.full((1, 1, 4, 4), 0.5)
+    scores = ZScore()(x, Reconstruction(x + 0.2, nfe=2, std=torch.full_like(x, 0.09)))
+    torch.testing.assert_close(scores, torch.full_like(x, 2.0))
+
+
 def test_z_without_a_spread_names_the_samplers_that_give_it():
     x = draw(0)
     with pytest.raises(ValueError, match=r"expected restoration\.std .* got none: .*'ensemble'"):

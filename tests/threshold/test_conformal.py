@@ -55,6 +55,24 @@ def test_table_is_short_and_errs_upwards_only():
     assert (p - exact).max() < 0.02
 
 
+def test_table_is_even_over_the_bulk_and_geometric_over_the_highest_twentieth():
+    n = 100_000
+    ranks = torch.tensor(Survival.of([torch.arange(float(n))]).scores)
+    bulk, tail = ranks[:64], ranks[64:]
+    torch.testing.assert_close(bulk.diff(), torch.full((63,), 0.95 * (n - 1) / 63), rtol=0, atol=1)
+    assert (bulk[0], bulk[-1], tail[0], tail[-1]) == (0, 94_999, 95_000, n - 1)
+    # distances from the highest, itself counted as 1, fall from n / 20 to 1 in 127 steps
+    wide = (n - tail)[: len(tail) // 2]
+    torch.testing.assert_close(
+        wide[:-1] / wide[1:], torch.full_like(wide[1:], 5000 ** (1 / 127)), rtol=0.01, atol=0
+    )
+
+
+def test_table_of_few_scores_holds_them_all():
+    for n in (1, 2, 3, 20):
+        assert Survival.of([torch.arange(float(n))]).scores == tuple(range(n))
+
+
 def test_calibration_survives_json_and_older_ones_load():
     found = calibrate_thresholds([(x, None) for x in scans(6)], [0.01, 0.05])
     again = Calibration.from_dict(found.to_dict())
