@@ -1,6 +1,7 @@
 """Start-up imports nothing heavy: help and tab completion must answer at once."""
 
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -79,3 +80,27 @@ def test_public_name_is_reached_lazily(name):
 def test_unknown_attribute_is_named_in_the_error():
     with pytest.raises(AttributeError, match="no_such_name"):
         importlib.import_module("diffad").no_such_name  # noqa: B018
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A folder that holds a clone named diffad: a folder with no package in it but one below."""
+    (tmp_path / "diffad").mkdir()
+    (tmp_path / "diffad" / "diffad").symlink_to(ROOT / "diffad")
+    return tmp_path
+
+
+def run_above(clone, code):
+    paths = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=clone, env=paths, capture_output=True, text=True, check=False)
+
+
+def test_package_is_found_from_the_folder_above_a_clone(clone):
+    run = run_above(clone, "import diffad; print(diffad.__file__, diffad.NOISES.kind)")
+    assert run.stdout.split() == [str(ROOT / "diffad/__init__.py"), "noise"], run.stderr
+
+
+def test_folder_of_a_clone_is_refused_as_the_package(clone):
+    code = f"import sys; sys.path.remove({str(ROOT)!r}); import diffad.diffad"
+    assert "ImportError: expected to be imported as diffad, got diffad.diffad" in run_above(clone, code).stderr
