@@ -11,7 +11,10 @@ from diffad.cli.options import Assignments
 
 def benchmark_command(
     config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="A benchmark file, or benchmark_ixi or benchmark_smoke.")
+        str,
+        typer.Argument(
+            metavar="CONFIG", help="A YAML file, or a shipped benchmark: benchmark_ixi or benchmark_smoke."
+        ),
     ],
     assignments: Assignments = None,
 ) -> None:

@@ -29,7 +29,9 @@ def calibrate_command(
     slices: Slices = "",
     fpr: Annotated[
         list[float] | None,
-        typer.Option(help="False-positive rate of pixels, may be repeated; 0.01, 0.02, 0.05 and 0.1."),
+        typer.Option(
+            help="False-positive rate of pixels; may be repeated. By default 0.01, 0.02, 0.05, 0.1."
+        ),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Slices per network evaluation.")] = 8,
     device: Device = "auto",

@@ -15,7 +15,7 @@ def evaluate_command(
     ],
     masks: Annotated[Path, typer.Option(help="Folder of lesion masks, or the mask of a single scan.")],
     brains: Annotated[
-        Path | None, typer.Option(help="Folder of brain masks, instead of the part that predict analysed.")
+        Path | None, typer.Option(help="Folder of brain masks, in place of the part that predict analysed.")
     ] = None,
     healthy_without_mask: Annotated[
         bool, typer.Option("--healthy-without-mask", help="Count scans without a lesion mask as healthy.")
@@ -23,7 +23,7 @@ def evaluate_command(
     protocol: Annotated[
         list[str] | None,
         typer.Option(
-            help="Score by a named protocol, too, with intervals; may be repeated. See diffad list protocols."
+            help="Also score by a named protocol, with intervals; may be repeated. See diffad list protocols."
         ),
     ] = None,
     folds: Annotated[

@@ -22,7 +22,7 @@ TableRow = tuple[str, ...]
 
 def list_command(
     kind: Annotated[
-        str | None, typer.Argument(metavar=f"[{'|'.join(KINDS)}]", help="One kind only.", show_default=False)
+        str | None, typer.Argument(metavar="KIND", help=f"One kind only: {', '.join(KINDS)}.")
     ] = None,
 ) -> None:
     """List the parts that a config can name, with their options, and the shipped configs and models.

@@ -44,7 +44,7 @@ ConfigName = Annotated[
 Assignments = Annotated[
     list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to the config, by dotted keys.")
 ]
-ScanModality = Annotated[Modality, typer.Option(help="What scans are; ct expects Hounsfield units.")]
+ScanModality = Annotated[Modality, typer.Option(help="Kind of the scans; ct expects Hounsfield units.")]
 Brain = Annotated[
     BrainChoice,
     typer.Option(

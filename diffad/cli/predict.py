@@ -47,7 +47,7 @@ def predict_command(
         str,
         typer.Option(
             metavar="FILE|SUFFIX",
-            help="Where the reconstruction may differ, for samplers that edit a region; as --mask.",
+            help="Where the reconstruction may differ, for samplers that edit a region; given as --mask is.",
         ),
     ] = "",
     sequences: Sequences = "",
@@ -91,7 +91,7 @@ def predict_command(
     ] = None,
     noise_across: Annotated[
         NoiseSharing | None,
-        typer.Option(help="Noise of its own for each slice, or one noise for all slices of a scan."),
+        typer.Option(help="Draw noise for each slice, or once for all slices of a scan; slice by default."),
     ] = None,
     prepare: Annotated[
         bool,

@@ -103,4 +103,5 @@ def test_package_is_found_from_the_folder_above_a_clone(clone):
 
 def test_folder_of_a_clone_is_refused_as_the_package(clone):
     code = f"import sys; sys.path.remove({str(ROOT)!r}); import diffad.diffad"
-    assert "ImportError: expected to be imported as diffad, got diffad.diffad" in run_above(clone, code).stderr
+    message = "ImportError: expected to be imported as diffad, got diffad.diffad"
+    assert message in run_above(clone, code).stderr

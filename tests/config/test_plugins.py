@@ -1,9 +1,11 @@
 """Plug-ins are imported once, say clearly why they cannot be, and are never taken from a model."""
 
 import json
+import re
 import sys
 
 import pytest
+import torch
 import yaml
 
 from diffad.config import ConfigError, load, plugins
@@ -15,23 +17,21 @@ from diffad.config.plugins import (
     plugin_arguments,
     split_plugins,
 )
-from diffad.registry import NOISES, REGISTRIES, NameClashError
-from tests.helpers.plugins import NOISE, write_plugin
+from diffad.registry import MODELS, NOISES, REGISTRIES, NameClashError
+from tests.helpers.plugins import NOISE, ROOT, write_plugin
 
 
 @pytest.fixture(autouse=True)
 def _fresh_process(monkeypatch):
     """Forget afterwards what a test has registered and imported."""
-    assert "no such part" not in NOISES
     for registry in REGISTRIES.values():
+        assert "no such part" not in registry  # which loads its own parts, so that they are not forgotten
         monkeypatch.setattr(registry, "_parts", dict(registry._parts))
         monkeypatch.setattr(registry, "_rivals", dict(registry._rivals))
     monkeypatch.setattr(plugins, "_MODULES", {})
-    modules = set(sys.modules)
     yield
-    for name in set(sys.modules) - modules:
-        if not name.startswith(("diffad.", "torch")):
-            del sys.modules[name]
+    for name in [name for name in sys.modules if name.startswith(("diffad_plugin_", "noisy_module"))]:
+        del sys.modules[name]
 
 
 @pytest.fixture
@@ -206,3 +206,22 @@ def test_model_folder_names_no_plugins(tmp_path):
     AnomalyPipeline.from_pretrained(folder)
     assert loaded_plugins() == []
     assert "signs" not in NOISES
+
+
+def test_examples_of_contributing_are_plugins_as_they_are(tmp_path, capsys):
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    files = [write_plugin(tmp_path / f"part{number}.py", block) for number, block in enumerate(blocks)]
+    load_plugins(map(str, files))
+    assert NOISES.build("checker", size=4).size == 4
+    assert capsys.readouterr().err == ""
+
+
+def test_network_of_the_guide_is_a_plugin(tmp_path):
+    text = (ROOT / "docs/guide/plugin.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    load_plugins([str(write_plugin(tmp_path / "networks.py", block))])
+    network = MODELS.build("mine", in_channels=2, width=4)
+    assert network(torch.zeros(3, 2, 8, 8), torch.zeros(3)).shape == (3, 2, 8, 8)
+    network.save_pretrained(tmp_path / "network")
+    assert (tmp_path / "network" / "config.json").is_file()
