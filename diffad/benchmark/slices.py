@@ -38,7 +38,7 @@ class HealthySlices:
             OSError: If a file is missing or cannot be read.
             ValueError: If a slice has another shape than the mask.
         """
-        from diffad.evaluation.implanted import load_slices
+        from diffad.data.slice_folder import load_slices
 
         folder = Path(str(data.slices))
         train, val, brain = load_slices(folder, data.size)

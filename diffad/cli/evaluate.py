@@ -50,21 +50,19 @@ def evaluate_command(
       diffad evaluate maps --masks lesions --protocol diffad --protocol pddpm --folds 2
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.evaluation import tables
-    from diffad.evaluation.cohort import score_collection
-    from diffad.evaluation.pairs import collect
-    from diffad.evaluation.protocols.evaluate import evaluate_samples
+    from diffad.evaluation.cohort import evaluate_predictions
+    from diffad.evaluation.predictions import collect_predictions
     from diffad.registry import PROTOCOLS
 
     if others := [path for path in out or [] if path.suffix not in tables.WRITERS]:
         raise typer.BadParameter(f"--out: expected a name that ends in .json or .csv, got {others[0]}")
     protocols = [PROTOCOLS.build(name) for name in protocol or []]  # an unknown name fails before any reading
-    collection = collect(predictions, masks, brains, healthy_without_mask, resample)
-    for warning in collection.warnings:
+    maps = collect_predictions(predictions, masks, brains, healthy_without_mask, resample)
+    evaluation = evaluate_predictions(maps, protocols, folds)
+    for warning in evaluation.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    result = score_collection(collection)
-    tables.print_evaluation(result)
-    for choices in protocols:
-        result.protocols.append(evaluate_samples(collection.samples, choices, folds=folds))
-        tables.print_protocol(result.protocols[-1])
+    tables.print_evaluation(evaluation)
+    for result in evaluation.protocols:
+        tables.print_protocol(result)
     for path in out or []:
-        tables.write_evaluation(result, path)
+        tables.write_evaluation(evaluation, path)

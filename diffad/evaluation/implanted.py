@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from diffad.data.lesions import implant_all
+from diffad.data.slice_folder import load_slices
 from diffad.evaluation.baselines import PCAResidual, ZScoreBaseline, raw_intensity
 from diffad.evaluation.corrupted import LesionMaker
 from diffad.evaluation.metrics import auroc, average_precision, best_dice
@@ -136,19 +136,6 @@ def _run(data: Path, model: str, seed: int, size: int) -> list[ImplantedRow]:
     return compare(maps, val, brain, seed)
 
 
-def load_slices(data: Path, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Read training and validation slices (N, 1, size, size) in [0, 1] and their brain mask (1, 1, ...).
-
-    Raises:
-        OSError: If a file is missing or cannot be read.
-        ValueError: If a slice has another shape than the mask.
-    """
-    mask = _read(data / "brain_mask.png")
-    brain = _fit(mask, size) > 0.5
-    train, val = (_load(data / part, mask, size) * brain for part in ("train", "val"))
-    return train, val, brain
-
-
 def _model_map(model: str, brain: Tensor, batch: int = 16) -> AnomalyMap:
     from diffad.pipeline import AnomalyPipeline
 
@@ -174,37 +161,6 @@ def _report(rows: Sequence[ImplantedRow], options: argparse.Namespace) -> None:
         }
         result = {"made_by": made_by, "rows": [asdict(row) for row in rows]}
         options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-
-
-def _load(folder: Path, mask: Tensor, size: int) -> Tensor:
-    files = sorted(folder.glob("*.png"))
-    if not files:
-        raise FileNotFoundError(f"{folder}: expected PNG files, found none")
-    slices = []
-    for file in files:
-        image = _read(file)
-        if image.shape != mask.shape:
-            raise ValueError(
-                f"{file}: expected the shape of the mask {tuple(mask.shape)}, got {tuple(image.shape)}"
-            )
-        slices.append(_fit(image * mask, size))
-    return torch.cat(slices)
-
-
-def _read(file: Path) -> Tensor:
-    import numpy as np
-    from PIL import Image
-
-    with Image.open(file) as image:
-        return torch.from_numpy(np.asarray(image.convert("L"), dtype=np.float32) / 255)
-
-
-def _fit(image: Tensor, size: int) -> Tensor:
-    height, width = image.shape
-    side = max(height, width)
-    top, left = (side - height) // 2, (side - width) // 2
-    square = F.pad(image, (left, side - width - left, top, side - height - top))
-    return F.interpolate(square[None, None], size=size, mode="bilinear", antialias=True).clamp(0, 1)
 
 
 if __name__ == "__main__":

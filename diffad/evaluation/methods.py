@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from diffad.config.schema import PartSpec
+from diffad.data.slice_folder import load_slices
 from diffad.evaluation.baselines import PCAResidual, ZScoreBaseline, raw_intensity
 from diffad.evaluation.corrupted import LesionMaker, lesion_maker
-from diffad.evaluation.implanted import ImplantedRow, compare, load_slices
+from diffad.evaluation.implanted import ImplantedRow, compare
 
 
 @dataclass

@@ -110,7 +110,7 @@ def draw_corruptions(data: Path, out: Path, item: int, size: int, seed: int) -> 
         OSError: If a file is missing, or cannot be read or written.
         ValueError: If there is no such slice, or a slice has another shape than the mask.
     """
-    from diffad.evaluation.implanted import load_slices
+    from diffad.data.slice_folder import load_slices
     from diffad.io.atomic import write_bytes
 
     train, val, brain = load_slices(data, size)

@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Tensor
 
 from diffad.data.lesions import KINDS, implant_all
-from diffad.evaluation.implanted import load_slices
+from diffad.data.slice_folder import load_slices
 
 
 def compose_gallery(

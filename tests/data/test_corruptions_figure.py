@@ -80,7 +80,7 @@ def test_command_tells_what_is_wrong(data, options, told, capsys):
 
 @pytest.mark.shared
 def test_real_slice_changes_in_the_brain_under_every_task(shared_dir):
-    from diffad.evaluation.implanted import load_slices
+    from diffad.data.slice_folder import load_slices
 
     train, val, brain = load_slices(shared_dir / "data/ixi_t1_axial", 64)
     for one in corrupt_by_every_task(val[0], brain[0], 3, list(train[:5])).values():

@@ -14,7 +14,8 @@ from diffad.data.phantom import write as writing
 from diffad.data.phantom.plan import plan_subject
 from diffad.data.phantom.write import BRAIN
 from diffad.data.volumes import Volumes
-from diffad.evaluation.pairs import LESION, find_mask
+from diffad.evaluation.predictions import LESION
+from diffad.evaluation.reading import find_mask
 from diffad.io.subjects import find_scans, find_subject_mask, group_subjects, parse_mask
 from tests.helpers.disk import fill_disk
 

@@ -8,10 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-import diffad.evaluation.implanted as implanted
 from diffad.data.lesions import KINDS, implant_all
 from diffad.evaluation.implanted import compare, format_rows, main
-from tests.evaluation.conftest import SIZE, scans
+from tests.evaluation.conftest import scans
 
 
 def test_perfect_map_scores_one_and_constant_map_scores_the_prevalence():
@@ -95,16 +94,6 @@ def test_command_runs_the_model_inside_the_brain_in_small_batches(folder, tmp_pa
     main(["--data", str(folder), "--model", "mine", "--size", "32", "--out", str(out)])
     assert shapes == [(16, 1, 32, 32), (4, 1, 32, 32)] * len(KINDS)
     assert "mine" in {row["method"] for row in json.loads(out.read_text())["rows"]}
-
-
-def test_slices_are_masked_padded_to_a_square_and_resized(folder):
-    mask = implanted._read(folder / "brain_mask.png")
-    x = implanted._load(folder / "val", mask, SIZE)
-    slices, brain = scans(24)
-    assert mask.shape == (SIZE, SIZE - 6)
-    assert torch.equal(implanted._fit(mask, SIZE)[0] > 0.5, brain[0])
-    torch.testing.assert_close(x, slices[20:], atol=1 / 255, rtol=0)
-    assert implanted._load(folder / "val", mask, 32).shape == (4, 1, 32, 32)
 
 
 def test_command_names_the_file_that_is_wrong(folder, capsys):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from diffad.evaluation.pairs import collect
+from diffad.evaluation.predictions import collect_predictions
 from diffad.io.naming import Naming, find_maps
 from tests.helpers.cohorts import brain, inside, load, table, write
 
@@ -78,10 +78,10 @@ def test_evaluate_finds_maps_of_a_derivative(predict, tree, tmp_path):
     lesion = np.uint8(inside())
     lesion[:12] = 0
     write(tmp_path / "truth" / "sub-01_lesion.nii.gz", lesion)
-    found = collect(predict.out, tmp_path / "truth")
-    assert [case.name for case in found.cases] == ["sub-01_T1w"]
-    assert len(found.cases[0].truth) == inside().sum()
-    assert found.cases[0].detected is not None
+    (sample,) = collect_predictions(predict.out, tmp_path / "truth").read()
+    assert sample.name == "sub-01_T1w"
+    assert sample.counted.sum() == inside().sum()
+    assert sample.detected is not None
 
 
 def test_links_out_of_the_tree_are_followed_and_broken_ones_told(predict, tree, tmp_path):

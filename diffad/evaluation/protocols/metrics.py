@@ -15,122 +15,122 @@ from diffad.evaluation.metrics.ranking import RankCurve
 from diffad.evaluation.protocols.intervals import Bootstrap
 from diffad.evaluation.protocols.protocol import Protocol
 from diffad.evaluation.protocols.rows import rank_pixels, split_slices
-from diffad.evaluation.protocols.thresholds import pixel_units
-from diffad.evaluation.protocols.unit import ScoredImage
-from diffad.evaluation.result import Curve, Metric
+from diffad.evaluation.protocols.scored_image import ScoredImage
+from diffad.evaluation.protocols.thresholds import select_pixel_images
+from diffad.evaluation.result import Curve, Metric, Metrics
 
-Figures = dict[str, Metric]
 SIZES = ("small", "medium", "large")
 
 
 def pixel_metrics(
-    units: Sequence[ScoredImage], protocol: Protocol, sure: Bootstrap
-) -> tuple[Figures, dict[str, Curve]]:
+    images: Sequence[ScoredImage], protocol: Protocol, bootstrap: Bootstrap
+) -> tuple[Metrics, dict[str, Curve]]:
     """Rank the pixels that count."""
-    kept = pixel_units(units, protocol)
-    curve = _pooled(kept)
+    pixel_images = select_pixel_images(images, protocol)
+    curve = _pool_pixels(pixel_images)
     best = curve.best_dice()
-    ends = sure.pooled(kept)
-    found = {
-        "oracle_dice": Metric(best.dice, *ends.get("best_dice", ())),
+    intervals = bootstrap.pooled(pixel_images)
+    metrics = {
+        "oracle_dice": Metric(best.dice, *intervals.get("best_dice", ())),
         "oracle_threshold": Metric(best.threshold),
-        "aupro": Metric(_aupro(kept, protocol.aupro_limit)),
+        "aupro": Metric(_aupro(pixel_images, protocol)),
     }
     if protocol.aggregate == "pooled":
-        found["pixel_ap"] = Metric(curve.average_precision(), *ends.get("pixel_ap", ()))
-        found["pixel_auroc"] = Metric(curve.auroc(), *ends.get("pixel_auroc", ()))
+        metrics["pixel_ap"] = Metric(curve.average_precision(), *intervals.get("pixel_ap", ()))
+        metrics["pixel_auroc"] = Metric(curve.auroc(), *intervals.get("pixel_auroc", ()))
     else:
-        found |= _means(kept, protocol.aggregate, sure)
-    found |= _by_size(kept, protocol.strata)
+        metrics |= _mean_metrics(pixel_images, protocol.aggregate, bootstrap)
+    metrics |= _metrics_by_size(pixel_images, protocol.strata)
     if not len(curve.thresholds) or not curve.negatives:
-        return found, {}
-    return found, {"roc": curve.roc(), "pr": curve.precision_recall(), "dice": curve.dice_curve()}
+        return metrics, {}
+    return metrics, {"roc": curve.roc(), "pr": curve.precision_recall(), "dice": curve.dice_curve()}
 
 
-def image_metrics(units: Sequence[ScoredImage], sure: Bootstrap) -> Figures:
+def image_metrics(images: Sequence[ScoredImage], bootstrap: Bootstrap) -> Metrics:
     """Rank whole images."""
-    known = [unit for unit in units if not math.isnan(unit.image_score)]
-    scores = np.array([unit.image_score for unit in known])
-    truth = np.array([unit.anomalous for unit in known], dtype=bool)
-    subjects = [unit.subject for unit in known]
+    ranked = [image for image in images if not math.isnan(image.image_score)]
+    scores = np.array([image.image_score for image in ranked])
+    truth = np.array([image.anomalous for image in ranked], dtype=bool)
+    subjects = [image.subject for image in ranked]
     curve = RankCurve.of(scores, truth)
     if math.isnan(curve.auroc()):
         return {"image_auroc": Metric(math.nan), "image_ap": Metric(math.nan)}
     return {
-        "image_auroc": sure.of(subjects, lambda rows: rank_pixels(scores[rows], truth[rows])[1]),
-        "image_ap": sure.of(subjects, lambda rows: rank_pixels(scores[rows], truth[rows])[0]),
+        "image_auroc": bootstrap.of(subjects, lambda rows: rank_pixels(scores[rows], truth[rows]).auroc),
+        "image_ap": bootstrap.of(subjects, lambda rows: rank_pixels(scores[rows], truth[rows]).ap),
     }
 
 
-def _pooled(units: Sequence[ScoredImage]) -> RankCurve:
-    scores = [unit.scores for unit in units] or [np.zeros(0, np.float32)]
-    truth = [unit.truth for unit in units] or [np.zeros(0, bool)]
+def _pool_pixels(images: Sequence[ScoredImage]) -> RankCurve:
+    scores = [image.scores for image in images] or [np.zeros(0, np.float32)]
+    truth = [image.truth for image in images] or [np.zeros(0, bool)]
     return RankCurve.of(np.concatenate(scores), np.concatenate(truth))
 
 
 class _Grids(Sequence[NDArray[np.generic]]):
-    """Grids of units, made when asked for."""
+    """Grids of images, each filled when it is asked for."""
 
     def __init__(
-        self, units: Sequence[ScoredImage], make: Callable[[ScoredImage], NDArray[np.generic]]
+        self, images: Sequence[ScoredImage], fill: Callable[[ScoredImage], NDArray[np.generic]]
     ) -> None:
-        self.units, self.make = units, make
+        self.images, self.fill = images, fill
 
     def __len__(self) -> int:
-        return len(self.units)
+        return len(self.images)
 
     def __getitem__(self, index: Any) -> Any:
-        return self.make(self.units[index])
+        return self.fill(self.images[index])
 
 
-def _aupro(units: Sequence[ScoredImage], limit: float) -> float:
-    if not units:
+def _aupro(images: Sequence[ScoredImage], protocol: Protocol) -> float:
+    if not images or not protocol.regions:
         return math.nan
-    maps = _Grids(units, lambda unit: unit.spread(unit.scores))
-    masks = _Grids(units, lambda unit: unit.spread(unit.truth))
-    return ProCurve.of(maps, masks, _Grids(units, lambda unit: unit.inside)).area(limit)
+    maps = _Grids(images, lambda image: image.spread(image.scores))
+    masks = _Grids(images, lambda image: image.spread(image.truth))
+    return ProCurve.of(maps, masks, _Grids(images, lambda image: image.mask)).area(protocol.aupro_limit)
 
 
-def _means(units: Sequence[ScoredImage], aggregate: str, sure: Bootstrap) -> Figures:
+def _mean_metrics(images: Sequence[ScoredImage], aggregate: str, bootstrap: Bootstrap) -> Metrics:
     """Mean AP and AUROC of volumes or images; those with one class do not count."""
-    named = [(subject, *rank_pixels(scores, truth)) for subject, scores, truth in _parts(units, aggregate)]
-    subjects = [one[0] for one in named]
-    found = {"pixel_ap": sure.mean(subjects, [one[1] for one in named])}
-    found["pixel_auroc"] = sure.mean(subjects, [one[2] for one in named])
-    left_out = sum(math.isnan(one[1]) for one in named)
-    if left_out:
-        message = (
-            f"pixel metrics: {left_out} of {len(named)} {aggregate}s left out, as they have one class only"
-        )
+    rows = [(subject, rank_pixels(*pixels)) for subject, *pixels in _split_pixels(images, aggregate)]
+    subjects = [subject for subject, _ in rows]
+    undefined = sum(math.isnan(ranking.ap) for _, ranking in rows)
+    if undefined:
+        count = f"{undefined} of {len(rows)} {aggregate}s"
+        message = f"pixel metrics: {count} left out, as they have one class only"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
-    return found
+    return {
+        "pixel_ap": bootstrap.mean(subjects, [ranking.ap for _, ranking in rows]),
+        "pixel_auroc": bootstrap.mean(subjects, [ranking.auroc for _, ranking in rows]),
+    }
 
 
-def _parts(
-    units: Sequence[ScoredImage], aggregate: str
+def _split_pixels(
+    images: Sequence[ScoredImage], aggregate: str
 ) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.bool_]]]:
+    """Give the subject, the scores and the truth of each volume or image."""
     if aggregate == "image":
-        for unit in units:
-            for m in split_slices(unit):
-                yield unit.subject, unit.scores[m], unit.truth[m]
+        for image in images:
+            for pixels in split_slices(image):
+                yield image.subject, image.scores[pixels], image.truth[pixels]
         return
     volumes: dict[tuple[str, str], list[ScoredImage]] = {}
-    for unit in units:
-        volumes.setdefault((unit.subject, unit.volume), []).append(unit)
-    for same in volumes.values():
-        scores, truth = (np.concatenate([getattr(u, n) for u in same]) for n in ("scores", "truth"))
-        yield same[0].subject, scores, truth
+    for image in images:
+        volumes.setdefault((image.subject, image.volume), []).append(image)
+    for parts in volumes.values():
+        scores, truth = (np.concatenate([getattr(p, name) for p in parts]) for name in ("scores", "truth"))
+        yield parts[0].subject, scores, truth
 
 
-def _by_size(units: Sequence[ScoredImage], strata: tuple[int, ...]) -> Figures:
-    """Pooled AP of the anomalous units whose lesions have a certain size."""
+def _metrics_by_size(images: Sequence[ScoredImage], strata: tuple[int, ...]) -> Metrics:
+    """Pooled AP of the anomalous images whose lesions have a certain size."""
     if not strata:
         return {}
-    sick = [unit for unit in units if unit.truth.any()]
-    index = np.searchsorted(np.array(strata), [unit.truth.sum() for unit in sick], side="left")
-    found = {}
+    anomalous = [image for image in images if image.truth.any()]
+    index = np.searchsorted(np.array(strata), [image.truth.sum() for image in anomalous], side="left")
+    metrics = {}
     for i, name in enumerate(SIZES[: len(strata) + 1]):
-        some = [unit for unit, k in zip(sick, index, strict=True) if k == i]
-        curve = _pooled(some) if some else None
-        found[f"pixel_ap_{name}"] = Metric(curve.average_precision() if curve else math.nan)
-    return found
+        stratum = [image for image, k in zip(anomalous, index, strict=True) if k == i]
+        curve = _pool_pixels(stratum) if stratum else None
+        metrics[f"pixel_ap_{name}"] = Metric(curve.average_precision() if curve else math.nan)
+    return metrics

@@ -21,10 +21,29 @@ PRESETS: dict[str, dict[str, Any]] = {
         "dice_aggregate": "subject",
         "dice_of": "anomalous",
     },
+    # the tables of `diffad evaluate`: what was detected when the maps were made
+    "stored": {
+        "summary": "Own resolution, inside the brain, detections and image scores as stored with the maps.",
+        "source": "diffad",
+        "pool": "model",
+        "threshold": "stored",
+        "dice_of": "anomalous",
+        "regions": False,
+        "intervals": False,
+    },
+    # that of docs/methods.md
+    "lesioned": {
+        "summary": "Pixels inside the brain of images with lesions pooled, exact best Dice.",
+        "source": "diffad",
+        "pixel_samples": "anomalous",
+        "dice_of": "anomalous",
+        "regions": False,
+    },
     # its denoising autoencoder took size (128, 128)
     "medianomaly": {
         "summary": "All pixels of all images pooled, mean score, best Dice of 200 order statistics.",
-        "source": "MedIAnomaly: a comparative study of anomaly detection in medical images (Cai et al., 2025)",
+        "source": "MedIAnomaly: a comparative study of anomaly detection in medical images "
+        "(Cai et al., 2025)",
         "size": (64, 64),
         "slices": True,
         "where": "all",
@@ -91,7 +110,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     # the stroke protocol of autoDDPM and THOR; threshold "healthy_grid" with fpr .05 is their other one
     "bercea": {
         "summary": "Pixels of slices with lesions pooled, by lesion size, best Dice of 101 thresholds.",
-        "source": "Diffusion models with implicit guidance for medical anomaly detection (Bercea et al., 2024)",
+        "source": "Diffusion models with implicit guidance for medical anomaly detection "
+        "(Bercea et al., 2024)",
         "size": (128, 128),
         "slices": True,
         "where": "all",

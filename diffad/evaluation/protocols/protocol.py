@@ -27,7 +27,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Protocol:
-    """How maps become figures; the defaults change nothing and leave nothing out.
+    """How maps become metrics; the defaults change nothing and leave nothing out.
 
     Args:
         name: What it is called.
@@ -54,7 +54,7 @@ class Protocol:
         aggregate: Pixel metrics over "pooled" pixels, or the mean of those of each "volume" or "image".
         pixel_samples: Samples whose pixels count, "all" or the "anomalous".
         least_lesion: Anomalous images with fewer lesion pixels are left out.
-        strata: Bounds of lesion size in pixels, for figures by size; none for none.
+        strata: Bounds of lesion size in pixels, for metrics by size; none for none.
         threshold: Rule that chooses the threshold.
         tuned_on: What the rule looks at, the "test" set itself or "tuning" samples of others.
         steps: Order statistics or halvings of the rules "order" and "bisection".
@@ -65,9 +65,9 @@ class Protocol:
         dice_of: Whose Dice is averaged, "all" or the "anomalous".
         empty: Dice where detection and truth are empty; none leaves it out.
         aupro_limit: False positive rate up to which AUPRO integrates, in (0, 1].
-        regions: Whether single lesions and surfaces are scored.
+        regions: Whether single lesions and surfaces are scored, and AUPRO, which is an overlap by region.
         tolerance_mm: Distance at which surfaces still agree, in mm.
-        intervals: Whether figures get confidence intervals.
+        intervals: Whether metrics get confidence intervals.
 
     Raises:
         UnknownNameError: If a choice is none of those above.

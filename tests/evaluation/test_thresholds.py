@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffad.evaluation.metrics import cuts
+from diffad.evaluation.metrics import thresholds as rules
 
 
 def case(seed=0, n=2000, share=0.1):
@@ -25,47 +25,47 @@ def test_rules_take_what_they_say():
     scores, truth = case()
     every = np.unique(scores)
     best = max(brute(scores, truth, t, ">=") for t in every)
-    assert cuts.search_exact(scores, truth).dice == pytest.approx(best)
-    assert cuts.search_f1(scores, truth) == cuts.search_exact(scores, truth)
+    assert rules.search_exact(scores, truth).dice == pytest.approx(best)
+    assert rules.search_f1(scores, truth) == rules.search_exact(scores, truth)
     steps = np.sort(scores)[:: len(scores) // 200]
     expected = [brute(scores, truth, t, ">") for t in steps]
-    found = cuts.search_order(scores, truth)
+    found = rules.search_order(scores, truth)
     assert found.dice == pytest.approx(max(expected))
     assert found.threshold == pytest.approx(steps[int(np.argmax(expected))])
-    grid = [brute(scores, truth, np.float32(t), ">") for t in cuts.GRID]
-    assert cuts.search_grid(scores, truth).dice == pytest.approx(max(grid))
+    grid = [brute(scores, truth, np.float32(t), ">") for t in rules.GRID]
+    assert rules.search_grid(scores, truth).dice == pytest.approx(max(grid))
     assert max(expected) <= best
     assert max(grid) <= best
     with pytest.raises(ValueError, match="at least 200 scores"):
-        cuts.search_order(scores[:199], truth[:199])
+        rules.search_order(scores[:199], truth[:199])
 
 
 def test_halving_finds_a_single_peak_and_misses_the_better_of_two():
     x = np.arange(1, 101) / 100
-    assert cuts.search_bisection(x, x > 0.7) == (0.703125, 1.0)
+    assert rules.search_bisection(x, x > 0.7) == (0.703125, 1.0)
     x = np.linspace(0, 1, 1001)
     truth = ((x > 0.05) & (x < 0.12)) | (x > 0.97)
-    found = cuts.search_bisection(x, truth)
+    found = rules.search_bisection(x, truth)
     assert found.threshold == pytest.approx(0.96827, abs=1e-5)
     assert found.dice == pytest.approx(0.4580, abs=1e-4)
-    assert cuts.search_exact(x, truth).dice == pytest.approx(0.4651, abs=1e-4)
+    assert rules.search_exact(x, truth).dice == pytest.approx(0.4651, abs=1e-4)
 
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 1000), st.sampled_from([0.01, 0.02, 0.05, 0.5]))
 def test_healthy_cut_is_the_smallest_that_keeps_the_rate(seed, fpr):
     scores, _ = case(seed, 400)
-    at = cuts.search_healthy(scores, fpr).threshold
+    at = rules.search_healthy(scores, fpr).threshold
     assert (scores > at).mean() <= fpr
     assert (scores >= at).mean() > fpr
 
 
 def test_healthy_grid_averages_the_rates_of_maps():
     maps = [np.full(100, 0.2), np.r_[np.full(90, 0.1), np.full(10, 0.5)]]
-    assert cuts.search_healthy_grid(maps, 0.05).threshold == pytest.approx(0.2)
-    assert cuts.search_healthy_grid(maps, 0.04).threshold == pytest.approx(0.5)
+    assert rules.search_healthy_grid(maps, 0.05).threshold == pytest.approx(0.2)
+    assert rules.search_healthy_grid(maps, 0.04).threshold == pytest.approx(0.5)
     with pytest.raises(ValueError, match="expected a threshold"):
-        cuts.search_healthy_grid([np.full(4, 2.0)], 0.01)
+        rules.search_healthy_grid([np.full(4, 2.0)], 0.01)
 
 
 @settings(deadline=None, max_examples=25)
@@ -74,13 +74,13 @@ def test_healthy_grid_takes_a_rate_that_is_met_exactly(seed, maps, fpr):
     flagged = round(100 * fpr)
     healthy = np.r_[np.full(100 - flagged, 0.1), np.full(flagged, 0.5)]
     shuffled = np.random.default_rng(seed).permuted(np.tile(healthy, (maps, 1)), axis=1)
-    assert cuts.search_healthy_grid(list(shuffled), fpr).threshold == 0.1
+    assert rules.search_healthy_grid(list(shuffled), fpr).threshold == 0.1
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_score_on_the_grid_does_not_exceed_its_threshold_in_either_precision(dtype):
-    scores = (cuts.GRID[::100] + 0).astype(dtype)
-    found = cuts.search_healthy_grid([scores], 0.5)
+    scores = (rules.GRID[::100] + 0).astype(dtype)
+    found = rules.search_healthy_grid([scores], 0.5)
     assert found.threshold == 0.4
     assert (scores > found.threshold).mean() == 0.5
 
@@ -93,13 +93,14 @@ def test_healthy_rules_refuse_what_they_cannot_cut():
         ([np.zeros(3)], 1.0, "false-positive rate"),
     ):
         with pytest.raises(ValueError, match=message):
-            cuts.search_healthy_grid(maps, fpr)
+            rules.search_healthy_grid(maps, fpr)
     with pytest.raises(ValueError, match="false-positive rate"):
-        cuts.search_healthy([0.1], 1.0)
+        rules.search_healthy([0.1], 1.0)
 
 
 @pytest.mark.parametrize(
-    "rule", [cuts.search_exact, cuts.search_order, cuts.search_grid, cuts.search_bisection, cuts.search_f1]
+    "rule",
+    [rules.search_exact, rules.search_order, rules.search_grid, rules.search_bisection, rules.search_f1],
 )
 def test_cut_without_lesions_is_nan_and_says_so(rule):
     with pytest.warns(RuntimeWarning, match="NaN"):
@@ -110,16 +111,16 @@ def test_cut_without_lesions_is_nan_and_says_so(rule):
 
 def test_options_out_of_range_are_refused():
     scores, truth = case(n=300)
-    for rule in (cuts.search_order, cuts.search_bisection):
+    for rule in (rules.search_order, rules.search_bisection):
         with pytest.raises(ValueError, match="at least 1 step"):
             rule(scores, truth, 0)
     with pytest.raises(ValueError, match="at least one threshold"):
-        cuts.search_grid(scores, truth, [])
+        rules.search_grid(scores, truth, [])
     with pytest.raises(ValueError, match="ties"):
-        cuts.search_grid(scores, truth, ties="<")
+        rules.search_grid(scores, truth, ties="<")
 
 
 def test_ties_decide_whether_the_threshold_itself_is_flagged():
     scores, truth = np.array([0.1, 0.5, 0.5, 0.9]), np.array([0, 1, 1, 1])
-    assert cuts.search_grid(scores, truth, [0.5], ">=") == (0.5, 1.0)
-    assert cuts.search_grid(scores, truth, [0.5], ">") == (0.5, 0.5)
+    assert rules.search_grid(scores, truth, [0.5], ">=") == (0.5, 1.0)
+    assert rules.search_grid(scores, truth, [0.5], ">") == (0.5, 0.5)

@@ -28,8 +28,8 @@ class ScoredImage:
         scores: Processed scores of the pixels that count, (N,).
         truth: True lesions among them, (N,).
         shape: Grid *S.
-        packed: Which pixels of the grid count, as bits.
-        found: Stored detections among the pixels that count, (N,), or none.
+        mask_bits: Which pixels of the grid count, eight to a byte.
+        detections: Stored detections among the pixels that count, (N,), or none.
         edges: Edges of a voxel, in mm.
         axis: Axis the slices lie along, or none.
     """
@@ -43,24 +43,24 @@ class ScoredImage:
     scores: NDArray[Any]
     truth: Bools
     shape: Shape
-    packed: NDArray[np.uint8] = field(repr=False)
-    found: Bools | None = None
+    mask_bits: NDArray[np.uint8] = field(repr=False)
+    detections: Bools | None = None
     edges: tuple[float, ...] = ()
     axis: int | None = None
 
     @property
-    def inside(self) -> Bools:
+    def mask(self) -> Bools:
         """Pixels that count, (*S)."""
-        return np.unpackbits(self.packed, count=math.prod(self.shape)).astype(bool).reshape(self.shape)
+        return np.unpackbits(self.mask_bits, count=math.prod(self.shape)).astype(bool).reshape(self.shape)
 
     def spread(self, values: NDArray[Any]) -> NDArray[Any]:
         """Put values (N,) back on the grid (*S), zero elsewhere."""
         grid = np.zeros(self.shape, values.dtype)
-        grid[self.inside] = values
+        grid[self.mask] = values
         return grid
 
-    def images(self) -> NDArray[np.int64]:
-        """Say which slice each pixel that counts lies in, (N,); zeros without slices."""
+    def slice_index(self) -> NDArray[np.int64]:
+        """Give the slice that each pixel that counts lies in, (N,); zeros without slices."""
         if self.axis is None:
             return np.zeros(len(self.scores), np.int64)
-        return np.asarray(np.nonzero(self.inside)[self.axis], np.int64)
+        return np.asarray(np.nonzero(self.mask)[self.axis], np.int64)
