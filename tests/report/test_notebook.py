@@ -53,10 +53,10 @@ def test_nifti_in_memory_is_what_save_writes(out, tmp_path):
     images = out.to_nifti()
     assert set(images) == {"anomaly", "mask", "twin", "seen"}
     for kind, image in images.items():
-        saved = nib.load(tmp_path / f"a_{kind}.nii.gz")
-        assert np.array_equal(image.affine, saved.affine)
-        assert image.get_data_dtype() == saved.get_data_dtype()
-        assert np.array_equal(np.asarray(image.dataobj), np.asarray(saved.dataobj))
+        file = nib.load(tmp_path / f"a_{kind}.nii.gz")
+        assert np.array_equal(image.affine, file.affine)
+        assert image.get_data_dtype() == file.get_data_dtype()
+        assert np.array_equal(np.asarray(image.dataobj), np.asarray(file.dataobj))
 
 
 def test_tensor_lies_nowhere(pipe):
@@ -66,6 +66,6 @@ def test_tensor_lies_nowhere(pipe):
 
 def test_lesions_are_those_of_the_table(out):
     arrays = (out.mask[0, 0].numpy(), out.anomaly_map[0, 0].numpy(), out.volume)
-    expected = find_lesions(*arrays, connectivity=6, smallest_ml=0.05)
-    assert expected
-    assert out.lesions(6, 0.05) == expected
+    lesions = find_lesions(*arrays, connectivity=6, smallest_ml=0.05)
+    assert lesions
+    assert out.lesions(6, 0.05) == lesions

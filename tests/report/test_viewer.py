@@ -28,10 +28,8 @@ def result(folder, grid="las", shape=(20, 24, 16)):
     affine[:3, :3] = {"las": np.diag([-2.0, 2, 3]), "oblique": TURN @ np.diag([-2.0, 2, 3])}[grid]
     affine[:3, 3] = (30, -20, 7)
     rng, centre = np.random.default_rng(0), np.array(shape) / 2
-    inside = sum(((a - c) / (0.7 * c)) ** 2 for a, c in zip(np.indices(shape), centre, strict=True)) < 1
-    nib.save(
-        nib.Nifti1Image(np.float32(inside * (100 + 50 * rng.random(shape))), affine), folder / "a.nii.gz"
-    )
+    brain = sum(((a - c) / (0.7 * c)) ** 2 for a, c in zip(np.indices(shape), centre, strict=True)) < 1
+    nib.save(nib.Nifti1Image(np.float32(brain * (100 + 50 * rng.random(shape))), affine), folder / "a.nii.gz")
     volume = Volume.load(folder / "a.nii.gz")
     image = torch.from_numpy(volume.data)[None]
     anomaly = torch.zeros_like(image)

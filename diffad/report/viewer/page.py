@@ -66,7 +66,7 @@ def write_page(
     scripts = [
         f'<script type="application/json" id="data">{_encode_json(data)}</script>',
         f'<script type="text/plain" id="niivue">{base64.b64encode(read_viewer()).decode()}</script>',
-        f"<script>{_read('page.js')}</script>",
+        f"<script>{_read_file('page.js')}</script>",
     ]
     write_text(path, wrap_document(title, "".join(body + scripts)))
     return path
@@ -74,14 +74,14 @@ def write_page(
 
 def wrap_document(title: str, body: str) -> str:
     """Put a page together."""
-    style = f"<style>{_read('page.css')}</style>"
+    style = f"<style>{_read_file('page.css')}</style>"
     head = f"{HEAD}<title>{escape(title)}</title>{style}"
     text = f"<!doctype html><html lang=en><head>{head}</head><body>{body}</body></html>\n"
     # names of files need not be Unicode
     return text.encode("utf-8", "replace").decode()
 
 
-def _read(name: str) -> str:
+def _read_file(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
@@ -163,7 +163,7 @@ def _render_origin(out: AnomalyOutput, note: str, picture: bytes) -> str:
         f'<details id="fallback"><summary>Static picture</summary>{image}</details>'
         f"<details><summary>Model and settings</summary>{origin}<pre>{info}</pre></details>"
         f"<p><small>{escape(note)}</small></p><details><summary>Viewer: NiiVue {VERSION} (BSD-2-Clause)"
-        f'</summary><pre class="licence">{escape(_read("NIIVUE.txt"))}</pre></details>'
+        f'</summary><pre class="licence">{escape(_read_file("NIIVUE.txt"))}</pre></details>'
     )
 
 

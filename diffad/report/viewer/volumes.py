@@ -113,8 +113,8 @@ def _pool_blocks(image: Array, steps: list[int], kind: str) -> Array:
 def _box_brain(brain: Array) -> tuple[slice, ...]:
     ends = []
     for axis in range(3):
-        inside = np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis)))
-        first, last = (inside[0], inside[-1]) if len(inside) else (0, brain.shape[axis] - 1)
+        indices = np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis)))
+        first, last = (indices[0], indices[-1]) if len(indices) else (0, brain.shape[axis] - 1)
         ends.append(slice(max(0, int(first) - MARGIN), min(brain.shape[axis], int(last) + MARGIN + 1)))
     return tuple(ends)
 
