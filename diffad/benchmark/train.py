@@ -106,9 +106,9 @@ def _run_training(label: str, arguments: list[str], config: BenchmarkConfig, dev
     """Train for as long as the budget allows, earlier runs counted; return why it failed, or nothing."""
     log, clock = config.out / "runs" / f"{label}.log", config.out / "runs" / f"{label}.seconds"
     log.parent.mkdir(parents=True, exist_ok=True)
-    elapsed = float(clock.read_text()) if clock.is_file() else 0.0
+    spent_seconds = float(clock.read_text()) if clock.is_file() else 0.0
     budget = config.budget.train_seconds
-    rest = None if budget is None else budget - elapsed
+    rest = None if budget is None else budget - spent_seconds
     excess = f"training took more than its {budget:g} s" if budget is not None else ""
     if rest is not None and rest <= 0:
         return excess
@@ -116,7 +116,7 @@ def _run_training(label: str, arguments: list[str], config: BenchmarkConfig, dev
     try:
         code = _launch(arguments, log, device, rest)
     finally:
-        write_text(clock, repr(elapsed + time.monotonic() - start))
+        write_text(clock, repr(spent_seconds + time.monotonic() - start))
     if code is None:
         return excess
     return "" if code == 0 else f"training failed with exit code {code}: {_read_last_line(log)}"

@@ -83,7 +83,7 @@ def _format_cells(measures: dict[str, float]) -> list[str]:
 def _format_caption(result: dict[str, Any]) -> str:
     healthy, count = result["healthy"], result["slices"][1] - result["slices"][0]
     return (
-        f"Measured on the brain's pixels in these slices. Threshold rule: {result['threshold_rule']}.\n"
+        f"All brain pixels of these slices count. Threshold: {result['threshold_rule']}.\n"
         f"Same brain without lesions: {healthy['false_alarm_rate']:.1%} of the pixels are false alarms; "
         f"image score {healthy['score']:.3g} ({healthy['score_with_lesions']:.3g} with lesions).\n"
         f"{result['seconds']:.1f} s for {count} slices, {result['nfe']} network evaluations per slice; "

@@ -33,7 +33,7 @@ def draw_demo(
     rows = [_make_row(planes, case, kind, middles[kind], result) for kind in KINDS]
     worst = healthy_planes.choose(1, result["threshold"])[0]
     alarms = f"false alarms {result['healthy']['false_alarm_rate']:.1%}"
-    rows.append(healthy_planes.row(worst, "No lesion", f"axial {worst} (worst)\n{alarms}"))
+    rows.append(healthy_planes.cut_row(worst, "No lesion", f"axial {worst} (worst)\n{alarms}"))
     measures = result["pooled"]
     subtitle = (
         f"All four lesions: AP {measures['ap']:.2f} (by chance {measures['chance_ap']:.2f}) · "
@@ -58,5 +58,5 @@ def _make_row(planes: Planes, case: DemoCase, kind: str, k: int, result: dict[st
     measures = result["kinds"][kind]
     lesion = orient_plane(torch.from_numpy(case.lesion(kind))[None], "axial", k)
     note = f"axial {k}, {measures['ml']:.1f} ml\nAP {measures['ap']:.2f}\nAUROC {measures['auroc']:.2f}"
-    row = planes.row(k, KIND_NAMES.get(kind, kind), note)
+    row = planes.cut_row(k, KIND_NAMES.get(kind, kind), note)
     return replace(row, lesion=lesion, others=row.lesion & ~lesion)

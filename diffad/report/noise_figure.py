@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
+from diffad.report.canvas import BRIGHT, FAINT, PAPER, PLAIN, place_axes, place_text
 from diffad.report.noise_stats import NoiseSample
-from diffad.report.sheet import BRIGHT, FAINT, PAPER, PLAIN
 
 COLOURS = ("#35e0ff", "#ffb02e", "#ff5d8f", "#7ce38b", "#b48cff", "#f4f6f8", "#e8e05a", "#5a9bff")
 ACROSS = 4
@@ -69,17 +69,17 @@ def draw_noise_figure(samples: Sequence[NoiseSample], footer: str, count: int) -
     layout = FigureLayout(rows * len(samples))
     sheet = Figure(layout.size, dpi=100, facecolor=PAPER)
     FigureCanvasAgg(sheet)
-    _write(sheet, 0.16, 0.2, "Noise", 15, BRIGHT, weight="bold")
-    _write(sheet, 0.16, layout.size[1] - 0.32, footer, 8.5, FAINT)
+    place_text(sheet, 0.16, 0.2, "Noise", 15, BRIGHT, weight="bold")
+    place_text(sheet, 0.16, layout.size[1] - 0.32, footer, 8.5, FAINT)
     scale = f"Grey scale: {-GREY:g} (black) to {GREY:g} (white)"
-    _write(sheet, LEFT, TOP - 0.26, scale, 8.5, PLAIN)
+    place_text(sheet, LEFT, TOP - 0.26, scale, 8.5, PLAIN)
     for i, sample in enumerate(samples):
         colour, top = COLOURS[i % len(COLOURS)], TOP + i * rows * (layout.tile + GAP)
         _write_statistics(sheet, sample, top, colour)
         _draw_tiles(sheet, layout, sample.fields[:count, 0].numpy(), top)
     height = (min(layout.body, 9.5) - SCALE) / 2
-    _draw_spectra(_place(sheet, layout.plots, TOP, PANEL, height), samples)
-    _draw_correlations(_place(sheet, layout.plots, TOP + height + SCALE, PANEL, height), samples)
+    _draw_spectra(place_axes(sheet, layout.plots, TOP, PANEL, height), samples)
+    _draw_correlations(place_axes(sheet, layout.plots, TOP + height + SCALE, PANEL, height), samples)
     return sheet
 
 
@@ -101,15 +101,15 @@ def _write_statistics(sheet: Figure, sample: NoiseSample, top: float, colour: st
         f"std of means {stats.slice_mean_std:.2f}",
         f"1/e length {length}",
     ]
-    _write(sheet, 0.16, top + 0.05, sample.name, 12, colour, weight="bold")
-    _write(sheet, 0.16, top + 0.32, "\n".join(filter(None, lines)), 8.5, PLAIN, linespacing=1.4)
+    place_text(sheet, 0.16, top + 0.05, sample.name, 12, colour, weight="bold")
+    place_text(sheet, 0.16, top + 0.32, "\n".join(filter(None, lines)), 8.5, PLAIN, linespacing=1.4)
 
 
 def _draw_tiles(sheet: Figure, layout: FigureLayout, fields: NDArray[Any], top: float) -> None:
     pitch, greys = layout.tile + GAP, colormaps["gray"].resampled(GREYS)
     for i, field in enumerate(fields):
         row, column = divmod(i, ACROSS)
-        axes = _place(sheet, LEFT + column * pitch, top + row * pitch, layout.tile, layout.tile)
+        axes = place_axes(sheet, LEFT + column * pitch, top + row * pitch, layout.tile, layout.tile)
         axes.imshow(field, cmap=greys, vmin=-GREY, vmax=GREY, interpolation="nearest")
         axes.set_axis_off()
 
@@ -123,7 +123,7 @@ def _draw_spectra(axes: Axes, samples: Sequence[NoiseSample]) -> None:
     axes.set_xticks([0.02, 0.05, 0.1, 0.2, 0.5])
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    _dress(axes, "Radial power spectrum", "frequency (cycles per pixel)", "power (white noise = 1)")
+    _style_plot(axes, "Radial power spectrum", "frequency (cycles per pixel)", "power (white noise = 1)")
 
 
 def _draw_correlations(axes: Axes, samples: Sequence[NoiseSample]) -> None:
@@ -133,10 +133,10 @@ def _draw_correlations(axes: Axes, samples: Sequence[NoiseSample]) -> None:
     style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "bottom"}
     axes.text(0.99, 1 / math.e, "1/e", color=PLAIN, fontsize=8, **style)
     axes.set_xlim(0, len(samples[0].stats.correlation) - 1)
-    _dress(axes, "Autocorrelation", "lag (pixels)", "correlation")
+    _style_plot(axes, "Autocorrelation", "lag (pixels)", "correlation")
 
 
-def _dress(axes: Axes, title: str, across: str, up: str) -> None:
+def _style_plot(axes: Axes, title: str, across: str, up: str) -> None:
     axes.set_facecolor(PAPER)
     axes.set_title(title, color=BRIGHT, fontsize=10.5, loc="left")
     axes.set_xlabel(across, color=PLAIN, fontsize=9)
@@ -145,14 +145,3 @@ def _dress(axes: Axes, title: str, across: str, up: str) -> None:
     axes.grid(color=FAINT, alpha=0.25, lw=0.6)
     for spine in axes.spines.values():
         spine.set_color(FAINT)
-
-
-def _write(sheet: Figure, x: float, y: float, text: str, size: float, colour: str, **style: Any) -> None:
-    across, down = sheet.get_size_inches()
-    style = {"va": "top", "parse_math": False, **style}
-    sheet.text(x / across, 1 - y / down, text, fontsize=size, color=colour, **style)
-
-
-def _place(sheet: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    across, down = sheet.get_size_inches()
-    return sheet.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))

@@ -12,11 +12,11 @@ from diffad.benchmark import predict, score
 from diffad.benchmark.run import STOP_MESSAGE, run_benchmark, run_command
 from diffad.distributed import Process
 
-ALONE = Process()
+SINGLE_PROCESS = Process()
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory, slices, model):
+def expected_table(tmp_path_factory, slices, model):
     """The tables of a run that nobody stops."""
     from diffad.benchmark.config import load_benchmark
     from tests.benchmark.conftest import TEXT
@@ -26,7 +26,7 @@ def expected(tmp_path_factory, slices, model):
         TEXT.replace("SLICES", str(slices)).replace("MODEL", str(model)).replace("OUT", str(folder / "out"))
     )
     (folder / "tiny.yaml").write_text(text)
-    run_benchmark(load_benchmark(folder / "tiny.yaml"), ALONE)
+    run_benchmark(load_benchmark(folder / "tiny.yaml"), SINGLE_PROCESS)
     return (folder / "out" / "results.csv").read_bytes()
 
 
@@ -46,27 +46,27 @@ def interrupt_call(monkeypatch, module, name, k):
 @pytest.mark.parametrize(("module", "name"), [(predict, "predict_unit"), (score, "evaluate_unit")])
 @pytest.mark.parametrize("k", [1, 4, 9])
 def test_interrupted_run_goes_on_to_the_same_bytes(
-    file, tiny, expected, monkeypatch, capsys, module, name, k
+    file, tiny, expected_table, monkeypatch, capsys, module, name, k
 ):
     with monkeypatch.context() as patch:
         interrupt_call(patch, module, name, k)
         assert run_command(str(file), []) == 130
     assert STOP_MESSAGE in capsys.readouterr().err
     assert run_command(str(file), []) == 0
-    assert (tiny().out / "results.csv").read_bytes() == expected
+    assert (tiny().out / "results.csv").read_bytes() == expected_table
 
 
-def test_broken_unit_is_made_again_with_a_warning(file, tiny, expected, capsys):
+def test_broken_unit_is_made_again_with_a_warning(file, tiny, expected_table, capsys):
     assert run_command(str(file), []) == 0
-    broken = sorted((tiny().out / "maps").rglob("*.safetensors"))[3]
-    broken.write_bytes(broken.read_bytes()[:100])
+    file_to_break = sorted((tiny().out / "maps").rglob("*.safetensors"))[3]
+    file_to_break.write_bytes(file_to_break.read_bytes()[:100])
     info = sorted((tiny().out / "maps").rglob("*.json"))[5]
     info.write_text('{"finger')
     next((tiny().out / "scores").rglob("*.json")).write_text("[")
     (tiny().out / "results.csv").unlink()
     assert run_command(str(file), []) == 0
     assert capsys.readouterr().err.count("is broken and is made again") == 2
-    assert (tiny().out / "results.csv").read_bytes() == expected
+    assert (tiny().out / "results.csv").read_bytes() == expected_table
 
 
 def test_other_model_under_the_same_path_is_reported_and_done_again(tmp_path, file, tiny, model, capsys):
@@ -95,11 +95,11 @@ def count_units(out):
     return len(list(out.rglob("maps/*/*/[!.]*.json")) + list(out.rglob("scores/*/*/[!.]*.json")))
 
 
-def kill_after(file, out, more, number):
+def kill_after(file, out, count, number):
     """Start a benchmark and send it a signal as soon as it has finished so many units more."""
     before, process = count_units(out), launch(file)
     try:
-        while process.poll() is None and count_units(out) < before + more:
+        while process.poll() is None and count_units(out) < before + count:
             time.sleep(0.002)
         process.send_signal(number)
         process.communicate(timeout=60)
@@ -109,7 +109,7 @@ def kill_after(file, out, more, number):
 
 
 @pytest.mark.slow
-def test_run_killed_twice_goes_on_to_the_same_bytes(file, tiny, expected):
+def test_run_killed_twice_goes_on_to_the_same_bytes(file, tiny, expected_table):
     out = tiny().out
     assert kill_after(file, out, 3, signal.SIGKILL) == -signal.SIGKILL
     assert not (out / "results.csv").exists()
@@ -118,7 +118,7 @@ def test_run_killed_twice_goes_on_to_the_same_bytes(file, tiny, expected):
     process = launch(file)
     process.communicate(timeout=120)
     assert process.returncode == 0
-    assert (out / "results.csv").read_bytes() == expected
+    assert (out / "results.csv").read_bytes() == expected_table
 
 
 @pytest.mark.slow
@@ -127,7 +127,7 @@ def test_sigterm_ends_the_run_with_130(file, tiny):
 
 
 @pytest.mark.slow
-def test_two_processes_make_the_same_table_as_one(file, tiny, expected):
+def test_two_processes_make_the_same_table_as_one(file, tiny, expected_table):
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "diffad.benchmark")
     process = launch(file, *launcher)
     _, stderr = process.communicate(timeout=120)
@@ -136,4 +136,4 @@ def test_two_processes_make_the_same_table_as_one(file, tiny, expected):
     lines = [line for line in stderr.decode().splitlines() if line.startswith("maps ")]
     assert len(lines) == len(list(tiny().out.rglob("maps/*/*/[!.]*.json")))
     assert {line.split(":")[0].split()[-1] for line in lines} == {str(len(lines) // 2)}
-    assert (tiny().out / "results.csv").read_bytes() == expected
+    assert (tiny().out / "results.csv").read_bytes() == expected_table

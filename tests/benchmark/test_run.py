@@ -16,7 +16,7 @@ from diffad.distributed import Process
 from diffad.evaluation.baselines import MedianResidual
 from diffad.inference.median_filter import median_filter
 
-ALONE = Process()
+SINGLE_PROCESS = Process()
 
 
 def read_rows(out):
@@ -30,7 +30,7 @@ def quick(tiny):
 
 
 def test_every_method_has_every_figure_of_every_kind_and_their_mean(tiny):
-    outcome = run_benchmark(tiny(), ALONE)
+    outcome = run_benchmark(tiny(), SINGLE_PROCESS)
     ap_rows = [r for r in read_rows(tiny().out) if r["figure"] == "pixel_ap"]
     assert {r["method"] for r in ap_rows} == {"plain", "squared", *BASELINES}
     assert len(ap_rows) == 6 * 2 * 3
@@ -52,16 +52,16 @@ def test_every_method_has_every_figure_of_every_kind_and_their_mean(tiny):
 
 
 def test_second_run_makes_nothing_and_writes_the_same_bytes(quick, monkeypatch):
-    run_benchmark(quick(), ALONE)
+    run_benchmark(quick(), SINGLE_PROCESS)
     before = (quick().out / "results.csv").read_bytes()
     monkeypatch.setattr(predict, "predict_unit", None)
-    run_benchmark(quick(), ALONE)
+    run_benchmark(quick(), SINGLE_PROCESS)
     assert (quick().out / "results.csv").read_bytes() == before
 
 
 def test_missing_pipeline_is_reported_and_the_others_go_on(quick):
     config = quick("methods=[{label: absent, pipeline: nowhere/at/all}]")
-    outcome = run_benchmark(config, ALONE)
+    outcome = run_benchmark(config, SINGLE_PROCESS)
     assert "nowhere" in outcome.failures["absent"]
     assert {r["method"] for r in read_rows(config.out)} == set(BASELINES)
 
@@ -73,17 +73,17 @@ def test_failed_method_makes_the_command_fail(file):
 @pytest.mark.slow
 def test_failed_training_is_reported_and_the_others_go_on(quick):
     config = quick("methods=[{label: bad, train: smoke, set: [data.name=nothing]}]")
-    assert "bad" in run_benchmark(config, ALONE).failures
+    assert "bad" in run_benchmark(config, SINGLE_PROCESS).failures
 
 
 def test_method_over_its_budget_stops_after_the_unit_at_hand(quick):
     config = quick("budget.predict_seconds=1.0e-9")
-    outcome = run_benchmark(config, ALONE)
+    outcome = run_benchmark(config, SINGLE_PROCESS)
     assert set(outcome.failures) == set(config.labels)
     assert all("1e-09 s" in reason for reason in outcome.failures.values())
     maps = [p for p in (config.out / "maps" / "plain").rglob("*.safetensors")]
     assert len(maps) == 1
-    assert not run_benchmark(quick(), ALONE).failures
+    assert not run_benchmark(quick(), SINGLE_PROCESS).failures
 
 
 def test_training_budget_that_is_spent_trains_no_more(quick):
@@ -91,7 +91,7 @@ def test_training_budget_that_is_spent_trains_no_more(quick):
     config = quick(train, "budget.train_seconds=5.0", "baselines=true")
     (config.out / "runs").mkdir(parents=True)
     (config.out / "runs" / "slow.seconds").write_text("6.0")
-    assert "more than its 5 s" in run_benchmark(config, ALONE).failures["slow"]
+    assert "more than its 5 s" in run_benchmark(config, SINGLE_PROCESS).failures["slow"]
 
 
 @pytest.mark.parametrize(
@@ -103,15 +103,15 @@ def test_training_budget_that_is_spent_trains_no_more(quick):
     ],
 )
 def test_folder_of_another_benchmark_is_refused(quick, change, difference):
-    run_benchmark(quick("methods=[{label: plain, pipeline: nowhere}]"), ALONE)
+    run_benchmark(quick("methods=[{label: plain, pipeline: nowhere}]"), SINGLE_PROCESS)
     with pytest.raises(ConfigError, match="belongs to another benchmark") as error:
-        run_benchmark(quick("methods=[{label: plain, pipeline: nowhere}]", change), ALONE)
+        run_benchmark(quick("methods=[{label: plain, pipeline: nowhere}]", change), SINGLE_PROCESS)
     assert difference in str(error.value)
 
 
 def test_methods_seeds_and_protocols_may_be_added(quick, tiny, model):
-    run_benchmark(quick(f"methods=[{{label: plain, pipeline: {model}}}]"), ALONE)
-    outcome = run_benchmark(tiny("protocols=[diffad, medianomaly]"), ALONE)
+    run_benchmark(quick(f"methods=[{{label: plain, pipeline: {model}}}]"), SINGLE_PROCESS)
+    outcome = run_benchmark(tiny("protocols=[diffad, medianomaly]"), SINGLE_PROCESS)
     assert {(row.seed, row.protocol) for row in outcome.rows} == {
         (seed, p) for seed in (0, 1) for p in ("diffad", "medianomaly")
     }
@@ -119,7 +119,7 @@ def test_methods_seeds_and_protocols_may_be_added(quick, tiny, model):
 
 def test_unknown_protocol_fails_before_anything_is_made(quick):
     with pytest.raises(LookupError, match="medianomaly"):
-        run_benchmark(quick("protocols=[medianomali]"), ALONE)
+        run_benchmark(quick("protocols=[medianomali]"), SINGLE_PROCESS)
     assert not quick().out.exists()
 
 
@@ -147,9 +147,9 @@ def test_stored_maps_come_back_as_they_were(tmp_path):
 def test_median_residual_is_the_distance_from_the_median_slice():
     train = torch.rand(5, 1, 9, 9, generator=torch.Generator().manual_seed(0))
     x = torch.rand(2, 1, 9, 9, generator=torch.Generator().manual_seed(1))
-    expected = (x - train.sort(0).values[2]).abs()
+    expected_map = (x - train.sort(0).values[2]).abs()
     baseline = MedianResidual(1).fit(train, torch.ones(1, 1, 9, 9, dtype=torch.bool))
-    assert torch.equal(baseline.score(x), expected)
+    assert torch.equal(baseline.score(x), expected_map)
     assert torch.equal(
-        MedianResidual(3).fit(train, torch.ones(1, 1, 9, 9)).score(x), median_filter(expected, 3)
+        MedianResidual(3).fit(train, torch.ones(1, 1, 9, 9)).score(x), median_filter(expected_map, 3)
     )

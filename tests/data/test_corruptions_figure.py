@@ -34,7 +34,7 @@ def test_figure_has_a_column_for_each_task_and_shows_what_was_made():
     assert list(corrupted) == list(TASKS)
     assert len(drawing.axes) == len(ROWS) * (len(TASKS) + 1)
     assert [axis.get_title() for axis in drawing.axes[: len(TASKS) + 1]] == [
-        "as it came",
+        "original",
         "blend",
         "cross blend",
         "sink",

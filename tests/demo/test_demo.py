@@ -66,7 +66,7 @@ def run_quietly(out, model, **options):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, model):
+def demo_run(tmp_path_factory, model):
     """A folder that held something before, the table, and what was printed."""
     out = tmp_path_factory.mktemp("demo") / "out"
     out.mkdir()
@@ -159,26 +159,31 @@ def test_false_alarms_are_counted_in_the_analysed_slices(case):
     assert measure(case, everywhere, everywhere)["healthy"]["false_alarm_rate"] == 1
 
 
-def test_all_files_are_there_and_nothing_else(finished):
-    out, _, _ = finished
+def test_all_files_are_there_and_nothing_else(demo_run):
+    out, _, _ = demo_run
     maps = {
         f"prediction/{n}_{k}.nii.gz" for n in ("implanted", "healthy") for k in ("anomaly", "mask", "twin")
     }
-    more = {"scan/implanted.nii.gz", "scan/healthy.nii.gz", "lesions/implanted_lesions.nii.gz", "table.json"}
-    more |= {"prediction/implanted_report.png", "prediction/implanted_info.json", "prediction/results.csv"}
+    others = {
+        "scan/implanted.nii.gz",
+        "scan/healthy.nii.gz",
+        "lesions/implanted_lesions.nii.gz",
+        "table.json",
+    }
+    others |= {"prediction/implanted_report.png", "prediction/implanted_info.json", "prediction/results.csv"}
     files = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
-    assert maps | more | {"montage.png", "mine.txt"} <= files
+    assert maps | others | {"montage.png", "mine.txt"} <= files
     assert not [p for p in out.rglob(".*")]
 
 
-def test_older_results_are_replaced_and_other_files_kept(finished):
-    out, _, _ = finished
+def test_older_results_are_replaced_and_other_files_kept(demo_run):
+    out, _, _ = demo_run
     assert (out / "mine.txt").read_text() == "keep"
     assert (out / "montage.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_volumes_lie_on_the_grid_of_the_scan(finished, case):
-    out, _, _ = finished
+def test_volumes_lie_on_the_grid_of_the_scan(demo_run, case):
+    out, _, _ = demo_run
     for path in out.rglob("*.nii.gz"):
         image = nib.load(path)
         assert image.shape == case.labels.shape, path
@@ -187,15 +192,15 @@ def test_volumes_lie_on_the_grid_of_the_scan(finished, case):
     assert np.array_equal(labels, case.labels)
 
 
-def test_maps_lie_in_the_analysed_slices_only(finished, case):
-    out, _, _ = finished
+def test_maps_lie_in_the_analysed_slices_only(demo_run, case):
+    out, _, _ = demo_run
     anomaly = nib.load(out / "prediction" / "implanted_anomaly.nii.gz").get_fdata()
     assert anomaly[case.analysed].any()
     assert not anomaly[~case.analysed].any()
 
 
-def test_table_on_disk_is_what_is_returned(finished):
-    out, result, _ = finished
+def test_table_on_disk_is_what_is_returned(demo_run):
+    out, result, _ = demo_run
     assert json.loads((out / "table.json").read_text()) == result
     assert set(result["kinds"]) == set(KINDS)
     for figures in [result["pooled"], *result["kinds"].values()]:
@@ -205,14 +210,14 @@ def test_table_on_disk_is_what_is_returned(finished):
     assert result["slices"] == [12, 26]
 
 
-def test_info_names_the_scan_where_it_lies(finished):
-    out, _, _ = finished
+def test_info_names_the_scan_where_it_lies(demo_run):
+    out, _, _ = demo_run
     info = json.loads((out / "prediction" / "implanted_info.json").read_text())
     assert info["scan"] == [str(out / "scan" / "implanted.nii.gz")]
 
 
-def test_kinds_measures_and_files_are_printed(finished):
-    out, result, text = finished
+def test_kinds_measures_and_files_are_printed(demo_run):
+    out, result, text = demo_run
     for word in (
         "Dark",
         "Bright",

@@ -32,31 +32,31 @@ def test_picture_is_a_picture(out):
 
 def test_html_has_figures_picture_and_lesions(out):
     text = out._repr_html_()
-    assert "image score" in text
+    assert "Image score" in text
     assert "data:image/png;base64," in text
     assert text.count("<tr>") == 1 + min(10, len(out.lesions()))
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 32, 32), (3, 1, 32, 32)])
 def test_result_of_a_tensor_shows_what_it_can(pipe, shape):
-    found = pipe(torch.rand(shape))
-    assert f"{int(found.mask.sum()):,} voxels detected" in found._repr_html_()
+    result = pipe(torch.rand(shape))
+    assert f"{int(result.mask.sum()):,} voxels detected" in result._repr_html_()
 
 
 def test_result_without_detections_or_with_odd_info_is_shown_too(out):
-    bare = AnomalyOutput(**{**dict(out.items()), "info": {}, "mask": torch.zeros_like(out.mask)})
-    assert "Nothing was detected" in bare._repr_html_()
+    empty = AnomalyOutput(**{**dict(out.items()), "info": {}, "mask": torch.zeros_like(out.mask)})
+    assert "Nothing was detected" in empty._repr_html_()
 
 
 def test_nifti_in_memory_is_what_save_writes(out, tmp_path):
     out.save(tmp_path, "a")
-    made = out.to_nifti()
-    assert set(made) == {"anomaly", "mask", "twin", "seen"}
-    for kind, image in made.items():
-        saved = nib.load(tmp_path / f"a_{kind}.nii.gz")
-        assert np.array_equal(image.affine, saved.affine)
-        assert image.get_data_dtype() == saved.get_data_dtype()
-        assert np.array_equal(np.asarray(image.dataobj), np.asarray(saved.dataobj))
+    images = out.to_nifti()
+    assert set(images) == {"anomaly", "mask", "twin", "seen"}
+    for kind, image in images.items():
+        file = nib.load(tmp_path / f"a_{kind}.nii.gz")
+        assert np.array_equal(image.affine, file.affine)
+        assert image.get_data_dtype() == file.get_data_dtype()
+        assert np.array_equal(np.asarray(image.dataobj), np.asarray(file.dataobj))
 
 
 def test_tensor_lies_nowhere(pipe):
@@ -66,6 +66,6 @@ def test_tensor_lies_nowhere(pipe):
 
 def test_lesions_are_those_of_the_table(out):
     arrays = (out.mask[0, 0].numpy(), out.anomaly_map[0, 0].numpy(), out.volume)
-    expected = find_lesions(*arrays, connectivity=6, smallest_ml=0.05)
-    assert expected
-    assert out.lesions(6, 0.05) == expected
+    lesions = find_lesions(*arrays, connectivity=6, smallest_ml=0.05)
+    assert lesions
+    assert out.lesions(6, 0.05) == lesions

@@ -1,4 +1,4 @@
-"""The bundled copy of NiiVue, and how to make it anew.
+"""The bundled copy of NiiVue, and how to bundle it again.
 
 npm pack @niivue/niivue@0.69.0
 python -m diffad.report.viewer.bundle niivue-niivue-0.69.0.tgz
@@ -40,8 +40,8 @@ def bundle_viewer(package: Path) -> None:
         member = archive.extractfile("package/dist/niivue.umd.js")
         assert member is not None
         raw = member.read()
-    if (found := hashlib.sha256(raw).hexdigest()) != SHA256:
-        raise ValueError(f"{package}: expected NiiVue {VERSION} ({SHA256}), found {found}")
+    if (digest := hashlib.sha256(raw).hexdigest()) != SHA256:
+        raise ValueError(f"{package}: expected NiiVue {VERSION} ({SHA256}), found {digest}")
     FILE.write_bytes(gzip.compress(raw, 9, mtime=0))
 
 
