@@ -1,4 +1,4 @@
-"""A batch of training images: what was done to them, and what the network is told beside the noisy ones."""
+"""A batch of training images: what was done to them, and what the network is conditioned on."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def condition_kwargs(network: Any, example: Example) -> dict[str, Tensor]:
         example: What it is shown.
     """
     if isinstance(network, Conditional):
-        return {"image": to_public(example.x) if example.told is None else example.told}
+        return {"image": to_public(example.x) if example.cond_image is None else example.cond_image}
     null = null_label(network)
     if null is None or example.label is None:
         return {}

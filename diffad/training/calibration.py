@@ -56,8 +56,8 @@ def _calibrate_sampler(pipe: AnomalyPipeline, x: Tensor, brain: Tensor) -> None:
     """
     while (match := _find_uncalibrated(detector := pipe.detector())) is not None:
         place, sampler = match
-        first, likelihood = sampler.calibrating()
-        maps = replace(detector, sampler=first, score=likelihood, post=Postprocess(median=1))
+        first_sampler, likelihood = sampler.calibrating()
+        maps = replace(detector, sampler=first_sampler, score=likelihood, post=Postprocess(median=1))
         thresholds = _measure_thresholds(maps, x, brain, [sampler.fpr]).thresholds
         threshold = next(iter(thresholds.values()))
         pipe.register_to_config(sampler=_set_threshold(pipe.config.sampler, place, threshold))

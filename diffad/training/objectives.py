@@ -57,7 +57,7 @@ class Denoising:
         t = torch.stack([torch.randint(low, high + 1, (), generator=g) for g in generators]).to(device)
         drawing = (t, trainer.noise, trainer.schedule, generators)
         example = examples.make_example(trainer.sampler, to_model(batch.image), batch.brain, *drawing)
-        example = replace(example, told=batch.cond_image, label=batch.label)
+        example = replace(example, cond_image=batch.cond_image, label=batch.label)
         if batch.weight is not None:
             region = batch.weight if example.region is None else batch.weight * example.region
             example = replace(example, region=region)

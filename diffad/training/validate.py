@@ -82,7 +82,7 @@ def draw_validation_examples(
     generators = [generator_for(config.seed, 1, i) for i in range(count)]
     drawing = (t, noise, schedule, generators)
     example = examples.make_example(sampler, to_model(batch.image), batch.brain, *drawing)
-    return ValidationExamples(replace(example, told=batch.cond_image, label=batch.label), t)
+    return ValidationExamples(replace(example, cond_image=batch.cond_image, label=batch.label), t)
 
 
 @torch.no_grad()
