@@ -43,7 +43,7 @@ class Example:
         z: Noise, (B, C, *S).
         x_t: What the network sees, (B, C, *S).
         region: Where the loss counts, (B, 1, *S), bool, or how much; none counts every voxel alike.
-        told: What a conditional network is told of, (B, C, *S), in [0, 1]; none tells it of the clean images.
+        cond_image: Conditioning images, (B, C, *S), in [0, 1]; none conditions on the clean images.
         label: Class of each image, (B,), 0 healthy, 1 diseased, -1 unknown; none where no labels are known.
     """
 
@@ -51,7 +51,7 @@ class Example:
     z: Tensor
     x_t: Tensor
     region: Tensor | None = None
-    told: Tensor | None = None
+    cond_image: Tensor | None = None
     label: Tensor | None = None
 
 

@@ -20,17 +20,17 @@ RESULT_SUFFIXES = {
 }
 """Ends of the names in a plain folder, by kind; the last one is written last."""
 
-OPTIONAL = ("std", "pvalue", "page")
-"""Kinds that not every run makes: spread of several twins, p-values of a calibrated model, the web page."""
+OPTIONAL_KINDS = ("std", "pvalue", "page")
+"""Kinds that not every run makes: spread of several reconstructions, p-values, the web page."""
 
-REQUIRED = tuple(kind for kind in RESULT_SUFFIXES if kind not in OPTIONAL)
+REQUIRED_KINDS = tuple(kind for kind in RESULT_SUFFIXES if kind not in OPTIONAL_KINDS)
 """Kinds without which a scan is not finished."""
 
-MASKS = {"mask": "anomaly", "seen": "seen"}
+MASK_DESCRIPTIONS = {"mask": "anomaly", "seen": "seen"}
 """Kinds that BIDS calls a mask, with their description."""
 
-ENDS = tuple(end.removesuffix(".nii.gz") for end in RESULT_SUFFIXES.values() if end.endswith(".nii.gz"))
-"""Ends of the names of our own maps; such files in a folder are no scans."""
+MAP_ENDS = tuple(end.removesuffix(".nii.gz") for end in RESULT_SUFFIXES.values() if end.endswith(".nii.gz"))
+"""Ends of the names of the maps that are written here; such files in a folder are no scans."""
 
 
 @dataclass(frozen=True)
@@ -54,28 +54,28 @@ class Naming:
     def path(self, kind: str) -> Path:
         """Return where a kind of result lies, relative to the folder of the results."""
         end = RESULT_SUFFIXES[kind]
-        return self.folder / (self._bids(kind, end) if self.bids else f"{self.name}{end}")
+        return self.folder / (self._format_bids(kind, end) if self.bids else f"{self.name}{end}")
 
     def files(self, out: Path) -> dict[str, Path]:
         """Return where all kinds of results lie."""
         return {kind: out / self.path(kind) for kind in RESULT_SUFFIXES}
 
-    def _bids(self, kind: str, end: str) -> str:
-        entities, suffix = split_entities(self.name)
-        own = [e for e in entities if not e.startswith("desc-")]
-        described = [e.removeprefix("desc-") for e in entities if e.startswith("desc-")]
-        what = MASKS.get(kind, {"pvalue": "pvalue"}.get(kind, _camel(kind)))
-        desc = f"desc-{''.join([*described, what[:1].upper() + what[1:] if described else what])}"
-        if kind in MASKS:
-            return "_".join([*own, f"mod-{suffix}", desc, "mask.nii.gz"])
-        return "_".join([*own, desc, suffix]) + end[end.index(".") :]
+    def _format_bids(self, kind: str, end: str) -> str:
+        parts, suffix = split_entities(self.name)
+        entities = [part for part in parts if not part.startswith("desc-")]
+        labels = [part.removeprefix("desc-") for part in parts if part.startswith("desc-")]
+        label = MASK_DESCRIPTIONS.get(kind, _describe_kind(kind))
+        labels.append(label[:1].upper() + label[1:] if labels else label)
+        description = f"desc-{''.join(labels)}"
+        if kind in MASK_DESCRIPTIONS:
+            return "_".join([*entities, f"mod-{suffix}", description, "mask.nii.gz"])
+        return "_".join([*entities, description, suffix]) + end[end.index(".") :]
 
 
-def _camel(kind: str) -> str:
-    """Name a kind with letters alone, as BIDS wants; what says that all is whole belongs to the map."""
-    return {"info": "anomaly", "lesions_csv": "lesions", "lesions_json": "lesions", "page": "report"}.get(
-        kind, kind
-    )
+def _describe_kind(kind: str) -> str:
+    """Name a kind with letters alone, as BIDS wants; the record that all is whole belongs to the map."""
+    labels = {"info": "anomaly", "lesions_csv": "lesions", "lesions_json": "lesions", "page": "report"}
+    return labels.get(kind, kind)
 
 
 def split_entities(name: str) -> tuple[list[str], str]:
@@ -85,7 +85,7 @@ def split_entities(name: str) -> tuple[list[str], str]:
 
 
 def parse_map_name(path: Path, out: Path) -> Naming | None:
-    """Return whose anomaly map a file is, by its name; none if it is no map of ours.
+    """Return whose anomaly map a file is, by its name; none if it is no such map.
 
     Args:
         path: A file.
@@ -95,13 +95,13 @@ def parse_map_name(path: Path, out: Path) -> Naming | None:
     if name.endswith("_anomaly"):
         return Naming(name.removesuffix("_anomaly"), path.parent.relative_to(out))
     parts = name.split("_")
-    ours = [p for p in parts if p.startswith("desc-") and p.lower().endswith("anomaly")]
-    if not name.startswith("sub-") or not ours or parts[-1] == "mask":
+    descriptions = [p for p in parts if p.startswith("desc-") and p.lower().endswith("anomaly")]
+    if not name.startswith("sub-") or not descriptions or parts[-1] == "mask":
         return None
-    before = ours[0][len("desc-") : -len("anomaly")]
-    kept = [p for p in parts if p != ours[0]]
-    kept[-1:-1] = [f"desc-{before}"] if before else []
-    return Naming("_".join(kept), path.parent.relative_to(out), bids=True)
+    label = descriptions[0].removeprefix("desc-")[: -len("anomaly")]
+    entities = [p for p in parts if p != descriptions[0]]
+    entities[-1:-1] = [f"desc-{label}"] if label else []
+    return Naming("_".join(entities), path.parent.relative_to(out), bids=True)
 
 
 def find_maps(out: Path) -> dict[Path, Naming]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffad.io.naming import ENDS, Naming
+from diffad.io.naming import MAP_ENDS, Naming
 from diffad.io.nifti import SUFFIXES, stem
 
 SEPARATORS = ("_", "-", ".")
@@ -54,8 +54,9 @@ def find_scans(
 ) -> Search:
     """Collect scans from files and folders.
 
-    A folder is searched with all folders in it for .nii and .nii.gz; hidden files, our own maps and all that
-    lies in ``out`` are passed over. A file is taken as it is. Masks are passed over in both.
+    A folder is searched with all folders in it for .nii and .nii.gz; hidden files, maps that were written
+    here and all that lies in ``out`` are passed over. A file is taken as it is. Masks are passed over in
+    both.
 
     Args:
         sources: Files and folders.
@@ -69,35 +70,34 @@ def find_scans(
     scans: dict[Path, Path] = {}
     ignored: list[Path] = []
     for source in sources:
-        paths = sorted(_walk(source, out)) if source.is_dir() else [source]
-        own = {p for p in paths if p != source and stem(p).endswith(ENDS)}
-        kept = [p for p in paths if p not in own and not (_is_mask(p, mask) or _is_mask(p, region))]
-        if not kept and source.is_dir():
+        paths = sorted(_walk_folder(source, out)) if source.is_dir() else [source]
+        candidates = [p for p in paths if p == source or not stem(p).endswith(MAP_ENDS)]
+        images = [p for p in candidates if not (_is_mask(p, mask) or _is_mask(p, region))]
+        if not images and source.is_dir():
             raise ValueError(f"{source}: expected scans (.nii or .nii.gz), found none")
-        ignored += [p for p in paths if p not in kept]
-        scans |= {p.resolve(): p for p in kept if p.resolve() not in scans}
+        ignored += [p for p in paths if p not in images]
+        scans |= {p.resolve(): p for p in images if p.resolve() not in scans}
     if not scans:
         raise ValueError(f"expected scans, found only masks: {', '.join(map(str, ignored))}")
     return Search(list(scans.values()), ignored)
 
 
-def _walk(folder: Path, out: Path | None) -> Iterator[Path]:
+def _walk_folder(folder: Path, out: Path | None) -> Iterator[Path]:
     """Follow links, out of the folder too, as git-annex and DataLad trees consist of them; none twice."""
-    visited = {folder.resolve()}
+    history = {folder.resolve()}
     for root, folders, files in os.walk(folder, followlinks=True):
-        keep = [f for f in folders if not f.startswith(".") and not _same(Path(root) / f, out)]
-        new = [f for f in keep if (Path(root) / f).resolve() not in visited]
-        visited |= {(Path(root) / f).resolve() for f in new}
-        folders[:] = sorted(new)
+        visible = [f for f in folders if not f.startswith(".") and not _is_same(Path(root) / f, out)]
+        folders[:] = sorted(f for f in visible if (Path(root) / f).resolve() not in history)
+        history |= {(Path(root) / f).resolve() for f in folders}
         yield from (Path(root) / f for f in files if f.endswith(SUFFIXES) and not f.startswith("."))
 
 
-def _same(a: Path, b: Path | None) -> bool:
+def _is_same(a: Path, b: Path | None) -> bool:
     return b is not None and a.resolve() == b.resolve()
 
 
 def _is_mask(path: Path, mask: str | Path | None) -> bool:
-    return _same(path, mask) if isinstance(mask, Path) else mask is not None and stem(path).endswith(mask)
+    return _is_same(path, mask) if isinstance(mask, Path) else mask is not None and stem(path).endswith(mask)
 
 
 def parse_mask(text: str) -> str | Path:
@@ -153,9 +153,9 @@ def group_subjects(scans: Sequence[Path], sequences: Sequence[str] = ()) -> list
     """
     groups: dict[Path, dict[str, Path]] = {}
     for path in scans:
-        key, sequence = _split(path.absolute(), sequences)
+        key, sequence = _split_name(path.absolute(), sequences)
         if key is not None:
-            _add(groups.setdefault(key, {}), sequence, path)
+            _add_sequence(groups.setdefault(key, {}), sequence, path)
     if not groups:
         raise ValueError(
             f"expected names that end in {' or '.join(sequences)}, got {', '.join(map(str, scans[:3]))}"
@@ -163,17 +163,17 @@ def group_subjects(scans: Sequence[Path], sequences: Sequence[str] = ()) -> list
     order = list(sequences) or [""]
     return [
         Subject(name, tuple(g[s] for s in order if s in g), tuple(s for s in order if s not in g))
-        for name, g in zip(_names(list(groups)), groups.values(), strict=True)
+        for name, g in zip(_make_names(list(groups)), groups.values(), strict=True)
     ]
 
 
-def _add(group: dict[str, Path], sequence: str, path: Path) -> None:
+def _add_sequence(group: dict[str, Path], sequence: str, path: Path) -> None:
     if sequence in group:
         raise ValueError(f"{group[sequence]} and {path} would share the name of their results; rename one")
     group[sequence] = path
 
 
-def _split(path: Path, sequences: Sequence[str]) -> tuple[Path | None, str]:
+def _split_name(path: Path, sequences: Sequence[str]) -> tuple[Path | None, str]:
     """Return folder and name of the subject a file belongs to, and which of its sequences it is."""
     name = stem(path)
     if not sequences:
@@ -186,7 +186,7 @@ def _split(path: Path, sequences: Sequence[str]) -> tuple[Path | None, str]:
     return None, ""
 
 
-def _names(keys: Sequence[Path]) -> list[str]:
+def _make_names(keys: Sequence[Path]) -> list[str]:
     depths = [1] * len(keys)
     while True:
         names = ["_".join(k.parts[1:][-d:]) for k, d in zip(keys, depths, strict=True)]

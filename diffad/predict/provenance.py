@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from diffad.io.naming import REQUIRED
+from diffad.io.naming import REQUIRED_KINDS
 from diffad.pipeline import AnomalyPipeline
 
 
@@ -18,7 +18,7 @@ def read_stored_info(files: Mapping[str, Path]) -> dict[str, Any] | None:
     Args:
         files: Results of a scan by kind, see ``Naming.files``.
     """
-    if not all(files[kind].is_file() for kind in REQUIRED):
+    if not all(files[kind].is_file() for kind in REQUIRED_KINDS):
         return None
     try:
         info = json.loads(files["info"].read_text(encoding="utf-8"))

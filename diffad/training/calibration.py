@@ -32,8 +32,9 @@ def calibrate_pipeline(pipe: AnomalyPipeline, data: Dataset, rates: Sequence[flo
     x, brain = collect_healthy(data)
     _calibrate_sampler(pipe, x, brain)
     # the rate that makes the masks must be among those calibrated
-    wanted = sorted({*rates, pipe.config.postprocess["fpr"]})
-    pipe.register_to_config(calibration=_measured(pipe.detector(), x, brain, wanted).to_dict())
+    rates = sorted({*rates, pipe.config.postprocess["fpr"]})
+    calibration = _measure_thresholds(pipe.detector(), x, brain, rates)
+    pipe.register_to_config(calibration=calibration.to_dict())
 
 
 def collect_healthy(data: Dataset) -> tuple[Tensor, Tensor]:
@@ -53,13 +54,13 @@ def _calibrate_sampler(pipe: AnomalyPipeline, x: Tensor, brain: Tensor) -> None:
 
     This comes before the maps of the pipeline are measured.
     """
-    while (uncalibrated := _find_uncalibrated(detector := pipe.detector())) is not None:
-        place, sampler = uncalibrated
-        first, likelihood = sampler.calibrating()
-        maps = replace(detector, sampler=first, score=likelihood, post=Postprocess(median=1))
-        thresholds = _measured(maps, x, brain, [sampler.fpr]).thresholds
+    while (match := _find_uncalibrated(detector := pipe.detector())) is not None:
+        place, sampler = match
+        first_sampler, likelihood = sampler.calibrating()
+        maps = replace(detector, sampler=first_sampler, score=likelihood, post=Postprocess(median=1))
+        thresholds = _measure_thresholds(maps, x, brain, [sampler.fpr]).thresholds
         threshold = next(iter(thresholds.values()))
-        pipe.register_to_config(sampler=_with_threshold(pipe.config.sampler, place, threshold))
+        pipe.register_to_config(sampler=_set_threshold(pipe.config.sampler, place, threshold))
 
 
 def _find_uncalibrated(detector: Detector) -> tuple[Place, CalibratesThreshold] | None:
@@ -69,16 +70,16 @@ def _find_uncalibrated(detector: Detector) -> tuple[Place, CalibratesThreshold] 
     return None
 
 
-def _with_threshold(spec: Any, place: Place, threshold: float) -> Any:
+def _set_threshold(spec: Any, place: Place, threshold: float) -> Any:
     """Return the mapping of a sampler in which the one at a place has a threshold."""
     if not place:
         return {**spec, "threshold": threshold}
     key, rest = place[0], place[1:]
     if isinstance(key, int):
-        return [_with_threshold(s, rest, threshold) if i == key else s for i, s in enumerate(spec)]
-    return {**spec, key: _with_threshold(spec[key], rest, threshold)}
+        return [_set_threshold(s, rest, threshold) if i == key else s for i, s in enumerate(spec)]
+    return {**spec, key: _set_threshold(spec[key], rest, threshold)}
 
 
-def _measured(detector: Detector, x: Tensor, brain: Tensor, rates: Sequence[float]) -> Calibration:
+def _measure_thresholds(detector: Detector, x: Tensor, brain: Tensor, rates: Sequence[float]) -> Calibration:
     maps = detector.maps(x, brain, [0] * len(x)).anomaly
     return calibrate_thresholds(((m[None], b[None]) for m, b in zip(maps, brain.bool(), strict=True)), rates)

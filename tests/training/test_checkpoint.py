@@ -67,6 +67,15 @@ def test_same_step_can_be_written_again(tmp_path):
     assert load_newest(tmp_path, CONFIG).model["w"].tolist() == [2, 2, 2]
 
 
+def test_checkpoint_keeps_the_names_that_older_runs_wrote(tmp_path):
+    path = save_checkpoint(tmp_path, state(3), keep=1)
+    names_on_disk = {"model.safetensors", "ema.safetensors", "optimizer.safetensors", "info.json"}
+    assert {p.name for p in path.iterdir()} == names_on_disk
+    assert path.name == "step-0000003"
+    optimizer = {"state": {0: {"step": torch.tensor(2.0), "exp_avg": torch.ones(2)}}, "param_groups": []}
+    assert set(checkpoint.pack(optimizer)) == {"0.step", "0.exp_avg"}
+
+
 @pytest.mark.parametrize(
     "error", [OSError(28, "No space left on device"), SafetensorError("I/O error: No space left on device")]
 )

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +14,14 @@ from safetensors.torch import load_file
 
 from diffad.config import load
 from diffad.pipeline import AnomalyPipeline
+from diffad.registry import MODELS
 from diffad.training import checkpoint, export
-from diffad.training import run as run_module
 from diffad.training.run import run_training_arguments, train
 from diffad.training.stop import Interrupted
 from diffad.training.trainer import Trainer
 from tests.helpers.disk import fill_disk
+
+FULL = Path("/dev/full")
 
 
 def log_of(config_or_folder):
@@ -81,6 +84,15 @@ def test_run_leaves_log_config_checkpoints_pictures_events_and_a_pipeline(finish
     assert np.asarray(Image.open(pictures[0])).std() > 0
     assert list((finished / "tensorboard").glob("**/events.out.tfevents*"))
     assert not list(finished.glob(".*"))
+
+
+def test_checkpoint_of_a_run_keeps_the_keys_that_older_runs_wrote(finished):
+    path = finished / "checkpoints" / "step-0000008"
+    info = json.loads((path / "info.json").read_text())
+    assert set(info) == {"step", "config", "seconds", "ema_step"}
+    names = {part: set(load_file(path / f"{part}.safetensors")) for part in ("model", "ema", "optimizer")}
+    assert names["model"] == names["ema"] == set(MODELS.build(**info["config"]["model"]).state_dict())
+    assert {name.split(".")[1] for name in names["optimizer"]} == {"step", "exp_avg", "exp_avg_sq"}
 
 
 def test_loss_falls(finished):
@@ -228,25 +240,17 @@ def test_full_disk_at_the_export_leaves_no_half_pipeline(tmp_path, monkeypatch, 
     assert (folder / "pipeline" / "model_index.json").is_file()
 
 
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
 def test_log_that_cannot_be_written_names_its_file(tmp_path, monkeypatch, capsys):
-    class Full:
-        def write(self, text):
-            raise OSError(28, "No space left on device")
+    real = Path.open
 
-        def close(self):
-            pass
+    def open_full(self, mode="r", **options):
+        return real(FULL if (self.name, mode) == ("log.jsonl", "a") else self, mode, **options)
 
-    real = run_module.RunLog.__enter__
-
-    def enter(self):
-        real(self)
-        self._file.close()
-        self._file = Full()
-        return self
-
-    monkeypatch.setattr(run_module.RunLog, "__enter__", enter)
+    monkeypatch.setattr(Path, "open", open_full)
     assert run_training_arguments(arguments(tmp_path)) == 1
-    assert "log.jsonl" in capsys.readouterr().err
+    path = tmp_path / "runs" / "smoke" / "log.jsonl"
+    assert capsys.readouterr().err == f"error: {path}: cannot be written (No space left on device)\n"
 
 
 @pytest.mark.parametrize(
