@@ -86,8 +86,8 @@ FORMER = {
     "diffad.samplers.base:noised": "noise_to_level",
     "diffad.evaluation:Cut": "DiceThreshold",
     "diffad.threshold:calibrate": "calibrate_thresholds",
-    "diffad.threshold:fixed": "fixed_threshold",
-    "diffad.threshold:inside": "values_inside",
+    "diffad.threshold:fixed": "check_threshold",
+    "diffad.threshold:inside": "select_values",
     "diffad.threshold:pool": "pool_maps",
 }
 """Names that stay for scripts of users, and what their objects are called now."""

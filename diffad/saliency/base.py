@@ -37,8 +37,8 @@ def scale_by_peak(scores: Tensor) -> Tensor:
 def map_in_parts(x: Tensor, look: Callable[[Tensor], Tensor]) -> Tensor:
     """Look at scans (B, C, *S) one by one on a CPU, whose networks round a batch otherwise than an item.
 
-    Gradients of a few units of rounding decide which voxel is above a quantile: a region must not hear of the
-    other items. Accelerators look at all at once.
+    Gradients of a few units of rounding decide which voxel is above a quantile, and a region must not depend
+    on the other items. Accelerators look at all at once.
 
     Args:
         x: Scans, (B, C, *S).

@@ -20,7 +20,7 @@ class Random:
 
     .. math:: S = g - \min g, \quad g = w_\sigma * n, \quad n \sim \mathcal{N}(0, 1)
 
-    A sampler that edits a share of the voxels edits as many with it as with any other saliency.
+    A sampler that edits a fraction of the voxels edits as many with it as with any other saliency.
 
     Args:
         seed: What the field follows from, with the shape of the scan.

@@ -25,7 +25,7 @@ class NetworkSaliency:
             if getattr(self, name) is None:
                 setattr(self, name, networks.get(name))
 
-    def found(self, name: str, like: Tensor) -> Any:
+    def get_network(self, name: str, like: Tensor) -> Any:
         """Return the network ``name``, where and at least as precise as ``like``.
 
         Raises:
@@ -39,10 +39,10 @@ class NetworkSaliency:
             setattr(
                 self, name, require_network(getattr(self, name), name, f"the saliency {type(self).__name__}")
             )
-        return as_precise(getattr(self, name), like)
+        return match_precision(getattr(self, name), like)
 
 
-def as_precise(network: Any, like: Tensor) -> Any:
+def match_precision(network: Any, like: Tensor) -> Any:
     """Return a network where ``like`` is and at least as precise, itself if it is so already."""
     if not isinstance(network, nn.Module):
         return network
@@ -53,7 +53,7 @@ def as_precise(network: Any, like: Tensor) -> Any:
     return nn.Module.to(copy.deepcopy(network), like.device, like.dtype)
 
 
-def logits_of(classifier: Callable[..., Any], x: Tensor, level: int, target: int = 0) -> Tensor:
+def compute_logits(classifier: Callable[..., Any], x: Tensor, level: int, target: int = 0) -> Tensor:
     """Ask what a classifier says of scans.
 
     Args:
@@ -68,10 +68,10 @@ def logits_of(classifier: Callable[..., Any], x: Tensor, level: int, target: int
     Raises:
         ValueError: If the answer has another shape, or too few classes.
     """
-    logits, least = call_network(classifier, to_model(x), torch.tensor(level)), max(2, target + 1)
-    if logits.ndim != 2 or len(logits) != len(x) or logits.shape[1] < least:
+    logits, minimum = call_network(classifier, to_model(x), torch.tensor(level)), max(2, target + 1)
+    if logits.ndim != 2 or len(logits) != len(x) or logits.shape[1] < minimum:
         raise ValueError(
-            f"expected logits ({len(x)}, K) of the classifier, with K of {least} at least, "
+            f"expected logits ({len(x)}, K) of the classifier, with K of {minimum} at least, "
             f"got {tuple(logits.shape)}"
         )
     return logits

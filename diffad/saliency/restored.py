@@ -1,4 +1,4 @@
-"""The score of a first, coarse twin of the same network."""
+"""The score of a first, coarse reconstruction by the same network."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Look = Callable[[Tensor, Tensor | None], Tensor]
 
 @SALIENCIES.register("restored")
 class Restored:
-    r"""Restores a scan once with a sampler, and scores it against that twin.
+    r"""Restores a scan once with a sampler, and scores it against that reconstruction.
 
     .. math:: S = a(x, \hat x)
 
     It needs the denoiser that restores, which a sampler hands to ``begin``; all channels have one map.
 
     Args:
-        sampler: Sampler of the first twin, as a mapping of its ``name`` and options, or ready.
+        sampler: Sampler of the first reconstruction, as a mapping of its ``name`` and options, or ready.
         score: Score :math:`a`, likewise.
 
     Raises:
@@ -67,10 +67,10 @@ class Restored:
             x = check_scan(x, mask)
             run = begin_run(self._score, to_model(x), denoiser.schedule)
             on_step = run.record if wants_records(run) else None
-            found = self._sampler(
+            reconstruction = self._sampler(
                 to_model(x), denoiser, noise, generator=generator, mask=mask, on_step=on_step
             )
-            scores = run.map(x, reconstruction_to_public(found), mask)
+            scores = run.map(x, reconstruction_to_public(reconstruction), mask)
             return repeat(scores, "b 1 ... -> b c ...", c=x.shape[1]).clone()
 
         return look

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from diffad.registry import unknown_name
-from diffad.threshold.cuts import values_inside
+from diffad.threshold.rules import select_values
 
 
 def pool_maps(scores: Tensor, mask: Tensor | None = None, how: str = "mean", k: float = 0.01) -> Tensor:
@@ -37,16 +37,16 @@ def pool_maps(scores: Tensor, mask: Tensor | None = None, how: str = "mean", k: 
     if mask is not None and mask.shape != scores.shape:
         raise ValueError(f"expected mask of shape {tuple(scores.shape)}, got {tuple(mask.shape)}")
     masks = [None] * len(scores) if mask is None else mask
-    pooled = [POOLINGS[how](values_inside(item, m), k) for item, m in zip(scores, masks, strict=True)]
-    return torch.stack(pooled)
+    image_scores = [POOLINGS[how](select_values(item, m), k) for item, m in zip(scores, masks, strict=True)]
+    return torch.stack(image_scores)
 
 
-def _highest(values: Tensor, k: float) -> Tensor:
+def _average_highest(values: Tensor, k: float) -> Tensor:
     return values.topk(math.ceil(k * len(values))).values.mean()
 
 
 POOLINGS: dict[str, Callable[[Tensor, float], Tensor]] = {
     "mean": lambda values, k: values.mean(),
     "max": lambda values, k: values.max(),
-    "topk": _highest,
+    "topk": _average_highest,
 }

@@ -15,10 +15,10 @@ def test_intensity_is_the_scan_and_uniform_is_one():
 
 
 def test_random_field_hangs_on_the_seed_alone():
-    found = SALIENCIES.build("random")(X)
-    assert torch.equal(found, SALIENCIES.build("random")(1 - X))
-    assert all(torch.equal(found[0, 0], field) for item in found for field in item)
-    assert not torch.allclose(found, SALIENCIES.build("random", seed=1)(X))
+    result = SALIENCIES.build("random")(X)
+    assert torch.equal(result, SALIENCIES.build("random")(1 - X))
+    assert all(torch.equal(result[0, 0], field) for item in result for field in item)
+    assert not torch.allclose(result, SALIENCIES.build("random", seed=1)(X))
 
 
 def test_random_field_has_no_ties_that_would_change_its_area():
@@ -41,9 +41,9 @@ def test_smoothing_keeps_constants_and_is_symmetric(generators):
     )
     point = torch.zeros(1, 1, 21, 21)
     point[..., 10, 10] = 1
-    found = smooth(point, 1.5)[0, 0]
-    torch.testing.assert_close(found, found.T)
-    torch.testing.assert_close(found[10, 12] / found[10, 10], torch.tensor(-4 / (2 * 1.5**2)).exp())
+    result = smooth(point, 1.5)[0, 0]
+    torch.testing.assert_close(result, result.T)
+    torch.testing.assert_close(result[10, 12] / result[10, 10], torch.tensor(-4 / (2 * 1.5**2)).exp())
 
 
 @pytest.mark.parametrize("options", [{"seed": -1}, {"width": 0.0}, {"width": float("inf")}], ids=str)

@@ -28,9 +28,9 @@ def test_p_values_of_new_healthy_scans_keep_their_promise():
     table = Survival.of(scans(99))
     new = scans(200, seed=1)
     for alpha in (0.02, 0.05, 0.2, 0.5):
-        flagged = torch.stack([(table.p_values(x) <= alpha).float().mean() for x in new]).mean().item()
-        assert flagged <= alpha + 0.02
-        assert flagged >= alpha - 0.06  # it does not keep it by flagging nothing
+        rate = torch.stack([(table.p_values(x) <= alpha).float().mean() for x in new]).mean().item()
+        assert rate <= alpha + 0.02
+        assert rate >= alpha - 0.06  # it does not keep it by flagging nothing
 
 
 @settings(deadline=None, max_examples=20)
@@ -74,21 +74,21 @@ def test_table_of_few_scores_holds_them_all():
 
 
 def test_calibration_survives_json_and_older_ones_load():
-    found = calibrate_thresholds([(x, None) for x in scans(6)], [0.01, 0.05])
-    again = Calibration.from_dict(found.to_dict())
+    calibration = calibrate_thresholds([(x, None) for x in scans(6)], [0.01, 0.05])
+    copy = Calibration.from_dict(calibration.to_dict())
     probe = torch.rand(50)
-    assert torch.equal(again.p_values(probe), found.p_values(probe))
-    assert again.achieved == found.achieved
-    old = {key: found.to_dict()[key] for key in ("thresholds", "scans", "pixels")}
+    assert torch.equal(copy.p_values(probe), calibration.p_values(probe))
+    assert copy.achieved == calibration.achieved
+    old = {key: calibration.to_dict()[key] for key in ("thresholds", "scans", "pixels")}
     assert Calibration.from_dict(old).p_values(probe) is None
-    assert Calibration.from_dict(old).threshold(0.05) == found.threshold(0.05)
+    assert Calibration.from_dict(old).threshold(0.05) == calibration.threshold(0.05)
 
 
 def test_achieved_rate_is_that_of_the_other_half():
     low, high = torch.arange(100.0), torch.arange(100.0) + 50
-    found = calibrate_thresholds([(low, None), (high, None)], [0.1])
+    calibration = calibrate_thresholds([(low, None), (high, None)], [0.1])
     # the cut of the low half, 89, lets 60 of the high one pass; that of the high half, 139, none of the low
-    assert found.achieved[0.1] == pytest.approx(0.3)
+    assert calibration.achieved[0.1] == pytest.approx(0.3)
     assert calibrate_thresholds([(low, None)], [0.1]).achieved == {}
 
 

@@ -11,18 +11,18 @@ from diffad.registry import UnknownNameError
 from diffad.threshold import (
     Calibration,
     calibrate_thresholds,
-    fixed_threshold,
+    check_threshold,
     healthy_threshold,
     otsu,
     pool_maps,
-    values_inside,
+    select_values,
 )
 
 
 def test_fixed_threshold_must_be_finite():
-    assert fixed_threshold(0.3) == 0.3
+    assert check_threshold(0.3) == 0.3
     with pytest.raises(ValueError, match="finite threshold, got nan"):
-        fixed_threshold(float("nan"))
+        check_threshold(float("nan"))
 
 
 @pytest.mark.parametrize("bins", [256, 1000])
@@ -109,12 +109,12 @@ def test_bad_calibrations_are_refused():
 def test_values_inside_must_exist_and_be_finite():
     scores = torch.rand(1, 4, 4)
     with pytest.raises(ValueError, match="at least one pixel"):
-        values_inside(scores, torch.zeros(1, 4, 4, dtype=torch.bool))
+        select_values(scores, torch.zeros(1, 4, 4, dtype=torch.bool))
     with pytest.raises(ValueError, match="expected mask of shape"):
-        values_inside(scores, torch.ones(1, 4, 3, dtype=torch.bool))
+        select_values(scores, torch.ones(1, 4, 3, dtype=torch.bool))
     scores[0, 0, :2] = float("nan")
     with pytest.raises(ValueError, match="got 2 of 16 that are not"):
-        values_inside(scores)
+        select_values(scores)
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 20, 20), (2, 1, 8, 8, 8)], ids=str)
@@ -128,11 +128,11 @@ def test_pooling_looks_inside_the_mask_only(how, shape, generators):
         "max": lambda v: v.max(),
         "topk": lambda v: np.sort(v)[-int(np.ceil(0.05 * len(v))) :].mean(),
     }[how]
-    pooled = pool_maps(scores, mask, how, k=0.05)
-    assert pooled.shape == (2,)
+    image_score = pool_maps(scores, mask, how, k=0.05)
+    assert image_score.shape == (2,)
     for i in range(2):
-        np.testing.assert_allclose(float(pooled[i]), oracle(scores[i][mask[i]].numpy()), rtol=1e-6)
-        assert torch.equal(pool_maps(scores[i : i + 1], mask[i : i + 1], how, k=0.05), pooled[i : i + 1])
+        np.testing.assert_allclose(float(image_score[i]), oracle(scores[i][mask[i]].numpy()), rtol=1e-6)
+        assert torch.equal(pool_maps(scores[i : i + 1], mask[i : i + 1], how, k=0.05), image_score[i : i + 1])
 
 
 def test_top_k_runs_from_the_maximum_to_the_mean(generators):

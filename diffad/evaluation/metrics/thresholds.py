@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diffad.evaluation.metrics.ranking import RankCurve, check_vectors
 from diffad.threshold import healthy_threshold
-from diffad.threshold.cuts import check_rate
+from diffad.threshold.rules import check_rate
 
 GRID: NDArray[np.float64] = np.arange(1000) / 1000
 """Thresholds 0, .001, ..., .999."""

@@ -38,4 +38,4 @@ class Autoencoded(NetworkSaliency):
         """Return the map (B, C, *S) of ``x`` (B, C, *S) in [0, 1]; zero outside ``mask`` (B, 1, *S)."""
         x = check_scan(x, mask)
         with torch.autocast(x.device.type, enabled=False):
-            return mask_maps((x - self.found("autoencoder", x)(x)).abs(), mask)
+            return mask_maps((x - self.get_network("autoencoder", x)(x)).abs(), mask)

@@ -14,7 +14,7 @@ RATES = (0.01, 0.02, 0.05, 0.1)
 """Pixel false-positive rates that are calibrated unless others are asked for."""
 
 
-def values_inside(scores: Tensor, mask: Tensor | None = None) -> Tensor:
+def select_values(scores: Tensor, mask: Tensor | None = None) -> Tensor:
     """Return the scores inside the mask as one vector (N,).
 
     Args:
@@ -31,12 +31,12 @@ def values_inside(scores: Tensor, mask: Tensor | None = None) -> Tensor:
         raise ValueError(
             f"expected a mask with at least one pixel, got an empty one of shape {tuple(scores.shape)}"
         )
-    if bad := int((~values.isfinite()).sum()):
-        raise ValueError(f"expected finite scores, got {bad} of {len(values)} that are not")
+    if count := int((~values.isfinite()).sum()):
+        raise ValueError(f"expected finite scores, got {count} of {len(values)} that are not")
     return values
 
 
-def fixed_threshold(threshold: float) -> float:
+def check_threshold(threshold: float) -> float:
     """Return a threshold that was chosen by hand.
 
     Raises:
@@ -68,7 +68,7 @@ def otsu(scores: Tensor, mask: Tensor | None = None, bins: int = 256) -> float:
     """
     if bins < 2:
         raise ValueError(f"expected at least 2 bins, got {bins}")
-    values = values_inside(scores, mask).detach().cpu().double().numpy()
+    values = select_values(scores, mask).detach().cpu().double().numpy()
     if values.min() == values.max():
         return float(values[0])
     counts, edges = np.histogram(values, bins)
@@ -91,17 +91,17 @@ def healthy_threshold(values: Tensor, fpr: float) -> float:
     Raises:
         ValueError: If the rate is out of range or there is no finite score.
     """
-    return order_statistic(values_inside(values).sort().values, fpr)
+    return order_statistic(select_values(values).sort().values, fpr)
 
 
-def order_statistic(ascending: Tensor, fpr: float) -> float:
+def order_statistic(sorted_scores: Tensor, fpr: float) -> float:
     """Return the smallest of sorted scores (N,) that at most a share ``fpr`` of them exceeds."""
     check_rate(fpr)
-    n = len(ascending)
-    allowed = int(fpr * n)
-    allowed += (allowed + 1) / n <= fpr  # fpr * n may round down just below a whole number
-    allowed -= allowed / n > fpr
-    return float(ascending[n - 1 - allowed])
+    n = len(sorted_scores)
+    exceedances = int(fpr * n)
+    exceedances += (exceedances + 1) / n <= fpr  # fpr * n may round down just below a whole number
+    exceedances -= exceedances / n > fpr
+    return float(sorted_scores[n - 1 - exceedances])
 
 
 def check_rate(fpr: float) -> None:
