@@ -102,8 +102,8 @@ def list_table(table: Path, root: Path, rules: ScanRules, labels: LabelRule = NO
     if not rows:
         raise DataError(f"{table}: expected volumes, found no rows")
     if "split" in header and (gaps := [n for n, row in rows if not row.get("split")]):
-        lines = ", ".join(map(str, gaps))
-        raise DataError(f"{table}: expected a split in each row, found none in line {lines}")
+        lines = f"line{'s' if len(gaps) > 1 else ''} {', '.join(map(str, gaps))}"
+        raise DataError(f"{table}: expected a split in each row, found none in {lines}")
     return assemble_scans(
         [_make_row(row, f"{table}, line {n}", (table.parent, root), labels) for n, row in rows],
         rules,

@@ -93,8 +93,8 @@ def blob(row, column, shape=(40, 60)):
 
 
 def middle(image):
-    found = image[0, 0].nonzero().float().mean(0) + 0.5
-    return found - torch.tensor(image.shape[2:]) / 2
+    result = image[0, 0].nonzero().float().mean(0) + 0.5
+    return result - torch.tensor(image.shape[2:]) / 2
 
 
 def test_rotation_keeps_distances_even_where_sides_differ(generators):

@@ -42,11 +42,11 @@ def test_figure_has_a_column_for_each_task_and_shows_what_was_made():
         "intensity",
     ]
     for k, task in enumerate(TASKS, 1):
-        one = corrupted[task]
-        shown = drawing.axes[k].images[0].get_array()
+        item = corrupted[task]
+        pixels = drawing.axes[k].images[0].get_array()
         delta = drawing.axes[2 * (len(TASKS) + 1) + k].images[0].get_array()
-        np.testing.assert_array_equal(shown, one.image[0].numpy())
-        np.testing.assert_array_equal(delta, (one.image - one.target)[0].numpy())
+        np.testing.assert_array_equal(pixels, item.image[0].numpy())
+        np.testing.assert_array_equal(delta, (item.image - item.target)[0].numpy())
 
 
 def test_only_slices_are_drawn():
@@ -67,14 +67,14 @@ def test_command_writes_the_same_picture_twice(data, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"), [(["--item", "7"], "a slice from 0 to 0"), (["--size", "40"], "brain_mask.png")]
+    ("options", "text"), [(["--item", "7"], "a slice from 0 to 0"), (["--size", "40"], "brain_mask.png")]
 )
-def test_command_tells_what_is_wrong(data, options, told, capsys):
+def test_command_tells_what_is_wrong(data, options, text, capsys):
     if "--size" in options:
         (data / "brain_mask.png").unlink()
     with pytest.raises(SystemExit):
         run_corruptions_arguments([str(data), "--out", str(data / "x.png"), *options])
-    assert told in capsys.readouterr().err
+    assert text in capsys.readouterr().err
     assert not (data / "x.png").exists()
 
 
@@ -83,7 +83,7 @@ def test_real_slice_changes_in_the_brain_under_every_task(shared_dir):
     from diffad.data.slice_folder import load_slices
 
     train, val, brain = load_slices(shared_dir / "data/ixi_t1_axial", 64)
-    for one in corrupt_by_every_task(val[0], brain[0], 3, list(train[:5])).values():
-        assert one.mask.any()
-        assert not (one.mask & ~brain[0]).any()
-        assert (one.image - one.target).abs()[one.mask].mean() > 0.005
+    for item in corrupt_by_every_task(val[0], brain[0], 3, list(train[:5])).values():
+        assert item.mask.any()
+        assert not (item.mask & ~brain[0]).any()
+        assert (item.image - item.target).abs()[item.mask].mean() > 0.005

@@ -151,7 +151,7 @@ def test_source_magnifies_and_sink_shrinks_around_the_centre(seed, size):
 
 @pytest.mark.parametrize("push", [-0.1, 5 / 2**0.5 * 2])
 def test_push_that_does_not_fit_is_refused(push):
-    with pytest.raises(ValueError, match="a push from 0 to below"):
+    with pytest.raises(ValueError, match="a push of at least 0 and below"):
         push_exponent(5, push)
 
 
@@ -183,10 +183,10 @@ class TestSources:
         brain = torch.from_numpy(ball(50, 44))[None]
         flat = torch.from_numpy(np.where(ball(50, 44), 0.5, 0.0))[None]
         lined = flat * (0.6 + 0.4 * (torch.arange(44) % 2))
-        found = corrupt(flat, brain, "blend", torch.Generator().manual_seed(1), others=[lined])
-        assert found.mask.any()
-        assert found.params["changes"][0]["source"] == 0
-        inner = found.image[found.mask]
+        result = corrupt(flat, brain, "blend", torch.Generator().manual_seed(1), others=[lined])
+        assert result.mask.any()
+        assert result.params["changes"][0]["source"] == 0
+        inner = result.image[result.mask]
         assert inner.std() > 0.01
 
     def test_without_others_the_image_is_its_own_source(self):
@@ -198,15 +198,15 @@ class TestSources:
         image, brain = torch.from_numpy(self.image), torch.from_numpy(ball(50, 44))[None]
         other = torch.from_numpy(self.image[:, ::-1].copy())
         for options, mapped in (({}, True), ({"others": [other]}, True), ({"foreign": [other]}, False)):
-            found = corrupt(image, brain, "cross_blend", torch.Generator().manual_seed(2), **options)
-            assert {change["mapped"] for change in found.params["changes"]} == {mapped}
+            result = corrupt(image, brain, "cross_blend", torch.Generator().manual_seed(2), **options)
+            assert {change["mapped"] for change in result.params["changes"]} == {mapped}
 
     def test_sources_of_any_size(self):
         image, brain = torch.from_numpy(self.image), torch.from_numpy(ball(50, 44))[None]
         for size in ((20, 90), (12, 12)):
             seeded = torch.Generator().manual_seed(3)
-            found = corrupt(image, brain, "blend", seeded, others=[torch.rand(1, *size, generator=seeded)])
-            assert found.mask.any()
+            result = corrupt(image, brain, "blend", seeded, others=[torch.rand(1, *size, generator=seeded)])
+            assert result.mask.any()
 
     def test_turned_contrast_reverses_the_order_of_tissue_and_keeps_the_background(self):
         turned = remap_contrast(self.image, rng())
@@ -237,6 +237,8 @@ class TestSources:
 
 def test_image_without_structure_stays_the_same_under_a_blend():
     image = torch.full((1, 30, 30), 0.5)
-    found = corrupt(image, torch.ones(1, 30, 30, dtype=torch.bool), "blend", torch.Generator().manual_seed(0))
-    assert torch.equal(found.image, image)
-    assert not found.mask.any()
+    result = corrupt(
+        image, torch.ones(1, 30, 30, dtype=torch.bool), "blend", torch.Generator().manual_seed(0)
+    )
+    assert torch.equal(result.image, image)
+    assert not result.mask.any()

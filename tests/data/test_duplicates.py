@@ -22,8 +22,8 @@ def test_volumes_are_compared_by_voxels(tmp_path):
 def test_images_are_compared_by_pixels(tmp_path):
     paths = [save_image(tmp_path / f"{name}.png", seed=seed) for name, seed in (("a", 1), ("b", 2), ("d", 2))]
     Image.open(paths[0]).save(tmp_path / "c.bmp")
-    found = find_duplicates([*map(str, paths), tmp_path / "c.bmp"])
-    assert found == [[paths[0], tmp_path / "c.bmp"], paths[1:]]
+    result = find_duplicates([*map(str, paths), tmp_path / "c.bmp"])
+    assert result == [[paths[0], tmp_path / "c.bmp"], paths[1:]]
 
 
 def test_reshaped_values_are_no_duplicate(tmp_path):

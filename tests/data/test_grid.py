@@ -48,8 +48,8 @@ def test_lesion_comes_back_within_half_a_pixel(shape, size, fov, spacing, offset
     centre = (row, column) if centred else None
     back = grid.back(grid.to(x, spacing, centre), shape, spacing, centre)
     assert back.shape == x.shape
-    for found, expected in zip(centroid(back), centroid(x), strict=True):
-        assert abs(found - expected) < 0.5
+    for result, expected in zip(centroid(back), centroid(x), strict=True):
+        assert abs(result - expected) < 0.5
 
 
 @pytest.mark.parametrize("shape", [(31, 44), (44, 31), (40, 40)])

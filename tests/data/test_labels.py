@@ -172,11 +172,11 @@ def test_lesion_masks_label_each_slice(scans):
     plain = Volumes(str(scans), pattern="*T1w.nii.gz", min_brain=0.0, **ALL)
     assert len(data.scans) == 3
     assert [x.image.equal(y.image) and x.mask.equal(y.mask) for x, y in zip(data, plain, strict=True)]
-    found = {s: [item.label for item in data if item.subject == s] for s in ("sub-0", "sub-1", "sub-2")}
-    assert not any(found["sub-0"])
+    result = {s: [item.label for item in data if item.subject == s] for s in ("sub-0", "sub-1", "sub-2")}
+    assert not any(result["sub-0"])
     # the brain is in slices 1 to 8
-    assert [k + 1 for k, label in enumerate(found["sub-1"]) if label] == [4, 5]
-    assert [k + 1 for k, label in enumerate(found["sub-2"]) if label] == [3]
+    assert [k + 1 for k, label in enumerate(result["sub-1"]) if label] == [4, 5]
+    assert [k + 1 for k, label in enumerate(result["sub-2"]) if label] == [3]
 
 
 @pytest.mark.parametrize(("axis", "positions"), [("coronal", [7]), ("sagittal", [6]), ("volume", [0])])
@@ -230,7 +230,7 @@ def test_lesion_masks_beside_images_are_labels_and_no_scans(tmp_path):
 
 
 def test_caches_with_and_without_labels_are_kept_apart(scans, tmp_path_factory, monkeypatch):
-    kept = tmp_path_factory.mktemp("kept")
+    folder = tmp_path_factory.mktemp("kept")
     masks = [save_volume(scans / f"sub-{i}_lesion.nii.gz", data=lesion(3 + i)) for i in range(3)]
 
     def load(labels, **options):
@@ -240,16 +240,16 @@ def test_caches_with_and_without_labels_are_kept_apart(scans, tmp_path_factory, 
     (scans / "labels.csv").write_text("subject,label\nsub-0,0\nsub-1,1\nsub-2,0\n")
     fresh = {labels: load(labels) for labels in (None, "masks", "labels.csv")}
     for labels, count in ((None, 3), ("masks", 6), ("labels.csv", 6)):
-        assert load(labels, cache=str(kept)) == fresh[labels]
-        assert len(list(kept.iterdir())) == count
+        assert load(labels, cache=str(folder)) == fresh[labels]
+        assert len(list(folder.iterdir())) == count
     reads = []
     monkeypatch.setattr(volumes, "read_scan", lambda files, mask=None: reads.append(files))
-    assert load("masks", cache=str(kept)) == fresh["masks"]
-    assert load(None, cache=str(kept)) == fresh[None]
+    assert load("masks", cache=str(folder)) == fresh["masks"]
+    assert load(None, cache=str(folder)) == fresh[None]
     assert not reads
     monkeypatch.undo()
     save_volume(masks[0], data=lesion())
-    changed = load("masks", cache=str(kept))
+    changed = load("masks", cache=str(folder))
     assert changed == load("masks") != fresh["masks"]
 
 

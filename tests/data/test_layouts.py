@@ -123,8 +123,8 @@ def medianomaly_brats(root):
 
 def medianomaly_json(root):
     png(root, "images/a.png", "images/b.png", "images/c.png")
-    told = {"train": {"0": ["a.png"]}, "test": {"0": ["b.png"], "1": ["c.png"]}}
-    (root / "data.json").write_text(json.dumps(told))
+    text = {"train": {"0": ["a.png"]}, "test": {"0": ["b.png"], "1": ["c.png"]}}
+    (root / "data.json").write_text(json.dumps(text))
 
 
 def slices(root):
@@ -307,20 +307,20 @@ def test_command_says_what_it_found_and_writes_a_table_that_reads_back(tmp_path,
     slices(root)
     out = tmp_path / "checked.csv"
     assert main(["data", "check", str(root), "--out", str(out)]) == 0
-    told = capsys.readouterr().out
-    assert "layout slices" in " ".join(told.split())
+    text = capsys.readouterr().out
+    assert "layout slices" in " ".join(text.split())
     again = {e.images["image"]: e for e in list_entries(out, "table").entries}
     for entry in list_entries(root).entries:
-        one = again[entry.images["image"]]
-        assert (one.subject, one.split, one.label, one.lesion) == (
+        item = again[entry.images["image"]]
+        assert (item.subject, item.split, item.label, item.lesion) == (
             entry.subject, entry.split, entry.label, entry.lesion,
         )  # fmt: skip
     for i in range(4):
         (root / f"val/x{i}.png").write_bytes(b"no picture")
     assert main(["data", "check", str(root), "--show", "2"]) == 1
-    told = capsys.readouterr().out
-    assert told.count("problem:") == 2
-    assert "and 2 more" in told
+    text = capsys.readouterr().out
+    assert text.count("problem:") == 2
+    assert "and 2 more" in text
 
 
 def test_table_keeps_which_values_of_a_mask_are_lesion(tmp_path):
@@ -336,6 +336,6 @@ def test_second_file_of_a_case_does_not_change_its_label(tmp_path):
     medianomaly_brats(tmp_path)
     png(tmp_path, "train/BraTS2021_00003_flair_80.png")
     listing = list_entries(tmp_path, "medianomaly_brats")
-    kept = next(e for e in listing.entries if "00003" in e.name)
-    assert (kept.split, kept.label, kept.images["image"].parent.name) == ("test", 1, "tumor")
+    entry = next(e for e in listing.entries if "00003" in e.name)
+    assert (entry.split, entry.label, entry.images["image"].parent.name) == ("test", 1, "tumor")
     assert any("found a second beside" in line for line in listing.problems)

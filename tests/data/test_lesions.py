@@ -61,11 +61,11 @@ class TestEveryKind:
 
     def test_all_channels_get_the_same_lesion(self, kind, size):
         image, brain = phantom(*size)
-        one = implant(image, brain, kind, generator(5))
+        item = implant(image, brain, kind, generator(5))
         two = implant(torch.cat([image, image]), brain, kind, generator(5))
-        assert torch.equal(two.mask, one.mask)
+        assert torch.equal(two.mask, item.mask)
         for channel in two.image:
-            torch.testing.assert_close(channel, one.image[0])
+            torch.testing.assert_close(channel, item.image[0])
 
 
 @settings(deadline=None, max_examples=15)

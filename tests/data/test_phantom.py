@@ -39,8 +39,8 @@ def test_same_keys_make_the_same_phantom_and_others_another(healthy):
     )
     for name in ALL:
         np.testing.assert_array_equal(again.images[name], healthy.images[name])
-    for one in (other, seed):
-        assert not np.array_equal(one.images["t1"], healthy.images["t1"])
+    for item in (other, seed):
+        assert not np.array_equal(item.images["t1"], healthy.images["t1"])
 
 
 def test_a_modality_does_not_depend_on_the_others(healthy):
@@ -176,10 +176,10 @@ def test_slices_are_cut_as_training_cuts_them(healthy):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"modalities": ("t3",)}, "modalities out of t1, t2, flair, ct.*got t3"),
+        ({"modalities": ("t3",)}, "modalities among t1, t2, flair, ct.*got t3"),
         ({"modalities": ()}, "got none"),
         ({"modalities": ("t1", "t1")}, "at most once"),
-        ({"kind": "cyst"}, "lesion out of ischaemia.*'cyst'"),
+        ({"kind": "cyst"}, "lesion among ischaemia.*'cyst'"),
         ({"spacing": 9.0}, "spacing of 0.5 to 8 mm, got 9"),
         ({"spacing": float("nan")}, "spacing"),
         ({"seed": -1}, "at least 0"),

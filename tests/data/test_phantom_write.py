@@ -77,9 +77,9 @@ def test_predict_finds_scans_and_brains_and_evaluate_finds_lesions(folder):
         (("T1w", "FLAIR"), ["sub-003", "sub-004"]),
         ((), ["sub-003_FLAIR", "sub-003_T1w", "sub-004_FLAIR", "sub-004_T1w"]),
     ):
-        found = group_subjects(search.scans, sequences)
-        assert [s.name for s in found] == names
-        for subject in found:
+        result = group_subjects(search.scans, sequences)
+        assert [s.name for s in result] == names
+        for subject in result:
             assert find_subject_mask(subject, ending).name == f"{subject.name[:7]}_desc-brain_mask.nii.gz"
             lesion = find_mask(subject.name, folder / "lesions", LESION)
             lesioned = bool(np.asarray(nib.load(lesion).dataobj).any())
@@ -169,9 +169,9 @@ def test_share_of_lesioned_subjects_holds_in_every_prefix(share):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"modalities": ("pet",)}, "modalities out of t1.*got pet"),
-        ({"kinds": ("cyst",)}, "kinds of lesions out of ischaemia.*got cyst"),
-        ({"lesioned": 1.5}, r"share .* in \[0, 1\], got 1.5"),
+        ({"modalities": ("pet",)}, "modalities among t1.*got pet"),
+        ({"kinds": ("cyst",)}, "kinds of lesions among ischaemia.*got cyst"),
+        ({"lesioned": 1.5}, r"fraction .* in \[0, 1\], got 1.5"),
         ({"seed": -1}, "seed of at least 0"),
         ({"spacing": 0.1}, "spacing of 0.5 to 8"),
     ],

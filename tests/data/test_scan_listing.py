@@ -87,11 +87,11 @@ def test_sequences_meet_by_folder_subject_and_visit(touch):
     names = [f"sub-1/ses-{v}/sub-1_ses-{v}_{s}.nii" for v in (1, 2) for s in ("FLAIR", "T1w")]
     flat = [f"sub-2_ses-{v}_{s}.nii" for v in (1, 2) for s in ("FLAIR", "T1w")]
     scans = list_folder(touch(*names, *flat), ScanRules(sequences=("t1w", "flair")))
-    found = [(scan.subject, *(file.name for file in scan.files)) for scan in scans]
+    result = [(scan.subject, *(file.name for file in scan.files)) for scan in scans]
     expected = [
         (s, f"{s}_ses-{v}_T1w.nii", f"{s}_ses-{v}_FLAIR.nii") for s in ("sub-1", "sub-2") for v in (1, 2)
     ]
-    assert found == expected
+    assert result == expected
 
 
 def test_missing_and_doubled_sequences_are_refused(touch):

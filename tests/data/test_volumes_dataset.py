@@ -40,8 +40,8 @@ def test_slices_are_those_a_pipeline_places(tmp_path, axis, slices):
     data = Volumes(str(tmp_path), space=space, shares={"train": 1.0}, slices=slices, min_brain=0.0)
     (stack,) = make_stacks(scans.read_source(path), axis, slices)
     image, brain_, _ = Space(space).place(stack.image, stack.brain, stack.spacing, stack.centre, stack.window)
-    found, mask = stacked(data)
-    assert torch.equal(found, image)
+    result, mask = stacked(data)
+    assert torch.equal(result, image)
     assert torch.equal(mask, brain_)
 
 

@@ -149,13 +149,13 @@ def test_missing_package_names_the_extra(monkeypatch):
 
 def test_ct_brain_is_what_the_skull_holds():
     image, brain, blood = ct_head()
-    found = prepare(image, CT)
-    overlap = 2 * (found.native_brain & brain).sum() / (found.native_brain.sum() + brain.sum())
+    result = prepare(image, CT)
+    overlap = 2 * (result.native_brain & brain).sum() / (result.native_brain.sum() + brain.sum())
     assert overlap > 0.97
-    assert found.native_brain[blood].all()
-    assert found.volume.data.max() < 200
-    assert found.volume.data[0][brain & ~blood & found.brain].mean() == pytest.approx(35, abs=1)
-    assert found.record["steps"][1]["found"] == "hu"
+    assert result.native_brain[blood].all()
+    assert result.volume.data.max() < 200
+    assert result.volume.data[0][brain & ~blood & result.brain].mean() == pytest.approx(35, abs=1)
+    assert result.record["steps"][1]["found"] == "hu"
 
 
 def test_stripped_ct_is_taken_as_it_is():
@@ -185,9 +185,9 @@ def test_ct_that_is_not_in_hounsfield_units_is_refused(wrong, message):
 def test_forgotten_offset_can_be_shifted():
     image, brain, blood = ct_head()
     shifted = Volume(image.data + 1024, image.affine)
-    found = prepare(shifted, PrepareOptions(**{**vars(CT), "hu": "shift"}))
-    assert found.volume.data[0][brain & ~blood & found.brain].mean() == pytest.approx(35, abs=1)
-    assert "1024 was subtracted" in found.record["warnings"][0]
+    result = prepare(shifted, PrepareOptions(**{**vars(CT), "hu": "shift"}))
+    assert result.volume.data[0][brain & ~blood & result.brain].mean() == pytest.approx(35, abs=1)
+    assert "1024 was subtracted" in result.record["warnings"][0]
     assert guess_units(shifted.data[0]) == "offset"
 
 

@@ -89,4 +89,4 @@ def check_task(task: str) -> None:
         ValueError: If it is not; the message lists the known ones.
     """
     if task not in CHANGES:
-        raise ValueError(f"expected a task out of {', '.join(TASKS)}, got {task!r}")
+        raise ValueError(f"expected a task among {', '.join(TASKS)}, got {task!r}")

@@ -126,7 +126,7 @@ def _choose_radii(radius: tuple[float, float] | None, side: int) -> tuple[float,
 
 def _check_scan(image: Tensor, brain: Tensor, kind: str) -> None:
     if kind not in KIND_BY_NAME:
-        raise ValueError(f"expected a kind of lesion out of {', '.join(KINDS)}, got {kind!r}")
+        raise ValueError(f"expected a kind of lesion among {', '.join(KINDS)}, got {kind!r}")
     if image.ndim not in (3, 4) or brain.shape != (1, *image.shape[1:]):
         shapes = f"{tuple(image.shape)} and {tuple(brain.shape)}"
         raise ValueError(f"expected image (C, *S) and brain (1, *S), got {shapes}")

@@ -96,7 +96,7 @@ def draw_lesion(name: str, tissue: Tissue, spacing: float, generator: torch.Gene
         ValueError: If the kind is unknown or the brain has no room.
     """
     if name not in KINDS:
-        raise ValueError(f"expected a kind of lesion out of {', '.join(KINDS)}, got {name!r}")
+        raise ValueError(f"expected a kind of lesion among {', '.join(KINDS)}, got {name!r}")
     kind, strength = KINDS[name], draw_uniform(0, 1, generator)
     low, high = kind.count
     places = _find_places(tissue, kind, spacing)

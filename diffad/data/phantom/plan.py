@@ -27,7 +27,7 @@ def require_names(what: str, names: Sequence[str], choices: Sequence[str]) -> No
     """
     if not names or len(set(names)) != len(names) or set(names) - set(choices):
         text = ", ".join(names) or "none"
-        raise ValueError(f"expected {what} out of {', '.join(choices)}, each at most once, got {text}")
+        raise ValueError(f"expected {what} among {', '.join(choices)}, each at most once, got {text}")
 
 
 @dataclass(frozen=True)

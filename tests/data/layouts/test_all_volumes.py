@@ -19,9 +19,9 @@ def root(name, tmp_path):
 
 
 def test_tree_is_recognised_best_by_its_own_layout(name, root):
-    found = recognise(root)
-    assert found[0][0] == name
-    assert all(hits < found[0][1] for _, hits in found[1:])
+    result = recognise(root)
+    assert result[0][0] == name
+    assert all(hits < result[0][1] for _, hits in result[1:])
 
 
 def test_tree_as_given_out_has_no_problems(name, root):

@@ -46,10 +46,10 @@ def test_missing_masks_and_sequences_are_told(tmp_path):
         "Test/MSLUB/seg/patient29_seg",
     ):
         (tmp_path / f"{file}.nii.gz").unlink()
-    told = "\n".join(list_entries(tmp_path, "behrendt").problems)
-    assert "expected t2 of IXI012-HH-1211, found t1" in told
-    assert "expected a brain mask of IXI002-Guys-0828, found none" in told
-    assert "expected a lesion mask of patient29, found none" in told
+    text = "\n".join(list_entries(tmp_path, "behrendt").problems)
+    assert "expected t2 of IXI012-HH-1211, found t1" in text
+    assert "expected a brain mask of IXI002-Guys-0828, found none" in text
+    assert "expected a lesion mask of patient29, found none" in text
 
 
 def test_scan_of_one_subject_under_two_names_is_told(tmp_path):
