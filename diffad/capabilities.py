@@ -89,8 +89,8 @@ def restrict_to_region(sampler: Sampler, region: Tensor) -> Sampler:
         return sampler.restricted_to(region)
     if hasattr(sampler, "within"):
         _warn_of_former(sampler, "within", "restricted_to")
-        restricted: Sampler = sampler.within(region)
-        return restricted
+        regional_sampler: Sampler = sampler.within(region)
+        return regional_sampler
     name = type(sampler).__name__
     raise ValueError(f"expected no region, as sampler {name} changes the whole image, got one")
 

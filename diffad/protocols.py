@@ -205,7 +205,7 @@ class Conditional(Protocol):
 
 @runtime_checkable
 class TakesLabels(Protocol):
-    """A network that may be told a class, as label ``y`` (B,)."""
+    """A network that may be given a class, as label ``y`` (B,)."""
 
     null: int | None
     """Label of no class, which is the number of classes; none where the network takes no labels."""

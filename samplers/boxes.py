@@ -31,7 +31,7 @@ def sides_option(box: object) -> int | tuple[int, ...]:
     return tuple(level_option("box", side) for side in box)
 
 
-def sides_of(box: int | Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
+def resolve_sides(box: int | Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
     """Return the sides of a box, one for each spatial axis of an image of ``shape`` (*S).
 
     Raises:
@@ -72,10 +72,10 @@ def place_starts(length: int, side: int, overlap: float = 0.0, placement: str = 
         return [i * (length - side) // max(1, count - 1) for i in range(count)]
     if not overlap:
         return list(range(0, length, side))
-    return flush(range(0, length, max(1, round(side * (1 - overlap)))), length, side)
+    return align_last(range(0, length, max(1, round(side * (1 - overlap)))), length, side)
 
 
-def flush(places: Sequence[int], length: int, side: int) -> list[int]:
+def align_last(places: Sequence[int], length: int, side: int) -> list[int]:
     """Keep the boxes that lie inside an axis, and end with one that is flush with its edge."""
     return [place for place in places if place < length - side] + [length - side]
 
@@ -99,7 +99,7 @@ def list_boxes(
     axes = []
     for length, side in zip(shape, sides, strict=True):
         places = place_starts(length, side, overlap, placement)
-        places = flush(places, length, side) if equal else places
+        places = align_last(places, length, side) if equal else places
         axes.append([slice(place, min(place + side, length)) for place in places])
     return list(product(*axes))
 
@@ -111,7 +111,7 @@ def draw_anywhere(shape: Sequence[int], sides: Sequence[int], generator: torch.G
     """
     box = []
     for length, side in zip(shape, sides, strict=True):
-        place = _randint(length + side - 1, generator) - (side - 1)
+        place = _draw_integer(length + side - 1, generator) - (side - 1)
         box.append(slice(max(0, place), min(place + side, length)))
     return tuple(box)
 
@@ -119,21 +119,21 @@ def draw_anywhere(shape: Sequence[int], sides: Sequence[int], generator: torch.G
 def draw_within(mask: Tensor, sides: Sequence[int], generator: torch.Generator) -> Box:
     """Draw a whole box inside the image, around a voxel of ``mask`` (1, *S) or, if it is empty, any."""
     shape = mask.shape[1:]
-    marked = (mask[0] > 0).nonzero()
-    if len(marked):
-        centre = marked[_randint(len(marked), generator)].tolist()
+    voxels = (mask[0] > 0).nonzero()
+    if len(voxels):
+        centre = voxels[_draw_integer(len(voxels), generator)].tolist()
     else:
-        centre = [_randint(length, generator) for length in shape]
+        centre = [_draw_integer(length, generator) for length in shape]
     places = (
-        max(0, min(at - side // 2, length - side))
-        for at, side, length in zip(centre, sides, shape, strict=True)
+        max(0, min(middle - side // 2, length - side))
+        for middle, side, length in zip(centre, sides, shape, strict=True)
     )
     return tuple(slice(place, place + side) for place, side in zip(places, sides, strict=True))
 
 
-def draw_one(boxes: Sequence[Box], generator: torch.Generator) -> Box:
+def draw_listed(boxes: Sequence[Box], generator: torch.Generator) -> Box:
     """Draw one of the boxes."""
-    return boxes[_randint(len(boxes), generator)]
+    return boxes[_draw_integer(len(boxes), generator)]
 
 
 def crop_box(x: Tensor, box: Box) -> Tensor:
@@ -150,5 +150,5 @@ def mark_boxes(boxes: Sequence[Box], shape: Sequence[int], device: torch.device 
     return marks
 
 
-def _randint(high: int, generator: torch.Generator) -> int:
+def _draw_integer(high: int, generator: torch.Generator) -> int:
     return int(torch.randint(high, (), generator=generator, device=generator.device))

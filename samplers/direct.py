@@ -1,4 +1,4 @@
-"""One look at the image as it is: a denoising autoencoder takes anomalies for noise and removes them."""
+"""One estimate of the image as it is: a denoising autoencoder takes anomalies for noise, and removes them."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ class Direct:
     ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; neither ``noise`` nor ``mask`` plays a part."""
         check_call(x, denoiser, 1, generator)
-        kind = as_denoiser(denoiser).prediction_type
-        if kind not in (None, "sample"):
-            raise ValueError(f"direct expected a network of prediction_type 'sample', got {kind!r}")
+        prediction = as_denoiser(denoiser).prediction_type
+        if prediction not in (None, "sample"):
+            raise ValueError(f"direct expected a network of prediction_type 'sample', got {prediction!r}")
         x_hat = denoiser(x, as_level(1, x))
         if on_step is not None:
             on_step(StepRecord(1, 0, x, x_hat, x_hat))
@@ -83,6 +83,6 @@ class Direct:
             schedule: Not used: the amplitude is ``sigma`` at every level.
             generator: One for each item.
         """
-        inside = mask > 0
-        z = noise(x, t, generator=generator) * inside
-        return Example(x, z, x + self.sigma * z, inside)
+        brain = mask > 0
+        z = noise(x, t, generator=generator) * brain
+        return Example(x, z, x + self.sigma * z, brain)

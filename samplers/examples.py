@@ -1,4 +1,4 @@
-"""Training examples of samplers that look through boxes: made as whole images, then reduced to a box each."""
+"""Training examples of samplers that see boxes: made as whole images, then reduced to a box each."""
 
 from __future__ import annotations
 

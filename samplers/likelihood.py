@@ -1,4 +1,4 @@
-"""What a first twin tells of a scan: how likely each voxel is anomalous, and the region that follows."""
+"""What a coarse reconstruction shows: how likely each voxel is anomalous, and the region that follows."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ LIKELIHOOD = {"name": "product", "scores": [{"name": "relative"}, {"name": "ssim
 
 @dataclass(frozen=True)
 class FirstPass:
-    r"""Makes a coarse twin :math:`x_c`, and the likelihood that a voxel of the scan is anomalous.
+    r"""Makes a coarse reconstruction :math:`x_c`, and the likelihood that a voxel of the scan is anomalous.
 
     .. math:: L = a(x, x_c)
 
     Args:
-        coarse: Sampler of the coarse twin.
-        score: Score :math:`a` of scan and coarse twin, both in [0, 1].
+        coarse: Sampler of the coarse reconstruction.
+        score: Score :math:`a` of scan and coarse reconstruction, both in [0, 1].
         everywhere: Score the whole image, whatever the mask.
     """
 
@@ -47,21 +47,21 @@ class FirstPass:
         mask: Tensor | None = None,
         on_step: OnStep | None = None,
     ) -> Reconstruction:
-        """Return the coarse twin of ``x`` (B, C, *S) in [-1, 1], with the likelihood as its map."""
+        """Return the coarse reconstruction of ``x`` (B, C, *S) in [-1, 1], with the likelihood as its map."""
         from diffad.data.space import (  # its package imports libraries of files
             reconstruction_to_public,
             to_public,
         )
 
         run = begin_run(self.score, x, denoiser.schedule)
-        watch = _report_to(run, on_step)
+        watch = _report_moves(run, on_step)
         coarse = self.coarse(x, denoiser, noise, generator=generator, mask=mask, on_step=watch)
-        inside = None if self.everywhere else mask
-        likelihood = run.map(to_public(x), reconstruction_to_public(coarse), inside)
+        scored_mask = None if self.everywhere else mask
+        likelihood = run.map(to_public(x), reconstruction_to_public(coarse), scored_mask)
         return replace(coarse, map=likelihood)
 
 
-def _report_to(run: ScoreRun, on_step: OnStep | None) -> OnStep | None:
+def _report_moves(run: ScoreRun, on_step: OnStep | None) -> OnStep | None:
     """Return what reports moves to the run of a score, where it wants them, and hands them on."""
     if not wants_records(run):
         return on_step
@@ -94,17 +94,17 @@ def find_suspects(likelihood: Tensor, threshold: float | None, share: float, bra
     if threshold is not None:
         return likelihood > threshold
     brain = torch.ones_like(likelihood) if brain is None else brain
-    cuts = [_quantile(item[b.bool()], share) for item, b in zip(likelihood, brain, strict=True)]
-    found = [item > cut for item, cut in zip(likelihood, cuts, strict=True)]
-    return torch.stack(found) & brain.bool()
+    cuts = [_find_quantile(item[b.bool()], share) for item, b in zip(likelihood, brain, strict=True)]
+    suspects = [item > cut for item, cut in zip(likelihood, cuts, strict=True)]
+    return torch.stack(suspects) & brain.bool()
 
 
-def _quantile(values: Tensor, share: float) -> float:
+def _find_quantile(values: Tensor, share: float) -> float:
     """Return the smallest of values (N,) that at most a share of them exceeds; of none, infinity."""
     if not len(values):
         return math.inf
-    allowed = math.floor(share * len(values) + 1e-9)  # a product may round down just below a whole number
-    return float(values.float().kthvalue(len(values) - allowed).values)
+    count = math.floor(share * len(values) + 1e-9)  # a product may round down just below a whole number
+    return float(values.float().kthvalue(len(values) - count).values)
 
 
 def dilate_region(region: Tensor, width: int) -> Tensor:

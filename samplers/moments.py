@@ -1,4 +1,4 @@
-"""Mean and spread of several twins, without keeping them."""
+"""Mean and spread of several images, without keeping them."""
 
 from __future__ import annotations
 

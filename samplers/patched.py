@@ -18,10 +18,10 @@ from diffad.samplers.boxes import (
     Box,
     crop_box,
     draw_anywhere,
-    draw_one,
+    draw_listed,
     draw_within,
     list_boxes,
-    sides_of,
+    resolve_sides,
     sides_option,
 )
 from diffad.samplers.examples import crop_example, keep_context, make_example
@@ -40,7 +40,7 @@ class Patched:
 
     With ``context`` the network sees the whole image, clean outside the box :math:`m_k`, at every level.
     Without, it sees the box alone: the sliding window of networks that are trained on patches. Either way
-    all boxes of all items go through the inner sampler as one batch, stacked "(k b)", and look through one
+    all boxes of all items go through the inner sampler as one batch, stacked "(k b)", and share one
     field of noise. ``on_step`` gets one record for each move of the inner sampler, with its states stitched
     to whole images, and a spread of the inner sampler is the weighted mean of the boxes'. ``nfe`` counts the
     network evaluations of an item, those of whole images with ``context`` and of boxes without, which were
@@ -50,7 +50,7 @@ class Patched:
         box: Side :math:`p` of the boxes in voxels, or one for each spatial axis.
         overlap: Share of a box that the next one covers again, in [0, 1). At 0, boxes that hang over the edge
             are cut, or shifted inside without ``context``.
-        inner: Sampler of each box, as a mapping of its ``name`` and options; one look at level 500, as
+        inner: Sampler of each box, as a mapping of its ``name`` and options; one estimate at level 500, as
             published, when absent.
         context: Whether the network sees the whole image.
         blend: "mean" weighs all voxels of a box alike, "gaussian" less towards its faces.
@@ -114,8 +114,8 @@ class Patched:
         """Restore ``x`` (B, C, *S) in [-1, 1]; boxes without ``mask`` (B, 1, *S) are left as they are."""
         check_call(x, denoiser, 0, generator)
         _check_mask(x, mask)
-        boxes, alive = self._used(x, mask)
-        weights = blend_window(sides_of(self._sides, x.shape[2:]), self.blend)
+        boxes, alive = self._choose_boxes(x, mask)
+        weights = blend_window(resolve_sides(self._sides, x.shape[2:]), self.blend)
 
         def begin(under: Tensor) -> Stitch:
             return Stitch(under, boxes, weights, alive)
@@ -126,7 +126,7 @@ class Patched:
         states = [g.get_state() for g in generators]
         for chunk, first, last in _split_boxes(boxes, self.at_once):
             for g, state in zip(generators, states, strict=True):
-                # every chunk looks through the same field of noise
+                # every chunk shares the same field of noise
                 g.set_state(state)
             view = self._view(chunk)
             result = self._inner(
@@ -140,22 +140,22 @@ class Patched:
             whole.add(result, view.parts, len(chunk))
         return whole.reconstruction()
 
-    def _boxes(self, shape: Sequence[int]) -> list[Box]:
-        sides = sides_of(self._sides, shape)
+    def _list_boxes(self, shape: Sequence[int]) -> list[Box]:
+        sides = resolve_sides(self._sides, shape)
         return list_boxes(shape, sides, self.overlap, self.placement, equal=not self.context)
 
-    def _used(self, x: Tensor, mask: Tensor | None) -> tuple[list[Box], Tensor]:
-        """Return the boxes to look through, and for which items each counts, (K, B).
+    def _choose_boxes(self, x: Tensor, mask: Tensor | None) -> tuple[list[Box], Tensor]:
+        """Return the boxes to restore, and for which items each counts, (K, B).
 
         Boxes are left out for the whole batch, which keeps the order "(k b)". One always stays: the inner
         sampler then makes its checks and its records even where there is no brain.
         """
-        boxes = self._boxes(x.shape[2:])
+        boxes = self._list_boxes(x.shape[2:])
         if mask is None or not self.skip_empty:
             return boxes, torch.ones(len(boxes), len(x), dtype=torch.bool)
         alive = torch.stack([(crop_box(mask, box) > 0).flatten(1).any(1) for box in boxes]).cpu()
-        used = [k for k, some in enumerate(alive.any(1).tolist()) if some] or [0]
-        return [boxes[k] for k in used], alive[used]
+        numbers = [k for k, counts in enumerate(alive.any(1).tolist()) if counts] or [0]
+        return [boxes[k] for k in numbers], alive[numbers]
 
     def example(
         self,
@@ -174,18 +174,20 @@ class Patched:
         """
         _check_mask(x, mask)
         generators = generators_for(generator, len(x))
-        boxes = [self._drawn(m, g) for m, g in zip(mask, generators, strict=True)]
+        boxes = [self._draw_box(m, g) for m, g in zip(mask, generators, strict=True)]
         whole = make_example(self._inner, x, mask, t, noise, schedule, generators)
         return keep_context(whole, boxes) if self.context else crop_example(whole, boxes)
 
-    def _drawn(self, mask: Tensor, generator: torch.Generator) -> Box:
+    def _draw_box(self, mask: Tensor, generator: torch.Generator) -> Box:
         """Draw the box of one training item with its mask (1, *S)."""
         shape = mask.shape[1:]
-        sides = sides_of(self._sides, shape)
+        sides = resolve_sides(self._sides, shape)
         if not self.context:
             return draw_within(mask, sides, generator)
         return (
-            draw_anywhere(shape, sides, generator) if self.random else draw_one(self._boxes(shape), generator)
+            draw_anywhere(shape, sides, generator)
+            if self.random
+            else draw_listed(self._list_boxes(shape), generator)
         )
 
 
@@ -222,6 +224,6 @@ def _check_options(overlap: float, blend: str, placement: str, context: bool, ra
 
 
 def _check_mask(x: Tensor, mask: Tensor | None) -> None:
-    expected = (len(x), 1, *x.shape[2:])
-    if mask is not None and tuple(mask.shape) != expected:
-        raise ValueError(f"expected mask of shape {expected}, got {tuple(mask.shape)}")
+    shape = (len(x), 1, *x.shape[2:])
+    if mask is not None and tuple(mask.shape) != shape:
+        raise ValueError(f"expected mask of shape {shape}, got {tuple(mask.shape)}")

@@ -36,8 +36,8 @@ def blend_window(sides: Sequence[int], blend: str = "mean") -> Tensor:
     """
     weights = torch.ones(())
     for side in sides:
-        at = torch.arange(side) - (side - 1) / 2
-        bell = torch.exp(-((at / (SIGMA * side)) ** 2) / 2)
+        offset = torch.arange(side) - (side - 1) / 2
+        bell = torch.exp(-((offset / (SIGMA * side)) ** 2) / 2)
         weights = weights[..., None] * (bell if blend == "gaussian" else torch.ones(side))
     return weights.clamp(min=FLOOR)
 
@@ -103,11 +103,11 @@ class ReconstructionStitch:
         """Add the next ``count`` boxes, which ``parts`` takes out of the result of their inner sampler."""
         self.nfe += result.nfe * count
         for name, under in self.under.items():
-            stacked: Tensor | None = getattr(result, name)
-            if stacked is not None:
+            stack: Tensor | None = getattr(result, name)
+            if stack is not None:
                 if name not in self.stitches:
                     self.stitches[name] = self.begin(under)
-                self.stitches[name].add(parts(stacked))
+                self.stitches[name].add(parts(stack))
 
     def reconstruction(self) -> Reconstruction:
         """Return the reconstruction of the whole image."""

@@ -20,7 +20,7 @@ from diffad.types import Generators, generators_for
 
 
 class BoxView(Protocol):
-    """A way to look at images through boxes."""
+    """A way to show images through boxes."""
 
     @property
     def boxes(self) -> Sequence[Box]:
@@ -31,7 +31,7 @@ class BoxView(Protocol):
         """Stack the views of whole images (b, C, *S) to "(k b)"."""
         ...
 
-    def parts(self, stacked: Tensor) -> list[Tensor]:
+    def parts(self, stacked_states: Tensor) -> list[Tensor]:
         """Take the k boxes, each (b, C, *box), out of a stack of states "(k b)"."""
         ...
 
@@ -54,15 +54,15 @@ class WholeView:
         """Repeat images (b, C, *S) for each box."""
         return repeat(x, "b ... -> (k b) ...", k=len(self.boxes))
 
-    def parts(self, stacked: Tensor) -> list[Tensor]:
+    def parts(self, stacked_states: Tensor) -> list[Tensor]:
         """Cut each box out of its state."""
-        states = rearrange(stacked, "(k b) ... -> k b ...", k=len(self.boxes))
+        states = rearrange(stacked_states, "(k b) ... -> k b ...", k=len(self.boxes))
         return [crop_box(state, box) for state, box in zip(states, self.boxes, strict=True)]
 
     def denoiser(self, denoiser: Denoiser, x: Tensor) -> Denoiser:
         """Keep all that lies outside the box as it is in ``x``."""
-        inside = mark_boxes(self.boxes, x.shape[2:], x.device)
-        return ContextDenoiser(denoiser, self.stack(x), repeat(inside, "k ... -> (k b) ...", b=len(x)))
+        voxels = mark_boxes(self.boxes, x.shape[2:], x.device)
+        return ContextDenoiser(denoiser, self.stack(x), repeat(voxels, "k ... -> (k b) ...", b=len(x)))
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ class CropView:
         """Cut each box out of images (b, C, *S)."""
         return torch.cat([crop_box(x, box) for box in self.boxes])
 
-    def parts(self, stacked: Tensor) -> list[Tensor]:
+    def parts(self, stacked_states: Tensor) -> list[Tensor]:
         """Take the stack apart."""
-        return list(rearrange(stacked, "(k b) ... -> k b ...", k=len(self.boxes)))
+        return list(rearrange(stacked_states, "(k b) ... -> k b ...", k=len(self.boxes)))
 
     def denoiser(self, denoiser: Denoiser, x: Tensor) -> Denoiser:
         """Leave the denoiser as it is."""
@@ -97,11 +97,11 @@ class ContextDenoiser(DenoiserWrapper):
     Args:
         inner: Denoiser of whole images.
         x: Clean image of each of n states, (n, C, *S).
-        inside: Voxels :math:`m` of the box of each state, (n, 1, *S), bool.
+        voxels: Voxels :math:`m` of the box of each state, (n, 1, *S), bool.
     """
 
     x: Tensor
-    inside: Tensor
+    voxels: Tensor
 
     def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
         """Denoise a stack "(k n)" of k versions of the states, at levels () or (k n,)."""
@@ -110,20 +110,20 @@ class ContextDenoiser(DenoiserWrapper):
     def select(self, items: Tensor) -> ContextDenoiser:
         """Return the denoiser of some states of a stack "(k n)", by their numbers."""
         rows = items.to(self.x.device) % len(self.x)
-        return ContextDenoiser(self.inner.select(items), self.x[rows], self.inside[rows])
+        return ContextDenoiser(self.inner.select(items), self.x[rows], self.voxels[rows])
 
     def _show_context(self, y: Tensor) -> Tensor:
         versions = rearrange(y, "(k n) ... -> k n ...", n=len(self.x))
-        return rearrange(torch.where(self.inside, versions, self.x), "k n ... -> (k n) ...")
+        return rearrange(torch.where(self.voxels, versions, self.x), "k n ... -> (k n) ...")
 
 
 @dataclass(frozen=True)
 class SharedNoise:
-    """Draws one field for each whole image, through which all its boxes look.
+    """Draws one field for each whole image, that all its boxes share.
 
     Args:
         noise: Noise of whole images.
-        view: How boxes look at them.
+        view: How boxes show them.
         like: The whole images, (b, C, *S).
     """
 
@@ -132,11 +132,11 @@ class SharedNoise:
     like: Tensor
 
     def __call__(self, like: Tensor, t: Tensor | None = None, *, generator: Generators) -> Tensor:
-        """Draw noise for a stack "(look k b)" with the generators of its first box."""
+        """Draw noise for a stack "(n k b)" with the generators of its first box."""
         k, b = len(self.view.boxes), len(self.like)
-        first = rearrange(torch.arange(len(like)), "(look k b) -> look k b", k=k, b=b)[:, 0].flatten()
-        served = generators_for(generator, len(like))
+        first = rearrange(torch.arange(len(like)), "(n k b) -> n k b", k=k, b=b)[:, 0].flatten()
+        generators = generators_for(generator, len(like))
         images = like.new_zeros((len(first), *self.like.shape[1:]))
         levels = t[first.to(t.device)] if t is not None and t.ndim else t
-        z = self.noise(images, levels, generator=[served[i] for i in first.tolist()])
-        return torch.cat([self.view.stack(look) for look in torch.split(z, b)])
+        z = self.noise(images, levels, generator=[generators[i] for i in first.tolist()])
+        return torch.cat([self.view.stack(field) for field in torch.split(z, b)])

@@ -9,7 +9,7 @@ from torch import Tensor
 from diffad.protocols import Denoiser
 from diffad.schedule import Schedule
 
-INSIDE = ("inner", "denoiser")
+WRAPPED_NAMES = ("inner", "denoiser")
 """What a plain wrapper may call the denoiser that it wraps."""
 
 
@@ -30,8 +30,8 @@ class PlainDenoiser(Denoiser):
 
     def __init__(self, plain: Any) -> None:
         self.plain = plain
-        inside = next((getattr(plain, name) for name in INSIDE if hasattr(plain, name)), None)
-        self._inside = None if inside is None else as_denoiser(inside)
+        inner = next((getattr(plain, name) for name in WRAPPED_NAMES if hasattr(plain, name)), None)
+        self._inner = None if inner is None else as_denoiser(inner)
 
     @property
     def schedule(self) -> Schedule:
@@ -88,7 +88,7 @@ class PlainDenoiser(Denoiser):
         for each in (name, *former):
             if hasattr(self.plain, each):
                 return getattr(self.plain, each)
-        return None if self._inside is None else getattr(self._inside, name)
+        return None if self._inner is None else getattr(self._inner, name)
 
     def _rebuild(self, name: str, former: str, *args: Tensor) -> Denoiser:
         rebuild = getattr(self.plain, name, None) or getattr(self.plain, former, None)

@@ -12,7 +12,7 @@ from einops import rearrange, repeat
 from torch import Tensor
 
 from diffad.denoise import ClampedDenoiser, GuidedDenoiser
-from diffad.guidance.gradient import check_finite, check_target, target_gradient
+from diffad.guidance.gradient import check_finite, check_target, find_target_gradient
 from diffad.protocols import Denoiser
 from diffad.registry import GUIDANCES
 
@@ -26,7 +26,7 @@ class ClassifierGuidance:
 
     which is :math:`\hat\epsilon' = \hat\epsilon - s \sigma_t g` for a network of noise, and
     :math:`\hat v' = \hat v - s \sigma_t / \alpha_t g` for one of velocity. With the true classifier and
-    s = 1 it is the denoiser of the class y. The gradient is that of the sum over the batch, found in single
+    s = 1 it is the denoiser of the class y. The gradient is that of the sum over the batch, in single
     precision or better whatever the network runs in; where s is 0 no classifier is run at all.
 
     Args:
@@ -57,7 +57,7 @@ class ClassifierGuidance:
         classifier: Any = None,
         reference: bool = False,
     ) -> None:
-        _check(scale, target, levels)
+        _check_options(scale, target, levels)
         self.scale, self.target, self.levels = scale, target, levels
         self.classifier, self.reference = classifier, reference
 
@@ -68,12 +68,12 @@ class ClassifierGuidance:
 
     def __call__(self, denoiser: Denoiser) -> Denoiser:
         """Return the guided denoiser."""
-        scales = _scales(self.scale)
-        classifier = self._classifier() if any(scales) else None
+        scales = _list_scales(self.scale)
+        classifier = self._require_classifier() if any(scales) else None
         levels = None if self.levels is None else (self.levels[0], self.levels[1])
         return ClassifierGuidedDenoiser(denoiser, classifier, scales, self.target, levels, self.reference)
 
-    def _classifier(self) -> Callable[..., Any]:
+    def _require_classifier(self) -> Callable[..., Any]:
         if not callable(self.classifier):
             # networks take a second to import
             from diffad.models.auxiliary import require_network
@@ -107,12 +107,12 @@ class ClassifierGuidedDenoiser(GuidedDenoiser):
     def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
         """Map a stack "(k b)", (k b, C, *S), at level ``t`` () or (k b,) to x_hat (k b, C, *S)."""
         levels = torch.as_tensor(t, device=x_t.device).expand(len(x_t))
-        scale = self._scale(x_t, levels)
+        scale = self._scale_states(x_t, levels)
         if not scale.any():
             return self.inner(x_t, t, **cond)
         inner = self.inner if self.clip_first else self.inner.without_clamp()
         x_hat = inner(x_t, t, **cond)
-        moved_x_hat = x_hat + self._move(x_t, levels, scale).to(x_hat.dtype)
+        moved_x_hat = x_hat + self._find_move(x_t, levels, scale).to(x_hat.dtype)
         return moved_x_hat.clamp(-1, 1) if self.clamps else moved_x_hat
 
     @property
@@ -135,7 +135,7 @@ class ClassifierGuidedDenoiser(GuidedDenoiser):
         scales = self.scales if count == 1 else tuple(self.scales[i % count] for i in items.tolist())
         return replace(self, inner=self.inner.select(items), scales=scales)
 
-    def _scale(self, x_t: Tensor, t: Tensor) -> Tensor:
+    def _scale_states(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Return the scale of each state, (B,), 0 where nothing acts."""
         scans = len(self.scales)
         if len(x_t) % scans:
@@ -148,25 +148,25 @@ class ClassifierGuidedDenoiser(GuidedDenoiser):
             return scale
         return scale * ((t >= self.levels[0]) & (t <= self.levels[1]))
 
-    def _move(self, x_t: Tensor, t: Tensor, scale: Tensor) -> Tensor:
+    def _find_move(self, x_t: Tensor, t: Tensor, scale: Tensor) -> Tensor:
         """Return what is added to the estimates, (B, C, *S); only states with a scale are classified."""
-        acting = scale.nonzero()[:, 0]
-        abar = self.schedule.alpha_bar(t[acting])
-        weight = scale[acting] * (1 - abar) / abar.sqrt()
+        items = scale.nonzero()[:, 0]
+        abar = self.schedule.alpha_bar(t[items])
+        weight = scale[items] * (1 - abar) / abar.sqrt()
         assert self.classifier is not None  # as there is a scale
-        g = target_gradient(self.classifier, x_t[acting], t[acting], self.target)
-        check_finite(g, t[acting], acting)
+        g = find_target_gradient(self.classifier, x_t[items], t[items], self.target)
+        check_finite(g, t[items], items)
         moves = torch.zeros_like(x_t, dtype=g.dtype)
-        moves[acting] = rearrange(weight, "b -> b" + " 1" * (x_t.ndim - 1)).to(g.dtype) * g
+        moves[items] = rearrange(weight, "b -> b" + " 1" * (x_t.ndim - 1)).to(g.dtype) * g
         return moves
 
 
-def _scales(scale: float | Sequence[float]) -> tuple[float, ...]:
+def _list_scales(scale: float | Sequence[float]) -> tuple[float, ...]:
     return tuple(float(s) for s in (scale if isinstance(scale, Sequence) else [scale]))
 
 
-def _check(scale: float | Sequence[float], target: int, levels: Sequence[int] | None) -> None:
-    scales = _scales(scale)
+def _check_options(scale: float | Sequence[float], target: int, levels: Sequence[int] | None) -> None:
+    scales = _list_scales(scale)
     if not scales or any(not math.isfinite(s) or s < 0 for s in scales):
         raise ValueError(f"expected a scale that is finite and at least 0, or one for each scan, got {scale}")
     if target < 0:

@@ -16,7 +16,7 @@ SOURCES = ("self", "mirror", "neighbour", "shuffled", "zero")
 
 @GUIDANCES.register("encoder")
 class EncoderCondition:
-    """Tells a conditioned network of another image than the one it denoises, or of none.
+    """Conditions a network on another image than the one it denoises, or on none.
 
     A condition made from the scan itself may carry its lesion into the reconstruction. The controls tell
     that from what a condition is for: contrast and anatomy.
@@ -44,13 +44,13 @@ class EncoderCondition:
         self.source, self.seed = source, seed
 
     def __call__(self, denoiser: Denoiser) -> Denoiser:
-        """Return the denoiser that is told of images from the source."""
+        """Return the denoiser whose conditions are made of images from the source."""
         return ReferenceDenoiser(denoiser, self.source, self.seed)
 
 
 @dataclass(frozen=True, eq=False)
 class ReferenceDenoiser(DenoiserWrapper):
-    """A denoiser that is told of images from a source, which is no steering.
+    """A denoiser whose conditions are made of images from a source, which is no steering.
 
     Args:
         inner: The denoiser.
@@ -77,7 +77,7 @@ class ReferenceDenoiser(DenoiserWrapper):
             return x.flip(lateral_axis(x))
         if self.source == "neighbour":
             return x[neighbour_indices(len(x))]
-        return x[derangement(len(x), self.seed)] if self.source == "shuffled" else x
+        return x[shuffle_indices(len(x), self.seed)] if self.source == "shuffled" else x
 
     def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return what the denoiser must know of ``image`` (B, C, *S), which is from ``reference`` already.
@@ -113,7 +113,7 @@ def neighbour_indices(count: int) -> Tensor:
     return torch.tensor([*range(1, count), count - 2])
 
 
-def derangement(count: int, seed: int) -> Tensor:
+def shuffle_indices(count: int, seed: int) -> Tensor:
     """Return a shuffle of ``count`` items that leaves none where it was: one random ring through all.
 
     Raises:
@@ -121,9 +121,9 @@ def derangement(count: int, seed: int) -> Tensor:
     """
     _expect_others(count)
     ring = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    shuffled = torch.empty_like(ring)
-    shuffled[ring] = ring.roll(1)
-    return shuffled
+    order = torch.empty_like(ring)
+    order[ring] = ring.roll(1)
+    return order
 
 
 def _expect_others(count: int) -> None:

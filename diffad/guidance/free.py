@@ -1,4 +1,4 @@
-"""Guidance without a classifier: a network that may be told of classes is compared with itself."""
+"""Guidance without a classifier: a network that takes labels is compared with itself."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ClassifierFreeGuidance:
     Args:
         scale: How strongly, s; 0 is the base and 1 the target.
         target: Class y; 0 is healthy.
-        base: What is steered away from, b: "null" for the class not told, or another class.
+        base: What is steered away from, b: "null" for no class, or another class.
 
     Raises:
         ValueError: If an option is out of range, or on call, if the network knows of no labels or not these.
@@ -51,17 +51,17 @@ class ClassifierFreeGuidance:
 
     def __call__(self, denoiser: Denoiser) -> Denoiser:
         """Return the guided denoiser."""
-        null = _null_label(denoiser)
+        null = _require_null_label(denoiser)
         base = null if isinstance(self.base, str) else self.base
-        for name, label, most in (("target", self.target, null - 1), ("base", base, null)):
-            if label > most:
+        for name, label, highest in (("target", self.target, null - 1), ("base", base, null)):
+            if label > highest:
                 raise ValueError(f"expected a {name} among the {null} classes of the network, got {label}")
         return ContrastedDenoiser(denoiser, float(self.scale), self.target, base)
 
 
 @dataclass(frozen=True, eq=False)
 class ContrastedDenoiser(GuidedDenoiser):
-    """A denoiser that is told of a class, more strongly than it was trained.
+    """A denoiser that is given a class, more strongly than in training.
 
     Args:
         inner: The one inside; takes the labels ``y`` (B,).
@@ -97,7 +97,7 @@ def _repeat_twice(value: Any, batch: int) -> Any:
     return repeat(value, "b ... -> (k b) ...", k=2) if per_item else value
 
 
-def _null_label(denoiser: Denoiser) -> int:
+def _require_null_label(denoiser: Denoiser) -> int:
     """Return the label of no class, which is the number of classes of the network inside."""
     label = as_denoiser(denoiser).null_label
     if label is None:

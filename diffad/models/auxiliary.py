@@ -50,7 +50,7 @@ def load_network(folder: str | Path) -> nn.Module:
         ModelError: If there is no folder, its class is not registered, or its weights do not fit.
     """
     place = Path(folder).expanduser()
-    kind = _class_of(place)
+    kind = _read_class(place)
     try:
         network: nn.Module = kind.from_pretrained(str(place), use_safetensors=True)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
@@ -59,7 +59,7 @@ def load_network(folder: str | Path) -> nn.Module:
     return network.eval().requires_grad_(False)
 
 
-def _class_of(folder: Path) -> Any:
+def _read_class(folder: Path) -> Any:
     try:
         name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["_class_name"]
     except (OSError, ValueError, KeyError, TypeError) as error:

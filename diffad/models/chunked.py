@@ -32,7 +32,7 @@ class Chunked:
         batch = len(x_t)
         if batch <= self.size:
             return self.network(x_t, labels, **cond)
-        parts = self._parts(batch)
+        parts = self._split(batch)
         return torch.cat(
             [
                 self.network(x_t[p], labels[p], **{k: _cut(v, p, batch) for k, v in cond.items()})
@@ -41,8 +41,8 @@ class Chunked:
         )
 
     def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return what the network must know of ``image`` (B, C, *S) in [0, 1], found part by part."""
-        chunks = [network_conditions(self.network, image[p], mask[p]) for p in self._parts(len(image))]
+        """Return what the network must know of ``image`` (B, C, *S) in [0, 1], chunk by chunk."""
+        chunks = [network_conditions(self.network, image[p], mask[p]) for p in self._split(len(image))]
         return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
     @property
@@ -50,7 +50,7 @@ class Chunked:
         """Label of no class; none where the network takes no labels."""
         return null_label(self.network)
 
-    def _parts(self, batch: int) -> list[slice]:
+    def _split(self, batch: int) -> list[slice]:
         return [slice(start, start + self.size) for start in range(0, batch, self.size)]
 
 

@@ -143,7 +143,7 @@ def test_noise_of_a_published_index(index, std):
 def back(reference, s, z_s, noise):
     """Jump from level s to s + 1 with a field of noise."""
     moves = list_moves(51, None, 2, reference)
-    return RePaint(GaussianDenoiser(), lambda like, t=None, *, generator: noise, seeds(), moves)._back(
+    return RePaint(GaussianDenoiser(), lambda like, t=None, *, generator: noise, seeds(), moves)._jump_back(
         z_s, s, s + 1
     )
 

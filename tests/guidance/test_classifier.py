@@ -10,7 +10,7 @@ from torch import nn
 from diffad.capabilities import attach_networks
 from diffad.denoise import ConditionedDenoiser, NetworkDenoiser
 from diffad.guidance.encoder import EncoderCondition
-from diffad.guidance.gradient import target_gradient
+from diffad.guidance.gradient import find_target_gradient
 from diffad.models.classifier import Classifier
 from diffad.registry import GUIDANCES
 from diffad.samplers.inversion import Inversion
@@ -152,10 +152,10 @@ def test_gradient_is_the_same_in_any_mode_and_in_full_precision(around):
     network = Classifier(channels=[8], layers=1, groups=4).eval()
     for weights in network.parameters():
         nn.init.normal_(weights, std=0.3)
-    expected = target_gradient(network, x_t, T[:2], 0)
+    expected = find_target_gradient(network, x_t, T[:2], 0)
     with around():
         state = x_t.clone()
-        found = target_gradient(network, state, T[:2], 0)
+        found = find_target_gradient(network, state, T[:2], 0)
     assert found.abs().max() > 1e-4
     assert torch.equal(found, expected)
     assert not found.requires_grad

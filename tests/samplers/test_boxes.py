@@ -12,7 +12,7 @@ from diffad.samplers.boxes import (
     list_boxes,
     mark_boxes,
     place_starts,
-    sides_of,
+    resolve_sides,
 )
 
 
@@ -92,7 +92,7 @@ def test_a_thin_axis_takes_a_thin_box():
 )
 def test_boxes_that_do_not_fit_raise(box, shape, message):
     with pytest.raises(ValueError, match=message):
-        sides_of(box, shape)
+        resolve_sides(box, shape)
 
 
 def test_what_is_written_into_a_part_is_written_into_the_image():

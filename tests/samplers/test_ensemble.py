@@ -29,10 +29,12 @@ HARMONISED = {
 
 def members(sampler, x, rng, denoiser=None):
     """The twins of all members: what the ensemble would hold if it kept them."""
-    streams = SeedStreams.draw(rng, len(x))
+    streams, denoiser = SeedStreams.draw(rng, len(x)), denoiser or GaussianDenoiser()
     return torch.stack(
         [
-            part(x, denoiser or GaussianDenoiser(), white_noise, generator=streams.at(n, k)).image
+            part(
+                x, denoiser or GaussianDenoiser(), white_noise, generator=streams.make_generators(n, k)
+            ).image
             for n, part in enumerate(sampler._parts)
             for k in range(sampler.members)
         ]
@@ -181,7 +183,7 @@ def test_records_of_members_carry_the_maps_that_their_sampler_made(generators):
     streams, alone = SeedStreams.draw(generators(1, 2, 3), len(X)), []
     for k in range(2):
         part, watch = SAMPLERS.build(**HARMONISED), recorder()
-        part(X, GaussianDenoiser(), white_noise, generator=streams.at(0, k), on_step=watch[1])
+        part(X, GaussianDenoiser(), white_noise, generator=streams.make_generators(0, k), on_step=watch[1])
         alone.append(watch[0])
     expected = [record.map for move in zip(*alone, strict=True) for record in move]
     assert sum(m is not None for m in expected) == 2 * 2

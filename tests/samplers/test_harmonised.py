@@ -233,7 +233,7 @@ def test_a_blend_is_a_step_that_heeds_no_state():
     assert torch.equal(*answers)
     torch.testing.assert_close(answers[0], SCHEDULE.add_noise(0.25 * x_hat + 0.75 * x, z, 20))
     assert blend.draws(20)
-    assert not Blend(x, x, again=z).draws(20)
+    assert not Blend(x, x, fixed_noise=z).draws(20)
 
 
 @pytest.mark.parametrize(
