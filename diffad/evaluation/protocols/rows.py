@@ -69,7 +69,7 @@ def score_image(image: ScoredImage, threshold: float, protocol: Protocol) -> Sco
     row |= {"dice": counts.dice(empty), "precision": counts.precision()}
     row |= {"recall": counts.recall(), "fpr": counts.fpr(), "flagged": counts.tp + counts.fp}
     lesions = _score_regions(image, detections, row, protocol) if protocol.regions else None
-    slice_counts = (counts,)
+    slice_counts: tuple[Counts, ...] = (counts,)
     if protocol.dice_aggregate == "image":
         slice_counts = tuple(Counts.of(detections[m], image.truth[m]) for m in split_slices(image))
     return ScoreRow(image, row, counts, slice_counts, lesions)
