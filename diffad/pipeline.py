@@ -28,10 +28,16 @@ from diffad.inference.precision import PRECISIONS, resolve_precision
 from diffad.inference.provenance import describe_provenance
 from diffad.inference.scan import ScanSource, check_sequences, read_source
 from diffad.inference.stack import Stack
-from diffad.inference.stacking import ScanMaps, assemble_maps, check_channels, fuse_scan_maps, make_stacks
+from diffad.inference.stacking import (
+    ScanMaps,
+    assemble_maps,
+    check_sequence_count,
+    fuse_scan_maps,
+    make_stacks,
+)
 from diffad.inference.thresholding import (
     binarise_maps,
-    check_threshold,
+    check_threshold_option,
     compute_p_values,
     resolve_thresholds,
 )
@@ -247,7 +253,7 @@ class AnomalyPipeline(DiffusionPipeline):
             ValueError: If the scan, the mask or an option cannot be used.
         """
         start = time.perf_counter()
-        check_threshold(threshold)
+        check_threshold_option(threshold)
         own_method = self.method
         method = Method(noise, sampler, score, guidance).over(own_method)
         check_sequences(scan, self.config.sequences)
@@ -287,7 +293,7 @@ class AnomalyPipeline(DiffusionPipeline):
 
     def _cut(self, source: ScanSource, axis: str, cuts: Slicing) -> list[Stack]:
         stacks = make_stacks(source, axis, cuts.slices)
-        check_channels(stacks, self.network.config.in_channels, source.name)
+        check_sequence_count(stacks, self.network.config.in_channels, source.name)
         return [replace(s, noise_keys=cuts.noise_keys(s.keys, axis)) for s in stacks]
 
     def _threshold(

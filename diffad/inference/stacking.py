@@ -83,7 +83,7 @@ def _check_contrast(image: Tensor, brain: Tensor, name: str) -> None:
             )
 
 
-def check_channels(stacks: Sequence[Stack], channels: int, name: str) -> None:
+def check_sequence_count(stacks: Sequence[Stack], channels: int, name: str) -> None:
     """Refuse scans with another number of sequences than the network.
 
     Raises:

@@ -14,7 +14,7 @@ from diffad.inference.postprocess import Postprocess
 from diffad.threshold import Calibration, otsu
 
 
-def check_threshold(threshold: object) -> None:
+def check_threshold_option(threshold: object) -> None:
     """Refuse a threshold that is no number, "otsu" or none.
 
     Raises:

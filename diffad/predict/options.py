@@ -20,7 +20,7 @@ from diffad.config.choices import (
     require_choice,
 )
 from diffad.config.schema import PartSpec
-from diffad.inference.thresholding import check_threshold
+from diffad.inference.thresholding import check_threshold_option
 from diffad.method import PARTS, Method
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Options:
             part = getattr(self, name)
             mapping = part is None or isinstance(part, Mapping)
             require(mapping, name, "a mapping of its name and options", part)
-        check_threshold(self.threshold)
+        check_threshold_option(self.threshold)
         if self.slices is not None:
             first, last = self.slices
             require(0 <= first < last, "slices", "FIRST:LAST with 0 <= FIRST < LAST", f"{first}:{last}")

@@ -9,7 +9,7 @@ import torch
 from diffad.data.volume import Volume, VolumeError
 from diffad.inference import scan as scans
 from diffad.inference.stack import StackResult
-from diffad.inference.stacking import assemble_maps, check_channels, fuse_scan_maps, make_stacks
+from diffad.inference.stacking import assemble_maps, check_sequence_count, fuse_scan_maps, make_stacks
 from tests.helpers.brains import brain, save_volume
 
 
@@ -162,7 +162,7 @@ def test_images_for_a_network_of_volumes_and_ranges_without_slices_raise(path):
 def test_wrong_number_of_sequences_names_both(path):
     stacks = make_stacks(scans.read_source(path), "axial")
     with pytest.raises(VolumeError, match=f"{path}: expected 2 sequence.* got 1"):
-        check_channels(stacks, 2, str(path))
+        check_sequence_count(stacks, 2, str(path))
 
 
 PLANES = ("axial", "coronal", "sagittal")
