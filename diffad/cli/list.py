@@ -98,9 +98,9 @@ def _read_comment(text: str) -> str:
 
 
 def _list_models() -> list[TableRow]:
-    from diffad.models.pretrained import shipped_models
+    from diffad.models.pretrained import list_shipped_models
 
-    return [(name, _describe_size(folder)) for name, folder in shipped_models().items()]
+    return [(name, _describe_size(folder)) for name, folder in list_shipped_models().items()]
 
 
 def _describe_size(folder: Path) -> str:

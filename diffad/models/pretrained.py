@@ -18,10 +18,10 @@ UNKNOWN_PART = "which is not a registered part; a part of your own comes with --
 
 
 class ModelError(ValueError):
-    """A model that cannot be used; the message names it and what was found."""
+    """A model that cannot be used; the message names it and what is wrong with it."""
 
 
-def shipped_models() -> dict[str, Path]:
+def list_shipped_models() -> dict[str, Path]:
     """Return the folders of the models that come with the package, by name."""
     root = Path(str(resources.files("diffad.models"))) / "shipped"
     return {p.name: p for p in sorted(root.glob("*")) if (p / "model_index.json").is_file()}
@@ -38,11 +38,13 @@ def locate_model(name: str | Path) -> str:
         if not (folder / "model_index.json").is_file():
             raise FileNotFoundError(f"{folder}: expected a pipeline folder with model_index.json, found none")
         return str(folder)
-    known = shipped_models()
-    if str(name) in known:
-        return str(known[str(name)])
+    models = list_shipped_models()
+    if str(name) in models:
+        return str(models[str(name)])
     if str(name).count("/") != 1 or str(name).startswith((".", "/", "~")):
-        raise FileNotFoundError(f"{name}: no such model folder; shipped models: {', '.join(known) or 'none'}")
+        raise FileNotFoundError(
+            f"{name}: no such model folder; shipped models: {', '.join(models) or 'none'}"
+        )
     return str(name)
 
 
@@ -55,13 +57,13 @@ def check_folder(folder: Path) -> None:
     try:
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
         parts = {part: tuple(index[part]) for part in ("network", "scheduler")}
-        beside = {part: tuple(index[part]) for part in AUXILIARY_NETWORKS if any(index.get(part) or ())}
+        auxiliary = {part: tuple(index[part]) for part in AUXILIARY_NETWORKS if any(index.get(part) or ())}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise incompatible_model(
             folder, f"a model_index.json without network and scheduler ({error})"
         ) from error
     classes = {(kind.__module__, kind.__name__) for kind in list_network_classes()}
-    for part, kind in {"network": parts["network"], **beside}.items():
+    for part, kind in {"network": parts["network"], **auxiliary}.items():
         if kind not in classes:
             raise incompatible_model(folder, f"{part} {'.'.join(map(str, kind))}, {UNKNOWN_PART}")
         if kind[1] == WrappedNetwork.__name__:
@@ -87,7 +89,7 @@ def check_wrapped(folder: Path) -> None:
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Keep the bar that diffusers draws while loading off anything but a terminal."""
+    """Hide the progress bar that diffusers draws while loading, except on a terminal."""
     from diffusers.utils import logging
 
     silence = logging.is_progress_bar_enabled() and not sys.stderr.isatty()
@@ -112,17 +114,19 @@ def check_weights(folder: Path, network: Any) -> None:
     """
     from safetensors import safe_open
 
-    wanted, found = set(network.state_dict()), set()
+    network_names, file_names = set(network.state_dict()), set()
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:
-            found |= set(file.keys())
-    if odd := sorted(wanted ^ found):
-        what = "is missing" if odd[0] in wanted else "belongs to no layer"
-        raise ModelError(f"{folder}: expected weights of this architecture, found others: {odd[0]} {what}")
+            file_names |= set(file.keys())
+    if odd_names := sorted(network_names ^ file_names):
+        problem = "is missing" if odd_names[0] in network_names else "belongs to no layer"
+        raise ModelError(
+            f"{folder}: expected weights of this architecture, found others: {odd_names[0]} {problem}"
+        )
 
 
-def incompatible_model(name: object, found: object) -> ModelError:
+def incompatible_model(name: object, problem: object) -> ModelError:
     """Build the error for a model whose files do not fit together."""
-    text = " ".join(str(found).split())
-    text = text if isinstance(found, UnknownNameError) else text.split(". ")[0]
+    text = " ".join(str(problem).split())
+    text = text if isinstance(problem, UnknownNameError) else text.split(". ")[0]
     return ModelError(f"{name}: expected a model whose files fit together, found: {text}")

@@ -14,7 +14,7 @@ from diffad.config import Config, ConfigError
 from diffad.data.augment import augment
 from diffad.data.items import Dataset
 from diffad.data.window import crop_to_brain
-from diffad.models.cells import draw_cells, hidden_pixels
+from diffad.models.cells import draw_cells, find_hidden_pixels
 from diffad.models.encoder import Encoder
 from diffad.models.masked import MaskedAutoencoder
 from diffad.registry import MODELS
@@ -38,7 +38,7 @@ def reconstruction_loss(x_hat: Tensor, x: Tensor, cells: Tensor, cell: int) -> T
         cells: Visible cells, (B, 1, *N), bool.
         cell: Side of a cell, in pixels.
     """
-    return mean_over((x_hat.float() - x).square(), hidden_pixels(cells, cell, x.shape[2:]))
+    return mean_over((x_hat.float() - x).square(), find_hidden_pixels(cells, cell, x.shape[2:]))
 
 
 class Pretrainer:

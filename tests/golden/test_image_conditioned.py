@@ -48,8 +48,8 @@ class Knowing(nn.Module):
 def corrupted():
     """Two slices with a change of intensity, (2, 1, 48, 48), the slices themselves, and what changed."""
     pairs = [draw_toy_slice(48, i) for i in range(2)]
-    found = [corrupt(y, m > 0, "intensity", torch.Generator().manual_seed(3)) for y, m in pairs]
-    return tuple(torch.stack([getattr(f, name) for f in found]) for name in ("image", "target", "mask"))
+    result = [corrupt(y, m > 0, "intensity", torch.Generator().manual_seed(3)) for y, m in pairs]
+    return tuple(torch.stack([getattr(f, name) for f in result]) for name in ("image", "target", "mask"))
 
 
 @pytest.fixture
@@ -76,14 +76,14 @@ def test_fifty_published_steps_are_those_of_diffusers():
 def test_our_fifty_moves_begin_at_the_noisiest_level_and_end_clean(knowing, corrupted, generators):
     levels = []
     sampler = SAMPLERS.build("chain", level=1000, steps=50)
-    found = sampler(
+    result = sampler(
         corrupted[0] * 2 - 1,
         told(knowing, corrupted[0]),
         white_noise,
         generator=generators(1, 2),
         on_step=lambda record: levels.append((int(record.t), int(record.s))),
     )
-    assert found.nfe == 50
+    assert result.nfe == 50
     assert levels == [(t, t - 20) for t in range(1000, 0, -20)]
 
 
@@ -140,8 +140,8 @@ def test_exact_network_rebuilds_the_healthy_image_from_nothing_but_noise(
 ):
     image, target, mask = corrupted
     sampler = SAMPLERS.build("chain", level=1000, steps=50, step=step)
-    found = sampler(image * 2 - 1, told(knowing, image), white_noise, generator=generators(1, 2))
-    twin = (found.image + 1) / 2
+    result = sampler(image * 2 - 1, told(knowing, image), white_noise, generator=generators(1, 2))
+    twin = (result.image + 1) / 2
     torch.testing.assert_close(twin, target, rtol=0, atol=1e-4)
     assert all(torch.equal(c, image * 2 - 1) for c in knowing.backbone.shown)
     found_map = SCORES.build("l1")(image, Reconstruction(twin, nfe=50))
@@ -172,11 +172,11 @@ def test_ensemble_of_identical_models_is_the_single_model(generators):
 def test_dissimilarity_of_constants_with_the_published_range_of_intensities():
     score = SCORES.build("ssim", window=11, sigma=1.5, data_range=255)
     x, flat = torch.zeros(1, 1, 24, 24), torch.full((1, 1, 24, 24), 0.5)
-    found = score(x, Reconstruction(flat, nfe=1))
-    torch.testing.assert_close(found, torch.full_like(x, 0.0370234), rtol=0, atol=2e-7)
+    scores = score(x, Reconstruction(flat, nfe=1))
+    torch.testing.assert_close(scores, torch.full_like(x, 0.0370234), rtol=0, atol=2e-7)
     # with the range that the images have, the two have nothing in common
-    own = SCORES.build("ssim", window=11, sigma=1.5)(x, Reconstruction(flat, nfe=1))
-    assert own.min() > 0.999
+    own_scores = SCORES.build("ssim", window=11, sigma=1.5)(x, Reconstruction(flat, nfe=1))
+    assert own_scores.min() > 0.999
 
 
 @pytest.mark.parametrize("data_range", [1.0, 255.0])

@@ -11,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from diffad.models.dae import (
     DAEUNet,
     StandardisedConv,
-    block,
-    middle_divisor,
+    find_middle_divisor,
+    make_block,
     mirror_pad,
     standardise_filters,
 )
@@ -50,9 +50,9 @@ def test_one_image_costs_what_was_published():
     ("channels", "groups"), [(32, 8), (64, 8), (128, 16), (256, 16), (512, 32), (1024, 32)]
 )
 def test_groups_are_the_middle_divisor(channels, groups):
-    assert middle_divisor(channels) == groups
+    assert find_middle_divisor(channels) == groups
     with torch.device("meta"):
-        norms = [part for part in block(2, 4, channels) if isinstance(part, nn.GroupNorm)]
+        norms = [part for part in make_block(2, 4, channels) if isinstance(part, nn.GroupNorm)]
     assert [(norm.num_groups, norm.num_channels) for norm in norms] == [(groups, channels)] * 2
 
 
@@ -99,7 +99,7 @@ def test_axis_of_one_voxel_is_repeated_and_the_others_are_mirrored():
 
 
 def test_activation_comes_before_normalisation():
-    order = [type(part) for part in block(2, 1, 8)]
+    order = [type(part) for part in make_block(2, 1, 8)]
     assert order == [StandardisedConv, nn.SiLU, nn.GroupNorm] * 2
 
 

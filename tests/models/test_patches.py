@@ -10,9 +10,9 @@ from diffad.models.patches import fold_patches, unfold_patches
 @pytest.mark.parametrize("patch", [1, 2, 3])
 def test_unfold_undoes_fold(shape, patch):
     x = torch.rand(2, 3, *shape)
-    folded = fold_patches(x, patch)
-    assert folded.shape == (2, 3 * patch ** len(shape), *(n // patch for n in shape))
-    assert torch.equal(unfold_patches(folded, patch), x)
+    patches = fold_patches(x, patch)
+    assert patches.shape == (2, 3 * patch ** len(shape), *(n // patch for n in shape))
+    assert torch.equal(unfold_patches(patches, patch), x)
 
 
 def test_one_position_holds_one_block_of_pixels():

@@ -11,7 +11,13 @@ from diffusers import DDPMScheduler
 from safetensors.torch import load_file, save_file
 
 from diffad import AnomalyPipeline
-from diffad.models.pretrained import ModelError, check_folder, check_weights, locate_model, shipped_models
+from diffad.models.pretrained import (
+    ModelError,
+    check_folder,
+    check_weights,
+    list_shipped_models,
+    locate_model,
+)
 from diffad.models.unet2d import UNet2D
 from tests.helpers.cohorts import write_model
 
@@ -38,8 +44,8 @@ def test_folder_is_found_by_text_and_by_path(original):
 
 @pytest.mark.parametrize("name", ["ixi-t9", "/nowhere/model", "./model", "~/model", "a/b/c"])
 def test_unknown_name_lists_the_shipped_models(name):
-    listed = ", ".join(shipped_models()) or "none"
-    with pytest.raises(OSError, match=f"^{re.escape(name)}: no such model folder; shipped models: {listed}$"):
+    names = ", ".join(list_shipped_models()) or "none"
+    with pytest.raises(OSError, match=f"^{re.escape(name)}: no such model folder; shipped models: {names}$"):
         AnomalyPipeline.from_pretrained(name)
 
 
@@ -49,7 +55,7 @@ def test_folder_without_an_index_raises(tmp_path):
 
 
 def test_every_shipped_model_is_found_and_passes_its_own_checks():
-    for name, folder in shipped_models().items():
+    for name, folder in list_shipped_models().items():
         assert locate_model(name) == str(folder)
         check_folder(folder)
         pipe = AnomalyPipeline.from_pretrained(name)
@@ -58,7 +64,7 @@ def test_every_shipped_model_is_found_and_passes_its_own_checks():
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"network": ["os", "system"]}, r"network os\.system, which is not a registered part"),
         ({"network": ["diffusers", "UNet2DModel"]}, r"network diffusers\.UNet2DModel, which is not"),
@@ -70,23 +76,23 @@ def test_every_shipped_model_is_found_and_passes_its_own_checks():
         ({"scheduler": ["builtins", "EvilScheduler"]}, r"scheduler builtins\.EvilScheduler"),
     ],
 )
-def test_foreign_class_in_the_index_is_refused_before_it_is_imported(model, changes, said):
+def test_foreign_class_in_the_index_is_refused_before_it_is_imported(model, changes, message):
     change_index(model, **changes)
     with pytest.raises(
-        ModelError, match=f"{model}: expected a model whose files fit together, found: {said}"
+        ModelError, match=f"{model}: expected a model whose files fit together, found: {message}"
     ):
         AnomalyPipeline.from_pretrained(model)
 
 
 def test_hub_download_is_looked_at_before_it_is_loaded(model, monkeypatch):
     change_index(model, network=["os", "system"])
-    asked = []
+    calls = []
     monkeypatch.setattr(
-        AnomalyPipeline, "download", lambda name, **options: asked.append((name, options)) or str(model)
+        AnomalyPipeline, "download", lambda name, **options: calls.append((name, options)) or str(model)
     )
     with pytest.raises(ModelError, match=r"os\.system"):
         AnomalyPipeline.from_pretrained("somebody/model", revision="main", torch_dtype=torch.float16)
-    assert asked == [("somebody/model", {"use_safetensors": True, "revision": "main"})]
+    assert calls == [("somebody/model", {"use_safetensors": True, "revision": "main"})]
 
 
 class Bomb:
@@ -134,8 +140,8 @@ def test_weights_of_another_architecture_are_refused(model, kind):
     else:
         weights["unet.surplus"] = torch.zeros(1)
     save_file(weights, path, metadata={"format": "pt"})
-    said = "unet.conv_in.bias is missing" if kind == "missing" else "unet.surplus belongs to no layer"
-    with pytest.raises(ModelError, match=f"expected weights of this architecture, found others: {said}"):
+    message = "unet.conv_in.bias is missing" if kind == "missing" else "unet.surplus belongs to no layer"
+    with pytest.raises(ModelError, match=f"expected weights of this architecture, found others: {message}"):
         AnomalyPipeline.from_pretrained(model)
 
 

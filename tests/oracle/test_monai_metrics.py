@@ -48,10 +48,10 @@ def test_counts_are_those_of_monai(shape, spacing):
 def test_voxels_of_one_component_are_those_chained_by_steps_of_one(shape, spacing):
     mask = blobs(shape, 3)[0] & (np.random.default_rng(3).random(shape) < 0.3)
     labels, count = label_components(mask)
-    at = np.argwhere(mask)
-    near = cdist(at, at, "chebyshev") <= 1
-    reached = np.arange(len(at))
-    while (lower := np.where(near, reached, len(at)).min(1)).tolist() != reached.tolist():
-        reached = lower
-    assert len(np.unique(reached)) == count
-    assert len({*zip(reached.tolist(), labels[mask].tolist(), strict=True)}) == count
+    voxel = np.argwhere(mask)
+    near = cdist(voxel, voxel, "chebyshev") <= 1
+    component = np.arange(len(voxel))
+    while (lower := np.where(near, component, len(voxel)).min(1)).tolist() != component.tolist():
+        component = lower
+    assert len(np.unique(component)) == count
+    assert len({*zip(component.tolist(), labels[mask].tolist(), strict=True)}) == count

@@ -11,7 +11,7 @@ import yaml
 from safetensors.torch import load_file
 
 from diffad.config import ConfigError
-from diffad.models.cells import draw_cells, hidden_pixels
+from diffad.models.cells import draw_cells, find_hidden_pixels
 from diffad.registry import MODELS
 from diffad.training.checkpoint import CheckpointError
 from diffad.training.journal import make_accelerator
@@ -54,7 +54,7 @@ def loss_case():
 def test_loss_is_the_mean_squared_error_of_hidden_cells(loss_case):
     x, x_hat, cells = loss_case
     for i in range(2):
-        hidden = hidden_pixels(cells, 32, (96, 96))[i, 0]
+        hidden = find_hidden_pixels(cells, 32, (96, 96))[i, 0]
         assert hidden.sum() == 6 * 32 * 32
         expected = (x_hat - x)[i, 0][hidden].square().mean()
         torch.testing.assert_close(reconstruction_loss(x_hat, x, cells, 32)[i], expected)
@@ -62,7 +62,7 @@ def test_loss_is_the_mean_squared_error_of_hidden_cells(loss_case):
 
 def test_predictions_in_visible_cells_leave_the_loss_as_it_is(loss_case):
     x, x_hat, cells = loss_case
-    hidden = hidden_pixels(cells, 32, (96, 96))
+    hidden = find_hidden_pixels(cells, 32, (96, 96))
     loss = reconstruction_loss(x_hat, x, cells, 32)
     assert torch.equal(reconstruction_loss(torch.where(hidden, x_hat, x_hat + 9), x, cells, 32), loss)
     assert (reconstruction_loss(torch.where(hidden, x_hat + 9, x_hat), x, cells, 32) > loss).all()
