@@ -48,13 +48,13 @@ class VisibleCells:
     def __call__(self, layer: Any, x: Tensor) -> Tensor:
         """Run a convolution, pooling or normalisation on ``x`` (B, C, *S); hidden positions come out 0."""
         if isinstance(layer, nn.GroupNorm):
-            return self.hide(_group_norm(layer, x, self.mark_positions(x.shape[2:])))
+            return self.hide(_normalise_groups(layer, x, self.mark_positions(x.shape[2:])))
         if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d):
-            return _batch_norm(layer, x, self.mark_positions(x.shape[2:]))
+            return _normalise_batch(layer, x, self.mark_positions(x.shape[2:]))
         return self.hide(layer(x))
 
 
-def _group_norm(layer: nn.GroupNorm, x: Tensor, visible: Tensor) -> Tensor:
+def _normalise_groups(layer: nn.GroupNorm, x: Tensor, visible: Tensor) -> Tensor:
     """Normalise by the mean and variance of each item's and group's visible positions."""
     groups, wide = layer.num_groups, x.float()
     count = reduce(visible, "b 1 ... -> b 1", "sum").clamp(min=1) * (x.shape[1] // groups)
@@ -70,7 +70,7 @@ def _group_norm(layer: nn.GroupNorm, x: Tensor, visible: Tensor) -> Tensor:
     return (normalised_map * weight + bias).to(x.dtype)
 
 
-def _batch_norm(layer: nn.BatchNorm2d | nn.BatchNorm3d, x: Tensor, visible: Tensor) -> Tensor:
+def _normalise_batch(layer: nn.BatchNorm2d | nn.BatchNorm3d, x: Tensor, visible: Tensor) -> Tensor:
     """Normalise by mean and variance of the visible positions of all items, or by the running statistics."""
     channels_last = rearrange(x, "b c ... -> b ... c")
     positions = visible[:, 0]

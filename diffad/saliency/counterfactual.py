@@ -114,9 +114,7 @@ class Counterfactual(NetworkSaliency):
             (gradient,) = torch.autograd.grad(loss, z)
             z = z.detach() - self.rate * gradient
             if not z.isfinite().all():
-                raise ValueError(
-                    f"expected finite latents, got others in step {step + 1}; a lower rate may help"
-                )
+                raise ValueError(f"expected finite latents, got others in step {step + 1}; try a lower rate")
         return z
 
 

@@ -71,7 +71,7 @@ def compute_logits(classifier: Callable[..., Any], x: Tensor, level: int, target
     logits, minimum = call_network(classifier, to_model(x), torch.tensor(level)), max(2, target + 1)
     if logits.ndim != 2 or len(logits) != len(x) or logits.shape[1] < minimum:
         raise ValueError(
-            f"expected logits ({len(x)}, K) of the classifier, with K of {minimum} at least, "
+            f"expected logits ({len(x)}, K) of the classifier, with K of at least {minimum}, "
             f"got {tuple(logits.shape)}"
         )
     return logits

@@ -71,7 +71,7 @@ class _Combination:
         return {"scores": self._parts}
 
     def begin(self, x: Tensor, schedule: Schedule) -> CombinedRun:
-        """Begin a run of every score on ``x`` (B, C, *S) in [-1, 1]; plain ones wait for the twin."""
+        """Begin a run of every score on ``x`` (B, C, *S) in [-1, 1]; plain ones wait for the result."""
         return CombinedRun([begin_run(part, x, schedule) for part in self._parts], self._reduce)
 
     def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:

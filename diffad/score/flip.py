@@ -44,7 +44,7 @@ class FLIPScore:
         self.ppd = ppd
 
     def begin(self, x: Tensor, schedule: Schedule) -> PlainRun:
-        """Begin a run on ``x`` (B, C, *S) in [-1, 1]; a missing package is told of at once."""
+        """Begin a run on ``x`` (B, C, *S) in [-1, 1]; a missing package raises at once."""
         _import_package()
         return PlainRun(self)
 

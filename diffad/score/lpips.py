@@ -78,7 +78,7 @@ class LPIPSScore:
         self.weights, self.reference = weights, reference
 
     def begin(self, x: Tensor, schedule: Schedule) -> PlainRun:
-        """Begin a run on ``x`` (B, C, *S) in [-1, 1]; missing weights are told of before the sampler runs."""
+        """Begin a run on ``x`` (B, C, *S) in [-1, 1]; missing weights raise before the sampler runs."""
         locate_weights(self.trunk, self.weights)
         return PlainRun(self)
 

@@ -39,11 +39,11 @@ def record_outputs(modules: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
     """Give the list that the answers of ``modules`` (B, C, *S) are added to, until the end of the block."""
     answers: list[Tensor] = []
 
-    def hear(module: nn.Module, args: Any, answer: Any) -> None:
+    def record(module: nn.Module, args: Any, answer: Any) -> None:
         # blocks on the way down answer with their skips too
         answers.append(answer[0] if isinstance(answer, tuple) else answer)
 
-    handles = [module.register_forward_hook(hear) for module in modules]
+    handles = [module.register_forward_hook(record) for module in modules]
     try:
         yield answers
     finally:

@@ -38,7 +38,9 @@ class Survival:
 
     def __post_init__(self) -> None:
         if not self.scores or len(self.scores) != len(self.shares):
-            raise ValueError(f"expected as many shares as scores, got {len(self.shares)}, {len(self.scores)}")
+            raise ValueError(
+                f"expected as many shares as scores, got {len(self.shares)} and {len(self.scores)}"
+            )
         scores, shares = itertools.pairwise(self.scores), itertools.pairwise(self.shares)
         if not all(a < b for a, b in scores) or not all(a >= b for a, b in shares):
             raise ValueError("expected scores that rise and shares that fall, got others")
