@@ -20,11 +20,11 @@ class UnknownNameError(KeyError):
         return str(self.args[0])
 
 
-def unknown_name(what: str, name: str, known: list[str]) -> UnknownNameError:
-    """Build the error for a name that is not among ``known``, with the closest match."""
-    close = difflib.get_close_matches(name, known, n=1)
+def unknown_name(what: str, name: str, names: list[str]) -> UnknownNameError:
+    """Build the error for a name that is not among ``names``, with the closest match."""
+    close = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else "."
-    return UnknownNameError(f"unknown {what} {name!r}{hint} Known: {', '.join(sorted(known)) or 'none'}")
+    return UnknownNameError(f"unknown {what} {name!r}{hint} Known: {', '.join(sorted(names)) or 'none'}")
 
 
 unknown = unknown_name  # the former name
@@ -87,7 +87,7 @@ class Registry:
         self._load()
         return name in self._parts
 
-    def registered_parts(self) -> list[tuple[str, Callable[..., Any]]]:
+    def list_registered(self) -> list[tuple[str, Callable[..., Any]]]:
         """Return what has registered so far, with names, without importing anything."""
         return [*self._parts.items(), *self._rivals.items()]
 
@@ -143,17 +143,17 @@ def _is_same(part: Any, other: Any) -> bool:
     """Tell whether two objects are one part: the same object, or two copies of one piece of code."""
     names = [getattr(p, "__qualname__", None) for p in (part, other)]
     modules = [getattr(p, "__module__", None) for p in (part, other)]
-    one_place = modules[0] == modules[1] or (_find_file(part) or 0) == _find_file(other)
+    one_place = modules[0] == modules[1] or (_locate_file(part) or 0) == _locate_file(other)
     return part is other or (None not in names and names[0] == names[1] and one_place)
 
 
-def _find_file(part: Any) -> str | None:
+def _locate_file(part: Any) -> str | None:
     return getattr(sys.modules.get(getattr(part, "__module__", "")), "__file__", None)
 
 
 def _describe_place(part: Any) -> str:
     name = f"{getattr(part, '__module__', '')}.{getattr(part, '__qualname__', repr(part))}"
-    file = _find_file(part)
+    file = _locate_file(part)
     return f"{name} ({file})" if file else name
 
 

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from diffad.config.plugins import load_plugins, resolve_plugins
+from diffad.config.plugins import load_plugins, resolve_plugin_key
 from diffad.config.schema import ConfigError, expect, from_dict, to_dict
 from diffad.config.yaml import override, read_yaml
 from diffad.method import Method
@@ -189,7 +189,7 @@ def load_benchmark(source: str | Path, assignments: Sequence[str] = ()) -> Bench
         path = packaged_path
     if not path.is_file():
         raise ConfigError(f"{source}: expected a benchmark file, found none")
-    values = resolve_plugins(read_yaml(path), path.parent)
+    values = resolve_plugin_key(read_yaml(path), path.parent)
     config = from_dict(BenchmarkConfig, override(values, assignments))
     load_plugins(config.plugins)
     return config

@@ -39,8 +39,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(requested: bool) -> None:
-    if requested:
+def _print_version(flag: bool) -> None:
+    if flag:
         typer.echo(f"diffad {__version__}")
         raise typer.Exit
 

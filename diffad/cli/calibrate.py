@@ -53,12 +53,13 @@ def calibrate_command(
     from diffad.threshold import RATES
 
     require_new(out)
+    mask_source = parse_mask_option(mask)
     with report_wrong_usage():
         options = Options(slices=parse_slices(slices), batch_size=batch_size)
-        inputs = Inputs(scan, model, out, parse_mask_option(mask), device=device)
-    subjects = group_subjects(find_scans(inputs.sources, out, inputs.mask).scans)
+        inputs = Inputs(scan, model, out, mask_source, device=device)
+    subjects = group_subjects(find_scans(inputs.sources, out, mask_source).scans)
     pipe = load_model(model, choose_device(device))
-    calibration = calibrate_on(pipe, subjects, options, inputs.mask, fpr or RATES)
+    calibration = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES)
     save_model(pipe, out)
     print(describe_calibration(calibration, len(subjects)))
     print(f"see {out}; use it with --model {out}")

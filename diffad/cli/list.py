@@ -75,11 +75,11 @@ def format_options(part: Callable[..., Any]) -> str:
     """Return the options of a part with their defaults, as a config takes them."""
     parameters = [p for p in inspect.signature(part).parameters.values() if p.name not in RUN_OPTIONS]
     return ", ".join(
-        p.name if p.default is p.empty else f"{p.name}={_to_plain(p.default)!r}" for p in parameters
+        p.name if p.default is p.empty else f"{p.name}={_unfreeze(p.default)!r}" for p in parameters
     )
 
 
-def _to_plain(value: Any) -> Any:
+def _unfreeze(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else value
 
 

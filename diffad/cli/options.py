@@ -37,7 +37,7 @@ Sequences = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, or a GPU such as cuda.")]
-Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
 ConfigName = Annotated[
     str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a shipped config.")
 ]

@@ -20,8 +20,8 @@ def phantom_command(
     modality: Annotated[
         str, typer.Option(metavar="A,B", help="One or several of t1, t2, flair and ct, like t1,flair.")
     ] = "t1",
-    lesioned: Annotated[
-        float, typer.Option(min=0, max=1, help="Fraction of the subjects that have lesions.")
+    lesion_fraction: Annotated[
+        float, typer.Option("--lesioned", min=0, max=1, help="Fraction of the subjects that have lesions.")
     ] = 0.25,
     lesions: Annotated[
         str,
@@ -56,7 +56,7 @@ def phantom_command(
         raise typer.BadParameter(f"--picture: expected a name that ends in .png, got {picture}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     kinds = parse_words(lesions) or tuple(KINDS)
-    options = PhantomOptions(parse_words(modality), lesioned, kinds, seed, spacing)
+    options = PhantomOptions(parse_words(modality), lesion_fraction, kinds, seed, spacing)
     try:
         phantoms = make_phantoms(out, subjects, options)
     except KeyboardInterrupt:

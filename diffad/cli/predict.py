@@ -29,7 +29,7 @@ from diffad.cli.options import (
     parse_words,
     report_wrong_usage,
 )
-from diffad.config.choices import FailurePolicy, Fusion, NoiseSharing, Precision, ResultLayout
+from diffad.config.choices import FailurePolicy, Fusion, NoiseScope, Precision, ResultLayout
 
 if TYPE_CHECKING:
     from diffad.predict import Inputs, Options
@@ -90,7 +90,7 @@ def predict_command(
         Fusion | None, typer.Option(help="How the maps of several axes become one; the mean by default.")
     ] = None,
     noise_across: Annotated[
-        NoiseSharing | None,
+        NoiseScope | None,
         typer.Option(help="Draw noise for each slice, or once for all slices of a scan; slice by default."),
     ] = None,
     prepare: Annotated[
@@ -170,10 +170,10 @@ def predict_command(
             fusion=fusion,
             noise_across=noise_across,
         )
-    raise typer.Exit(_run(inputs, options))
+    raise typer.Exit(_predict_and_report(inputs, options))
 
 
-def _run(inputs: Inputs, options: Options) -> int:
+def _predict_and_report(inputs: Inputs, options: Options) -> int:
     """Run over all scans, say what became of them, and return the exit code."""
     from diffad.distributed import Process
     from diffad.predict import predict_scans

@@ -42,7 +42,7 @@ def prepare_command(
     bias: Bias = True,
     spacing: Annotated[float, typer.Option(help="Voxel size in mm; 0 keeps the scan's own grid.")] = 1.0,
     mask: Mask = "",
-    together: Annotated[
+    is_one_subject: Annotated[
         bool, typer.Option("--together", help="The scans are sequences of one subject, the reference first.")
     ] = False,
     sequences: Sequences = "",
@@ -81,8 +81,10 @@ def prepare_command(
             seed=seed,
             threads=threads,
         )
-    subjects = _group_files(scan) if together and not names else _find_subjects(scan, out, mask_source, names)
-    raise typer.Exit(_run(subjects, out, options, mask_source))
+    subjects = (
+        _group_files(scan) if is_one_subject and not names else _find_subjects(scan, out, mask_source, names)
+    )
+    raise typer.Exit(_prepare_scans(subjects, out, options, mask_source))
 
 
 def _group_files(scans: Sequence[Path]) -> list[Subject]:
@@ -105,7 +107,9 @@ def _find_subjects(
     return group_subjects(paths, sequences)
 
 
-def _run(subjects: list[Subject], out: Path, options: PrepareOptions, mask: str | Path | None) -> int:
+def _prepare_scans(
+    subjects: list[Subject], out: Path, options: PrepareOptions, mask: str | Path | None
+) -> int:
     from diffad.io.terminal import Progress, say
     from diffad.prepare.batch import prepare_all
 

@@ -34,10 +34,10 @@ def report_command(
     maps = find_maps(folder)
     if not maps:
         raise ValueError(f"{folder}: expected maps, as predict writes them, found none")
-    raise typer.Exit(_run(folder, list(maps.values()), figure))
+    raise typer.Exit(_write_reports(folder, list(maps.values()), figure))
 
 
-def _run(folder: Path, namings: Sequence[Naming], figure: FigureFormat | None) -> int:
+def _write_reports(folder: Path, namings: Sequence[Naming], figure: FigureFormat | None) -> int:
     from diffad.io.terminal import Progress, format_error, say
     from diffad.predict.index import write_cohort
     from diffad.predict.results import Results
@@ -47,7 +47,7 @@ def _run(folder: Path, namings: Sequence[Naming], figure: FigureFormat | None) -
         for naming in namings:
             with progress.scan(naming.name):
                 try:
-                    _write_files(folder, naming, figure)
+                    _write_report_files(folder, naming, figure)
                 except (ValueError, OSError) as error:
                     say(f"failed {naming.name}: {format_error(error)}", error)
                     failures += 1
@@ -56,7 +56,7 @@ def _run(folder: Path, namings: Sequence[Naming], figure: FigureFormat | None) -
     return int(failures > 0)
 
 
-def _write_files(folder: Path, naming: Naming, figure: FigureFormat | None) -> None:
+def _write_report_files(folder: Path, naming: Naming, figure: FigureFormat | None) -> None:
     from diffad.predict.writer import write_lesions_and_page
     from diffad.report.reading import read_maps
 

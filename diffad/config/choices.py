@@ -8,7 +8,7 @@ Axis = Literal["sagittal", "coronal", "axial"]
 """Planes of slices, by the voxel axis (i, j, k) that they are counted along."""
 Fusion = Literal["mean", "median", "min", "max", "geometric"]
 """How maps of several axes become one."""
-NoiseSharing = Literal["slice", "scan"]
+NoiseScope = Literal["slice", "scan"]
 """What shares its noise."""
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 """Number format of the network; "auto" is bf16 where the device computes in it natively, else fp32."""
@@ -32,14 +32,14 @@ OffsetRule = Literal["check", "shift"]
 AXES: tuple[Axis, ...] = get_args(Axis)
 
 
-def require(ok: bool, option: str, expected: str, value: object) -> None:
+def require(ok: bool, option: str, expectation: str, value: object) -> None:
     """Refuse the value of an option.
 
     Raises:
         ValueError: Unless ``ok``; the message names the option.
     """
     if not ok:
-        raise ValueError(f"{option}: expected {expected}, got {value!r}")
+        raise ValueError(f"{option}: expected {expectation}, got {value!r}")
 
 
 def require_choice(option: str, value: object, choice: object) -> None:

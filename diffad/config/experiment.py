@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from diffad.config.plugins import load_plugins, resolve_plugin, resolve_plugins
+from diffad.config.plugins import load_plugins, resolve_plugin, resolve_plugin_key
 from diffad.config.schema import ConfigError as ConfigError
 from diffad.config.schema import PartSpec as PartSpec
 from diffad.config.schema import expect
@@ -60,13 +60,13 @@ class Config:
     plugins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        plain = Path(self.name).name == self.name not in ("", ".", "..")
-        expect(plain, "name", "a plain name, as a folder of the run is named so", self.name)
+        is_plain = Path(self.name).name == self.name not in ("", ".", "..")
+        expect(is_plain, "name", "a plain name, as a folder of the run is named so", self.name)
         top, levels = self.schedule.num_train_timesteps, self.train.levels
         expect(levels[1] <= top, "train.levels", f"levels of the schedule, 1..{top}", levels)
         expect(self.task in TASKS, "task", f"one of {', '.join(TASKS)}", self.task)
-        noisy = levels[0] >= 1 or self.task == "classify"
-        expect(noisy, "train.levels", "1 <= lowest <= highest", levels)
+        has_noise = levels[0] >= 1 or self.task == "classify"
+        expect(has_noise, "train.levels", "1 <= lowest <= highest", levels)
         expect(self.seed >= 0, "seed", "a number of at least 0", self.seed)
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,14 +90,12 @@ def load(source: str | Path, assignments: Sequence[str] = ()) -> Config:
         PluginError: If a plug-in that it names cannot be used.
     """
     path = Path(source)
-    ours = (
-        path.suffix in ("", ".yaml") and str(path.parent) in (".", "configs") and path.stem in list_configs()
-    )
-    if not path.is_file() and ours:
+    names_config = path.suffix in ("", ".yaml") and str(path.parent) in (".", "configs")
+    if not path.is_file() and names_config and path.stem in list_configs():
         path = Path(str(resources.files("diffad.configs") / f"{path.stem}.yaml"))
     if not path.is_file():
         raise ConfigError(f"{source}: no such file; shipped configs: {', '.join(list_configs())}")
     values, rest = apply_variants(read_yaml(path), assignments, str(path))
-    config = from_dict(Config, override(resolve_plugins(values, path.parent), rest))
+    config = from_dict(Config, override(resolve_plugin_key(values, path.parent), rest))
     load_plugins(config.plugins)
     return replace(config, plugins=tuple(map(resolve_plugin, config.plugins)))

@@ -45,14 +45,14 @@ def load_plugins(sources: Iterable[str]) -> None:
             _MODULES[source] = module
 
 
-def loaded_plugins() -> list[str]:
+def list_plugins() -> list[str]:
     """Return the plug-ins of this process, as another process has to be told of them."""
     return list(_MODULES)
 
 
 def plugin_arguments() -> list[str]:
     """Return the plug-ins of this process as arguments for another process of diffad."""
-    return [word for source in loaded_plugins() for word in (OPTION, source)]
+    return [word for source in list_plugins() for word in (OPTION, source)]
 
 
 def resolve_plugin(source: str, folder: Path | None = None) -> str:
@@ -65,7 +65,7 @@ def resolve_plugin(source: str, folder: Path | None = None) -> str:
     return str(((folder or Path()) / Path(source).expanduser()).resolve()) if _is_file(source) else source
 
 
-def resolve_plugins(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+def resolve_plugin_key(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return the values of a YAML file with its ``plugins`` as any folder can name them.
 
     Args:
@@ -146,7 +146,7 @@ def _describe_failure(source: object, error: Exception) -> PluginError:
 
 def _list_foreign_parts() -> list[Any]:
     """Return what others than this package have registered."""
-    parts = [part for r in (*REGISTRIES.values(), VIEWS) for _, part in r.registered_parts()]
+    parts = [part for r in (*REGISTRIES.values(), VIEWS) for _, part in r.list_registered()]
     return [part for part in parts if _find_package(part) != "diffad"]
 
 

@@ -19,14 +19,14 @@ class ConfigError(ValueError):
     """A configuration that cannot be used; the message says which key."""
 
 
-def expect(ok: bool, key: str, expected: str, got: object) -> None:
+def expect(ok: bool, key: str, expectation: str, value: object) -> None:
     """Refuse the value of a key.
 
     Raises:
         ConfigError: Unless ``ok``.
     """
     if not ok:
-        raise ConfigError(f"config key {key}: expected {expected}, got {got!r}")
+        raise ConfigError(f"config key {key}: expected {expectation}, got {value!r}")
 
 
 def check_range(section: Any, prefix: str, interval: str, *names: str) -> None:
@@ -35,7 +35,7 @@ def check_range(section: Any, prefix: str, interval: str, *names: str) -> None:
     Raises:
         ConfigError: With the first number outside.
     """
-    low, high = (float(bound) for bound in interval[1:-1].split(","))
+    low, high = map(float, interval[1:-1].split(","))
     for name in names:
         value = getattr(section, name)
         if value is not None:
@@ -56,10 +56,10 @@ def check_choice(section: Any, prefix: str, name: str, *choices: str) -> None:
 
 def to_dict(config: Any) -> dict[str, Any]:
     """Turn a dataclass into plain dicts and lists, as YAML and JSON hold them."""
-    return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    return {f.name: _to_plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return to_dict(value)
     return list(value) if isinstance(value, tuple) else copy.deepcopy(value)
@@ -79,8 +79,8 @@ def from_dict(kind: type[T], values: dict[str, Any], path: str = "") -> T:
         if key not in fields:
             raise ConfigError(str(unknown_name("config key", f"{path}{key}", [f"{path}{k}" for k in fields])))
     for key, f in fields.items():
-        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-        if required and key not in values:
+        is_open = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if is_open and key not in values:
             raise ConfigError(f"config key {path}{key} is missing")
     return kind(**{k: _convert(hints[k], v, f"{path}{k}") for k, v in values.items()})
 
@@ -100,8 +100,8 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
         return _convert_part(value, path)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    right = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
-    expect(right, path, hint.__name__, value)
+    fits = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+    expect(fits, path, hint.__name__, value)
     return value
 
 
@@ -112,8 +112,8 @@ def _convert_tuple(args: tuple[Any, ...], value: Any, path: str) -> tuple[Any, .
 
 
 def _convert_part(value: Any, path: str) -> PartSpec:
-    named = isinstance(value, dict) and isinstance(value.get("name"), str)
-    expect(named, path, "a mapping with a 'name'", value)
+    has_name = isinstance(value, dict) and isinstance(value.get("name"), str)
+    expect(has_name, path, "a mapping with a 'name'", value)
     _check_plain(value, path)
     part: PartSpec = copy.deepcopy(value)
     return part

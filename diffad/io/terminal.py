@@ -45,8 +45,10 @@ class Progress:
     @contextmanager
     def scan(self, name: str) -> Iterator[None]:
         """Count one scan, however it ends."""
-        done = self._finished + self._others()
-        self._bar.update(self._task, description=f"scan {done + 1} of {self._scans}: {name}", completed=done)
+        count = self._finished + self._others()
+        self._bar.update(
+            self._task, description=f"scan {count + 1} of {self._scans}: {name}", completed=count
+        )
         yield
         self._finished += 1
         self._bar.update(self._task, completed=self._finished + self._others())
@@ -55,13 +57,13 @@ class Progress:
         """Stand in for the progress bar of a pipeline: ``total`` slices make one scan."""
         return SliceProgress(self, total)
 
-    def advance(self, share: float) -> None:
-        """Move on by a share of a scan."""
-        self._bar.advance(self._task, share)
+    def advance(self, fraction: float) -> None:
+        """Move on by a fraction of a scan."""
+        self._bar.advance(self._task, fraction)
 
 
 class SliceProgress:
-    """The slices of one scan, as a share of it.
+    """The slices of one scan, as a fraction of it.
 
     Args:
         progress: The bar over all scans.
@@ -77,9 +79,9 @@ class SliceProgress:
     def __exit__(self, *_: object) -> None:
         return None
 
-    def update(self, done: int) -> None:
+    def update(self, count: int) -> None:
         """Count slices just finished."""
-        self._progress.advance(done / self._total)
+        self._progress.advance(count / self._total)
 
 
 def say(message: str, error: BaseException | None = None) -> None:
@@ -115,13 +117,15 @@ def hold_interrupts() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # only the main thread hears signals
         yield
         return
-    heard: list[int] = []
+    interrupts: list[int] = []
     signals = (signal.SIGINT, signal.SIGTERM)
-    before: dict[Any, Any] = {s: signal.signal(s, lambda number, _: heard.append(number)) for s in signals}
+    handlers: dict[Any, Any] = {
+        s: signal.signal(s, lambda number, _: interrupts.append(number)) for s in signals
+    }
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-    if heard:
+    if interrupts:
         raise KeyboardInterrupt

@@ -122,4 +122,4 @@ def _find_channels(name: str, network: nn.Module) -> int:
 def list_network_classes() -> list[Any]:
     """Return the classes that a model's folder may name: the registered ones, and the wrapper of others."""
     names = set(MODELS)  # asking for them brings all parts in
-    return [WrappedNetwork, *(part for name, part in MODELS.registered_parts() if name in names)]
+    return [WrappedNetwork, *(part for name, part in MODELS.list_registered() if name in names)]

@@ -13,7 +13,7 @@ from diffad.config.choices import (
     AXES,
     FailurePolicy,
     Fusion,
-    NoiseSharing,
+    NoiseScope,
     Precision,
     ResultLayout,
     require,
@@ -82,7 +82,7 @@ class Options:
         if self.fusion is not None:
             require_choice("fusion", self.fusion, Fusion)
         if self.noise_across is not None:
-            require_choice("noise_across", self.noise_across, NoiseSharing)
+            require_choice("noise_across", self.noise_across, NoiseScope)
 
     @property
     def method(self) -> Method:

@@ -40,7 +40,7 @@ def predict_scans(
     search = find_scans(inputs.sources, inputs.out, inputs.mask, inputs.region)
     subjects, ignored_files = _list_subjects(inputs, search, process)
     pipe = load_model(inputs.model, choose_device(inputs.device, process))
-    check_sequences(inputs.sequences, pipe.config.sequences)
+    check_sequence_names(inputs.sequences, pipe.config.sequences)
     cohort = Cohort(
         pipe,
         inputs.out,
@@ -89,7 +89,7 @@ def choose_device(name: str, process: Process | None = None) -> str:
     return device
 
 
-def check_sequences(names: Sequence[str], model: Sequence[str] | None) -> None:
+def check_sequence_names(names: Sequence[str], model: Sequence[str] | None) -> None:
     """Refuse sequences that are not the model's, or not in its order.
 
     Raises:

@@ -11,9 +11,9 @@ import yaml
 from diffad.config import ConfigError, load, plugins
 from diffad.config.plugins import (
     PluginError,
+    list_plugins,
     load_argument_plugins,
     load_plugins,
-    loaded_plugins,
     plugin_arguments,
     split_plugins,
 )
@@ -42,7 +42,7 @@ def file(tmp_path):
 def test_file_brings_its_parts_and_names_itself_to_other_processes(file, capsys):
     load_plugins([str(file)])
     assert NOISES.build("signs", chance=0.2).chance == 0.2
-    assert loaded_plugins() == [str(file)]
+    assert list_plugins() == [str(file)]
     assert plugin_arguments() == ["--plugin", str(file)]
     assert capsys.readouterr().err == ""
 
@@ -53,7 +53,7 @@ def test_file_is_imported_once_however_it_is_named(tmp_path, monkeypatch):
     load_plugins([str(file), "counted.py", "./counted.py"])
     load_plugins([str(file)])
     assert (tmp_path / "runs").read_text() == "x"
-    assert loaded_plugins() == [str(file)]
+    assert list_plugins() == [str(file)]
 
 
 def test_module_is_a_plugin_too(tmp_path, monkeypatch, capsys):
@@ -90,7 +90,7 @@ def test_file_that_cannot_be_imported_is_one_line_that_names_it(tmp_path, text, 
         expected = f"{file}: expected a plug-in that can be imported, found {reason}"
         assert str(error.value).startswith(expected)
         assert "\n" not in str(error.value)
-    assert loaded_plugins() == []
+    assert list_plugins() == []
 
 
 @pytest.mark.parametrize("source", ["nowhere.py", "./folder/", "no_such_module_at_all"])
@@ -176,7 +176,7 @@ def test_plugins_that_are_no_list_of_names_are_refused(config_file, value, said)
     config_file.write_text(yaml.safe_dump({**values, "plugins": value}))
     with pytest.raises(ConfigError, match=f"config key plugins: {said}"):
         load(config_file)
-    assert loaded_plugins() == []
+    assert list_plugins() == []
 
 
 def test_config_without_plugins_says_nothing_of_them():
@@ -204,7 +204,7 @@ def test_model_folder_names_no_plugins(tmp_path):
         (folder / name).write_text(json.dumps(values))
     (folder / "config.yaml").write_text(yaml.safe_dump({"plugins": [str(trap)]}))
     AnomalyPipeline.from_pretrained(folder)
-    assert loaded_plugins() == []
+    assert list_plugins() == []
     assert "signs" not in NOISES
 
 
