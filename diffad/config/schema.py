@@ -79,7 +79,7 @@ def from_dict(kind: type[T], values: dict[str, Any], path: str = "") -> T:
         if key not in fields:
             raise ConfigError(str(unknown_name("config key", f"{path}{key}", [f"{path}{k}" for k in fields])))
     for key, f in fields.items():
-        has_default = dataclasses.MISSING not in (f.default, f.default_factory)
+        has_default = any(d is not dataclasses.MISSING for d in (f.default, f.default_factory))
         if not has_default and key not in values:
             raise ConfigError(f"config key {path}{key} is missing")
     return kind(**{k: _convert(hints[k], v, f"{path}{k}") for k, v in values.items()})
