@@ -178,9 +178,9 @@ def require_same_grid(volume: Volume, like: Volume) -> None:
     _expect(same, volume.path, f"the grid of {like.path}, {_describe_grid(like)}", _describe_grid(volume))
 
 
-def _expect(ok: bool, name: Path | str | None, expected: str, finding: object) -> None:
+def _expect(ok: bool, name: Path | str | None, expectation: str, finding: object) -> None:
     if not ok:
-        raise VolumeError(f"{name}: expected {expected}, found {finding}")
+        raise VolumeError(f"{name}: expected {expectation}, found {finding}")
 
 
 def _describe_grid(volume: Volume) -> str:
