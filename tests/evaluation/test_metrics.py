@@ -44,6 +44,15 @@ def test_best_dice_is_reached_at_its_threshold_and_nowhere_beaten(case):
 
 @given(cases())
 @settings(max_examples=20, deadline=None)
+def test_dice_of_the_curve_is_that_of_what_each_threshold_cuts(case):
+    scores, truth = case
+    thresholds, values = RankCurve.of(scores, truth).dice_curve(20)
+    assert (np.diff(thresholds) < 0).all()
+    assert values == pytest.approx([dice(scores >= t, truth) for t in thresholds.astype(scores.dtype)])
+
+
+@given(cases())
+@settings(max_examples=20, deadline=None)
 def test_order_of_pixels_does_not_matter(case):
     scores, truth = case
     order = np.random.default_rng(0).permutation(len(scores))

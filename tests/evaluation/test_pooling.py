@@ -24,6 +24,11 @@ def test_options_out_of_range_are_refused():
             pool(values, **options)
 
 
+def test_lowest_and_highest_percentile_are_the_ends():
+    values = np.random.default_rng(0).permutation(np.arange(10.0))
+    assert [pool(values, "percentile", q=q) for q in (0.0, 100.0)] == [0, 9]
+
+
 def test_single_score_pools_to_itself_or_to_no_spread():
     assert [pool([0.25], how) for how in ("mean", "max", "percentile", "topk")] == [0.25] * 4
     assert pool([0.25], "std") == 0

@@ -40,6 +40,11 @@ def test_rules_take_what_they_say():
         rules.search_order(scores[:199], truth[:199])
 
 
+def test_as_many_steps_as_scores_try_them_all():
+    scores, truth = np.array([0.1, 0.2, 0.3, 0.4]), np.array([0, 0, 1, 1])
+    assert rules.search_order(scores, truth, steps=4) == (0.2, 1.0)
+
+
 def test_halving_finds_a_single_peak_and_misses_the_better_of_two():
     x = np.arange(1, 101) / 100
     assert rules.search_bisection(x, x > 0.7) == (0.703125, 1.0)

@@ -50,6 +50,12 @@ def test_estimate_moves_from_the_base_through_the_target(x_t, base, label):
     assert inner.told == [[label] * 3 + [0] * 3]
 
 
+def test_the_healthy_class_may_be_what_is_steered_away_from(x_t):
+    plain = GaussianDenoiser()(x_t, T)
+    expected = plain + ADDS[0] + 2.0 * (ADDS[1] - ADDS[0])
+    torch.testing.assert_close(guided(Adding(), scale=2.0, target=1, base=0)(x_t, T), expected)
+
+
 @pytest.mark.parametrize("base", ["null", 1])
 @pytest.mark.parametrize("scale", [0, 1.0])
 def test_base_and_target_cost_one_evaluation_and_are_exact(x_t, scale, base):

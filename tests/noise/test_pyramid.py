@@ -60,6 +60,12 @@ def test_lattice_begins_between_two_nodes(generators):
     torch.testing.assert_close(late, whole[:, 3:], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("offset", [(0.5,), (0.5, 0.5, 0.5)], ids=str)
+def test_lattice_wants_an_offset_for_every_axis(offset, generators):
+    with pytest.raises(ValueError, match="zip"):
+        draw_lattice(torch.Size([1, 6, 6]), 2.0, offset, generators(0)[0])
+
+
 @pytest.mark.parametrize("pitch", [2.5, 8.0, 40.0])
 def test_lattice_has_unit_variance_at_every_voxel_over_all_offsets(pitch):
     offsets = [(k + 0.5) / 500 for k in range(500)]

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
+from diffad.noise._compile import run_tasks
 from diffad.noise.simplex import SimplexNoise
 from diffad.registry import NOISES
 
@@ -94,6 +96,25 @@ def test_number_of_threads_changes_nothing(reference, generators):
     finally:
         torch.set_num_threads(before)
     assert torch.equal(*draws)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_tasks_run_on_as_many_threads_as_torch_does(threads):
+    before, seen = torch.get_num_threads(), {}
+    together = threading.Barrier(threads, timeout=20)
+
+    def task(index):
+        together.wait()  # one thread alone would wait here for ever
+        seen[index] = threading.get_ident()
+
+    try:
+        torch.set_num_threads(threads)
+        run_tasks(task, 2 * threads)
+    finally:
+        torch.set_num_threads(before)
+    assert sorted(seen) == list(range(2 * threads))
+    assert len(set(seen.values())) == threads
+    assert (threading.get_ident() in seen.values()) == (threads == 1)
 
 
 def test_callers_in_several_threads_get_what_they_get_alone(generators):

@@ -115,6 +115,16 @@ def test_fast_sum_in_two_coordinates_equals_opensimplex_anywhere(seed, place, si
     assert np.abs(fast - oracle_at(seed, origin[0], (1, 70, 31), octaves, 0.8, size / 100)).max() < 1e-8
 
 
+@pytest.mark.parametrize("size", [0.7, 3.0, 40.0])
+@pytest.mark.parametrize("corner", [-1.0, -20.0, -200.0])
+def test_fast_sums_equal_opensimplex_where_coordinates_are_negative(corner, size):
+    for dims, sum_fields in ((2, _kernel2.sum_fields2), (3, _kernel3.sum_fields3)):
+        origin = corner - np.random.default_rng(dims).uniform(0, 20, (1, dims))
+        shape = (1, 6, 9) if dims == 2 else (2, 6, 9)
+        theirs = (oracle_at if dims == 2 else oracle)(42, tuple(origin[0]), shape, 1, 1.0, size)
+        assert np.abs(sum_fields([42], origin, shape, 1, 1.0, size)[0] - theirs).max() < 1e-8
+
+
 @given(seed=SEEDS, place=st.integers(0, 10**6), size=st.integers(30, 1000))
 @settings(deadline=None, max_examples=15)
 def test_fast_sum_in_four_coordinates_equals_opensimplex_but_for_what_that_leaves_out(seed, place, size):

@@ -159,6 +159,16 @@ def test_unknown_taps_are_refused_with_the_known_ones():
         FeatureScore(network=nn.Sequential(nn.Conv2d(1, 1, 1)))(x, twin)
 
 
+def test_lowest_level_is_the_first_of_the_schedule():
+    x, twin = pair_of((1, 1, 16, 20))
+    network = Seeing()
+    FeatureScore(level=1, network=network)(x, twin)
+    ((shown, labels, _, _),) = network.calls
+    assert labels.tolist() == [0, 0]
+    alpha = linear_schedule().amplitudes(1, x)[0]
+    torch.testing.assert_close(shown, alpha * (2 * torch.cat([x, twin.image]) - 1))
+
+
 @pytest.mark.parametrize("options", [{"level": 0}, {"taps": []}])
 def test_bad_options_are_refused(options):
     with pytest.raises(ValueError, match=r"expected (level of at least 1|at least one tap)"):

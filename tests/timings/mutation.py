@@ -45,14 +45,14 @@ def picked(modules, count, seed):
 
 
 def equivalents():
-    """Read the faults that change nothing: file | function | old -> new | reason."""
+    """Read the faults that change nothing: file :: function :: old -> new :: reason."""
     lines = [line.strip() for line in EQUIVALENT.read_text().splitlines()] if EQUIVALENT.exists() else []
-    return [tuple(part.strip() for part in line.split(" | ", 3)) for line in lines if line and line[0] != "#"]
+    return [tuple(part.strip() for part in line.split(" :: ")) for line in lines if line and line[0] != "#"]
 
 
 def reason(fault, listed):
     """Say why a fault changes nothing; none where it may."""
-    what = (Path(fault.path).name, fault.function, f"{fault.old} -> {fault.new}")
+    what = (Path(fault.path).name, fault.function or "module", f"{fault.old} -> {fault.new}")
     return next(
         (row[3] for row in listed if all(r in ("*", w) for r, w in zip(row, what, strict=False))), None
     )
