@@ -63,8 +63,8 @@ def evaluate_predictions(
     default = evaluate_images(image_sets[0])
     results = [evaluate_images(image_set, folds=folds) for image_set in image_sets[1:]]
     warnings = [*predictions.warnings, *_describe_classes(default.rows)]
-    volumes = [_volume_row(row) for row in default.rows]
-    return Evaluation(_pooled_row(default, volumes), volumes, predictions.missing, warnings, results)
+    volumes = [_make_volume_row(row) for row in default.rows]
+    return Evaluation(_pool_row(default, volumes), volumes, predictions.missing, warnings, results)
 
 
 def _describe_classes(rows: Sequence[Row]) -> list[str]:
@@ -78,27 +78,27 @@ def _describe_classes(rows: Sequence[Row]) -> list[str]:
     return warnings
 
 
-def _volume_row(row: Row) -> Row:
+def _make_volume_row(row: Row) -> Row:
     names = ("lesion_voxels", "image_score", "pixel_ap", "pixel_auroc", "oracle_dice", "oracle_threshold")
     volume = {"scan": row["name"]} | {name: row[name] for name in names}
     volume["dice"] = row["dice"] if row["anomalous"] else math.nan
     return volume | {"false_alarm_rate": row["fpr"]}
 
 
-def _pooled_row(result: Result, volumes: Sequence[Row]) -> Row:
+def _pool_row(result: Result, volumes: Sequence[Row]) -> Row:
     values = {name: metric.value for name, metric in result.figures.items()}
-    lesioned = int(values["anomalous"])
+    lesion_scans = int(values["anomalous"])
     healthy = [row for row in result.rows if _has_alarms(row)]
-    flagged, voxels = (sum(row[name] for row in healthy) for name in ("flagged", "voxels"))
+    alarms, voxels = (sum(row[name] for row in healthy) for name in ("flagged", "voxels"))
     dice = [row["dice"] for row in volumes if not math.isnan(row["dice"])]
     names = ("image_auroc", "image_ap", "pixel_ap", "pixel_auroc", "oracle_dice", "oracle_threshold")
     return {
         "scans": len(result.rows),
-        "lesioned": lesioned,
+        "lesioned": lesion_scans,
         **{name: values[name] for name in names},
-        "dice": values["dice"] if lesioned else math.nan,
+        "dice": values["dice"] if lesion_scans else math.nan,
         "mean_dice": sum(dice) / len(dice) if dice else math.nan,
-        "healthy_voxels_flagged": flagged / voxels if voxels else math.nan,
+        "healthy_voxels_flagged": alarms / voxels if voxels else math.nan,
         "healthy_scans_flagged": values["healthy_scans_flagged"],
     }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from diffad.evaluation.reading import ScanFiles, find_mask, read_sample
+from diffad.evaluation.reading import PredictionFiles, find_mask, read_sample
 from diffad.evaluation.samples import Sample
 from diffad.io.naming import Naming, find_maps
 from diffad.io.nifti import SUFFIXES, stem
@@ -26,7 +26,7 @@ class Predictions:
         warnings: What a reader should know; reading adds to it.
     """
 
-    scans: list[ScanFiles] = field(default_factory=list)
+    scans: list[PredictionFiles] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -80,7 +80,7 @@ def collect_predictions(
         if lesion is None and not healthy_without_mask:
             predictions.missing.append(naming.name)
         else:
-            scan = ScanFiles(path, naming.name, lesion, brains, resample, naming.files(folder))
+            scan = PredictionFiles(path, naming.name, lesion, brains, resample, naming.files(folder))
             predictions.scans.append(scan)
     if not predictions.scans:
         names = ", ".join(predictions.missing)

@@ -26,7 +26,7 @@ BRAIN = ("_brain_mask", "_brain", "_mask", "")
 
 
 @dataclass(frozen=True)
-class ScanFiles:
+class PredictionFiles:
     """The files of one scan.
 
     Args:
@@ -50,7 +50,7 @@ class ScanFiles:
         return self.files.get(kind) or self.path.with_name(f"{self.name}{RESULT_SUFFIXES[kind]}")
 
 
-def read_sample(scan: ScanFiles, warnings: list[str], with_images: bool = False) -> Sample | None:
+def read_sample(scan: PredictionFiles, warnings: list[str], with_images: bool = False) -> Sample | None:
     """Read one scan; none if its lesion lies wholly outside what was analysed.
 
     Where no image score is stored, it is the mean of the highest hundredth of the map.
@@ -97,15 +97,15 @@ def _read_info(path: Path) -> dict[str, Any]:
     return info
 
 
-def _read_region(scan: ScanFiles, like: Volume, info: dict[str, Any]) -> Bools:
+def _read_region(scan: PredictionFiles, like: Volume, info: dict[str, Any]) -> Bools:
     """Return the voxels (I, J, K) that are scored."""
-    analysed, brains = scan.result_path("seen"), scan.brains
-    mask = find_mask(scan.name, brains, BRAIN) if brains else analysed if analysed.is_file() else None
+    region_path, brains = scan.result_path("seen"), scan.brains
+    mask = find_mask(scan.name, brains, BRAIN) if brains else region_path if region_path.is_file() else None
     if mask is None:
         place = (
             f"a brain mask of {scan.name} in {brains}"
             if brains
-            else f"{analysed.name} beside it, or --brains"
+            else f"{region_path.name} beside it, or --brains"
         )
         raise VolumeError(f"{scan.path}: expected {place}, to know where to score, found none")
     region = _read_mask(mask, like, [], scan.resample)
@@ -158,7 +158,7 @@ def _read_detections(path: Path, like: Volume, warnings: list[str]) -> Bools | N
 
 
 def _read_images(
-    scan: ScanFiles, like: Volume, info: dict[str, Any], region: Bools
+    scan: PredictionFiles, like: Volume, info: dict[str, Any], region: Bools
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Read the first sequence of a scan and of its reconstruction, in [0, 1], 0 outside the region."""
     path = scan.result_path("twin")

@@ -74,8 +74,8 @@ def test_keys_keep_the_order_and_zero_has_one():
 
 
 def test_lattice_is_the_finest_that_fits():
-    assert Lattice.spanning(5, 12, 8) == Lattice(0, 5, 8)
-    assert Lattice.spanning(5, 13, 8) == Lattice(1, 2, 5)
+    assert Lattice.span(5, 12, 8) == Lattice(0, 5, 8)
+    assert Lattice.span(5, 13, 8) == Lattice(1, 2, 5)
 
 
 def two_maps():

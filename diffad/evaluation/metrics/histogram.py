@@ -1,7 +1,7 @@
 r"""Ranking metrics in bounded memory: counts of scores in bins that fit whatever scores come.
 
 A score in single precision is read as a whole number that keeps its order, and numbers that differ only in
-their last ``shift`` bits share a bin. The shift is the smallest with which the scores seen so far fit; as
+their last ``shift`` bits share a bin. The shift is the smallest with which the scores so far fit; as
 it grows, neighbours merge in pairs. So the bins follow from the scores alone, not from their order, and
 histograms of several processes merge to what one would have counted.
 """
@@ -30,7 +30,7 @@ class Lattice:
     count: int
 
     @classmethod
-    def spanning(cls, low: int, high: int, bins: int) -> Lattice:
+    def span(cls, low: int, high: int, bins: int) -> Lattice:
         """Return the finest lattice of at most so many bins that holds the keys from low to high."""
         shift = 0
         while (high >> shift) - (low >> shift) >= bins:
@@ -42,7 +42,7 @@ class RankHistogram:
     """Counts scores of lesion and healthy voxels without keeping them.
 
     Args:
-        bins: Most bins that are kept for each class; a power of two.
+        bins: Most bins for each class; a power of two.
         dtype: Of the counts; floating for weighted ones.
 
     Raises:
@@ -75,13 +75,13 @@ class RankHistogram:
         """
         a, y = check_vectors(scores, truth)
         if a.size:
-            found = to_keys(a)
-            self._widen(int(found.min()), int(found.max()))
-            index = (found >> np.uint32(self._lattice.shift)).astype(np.int64) - self._lattice.first
-            for row, chosen in enumerate((~y, y)):
-                counted = None if weights is None else weights[chosen]
-                found_here = np.bincount(index[chosen], counted, self._lattice.count)
-                self._counts[row] += found_here.astype(self.dtype)
+            keys = to_keys(a)
+            self._widen(int(keys.min()), int(keys.max()))
+            index = (keys >> np.uint32(self._lattice.shift)).astype(np.int64) - self._lattice.first
+            for row, voxels in enumerate((~y, y)):
+                class_weights = None if weights is None else weights[voxels]
+                counts = np.bincount(index[voxels], class_weights, self._lattice.count)
+                self._counts[row] += counts.astype(self.dtype)
         return self
 
     def merge(self, other: RankHistogram) -> Self:
@@ -101,9 +101,9 @@ class RankHistogram:
         """Return the counts at the distinct bins, whose scores count as ties; thresholds are lower edges."""
         healthy, lesion = self._counts[:, ::-1]
         above = healthy.cumsum() - healthy
-        kept = np.flatnonzero(lesion)
-        edges = (self._lattice.first + self._lattice.count - 1 - kept) << self._lattice.shift
-        return RankCurve(from_keys(edges), lesion[kept], above[kept], healthy[kept], int(healthy.sum()))
+        bins = np.flatnonzero(lesion)
+        edges = (self._lattice.first + self._lattice.count - 1 - bins) << self._lattice.shift
+        return RankCurve(from_keys(edges), lesion[bins], above[bins], healthy[bins], int(healthy.sum()))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return everything as arrays, to be stored or sent."""
@@ -115,11 +115,11 @@ class RankHistogram:
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self:
         """Return the histogram that ``to_arrays`` was called on."""
         bins, low, high = (int(v) for v in arrays["shape"])
-        made = cls(bins)
+        histogram = cls(bins)
         if low <= high:
-            made._widen(low, high)
-            made._counts = np.array(arrays["counts"], np.int64)
-        return made
+            histogram._widen(low, high)
+            histogram._counts = np.array(arrays["counts"], np.int64)
+        return histogram
 
     def _widen(self, low: int, high: int) -> None:
         before = self._span or (low, high)
@@ -127,7 +127,7 @@ class RankHistogram:
         if span == self._span:
             return
         counts, lattice = self._counts, self._lattice
-        self._span, self._lattice = span, Lattice.spanning(*span, self.bins)
+        self._span, self._lattice = span, Lattice.span(*span, self.bins)
         self._counts = np.zeros((2, self._lattice.count), self.dtype)
         self._put(counts, lattice)
 

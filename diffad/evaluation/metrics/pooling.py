@@ -37,7 +37,7 @@ def pool(values: ArrayLike, how: str = "mean", share: float = 0.01, q: float = 9
     return float(POOLINGS[how](scores, share, q))
 
 
-def _highest(scores: NDArray[Any], share: float, q: float) -> float:
+def _mean_of_top(scores: NDArray[Any], share: float, q: float) -> float:
     count = math.ceil(share * scores.size)
     return float(np.partition(scores, scores.size - count)[scores.size - count :].mean(dtype=np.float64))
 
@@ -47,5 +47,5 @@ POOLINGS: dict[str, Callable[[NDArray[Any], float, float], float]] = {
     "max": lambda scores, share, q: float(scores.max()),
     "std": lambda scores, share, q: float(scores.std(dtype=np.float64)),
     "percentile": lambda scores, share, q: float(np.percentile(scores, q)),
-    "topk": _highest,
+    "topk": _mean_of_top,
 }

@@ -28,8 +28,9 @@ def reliability(p: ArrayLike, truth: ArrayLike, bins: int = 15) -> NDArray[np.fl
     index = np.minimum((values * bins).astype(np.int64), bins - 1)
     count = np.bincount(index, minlength=bins)
     sums = [np.bincount(index, weights=w, minlength=bins) for w in (values, y)]
-    kept = count > 0
-    return np.stack([sums[0][kept] / count[kept], sums[1][kept] / count[kept], count[kept]], 1)
+    filled_bins = count > 0
+    sizes = count[filled_bins]
+    return np.stack([sums[0][filled_bins] / sizes, sums[1][filled_bins] / sizes, sizes], 1)
 
 
 def expected_calibration_error(p: ArrayLike, truth: ArrayLike, bins: int = 15) -> float:

@@ -23,7 +23,7 @@ GRID: NDArray[np.float64] = np.arange(1000) / 1000
 
 
 class DiceThreshold(NamedTuple):
-    """A threshold and the Dice of what it cuts."""
+    """A threshold and the Dice of what lies above it."""
 
     threshold: float
     dice: float
@@ -39,7 +39,7 @@ class Overlap:
 
     def __init__(self, scores: ArrayLike, truth: ArrayLike) -> None:
         a, y = check_vectors(scores, truth)
-        self.lesion, self.every = np.sort(a[y]), np.sort(a)
+        self.lesion, self.scores = np.sort(a[y]), np.sort(a)
 
     def dice(self, thresholds: ArrayLike, ties: str = ">") -> NDArray[np.float64]:
         r"""Return Dice at thresholds (K,); a voxel is flagged if its score is > (or >=) the threshold.
@@ -47,12 +47,12 @@ class Overlap:
         Raises:
             ValueError: If ``ties`` is neither ">" nor ">=".
         """
-        side = _side(ties)
-        at = np.asarray(thresholds, dtype=self.every.dtype)
-        hits = len(self.lesion) - np.searchsorted(self.lesion, at, side=side)
-        flagged = len(self.every) - np.searchsorted(self.every, at, side=side)
-        total = flagged + len(self.lesion)
-        return np.divide(2.0 * hits, total, out=np.full(len(at), math.nan), where=total > 0)
+        side = _search_side(ties)
+        values = np.asarray(thresholds, dtype=self.scores.dtype)
+        hits = len(self.lesion) - np.searchsorted(self.lesion, values, side=side)
+        detections = len(self.scores) - np.searchsorted(self.scores, values, side=side)
+        total = detections + len(self.lesion)
+        return np.divide(2.0 * hits, total, out=np.full(len(values), math.nan), where=total > 0)
 
 
 def search_exact(scores: ArrayLike, truth: ArrayLike) -> DiceThreshold:
@@ -75,9 +75,9 @@ def search_order(scores: ArrayLike, truth: ArrayLike, steps: int = 200) -> DiceT
     """
     _check_steps(steps)
     overlap = Overlap(scores, truth)
-    if len(overlap.every) < steps:
-        raise ValueError(f"expected at least {steps} scores, got {len(overlap.every)}")
-    return _best(overlap, overlap.every[:: len(overlap.every) // steps], ">")
+    if len(overlap.scores) < steps:
+        raise ValueError(f"expected at least {steps} scores, got {len(overlap.scores)}")
+    return _pick_best(overlap, overlap.scores[:: len(overlap.scores) // steps], ">")
 
 
 def search_grid(
@@ -92,10 +92,10 @@ def search_grid(
         Denoising autoencoders for unsupervised anomaly detection in brain MRI (Kascenas et al., 2022): 0,
         .001, ..., .999. THOR (Bercea et al., 2024): 101 from 0 to 1.
     """
-    at = np.asarray(thresholds)
-    if not at.size:
+    grid = np.asarray(thresholds)
+    if not grid.size:
         raise ValueError("expected at least one threshold in the grid, got none")
-    return _best(Overlap(scores, truth), at, ties)
+    return _pick_best(Overlap(scores, truth), grid, ties)
 
 
 def search_bisection(scores: ArrayLike, truth: ArrayLike, steps: int = 10) -> DiceThreshold:
@@ -113,16 +113,16 @@ def search_bisection(scores: ArrayLike, truth: ArrayLike, steps: int = 10) -> Di
     _check_steps(steps)
     overlap = Overlap(scores, truth)
     if not len(overlap.lesion):
-        return _undefined()
-    low, high, best = 0.0, float(overlap.every[-1]), DiceThreshold(math.nan, -1.0)
+        return _warn_undefined()
+    low, high, best = 0.0, float(overlap.scores[-1]), DiceThreshold(math.nan, -1.0)
     for _ in range(steps):
         quarters = (0.75 * low + 0.25 * high, 0.25 * low + 0.75 * high)
-        left, right = (
-            DiceThreshold(at, float(d)) for at, d in zip(quarters, overlap.dice(quarters), strict=True)
+        lower, upper = (
+            DiceThreshold(t, float(d)) for t, d in zip(quarters, overlap.dice(quarters), strict=True)
         )
-        best = next((cut for cut in (right, left) if cut.dice >= max(best.dice, left.dice)), best)
+        best = next((pair for pair in (upper, lower) if pair.dice >= max(best.dice, lower.dice)), best)
         middle = (low + high) / 2
-        low, high = (low, middle) if left.dice >= right.dice else (middle, high)
+        low, high = (low, middle) if lower.dice >= upper.dice else (middle, high)
     return best
 
 
@@ -136,7 +136,7 @@ def search_f1(scores: ArrayLike, truth: ArrayLike) -> DiceThreshold:
 
 
 def search_healthy(scores: ArrayLike, fpr: float) -> DiceThreshold:
-    """Take the smallest threshold that at most a share ``fpr`` of healthy scores exceeds, score > threshold.
+    """Take the smallest threshold that at most a fraction ``fpr`` of healthy scores exceeds (>).
 
     Args:
         scores: Scores of healthy voxels, any shape.
@@ -167,33 +167,33 @@ def search_healthy_grid(maps: Sequence[ArrayLike], fpr: float, thresholds: Array
     if not len(maps):
         raise ValueError("expected at least one healthy map, got none")
     check_rate(fpr)
-    at = np.asarray(thresholds)
-    rates = np.mean([_exceeding(m, at) for m in maps], axis=0)
-    enough = np.flatnonzero(rates <= fpr * (1 + 1e-12))  # a mean of rates may round up past the rate itself
-    if not len(enough):
-        raise ValueError(f"expected a threshold with an FPR of {fpr}, got {rates[-1]:.4f} at {at[-1]}")
-    return DiceThreshold(float(at[enough[0]]), math.nan)
+    grid = np.asarray(thresholds)
+    rates = np.mean([_rates_above(m, grid) for m in maps], axis=0)
+    index = np.flatnonzero(rates <= fpr * (1 + 1e-12))  # a mean of rates may round up past the rate itself
+    if not len(index):
+        raise ValueError(f"expected a threshold with an FPR of {fpr}, got {rates[-1]:.4f} at {grid[-1]}")
+    return DiceThreshold(float(grid[index[0]]), math.nan)
 
 
-def _exceeding(scores: ArrayLike, at: NDArray[Any]) -> NDArray[np.float64]:
+def _rates_above(scores: ArrayLike, thresholds: NDArray[Any]) -> NDArray[np.float64]:
     values, _ = check_vectors(scores, np.zeros(np.shape(scores), bool))
     if not len(values):
         raise ValueError(f"expected healthy maps with at least one pixel, got shape {np.shape(scores)}")
     # Thresholds in the precision of the scores, as where a map is compared with one.
-    below = np.searchsorted(np.sort(values), at.astype(values.dtype), side="right")
+    below = np.searchsorted(np.sort(values), thresholds.astype(values.dtype), side="right")
     return (len(values) - below) / len(values)
 
 
-def _best(overlap: Overlap, thresholds: NDArray[Any], ties: str) -> DiceThreshold:
+def _pick_best(overlap: Overlap, thresholds: NDArray[Any], ties: str) -> DiceThreshold:
     if not len(overlap.lesion):
-        return _undefined()
+        return _warn_undefined()
     curve = overlap.dice(thresholds, ties)
     best = int(np.nanargmax(curve))
     return DiceThreshold(float(thresholds[best]), float(curve[best]))
 
 
-def _undefined() -> DiceThreshold:
-    warnings.warn("the cut is NaN: it needs lesions, got none", RuntimeWarning, stacklevel=4)
+def _warn_undefined() -> DiceThreshold:
+    warnings.warn("the threshold is NaN: it needs lesions, got none", RuntimeWarning, stacklevel=4)
     return DiceThreshold(math.nan, math.nan)
 
 
@@ -202,7 +202,7 @@ def _check_steps(steps: int) -> None:
         raise ValueError(f"expected at least 1 step, got {steps}")
 
 
-def _side(ties: str) -> Any:
+def _search_side(ties: str) -> Any:
     if ties not in (">", ">="):
         raise ValueError(f"expected ties '>' or '>=', got {ties!r}")
     return "right" if ties == ">" else "left"

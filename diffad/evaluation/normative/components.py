@@ -55,9 +55,9 @@ def measure_restoration(
     """
     x, y = (np.asarray(v, dtype=np.float64) for v in (image, twin))
     inner = (slice(BORDER, -BORDER),) * x.ndim
-    similar = float(ssim_map(x, y)[inner].mean())
-    far = math.nan if perceptual is None else float(np.mean(perceptual(x, y)))
-    return RestorationQuality(float(np.abs(x - y).mean()), similar, far)
+    similarity = float(ssim_map(x, y)[inner].mean())
+    distance = math.nan if perceptual is None else float(np.mean(perceptual(x, y)))
+    return RestorationQuality(float(np.abs(x - y).mean()), similarity, distance)
 
 
 @dataclass(frozen=True)
@@ -127,10 +127,10 @@ def measure_conservation(
     anomaly: ArrayLike,
     perceptual: Perceptual | None = None,
 ) -> Conservation:
-    """Measure what was kept and what was changed in one pathological scan.
+    """Measure what a twin keeps and what it changes in one pathological scan.
 
-    The published code reads zeros of a map as "not there", so that what is kept perfectly drops out of its
-    means; here every voxel of a mask counts.
+    The published code reads zeros of a map as "not there", so that what stays exactly as it was drops out
+    of its means; here every voxel of a mask counts.
 
     Args:
         image: Scan, (*S), in [0, 1].
@@ -143,14 +143,14 @@ def measure_conservation(
         ValueError: If shapes differ, a mask has other values, or is empty.
     """
     x, y = (np.asarray(v, dtype=np.float64) for v in (image, twin))
-    masks = [_mask(name, v, x) for name, v in (("healthy", healthy), ("anomaly", anomaly))]
-    similar = ssim_map(x, y)
-    far = np.full(x.shape, math.nan) if perceptual is None else np.asarray(perceptual(x, y))
-    found = [float(v[m].mean()) for v in (np.square(x - y), similar, far) for m in masks]
-    return Conservation(*found)
+    masks = [_check_mask(name, v, x) for name, v in (("healthy", healthy), ("anomaly", anomaly))]
+    similarity = ssim_map(x, y)
+    distance = np.full(x.shape, math.nan) if perceptual is None else np.asarray(perceptual(x, y))
+    means = [float(v[m].mean()) for v in (np.square(x - y), similarity, distance) for m in masks]
+    return Conservation(*means)
 
 
-def _mask(name: str, values: ArrayLike, like: NDArray[Any]) -> NDArray[np.bool_]:
+def _check_mask(name: str, values: ArrayLike, like: NDArray[Any]) -> NDArray[np.bool_]:
     mask = check_binary(name, values)
     check_same_shape("image", like, name, mask)
     if not mask.any():

@@ -32,7 +32,7 @@ def measure_localisation(
     .. math:: FP = \left\lfloor \frac{\sum_{healthy} z}{\max(\sum_{anomaly} z, 1)} \right\rfloor
 
     with z the map where it reaches the threshold, else 0. False alarms are a ratio of masses cut to a whole
-    number, so that maps of small values hardly ever have one: compare methods by other figures, too.
+    number, so that maps of small values hardly ever have one: compare methods by other metrics, too.
 
     Args:
         scores: Anomaly map, (*S).

@@ -19,9 +19,9 @@ from diffad.evaluation.result import Metric, Metrics
 
 def detection_metrics(rows: Sequence[ScoreRow], protocol: Protocol, bootstrap: Bootstrap) -> Metrics:
     """Say how good the detections are; NaN throughout without a threshold."""
-    detected = [row for row in rows if row.counts is not None]
-    selected = {id(image) for image in select_pixel_images([row.image for row in detected], protocol)}
-    pixel_rows = [row for row in detected if id(row.image) in selected]
+    cut_rows = [row for row in rows if row.counts is not None]
+    images = {id(image) for image in select_pixel_images([row.image for row in cut_rows], protocol)}
+    pixel_rows = [row for row in cut_rows if id(row.image) in images]
     metrics = _overlap_metrics(pixel_rows, bootstrap)
     metrics["mean_dice"] = _mean_dice(pixel_rows, protocol, bootstrap)
     metrics |= _lesion_metrics(pixel_rows, bootstrap)
@@ -30,7 +30,7 @@ def detection_metrics(rows: Sequence[ScoreRow], protocol: Protocol, bootstrap: B
         metrics[name] = bootstrap.mean(subjects, [row.row.get(name, math.nan) for row in pixel_rows])
     thresholds = sorted({t for row in rows if not math.isnan(t := row.row["threshold"])})
     metrics["threshold"] = Metric(float(np.mean(thresholds)) if thresholds else math.nan)
-    return metrics | _false_alarms(detected, bootstrap)
+    return metrics | _false_alarms(cut_rows, bootstrap)
 
 
 def _overlap_metrics(rows: Sequence[ScoreRow], bootstrap: Bootstrap) -> Metrics:
@@ -59,8 +59,8 @@ def _mean_dice(rows: Sequence[ScoreRow], protocol: Protocol, bootstrap: Bootstra
             group = (*key, image.name, str(i)) if protocol.dice_aggregate == "image" else key
             groups[group] = groups.get(group, Counts()) + counts
     empty = math.nan if protocol.empty is None else protocol.empty
-    averaged = {key: c for key, c in groups.items() if c.tp + c.fn or protocol.dice_of == "all"}
-    return bootstrap.mean([key[0] for key in averaged], [c.dice(empty) for c in averaged.values()])
+    terms = {key: c for key, c in groups.items() if c.tp + c.fn or protocol.dice_of == "all"}
+    return bootstrap.mean([key[0] for key in terms], [c.dice(empty) for c in terms.values()])
 
 
 def _lesion_metrics(rows: Sequence[ScoreRow], bootstrap: Bootstrap) -> Metrics:
@@ -85,9 +85,9 @@ def _lesion_metrics(rows: Sequence[ScoreRow], bootstrap: Bootstrap) -> Metrics:
 def _false_alarms(rows: Sequence[ScoreRow], bootstrap: Bootstrap) -> Metrics:
     healthy = [row for row in rows if not row.image.anomalous]
     subjects = [row.image.subject for row in healthy]
-    flagged = np.array([row.row["flagged"] for row in healthy], dtype=np.float64)
+    alarms = np.array([row.row["flagged"] for row in healthy], dtype=np.float64)
     sizes = np.array([len(row.image.scores) for row in healthy], dtype=np.float64)
     return {
-        "healthy_voxels_flagged": bootstrap.mean(subjects, flagged / sizes),
-        "healthy_scans_flagged": bootstrap.mean(subjects, flagged > 0),
+        "healthy_voxels_flagged": bootstrap.mean(subjects, alarms / sizes),
+        "healthy_scans_flagged": bootstrap.mean(subjects, alarms > 0),
     }

@@ -113,20 +113,22 @@ def _describe_set(
 ) -> list[str]:
     """Say what a reader should know of the set."""
     warnings = []
-    if twice := sorted(name for name, count in Counter(image.name for image in images).items() if count > 1):
-        warnings.append(f"{len(twice)} names occur more than once: {_list_names(twice)}")
-    if shared := sorted({image.subject for image in images} & {image.subject for image in tuning}):
-        names = _list_names(shared)
-        warnings.append(f"{len(shared)} subjects are scored and choose the threshold too: {names}")
+    if repeats := sorted(
+        name for name, count in Counter(image.name for image in images).items() if count > 1
+    ):
+        warnings.append(f"{len(repeats)} names occur more than once: {_list_names(repeats)}")
+    if leaks := sorted({image.subject for image in images} & {image.subject for image in tuning}):
+        names = _list_names(leaks)
+        warnings.append(f"{len(leaks)} subjects are scored and choose the threshold too: {names}")
     if all(image.anomalous for image in images):
         warnings.append("no healthy samples: false alarms and image metrics are undefined")
     uncut = [image for image, t in zip(images, thresholds, strict=True) if math.isnan(t)]
-    stored = [image for image in uncut if image.detections is not None]
-    if stored and rule != "stored":
-        count = f"{len(stored)} of {len(images)} samples"
+    ready = sum(image.detections is not None for image in uncut)
+    if ready and rule != "stored":
+        count = f"{ready} of {len(images)} samples"
         warnings.append(f"{count}: stored detections are scored for want of a threshold")
-    if missing := len(uncut) - len(stored):
-        count = f"{missing} of {len(images)} samples"
+    if rest := len(uncut) - ready:
+        count = f"{rest} of {len(images)} samples"
         warnings.append(f"{count}: no detections are scored for want of a threshold")
     return warnings
 

@@ -48,10 +48,10 @@ def pixel_metrics(
 
 def image_metrics(images: Sequence[ScoredImage], bootstrap: Bootstrap) -> Metrics:
     """Rank whole images."""
-    ranked = [image for image in images if not math.isnan(image.image_score)]
-    scores = np.array([image.image_score for image in ranked])
-    truth = np.array([image.anomalous for image in ranked], dtype=bool)
-    subjects = [image.subject for image in ranked]
+    candidates = [image for image in images if not math.isnan(image.image_score)]
+    scores = np.array([image.image_score for image in candidates])
+    truth = np.array([image.anomalous for image in candidates], dtype=bool)
+    subjects = [image.subject for image in candidates]
     curve = RankCurve.of(scores, truth)
     if math.isnan(curve.auroc()):
         return {"image_auroc": Metric(math.nan), "image_ap": Metric(math.nan)}
@@ -94,9 +94,9 @@ def _mean_metrics(images: Sequence[ScoredImage], aggregate: str, bootstrap: Boot
     """Mean AP and AUROC of volumes or images; those with one class do not count."""
     rows = [(subject, rank_pixels(*pixels)) for subject, *pixels in _split_pixels(images, aggregate)]
     subjects = [subject for subject, _ in rows]
-    undefined = sum(math.isnan(ranking.ap) for _, ranking in rows)
-    if undefined:
-        count = f"{undefined} of {len(rows)} {aggregate}s"
+    gaps = sum(math.isnan(ranking.ap) for _, ranking in rows)
+    if gaps:
+        count = f"{gaps} of {len(rows)} {aggregate}s"
         message = f"pixel metrics: {count} left out, as they have one class only"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
     return {

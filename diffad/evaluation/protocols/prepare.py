@@ -68,20 +68,20 @@ def prepare_images(sample: Sample, protocol: Protocol) -> list[ScoredImage]:
     Raises:
         ValueError: If slices are needed and nobody says which axis they lie along.
     """
-    if sample.scores.ndim == 3 and sample.axis is None and protocol.shaped:
+    if sample.scores.ndim == 3 and sample.axis is None and protocol.needs_axis:
         raise ValueError(f"{sample.name}: expected the axis slices lie along, as {protocol.name!r} needs it")
     scores = np.where(np.isfinite(sample.scores), sample.scores, 0).astype(np.float32)
     axis = sample.axis if scores.ndim == 3 else None
-    resized = _resize(replace(sample, scores=scores, axis=axis), protocol.size)
-    if resized is None:
+    image = _resize(replace(sample, scores=scores, axis=axis), protocol.size)
+    if image is None:
         message = f"{sample.name}: left out, as nothing of its mask is left at {protocol.size}"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
         return []
-    parts = _split_slices(resized) if protocol.slices and scores.ndim == 3 else [resized]
-    return [_make_image(part, sample, protocol) for part in parts if part is not None]
+    parts = _split_slices(image) if protocol.slices and scores.ndim == 3 else [image]
+    return [_make_scored_image(part, sample, protocol) for part in parts if part is not None]
 
 
-def _make_image(part: Sample, whole: Sample, protocol: Protocol) -> ScoredImage:
+def _make_scored_image(part: Sample, whole: Sample, protocol: Protocol) -> ScoredImage:
     scores = postprocess_sample(part, protocol)
     mask = part.brain if protocol.where == "brain" else np.ones_like(part.brain)
     if part.ignored is not None:

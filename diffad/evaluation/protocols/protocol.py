@@ -151,10 +151,10 @@ class Protocol:
             UnknownNameError: If it has no such option.
             ValueError: If a number is out of range.
         """
-        known = [f.name for f in fields(cls)]
+        names = [f.name for f in fields(cls)]
         for option in options:
-            if option not in known:
-                raise unknown_name(f"option of protocol {options.get('name')!r}:", option, known)
+            if option not in names:
+                raise unknown_name(f"option of protocol {options.get('name')!r}:", option, names)
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
         return cls(**plain)
 
@@ -163,7 +163,7 @@ class Protocol:
         return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
 
     @property
-    def shaped(self) -> bool:
+    def needs_axis(self) -> bool:
         """Whether something is done to each slice of a volume."""
         flat_median = self.median > 1 and self.median_axes == 2
         by_image = "image" in (self.aggregate, self.dice_aggregate)

@@ -103,8 +103,8 @@ def detect_pixels(image: ScoredImage, threshold: float, protocol: Protocol) -> B
     """Give the detections among the pixels that count, (N,), or none without a threshold."""
     if math.isnan(threshold):
         return image.detections
-    rounded = image.scores.dtype.type(threshold)
-    above = image.scores > rounded if protocol.comparison == ">" else image.scores >= rounded
+    limit = image.scores.dtype.type(threshold)
+    above = image.scores > limit if protocol.comparison == ">" else image.scores >= limit
     if protocol.min_size < 2:
         return np.asarray(above)
     grid = torch.from_numpy(image.spread(above))[None, None]
@@ -132,10 +132,10 @@ def _score_regions(
 ) -> LesionCounts:
     pred, truth = image.spread(detections), image.spread(image.truth)
     lesions = lesion_wise(pred, truth, strata=STRATA)
-    lesioned = bool(image.truth.any())
-    both = lesioned and bool(detections.any())
-    row["hd95"] = hd95(pred, truth, image.edges) if both else NAN
-    row["surface_dice"] = surface_dice(pred, truth, image.edges, protocol.tolerance_mm) if lesioned else NAN
+    has_lesion = bool(image.truth.any())
+    has_both = has_lesion and bool(detections.any())
+    row["hd95"] = hd95(pred, truth, image.edges) if has_both else NAN
+    row["surface_dice"] = surface_dice(pred, truth, image.edges, protocol.tolerance_mm) if has_lesion else NAN
     row |= {"lesions_found": lesions.found, "lesions_missed": lesions.missed}
     row["lesions_false"] = lesions.false
     return lesions

@@ -21,9 +21,9 @@ def postprocess_sample(sample: Sample, protocol: Protocol) -> NDArray[Any]:
     """Blur, zero outside the eroded brain, then smooth by the median: the order of the papers."""
     scores, axis = sample.scores, sample.axis
     if protocol.sigma:
-        scores = unstack_slices(_blur(stack_slices(scores, axis), protocol.sigma), axis)
+        scores = unstack_slices(_blur_slices(stack_slices(scores, axis), protocol.sigma), axis)
     if protocol.masked:
-        scores = np.where(_erode(sample, protocol), scores, 0).astype(np.float32)
+        scores = np.where(_erode_brain(sample, protocol), scores, 0).astype(np.float32)
     if protocol.median > 1:
         slice_wise = protocol.median_axes == 2 or scores.ndim == 2
         if slice_wise:
@@ -34,7 +34,7 @@ def postprocess_sample(sample: Sample, protocol: Protocol) -> NDArray[Any]:
     return scores
 
 
-def _erode(sample: Sample, protocol: Protocol) -> Bools:
+def _erode_brain(sample: Sample, protocol: Protocol) -> Bools:
     layers = protocol.erosion
     if protocol.erosion_per:
         layers = min(plane_shape(sample)) // protocol.erosion_per
@@ -55,7 +55,7 @@ def _filter_median(stack: Tensor, protocol: Protocol) -> Tensor:
     return pad(smooth_stack, (-reach,) * 2 * (stack.ndim - 2))
 
 
-def _blur(stack: Tensor, sigma: float) -> Tensor:
+def _blur_slices(stack: Tensor, sigma: float) -> Tensor:
     from scipy.ndimage import gaussian_filter
 
     return torch.from_numpy(gaussian_filter(stack.numpy(), (0, 0, sigma, sigma)))

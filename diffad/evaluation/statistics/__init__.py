@@ -1,4 +1,4 @@
-"""How sure a figure is, and whether two methods differ."""
+"""How certain a metric is, and whether two methods differ."""
 
 from diffad.evaluation.statistics.bootstrap import interval as interval
 from diffad.evaluation.statistics.bootstrap import mean_interval as mean_interval

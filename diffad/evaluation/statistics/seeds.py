@@ -1,4 +1,4 @@
-"""One figure of several seeds."""
+"""One metric over several seeds."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def summarise_seeds(values: Sequence[float]) -> Metric:
     This is the spread of seeds, not a confidence interval over subjects. Seeds that are NaN do not count;
     one seed alone has no spread.
     """
-    known = [v for v in values if not math.isnan(v)]
-    if not known:
+    numbers = [v for v in values if not math.isnan(v)]
+    if not numbers:
         return Metric(math.nan)
-    mean = float(np.mean(known))
-    if len(known) < 2:
+    mean = float(np.mean(numbers))
+    if len(numbers) < 2:
         return Metric(mean)
-    spread = float(np.std(known, ddof=1))
+    spread = float(np.std(numbers, ddof=1))
     return Metric(mean, mean - spread, mean + spread)
