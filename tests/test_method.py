@@ -1,5 +1,6 @@
 """A method is one value: parts over parts, plain at its borders."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,3 +32,15 @@ def test_over_has_a_neutral_element_and_dicts_give_the_method_back(method):
 
 def test_other_keys_of_a_config_are_no_parts():
     assert Method.of({"score": {"name": "l1"}, "seed": 3}) == Method(score={"name": "l1"})
+
+
+def test_part_without_a_name_changes_options_of_the_part_below():
+    base = Method(sampler={"name": "a", "level": 3, "inner": {"name": "c", "steps": 1}})
+    method = Method(sampler={"level": 4, "inner": {"steps": 2}}).over(base)
+    assert method.sampler == {"name": "a", "level": 4, "inner": {"name": "c", "steps": 2}}
+    assert base.sampler["level"] == 3
+
+
+def test_part_without_a_name_needs_a_part_below():
+    with pytest.raises(ValueError, match="guidance: expected a part with a name, as the model has none"):
+        Method(guidance={"scale": 3}).over(Method())

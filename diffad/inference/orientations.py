@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
+from diffad.config.choices import NoiseScope
 from diffad.data.slices import NAMES
 
 FUSIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -96,7 +97,7 @@ def derive_noise_keys(keys: Sequence[int], axis: str, own_axis: str, across: str
     Raises:
         ValueError: If ``across`` is unknown.
     """
-    if across not in ("slice", "scan"):
+    if across not in get_args(NoiseScope):
         raise ValueError(f"noise_across: expected slice or scan, got {across!r}")
     start = 0 if axis == own_axis or axis not in NAMES else NOISE_KEY_STRIDE * (1 + NAMES[axis])
     return [start + (key if across == "slice" else 0) for key in keys]
