@@ -7,6 +7,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
@@ -86,6 +87,16 @@ class Registry:
     def __contains__(self, name: object) -> bool:
         self._load()
         return name in self._parts
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Forget at the end what is registered inside, as a notebook or a test may want."""
+        self._load()
+        parts, rivals = dict(self._parts), dict(self._rivals)
+        try:
+            yield
+        finally:
+            self._parts, self._rivals = parts, rivals
 
     def list_registered(self) -> list[tuple[str, Callable[..., Any]]]:
         """Return what has registered so far, with names, without importing anything."""

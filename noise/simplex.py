@@ -130,16 +130,16 @@ class SimplexNoise:
 
     def __call__(self, like: Tensor, t: Tensor | None = None, *, generator: Generators) -> Tensor:
         """Draw noise like ``like`` (B, C, *S); levels ``t`` () or (B,) matter where they are an axis only."""
-        draws = per_item(like, generator, lambda g: self._draw(g, like.shape[1]))
+        draws = per_item(like, generator, lambda g: self.draw_starts(g, like.shape[1]))
         starts = self._shift_starts(torch.stack([starts for _, starts in draws]), like, t)
         z = torch.empty(like.shape, dtype=like.dtype, device=like.device)
         for octave_set in dict.fromkeys(octave_set for octave_set, _ in draws):
             rows = [i for i, (other, _) in enumerate(draws) if other == octave_set]
-            fields = self._sum_fields(rearrange(starts[rows], "b c n -> (b c) n"), like, octave_set)
+            fields = self.sum_fields(rearrange(starts[rows], "b c n -> (b c) n"), like, octave_set)
             z[rows] = fields.reshape(len(rows), *like.shape[1:]).to(z)
         return z
 
-    def _draw(self, generator: torch.Generator, channels: int) -> tuple[OctaveSet, Tensor]:
+    def draw_starts(self, generator: torch.Generator, channels: int) -> tuple[OctaveSet, Tensor]:
         """Draw octaves, and seed and offset (x first, in voxels) of each channel, (C, 1 + dims)."""
         device, octave_set = generator.device, self._sets[0]
         if self.sets is not None:
@@ -174,7 +174,7 @@ class SimplexNoise:
                 starts[..., 0] = starts[0, 0, 0]
         return starts
 
-    def _sum_fields(self, starts: Tensor, like: Tensor, octave_set: OctaveSet) -> Tensor:
+    def sum_fields(self, starts: Tensor, like: Tensor, octave_set: OctaveSet) -> Tensor:
         """Sum the octaves of one field for each of the ``starts`` (N, 1 + dims), (N, D, H, W)."""
         seeds, origins = [int(seed) for seed in starts[:, 0].tolist()], starts[:, 1:].numpy()
         shape = _to_volume(tuple(like.shape[2:]))

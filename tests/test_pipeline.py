@@ -225,7 +225,9 @@ def test_narrow_precision_gives_nearly_the_same_map_in_float32(pipe, precision):
 
 def test_auto_precision_is_told_as_what_it_became(pipe, monkeypatch):
     for native, name in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr("diffad.inference.precision._native_bf16", lambda device, native=native: native)
+        monkeypatch.setattr(
+            "diffad.inference.precision.has_native_bf16", lambda device, native=native: native
+        )
         out, asked = pipe(images(), precision="auto"), pipe(images(), precision=name)
         assert out.info["precision"] == name
         assert same(out, asked)
@@ -312,7 +314,7 @@ def test_scan_that_cannot_be_normalised_is_named(pipe, tmp_path):
     data[3:9, 3:9, 3:8] = -1.0
     data[5, 5, 5] = -2.0
     path = save_volume(tmp_path / "negative.nii.gz", data=data)
-    with pytest.raises(ValueError, match=f"{path}: expected contrast inside the mask of channel 0"):
+    with pytest.raises(ValueError, match=f"{path}: expected contrast inside the brain mask of channel 0"):
         pipe(path)
 
 
@@ -448,13 +450,13 @@ class PlainGuided:
         return self.denoiser(x_t, t, **cond) / 2
 
 
-def test_plain_guidance_of_another_distribution_works(monkeypatch):
-    parts = {name: GUIDANCES[name] for name in GUIDANCES}
-    monkeypatch.setattr(GUIDANCES, "_parts", {**parts, "plain": PlainGuidance})
+def test_plain_guidance_of_another_distribution_works():
     pipe, x = make(Told(channels=(8, 16), layers=1, groups=4, attention=False)), images(2)
     sampler = {"name": "oneshot", "levels": [20]}
     change = pipe(x, sampler=sampler).reconstruction - x
-    guided = pipe(x, sampler=sampler, guidance={"name": "plain"}).reconstruction - x
+    with GUIDANCES.scope():
+        GUIDANCES.register("plain")(PlainGuidance)
+        guided = pipe(x, sampler=sampler, guidance={"name": "plain"}).reconstruction - x
     assert not torch.allclose(change, guided)
 
 

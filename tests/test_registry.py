@@ -2,6 +2,7 @@
 
 import re
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -236,13 +237,14 @@ def worked_examples():
 
 
 @pytest.fixture
-def with_examples(monkeypatch):
+def with_examples():
     """The registries with the parts of CONTRIBUTING.md in them, for one test only."""
-    for known in (NOISES, GUIDANCES, SAMPLERS, SCORES):
-        assert "no such part" not in known
-        monkeypatch.setattr(known, "_parts", dict(known._parts))
-    for block in worked_examples():
-        exec(compile(block, str(CONTRIBUTING), "exec"), {"__name__": "example"})
+    with ExitStack() as scopes:
+        for registry in (NOISES, GUIDANCES, SAMPLERS, SCORES):
+            scopes.enter_context(registry.scope())
+        for block in worked_examples():
+            exec(compile(block, str(CONTRIBUTING), "exec"), {"__name__": "example"})
+        yield
 
 
 @pytest.mark.usefixtures("with_examples")
@@ -282,3 +284,14 @@ class Halver:
 
     def __call__(self, x_t, t, **cond):
         return x_t / 2
+
+
+def test_scope_forgets_what_was_registered_inside():
+    registry = Registry("noise", "diffad.registry")
+    registry.register("first")(dict)
+    with registry.scope():
+        registry.register("second")(dict)
+        registry.register("first")(list)  # a rival, forgotten too
+        assert list(registry) == ["first", "second"]
+    assert list(registry) == ["first"]
+    assert registry["first"] is dict

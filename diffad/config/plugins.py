@@ -17,7 +17,7 @@ from diffad.registry import REGISTRIES, VIEWS
 
 OPTION = "--plugin"
 
-_MODULES: dict[str, ModuleType] = {}
+MODULES: dict[str, ModuleType] = {}
 """The plug-ins of this process, by file or module name, in order."""
 
 
@@ -37,17 +37,17 @@ def load_plugins(sources: Iterable[str]) -> None:
         PluginError: If there is no such file or module, or it cannot be imported.
     """
     for source in map(resolve_plugin, sources):
-        if source not in _MODULES:
+        if source not in MODULES:
             parts = _list_foreign_parts()
             module = _import_file(Path(source)) if _is_file(source) else _import_module(source)
             if _list_foreign_parts() == parts and not _owns_part(module.__name__):
                 say(f"warning: {source}: registers no part of its own, so it brings no new name")
-            _MODULES[source] = module
+            MODULES[source] = module
 
 
 def list_plugins() -> list[str]:
     """Return the plug-ins of this process, as another process has to be told of them."""
-    return list(_MODULES)
+    return list(MODULES)
 
 
 def plugin_arguments() -> list[str]:

@@ -18,10 +18,11 @@ def resolve_precision(name: str, device: torch.device) -> str:
         raise ValueError(f"precision must be one of auto, {', '.join(PRECISIONS)}, got {name!r}")
     if name != "auto":
         return name
-    return "bf16" if _native_bf16(device) else "fp32"
+    return "bf16" if has_native_bf16(device) else "fp32"
 
 
-def _native_bf16(device: torch.device) -> bool:
+def has_native_bf16(device: torch.device) -> bool:
+    """Tell whether a device computes in bf16 itself, rather than by other formats."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     # Emulated bf16 is slower than single precision; torch tells what the processor has by private names only.

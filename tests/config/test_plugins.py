@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from contextlib import ExitStack
 
 import pytest
 import torch
@@ -24,12 +25,11 @@ from tests.helpers.plugins import NOISE, ROOT, write_plugin
 @pytest.fixture(autouse=True)
 def _fresh_process(monkeypatch):
     """Forget afterwards what a test has registered and imported."""
-    for registry in REGISTRIES.values():
-        assert "no such part" not in registry  # which loads its own parts, so that they are not forgotten
-        monkeypatch.setattr(registry, "_parts", dict(registry._parts))
-        monkeypatch.setattr(registry, "_rivals", dict(registry._rivals))
-    monkeypatch.setattr(plugins, "_MODULES", {})
-    yield
+    monkeypatch.setattr(plugins, "MODULES", {})
+    with ExitStack() as scopes:
+        for registry in REGISTRIES.values():
+            scopes.enter_context(registry.scope())
+        yield
     for name in [name for name in sys.modules if name.startswith(("diffad_plugin_", "noisy_module"))]:
         del sys.modules[name]
 

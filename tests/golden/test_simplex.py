@@ -74,13 +74,13 @@ def test_four_coordinates_by_channel_and_level():
 
 def test_noise_of_four_coordinates_is_that_field(generators, monkeypatch):
     noise = SimplexNoise(persistence=0.9, reference=True, dims=4, correlated=True)
-    draw = noise._draw
+    draw = noise.draw_starts
 
     def draw_seeded(generator, channels):
         octave_set, starts = draw(generator, channels)
         return octave_set, torch.cat([torch.full_like(starts[:, :1], 3), starts[:, 1:]], dim=1)
 
-    monkeypatch.setattr(noise, "_draw", draw_seeded)
+    monkeypatch.setattr(noise, "draw_starts", draw_seeded)
     levels = torch.tensor([0, 1, 10, 100, 500])
     z = noise(torch.zeros(5, 3, 16, 16, dtype=torch.float64), levels, generator=generators(*range(5)))
     values = [z[0, 0, 3, 5], z[1, 2, 7, 11], z[4, 1, 15, 15]]

@@ -16,7 +16,7 @@ def test_a_named_format_is_kept(name):
 
 @pytest.mark.parametrize(("native", "expected"), [(True, "bf16"), (False, "fp32")])
 def test_auto_follows_the_device(monkeypatch, native, expected):
-    monkeypatch.setattr(precision, "_native_bf16", lambda device: native)
+    monkeypatch.setattr(precision, "has_native_bf16", lambda device: native)
     assert resolve_precision("auto", CPU) == expected
 
 

@@ -34,11 +34,11 @@ class Net(torch.nn.Module):
 
 
 @pytest.fixture(autouse=True)
-def _registered(monkeypatch):
-    assert "no such part" not in MODELS
-    monkeypatch.setattr(MODELS, "_parts", dict(MODELS._parts))
-    MODELS.register("plain")(Net)
-    MODELS.register("factory")(lambda scale=1.0: torch.nn.Identity())
+def _registered():
+    with MODELS.scope():
+        MODELS.register("plain")(Net)
+        MODELS.register("factory")(lambda scale=1.0: torch.nn.Identity())
+        yield
 
 
 X, LABELS = torch.rand(2, 2, 5, 5, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 7])

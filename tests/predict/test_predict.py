@@ -4,7 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from diffad.predict import Cohort
+from diffad.pipeline import AnomalyPipeline
 from diffad.report.montage import save_report as draw
 from tests.helpers.cohorts import all_files, brain, info, inside, load, names, table, write, write_model
 
@@ -56,7 +56,7 @@ def test_analysed_mask_of_several_axes_is_the_brain(predict):
 
 def test_second_run_skips_what_is_done(predict, monkeypatch):
     predict()
-    monkeypatch.setattr(Cohort, "_detect", None)
+    monkeypatch.setattr(AnomalyPipeline, "__call__", None)
     assert predict() == (0, f"2 done before; see {predict.out / 'results.csv'}\n")
 
 
