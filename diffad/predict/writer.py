@@ -23,26 +23,26 @@ def write_scan(output: AnomalyOutput, naming: Naming, out: Path, page: bool = Fa
     Raises:
         OSError: If a file cannot be written; earlier results of the scan are then as they were.
     """
-    with scratch_folder(out / naming.name) as aside:
-        made = _write(output, naming, aside, page)
-        publish_results(made, naming.files(out))
+    with scratch_folder(out / naming.name) as folder:
+        files = _write_files(output, naming, folder, page)
+        publish_results(files, naming.files(out))
 
 
-def _write(output: AnomalyOutput, naming: Naming, aside: Path, page: bool) -> dict[str, Path]:
+def _write_files(output: AnomalyOutput, naming: Naming, folder: Path, page: bool) -> dict[str, Path]:
     from diffad.inference.lesions import write_lesions
     from diffad.report.montage import save_report
 
     name, lesions = naming.name, output.lesions()
-    output.save(aside, name)
-    write_lesions(lesions, aside, name)
-    save_report(output, aside / f"{name}{RESULT_SUFFIXES['report']}")
+    output.save(folder, name)
+    write_lesions(lesions, folder, name)
+    save_report(output, folder / f"{name}{RESULT_SUFFIXES['report']}")
     if page:
-        _page(output, lesions, naming, aside / f"{name}{RESULT_SUFFIXES['page']}")
-    paths = {kind: aside / f"{name}{end}" for kind, end in RESULT_SUFFIXES.items()}
+        _write_scan_page(output, lesions, naming, folder / f"{name}{RESULT_SUFFIXES['page']}")
+    paths = {kind: folder / f"{name}{end}" for kind, end in RESULT_SUFFIXES.items()}
     return {kind: path for kind, path in paths.items() if path.is_file()}
 
 
-def _page(output: AnomalyOutput, lesions: Any, naming: Naming, path: Path) -> None:
+def _write_scan_page(output: AnomalyOutput, lesions: Any, naming: Naming, path: Path) -> None:
     from diffad.report.viewer import write_page
 
     up = "../" * len(naming.folder.parts)
@@ -52,14 +52,14 @@ def _page(output: AnomalyOutput, lesions: Any, naming: Naming, path: Path) -> No
     )
 
 
-def publish_results(made: dict[str, Path], places: dict[str, Path]) -> None:
+def publish_results(files: dict[str, Path], places: dict[str, Path]) -> None:
     """Move files to their places, those of other options gone first, in one go that Ctrl-C cannot part."""
     places["info"].parent.mkdir(parents=True, exist_ok=True)
     with hold_interrupts():
         places["info"].unlink(missing_ok=True)
         for kind, place in places.items():
-            if kind in made:
-                made[kind].replace(place)
+            if kind in files:
+                files[kind].replace(place)
             else:
                 place.unlink(missing_ok=True)
 
@@ -74,8 +74,8 @@ def write_lesions_and_page(output: AnomalyOutput, naming: Naming, out: Path) -> 
     from diffad.report.viewer import write_page
 
     places, lesions = naming.files(out), output.lesions()
-    with scratch_folder(out / naming.name) as aside:
-        for kind, path in write_lesions(lesions, aside, naming.name).items():
+    with scratch_folder(out / naming.name) as folder:
+        for kind, path in write_lesions(lesions, folder, naming.name).items():
             path.replace(places[f"lesions_{kind}"])
     picture = places["report"].read_bytes() if places["report"].is_file() else None
     up = "../" * len(naming.folder.parts)
