@@ -8,7 +8,7 @@ import numpy as np
 from einops import reduce
 from numpy.typing import ArrayLike, NDArray
 
-from diffad.evaluation.normative.perception import to_pictures, to_rgb
+from diffad.evaluation.normative.perception import split_pictures, to_rgb
 from diffad.score.sources import locate_weights
 from diffad.score.weights import load_trunk
 
@@ -32,6 +32,6 @@ def alexnet_features(images: ArrayLike | Sequence[ArrayLike]) -> NDArray[np.floa
     rows = []
     for image in np.asarray(images):
         # one picture at a time, since convolutions round otherwise in a batch
-        layers = [network(to_rgb(picture[None]))[-1] for picture in to_pictures(image)]
+        layers = [network(to_rgb(picture[None]))[-1] for picture in split_pictures(image)]
         rows.append(np.mean([reduce(y, "1 c i j -> c", "mean").double().numpy() for y in layers], axis=0))
     return np.stack(rows)

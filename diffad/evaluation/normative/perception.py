@@ -40,12 +40,12 @@ def lpips(image: Doubles, twin: Doubles, trunk: str = "alex", mapped: bool = Tru
         return float("nan")
     network, heads = load_trunk(trunk, source)
     total = 0.0
-    for x, y in zip(to_pictures(image), to_pictures(twin), strict=True):
+    for x, y in zip(split_pictures(image), split_pictures(twin), strict=True):
         pictures = to_rgb(torch.stack([x, y]), mapped)
         for layer, head in zip(network(pictures), heads, strict=True):
             feature, feature_hat = normalize(layer, eps=1e-10)
             total += float(einsum((feature - feature_hat).square(), head, "c i j, c -> i j").mean())
-    return total / len(to_pictures(image))
+    return total / len(split_pictures(image))
 
 
 def lpips_map(image: Doubles, twin: Doubles, trunk: str = "squeeze") -> Doubles | None:
@@ -57,7 +57,7 @@ def lpips_map(image: Doubles, twin: Doubles, trunk: str = "squeeze") -> Doubles 
     return distance
 
 
-def to_pictures(image: NDArray[Any]) -> Tensor:
+def split_pictures(image: NDArray[Any]) -> Tensor:
     """Return an image (*S) as pictures (N, H, W)."""
     x = torch.from_numpy(np.asarray(image, dtype=np.float32))
     return x[None] if x.ndim == 2 else rearrange(x, "h w k -> k h w")
