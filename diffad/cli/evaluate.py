@@ -32,6 +32,16 @@ def evaluate_command(
     resample: Annotated[
         bool, typer.Option("--resample", help="Bring masks on other grids to the grid of the map.")
     ] = False,
+    normative: Annotated[
+        bool,
+        typer.Option(
+            "--normative", help="Measure the reconstructions, too: RQI, AHI, CACI and their components."
+        ),
+    ] = False,
+    normals: Annotated[
+        Path | None,
+        typer.Option(help="Folder that diffad predict wrote of the model's training scans; AHI needs it."),
+    ] = None,
     out: Annotated[
         list[Path] | None, typer.Option(help="Write the scores to a .json or .csv file; may be repeated.")
     ] = None,
@@ -48,17 +58,23 @@ def evaluate_command(
       diffad evaluate maps --masks lesions --out scores.json --out scores.csv
       diffad evaluate maps --masks lesions --healthy-without-mask
       diffad evaluate maps --masks lesions --protocol diffad --protocol pddpm --folds 2
+      diffad evaluate maps --masks lesions --normative --normals maps_of_training_scans
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.evaluation import tables
     from diffad.evaluation.cohort import evaluate_predictions
-    from diffad.evaluation.predictions import collect_predictions
+    from diffad.evaluation.normative import NormativeSet
+    from diffad.evaluation.predictions import collect_predictions, read_predictions
     from diffad.registry import PROTOCOLS
 
     if others := [path for path in out or [] if path.suffix not in tables.WRITERS]:
         raise typer.BadParameter(f"--out: expected a name that ends in .json or .csv, got {others[0]}")
+    if normals is not None and not normative:
+        raise typer.BadParameter("--normals: expected --normative beside it")
     protocols = [PROTOCOLS.build(name) for name in protocol or []]  # an unknown name fails before any reading
     maps = collect_predictions(predictions, masks, brains, healthy_without_mask, resample)
-    evaluation = evaluate_predictions(maps, protocols, folds)
+    training_scans = read_predictions(normals) if normals is not None else ()
+    normative_set = NormativeSet.of(training_scans) if normative else None
+    evaluation = evaluate_predictions(maps, protocols, folds, normative_set)
     for warning in evaluation.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     tables.print_evaluation(evaluation)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from diffad.evaluation.normative.evaluate import NormativeSet
 from diffad.evaluation.predictions import Predictions
 from diffad.evaluation.protocols.evaluate import evaluate_images
 from diffad.evaluation.protocols.prepare import ImageSet
@@ -40,7 +41,10 @@ class Evaluation:
 
 
 def evaluate_predictions(
-    predictions: Predictions, protocols: Sequence[Protocol] = (), folds: int = 0
+    predictions: Predictions,
+    protocols: Sequence[Protocol] = (),
+    folds: int = 0,
+    normative_set: NormativeSet | None = None,
 ) -> Evaluation:
     """Score a cohort by the protocol "stored" and by others; every file is read once.
 
@@ -48,20 +52,25 @@ def evaluate_predictions(
         predictions: Scans with maps and lesion masks.
         protocols: Other protocols.
         folds: Folds of subjects that choose the thresholds of these.
+        normative_set: Measures the reconstructions, too, and has taken in those of training scans; or none.
 
     Raises:
         VolumeError: If a file cannot be read, or does not fit the map.
         ValueError: If there is no scan whose lesion was analysed, or slices are needed along an unknown axis.
     """
     image_sets = [ImageSet(protocol) for protocol in (PROTOCOLS.build(DEFAULT), *protocols)]
-    for sample in predictions.read():
+    for sample in predictions.read(with_images=normative_set is not None):
         for image_set in image_sets:
             image_set.add(sample)
+        if normative_set is not None:
+            normative_set.add(sample)
     if not image_sets[0].images:
         reasons = "; ".join(predictions.warnings)
         raise ValueError(f"expected a scan whose lesion was analysed, found none: {reasons}")
     default = evaluate_images(image_sets[0])
     results = [evaluate_images(image_set, folds=folds) for image_set in image_sets[1:]]
+    if normative_set is not None:
+        results.append(normative_set.evaluate(image_sets[0].images))
     warnings = [*predictions.warnings, *_describe_classes(default.rows)]
     volumes = [_make_volume_row(row) for row in default.rows]
     return Evaluation(_pool_row(default, volumes), volumes, predictions.missing, warnings, results)

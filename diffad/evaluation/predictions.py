@@ -89,6 +89,16 @@ def collect_predictions(
     return predictions
 
 
+def read_predictions(folder: Path) -> Iterator[Sample]:
+    """Read what predict wrote of healthy scans, with the scans and their reconstructions.
+
+    Raises:
+        ValueError: If there is none, or a file cannot be read.
+    """
+    files = [PredictionFiles(p, n.name, files=n.files(folder)) for p, n in list_maps(folder).items()]
+    yield from Predictions(files).read(with_images=True)
+
+
 def list_maps(folder: Path) -> dict[Path, Naming]:
     """List the maps of a folder.
 

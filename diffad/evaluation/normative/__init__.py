@@ -14,6 +14,7 @@ from diffad.evaluation.normative.components import RestorationQuality as Restora
 from diffad.evaluation.normative.components import measure_conservation as measure_conservation
 from diffad.evaluation.normative.components import measure_healthiness as measure_healthiness
 from diffad.evaluation.normative.components import measure_restoration as measure_restoration
+from diffad.evaluation.normative.evaluate import NormativeSet as NormativeSet
 from diffad.evaluation.normative.features import alexnet_features as alexnet_features
 from diffad.evaluation.normative.frechet import frechet as frechet
 from diffad.evaluation.normative.frechet import kid as kid

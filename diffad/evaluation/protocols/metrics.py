@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from diffad.evaluation.metrics.ranking import RankCurve
 from diffad.evaluation.protocols.intervals import Bootstrap
 from diffad.evaluation.protocols.protocol import Protocol
 from diffad.evaluation.protocols.rows import rank_pixels, split_slices
-from diffad.evaluation.protocols.scored_image import ScoredImage
+from diffad.evaluation.protocols.scored_image import ImageGrids, ScoredImage
 from diffad.evaluation.protocols.thresholds import select_pixel_images
 from diffad.evaluation.result import Curve, Metric, Metrics
 
@@ -67,27 +66,12 @@ def _pool_pixels(images: Sequence[ScoredImage]) -> RankCurve:
     return RankCurve.of(np.concatenate(scores), np.concatenate(truth))
 
 
-class _Grids(Sequence[NDArray[np.generic]]):
-    """Grids of images, each filled when it is asked for."""
-
-    def __init__(
-        self, images: Sequence[ScoredImage], fill: Callable[[ScoredImage], NDArray[np.generic]]
-    ) -> None:
-        self.images, self.fill = images, fill
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.fill(self.images[index])
-
-
 def _aupro(images: Sequence[ScoredImage], protocol: Protocol) -> float:
     if not images or not protocol.regions:
         return math.nan
-    maps = _Grids(images, lambda image: image.spread(image.scores))
-    masks = _Grids(images, lambda image: image.spread(image.truth))
-    return ProCurve.of(maps, masks, _Grids(images, lambda image: image.mask)).area(protocol.aupro_limit)
+    maps = ImageGrids(images, lambda image: image.spread(image.scores))
+    masks = ImageGrids(images, lambda image: image.spread(image.truth))
+    return ProCurve.of(maps, masks, ImageGrids(images, lambda image: image.mask)).area(protocol.aupro_limit)
 
 
 def _mean_metrics(images: Sequence[ScoredImage], aggregate: str, bootstrap: Bootstrap) -> Metrics:

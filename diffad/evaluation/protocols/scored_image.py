@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,3 +65,23 @@ class ScoredImage:
         if self.axis is None:
             return np.zeros(len(self.scores), np.int64)
         return np.asarray(np.nonzero(self.mask)[self.axis], np.int64)
+
+
+class ImageGrids(Sequence[NDArray[np.generic]]):
+    """Grids of images, each filled when it is asked for.
+
+    Args:
+        images: The images.
+        fill: Returns the grid of one.
+    """
+
+    def __init__(
+        self, images: Sequence[ScoredImage], fill: Callable[[ScoredImage], NDArray[np.generic]]
+    ) -> None:
+        self.images, self.fill = images, fill
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.fill(self.images[index])
