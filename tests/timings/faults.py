@@ -47,6 +47,7 @@ class Fault:
     """Text ``start:end`` (bytes) of the file at ``path`` replaced by ``text``.
 
     ``ranges`` are lines (first, last) from the statement outwards: tests that run one of them can notice it.
+    What is ``loaded`` runs when the module is imported.
     """
 
     path: str
@@ -59,6 +60,7 @@ class Fault:
     old: str
     new: str
     ranges: tuple[tuple[int, int], ...]
+    loaded: bool
     number: int = 0
 
     @property
@@ -92,13 +94,13 @@ class _Finder:
     def walk(self, node, parents, function, ranges):
         if isinstance(node, ast.JoinedStr):
             return
-        scope = isinstance(node, SCOPES)
-        if scope or (isinstance(node, ast.stmt) and any(isinstance(p, ast.FunctionDef) for p in parents)):
+        scope, loaded = isinstance(node, SCOPES), not any(isinstance(p, ast.FunctionDef) for p in parents)
+        if scope or (isinstance(node, ast.stmt) and not loaded):
             ranges = (_own_lines(node), *ranges)
-        for kind, start, end, text in self._changes(node, parents):
-            old, new = self._around(node, parents, start, end, text)
-            line = self.source.count(b"\n", 0, start) + 1
-            self.faults.append(Fault(self.path, line, function, kind, start, end, text, old, new, ranges))
+        for kind, *change in self._changes(node, parents):
+            line = self.source.count(b"\n", 0, change[0]) + 1
+            code = self._around(node, parents, *change)
+            self.faults.append(Fault(self.path, line, function, kind, *change, *code, ranges, loaded))
         inner = f"{function}.{node.name}".lstrip(".") if scope else function
         for child in _children(node):
             self.walk(child, (*parents, node), inner, ranges)

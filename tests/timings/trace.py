@@ -1,8 +1,10 @@
 """Which tests run which lines: every test file once under coverage, kept in ``runs/`` until it changes."""
 
+import ast
 import fnmatch
 import hashlib
 import json
+import re
 from functools import partial
 from pathlib import Path
 
@@ -64,7 +66,8 @@ class Index:
     """Finds the tests that can notice a fault."""
 
     def __init__(self, root, records):
-        self.root, self.seconds, self.lines, self.imports, self.failed = root, {}, {}, {}, []
+        self.root, self.seconds, self.lines, self.imports = root, {}, {}, {}
+        self.imported, self.failed = {}, []
         for name, record in records.items():
             self._add(name, record)
 
@@ -87,7 +90,7 @@ class Index:
             direct = {test for test, lines in ran.items() if any(first <= n <= last for n in lines)}
             if direct:
                 break
-        if not direct or compiles(self.root / fault.path):
+        if not direct or fault.loaded or compiles(self.root / fault.path):
             files = {f for f in self.imports.get(fault.path, ()) if self._rank(fault, f) < 2}
             direct |= {test for test in self.seconds if test.split("::")[0] in files}
         files = {test.split("::")[0] for test in direct}
@@ -95,12 +98,20 @@ class Index:
         return [self._ordered(fault, tests) for tests in (direct, others)]
 
     def _rank(self, fault, file):
-        """0: the tests of this module, 1: of its area and those of all parts, 2: the others."""
+        """0: named after this module or importing it, 1: of its area or of all parts, 2: others."""
         path, parts = Path(fault.path), Path(file).parts
-        if path.stem.strip("_") in parts[-1]:
+        if path.stem.strip("_") in parts[-1] or self._names(file, path.stem):
             return 0
         area = path.parent.name
         return 1 if area in parts or area in parts[-1] or parts[1] in COMMON else 2
+
+    def _names(self, file, module):
+        """Whether a test file names the module where it imports."""
+        if file not in self.imported:
+            tree = ast.parse((self.root / file).read_text())
+            nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+            self.imported[file] = set(re.findall(r"\w+", " ".join(ast.unparse(node) for node in nodes)))
+        return module in self.imported[file]
 
     def _ordered(self, fault, tests):
         """Near tests first, then cheap files first, then cheap tests first."""

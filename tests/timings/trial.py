@@ -86,13 +86,16 @@ class Tree:
             aside.rmdir()
 
     def run(self, job, limit):
-        """Run ``job`` in a fork; return what it reports, how it ended and the processor time it took."""
+        """Run ``job`` in a fork for ``limit`` seconds of processor time, or ten times as many by the clock.
+
+        Returns what it reports, with how it ended and the processor time it took.
+        """
         result = self.base / "result.json"
         result.write_text("{}")
         pid = os.fork()
         if pid == 0:
-            self._child(job, result)
-        end, cpu = _wait(pid, limit)
+            self._child(job, result, limit)
+        end, cpu = _wait(pid, 10 * limit)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
         report = json.loads(result.read_text())
@@ -100,22 +103,23 @@ class Tree:
             raise RuntimeError(report["error"])
         return {**report, "end": end, "cpu": cpu}
 
-    def _child(self, job, result):
+    def _child(self, job, result, limit):
         try:
-            self._enter()
+            self._enter(limit)
             result.write_text(json.dumps(job(self.root, result)))
         except BaseException:
             result.write_text(json.dumps({"error": traceback.format_exc()}))
         finally:
             os._exit(0)
 
-    def _enter(self):
+    def _enter(self, limit):
         """Stand in the copy: in a group of its own, output to a file, our packages unread."""
         os.setsid()
         output = os.open(self.base / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(output, stream)
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(limit), int(limit) + 1))
         os.chdir(self.root)
         sys.path[:] = [str(self.root), *(p for p in sys.path if Path(p or ".").resolve() != CHECKOUT)]
         for name in [n for n in sys.modules if n.split(".")[0] in ("tests", "diffad")]:
@@ -138,7 +142,8 @@ def _wait(pid, limit):
         ended, status, usage = os.wait4(pid, os.WNOHANG)
         if ended:
             code = os.waitstatus_to_exitcode(status)
-            return "done" if code == 0 else f"exit {code}", usage.ru_utime + usage.ru_stime
+            end = {0: "done", -signal.SIGXCPU: "time limit"}.get(code, f"exit {code}")
+            return end, usage.ru_utime + usage.ru_stime
         time.sleep(0.01)
     os.killpg(pid, signal.SIGKILL)
     _, _, usage = os.wait4(pid, 0)
