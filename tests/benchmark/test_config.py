@@ -6,6 +6,8 @@ from diffad.benchmark.config import BASELINES, BenchmarkConfig, load_benchmark
 from diffad.benchmark.train import find_dependencies, list_assignments, order_waves
 from diffad.config import load as load_training
 from diffad.config.schema import ConfigError, from_dict
+from diffad.models.pretrained import shipped_models
+from diffad.registry import GUIDANCES, NOISES, PROTOCOLS, SAMPLERS, SCORES
 
 SLICES = {"name": "x", "data": {"slices": "data"}}
 
@@ -19,6 +21,18 @@ def test_every_training_config_of_a_shipped_benchmark_can_be_read(name):
     assert {t.data["root"] for t in trainings} == {"elsewhere"}
     labels = {m.label for m in specs}
     assert all(find_dependencies(m) <= labels for m in specs)
+
+
+@pytest.mark.parametrize("name", ["benchmark_shipped", "benchmark_methods", "benchmark_controls"])
+def test_benchmark_of_trained_networks_names_those_there_are_and_parts_that_can_be_built(name):
+    config, trained = load_benchmark(name), load_benchmark("benchmark_ixi")
+    places = {f"{trained.output}/runs/{m.label}/pipeline" for m in trained.methods}
+    registries = {"sampler": SAMPLERS, "score": SCORES, "guidance": GUIDANCES, "noise": NOISES}
+    for method in config.methods:
+        assert method.pipeline in {*places, *shipped_models()}
+        for kind, part in method.parts.to_dict().items():
+            assert part is None or registries[kind].build(**part)
+    assert [PROTOCOLS.build(protocol).pixel_samples for protocol in config.protocols] == ["anomalous"]
 
 
 def test_plain_values_make_the_same_config_again(tiny):
