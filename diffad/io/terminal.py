@@ -104,7 +104,7 @@ def is_expected(error: BaseException) -> bool:
 def format_error(error: BaseException) -> str:
     """Put an error into one line; one that a user cannot mend says what kind it is."""
     text = " ".join(str(error).split())
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and error.strerror and type(error).__str__ is OSError.__str__:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if is_expected(error):
         return text or type(error).__name__

@@ -303,7 +303,7 @@ def test_missing_config_lists_the_shipped_ones(capsys):
 
 def test_no_arguments_show_the_usage(capsys):
     assert (run_training_arguments([]), run_training_arguments(["--help"])) == (2, 0)
-    assert capsys.readouterr().out.count("usage: accelerate launch -m diffad.training CONFIG") == 2
+    assert capsys.readouterr().out.count("usage: accelerate launch -m diffad.training [--plugin FILE]... CONFIG") == 2
 
 
 def test_one_process_may_train_twice_with_other_precisions(tmp_path):
