@@ -20,7 +20,7 @@ FigureFormat = Literal["pdf", "svg", "png"]
 """File formats of figures."""
 Modality = Literal["mri", "ct"]
 """What a scan was made with."""
-BrainMethod = Literal["deepbet", "given", "threshold", "none"]
+BrainMethod = Literal["deepbet", "threshold", "given", "none"]
 """How the brain of a scan is found."""
 BrainChoice = Literal["auto", BrainMethod]
 """A ``BrainMethod``, or "auto" for the one that suits the scan."""
