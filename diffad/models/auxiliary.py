@@ -37,7 +37,7 @@ def require_network(source: Source, name: str, whose: str) -> Any:
     """
     if source is None:
         raise ValueError(
-            f"{whose} expected a {name}, got none: give option {name}=FOLDER of a trained one, or a pipeline "
+            f"{whose} expected a trained {name}, got none: give option {name}=FOLDER, or a pipeline "
             f"that has one, as networks.{name}=FOLDER in training makes it"
         )
     return source if isinstance(source, nn.Module) else load_network(source)

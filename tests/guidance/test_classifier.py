@@ -263,7 +263,7 @@ def test_classifier_comes_from_a_folder(x_t, tmp_path):
 def test_absence_of_a_classifier_says_how_to_give_one():
     guidance = GUIDANCES.build("classifier")
     attach_networks(guidance, {"network": nn.Identity()})
-    with pytest.raises(ValueError, match="guidance 'classifier' expected a classifier, got none"):
+    with pytest.raises(ValueError, match="guidance 'classifier' expected a trained classifier, got none"):
         guidance(GaussianDenoiser())
 
 
