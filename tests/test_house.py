@@ -8,6 +8,7 @@ from tests.timings.house import House
 from tests.timings.house_imports import circles
 from tests.timings.house_words import names_no_thing, starts_with_participle
 
+
 @pytest.fixture(scope="module")
 def house():
     return House.read()
