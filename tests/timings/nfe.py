@@ -4,12 +4,12 @@ Scores a trained pipeline on implanted lesions with the full chain and with stri
 """
 
 import argparse
+import tempfile
 from pathlib import Path
 
-import torch
-
-from diffad.evaluation.implanted import load_slices
-from diffad.evaluation.methods import format_methods, model, score_methods
+from diffad.benchmark.config import BenchmarkConfig, DataConfig, MethodConfig
+from diffad.benchmark.run import run_benchmark
+from diffad.method import Method
 
 STEPS = (1, 2, 5, 10, 25, 50)
 
@@ -26,7 +26,31 @@ def chains(level, full):
     return rows
 
 
-def curve(methods, path):
+def configure(options, output):
+    """The benchmark of one model with every sampler."""
+    samplers = chains(options.level, not options.no_full)
+    return BenchmarkConfig(
+        name="nfe",
+        data=DataConfig(slices=str(options.data), limit=options.limit),
+        methods=tuple(
+            MethodConfig(k, pipeline=options.model, parts=Method(sampler=v)) for k, v in samplers.items()
+        ),
+        baselines=False,
+        seeds=(options.seed,),
+        protocols=("lesioned",),
+        resamples=0,
+        precision="bf16",
+        output=output,
+    )
+
+
+def collect_points(outcome):
+    """Evaluations a slice, mean AP and seconds a slice of each sampler."""
+    ap = {r.method: r.value for r in outcome.rows if (r.data, r.metric) == ("mean", "pixel_ap")}
+    return {cost.method: (cost.nfe, ap[cost.method], cost.seconds) for cost in outcome.costs}
+
+
+def draw_curve(points, path):
     """Draw mean AP against the number of evaluations, a line for each family."""
     import matplotlib
 
@@ -35,8 +59,8 @@ def curve(methods, path):
 
     figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
     for family, mark in (("DDIM", "o-"), ("DDPM", "s--"), ("DPM-Solver++", "^:")):
-        points = sorted((m.nfe, m.rows[-1].ap) for m in methods if m.name.split()[0] == family)
-        axes.plot(*zip(*points, strict=True), mark, label=family)
+        line = sorted((nfe, ap) for label, (nfe, ap, _) in points.items() if label.split()[0] == family)
+        axes.plot(*zip(*line, strict=True), mark, label=family)
     axes.set(xscale="log", xlabel="network evaluations per slice", ylabel="mean AP, implanted lesions")
     axes.grid(alpha=0.3)
     axes.legend()
@@ -54,15 +78,12 @@ def main():
     parser.add_argument("--no-full", action="store_true", help="leave out the two chains of every level")
     parser.add_argument("--save", type=Path, help="PNG file of the curve")
     options = parser.parse_args()
-    torch.set_flush_denormal(True)
-    _, val, brain = load_slices(options.data, 128)
-    methods = []
-    for label, sampler in chains(options.level, not options.no_full).items():
-        methods.append(model(f"{label}={options.model}", brain, {"sampler": sampler}, "bf16"))
-    score_methods(methods, val[: options.limit], brain, [options.seed])
-    print(format_methods(methods))
+    with tempfile.TemporaryDirectory() as output:
+        points = collect_points(run_benchmark(configure(options, output)))
+    for label, (nfe, ap, seconds) in points.items():
+        print(f"{label:24} {nfe:4} evaluations  AP {ap:.3f}  {seconds:.3f} s a slice")
     if options.save:
-        curve(methods, options.save)
+        draw_curve(points, options.save)
 
 
 if __name__ == "__main__":
