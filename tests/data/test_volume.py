@@ -330,6 +330,13 @@ def test_interrupt_leaves_the_old_map_and_no_rubbish(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["map.nii"]
 
 
+def test_compressed_map_carries_no_time(tmp_path):
+    path = tmp_path / "map.nii.gz"
+    volume = Volume(ramp((1, *SHAPE)), np.eye(4))
+    volume.save(volume.data[0], path)
+    assert path.read_bytes()[4:8] == bytes(4)  # RFC 1952: 0 means that no time stamp is available
+
+
 def test_same_map_makes_the_same_file(tmp_path):
     volume = Volume(ramp((1, *SHAPE)), np.eye(4))
     for name in ("a", "b"):

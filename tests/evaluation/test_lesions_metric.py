@@ -56,6 +56,13 @@ def test_strata_include_their_upper_ends():
     assert lesion_wise(truth, truth, strata=(2, 4)).total_by == (1, 2, 1)
 
 
+@pytest.mark.parametrize(("voxels", "stratum"), [(71, 0), (72, 1), (570, 1), (571, 2)])
+def test_published_sizes_part_small_medium_and_large(voxels, stratum):
+    truth = np.zeros((40, 40))
+    truth.flat[:voxels] = 1
+    assert lesion_wise(truth, truth).total_by[stratum] == 1
+
+
 def test_only_what_is_inside_counts():
     truth, pred, inside = np.zeros((9, 9)), np.zeros((9, 9)), np.zeros((9, 9))
     truth[0, 0] = pred[8, 8] = truth[4, 4] = pred[4, 4] = inside[2:7, 2:7] = 1

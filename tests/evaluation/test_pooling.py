@@ -17,6 +17,8 @@ def test_options_out_of_range_are_refused():
     for values, options, message in (
         ([], {}, "at least one score"),
         ([1.0], {"how": "topk", "share": 0.0}, "share"),
+        ([1.0], {"how": "topk", "share": 1.5}, "share"),
+        ([1.0], {"how": "percentile", "q": -1.0}, "q in"),
         ([1.0], {"how": "percentile", "q": 101.0}, "q in"),
         ([1.0], {"how": "median"}, "median"),
     ):

@@ -1,4 +1,5 @@
 import json
+import math
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from diffad.threshold import (
     pool_maps,
     select_values,
 )
+from diffad.threshold.rules import order_statistic
 
 
 def test_fixed_threshold_must_be_finite():
@@ -62,6 +64,14 @@ def test_healthy_threshold_is_the_smallest_that_keeps_the_rate(values, fpr):
 def test_rate_that_rounds_down_loses_no_pixel():
     assert 0.29 * 100 < 29
     assert healthy_threshold(torch.arange(100.0), 0.29) == 70
+
+
+def test_rate_a_hair_below_a_whole_number_of_pixels_allows_one_less():
+    for n in (7, 100, 1000):
+        for k in range(1, n):
+            below = math.nextafter(k / n, 0)
+            assert order_statistic(torch.arange(float(n)), k / n) == n - 1 - k
+            assert order_statistic(torch.arange(float(n)), below) == n - k
 
 
 @pytest.mark.parametrize("fpr", [-0.1, 1.0, float("nan")])
