@@ -34,7 +34,7 @@ def ct_head(shape=(72, 80, 64), spacing=3.0):
     ("options", "message"),
     [
         ({"modality": "pet"}, "modality: expected mri or ct, got 'pet'"),
-        ({"brain": "bet"}, "brain: expected deepbet, given, threshold or none"),
+        ({"brain": "bet"}, "brain: expected deepbet, threshold, given or none"),
         ({"register": "warp"}, "register: expected affine, rigid or none"),
         ({"spacing": 0.0}, "spacing: expected 0.25 to 10 mm, got 0.0"),
         ({"spacing": float("nan")}, "spacing"),
