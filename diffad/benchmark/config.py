@@ -76,6 +76,7 @@ class MethodConfig:
         pipeline: Name or folder of a pipeline, used as it is.
         seeds: Seeds of lesions and noise; those of the benchmark by default.
         parts: Parts that replace the pipeline's own.
+        noise_seed: Seed of the noise, whatever the lesions; theirs by default.
     """
 
     label: str
@@ -84,6 +85,7 @@ class MethodConfig:
     pipeline: str | None = None
     seeds: tuple[int, ...] | None = None
     parts: Method = field(default_factory=Method)
+    noise_seed: int | None = None
 
     def __post_init__(self) -> None:
         is_plain = Path(self.label).name == self.label and not self.label.startswith(".")

@@ -30,6 +30,8 @@ def describe_identity(config: BenchmarkConfig) -> dict[str, Any]:
 
 def _describe_method(spec: MethodConfig, config: BenchmarkConfig) -> dict[str, Any]:
     values = {key: value for key, value in to_dict(spec).items() if key not in ("label", "seeds")}
+    if spec.noise_seed is None:
+        del values["noise_seed"]  # folders of benchmarks that had no such key stay theirs
     if spec.train is None:
         return values
     root = "data" if config.data.slices else None  # where data and results lie does not matter

@@ -90,7 +90,9 @@ def _load_pipeline(spec: MethodConfig, config: BenchmarkConfig, device: torch.de
         raise FileNotFoundError(f"{source}: expected a trained pipeline, found none")
     pipe = AnomalyPipeline.from_pretrained(source)
     parts = spec.parts.to_overrides()
-    origin = [hash_model(pipe), dict(pipe.config["sampler"]), parts]
+    origin: list[Any] = [hash_model(pipe), dict(pipe.config["sampler"]), parts]
+    if spec.noise_seed is not None:
+        origin.append(spec.noise_seed)
     precision = resolve_precision(config.precision, device)
     pipe = pipe.to(device)
     pipe.set_progress_bar_config(disable=True)
@@ -99,7 +101,8 @@ def _load_pipeline(spec: MethodConfig, config: BenchmarkConfig, device: torch.de
     def run(items: Sequence[TestItem], seed: int) -> Prediction:
         prediction = Prediction()
         for batch in _split_batches(items):
-            _add_batch(prediction, batch, pipe, {**options, "seed": seed})
+            noise_seed = seed if spec.noise_seed is None else spec.noise_seed
+            _add_batch(prediction, batch, pipe, {**options, "seed": noise_seed})
         return prediction
 
     parameters = sum(p.numel() for p in pipe.network.parameters())

@@ -66,6 +66,25 @@ def test_model_is_scored_as_its_pipeline_maps_all_slices(lesioned, slices, model
             assert found[label, 3, kind] == pytest.approx(curve.average_precision(), abs=1e-4)
 
 
+def test_noise_may_stay_while_lesions_change(lesioned, slices, model):
+    spec = f"pipeline: {model}, parts: {{sampler: {{name: oneshot, levels: [60]}}}}"
+    methods = f"[{{label: free, {spec}}}, {{label: still, {spec}, noise_seed: 7}}]"
+    config = lesioned(f"methods={methods}", "baselines=false", "data.lesions={implanted: [dark]}")
+    run_benchmark(config, Process())
+    _, val, brain = load_slices(slices, 32)
+    pipe, inside = AnomalyPipeline.from_pretrained(model), brain.expand_as(val)
+    ap = values_of(config, "pixel_ap")
+    for seed in (0, 1):
+        x, y = lesion_maker()(val, brain, seed)["dark"]
+        for label, noise_seed in (("free", seed), ("still", 7)):
+            maps = pipe(
+                x, mask=inside, seed=noise_seed, sampler={"name": "oneshot", "levels": [60]}
+            ).anomaly_map
+            curve = RankCurve.of(maps[inside].numpy(), y[inside].numpy())
+            assert ap[label, seed, "dark"] == pytest.approx(curve.average_precision(), abs=1e-4)
+        assert ap["free", seed, "dark"] != ap["still", seed, "dark"]
+
+
 def test_parts_make_a_row_each_with_its_cost(lesioned, model):
     parts = "parts: {sampler: {name: oneshot, levels: [5, 9]}}"
     methods = f"[{{label: one, pipeline: {model}}}, {{label: two, pipeline: {model}, {parts}}}]"
