@@ -89,9 +89,11 @@ def format_rows(rows: Sequence[ImplantedRow]) -> Table:
     return result
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def run_implanted_arguments(arguments: Sequence[str] | None = None) -> None:
     """Compare the naive baselines and a model on the validation slices of a data folder."""
-    parser = argparse.ArgumentParser(prog="python -m diffad.evaluation.implanted", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m diffad.evaluation.implanted", description=run_implanted_arguments.__doc__
+    )
     parser.add_argument(
         "--data", type=Path, required=True, help="folder with train/, val/ and brain_mask.png"
     )
@@ -164,4 +166,4 @@ def _report(rows: Sequence[ImplantedRow], options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_implanted_arguments()
