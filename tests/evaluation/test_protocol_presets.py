@@ -1,16 +1,20 @@
 """Each published protocol against its own words in plain numpy."""
 
 import math
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
+import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
+from diffad.data.lesions import implant_all
 from diffad.evaluation.protocols.evaluate import evaluate_samples
 from diffad.evaluation.samples import Sample
 from diffad.registry import PROTOCOLS
+from tests.evaluation.conftest import scans
 
 
 def images(n=4, size=12, seed=0, rim=1):
@@ -295,3 +299,39 @@ def test_diffad_counts_lesions_and_measures_surfaces():
     rim = 8  # rim pixels of the 3 x 3 lesion, 4 of each 2 x 2 one
     assert result.figures["surface_dice"].value == pytest.approx(2 * rim / (2 * (rim + 4)))
     assert row["hd95"] > 4
+
+
+def implanted(maps, kind="dark", seed=3):
+    """Samples of made lesions of one kind, with the maps of a function, and their masks in the brain."""
+    slices, brain = scans()
+    x, y = implant_all(slices, brain, seed)[kind]
+    inside, scores = brain[0, 0].numpy(), maps(x, y).numpy()
+    pairs = enumerate(zip(scores, y.numpy(), strict=True))
+    samples = [Sample(f"{i}_{kind}", f"p{i}", s[0], truth[0], inside) for i, (s, truth) in pairs]
+    return samples, y[brain.expand_as(y)].float().mean().item()
+
+
+def test_lesioned_gives_a_perfect_map_one_and_a_constant_map_the_prevalence():
+    perfect, prevalence = implanted(lambda x, y: y.float())
+    constant, _ = implanted(lambda x, y: torch.zeros_like(x))
+    best, chance = (evaluate_samples(s, "lesioned", resamples=0).figures for s in (perfect, constant))
+    assert [best[name].value for name in ("pixel_ap", "pixel_auroc", "oracle_dice")] == [1, 1, 1]
+    assert chance["pixel_ap"].value == pytest.approx(prevalence, rel=1e-4)
+    assert chance["pixel_auroc"].value == pytest.approx(0.5)
+    assert chance["oracle_dice"].value == pytest.approx(2 * prevalence / (1 + prevalence), rel=1e-4)
+
+
+def test_lesioned_counts_neither_pixels_outside_the_brain_nor_healthy_images():
+    inner, _ = implanted(lambda x, y: x)
+    outer, _ = implanted(lambda x, y: torch.where(scans()[1], x, 100.0))
+    healthy = [replace(s, name=f"h{i}", truth=s.truth & False) for i, s in enumerate(inner)]
+    results = [evaluate_samples(s, "lesioned", resamples=0).figures for s in (inner, outer, inner + healthy)]
+    for name in ("pixel_ap", "pixel_auroc", "oracle_dice"):
+        assert results[0][name] == results[1][name] == results[2][name]
+    assert results[2]["samples"].value == 8
+
+
+def test_lesioned_refuses_a_map_of_another_shape_by_name():
+    message = r"0_dark: expected truth of shape \(40, 39\) like the map, got \(40, 40\)"
+    with pytest.raises(ValueError, match=message):
+        implanted(lambda x, y: x[..., :-1])
