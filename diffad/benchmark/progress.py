@@ -54,12 +54,17 @@ class ProgressBar:
         self._bar.update(self._task, completed=self._count)
         if not self._is_terminal:
             note = note or f"{time.monotonic() - self._start:.1f} s"
-            line = f"{self._noun} {self._count} of {self._total}: {unit} ({note})"
-            print(line, file=sys.stderr, flush=True)
+            _print_line(f"{self._noun} {self._count} of {self._total}: {unit} ({note})")
 
     def say(self, message: str) -> None:
         """Print one line."""
         if self._is_terminal:
             self._bar.console.print(message, markup=False)
         else:
-            print(message, file=sys.stderr, flush=True)
+            _print_line(message)
+
+
+def _print_line(text: str) -> None:
+    """Print in one piece: launchers run Python unbuffered, and `print` writes the end of a line by itself."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
