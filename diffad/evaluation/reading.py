@@ -163,10 +163,8 @@ def _read_images(
     """Read the first sequence of a scan and of its reconstruction, in [0, 1], 0 outside the region."""
     path = scan.result_path("twin")
     if not info.get("scan") or not path.is_file():
-        expected = (
-            f"expected {path.name} and the place of the scan in {scan.result_path('info').name} beside it"
-        )
-        raise VolumeError(f"{scan.path}: {expected}, as predict writes them, found none")
+        files = f"{path.name} and the place of the scan in {scan.result_path('info').name} beside it"
+        raise VolumeError(f"{scan.path}: expected {files}, as predict writes them, found none")
     volumes = [Volume.load(p, allow_constant=True) for p in (Path(info["scan"][0]), path)]
     for volume in volumes:
         require_same_grid(volume, like)

@@ -48,7 +48,7 @@ class Bootstrap:
             ends = interval(subjects, statistic, resamples=self.resamples, seed=self.seed)
         return Metric(value, *ends)
 
-    def pooled(self, images: Sequence[ScoredImage]) -> dict[str, tuple[float, float]]:
+    def pooled_intervals(self, images: Sequence[ScoredImage]) -> dict[str, tuple[float, float]]:
         """Give the intervals of pooled AP, AUROC and best Dice; none without both classes."""
         truth = [image.truth for image in images]
         if not self.resamples or not any(t.any() for t in truth) or all(t.all() for t in truth):

@@ -28,7 +28,7 @@ def pixel_metrics(
     pixel_images = select_pixel_images(images, protocol)
     curve = _pool_pixels(pixel_images)
     best = curve.best_dice()
-    intervals = bootstrap.pooled(pixel_images)
+    intervals = bootstrap.pooled_intervals(pixel_images)
     metrics = {
         "oracle_dice": Metric(best.dice, *intervals.get("best_dice", ())),
         "oracle_threshold": Metric(best.threshold),

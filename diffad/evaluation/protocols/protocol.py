@@ -137,11 +137,9 @@ class Protocol:
             len(self.grid) == 3 and self.grid[0] <= self.grid[1],
         )
 
-    def _check(self, name: str, expected: str, ok: bool) -> None:
+    def _check(self, name: str, demand: str, ok: bool) -> None:
         if not ok:
-            raise ValueError(
-                f"protocol {self.name!r}: expected {name} {expected}, got {getattr(self, name)!r}"
-            )
+            raise ValueError(f"protocol {self.name!r}: expected {name} {demand}, got {getattr(self, name)!r}")
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Protocol:
