@@ -5,7 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from diffad.io.version import __version__ as __version__
+
+if __name__ != "diffad":
+    raise ImportError(
+        f"expected to be imported as diffad, got {__name__}: Python found the folder of a clone before the "
+        "package in it, so start it in another folder; the guide's page on installing says more"
+    )
 
 # Importing torch and diffusers takes seconds, so every public name is looked up on first use (PEP 562).
 _HOMES = {
@@ -14,8 +20,11 @@ _HOMES = {
     "Volume": "diffad.data.volume",
     "DATASETS": "diffad.registry",
     "GUIDANCES": "diffad.registry",
+    "LAYOUTS": "diffad.registry",
     "MODELS": "diffad.registry",
     "NOISES": "diffad.registry",
+    "PROTOCOLS": "diffad.registry",
+    "SALIENCIES": "diffad.registry",
     "SAMPLERS": "diffad.registry",
     "SCORES": "diffad.registry",
 }
@@ -28,8 +37,11 @@ if TYPE_CHECKING:
     from diffad.pipeline import AnomalyPipeline as AnomalyPipeline
     from diffad.registry import DATASETS as DATASETS
     from diffad.registry import GUIDANCES as GUIDANCES
+    from diffad.registry import LAYOUTS as LAYOUTS
     from diffad.registry import MODELS as MODELS
     from diffad.registry import NOISES as NOISES
+    from diffad.registry import PROTOCOLS as PROTOCOLS
+    from diffad.registry import SALIENCIES as SALIENCIES
     from diffad.registry import SAMPLERS as SAMPLERS
     from diffad.registry import SCORES as SCORES
 

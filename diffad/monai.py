@@ -15,7 +15,7 @@ from nibabel import orientations
 from torch import Tensor
 
 from diffad.data.volume import RAS, Volume
-from diffad.output import AnomalyOutput
+from diffad.inference.output import AnomalyOutput
 from diffad.pipeline import AnomalyPipeline
 
 KINDS = ("anomaly", "mask", "twin")
@@ -52,15 +52,15 @@ class AnomalyDetectiond(MapTransform):
         Raises:
             ValueError: If an image is no volume, or cannot be used.
         """
-        found = dict(data)
-        for key in self.key_iterator(found):
-            image = found[key]
-            mask = found[self.mask_key] if self.mask_key else None
-            out, turn = detect(self.pipeline, image, mask, **self.options)
+        results = dict(data)
+        for key in self.key_iterator(results):
+            image = results[key]
+            mask = results[self.mask_key] if self.mask_key else None
+            out, turn = detect_image(self.pipeline, image, mask, **self.options)
             maps = {"anomaly": out.anomaly_map, "mask": out.mask.float(), "twin": out.reconstruction}
-            found |= {f"{key}_{kind}": like(turn(value[0]), image) for kind, value in maps.items()}
-            found[f"{key}_score"] = float(out.score[0])
-        return found
+            results |= {f"{key}_{kind}": copy_geometry(turn(value[0]), image) for kind, value in maps.items()}
+            results[f"{key}_score"] = float(out.score[0])
+        return results
 
 
 class AnomalyInferer(Inferer):
@@ -85,12 +85,12 @@ class AnomalyInferer(Inferer):
             return self.pipeline(plain, **self.options).anomaly_map
         maps = []
         for image in inputs:
-            out, turn = detect(self.pipeline, image, None, **self.options)
+            out, turn = detect_image(self.pipeline, image, None, **self.options)
             maps.append(turn(out.anomaly_map[0]))
         return torch.stack(maps)
 
 
-def detect(
+def detect_image(
     pipeline: AnomalyPipeline, image: Tensor, mask: Tensor | None, **options: Any
 ) -> tuple[AnomalyOutput, Any]:
     """Look at an image (C, H, W, D), and return the result with what turns its maps to the image's axes.
@@ -101,19 +101,19 @@ def detect(
     if image.ndim != 4:
         raise ValueError(f"expected an image (C, H, W, D), got shape {tuple(image.shape)}")
     affine = np.asarray(image.affine.cpu()) if isinstance(image, MetaTensor) else np.eye(4)
-    own = orientations.io_orientation(affine)
-    spatial = affine @ orientations.inv_ornt_aff(own, tuple(image.shape[1:]))
-    volume = Volume(_turned(_plain(image), own), spatial)
-    brain = None if mask is None else _turned(_plain(mask), own)[0] > 0
+    orientation = orientations.io_orientation(affine)
+    spatial = affine @ orientations.inv_ornt_aff(orientation, tuple(image.shape[1:]))
+    volume = Volume(_reorient(_to_array(image), orientation), spatial)
+    brain = None if mask is None else _reorient(_to_array(mask), orientation)[0] > 0
 
     def turn(values: Tensor) -> Tensor:
-        way = orientations.ornt_transform(RAS, own)
-        return torch.from_numpy(_turned(values.cpu().numpy(), way))
+        way = orientations.ornt_transform(RAS, orientation)
+        return torch.from_numpy(_reorient(values.cpu().numpy(), way))
 
     return pipeline(volume, brain, **options), turn
 
 
-def like(values: Tensor, image: Tensor) -> Tensor:
+def copy_geometry(values: Tensor, image: Tensor) -> Tensor:
     """Give values the affine and the header of an image."""
     if not isinstance(image, MetaTensor):
         return values
@@ -121,11 +121,11 @@ def like(values: Tensor, image: Tensor) -> Tensor:
     return MetaTensor(values, affine=image.affine.clone(), meta=meta)
 
 
-def _plain(image: Tensor) -> np.ndarray[Any, Any]:
+def _to_array(image: Tensor) -> np.ndarray[Any, Any]:
     tensor = image.as_tensor() if isinstance(image, MetaTensor) else torch.as_tensor(image)
     return tensor.detach().float().cpu().numpy()
 
 
-def _turned(values: np.ndarray[Any, Any], way: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _reorient(values: np.ndarray[Any, Any], way: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Turn the spatial axes of (C, H, W, D)."""
     return np.stack([np.ascontiguousarray(orientations.apply_orientation(v, way)) for v in values])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,38 +15,61 @@ from diffusers import DiffusionPipeline
 from safetensors import SafetensorError
 from torch import Tensor
 
-from diffad import scans, verdict
-from diffad.axes import checked, fuse, noise_keys, warned
+from diffad.capabilities import attach_networks
 from diffad.config import PartSpec, PostprocessConfig, SpaceConfig, from_dict, to_dict
 from diffad.data.space import Space
 from diffad.data.volume import Volume
 from diffad.denoise import NetworkDenoiser
-from diffad.detect import Detector
-from diffad.found import Found, Stack
-from diffad.models.attached import equip
-from diffad.models.bounded import Bounded
-from diffad.output import AnomalyOutput as AnomalyOutput
-from diffad.postprocess import Postprocess
-from diffad.precision import PRECISIONS, resolve
+from diffad.inference.detector import Detector
+from diffad.inference.orientations import Slicing, resolve_axes
+from diffad.inference.output import AnomalyOutput as AnomalyOutput
+from diffad.inference.postprocess import Postprocess
+from diffad.inference.precision import PRECISIONS, resolve_precision
+from diffad.inference.provenance import describe_provenance
+from diffad.inference.scan import ScanSource, check_sequences, read_source
+from diffad.inference.stack import Stack
+from diffad.inference.stacking import (
+    ScanMaps,
+    assemble_maps,
+    check_sequence_count,
+    fuse_scan_maps,
+    make_stacks,
+)
+from diffad.inference.thresholding import (
+    binarise_maps,
+    check_threshold_option,
+    compute_p_values,
+    resolve_thresholds,
+)
+from diffad.method import Method
+from diffad.models.chunked import Chunked
+from diffad.models.pretrained import (
+    AUXILIARY_NETWORKS,
+    check_folder,
+    check_weights,
+    incompatible_model,
+    locate_model,
+    quiet_loading,
+)
+from diffad.models.wrapped import wrap_network
 from diffad.protocols import Denoiser
 from diffad.registry import GUIDANCES, NOISES, SAMPLERS, SCORES, Registry
 from diffad.schedule import Schedule
-from diffad.shipped import BESIDE, check_folder, check_weights, locate, quiet_loading, unfit
-from diffad.threshold import pool
+from diffad.threshold import pool_maps
 
 Scan = str | Path | Sequence[str | Path] | Volume | Tensor
 HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "token", "variant")
 
 
 class AnomalyPipeline(DiffusionPipeline):
-    """Rebuilds a pseudo-healthy twin of a scan and returns where the two differ.
+    """Rebuilds a scan as a healthy one and returns where the two differ.
 
     Args:
-        network: A registered network.
+        network: A registered network, or any torch module ``network(x_t, labels)``.
         scheduler: A diffusers scheduler, for its noise levels and prediction type.
         noise: Noise that scans are corrupted with, by name with options.
         sampler: How the scan is rebuilt, by name with options.
-        score: How scan and twin are compared, by name with options.
+        score: How scan and reconstruction are compared, by name with options.
         guidance: What steers the way back, by name with options, or none.
         space: Grid and intensities of the network, see ``SpaceConfig``.
         postprocess: How maps are smoothed, cut and pooled, see ``PostprocessConfig``.
@@ -57,7 +80,7 @@ class AnomalyPipeline(DiffusionPipeline):
         autoencoder: Rebuilds clean slices, for parts that ask for it; or none.
     """
 
-    _optional_components: ClassVar[list[str]] = list(BESIDE)
+    _optional_components: ClassVar[list[str]] = list(AUXILIARY_NETWORKS)
 
     def __init__(
         self,
@@ -76,8 +99,12 @@ class AnomalyPipeline(DiffusionPipeline):
         autoencoder: Any = None,
     ) -> None:
         super().__init__()
-        beside = {"classifier": classifier, "autoencoder": autoencoder}
-        self.register_modules(network=network, scheduler=scheduler, **beside)
+        self.register_modules(
+            network=wrap_network("", {}, network),
+            scheduler=scheduler,
+            classifier=classifier,
+            autoencoder=autoencoder,
+        )
         self.register_to_config(
             noise=noise or {"name": "gaussian"},
             sampler=sampler or {"name": "chain"},
@@ -101,7 +128,7 @@ class AnomalyPipeline(DiffusionPipeline):
             OSError: If there is no such model; the shipped ones are listed.
             ModelError: If its files do not fit together or ask for classes that are not registered parts.
         """
-        folder = Path(locate(name))
+        folder = Path(locate_model(name))
         if not folder.is_dir():
             hub = {k: v for k, v in options.items() if k in HUB_OPTIONS}
             folder = Path(cls.download(str(name), use_safetensors=True, **hub))
@@ -110,7 +137,7 @@ class AnomalyPipeline(DiffusionPipeline):
             with quiet_loading():
                 pipe: AnomalyPipeline = super().from_pretrained(str(folder), use_safetensors=True, **options)
         except (OSError, ValueError, RuntimeError, KeyError, AttributeError, SafetensorError) as error:
-            raise unfit(name, error) from error
+            raise incompatible_model(name, error) from error
         for part, network in pipe.networks.items():
             check_weights(folder / part, network)
         return pipe
@@ -118,45 +145,60 @@ class AnomalyPipeline(DiffusionPipeline):
     @property
     def networks(self) -> dict[str, Any]:
         """The trained networks that parts may ask for, by name."""
-        found = {name: getattr(self, name) for name in ("network", *BESIDE)}
-        return {name: network.eval() for name, network in found.items() if network is not None}
+        networks = {name: getattr(self, name) for name in ("network", *AUXILIARY_NETWORKS)}
+        return {name: network.eval() for name, network in networks.items() if network is not None}
+
+    @property
+    def method(self) -> Method:
+        """The parts of the model's own method."""
+        return Method.of(self.config)
 
     def detector(
         self,
+        method: Method | None = None,
         *,
-        sampler: PartSpec | None = None,
-        score: PartSpec | None = None,
-        noise: PartSpec | None = None,
-        guidance: PartSpec | None = None,
         seed: int = 0,
         batch_size: int = 8,
         precision: str = "fp32",
-        progress: Callable[[int], Any] = lambda done: None,
+        progress: Callable[[int], Any] = lambda count: None,
     ) -> Detector:
-        """Put the parts together for one run; see ``__call__``."""
-        config, kind = self.config, self.scheduler.config.prediction_type
-        network = Bounded(self.network, batch_size)
-        denoiser: Denoiser = NetworkDenoiser(network, Schedule.from_diffusers(self.scheduler), kind)
-        if steer := guidance or config.guidance:
-            denoiser = self._built(GUIDANCES, steer)(denoiser)
+        """Put the parts together for one run; see ``__call__``.
+
+        Args:
+            method: Parts that take the place of the model's own; none leaves all of them.
+            seed: Seed of all noise.
+            batch_size: Slices per network evaluation.
+            precision: Number format of the network.
+            progress: Called with the number of slices just finished.
+
+        Raises:
+            ValueError: If an option of a part, or the precision, cannot be used.
+            UnknownNameError: If a part or an option is unknown.
+        """
+        config, parts = self.config, (method or Method()).over(self.method)
+        network = Chunked(self.network, batch_size)
+        schedule = Schedule.from_diffusers(self.scheduler)
+        denoiser: Denoiser = NetworkDenoiser(network, schedule, self.scheduler.config.prediction_type)
+        if parts.guidance:
+            denoiser = self._build(GUIDANCES, parts.guidance)(denoiser)
         return Detector(
             denoiser=denoiser,
-            noise=NOISES.build(**(noise or config.noise)),
-            sampler=self._built(SAMPLERS, sampler or config.sampler),
-            score=self._built(SCORES, score or config.score),
+            noise=self._build(NOISES, parts.noise),
+            sampler=self._build(SAMPLERS, parts.sampler),
+            score=self._build(SCORES, parts.score),
             post=Postprocess.from_options(config.postprocess),
             space=Space(from_dict(SpaceConfig, dict(config.space))),
             seed=seed,
             batch_size=batch_size,
             device=self.device,
-            autocast=PRECISIONS[resolve(precision, self.device)],
+            autocast=PRECISIONS[resolve_precision(precision, self.device)],
             progress=progress,
         )
 
-    def _built(self, registry: Registry, part: PartSpec) -> Any:
-        built = registry.build(**part)
-        equip(built, self.networks)
-        return built
+    def _build(self, registry: Registry, spec: PartSpec | None) -> Any:
+        part = registry.build(**(spec or {}))
+        attach_networks(part, self.networks)
+        return part
 
     @torch.no_grad()
     def __call__(
@@ -188,14 +230,15 @@ class AnomalyPipeline(DiffusionPipeline):
             score: Another score than the model's own, by name with options.
             noise: Another noise than the model's own, by name with options.
             guidance: Another guidance than the model's own, by name with options.
-            region: Where the twin may differ from the scan, for samplers that change a region only: a NIfTI
-                path, an array (I, J, K), or a tensor (B, 1, *S) in [0, 1]; none leaves it to the sampler.
+            region: Where the reconstruction may differ from the scan, for samplers that change a region only:
+                a NIfTI path, an array (I, J, K), or a tensor (B, 1, *S) in [0, 1]; none leaves it to the
+                sampler.
             threshold: A number, "otsu", or none for the model's calibrated threshold; Otsu's where it has
                 none, or where other parts than the model's own make other maps. Otsu's is found item by item.
             slices: First and last (exclusive) slice of a volume to look at, counted in RAS; none for all.
             axes: Cut slices along "axial", "coronal", "sagittal", or several of them, whose maps are fused
-                (and whose twins are averaged); none for the model's own. Thresholds that were calibrated
-                along the model's own axis do not hold for other maps, so Otsu's is taken then.
+                (and whose reconstructions are averaged); none for the model's own. Thresholds that were
+                calibrated along the model's own axis do not hold for other maps, so Otsu's is taken then.
             fusion: How maps of several axes become one: "mean", "median", "min", "max" or "geometric".
             noise_across: "slice" draws noise for each slice, "scan" one for all slices along an axis, so
                 that neighbours are corrupted alike.
@@ -204,84 +247,75 @@ class AnomalyPipeline(DiffusionPipeline):
             precision: "fp32", "bf16", "fp16", or "auto" for bf16 where the device has it natively.
 
         Returns:
-            Maps, twin, detections and score on the scan's own grid.
+            Maps, reconstruction, detections and score on the scan's own grid.
 
         Raises:
             ValueError: If the scan, the mask or an option cannot be used.
         """
-        began = time.perf_counter()
-        verdict.check_wish(threshold)
-        wish = {"sampler": sampler, "score": score, "noise": noise, "guidance": guidance}
-        parts: dict[str, Any] = {k: self.config[k] if p is None else p for k, p in wish.items()}
-        scans.check_sequences(scan, self.config.sequences)
-        own, source = self.config.space["axis"], scans.read(scan, mask, region)
-        along = checked(axes, own, source.image.ndim == 4, slices)
-        cuts = [self._stacks(source, axis, slices, noise_across) for axis in along]
-        with self.progress_bar(total=sum(len(s.image) for stacks in cuts for s in stacks)) as bar:
+        start = time.perf_counter()
+        check_threshold_option(threshold)
+        own_method = self.method
+        method = Method(noise, sampler, score, guidance).over(own_method)
+        check_sequences(scan, self.config.sequences)
+        source = read_source(scan, mask, region)
+        cuts = self._resolve_cuts(source, axes, slices, fusion, noise_across)
+        stacks = [self._cut(source, axis, cuts) for axis in cuts.axes]
+        with self.progress_bar(total=sum(len(s.image) for cut in stacks for s in cut)) as bar:
             options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "precision": precision}
-            detector = self.detector(**parts, **options, progress=bar.update)
-            found = [detector(stacks) for stacks in cuts]
-        anomaly, twin, std = self._fused(source, cuts, found, along, fusion)
-        seen = scans.seen(source, cuts[0], along[0])
-        for stacks, axis in zip(cuts[1:], along[1:], strict=True):
-            seen = seen | scans.seen(source, stacks, axis)
-        post = self.config.postprocess
+            detector = self.detector(method, **options, progress=bar.update)
+            results = zip(stacks, [detector(cut) for cut in stacks], cuts.axes, strict=True)
+        maps = fuse_scan_maps([assemble_maps(source, *result) for result in results], fusion)
         # a threshold belongs to the maps it was measured on, and other parts make others
-        own_parts = region is None and all(part == self.config[key] for key, part in parts.items())
-        same = own_parts and along == [own] and noise_across == "slice"
-        calibration = self.config.calibration if same else None
-        limits, rule = verdict.thresholds(threshold, calibration, post["fpr"], anomaly, seen)
-        result = AnomalyOutput(
+        usual = region is None and method == own_method and cuts.usual
+        output = self._threshold(source, maps, threshold, self.config.calibration if usual else None)
+        output.info |= {
+            "nfe": maps.nfe,
+            "slices": sum(len(s.image) for cut in stacks for s in cut),
+            "seed": seed,
+            "precision": resolve_precision(precision, self.device),
+            **describe_provenance(self.config, method),
+            **cuts.to_info(),
+        }
+        output.info["seconds"] = round(time.perf_counter() - start, 3)
+        return output
+
+    def _resolve_cuts(
+        self,
+        source: ScanSource,
+        axes: Sequence[str] | None,
+        slices: tuple[int, int] | None,
+        fusion: str,
+        noise_across: str,
+    ) -> Slicing:
+        axis = self.config.space["axis"]
+        resolved_axes = resolve_axes(axes, axis, source.image.ndim == 4, slices)
+        return Slicing(tuple(resolved_axes), axis, slices, fusion, noise_across, axes is not None)
+
+    def _cut(self, source: ScanSource, axis: str, cuts: Slicing) -> list[Stack]:
+        stacks = make_stacks(source, axis, cuts.slices)
+        check_sequence_count(stacks, self.network.config.in_channels, source.name)
+        return [replace(s, noise_keys=cuts.noise_keys(s.keys, axis)) for s in stacks]
+
+    def _threshold(
+        self,
+        source: ScanSource,
+        maps: ScanMaps,
+        threshold: float | str | None,
+        calibration: Mapping[str, Any] | None,
+    ) -> AnomalyOutput:
+        """Cut and pool finished maps."""
+        post, anomaly, analysed = self.config.postprocess, maps.anomaly, maps.analysed
+        thresholds = resolve_thresholds(threshold, calibration, post["fpr"], anomaly, analysed)
+        return AnomalyOutput(
             anomaly_map=anomaly,
-            reconstruction=twin,
-            mask=verdict.binarised(anomaly, limits, source.brain, post),
-            score=pool(anomaly, seen, post["pool"], post["share"]),
-            info={
-                **verdict.told(limits, rule),
-                "nfe": found[0][0].nfe,
-                "slices": sum(len(s.image) for stacks in cuts for s in stacks),
-                "seed": seed,
-                "precision": resolve(precision, self.device),
-                **verdict.origin(self.config, parts),
-                **self._told_axes(along, axes, fusion, noise_across),
-            },
+            reconstruction=maps.reconstruction,
+            mask=binarise_maps(anomaly, thresholds.values, source.brain, post),
+            score=pool_maps(anomaly, analysed, post["pool"], post["share"]),
+            info=thresholds.to_info(),
             image=source.image,
             brain=source.brain,
             volume=source.volume,
-            std=std,
-            p_value=verdict.p_values(calibration, anomaly, seen),
+            std=maps.std,
+            p_value=compute_p_values(calibration, anomaly, analysed),
+            analysed=analysed,
         )
-        result.info["seconds"] = round(time.perf_counter() - began, 3)
-        return result
-
-    def _stacks(
-        self, source: scans.Source, axis: str, slices: tuple[int, int] | None, across: str
-    ) -> list[Stack]:
-        found = scans.stacks(source, axis, slices)
-        scans.check_channels(found, self.network.config.in_channels, source.name)
-        own = self.config.space["axis"]
-        return [replace(s, noise_keys=noise_keys(s.keys, axis, own, across)) for s in found]
-
-    def _fused(
-        self,
-        source: scans.Source,
-        cuts: Sequence[list[Stack]],
-        found: Sequence[list[Found]],
-        axes: Sequence[str],
-        fusion: str,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Put the maps of every axis on the grid of the scan, and make one of them."""
-        every = zip(cuts, found, axes, strict=True)
-        laid = [scans.assemble(source, stacks, result, axis) for stacks, result, axis in every]
-        maps, twins, stds = zip(*laid, strict=True)
-        std = None if any(s is None for s in stds) else fuse(stds)
-        return fuse(maps, fusion), fuse(twins), std
-
-    def _told_axes(
-        self, along: Sequence[str], axes: Sequence[str] | None, fusion: str, across: str
-    ) -> dict[str, Any]:
-        """Say how slices were cut, where that is not the model's own way."""
-        warnings = warned(along, self.config.space["axis"])
-        told: dict[str, Any] = {"axes": list(along), "fusion": fusion} if axes is not None else {}
-        told |= {"noise_across": across} if across != "slice" else {}
-        return told | ({"warnings": warnings} if warnings else {})

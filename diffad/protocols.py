@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from diffad.schedule import Schedule
-from diffad.types import Example, Generators, Restoration, StepRecord
+from diffad.types import Example, Generators, Reconstruction, StepRecord
 
 
 @runtime_checkable
@@ -20,18 +21,56 @@ class NoiseGenerator(Protocol):
         ...
 
 
-@runtime_checkable
-class Denoiser(Protocol):
-    """Estimates the clean image from a noisy one, whatever its network predicts."""
+class Denoiser(ABC):
+    """Estimates the clean image from a noisy one, whatever its network predicts.
+
+    A schedule and a call are all that there must be. What wraps a denoiser is a
+    ``diffad.denoise.DenoiserWrapper``, which hands on all the rest.
+    """
 
     @property
+    @abstractmethod
     def schedule(self) -> Schedule:
         """Signal and noise amplitudes by level."""
-        ...
 
+    @abstractmethod
     def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
         """Map ``x_t`` (B, C, *S) at level ``t`` () or (B,) to x_hat (B, C, *S)."""
-        ...
+
+    @property
+    def clamps(self) -> bool:
+        """Whether estimates are clamped to [-1, 1]."""
+        return False
+
+    @property
+    def prediction_type(self) -> str | None:
+        """What the network predicts: "epsilon", "v_prediction" or "sample"; none where that is unknown."""
+        return None
+
+    @property
+    def null_label(self) -> int | None:
+        """Label of no class, which is the number of classes; none where the network takes no labels."""
+        return None
+
+    def without_clamp(self) -> Denoiser:
+        """Return the same denoiser without its clamp to [-1, 1]; itself where it has none."""
+        return self
+
+    def without_guidance(self) -> Denoiser:
+        """Return the denoiser as an image is encoded by it, unsteered; itself where nothing steers."""
+        return self
+
+    def select(self, items: Tensor) -> Denoiser:
+        """Return the denoiser of some states of its batch, by their numbers (n,)."""
+        return self
+
+    def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return, once for a batch, what each call gets by name; ``image`` (B, C, *S) is in [0, 1]."""
+        return {}
+
+    def reference(self, x: Tensor) -> Tensor:
+        """Return the images that conditions are made of, for all slices ``x`` (N, C, *S) of a scan."""
+        return x
 
 
 @runtime_checkable
@@ -54,7 +93,7 @@ class Step(Protocol):
 
 @runtime_checkable
 class Sampler(Protocol):
-    """Turns an image into its pseudo-healthy twin."""
+    """Turns an image into its pseudo-healthy reconstruction."""
 
     def __call__(
         self,
@@ -65,42 +104,16 @@ class Sampler(Protocol):
         generator: Generators,
         mask: Tensor | None = None,
         on_step: Callable[[StepRecord], None] | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in model range [-1, 1]; ``mask`` is (B, 1, *S)."""
         ...
 
 
 @runtime_checkable
-class Trains(Protocol):
-    """A sampler that says what its network must be trained on; without this, whole images are noised."""
-
-    def example(
-        self,
-        x: Tensor,
-        mask: Tensor,
-        t: Tensor,
-        noise: NoiseGenerator,
-        schedule: Schedule,
-        generator: Generators,
-    ) -> Example:
-        """Make training examples of clean ``x`` (B, C, *S) in [-1, 1] at levels ``t`` (B,)."""
-        ...
-
-
-@runtime_checkable
-class Conditional(Protocol):
-    """A network, or denoiser, that must know more of a scan than its noisy state."""
-
-    def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return, once for a batch, what each call gets by name; ``image`` (B, C, *S) is in [0, 1]."""
-        ...
-
-
-@runtime_checkable
 class AnomalyScore(Protocol):
-    """Compares a scan with its twin, both in [0, 1]."""
+    """Compares a scan with its reconstruction, both in [0, 1]."""
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the anomaly map (B, 1, *S)."""
         ...
 
@@ -122,15 +135,118 @@ class ScoreRun(Protocol):
         """Take in one move of the sampler."""
         ...
 
-    def map(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def map(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the anomaly map (B, 1, *S) of ``x`` (B, C, *S), which is in [0, 1]."""
         ...
 
 
+# What a part may do beyond its call. ``diffad.capabilities`` asks; no part is probed by the name of a method.
+
+
 @runtime_checkable
-class StreamingScore(AnomalyScore, Protocol):
+class MakesExamples(Protocol):
+    """A sampler that says what its network is trained on; without this, whole images are noised."""
+
+    def example(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        t: Tensor,
+        noise: NoiseGenerator,
+        schedule: Schedule,
+        generator: Generators,
+    ) -> Example:
+        """Make training examples of clean ``x`` (B, C, *S) in [-1, 1] at levels ``t`` (B,)."""
+        ...
+
+
+@runtime_checkable
+class RestrictsToRegion(Protocol):
+    """A sampler that can change a region alone."""
+
+    def restricted_to(self, region: Tensor) -> Sampler:
+        """Return the same sampler that changes only what is in ``region``, (B, 1, *S) in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class RestrictsChildren(Protocol):
+    """A composite of samplers that can change a region alone if all of its children can."""
+
+    def restrict_children(self, region: Tensor) -> Sampler:
+        """Return the same composite of samplers that change only what is in ``region``, (B, 1, *S)."""
+        ...
+
+
+@runtime_checkable
+class CalibratesThreshold(Protocol):
+    """A sampler that cuts a map of its own, by a ``threshold`` that is measured on healthy scans."""
+
+    fpr: float
+    """Share of healthy voxels that the threshold may let through."""
+
+    def calibrated(self) -> bool:
+        """Tell whether there is a threshold already."""
+        ...
+
+    def calibrating(self) -> tuple[Sampler, AnomalyScore]:
+        """Return the sampler and the score whose maps are cut."""
+        ...
+
+
+@runtime_checkable
+class Conditional(Protocol):
+    """A network that must know more of a scan than its noisy state."""
+
+    def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return, once for a batch, what each call gets by name; ``image`` (B, C, *S) is in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class TakesLabels(Protocol):
+    """A network that may be given a class, as label ``y`` (B,)."""
+
+    null: int | None
+    """Label of no class, which is the number of classes; none where the network takes no labels."""
+
+
+@runtime_checkable
+class StreamingScore(Protocol):
     """A score made of what a sampler meets on its way, of which nothing is kept but the sum."""
 
     def begin(self, x: Tensor, schedule: Schedule) -> ScoreRun:
         """Return the state of one run on ``x`` (B, C, *S) in [-1, 1]."""
         ...
+
+
+@runtime_checkable
+class StreamingSaliency(Protocol):
+    """A saliency that asks the network itself."""
+
+    def begin(self, denoiser: Denoiser, noise: NoiseGenerator, generator: Generators) -> Saliency:
+        """Return the saliency of scans that ``denoiser`` restores."""
+        ...
+
+
+@runtime_checkable
+class NeedsNetworks(Protocol):
+    """A part that needs trained networks beside the one that denoises."""
+
+    def attach_networks(self, networks: Mapping[str, Any]) -> None:
+        """Take those it needs, by name: "network", which denoises, "classifier" and "autoencoder"."""
+        ...
+
+
+@runtime_checkable
+class Composite(Protocol):
+    """A part made of parts."""
+
+    @property
+    def children(self) -> Mapping[str, Any]:
+        """The part, or the sequence of parts, that each option holds; those that are absent left out."""
+        ...
+
+
+Trains = MakesExamples
+"""The former name, which parts of other distributions may still import."""

@@ -26,7 +26,7 @@ def renoise(x_t: Tensor, t: int, s: int, schedule: Schedule, z: Tensor) -> Tenso
     Reference:
         RePaint (Lugmayr et al., 2022), eq. 1, taken over several levels at once.
     """
-    _, _, ratio = _signal(t, s, schedule)
+    _, _, ratio = _compute_signal(t, s, schedule)
     return ratio**0.5 * x_t + (1 - ratio) ** 0.5 * z
 
 
@@ -58,7 +58,7 @@ def ddim_step(
     """
     if s > t:
         return renoise(x_t, t, s, schedule, z)
-    abar_t, abar_s, ratio = _signal(t, s, schedule)
+    abar_t, abar_s, ratio = _compute_signal(t, s, schedule)
     variance = eta**2 * (1 - abar_s) / (1 - abar_t) * (1 - ratio)
     keep = (max(1 - abar_s - variance, 0.0) / (1 - abar_t)) ** 0.5
     return (abar_s**0.5 - keep * abar_t**0.5) * x_hat + keep * x_t + variance**0.5 * z
@@ -98,7 +98,7 @@ def ddpm_step(
     """
     if s > t:
         return renoise(x_t, t, s, schedule, z)
-    abar_t, abar_s, ratio = _signal(t, s, schedule)
+    abar_t, abar_s, ratio = _compute_signal(t, s, schedule)
     beta, shrink = 1 - ratio, (1 - abar_s) / (1 - abar_t)
     spread = (shrink if variance == "fixed_small" else float(s > 0)) * beta
     return abar_s**0.5 * beta / (1 - abar_t) * x_hat + ratio**0.5 * shrink * x_t + spread**0.5 * z
@@ -156,7 +156,7 @@ class DDPM:
         return ddpm_step(x_t, x_hat, t, s, schedule, z, self.variance)
 
 
-def _signal(t: int, s: int, schedule: Schedule) -> tuple[float, float, float]:
+def _compute_signal(t: int, s: int, schedule: Schedule) -> tuple[float, float, float]:
     """Return abar_t, abar_s and the noisier over the cleaner, in float64."""
     if t == s:
         raise ValueError(f"a step goes to another level, got t = s = {t}")

@@ -43,7 +43,7 @@ class Example:
         z: Noise, (B, C, *S).
         x_t: What the network sees, (B, C, *S).
         region: Where the loss counts, (B, 1, *S), bool, or how much; none counts every voxel alike.
-        told: What a conditional network is told of, (B, C, *S), in [0, 1]; none tells it of the clean images.
+        cond_image: Conditioning images, (B, C, *S), in [0, 1]; none conditions on the clean images.
         label: Class of each image, (B,), 0 healthy, 1 diseased, -1 unknown; none where no labels are known.
     """
 
@@ -51,18 +51,17 @@ class Example:
     z: Tensor
     x_t: Tensor
     region: Tensor | None = None
-    told: Tensor | None = None
+    cond_image: Tensor | None = None
     label: Tensor | None = None
 
 
 @dataclass(frozen=True)
-class Restoration:
+class Reconstruction:
     """What a sampler returns.
 
     Args:
         image: Pseudo-healthy twin, (B, C, *S), in the range the sampler was given.
         nfe: Network evaluations that each item cost.
-        trajectory: Records a score asked for; empty unless requested.
         std: Standard deviation of several twins, (B, C, *S), in units of ``image``; none where one was made.
         map: What the sampler found on its way, (B, 1, *S): a likelihood, or the region it changed.
         reference: The scan as the same way rebuilds it unchanged, (B, C, *S), in the range of ``image``; none
@@ -71,10 +70,13 @@ class Restoration:
 
     image: Tensor
     nfe: int
-    trajectory: tuple[StepRecord, ...] = ()
     std: Tensor | None = None
     map: Tensor | None = None
     reference: Tensor | None = None
+
+
+Restoration = Reconstruction
+"""The former name, which parts of other distributions may still import."""
 
 
 def generators_for(generator: Generators, batch: int) -> list[torch.Generator]:

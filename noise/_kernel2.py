@@ -8,15 +8,15 @@ from math import ceil, floor, sqrt
 
 import numpy as np
 
-from diffad.noise._compiled import compiled, run_tasks
-from diffad.noise._kernel import REACH, ROWS, Floats, Integers, table
+from diffad.noise._compile import compile_parallel, run_tasks
+from diffad.noise._kernel3 import REACH, ROWS, Floats, Integers, shuffle_table
 from diffad.noise._kernel4 import _add_vertex
 from diffad.noise._lattice import GRADIENTS2
 
 SQUISH = (sqrt(3) - 1) / 2
 
 
-def fields(
+def sum_fields2(
     seeds: Sequence[int],
     origins: Floats,
     shape: tuple[int, int, int],
@@ -31,7 +31,7 @@ def fields(
     """
     _, height, width = shape
     out = np.zeros((len(seeds), 1, height, width))
-    tables = [table(seed) for seed in seeds]
+    tables = [shuffle_table(seed) for seed in seeds]
     blocks = list(product(range(len(seeds)), range(0, height, ROWS)))
 
     def fill(index: int) -> None:
@@ -44,7 +44,7 @@ def fields(
     return out
 
 
-@compiled
+@compile_parallel
 def _add_octave(out: Floats, perm: Integers, x: float, y: float, step: float, g: Floats, a: float) -> None:
     r"""Add one octave to rows whose first pixel is at (x, y), in lattice units.
 
@@ -62,7 +62,7 @@ def _add_octave(out: Floats, perm: Integers, x: float, y: float, step: float, g:
             _add_vertex(out, x - i - shift, y - j - shift, 2.0, 0.0, step, a * slope[0], a * slope[1])
 
 
-@compiled
+@compile_parallel
 def _add_octaves(
     out: Floats,
     perm: Integers,

@@ -12,14 +12,14 @@ from math import ceil, floor, sqrt
 
 import numpy as np
 
-from diffad.noise._compiled import compiled, compiled_fast, run_tasks
-from diffad.noise._kernel import REACH, ROWS, Floats, Integers, table
+from diffad.noise._compile import compile_fast, compile_parallel, run_tasks
+from diffad.noise._kernel3 import REACH, ROWS, Floats, Integers, shuffle_table
 from diffad.noise._lattice import GRADIENTS4
 
 SQUISH = (sqrt(5) - 1) / 4
 
 
-def fields(
+def sum_fields4(
     seeds: Sequence[int],
     origins: Floats,
     shape: tuple[int, int, int],
@@ -36,20 +36,20 @@ def fields(
     """
     depth, height, width = shape
     out = np.zeros((len(seeds), depth, height, width))
-    tables = [table(seed) for seed in seeds]
+    tables = [shuffle_table(seed) for seed in seeds]
     blocks = list(product(range(len(seeds)), range(depth), range(0, height, ROWS)))
 
     def fill(index: int) -> None:
         n, plane, top = blocks[index]
-        at = origins[n] + np.array([0, top, plane, 0])
+        origin = origins[n] + np.array([0, top, plane, 0])
         block = out[n, plane, top : top + ROWS]
-        _add_octaves(block, tables[n], at, octaves, persistence, feature_size, GRADIENTS4)
+        _add_octaves(block, tables[n], origin, octaves, persistence, feature_size, GRADIENTS4)
 
     run_tasks(fill, len(blocks))
     return out
 
 
-@compiled_fast
+@compile_fast
 def _add_vertex(
     out: Floats, x: float, y: float, height: float, rest: float, step: float, gx: float, gy: float
 ) -> None:
@@ -58,29 +58,31 @@ def _add_vertex(
     The other two coordinates leave ``height`` of :math:`2 - r^2` and add ``rest`` to :math:`g \cdot d`.
     """
     size, reach = 1 / step, sqrt(height)
-    first = max(0, ceil((-reach - y) * size))
-    for i in range(first, min(len(out), floor((reach - y) * size) + 1)):
+    first_row = max(0, ceil((-reach - y) * size))
+    for i in range(first_row, min(len(out), floor((reach - y) * size) + 1)):
         dy = y + i * step
-        left = max(0.0, height - dy * dy)
-        half, slope = sqrt(left), rest + gy * dy
+        row_height = max(0.0, height - dy * dy)
+        half, slope = sqrt(row_height), rest + gy * dy
         start = max(0, ceil((-half - x) * size))
-        part = out[i, start : max(start, min(out.shape[1], floor((half - x) * size) + 1))]
-        begin = x + start * step
-        for j in range(len(part)):
-            dx = begin + j * step
-            bump = left - dx * dx
+        span = out[i, start : max(start, min(out.shape[1], floor((half - x) * size) + 1))]
+        x_start = x + start * step
+        for j in range(len(span)):
+            dx = x_start + j * step
+            bump = row_height - dx * dx
             bump *= bump
-            part[j] += bump * bump * (gx * dx + slope)
+            span[j] += bump * bump * (gx * dx + slope)
 
 
-@compiled
-def _add_octave(out: Floats, perm: Integers, at: Floats, step: float, gradients: Floats, a: float) -> None:
-    r"""Add one octave to rows whose first voxel is ``at`` (x, y, z, w), in lattice units.
+@compile_parallel
+def _add_octave(
+    out: Floats, perm: Integers, origin: Floats, step: float, gradients: Floats, a: float
+) -> None:
+    r"""Add one octave to rows whose first voxel lies at ``origin`` (x, y, z, w), in lattice units.
 
     Vertex (i, j, k, l) lies at :math:`(i, j, k, l) + G s, \; s = i + j + k + l`; its coordinates add up to
     :math:`\sqrt 5 s`.
     """
-    x, y, z, w = at
+    x, y, z, w = origin
     right, bottom = x + (out.shape[1] - 1) * step, y + (out.shape[0] - 1) * step
     margin, root = 2 * REACH, sqrt(5)
     for s in range(
@@ -96,19 +98,19 @@ def _add_octave(out: Floats, perm: Integers, at: Floats, step: float, gradients:
                 _add_line(out, perm, (x, y, right, bottom), (s, k, n), (dz, dw), height, step, gradients, a)
 
 
-@compiled
+@compile_parallel
 def _add_line(
     out: Floats,
     perm: Integers,
     box: tuple[float, float, float, float],
     line: tuple[int, int, int],
-    off: tuple[float, float],
+    offset: tuple[float, float],
     height: float,
     step: float,
     gradients: Floats,
     a: float,
 ) -> None:
-    """Add the vertices that share s, k and l, and lie ``off`` the plane along z and w."""
+    """Add the vertices that share s, k and l, and lie at ``offset`` from the plane along z and w."""
     x, y, right, bottom = box
     s, k, n = line
     shift, reach = SQUISH * s, sqrt(height)
@@ -117,30 +119,30 @@ def _add_line(
     for j in range(ceil(low), floor(high) + 1):
         i = s - k - n - j
         g = gradients[perm[(perm[(perm[(perm[i & 255] + j) & 255] + k) & 255] + n) & 255] // 4]
-        rest = a * (g[2] * off[0] + g[3] * off[1])
+        rest = a * (g[2] * offset[0] + g[3] * offset[1])
         _add_vertex(out, x - i - shift, y - j - shift, height, rest, step, a * g[0], a * g[1])
 
 
-@compiled
+@compile_parallel
 def _add_octaves(
     out: Floats,
     perm: Integers,
-    at: Floats,
+    origin: Floats,
     octaves: int,
     persistence: float,
     feature_size: float,
     gradients: Floats,
 ) -> None:
-    """Add all octaves to rows whose first voxel is ``at`` (x, y, z, w), in voxels."""
+    """Add all octaves to rows whose first voxel lies at ``origin`` (x, y, z, w), in voxels."""
     amplitude, size = 1.0, feature_size
     for _ in range(octaves):
         if size >= 1:
-            _add_octave(out, perm, at / size, 1 / size, gradients, amplitude)
+            _add_octave(out, perm, origin / size, 1 / size, gradients, amplitude)
         else:
             # A bump is narrower than the way to the next voxel: go voxel by voxel.
             for i in range(out.shape[0]):
                 for j in range(out.shape[1]):
-                    here = (at + np.array([j, i, 0, 0])) / size
-                    _add_octave(out[i : i + 1, j : j + 1], perm, here, 1 / size, gradients, amplitude)
+                    place = (origin + np.array([j, i, 0, 0])) / size
+                    _add_octave(out[i : i + 1, j : j + 1], perm, place, 1 / size, gradients, amplitude)
         amplitude *= persistence
         size /= 2

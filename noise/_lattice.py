@@ -27,7 +27,7 @@ STRETCH = {d: (1 / math.sqrt(d + 1) - 1) / d for d in (2, 3, 4)}
 """From real to skewed coordinates: add this times the sum to each."""
 
 
-def _gradients(lengths: tuple[float, ...], norm: float) -> Floats:
+def _list_gradients(lengths: tuple[float, ...], norm: float) -> Floats:
     """List gradients in the order of OpenSimplex: signs (x fastest), then the long axis."""
     d = len(lengths)
     rows = []
@@ -36,11 +36,11 @@ def _gradients(lengths: tuple[float, ...], norm: float) -> Floats:
     return np.array(rows) / norm
 
 
-GRADIENTS2 = _gradients((5.0, 2.0), 47)
-GRADIENTS4 = _gradients((3.0, 1.0, 1.0, 1.0), 30)
+GRADIENTS2 = _list_gradients((5.0, 2.0), 47)
+GRADIENTS4 = _list_gradients((3.0, 1.0, 1.0, 1.0), 30)
 
 
-def _variance(d: int, square: float) -> float:
+def _compute_variance(d: int, square: float) -> float:
     r"""Integrate the bumps of noise in ``d`` dimensions, whose gradients have components of mean ``square``.
 
     .. math:: \frac{m}{\sqrt{d + 1}} \int_0^{\sqrt 2} (2 - r^2)^8 \, r^2 \cdot S_d \, r^{d - 1} \, dr
@@ -61,18 +61,18 @@ Sums :math:`(2 - r^2)^4 \, g \cdot d / 103` over points of density 1/2; :math:`E
 .. math:: \frac{51}{103^2} \cdot \frac12 \int_0^{\sqrt 2} (2 - r^2)^8 \, r^2 \cdot 4 \pi r^2 \, dr
 """
 
-VARIANCES = {2: _variance(2, 14.5 / 47**2), 3: VARIANCE, 4: _variance(4, 3 / 30**2)}
+VARIANCES = {2: _compute_variance(2, 14.5 / 47**2), 3: VARIANCE, 4: _compute_variance(4, 3 / 30**2)}
 """Ensemble variance of one octave by dimension: .1355, .0985 and .0609."""
 
 
-def places(lots: Floats, feature_size: float) -> Floats:
+def spread_places(uniforms: Floats, feature_size: float) -> Floats:
     """Spread uniform numbers (..., dims) in [0, 1) over whole periods of the lattice, in voxels.
 
     In three dimensions six periods lie along each axis, which makes a box; in two and four none does along an
     axis, and the cell of the skewed lattice takes its place.
     """
-    dims = lots.shape[-1]
+    dims = uniforms.shape[-1]
     if dims == 3:
-        return lots * (6 * CELLS * feature_size)
-    skewed = lots * (CELLS * feature_size)
-    return skewed + SQUISH[dims] * skewed.sum(-1, keepdims=True)
+        return uniforms * (6 * CELLS * feature_size)
+    skewed_places = uniforms * (CELLS * feature_size)
+    return skewed_places + SQUISH[dims] * skewed_places.sum(-1, keepdims=True)

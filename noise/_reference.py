@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from diffad.noise._compiled import cached, compiled, run_tasks
-from diffad.noise._kernel import Floats, Integers
+from diffad.noise._compile import compile_cached, compile_parallel, run_tasks
+from diffad.noise._kernel3 import Floats, Integers
 
-opensimplex: Any = cached(lambda: importlib.import_module("opensimplex.internals"))
+opensimplex: Any = compile_cached(lambda: importlib.import_module("opensimplex.internals"))
 noise2, noise3, noise4 = opensimplex._noise2, opensimplex._noise3, opensimplex._noise4
 
 
-def fields(
+def sum_reference_fields(
     seeds: Sequence[int],
     origins: Floats,
     shape: tuple[int, int, int],
@@ -33,48 +33,35 @@ def fields(
     out = np.zeros((len(seeds), *shape))
     tables: list[tuple[Integers, Integers]] = [opensimplex._init(seed) for seed in seeds]
     dims = origins.shape[1]
-    add_octaves = {2: _add_octaves2, 3: _add_octaves, 4: _add_octaves4}[dims]
-    planes = np.concatenate([origins, np.zeros((len(seeds), 4 - dims))], axis=1)
+    corners = np.concatenate([origins, np.zeros((len(seeds), 4 - dims))], axis=1)
 
     def fill(index: int) -> None:
         n, plane = divmod(index, shape[0])
-        x, y, z, w = planes[n]
+        x, y, z, w = corners[n]
         perm, gradients = tables[n]
         block = out[n, plane]
-        add_octaves(block, perm, gradients, x, y, z + plane, w, octaves, persistence, feature_size)
+        _add_octaves(block, perm, gradients, dims, x, y, z + plane, w, octaves, persistence, feature_size)
 
     run_tasks(fill, len(seeds) * shape[0])
     return out
 
 
-@compiled
-def _add_octaves2(
-    out: Floats,
-    perm: Integers,
-    gradients: Integers,
-    x: float,
-    y: float,
-    z: float,
-    w: float,
-    octaves: int,
-    persistence: float,
-    feature_size: float,
-) -> None:
-    """Add all octaves of noise2 to an image whose first pixel is at (x, y), in pixels."""
-    amplitude, size = 1.0, feature_size
-    for _ in range(octaves):
-        for i in range(out.shape[0]):
-            for j in range(out.shape[1]):
-                out[i, j] += amplitude * noise2((x + j) / size, (y + i) / size, perm)
-        amplitude *= persistence
-        size /= 2
+@compile_parallel
+def _sample(perm: Integers, gradients: Integers, dims: int, x: float, y: float, z: float, w: float) -> float:
+    """Return noise2, 3 or 4 at (x, y, z, w), in lattice units; coordinates beyond ``dims`` play no part."""
+    if dims == 2:
+        return noise2(x, y, perm)
+    if dims == 3:
+        return noise3(x, y, z, perm, gradients)
+    return noise4(x, y, z, w, perm)
 
 
-@compiled
+@compile_parallel
 def _add_octaves(
     out: Floats,
     perm: Integers,
     gradients: Integers,
+    dims: int,
     x: float,
     y: float,
     z: float,
@@ -83,36 +70,12 @@ def _add_octaves(
     persistence: float,
     feature_size: float,
 ) -> None:
-    """Add all octaves of noise3 to a plane whose first voxel is at (x, y, z), in voxels."""
+    """Add all octaves to a plane whose first voxel is at (x, y, z, w), in voxels."""
     amplitude, size = 1.0, feature_size
     for _ in range(octaves):
         for i in range(out.shape[0]):
             for j in range(out.shape[1]):
-                at = (x + j) / size, (y + i) / size, z / size
-                out[i, j] += amplitude * noise3(at[0], at[1], at[2], perm, gradients)
-        amplitude *= persistence
-        size /= 2
-
-
-@compiled
-def _add_octaves4(
-    out: Floats,
-    perm: Integers,
-    gradients: Integers,
-    x: float,
-    y: float,
-    z: float,
-    w: float,
-    octaves: int,
-    persistence: float,
-    feature_size: float,
-) -> None:
-    """Add all octaves of noise4 to a plane whose first voxel is at (x, y, z, w), in voxels."""
-    amplitude, size = 1.0, feature_size
-    for _ in range(octaves):
-        for i in range(out.shape[0]):
-            for j in range(out.shape[1]):
-                at = (x + j) / size, (y + i) / size, z / size, w / size
-                out[i, j] += amplitude * noise4(at[0], at[1], at[2], at[3], perm)
+                value = _sample(perm, gradients, dims, (x + j) / size, (y + i) / size, z / size, w / size)
+                out[i, j] += amplitude * value
         amplitude *= persistence
         size /= 2

@@ -18,8 +18,8 @@ from diffad.types import Generators, generator_for
 Part = Mapping[str, Any] | NoiseGenerator
 Key = tuple[torch.Size, torch.dtype, torch.device]
 
-KEPT = 4
-"""Tables that a bank keeps, those of the shapes asked for last."""
+MAX_TABLES = 4
+"""Tables that a bank keeps: those of the shapes that were asked for last."""
 
 
 @NOISES.register("bank")
@@ -69,9 +69,9 @@ class NoiseBank:
         self._noise = NOISES.build(**self.noise) if isinstance(self.noise, dict) else self.noise
         if getattr(self._noise, "correlated", False):
             raise ValueError("expected a noise of independent channels, got correlated=True")
-        self.size = _whole("size", size, 1)
+        self.size = _check_whole("size", size, 1)
         self.margin = check_number("margin", margin, "of at least 1", lambda m: 1 <= m < math.inf)
-        self.seed = _whole("seed", seed, 0)
+        self.seed = _check_whole("seed", seed, 0)
         self._tables: dict[Key, Tensor] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -80,21 +80,21 @@ class NoiseBank:
 
     def __call__(self, like: Tensor, t: Tensor | None = None, *, generator: Generators) -> Tensor:
         """Draw noise like ``like`` (B, C, *S); the level ``t`` plays no part."""
-        numbers = 2 + 2 * (like.ndim - 2) if isinstance(like, Tensor) else 0
+        count = 2 + 2 * (like.ndim - 2) if isinstance(like, Tensor) else 0
 
         def draw(g: torch.Generator) -> list[list[float]]:
-            size = like.shape[1], numbers
-            lots: list[list[float]] = torch.rand(
+            size = like.shape[1], count
+            numbers: list[list[float]] = torch.rand(
                 size, generator=g, device=g.device, dtype=torch.float64
             ).tolist()
-            return lots
+            return numbers
 
         draws = per_item(like, generator, draw)
         table = self.table(like)
         z = torch.empty(like.shape, dtype=like.dtype, device=like.device)
-        for item, lots in zip(z, draws, strict=True):
-            for channel, lot in zip(item, lots, strict=True):
-                _crop(table, lot, channel)
+        for item, rows in zip(z, draws, strict=True):
+            for channel, numbers in zip(item, rows, strict=True):
+                _crop(table, numbers, channel)
         return z
 
     def table(self, like: Tensor) -> Tensor:
@@ -103,24 +103,23 @@ class NoiseBank:
         if key not in self._tables:
             shape = [math.ceil(self.margin * n) for n in like.shape[2:]]
             field = torch.empty((1, 1, *shape), dtype=like.dtype, device=like.device)
-            made = [self._noise(field, generator=generator_for(self.seed, n))[0, 0] for n in range(self.size)]
-            kept = list(self._tables.items())[1 - KEPT :]
-            self._tables = dict([*kept, (key, torch.stack(made))])
+            generators = [generator_for(self.seed, n) for n in range(self.size)]
+            fields = [self._noise(field, generator=g)[0, 0] for g in generators]
+            recent_tables = list(self._tables.items())[1 - MAX_TABLES :]
+            self._tables = dict([*recent_tables, (key, torch.stack(fields))])
         return self._tables[key]
 
 
-def _crop(table: Tensor, lot: list[float], out: Tensor) -> None:
-    """Write into ``out`` (*S) what the uniform numbers ``lot`` choose: field, sign, offset, mirroring."""
-    field = table[int(lot[0] * len(table))]
+def _crop(table: Tensor, numbers: list[float], out: Tensor) -> None:
+    """Write into ``out`` (*S) what uniform ``numbers`` choose: field, sign, offset, mirroring."""
+    field = table[int(numbers[0] * len(table))]
     for axis, n in enumerate(out.shape):
-        field = field.narrow(axis, int(lot[2 + axis] * (field.shape[axis] - n + 1)), n)
-    mirrored = [axis for axis in range(out.ndim) if lot[2 + out.ndim + axis] < 0.5]
-    torch.mul(field.flip(mirrored) if mirrored else field, 1 if lot[1] < 0.5 else -1, out=out)
+        field = field.narrow(axis, int(numbers[2 + axis] * (field.shape[axis] - n + 1)), n)
+    mirror_axes = [axis for axis in range(out.ndim) if numbers[2 + out.ndim + axis] < 0.5]
+    torch.mul(field.flip(mirror_axes) if mirror_axes else field, 1 if numbers[1] < 0.5 else -1, out=out)
 
 
-def _whole(name: str, value: int, least: int) -> int:
-    """Require a whole number of at least ``least``."""
-    whole = isinstance(value, int)
-    return int(
-        check_number(name, value, f"to be a whole number of at least {least}", lambda v: whole and v >= least)
-    )
+def _check_whole(name: str, value: int, minimum: int) -> int:
+    """Require a whole number of at least ``minimum``."""
+    requirement = f"to be a whole number of at least {minimum}"
+    return int(check_number(name, value, requirement, lambda v: isinstance(v, int) and v >= minimum))

@@ -21,22 +21,22 @@ def check_like(like: Tensor) -> None:
         ValueError: If ``like`` has another number of axes, or an empty one.
     """
     if not isinstance(like, Tensor) or not like.is_floating_point():
-        got = like.dtype if isinstance(like, Tensor) else type(like).__name__
-        raise TypeError(f"expected a floating point tensor as `like`, got {got}")
+        kind = like.dtype if isinstance(like, Tensor) else type(like).__name__
+        raise TypeError(f"expected a floating point tensor as `like`, got {kind}")
     if like.ndim not in (4, 5) or like.numel() == 0:
         shape = tuple(like.shape)
         raise ValueError(f"expected `like` of shape (B, C, *S), 2 or 3 spatial axes, none empty, got {shape}")
 
 
-def check_number(name: str, value: float, expected: str, ok: Callable[[float], bool]) -> float:
-    """Return the number given for an option.
+def check_number(name: str, value: float, requirement: str, ok: Callable[[float], bool]) -> float:
+    """Return the value of an option that must be a number.
 
     Raises:
         ValueError: If it is no number, or not ``ok``; NaN never is.
     """
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not ok(value):
-        raise ValueError(f"expected {name} {expected}, got {value!r}")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not ok(value):
+        raise ValueError(f"expected {name} {requirement}, got {value!r}")
     return value
 
 

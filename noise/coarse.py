@@ -38,10 +38,10 @@ class CoarseNoise:
     """
 
     def __init__(self, resolution: int = 16, sigma: float | None = None, reference: bool = False) -> None:
-        least = 2 if reference else 1
-        if not isinstance(resolution, int) or isinstance(resolution, bool) or resolution < least:
+        minimum = 2 if reference else 1
+        if not isinstance(resolution, int) or isinstance(resolution, bool) or resolution < minimum:
             raise ValueError(
-                f"expected resolution to be a whole number of at least {least}, got {resolution}"
+                f"expected resolution to be a whole number of at least {minimum}, got {resolution}"
             )
         self.resolution = resolution
         sigma = (0.2 if reference else 1.0) if sigma is None else sigma
@@ -53,7 +53,7 @@ class CoarseNoise:
 
         def draw(g: torch.Generator) -> tuple[Tensor, list[int]]:
             channels, *shape = like.shape[1:]
-            grid = torch.randn((channels, *self._nodes(shape)), generator=g, device=g.device)
+            grid = torch.randn((channels, *self._count_nodes(shape)), generator=g, device=g.device)
             return grid, [int(torch.randint(n, (), generator=g, device=g.device)) for n in shape]
 
         draws = per_item(like, generator, draw)
@@ -64,7 +64,7 @@ class CoarseNoise:
         ]
         return torch.stack(items).to(like)
 
-    def _nodes(self, shape: Sequence[int]) -> list[int]:
+    def _count_nodes(self, shape: Sequence[int]) -> list[int]:
         """Count the nodes along each axis."""
         if self.reference:
             return [self.resolution] * len(shape)
@@ -73,16 +73,16 @@ class CoarseNoise:
     def _enlarge(self, grid: Tensor, shape: torch.Size) -> Tensor:
         """Interpolate a grid (C, R, ...) to (C, *shape), one axis after the other."""
         for size in shape:
-            weights = self._weights(size, grid.shape[1]).to(grid)
+            weights = self._weigh_nodes(size, grid.shape[1]).to(grid)
             grid = torch.tensordot(grid, weights, dims=([1], [1]))
         return grid * self.sigma
 
-    def _weights(self, size: int, r: int) -> Tensor:
+    def _weigh_nodes(self, size: int, r: int) -> Tensor:
         """Weigh the ``r`` nodes for each voxel of an axis, (size, r)."""
         pitch = (r - 1) / max(size - 1, 1) if self.reference else r / size
-        at = torch.arange(size, dtype=torch.float64) * pitch
-        left = (at + 1e-9).floor()
-        part = (at - left).clamp(min=0)[:, None]
+        places = torch.arange(size, dtype=torch.float64) * pitch
+        floors = (places + 1e-9).floor()[:, None]
+        fractions = (places[:, None] - floors).clamp(min=0)
         nodes = torch.arange(r)
-        weights = (1 - part) * (nodes == left[:, None] % r) + part * (nodes == (left[:, None] + 1) % r)
+        weights = (1 - fractions) * (nodes == floors % r) + fractions * (nodes == (floors + 1) % r)
         return weights if self.reference else weights / weights.square().sum(1).mean().sqrt()

@@ -19,7 +19,7 @@ Part = Mapping[str, Any] | NoiseGenerator
 
 @NOISES.register("mixed")
 class MixedNoise:
-    r"""Blends two independent noises, by default with the share that the level has of all levels.
+    r"""Blends two independent noises, by default in proportion to the level.
 
     .. math:: z = \frac{(1 - w) \, a + w \, b}{\sqrt{(1 - w)^2 + w^2}}, \quad w = \frac{t}{T}
 
@@ -50,12 +50,12 @@ class MixedNoise:
         reference: bool = False,
     ) -> None:
         self.a, self.b = (dict(part) if isinstance(part, Mapping) else part for part in (a, b))
-        self._parts = _built("a", self.a), _built("b", self.b)
+        self._parts = _build_part("a", self.a), _build_part("b", self.b)
         if not isinstance(weight, str) or weight != "level":
             check_number("weight", weight, "'level' or a number in [0, 1]", lambda w: 0 <= w <= 1)  # type: ignore[arg-type]
         self.weight = weight
-        whole = "to be a whole number of at least 1"
-        self.levels = int(check_number("levels", levels, whole, lambda n: n >= 1 and n % 1 == 0))
+        requirement = "to be a whole number of at least 1"
+        self.levels = int(check_number("levels", levels, requirement, lambda n: n >= 1 and n % 1 == 0))
         self.reference = reference
 
     def __call__(self, like: Tensor, t: Tensor | None = None, *, generator: Generators) -> Tensor:
@@ -67,11 +67,11 @@ class MixedNoise:
             items = zip(torch.split(like, 1), levels, generators, strict=True)
             return torch.cat([self(x, level, generator=[g]) for x, level, g in items])
         a, b = (part(like, levels, generator=generators) for part in self._parts)
-        w = self._weights(levels).to(a).reshape(-1, *[1] * (like.ndim - 1))
+        w = self._weigh_levels(levels).to(a).reshape(-1, *[1] * (like.ndim - 1))
         scale = 1.0 if self.reference else torch.hypot(1 - w, w)
         return ((1 - w) * a + w * b) / scale
 
-    def _weights(self, levels: Tensor) -> Tensor:
+    def _weigh_levels(self, levels: Tensor) -> Tensor:
         """Weigh the second noise for levels (B,)."""
         if not isinstance(self.weight, str):
             return torch.full_like(levels, self.weight)
@@ -80,13 +80,13 @@ class MixedNoise:
         return levels / self.levels
 
 
-def _built(option: str, part: Part) -> NoiseGenerator:
-    """Build a noise from a mapping of ``name`` and options; a ready one passes."""
+def _build_part(option: str, part: Part) -> NoiseGenerator:
+    """Build a noise from a mapping of ``name`` and options; a noise that is built already passes."""
     if isinstance(part, Mapping):
         if "name" not in part:
             raise ValueError(f"expected {option} to have a name, got {dict(part)}")
-        built: NoiseGenerator = NOISES.build(**part)
-        return built
+        noise: NoiseGenerator = NOISES.build(**part)
+        return noise
     if not isinstance(part, NoiseGenerator):
         raise ValueError(f"expected {option} to be a mapping with a name, got {part!r}")
     return part

@@ -31,15 +31,15 @@ class OctaveSet:
         if not isinstance(k, int) or isinstance(k, bool) or k < 1:
             raise ValueError(f"expected octaves to be a whole number of at least 1, got {k}")
         check_number("persistence", self.persistence, "in (0, 1]", lambda p: 0 < p <= 1)
-        positive = "to be a positive feature_size in voxels"
-        check_number("feature_size", self.feature_size, positive, lambda f: 0 < f < math.inf)
+        requirement = "to be a positive feature_size in voxels"
+        check_number("feature_size", self.feature_size, requirement, lambda f: 0 < f < math.inf)
 
     def std(self, variance: float) -> float:
         r"""Ensemble standard deviation :math:`\sqrt{\mathrm{Var}(S) \sum_k p^{2k}}` of the sum."""
         return math.sqrt(variance * sum(self.persistence ** (2 * k) for k in range(self.octaves)))
 
 
-PUBLISHED = (
+PUBLISHED_SETS = (
     OctaveSet(2, 0.6, 16),
     OctaveSet(6, 0.6, 32),
     OctaveSet(7, 0.7, 32),
@@ -56,14 +56,14 @@ PUBLISHED = (
 Sets = str | Sequence[Sequence[float]]
 
 
-def octave_sets(sets: Sets) -> tuple[OctaveSet, ...]:
+def read_octave_sets(sets: Sets) -> tuple[OctaveSet, ...]:
     """Read a list of [octaves, persistence, feature_size], or the word "published".
 
     Raises:
         ValueError: If the list is empty, or an entry is no such set.
     """
     if sets == "published":
-        return PUBLISHED
+        return PUBLISHED_SETS
     form = "a list of [octaves, persistence, feature_size], or 'published'"
     if isinstance(sets, str) or not isinstance(sets, Sequence) or not sets:
         raise ValueError(f"expected sets to be {form}, got {sets!r}")

@@ -54,30 +54,29 @@ class PyramidNoise:
     def __call__(self, like: Tensor, t: Tensor | None = None, *, generator: Generators) -> Tensor:
         """Draw noise like ``like`` (B, C, *S); the level ``t`` plays no part."""
         if self.reference:
-            return self._published(like, generator).to(like)
-        return torch.stack(per_item(like, generator, lambda g: self._field(like.shape[1:], g))).to(like)
+            return self._draw_reference(like, generator).to(like)
+        return torch.stack(per_item(like, generator, lambda g: self._draw_field(like.shape[1:], g))).to(like)
 
-    def _field(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
+    def _draw_field(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
         """Draw one item (C, *S)."""
-        size = (len(shape), LEVELS)
-        lots = torch.rand(size, generator=generator, device=generator.device, dtype=torch.float64).tolist()
-        nodes = node_counts(max(shape[1:]), lots[0])
-        weights = [math.sqrt(share) for share in shares(nodes, self.discount)]
+        uniforms = _draw_uniforms((len(shape), LEVELS), generator).tolist()
+        nodes = count_nodes(max(shape[1:]), uniforms[0])
+        weights = [math.sqrt(fraction) for fraction in split_variance(nodes, self.discount)]
         z = torch.randn(shape, generator=generator, device=generator.device) * weights[0]
-        for w, weight, *offset in zip(nodes, weights[1:], *lots[1:], strict=False):
-            z += lattice(shape, max(shape[1:]) / w if w > 1 else math.inf, offset, generator) * weight
+        for w, weight, *offset in zip(nodes, weights[1:], *uniforms[1:], strict=False):
+            z += draw_lattice(shape, max(shape[1:]) / w if w > 1 else math.inf, offset, generator) * weight
         return z
 
-    def _published(self, like: Tensor, generator: Generators) -> Tensor:
-        def ratios(g: torch.Generator) -> list[float]:
-            lots: list[float] = torch.rand(LEVELS, generator=g, device=g.device, dtype=torch.float64).tolist()
-            return lots
-
-        sizes = published_sizes(like.shape[2:], per_item(like, generator, ratios)[0])
-        z = torch.stack([self._sum(like.shape[1:], sizes, g) for g in generators_for(generator, len(like))])
+    def _draw_reference(self, like: Tensor, generator: Generators) -> Tensor:
+        uniforms = per_item(like, generator, lambda g: _draw_uniforms((LEVELS,), g))[0]
+        sizes = count_reference_nodes(like.shape[2:], uniforms.tolist())
+        generators = generators_for(generator, len(like))
+        z = torch.stack([self._sum_levels(like.shape[1:], sizes, g) for g in generators])
         return z / z.std()
 
-    def _sum(self, shape: torch.Size, sizes: Sequence[Sequence[int]], generator: torch.Generator) -> Tensor:
+    def _sum_levels(
+        self, shape: torch.Size, sizes: Sequence[Sequence[int]], generator: torch.Generator
+    ) -> Tensor:
         """Add all levels of one item (C, *S) as published, not scaled."""
         channels, *size = shape
         z = torch.randn(shape, generator=generator, device=generator.device)
@@ -88,15 +87,19 @@ class PyramidNoise:
         return z
 
 
-def node_counts(longest: int, lots: Sequence[float]) -> list[float]:
+def _draw_uniforms(size: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return torch.rand(size, generator=generator, device=generator.device, dtype=torch.float64)
+
+
+def count_nodes(longest: int, uniforms: Sequence[float]) -> list[float]:
     r"""Divide the longest axis, in voxels, by :math:`r_k^k`, :math:`r_k = 2 + 2 u_k`, until one node is left.
 
     Args:
         longest: Voxels along the longest axis.
-        lots: Numbers :math:`u_k`, uniform in [0, 1).
+        uniforms: Numbers :math:`u_k`, uniform in [0, 1).
     """
     nodes, w = [], float(longest)
-    for k, u in enumerate(lots, 1):
+    for k, u in enumerate(uniforms, 1):
         w /= (2 + 2 * u) ** k
         nodes.append(w if w >= 2 else 1.0)
         if w < 2:
@@ -104,26 +107,26 @@ def node_counts(longest: int, lots: Sequence[float]) -> list[float]:
     return nodes
 
 
-def shares(nodes: Sequence[float], discount: float) -> list[float]:
-    r"""Share the variance 1 among white noise and the levels, :math:`v_k / \sum_j v_j`.
+def split_variance(nodes: Sequence[float], discount: float) -> list[float]:
+    r"""Split the variance 1 among white noise and the levels, :math:`v_k / \sum_j v_j`.
 
     Args:
         nodes: Nodes :math:`w_k` along the longest axis, from level 1 on.
         discount: Amplitude ratio :math:`d` between levels.
     """
-    left = [discount ** (2 * k) * (2 / 3 + 1 / (3 * w)) ** 2 for k, w in enumerate(nodes, 1)]
-    return [v / (2 + sum(left)) for v in [2.0, *left]]
+    variances = [discount ** (2 * k) * (2 / 3 + 1 / (3 * w)) ** 2 for k, w in enumerate(nodes, 1)]
+    return [v / (2 + sum(variances)) for v in [2.0, *variances]]
 
 
-def published_sizes(shape: Sequence[int], lots: Sequence[float]) -> list[list[int]]:
+def count_reference_nodes(shape: Sequence[int], uniforms: Sequence[float]) -> list[list[int]]:
     """Count the nodes along each axis of each published level: first the whole grid, last a single node.
 
     Args:
         shape: Spatial shape in voxels; all axes share the ratios.
-        lots: Uniform numbers in [0, 1), one for each level.
+        uniforms: Uniform numbers in [0, 1), one for each level.
     """
     sizes, nodes = [], list(shape)
-    for k, u in enumerate(lots):
+    for k, u in enumerate(uniforms):
         nodes = [max(1, int(w / (2 + 2 * u) ** k)) for w in nodes]
         sizes.append(nodes)
         if max(nodes) == 1:
@@ -131,7 +134,9 @@ def published_sizes(shape: Sequence[int], lots: Sequence[float]) -> list[list[in
     return sizes
 
 
-def lattice(shape: torch.Size, pitch: float, offset: Sequence[float], generator: torch.Generator) -> Tensor:
+def draw_lattice(
+    shape: torch.Size, pitch: float, offset: Sequence[float], generator: torch.Generator
+) -> Tensor:
     r"""Draw a Gaussian lattice and interpolate it linearly, (C, *S), or (C, 1, ...) where it is constant.
 
     .. math:: L(u) = (2/3)^{-n/2} \sum_i g_i \prod_a \max(0, 1 - |u_a / p + o_a - i_a|)
@@ -145,7 +150,7 @@ def lattice(shape: torch.Size, pitch: float, offset: Sequence[float], generator:
         generator: Where the nodes :math:`g` come from.
     """
     weights = [
-        _weights(n, pitch, o) if n > 1 and pitch < math.inf else torch.ones(1, 1)
+        _weigh_nodes(n, pitch, o) if n > 1 and pitch < math.inf else torch.ones(1, 1)
         for n, o in zip(shape[1:], offset, strict=True)
     ]
     device = generator.device
@@ -155,8 +160,8 @@ def lattice(shape: torch.Size, pitch: float, offset: Sequence[float], generator:
     return grid
 
 
-def _weights(size: int, pitch: float, offset: float) -> Tensor:
+def _weigh_nodes(size: int, pitch: float, offset: float) -> Tensor:
     """Weigh the nodes for each voxel of an axis, (size, nodes), for unit variance."""
-    at = torch.arange(size, dtype=torch.float64) / pitch + offset
-    nodes = torch.arange(int(at[-1]) + 2)
-    return (1 - (at[:, None] - nodes).abs()).clamp(min=0) / math.sqrt(2 / 3)
+    places = torch.arange(size, dtype=torch.float64) / pitch + offset
+    nodes = torch.arange(int(places[-1]) + 2)
+    return (1 - (places[:, None] - nodes).abs()).clamp(min=0) / math.sqrt(2 / 3)

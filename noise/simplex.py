@@ -10,9 +10,9 @@ from einops import rearrange, repeat
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffad.noise._lattice import SEED_LIMIT, VARIANCE, VARIANCES, places
+from diffad.noise._lattice import SEED_LIMIT, VARIANCE, VARIANCES, spread_places
 from diffad.noise.base import levels_of, per_item
-from diffad.noise.octaves import OctaveSet, Sets, octave_sets
+from diffad.noise.octaves import OctaveSet, Sets, read_octave_sets
 from diffad.registry import NOISES
 from diffad.types import Generators
 
@@ -50,11 +50,13 @@ def simplex_field(
     from diffad.noise import _reference
 
     origin = np.array([[0.0, 0.0, depth if len(shape) == 2 else 0.0]])
-    field = _reference.fields([seed], origin, _volume(shape), octaves, persistence, float(feature_size))
+    field = _reference.sum_reference_fields(
+        [seed], origin, _to_volume(shape), octaves, persistence, float(feature_size)
+    )
     return field.reshape(shape)
 
 
-def _volume(shape: tuple[int, ...]) -> tuple[int, int, int]:
+def _to_volume(shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Read a 2-D shape as a volume of one plane."""
     depth, height, width = (1, *shape)[-3:]
     return depth, height, width
@@ -108,10 +110,10 @@ class SimplexNoise:
         correlated: bool = False,
         sets: Sets | None = None,
     ) -> None:
-        plain = OctaveSet(octaves, persistence, feature_size)
+        octave_set = OctaveSet(octaves, persistence, feature_size)
         self.octaves, self.persistence, self.feature_size = octaves, persistence, feature_size
         self.sets = sets
-        self._sets = (plain,) if sets is None else octave_sets(sets)
+        self._sets = (octave_set,) if sets is None else read_octave_sets(sets)
         if dims not in VARIANCES:
             raise ValueError(f"expected dims to be 2, 3 or 4, got {dims}")
         self.axis = ("level" if reference else "random") if axis is None else axis
@@ -128,68 +130,71 @@ class SimplexNoise:
 
     def __call__(self, like: Tensor, t: Tensor | None = None, *, generator: Generators) -> Tensor:
         """Draw noise like ``like`` (B, C, *S); levels ``t`` () or (B,) matter where they are an axis only."""
-        draws = per_item(like, generator, lambda g: self._draw(g, like.shape[1]))
-        lots = self._moved(torch.stack([lots for _, lots in draws]), like, t)
+        draws = per_item(like, generator, lambda g: self.draw_starts(g, like.shape[1]))
+        starts = self._shift_starts(torch.stack([starts for _, starts in draws]), like, t)
         z = torch.empty(like.shape, dtype=like.dtype, device=like.device)
-        for chosen in dict.fromkeys(chosen for chosen, _ in draws):
-            rows = [i for i, (other, _) in enumerate(draws) if other == chosen]
-            part = self._fields(rearrange(lots[rows], "b c lot -> (b c) lot"), like, chosen)
-            z[rows] = part.reshape(len(rows), *like.shape[1:]).to(z)
+        for octave_set in dict.fromkeys(octave_set for octave_set, _ in draws):
+            rows = [i for i, (other, _) in enumerate(draws) if other == octave_set]
+            fields = self.sum_fields(rearrange(starts[rows], "b c n -> (b c) n"), like, octave_set)
+            z[rows] = fields.reshape(len(rows), *like.shape[1:]).to(z)
         return z
 
-    def _draw(self, generator: torch.Generator, channels: int) -> tuple[OctaveSet, Tensor]:
+    def draw_starts(self, generator: torch.Generator, channels: int) -> tuple[OctaveSet, Tensor]:
         """Draw octaves, and seed and offset (x first, in voxels) of each channel, (C, 1 + dims)."""
-        device, chosen = generator.device, self._sets[0]
+        device, octave_set = generator.device, self._sets[0]
         if self.sets is not None:
-            chosen = self._sets[int(torch.randint(len(self._sets), (), generator=generator, device=device))]
-        fields = 1 if self.correlated else channels
-        seeds = torch.randint(-SEED_LIMIT, SEED_LIMIT, (fields, 1), generator=generator, device=device).cpu()
-        offsets = torch.zeros((fields, self.dims), dtype=torch.float64)
+            index = int(torch.randint(len(self._sets), (), generator=generator, device=device))
+            octave_set = self._sets[index]
+        count = 1 if self.correlated else channels
+        seeds = torch.randint(-SEED_LIMIT, SEED_LIMIT, (count, 1), generator=generator, device=device).cpu()
+        offsets = torch.zeros((count, self.dims), dtype=torch.float64)
         if not self.reference:
             size = offsets.shape
-            lots = torch.rand(size, generator=generator, device=device, dtype=torch.float64).cpu()
-            offsets = torch.from_numpy(places(lots.numpy(), chosen.feature_size))
-        lots = torch.cat([seeds.double(), offsets], dim=1)
-        return chosen, repeat(lots, "f lot -> (f copies) lot", copies=channels // fields)
+            uniforms = torch.rand(size, generator=generator, device=device, dtype=torch.float64).cpu()
+            offsets = torch.from_numpy(spread_places(uniforms.numpy(), octave_set.feature_size))
+        starts = torch.cat([seeds.double(), offsets], dim=1)
+        return octave_set, repeat(starts, "f n -> (f copies) n", copies=channels // count)
 
-    def _moved(self, lots: Tensor, like: Tensor, t: Tensor | None) -> Tensor:
-        """Add channel and level to the offsets in ``lots`` (B, C, 1 + dims)."""
-        used = like.ndim - 2 + self.correlated
-        if used > self.dims:
+    def _shift_starts(self, starts: Tensor, like: Tensor, t: Tensor | None) -> Tensor:
+        """Add channel and level to the offsets in ``starts`` (B, C, 1 + dims)."""
+        coordinates = like.ndim - 2 + self.correlated
+        if coordinates > self.dims:
             shape = tuple(like.shape)
             names = f"{like.ndim - 2} spatial axes" + " and correlated channels" * self.correlated
             raise ValueError(
-                f"expected dims of at least {used} for {names}, got {self.dims} with shape {shape}"
+                f"expected dims of at least {coordinates} for {names}, got {self.dims} with shape {shape}"
             )
         if self.correlated:
-            lots[..., used] += torch.arange(like.shape[1])
-        if used == self.dims and self.axis == "level" and not self.reference:
-            raise ValueError(f"expected dims above {used} with axis='level', got {self.dims}")
-        if used < self.dims and self.axis == "level":
-            lots[..., -1] += levels_of(t, like.shape[0])[:, None]
+            starts[..., coordinates] += torch.arange(like.shape[1])
+        if coordinates == self.dims and self.axis == "level" and not self.reference:
+            raise ValueError(f"expected dims above {coordinates} with axis='level', got {self.dims}")
+        if coordinates < self.dims and self.axis == "level":
+            starts[..., -1] += levels_of(t, like.shape[0])[:, None]
             if self.reference and self.correlated and self.dims == 4:
-                lots[..., 0] = lots[0, 0, 0]
-        return lots
+                starts[..., 0] = starts[0, 0, 0]
+        return starts
 
-    def _fields(self, lots: Tensor, like: Tensor, chosen: OctaveSet) -> Tensor:
-        """Sum the octaves of one field for each of the ``lots`` (N, 1 + dims), (N, D, H, W)."""
-        seeds, origins = [int(seed) for seed in lots[:, 0].tolist()], lots[:, 1:].numpy()
-        shape = _volume(tuple(like.shape[2:]))
-        options = chosen.octaves, chosen.persistence, float(chosen.feature_size)
+    def sum_fields(self, starts: Tensor, like: Tensor, octave_set: OctaveSet) -> Tensor:
+        """Sum the octaves of one field for each of the ``starts`` (N, 1 + dims), (N, D, H, W)."""
+        seeds, origins = [int(seed) for seed in starts[:, 0].tolist()], starts[:, 1:].numpy()
+        shape = _to_volume(tuple(like.shape[2:]))
+        options = octave_set.octaves, octave_set.persistence, float(octave_set.feature_size)
         if self.reference:
             from diffad.noise import _reference
 
-            return torch.from_numpy(_reference.fields(seeds, origins, shape, *options).astype(np.float32))
-        std = chosen.std(VARIANCES[self.dims])
+            return torch.from_numpy(
+                _reference.sum_reference_fields(seeds, origins, shape, *options).astype(np.float32)
+            )
+        std = octave_set.std(VARIANCES[self.dims])
         if like.device.type != "cpu":
             from diffad.noise import _device
 
-            return _device.fields(seeds, origins, shape, *options, like=like) / std
+            return _device.sum_device_fields(seeds, origins, shape, *options, like=like) / std
         return torch.from_numpy((self._kernel(seeds, origins, shape, *options) / std).astype(np.float32))
 
     @property
     def _kernel(self) -> Callable[..., NDArray[np.float64]]:
         """The fastest sum of octaves on a CPU."""
-        from diffad.noise import _kernel, _kernel2, _kernel4
+        from diffad.noise import _kernel2, _kernel3, _kernel4
 
-        return {2: _kernel2, 3: _kernel, 4: _kernel4}[self.dims].fields
+        return {2: _kernel2.sum_fields2, 3: _kernel3.sum_fields3, 4: _kernel4.sum_fields4}[self.dims]

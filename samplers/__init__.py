@@ -1,4 +1,4 @@
-"""Samplers: how a scan becomes its pseudo-healthy twin."""
+"""Samplers: how a scan becomes its pseudo-healthy reconstruction."""
 
 if __name__ != "diffad.samplers":
     raise ImportError(f"this folder is the package diffad.samplers: import it so, not as {__name__!r}")

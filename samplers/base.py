@@ -1,11 +1,15 @@
-"""What samplers share: the levels they visit, the jump into noise, and the checks at their border."""
+"""What samplers share: the levels they visit, the jump into noise, single-step estimates, checks."""
 
 from __future__ import annotations
 
-from torch import Tensor, as_tensor
+from collections.abc import Iterable, Iterator
+
+import torch
+from einops import rearrange
+from torch import Tensor
 
 from diffad.protocols import Denoiser, NoiseGenerator
-from diffad.types import Generators, generators_for
+from diffad.types import Generators, StepRecord, generators_for
 
 
 def level_option(name: str, level: object, least: int = 1) -> int:
@@ -64,7 +68,9 @@ def check_call(x: Tensor, denoiser: Denoiser, highest: int, generator: Generator
     generators_for(generator, x.shape[0])
 
 
-def noised(x: Tensor, t: int, denoiser: Denoiser, noise: NoiseGenerator, generator: Generators) -> Tensor:
+def noise_to_level(
+    x: Tensor, t: int, denoiser: Denoiser, noise: NoiseGenerator, generator: Generators
+) -> Tensor:
     """Take the clean ``x`` (B, C, *S) to level ``t`` in one jump."""
     z = noise(x, as_level(t, x), generator=generator)
     return denoiser.schedule.add_noise(x, z, t)
@@ -72,4 +78,25 @@ def noised(x: Tensor, t: int, denoiser: Denoiser, noise: NoiseGenerator, generat
 
 def as_level(t: int, like: Tensor) -> Tensor:
     """Return level ``t`` as the () tensor that noises and denoisers take, where ``like`` lives."""
-    return as_tensor(t, device=like.device)
+    return torch.as_tensor(t, device=like.device)
+
+
+def estimate_stack(noised_states: Iterable[tuple[int, Tensor]], denoiser: Denoiser) -> Iterator[StepRecord]:
+    """Estimate the clean image from states (B, C, *S) at several levels, in one batch ordered "(level b)"."""
+    levels, states = zip(*noised_states, strict=True)
+    batch = states[0].shape[0]
+    t = torch.tensor(levels, device=states[0].device).repeat_interleave(batch)
+    x_hats = denoiser(rearrange(list(states), "level b ... -> (level b) ..."), t)
+    x_hats = rearrange(x_hats, "(level b) ... -> level b ...", b=batch)
+    for level, x_t, x_hat in zip(levels, states, x_hats, strict=True):
+        yield StepRecord(level, 0, x_t, x_hat, x_hat)
+
+
+def estimate_singly(noised_states: Iterable[tuple[int, Tensor]], denoiser: Denoiser) -> Iterator[StepRecord]:
+    """Estimate the clean image from states (B, C, *S) at several levels, one after the other."""
+    for t, x_t in noised_states:
+        x_hat = denoiser(x_t, as_level(t, x_t))
+        yield StepRecord(t, 0, x_t, x_hat, x_hat)
+
+
+noised = noise_to_level  # the former name, which parts of other distributions may still import

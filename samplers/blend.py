@@ -21,24 +21,24 @@ class Blend:
     Args:
         x: Scan in [-1, 1], (B, C, *S).
         weight: Share :math:`M` of the estimate, (B, 1, *S), in [0, 1].
-        again: Noise to use once more, (B, C, *S); none takes that of the move.
+        fixed_noise: Noise to use once more, (B, C, *S); none takes that of the move.
         rule: "next", to the level :math:`s` of the move, or "same", to its level :math:`t`.
     """
 
     x: Tensor
     weight: Tensor
-    again: Tensor | None = None
+    fixed_noise: Tensor | None = None
     rule: str = "next"
 
     def draws(self, s: int) -> bool:
         """Tell whether a move to level ``s`` uses its noise."""
-        return self.again is None
+        return self.fixed_noise is None
 
     def __call__(self, x_t: Tensor, x_hat: Tensor, t: int, s: int, schedule: Schedule, z: Tensor) -> Tensor:
         """Return x_s (B, C, *S)."""
-        mixed = mix(self.x, x_hat.clamp(-1, 1), self.weight).clamp(-1, 1)
-        z = z if self.again is None else self.again
-        return schedule.add_noise(mixed, z, s if self.rule == "next" else t)
+        blended_image = mix(self.x, x_hat.clamp(-1, 1), self.weight).clamp(-1, 1)
+        z = z if self.fixed_noise is None else self.fixed_noise
+        return schedule.add_noise(blended_image, z, s if self.rule == "next" else t)
 
 
 def mix(x: Tensor, x_hat: Tensor, weight: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ def sides_option(box: object) -> int | tuple[int, ...]:
     return tuple(level_option("box", side) for side in box)
 
 
-def sides_of(box: int | Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
+def resolve_sides(box: int | Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
     """Return the sides of a box, one for each spatial axis of an image of ``shape`` (*S).
 
     Raises:
@@ -49,7 +49,7 @@ def sides_of(box: int | Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
     return sides
 
 
-def starts(length: int, side: int, overlap: float = 0.0, placement: str = "grid") -> list[int]:
+def place_starts(length: int, side: int, overlap: float = 0.0, placement: str = "grid") -> list[int]:
     r"""Place boxes along one axis.
 
     .. math::
@@ -72,15 +72,15 @@ def starts(length: int, side: int, overlap: float = 0.0, placement: str = "grid"
         return [i * (length - side) // max(1, count - 1) for i in range(count)]
     if not overlap:
         return list(range(0, length, side))
-    return flush(range(0, length, max(1, round(side * (1 - overlap)))), length, side)
+    return align_last(range(0, length, max(1, round(side * (1 - overlap)))), length, side)
 
 
-def flush(places: Sequence[int], length: int, side: int) -> list[int]:
+def align_last(places: Sequence[int], length: int, side: int) -> list[int]:
     """Keep the boxes that lie inside an axis, and end with one that is flush with its edge."""
     return [place for place in places if place < length - side] + [length - side]
 
 
-def grid(
+def list_boxes(
     shape: Sequence[int],
     sides: Sequence[int],
     overlap: float = 0.0,
@@ -98,57 +98,57 @@ def grid(
     """
     axes = []
     for length, side in zip(shape, sides, strict=True):
-        places = starts(length, side, overlap, placement)
-        places = flush(places, length, side) if equal else places
+        places = place_starts(length, side, overlap, placement)
+        places = align_last(places, length, side) if equal else places
         axes.append([slice(place, min(place + side, length)) for place in places])
     return list(product(*axes))
 
 
-def anywhere(shape: Sequence[int], sides: Sequence[int], generator: torch.Generator) -> Box:
+def draw_anywhere(shape: Sequence[int], sides: Sequence[int], generator: torch.Generator) -> Box:
     r"""Draw a box that covers every voxel with the same probability; what hangs over an edge is cut.
 
     .. math:: a \sim U\{-(p - 1), \dots, S - 1\}, \quad P(u \in \text{box}) = p / (S + p - 1)
     """
     box = []
     for length, side in zip(shape, sides, strict=True):
-        place = _randint(length + side - 1, generator) - (side - 1)
+        place = _draw_integer(length + side - 1, generator) - (side - 1)
         box.append(slice(max(0, place), min(place + side, length)))
     return tuple(box)
 
 
-def within(mask: Tensor, sides: Sequence[int], generator: torch.Generator) -> Box:
+def draw_within(mask: Tensor, sides: Sequence[int], generator: torch.Generator) -> Box:
     """Draw a whole box inside the image, around a voxel of ``mask`` (1, *S) or, if it is empty, any."""
     shape = mask.shape[1:]
-    marked = (mask[0] > 0).nonzero()
-    if len(marked):
-        centre = marked[_randint(len(marked), generator)].tolist()
+    voxels = (mask[0] > 0).nonzero()
+    if len(voxels):
+        centre = voxels[_draw_integer(len(voxels), generator)].tolist()
     else:
-        centre = [_randint(length, generator) for length in shape]
+        centre = [_draw_integer(length, generator) for length in shape]
     places = (
-        max(0, min(at - side // 2, length - side))
-        for at, side, length in zip(centre, sides, shape, strict=True)
+        max(0, min(middle - side // 2, length - side))
+        for middle, side, length in zip(centre, sides, shape, strict=True)
     )
     return tuple(slice(place, place + side) for place, side in zip(places, sides, strict=True))
 
 
-def one_of(boxes: Sequence[Box], generator: torch.Generator) -> Box:
+def draw_listed(boxes: Sequence[Box], generator: torch.Generator) -> Box:
     """Draw one of the boxes."""
-    return boxes[_randint(len(boxes), generator)]
+    return boxes[_draw_integer(len(boxes), generator)]
 
 
-def part(x: Tensor, box: Box) -> Tensor:
+def crop_box(x: Tensor, box: Box) -> Tensor:
     """Look at one box of images (..., *S); what is written into it is written into them."""
     index: tuple[Any, ...] = (..., *box)
     return x[index]
 
 
-def inside(boxes: Sequence[Box], shape: Sequence[int], device: torch.device | None = None) -> Tensor:
+def mark_boxes(boxes: Sequence[Box], shape: Sequence[int], device: torch.device | None = None) -> Tensor:
     """Mark the voxels of each box, (K, 1, *S), bool."""
     marks = torch.zeros((len(boxes), 1, *shape), dtype=torch.bool, device=device)
     for mark, box in zip(marks, boxes, strict=True):
-        part(mark, box).fill_(True)
+        crop_box(mark, box).fill_(True)
     return marks
 
 
-def _randint(high: int, generator: torch.Generator) -> int:
+def _draw_integer(high: int, generator: torch.Generator) -> int:
     return int(torch.randint(high, (), generator=generator, device=generator.device))

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
-from diffad.samplers.base import as_level, check_call, level_option, levels_down, noised
+from diffad.samplers.base import as_level, check_call, level_option, levels_down, noise_to_level
 from diffad.step import DDIM, DDPM
-from diffad.types import Generators, Restoration, StepRecord
+from diffad.types import Generators, Reconstruction, StepRecord
 
 
 @SAMPLERS.register("chain")
@@ -54,7 +54,7 @@ class Chain:
         self.eta = eta
         self.variance = variance
         self._levels = levels_down(self.level, self.steps)
-        self._move = step_named(step, eta, variance)
+        self._move = build_step(step, eta, variance)
 
     @torch.no_grad()
     def __call__(
@@ -66,10 +66,10 @@ class Chain:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: Callable[[StepRecord], None] | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; the whole image is renewed, whatever the ``mask``."""
         check_call(x, denoiser, self.level, generator)
-        x_t = noised(x, self.level, denoiser, noise, generator)
+        x_t = noise_to_level(x, self.level, denoiser, noise, generator)
         for t, s in pairwise(self._levels):
             x_hat = denoiser(x_t, as_level(t, x))
             z = self._noise_of_move(x_t, t, s, noise, generator)
@@ -77,7 +77,7 @@ class Chain:
             if on_step is not None:
                 on_step(StepRecord(t, s, x_t, x_hat, x_s))
             x_t = x_s
-        return Restoration(x_t, nfe=len(self._levels) - 1)
+        return Reconstruction(x_t, nfe=len(self._levels) - 1)
 
     def _noise_of_move(
         self, x_t: Tensor, t: int, s: int, noise: NoiseGenerator, generator: Generators
@@ -88,7 +88,7 @@ class Chain:
         return noise(x_t, as_level(t, x_t), generator=generator)
 
 
-def step_named(step: str, eta: float, variance: str) -> DDIM | DDPM:
+def build_step(step: str, eta: float, variance: str) -> DDIM | DDPM:
     """Build a step and refuse options of the other one, which would be ignored in silence.
 
     Args:

@@ -1,4 +1,4 @@
-"""One look at the image as it is: a denoising autoencoder takes anomalies for noise and removes them."""
+"""One estimate of the image as it is: a denoising autoencoder takes anomalies for noise, and removes them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from diffad.denoise import as_denoiser
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
 from diffad.samplers.base import as_level, check_call
 from diffad.schedule import Schedule
-from diffad.types import Example, Generators, Restoration, StepRecord
+from diffad.types import Example, Generators, Reconstruction, StepRecord
 
 
 @SAMPLERS.register("direct")
@@ -52,16 +53,16 @@ class Direct:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: Callable[[StepRecord], None] | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; neither ``noise`` nor ``mask`` plays a part."""
         check_call(x, denoiser, 1, generator)
-        kind = getattr(denoiser, "prediction_type", "sample")
-        if kind != "sample":
-            raise ValueError(f"direct expected a network of prediction_type 'sample', got {kind!r}")
+        prediction = as_denoiser(denoiser).prediction_type
+        if prediction not in (None, "sample"):
+            raise ValueError(f"direct expected a network of prediction_type 'sample', got {prediction!r}")
         x_hat = denoiser(x, as_level(1, x))
         if on_step is not None:
             on_step(StepRecord(1, 0, x, x_hat, x_hat))
-        return Restoration(x_hat, nfe=1)
+        return Reconstruction(x_hat, nfe=1)
 
     def example(
         self,
@@ -82,6 +83,6 @@ class Direct:
             schedule: Not used: the amplitude is ``sigma`` at every level.
             generator: One for each item.
         """
-        inside = mask > 0
-        z = noise(x, t, generator=generator) * inside
-        return Example(x, z, x + self.sigma * z, inside)
+        brain = mask > 0
+        z = noise(x, t, generator=generator) * brain
+        return Example(x, z, x + self.sigma * z, brain)

@@ -1,4 +1,4 @@
-"""Training examples of samplers that look through boxes: made as whole images, then reduced to a box each."""
+"""Training examples of samplers that see boxes: made as whole images, then reduced to a box each."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from diffad.protocols import NoiseGenerator, Sampler
-from diffad.samplers.boxes import Box, inside, part
+from diffad.protocols import MakesExamples, NoiseGenerator, Sampler
+from diffad.samplers.boxes import Box, crop_box, mark_boxes
 from diffad.schedule import Schedule
 from diffad.types import Example, Generators
 
 
-def make(
+def make_example(
     sampler: Sampler,
     x: Tensor,
     mask: Tensor,
@@ -23,22 +23,20 @@ def make(
     generator: Generators,
 ) -> Example:
     """Make examples of whole images ``x`` (B, C, *S), the sampler's way if it has one."""
-    own = getattr(sampler, "example", None)
-    if own is not None:
-        made: Example = own(x, mask, t, noise, schedule, generator)
-        return made
+    if isinstance(sampler, MakesExamples):
+        return sampler.example(x, mask, t, noise, schedule, generator)
     z = noise(x, t, generator=generator)
     return Example(x, z, schedule.add_noise(x, z, t))
 
 
-def in_context(whole: Example, boxes: Sequence[Box]) -> Example:
+def keep_context(whole: Example, boxes: Sequence[Box]) -> Example:
     """Keep all clean but one box of each item, inside which the loss counts."""
-    region = inside(boxes, whole.x.shape[2:], whole.x.device)
+    region = mark_boxes(boxes, whole.x.shape[2:], whole.x.device)
     x_t = torch.where(region, whole.x_t, whole.x)
     return Example(whole.x, whole.z, x_t, region if whole.region is None else region & whole.region)
 
 
-def cropped(whole: Example, boxes: Sequence[Box]) -> Example:
+def crop_example(whole: Example, boxes: Sequence[Box]) -> Example:
     """Cut one box out of each item; all have one shape.
 
     The noise was drawn for the whole image, as at test: the size of its structures may depend on that.
@@ -52,4 +50,4 @@ def cropped(whole: Example, boxes: Sequence[Box]) -> Example:
 
 
 def _cut(x: Tensor, boxes: Sequence[Box]) -> Tensor:
-    return torch.stack([part(item, box) for item, box in zip(x, boxes, strict=True)])
+    return torch.stack([crop_box(item, box) for item, box in zip(x, boxes, strict=True)])

@@ -11,23 +11,25 @@ import torch
 from einops import reduce, repeat
 from torch import Tensor
 
+from diffad.capabilities import begin_saliency
 from diffad.data.space import to_public
+from diffad.denoise import as_denoiser
 from diffad.protocols import Denoiser, NoiseGenerator, Saliency
 from diffad.registry import SALIENCIES, SAMPLERS
-from diffad.samplers.base import check_call, level_option, noised
-from diffad.samplers.fused import Fused
+from diffad.samplers.base import check_call, level_option, noise_to_level
+from diffad.samplers.fused import FusedChains
 from diffad.samplers.inversion import Inversion
-from diffad.samplers.moments import Moments
+from diffad.samplers.moments import RunningMoments
 from diffad.samplers.morphology import width_option
-from diffad.samplers.region import check_share, region_of
-from diffad.samplers.streams import Streams
+from diffad.samplers.region import check_share, select_region
+from diffad.samplers.streams import SeedStreams
 from diffad.step import DDPM
-from diffad.types import Generators, Restoration, StepRecord
+from diffad.types import Generators, Reconstruction, StepRecord
 
 OnStep = Callable[[StepRecord], None]
 STARTS = ("inversion", "noise")
-START, LOOK, MEMBER = range(3)
-"""Streams of an item: noise of the start, of the saliency's own looks, and of each member."""
+START, SALIENCY, MEMBER = range(3)
+"""Streams of an item: noise of the start, of the saliency, and of each member."""
 
 
 @SAMPLERS.register("fusion")
@@ -37,9 +39,9 @@ class Fusion:
     .. math:: u_s = M \, \mathrm{DDPM}(u_t) + (1 - M) \, r_s, \quad r_s = \mathrm{DDIM}(r_t), \quad
               u_L = r_L = \mathrm{encode}(x)
 
-    The reconstruction :math:`r` never sees :math:`u`, nor a guidance; it is what the twin :math:`u` is to be
-    compared with, and equals it outside the region :math:`M`: the salient share of the brain, or what
-    ``within`` was told, in which case 0 < M < 1 blends. All chains of a level are one batch, "(k b)".
+    The reconstruction :math:`r` never sees :math:`u`, nor a guidance; it is what the edit :math:`u` is to be
+    compared with, and equals it outside the region :math:`M`: the salient share of the brain, or the
+    one of ``restricted_to``, where 0 < M < 1 blends. All chains of a level are one batch, "(k b)".
 
     Args:
         level: Level :math:`L` of the code, in 1..T.
@@ -48,7 +50,7 @@ class Fusion:
         share: Share of the voxels that is salient, in (0, 1).
         dilate: Odd width by which the region grows, in voxels.
         per_channel: Let each channel have its own region.
-        members: Draws of :math:`u`, of which the twin is the mean.
+        members: Draws of :math:`u`, of which the reconstruction is the mean.
         variance: "fixed_small" or "fixed_large", of the stochastic moves.
         start: "inversion", or "noise" for a noised scan in place of its code.
         refine: Fixed-point iterations of each move of the inversion.
@@ -88,17 +90,16 @@ class Fusion:
         self.saliency, self._saliency = saliency, SALIENCIES.ready(saliency)
         self._region: Tensor | None = None
 
-    def within(self, region: Tensor) -> Fusion:
+    @property
+    def children(self) -> Mapping[str, Saliency]:
+        """The saliency, where there is one."""
+        return {} if self._saliency is None else {"saliency": self._saliency}
+
+    def restricted_to(self, region: Tensor) -> Fusion:
         """Return the same sampler that rewrites ``region`` (B, 1, *S) in [0, 1], whatever is salient."""
-        told = copy.copy(self)
-        told._region = region
-        return told
-
-    def equip(self, networks: Mapping[str, Any]) -> None:
-        """Hand trained networks, by name, to the saliency."""
-        from diffad.models.attached import equip  # its package imports every network
-
-        equip(self._saliency, networks)
+        sampler = copy.copy(self)
+        sampler._region = region
+        return sampler
 
     @torch.no_grad()
     def __call__(
@@ -110,7 +111,7 @@ class Fusion:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: OnStep | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; ``mask`` (B, 1, *S) is the brain, where the region lies.
 
         Raises:
@@ -118,51 +119,52 @@ class Fusion:
             ValueError: If a shape or the level does not fit, or there is neither a saliency nor a region.
         """
         check_call(x, denoiser, self.level, generator)
-        streams = Streams.draw(generator, len(x))
-        region = self._region_of(x, denoiser, noise, streams, mask)
-        own = [g for k in range(self.members) for g in streams.at(MEMBER, k)]
-        chains = Fused(denoiser, noise, self._move, region, own, self.clip)
-        r = self._started(x, denoiser, noise, streams)
+        streams = SeedStreams.draw(generator, len(x))
+        region = self._find_region(x, denoiser, noise, streams, mask)
+        generators = [g for k in range(self.members) for g in streams.make_generators(MEMBER, k)]
+        chains = FusedChains(as_denoiser(denoiser), noise, self._move, region, generators, self.clip)
+        r = self._start_chains(x, denoiser, noise, streams)
         u = repeat(r, "b ... -> k b ...", k=self.members)
         for t, s in pairwise(self._code.levels):
-            u, r = chains.moved(u, r, t, s, on_step)
-        twins = Moments()
-        for twin in u:
-            twins.add(twin)
-        return _summed(twins, r, region, self._cost)
+            u, r = chains.move_chains(u, r, t, s, on_step)
+        edits = RunningMoments()
+        for edit in u:
+            edits.add(edit)
+        return _summarise(edits, r, region, self._nfe)
 
     @property
-    def _cost(self) -> int:
+    def _nfe(self) -> int:
         moves = len(self._code.levels) - 1
         return (self._code.cost if self.start == "inversion" else 0) + moves * (self.members + 1)
 
-    def _started(self, x: Tensor, denoiser: Denoiser, noise: NoiseGenerator, streams: Streams) -> Tensor:
+    def _start_chains(
+        self, x: Tensor, denoiser: Denoiser, noise: NoiseGenerator, streams: SeedStreams
+    ) -> Tensor:
         if self.start == "inversion":
             return self._code.encode(x, denoiser)
-        return noised(x, self.level, denoiser, noise, streams.at(START))
+        return noise_to_level(x, self.level, denoiser, noise, streams.make_generators(START))
 
-    def _region_of(
-        self, x: Tensor, denoiser: Denoiser, noise: NoiseGenerator, streams: Streams, brain: Tensor | None
+    def _find_region(
+        self, x: Tensor, denoiser: Denoiser, noise: NoiseGenerator, streams: SeedStreams, brain: Tensor | None
     ) -> Tensor:
         """Return where u is rewritten, (B, 1 or C, *S), in the precision of ``x``."""
         if self._region is not None:
-            return _checked(self._region, x)
+            return _check_region(self._region, x)
         if self._saliency is None:
             raise ValueError("expected a saliency or a region to rewrite, got neither: give option saliency")
-        begin = getattr(self._saliency, "begin", None)
-        look = self._saliency if begin is None else begin(denoiser, noise, streams.at(LOOK))
-        found = look(to_public(x), brain)
-        return region_of(found, self.share, self.dilate, brain, self.per_channel).to(x)
+        saliency = begin_saliency(self._saliency, denoiser, noise, streams.make_generators(SALIENCY))
+        saliency_map = saliency(to_public(x), brain)
+        return select_region(saliency_map, self.share, self.dilate, brain, self.per_channel).to(x)
 
 
-def _summed(twins: Moments, r: Tensor, region: Tensor, nfe: int) -> Restoration:
-    """Return mean and spread of the twins, free of rounding errors where they all equal r."""
-    std = None if twins.std is None else twins.std.masked_fill(region == 0, 0)
-    shown = reduce(region, "b c ... -> b 1 ...", "max")
-    return Restoration(twins.mean.where(region > 0, r), nfe, std=std, map=shown, reference=r)
+def _summarise(edits: RunningMoments, r: Tensor, region: Tensor, nfe: int) -> Reconstruction:
+    """Return mean and spread of the edits, free of rounding errors where they all equal r."""
+    std = None if edits.std is None else edits.std.masked_fill(region == 0, 0)
+    edited_region = reduce(region, "b c ... -> b 1 ...", "max")
+    return Reconstruction(edits.mean.where(region > 0, r), nfe, std=std, map=edited_region, reference=r)
 
 
-def _checked(region: Tensor, x: Tensor) -> Tensor:
+def _check_region(region: Tensor, x: Tensor) -> Tensor:
     """Return a region from outside in the precision of ``x``."""
     if region.shape not in ((len(x), 1, *x.shape[2:]), x.shape):
         shape = (len(x), 1, *x.shape[2:])

@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffad.capabilities import begin_run
 from diffad.data.space import to_public
-from diffad.models.attached import equip
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS, SCORES
 from diffad.samplers.base import as_level, check_call, level_option, levels_down
 from diffad.samplers.blend import RULES, Blend, mix
-from diffad.samplers.chain import step_named
+from diffad.samplers.chain import build_step
 from diffad.samplers.morphology import close, dilate, width_option
 from diffad.step import DDIM, DDPM
-from diffad.types import Generators, Restoration, StepRecord
+from diffad.types import Generators, Reconstruction, StepRecord
 
 NORMS = ("max", "none")
 RENOISES = ("fixed", "fresh")
@@ -38,8 +38,8 @@ class Harmonised:
     The last move, to level 0, gives the estimate itself. Moves that a map was made for carry :math:`m_t`
     in their records, which score "temporal" makes one map of. With fewer ``steps`` than levels, the levels
     named in ``harmonise`` and ``watch`` are replaced by the nearest that are visited, the higher of two;
-    those that fall together count once, and no blend is made at the last move. Told a region by ``within``,
-    the twin is the scan outside of it.
+    those that fall together count once, and no blend is made at the last move. Restricted to a
+    region, the reconstruction is the scan outside of it.
 
     Args:
         level: Level of the jump into noise, in 1..T. Index 350 of published code is level 351.
@@ -86,23 +86,27 @@ class Harmonised:
         self.step, self.eta, self.variance = step, eta, variance
         self.harmonise, self.watch = harmonise, watch
         self.score, self.width = score, width_option(width)
-        self.normalise = _one_of("normalise", normalise, NORMS)
-        self.renoise, self.rule = _one_of("renoise", renoise, RENOISES), _one_of("rule", rule, RULES)
-        self._move = step_named(step, eta, variance)
+        self.normalise = _check_choice("normalise", normalise, NORMS)
+        self.renoise, self.rule = (
+            _check_choice("renoise", renoise, RENOISES),
+            _check_choice("rule", rule, RULES),
+        )
+        self._move = build_step(step, eta, variance)
         self._score: AnomalyScore = SCORES.ready(SCORE if score is None else score)
         self._region: Tensor | None = None
         self._levels = levels_down(self.level, self.steps)
-        self._blends, self._maps = self._places()
+        self._blends, self._maps = self._place_levels()
 
-    def within(self, region: Tensor) -> Harmonised:
-        """Return the sampler that changes only what is in ``region``, (B, 1, *S) in [0, 1]."""
-        told = copy.copy(self)
-        told._region = region
-        return told
+    @property
+    def children(self) -> Mapping[str, AnomalyScore]:
+        """The score of estimates."""
+        return {"score": self._score}
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
-        """Hand trained networks to the score."""
-        equip(self._score, networks)
+    def restricted_to(self, region: Tensor) -> Harmonised:
+        """Return the same sampler that changes only what is in ``region``, (B, 1, *S) in [0, 1]."""
+        sampler = copy.copy(self)
+        sampler._region = region
+        return sampler
 
     @torch.no_grad()
     def __call__(
@@ -114,74 +118,75 @@ class Harmonised:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: Callable[[StepRecord], None] | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; maps are made inside ``mask`` (B, 1, *S) alone."""
         check_call(x, denoiser, self.level, generator)
         self._check_region(x)
-        wanted = self._blends if on_step is None else self._blends | self._maps
-        first = noise(x, as_level(self.level, x), generator=generator)
-        x_t = denoiser.schedule.add_noise(x, first, self.level)
+        map_levels = self._blends if on_step is None else self._blends | self._maps
+        compare = begin_run(self._score, x, denoiser.schedule).map
+        first_noise = noise(x, as_level(self.level, x), generator=generator)
+        x_t = denoiser.schedule.add_noise(x, first_noise, self.level)
         for t, s in pairwise(self._levels):
             x_hat = denoiser(x_t, as_level(t, x))
-            found = self._map(x, x_hat, mask) if t in wanted else None
+            anomaly_map = self._make_map(x, x_hat, mask, compare) if t in map_levels else None
             move: DDIM | DDPM | Blend = self._move
-            if found is not None and t in self._blends:
-                move = self._blend(x, found, first)
+            if anomaly_map is not None and t in self._blends:
+                move = self._make_blend(x, anomaly_map, first_noise)
             z = noise(x, as_level(t, x), generator=generator) if move.draws(s) else torch.zeros_like(x)
             x_s = move(x_t, x_hat, t, s, denoiser.schedule, z)
             if on_step is not None:
-                on_step(StepRecord(t, s, x_t, x_hat, x_s, found))
+                on_step(StepRecord(t, s, x_t, x_hat, x_s, anomaly_map))
             x_t = x_s
         image = x_t if self._region is None else mix(x, x_t, self._region)
-        return Restoration(image, nfe=len(self._levels) - 1)
+        return Reconstruction(image, nfe=len(self._levels) - 1)
 
-    def _map(self, x: Tensor, x_hat: Tensor, mask: Tensor | None) -> Tensor:
+    def _make_map(self, x: Tensor, x_hat: Tensor, mask: Tensor | None, compare: AnomalyScore) -> Tensor:
         """Find m_t (B, 1, *S), by item."""
-        found = self._score(to_public(x), Restoration(to_public(x_hat), nfe=1), mask)
-        found = found if self._region is None else found * self._region
+        anomaly_map = compare(to_public(x), Reconstruction(to_public(x_hat), nfe=1), mask)
+        anomaly_map = anomaly_map if self._region is None else anomaly_map * self._region
         if self.normalise == "none":
-            return found
-        return found / (found.amax(tuple(range(1, found.ndim)), keepdim=True) + 1e-8)
+            return anomaly_map
+        return anomaly_map / (anomaly_map.amax(tuple(range(1, anomaly_map.ndim)), keepdim=True) + 1e-8)
 
-    def _blend(self, x: Tensor, found: Tensor, first: Tensor) -> Blend:
+    def _make_blend(self, x: Tensor, anomaly_map: Tensor, first_noise: Tensor) -> Blend:
         """Make the step whose weight M_t is the map and what it grows to."""
-        weight = ((dilate(close(found, self.width), self.width) + found) / 2).clamp(0, 1)
+        weight = ((dilate(close(anomaly_map, self.width), self.width) + anomaly_map) / 2).clamp(0, 1)
         weight = weight if self._region is None else weight * self._region
-        return Blend(x, weight, first if self.renoise == "fixed" else None, self.rule)
+        return Blend(x, weight, first_noise if self.renoise == "fixed" else None, self.rule)
 
-    def _places(self) -> tuple[frozenset[int], frozenset[int]]:
+    def _place_levels(self) -> tuple[frozenset[int], frozenset[int]]:
         """Find the visited levels of blends and of further maps."""
-        visited = self._levels[:-1]
-        harmonise = _up_to(self.level, "harmonisation levels", self.harmonise)
-        if harmonise and len(visited) < 2:
+        levels = self._levels[:-1]
+        harmonise = _check_levels(self.level, "harmonisation levels", self.harmonise)
+        if harmonise and len(levels) < 2:
             raise ValueError("expected steps of at least 2 to harmonise between two of them, got 1")
         if isinstance(self.watch, int):
             stride = level_option("watch", self.watch)
             watch = [*range(self.level, 0, -stride), 1]
         else:
-            watch = _up_to(self.level, "watched levels", self.watch or ())
-        return _nearest(harmonise, visited[:-1]), _nearest(watch, visited)
+            watch = _check_levels(self.level, "watched levels", self.watch or ())
+        return _snap_levels(harmonise, levels[:-1]), _snap_levels(watch, levels)
 
     def _check_region(self, x: Tensor) -> None:
-        expected = (x.shape[0], 1, *x.shape[2:])
-        if self._region is not None and tuple(self._region.shape) != expected:
-            raise ValueError(f"expected region of shape {expected}, got {tuple(self._region.shape)}")
+        shape = (x.shape[0], 1, *x.shape[2:])
+        if self._region is not None and tuple(self._region.shape) != shape:
+            raise ValueError(f"expected region of shape {shape}, got {tuple(self._region.shape)}")
 
 
-def _nearest(levels: Iterable[int], visited: Sequence[int]) -> frozenset[int]:
-    return frozenset(min(visited, key=lambda v: (abs(v - t), -v)) for t in levels)
+def _snap_levels(levels: Iterable[int], path: Sequence[int]) -> frozenset[int]:
+    return frozenset(min(path, key=lambda v: (abs(v - t), -v)) for t in levels)
 
 
-def _up_to(highest: int, name: str, levels: object) -> list[int]:
+def _check_levels(highest: int, name: str, levels: object) -> list[int]:
     if isinstance(levels, str) or not isinstance(levels, Sequence):
         raise TypeError(f"expected {name} as a sequence of integers, got {levels!r}")
-    several = [level_option(name, t) for t in levels]
-    if any(t > highest for t in several):
-        raise ValueError(f"expected {name} at or below level {highest}, got {several}")
-    return several
+    checked_levels = [level_option(name, t) for t in levels]
+    if any(t > highest for t in checked_levels):
+        raise ValueError(f"expected {name} at or below level {highest}, got {checked_levels}")
+    return checked_levels
 
 
-def _one_of(name: str, value: str, known: Sequence[str]) -> str:
-    if value not in known:
-        raise ValueError(f"{name} must be one of {known}, got {value!r}")
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> str:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {choices}, got {value!r}")
     return value

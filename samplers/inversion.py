@@ -8,12 +8,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from diffad.denoise import unclipped, unguided
+from diffad.denoise import as_denoiser
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
 from diffad.samplers.base import as_level, check_call, level_option, levels_down
 from diffad.step import DDIM
-from diffad.types import Generators, Restoration, StepRecord
+from diffad.types import Generators, Reconstruction, StepRecord
 
 OnStep = Callable[[StepRecord], None]
 
@@ -26,7 +26,7 @@ class Inversion:
               \hat\epsilon(x_s, t), \quad s < t
 
     A pair of levels asks the network about its upper one in both directions, so that the way back undoes the
-    way up for the same answer. ``refine`` asks again at the :math:`x_t` that was found, which is what the way
+    way up for the same answer. ``refine`` asks again at the :math:`x_t` of the answer, which is what the way
     back will see. Nothing is clamped and nothing is drawn: an image has one code.
 
     Args:
@@ -63,23 +63,26 @@ class Inversion:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: OnStep | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1], the whole image; ``on_step`` sees the way back."""
         check_call(x, denoiser, self.level, generator)
-        twin = self.decode(self.encode(x, denoiser), denoiser, on_step)
-        return Restoration(twin, nfe=self.cost + len(self.levels) - 1)
+        reconstruction = self.decode(self.encode(x, denoiser), denoiser, on_step)
+        return Reconstruction(reconstruction, nfe=self.cost + len(self.levels) - 1)
 
-    def sweep(self, x: Tensor, denoiser: Denoiser, guided: Sequence[Denoiser]) -> list[Restoration]:
+    def sweep(self, x: Tensor, denoiser: Denoiser, denoisers: Sequence[Denoiser]) -> list[Reconstruction]:
         """Decode one code with several denoisers, such as one guidance at several scales.
 
         Args:
             x: Images in [-1, 1], (B, C, *S).
             denoiser: What encodes.
-            guided: What decodes; the evaluations of the code count in the first restoration.
+            denoisers: What decodes; the evaluations of the code count in the first reconstruction.
         """
         x_t, moves = self.encode(x, denoiser), len(self.levels) - 1
-        twins = [self.decode(x_t, steered) for steered in guided]
-        return [Restoration(twin, moves + (0 if n else self.cost)) for n, twin in enumerate(twins)]
+        reconstructions = [self.decode(x_t, decoder) for decoder in denoisers]
+        return [
+            Reconstruction(reconstruction, moves + (0 if n else self.cost))
+            for n, reconstruction in enumerate(reconstructions)
+        ]
 
     @torch.no_grad()
     def encode(self, x: Tensor, denoiser: Denoiser) -> Tensor:
@@ -90,11 +93,11 @@ class Inversion:
             ValueError: If its shape or the level does not fit.
         """
         check_call(x, denoiser, self.level, torch.Generator())  # stands in: nothing is drawn
-        free, x_s = unclipped(unguided(denoiser)), x
+        free_denoiser, x_s = as_denoiser(denoiser).without_guidance().without_clamp(), x
         for s, t in pairwise(reversed(self.levels)):
             x_t = x_s
             for _ in range(1 + self.refine):
-                x_t = _climbed(x_s, x_t, free(x_t, as_level(t, x)), s, t, denoiser)
+                x_t = _climb(x_s, x_t, free_denoiser(x_t, as_level(t, x)), s, t, denoiser)
             x_s = x_t
         return x_s
 
@@ -107,20 +110,20 @@ class Inversion:
             ValueError: If its shape or the level does not fit.
         """
         check_call(x_t, denoiser, self.level, torch.Generator())  # stands in: nothing is drawn
-        free, move, nothing = unclipped(denoiser), DDIM(), torch.zeros_like(x_t)
+        free_denoiser, move, no_noise = as_denoiser(denoiser).without_clamp(), DDIM(), torch.zeros_like(x_t)
         for t, s in pairwise(self.levels):
-            x_hat = free(x_t, as_level(t, x_t))
-            x_s = move(x_t, x_hat, t, s, denoiser.schedule, nothing)
+            x_hat = free_denoiser(x_t, as_level(t, x_t))
+            x_s = move(x_t, x_hat, t, s, denoiser.schedule, no_noise)
             if on_step is not None:
                 on_step(StepRecord(t, s, x_t, x_hat, x_s))
             x_t = x_s
         return x_t
 
 
-def _climbed(x_s: Tensor, seen: Tensor, x_hat: Tensor, s: int, t: int, denoiser: Denoiser) -> Tensor:
-    """Move from level s up to t along the noise that the network found in what it has ``seen`` as level t."""
+def _climb(x_s: Tensor, state: Tensor, x_hat: Tensor, s: int, t: int, denoiser: Denoiser) -> Tensor:
+    """Move from level s up to t along the noise that the network sees in a ``state`` taken for level t."""
     # floats, as the weight of the noise is a small difference that low precision would lose
     abar_s, abar_t = (float(denoiser.schedule.alpha_bar(level)) for level in (s, t))
     shrink, sigma_t = (abar_t / abar_s) ** 0.5, (1 - abar_t) ** 0.5
-    epsilon = (seen - abar_t**0.5 * x_hat) / sigma_t
+    epsilon = (state - abar_t**0.5 * x_hat) / sigma_t
     return shrink * x_s + (sigma_t - shrink * (1 - abar_s) ** 0.5) * epsilon

@@ -1,4 +1,4 @@
-"""A look at every level of a range, each from the clean image: what scores of transitions are made of."""
+"""Single-step estimates at every level of a range, of which scores of transitions are made."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from diffad.denoise import unclipped
+from diffad.denoise import as_denoiser
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
-from diffad.samplers.base import check_call, level_option, noised
-from diffad.samplers.looks import stacked
-from diffad.samplers.moments import Moments
-from diffad.samplers.streams import Streams
-from diffad.types import Generators, Restoration, StepRecord
+from diffad.samplers.base import check_call, estimate_stack, level_option, noise_to_level
+from diffad.samplers.moments import RunningMoments
+from diffad.samplers.streams import SeedStreams
+from diffad.types import Generators, Reconstruction, StepRecord
 
 
 @SAMPLERS.register("levels")
@@ -25,8 +24,8 @@ class Levels:
               \bar x = \frac{1}{K} \sum_t \hat x(x_t, t), \quad t = t_0, t_0 + \Delta, \dots, t_1
 
     The records hold the estimates as the network gives them, not clamped to the range of the model: clamped
-    ones say less about the noise it found. The twin is the mean of the clamped ones. Every level of an item
-    has a noise stream of its own, so that a strided run sees the noise of the full one.
+    ones say less about the noise it sees. The reconstruction is the mean of the clamped ones. Every level of
+    an item has a noise stream of its own, so that a strided run sees the noise of the full one.
 
     Args:
         first: Lowest level :math:`t_0`, in 1..T.
@@ -59,20 +58,23 @@ class Levels:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: Callable[[StepRecord], None] | None = None,
-    ) -> Restoration:
-        """Look at ``x`` (B, C, *S) in [-1, 1], the whole image, whatever the ``mask``."""
+    ) -> Reconstruction:
+        """Restore ``x`` (B, C, *S) in [-1, 1]; the whole image is renewed, whatever the ``mask``."""
         check_call(x, denoiser, self._levels[-1], generator)
-        twins = Moments()
-        for record in self._records(x, unclipped(denoiser), noise, generator):
-            twins.add(record.x_hat.clamp(-1, 1))
+        estimates = RunningMoments()
+        for record in self._make_records(x, as_denoiser(denoiser).without_clamp(), noise, generator):
+            estimates.add(record.x_hat.clamp(-1, 1))
             if on_step is not None:
                 on_step(record)
-        return Restoration(twins.mean, nfe=len(self._levels), std=twins.std)
+        return Reconstruction(estimates.mean, nfe=len(self._levels), std=estimates.std)
 
-    def _records(
+    def _make_records(
         self, x: Tensor, denoiser: Denoiser, noise: NoiseGenerator, generator: Generators
     ) -> Iterator[StepRecord]:
-        streams = Streams.draw(generator, len(x))
+        streams = SeedStreams.draw(generator, len(x))
         for start in range(0, len(self._levels), self.at_once):
             levels = self._levels[start : start + self.at_once]
-            yield from stacked(((t, noised(x, t, denoiser, noise, streams.at(t))) for t in levels), denoiser)
+            yield from estimate_stack(
+                ((t, noise_to_level(x, t, denoiser, noise, streams.make_generators(t))) for t in levels),
+                denoiser,
+            )

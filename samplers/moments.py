@@ -1,4 +1,4 @@
-"""Mean and spread of several twins, without keeping them."""
+"""Mean and spread of several images, without keeping them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-class Moments:
+class RunningMoments:
     r"""Accumulates images one by one, so that an item's rounding does not depend on its batch.
 
     .. math:: \bar x = \tfrac{1}{n} \sum_k x_k, \quad s^2 = \tfrac{1}{n - 1} \sum_k (x_k - \bar x)^2

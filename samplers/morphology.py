@@ -30,12 +30,12 @@ def dilate(x: Tensor, width: int) -> Tensor:
     Reference:
         Grayscale Morphology (Sternberg, 1986).
     """
-    return _windowed(x, width, torch.maximum, -torch.inf)
+    return _slide_window(x, width, torch.maximum, -torch.inf)
 
 
 def erode(x: Tensor, width: int) -> Tensor:
     """Take the smallest value in a flat window around each voxel; see ``dilate``."""
-    return _windowed(x, width, torch.minimum, torch.inf)
+    return _slide_window(x, width, torch.minimum, torch.inf)
 
 
 def close(x: Tensor, width: int) -> Tensor:
@@ -57,22 +57,22 @@ def width_option(width: object) -> int:
     return width
 
 
-def _windowed(x: Tensor, width: int, extreme: Extreme, never: float) -> Tensor:
+def _slide_window(x: Tensor, width: int, extreme: Extreme, never: float) -> Tensor:
     if x.ndim not in (4, 5):
         raise ValueError(f"expected x of shape (B, C, *S) with 2 or 3 spatial axes, got {tuple(x.shape)}")
     reach = width_option(width) // 2
     y = pad(x, (reach,) * 2 * (x.ndim - 2), value=never)
     for axis in range(2, x.ndim):
-        y = _along(y, axis, width, extreme)
+        y = _slide_along(y, axis, width, extreme)
     return y
 
 
-def _along(x: Tensor, axis: int, width: int, extreme: Extreme) -> Tensor:
+def _slide_along(x: Tensor, axis: int, width: int, extreme: Extreme) -> Tensor:
     """Slide the window along one axis: windows of 1, 2, 4, ... voxels are each made of two of the last."""
     length, span = x.shape[axis] - width + 1, 1
     while span < width:
         shift = min(span, width - span)
-        kept = x.shape[axis] - shift
-        x = extreme(x.narrow(axis, 0, kept), x.narrow(axis, shift, kept))
+        size = x.shape[axis] - shift
+        x = extreme(x.narrow(axis, 0, size), x.narrow(axis, shift, size))
         span += shift
     return x.narrow(axis, 0, length)

@@ -1,18 +1,23 @@
-"""One look per noise level: the clean image is estimated in a single evaluation, and looks are averaged."""
+"""Single-step estimates: the clean image is estimated from one evaluation at each level, and averaged."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
-from diffad.samplers.base import as_level, check_call, level_option, noised
-from diffad.samplers.looks import stacked
-from diffad.samplers.moments import Moments
-from diffad.types import Generators, Restoration, StepRecord
+from diffad.samplers.base import (
+    check_call,
+    estimate_singly,
+    estimate_stack,
+    level_option,
+    noise_to_level,
+)
+from diffad.samplers.moments import RunningMoments
+from diffad.types import Generators, Reconstruction, StepRecord
 
 
 @SAMPLERS.register("oneshot")
@@ -24,7 +29,7 @@ class OneShot:
     Args:
         levels: Levels :math:`t_1 \dots t_K`, each in 1..T; a single one may be bare.
         repeats: Noise draws :math:`R` at each level.
-        stack: Evaluate all looks in one batch, ordered "(look b)"; off takes one after the other, in the
+        stack: Evaluate all states in one batch, ordered "(level b)"; off takes one after the other, in the
             memory of one.
 
     Raises:
@@ -36,7 +41,7 @@ class OneShot:
     """
 
     def __init__(self, levels: Sequence[int] | int = (100,), repeats: int = 1, stack: bool = True) -> None:
-        self.levels = _levels(levels)
+        self.levels = _check_levels(levels)
         self.repeats = level_option("repeats", repeats)
         self.stack = stack
 
@@ -50,30 +55,25 @@ class OneShot:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: Callable[[StepRecord], None] | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; the whole image is renewed, whatever the ``mask``."""
         check_call(x, denoiser, max(self.levels), generator)
         draws = [t for t in self.levels for _ in range(self.repeats)]
-        looks = ((t, noised(x, t, denoiser, noise, generator)) for t in draws)
-        twins = Moments()
-        for record in stacked(looks, denoiser) if self.stack else _looped(looks, denoiser):
-            twins.add(record.x_hat)
+        noised_states = ((t, noise_to_level(x, t, denoiser, noise, generator)) for t in draws)
+        estimate = estimate_stack if self.stack else estimate_singly
+        estimates = RunningMoments()
+        for record in estimate(noised_states, denoiser):
+            estimates.add(record.x_hat)
             if on_step is not None:
                 on_step(record)
-        return Restoration(twins.mean, nfe=len(draws), std=twins.std)
+        return Reconstruction(estimates.mean, nfe=len(draws), std=estimates.std)
 
 
-def _looped(looks: Iterator[tuple[int, Tensor]], denoiser: Denoiser) -> Iterator[StepRecord]:
-    for t, x_t in looks:
-        x_hat = denoiser(x_t, as_level(t, x_t))
-        yield StepRecord(t, 0, x_t, x_hat, x_hat)
-
-
-def _levels(levels: Sequence[int] | int) -> tuple[int, ...]:
+def _check_levels(levels: Sequence[int] | int) -> tuple[int, ...]:
     """Accept a bare level or any sequence, as YAML gives lists."""
     if isinstance(levels, str) or not isinstance(levels, int | Sequence):
         raise TypeError(f"expected levels as an integer or a sequence of integers, got {levels!r}")
-    several = (levels,) if isinstance(levels, int) else tuple(levels)
-    if not several:
+    checked_levels = (levels,) if isinstance(levels, int) else tuple(levels)
+    if not checked_levels:
         raise ValueError("expected at least one level, got none")
-    return tuple(level_option("levels", t) for t in several)
+    return tuple(level_option("levels", t) for t in checked_levels)

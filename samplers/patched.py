@@ -9,25 +9,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffad.capabilities import list_parts, picks_region
 from diffad.protocols import Denoiser, NoiseGenerator, Sampler
 from diffad.registry import SAMPLERS
 from diffad.samplers.base import check_call, level_option
 from diffad.samplers.boxes import (
     PLACEMENTS,
     Box,
-    anywhere,
-    grid,
-    one_of,
-    part,
-    sides_of,
+    crop_box,
+    draw_anywhere,
+    draw_listed,
+    draw_within,
+    list_boxes,
+    resolve_sides,
     sides_option,
-    within,
 )
-from diffad.samplers.examples import cropped, in_context, make
-from diffad.samplers.stitch import BLENDS, Records, Stitch, window
-from diffad.samplers.views import Crops, OneField, View, Whole
+from diffad.samplers.examples import crop_example, keep_context, make_example
+from diffad.samplers.stitch import BLENDS, ReconstructionStitch, Records, Stitch, blend_window
+from diffad.samplers.views import BoxView, CropView, SharedNoise, WholeView
 from diffad.schedule import Schedule
-from diffad.types import Example, Generators, Restoration, StepRecord, generators_for
+from diffad.types import Example, Generators, Reconstruction, StepRecord, generators_for
 
 
 @SAMPLERS.register("patched")
@@ -39,7 +40,7 @@ class Patched:
 
     With ``context`` the network sees the whole image, clean outside the box :math:`m_k`, at every level.
     Without, it sees the box alone: the sliding window of networks that are trained on patches. Either way
-    all boxes of all items go through the inner sampler as one batch, stacked "(k b)", and look through one
+    all boxes of all items go through the inner sampler as one batch, stacked "(k b)", and share one
     field of noise. ``on_step`` gets one record for each move of the inner sampler, with its states stitched
     to whole images, and a spread of the inner sampler is the weighted mean of the boxes'. ``nfe`` counts the
     network evaluations of an item, those of whole images with ``context`` and of boxes without, which were
@@ -49,7 +50,7 @@ class Patched:
         box: Side :math:`p` of the boxes in voxels, or one for each spatial axis.
         overlap: Share of a box that the next one covers again, in [0, 1). At 0, boxes that hang over the edge
             are cut, or shifted inside without ``context``.
-        inner: Sampler of each box, as a mapping of its ``name`` and options; one look at level 500, as
+        inner: Sampler of each box, as a mapping of its ``name`` and options; one estimate at level 500, as
             published, when absent.
         context: Whether the network sees the whole image.
         blend: "mean" weighs all voxels of a box alike, "gaussian" less towards its faces.
@@ -91,14 +92,13 @@ class Patched:
         self.at_once = None if at_once is None else level_option("at_once", at_once)
         self.random = random
         self._sides = sides_option(box)
-        self._inner = _built(self.inner)
-        self._view: Callable[[Sequence[Box]], View] = Whole if context else Crops
+        self._inner = _build_inner(self.inner)
+        self._view: Callable[[Sequence[Box]], BoxView] = WholeView if context else CropView
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
-        """Hand trained networks, by name, to the inner sampler."""
-        from diffad.models.attached import equip  # its package imports every network
-
-        equip(self._inner, networks)
+    @property
+    def children(self) -> Mapping[str, Sampler]:
+        """The inner sampler."""
+        return {"inner": self._inner}
 
     @torch.no_grad()
     def __call__(
@@ -110,55 +110,52 @@ class Patched:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: Callable[[StepRecord], None] | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; boxes without ``mask`` (B, 1, *S) are left as they are."""
         check_call(x, denoiser, 0, generator)
         _check_mask(x, mask)
-        boxes, alive = self._used(x, mask)
-        weights = window(sides_of(self._sides, x.shape[2:]), self.blend)
+        boxes, alive = self._choose_boxes(x, mask)
+        weights = blend_window(resolve_sides(self._sides, x.shape[2:]), self.blend)
 
-        def begin(under: Tensor = x) -> Stitch:
+        def begin(under: Tensor) -> Stitch:
             return Stitch(under, boxes, weights, alive)
 
-        twin, spread, nfe = begin(), begin(torch.zeros_like(x)), 0
-        records = None if on_step is None else Records(begin, on_step)
+        whole = ReconstructionStitch(begin, x)
+        records = None if on_step is None else Records(begin, x, on_step)
         generators = generators_for(generator, len(x))
-        state = [g.get_state() for g in generators]
-        for lot, first, last in _lots(boxes, self.at_once):
-            for g, before in zip(generators, state, strict=True):
-                # every lot looks through the same field of noise
-                g.set_state(before)
-            view = self._view(lot)
-            found = self._inner(
+        states = [g.get_state() for g in generators]
+        for chunk, first, last in _split_boxes(boxes, self.at_once):
+            for g, state in zip(generators, states, strict=True):
+                # every chunk shares the same field of noise
+                g.set_state(state)
+            view = self._view(chunk)
+            result = self._inner(
                 view.stack(x),
                 view.denoiser(denoiser, x),
-                OneField(noise, view, x),
-                generator=generators * len(lot),
+                SharedNoise(noise, view, x),
+                generator=generators * len(chunk),
                 mask=None if mask is None else view.stack(mask),
                 on_step=None if records is None else records.of(view.parts, first, last),
             )
-            twin.add(view.parts(found.image))
-            if found.std is not None:
-                spread.add(view.parts(found.std))
-            nfe += found.nfe * len(lot)
-        return Restoration(twin.image(), nfe, std=spread.image() if spread.added else None)
+            whole.add(result, view.parts, len(chunk))
+        return whole.reconstruction()
 
-    def _boxes(self, shape: Sequence[int]) -> list[Box]:
-        sides = sides_of(self._sides, shape)
-        return grid(shape, sides, self.overlap, self.placement, equal=not self.context)
+    def _list_boxes(self, shape: Sequence[int]) -> list[Box]:
+        sides = resolve_sides(self._sides, shape)
+        return list_boxes(shape, sides, self.overlap, self.placement, equal=not self.context)
 
-    def _used(self, x: Tensor, mask: Tensor | None) -> tuple[list[Box], Tensor]:
-        """Return the boxes to look through, and for which items each counts, (K, B).
+    def _choose_boxes(self, x: Tensor, mask: Tensor | None) -> tuple[list[Box], Tensor]:
+        """Return the boxes to restore, and for which items each counts, (K, B).
 
         Boxes are left out for the whole batch, which keeps the order "(k b)". One always stays: the inner
         sampler then makes its checks and its records even where there is no brain.
         """
-        boxes = self._boxes(x.shape[2:])
+        boxes = self._list_boxes(x.shape[2:])
         if mask is None or not self.skip_empty:
             return boxes, torch.ones(len(boxes), len(x), dtype=torch.bool)
-        alive = torch.stack([(part(mask, box) > 0).flatten(1).any(1) for box in boxes]).cpu()
-        used = [k for k, some in enumerate(alive.any(1).tolist()) if some] or [0]
-        return [boxes[k] for k in used], alive[used]
+        alive = torch.stack([(crop_box(mask, box) > 0).flatten(1).any(1) for box in boxes]).cpu()
+        numbers = [k for k, counts in enumerate(alive.any(1).tolist()) if counts] or [0]
+        return [boxes[k] for k in numbers], alive[numbers]
 
     def example(
         self,
@@ -177,35 +174,40 @@ class Patched:
         """
         _check_mask(x, mask)
         generators = generators_for(generator, len(x))
-        boxes = [self._drawn(m, g) for m, g in zip(mask, generators, strict=True)]
-        whole = make(self._inner, x, mask, t, noise, schedule, generators)
-        return in_context(whole, boxes) if self.context else cropped(whole, boxes)
+        boxes = [self._draw_box(m, g) for m, g in zip(mask, generators, strict=True)]
+        whole = make_example(self._inner, x, mask, t, noise, schedule, generators)
+        return keep_context(whole, boxes) if self.context else crop_example(whole, boxes)
 
-    def _drawn(self, mask: Tensor, generator: torch.Generator) -> Box:
+    def _draw_box(self, mask: Tensor, generator: torch.Generator) -> Box:
         """Draw the box of one training item with its mask (1, *S)."""
         shape = mask.shape[1:]
-        sides = sides_of(self._sides, shape)
+        sides = resolve_sides(self._sides, shape)
         if not self.context:
-            return within(mask, sides, generator)
-        return anywhere(shape, sides, generator) if self.random else one_of(self._boxes(shape), generator)
+            return draw_within(mask, sides, generator)
+        return (
+            draw_anywhere(shape, sides, generator)
+            if self.random
+            else draw_listed(self._list_boxes(shape), generator)
+        )
 
 
-def _lots(boxes: Sequence[Box], size: int | None) -> Iterator[tuple[Sequence[Box], bool, bool]]:
-    """Share out the boxes; tell for each lot whether it is the first and the last."""
+def _split_boxes(boxes: Sequence[Box], size: int | None) -> Iterator[tuple[Sequence[Box], bool, bool]]:
+    """Split the boxes into chunks; tell for each whether it is the first and the last."""
     size = len(boxes) if size is None else size
     for start in range(0, len(boxes), size):
         yield boxes[start : start + size], start == 0, start + size >= len(boxes)
 
 
-def _built(inner: Mapping[str, Any] | Sampler) -> Sampler:
+def _build_inner(inner: Mapping[str, Any] | Sampler) -> Sampler:
     """Build a sampler from a mapping of ``name`` and options; a ready one passes."""
-    built: Sampler = SAMPLERS.ready(inner, "an inner sampler")
-    if hasattr(built, "within"):
-        raise ValueError(
-            f"expected an inner sampler that renews all of a box, got {type(built).__name__}, which picks a "
-            "region of the whole image: let it be the sampler"
-        )
-    return built
+    sampler: Sampler = SAMPLERS.ready(inner, "an inner sampler")
+    for _, part in list_parts(sampler):
+        if picks_region(part):
+            raise ValueError(
+                f"expected an inner sampler that renews all of a box, got {type(part).__name__}, which picks "
+                "a region of the whole image: let it be the sampler"
+            )
+    return sampler
 
 
 def _check_options(overlap: float, blend: str, placement: str, context: bool, random: bool) -> None:
@@ -222,6 +224,6 @@ def _check_options(overlap: float, blend: str, placement: str, context: bool, ra
 
 
 def _check_mask(x: Tensor, mask: Tensor | None) -> None:
-    expected = (len(x), 1, *x.shape[2:])
-    if mask is not None and tuple(mask.shape) != expected:
-        raise ValueError(f"expected mask of shape {expected}, got {tuple(mask.shape)}")
+    shape = (len(x), 1, *x.shape[2:])
+    if mask is not None and tuple(mask.shape) != shape:
+        raise ValueError(f"expected mask of shape {shape}, got {tuple(mask.shape)}")

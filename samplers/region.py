@@ -8,10 +8,10 @@ import torch
 from einops import reduce
 from torch import Tensor
 
-from diffad.samplers.morphology import dilate as grown
+from diffad.samplers.morphology import dilate as dilate_region
 
 
-def region_of(
+def select_region(
     saliency: Tensor,
     share: float = 0.1,
     dilate: int = 5,
@@ -44,10 +44,10 @@ def region_of(
         al., 2024), section III.
     """
     check_share(share)
-    inside = _inside(saliency, brain)
-    scaled = _by_peak(saliency.masked_fill(~inside, 0))
-    found = torch.stack([_above(s, share, b) for s, b in zip(scaled, inside, strict=True)])
-    region = grown(found.to(saliency), dilate) * inside
+    brain_voxels = _find_voxels(saliency, brain)
+    scaled_map = _scale_by_peak(saliency.masked_fill(~brain_voxels, 0))
+    salient = torch.stack([_select_above(s, share, b) for s, b in zip(scaled_map, brain_voxels, strict=True)])
+    region = dilate_region(salient.to(saliency), dilate) * brain_voxels
     return region if per_channel else reduce(region, "b c ... -> b 1 ...", "max")
 
 
@@ -62,7 +62,7 @@ def check_share(share: float) -> float:
     return share
 
 
-def _inside(saliency: Tensor, brain: Tensor | None) -> Tensor:
+def _find_voxels(saliency: Tensor, brain: Tensor | None) -> Tensor:
     """Return where voxels count, shaped like the saliency, bool."""
     if saliency.ndim not in (4, 5):
         shape = tuple(saliency.shape)
@@ -77,17 +77,17 @@ def _inside(saliency: Tensor, brain: Tensor | None) -> Tensor:
     return brain.to(saliency.device).bool().expand_as(saliency)
 
 
-def _by_peak(saliency: Tensor) -> Tensor:
+def _scale_by_peak(saliency: Tensor) -> Tensor:
     """Divide each channel of each item by its largest value; what is zero everywhere stays so."""
     peak = saliency.amax(tuple(range(2, saliency.ndim)), keepdim=True)
     return torch.where(peak > 0, saliency / peak.where(peak > 0, torch.ones_like(peak)), 0)
 
 
-def _above(saliency: Tensor, share: float, inside: Tensor) -> Tensor:
+def _select_above(saliency: Tensor, share: float, brain_voxels: Tensor) -> Tensor:
     """Return which voxels of one item (C, *S) exceed the quantile of those inside."""
-    values = saliency[inside]
+    values = saliency[brain_voxels]
     if not len(values):
-        return inside
+        return brain_voxels
     # strictly above the interpolated quantile is strictly above the lower of its two neighbours
     below = math.floor(round((len(values) - 1) * (1 - share), 6))
-    return (saliency > values.kthvalue(below + 1).values) & inside
+    return (saliency > values.kthvalue(below + 1).values) & brain_voxels

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from diffad.protocols import Denoiser, NoiseGenerator
-from diffad.samplers.base import as_level, level_option, levels_down, noised
+from diffad.samplers.base import as_level, level_option, levels_down, noise_to_level
 from diffad.step import DDPM, renoise
 from diffad.types import Generators, StepRecord
 
@@ -39,7 +39,7 @@ class Moves:
                 yield t, s, False
 
 
-def moves_of(level: int, steps: int | None, repeats: int, reference: bool) -> Moves:
+def list_moves(level: int, steps: int | None, repeats: int, reference: bool) -> Moves:
     """List the moves down from ``level``.
 
     Raises:
@@ -88,26 +88,26 @@ class RePaint:
         self, x: Tensor, start: Tensor, m: Tensor, on_step: Callable[[StepRecord], None] | None = None
     ) -> Tensor:
         """Sample ``x`` (B, C, *S) anew where ``m`` (B, 1, *S), bool, from clean ``start`` (B, C, *S)."""
-        z = noised(start, self.moves.levels[0], self.denoiser, self.noise, self.generator)
-        for t, s, again in self.moves:
-            z_t = self._back(z, s, t) if again else z
+        z = noise_to_level(start, self.moves.levels[0], self.denoiser, self.noise, self.generator)
+        for t, s, jumps in self.moves:
+            z_t = self._jump_back(z, s, t) if jumps else z
             x_hat = self.denoiser(z_t, as_level(t, x))
-            z = self._move(x, z_t, x_hat, m, t, s)
+            z = self._move_down(x, z_t, x_hat, m, t, s)
             if on_step is not None:
                 on_step(StepRecord(t, s, z_t, x_hat, z))
         return torch.where(m, z, x)
 
-    def _move(self, x: Tensor, z_t: Tensor, x_hat: Tensor, m: Tensor, t: int, s: int) -> Tensor:
+    def _move_down(self, x: Tensor, z_t: Tensor, x_hat: Tensor, m: Tensor, t: int, s: int) -> Tensor:
         schedule = self.denoiser.schedule
-        n = self._drawn(x, t) if s else torch.zeros_like(x)
+        n = self._draw_noise(x, t) if s else torch.zeros_like(x)
         y = DDPM()(z_t, x_hat, t, s, schedule, n)
         return torch.where(m, y, schedule.add_noise(x, n, s) if s else x)
 
-    def _back(self, z_s: Tensor, s: int, t: int) -> Tensor:
-        schedule, n = self.denoiser.schedule, self._drawn(z_s, t)
+    def _jump_back(self, z_s: Tensor, s: int, t: int) -> Tensor:
+        schedule, n = self.denoiser.schedule, self._draw_noise(z_s, t)
         if self.moves.reference:
             return renoise(z_s, s - 1, s, schedule, n)
         return renoise(z_s, s, t, schedule, n)
 
-    def _drawn(self, like: Tensor, t: int) -> Tensor:
+    def _draw_noise(self, like: Tensor, t: int) -> Tensor:
         return self.noise(like, as_level(t, like), generator=self.generator)

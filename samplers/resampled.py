@@ -10,40 +10,41 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.denoise import taken
+from diffad.denoise import as_denoiser
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
 from diffad.registry import SAMPLERS, SCORES
 from diffad.samplers.base import check_call, level_option
-from diffad.samplers.examples import make
-from diffad.samplers.likelihood import LIKELIHOOD, FirstPass, dilated, suspects
-from diffad.samplers.repaint import RePaint, moves_of
-from diffad.samplers.streams import Streams
+from diffad.samplers.examples import make_example
+from diffad.samplers.likelihood import LIKELIHOOD, FirstPass, dilate_region, find_suspects
+from diffad.samplers.repaint import RePaint, list_moves
+from diffad.samplers.streams import SeedStreams
 from diffad.schedule import Schedule
-from diffad.types import Example, Generators, Restoration, StepRecord
+from diffad.types import Example, Generators, Reconstruction, StepRecord
 
 OnStep = Callable[[StepRecord], None]
 
 
 @SAMPLERS.register("resampled")
 class Resampled:
-    r"""Finds what is suspicious with a coarse twin, and re-samples that alone, given all the rest.
+    r"""Finds what is suspicious with a coarse reconstruction, and re-samples that alone, given all the rest.
 
     .. math:: L = a(x, x_c), \quad m = \text{dilate}[L > \tau], \quad
               z_s = m \, p(z_s | z_t) + (1 - m) \, q(z_s | x), \quad \hat x = m \, z_0 + (1 - m) \, x
 
-    The coarse twin :math:`x_c` gives the mask :math:`m` and where re-sampling starts. Each move is made
-    several times, with a jump back up between, so that what is new comes to fit what is known; the known is
-    always that of the whole image. Outside the mask the twin is the image, exactly. Items without a
-    suspicious voxel cost the coarse pass alone; ``nfe`` is what the dearest item of the batch cost. The
-    likelihood :math:`L` is the map of the restoration: the published anomaly map is the score "product" of
-    "l1" and "likelihood". ``on_step`` sees the moves of the coarse pass, then those of re-sampling, where
-    items that are left out stay as they are; jumps up are no moves.
+    The coarse reconstruction :math:`x_c` gives the mask :math:`m` and where re-sampling starts. Each move is
+    made several times, with a jump back up between, so that what is new comes to fit what is known; the known
+    is always that of the whole image. Outside the mask the image stays, exactly. Items without
+    a suspicious voxel cost the coarse pass alone; ``nfe`` is what the dearest item of the batch cost. The
+    likelihood :math:`L` is the map of the result: the published anomaly map is the score "product" of "l1"
+    and "likelihood". ``on_step`` sees the moves of the coarse pass, then those of re-sampling, where items
+    that are left out stay as they are; jumps up are no moves.
 
     Args:
-        coarse: Sampler of the coarse twin, as a mapping of its ``name`` and options; a "chain" from level
-            200 if there is none.
-        score: Score that compares image and coarse twin, as a mapping of its ``name`` and options; the
-            product of "relative" and "ssim" if there is none. The published factor of the residual is LPIPS.
+        coarse: Sampler of the coarse reconstruction, as a mapping of its ``name`` and options; a "chain" from
+            level 200 if there is none.
+        score: Score that compares image and coarse reconstruction, as a mapping of its ``name`` and options;
+            the product of "relative" and "ssim" if there is none. The published factor of the residual is
+            LPIPS.
         threshold: Likelihood :math:`\tau` above which a voxel is suspicious. It belongs to a score and a
             network, so training measures it on healthy scans, where it is absent.
         share: Without a threshold, the share of the brain that is suspicious in each item, and so also in
@@ -52,7 +53,7 @@ class Resampled:
         level: Level that re-sampling starts at, in 1..T.
         steps: Moves from there, evenly spaced; one per level when absent.
         repeats: Times :math:`R` that each move is made; the last one, to level 0, once.
-        start: "coarse" starts from the coarse twin, "stitched" from the image with that twin in the mask.
+        start: "coarse" starts from the coarse reconstruction, "stitched" from the image with it in the mask.
         whole: What to do if the mask covers all of an item's brain, so that nothing is known: "sample"
             without context, as befits a slice that shows next to no brain, or "error".
         fpr: Share of healthy voxels that a measured threshold may find suspicious.
@@ -90,7 +91,7 @@ class Resampled:
         self.threshold, self.share, self.fpr = threshold, share, fpr
         self.dilate, self.start, self.whole = dilate, start, whole
         self.level, self.steps, self.repeats, self.reference = level, steps, repeats, reference
-        self._moves = moves_of(level, steps, repeats, reference)
+        self._moves = list_moves(level, steps, repeats, reference)
         coarse_sampler = SAMPLERS.ready(self.coarse, "a coarse sampler")
         self._first = FirstPass(coarse_sampler, SCORES.ready(self.score), everywhere=reference)
         self._region: Tensor | None = None
@@ -105,30 +106,32 @@ class Resampled:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: OnStep | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; ``mask`` (B, 1, *S) is where voxels can be suspicious."""
         check_call(x, denoiser, self.level, generator)
         _check_shape("mask", mask, x)
-        first = self._first(x, denoiser, noise, generator=generator, mask=mask, on_step=on_step)
-        assert first.map is not None
+        coarse = self._first(x, denoiser, noise, generator=generator, mask=mask, on_step=on_step)
+        assert coarse.map is not None
         # one number an item is drawn here even if it is left out: the others' noise does not depend on it
-        streams = Streams.draw(generator, len(x)).at()
-        m = self._mask(x, first.map, mask)
+        streams = SeedStreams.draw(generator, len(x)).make_generators()
+        m = self._find_mask(x, coarse.map, mask)
         items = m.flatten(1).any(1).nonzero().flatten()
-        twin, nfe = x.clone(), first.nfe
+        reconstruction, nfe = x.clone(), coarse.nfe
         if len(items):
-            start = first.image if self.start == "coarse" else torch.where(m, first.image, x)
-            paint = RePaint(taken(denoiser, items), noise, [streams[i] for i in items.tolist()], self._moves)
-            watch = None if on_step is None else _of_all(on_step, x, items)
-            twin[items] = paint(x[items], start[items], m[items], watch)
+            start = coarse.image if self.start == "coarse" else torch.where(m, coarse.image, x)
+            item_denoiser = as_denoiser(denoiser).select(items)
+            paint = RePaint(item_denoiser, noise, [streams[i] for i in items.tolist()], self._moves)
+            watch = None if on_step is None else _report_batch(on_step, x, items)
+            reconstruction[items] = paint(x[items], start[items], m[items], watch)
             nfe += paint.nfe
-        return Restoration(twin, nfe, map=first.map)
+        return Reconstruction(reconstruction, nfe, map=coarse.map)
 
-    def _mask(self, x: Tensor, likelihood: Tensor, brain: Tensor | None) -> Tensor:
+    def _find_mask(self, x: Tensor, likelihood: Tensor, brain: Tensor | None) -> Tensor:
         """Return what to re-sample, (B, 1, *S), bool."""
         if self._region is None:
-            inside = None if self.reference else brain
-            m = dilated(suspects(likelihood, self.threshold, self.share, inside), self.dilate)
+            eligible_mask = None if self.reference else brain
+            suspects = find_suspects(likelihood, self.threshold, self.share, eligible_mask)
+            m = dilate_region(suspects, self.dilate)
         else:
             _check_shape("region", self._region, x)
             m = self._region.to(x.device) >= 0.5
@@ -136,11 +139,11 @@ class Resampled:
             _check_context(m, brain.bool())
         return m
 
-    def within(self, region: Tensor) -> Resampled:
-        """Return the sampler of batches whose suspicious ``region`` (B, 1, *S) in [0, 1] is known."""
-        told = copy.copy(self)
-        told._region = region
-        return told
+    def restricted_to(self, region: Tensor) -> Resampled:
+        """Return the same sampler of a batch whose suspicious ``region`` (B, 1, *S) in [0, 1] is known."""
+        sampler = copy.copy(self)
+        sampler._region = region
+        return sampler
 
     def calibrated(self) -> bool:
         """Tell whether there is a threshold, or one must be measured on healthy scans."""
@@ -154,12 +157,10 @@ class Resampled:
         score: AnomalyScore = SCORES.build("likelihood")
         return self._first, score
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
-        """Hand trained networks, by name, to the coarse sampler and the score."""
-        from diffad.models.attached import equip  # its package imports every network
-
-        equip(self._first.coarse, networks)
-        equip(self._first.score, networks)
+    @property
+    def children(self) -> Mapping[str, Sampler | AnomalyScore]:
+        """The coarse sampler and the score of its reconstruction."""
+        return {"coarse": self._first.coarse, "score": self._first.score}
 
     def example(
         self,
@@ -180,10 +181,10 @@ class Resampled:
             schedule: Amplitudes by level.
             generator: One for each item.
         """
-        return make(self._first.coarse, x, mask, t, noise, schedule, generator)
+        return make_example(self._first.coarse, x, mask, t, noise, schedule, generator)
 
 
-def _of_all(on_step: OnStep, x: Tensor, items: Tensor) -> OnStep:
+def _report_batch(on_step: OnStep, x: Tensor, items: Tensor) -> OnStep:
     """Report moves of some items as moves of the batch ``x`` (B, C, *S), of which the rest stays."""
 
     def watch(record: StepRecord) -> None:
@@ -210,15 +211,16 @@ def _check_options(
 
 
 def _check_shape(name: str, value: Tensor | None, x: Tensor) -> None:
-    expected = (len(x), 1, *x.shape[2:])
-    if value is not None and tuple(value.shape) != expected:
-        raise ValueError(f"expected {name} of shape {expected}, got {tuple(value.shape)}")
+    shape = (len(x), 1, *x.shape[2:])
+    if value is not None and tuple(value.shape) != shape:
+        raise ValueError(f"expected {name} of shape {shape}, got {tuple(value.shape)}")
 
 
 def _check_context(m: Tensor, brain: Tensor) -> None:
-    covered = brain.flatten(1).any(1) & ~(brain & ~m).flatten(1).any(1)
-    if covered.any():
+    covered_items = brain.flatten(1).any(1) & ~(brain & ~m).flatten(1).any(1)
+    if covered_items.any():
+        item = int(covered_items.nonzero()[0])
         raise ValueError(
             "expected a mask that leaves some brain as context for what is re-sampled, got one that covers "
-            f"all of it in item {int(covered.nonzero()[0])}; a higher threshold may help, or whole='sample'"
+            f"all of it in item {item}; a higher threshold may help, or whole='sample'"
         )

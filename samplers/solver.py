@@ -11,9 +11,9 @@ from torch import Tensor
 
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
-from diffad.samplers.base import as_level, check_call, level_option, levels_down, noised
+from diffad.samplers.base import as_level, check_call, level_option, levels_down, noise_to_level
 from diffad.schedule import Schedule
-from diffad.types import Generators, Restoration, StepRecord
+from diffad.types import Generators, Reconstruction, StepRecord
 
 SPACINGS = ("snr", "level")
 
@@ -63,39 +63,39 @@ class DPMSolver:
         generator: Generators,
         mask: Tensor | None = None,
         on_step: Callable[[StepRecord], None] | None = None,
-    ) -> Restoration:
+    ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; the whole image is renewed, whatever the ``mask``."""
         check_call(x, denoiser, self.level, generator)
-        levels = self._levels(denoiser.schedule)
-        solver = _solver(denoiser.schedule, levels, self.order)
-        x_t = noised(x, self.level, denoiser, noise, generator)
+        levels = self._list_levels(denoiser.schedule)
+        solver = _build_solver(denoiser.schedule, levels, self.order)
+        x_t = noise_to_level(x, self.level, denoiser, noise, generator)
         for t, s in pairwise(levels):
             x_hat = denoiser(x_t, as_level(t, x))
             x_s = solver.step(x_hat, t - 1, x_t, return_dict=False)[0]
             if on_step is not None:
                 on_step(StepRecord(t, s, x_t, x_hat, x_s))
             x_t = x_s
-        return Restoration(x_t, nfe=self.steps)
+        return Reconstruction(x_t, nfe=self.steps)
 
-    def _levels(self, schedule: Schedule) -> list[int]:
+    def _list_levels(self, schedule: Schedule) -> list[int]:
         """List the levels of the descent, the jump's first and 0 last."""
         if self.spacing == "level":
             return levels_down(self.level, self.steps)
         lambdas = schedule.snr(torch.arange(1, self.level + 1)).log()
-        wanted = torch.linspace(float(lambdas[-1]), float(lambdas[0]), self.steps, dtype=lambdas.dtype)
-        nearest = (lambdas - wanted[:, None]).abs().argmin(1) + 1
-        return _strictly_down(nearest.tolist(), self.level)
+        even_lambdas = torch.linspace(float(lambdas[-1]), float(lambdas[0]), self.steps, dtype=lambdas.dtype)
+        nearest = (lambdas - even_lambdas[:, None]).abs().argmin(1) + 1
+        return _separate_levels(nearest.tolist(), self.level)
 
 
-def _strictly_down(levels: list[int], highest: int) -> list[int]:
+def _separate_levels(levels: list[int], highest: int) -> list[int]:
     """Move levels that coincide apart, and end at 0."""
-    apart = [0]
+    distinct_levels = [0]
     for t in reversed(levels):
-        apart.append(max(t, apart[-1] + 1))
-    return [min(t, highest - k) for k, t in enumerate(reversed(apart))]
+        distinct_levels.append(max(t, distinct_levels[-1] + 1))
+    return [min(t, highest - k) for k, t in enumerate(reversed(distinct_levels))]
 
 
-def _solver(schedule: Schedule, levels: list[int], order: int) -> Any:
+def _build_solver(schedule: Schedule, levels: list[int], order: int) -> Any:
     """Return a scheduler of diffusers that goes down ``levels``; it holds the state of one run."""
     from diffusers import DPMSolverMultistepScheduler
 

@@ -10,7 +10,7 @@ from diffad.types import Generators, generator_for, generators_for
 
 
 @dataclass(frozen=True)
-class Streams:
+class SeedStreams:
     """The streams that follow from one number of each item.
 
     Args:
@@ -20,19 +20,19 @@ class Streams:
     roots: tuple[tuple[int, torch.device], ...]
 
     @classmethod
-    def draw(cls, generator: Generators, batch: int) -> Streams:
+    def draw(cls, generator: Generators, batch: int) -> SeedStreams:
         """Draw the number of each of ``batch`` items from its generator.
 
         Raises:
             ValueError: If a list of generators has another length than the batch.
         """
-        return cls(tuple((_number(g), g.device) for g in generators_for(generator, batch)))
+        return cls(tuple((_draw_number(g), g.device) for g in generators_for(generator, batch)))
 
-    def at(self, *keys: int) -> list[torch.Generator]:
+    def make_generators(self, *keys: int) -> list[torch.Generator]:
         """Return a fresh generator for each item, whose stream follows from its number and ``keys``."""
         seeds = [(generator_for(root, *keys).initial_seed(), device) for root, device in self.roots]
         return [torch.Generator(device).manual_seed(seed) for seed, device in seeds]
 
 
-def _number(generator: torch.Generator) -> int:
+def _draw_number(generator: torch.Generator) -> int:
     return int(torch.randint(2**62, (), generator=generator, device=generator.device))

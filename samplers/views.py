@@ -13,15 +13,14 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
-from diffad import denoise
+from diffad.denoise import DenoiserWrapper
 from diffad.protocols import Denoiser, NoiseGenerator
-from diffad.samplers.boxes import Box, inside, part
-from diffad.schedule import Schedule
+from diffad.samplers.boxes import Box, crop_box, mark_boxes
 from diffad.types import Generators, generators_for
 
 
-class View(Protocol):
-    """A way to look at images through boxes."""
+class BoxView(Protocol):
+    """A way to show images through boxes."""
 
     @property
     def boxes(self) -> Sequence[Box]:
@@ -32,7 +31,7 @@ class View(Protocol):
         """Stack the views of whole images (b, C, *S) to "(k b)"."""
         ...
 
-    def parts(self, stacked: Tensor) -> list[Tensor]:
+    def parts(self, stacked_states: Tensor) -> list[Tensor]:
         """Take the k boxes, each (b, C, *box), out of a stack of states "(k b)"."""
         ...
 
@@ -42,7 +41,7 @@ class View(Protocol):
 
 
 @dataclass(frozen=True)
-class Whole:
+class WholeView:
     """Whole images, of which only the box is noised.
 
     Args:
@@ -55,18 +54,19 @@ class Whole:
         """Repeat images (b, C, *S) for each box."""
         return repeat(x, "b ... -> (k b) ...", k=len(self.boxes))
 
-    def parts(self, stacked: Tensor) -> list[Tensor]:
+    def parts(self, stacked_states: Tensor) -> list[Tensor]:
         """Cut each box out of its state."""
-        states = rearrange(stacked, "(k b) ... -> k b ...", k=len(self.boxes))
-        return [part(state, box) for state, box in zip(states, self.boxes, strict=True)]
+        states = rearrange(stacked_states, "(k b) ... -> k b ...", k=len(self.boxes))
+        return [crop_box(state, box) for state, box in zip(states, self.boxes, strict=True)]
 
     def denoiser(self, denoiser: Denoiser, x: Tensor) -> Denoiser:
         """Keep all that lies outside the box as it is in ``x``."""
-        return InContext(denoiser, x, inside(self.boxes, x.shape[2:], x.device))
+        voxels = mark_boxes(self.boxes, x.shape[2:], x.device)
+        return ContextDenoiser(denoiser, self.stack(x), repeat(voxels, "k ... -> (k b) ...", b=len(x)))
 
 
 @dataclass(frozen=True)
-class Crops:
+class CropView:
     """The boxes alone, all of one shape.
 
     Args:
@@ -77,72 +77,66 @@ class Crops:
 
     def stack(self, x: Tensor) -> Tensor:
         """Cut each box out of images (b, C, *S)."""
-        return torch.cat([part(x, box) for box in self.boxes])
+        return torch.cat([crop_box(x, box) for box in self.boxes])
 
-    def parts(self, stacked: Tensor) -> list[Tensor]:
+    def parts(self, stacked_states: Tensor) -> list[Tensor]:
         """Take the stack apart."""
-        return list(rearrange(stacked, "(k b) ... -> k b ...", k=len(self.boxes)))
+        return list(rearrange(stacked_states, "(k b) ... -> k b ...", k=len(self.boxes)))
 
     def denoiser(self, denoiser: Denoiser, x: Tensor) -> Denoiser:
         """Leave the denoiser as it is."""
         return denoiser
 
 
-@dataclass(frozen=True)
-class InContext:
+@dataclass(frozen=True, eq=False)
+class ContextDenoiser(DenoiserWrapper):
     r"""Shows the network clean surroundings at every level, and never changes them.
 
     .. math:: x_\text{in} = m x_t + (1 - m) x, \quad \hat x = m f(x_\text{in}, t) + (1 - m) x
 
     Args:
         inner: Denoiser of whole images.
-        x: Clean images, (b, C, *S).
-        inside: Voxels :math:`m` of each box, (k, 1, *S), bool.
+        x: Clean image of each of n states, (n, C, *S).
+        voxels: Voxels :math:`m` of the box of each state, (n, 1, *S), bool.
     """
 
-    inner: Denoiser
     x: Tensor
-    inside: Tensor
-
-    @property
-    def schedule(self) -> Schedule:
-        """Signal and noise amplitudes by level."""
-        return self.inner.schedule
+    voxels: Tensor
 
     def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
-        """Denoise states stacked "(look k b)" at levels () or (look k b,)."""
-        return self._kept(self.inner(self._kept(x_t), t, **cond))
+        """Denoise a stack "(k n)" of k versions of the states, at levels () or (k n,)."""
+        return self._show_context(self.inner(self._show_context(x_t), t, **cond))
 
-    def _kept(self, y: Tensor) -> Tensor:
-        looks = rearrange(y, "(look k b) ... -> look k b ...", k=len(self.inside), b=len(self.x))
-        kept = torch.where(self.inside[:, None], looks, self.x)
-        return rearrange(kept, "look k b ... -> (look k b) ...")
+    def select(self, items: Tensor) -> ContextDenoiser:
+        """Return the denoiser of some states of a stack "(k n)", by their numbers."""
+        rows = items.to(self.x.device) % len(self.x)
+        return ContextDenoiser(self.inner.select(items), self.x[rows], self.voxels[rows])
 
-    def unclipped(self) -> InContext:
-        """Return the same denoiser without the clamp, where it has one."""
-        return InContext(denoise.unclipped(self.inner), self.x, self.inside)
+    def _show_context(self, y: Tensor) -> Tensor:
+        versions = rearrange(y, "(k n) ... -> k n ...", n=len(self.x))
+        return rearrange(torch.where(self.voxels, versions, self.x), "k n ... -> (k n) ...")
 
 
 @dataclass(frozen=True)
-class OneField:
-    """Draws one field for each whole image, through which all its boxes look.
+class SharedNoise:
+    """Draws one field for each whole image, that all its boxes share.
 
     Args:
         noise: Noise of whole images.
-        view: How boxes look at them.
+        view: How boxes show them.
         like: The whole images, (b, C, *S).
     """
 
     noise: NoiseGenerator
-    view: View
+    view: BoxView
     like: Tensor
 
     def __call__(self, like: Tensor, t: Tensor | None = None, *, generator: Generators) -> Tensor:
-        """Draw noise for a stack "(look k b)" with the generators of its first box."""
+        """Draw noise for a stack "(n k b)" with the generators of its first box."""
         k, b = len(self.view.boxes), len(self.like)
-        first = rearrange(torch.arange(len(like)), "(look k b) -> look k b", k=k, b=b)[:, 0].flatten()
-        served = generators_for(generator, len(like))
+        first = rearrange(torch.arange(len(like)), "(n k b) -> n k b", k=k, b=b)[:, 0].flatten()
+        generators = generators_for(generator, len(like))
         images = like.new_zeros((len(first), *self.like.shape[1:]))
         levels = t[first.to(t.device)] if t is not None and t.ndim else t
-        z = self.noise(images, levels, generator=[served[i] for i in first.tolist()])
-        return torch.cat([self.view.stack(look) for look in torch.split(z, b)])
+        z = self.noise(images, levels, generator=[generators[i] for i in first.tolist()])
+        return torch.cat([self.view.stack(field) for field in torch.split(z, b)])

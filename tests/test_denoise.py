@@ -7,7 +7,7 @@ import torch
 
 from diffad.denoise import PREDICTIONS, NetworkDenoiser, training_target
 from diffad.protocols import Denoiser
-from tests.toys import ConstantDenoiser, GaussianDenoiser, KnownNetwork, linear_schedule
+from tests.helpers.toys import ConstantDenoiser, GaussianDenoiser, KnownNetwork, linear_schedule
 
 SCHEDULE = linear_schedule()
 

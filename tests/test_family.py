@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from diffad import AnomalyPipeline
-from diffad.config import load, shipped
+from diffad.config import list_configs, load
 from diffad.training.run import train
-from tests.brains import save_volume
+from tests.helpers.brains import save_volume
 
 FLAT = ["andi", "anoddpm", "autoddpm", "beside", "cddpm", "dae", "ddpm", "pddpm", "thor"]
 BESIDE = ["classifier", "autoencoder"]
@@ -27,7 +27,7 @@ QUICK = [
 
 
 def test_every_config_of_the_family_is_tried():
-    assert set(shipped()) == {*FLAT, *BESIDE, *STEERED, "ddpm3d", "ixi_t1_axial", "smoke"}
+    assert set(list_configs()) == {*FLAT, *BESIDE, *STEERED, "ddpm3d", "ixi_t1_axial", "smoke"}
 
 
 def trained(name, folder, data, *changes):
@@ -79,10 +79,10 @@ def test_volumes_train_on_boxes_and_are_found_by_a_sliding_window(tmp_path):
 def phantoms(tmp_path_factory):
     """Eight heads at 4 mm."""
     pytest.importorskip("nilearn")
-    from diffad.data.phantom import Options, make
+    from diffad.data.phantom import PhantomOptions, make_phantoms
 
     folder = tmp_path_factory.mktemp("phantoms")
-    make(folder, 8, Options(modalities=("t1",), spacing=4.0))
+    make_phantoms(folder, 8, PhantomOptions(modalities=("t1",), spacing=4.0))
     return folder
 
 

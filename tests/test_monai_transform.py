@@ -9,7 +9,7 @@ from monai.transforms import Compose, LoadImaged, SaveImaged
 
 from diffad.monai import AnomalyDetectiond, AnomalyInferer
 from diffad.pipeline import AnomalyPipeline
-from tests.cohorts import brain, inside, write, write_model
+from tests.helpers.cohorts import brain, inside, write, write_model
 
 TURN = np.array([[0.96, -0.28, 0], [0.28, 0.96, 0], [0, 0, 1]])
 GRIDS = {

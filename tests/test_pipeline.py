@@ -11,10 +11,12 @@ from diffusers import DDPMScheduler
 from safetensors.torch import load_file
 
 from diffad import AnomalyPipeline, Volume
+from diffad.method import Method
 from diffad.models.unet2d import UNet2D
 from diffad.models.unet3d import UNet3D
-from diffad.threshold import calibrate
-from tests.brains import save_volume
+from diffad.registry import GUIDANCES
+from diffad.threshold import calibrate_thresholds
+from tests.helpers.brains import save_volume
 
 ONESHOT = {"name": "oneshot", "levels": [20], "repeats": 2}
 CHAIN = {"name": "chain", "level": 20, "steps": 2}
@@ -174,7 +176,7 @@ def test_threshold_is_a_number_otsus_or_the_calibrated_one():
     for i, cut in enumerate(out.info["thresholds"]):
         assert torch.equal(out.mask[i], (out.anomaly_map[i] > cut) & out.brain[i])
     maps = out.anomaly_map
-    stored = calibrate(zip(maps[:, None], out.brain[:, None], strict=True), [0.01, 0.2]).to_dict()
+    stored = calibrate_thresholds(zip(maps[:, None], out.brain[:, None], strict=True), [0.01, 0.2]).to_dict()
     pipe = make(calibration=stored, postprocess={"fpr": 0.2})
     out = pipe(x)
     assert out.info["threshold_rule"] == "healthy pixel FPR 0.2"
@@ -223,7 +225,9 @@ def test_narrow_precision_gives_nearly_the_same_map_in_float32(pipe, precision):
 
 def test_auto_precision_is_told_as_what_it_became(pipe, monkeypatch):
     for native, name in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr("diffad.precision._native_bf16", lambda device, native=native: native)
+        monkeypatch.setattr(
+            "diffad.inference.precision.has_native_bf16", lambda device, native=native: native
+        )
         out, asked = pipe(images(), precision="auto"), pipe(images(), precision=name)
         assert out.info["precision"] == name
         assert same(out, asked)
@@ -276,9 +280,9 @@ BAD = [
     (images() * float("nan"), {}, "expected finite intensities"),
     (torch.zeros(1, 1, 8, 8), {}, "expected brain masks with pixels inside"),
     (images(), {"mask": torch.zeros(3, 1, 18, 15)}, "expected brain masks with pixels inside"),
-    (images(), {"threshold": "best"}, "expected threshold a number, 'otsu' or None, got 'best'"),
-    (images(), {"threshold": float("nan")}, "expected threshold a number, 'otsu' or None, got nan"),
-    (images(), {"threshold": True}, "expected threshold a number, 'otsu' or None, got True"),
+    (images(), {"threshold": "best"}, "threshold: expected a number, 'otsu' or none, got 'best'"),
+    (images(), {"threshold": float("nan")}, "threshold: expected a number, 'otsu' or none, got nan"),
+    (images(), {"threshold": True}, "threshold: expected a number, 'otsu' or none, got True"),
     (images(), {"precision": "fp8"}, "precision must be one of auto, fp32, bf16, fp16, got 'fp8'"),
     (images(), {"batch_size": 0}, "expected batch_size of at least 1, got 0"),
     (images(), {"slices": (0, 1)}, "expected a range of slices for volumes"),
@@ -310,7 +314,7 @@ def test_scan_that_cannot_be_normalised_is_named(pipe, tmp_path):
     data[3:9, 3:9, 3:8] = -1.0
     data[5, 5, 5] = -2.0
     path = save_volume(tmp_path / "negative.nii.gz", data=data)
-    with pytest.raises(ValueError, match=f"{path}: expected contrast inside the mask of channel 0"):
+    with pytest.raises(ValueError, match=f"{path}: expected contrast inside the brain mask of channel 0"):
         pipe(path)
 
 
@@ -365,6 +369,7 @@ def test_maps_of_a_volume_are_written_in_its_own_space(pipe, path, tmp_path):
         "mask": "scan_mask.nii.gz",
         "twin": "scan_twin.nii.gz",
         "std": "scan_std.nii.gz",
+        "seen": "scan_seen.nii.gz",
         "info": "scan_info.json",
     }
     scan = nib.load(path)
@@ -375,6 +380,7 @@ def test_maps_of_a_volume_are_written_in_its_own_space(pipe, path, tmp_path):
     outside = np.asarray(scan.dataobj) == 0
     assert not np.asarray(nib.load(files["anomaly"]).dataobj)[outside].any()
     assert nib.load(files["mask"]).get_data_dtype() == np.uint8
+    assert np.array_equal(np.asarray(nib.load(files["seen"]).dataobj) > 0, ~outside)
     assert json.loads(files["info"].read_text()) == out.info
     assert sorted(p.name for p in files["info"].parent.iterdir()) == sorted(p.name for p in files.values())
 
@@ -429,6 +435,31 @@ def test_conditions_are_found_once_a_batch_and_reach_every_look():
     assert torch.equal(out.reconstruction[2:3], alone.reconstruction)
 
 
+class PlainGuidance:
+    """A guidance of another distribution: its denoiser has a schedule and a call, and no more."""
+
+    def __call__(self, denoiser):
+        return PlainGuided(denoiser)
+
+
+class PlainGuided:
+    def __init__(self, denoiser):
+        self.denoiser, self.schedule = denoiser, denoiser.schedule
+
+    def __call__(self, x_t, t, **cond):
+        return self.denoiser(x_t, t, **cond) / 2
+
+
+def test_plain_guidance_of_another_distribution_works():
+    pipe, x = make(Told(channels=(8, 16), layers=1, groups=4, attention=False)), images(2)
+    sampler = {"name": "oneshot", "levels": [20]}
+    change = pipe(x, sampler=sampler).reconstruction - x
+    with GUIDANCES.scope():
+        GUIDANCES.register("plain")(PlainGuidance)
+        guided = pipe(x, sampler=sampler, guidance={"name": "plain"}).reconstruction - x
+    assert not torch.allclose(change, guided)
+
+
 def test_a_streaming_score_sees_every_move_of_the_sampler(pipe):
     x, sampler = images(2), {"name": "chain", "level": 20, "steps": 4}
     out = pipe(x, sampler=sampler, score={"name": "normative"})
@@ -450,7 +481,7 @@ def test_a_streaming_score_sees_every_move_of_the_sampler(pipe):
 )
 def test_moves_are_recorded_for_scores_that_want_them_only(pipe, monkeypatch, score, heard):
     asked = []
-    detector = pipe.detector(score=score, sampler=CHAIN)
+    detector = pipe.detector(Method(score=score, sampler=CHAIN))
 
     def sampler(x, denoiser, noise, **options):
         asked.append(options["on_step"] is not None)

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from diffad import AnomalyPipeline
+from diffad.models.pretrained import ModelError
 from diffad.registry import MODELS, SAMPLERS
-from diffad.shipped import ModelError
-from tests.brains import save_volume
+from tests.helpers.brains import save_volume
 from tests.test_pipeline import images, make, same
 
 FUSION = {"name": "fusion", "level": 20, "steps": 2}
@@ -99,14 +99,22 @@ def region_of(x):
     return region
 
 
-@pytest.mark.parametrize("sampler", [FUSION, RESAMPLED], ids=["fusion", "resampled"])
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        FUSION,
+        RESAMPLED,
+        *({"name": "ensemble", "members": 2, "inner": inner} for inner in (FUSION, RESAMPLED)),
+    ],
+    ids=["fusion", "resampled", "ensemble of fusion", "ensemble of resampled"],
+)
 def test_twin_is_the_scan_outside_a_given_region(sampler):
     x = images()
     found = make(sampler=sampler, score={"name": "change"})(x, region=region_of(x))
     changed = (found.reconstruction - x).abs()
     inside = torch.nn.functional.max_pool2d(region_of(x), 3, 1, 1) > 0  # placed on another grid
     assert changed[inside].max() > 0.01
-    if sampler["name"] == "resampled":
+    if sampler.get("inner", sampler)["name"] == "resampled":
         assert changed[~inside].max() < 1e-5
     else:
         assert found.anomaly_map[~inside].max() < 1e-5
@@ -150,13 +158,19 @@ def test_sampler_that_renews_everything_takes_no_region():
         make()(images(), region=region_of(images()))
 
 
+def test_ensemble_of_a_sampler_that_renews_everything_takes_no_region():
+    mixed = {"name": "ensemble", "samplers": [FUSION, {"name": "oneshot"}]}
+    with pytest.raises(ValueError, match="expected no region, as sampler OneShot changes the whole image"):
+        make(sampler=mixed)(images(), region=region_of(images()))
+
+
 def test_a_given_region_loses_the_calibration():
     pipe = make(sampler=FUSION, calibration={"thresholds": {0.01: 0.5}, "scans": 1, "pixels": 9})
     assert pipe(images(), region=region_of(images())).info["threshold_rule"] == "otsu"
 
 
 def test_every_sampler_that_takes_a_region_is_tried_here():
-    assert {name for name in SAMPLERS if hasattr(SAMPLERS[name], "within")} == {
+    assert {name for name in SAMPLERS if hasattr(SAMPLERS[name], "restricted_to")} == {
         "fusion",
         "resampled",
         "harmonised",

@@ -1,16 +1,29 @@
 """Parts are reached by name only, and a slip in a name is answered with the name that was meant."""
 
 import re
+import sys
+from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 import yaml
 
 from diffad import registry
-from diffad.registry import DATASETS, GUIDANCES, MODELS, NOISES, SAMPLERS, SCORES, Registry, UnknownNameError
+from diffad.registry import (
+    DATASETS,
+    GUIDANCES,
+    MODELS,
+    NOISES,
+    SAMPLERS,
+    SCORES,
+    NameClashError,
+    Registry,
+    UnknownNameError,
+)
 from diffad.schedule import Schedule
-from diffad.types import Restoration
+from diffad.types import Reconstruction
 
 CONTRIBUTING = Path(__file__).resolve().parents[1] / "CONTRIBUTING.md"
 ALL = [NOISES, SAMPLERS, GUIDANCES, SCORES, MODELS, DATASETS]
@@ -27,13 +40,17 @@ class Flat:
 class Entry:
     """An entry point of another distribution; counts how often it was loaded."""
 
+    dist = SimpleNamespace(name="their-package")
+
     def __init__(self, name, part):
-        self.name = name
+        self.name, self.value = name, "their.module:Part"
         self.part = part
         self.loads = 0
 
     def load(self):
         self.loads += 1
+        if isinstance(self.part, Exception):
+            raise self.part
         return self.part
 
 
@@ -46,10 +63,40 @@ def parts(monkeypatch):
     return own
 
 
-def test_duplicate_name_raises_and_keeps_the_first(parts):
-    with pytest.raises(ValueError, match="noise 'flat' is registered already"):
-        parts.register("flat")(object)
+def test_name_of_two_parts_is_an_error_for_who_asks_for_it_and_names_both(parts):
+    parts.register("other")(Entry)
+    parts.register("flat")(object)
+    with pytest.raises(NameClashError) as error:
+        parts.build("flat")
+    message = str(error.value)
+    assert "noise 'flat' is claimed twice" in message
+    assert f"Flat ({__file__})" in message
+    assert "builtins.object; rename one of them" in message
+    assert parts["other"] is Entry
+    assert list(parts) == ["flat", "other"]
+    assert "flat" in parts
+
+
+def test_part_that_registers_twice_is_one_part(parts):
+    parts.register("flat")(Flat)
     assert parts["flat"] is Flat
+
+
+def test_newer_copy_of_a_part_takes_the_place_of_the_older(parts):
+    copy = type("Flat", (), {"__module__": Flat.__module__, "__qualname__": Flat.__qualname__})
+    parts.register("flat")(copy)
+    assert parts["flat"] is copy
+
+
+def test_one_file_under_two_module_names_is_one_part(parts, monkeypatch):
+    monkeypatch.setitem(sys.modules, "alias", SimpleNamespace(__file__=__file__))
+    copy = type("Flat", (), {"__module__": "alias", "__qualname__": Flat.__qualname__})
+    parts.register("flat")(copy)
+    assert parts["flat"] is copy
+    monkeypatch.setitem(sys.modules, "alias", SimpleNamespace(__file__="elsewhere.py"))
+    parts.register("flat")(Flat)
+    with pytest.raises(NameClashError, match=r"alias\.Flat"):
+        parts["flat"]
 
 
 def test_register_returns_the_class_unchanged(parts):
@@ -115,13 +162,43 @@ def test_other_distributions_register_through_entry_points(monkeypatch):
     assert entries["diffad.noises"][0].loads == 1
 
 
-def test_an_entry_point_with_one_of_our_names_raises_and_ours_stays(monkeypatch):
+def test_an_entry_point_with_one_of_our_names_costs_that_name_only(monkeypatch):
     monkeypatch.setattr(registry, "entry_points", lambda group: [Entry("flat", object)])
     own = Registry("noise", "diffad.registry")
     own.register("flat")(Flat)
-    with pytest.raises(ValueError, match="noise 'flat' is registered already"):
-        own["flat"]
+    own.register("other")(Flat)
+    for _ in range(2):
+        with pytest.raises(
+            NameClashError, match=r"noise 'flat' is claimed twice, by .*Flat .* builtins\.object"
+        ):
+            own["flat"]
+    assert own["other"] is Flat
+    assert list(own) == ["flat", "other"]
+
+
+def test_part_by_decorator_and_by_entry_point_is_one_part(monkeypatch):
+    own = Registry("noise", "diffad.registry")
+    own.register("flat")(Flat)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [Entry("flat", Flat)])
     assert own["flat"] is Flat
+
+
+def test_entry_point_that_cannot_be_loaded_is_a_warning_that_names_its_package(monkeypatch, capsys):
+    broken = Entry("broken", ImportError("no module\nnamed x"))
+    monkeypatch.setattr(registry, "entry_points", lambda group: [broken, Entry("good", Flat)])
+    own = Registry("noise", "diffad.registry")
+    assert list(own) == ["good"]
+    assert capsys.readouterr().err == (
+        "warning: noise 'broken' of their-package (their.module:Part) cannot be loaded:"
+        " ImportError: no module named x\n"
+    )
+    with pytest.raises(UnknownNameError, match="unknown noise 'broken'"):
+        own["broken"]
+
+
+def test_unknown_part_says_how_one_of_your_own_comes(parts):
+    with pytest.raises(UnknownNameError, match=r"Known: flat\. A part of your own comes with --plugin FILE"):
+        parts["mine"]
 
 
 def test_a_package_that_fails_to_import_says_so_every_time(monkeypatch):
@@ -160,13 +237,14 @@ def worked_examples():
 
 
 @pytest.fixture
-def with_examples(monkeypatch):
+def with_examples():
     """The registries with the parts of CONTRIBUTING.md in them, for one test only."""
-    for known in (NOISES, GUIDANCES, SAMPLERS, SCORES):
-        assert "no such part" not in known
-        monkeypatch.setattr(known, "_parts", dict(known._parts))
-    for block in worked_examples():
-        exec(compile(block, str(CONTRIBUTING), "exec"), {"__name__": "example"})
+    with ExitStack() as scopes:
+        for registry in (NOISES, GUIDANCES, SAMPLERS, SCORES):
+            scopes.enter_context(registry.scope())
+        for block in worked_examples():
+            exec(compile(block, str(CONTRIBUTING), "exec"), {"__name__": "example"})
+        yield
 
 
 @pytest.mark.usefixtures("with_examples")
@@ -194,7 +272,7 @@ def test_sampler_and_guidance_of_contributing_average_what_the_denoiser_sees(gen
 @pytest.mark.usefixtures("with_examples")
 def test_score_of_contributing_is_quadratic_then_linear():
     scan, twin = torch.zeros(1, 2, 1, 2), torch.tensor([0.1, 1.0]).expand(1, 2, 1, 2)
-    score = SCORES.build("huber", delta=0.2)(scan, Restoration(twin, nfe=1))
+    score = SCORES.build("huber", delta=0.2)(scan, Reconstruction(twin, nfe=1))
     torch.testing.assert_close(score, torch.tensor([[[[0.005, 0.18]]]]))
 
 
@@ -206,3 +284,14 @@ class Halver:
 
     def __call__(self, x_t, t, **cond):
         return x_t / 2
+
+
+def test_scope_forgets_what_was_registered_inside():
+    registry = Registry("noise", "diffad.registry")
+    registry.register("first")(dict)
+    with registry.scope():
+        registry.register("second")(dict)
+        registry.register("first")(list)  # a rival, forgotten too
+        assert list(registry) == ["first", "second"]
+    assert list(registry) == ["first"]
+    assert registry["first"] is dict

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diffad.schedule import Schedule
-from tests.toys import linear_schedule, white_noise
+from tests.helpers.toys import linear_schedule, white_noise
 
 
 def test_level_zero_is_clean_and_level_t_is_index_t_minus_one():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from diffad.protocols import Step
 from diffad.schedule import Schedule
 from diffad.step import DDIM, DDPM, ddim_step, renoise
-from tests.toys import linear_schedule
+from tests.helpers.toys import linear_schedule
 
 SCHEDULE = linear_schedule()
 STEPS = [DDIM(), DDIM(0.5), DDIM(1.0), DDPM(), DDPM("fixed_large")]
@@ -71,14 +71,14 @@ def test_moves_between_any_levels_keep_the_marginal_of_a_known_image(levels, eta
     """From x_t ~ N(sqrt(abar_t) x, 1 - abar_t) the move must reach N(sqrt(abar_s) x, 1 - abar_s)."""
     t, s = levels
     abar_t, abar_s = SCHEDULE.alpha_bar(torch.tensor([t, s]))
-    one, zero = torch.ones(1, 1, 1, 1, dtype=torch.float64), torch.zeros(1, 1, 1, 1, dtype=torch.float64)
-    mean = ddim_step(abar_t.sqrt() * one, one, t, s, SCHEDULE, zero, eta)
+    unit, zero = torch.ones(1, 1, 1, 1, dtype=torch.float64), torch.zeros(1, 1, 1, 1, dtype=torch.float64)
+    mean = ddim_step(abar_t.sqrt() * unit, unit, t, s, SCHEDULE, zero, eta)
     of_state, of_z = (
-        ddim_step(one, zero, t, s, SCHEDULE, zero, eta),
-        ddim_step(zero, zero, t, s, SCHEDULE, one, eta),
+        ddim_step(unit, zero, t, s, SCHEDULE, zero, eta),
+        ddim_step(zero, zero, t, s, SCHEDULE, unit, eta),
     )
-    torch.testing.assert_close(mean, abar_s.sqrt() * one)
-    torch.testing.assert_close(of_state**2 * (1 - abar_t) + of_z**2, (1 - abar_s) * one)
+    torch.testing.assert_close(mean, abar_s.sqrt() * unit)
+    torch.testing.assert_close(of_state**2 * (1 - abar_t) + of_z**2, (1 - abar_s) * unit)
 
 
 @pytest.mark.parametrize("step", STEPS, ids=repr)

@@ -10,7 +10,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from diffad.plain import ConfigError, PartSpec, expect, from_dict, override, read_yaml, to_dict
+from diffad.config.plugins import load_plugins, resolve_plugin_key
+from diffad.config.schema import ConfigError, expect, from_dict, to_dict
+from diffad.config.yaml import override, read_yaml
+from diffad.method import Method
 
 RUNS = "{runs}"
 """Stands for the folder of the trained networks in the assignments of a method."""
@@ -21,11 +24,11 @@ BASELINES = ("raw intensity", "z-score", "PCA 16", "median of training")
 
 @dataclass(frozen=True)
 class LesionsConfig:
-    """Which lesions are made in healthy slices; every implanted kind where nothing is said.
+    """Which synthetic lesions are put into healthy slices; every implanted kind by default.
 
     Args:
         implanted: Kinds of ``diffad.data.lesions``.
-        corrupted: Tasks of ``diffad.data.corruptions``; leave out what a network was trained on.
+        corrupted: Tasks of ``diffad.data.corruptions``; leave out those a network was trained on.
     """
 
     implanted: tuple[str, ...] = ()
@@ -34,17 +37,17 @@ class LesionsConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What methods are tested on: made lesions in healthy slices, or a data set with real ones.
+    """What methods are tested on: synthetic lesions in healthy slices, or a data set with real ones.
 
     Args:
         slices: Folder with train/, val/ and brain_mask.png; the naive baselines learn from its train/.
         size: Side of the slices, in pixels.
-        lesions: What is made in the slices of val/.
-        limit: Use the first so many slices or scans.
+        lesions: Which lesions are put into the slices of val/.
+        limit: Number of slices or scans to test on, from the first; none for all.
         root: Folder of a data set with lesion masks, which is tested on instead of the slices.
-        layout: How that data set lies on disk; none recognises it.
+        layout: How that data set lies on disk; none to recognise it.
         sequence: Which sequence of it.
-        split: Which part of it, where the layout tells; none for all.
+        split: Which part of it, if the layout has parts; none for all.
     """
 
     slices: str | None = None
@@ -63,30 +66,17 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
-class PartsConfig:
-    """Parts that replace the pipeline's own, by name with options."""
-
-    sampler: PartSpec | None = None
-    score: PartSpec | None = None
-    noise: PartSpec | None = None
-    guidance: PartSpec | None = None
-
-    def given(self) -> dict[str, PartSpec]:
-        """Return the parts that are named."""
-        return {key: part for key, part in to_dict(self).items() if part is not None}
-
-
-@dataclass(frozen=True)
 class MethodConfig:
     """One method, or one network that methods need.
 
     Args:
-        label: What it is called in tables, and its folder.
-        train: Training config; trained into OUTPUT/runs/LABEL unless it is finished there.
+        label: Its name in tables, and the name of its folder.
+        train: Training config; the network goes to OUTPUT/runs/LABEL, and is trained once.
         set: Changes to that config; ``{runs}`` stands for OUTPUT/runs.
-        pipeline: Name or folder of a pipeline that is used as it is.
-        seeds: Seeds of lesions and noise, where they are not those of the benchmark.
+        pipeline: Name or folder of a pipeline, used as it is.
+        seeds: Seeds of lesions and noise; those of the benchmark by default.
         parts: Parts that replace the pipeline's own.
+        noise_seed: Seed of the noise, whatever the lesions; theirs by default.
     """
 
     label: str
@@ -94,11 +84,12 @@ class MethodConfig:
     set: tuple[str, ...] = ()
     pipeline: str | None = None
     seeds: tuple[int, ...] | None = None
-    parts: PartsConfig = field(default_factory=PartsConfig)
+    parts: Method = field(default_factory=Method)
+    noise_seed: int | None = None
 
     def __post_init__(self) -> None:
-        plain = Path(self.label).name == self.label and not self.label.startswith(".")
-        expect(plain and bool(self.label), "methods.label", "a plain name", self.label)
+        is_plain = Path(self.label).name == self.label and not self.label.startswith(".")
+        expect(is_plain and bool(self.label), "methods.label", "a plain name", self.label)
         expect((self.train is None) != (self.pipeline is None), self.label, "either train or pipeline", None)
 
 
@@ -107,8 +98,8 @@ class BudgetConfig:
     """Seconds a method may take; none for no limit.
 
     Args:
-        train_seconds: To train it.
-        predict_seconds: To make all its maps.
+        train_seconds: For its training.
+        predict_seconds: For all its maps.
     """
 
     train_seconds: float | None = None
@@ -123,8 +114,8 @@ class BenchmarkConfig:
         name: What it is called.
         data: What methods are tested on.
         methods: Methods in the order of the tables.
-        networks: What is trained for methods and not tested itself, such as classifiers.
-        baselines: Whether the naive baselines are rows, too.
+        networks: Networks that methods need but that are not tested themselves, such as classifiers.
+        baselines: Whether the naive baselines are tested, too.
         seeds: Seeds of lesions and noise.
         protocols: Names of evaluation protocols.
         folds: Folds over which thresholds are tuned, for protocols that tune them.
@@ -132,7 +123,9 @@ class BenchmarkConfig:
         batch_size: Slices per network evaluation.
         precision: As for the pipeline.
         budget: Seconds a method may take.
-        output: Folder of everything that is made.
+        output: Folder of all results.
+        plugins: Python files, relative to the folder of the benchmark file, and modules that register parts
+            from outside.
     """
 
     name: str
@@ -148,11 +141,12 @@ class BenchmarkConfig:
     precision: str = "auto"
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     output: str = "runs/benchmark"
+    plugins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         labels = [m.label for m in (*self.methods, *self.networks)]
-        twice = sorted({label for label in labels if labels.count(label) > 1 or label in BASELINES})
-        expect(not twice, "methods.label", "names used once", ", ".join(twice))
+        duplicates = sorted({label for label in labels if labels.count(label) > 1 or label in BASELINES})
+        expect(not duplicates, "methods.label", "names used once", ", ".join(duplicates))
         expect(bool(self.labels), "methods", "a method, or baselines: true", self.methods)
         expect(bool(self.seeds), "seeds", "at least one", self.seeds)
         expect(bool(self.protocols), "protocols", "at least one", self.protocols)
@@ -160,15 +154,15 @@ class BenchmarkConfig:
     @property
     def labels(self) -> list[str]:
         """Labels of all rows, the naive baselines last."""
-        fitted = BASELINES if self.data.slices else BASELINES[:1]  # the others learn from training slices
-        return [m.label for m in self.methods] + list(fitted if self.baselines else ())
+        baselines = BASELINES if self.data.slices else BASELINES[:1]  # the others learn from training slices
+        return [m.label for m in self.methods] + list(baselines if self.baselines else ())
 
     @property
     def out(self) -> Path:
-        """Folder of everything that is made."""
+        """Folder of all results."""
         return Path(self.output)
 
-    def seeds_of(self, label: str) -> tuple[int, ...]:
+    def list_seeds(self, label: str) -> tuple[int, ...]:
         """Return the seeds of a method."""
         return next((m.seeds for m in self.methods if m.label == label and m.seeds), self.seeds)
 
@@ -179,21 +173,28 @@ class BenchmarkConfig:
         }
 
 
-def digest(*values: Any) -> str:
+def hash_values(*values: Any) -> str:
     """Return the SHA-256 of plain values."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def load(source: str | Path, assignments: Sequence[str] = ()) -> BenchmarkConfig:
-    """Read a benchmark file, or one that comes with the package by its name, with ``key=value`` changes.
+def load_benchmark(source: str | Path, assignments: Sequence[str] = ()) -> BenchmarkConfig:
+    """Read a benchmark file, or a shipped one by its name, with ``key=value`` changes, and its plug-ins.
 
     Raises:
         ConfigError: If it cannot be found, read or understood.
+        PluginError: If a plug-in that it names cannot be used.
     """
     path = Path(source)
-    ours = Path(str(resources.files("diffad.configs") / f"{path.stem}.yaml"))
-    if not path.is_file() and path.stem.startswith("benchmark_") and ours.is_file():
-        path = ours
+    packaged_path = Path(str(resources.files("diffad.configs") / f"{path.stem}.yaml"))
+    if not path.is_file() and path.stem.startswith("benchmark_") and packaged_path.is_file():
+        path = packaged_path
     if not path.is_file():
         raise ConfigError(f"{source}: expected a benchmark file, found none")
-    return from_dict(BenchmarkConfig, override(read_yaml(path), assignments))
+    values = resolve_plugin_key(read_yaml(path), path.parent)
+    config = from_dict(BenchmarkConfig, override(values, assignments))
+    load_plugins(config.plugins)
+    return config
+
+
+load = load_benchmark  # the name in scripts of users

@@ -1,4 +1,4 @@
-"""A method, opened: scans in, maps out, and what its maps follow from."""
+"""A method ready for use: scans in, maps out, and what its maps follow from."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.benchmark.config import BASELINES, BenchmarkConfig, MethodConfig, digest
-from diffad.benchmark.tasks import Item, Slices, hashed
+from diffad.benchmark.config import BASELINES, BenchmarkConfig, MethodConfig, hash_values
+from diffad.benchmark.items import TestItem, hash_tensors
+from diffad.benchmark.slices import HealthySlices
 from diffad.data.volume import Volume
 
 
@@ -23,17 +24,17 @@ class Prediction:
 
     Args:
         maps: Anomaly maps, (*S) each.
-        twins: Pseudo-healthy twins, (*S) each; none where the method makes none.
-        detected: Detections at the threshold stored in the model, (*S) each; none where it has none.
-        scores: Scores of the whole scans; none where the method gives none.
-        slices: How many slices were looked at.
+        reconstructions: Pseudo-healthy reconstructions, (*S) each; empty if the method makes none.
+        detections: Voxels above the threshold stored in the model, (*S) each; empty if it has none.
+        scores: Scores of the whole scans; empty if the method gives none.
+        slices: Number of slices.
         nfe: Network evaluations per slice.
         seconds: Seconds for the whole set.
     """
 
     maps: list[Tensor] = field(default_factory=list)
-    twins: list[Tensor] = field(default_factory=list)
-    detected: list[Tensor] = field(default_factory=list)
+    reconstructions: list[Tensor] = field(default_factory=list)
+    detections: list[Tensor] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     slices: int = 0
     nfe: int = 0
@@ -41,7 +42,7 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Method:
+class BenchmarkMethod:
     """One row of the tables.
 
     Args:
@@ -54,17 +55,19 @@ class Method:
     label: str
     fingerprint: str
     parameters: int
-    run: Callable[[Sequence[Item], int], Prediction]
+    run: Callable[[Sequence[TestItem], int], Prediction]
 
-    def timed(self, items: Sequence[Item], seed: int) -> Prediction:
+    def predict(self, items: Sequence[TestItem], seed: int) -> Prediction:
         """Return the maps with the seconds they took."""
-        began = time.perf_counter()
-        found = self.run(items, seed)
-        found.seconds = time.perf_counter() - began
-        return found
+        start = time.perf_counter()
+        prediction = self.run(items, seed)
+        prediction.seconds = time.perf_counter() - start
+        return prediction
 
 
-def opened(config: BenchmarkConfig, label: str, slices: Slices | None, device: torch.device) -> Method:
+def load_method(
+    config: BenchmarkConfig, label: str, slices: HealthySlices | None, device: torch.device
+) -> BenchmarkMethod:
     """Load a pipeline, or fit a naive baseline.
 
     Raises:
@@ -73,82 +76,88 @@ def opened(config: BenchmarkConfig, label: str, slices: Slices | None, device: t
     """
     for spec in config.methods:
         if spec.label == label:
-            return _pipeline(spec, config, device)
-    return _baseline(label, slices)
+            return _load_pipeline(spec, config, device)
+    return _load_baseline(label, slices)
 
 
-def _pipeline(spec: MethodConfig, config: BenchmarkConfig, device: torch.device) -> Method:
-    from diffad import AnomalyPipeline
-    from diffad.cohort.identity import fingerprint
-    from diffad.precision import resolve
+def _load_pipeline(spec: MethodConfig, config: BenchmarkConfig, device: torch.device) -> BenchmarkMethod:
+    from diffad.inference.precision import resolve_precision
+    from diffad.pipeline import AnomalyPipeline
+    from diffad.predict.provenance import hash_model
 
     source = spec.pipeline or str(config.out / "runs" / spec.label / "pipeline")
     if spec.pipeline is None and not Path(source).is_dir():
         raise FileNotFoundError(f"{source}: expected a trained pipeline, found none")
     pipe = AnomalyPipeline.from_pretrained(source)
-    made_of = [fingerprint(pipe), dict(pipe.config["sampler"]), spec.parts.given()]
-    precision = resolve(config.precision, device)
+    parts = spec.parts.to_overrides()
+    origin: list[Any] = [hash_model(pipe), dict(pipe.config["sampler"]), parts]
+    if spec.noise_seed is not None:
+        origin.append(spec.noise_seed)
+    precision = resolve_precision(config.precision, device)
     pipe = pipe.to(device)
     pipe.set_progress_bar_config(disable=True)
-    options = {**spec.parts.given(), "batch_size": config.batch_size, "precision": precision}
+    options = {**parts, "batch_size": config.batch_size, "precision": precision}
 
-    def run(items: Sequence[Item], seed: int) -> Prediction:
-        found = Prediction()
-        for batch in _batches(items):
-            _add(found, batch, pipe, {**options, "seed": seed})
-        return found
+    def run(items: Sequence[TestItem], seed: int) -> Prediction:
+        prediction = Prediction()
+        for batch in _split_batches(items):
+            noise_seed = seed if spec.noise_seed is None else spec.noise_seed
+            _add_batch(prediction, batch, pipe, {**options, "seed": noise_seed})
+        return prediction
 
     parameters = sum(p.numel() for p in pipe.network.parameters())
-    return Method(spec.label, digest(made_of, precision), parameters, run)
+    return BenchmarkMethod(spec.label, hash_values(origin, precision), parameters, run)
 
 
-def _batches(items: Sequence[Item]) -> list[list[Item]]:
+def _split_batches(items: Sequence[TestItem]) -> list[list[TestItem]]:
     """Put slices of one shape together; a volume is a batch of its own."""
 
-    def shape(pair: tuple[int, Item]) -> tuple[Any, ...]:
+    def shape(pair: tuple[int, TestItem]) -> tuple[Any, ...]:
         number, item = pair
         return (number,) if isinstance(item.scan, Volume) else tuple(item.scan.shape)
 
     return [[item for _, item in group] for _, group in groupby(enumerate(items), shape)]
 
 
-def _add(found: Prediction, batch: list[Item], pipe: Any, options: dict[str, Any]) -> None:
+def _add_batch(prediction: Prediction, batch: list[TestItem], pipe: Any, options: dict[str, Any]) -> None:
     first = batch[0].scan
     if isinstance(first, Volume):
         out = pipe(first, mask=batch[0].brain, **options)
     else:
         brains = torch.stack([torch.from_numpy(item.brain)[None] for item in batch])
         out = pipe(torch.stack([item.scan for item in batch]), mask=brains, **options)  # type: ignore[misc]
-    found.maps += list(out.anomaly_map[:, 0].float().cpu())
-    twins = zip(batch, out.reconstruction[:, 0].float().cpu(), strict=True)
-    found.twins += [(twin / item.top).clamp(0, 1) for item, twin in twins]
-    found.scores += [float(score) for score in out.score]
+    prediction.maps += list(out.anomaly_map[:, 0].float().cpu())
+    pairs = zip(batch, out.reconstruction[:, 0].float().cpu(), strict=True)
+    prediction.reconstructions += [(x_hat / item.maximum).clamp(0, 1) for item, x_hat in pairs]
+    prediction.scores += [float(score) for score in out.score]
     if str(out.info.get("threshold_rule", "")).startswith("healthy"):
-        found.detected += list(out.mask[:, 0].cpu())
-    found.nfe, found.slices = int(out.info["nfe"]), found.slices + int(out.info["slices"])
+        prediction.detections += list(out.mask[:, 0].cpu())
+    prediction.nfe, prediction.slices = int(out.info["nfe"]), prediction.slices + int(out.info["slices"])
 
 
-def _baseline(label: str, slices: Slices | None) -> Method:
-    score, learnt = _fitted(label, slices)
+def _load_baseline(label: str, slices: HealthySlices | None) -> BenchmarkMethod:
+    score, digest = _fit_baseline(label, slices)
 
-    def run(items: Sequence[Item], seed: int) -> Prediction:
-        found = Prediction(slices=len(items))
+    def run(items: Sequence[TestItem], seed: int) -> Prediction:
+        prediction = Prediction(slices=len(items))
         for item in items:
             x = torch.from_numpy(item.image)[None, None]
-            found.maps.append(score(x)[0, 0] * torch.from_numpy(item.brain))
-        return found
+            prediction.maps.append(score(x)[0, 0] * torch.from_numpy(item.brain))
+        return prediction
 
-    return Method(label, digest(label, learnt), 0, run)
+    return BenchmarkMethod(label, hash_values(label, digest), 0, run)
 
 
-def _fitted(label: str, slices: Slices | None) -> tuple[Callable[[Tensor], Tensor], str]:
-    from diffad.benchmark.baselines import MedianResidual
-    from diffad.evaluation.baselines import PCAResidual, ZScore, raw_intensity
+def _fit_baseline(label: str, slices: HealthySlices | None) -> tuple[Callable[[Tensor], Tensor], str]:
+    """Return the map of a baseline, and the hash of what it learnt from."""
+    from diffad.evaluation.baselines import MedianResidual, PCAResidual, ZScoreBaseline, raw_intensity
 
     if label == BASELINES[0]:
         return raw_intensity, ""
     if slices is None:
-        raise ValueError("expected data.slices, whose train/ it learns from, got none")
-    made: dict[str, Any] = dict(zip(BASELINES[1:], (ZScore, PCAResidual, MedianResidual), strict=True))
-    fitted = made[label]().fit(slices.train, slices.brain)
-    return fitted.score, hashed(slices.train, slices.brain)
+        raise ValueError("expected data.slices, from whose train/ this baseline learns, got none")
+    classes: dict[str, Any] = dict(
+        zip(BASELINES[1:], (ZScoreBaseline, PCAResidual, MedianResidual), strict=True)
+    )
+    baseline = classes[label]().fit(slices.train, slices.brain)
+    return baseline.score, hash_tensors(slices.train, slices.brain)

@@ -1,4 +1,4 @@
-"""Makes the maps that are missing: one unit is a method on a set with a seed."""
+"""Makes the maps that are missing: one unit is a method on a test set with a seed."""
 
 from __future__ import annotations
 
@@ -7,96 +7,124 @@ from pathlib import Path
 import torch
 
 from diffad.benchmark import storage
-from diffad.benchmark.config import BenchmarkConfig, digest
-from diffad.benchmark.methods import Method, opened
-from diffad.benchmark.progress import Ticker
-from diffad.benchmark.storage import Unit, failures, note_failure
-from diffad.benchmark.tasks import Tests, TestSet
-from diffad.cohort.share import Share
-from diffad.progress import debugging
+from diffad.benchmark.config import BenchmarkConfig, hash_values
+from diffad.benchmark.failures import note_errors, read_failures
+from diffad.benchmark.items import TestSet
+from diffad.benchmark.methods import BenchmarkMethod, load_method
+from diffad.benchmark.progress import ProgressBar
+from diffad.benchmark.test_sets import TestSets
+from diffad.benchmark.units import PredictionUnit
+from diffad.distributed import Process
 
-Work = tuple[Unit, TestSet]
-
-
-def units(config: BenchmarkConfig, tests: Tests, label: str) -> list[Work]:
-    """Return all units of one method."""
-    return [(Unit(label, seed, s.name), s) for seed in config.seeds_of(label) for s in tests.of(seed)]
+Work = tuple[PredictionUnit, TestSet]
 
 
-def predict_missing(config: BenchmarkConfig, tests: Tests, share: Share) -> None:
+def list_units(config: BenchmarkConfig, tests: TestSets, label: str) -> list[Work]:
+    """Return all units of one method, each with its test set."""
+    return [
+        (PredictionUnit(label, seed, test_set.name), test_set)
+        for seed in config.list_seeds(label)
+        for test_set in tests.list_sets(seed)
+    ]
+
+
+def predict_missing(config: BenchmarkConfig, tests: TestSets, process: Process) -> None:
     """Make what is not finished; a method that fails is noted, and the others go on."""
-    work = share.mine([w for label in config.labels for w in units(config, tests, label)])
-    with Ticker("maps", len(work)) as ticker:
+    work = process.shard([pair for label in config.labels for pair in list_units(config, tests, label)])
+    with ProgressBar("maps", len(work)) as bar:
         for label in config.labels:
-            mine = [w for w in work if w[0].label == label]
-            if not mine or label in failures(config.out):
+            pairs = [pair for pair in work if pair[0].label == label]
+            if not pairs or label in read_failures(config.out):
                 continue
-            try:
-                method = opened(config, label, tests.slices, share.device)
-                _all(config, method, mine, ticker)
-            except Exception as error:  # one method must not end the others
-                if debugging():
-                    raise
-                reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-                note_failure(config.out, label, reason)
-                ticker.say(f"{label}: {reason}")
+            with note_errors(config.out, label, bar):
+                method = load_method(config, label, tests.slices, process.device)
+                _predict_method(config, method, pairs, bar)
 
 
-def _all(config: BenchmarkConfig, method: Method, work: list[Work], ticker: Ticker) -> None:
-    for unit, tests in work:
-        path, made_by = unit.path(config.out), fingerprint(method, unit, tests, config)
-        known = storage.state(path, made_by)
-        ticker.begin(unit)
-        if known == "finished":
-            ticker.done(unit, "was finished")
+def _predict_method(
+    config: BenchmarkConfig, method: BenchmarkMethod, work: list[Work], bar: ProgressBar
+) -> None:
+    """Make the missing maps of one method, until its time is spent."""
+    for unit, test_set in work:
+        path, fingerprint = unit.path(config.out), hash_prediction(method, unit, test_set, config)
+        state = storage.check_state(path, fingerprint)
+        bar.begin(unit)
+        if state == "finished":
+            bar.finish(unit, "was finished")
             continue
-        if over := over_budget(config, method.label):
-            ticker.say(f"{method.label}: {over}")
+        if excess := explain_budget(config, method.label):
+            bar.say(f"{method.label}: {excess}")
             return
-        if known != "absent":
-            why = "is broken" if known == "broken" else "was made by something else"
-            ticker.say(f"warning: {path} {why} and is made again")
-        make(path, method, unit, tests, {"fingerprint": made_by, "twins": _keeps_twins(config, unit)})
-        ticker.done(unit)
+        if state != "absent":
+            reason = "is broken" if state == "broken" else "comes from another model, data or settings"
+            bar.say(f"warning: {path} {reason} and is made again")
+        predict_unit(
+            path,
+            method,
+            unit,
+            test_set,
+            {"fingerprint": fingerprint, "twins": _stores_reconstructions(config, unit)},
+        )
+        bar.finish(unit)
 
 
-def make(path: Path, method: Method, unit: Unit, tests: TestSet, told: dict[str, object]) -> None:
-    """Make the maps of one unit and write them."""
+def predict_unit(
+    path: Path, method: BenchmarkMethod, unit: PredictionUnit, test_set: TestSet, info: dict[str, object]
+) -> None:
+    """Make the maps of one unit and write them.
+
+    Args:
+        path: File to write.
+        method: What makes the maps.
+        unit: Which maps.
+        test_set: The scans.
+        info: What the JSON beside the maps holds: "fingerprint", and whether reconstructions are stored
+            ("twins").
+
+    Raises:
+        OSError: If they cannot be written.
+        ValueError: If a scan cannot be used.
+    """
     torch.set_flush_denormal(True)
-    found = method.timed(tests.read(), unit.seed)
-    if not told["twins"]:
-        found.twins = []
-    storage.store(path, found, {**told, "parameters": method.parameters})
+    prediction = method.predict(test_set.read(), unit.seed)
+    if not info["twins"]:
+        prediction.reconstructions = []
+    storage.store_maps(path, prediction, {**info, "parameters": method.parameters})
 
 
-def fingerprint(method: Method, unit: Unit, tests: TestSet, config: BenchmarkConfig) -> str:
+def hash_prediction(
+    method: BenchmarkMethod, unit: PredictionUnit, test_set: TestSet, config: BenchmarkConfig
+) -> str:
     """Return the hash of all that the maps of a unit follow from."""
-    return digest(method.fingerprint, unit.seed, tests.digest, _keeps_twins(config, unit))
+    stores_reconstructions = _stores_reconstructions(config, unit)
+    return hash_values(method.fingerprint, unit.seed, test_set.digest, stores_reconstructions)
 
 
-def _keeps_twins(config: BenchmarkConfig, unit: Unit) -> bool:
-    return unit.seed == config.seeds_of(unit.label)[0]
+def _stores_reconstructions(config: BenchmarkConfig, unit: PredictionUnit) -> bool:
+    """Tell whether reconstructions are stored: those of the first seed, for the pictures."""
+    return unit.seed == config.list_seeds(unit.label)[0]
 
 
-def spent(out: Path, label: str) -> float:
+def count_seconds(out: Path, label: str) -> float:
     """Return the seconds that the finished maps of a method took."""
-    found = (storage.told(path) for path in sorted((out / "maps" / label).rglob("[!.]*.json")))
-    return sum(float(told["seconds"]) for told in found if told is not None)
+    infos = (storage.read_info(path) for path in sorted((out / "maps" / label).rglob("[!.]*.json")))
+    return sum(float(info["seconds"]) for info in infos if info is not None)
 
 
-def over_budget(config: BenchmarkConfig, label: str) -> str:
+def explain_budget(config: BenchmarkConfig, label: str) -> str:
     """Say that the maps of a method took too long, or nothing."""
     budget = config.budget.predict_seconds
-    if budget is None or spent(config.out, label) <= budget:
+    if budget is None or count_seconds(config.out, label) <= budget:
         return ""
     return f"its maps took more than their {budget:g} s, and the rest was left out"
 
 
-def complete(config: BenchmarkConfig, tests: Tests, label: str) -> list[int]:
+def list_complete_seeds(config: BenchmarkConfig, tests: TestSets, label: str) -> list[int]:
     """Return the seeds of a method all of whose maps are there."""
 
-    def whole(seed: int) -> bool:
-        paths = [Unit(label, seed, s.name).path(config.out) for s in tests.of(seed)]
-        return all(path.is_file() and storage.told(path) is not None for path in paths)
+    def is_complete(seed: int) -> bool:
+        units = [PredictionUnit(label, seed, test_set.name) for test_set in tests.list_sets(seed)]
+        paths = [unit.path(config.out) for unit in units]
+        return all(path.is_file() and storage.read_info(path) is not None for path in paths)
 
-    return [seed for seed in config.seeds_of(label) if whole(seed)]
+    return [seed for seed in config.list_seeds(label) if is_complete(seed)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -16,48 +15,56 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from diffad.benchmark.units import WorkUnit
 
-class Ticker:
+
+class ProgressBar:
     """Counts units.
 
     Args:
-        what: What is counted, such as "maps".
+        noun: What is counted, such as "maps".
         total: How many there are.
     """
 
-    def __init__(self, what: str, total: int) -> None:
+    def __init__(self, noun: str, total: int) -> None:
         terminal = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bar = Progress(
             *columns, TimeRemainingColumn(), console=terminal, disable=not terminal.is_terminal
         )
-        self._task = self._bar.add_task(what, total=total)
-        self._what, self._total, self._done, self._shown = what, total, 0, terminal.is_terminal
-        self._began = time.monotonic()
+        self._task = self._bar.add_task(noun, total=total)
+        self._noun, self._total, self._count, self._is_terminal = noun, total, 0, terminal.is_terminal
+        self._start = time.monotonic()
 
-    def __enter__(self) -> Ticker:
+    def __enter__(self) -> ProgressBar:
         self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def begin(self, unit: Any) -> None:
-        """Show what is being made."""
-        self._began = time.monotonic()
-        self._bar.update(self._task, description=f"{self._what}: {unit}")
+    def begin(self, unit: WorkUnit) -> None:
+        """Show which unit is under way."""
+        self._start = time.monotonic()
+        self._bar.update(self._task, description=f"{self._noun}: {unit}")
 
-    def done(self, unit: Any, told: str = "") -> None:
-        """Count one unit; ``told`` stands in for the seconds it took."""
-        self._done += 1
-        self._bar.update(self._task, completed=self._done)
-        if not self._shown:
-            took = told or f"{time.monotonic() - self._began:.1f} s"
-            print(f"{self._what} {self._done} of {self._total}: {unit} ({took})", file=sys.stderr, flush=True)
+    def finish(self, unit: WorkUnit, note: str = "") -> None:
+        """Count one unit; a note stands in for the seconds it took."""
+        self._count += 1
+        self._bar.update(self._task, completed=self._count)
+        if not self._is_terminal:
+            note = note or f"{time.monotonic() - self._start:.1f} s"
+            _print_line(f"{self._noun} {self._count} of {self._total}: {unit} ({note})")
 
     def say(self, message: str) -> None:
         """Print one line."""
-        if self._shown:
+        if self._is_terminal:
             self._bar.console.print(message, markup=False)
         else:
-            print(message, file=sys.stderr, flush=True)
+            _print_line(message)
+
+
+def _print_line(text: str) -> None:
+    """Print in one piece: launchers run Python unbuffered, and `print` writes the end of a line by itself."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

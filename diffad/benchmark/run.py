@@ -1,4 +1,4 @@
-"""The benchmark: trains what is missing, predicts, scores, gathers and reports."""
+"""The benchmark: trains what is missing, predicts, scores, collects and reports."""
 
 from __future__ import annotations
 
@@ -9,72 +9,78 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from diffad.benchmark.config import BenchmarkConfig, load
-from diffad.benchmark.outcome import Outcome
-from diffad.progress import debugging, say
+from diffad.benchmark.config import BenchmarkConfig, load_benchmark
+from diffad.config.plugins import load_argument_plugins
+from diffad.io.terminal import format_error, is_debugging, say
+from diffad.report.benchmark.outcome import Outcome
 
-USAGE = "usage: accelerate launch -m diffad.benchmark CONFIG [key=value ...]"
-STOPPED = "\nstopped; what is finished is kept, the same command goes on"
+USAGE = "usage: accelerate launch -m diffad.benchmark [--plugin FILE]... CONFIG [key=value ...]"
+STOP_MESSAGE = "\nstopped; finished work is kept, and the same command goes on from there"
 
 
-def run(config: BenchmarkConfig, share: Any = None) -> Outcome | None:
-    """Run a benchmark, or what is left of it.
+def run_benchmark(config: BenchmarkConfig, process: Any = None) -> Outcome | None:
+    """Run a benchmark, or what remains of it.
 
     Args:
         config: Methods, data, seeds and protocols.
-        share: Which of several processes this is; asks the launcher by default.
+        process: Which of several processes this is; asks the launcher by default.
 
     Returns:
-        What was found; none in all processes but the first.
+        The outcome; none in all processes but the first.
 
     Raises:
-        ConfigError: If the folder holds another benchmark, or a protocol is unknown.
+        ConfigError: If the folder belongs to another benchmark.
+        UnknownNameError: If a protocol is unknown.
         OSError: If data cannot be read, or results cannot be written.
         ValueError: If data cannot be used.
     """
-    from diffad.benchmark import guard, storage
+    from diffad.benchmark import manifest
+    from diffad.benchmark.failures import forget_failures
     from diffad.benchmark.predict import predict_missing
     from diffad.benchmark.score import score_missing
-    from diffad.benchmark.tasks import Tests
-    from diffad.benchmark.train import train_missing, waves
-    from diffad.cohort.share import Share
+    from diffad.benchmark.storage import sweep_partial_files
+    from diffad.benchmark.test_sets import TestSets
+    from diffad.benchmark.train import order_waves, train_missing
+    from diffad.distributed import Process
     from diffad.registry import PROTOCOLS
 
     for name in config.protocols:
         PROTOCOLS.build(name)  # an unknown one fails before anything is made
-    waves(config)
-    guard.claim(config)
-    tests = Tests(config.data)
-    tests.of(config.seeds[0])
-    share = share or Share.of_launcher()
-    share.wait()
-    if share.first:
-        guard.sign(config)
-        storage.forget_failures(config.out)
-    share.wait()
-    train_missing(config, share)
-    predict_missing(config, tests, share)
-    share.wait()
-    score_missing(config, tests, share)
-    share.wait()
-    return _reported(config, tests) if share.first else None
+    order_waves(config)
+    manifest.check_manifest(config)
+    tests = TestSets(config.data)
+    tests.list_sets(config.seeds[0])
+    process = process or Process.from_launcher()
+    process.wait()
+    if process.is_main:
+        manifest.write_manifest(config)
+        forget_failures(config.out)
+        sweep_partial_files(config.out)
+    process.wait()
+    train_missing(config, process)
+    predict_missing(config, tests, process)
+    process.wait()
+    score_missing(config, tests, process)
+    process.wait()
+    return _report_outcome(config, tests) if process.is_main else None
 
 
-def _reported(config: BenchmarkConfig, tests: Any) -> Outcome:
-    from diffad.benchmark.gather import gather
+def _report_outcome(config: BenchmarkConfig, tests: Any) -> Outcome:
+    from diffad.benchmark.collect import collect_outcome
 
-    outcome = gather(config, tests)
-    for label, reason in outcome.failed.items():
+    outcome = collect_outcome(config, tests)
+    for label, reason in outcome.failures.items():
         say(f"failed: {label}: {reason}")
     for warning in outcome.warnings:
         say(f"warning: {warning}")
-    from diffad.benchmark.report import write  # the tables are written by now, whatever becomes of the page
+    # the tables are written by now, whatever becomes of the page
+    from diffad.report.benchmark import write_report
 
-    print(f"{config.out / 'results.csv'}\n{write(outcome, config.out)}")
+    print(f"{config.out / 'results.csv'}\n{write_report(outcome, config.out)}")
     return outcome
 
 
-def command(source: str, assignments: Sequence[str]) -> int:
+def run_command(source: str, assignments: Sequence[str]) -> int:
     """Run a benchmark file and return the exit code: 1 if a method failed, 130 if it was stopped.
 
     Raises:
@@ -84,31 +90,32 @@ def command(source: str, assignments: Sequence[str]) -> int:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        outcome = run(load(source, assignments))
+        outcome = run_benchmark(load_benchmark(source, assignments))
     except KeyboardInterrupt:
-        print(STOPPED, file=sys.stderr)
+        print(STOP_MESSAGE, file=sys.stderr)
         return 130
-    return 1 if outcome is not None and outcome.failed else 0
+    return 1 if outcome is not None and outcome.failures else 0
 
 
-def main(arguments: Sequence[str]) -> int:
+def run_benchmark_arguments(arguments: Sequence[str]) -> int:
     """Run `CONFIG [key=value ...]`; return the exit code."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(USAGE)
-        return 0 if arguments else 2
     try:
-        return command(arguments[0], arguments[1:])
+        words = load_argument_plugins(arguments)
+        if not words or words[0] in ("-h", "--help"):
+            print(USAGE)
+            return 0 if words else 2
+        return run_command(words[0], words[1:])
     except (ValueError, OSError, LookupError) as error:
-        if debugging():
+        if is_debugging():
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {format_error(error)}", file=sys.stderr)
         return 1
     finally:
-        _leave()
+        _disconnect()
 
 
-def _leave() -> None:
-    """End what connects the processes of a launcher, which would complain else."""
+def _disconnect() -> None:
+    """End what connects the processes of a launcher, which would otherwise complain."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         import torch.distributed as dist
 

@@ -8,58 +8,37 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from diffad.benchmark import storage
-from diffad.benchmark.config import BenchmarkConfig, digest
-from diffad.benchmark.predict import complete
-from diffad.benchmark.progress import Ticker
-from diffad.benchmark.storage import Unit, failures, note_failure
-from diffad.benchmark.tasks import HEALTHY, Item, Tests, TestSet
-from diffad.cohort.share import Share
+from diffad.benchmark.config import BenchmarkConfig, hash_values
+from diffad.benchmark.failures import note_errors, read_failures
+from diffad.benchmark.items import HEALTHY, TestItem, TestSet
+from diffad.benchmark.methods import Prediction
+from diffad.benchmark.predict import list_complete_seeds
+from diffad.benchmark.progress import ProgressBar
+from diffad.benchmark.test_sets import TestSets
+from diffad.benchmark.units import EvaluationUnit, PredictionUnit
 from diffad.data.volume import Volume
+from diffad.distributed import Process
 from diffad.evaluation.result import Result
 from diffad.evaluation.samples import Sample
-from diffad.output import write_text
-from diffad.progress import debugging
+from diffad.io.atomic import write_text
 
-RANKED_BY = "pixel_ap"
-"""Figure that methods are ranked by."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """What one protocol says of one method with one seed.
-
-    Args:
-        label: Label of the method.
-        seed: Seed of lesions and noise.
-        protocol: Name of the protocol.
-    """
-
-    label: str
-    seed: int
-    protocol: str
-
-    def __str__(self) -> str:
-        return f"{self.label}, seed {self.seed}, {self.protocol}"
-
-    def path(self, out: Path) -> Path:
-        """Return the file of its figures."""
-        return out / "scores" / self.protocol / self.label / f"seed-{self.seed}.json"
+RANKING_METRIC = "pixel_ap"
+"""Metric that methods are ranked by."""
 
 
 @dataclass
-class Scored:
-    """Figures as they are kept.
+class UnitMetrics:
+    """Metrics of one unit, as they are stored.
 
     Args:
-        kinds: By kind and figure, value and both ends of the interval.
-        subjects: By subject, the figure methods are ranked by, a value for each of its rows.
+        kinds: By kind and metric, value and both ends of the interval.
+        subjects: By subject, the metric that methods are ranked by, a value for each of its rows.
         curves: By name, x and y, over all kinds.
-        warnings: What should be known.
+        warnings: What a reader should know.
     """
 
     kinds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
@@ -68,134 +47,151 @@ class Scored:
     warnings: list[str] = field(default_factory=list)
 
 
-def scores(config: BenchmarkConfig, tests: Tests) -> list[Score]:
+def list_scorable(config: BenchmarkConfig, tests: TestSets) -> list[EvaluationUnit]:
     """Return what can be scored: methods and seeds all of whose maps are there."""
-    failed = failures(config.out)
-    ready = {m: complete(config, tests, m) for m in config.labels if m not in failed}
-    return [Score(m, seed, p) for m, seeds in ready.items() for seed in seeds for p in config.protocols]
+    failures = read_failures(config.out)
+    seeds = {m: list_complete_seeds(config, tests, m) for m in config.labels if m not in failures}
+    return [
+        EvaluationUnit(label, seed, protocol)
+        for label in seeds
+        for seed in seeds[label]
+        for protocol in config.protocols
+    ]
 
 
-def score_missing(config: BenchmarkConfig, tests: Tests, share: Share) -> None:
+def score_missing(config: BenchmarkConfig, tests: TestSets, process: Process) -> None:
     """Score what is not scored yet; what cannot be scored is noted."""
-    mine = share.mine(scores(config, tests))
-    with Ticker("scores", len(mine)) as ticker:
-        for score in mine:
-            ticker.begin(score)
-            try:
-                known = _scored(config, tests, score)
-            except Exception as error:  # one method must not end the others
-                if debugging():
-                    raise
-                note_failure(config.out, score.label, f"{type(error).__name__}: {error}")
-                ticker.say(f"{score}: {error}")
-            else:
-                ticker.done(score, "was finished" if known else "")
+    units = process.shard(list_scorable(config, tests))
+    with ProgressBar("scores", len(units)) as bar:
+        for unit in units:
+            bar.begin(unit)
+            with note_errors(config.out, unit.label, bar):
+                is_new = _score_unit(config, tests, unit)
+                bar.finish(unit, "" if is_new else "was finished")
 
 
-def _scored(config: BenchmarkConfig, tests: Tests, score: Score) -> bool:
-    """Score unless it was done; tell whether it was."""
-    path, made_by = score.path(config.out), fingerprint(config, tests, score)
-    try:
-        if json.loads(path.read_text(encoding="utf-8"))["fingerprint"] == made_by:
-            return True
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    found = evaluated(config, tests, score)
+def _score_unit(config: BenchmarkConfig, tests: TestSets, unit: EvaluationUnit) -> bool:
+    """Score a unit unless that is done; tell whether it was still to be done."""
+    path, fingerprint = unit.path(config.out), hash_evaluation(config, tests, unit)
+    if _read_fingerprint(path) == fingerprint:
+        return False
+    metrics = evaluate_unit(config, tests, unit)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps({"fingerprint": made_by, **vars(found)}) + "\n")
-    return False
+    write_text(path, json.dumps({"fingerprint": fingerprint, **vars(metrics)}) + "\n")
+    return True
 
 
-def fingerprint(config: BenchmarkConfig, tests: Tests, score: Score) -> str:
-    """Return the hash of all that figures follow from: maps, truth, and every choice of the protocol."""
+def _read_fingerprint(path: Path) -> str | None:
+    """Return what stored metrics follow from; none if there are none, or they cannot be read."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def hash_evaluation(config: BenchmarkConfig, tests: TestSets, unit: EvaluationUnit) -> str:
+    """Return the hash of all that metrics follow from: maps, truth, and every choice of the protocol."""
     from diffad.registry import PROTOCOLS
 
-    sets = tests.of(score.seed)
-    told = [storage.told(Unit(score.label, score.seed, s.name).path(config.out)) or {} for s in sets]
-    maps = [(s.digest, one.get("sha256"), one.get("scores")) for s, one in zip(sets, told, strict=True)]
-    protocol = PROTOCOLS.build(score.protocol).to_dict()
-    return digest(maps, protocol, config.folds, config.resamples, _draws(config, score))
+    sets = tests.list_sets(unit.seed)
+    infos = [storage.read_info(_locate_maps(config, unit, test_set)) or {} for test_set in sets]
+    maps = [(s.digest, info.get("sha256"), info.get("scores")) for s, info in zip(sets, infos, strict=True)]
+    protocol = PROTOCOLS.build(unit.task).to_dict()
+    return hash_values(maps, protocol, config.folds, config.resamples, _stores_curves(config, unit))
 
 
-def _draws(config: BenchmarkConfig, score: Score) -> bool:
-    """Whether curves are kept: of the first protocol and seed."""
-    first = (config.protocols[0], config.seeds_of(score.label)[0])
-    return (score.protocol, score.seed) == first
+def _locate_maps(config: BenchmarkConfig, unit: EvaluationUnit, test_set: TestSet) -> Path:
+    return PredictionUnit(unit.label, unit.seed, test_set.name).path(config.out)
 
 
-def evaluated(config: BenchmarkConfig, tests: Tests, score: Score) -> Scored:
-    """Score one method with one seed by one protocol."""
-    from diffad.evaluation.protocols.evaluate import evaluate
+def _stores_curves(config: BenchmarkConfig, unit: EvaluationUnit) -> bool:
+    """Tell whether curves are stored: those of the first protocol and seed."""
+    return (unit.task, unit.seed) == (config.protocols[0], config.list_seeds(unit.label)[0])
+
+
+def evaluate_unit(config: BenchmarkConfig, tests: TestSets, unit: EvaluationUnit) -> UnitMetrics:
+    """Score one method with one seed by one protocol.
+
+    Raises:
+        OSError: If maps or scans cannot be read.
+        ValueError: If they cannot be scored.
+    """
+    from diffad.evaluation.protocols.evaluate import evaluate_samples
 
     kinds: dict[str, list[Sample]] = defaultdict(list)
-    for one in tests.of(score.seed):
-        kinds[one.kind] += samples(one, Unit(score.label, score.seed, one.name).path(config.out))
-    healthy, found = kinds.pop(HEALTHY, []), Scored()
-    for kind, positive in kinds.items():
-        result = evaluate(
-            positive + healthy, score.protocol, folds=config.folds, resamples=config.resamples, seed=0
+    for test_set in tests.list_sets(unit.seed):
+        kinds[test_set.kind] += load_samples(test_set, _locate_maps(config, unit, test_set))
+    healthy, metrics = kinds.pop(HEALTHY, []), UnitMetrics()
+    for kind, samples in kinds.items():
+        result = evaluate_samples(
+            samples + healthy, unit.task, folds=config.folds, resamples=config.resamples, seed=0
         )
-        _keep(found, kind, result, {s.name for s in positive})
-    if _draws(config, score):
-        found.curves = pooled_curves([s for part in kinds.values() for s in part])
-    return found
+        _add_result(metrics, kind, result, {s.name for s in samples})
+    if _stores_curves(config, unit):
+        metrics.curves = pool_curves([s for samples in kinds.values() for s in samples])
+    return metrics
 
 
-def samples(tests: TestSet, path: Path) -> list[Sample]:
-    """Put maps and truth together."""
-    found, items = storage.load(path), tests.read()
-    return [_sample(item, found, i) for i, item in enumerate(items)]
+def load_samples(test_set: TestSet, path: Path) -> list[Sample]:
+    """Put maps and ground truth together.
+
+    Raises:
+        OSError: If a file cannot be read.
+    """
+    prediction, items = storage.load_maps(path), test_set.read()
+    return [_make_sample(item, prediction, i) for i, item in enumerate(items)]
 
 
-def _sample(item: Item, found: Any, i: int) -> Sample:
+def _make_sample(item: TestItem, prediction: Prediction, i: int) -> Sample:
     volume = item.scan if isinstance(item.scan, Volume) else None
     return Sample(
         name=item.name,
         subject=item.subject,
-        scores=found.maps[i].numpy(),
+        scores=prediction.maps[i].numpy(),
         truth=item.truth,
         brain=item.brain,
         spacing=() if volume is None else tuple(float(edge) for edge in volume.spacing),
         group=item.group,
         axis=None if volume is None else 2,
-        ignored=item.ignored,
-        detected=found.detected[i].numpy() if found.detected else None,
-        image_score=found.scores[i] if found.scores else None,
-        image=item.image if found.twins else None,
-        twin=found.twins[i].numpy() if found.twins else None,
+        ignored=item.ignored_mask,
+        detected=prediction.detections[i].numpy() if prediction.detections else None,
+        image_score=prediction.scores[i] if prediction.scores else None,
+        image=item.image if prediction.reconstructions else None,
+        twin=prediction.reconstructions[i].numpy() if prediction.reconstructions else None,
         label=item.label,
     )
 
 
-def _keep(found: Scored, kind: str, result: Result, names: set[str]) -> None:
-    found.kinds[kind] = {n: [f.value, f.low, f.high] for n, f in result.figures.items()}
-    found.warnings += [f"{kind}: {text}" for text in result.warnings]
+def _add_result(metrics: UnitMetrics, kind: str, result: Result, names: set[str]) -> None:
+    """Add the metrics of one kind; rows of the healthy scans, which are in every kind, are left out."""
+    metrics.kinds[kind] = {name: [m.value, m.low, m.high] for name, m in result.figures.items()}
+    metrics.warnings += [f"{kind}: {text}" for text in result.warnings]
     for row in result.rows:
-        value = float(row.get(RANKED_BY, math.nan))
-        ours = bool({row["name"], str(row["name"]).rpartition("#")[0]} & names)  # slices are "NAME#INDEX"
-        if ours and not math.isnan(value):
-            found.subjects.setdefault(str(row["subject"]), []).append(value)
+        value = float(row.get(RANKING_METRIC, math.nan))
+        scan = str(row["name"]).rpartition("#")[0]  # slices are "NAME#INDEX"
+        if {row["name"], scan} & names and not math.isnan(value):
+            metrics.subjects.setdefault(str(row["subject"]), []).append(value)
 
 
-def pooled_curves(parts: Sequence[Sample]) -> dict[str, list[list[float]]]:
+def pool_curves(samples: Sequence[Sample]) -> dict[str, list[list[float]]]:
     """Return ROC, precision-recall and Dice curves of all pixels in all brains."""
     from diffad.evaluation.metrics.ranking import RankCurve
 
-    pixels = np.concatenate([s.scores[s.counted] for s in parts])
-    truth = np.concatenate([s.truth[s.counted] for s in parts])
+    pixels = np.concatenate([s.scores[s.counted] for s in samples])
+    truth = np.concatenate([s.truth[s.counted] for s in samples])
     if truth.all() or not truth.any():
         return {}
     curve = RankCurve.of(pixels, truth)
-    named = {"roc": curve.roc(), "pr": curve.precision_recall(), "dice": curve.dice_curve()}
-    return {name: [np.asarray(v, float).tolist() for v in points] for name, points in named.items()}
+    curves = {"roc": curve.roc(), "pr": curve.precision_recall(), "dice": curve.dice_curve()}
+    return {name: [np.asarray(v, float).tolist() for v in points] for name, points in curves.items()}
 
 
-def load(path: Path) -> Scored:
-    """Read what was kept.
+def load_metrics(path: Path) -> UnitMetrics:
+    """Read what was stored.
 
     Raises:
         OSError: If it cannot be read.
     """
     values = json.loads(path.read_text(encoding="utf-8"))
     values.pop("fingerprint")
-    return Scored(**values)
+    return UnitMetrics(**values)

@@ -1,12 +1,9 @@
-"""Prepared scans on disk, so that a second start need not cut them again."""
+"""Prepared scans on disk, so that the next start need not prepare them again."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import json
-import uuid
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
@@ -18,21 +15,23 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from diffad.data.duplicates import stamp
+from diffad.data.duplicates import stamp_files
+from diffad.io.atomic import staged_file
 
 FORMAT = 1
-"""Raised whenever slices are cut or placed in another way, so that old files are not used."""
-DAMAGED = (SafetensorError, OSError, KeyError, TypeError, ValueError)
+"""Number of the way in which slices are cut and placed; a new number keeps old files from being used."""
+DAMAGE_ERRORS = (SafetensorError, OSError, KeyError, TypeError, ValueError)
+"""What reading a damaged file may raise."""
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """One scan in the model's space.
+class CachedScan:
+    """One scan in the space of the model.
 
     Args:
         image: Intensities in [0, 1], (N, C, *S).
         mask: Brain mask, (N, 1, *S), uint8 in {0, 1}.
-        digest: Digest of the scan's own voxels.
+        digest: Digest of the voxels as they lie on disk.
     """
 
     image: Tensor
@@ -44,18 +43,18 @@ class Cache:
     """Keeps prepared scans in a folder that may be deleted at any time.
 
     Files are safetensors, written whole or not at all. Which one belongs to a scan follows from the path,
-    size and time of change of its files, and from all that decides how it is prepared.
+    size and time of change of its files, and from all options that decide how it is prepared.
 
     Args:
-        folder: Where; made if absent. None keeps nothing.
-        options: What decides how scans are prepared, as plain values.
+        folder: Folder of the files, made if absent; none keeps nothing.
+        options: Options that decide how scans are prepared, as plain values.
     """
 
     def __init__(self, folder: Path | None, options: dict[str, Any]) -> None:
         self.folder = folder
         self.options = options
 
-    def prepared(self, files: Sequence[Path], make: Callable[[], Prepared]) -> Prepared:
+    def load_or_make(self, files: Sequence[Path], make: Callable[[], CachedScan]) -> CachedScan:
         """Return the prepared scan, from disk or newly made; a damaged file is replaced with a warning.
 
         Raises:
@@ -63,60 +62,52 @@ class Cache:
         """
         if self.folder is None:
             return make()
-        path, key = self._place(self.folder, files)
+        path, key = self._locate(self.folder, files)
         if path.exists():
             try:
-                return _read(path, key)
-            except DAMAGED as error:
-                found = f"found a damaged file ({error}); it is rebuilt"
-                warnings.warn(f"{path}: expected a cached scan, {found}", stacklevel=2)
-        made = make()
-        _write(made, path, key)
-        return made
+                return _read_cached(path, key)
+            except DAMAGE_ERRORS as error:
+                fault = f"found a damaged file ({error}); the scan is prepared again"
+                warnings.warn(f"{path}: expected a cached scan, {fault}", stacklevel=2)
+        scan = make()
+        _write_cached(scan, path, key)
+        return scan
 
-    def digest(self, files: Sequence[Path]) -> str | None:
-        """Return the digest of a scan that is on disk whole, without reading its slices, or none."""
+    def read_digest(self, files: Sequence[Path]) -> str | None:
+        """Return the digest of a cached scan without reading its slices; none if there is no such scan."""
         if self.folder is None:
             return None
-        path, key = self._place(self.folder, files)
+        path, key = self._locate(self.folder, files)
         try:
             with safe_open(path, framework="pt") as file:
                 notes = file.metadata()
             return str(notes["digest"]) if notes["key"] == key else None
-        except DAMAGED:
+        except DAMAGE_ERRORS:
             return None
 
-    def _place(self, folder: Path, files: Sequence[Path]) -> tuple[Path, str]:
-        text = json.dumps([FORMAT, stamp(files), self.options], sort_keys=True)
+    def _locate(self, folder: Path, files: Sequence[Path]) -> tuple[Path, str]:
+        text = json.dumps([FORMAT, stamp_files(files), self.options], sort_keys=True)
         key = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         return folder / f"{files[0].name.split('.')[0]}-{key[:16]}.safetensors", key
 
 
-def _read(path: Path, key: str) -> Prepared:
+def _read_cached(path: Path, key: str) -> CachedScan:
     with safe_open(path, framework="pt") as file:
         notes = file.metadata()
         image, mask = file.get_tensor("image"), file.get_tensor("mask")
-    if notes["key"] != key or int(notes["crc"]) != _crc(image, mask):
+    if notes["key"] != key or int(notes["crc"]) != _compute_crc(image, mask):
         raise ValueError("its content does not match its checksum")
-    return Prepared(image, mask, notes["digest"])
+    return CachedScan(image, mask, notes["digest"])
 
 
-def _write(found: Prepared, path: Path, key: str) -> None:
-    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
-    notes = {"key": key, "digest": found.digest, "crc": str(_crc(found.image, found.mask))}
-    try:
+def _write_cached(scan: CachedScan, path: Path, key: str) -> None:
+    notes = {"key": key, "digest": scan.digest, "crc": str(_compute_crc(scan.image, scan.mask))}
+    with staged_file(path) as partial:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"image": found.image, "mask": found.mask}, temporary, metadata=notes)
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        reason = f"could not write the cache: {getattr(error, 'strerror', None) or error}"
-        raise OSError(getattr(error, "errno", None) or errno.EIO, reason, str(path)) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        save_file({"image": scan.image, "mask": scan.mask}, partial, metadata=notes)
 
 
-def _crc(*tensors: Tensor) -> int:
+def _compute_crc(*tensors: Tensor) -> int:
     value = 0
     for tensor in tensors:
         # SafeTensors checks the header and the length only.

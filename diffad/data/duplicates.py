@@ -1,4 +1,4 @@
-"""The same scan under two names: found by content, reported within a split, refused across splits."""
+"""The same scan under two names: found by its content, reported in one split, refused in two."""
 
 from __future__ import annotations
 
@@ -10,48 +10,48 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from diffad.data.image_file import SUFFIXES, read_image
 from diffad.data.items import DataError
-from diffad.data.picture import SUFFIXES, read_image
 from diffad.data.volume import Array, Volume
 
 Stamp = tuple[tuple[str, int, int], ...]
-# A file that has not changed has the same content; a second split asks for the first one's again.
-_KNOWN: dict[Stamp, str] = {}
+# A file that did not change has the same content; a second split asks for the digests of the first again.
+_DIGESTS: dict[Stamp, str] = {}
 
 
-def stamp(files: Iterable[Path]) -> Stamp:
-    """Return path, size and time of change (ns) of files: if these stay, so does the content."""
+def stamp_files(files: Iterable[Path]) -> Stamp:
+    """Return path, size and time of change (ns) of files; while these stay, so does the content."""
     stats = [(path.resolve(), path.stat()) for path in files]
     return tuple((str(path), info.st_size, info.st_mtime_ns) for path, info in stats)
 
 
-def digest(data: Array | Tensor) -> str:
+def hash_voxels(data: Array | Tensor) -> str:
     """Return a hash of shape and float32 values, as 32 hexadecimal digits."""
     array = np.ascontiguousarray(np.asarray(data), dtype=np.float32)
     return hashlib.blake2b(str(array.shape).encode() + array.tobytes(), digest_size=16).hexdigest()
 
 
-def content(files: Sequence[Path]) -> str:
+def hash_scan(files: Sequence[Path]) -> str:
     """Return the digest of a scan: an image, a volume in RAS, or the volumes of several sequences.
 
     Raises:
         ValueError: If a file cannot be read; the message names it.
     """
-    key = stamp(files)
-    if key not in _KNOWN:
-        picture = files[0].suffix.lower() in SUFFIXES
-        data = read_image(files[0]) if picture else Volume.load(list(files), allow_constant=True).data
-        _KNOWN[key] = digest(data)
-    return _KNOWN[key]
+    key = stamp_files(files)
+    if key not in _DIGESTS:
+        is_image = files[0].suffix.lower() in SUFFIXES
+        data = read_image(files[0]) if is_image else Volume.load(list(files), allow_constant=True).data
+        _DIGESTS[key] = hash_voxels(data)
+    return _DIGESTS[key]
 
 
-def remember(files: Sequence[Path], known: str) -> None:
-    """Note the digest of a scan that was read anyway, so that ``content`` need not read it."""
-    _KNOWN[stamp(files)] = known
+def remember(files: Sequence[Path], digest: str) -> None:
+    """Store the digest of a scan that was read anyway, so that ``hash_scan`` need not read it."""
+    _DIGESTS[stamp_files(files)] = digest
 
 
 def find_duplicates(paths: Iterable[Path | str]) -> list[list[Path]]:
-    """Return groups of images or volumes whose voxels are equal, whatever their name and compression.
+    """Return groups of images or volumes with equal voxels, whatever their names and compression.
 
     Args:
         paths: Image or NIfTI files.
@@ -59,18 +59,18 @@ def find_duplicates(paths: Iterable[Path | str]) -> list[list[Path]]:
     Raises:
         ValueError: If a file cannot be read; the message names it.
     """
-    return groups({path: content([path]) for path in map(Path, paths)})
+    return group_equal({path: hash_scan([path]) for path in map(Path, paths)})
 
 
-def groups(digests: Mapping[Path, str]) -> list[list[Path]]:
+def group_equal(digests: Mapping[Path, str]) -> list[list[Path]]:
     """Return the paths that share a digest, in groups of two or more."""
-    found: dict[str, list[Path]] = {}
+    groups: dict[str, list[Path]] = {}
     for path, value in digests.items():
-        found.setdefault(value, []).append(path)
-    return [sorted(group) for group in found.values() if len(group) > 1]
+        groups.setdefault(value, []).append(path)
+    return [sorted(group) for group in groups.values() if len(group) > 1]
 
 
-def report(splits: Mapping[str, Mapping[Path, str]], split: str) -> None:
+def report_duplicates(splits: Mapping[str, Mapping[Path, str]], split: str) -> None:
     """Warn of duplicates inside ``split``, and refuse those that lie in two splits.
 
     Args:
@@ -80,11 +80,13 @@ def report(splits: Mapping[str, Mapping[Path, str]], split: str) -> None:
     Raises:
         DataError: If the content of a scan is in two splits; all such groups are listed.
     """
-    home = {path: name for name, digests in splits.items() for path in digests}
-    found = groups({path: value for digests in splits.values() for path, value in digests.items()})
-    if across := [group for group in found if len({home[path] for path in group}) > 1]:
-        listed = "; ".join(" = ".join(f"{path} ({home[path]})" for path in group) for group in across)
-        raise DataError(f"expected each scan in one split, got the same content in two: {listed}")
-    if within := [group for group in found if home[group[0]] == split]:
-        listed = "; ".join(" = ".join(map(str, group)) for group in within)
-        warnings.warn(f"the same scan under several names: {listed}", stacklevel=2)
+    names = {path: name for name, digests in splits.items() for path in digests}
+    groups = group_equal({path: value for digests in splits.values() for path, value in digests.items()})
+    if split_groups := [group for group in groups if len({names[path] for path in group}) > 1]:
+        text = "; ".join(" = ".join(f"{path} ({names[path]})" for path in group) for group in split_groups)
+        raise DataError(f"expected each scan in one split, found the same content in two: {text}")
+    if repeats := [group for group in groups if names[group[0]] == split]:
+        text = "; ".join(" = ".join(map(str, group)) for group in repeats)
+        warnings.warn(
+            f"expected each scan once, found the same scan under several names: {text}", stacklevel=2
+        )

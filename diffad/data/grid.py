@@ -1,4 +1,4 @@
-"""The square grid of a 2-D network, and the exact way back."""
+"""The square grid of a 2-D network, and the way back to the slices."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Pair = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Grid:
+class SquareGrid:
     """Brings slices to ``size`` x ``size`` pixels: cut or pad to a centred square, then resample.
 
     Args:
         size: Pixels along each side of the grid.
-        fov: Side of the square, in mm; None takes the smallest square that holds the whole slice.
+        fov: Side of the square, in mm; none takes the smallest square that holds the whole slice.
 
     Raises:
         ValueError: If ``size`` or ``fov`` is not positive.
@@ -42,10 +42,10 @@ class Grid:
         """Bring slices to the grid.
 
         Args:
-            x: Slices, (N, C, H, W); booleans come back as booleans, true where more than half is covered.
-            spacing: Row and column spacing, in mm; None counts in pixels and ignores ``fov``.
+            x: Slices, (N, C, H, W); booleans stay booleans, true where more than half of a pixel is covered.
+            spacing: Row and column spacing, in mm; none counts in pixels and ignores ``fov``.
             centre: Row and column of the middle of the square, in pixels from the outer edge of the slice;
-                None takes the middle of the slice.
+                none takes the middle of the slice.
             mode: "bilinear" (antialiased), or "nearest" for labels.
 
         Returns:
@@ -57,8 +57,8 @@ class Grid:
         _check_slices(x)
         shape = (x.shape[-2], x.shape[-1])
         side = self._square(shape, spacing)
-        top, left = _corner(shape, side, centre)
-        return _resample(_window(x, -top, -left, side), (self.size, self.size), mode)
+        top, left = _find_corner(shape, side, centre)
+        return _resample(_shift_into(x, -top, -left, side), (self.size, self.size), mode)
 
     def back(
         self,
@@ -68,7 +68,7 @@ class Grid:
         centre: Sequence[float] | None = None,
         mode: str = "bilinear",
     ) -> Tensor:
-        """Bring slices from the grid back to where ``to`` took them from.
+        """Bring slices from the grid back to the place that ``to`` took them from.
 
         Args:
             y: Slices on the grid, (N, C, size, size).
@@ -88,8 +88,8 @@ class Grid:
             raise ValueError(f"expected slices (N, C, {self.size}, {self.size}), got shape {tuple(y.shape)}")
         rows, columns = shape
         side = self._square((rows, columns), spacing)
-        top, left = _corner((rows, columns), side, centre)
-        return _window(_resample(y, side, mode), top, left, (rows, columns))
+        top, left = _find_corner((rows, columns), side, centre)
+        return _shift_into(_resample(y, side, mode), top, left, (rows, columns))
 
     def _square(self, shape: tuple[int, int], spacing: Sequence[float] | None) -> tuple[int, int]:
         if spacing is None:
@@ -102,19 +102,19 @@ class Grid:
 
 
 def mask_centre(mask: Tensor) -> Pair | None:
-    """Return the middle (row, column) of what any slice of one scan marks; None for an empty mask.
+    """Return the middle (row, column) of the mask of one scan over all slices; none for an empty mask.
 
     Args:
         mask: Mask of the slices of one scan, (N, 1, H, W).
 
     Returns:
-        Middle of the bounding box in pixels from the outer edge, as ``Grid.to`` takes it.
+        Middle of the bounding box, in pixels from the outer edge, as ``SquareGrid.to`` takes it.
     """
     _check_slices(mask)
-    marked = (mask > 0).any(0).any(0)
-    if not marked.any():
+    extent = (mask > 0).any(0).any(0)
+    if not extent.any():
         return None
-    row, column = (_middle(marked.any(1 - axis)) for axis in range(2))
+    row, column = (_find_middle(extent.any(1 - axis)) for axis in range(2))
     return row, column
 
 
@@ -123,27 +123,32 @@ def _check_slices(x: Tensor) -> None:
         raise ValueError(f"expected slices (N, C, H, W), got shape {tuple(x.shape)}")
 
 
-def _middle(line: Tensor) -> float:
+def _find_middle(line: Tensor) -> float:
     positions = line.nonzero()
     return (int(positions[0]) + int(positions[-1]) + 1) / 2
 
 
-def _corner(shape: tuple[int, int], side: tuple[int, int], centre: Sequence[float] | None) -> tuple[int, int]:
+def _find_corner(
+    shape: tuple[int, int], side: tuple[int, int], centre: Sequence[float] | None
+) -> tuple[int, int]:
     middle = centre if centre is not None else (shape[0] / 2, shape[1] / 2)
     top, left = (math.floor(m - n / 2) for m, n in zip(middle, side, strict=True))
     return top, left
 
 
-def _window(x: Tensor, top: int, left: int, shape: tuple[int, int]) -> Tensor:
+def _shift_into(x: Tensor, top: int, left: int, shape: tuple[int, int]) -> Tensor:
     """Shift ``x`` down and right into a frame of ``shape`` that is zero where ``x`` does not reach."""
     rows, columns = x.shape[-2:]
     frame = x.new_zeros(*x.shape[:2], *shape)
-    (to_r, from_r), (to_c, from_c) = _overlap(top, rows, shape[0]), _overlap(left, columns, shape[1])
+    (to_r, from_r), (to_c, from_c) = (
+        _find_overlap(top, rows, shape[0]),
+        _find_overlap(left, columns, shape[1]),
+    )
     frame[..., to_r, to_c] = x[..., from_r, from_c]
     return frame
 
 
-def _overlap(shift: int, length: int, frame: int) -> tuple[slice, slice]:
+def _find_overlap(shift: int, length: int, frame: int) -> tuple[slice, slice]:
     start, stop = max(shift, 0), max(min(shift + length, frame), 0)
     stop = max(start, stop)
     return slice(start, stop), slice(start - shift, stop - shift)
@@ -155,15 +160,15 @@ def _resample(x: Tensor, shape: tuple[int, int], mode: str) -> Tensor:
     if tuple(x.shape[-2:]) == shape:
         return x
     if mode == "nearest":
-        # double holds every label exactly; "nearest-exact" keeps pixel centres, "nearest" does not.
+        # double holds every label exactly; "nearest-exact" leaves pixel centres in place, "nearest" does not
         labels = x if x.is_floating_point() else x.double()
         return F.interpolate(labels, shape, mode="nearest-exact").to(x.dtype)
     if x.dtype == torch.bool:
-        return _linear(x.float(), shape) > 0.5
+        return _resample_linear(x.float(), shape) > 0.5
     if not x.is_floating_point():
         raise ValueError(f"expected floating point or boolean slices for mode 'bilinear', got {x.dtype}")
-    return _linear(x, shape)
+    return _resample_linear(x, shape)
 
 
-def _linear(x: Tensor, shape: tuple[int, int]) -> Tensor:
+def _resample_linear(x: Tensor, shape: tuple[int, int]) -> Tensor:
     return F.interpolate(x, shape, mode="bilinear", align_corners=False, antialias=True)

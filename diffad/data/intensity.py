@@ -32,12 +32,14 @@ class IntensityWindow:
     upper: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        lower, upper = (tuple(float(v) for v in bound) for bound in (self.lower, self.upper))
+        lower, upper = (tuple(float(v) for v in limits) for limits in (self.lower, self.upper))
         object.__setattr__(self, "lower", lower)
         object.__setattr__(self, "upper", upper)
-        ascending = len(lower) == len(upper) > 0 and all(a < b for a, b in zip(lower, upper, strict=True))
-        if not (ascending and np.isfinite(lower + upper).all()):
-            raise ValueError(f"expected finite lower < upper for each channel, got {lower} and {upper}")
+        in_order = len(lower) == len(upper) > 0 and all(a < b for a, b in zip(lower, upper, strict=True))
+        if not (in_order and np.isfinite(lower + upper).all()):
+            raise ValueError(
+                f"expected finite bounds, lower < upper for each channel, got {lower} and {upper}"
+            )
 
     def apply(self, x: ArrayOrTensor, channel_axis: int | None = None) -> ArrayOrTensor:
         """Map intensities to [0, 1], clipping what lies outside.
@@ -49,15 +51,17 @@ class IntensityWindow:
         Raises:
             ValueError: If ``x`` has another number of channels.
         """
-        lower, upper = self._bounds(x, channel_axis)
+        lower, upper = self._shape_bounds(x, channel_axis)
         return cast(ArrayOrTensor, ((x - lower) / (upper - lower)).clip(0, 1))
 
     def invert(self, y: ArrayOrTensor, channel_axis: int | None = None) -> ArrayOrTensor:
         """Map [0, 1] back to intensities; shapes as in ``apply``."""
-        lower, upper = self._bounds(y, channel_axis)
+        lower, upper = self._shape_bounds(y, channel_axis)
         return cast(ArrayOrTensor, y * (upper - lower) + lower)
 
-    def _bounds(self, x: Array | Tensor, axis: int | None) -> tuple[Array, Array] | tuple[Tensor, Tensor]:
+    def _shape_bounds(
+        self, x: Array | Tensor, axis: int | None
+    ) -> tuple[Array, Array] | tuple[Tensor, Tensor]:
         channel_axis = int(isinstance(x, Tensor)) if axis is None else axis
         if x.shape[channel_axis] != len(self.lower):
             raise ValueError(
@@ -73,7 +77,7 @@ class IntensityWindow:
         return bounds[0].reshape(shape), bounds[1].reshape(shape)
 
 
-def percentile_window(
+def make_percentile_window(
     x: Array | Tensor,
     mask: Array | Tensor,
     low: float | None = 1.0,
@@ -87,9 +91,9 @@ def percentile_window(
     Args:
         x: One scan, (C, *S).
         mask: Voxels of the brain, (*S) or (1, *S).
-        low: Percentile that becomes 0, in percent; None keeps the zero of the scan.
+        low: Percentile that becomes 0, in percent; none keeps the zero of the scan.
         high: Percentile that becomes 1 - ``headroom``, in percent.
-        headroom: Share :math:`h` of [0, 1] kept above the high percentile, in [0, 1).
+        headroom: Fraction :math:`h` of [0, 1] above the high percentile, in [0, 1).
 
     Raises:
         ValueError: If an option is out of range.
@@ -99,13 +103,15 @@ def percentile_window(
         raise ValueError(
             f"expected 0 <= low < high <= 100 and 0 <= headroom < 1, got {low=}, {high=}, {headroom=}"
         )
-    bounds = [_percentiles(c, values, low, high) for c, values in enumerate(_masked(x, mask))]
+    bounds = [
+        _measure_percentiles(c, values, low, high) for c, values in enumerate(_select_channels(x, mask))
+    ]
     return IntensityWindow(
         tuple(a for a, _ in bounds), tuple(a + (b - a) / (1 - headroom) for a, b in bounds)
     )
 
 
-def percentile_windows(
+def make_percentile_windows(
     x: Tensor,
     mask: Tensor,
     low: float | None = 1.0,
@@ -116,11 +122,12 @@ def percentile_windows(
     if len(x) != len(mask):
         raise ValueError(f"expected one mask for each of {len(x)} items, got {len(mask)}")
     return [
-        percentile_window(item, inside, low, high, headroom) for item, inside in zip(x, mask, strict=True)
+        make_percentile_window(item, item_mask, low, high, headroom)
+        for item, item_mask in zip(x, mask, strict=True)
     ]
 
 
-def ct_window(centre: float = 40.0, width: float = 80.0, channels: int = 1) -> IntensityWindow:
+def make_ct_window(centre: float = 40.0, width: float = 80.0, channels: int = 1) -> IntensityWindow:
     """Window a CT around ``centre`` over ``width``, in Hounsfield units; the default shows the brain."""
     return IntensityWindow((centre - width / 2,) * channels, (centre + width / 2,) * channels)
 
@@ -142,25 +149,27 @@ def normalise(
 def normalise_batch(x: Tensor, mask: Tensor, windows: list[IntensityWindow]) -> Tensor:
     """Normalise each item of ``x`` (B, C, *S) in its ``mask`` (B, 1, *S) by its own window."""
     items = zip(x, mask, windows, strict=True)
-    return torch.stack([normalise(item, inside, window, channel_axis=0) for item, inside, window in items])
+    return torch.stack(
+        [normalise(item, item_mask, window, channel_axis=0) for item, item_mask, window in items]
+    )
 
 
-def _masked(x: Array | Tensor, mask: Array | Tensor) -> list[Array]:
-    values, inside = (v.detach().cpu().numpy() if isinstance(v, Tensor) else v for v in (x, mask))
-    inside = (inside[0] if inside.ndim == values.ndim else inside) > 0
-    if inside.shape != values.shape[1:]:
-        raise VolumeError(f"expected a mask {values.shape[1:]}, got shape {tuple(mask.shape)}")
-    if not inside.any():
-        raise VolumeError("expected a mask with voxels inside, got an empty mask")
-    return [channel[inside] for channel in values]
+def _select_channels(x: Array | Tensor, mask: Array | Tensor) -> list[Array]:
+    values, brain = (v.detach().cpu().numpy() if isinstance(v, Tensor) else v for v in (x, mask))
+    brain = (brain[0] if brain.ndim == values.ndim else brain) > 0
+    if brain.shape != values.shape[1:]:
+        raise VolumeError(f"expected a brain mask {values.shape[1:]}, got shape {tuple(mask.shape)}")
+    if not brain.any():
+        raise VolumeError("expected a brain mask with voxels above zero, got an empty one")
+    return [channel[brain] for channel in values]
 
 
-def _percentiles(channel: int, values: Array, low: float | None, high: float) -> tuple[float, float]:
+def _measure_percentiles(channel: int, values: Array, low: float | None, high: float) -> tuple[float, float]:
     a, b = (float(p) for p in np.percentile(values, (low or 0, high)))
     a = 0.0 if low is None else a
     if not a < b:
         raise VolumeError(
-            f"expected contrast inside the mask of channel {channel}, "
-            f"got {a:g} at percentile {low} and {b:g} at percentile {high}"
+            f"expected contrast inside the brain mask of channel {channel}, "
+            f"got {a:g} at percentile {low or 0:g} and {b:g} at percentile {high:g}"
         )
     return a, b

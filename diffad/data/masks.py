@@ -37,10 +37,28 @@ def brain_mask(data: ArrayOrTensor) -> ArrayOrTensor:
             f"got {type(data).__name__} of shape {tuple(data.shape)}"
         )
     if isinstance(data, Tensor):
-        marked = (data != 0).any(1).cpu().numpy()
-        filled = np.stack([_filled(item) for item in marked]) if len(marked) else marked
-        return torch.from_numpy(filled)[:, None].to(data.device)
-    return _filled((data != 0).any(0))[None]
+        nonzero = (data != 0).any(1).cpu().numpy()
+        masks = np.stack([_fill_holes(item) for item in nonzero]) if len(nonzero) else nonzero
+        return torch.from_numpy(masks)[:, None].to(data.device)
+    return _fill_holes((data != 0).any(0))[None]
+
+
+def resolve_mask(mask: Source | Array | Tensor, like: Volume) -> Array:
+    """Return the mask of a scan, (I, J, K) in RAS, boolean, from a file or an array.
+
+    Args:
+        mask: NIfTI file, or an array or tensor (I, J, K); voxels above zero are inside.
+        like: Scan the mask belongs to.
+
+    Raises:
+        VolumeError: If a file is unusable, or an array has another shape.
+    """
+    if isinstance(mask, str | os.PathLike):
+        return load_mask(mask, like)
+    array = np.asarray(mask) > 0
+    if array.shape != like.data.shape[1:]:
+        raise VolumeError(f"{like.name}: expected a mask {like.data.shape[1:]}, got shape {array.shape}")
+    return array
 
 
 def load_mask(path: Source, like: Volume) -> Array:
@@ -59,16 +77,16 @@ def load_mask(path: Source, like: Volume) -> Array:
     volume = Volume.load(os.fspath(path), allow_constant=True)
     require_same_grid(volume, like)
     if len(volume.data) != 1:
-        raise VolumeError(f"{path}: expected a mask of one channel, found {len(volume.data)}")
+        raise VolumeError(f"{path}: expected a mask of one channel, found {len(volume.data)} channels")
     mask: Array = volume.data[0] > 0
     if not mask.any():
         raise VolumeError(f"{path}: expected a mask with voxels above zero, found an empty mask")
     return mask
 
 
-def _filled(mask: Array) -> Array:
-    # One labelling pass of the background; what is not joined to the rim is a hole.
+def _fill_holes(mask: Array) -> Array:
+    # One labelling of the background; what is not joined to the rim is a hole.
     background = np.pad(~mask, 1, constant_values=True)
     labels, _ = ndimage.label(background)
-    inside: Array = labels != labels[(0,) * mask.ndim]
-    return np.ascontiguousarray(inside[(slice(1, -1),) * mask.ndim])
+    enclosure: Array = labels != labels[(0,) * mask.ndim]
+    return np.ascontiguousarray(enclosure[(slice(1, -1),) * mask.ndim])

@@ -1,4 +1,4 @@
-"""What the names of volumes say: whose they are, which sequence, and where their mask lies."""
+"""What the name of a volume says: the subject, the sequence, and where the mask lies."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import re
 from pathlib import Path
 
 from diffad.data.items import DataError
+from diffad.io.nifti import stem
 
 
-def stem(path: Path) -> str:
-    """Return the name of a file without .nii or .nii.gz."""
-    return path.name.removesuffix(".gz").removesuffix(".nii")
-
-
-def subject_below(path: Path, root: Path) -> str | None:
+def infer_subject_below(path: Path, root: Path) -> str | None:
     """Return the subject of a volume: its BIDS ``sub-`` entity, else the outermost folder below ``root``.
 
-    Everything in that folder counts as one subject, visits too, so that no subject can be in two splits.
+    Everything in that folder counts as one subject, visits too, so that no subject can get into two splits.
 
     Args:
         path: The volume.
@@ -32,13 +28,13 @@ def subject_below(path: Path, root: Path) -> str | None:
     return parts[0] if path.is_relative_to(root) and len(parts) > 1 else None
 
 
-def visit(path: Path) -> tuple[str, ...]:
+def parse_visit(path: Path) -> tuple[str, ...]:
     """Return the BIDS session and run of a volume, where its name has them."""
     return tuple(re.findall(r"(?:ses|run)-[A-Za-z0-9]+", path.name))
 
 
-def rest_of(path: Path, sequence: str) -> str | None:
-    """Return what is left of a file's name without its sequence; none if it is another sequence.
+def strip_sequence(path: Path, sequence: str) -> str | None:
+    """Return the name of a file without its sequence; none if it is another sequence.
 
     Args:
         path: The volume.
@@ -57,13 +53,13 @@ def is_mask(path: Path, pattern: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), path.name) is not None
 
 
-def mask_beside(path: Path, pattern: str) -> Path | None:
+def find_volume_mask(path: Path, pattern: str) -> Path | None:
     """Find the brain mask in the folder of a volume; none if it is not there.
 
     Args:
         path: The volume.
-        pattern: Name of the mask; ``*`` stands for the name of the volume, or the first words of it:
-            "*_mask.nii.gz" finds sub-01_mask.nii.gz for sub-01_T1w.nii.gz, but never that of sub-1.
+        pattern: Name of the mask; ``*`` stands for the name of the volume, or for its first words:
+            "*_mask.nii.gz" finds sub-01_mask.nii.gz for sub-01_T1w.nii.gz, but never the mask of sub-1.
 
     Raises:
         DataError: If the pattern has more than one ``*``.
@@ -71,8 +67,8 @@ def mask_beside(path: Path, pattern: str) -> Path | None:
     if pattern.count("*") > 1:
         raise DataError(f"expected a mask name with at most one '*', got {pattern!r}")
     name = stem(path)
-    ends = [m.start() for m in re.finditer(r"[^A-Za-z0-9]", name)]
-    for end in (len(name), *reversed(ends), 0):
+    gaps = [m.start() for m in re.finditer(r"[^A-Za-z0-9]", name)]
+    for end in (len(name), *reversed(gaps), 0):
         candidate = path.with_name(pattern.replace("*", name[:end]))
         if candidate.is_file() and candidate != path:
             return candidate

@@ -1,4 +1,4 @@
-"""A progress bar for those who wait long enough to want one."""
+"""A progress bar that appears where work takes long."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ PATIENCE = 2.0
 
 
 def track(items: Sequence[T], what: str) -> Iterator[T]:
-    """Yield ``items``; if that takes long and someone watches the terminal, show a bar on stderr.
+    """Yield ``items``; if that takes long and stderr is a terminal, show a progress bar on it.
 
     Args:
-        items: What is worked through.
+        items: Items to work on.
         what: Words before the bar.
     """
     if not sys.stderr.isatty():
@@ -27,12 +27,12 @@ def track(items: Sequence[T], what: str) -> Iterator[T]:
 
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=Console(file=sys.stderr), transient=True)
-    task, began = bar.add_task(what, total=len(items)), time.monotonic()
+    task, start = bar.add_task(what, total=len(items)), time.monotonic()
     try:
         for item in items:
             yield item
             bar.advance(task)
-            if time.monotonic() - began > PATIENCE:
+            if time.monotonic() - start > PATIENCE:
                 bar.start()
     finally:
         bar.stop()

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from einops import rearrange
 from torch import Tensor
 
+from diffad.config.choices import AXES
+
 Axis = str | int
-NAMES = {"sagittal": 0, "coronal": 1, "axial": 2}
+NAMES: dict[str, int] = {axis: index for index, axis in enumerate(AXES)}
 # Rows run along the later of the two axes that stay, so that anterior or superior can be put at the top.
 PATTERNS = ("c i j k -> i c k j", "c i j k -> j c k i", "c i j k -> k c j i")
 

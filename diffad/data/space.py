@@ -1,4 +1,4 @@
-"""From raw slices to what the network sees, and back: one place for grid and intensity."""
+"""From raw slices to the space of the network, grid and intensity together, and back."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import torch
 from torch import Tensor
 
 from diffad.config import SpaceConfig
-from diffad.data.grid import Grid
-from diffad.data.intensity import IntensityWindow, ct_window, normalise, percentile_window
-from diffad.types import Restoration
+from diffad.data.grid import SquareGrid
+from diffad.data.intensity import IntensityWindow, make_ct_window, make_percentile_window, normalise
+from diffad.types import Reconstruction
 
 
 @dataclass(frozen=True)
 class Placement:
-    """How raw slices were placed in the model's grid; all that the way back needs.
+    """How raw slices were placed in the grid of the model: all that the way back needs.
 
     Args:
         window: Intensities that became 0 and 1, per channel.
         shape: Raw shape (H, W), or (I, J, K) of a whole volume.
         spacing: Raw pixel size (row, column) in mm, or none.
-        centre: Raw position (row, column) put at the grid's centre, or none for the middle.
+        centre: Raw position (row, column) at the centre of the grid, or none for the middle.
     """
 
     window: IntensityWindow
@@ -31,7 +31,7 @@ class Placement:
 
 
 class Space:
-    """Brings slices into the space a network was trained in.
+    """Brings slices into the space that a network was trained in.
 
     Args:
         config: Grid and intensity rules, stored with the model.
@@ -39,7 +39,7 @@ class Space:
 
     def __init__(self, config: SpaceConfig) -> None:
         self.config = config
-        self.grid = Grid(size=config.size, fov=config.fov)
+        self.grid = SquareGrid(size=config.size, fov=config.fov)
 
     @property
     def whole(self) -> bool:
@@ -50,8 +50,8 @@ class Space:
         """Find the intensity window of one scan ``x`` (C, *S) inside its ``mask`` (1, *S)."""
         c = self.config
         if c.intensity == "ct":
-            return ct_window(c.centre, c.width, channels=x.shape[0])
-        return percentile_window(x, mask, low=c.low, high=c.high, headroom=c.headroom)
+            return make_ct_window(c.centre, c.width, channels=x.shape[0])
+        return make_percentile_window(x, mask, low=c.low, high=c.high, headroom=c.headroom)
 
     def place(
         self,
@@ -61,13 +61,13 @@ class Space:
         centre: tuple[float, float] | None = None,
         window: IntensityWindow | None = None,
     ) -> tuple[Tensor, Tensor, Placement]:
-        """Bring the slices of one scan, or a whole volume, into the model's space.
+        """Bring the slices of one scan, or a whole volume, into the space of the model.
 
         Args:
             x: Raw slices of one scan, (N, C, H, W), or a volume (1, C, I, J, K) where the axis is "volume".
             mask: Brain mask, (N, 1, *S), bool.
             spacing: Pixel size (row, column) in mm, where known.
-            centre: Raw position (row, column) put at the grid's centre; none for the middle of the slice.
+            centre: Raw position (row, column) for the centre of the grid; none for the middle of the slice.
             window: Intensity window of the scan; none finds it in these slices.
 
         Returns:
@@ -75,14 +75,14 @@ class Space:
         """
         window = window or self.window(x.transpose(0, 1), mask.transpose(0, 1))
         placement = Placement(window, tuple(x.shape[2:]), spacing, centre)
-        image, inside = normalise(x, mask, window, channel_axis=1), mask.to(x.dtype)
+        image, brain = normalise(x, mask, window, channel_axis=1), mask.to(x.dtype)
         if not self.whole:
             image = self.grid.to(image, spacing=spacing, centre=centre).clamp(0, 1)
-            inside = (self.grid.to(inside, spacing=spacing, centre=centre) > 0.5).to(x.dtype)
-        return image * inside, inside, placement
+            brain = (self.grid.to(brain, spacing=spacing, centre=centre) > 0.5).to(x.dtype)
+        return image * brain, brain, placement
 
     def back(self, y: Tensor, placement: Placement) -> Tensor:
-        """Bring maps or images (N, C, size, size) back to the raw slices' grid (N, C, H, W)."""
+        """Bring maps or images (N, C, size, size) back to the grid of the raw slices, (N, C, H, W)."""
         if self.whole:
             return y
         return self.grid.back(y, placement.shape, spacing=placement.spacing, centre=placement.centre)
@@ -98,8 +98,8 @@ def to_public(x: Tensor) -> Tensor:
     return torch.clamp((x + 1) / 2, 0, 1)
 
 
-def restoration_to_public(found: Restoration) -> Restoration:
-    """Bring a twin, its spread and its reference from the model range to [0, 1]."""
-    std = None if found.std is None else found.std / 2
-    reference = None if found.reference is None else to_public(found.reference)
-    return replace(found, image=to_public(found.image), std=std, reference=reference)
+def reconstruction_to_public(reconstruction: Reconstruction) -> Reconstruction:
+    """Bring a reconstruction, its spread and its reference from the model range to [0, 1]."""
+    std = None if reconstruction.std is None else reconstruction.std / 2
+    reference = None if reconstruction.reference is None else to_public(reconstruction.reference)
+    return replace(reconstruction, image=to_public(reconstruction.image), std=std, reference=reference)

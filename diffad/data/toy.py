@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from diffad.config import SpaceConfig
-from diffad.data.items import Item
+from diffad.data.items import TrainingItem
 from diffad.registry import DATASETS
 
 
-def toy_slice(size: int, index: int) -> tuple[Tensor, Tensor]:
+def draw_toy_slice(size: int, index: int) -> tuple[Tensor, Tensor]:
     """Draw a brain-like ellipse with a bright rim and two dark ventricles, (1, size, size), and its mask."""
     generator = torch.Generator().manual_seed(index)
     a, b, v = (torch.rand(3, generator=generator) * 0.1 - 0.05).tolist()
@@ -19,8 +19,8 @@ def toy_slice(size: int, index: int) -> tuple[Tensor, Tensor]:
     radius = (rows / (0.85 + a)) ** 2 + (columns / (0.7 + b)) ** 2
     brain = radius < 1
     image = 0.5 + 0.3 * (radius > 0.7).float()
-    for side in (-1, 1):
-        ventricle = ((rows / 0.35) ** 2 + ((columns - side * 0.18) / (0.1 + v)) ** 2) < 1
+    for sign in (-1, 1):
+        ventricle = ((rows / 0.35) ** 2 + ((columns - sign * 0.18) / (0.1 + v)) ** 2) < 1
         image = torch.where(ventricle, 0.1, image)
     return (image * brain)[None], brain.float()[None]
 
@@ -32,8 +32,8 @@ class Toy:
     Args:
         size: Side in pixels.
         count: Number of slices.
-        split: "train" or "val"; they share no slice.
-        space: Ignored but for its size, which wins.
+        split: "train" or "val"; the two share no slice.
+        space: Space of the model; its size, if there is one, takes the place of ``size``.
     """
 
     def __init__(
@@ -46,8 +46,8 @@ class Toy:
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, index: int) -> TrainingItem:
         if not 0 <= index < self.count:
             raise IndexError(index)
-        image, mask = toy_slice(self.size, self._first + index)
-        return Item(image, mask, f"toy-{self._first + index}")
+        image, mask = draw_toy_slice(self.size, self._first + index)
+        return TrainingItem(image, mask, f"toy-{self._first + index}")

@@ -11,50 +11,51 @@ from einops import reduce
 from torch import Tensor
 
 from diffad.config import SpaceConfig, to_dict
-from diffad.data.assemble import Rules, Scan
-from diffad.data.cache import Cache, Prepared
-from diffad.data.cuts import cut, read_scan
-from diffad.data.duplicates import content, digest, remember, report
-from diffad.data.items import SHARES, DataError, Item
-from diffad.data.labels import LabelRule, Labels, lesion_mask, read_labels
-from diffad.data.listing import list_splits
+from diffad.data.cache import Cache, CachedScan
+from diffad.data.duplicates import hash_scan, hash_voxels, remember, report_duplicates
+from diffad.data.items import DataError, TrainingItem
+from diffad.data.labels import LabelRule, Labels, load_lesion_mask, read_labels
 from diffad.data.progress import track
+from diffad.data.scan_files import ScanFiles, ScanRules
+from diffad.data.scan_listing import list_splits
+from diffad.data.scan_slices import cut_slices, read_scan
 from diffad.data.slices import to_slices
 from diffad.data.space import Space
+from diffad.data.splits import SHARES
 from diffad.data.volume import Volume
 from diffad.registry import DATASETS
 
-Sliced = tuple[Tensor, Tensor, str, int | None]
+SliceItem = tuple[Tensor, Tensor, str, int | None]
 
 
 @DATASETS.register("volumes")
 class Volumes:
-    """Slices of NIfTI volumes, cut and placed exactly as a pipeline does it, and kept in memory.
+    """Slices of NIfTI volumes, cut and placed exactly as a pipeline does it, in memory.
 
     Folders ``root/train`` and ``root/val`` are used where they exist, and so is the column "split" of a
-    table; else subjects are shared out. Subjects come from the column "subject", ``sub-`` names, the
+    table; else subjects are split at random. Subjects come from the column "subject", ``sub-`` names, the
     outermost folder below ``root``, or file names, in this order. With the axis "volume" an item is a whole
     volume.
 
     Args:
-        root: Folder with the volumes, or with one folder per split.
-        split: Which part.
+        root: Folder with the volumes, or with one folder for each split.
+        split: Name of the split.
         space: Grid and intensity of the model.
-        csv: Table with the columns path[, subject][, mask][, split]; its paths, and its own, may be relative
-            to ``root``. None lists the folder.
+        csv: Table with the columns path[, subject][, mask][, split]. Its path, and the paths in it, may be
+            relative to ``root``. None lists the folder.
         pattern: Glob of the volumes below the folder.
         sequences: Sequences stacked as channels, by the last word of their names ("t1", "flair") or by a
             pattern with ``*``; the files of a scan lie in one folder. None makes each file a scan.
-        mask: Name of the brain mask beside a scan, "*_mask.nii.gz"; none takes non-zero voxels.
+        mask: Name of the brain mask beside a scan, such as "*_mask.nii.gz"; none takes non-zero voxels.
         slices: First and last (exclusive) slice, counted in RAS; none for all.
-        min_brain: Share of the grid that the brain must cover for a slice to be used, in [0, 1).
-        shares: Share of the subjects by split, where splits are not given.
-        split_seed: Which shuffle of the subjects.
-        cache: Folder that keeps prepared scans on disk; none prepares them anew at each start.
-        limit: Use the first so many scans.
-        labels: Where it says what is diseased: "folder" for folders "healthy" and "diseased" below the
+        min_brain: Smallest fraction of the grid that the brain covers in a slice that is used, in [0, 1).
+        shares: Fraction of the subjects by split, where neither a table nor folders say.
+        split_seed: Seed of the shuffle of the subjects.
+        cache: Folder of prepared scans on disk; none prepares them again at each start.
+        limit: Number of scans to use, from the first on; none for all.
+        labels: What says which scans are diseased: "folder" for folders "healthy" and "diseased" below the
             split; the path of a CSV with the columns file (or subject) and label; "masks" for lesion masks
-            "*_lesion.nii.gz" beside the scans, or {masks: NAME}, which tell of each slice. None for none.
+            "*_lesion.nii.gz" beside the scans, or {masks: NAME}, which label each slice. None for no labels.
 
     Raises:
         DataError: If a scan cannot be used (none is skipped), scans do not fit together, splits overlap, or
@@ -78,44 +79,49 @@ class Volumes:
         limit: int | None = None,
         labels: Labels = None,
     ) -> None:
-        self.space, self.slices, self.min_brain = Space(space), _checked_range(slices), min_brain
+        self.space, self.slices, self.min_brain = Space(space), _check_range(slices), min_brain
         if not 0 <= min_brain < 1:
             raise DataError(f"expected min_brain in [0, 1), got {min_brain}")
-        self._rule = LabelRule.of(labels, Path(root), "*_lesion.nii.gz")
+        self._rule = LabelRule.parse(labels, Path(root), "*_lesion.nii.gz")
         options: dict[str, Any] = {"space": to_dict(space), "slices": self.slices, "min_brain": min_brain}
         if self._rule.masks:
             options["lesions"] = self._rule.masks
         self._cache = Cache(None if cache is None else Path(cache).expanduser(), options)
-        rules = Rules(pattern, tuple(sequences) if sequences else None, mask)
-        table = None if csv is None else _table(csv, Path(root))
+        rules = ScanRules(pattern, tuple(sequences) if sequences else None, mask)
+        table = None if csv is None else _find_table(csv, Path(root))
         splits = list_splits(Path(root), rules, table, shares, split_seed, split, self._rule)
         splits = {name: scans[:limit] for name, scans in splits.items()}
         self.scans = splits[split]
         subjects = [scan.subject for scan in self.scans]
-        known = read_labels(self._rule, [scan.files for scan in self.scans], subjects, Path(root), split)
-        self._items = self._load(f"preparing {split} scans", known)
-        report({name: self._digests(scans) for name, scans in splits.items()}, split)
+        scan_labels = read_labels(
+            self._rule, [scan.files for scan in self.scans], subjects, Path(root), split
+        )
+        self._items = self._load(f"preparing {split} scans", scan_labels)
+        report_duplicates({name: self._collect_digests(scans) for name, scans in splits.items()}, split)
 
-    def _load(self, what: str, known: Sequence[int | None]) -> list[Sliced]:
-        items: list[Sliced] = []
-        for scan, label in zip(track(self.scans, what), known, strict=True):
-            prepared = self._cache.prepared(self._files(scan), lambda scan=scan: self._prepare(scan))  # type: ignore[misc]
-            remember(scan.files, prepared.digest)
-            if items and prepared.image.shape[1:] != items[0][0].shape:
-                expected, found = tuple(items[0][0].shape), tuple(prepared.image.shape[1:])
+    def _load(self, what: str, labels: Sequence[int | None]) -> list[SliceItem]:
+        items: list[SliceItem] = []
+        for scan, label in zip(track(self.scans, what), labels, strict=True):
+            cached_scan = self._cache.load_or_make(
+                self._list_files(scan),
+                lambda scan=scan: self._prepare(scan),  # type: ignore[misc]
+            )
+            remember(scan.files, cached_scan.digest)
+            if items and cached_scan.image.shape[1:] != items[0][0].shape:
                 raise DataError(
-                    f"{scan.files[0]}: expected shape {expected} as in {self.scans[0].files[0]}, got {found}"
+                    f"{scan.files[0]}: expected shape {tuple(items[0][0].shape)} as of "
+                    f"{self.scans[0].files[0]}, found {tuple(cached_scan.image.shape[1:])}"
                 )
-            for x, m in zip(prepared.image, prepared.mask, strict=True):
+            for x, m in zip(cached_scan.image, cached_scan.mask, strict=True):
                 items.append((x, m[:1], scan.subject, int(m[1:].any()) if self._rule.masks else label))
         return items
 
-    def _prepare(self, scan: Scan) -> Prepared:
-        """Read, cut and place one scan; a second channel of the mask fills the slices with a lesion."""
+    def _prepare(self, scan: ScanFiles) -> CachedScan:
+        """Read, cut and place one scan; a second channel of the mask is 1 in all slices with a lesion."""
         name = str(scan.files[0])
         volume, brain = read_scan(scan.files, scan.mask)
-        image, inside = torch.from_numpy(volume.data), torch.from_numpy(brain)[None]
-        raw = cut(image, inside, self.space.config.axis, volume.spacing.tolist(), self.slices, name)
+        image, region = torch.from_numpy(volume.data), torch.from_numpy(brain)[None]
+        raw = cut_slices(image, region, self.space.config.axis, volume.spacing.tolist(), self.slices, name)
         try:
             x, mask, _ = self.space.place(raw.image, raw.brain, raw.spacing, raw.centre)
         except ValueError as error:
@@ -123,46 +129,48 @@ class Volumes:
         cover = reduce(mask, "n ... -> n", "mean")
         keep = cover >= self.min_brain
         if not keep.any():
-            expected = f"expected slices whose brain covers {self.min_brain:.2%} of the grid"
-            raise DataError(f"{name}: {expected}, found {float(cover.max()):.2%} at most")
-        inside = torch.cat([mask, *self._diseased(scan, volume, raw.keys, mask)], dim=1)
-        return Prepared(x[keep].contiguous(), inside[keep].to(torch.uint8), digest(volume.data))
+            raise DataError(
+                f"{name}: expected slices with brain on at least {self.min_brain:.2%} of the grid, "
+                f"found at most {float(cover.max()):.2%}; lower min_brain or check the mask"
+            )
+        channels = torch.cat([mask, *self._mark_lesions(scan, volume, raw.keys, mask)], dim=1)
+        return CachedScan(x[keep].contiguous(), channels[keep].to(torch.uint8), hash_voxels(volume.data))
 
-    def _diseased(self, scan: Scan, volume: Volume, keys: list[int], like: Tensor) -> list[Tensor]:
-        """Return 1 in the slices with a lesion, else 0, like the brain mask; nothing where no mask tells."""
-        if (path := self._rule.lesion(scan.files)) is None:
+    def _mark_lesions(self, scan: ScanFiles, volume: Volume, keys: list[int], like: Tensor) -> list[Tensor]:
+        """Return 1 in the slices with a lesion, else 0, like the brain mask; nothing without lesion masks."""
+        if (path := self._rule.find_lesion(scan.files)) is None:
             return []
-        lesion = lesion_mask(path, volume)
+        lesion = load_lesion_mask(path, volume)
         slices = lesion[None] if self.space.whole else to_slices(lesion, self.space.config.axis)[keys]
-        # whole slices are filled, since a small lesion might vanish in the grid
+        # whole slices are marked, since a small lesion might vanish in the grid
         return [torch.stack([torch.full_like(m, bool(y.any())) for m, y in zip(like, slices, strict=True)])]
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, index: int) -> TrainingItem:
         image, mask, subject, label = self._items[index]
-        return Item(image, mask.to(image.dtype), subject, label)
+        return TrainingItem(image, mask.to(image.dtype), subject, label)
 
-    def _files(self, scan: Scan) -> list[Path]:
-        return [*scan.files, *(p for p in (scan.mask, self._rule.lesion(scan.files)) if p)]
+    def _list_files(self, scan: ScanFiles) -> list[Path]:
+        return [*scan.files, *(p for p in (scan.mask, self._rule.find_lesion(scan.files)) if p)]
 
-    def _digests(self, scans: Sequence[Scan]) -> dict[Path, str]:
-        found = {}
+    def _collect_digests(self, scans: Sequence[ScanFiles]) -> dict[Path, str]:
+        digests = {}
         for scan in track(scans, "comparing scans"):
-            if (known := self._cache.digest(self._files(scan))) is not None:
-                remember(scan.files, known)
-            found[scan.files[0]] = content(scan.files)
-        return found
+            if (digest := self._cache.read_digest(self._list_files(scan))) is not None:
+                remember(scan.files, digest)
+            digests[scan.files[0]] = hash_scan(scan.files)
+        return digests
 
 
-def _table(csv: str, root: Path) -> Path:
+def _find_table(csv: str, root: Path) -> Path:
     return Path(csv) if Path(csv).is_file() else root / csv
 
 
-def _checked_range(slices: Sequence[int] | None) -> tuple[int, int] | None:
+def _check_range(slices: Sequence[int] | None) -> tuple[int, int] | None:
     if slices is None:
         return None
     if len(slices) != 2 or not 0 <= slices[0] < slices[1]:
-        raise DataError(f"expected slices [first, last) with 0 <= first < last, got {list(slices)}")
+        raise DataError(f"expected slices [first, last] with 0 <= first < last, got {list(slices)}")
     return slices[0], slices[1]

@@ -1,4 +1,4 @@
-"""The part of the grid around the brain: all that a network of slices has to look at."""
+"""The window around the brain: the part of the grid that a network of slices takes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 Corner = tuple[int, int]
 
 
-def corner(brain: Tensor, window: Sequence[int]) -> Corner:
+def place_window(brain: Tensor, window: Sequence[int]) -> Corner:
     """Place a window around the middle of a brain, inside the grid.
 
     Args:
@@ -20,31 +20,31 @@ def corner(brain: Tensor, window: Sequence[int]) -> Corner:
     Returns:
         Its first row and column.
     """
-    spans = [_span(brain.any(axis), n) for axis, n in ((-1, brain.shape[-2]), (-2, brain.shape[-1]))]
+    spans = [_find_span(brain.any(axis), n) for axis, n in ((-1, brain.shape[-2]), (-2, brain.shape[-1]))]
     sizes = zip(spans, window, brain.shape[-2:], strict=True)
     row, column = (max(0, min((first + last + 1 - size) // 2, n - size)) for (first, last), size, n in sizes)
     return row, column
 
 
-def _span(line: Tensor, length: int) -> tuple[int, int]:
-    marked = line.flatten().nonzero().flatten()
-    return (int(marked[0]), int(marked[-1])) if len(marked) else (0, length - 1)
+def _find_span(line: Tensor, length: int) -> tuple[int, int]:
+    positions = line.flatten().nonzero().flatten()
+    return (int(positions[0]), int(positions[-1])) if len(positions) else (0, length - 1)
 
 
-def holds(brain: Tensor, window: Sequence[int], at: Corner) -> bool:
+def window_holds(brain: Tensor, window: Sequence[int], corner: Corner) -> bool:
     """Tell whether the window at a corner holds the whole brain (1, H, W)."""
-    return int(cut(brain[None], window, [at]).sum()) == int(brain.sum())
+    return int(crop_windows(brain[None], window, [corner]).sum()) == int(brain.sum())
 
 
-def cut(x: Tensor, window: Sequence[int], corners: Sequence[Corner]) -> Tensor:
-    """Cut the window of each item out of ``x`` (N, C, H, W); returns (N, C, *window)."""
+def crop_windows(x: Tensor, window: Sequence[int], corners: Sequence[Corner]) -> Tensor:
+    """Cut the window of each item out of ``x`` (N, C, H, W), as (N, C, *window)."""
     rows, columns = window
     pairs = zip(x, corners, strict=True)
     return torch.stack([item[..., r : r + rows, c : c + columns] for item, (r, c) in pairs])
 
 
-def paste(y: Tensor, shape: Sequence[int], corners: Sequence[Corner]) -> Tensor:
-    """Lay windows ``y`` (N, C, h, w) on empty grids; the inverse of ``cut`` where the rest is 0."""
+def paste_windows(y: Tensor, shape: Sequence[int], corners: Sequence[Corner]) -> Tensor:
+    """Paste windows ``y`` (N, C, h, w) into empty grids; inverts ``crop_windows`` where the rest is 0."""
     rows, columns = y.shape[-2:]
     grid = y.new_zeros(*y.shape[:2], *shape)
     for item, window, (r, c) in zip(grid, y, corners, strict=True):
@@ -52,9 +52,9 @@ def paste(y: Tensor, shape: Sequence[int], corners: Sequence[Corner]) -> Tensor:
     return grid
 
 
-def focused(x: Tensor, brain: Tensor, window: Sequence[int] | None) -> Tensor:
+def crop_to_brain(x: Tensor, brain: Tensor, window: Sequence[int] | None) -> Tensor:
     """Cut the window around each brain out of ``x`` (N, C, H, W), even where it cuts into the brain.
 
-    Training needs one shape; a brain that was moved to the edge loses its rim there.
+    Training needs one shape; a brain at the edge of the grid loses its rim there.
     """
-    return x if window is None else cut(x, window, [corner(item, window) for item in brain])
+    return x if window is None else crop_windows(x, window, [place_window(item, window) for item in brain])

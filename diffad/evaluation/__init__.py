@@ -2,7 +2,7 @@
 
 from diffad.evaluation.metrics import BestDice as BestDice
 from diffad.evaluation.metrics import Counts as Counts
-from diffad.evaluation.metrics import Cut as Cut
+from diffad.evaluation.metrics import DiceThreshold as DiceThreshold
 from diffad.evaluation.metrics import LesionCounts as LesionCounts
 from diffad.evaluation.metrics import ProCurve as ProCurve
 from diffad.evaluation.metrics import ProHistogram as ProHistogram
@@ -22,3 +22,5 @@ from diffad.evaluation.metrics import pool as pool
 from diffad.evaluation.metrics import psnr as psnr
 from diffad.evaluation.metrics import ssim as ssim
 from diffad.evaluation.metrics import surface_dice as surface_dice
+
+Cut = DiceThreshold  # the name in scripts of users

@@ -8,7 +8,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from diffad.median import median_filter
+from diffad.inference.median_filter import median_filter
 
 
 def raw_intensity(x: Tensor) -> Tensor:
@@ -16,7 +16,7 @@ def raw_intensity(x: Tensor) -> Tensor:
     return x.mean(1, keepdim=True)
 
 
-class ZScore:
+class ZScoreBaseline:
     r"""Scores each voxel by its distance from the healthy mean, in healthy standard deviations.
 
     .. math:: a = \frac{\lvert x - \mu \rvert}{\sigma + \epsilon}
@@ -42,7 +42,7 @@ class ZScore:
         Raises:
             ValueError: If the shapes do not fit or there are fewer than two scans.
         """
-        weight = _weights(train, masks)
+        weight = _check_weights(train, masks)
         count = weight.sum(0).clamp(min=1)
         self.mean = (weight * train).sum(0) / count
         self.sd = ((weight * (train - self.mean).square()).sum(0) / count).sqrt()
@@ -79,28 +79,56 @@ class PCAResidual:
         Raises:
             ValueError: If the shapes do not fit or there are not more scans than components.
         """
-        x = train * _weights(train, masks)
+        x = train * _check_weights(train, masks)
         if len(x) <= self.components:
             raise ValueError(
                 f"expected more than {self.components} scans for as many components, got {len(x)}"
             )
         self.mean = x.mean(0)
-        centred = rearrange(x - self.mean, "n ... -> n (...)")
-        self.basis = torch.linalg.svd(centred, full_matrices=False).Vh[: self.components]
+        deviation = rearrange(x - self.mean, "n ... -> n (...)")
+        self.basis = torch.linalg.svd(deviation, full_matrices=False).Vh[: self.components]
         return self
 
     def score(self, x: Tensor) -> Tensor:
         """Map scans ``x`` (B, C, *S) in [0, 1] to anomaly maps (B, 1, *S)."""
-        centred = rearrange(x - self.mean, "b ... -> b (...)")
-        residual = (centred - centred @ self.basis.T @ self.basis).abs().reshape_as(x)
+        deviation = rearrange(x - self.mean, "b ... -> b (...)")
+        residual = (deviation - deviation @ self.basis.T @ self.basis).abs().reshape_as(x)
         return median_filter(residual.mean(1, keepdim=True), self.median)
 
 
-def _weights(train: Tensor, masks: Tensor) -> Tensor:
-    expected = (1, *train.shape[2:])
-    if masks.shape[1:] != expected or masks.shape[0] not in (1, len(train)):
-        got = f"{tuple(train.shape)} and {tuple(masks.shape)}"
-        raise ValueError(f"expected scans (N, C, *S) and masks (N or 1, 1, *S), got {got}")
+class MedianResidual:
+    r"""Scores each voxel by its distance from the median of the training scans.
+
+    .. math:: a = \lvert x - \operatorname{median}_i x_i \rvert
+
+    Args:
+        median: Width of the median filter of the map, in voxels; 1 leaves it out.
+    """
+
+    def __init__(self, median: int = 5) -> None:
+        self.median = median
+
+    def fit(self, train: Tensor, masks: Tensor) -> Self:
+        """Learn the median of healthy scans (N, C, *S) inside their brains (N or 1, 1, *S).
+
+        Raises:
+            ValueError: If there is no scan.
+        """
+        if not len(train):
+            raise ValueError("expected at least one scan to learn from, got none")
+        self.centre = (train * masks).median(0).values
+        return self
+
+    def score(self, x: Tensor) -> Tensor:
+        """Map scans ``x`` (B, C, *S) in [0, 1] to anomaly maps (B, 1, *S)."""
+        return median_filter((x - self.centre).abs().mean(1, keepdim=True), self.median)
+
+
+def _check_weights(train: Tensor, masks: Tensor) -> Tensor:
+    mask_shape = (1, *train.shape[2:])
+    if masks.shape[1:] != mask_shape or masks.shape[0] not in (1, len(train)):
+        shapes = f"{tuple(train.shape)} and {tuple(masks.shape)}"
+        raise ValueError(f"expected scans (N, C, *S) and masks (N or 1, 1, *S), got {shapes}")
     if len(train) < 2:
         raise ValueError(f"expected at least two scans to learn from, got {len(train)}")
-    return masks.to(train.dtype).expand(len(train), *expected)
+    return masks.to(train.dtype).expand(len(train), *mask_shape)

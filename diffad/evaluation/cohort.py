@@ -1,4 +1,4 @@
-"""Predictions of a cohort against lesion masks, where the predictions looked."""
+"""Predictions of a cohort against lesion masks, where the predictions were made."""
 
 from __future__ import annotations
 
@@ -7,97 +7,111 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from diffad.evaluation.metrics import RankCurve, dice, false_alarm_rate
-from diffad.evaluation.pairs import Case, Collection
+from diffad.evaluation.normative.evaluate import NormativeSet
+from diffad.evaluation.predictions import Predictions
+from diffad.evaluation.protocols.evaluate import evaluate_images
+from diffad.evaluation.protocols.prepare import ImageSet
+from diffad.evaluation.protocols.protocol import Protocol
 from diffad.evaluation.result import Result
-from diffad.evaluation.samples import Bools
+from diffad.registry import PROTOCOLS
+
+DEFAULT = "stored"
+"""The protocol of the tables of scans and of the whole cohort."""
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of the whole cohort by name, a row of figures for each scan, and what protocols say."""
+    """What is said of a cohort.
 
-    pooled: dict[str, Any]
-    volumes: list[dict[str, Any]]
+    Args:
+        pooled: Metrics of the whole cohort by name.
+        volumes: Metrics of each scan by name.
+        missing: Scans that were left out, as they have no lesion mask.
+        warnings: What a reader should know.
+        protocols: What other protocols say.
+    """
+
+    pooled: Row
+    volumes: list[Row]
     missing: list[str]
     warnings: list[str]
     protocols: list[Result] = field(default_factory=list)
 
 
-def score(found: Collection) -> Evaluation:
-    """Score all cases, voxels pooled and scan by scan; what is not defined is NaN."""
-    volumes = [_volume(case) for case in found.cases]
-    return Evaluation(_pooled(found, volumes), volumes, found.missing, found.warnings)
+def evaluate_predictions(
+    predictions: Predictions,
+    protocols: Sequence[Protocol] = (),
+    folds: int = 0,
+    normative_set: NormativeSet | None = None,
+) -> Evaluation:
+    """Score a cohort by the protocol "stored" and by others; every file is read once.
+
+    Args:
+        predictions: Scans with maps and lesion masks.
+        protocols: Other protocols.
+        folds: Folds of subjects that choose the thresholds of these.
+        normative_set: Measures the reconstructions, too, and has taken in those of training scans; or none.
+
+    Raises:
+        VolumeError: If a file cannot be read, or does not fit the map.
+        ValueError: If there is no scan whose lesion was analysed, or slices are needed along an unknown axis.
+    """
+    image_sets = [ImageSet(protocol) for protocol in (PROTOCOLS.build(DEFAULT), *protocols)]
+    for sample in predictions.read(with_images=normative_set is not None):
+        for image_set in image_sets:
+            image_set.add(sample)
+        if normative_set is not None:
+            normative_set.add(sample)
+    if not image_sets[0].images:
+        reasons = "; ".join(predictions.warnings)
+        raise ValueError(f"expected a scan whose lesion was analysed, found none: {reasons}")
+    default = evaluate_images(image_sets[0])
+    results = [evaluate_images(image_set, folds=folds) for image_set in image_sets[1:]]
+    if normative_set is not None:
+        results.append(normative_set.evaluate(image_sets[0].images))
+    warnings = [*predictions.warnings, *_describe_classes(default.rows)]
+    volumes = [_make_volume_row(row) for row in default.rows]
+    return Evaluation(_pool_row(default, volumes), volumes, predictions.missing, warnings, results)
 
 
-def _volume(case: Case) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "scan": case.name,
-        "lesion_voxels": int(case.truth.sum()),
-        "image_score": case.image_score,
-    }
-    row |= _ranking(case.scores, case.truth)
-    flagged = case.detected
-    row["dice"] = dice(flagged, case.truth) if flagged is not None and case.lesioned else math.nan
-    healthy = ~case.truth
-    usable = flagged is not None and healthy.any()
-    row["false_alarm_rate"] = false_alarm_rate(flagged, healthy) if usable else math.nan  # type: ignore[arg-type]
-    return row
+def _describe_classes(rows: Sequence[Row]) -> list[str]:
+    """Say which metrics are not defined for want of a class of scans."""
+    warnings, classes = [], {row["anomalous"] for row in rows}
+    if len(classes) < 2:
+        kind = "lesioned" if True in classes else "healthy"
+        warnings.append(f"image AUROC and AP need healthy and lesioned scans, and all are {kind}")
+    if not any(_has_alarms(row) for row in rows):
+        warnings.append("false alarms on healthy scans need a healthy scan, and there is none")
+    return warnings
 
 
-def _ranking(scores: NDArray[Any], truth: Bools) -> dict[str, float]:
-    """Metrics over all thresholds; the best Dice is an oracle, as its threshold comes from the truth."""
-    if truth.all() or not truth.any():
-        return dict.fromkeys(("pixel_ap", "pixel_auroc", "oracle_dice", "oracle_threshold"), math.nan)
-    curve = RankCurve.of(scores, truth)
-    best = curve.best_dice()
+def _make_volume_row(row: Row) -> Row:
+    names = ("lesion_voxels", "image_score", "pixel_ap", "pixel_auroc", "oracle_dice", "oracle_threshold")
+    volume = {"scan": row["name"]} | {name: row[name] for name in names}
+    volume["dice"] = row["dice"] if row["anomalous"] else math.nan
+    return volume | {"false_alarm_rate": row["fpr"]}
+
+
+def _pool_row(result: Result, volumes: Sequence[Row]) -> Row:
+    values = {name: metric.value for name, metric in result.figures.items()}
+    lesion_scans = int(values["anomalous"])
+    healthy = [row for row in result.rows if _has_alarms(row)]
+    alarms, voxels = (sum(row[name] for row in healthy) for name in ("flagged", "voxels"))
+    dice = [row["dice"] for row in volumes if not math.isnan(row["dice"])]
+    names = ("image_auroc", "image_ap", "pixel_ap", "pixel_auroc", "oracle_dice", "oracle_threshold")
     return {
-        "pixel_ap": curve.average_precision(),
-        "pixel_auroc": curve.auroc(),
-        "oracle_dice": best.dice,
-        "oracle_threshold": best.threshold,
+        "scans": len(result.rows),
+        "lesioned": lesion_scans,
+        **{name: values[name] for name in names},
+        "dice": values["dice"] if lesion_scans else math.nan,
+        "mean_dice": sum(dice) / len(dice) if dice else math.nan,
+        "healthy_voxels_flagged": alarms / voxels if voxels else math.nan,
+        "healthy_scans_flagged": values["healthy_scans_flagged"],
     }
 
 
-def _pooled(found: Collection, volumes: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    cases = found.cases
-    labels = np.array([c.lesioned for c in cases])
-    image = _ranking(np.array([c.image_score for c in cases]), labels)
-    if math.isnan(image["pixel_ap"]):
-        kind = "lesioned" if labels.all() else "healthy"
-        found.warnings.append(f"image AUROC and AP need healthy and lesioned scans, and all are {kind}")
-    known = [c for c in cases if c.detected is not None]
-    healthy = [c for c in known if not c.lesioned]
-    if not healthy:
-        found.warnings.append("false alarms on healthy scans need a healthy scan, and there is none")
-    pixel = _ranking(np.concatenate([c.scores for c in cases]), np.concatenate([c.truth for c in cases]))
-    return {
-        "scans": len(cases),
-        "lesioned": int(labels.sum()),
-        "image_auroc": image["pixel_auroc"],
-        "image_ap": image["pixel_ap"],
-        **pixel,
-        "dice": _pooled_dice(known) if labels.any() and known else math.nan,
-        "mean_dice": _mean([v["dice"] for v in volumes]),
-        "healthy_voxels_flagged": _flagged(healthy),
-        "healthy_scans_flagged": _mean([float(c.detected.any()) for c in healthy if c.detected is not None]),
-    }
-
-
-def _pooled_dice(cases: Sequence[Case]) -> float:
-    detected = np.concatenate([c.detected for c in cases if c.detected is not None])
-    return dice(detected, np.concatenate([c.truth for c in cases]))
-
-
-def _flagged(healthy: Sequence[Case]) -> float:
-    if not healthy:
-        return math.nan
-    return false_alarm_rate(np.concatenate([c.detected for c in healthy if c.detected is not None]))
-
-
-def _mean(values: Sequence[float]) -> float:
-    kept = [v for v in values if not math.isnan(v)]
-    return sum(kept) / len(kept) if kept else math.nan
+def _has_alarms(row: Row) -> bool:
+    """Tell whether a row says how many voxels of a healthy scan are flagged."""
+    return not row["anomalous"] and not math.isnan(row["flagged"])

@@ -44,8 +44,11 @@ def corrupt_all(
     result = {}
     for task in tasks:
         pairs = enumerate(zip(slices, brains, strict=True))
-        found = [corrupt(x, brain, task, _generator(seed, task, i), others) for i, (x, brain) in pairs]
-        result[task] = (torch.stack([y.image for y in found]), torch.stack([y.mask for y in found]))
+        corruptions = [
+            corrupt(x, brain, task, _make_generator(seed, task, i), others) for i, (x, brain) in pairs
+        ]
+        images, masks = ([getattr(y, name) for y in corruptions] for name in ("image", "mask"))
+        result[task] = (torch.stack(images), torch.stack(masks))
     return result
 
 
@@ -62,21 +65,21 @@ def lesion_maker(
     Raises:
         ValueError: If there are no such lesions, or they have no such kind.
     """
-    if lesions not in (known := {"implanted": KINDS, "corrupted": TASKS}):
-        raise ValueError(f"expected lesions {' or '.join(known)}, got {lesions!r}")
-    chosen = known[lesions] if kinds is None else tuple(dict.fromkeys(kinds))
-    if unknown := [kind for kind in chosen if kind not in known[lesions]]:
-        expected = f"expected kinds of {lesions} lesions out of {', '.join(known[lesions])}"
-        raise ValueError(f"{expected}, got {', '.join(unknown)}")
+    if lesions not in (families := {"implanted": KINDS, "corrupted": TASKS}):
+        raise ValueError(f"expected lesions {' or '.join(families)}, got {lesions!r}")
+    names = families[lesions] if kinds is None else tuple(dict.fromkeys(kinds))
+    if strange := [name for name in names if name not in families[lesions]]:
+        choices = ", ".join(families[lesions])
+        raise ValueError(f"expected kinds of {lesions} lesions out of {choices}, got {', '.join(strange)}")
     if lesions == "corrupted":
-        return lambda slices, brains, seed: corrupt_all(slices, brains, seed, chosen, others)
-    return lambda slices, brains, seed: _only(implant_all(slices, brains, seed), chosen)
+        return lambda slices, brains, seed: corrupt_all(slices, brains, seed, names, others)
+    return lambda slices, brains, seed: _select_kinds(implant_all(slices, brains, seed), names)
 
 
-def _only(lesions: Lesions, kinds: Sequence[str]) -> Lesions:
+def _select_kinds(lesions: Lesions, kinds: Sequence[str]) -> Lesions:
     return {kind: lesions[kind] for kind in kinds}
 
 
-def _generator(seed: int, task: str, index: int) -> torch.Generator:
+def _make_generator(seed: int, task: str, index: int) -> torch.Generator:
     digest = hashlib.blake2b(f"{seed}/{task}/{index}".encode(), digest_size=7).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "big"))

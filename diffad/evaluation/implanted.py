@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from diffad.data.lesions import implant_all
-from diffad.evaluation.baselines import PCAResidual, ZScore, raw_intensity
+from diffad.data.slice_folder import load_slices
+from diffad.evaluation.baselines import PCAResidual, ZScoreBaseline, raw_intensity
 from diffad.evaluation.corrupted import LesionMaker
 from diffad.evaluation.metrics import auroc, average_precision, best_dice
 
@@ -29,7 +29,7 @@ METRICS = {"AP": "ap", "AUROC": "auroc", "Dice*": "dice"}
 
 
 @dataclass(frozen=True)
-class Row:
+class ImplantedRow:
     """How well one method finds one kind of lesion; the pixels in all brains are pooled.
 
     Args:
@@ -53,7 +53,7 @@ def compare(
     brains: Tensor,
     seed: int,
     make: LesionMaker = implant_all,
-) -> list[Row]:
+) -> list[ImplantedRow]:
     """Score anomaly maps on the same lesions, one of every kind in every scan.
 
     Args:
@@ -75,7 +75,7 @@ def compare(
     return rows
 
 
-def table(rows: Sequence[Row]) -> Table:
+def format_rows(rows: Sequence[ImplantedRow]) -> Table:
     """Lay rows out for the terminal: a line for each method and metric, a column for each kind."""
     from rich.table import Table
 
@@ -89,9 +89,11 @@ def table(rows: Sequence[Row]) -> Table:
     return result
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def run_implanted_arguments(arguments: Sequence[str] | None = None) -> None:
     """Compare the naive baselines and a model on the validation slices of a data folder."""
-    parser = argparse.ArgumentParser(prog="python -m diffad.evaluation.implanted", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m diffad.evaluation.implanted", description=run_implanted_arguments.__doc__
+    )
     parser.add_argument(
         "--data", type=Path, required=True, help="folder with train/, val/ and brain_mask.png"
     )
@@ -107,27 +109,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _report(rows, options)
 
 
-def _row(method: str, kind: str, anomaly_map: Tensor, lesion: Tensor, inside: Tensor) -> Row:
+def _row(method: str, kind: str, anomaly_map: Tensor, lesion: Tensor, inside: Tensor) -> ImplantedRow:
     if anomaly_map.shape != lesion.shape:
         raise ValueError(
             f"expected a map {tuple(lesion.shape)} from {method!r}, got {tuple(anomaly_map.shape)}"
         )
     scores, truth = anomaly_map.cpu()[inside], lesion[inside]
     dice, _ = best_dice(scores, truth)
-    return Row(
+    return ImplantedRow(
         method, kind, float(average_precision(scores, truth)), float(auroc(scores, truth)), float(dice)
     )
 
 
-def _mean(method: str, rows: Sequence[Row]) -> Row:
+def _mean(method: str, rows: Sequence[ImplantedRow]) -> ImplantedRow:
     ap, roc, dice = (sum(getattr(row, name) for row in rows) / len(rows) for name in METRICS.values())
-    return Row(method, "mean", ap, roc, dice)
+    return ImplantedRow(method, "mean", ap, roc, dice)
 
 
-def _run(data: Path, model: str, seed: int, size: int) -> list[Row]:
-    train, val, brain = prepared(data, size)
+def _run(data: Path, model: str, seed: int, size: int) -> list[ImplantedRow]:
+    train, val, brain = load_slices(data, size)
     maps: dict[str, AnomalyMap] = {
-        "z-score": ZScore().fit(train, brain).score,
+        "z-score": ZScoreBaseline().fit(train, brain).score,
         "PCA residual": PCAResidual().fit(train, brain).score,
         "raw intensity": raw_intensity,
     }
@@ -136,21 +138,8 @@ def _run(data: Path, model: str, seed: int, size: int) -> list[Row]:
     return compare(maps, val, brain, seed)
 
 
-def prepared(data: Path, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Read training and validation slices (N, 1, size, size) in [0, 1] and their brain mask (1, 1, ...).
-
-    Raises:
-        OSError: If a file is missing or cannot be read.
-        ValueError: If a slice has another shape than the mask.
-    """
-    mask = _read(data / "brain_mask.png")
-    brain = _fit(mask, size) > 0.5
-    train, val = (_load(data / part, mask, size) * brain for part in ("train", "val"))
-    return train, val, brain
-
-
 def _model_map(model: str, brain: Tensor, batch: int = 16) -> AnomalyMap:
-    from diffad import AnomalyPipeline
+    from diffad.pipeline import AnomalyPipeline
 
     pipe = AnomalyPipeline.from_pretrained(model)
 
@@ -161,10 +150,10 @@ def _model_map(model: str, brain: Tensor, batch: int = 16) -> AnomalyMap:
     return anomaly_map
 
 
-def _report(rows: Sequence[Row], options: argparse.Namespace) -> None:
+def _report(rows: Sequence[ImplantedRow], options: argparse.Namespace) -> None:
     from rich.console import Console
 
-    Console().print(table(rows))
+    Console().print(format_rows(rows))
     if options.out is not None:
         made_by = {
             "data": str(options.data),
@@ -176,36 +165,5 @@ def _report(rows: Sequence[Row], options: argparse.Namespace) -> None:
         options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
-def _load(folder: Path, mask: Tensor, size: int) -> Tensor:
-    files = sorted(folder.glob("*.png"))
-    if not files:
-        raise FileNotFoundError(f"{folder}: expected PNG files, found none")
-    slices = []
-    for file in files:
-        image = _read(file)
-        if image.shape != mask.shape:
-            raise ValueError(
-                f"{file}: expected the shape of the mask {tuple(mask.shape)}, got {tuple(image.shape)}"
-            )
-        slices.append(_fit(image * mask, size))
-    return torch.cat(slices)
-
-
-def _read(file: Path) -> Tensor:
-    import numpy as np
-    from PIL import Image
-
-    with Image.open(file) as image:
-        return torch.from_numpy(np.asarray(image.convert("L"), dtype=np.float32) / 255)
-
-
-def _fit(image: Tensor, size: int) -> Tensor:
-    height, width = image.shape
-    side = max(height, width)
-    top, left = (side - height) // 2, (side - width) // 2
-    square = F.pad(image, (left, side - width - left, top, side - height - top))
-    return F.interpolate(square[None, None], size=size, mode="bilinear", antialias=True).clamp(0, 1)
-
-
 if __name__ == "__main__":
-    main()
+    run_implanted_arguments()

@@ -1,4 +1,4 @@
-"""What an evaluation says: figures with intervals, a row for each sample, curves."""
+"""What an evaluation says: metrics with intervals, a row for each sample, curves."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Curve = tuple[NDArray[Any], NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A number and how sure it is.
+class Metric:
+    """A number and its confidence interval.
 
     Args:
         value: The number; NaN where it is not defined.
-        low: Lower end of its confidence interval; NaN where there is none.
+        low: Lower end of the interval; NaN where there is none.
         high: Upper end, alike.
     """
 
@@ -34,21 +34,25 @@ class Figure:
         return f"{self.value:.3f}{interval}"
 
 
+Metrics = dict[str, Metric]
+"""Metrics by name, such as "pixel_ap"."""
+
+
 @dataclass(frozen=True)
 class Result:
     """What one protocol says of one method on one set of samples.
 
     Args:
         protocol: Name of the protocol.
-        figures: Figures by name, such as "pixel_ap".
-        rows: One for each sample: name, subject, group, and its own figures.
+        figures: Metrics of the whole set by name.
+        rows: One for each sample: name, subject, group, and its own metrics.
         curves: Curves by name: "roc", "pr", "dice".
-        warnings: What should be known.
+        warnings: What a reader should know.
         settings: Every choice of the protocol, in plain values.
     """
 
     protocol: str
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, Metric]
     rows: list[dict[str, Any]] = field(default_factory=list)
     curves: Mapping[str, Curve] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)

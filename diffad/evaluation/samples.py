@@ -22,7 +22,7 @@ class Sample:
         truth: True lesions, (*S).
         brain: Where the map counts, (*S).
         spacing: Edges of a voxel, in mm.
-        group: What rows can be told apart by, such as the kind of lesion or the hospital.
+        group: What rows can be grouped by, such as the kind of lesion or the hospital.
         axis: Axis the slices of a volume lie along, for what is done slice by slice; none for 2-D.
         ignored: Voxels that count neither as lesion nor as healthy, (*S); none for nowhere.
         detected: Detections made with the threshold stored in the model, (*S), or none.
@@ -53,10 +53,12 @@ class Sample:
 
     def __post_init__(self) -> None:
         for name in ("truth", "brain", "ignored", "detected", "image", "twin"):
-            other = getattr(self, name)
-            if other is not None and other.shape != self.scores.shape:
-                expected = f"expected {name} of shape {self.scores.shape} like the map"
-                raise ValueError(f"{self.name}: {expected}, got {other.shape}")
+            array = getattr(self, name)
+            if array is not None and array.shape != self.scores.shape:
+                shape = self.scores.shape
+                raise ValueError(
+                    f"{self.name}: expected {name} of shape {shape} like the map, got {array.shape}"
+                )
         if not self.counted.any():
             raise ValueError(f"{self.name}: expected a voxel to score, found none in the mask")
         if bad := int((~np.isfinite(self.scores[self.counted])).sum()):

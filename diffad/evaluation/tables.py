@@ -17,11 +17,11 @@ from rich.table import Table
 
 from diffad.evaluation.cohort import Evaluation
 from diffad.evaluation.result import Result
-from diffad.output import write_text
+from diffad.io.atomic import write_text
 
 LABELS = {
     "scans": "scans",
-    "lesioned": "of them with lesions",
+    "lesioned": "scans with lesions",
     "image_auroc": "image AUROC",
     "image_ap": "image AP",
     "pixel_ap": "pixel AP",
@@ -30,8 +30,8 @@ LABELS = {
     "mean_dice": "Dice at the stored threshold, mean of scans",
     "oracle_dice": "best Dice (oracle: threshold from the truth)",
     "oracle_threshold": "threshold of the best Dice (oracle)",
-    "healthy_voxels_flagged": "false alarms: share of healthy scans' voxels",
-    "healthy_scans_flagged": "false alarms: share of healthy scans",
+    "healthy_voxels_flagged": "false alarms: fraction of the voxels of healthy scans",
+    "healthy_scans_flagged": "false alarms: fraction of the healthy scans",
 }
 COLUMNS = {
     "scan": "scan",
@@ -43,75 +43,87 @@ COLUMNS = {
     "oracle_dice": "best Dice (oracle)",
     "false_alarm_rate": "false alarms",
 }
+TABLE_KEYS = ("voxels", "pixel_auroc", "oracle_dice", "oracle_threshold")
+"""Keys of a row that the table of scans has; they are no part of what a protocol says in JSON."""
 
 
-def show(result: Evaluation) -> None:
-    """Print the pooled figures, and a row for each scan; a dash is what is not defined."""
-    console = Console(width=None if sys.stdout.isatty() else 120)
+def print_evaluation(evaluation: Evaluation) -> None:
+    """Print the metrics of each scan and of the whole cohort; a dash is what is not defined."""
+    console = _open_console()
     scans = Table(*COLUMNS.values(), title="per scan", title_justify="left")
-    for row in result.volumes:
-        scans.add_row(*(_cell(row[key]) for key in COLUMNS))
+    for row in evaluation.volumes:
+        scans.add_row(*(_format_cell(row[key]) for key in COLUMNS))
     console.print(scans)
     pooled = Table("pooled", "")
     for key, label in LABELS.items():
-        pooled.add_row(label, _cell(result.pooled[key]))
+        pooled.add_row(label, _format_cell(evaluation.pooled[key]))
     console.print(pooled)
 
 
-def show_protocol(result: Result) -> None:
+def print_protocol(result: Result) -> None:
     """Print what one protocol says, with 95 % intervals over subjects where it has any."""
     for warning in result.warnings:
         print(f"warning: {result.protocol}: {warning}", file=sys.stderr)
     title = f"protocol {result.protocol} (95 % intervals over subjects)"
-    table = Table("figure", "", title=title, title_justify="left")
-    for name, figure in result.figures.items():
-        table.add_row(name.replace("_", " "), str(figure))
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    table = Table("metric", "", title=title, title_justify="left")
+    for name, metric in result.figures.items():
+        table.add_row(name.replace("_", " "), str(metric))
+    _open_console().print(table)
 
 
-def _cell(value: Any) -> str:
+def _open_console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 120)
+
+
+def _format_cell(value: Any) -> str:
     if isinstance(value, float):
         return "-" if math.isnan(value) else f"{value:.4f}"
     return str(value)
 
 
-def write(result: Evaluation, path: Path) -> None:
-    """Write all figures as JSON or CSV, by the suffix, whole or not at all.
+def write_evaluation(evaluation: Evaluation, path: Path) -> None:
+    """Write all metrics as JSON or CSV, by the suffix, whole or not at all.
 
     Raises:
         OSError: If the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, WRITERS[path.suffix](result))
+    write_text(path, WRITERS[path.suffix](evaluation))
 
 
-def as_json(result: Evaluation) -> str:
+def as_json(evaluation: Evaluation) -> str:
     """Return everything as JSON; what is not defined is null."""
-    volumes = [_defined(row) for row in result.volumes]
-    whole = {"pooled": _defined(result.pooled), "volumes": volumes}
-    rest = {"missing": result.missing, "warnings": result.warnings}
-    protocols = {one.protocol: _told(one) for one in result.protocols}
-    return json.dumps({**whole, **rest, "protocols": protocols}, indent=1)
+    content = {
+        "pooled": _replace_nan(evaluation.pooled),
+        "volumes": [_replace_nan(row) for row in evaluation.volumes],
+        "missing": evaluation.missing,
+        "warnings": evaluation.warnings,
+        "protocols": {result.protocol: _describe_result(result) for result in evaluation.protocols},
+    }
+    return json.dumps(content, indent=1)
 
 
-def _told(result: Result) -> dict[str, Any]:
-    figures = {name: _defined(asdict(figure)) for name, figure in result.figures.items()}
-    rows = [_defined(row) for row in result.rows]
-    settings = {**result.settings}
-    return {"settings": settings, "figures": figures, "samples": rows, "warnings": result.warnings}
+def _describe_result(result: Result) -> dict[str, Any]:
+    rows = [{key: value for key, value in row.items() if key not in TABLE_KEYS} for row in result.rows]
+    return {
+        "settings": {**result.settings},
+        "figures": {name: _replace_nan(asdict(metric)) for name, metric in result.figures.items()},
+        "samples": [_replace_nan(row) for row in rows],
+        "warnings": result.warnings,
+    }
 
 
-def as_csv(result: Evaluation) -> str:
+def as_csv(evaluation: Evaluation) -> str:
     """Return a row for each scan and the row "pooled"; what is not defined is empty."""
-    columns = list(dict.fromkeys([*result.volumes[0], *result.pooled]))
+    pooled = {"scan": "pooled", **evaluation.pooled}
     text = io.StringIO()
-    table = csv.DictWriter(text, columns, lineterminator="\n")
+    table = csv.DictWriter(text, list({**evaluation.volumes[0], **pooled}), lineterminator="\n")
     table.writeheader()
-    table.writerows([*map(_defined, result.volumes), {"scan": "pooled", **_defined(result.pooled)}])
+    table.writerows(_replace_nan(row) for row in [*evaluation.volumes, pooled])
     return text.getvalue()
 
 
-def _defined(row: dict[str, Any]) -> dict[str, Any]:
+def _replace_nan(row: dict[str, Any]) -> dict[str, Any]:
     return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
 
 

@@ -11,9 +11,8 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
-from diffad.denoise import taken, unclipped
-from diffad.guidance.gradient import check_finite, check_target, target_gradient
-from diffad.guidance.steered import Steered, clamps
+from diffad.denoise import ClampedDenoiser, GuidedDenoiser
+from diffad.guidance.gradient import check_finite, check_target, find_target_gradient
 from diffad.protocols import Denoiser
 from diffad.registry import GUIDANCES
 
@@ -27,7 +26,7 @@ class ClassifierGuidance:
 
     which is :math:`\hat\epsilon' = \hat\epsilon - s \sigma_t g` for a network of noise, and
     :math:`\hat v' = \hat v - s \sigma_t / \alpha_t g` for one of velocity. With the true classifier and
-    s = 1 it is the denoiser of the class y. The gradient is that of the sum over the batch, found in single
+    s = 1 it is the denoiser of the class y. The gradient is that of the sum over the batch, in single
     precision or better whatever the network runs in; where s is 0 no classifier is run at all.
 
     Args:
@@ -35,7 +34,8 @@ class ClassifierGuidance:
         target: Class y; 0 is healthy.
         levels: Lowest and highest level at which it acts; none acts at all levels.
         classifier: The network or its folder; none takes that of the pipeline.
-        reference: Clamp to [-1, 1] before the move and not after, as published.
+        reference: Clamp to [-1, 1] before the move and not after, as published, also where a sampler such as
+            "inversion" clamps nothing of its own, and in both of its directions.
 
     Raises:
         ValueError: If an option is out of range; on call, if there is no classifier, if it does not fit the
@@ -57,40 +57,40 @@ class ClassifierGuidance:
         classifier: Any = None,
         reference: bool = False,
     ) -> None:
-        _check(scale, target, levels)
+        _check_options(scale, target, levels)
         self.scale, self.target, self.levels = scale, target, levels
         self.classifier, self.reference = classifier, reference
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
+    def attach_networks(self, networks: Mapping[str, Any]) -> None:
         """Take the ``classifier`` of a pipeline, unless one was given."""
         if self.classifier is None:
             self.classifier = networks.get("classifier")
 
     def __call__(self, denoiser: Denoiser) -> Denoiser:
         """Return the guided denoiser."""
-        scales = _scales(self.scale)
-        classifier = self._classifier() if any(scales) else None
+        scales = _list_scales(self.scale)
+        classifier = self._require_classifier() if any(scales) else None
         levels = None if self.levels is None else (self.levels[0], self.levels[1])
-        return Classified(denoiser, classifier, scales, self.target, levels, self.reference)
+        return ClassifierGuidedDenoiser(denoiser, classifier, scales, self.target, levels, self.reference)
 
-    def _classifier(self) -> Callable[..., Any]:
+    def _require_classifier(self) -> Callable[..., Any]:
         if not callable(self.classifier):
             # networks take a second to import
-            from diffad.models.attached import found
+            from diffad.models.auxiliary import require_network
 
-            self.classifier = found(self.classifier, "classifier", "the guidance 'classifier'")
+            self.classifier = require_network(self.classifier, "classifier", "the guidance 'classifier'")
         classes = getattr(getattr(self.classifier, "config", None), "classes", self.target + 1)
         check_target(self.target, classes)
         network: Callable[..., Any] = self.classifier
         return network
 
 
-@dataclass(frozen=True)
-class Classified(Steered):
+@dataclass(frozen=True, eq=False)
+class ClassifierGuidedDenoiser(GuidedDenoiser):
     """A denoiser whose estimates are moved by a classifier.
 
     Args:
-        denoiser: The one inside.
+        inner: The one inside.
         classifier: Called as ``classifier(x_t, labels)``; answers logits (B, K). None where all scales are 0.
         scales: One for all scans of a batch, or one for each.
         target: Class that is to become likelier.
@@ -107,20 +107,35 @@ class Classified(Steered):
     def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
         """Map a stack "(k b)", (k b, C, *S), at level ``t`` () or (k b,) to x_hat (k b, C, *S)."""
         levels = torch.as_tensor(t, device=x_t.device).expand(len(x_t))
-        scale = self._scale(x_t, levels)
+        scale = self._scale_states(x_t, levels)
         if not scale.any():
-            return self.denoiser(x_t, t, **cond)
-        inside = self.denoiser if self.clip_first else unclipped(self.denoiser)
-        x_hat = inside(x_t, t, **cond)
-        moved = x_hat + self._move(x_t, levels, scale).to(x_hat.dtype)
-        return moved.clamp(-1, 1) if clamps(self.denoiser) and not self.clip_first else moved
+            return self.inner(x_t, t, **cond)
+        inner = self.inner if self.clip_first else self.inner.without_clamp()
+        x_hat = inner(x_t, t, **cond)
+        moved_x_hat = x_hat + self._find_move(x_t, levels, scale).to(x_hat.dtype)
+        return moved_x_hat.clamp(-1, 1) if self.clamps else moved_x_hat
 
-    def taken(self, items: Tensor) -> Classified:
-        """Return the denoiser of some scans of the batch, by their numbers (n,)."""
-        scales = self.scales if len(self.scales) == 1 else tuple(self.scales[i] for i in items.tolist())
-        return replace(self, denoiser=taken(self.denoiser, items), scales=scales)
+    @property
+    def clamps(self) -> bool:
+        """Whether moved estimates are clamped to [-1, 1]."""
+        return self.inner.clamps and not self.clip_first
 
-    def _scale(self, x_t: Tensor, t: Tensor) -> Tensor:
+    def without_clamp(self) -> Denoiser:
+        """Return the same denoiser without its clamp; one that clamps first as it is, as published."""
+        return self if self.clip_first else super().without_clamp()
+
+    def without_guidance(self) -> Denoiser:
+        """Return the denoiser inside; one that clamps first leaves its clamp in every step, as published."""
+        inner = super().without_guidance()
+        return ClampedDenoiser(inner) if self.clip_first else inner
+
+    def select(self, items: Tensor) -> Denoiser:
+        """Return the denoiser of some states of a stack "(k b)" of the b scans, by their numbers (n,)."""
+        count = len(self.scales)
+        scales = self.scales if count == 1 else tuple(self.scales[i % count] for i in items.tolist())
+        return replace(self, inner=self.inner.select(items), scales=scales)
+
+    def _scale_states(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Return the scale of each state, (B,), 0 where nothing acts."""
         scans = len(self.scales)
         if len(x_t) % scans:
@@ -133,25 +148,25 @@ class Classified(Steered):
             return scale
         return scale * ((t >= self.levels[0]) & (t <= self.levels[1]))
 
-    def _move(self, x_t: Tensor, t: Tensor, scale: Tensor) -> Tensor:
+    def _find_move(self, x_t: Tensor, t: Tensor, scale: Tensor) -> Tensor:
         """Return what is added to the estimates, (B, C, *S); only states with a scale are classified."""
-        acting = scale.nonzero()[:, 0]
-        abar = self.schedule.alpha_bar(t[acting])
-        weight = scale[acting] * (1 - abar) / abar.sqrt()
+        items = scale.nonzero()[:, 0]
+        abar = self.schedule.alpha_bar(t[items])
+        weight = scale[items] * (1 - abar) / abar.sqrt()
         assert self.classifier is not None  # as there is a scale
-        g = target_gradient(self.classifier, x_t[acting], t[acting], self.target)
-        check_finite(g, t[acting], acting)
+        g = find_target_gradient(self.classifier, x_t[items], t[items], self.target)
+        check_finite(g, t[items], items)
         moves = torch.zeros_like(x_t, dtype=g.dtype)
-        moves[acting] = rearrange(weight, "b -> b" + " 1" * (x_t.ndim - 1)).to(g.dtype) * g
+        moves[items] = rearrange(weight, "b -> b" + " 1" * (x_t.ndim - 1)).to(g.dtype) * g
         return moves
 
 
-def _scales(scale: float | Sequence[float]) -> tuple[float, ...]:
+def _list_scales(scale: float | Sequence[float]) -> tuple[float, ...]:
     return tuple(float(s) for s in (scale if isinstance(scale, Sequence) else [scale]))
 
 
-def _check(scale: float | Sequence[float], target: int, levels: Sequence[int] | None) -> None:
-    scales = _scales(scale)
+def _check_options(scale: float | Sequence[float], target: int, levels: Sequence[int] | None) -> None:
+    scales = _list_scales(scale)
     if not scales or any(not math.isfinite(s) or s < 0 for s in scales):
         raise ValueError(f"expected a scale that is finite and at least 0, or one for each scan, got {scale}")
     if target < 0:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from diffad.denoise import taken, unclipped, unguided
+from diffad.denoise import DenoiserWrapper
 from diffad.protocols import Denoiser
 from diffad.registry import GUIDANCES
-from diffad.schedule import Schedule
 
 SOURCES = ("self", "mirror", "neighbour", "shuffled", "zero")
 
 
 @GUIDANCES.register("encoder")
 class EncoderCondition:
-    """Tells a conditioned network of another image than the one it denoises, or of none.
+    """Conditions a network on another image than the one it denoises, or on none.
 
-    A condition found from the scan itself may carry its lesion into the twin. The controls tell that from
-    what a condition is for: contrast and anatomy.
+    A condition made from the scan itself may carry its lesion into the reconstruction. The controls tell
+    that from what a condition is for: contrast and anatomy.
 
     Args:
         source: "self" for the scan as it is; "mirror" for its left-right mirror image; "neighbour" for the
@@ -30,7 +28,7 @@ class EncoderCondition:
         seed: Which shuffle.
 
     Raises:
-        ValueError: If the source is unknown, or on call, if the denoiser takes no conditions.
+        ValueError: If the source is unknown, or once conditions are made, if the network takes none.
 
     Reference:
         Guided Reconstruction with Conditioned Diffusion Models for Unsupervised Anomaly Detection in Brain
@@ -46,49 +44,25 @@ class EncoderCondition:
         self.source, self.seed = source, seed
 
     def __call__(self, denoiser: Denoiser) -> Denoiser:
-        """Return the denoiser that is told of images from the source."""
-        if not hasattr(denoiser, "conditions"):
-            raise ValueError(f"expected a denoiser with conditions, got {type(denoiser).__name__}")
-        return Referred(denoiser, self.source, self.seed)
+        """Return the denoiser whose conditions are made of images from the source."""
+        return ReferenceDenoiser(denoiser, self.source, self.seed)
 
 
-@dataclass(frozen=True)
-class Referred:
-    """A denoiser that is told of images from a source.
+@dataclass(frozen=True, eq=False)
+class ReferenceDenoiser(DenoiserWrapper):
+    """A denoiser whose conditions are made of images from a source, which is no steering.
 
     Args:
-        denoiser: The denoiser.
+        inner: The denoiser.
         source: As for ``EncoderCondition``.
         seed: Which shuffle.
     """
 
-    denoiser: Denoiser
     source: str = "self"
     seed: int = 0
 
-    @property
-    def schedule(self) -> Schedule:
-        """Signal and noise amplitudes by level."""
-        return self.denoiser.schedule
-
-    def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
-        """Map ``x_t`` (B, C, *S) at level ``t`` () or (B,) to x_hat (B, C, *S)."""
-        return self.denoiser(x_t, t, **cond)
-
-    def unclipped(self) -> Denoiser:
-        """Return the same denoiser without the clamp, where it has one."""
-        return Referred(unclipped(self.denoiser), self.source, self.seed)
-
-    def unguided(self) -> Denoiser:
-        """Return the same denoiser without what steers it inside; what it is told of is no steering."""
-        return Referred(unguided(self.denoiser), self.source, self.seed)
-
-    def taken(self, items: Tensor) -> Denoiser:
-        """Return the denoiser of some scans of the batch, by their numbers (n,)."""
-        return Referred(taken(self.denoiser, items), self.source, self.seed)
-
     def reference(self, x: Tensor) -> Tensor:
-        """Return what image the condition of each item is found from.
+        """Return what image the condition of each item is made from.
 
         Args:
             x: All slices of one scan in their order, (N, C, H, W), or volumes (N, C, I, J, K), in [0, 1].
@@ -102,8 +76,8 @@ class Referred:
         if self.source == "mirror":
             return x.flip(lateral_axis(x))
         if self.source == "neighbour":
-            return x[neighbours(len(x))]
-        return x[derangement(len(x), self.seed)] if self.source == "shuffled" else x
+            return x[neighbour_indices(len(x))]
+        return x[shuffle_indices(len(x), self.seed)] if self.source == "shuffled" else x
 
     def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return what the denoiser must know of ``image`` (B, C, *S), which is from ``reference`` already.
@@ -111,12 +85,14 @@ class Referred:
         Raises:
             ValueError: If it takes no conditions.
         """
-        found: dict[str, Tensor] = self.denoiser.conditions(image, mask)  # type: ignore[attr-defined]
-        if not found:
-            raise ValueError("expected a conditioned network for the guidance 'encoder', got one without")
+        conditions = self.inner.conditions(image, mask)
+        if not conditions:
+            raise ValueError(
+                "expected a conditioned network for the guidance 'encoder', got one without conditions"
+            )
         if self.source == "zero":
-            return {name: torch.zeros_like(value) for name, value in found.items()}
-        return found
+            return {name: torch.zeros_like(value) for name, value in conditions.items()}
+        return conditions
 
 
 def lateral_axis(x: Tensor) -> int:
@@ -127,7 +103,7 @@ def lateral_axis(x: Tensor) -> int:
     return 2 if x.ndim == 5 else 3
 
 
-def neighbours(count: int) -> Tensor:
+def neighbour_indices(count: int) -> Tensor:
     """Return the index of the next of ``count`` slices for each; for the last that of the one before.
 
     Raises:
@@ -137,7 +113,7 @@ def neighbours(count: int) -> Tensor:
     return torch.tensor([*range(1, count), count - 2])
 
 
-def derangement(count: int, seed: int) -> Tensor:
+def shuffle_indices(count: int, seed: int) -> Tensor:
     """Return a shuffle of ``count`` items that leaves none where it was: one random ring through all.
 
     Raises:
@@ -145,9 +121,9 @@ def derangement(count: int, seed: int) -> Tensor:
     """
     _expect_others(count)
     ring = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    shuffled = torch.empty_like(ring)
-    shuffled[ring] = ring.roll(1)
-    return shuffled
+    order = torch.empty_like(ring)
+    order[ring] = ring.roll(1)
+    return order
 
 
 def _expect_others(count: int) -> None:

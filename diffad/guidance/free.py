@@ -1,4 +1,4 @@
-"""Guidance without a classifier: a network that may be told of classes is compared with itself."""
+"""Guidance without a classifier: a network that takes labels is compared with itself."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import torch
 from einops import repeat
 from torch import Tensor
 
-from diffad.denoise import unclipped
-from diffad.guidance.steered import Steered, clamps
+from diffad.denoise import GuidedDenoiser, as_denoiser
 from diffad.protocols import Denoiser
 from diffad.registry import GUIDANCES
 
@@ -29,7 +28,7 @@ class ClassifierFreeGuidance:
     Args:
         scale: How strongly, s; 0 is the base and 1 the target.
         target: Class y; 0 is healthy.
-        base: What is steered away from, b: "null" for the class not told, or another class.
+        base: What is steered away from, b: "null" for no class, or another class.
 
     Raises:
         ValueError: If an option is out of range, or on call, if the network knows of no labels or not these.
@@ -52,20 +51,20 @@ class ClassifierFreeGuidance:
 
     def __call__(self, denoiser: Denoiser) -> Denoiser:
         """Return the guided denoiser."""
-        null = _null(denoiser)
+        null = _require_null_label(denoiser)
         base = null if isinstance(self.base, str) else self.base
-        for name, label, most in (("target", self.target, null - 1), ("base", base, null)):
-            if label > most:
+        for name, label, highest in (("target", self.target, null - 1), ("base", base, null)):
+            if label > highest:
                 raise ValueError(f"expected a {name} among the {null} classes of the network, got {label}")
-        return Contrasted(denoiser, float(self.scale), self.target, base)
+        return ContrastedDenoiser(denoiser, float(self.scale), self.target, base)
 
 
-@dataclass(frozen=True)
-class Contrasted(Steered):
-    """A denoiser that is told of a class, more strongly than it was trained.
+@dataclass(frozen=True, eq=False)
+class ContrastedDenoiser(GuidedDenoiser):
+    """A denoiser that is given a class, more strongly than in training.
 
     Args:
-        denoiser: The one inside; takes the labels ``y`` (B,).
+        inner: The one inside; takes the labels ``y`` (B,).
         scale: 0 is the base, 1 the target; more goes beyond.
         target: Label that is steered to.
         base: Label that is steered away from.
@@ -79,31 +78,28 @@ class Contrasted(Steered):
         """Map ``x_t`` (B, C, *S) at level ``t`` () or (B,) to x_hat (B, C, *S)."""
         if self.scale in (0, 1):
             y = torch.full((len(x_t),), self.target if self.scale else self.base, device=x_t.device)
-            return self.denoiser(x_t, t, y=y, **cond)
-        base, target = self._both(x_t, t, cond)
+            return self.inner(x_t, t, y=y, **cond)
+        base, target = self._estimate_both(x_t, t, cond)
         x_hat = base + self.scale * (target - base)
-        return x_hat.clamp(-1, 1) if clamps(self.denoiser) else x_hat
+        return x_hat.clamp(-1, 1) if self.clamps else x_hat
 
-    def _both(self, x_t: Tensor, t: Tensor, cond: dict[str, Any]) -> tuple[Tensor, ...]:
+    def _estimate_both(self, x_t: Tensor, t: Tensor, cond: dict[str, Any]) -> tuple[Tensor, ...]:
         """Return what the denoiser says of the base and of the target, not clamped, from one call."""
         y = torch.tensor([self.base, self.target], device=x_t.device)
-        told = {name: _twice(value, len(x_t)) for name, value in cond.items()}
-        told["y"] = repeat(y, "k -> (k b)", b=len(x_t))
-        t = torch.as_tensor(t, device=x_t.device)
-        return unclipped(self.denoiser)(_twice(x_t, len(x_t)), _twice(t, len(x_t)), **told).chunk(2)
+        cond = {name: _repeat_twice(value, len(x_t)) for name, value in cond.items()}
+        cond["y"] = repeat(y, "k -> (k b)", b=len(x_t))
+        levels = _repeat_twice(torch.as_tensor(t, device=x_t.device), len(x_t))
+        return self.inner.without_clamp()(_repeat_twice(x_t, len(x_t)), levels, **cond).chunk(2)
 
 
-def _twice(value: Any, batch: int) -> Any:
+def _repeat_twice(value: Any, batch: int) -> Any:
     per_item = isinstance(value, Tensor) and value.ndim > 0 and len(value) == batch
     return repeat(value, "b ... -> (k b) ...", k=2) if per_item else value
 
 
-def _null(denoiser: Denoiser) -> int:
-    """Return the label for no class of the network inside, which is the number of its classes."""
-    part: Any = denoiser
-    while part is not None:
-        last, null = part, getattr(part, "null", None)
-        if isinstance(null, int):
-            return null
-        part = next((getattr(part, name) for name in ("denoiser", "network") if hasattr(part, name)), None)
-    raise ValueError(f"expected a network with labels, such as model 'labelled', got {type(last).__name__}")
+def _require_null_label(denoiser: Denoiser) -> int:
+    """Return the label of no class, which is the number of classes of the network inside."""
+    label = as_denoiser(denoiser).null_label
+    if label is None:
+        raise ValueError("expected a network with labels, such as model 'labelled', got one without labels")
+    return label

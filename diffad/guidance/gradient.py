@@ -11,7 +11,7 @@ from torch import Tensor
 from diffad.denoise import call_network
 
 
-def target_gradient(classifier: Callable[..., Any], x_t: Tensor, t: Tensor, target: int) -> Tensor:
+def find_target_gradient(classifier: Callable[..., Any], x_t: Tensor, t: Tensor, target: int) -> Tensor:
     r"""Return :math:`\nabla_{x_t} \log p(y \mid x_t, t)` in single precision, or in double if ``x_t`` is.
 
     Args:
@@ -24,15 +24,15 @@ def target_gradient(classifier: Callable[..., Any], x_t: Tensor, t: Tensor, targ
         ValueError: If the classifier does not fit the states or the target.
     """
     _check_channels(classifier, x_t)
-    wide = torch.promote_types(x_t.dtype, torch.float32)
+    dtype = torch.promote_types(x_t.dtype, torch.float32)
     # a sampler runs without gradients, and a pipeline perhaps in a narrow type
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast(x_t.device.type, enabled=False):
-        x = x_t.clone().to(wide).detach().requires_grad_()
+        x = x_t.clone().to(dtype).detach().requires_grad_()
         logits = call_network(classifier, x, t)
         if logits.ndim != 2 or len(logits) != len(x):
             raise ValueError(f"expected logits ({len(x)}, K) of the classifier, got {tuple(logits.shape)}")
         check_target(target, logits.shape[1])
-        total = logits.to(wide).log_softmax(1)[:, target].sum()
+        total = logits.to(dtype).log_softmax(1)[:, target].sum()
         (gradient,) = torch.autograd.grad(total, x)
     return gradient
 

@@ -1,4 +1,4 @@
-"""Networks by name; each is a diffusers ModelMixin, so it saves to safetensors with its config."""
+"""Networks by name; each is, or is made, a diffusers ModelMixin: safetensors with a config."""
 
 from diffad.models import adm as adm
 from diffad.models import autoencoder as autoencoder
@@ -9,3 +9,7 @@ from diffad.models import dae as dae
 from diffad.models import labelled as labelled
 from diffad.models import unet2d as unet2d
 from diffad.models import unet3d as unet3d
+from diffad.models import wrapped as wrapped
+from diffad.registry import MODELS
+
+MODELS.adapt = wrapped.wrap_network

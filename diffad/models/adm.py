@@ -11,10 +11,10 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor, nn
 
-from diffad.models.blocks import Blocks, Stage, conv, double, halve, zeroed
-from diffad.models.embedding import check_embedding, check_width, embed, embedding_layers
-from diffad.models.padding import check_input, check_widths, with_padding
-from diffad.models.patches import check_patch, fold, unfold
+from diffad.models.blocks import Blocks, Stage, double, halve, make_conv, zero_weights
+from diffad.models.embedding import check_embedding, check_width, embed, make_embedding_layers
+from diffad.models.padding import check_input, check_widths, run_padded
+from diffad.models.patches import check_patch, fold_patches, unfold_patches
 from diffad.registry import MODELS
 
 
@@ -27,7 +27,7 @@ class ADM(ModelMixin, ConfigMixin):
     an untrained network is 0.
 
     Args:
-        in_channels: Channels C of the state, and of conditions laid beside it.
+        in_channels: Channels C of the state, and of conditions that are concatenated to it.
         out_channels: Channels of the answer.
         base: Width that ``mults`` multiplies; :math:`e_t` and :math:`e_c` have 4 base entries each.
         mults: Width at each scale over ``base``, finest first.
@@ -73,21 +73,21 @@ class ADM(ModelMixin, ConfigMixin):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        widths = _widths(base, mults, groups)
+        widths = _compute_widths(base, mults, groups)
         _check(layers, attention, dims, len(widths))
         check_patch(patch, "ADM")
         check_width(embedding, "ADM")
-        self.time = embedding_layers(base, 4 * base)
-        self.condition = embedding_layers(embedding, 4 * base) if embedding else None
-        steer = 8 * base if embedding else 4 * base
-        blocks = Blocks(dims, steer, film, groups, dropout, heads, head_channels)
-        attends = [2**level in attention for level in range(len(widths))]
-        self.stem = conv(dims, in_channels * patch**dims, widths[0])
-        self.down, skips = _way_down(blocks, widths, layers, attends)
-        self.bottom = _middle(blocks, widths[-1], middle)
-        self.up = _way_up(blocks, widths, layers, attends, skips)
+        self.time = make_embedding_layers(base, 4 * base)
+        self.condition = make_embedding_layers(embedding, 4 * base) if embedding else None
+        length = 8 * base if embedding else 4 * base
+        blocks = Blocks(dims, length, film, groups, dropout, heads, head_channels)
+        attention_flags = [2**level in attention for level in range(len(widths))]
+        self.stem = make_conv(dims, in_channels * patch**dims, widths[0])
+        self.down, skips = _build_way_down(blocks, widths, layers, attention_flags)
+        self.bottom = _build_middle(blocks, widths[-1], middle)
+        self.up = _build_way_up(blocks, widths, layers, attention_flags, skips)
         self.norm = nn.GroupNorm(groups, widths[0])
-        self.out = zeroed(conv(dims, widths[0], out_channels * patch**dims))
+        self.out = zero_weights(make_conv(dims, widths[0], out_channels * patch**dims))
 
     @property
     def multiple(self) -> int:
@@ -98,18 +98,18 @@ class ADM(ModelMixin, ConfigMixin):
         """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,), given c (B, embedding)."""
         check_input(x_t, self.config.in_channels, self.config.dims, "ADM")
         check_embedding(embedding, self.config.embedding, len(x_t), "ADM")
-        emb = self._steer(labels, embedding)
-        return with_padding(lambda x: self._patched(x, emb), x_t, self.multiple)
+        emb = self._compute_embedding(labels, embedding)
+        return run_padded(lambda x: self._run_unet(x, emb), x_t, self.multiple)
 
-    def _steer(self, labels: Tensor, embedding: Tensor | None) -> Tensor:
+    def _compute_embedding(self, labels: Tensor, embedding: Tensor | None) -> Tensor:
         """Return e = [e_t | e_c], or e_t alone."""
         waves = get_timestep_embedding(labels, self.config.base, flip_sin_to_cos=True, downscale_freq_shift=0)
         time: Tensor = self.time(waves.to(self.dtype))
         vector = embed(self.condition, embedding, self.dtype)
         return time if vector is None else torch.cat([time, vector], dim=1)
 
-    def _patched(self, x: Tensor, emb: Tensor) -> Tensor:
-        h = self.stem(fold(x, self.config.patch).to(self.dtype))
+    def _run_unet(self, x: Tensor, emb: Tensor) -> Tensor:
+        h = self.stem(fold_patches(x, self.config.patch).to(self.dtype))
         skips = [h]
         for stage in self.down:
             h = stage(h, emb)
@@ -117,10 +117,10 @@ class ADM(ModelMixin, ConfigMixin):
         h = self.bottom(h, emb)
         for stage in self.up:
             h = stage(torch.cat([h, skips.pop()], dim=1), emb)
-        return unfold(self.out(F.silu(self.norm(h))), self.config.patch)
+        return unfold_patches(self.out(F.silu(self.norm(h))), self.config.patch)
 
 
-def _widths(base: int, mults: Sequence[float], groups: int) -> list[int]:
+def _compute_widths(base: int, mults: Sequence[float], groups: int) -> list[int]:
     widths = [round(base * m) for m in mults]
     if widths != [base * m for m in mults]:
         raise ValueError(f"ADM expected mults that make whole widths of base = {base}, got {list(mults)}")
@@ -139,37 +139,38 @@ def _check(layers: int, attention: Sequence[int], dims: int, scales: int) -> Non
         raise ValueError(f"ADM expected attention at some of the factors {factors}, got {list(attention)}")
 
 
-def _way_down(
-    blocks: Blocks, widths: list[int], layers: int, attends: list[bool]
+def _build_way_down(
+    blocks: Blocks, widths: list[int], layers: int, attention_flags: list[bool]
 ) -> tuple[nn.ModuleList, list[int]]:
-    """Return the stages, and the widths of all that the way up will be shown."""
+    """Return the stages, and the widths of all skips to the way up."""
     stages, skips, last = nn.ModuleList(), widths[:1], len(widths) - 1
     for level, out in enumerate(widths):
         for _ in range(layers):
-            look = [blocks.attention(out)] if attends[level] else []
-            stages.append(Stage([blocks.residual(skips[-1], out), *look]))
+            attention_blocks = [blocks.make_attention(out)] if attention_flags[level] else []
+            stages.append(Stage([blocks.make_residual(skips[-1], out), *attention_blocks]))
             skips.append(out)
         if level < last:
-            stages.append(Stage([blocks.residual(out, out, halve)]))
+            stages.append(Stage([blocks.make_residual(out, out, halve)]))
             skips.append(out)
     return stages, skips
 
 
-def _middle(blocks: Blocks, width: int, attends: bool) -> Stage:
-    look = [blocks.attention(width)] if attends else []
-    return Stage([blocks.residual(width, width), *look, blocks.residual(width, width)])
+def _build_middle(blocks: Blocks, width: int, has_attention: bool) -> Stage:
+    attention_blocks = [blocks.make_attention(width)] if has_attention else []
+    return Stage([blocks.make_residual(width, width), *attention_blocks, blocks.make_residual(width, width)])
 
 
-def _way_up(
-    blocks: Blocks, widths: list[int], layers: int, attends: list[bool], skips: list[int]
+def _build_way_up(
+    blocks: Blocks, widths: list[int], layers: int, attention_flags: list[bool], skips: list[int]
 ) -> nn.ModuleList:
-    """Return the stages, each shown what one stage on the way down answered, last first."""
-    stages, width, shown = nn.ModuleList(), widths[-1], skips[::-1]
+    """Return the stages; each takes the answer of one stage on the way down, the last first."""
+    stages, width, skip_widths = nn.ModuleList(), widths[-1], skips[::-1]
     for level in reversed(range(len(widths))):
         out = widths[level]
         for n in range(layers + 1):
-            look = [blocks.attention(out)] if attends[level] else []
-            grow = [blocks.residual(out, out, double)] if level and n == layers else []
-            stages.append(Stage([blocks.residual(width + shown[len(stages)], out), *look, *grow]))
+            attention_blocks = [blocks.make_attention(out)] if attention_flags[level] else []
+            double_blocks = [blocks.make_residual(out, out, double)] if level and n == layers else []
+            residual = blocks.make_residual(width + skip_widths[len(stages)], out)
+            stages.append(Stage([residual, *attention_blocks, *double_blocks]))
             width = out
     return stages

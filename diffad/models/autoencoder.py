@@ -1,4 +1,4 @@
-"""A residual autoencoder of clean images, through whose latents an image can be moved."""
+"""A residual autoencoder of clean images, in whose latents an image can be edited."""
 
 from __future__ import annotations
 
@@ -57,14 +57,16 @@ class Autoencoder(ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         _check(in_channels, stem, down, up, layers, norm, groups, dims)
-        make = Layers(dims, norm, groups)
+        factory = Layers(dims, norm, groups)
         strides = [1] + [2] * (len(down) - 1)
-        ends = zip(pairwise([stem, *down]), strides, strict=True)
-        narrow = [_stage(make, a, b, layers, stride=stride) for (a, b), stride in ends]
-        ends = zip(pairwise([down[-1], *up]), strides[::-1], strict=True)
-        widen = [_stage(make, a, b, layers, grow=stride > 1) for (a, b), stride in ends]
-        self.encoder = nn.Sequential(make.conv(in_channels, stem), make.carried(stem), nn.ReLU(), *narrow)
-        self.decoder = nn.Sequential(*widen, make.conv(up[-1], in_channels))
+        pairs = zip(pairwise([stem, *down]), strides, strict=True)
+        down_stages = [_build_stage(factory, a, b, layers, stride=stride) for (a, b), stride in pairs]
+        pairs = zip(pairwise([down[-1], *up]), strides[::-1], strict=True)
+        up_stages = [_build_stage(factory, a, b, layers, grow=stride > 1) for (a, b), stride in pairs]
+        self.encoder = nn.Sequential(
+            factory.make_conv(in_channels, stem), factory.make_carry_norm(stem), nn.ReLU(), *down_stages
+        )
+        self.decoder = nn.Sequential(*up_stages, factory.make_conv(up[-1], in_channels))
 
     @property
     def multiple(self) -> int:
@@ -72,14 +74,14 @@ class Autoencoder(ModelMixin, ConfigMixin):
         return int(2 ** (len(self.config.down) - 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the image ``x`` (B, C, *S) in [0, 1] as its latent tells it."""
+        """Encode images ``x`` (B, C, *S) in [0, 1] and decode them from their latents."""
         return self.decode(self.encode(x), size=tuple(x.shape[2:]))
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the latents (B, Z, *L) of images ``x`` (B, C, *S) in [0, 1], L = ceil(S / ``multiple``)."""
         check_input(x, self.config.in_channels, self.config.dims, "Autoencoder")
-        padded, _ = pad_to_multiple(x.to(self.dtype), self.multiple)
-        return self.encoder(padded)
+        padded_image, _ = pad_to_multiple(x.to(self.dtype), self.multiple)
+        return self.encoder(padded_image)
 
     def decode(self, z: Tensor, size: Sequence[int] | None = None) -> Tensor:
         """Return the images (B, C, *S) of latents ``z`` (B, Z, *L).
@@ -103,11 +105,11 @@ class Autoencoder(ModelMixin, ConfigMixin):
         return crop_back(self.decoder(z.to(self.dtype)), crop)
 
 
-def _stage(
-    make: Layers, width: int, out: int, layers: int, stride: int = 1, grow: bool = False
+def _build_stage(
+    factory: Layers, width: int, out: int, layers: int, stride: int = 1, grow: bool = False
 ) -> nn.Sequential:
-    first = Block(make, width, out, stride, grow)
-    return nn.Sequential(first, *(Block(make, out, out) for _ in range(layers - 1)))
+    first = Block(factory, width, out, stride, grow)
+    return nn.Sequential(first, *(Block(factory, out, out) for _ in range(layers - 1)))
 
 
 def _check(
@@ -125,8 +127,8 @@ def _check(
     if dims not in (2, 3):
         raise ValueError(f"Autoencoder expected dims of 2 or 3, got {dims}")
     if min(in_channels, stem, layers) < 1:
-        got = f"{in_channels}, {stem} and {layers}"
-        raise ValueError(f"Autoencoder expected in_channels, stem and layers of at least 1, got {got}")
+        values = f"{in_channels}, {stem} and {layers}"
+        raise ValueError(f"Autoencoder expected in_channels, stem and layers of at least 1, got {values}")
     if len(down) != len(up):
         raise ValueError(f"Autoencoder expected as many stages up as down, got {list(up)} and {list(down)}")
     check_widths([*down, *up], groups if norm == "group" else 1, "Autoencoder")

@@ -15,7 +15,7 @@ from diffad.data.space import to_model
 from diffad.models.padding import check_input
 from diffad.registry import MODELS
 
-OURS = ("in_channels", "out_channels", "embedding")
+OWN_OPTIONS = ("in_channels", "out_channels", "embedding")
 
 
 @MODELS.register("beside")
@@ -24,16 +24,16 @@ class Beside(ModelMixin, ConfigMixin):
 
     .. math:: \hat y = f([x_t, c], t), \quad c = 2 x - 1
 
-    The image is not noised. Trained on images with made-up lesions whose targets have none, the network
-    learns to rebuild what it is shown but for what is not healthy. The published backbone has attention at
+    The image is not noised. Trained on images with synthetic lesions whose targets have none, the network
+    learns to rebuild the image but for what is not healthy. The published backbone has attention at
     all scales but the finest on the way down, and at all but the coarsest on the way up.
 
     Args:
         backbone: The network by its registered ``name`` with its options, but for the channels.
         in_channels: Channels C of the state, and as many of the image; the backbone takes 2 C.
         out_channels: Channels of the answer.
-        drop: Chance in training that an item is shown c = 0 instead, an image of 0.5 everywhere, so that
-            one network answers with and without the image.
+        drop: Chance in training that an item gets c = 0 instead, an image of 0.5 everywhere, so that one
+            network answers with and without the image.
 
     Raises:
         ValueError: If the backbone has no name or names what is not its to choose, the chance is not in
@@ -56,8 +56,8 @@ class Beside(ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         _check(backbone, drop)
-        given: dict[str, Any] = {"in_channels": 2 * in_channels, "out_channels": out_channels}
-        self._modules["backbone"] = MODELS.build(**backbone, **given)
+        channel_options: dict[str, Any] = {"in_channels": 2 * in_channels, "out_channels": out_channels}
+        self._modules["backbone"] = MODELS.build(**backbone, **channel_options)
 
     # diffusers answers for attributes with options of the same name; properties come before
     @property
@@ -75,7 +75,7 @@ class Beside(ModelMixin, ConfigMixin):
         return {"image": image}
 
     def forward(self, x_t: Tensor, labels: Tensor, image: Tensor | None = None) -> Tensor:
-        """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,), shown the clean image.
+        """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,), given the clean image.
 
         Args:
             x_t: State, (B, C, *S).
@@ -87,22 +87,24 @@ class Beside(ModelMixin, ConfigMixin):
             raise ValueError(f"Beside expected an image {tuple(x_t.shape)} beside the state, got none")
         if image.shape != x_t.shape:
             raise ValueError(f"Beside expected an image {tuple(x_t.shape)}, got {tuple(image.shape)}")
-        shown = to_model(image.to(x_t.dtype)) * self._kept(x_t)
-        return cast(Tensor, self.backbone(torch.cat([x_t, shown], dim=1), labels))
+        cond_image = to_model(image.to(x_t.dtype)) * self._draw_presence(x_t)
+        return cast(Tensor, self.backbone(torch.cat([x_t, cond_image], dim=1), labels))
 
-    def _kept(self, x_t: Tensor) -> Tensor:
-        """Return 0 for the items that are shown nothing, else 1, over all axes of ``x_t``."""
+    def _draw_presence(self, x_t: Tensor) -> Tensor:
+        """Return 0 for the items whose image is dropped, else 1, over all axes of ``x_t``."""
         if not (self.training and self.config.drop):
             return torch.ones((), dtype=x_t.dtype, device=x_t.device)
         # as dropout draws: training ties the global generator to the step
-        kept = (torch.rand(len(x_t)) >= self.config.drop).to(x_t)
-        return rearrange(kept, "b -> b" + " 1" * (x_t.ndim - 1))
+        presence = (torch.rand(len(x_t)) >= self.config.drop).to(x_t)
+        return rearrange(presence, "b -> b" + " 1" * (x_t.ndim - 1))
 
 
 def _check(backbone: Mapping[str, Any], drop: float) -> None:
     if not isinstance(backbone, Mapping) or "name" not in backbone:
         raise ValueError(f"Beside expected a backbone with a name, got {backbone!r}")
-    if named := [option for option in OURS if option in backbone]:
-        raise ValueError(f"Beside expected a backbone without {', '.join(OURS)}, got {', '.join(named)}")
+    if names := [option for option in OWN_OPTIONS if option in backbone]:
+        raise ValueError(
+            f"Beside expected a backbone without {', '.join(OWN_OPTIONS)}, got {', '.join(names)}"
+        )
     if not 0 <= drop <= 1:
         raise ValueError(f"Beside expected drop in [0, 1], got {drop}")

@@ -26,13 +26,13 @@ def double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
-def conv(dims: int, width: int, out: int, kernel: int = 3) -> nn.Module:
+def make_conv(dims: int, width: int, out: int, kernel: int = 3) -> nn.Module:
     """Return a convolution over ``dims`` spatial axes that keeps their lengths."""
     layer = nn.Conv2d if dims == 2 else nn.Conv3d
     return layer(width, out, kernel, padding=kernel // 2)
 
 
-def zeroed(module: nn.Module) -> nn.Module:
+def zero_weights(module: nn.Module) -> nn.Module:
     """Set all weights of ``module`` to 0, so that training begins at the identity."""
     for weights in module.parameters():
         nn.init.zeros_(weights)
@@ -73,27 +73,27 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.dims, self.film, self.resample = dims, film, resample
         self.norm_in = nn.GroupNorm(groups, width)
-        self.conv_in = conv(dims, width, out)
+        self.conv_in = make_conv(dims, width, out)
         self.modulation = nn.Linear(embedding, 2 * out if film else out)
         self.norm_out = nn.GroupNorm(groups, out)
         self.dropout = nn.Dropout(dropout)
-        self.conv_out = zeroed(conv(dims, out, out))
-        self.skip = conv(dims, width, out, kernel=1) if width != out else nn.Identity()
+        self.conv_out = zero_weights(make_conv(dims, out, out))
+        self.skip = make_conv(dims, width, out, kernel=1) if width != out else nn.Identity()
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
         """Map ``x`` (B, width, *S), steered by ``emb`` (B, embedding), to (B, out, *S')."""
         h = F.silu(self.norm_in(x))
         if self.resample is not None:
             h, x = self.resample(h), self.resample(x)
-        h = self.modulated(self.conv_in(h), emb)
+        h = self.modulate(self.conv_in(h), emb)
         return self.skip(x) + self.conv_out(self.dropout(F.silu(h)))
 
-    def modulated(self, h: Tensor, emb: Tensor) -> Tensor:
-        """Normalise ``h`` (B, out, *S) as ``emb`` (B, embedding) says."""
-        steer = rearrange(self.modulation(F.silu(emb)), "b c -> b c" + " 1" * self.dims)
+    def modulate(self, h: Tensor, emb: Tensor) -> Tensor:
+        """Normalise ``h`` (B, out, *S), scaled and shifted by ``emb`` (B, embedding)."""
+        modulation = rearrange(self.modulation(F.silu(emb)), "b c -> b c" + " 1" * self.dims)
         if not self.film:
-            return self.norm_out(h + steer)
-        scale, shift = steer.chunk(2, dim=1)
+            return self.norm_out(h + modulation)
+        scale, shift = modulation.chunk(2, dim=1)
         return self.norm_out(h) * (1 + scale) + shift
 
 
@@ -116,14 +116,14 @@ class SelfAttention(nn.Module):
         self.heads = heads
         self.norm = nn.GroupNorm(groups, width)
         self.qkv = nn.Linear(width, 3 * width)
-        self.out = zeroed(nn.Linear(width, width))
+        self.out = zero_weights(nn.Linear(width, width))
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
         """Map ``x`` (B, width, *S) to its like; ``emb`` is taken so that all blocks are called alike."""
         tokens, shape = pack([rearrange(self.norm(x), "b c ... -> b ... c")], "b * c")
         q, k, v = rearrange(self.qkv(tokens), "b n (a h c) -> a b h n c", a=3, h=self.heads)
-        seen = rearrange(F.scaled_dot_product_attention(q, k, v), "b h n c -> b n (h c)")
-        (y,) = unpack(self.out(seen), shape, "b * c")
+        attention = rearrange(F.scaled_dot_product_attention(q, k, v), "b h n c -> b n (h c)")
+        (y,) = unpack(self.out(attention), shape, "b * c")
         return x + rearrange(y, "b ... c -> b c ...")
 
 
@@ -163,20 +163,20 @@ class Blocks:
     heads: int
     head_channels: int
 
-    def residual(self, width: int, out: int, resample: Resample | None = None) -> ResidualBlock:
+    def make_residual(self, width: int, out: int, resample: Resample | None = None) -> ResidualBlock:
         """Return a residual block from ``width`` to ``out`` channels."""
         return ResidualBlock(
             self.dims, width, out, self.embedding, self.film, self.groups, self.dropout, resample
         )
 
-    def attention(self, width: int) -> SelfAttention:
+    def make_attention(self, width: int) -> SelfAttention:
         """Return self-attention over ``width`` channels.
 
         Raises:
             ValueError: If the heads do not divide the width.
         """
-        share = self.head_channels or self.heads
-        if share < 1 or width % share:
+        count = self.head_channels or self.heads
+        if count < 1 or width % count:
             option = "head_channels" if self.head_channels else "heads"
-            raise ValueError(f"expected {option} that divides the width {width}, got {share}")
-        return SelfAttention(width, width // share if self.head_channels else share, self.groups)
+            raise ValueError(f"expected {option} that divides the width {width}, got {count}")
+        return SelfAttention(width, width // count if self.head_channels else count, self.groups)

@@ -1,4 +1,4 @@
-"""Which square cells of an image are hidden from a network, and which are shown."""
+"""Which square cells of an image are hidden from a network, and which are visible."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from diffad.models.padding import crop_back
 
 
-def cell_grid(shape: Sequence[int], cell: int) -> list[int]:
+def count_cells(shape: Sequence[int], cell: int) -> list[int]:
     """Return how many cells of ``cell`` pixels cover each axis of ``shape``; the last may reach beyond it."""
     return [math.ceil(n / cell) for n in shape]
 
@@ -36,17 +36,19 @@ def draw_cells(
     Raises:
         ValueError: If that leaves no cell visible, or none hidden.
     """
-    grid = cell_grid(shape, cell)
+    grid = count_cells(shape, cell)
     count = math.prod(grid)
-    kept = round(count * (1 - ratio))
-    if not 0 < kept < count:
-        expected = "expected cells and a ratio that leave some cells visible and some hidden"
-        raise ValueError(f"{expected}, got {kept} of {count} visible in {tuple(shape)} by cells of {cell}")
+    visible_count = round(count * (1 - ratio))
+    if not 0 < visible_count < count:
+        requirement = "expected cells and a ratio that leave some cells visible and some hidden"
+        raise ValueError(
+            f"{requirement}, got {visible_count} of {count} visible in {tuple(shape)} by cells of {cell}"
+        )
     ranks = torch.stack([torch.randperm(count, generator=g) for g in generators])
-    return torch.unflatten(ranks < kept, 1, (1, *grid))
+    return torch.unflatten(ranks < visible_count, 1, (1, *grid))
 
 
-def hidden_pixels(cells: Tensor, cell: int, shape: Sequence[int]) -> Tensor:
+def find_hidden_pixels(cells: Tensor, cell: int, shape: Sequence[int]) -> Tensor:
     """Return which pixels of images of spatial ``shape`` lie in hidden cells, (B, 1, *S), bool."""
     sides = [n * cell for n in cells.shape[2:]]
     pixels = F.interpolate(cells.float(), size=sides, mode="nearest") == 0

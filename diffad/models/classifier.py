@@ -10,11 +10,11 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor, nn
 
-from diffad.models.blocks import Blocks, Stage, conv, halve
-from diffad.models.embedding import embedding_layers
+from diffad.models.blocks import Blocks, Stage, halve, make_conv
+from diffad.models.embedding import make_embedding_layers
 from diffad.models.padding import check_input, check_widths, pad_to_multiple
-from diffad.models.patches import check_patch, fold
-from diffad.models.pooling import check_pool, pooling
+from diffad.models.patches import check_patch, fold_patches
+from diffad.models.pooling import build_pool, check_pool
 from diffad.registry import MODELS
 
 
@@ -75,15 +75,17 @@ class Classifier(ModelMixin, ConfigMixin):
         _check(in_channels, classes, layers, dims)
         check_pool(pool, grid, dims)
         width, last = channels[0], channels[-1]
-        attends = _attends(attention, len(channels))
+        attention_flags = _flag_attention(attention, len(channels))
         blocks = Blocks(dims, 4 * width, True, groups, dropout, heads, head_channels)
-        self.time = embedding_layers(width, 4 * width)
-        self.stem = conv(dims, in_channels * patch**dims, width)
-        self.down = _way_down(blocks, channels, layers, attends)
-        look = [blocks.attention(last)] if any(attends) else []
-        self.bottom = Stage([blocks.residual(last, last), *look, blocks.residual(last, last)])
+        self.time = make_embedding_layers(width, 4 * width)
+        self.stem = make_conv(dims, in_channels * patch**dims, width)
+        self.down = _build_way_down(blocks, channels, layers, attention_flags)
+        attention_blocks = [blocks.make_attention(last)] if any(attention_flags) else []
+        self.bottom = Stage(
+            [blocks.make_residual(last, last), *attention_blocks, blocks.make_residual(last, last)]
+        )
         self.norm = nn.GroupNorm(groups, last)
-        self.head = pooling(pool, last, classes, grid, blocks)
+        self.head = build_pool(pool, last, classes, grid, blocks)
 
     @property
     def multiple(self) -> int:
@@ -98,11 +100,11 @@ class Classifier(ModelMixin, ConfigMixin):
             labels: Level less 1, (B,); -1 for clean images.
         """
         check_input(x_t, self.config.in_channels, self.config.dims, "Classifier")
-        padded, _ = pad_to_multiple(x_t, self.multiple)
+        padded_image, _ = pad_to_multiple(x_t, self.multiple)
         width = self.config.channels[0]
         waves = get_timestep_embedding(labels + 1, width, flip_sin_to_cos=True, downscale_freq_shift=0)
         emb = self.time(waves.to(self.dtype))
-        h = self.stem(fold(padded, self.config.patch).to(self.dtype))
+        h = self.stem(fold_patches(padded_image, self.config.patch).to(self.dtype))
         for stage in (*self.down, self.bottom):
             h = stage(h, emb)
         logits: Tensor = self.head(F.silu(self.norm(h)))
@@ -118,7 +120,7 @@ def _check(in_channels: int, classes: int, layers: int, dims: int) -> None:
         raise ValueError(f"Classifier expected in_channels and layers >= 1, got {in_channels} and {layers}")
 
 
-def _attends(attention: bool | Sequence[int], scales: int) -> list[bool]:
+def _flag_attention(attention: bool | Sequence[int], scales: int) -> list[bool]:
     """Tell of each scale whether it has self-attention."""
     factors = [2**level for level in range(scales)]
     if isinstance(attention, bool):
@@ -129,15 +131,17 @@ def _attends(attention: bool | Sequence[int], scales: int) -> list[bool]:
     return [factor in attention for factor in factors]
 
 
-def _way_down(blocks: Blocks, channels: Sequence[int], layers: int, attends: list[bool]) -> nn.ModuleList:
+def _build_way_down(
+    blocks: Blocks, channels: Sequence[int], layers: int, attention_flags: list[bool]
+) -> nn.ModuleList:
     """Return one stage for each scale, which ends where the next begins."""
     stages, width, last = nn.ModuleList(), channels[0], len(channels) - 1
     for level, out in enumerate(channels):
         parts: list[nn.Module] = []
         for n in range(layers):
-            parts.append(blocks.residual(out if n else width, out))
-            parts += [blocks.attention(out)] if attends[level] else []
-        parts += [blocks.residual(out, out, halve)] if level < last else []
+            parts.append(blocks.make_residual(out if n else width, out))
+            parts += [blocks.make_attention(out)] if attention_flags[level] else []
+        parts += [blocks.make_residual(out, out, halve)] if level < last else []
         stages.append(Stage(parts))
         width = out
     return stages

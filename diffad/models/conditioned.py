@@ -1,4 +1,4 @@
-"""A denoising network that is told what the clean image looks like, by one vector."""
+"""A denoising network with a condition: one vector that says what the clean image looks like."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from diffad.models.encoder import Encoder
 from diffad.registry import MODELS
 
-OURS = ("in_channels", "out_channels", "embedding")
+OWN_OPTIONS = ("in_channels", "out_channels", "embedding")
 
 
 @MODELS.register("conditioned")
@@ -53,10 +53,10 @@ class Conditioned(ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         _check(backbone)
-        told = _encoder({"in_channels": in_channels, **(encoder or {})})
-        given: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels}
-        given["embedding"] = told.options["width"]
-        self._modules |= {"encoder": told, "backbone": MODELS.build(**backbone, **given)}
+        encoder_network = _build_encoder({"in_channels": in_channels, **(encoder or {})})
+        options: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels}
+        options["embedding"] = encoder_network.options["width"]
+        self._modules |= {"encoder": encoder_network, "backbone": MODELS.build(**backbone, **options)}
 
     # diffusers answers for attributes with options of the same name; properties come before
     @property
@@ -66,7 +66,7 @@ class Conditioned(ModelMixin, ConfigMixin):
 
     @property
     def backbone(self) -> Any:
-        """What is told the vector."""
+        """What takes the vector."""
         return self._modules["backbone"]
 
     @property
@@ -81,7 +81,7 @@ class Conditioned(ModelMixin, ConfigMixin):
     def forward(
         self, x_t: Tensor, labels: Tensor, image: Tensor | None = None, embedding: Tensor | None = None
     ) -> Tensor:
-        """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,), told of the clean image.
+        """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,), given the clean image.
 
         Args:
             x_t: State, (B, C, *S).
@@ -90,8 +90,8 @@ class Conditioned(ModelMixin, ConfigMixin):
             embedding: Their vectors, (B, D), as from ``conditions``; or none.
         """
         if (image is None) == (embedding is None):
-            found = "neither" if image is None else "both"
-            raise ValueError(f"Conditioned expected either an image or an embedding, got {found}")
+            inputs = "neither" if image is None else "both"
+            raise ValueError(f"Conditioned expected either an image or an embedding, got {inputs}")
         if image is not None:
             _check_batch(image, x_t)
         vector = embedding if image is None else self.encoder(image)
@@ -102,11 +102,13 @@ class Conditioned(ModelMixin, ConfigMixin):
 def _check(backbone: Mapping[str, Any]) -> None:
     if not isinstance(backbone, Mapping) or "name" not in backbone:
         raise ValueError(f"Conditioned expected a backbone with a name, got {backbone!r}")
-    if named := [option for option in OURS if option in backbone]:
-        raise ValueError(f"Conditioned expected a backbone without {', '.join(OURS)}, got {', '.join(named)}")
+    if names := [option for option in OWN_OPTIONS if option in backbone]:
+        raise ValueError(
+            f"Conditioned expected a backbone without {', '.join(OWN_OPTIONS)}, got {', '.join(names)}"
+        )
 
 
-def _encoder(options: dict[str, Any]) -> Encoder:
+def _build_encoder(options: dict[str, Any]) -> Encoder:
     try:
         return Encoder(**options)
     except TypeError as error:  # a name that is none of its options

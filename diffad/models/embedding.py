@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 
-def embedding_layers(width: int, out: int) -> nn.Sequential:
+def make_embedding_layers(width: int, out: int) -> nn.Sequential:
     r"""Return the layers between a condition vector and the residual blocks.
 
     .. math:: e_c = W_2 \, \mathrm{SiLU}(W_1 c + b_1) + b_2

@@ -71,8 +71,8 @@ class Encoder(nn.Module):
     @property
     def widths(self) -> list[int]:
         """Channels that leave each stage, finest first."""
-        grown = 4 if DEPTHS[self.options["depth"]][0] == "bottleneck" else 1
-        return [self.options["planes"] * grown * 2**stage for stage in range(4)]
+        factor = 4 if DEPTHS[self.options["depth"]][0] == "bottleneck" else 1
+        return [self.options["planes"] * factor * 2**stage for stage in range(4)]
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the vectors (B, D) of images (B, C, *S) in [0, 1]."""

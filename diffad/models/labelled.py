@@ -1,4 +1,4 @@
-"""A denoising network that may be told whether the clean image is healthy."""
+"""A denoising network with an optional condition: whether the clean image is healthy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from diffad.registry import MODELS
 
-OURS = ("in_channels", "out_channels", "embedding")
+OWN_OPTIONS = ("in_channels", "out_channels", "embedding")
 
 
 @MODELS.register("labelled")
@@ -56,15 +56,15 @@ class Labelled(ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         _check(backbone, classes, width, drop)
-        given: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels}
+        options: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels}
         self.table = nn.Embedding(classes + 1, width)
-        given["embedding"] = width
-        self._modules["backbone"] = MODELS.build(**backbone, **given)
+        options["embedding"] = width
+        self._modules["backbone"] = MODELS.build(**backbone, **options)
 
     # diffusers answers for attributes with options of the same name; properties come before
     @property
     def backbone(self) -> Any:
-        """What is told the vector."""
+        """What takes the vector."""
         return self._modules["backbone"]
 
     @property
@@ -74,44 +74,48 @@ class Labelled(ModelMixin, ConfigMixin):
 
     @property
     def null(self) -> int:
-        """The label of an image whose class is not told, K."""
+        """The label of an image of unknown class, K."""
         return int(self.config.classes)
 
     def forward(self, x_t: Tensor, labels: Tensor, y: Tensor | None = None) -> Tensor:
-        """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,), told of the classes.
+        """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,), given the classes.
 
         Args:
             x_t: State, (B, C, *S).
             labels: Level less 1, (B,).
-            y: Class of each item, 0..K-1, or K for not told, (B,); none tells of no item.
+            y: Class of each item, 0..K-1, or K where it is unknown, (B,); none for all unknown.
         """
-        told = x_t.new_full((len(x_t),), self.null, dtype=torch.long) if y is None else self._checked(y, x_t)
-        answer: Tensor = self.backbone(x_t, labels, embedding=self.table(self._dropped(told)))
+        classes = self._drop_labels(self._check_labels(y, x_t))
+        answer: Tensor = self.backbone(x_t, labels, embedding=self.table(classes))
         return answer
 
-    def _checked(self, y: Tensor, x_t: Tensor) -> Tensor:
+    def _check_labels(self, y: Tensor | None, x_t: Tensor) -> Tensor:
+        if y is None:
+            return x_t.new_full((len(x_t),), self.null, dtype=torch.long)
         if y.dtype != torch.long or y.shape != (len(x_t),):
-            found = f"{y.dtype} of shape {tuple(y.shape)}"
-            raise ValueError(f"Labelled expected y of int64 with shape ({len(x_t)},), got {found}")
+            kind = f"{y.dtype} of shape {tuple(y.shape)}"
+            raise ValueError(f"Labelled expected y of int64 with shape ({len(x_t)},), got {kind}")
         if y.numel() and not 0 <= int(y.min()) <= int(y.max()) <= self.null:
             raise ValueError(
                 f"Labelled expected y in 0..{self.null}, where {self.null} is none, got {y.tolist()}"
             )
         return y.to(x_t.device)
 
-    def _dropped(self, y: Tensor) -> Tensor:
+    def _drop_labels(self, y: Tensor) -> Tensor:
         if not self.training or not self.config.drop:
             return y
         # As dropout does, this draws from torch itself, which the trainer seeds at every step.
-        chance = torch.rand(len(y), device=y.device)
-        return torch.where(chance < self.config.drop, self.null, y)
+        uniforms = torch.rand(len(y), device=y.device)
+        return torch.where(uniforms < self.config.drop, self.null, y)
 
 
 def _check(backbone: Mapping[str, Any], classes: int, width: int, drop: float) -> None:
     if not isinstance(backbone, Mapping) or "name" not in backbone:
         raise ValueError(f"Labelled expected a backbone with a name, got {backbone!r}")
-    if named := [option for option in OURS if option in backbone]:
-        raise ValueError(f"Labelled expected a backbone without {', '.join(OURS)}, got {', '.join(named)}")
+    if names := [option for option in OWN_OPTIONS if option in backbone]:
+        raise ValueError(
+            f"Labelled expected a backbone without {', '.join(OWN_OPTIONS)}, got {', '.join(names)}"
+        )
     if classes < 1 or width < 1:
         raise ValueError(f"Labelled expected classes and width of 1 or more, got {classes} and {width}")
     if not 0 <= drop <= 1:

@@ -1,4 +1,4 @@
-"""The masked autoencoder that pretrains an encoder: most of an image is hidden, and painted in again."""
+"""The masked autoencoder that pretrains an encoder: most of an image is hidden, and filled in again."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from diffad.models.cells import cell_grid
+from diffad.models.cells import count_cells
 from diffad.models.encoder import GROUPS, STRIDE, Encoder
 from diffad.models.padding import crop_back
-from diffad.models.sparse import Visible, pyramid
+from diffad.models.sparse import VisibleCells, extract_pyramid
 
 
 class MaskedAutoencoder(nn.Module):
-    """Paints hidden cells in from the maps that an encoder makes of the visible ones.
+    """Fills hidden cells in from the maps that an encoder makes of the visible ones.
 
     Args:
         encoder: What is pretrained; its head takes no part.
@@ -40,38 +40,38 @@ class MaskedAutoencoder(nn.Module):
         encoder.resnet.fc.requires_grad_(False)
         dims, norm = encoder.options["dims"], encoder.options["norm"]
         widths = [8 * encoder.options["planes"] // 2**k for k in range(6)]
-        found = encoder.widths[::-1]
+        encoder_widths = encoder.widths[::-1]
         kernels = [1, 3, 3, 3]
         self.fills = nn.ModuleList(
-            Fill(dims, i, o, k, norm) for i, o, k in zip(found, widths[:4], kernels, strict=True)
+            Fill(dims, i, o, k, norm) for i, o, k in zip(encoder_widths, widths[:4], kernels, strict=True)
         )
         self.grows = nn.ModuleList(Grow(dims, i, o, norm) for i, o in pairwise(widths))
-        self.out = _conv(dims, widths[-1], encoder.options["in_channels"], 1)
+        self.out = _make_conv(dims, widths[-1], encoder.options["in_channels"], 1)
 
     def forward(self, image: Tensor, cells: Tensor) -> Tensor:
-        """Return images like ``image`` (B, C, *S), of which only visible ``cells`` (B, 1, *N) were looked at.
+        """Rebuild images ``image`` (B, C, *S), of which only the visible ``cells`` (B, 1, *N) are looked at.
 
         Raises:
             ValueError: If the grid of cells is not that of the image.
         """
         shape = list(image.shape[2:])
-        if list(cells.shape) != [len(image), 1, *cell_grid(shape, self.cell)]:
-            grid = (len(image), 1, *cell_grid(shape, self.cell))
+        if list(cells.shape) != [len(image), 1, *count_cells(shape, self.cell)]:
+            grid = (len(image), 1, *count_cells(shape, self.cell))
             raise ValueError(f"expected cells {grid} for images {shape}, got {tuple(cells.shape)}")
-        sides = [n * max(self.cell, STRIDE) for n in cell_grid(shape, max(self.cell, STRIDE))]
+        sides = [n * max(self.cell, STRIDE) for n in count_cells(shape, max(self.cell, STRIDE))]
         # what is added beyond the image is hidden, and 0 as its background
-        visible = Visible(_grown(cells, [n // self.cell for n in sides]))
-        maps = pyramid(self.encoder.resnet, _grown(image, sides), visible)
+        visible = VisibleCells(_extend(cells, [n // self.cell for n in sides]))
+        maps = extract_pyramid(self.encoder.resnet, _extend(image, sides), visible)
         return crop_back(self._paint(maps[::-1], visible), tuple(slice(n) for n in shape))
 
-    def _paint(self, maps: list[Tensor], visible: Visible) -> Tensor:
+    def _paint(self, maps: list[Tensor], visible: VisibleCells) -> Tensor:
         """Decode maps, coarsest first; each is added to what has grown to its size."""
-        filled = [fill(m, visible) for fill, m in zip(self.fills, maps, strict=True)]
-        h: Tensor = self.grows[0](filled[0])
-        for grow, m in zip(list(self.grows)[1:-1], filled[1:], strict=True):
+        filled_maps = [fill(m, visible) for fill, m in zip(self.fills, maps, strict=True)]
+        h: Tensor = self.grows[0](filled_maps[0])
+        for grow, m in zip(list(self.grows)[1:-1], filled_maps[1:], strict=True):
             h = grow(h + m)
-        painted: Tensor = self.out(self.grows[-1](h))
-        return painted
+        image: Tensor = self.out(self.grows[-1](h))
+        return image
 
 
 class Fill(nn.Module):
@@ -87,16 +87,18 @@ class Fill(nn.Module):
 
     def __init__(self, dims: int, width: int, out: int, kernel: int, norm: str) -> None:
         super().__init__()
-        self.norm = _norm(dims, width, norm)
+        self.norm = _make_norm(dims, width, norm)
         self.token = nn.Parameter(torch.zeros(width))
         nn.init.trunc_normal_(self.token, std=0.02)
-        self.conv = _conv(dims, width, out, kernel)
+        self.conv = _make_conv(dims, width, out, kernel)
 
-    def forward(self, x: Tensor, visible: Visible) -> Tensor:
+    def forward(self, x: Tensor, visible: VisibleCells) -> Tensor:
         """Return a dense map (B, out, *S) of the sparse ``x`` (B, width, *S)."""
         token = rearrange(self.token, f"c -> 1 c {'1 ' * (x.ndim - 2)}").to(x.dtype)
-        filled: Tensor = self.conv(torch.where(visible.at(x.shape[2:]), visible(self.norm, x), token))
-        return filled
+        dense_map: Tensor = self.conv(
+            torch.where(visible.mark_positions(x.shape[2:]), visible(self.norm, x), token)
+        )
+        return dense_map
 
 
 class Grow(nn.Sequential):
@@ -110,30 +112,30 @@ class Grow(nn.Sequential):
     """
 
     def __init__(self, dims: int, width: int, out: int, norm: str) -> None:
-        transposed = nn.ConvTranspose2d if dims == 2 else nn.ConvTranspose3d
+        layer = nn.ConvTranspose2d if dims == 2 else nn.ConvTranspose3d
         super().__init__(
-            transposed(width, width, kernel_size=4, stride=2, padding=1),
-            _conv(dims, width, width, 3, bias=False),
-            _norm(dims, width, norm),
+            layer(width, width, kernel_size=4, stride=2, padding=1),
+            _make_conv(dims, width, width, 3, bias=False),
+            _make_norm(dims, width, norm),
             nn.ReLU6(),
-            _conv(dims, width, out, 3, bias=False),
-            _norm(dims, out, norm),
+            _make_conv(dims, width, out, 3, bias=False),
+            _make_norm(dims, out, norm),
         )
 
 
-def _conv(dims: int, width: int, out: int, kernel: int, bias: bool = True) -> nn.Module:
+def _make_conv(dims: int, width: int, out: int, kernel: int, bias: bool = True) -> nn.Module:
     layer = nn.Conv2d if dims == 2 else nn.Conv3d
     return layer(width, out, kernel, padding=kernel // 2, bias=bias)
 
 
-def _norm(dims: int, width: int, norm: str) -> nn.Module:
+def _make_norm(dims: int, width: int, norm: str) -> nn.Module:
     if norm == "group":
         return nn.GroupNorm(math.gcd(GROUPS, width), width)
     return nn.BatchNorm2d(width) if dims == 2 else nn.BatchNorm3d(width)
 
 
-def _grown(x: Tensor, sides: Sequence[int]) -> Tensor:
+def _extend(x: Tensor, sides: Sequence[int]) -> Tensor:
     """Lengthen the axes of ``x`` (B, C, *S) to ``sides`` by zeros at their ends."""
-    lacking = [side - n for n, side in zip(x.shape[2:], sides, strict=True)]
+    pads = [side - n for n, side in zip(x.shape[2:], sides, strict=True)]
     # F.pad counts from the last axis
-    return F.pad(x, [pad for length in lacking[::-1] for pad in (0, length)])
+    return F.pad(x, [pad for length in pads[::-1] for pad in (0, length)])

@@ -47,12 +47,12 @@ def pad_to_multiple(x: Tensor, multiple: int) -> tuple[Tensor, tuple[slice, ...]
     if multiple < 1 or x.ndim < 3:
         shape = tuple(x.shape)
         raise ValueError(f"expected x (B, C, *S) and multiple >= 1, got shape {shape} and {multiple}")
-    lacking = [-n % multiple for n in x.shape[2:]]
-    before = [n // 2 for n in lacking]
+    totals = [-n % multiple for n in x.shape[2:]]
+    starts = [n // 2 for n in totals]
     # F.pad counts from the last axis.
-    pads = [p for first, n in zip(before[::-1], lacking[::-1], strict=True) for p in (first, n - first)]
-    crop = tuple(slice(first, first + n) for first, n in zip(before, x.shape[2:], strict=True))
-    return F.pad(x, pads, mode="replicate") if any(lacking) else x, crop
+    pads = [p for start, n in zip(starts[::-1], totals[::-1], strict=True) for p in (start, n - start)]
+    crop = tuple(slice(start, start + n) for start, n in zip(starts, x.shape[2:], strict=True))
+    return F.pad(x, pads, mode="replicate") if any(totals) else x, crop
 
 
 def crop_back(x: Tensor, crop: tuple[slice, ...]) -> Tensor:
@@ -60,7 +60,7 @@ def crop_back(x: Tensor, crop: tuple[slice, ...]) -> Tensor:
     return x[(slice(None), slice(None), *crop)]
 
 
-def with_padding(network: Callable[[Tensor], Tensor], x: Tensor, multiple: int) -> Tensor:
+def run_padded(network: Callable[[Tensor], Tensor], x: Tensor, multiple: int) -> Tensor:
     """Run ``network`` on ``x`` (B, C, *S) padded up to a multiple, and crop its answer back."""
-    padded, crop = pad_to_multiple(x, multiple)
-    return crop_back(network(padded), crop)
+    padded_image, crop = pad_to_multiple(x, multiple)
+    return crop_back(network(padded_image), crop)

@@ -19,7 +19,7 @@ _LINEAR = {2: "bilinear", 3: "trilinear"}
 class SinglePool(nn.Module):
     r"""A linear map of the mean over positions, :math:`W \, \mathrm{mean}_u \, h_u + b`, or of the maximum.
 
-    A lesion is small: the mean over an image dilutes what one position saw, the maximum does not.
+    A lesion is small: the mean over an image dilutes what a single position shows, the maximum does not.
 
     Args:
         width: Channels in.
@@ -39,7 +39,7 @@ class SinglePool(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    r"""What the mean of all positions sees when it looks at them and at itself.
+    r"""Attention from the mean of all positions to them and to itself.
 
     .. math:: W_o \, \mathrm{softmax}(q_0 k^\top / \sqrt{d}) \, v + b_o, \quad
         (q, k, v) = W \, ([\bar h, h_1, \dots, h_N] + p) + b
@@ -66,22 +66,22 @@ class AttentionPool(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """Map ``h`` (B, width, *S) to (B, out)."""
         mean = reduce(h, "b c ... -> b c 1", "mean") + self.whole
-        tokens, _ = pack([mean, h + self._places(h)], "b c *")
+        tokens, _ = pack([mean, h + self._fit_places(h)], "b c *")
         q, k, v = rearrange(
             self.qkv(rearrange(tokens, "b c n -> b n c")), "b n (a h c) -> a b h n c", a=3, h=self.heads
         )
-        seen = F.scaled_dot_product_attention(q[:, :, :1], k, v)
-        answer: Tensor = self.out(rearrange(seen, "b h 1 c -> b (h c)"))
+        attention = F.scaled_dot_product_attention(q[:, :, :1], k, v)
+        answer: Tensor = self.out(rearrange(attention, "b h 1 c -> b (h c)"))
         return answer
 
-    def _places(self, h: Tensor) -> Tensor:
+    def _fit_places(self, h: Tensor) -> Tensor:
         if self.places.shape[1:] == h.shape[2:]:
             return self.places
         return F.interpolate(self.places[None], h.shape[2:], mode=_LINEAR[h.ndim - 2], align_corners=False)[0]
 
 
 def check_pool(pool: str, grid: Sequence[int], dims: int) -> None:
-    """Refuse an unknown pool, and a grid that one with places cannot be built for.
+    """Refuse an unknown pool, and a grid that attention cannot be built for.
 
     Raises:
         ValueError: If the pool is unknown, or the grid is not ``dims`` lengths of 1 or more.
@@ -92,8 +92,8 @@ def check_pool(pool: str, grid: Sequence[int], dims: int) -> None:
         raise ValueError(f"expected a grid of {dims} lengths of 1 or more, got {list(grid)}")
 
 
-def pooling(pool: str, width: int, out: int, grid: Sequence[int], blocks: Blocks) -> nn.Module:
+def build_pool(pool: str, width: int, out: int, grid: Sequence[int], blocks: Blocks) -> nn.Module:
     """Return the head ``pool`` from ``width`` channels to ``out`` entries, with the heads of ``blocks``."""
     if pool in ("mean", "max"):
         return SinglePool(width, out, cast(Literal["mean", "max"], pool))
-    return AttentionPool(width, out, blocks.attention(width).heads, grid)
+    return AttentionPool(width, out, blocks.make_attention(width).heads, grid)

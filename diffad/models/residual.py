@@ -22,19 +22,19 @@ class Layers:
     def __init__(self, dims: int, norm: str, groups: int) -> None:
         self.dims, self.norm, self.groups = dims, norm, groups
 
-    def conv(self, width: int, out: int, kernel: int = 3, stride: int = 1) -> nn.Module:
+    def make_conv(self, width: int, out: int, kernel: int = 3, stride: int = 1) -> nn.Module:
         """Return a convolution that keeps lengths, or divides them by ``stride``."""
         layer = nn.Conv2d if self.dims == 2 else nn.Conv3d
         # batch normalisation, which follows everywhere but in the end, has the bias
         bias = self.norm != "batch"
         return layer(width, out, kernel, stride, padding=kernel // 2, bias=bias)
 
-    def normalised(self, width: int) -> nn.Module:
+    def make_branch_norm(self, width: int) -> nn.Module:
         """Return the normalisation of a residual branch."""
-        return nn.GroupNorm(self.groups, width) if self.norm == "group" else self.carried(width)
+        return nn.GroupNorm(self.groups, width) if self.norm == "group" else self.make_carry_norm(width)
 
-    def carried(self, width: int) -> nn.Module:
-        """Return the normalisation of what is carried past the branches.
+    def make_carry_norm(self, width: int) -> nn.Module:
+        """Return the normalisation of the carry, which goes past the branches.
 
         Statistics of an item would take its brightness from it; those of a data set do not.
         """
@@ -63,10 +63,12 @@ class Block(nn.Module):
         super().__init__()
         inner = width if grow else out
         self.grow = grow
-        self.first = nn.Sequential(layers.conv(width, inner, stride=stride), layers.normalised(inner))
-        self.second = nn.Sequential(layers.conv(inner, out), layers.normalised(out))
+        self.first = nn.Sequential(
+            layers.make_conv(width, inner, stride=stride), layers.make_branch_norm(inner)
+        )
+        self.second = nn.Sequential(layers.make_conv(inner, out), layers.make_branch_norm(out))
         same = width == out and stride == 1 and not grow
-        carry = (layers.conv(width, out, kernel=1, stride=stride), layers.carried(out))
+        carry = (layers.make_conv(width, out, kernel=1, stride=stride), layers.make_carry_norm(out))
         self.carry = nn.Identity() if same else nn.Sequential(*carry)
 
     def forward(self, x: Tensor) -> Tensor:

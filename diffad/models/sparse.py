@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Visible:
+class VisibleCells:
     """Runs layers on visible positions only; made anew for each batch, so that no layer holds a mask.
 
     A coarse position is visible where any pixel under it is.
@@ -27,7 +27,7 @@ class Visible:
 
     cells: Tensor
 
-    def at(self, shape: torch.Size) -> Tensor:
+    def mark_positions(self, shape: torch.Size) -> Tensor:
         """Return the visible positions (B, 1, *S) of a map of spatial ``shape`` S.
 
         Raises:
@@ -43,46 +43,46 @@ class Visible:
 
     def hide(self, x: Tensor) -> Tensor:
         """Set hidden positions of ``x`` (B, C, *S) to 0."""
-        return x * self.at(x.shape[2:])
+        return x * self.mark_positions(x.shape[2:])
 
     def __call__(self, layer: Any, x: Tensor) -> Tensor:
         """Run a convolution, pooling or normalisation on ``x`` (B, C, *S); hidden positions come out 0."""
         if isinstance(layer, nn.GroupNorm):
-            return self.hide(_group_norm(layer, x, self.at(x.shape[2:])))
+            return self.hide(_normalise_groups(layer, x, self.mark_positions(x.shape[2:])))
         if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d):
-            return _batch_norm(layer, x, self.at(x.shape[2:]))
+            return _normalise_batch(layer, x, self.mark_positions(x.shape[2:]))
         return self.hide(layer(x))
 
 
-def _group_norm(layer: nn.GroupNorm, x: Tensor, seen: Tensor) -> Tensor:
+def _normalise_groups(layer: nn.GroupNorm, x: Tensor, visible: Tensor) -> Tensor:
     """Normalise by the mean and variance of each item's and group's visible positions."""
     groups, wide = layer.num_groups, x.float()
-    count = reduce(seen, "b 1 ... -> b 1", "sum").clamp(min=1) * (x.shape[1] // groups)
+    count = reduce(visible, "b 1 ... -> b 1", "sum").clamp(min=1) * (x.shape[1] // groups)
 
-    def over_group(values: Tensor) -> Tensor:
-        mean = reduce(values * seen, "b (g c) ... -> b g", "sum", g=groups) / count
+    def average_group(values: Tensor) -> Tensor:
+        mean = reduce(values * visible, "b (g c) ... -> b g", "sum", g=groups) / count
         spread = repeat(mean, "b g -> b (g c)", c=x.shape[1] // groups)
         return rearrange(spread, f"b c -> b c {'1 ' * (x.ndim - 2)}")
 
-    centred = wide - over_group(wide)
-    scaled = centred * torch.rsqrt(over_group(centred.square()) + layer.eps)
+    deviations = wide - average_group(wide)
+    normalised_map = deviations * torch.rsqrt(average_group(deviations.square()) + layer.eps)
     weight, bias = (rearrange(v, f"c -> c {'1 ' * (x.ndim - 2)}") for v in (layer.weight, layer.bias))
-    return (scaled * weight + bias).to(x.dtype)
+    return (normalised_map * weight + bias).to(x.dtype)
 
 
-def _batch_norm(layer: nn.BatchNorm2d | nn.BatchNorm3d, x: Tensor, seen: Tensor) -> Tensor:
-    """Normalise by the mean and variance of the visible positions of all items, or the running ones."""
-    last = rearrange(x, "b c ... -> b ... c")
-    inside = seen[:, 0]
+def _normalise_batch(layer: nn.BatchNorm2d | nn.BatchNorm3d, x: Tensor, visible: Tensor) -> Tensor:
+    """Normalise by mean and variance of the visible positions of all items, or by the running statistics."""
+    channels_last = rearrange(x, "b c ... -> b ... c")
+    positions = visible[:, 0]
     if layer.training and layer.num_batches_tracked is not None:
         layer.num_batches_tracked.add_(1)
-    running = (layer.running_mean, layer.running_var, layer.weight, layer.bias, layer.training)
-    values = F.batch_norm(last[inside], *running, layer.momentum or 0.0, layer.eps)
-    whole = torch.zeros_like(last, dtype=values.dtype).masked_scatter(inside[..., None], values)
+    statistics = (layer.running_mean, layer.running_var, layer.weight, layer.bias, layer.training)
+    values = F.batch_norm(channels_last[positions], *statistics, layer.momentum or 0.0, layer.eps)
+    whole = torch.zeros_like(channels_last, dtype=values.dtype).masked_scatter(positions[..., None], values)
     return rearrange(whole, "b ... c -> b c ...")
 
 
-def pyramid(resnet: Any, x: Tensor, visible: Visible) -> list[Tensor]:
+def extract_pyramid(resnet: Any, x: Tensor, visible: VisibleCells) -> list[Tensor]:
     """Return what leaves the four stages of a MONAI ResNet that sees the visible cells of ``x`` (B, C, *S).
 
     The sides of ``x`` are multiples of 32. Hidden positions of all maps are 0.
@@ -92,12 +92,12 @@ def pyramid(resnet: Any, x: Tensor, visible: Visible) -> list[Tensor]:
     maps = []
     for stage in (resnet.layer1, resnet.layer2, resnet.layer3, resnet.layer4):
         for block in stage:
-            h = _block(block, h, visible)
+            h = _run_block(block, h, visible)
         maps.append(h)
     return maps
 
 
-def _block(block: Any, x: Tensor, visible: Visible) -> Tensor:
+def _run_block(block: Any, x: Tensor, visible: VisibleCells) -> Tensor:
     """Run a basic block, of two convolutions, or a bottleneck, of three."""
     h, last, shortcut = x, 3 if hasattr(block, "conv3") else 2, x
     for layer in block.downsample or ():
@@ -105,5 +105,5 @@ def _block(block: Any, x: Tensor, visible: Visible) -> Tensor:
     for i in range(1, last + 1):
         h = visible(getattr(block, f"bn{i}"), visible(getattr(block, f"conv{i}"), h))
         h = block.act(h) if i < last else h
-    activated: Tensor = block.act(h + shortcut)
-    return activated
+    answer: Tensor = block.act(h + shortcut)
+    return answer

@@ -8,9 +8,9 @@ from diffusers import ConfigMixin, ModelMixin, UNet2DModel
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
-from diffad.models.embedding import check_embedding, check_width, embed, embedding_layers
-from diffad.models.padding import check_input, check_widths, with_padding
-from diffad.models.patches import check_patch, fold, unfold
+from diffad.models.embedding import check_embedding, check_width, embed, make_embedding_layers
+from diffad.models.padding import check_input, check_widths, run_padded
+from diffad.models.patches import check_patch, fold_patches, unfold_patches
 from diffad.registry import MODELS
 
 
@@ -22,7 +22,7 @@ class UNet2D(ModelMixin, ConfigMixin):
     channels: the same width costs patch^2 times less, and no pixel is lost.
 
     Args:
-        in_channels: Channels C of the state, and of conditions laid beside it.
+        in_channels: Channels C of the state, and of conditions that are concatenated to it.
         out_channels: Channels of the answer.
         channels: Width at each scale, finest first.
         layers: Residual blocks per scale.
@@ -32,7 +32,7 @@ class UNet2D(ModelMixin, ConfigMixin):
         dropout: Share of activations dropped in training.
         embedding: Length of a condition vector that is added to the time embedding, or 0 for none.
         film: Scale and shift the residual blocks by the embedding, after their normalisation; otherwise it is
-            added before, where a block of as many groups as channels does not hear it.
+            added before, where it has no effect on a block of as many groups as channels.
 
     Raises:
         ValueError: If a width is not divisible by ``groups``, an input has other axes or channels than the
@@ -61,15 +61,15 @@ class UNet2D(ModelMixin, ConfigMixin):
         check_widths(channels, groups, "UNet2D")
         check_patch(patch, "UNet2D")
         check_width(embedding, "UNet2D")
-        last = "Attn" if attention else ""
-        plain = len(channels) - 1
+        prefix = "Attn" if attention else ""
+        count = len(channels) - 1
         self.unet = UNet2DModel(
             in_channels=in_channels * patch**2,
             out_channels=out_channels * patch**2,
             block_out_channels=tuple(channels),
             layers_per_block=layers,
-            down_block_types=("DownBlock2D",) * plain + (f"{last}DownBlock2D",),
-            up_block_types=(f"{last}UpBlock2D",) + ("UpBlock2D",) * plain,
+            down_block_types=("DownBlock2D",) * count + (f"{prefix}DownBlock2D",),
+            up_block_types=(f"{prefix}UpBlock2D",) + ("UpBlock2D",) * count,
             add_attention=attention,
             attention_head_dim=32 if channels[-1] % 32 == 0 else groups,
             norm_num_groups=groups,
@@ -77,7 +77,7 @@ class UNet2D(ModelMixin, ConfigMixin):
             class_embed_type="identity" if embedding else None,
             resnet_time_scale_shift="scale_shift" if film else "default",
         )
-        self.condition = embedding_layers(embedding, 4 * channels[0]) if embedding else None
+        self.condition = make_embedding_layers(embedding, 4 * channels[0]) if embedding else None
 
     @property
     def multiple(self) -> int:
@@ -88,9 +88,9 @@ class UNet2D(ModelMixin, ConfigMixin):
         """Answer for ``x_t`` (B, C, H, W) at diffusers indices ``labels`` (B,), given c (B, embedding)."""
         check_input(x_t, self.config.in_channels, 2, "UNet2D")
         check_embedding(embedding, self.config.embedding, len(x_t), "UNet2D")
-        return with_padding(lambda x: self._patched(x, labels, embedding), x_t, self.multiple)
+        return run_padded(lambda x: self._run_unet(x, labels, embedding), x_t, self.multiple)
 
-    def _patched(self, x: Tensor, labels: Tensor, embedding: Tensor | None) -> Tensor:
-        folded = fold(x, self.config.patch).to(self.dtype)
+    def _run_unet(self, x: Tensor, labels: Tensor, embedding: Tensor | None) -> Tensor:
+        patches = fold_patches(x, self.config.patch).to(self.dtype)
         vector = embed(self.condition, embedding, self.dtype)
-        return unfold(self.unet(folded, labels, vector, return_dict=False)[0], self.config.patch)
+        return unfold_patches(self.unet(patches, labels, vector, return_dict=False)[0], self.config.patch)

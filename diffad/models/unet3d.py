@@ -8,8 +8,8 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
-from diffad.models.embedding import check_embedding, check_width, embed, embedding_layers
-from diffad.models.padding import check_input, check_widths, with_padding
+from diffad.models.embedding import check_embedding, check_width, embed, make_embedding_layers
+from diffad.models.padding import check_input, check_widths, run_padded
 from diffad.registry import MODELS
 
 
@@ -18,7 +18,7 @@ class UNet3D(ModelMixin, ConfigMixin):
     """Predicts noise, velocity or the image of volumes with MONAI's DiffusionModelUNet.
 
     Args:
-        in_channels: Channels C of the state, and of conditions laid beside it.
+        in_channels: Channels C of the state, and of conditions that are concatenated to it.
         out_channels: Channels of the answer.
         channels: Width at each scale, finest first.
         layers: Residual blocks per scale.
@@ -62,7 +62,7 @@ class UNet3D(ModelMixin, ConfigMixin):
             norm_num_groups=groups,
             num_class_embeds=1 if embedding else None,
         )
-        self.condition = embedding_layers(embedding, 4 * channels[0]) if embedding else None
+        self.condition = make_embedding_layers(embedding, 4 * channels[0]) if embedding else None
         if embedding:  # MONAI looks classes up in a table, but adds any vector that comes out
             self.unet.class_embedding = nn.Identity()
 
@@ -76,6 +76,6 @@ class UNet3D(ModelMixin, ConfigMixin):
         check_input(x_t, self.config.in_channels, 3, "UNet3D")
         check_embedding(embedding, self.config.embedding, len(x_t), "UNet3D")
         vector = embed(self.condition, embedding, self.dtype)
-        return with_padding(
+        return run_padded(
             lambda x: self.unet(x.to(self.dtype), labels, class_labels=vector), x_t, self.multiple
         )

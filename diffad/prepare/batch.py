@@ -1,4 +1,4 @@
-"""Many scans, one after the other; what is wrong with one does not cost the others."""
+"""Preparing many scans, one after the other; a fault in one does not stop the others."""
 
 from __future__ import annotations
 
@@ -7,55 +7,56 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from diffad.cohort.subjects import Subject, mask_of
-from diffad.prepare.files import finished, request, write
-from diffad.prepare.options import Options
+from diffad.io.subjects import Subject, find_subject_mask
+from diffad.io.terminal import format_error
+from diffad.prepare.files import describe_request, read_finished, write_prepared
+from diffad.prepare.options import PrepareOptions
 from diffad.prepare.run import prepare
 
 
 @dataclass
-class Summary:
-    """Names of the scans by what became of them; of the failed ones, why."""
+class PrepareSummary:
+    """Names of the scans by their outcome, and the reasons of the failed ones."""
 
     done: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        told = {"done": self.done, "done before": self.skipped, "failed": self.failed}
-        return ", ".join(f"{len(names)} {what}" for what, names in told.items() if names) or "nothing to do"
+        groups = {"done": self.done, "done before": self.skipped, "failed": self.failed}
+        return ", ".join(f"{len(names)} {what}" for what, names in groups.items() if names) or "nothing to do"
 
 
 def prepare_all(
     subjects: Sequence[Subject],
     out: Path,
-    options: Options,
+    options: PrepareOptions,
     mask: str | Path | None,
     scan: Callable[[str], AbstractContextManager[None]],
     say: Callable[[str, BaseException | None], None],
-) -> Summary:
-    """Prepare every subject into a folder; finished ones are skipped, failed ones reported.
+) -> PrepareSummary:
+    """Prepare all subjects into a folder; finished ones are skipped, and failed ones reported.
 
     Args:
-        subjects: What to prepare.
+        subjects: Subjects to prepare.
         out: Folder of the results.
-        options: How.
-        mask: Brain mask of all scans, or the end of the masks' names; see ``mask_of``.
-        scan: Counts a scan while it runs.
-        say: Tells the person who waits something, with the error it comes from.
+        options: Options of all scans.
+        mask: Brain mask of all scans, or the end of the masks' names; see ``find_subject_mask``.
+        scan: Context in which a scan runs, called with its name, to show progress.
+        say: Prints a message, with the error behind it or none.
 
     Raises:
-        ImportError: If a package is missing, which no scan can do without.
+        ImportError: If a package is missing that every scan needs.
     """
-    summary = Summary()
+    summary = PrepareSummary()
     for subject in subjects:
         with scan(subject.name):
             try:
                 _prepare(subject, out, options, mask, summary, say)
             except ImportError:
                 raise
-            except Exception as error:  # whatever is wrong with one scan must not cost the others
-                summary.failed[subject.name] = " ".join(str(error).split()) or type(error).__name__
+            except Exception as error:  # a fault in one scan must not stop the others
+                summary.failed[subject.name] = format_error(error)
                 say(f"failed {subject.name}: {summary.failed[subject.name]}", error)
     return summary
 
@@ -63,30 +64,30 @@ def prepare_all(
 def _prepare(
     subject: Subject,
     out: Path,
-    options: Options,
+    options: PrepareOptions,
     mask: str | Path | None,
-    summary: Summary,
+    summary: PrepareSummary,
     say: Callable[[str, BaseException | None], None],
 ) -> None:
     if subject.missing:
-        raise ValueError(f"expected every sequence, found none for {', '.join(subject.missing)}")
-    paths, own = list(subject.paths), mask_of(subject, mask)
-    asked = request(paths, own, options)
-    before = finished(out, subject.name)
-    if before is not None:
-        _check_same(before["request"], asked, out, subject.name)
+        raise ValueError(f"expected a file for every sequence, found none for {', '.join(subject.missing)}")
+    paths, mask_path = list(subject.paths), find_subject_mask(subject, mask)
+    request = describe_request(paths, mask_path, options)
+    old_record = read_finished(out, subject.name)
+    if old_record is not None:
+        _require_same(old_record["request"], request, out, subject.name)
         summary.skipped.append(subject.name)
         return
-    prepared = prepare(paths, options, own)
-    write(prepared, out, subject.name, asked)
-    for warning in prepared.record["warnings"]:
+    scan = prepare(paths, options, mask_path)
+    write_prepared(scan, out, subject.name, request)
+    for warning in scan.record["warnings"]:
         say(f"warning: {warning}", None)
     summary.done.append(subject.name)
 
 
-def _check_same(before: object, asked: object, out: Path, name: str) -> None:
-    if before != asked:
+def _require_same(old_request: object, request: object, out: Path, name: str) -> None:
+    if old_request != request:
         raise FileExistsError(
-            f"{out / name}.nii.gz: expected the files and options of this run, found it made with others; "
-            "nothing is overwritten, so give another --out"
+            f"{out / name}.nii.gz: expected a file made with the scans and options of this run, found one "
+            "made with others; as nothing is overwritten, choose another --out"
         )

@@ -1,4 +1,4 @@
-"""Which voxels of a scan are brain, and whether that can be true."""
+"""Finding the brain of a scan, and checking that the mask is plausible."""
 
 from __future__ import annotations
 
@@ -6,87 +6,82 @@ from pathlib import Path
 
 import numpy as np
 
-from diffad.data.masks import brain_mask, load_mask
+from diffad.data.masks import brain_mask, resolve_mask
 from diffad.data.volume import Array, Volume, VolumeError
-from diffad.prepare.bet import deepbet_brain
-from diffad.prepare.extras import version
-from diffad.prepare.geometry import Grid
+from diffad.prepare.ct_brain import find_brain_ct
+from diffad.prepare.deepbet import find_brain_deepbet
+from diffad.prepare.geometry import VoxelGrid
 from diffad.prepare.hounsfield import AIR
-from diffad.prepare.options import Options
-from diffad.prepare.read import grid_of, name_of
-from diffad.prepare.record import Record
-from diffad.prepare.skull import ct_brain
+from diffad.prepare.options import PrepareOptions
+from diffad.prepare.read import get_grid
+from diffad.prepare.record import Record, package_version
 
 USUAL_ML, POSSIBLE_ML = (700.0, 2100.0), (100.0, 3000.0)
-"""Volumes of a brain in ml: beyond the first a warning, beyond the second an error (not of given masks)."""
-CUT, LOST = 0.1, 0.3
-"""Share of the widest section that touches an edge before it is said; share of the brain that may lack."""
+"""Volumes of a brain in ml: outside the first there is a warning, outside the second an error."""
+EDGE_LIMIT, LOSS_LIMIT = 0.1, 0.3
+"""Fraction of the widest section at an edge before a warning; fraction of the brain that may be missing."""
 
 
-def find_brain(volume: Volume, mask: Path | Array | None, options: Options, record: Record) -> Array:
-    """Find or take the brain mask of a scan, (I, J, K), bool, and check it.
+def find_brain(volume: Volume, mask: Path | Array | None, options: PrepareOptions, record: Record) -> Array:
+    """Find the brain mask of a scan, or take the given one, (I, J, K), bool, and check it.
 
     Args:
         volume: The scan, sequences as channels on the grid of the reference.
         mask: A mask on that grid: file or array in RAS.
-        options: How it is found; a mask that is handed over is taken whatever they say.
-        record: Where volume and warnings go.
+        options: How the brain is found, where no mask is given.
+        record: Record of the scan, which gets a step and warnings.
 
     Raises:
-        VolumeError: If there is no mask where one is to be given, it is empty or on another grid, no brain is
-            found, or more than 30 % of it lie beyond the scan.
+        VolumeError: If a mask is needed and missing, empty or on another grid, if no brain is found, or if
+            more than 30 % of it are beyond the scan.
         ImportError: If deepbet is needed and missing.
     """
-    way = "given" if mask is not None else options.brain
-    with record.step("brain", way=way) as told:
-        if way == "deepbet":
-            told["deepbet"] = version("deepbet")
-        brain = _found(volume, mask, way, options)
-        grid, name = grid_of(volume), name_of(volume)
+    method = "given" if mask is not None else options.brain
+    with record.step("brain", way=method) as entry:
+        if method == "deepbet":
+            entry["deepbet"] = package_version("deepbet")
+        brain = _segment_brain(volume, mask, method, options)
+        grid, name = get_grid(volume), volume.name
         if not brain.any():
-            raise VolumeError(f"{name}: expected a brain, found none ({way}); give its mask")
-        told["ml"] = round(float(brain.sum()) * grid.voxel_ml, 2)
-        told["cut_sections"] = cuts = cut_sections(brain)
-        _check_volume(told["ml"], name, way, record)
-        _check_cuts(cuts, name, way, record)
+            raise VolumeError(f"{name}: expected a brain, found none ({method}); give a brain mask")
+        entry["ml"] = round(float(brain.sum()) * grid.voxel_ml, 2)
+        entry["cut_sections"] = sections = measure_edge_sections(brain)
+        _check_volume(entry["ml"], name, method, record)
+        _check_edges(sections, name, method, record)
     return brain
 
 
-def _found(volume: Volume, mask: Path | Array | None, way: str, options: Options) -> Array:
-    if way == "given":
-        return _given(volume, mask)
+def _segment_brain(volume: Volume, mask: Path | Array | None, method: str, options: PrepareOptions) -> Array:
+    if method == "given":
+        return _take_mask(volume, mask)
     image = volume.data[min(options.reference, len(volume.data) - 1)]
-    if way == "deepbet":
-        return deepbet_brain(image, options.threads)
-    bare = brain_mask(volume.data)[0]
+    if method == "deepbet":
+        return find_brain_deepbet(image, options.threads)
+    brain = brain_mask(volume.data)[0]
     if options.modality == "ct" and image.min() < AIR:
-        bare = image > AIR / 2  # cut out of its skull and laid on air
-    stripped = options.modality == "ct" and image.min() > AIR
-    return bare if way == "none" or stripped else ct_brain(image, grid_of(volume), options.threads)
+        brain = image > AIR / 2  # without its skull, on a background of air
+    no_skull = options.modality == "ct" and image.min() > AIR
+    return brain if method == "none" or no_skull else find_brain_ct(image, get_grid(volume), options.threads)
 
 
-def _given(volume: Volume, mask: Path | Array | None) -> Array:
+def _take_mask(volume: Volume, mask: Path | Array | None) -> Array:
     if mask is None:
-        raise VolumeError(f"{name_of(volume)}: expected its brain mask (brain='given'), found none")
-    brain = load_mask(mask, volume) if isinstance(mask, str | Path) else np.asarray(mask) > 0
-    if brain.shape != volume.data.shape[1:]:
-        expected = f"a mask {volume.data.shape[1:]}"
-        raise VolumeError(f"{name_of(volume)}: expected {expected}, got shape {brain.shape}")
-    return np.asarray(brain, dtype=bool)
+        raise VolumeError(f"{volume.name}: expected a brain mask (brain='given'), found none")
+    return resolve_mask(mask, volume)
 
 
-def cut_sections(brain: Array) -> dict[str, float]:
-    """Return how large the brain is at each side of the field, as a share of its widest section."""
-    found: dict[str, float] = {}
-    for axis, ends in enumerate((("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))):
+def measure_edge_sections(brain: Array) -> dict[str, float]:
+    """Return the section of the brain at each edge of the scan, as a fraction of its widest section."""
+    sections: dict[str, float] = {}
+    for axis, sides in enumerate((("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))):
         areas = brain.sum(tuple({0, 1, 2} - {axis}))
-        shares = areas[[0, -1]] / max(int(areas.max()), 1)
-        found |= {end: round(float(s), 3) for end, s in zip(ends, shares, strict=True) if s > 0}
-    return found
+        fractions = areas[[0, -1]] / max(int(areas.max()), 1)
+        sections |= {side: round(float(s), 3) for side, s in zip(sides, fractions, strict=True) if s > 0}
+    return sections
 
 
-def lost_share(section: float) -> float:
-    r"""Return how much an ellipsoid lacks if it is cut where its section is a share of the widest.
+def cap_fraction(section: float) -> float:
+    r"""Return the fraction of an ellipsoid beyond a cut, from the section at the cut.
 
     .. math:: s = 4 z (1 - z), \quad V(z) = 3 z^2 - 2 z^3
 
@@ -97,30 +92,37 @@ def lost_share(section: float) -> float:
     return float(3 * z**2 - 2 * z**3)
 
 
-def _check_volume(ml: float, name: str, way: str, record: Record) -> None:
-    if not POSSIBLE_ML[0] <= ml <= POSSIBLE_ML[1] and way in ("deepbet", "threshold"):
+def _check_volume(ml: float, name: str, method: str, record: Record) -> None:
+    finding = f"found {ml:.0f} ml ({method})"
+    if not POSSIBLE_ML[0] <= ml <= POSSIBLE_ML[1] and method in ("deepbet", "threshold"):
         low, high = POSSIBLE_ML
-        raise VolumeError(f"{name}: expected a brain of {low:g} to {high:g} ml, found {ml:.0f} ml ({way})")
+        raise VolumeError(f"{name}: expected a brain of {low:g} to {high:g} ml, {finding}; give a brain mask")
     if not USUAL_ML[0] <= ml <= USUAL_ML[1]:
-        record.warn(f"{name}: a brain of {ml:.0f} ml ({way}) is unusual; look at its mask")
+        low, high = USUAL_ML
+        record.warn(f"{name}: expected a brain of {low:g} to {high:g} ml, {finding}; look at the brain mask")
 
 
-def _check_cuts(cuts: dict[str, float], name: str, way: str, record: Record) -> None:
-    wide = {end: share for end, share in cuts.items() if share > CUT}
-    lost = sum(lost_share(share) for share in wide.values())
-    if not wide:
+def _check_edges(sections: dict[str, float], name: str, method: str, record: Record) -> None:
+    wide_sections = {side: section for side, section in sections.items() if section > EDGE_LIMIT}
+    if not wide_sections:
         return
-    ends = ", ".join(f"{end} ({share:.0%} of its widest section)" for end, share in wide.items())
-    text = f"the brain is cut off by the edge of the scan: {ends}; about {lost:.0%} of it lack"
-    if lost > LOST and way != "none":
-        raise VolumeError(f"{name}: expected a whole brain, found that {text}")
-    record.warn(f"{name}: {text}")
+    loss = sum(cap_fraction(section) for section in wide_sections.values())
+    sides = ", ".join(
+        f"{side} ({section:.0%} of the widest section)" for side, section in wide_sections.items()
+    )
+    text = (
+        f"{name}: expected a whole brain, found one that is cut off by the edge of the scan: {sides}; "
+        f"about {loss:.0%} of it is missing"
+    )
+    if loss > LOSS_LIMIT and method != "none":
+        raise VolumeError(text)
+    record.warn(text)
 
 
-def outside_share(brain: Array, grid: Grid, world: Array, field: Grid) -> float:
-    """Return how much of a brain (I, J, K) on ``grid``, moved by ``world``, lies beyond another field."""
+def outside_fraction(brain: Array, grid: VoxelGrid, world: Array, field: VoxelGrid) -> float:
+    """Return the fraction of a brain (I, J, K) on ``grid``, moved by ``world``, beyond another field."""
     points = np.argwhere(brain)[::37] @ grid.affine[:3, :3].T + grid.affine[:3, 3]
     back = np.linalg.inv(field.affine) @ world
     voxels = points @ back[:3, :3].T + back[:3, 3]
-    inside = ((voxels >= -0.5) & (voxels <= np.array(field.shape) - 0.5)).all(1)
-    return float(1 - inside.mean())
+    in_field = ((voxels >= -0.5) & (voxels <= np.array(field.shape) - 0.5)).all(1)
+    return float(1 - in_field.mean())

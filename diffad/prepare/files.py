@@ -1,65 +1,64 @@
-"""A prepared scan on disk: written whole or not at all, and known again."""
+"""The files of a prepared scan: written whole or not at all, and recognised by a later run."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from diffad.output import write_text
-from diffad.prepare.geometry import itk_text
-from diffad.prepare.options import Options
-from diffad.prepare.prepared import Prepared
+from diffad.io.atomic import scratch_folder, write_text
+from diffad.prepare.geometry import format_itk
+from diffad.prepare.options import PrepareOptions
+from diffad.prepare.prepared_scan import PreparedScan
 
 ENDS = (".nii.gz", "_brain_mask.nii.gz", "_to_native.txt", "_xfm.tfm", "_prepare.json")
-"""Ends of the files of a scan; the last one says that they are whole."""
+"""Ends of the files of a scan; the last one is there only if all are whole."""
 
 
-def request(paths: list[Path], mask: Path | None, options: Options) -> dict[str, Any]:
-    """Return what a prepared scan follows from: files by name, size and time of change, and options."""
-    files = [_identity(path) for path in (*paths, *([mask] if mask else []))]
-    asked = {key: value for key, value in asdict(options).items() if key != "threads"}
-    return {"files": files, "options": asked}
+def describe_request(paths: list[Path], mask: Path | None, options: PrepareOptions) -> dict[str, Any]:
+    """Return what determines a prepared scan: files by name, size and time of change, and options."""
+    files = [_identify(path) for path in (*paths, *([mask] if mask else []))]
+    values = {key: value for key, value in asdict(options).items() if key != "threads"}
+    return {"files": files, "options": values}
 
 
-def _identity(path: Path) -> list[Any]:
+def _identify(path: Path) -> list[Any]:
     try:
         stat = path.stat()
-    except OSError:  # reading it will say what is wrong
+    except OSError:  # reading the file will raise a better error
         return [str(path.absolute()), None, None]
     return [str(path.absolute()), stat.st_size, stat.st_mtime_ns]
 
 
-def finished(out: Path, name: str) -> dict[str, Any] | None:
-    """Read the record of a finished scan; none if it is not whole.
+def read_finished(out: Path, name: str) -> dict[str, Any] | None:
+    """Read the record of a finished scan; none if there are no files of it.
 
     Raises:
-        FileExistsError: If files of that name are there that no finished run wrote.
+        FileExistsError: If there are files of that name that no finished run wrote.
     """
-    there = [out / f"{name}{end}" for end in ENDS if (out / f"{name}{end}").exists()]
-    if not there:
+    paths = [out / f"{name}{end}" for end in ENDS if (out / f"{name}{end}").exists()]
+    if not paths:
         return None
     try:
         record = json.loads((out / f"{name}{ENDS[-1]}").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         record = None
-    if len(there) == len(ENDS) and isinstance(record, dict) and "request" in record:
+    if len(paths) == len(ENDS) and isinstance(record, dict) and "request" in record:
         return record
-    raise FileExistsError(f"{there[0]}: expected no such file, as nothing is overwritten, found one; move it")
+    raise FileExistsError(f"{paths[0]}: expected no such file, found one; as nothing is overwritten, move it")
 
 
-def write(prepared: Prepared, out: Path, name: str, asked: dict[str, Any]) -> dict[str, Path]:
-    """Write a prepared scan: all files aside first, then moved to their place, the record last.
+def write_prepared(scan: PreparedScan, out: Path, name: str, request: dict[str, Any]) -> dict[str, Path]:
+    """Write a prepared scan: all files into a scratch folder first, then to their place, the record last.
 
     Args:
-        prepared: The scan.
+        scan: The prepared scan.
         out: Folder; made if absent.
         name: First part of the file names.
-        asked: What it follows from; see ``request``.
+        request: What determines the scan; see ``describe_request``.
 
     Returns:
         The written files by their ends.
@@ -68,23 +67,19 @@ def write(prepared: Prepared, out: Path, name: str, asked: dict[str, Any]) -> di
         FileExistsError: If one of the files is there.
         OSError: If they cannot be written.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    aside = out / f".{name}.partial"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    try:
-        prepared.volume.save(prepared.volume.data, aside / f"{name}{ENDS[0]}")
-        prepared.volume.save(prepared.brain, aside / f"{name}{ENDS[1]}", dtype=np.uint8)
-        rows = [" ".join(f"{value:.12g}" for value in row) for row in prepared.to_native]
-        write_text(aside / f"{name}{ENDS[2]}", "\n".join(rows) + "\n")
-        write_text(aside / f"{name}{ENDS[3]}", itk_text(prepared.to_native))
-        write_text(aside / f"{name}{ENDS[4]}", json.dumps(prepared.record | {"request": asked}, indent=1))
-        return {end: _moved(aside / f"{name}{end}", out / f"{name}{end}") for end in ENDS}
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    with scratch_folder(out / name) as scratch:
+        scan.volume.save(scan.volume.data, scratch / f"{name}{ENDS[0]}")
+        scan.volume.save(scan.brain, scratch / f"{name}{ENDS[1]}", dtype=np.uint8)
+        rows = [" ".join(f"{value:.12g}" for value in row) for row in scan.to_native]
+        write_text(scratch / f"{name}{ENDS[2]}", "\n".join(rows) + "\n")
+        write_text(scratch / f"{name}{ENDS[3]}", format_itk(scan.to_native))
+        write_text(scratch / f"{name}{ENDS[4]}", json.dumps(scan.record | {"request": request}, indent=1))
+        return {end: _move(scratch / f"{name}{end}", out / f"{name}{end}") for end in ENDS}
 
 
-def _moved(path: Path, target: Path) -> Path:
+def _move(path: Path, target: Path) -> Path:
     if target.exists():
-        raise FileExistsError(f"{target}: expected no such file, as nothing is overwritten, found one")
+        raise FileExistsError(
+            f"{target}: expected no such file, found one; move it, as nothing is overwritten"
+        )
     return path.rename(target)

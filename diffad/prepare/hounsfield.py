@@ -1,42 +1,46 @@
-"""Whether the numbers of a CT are Hounsfield units."""
+"""Checking that the values of a CT are Hounsfield units."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from diffad.data.volume import Array, Volume, VolumeError
-from diffad.prepare.read import name_of
 from diffad.prepare.record import Record
 
 AIR, OFFSET = -500.0, 1024.0
-"""Below it is air; what scanners add so that no stored number is negative."""
+"""Upper limit of air, and the offset that scanners add so that no stored value is negative."""
 
 
-def checked_units(volume: Volume, hu: str, record: Record) -> Volume:
+def check_units(volume: Volume, hu: str, record: Record) -> Volume:
     """Check that a CT is in Hounsfield units, where air is -1000, water 0 and brain 20 to 45.
 
     Args:
         volume: CT of one or more channels.
         hu: "check", or "shift" to subtract a forgotten offset of 1024.
-        record: Where it is written down.
+        record: Record of the scan, which gets a step.
 
     Raises:
-        VolumeError: If the values are no Hounsfield units; the message says what they look like.
+        VolumeError: If the values are no Hounsfield units; the message says what they seem to be.
     """
-    with record.step("hounsfield", hu=hu) as told:
-        found = units(volume.data[0])
-        told |= {"found": found, "lowest": float(volume.data.min()), "highest": float(volume.data.max())}
-        if found in ("hu", "stripped"):
+    with record.step("hounsfield", hu=hu) as entry:
+        units = guess_units(volume.data[0])
+        entry |= {"found": units, "lowest": float(volume.data.min()), "highest": float(volume.data.max())}
+        if units in ("hu", "stripped"):
             return volume
-        if found == "offset" and hu == "shift":
-            told["shifted"] = -OFFSET
-            record.warn(f"{name_of(volume)}: its values had an offset, so {OFFSET:g} was subtracted")
+        if units == "offset" and hu == "shift":
+            entry["shifted"] = -OFFSET
+            record.warn(
+                f"{volume.name}: expected Hounsfield units, found an offset; {OFFSET:g} was subtracted"
+            )
             return Volume(volume.data - np.float32(OFFSET), volume.affine, volume.origin)
-        raise VolumeError(f"{name_of(volume)}: {_message(found, volume.data)}")
+        raise VolumeError(f"{volume.name}: {_describe_units(units, volume.data)}")
 
 
-def units(data: Array) -> str:
-    """Say what the values of a CT (I, J, K) are: "hu", "stripped" (in HU), "offset", "bytes" or "unknown"."""
+def guess_units(data: Array) -> str:
+    """Guess what the values of a CT (I, J, K) are: "hu", "stripped", "offset", "bytes" or "unknown".
+
+    Values of a CT without its skull ("stripped") are Hounsfield units, too.
+    """
     sample = data[:: max(1, data.shape[0] // 128), :: max(1, data.shape[1] // 128)]
     if float((sample < AIR).mean()) >= 0.01:
         return "hu"
@@ -49,12 +53,12 @@ def units(data: Array) -> str:
     return "bytes" if sample.min() >= 0 and sample.max() <= 255 else "unknown"
 
 
-def _message(found: str, data: Array) -> str:
-    ends = f"{data.min():g} to {data.max():g}"
-    seen = {
-        "offset": f"values from {ends} without air: the offset of -1024 (rescale intercept) was forgotten; "
-        "convert the scan anew, or subtract it with hu='shift' (--hu shift)",
-        "bytes": f"values from {ends}, as of a picture of 8 bits: convert the scan anew from DICOM",
+def _describe_units(units: str, data: Array) -> str:
+    span = f"{data.min():g} to {data.max():g}"
+    texts = {
+        "offset": f"values from {span} without air, as if the offset of -1024 (rescale intercept) had been "
+        "forgotten; convert the scan again, or subtract the offset with hu='shift' (--hu shift)",
+        "bytes": f"values from {span}, as in an image of 8 bits; convert the scan again from DICOM",
     }
-    other = f"values from {ends} without air; a scan cut to a window cannot be brought back"
-    return f"expected Hounsfield units, with air near -1000, found {seen.get(found, other)}"
+    fallback = f"values from {span} without air; convert the scan again, without cutting it to a window"
+    return f"expected Hounsfield units, with air near -1000, found {texts.get(units, fallback)}"

@@ -1,37 +1,40 @@
-"""What is done to a scan before a model looks at it."""
+"""Options of preparing a scan for a model."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import get_args
+
+from diffad.config.choices import BrainMethod, Modality, OffsetRule, Registration
 
 CHOICES = {
-    "modality": ("mri", "ct"),
-    "brain": ("deepbet", "given", "threshold", "none"),
-    "register": ("affine", "rigid", "none"),
-    "hu": ("check", "shift"),
+    "modality": get_args(Modality),
+    "brain": get_args(BrainMethod),
+    "register": get_args(Registration),
+    "hu": get_args(OffsetRule),
 }
-"""The words each option may be."""
+"""Values of each option."""
 
 
 @dataclass(frozen=True)
-class Options:
+class PrepareOptions:
     """How a scan is prepared; every step can be left out.
 
     Args:
         modality: "mri" or "ct" (in Hounsfield units).
-        bias: Correct the bias field of an MRI (N4).
+        bias: Whether the bias field of an MRI is corrected (N4).
         brain: How the brain is found: "deepbet" (a network, for MRI), "threshold" (Hounsfield units, for CT),
-            "given" (a mask is handed over), "none" (the scan's non-zero voxels); "" takes the one that suits.
+            "given" (by a mask), "none" (the non-zero voxels of the scan); "" takes the first that suits.
         register: Registration to MNI152: "affine", "rigid" or "none".
-        spacing: Voxel size of the prepared volume in mm; none keeps the scan's grid (registered: 1 mm).
-        reference: Which of several sequences the others, the brain and the registration follow, from 0.
-        hu: What to do with a CT whose offset of 1024 was forgotten: "check" refuses, "shift" subtracts it.
+        spacing: Voxel size of the prepared volume in mm; none keeps the grid of the scan (registered: 1 mm).
+        reference: Number of the sequence for the grid, the brain and the registration, from 0.
+        hu: What happens to a CT with a forgotten offset of 1024: "check" refuses it, "shift" subtracts it.
         seed: Seed of the voxels that the registration samples.
-        threads: Threads to use; 0 takes all cores.
+        threads: Number of threads; 0 for all cores.
 
     Raises:
-        ValueError: If a word is unknown, a number out of range, or options do not go together.
+        ValueError: If a value is unknown or out of range, or options do not go together.
     """
 
     modality: str = "mri"
@@ -47,21 +50,25 @@ class Options:
     def __post_init__(self) -> None:
         if not self.brain:
             object.__setattr__(self, "brain", "threshold" if self.modality == "ct" else "deepbet")
-        for name, known in CHOICES.items():
-            if (value := getattr(self, name)) not in known:
-                raise ValueError(f"{name}: expected {' or '.join(known)}, got {value!r}")
+        for name, choices in CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                names = f"{', '.join(choices[:-1])} or {choices[-1]}"
+                raise ValueError(f"{name}: expected {names}, got {value!r}")
         if self.spacing is not None and not (math.isfinite(self.spacing) and 0.25 <= self.spacing <= 10):
             raise ValueError(f"spacing: expected 0.25 to 10 mm, got {self.spacing}")
         if min(self.reference, self.seed, self.threads) < 0:
-            raise ValueError(f"expected reference, seed and threads of at least 0, got {self}")
+            raise ValueError(
+                "expected reference, seed and threads of at least 0, "
+                f"got {self.reference}, {self.seed} and {self.threads}"
+            )
         self._check_pair()
 
     def _check_pair(self) -> None:
         if self.modality == "ct" and self.brain == "deepbet":
             raise ValueError(
-                "brain: expected threshold, given or none for a CT, got deepbet, which knows MRI"
+                "brain: expected threshold, given or none for a CT, got deepbet, which is for MRI"
             )
         if self.modality == "mri" and self.brain == "threshold":
             raise ValueError(
-                "brain: expected deepbet, given or none for an MRI, got threshold, which needs HU"
+                "brain: expected deepbet, given or none for an MRI, got threshold, which is for CT"
             )

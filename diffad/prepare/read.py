@@ -1,4 +1,4 @@
-"""A scan from disk, or several sequences of one subject."""
+"""Reading a scan, or several sequences of one subject, and checking their grids."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from diffad.data.volume import Volume, VolumeError, require_same_grid
-from diffad.prepare.geometry import Grid
+from diffad.prepare.geometry import VoxelGrid
 
-SMALLEST, LARGEST = 16, 400_000_000
-"""Voxels along an axis at least, and in a volume at most."""
-HUGE = 60_000_000
-"""Voxels above which a volume is called huge."""
+MIN_SIDE, MAX_VOXELS = 16, 400_000_000
+"""Smallest number of voxels along an axis, and largest in a volume."""
+HUGE_VOXELS = 60_000_000
+"""Number of voxels above which there is a warning."""
 
 
-def read(scan: Path | str | Sequence[Path | str] | Volume) -> list[Volume]:
-    """Read the sequences of one subject, each on its own grid.
+def read_sequences(scan: Path | str | Sequence[Path | str] | Volume) -> list[Volume]:
+    """Read the sequences of one subject, each on the grid it has.
 
     Args:
         scan: Path, one path for each sequence, or a volume.
@@ -24,40 +24,40 @@ def read(scan: Path | str | Sequence[Path | str] | Volume) -> list[Volume]:
         VolumeError: If a file is unusable, 4-D, or has too few or too many voxels.
     """
     if isinstance(scan, Volume):
-        return [_checked(scan, scan)]
+        _check_size(scan)
+        return [scan]
     paths = [scan] if isinstance(scan, str | Path) else list(scan)
     if not paths:
         raise VolumeError("expected at least one scan, found an empty list")
-    found = [_checked(Volume.load(path), None) for path in paths]
-    return found
+    return [_read_sequence(path) for path in paths]
 
 
-def _checked(volume: Volume, several: Volume | None) -> Volume:
-    name, shape = name_of(volume), volume.data.shape[1:]
-    if several is None and len(volume.data) > 1:
+def _read_sequence(path: Path | str) -> Volume:
+    volume = Volume.load(path)
+    if len(volume.data) > 1:
         raise VolumeError(
-            f"{name}: expected a 3-D scan, found a 4-D file of {len(volume.data)} volumes; give one file "
-            "for each sequence, or the mean over time"
+            f"{volume.name}: expected a 3-D scan, found a 4-D file of {len(volume.data)} volumes; give one "
+            "file for each sequence, or the mean over time"
         )
-    if min(shape) < SMALLEST:
-        raise VolumeError(f"{name}: expected at least {SMALLEST} voxels along each axis, found {shape}")
-    if volume.data[0].size > LARGEST:
-        raise VolumeError(f"{name}: expected at most {LARGEST} voxels, found {volume.data[0].size}: {shape}")
+    _check_size(volume)
     return volume
 
 
-def name_of(volume: Volume) -> str:
-    """Return what errors call a volume."""
-    return str(volume.path or "the scan")
+def _check_size(volume: Volume) -> None:
+    name, shape, size = volume.name, volume.data.shape[1:], volume.data[0].size
+    if min(shape) < MIN_SIDE:
+        raise VolumeError(f"{name}: expected at least {MIN_SIDE} voxels along each axis, found {shape}")
+    if size > MAX_VOXELS:
+        raise VolumeError(f"{name}: expected at most {MAX_VOXELS} voxels, found {size}, of shape {shape}")
 
 
-def grid_of(volume: Volume) -> Grid:
-    """Return where a volume lies."""
-    return Grid(tuple(int(n) for n in volume.data.shape[1:]), volume.affine)
+def get_grid(volume: Volume) -> VoxelGrid:
+    """Return the grid of a volume."""
+    return VoxelGrid(tuple(int(n) for n in volume.data.shape[1:]), volume.affine)
 
 
-def same_grid(volumes: Sequence[Volume]) -> bool:
-    """Whether all volumes lie on the grid of the first."""
+def share_grid(volumes: Sequence[Volume]) -> bool:
+    """Tell whether all volumes lie on the grid of the first."""
     try:
         for other in volumes[1:]:
             require_same_grid(other, volumes[0])
@@ -66,19 +66,20 @@ def same_grid(volumes: Sequence[Volume]) -> bool:
     return True
 
 
-def grid_warnings(volume: Volume) -> list[str]:
-    """Say what is unusual about a grid."""
-    grid, found = grid_of(volume), []
+def list_grid_warnings(volume: Volume) -> list[str]:
+    """List warnings about an unusual grid."""
+    grid, name, warnings = get_grid(volume), volume.name, []
     if grid.shear > 1e-3:
-        found.append(
-            f"{name_of(volume)}: its voxel axes are not at right angles (cosine {grid.shear:.3f}, as of a "
-            "tilted gantry); it is looked up through its whole affine"
+        warnings.append(
+            f"{name}: expected voxel axes at right angles, found a cosine of {grid.shear:.3f}, as with a"
+            " tilted gantry; the scan is resampled with its full affine"
         )
-    if volume.data[0].size > HUGE:
+    if volume.data[0].size > HUGE_VOXELS:
         gb = volume.data.nbytes * 6 / 1e9
-        found.append(f"{name_of(volume)}: {volume.data[0].size} voxels need about {gb:.1f} GB of memory")
+        warnings.append(f"{name}: {volume.data[0].size} voxels need about {gb:.1f} GB of memory")
     if max(grid.spacing) > 8 or min(grid.spacing) < 0.1:
-        found.append(
-            f"{name_of(volume)}: voxels of {grid.spacing.round(3).tolist()} mm are unusual for a brain"
+        warnings.append(
+            f"{name}: expected voxels of 0.1 to 8 mm, found {grid.spacing.round(3).tolist()} mm; check the "
+            "spacing in the header"
         )
-    return found
+    return warnings

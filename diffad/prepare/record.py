@@ -1,36 +1,66 @@
-"""What was done to a scan, step by step, as JSON keeps it."""
+"""The record of a prepared scan: every step, and the packages and threads behind it."""
 
 from __future__ import annotations
 
+import importlib
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from typing import Any
 
 
 class Record:
-    """Collects steps and warnings.
+    """Collects the steps of preparing a scan, and warnings.
 
     Args:
-        **about: What holds for all steps.
+        **info: Entries for all steps together.
     """
 
-    def __init__(self, **about: Any) -> None:
-        self.about, self.steps, self.warnings = about, list[dict[str, Any]](), list[str]()
+    def __init__(self, **info: Any) -> None:
+        self.info, self.steps, self.warnings = info, list[dict[str, Any]](), list[str]()
 
     @contextmanager
     def step(self, name: str, **options: Any) -> Iterator[dict[str, Any]]:
-        """Time one step; what the caller puts into the dict is kept with it."""
-        began, found = time.perf_counter(), dict[str, Any]()
-        yield found
-        seconds = round(time.perf_counter() - began, 3)
-        self.steps.append({"step": name, **options, **found, "seconds": seconds})
+        """Time one step, and record it with what the caller puts into the dictionary."""
+        start, entry = time.perf_counter(), dict[str, Any]()
+        yield entry
+        seconds = round(time.perf_counter() - start, 3)
+        self.steps.append({"step": name, **options, **entry, "seconds": seconds})
 
     def warn(self, message: str) -> None:
-        """Keep a warning."""
+        """Add a warning."""
         self.warnings.append(message)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain values."""
+        """Return the record as plain values."""
         seconds = round(sum(step["seconds"] for step in self.steps), 3)
-        return {**self.about, "steps": self.steps, "warnings": self.warnings, "seconds": seconds}
+        return {**self.info, "steps": self.steps, "warnings": self.warnings, "seconds": seconds}
+
+
+def import_extra(module: str) -> Any:
+    """Import a package of the extra ``prepare``.
+
+    Raises:
+        ImportError: If it is missing; the message says how to install it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        name = module.partition(".")[0]
+        hint = 'install it: pip install "diffad[prepare]"'
+        raise ImportError(f"expected the package {name}, found none ({error}); {hint}") from error
+
+
+def package_version(package: str) -> str:
+    """Return the version of an installed package, or "unknown"."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def count_threads(threads: int = 0) -> int:
+    """Return the number of threads; 0 gives one for each core that this process may use."""
+    return threads or len(os.sched_getaffinity(0))

@@ -1,19 +1,19 @@
-"""Pictures of a result: one a scan, and one of chosen rows."""
+"""Pictures of a result: one of a scan, and one of rows that the caller chooses."""
 
 from __future__ import annotations
 
 import io
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from diffad.output import AnomalyOutput, scan_name
-from diffad.report.planes import Planes, Row
-from diffad.report.sheet import Sheet, Words
+from diffad.inference.output import AnomalyOutput
+from diffad.io.atomic import write_bytes
+from diffad.report.planes import PictureRow, Planes
+from diffad.report.sheet import Sheet, SheetText
 
 SLICES, ITEMS = 5, 6
-"""Most slices of a volume, and items of a batch, that a report shows."""
+"""Most slices of a volume, and items of a batch, in a report."""
 
 NOTICE = "Research use only. Not a medical device."
 
@@ -21,13 +21,13 @@ NOTICE = "Research use only. Not a medical device."
 def save_report(out: AnomalyOutput, path: str | Path, lesion: Any = None) -> Path:
     """Draw a result: of a volume the most anomalous slices that are apart, of a tensor the first items.
 
-    Rows show scan, true lesion where known, twin, map with its threshold, and detections on the scan.
-    Of several sequences the first is shown. The same result gives the same file.
+    Rows show scan, ground truth if known, reconstruction, map with its threshold, and detections on the scan.
+    Of several sequences the first is drawn. The same result gives the same file.
 
     Args:
         out: What the pipeline returned.
         path: PNG to write, whole or not at all.
-        lesion: True lesion on the axes of the map: (I, J, K), (B, *S) or (B, 1, *S), or a NIfTI path.
+        lesion: Ground truth on the axes of the map: (I, J, K), (B, *S) or (B, 1, *S), or a NIfTI path.
 
     Returns:
         The path.
@@ -37,28 +37,26 @@ def save_report(out: AnomalyOutput, path: str | Path, lesion: Any = None) -> Pat
         OSError: If the file cannot be written.
     """
     planes = Planes.of(out, lesion)
-    chosen = planes.choose(ITEMS if planes.axis is None else SLICES, out.info["threshold"])
-    rows = [planes.row(k) for k in chosen]
-    title = scan_name(out.volume.path if out.volume else None)
-    if not out.volume:
-        title = f"{len(rows)} of {len(out.score)} items"
-    return save_montage(rows, path, out.info, title, findings(out), planes)
+    indices = planes.choose(ITEMS if planes.axis is None else SLICES, out.info["threshold"])
+    rows = [planes.cut_row(k) for k in indices]
+    title = out.name if out.volume else f"{len(rows)} of {len(out.score)} items"
+    return save_montage(rows, path, out.info, title, describe_result(out), planes)
 
 
 def save_montage(
-    rows: Sequence[Row],
+    rows: Sequence[PictureRow],
     path: str | Path,
     info: Mapping[str, Any],
     title: str,
     subtitle: str = "",
     planes: Planes | None = None,
 ) -> Path:
-    """Draw rows of scan, true lesion, twin, map and detections.
+    """Draw rows of scan, ground truth, reconstruction, map and detections.
 
     Args:
-        rows: Lines of one shape, top to bottom.
+        rows: Rows of one shape, top to bottom.
         path: PNG to write, whole or not at all.
-        info: What made them, see ``AnomalyOutput``; its threshold is marked in the colour bar.
+        info: How they were made, see ``AnomalyOutput``; its threshold is marked in the colour bar.
         title: First line.
         subtitle: Second line.
         planes: Where the rows come from, for pixel size and sides.
@@ -78,57 +76,49 @@ def save_montage(
         float(info["threshold"]),
         spacing=planes.spacing if planes else None,
         sides=planes.sides if planes else None,
-        window=ct_window(info),
+        window=find_ct_window(info),
     )
-    content = io.BytesIO()
-    sheet.draw(Words(title, subtitle, f"{made_by(info)}\n{NOTICE}")).savefig(content, format="png")
-    return _write(content.getvalue(), Path(path))
+    content, path = io.BytesIO(), Path(path)
+    text = SheetText(title, subtitle, f"{describe_origin(info)}\n{NOTICE}")
+    sheet.draw(text).savefig(content, format="png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, content.getvalue())
+    return path
 
 
-def findings(out: AnomalyOutput) -> str:
-    """Return image score, threshold and its rule, and how much was detected, in words."""
-    cut = f"threshold {out.info['threshold']:.3g} ({out.info.get('threshold_rule', 'fixed')})"
+def describe_result(out: AnomalyOutput) -> str:
+    """Say in words the image score, the threshold and its rule, and how much was detected."""
+    threshold = f"{out.info['threshold']:.3g} ({out.info.get('threshold_rule', 'fixed')})"
+    count = int(out.mask.sum())
     if out.volume is None:
-        return f"{cut} · {int(out.mask.sum()):,} pixels detected"
-    voxels, size = int(out.mask.sum()), float(out.volume.spacing.prod())
-    detected = f"detected {voxels:,} voxels = {voxels * size / 1000:.1f} ml"
-    return f"image score {float(out.score[0]):.3g} · {cut} · {detected}"
+        return f"Threshold {threshold} · {count:,} pixels detected"
+    volume_ml = count * float(out.volume.spacing.prod()) / 1000
+    detections = f"{volume_ml:.1f} ml detected ({count:,} voxels)"
+    return f"Image score {float(out.score[0]):.3g} · threshold {threshold} · {detections}"
 
 
-def made_by(info: Mapping[str, Any]) -> str:
-    """Return model, sampler, seed and versions in words."""
+def describe_origin(info: Mapping[str, Any]) -> str:
+    """Say in words which model, sampler, seed and versions a result comes from."""
     sampler = dict(info.get("sampler") or {"name": "unknown"})
-    options = ", ".join(f"{k}={_short(v)}" for k, v in sampler.items() if k != "name")
-    words = [
-        f"model {(info.get('model') or {}).get('name', 'unnamed')}",
+    options = ", ".join(f"{k}={_join_values(v)}" for k, v in sampler.items() if k != "name")
+    parts = [
+        f"Model {(info.get('model') or {}).get('name', 'unnamed')}",
         f"sampler {sampler['name']}({options})",
-        f"{info['nfe']} network evaluations a slice" if "nfe" in info else "",
+        f"{info['nfe']} network evaluations per slice" if "nfe" in info else "",
         f"{info['slices']} slices" if "slices" in info else "",
         f"seed {info['seed']}" if "seed" in info else "",
         ", ".join(f"{k} {v}" for k, v in info.get("versions", {}).items()),
     ]
-    return " · ".join(w for w in words if w)
+    return " · ".join(part for part in parts if part)
 
 
-def _short(value: Any) -> str:
+def _join_values(value: Any) -> str:
     return "/".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def ct_window(info: Mapping[str, Any]) -> tuple[float, float] | None:
+def find_ct_window(info: Mapping[str, Any]) -> tuple[float, float] | None:
     """Return the window of a CT in HU, darkest and brightest; none of an MRI."""
     space = info.get("config", {}).get("space", {})
     if space.get("intensity") != "ct":
         return None
     return space["centre"] - space["width"] / 2, space["centre"] + space["width"] / 2
-
-
-def _write(content: bytes, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
-    try:
-        with partial.open("xb") as file:
-            file.write(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -13,11 +13,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
+from numpy.typing import NDArray
 
-from diffad.report.sheet import BRIGHT, FAINT, PAPER, PLAIN
-
-if TYPE_CHECKING:
-    from diffad.report.noise_sheet import Sample
+from diffad.report.canvas import BRIGHT, FAINT, PAPER, PLAIN, place_axes, place_text
+from diffad.report.noise_stats import NoiseSample
 
 COLOURS = ("#35e0ff", "#ffb02e", "#ff5d8f", "#7ce38b", "#b48cff", "#f4f6f8", "#e8e05a", "#5a9bff")
 ACROSS = 4
@@ -26,15 +25,15 @@ ACROSS = 4
 GREY, GREYS = 3.0, 32
 """Value shown white (its negative is black), in standard deviations of unit noise, and steps between."""
 
-LEFT, TOP, BOTTOM, GAP, BETWEEN, PANEL, RIGHT = 2.05, 0.75, 0.75, 0.08, 0.85, 3.9, 0.25
+LEFT, TOP, BOTTOM, GAP, SCALE, PANEL, RIGHT = 2.05, 0.75, 0.75, 0.08, 0.85, 3.9, 0.25
 """Column of names, margins, space between tiles, space for a scale, and width of a plot, in inches."""
 
-LEAST, MOST, BODY = 1.28, 2.1, 4.6
-"""Smallest and largest edge of a tile, and least height of all of them, in inches."""
+SMALLEST, LARGEST, BODY = 1.28, 2.1, 4.6
+"""Smallest and largest edge of a tile, and least height of all tiles together, in inches."""
 
 
 @dataclass(frozen=True)
-class Layout:
+class FigureLayout:
     """Where everything lies, in inches from the upper left corner.
 
     Args:
@@ -46,7 +45,7 @@ class Layout:
     @property
     def tile(self) -> float:
         """Edge of a tile."""
-        return min(MOST, max(LEAST, BODY / self.rows - GAP))
+        return min(LARGEST, max(SMALLEST, BODY / self.rows - GAP))
 
     @property
     def body(self) -> float:
@@ -56,7 +55,7 @@ class Layout:
     @property
     def plots(self) -> float:
         """Left edge of the plots."""
-        return LEFT + ACROSS * (self.tile + GAP) + BETWEEN
+        return LEFT + ACROSS * (self.tile + GAP) + SCALE
 
     @property
     def size(self) -> tuple[float, float]:
@@ -64,25 +63,27 @@ class Layout:
         return self.plots + PANEL + RIGHT, TOP + self.body + BOTTOM
 
 
-def figure(samples: Sequence[Sample], footer: str, count: int) -> Figure:
+def draw_noise_figure(samples: Sequence[NoiseSample], footer: str, count: int) -> Figure:
     """Draw ``count`` fields of each noise in rows, with all spectra and autocorrelations beside them."""
-    lines = math.ceil(count / ACROSS)
-    layout = Layout(lines * len(samples))
+    rows = math.ceil(count / ACROSS)
+    layout = FigureLayout(rows * len(samples))
     sheet = Figure(layout.size, dpi=100, facecolor=PAPER)
     FigureCanvasAgg(sheet)
-    _write(sheet, 0.16, 0.2, "Noise", 15, BRIGHT, weight="bold")
-    _write(sheet, 0.16, layout.size[1] - 0.32, footer, 8.5, FAINT)
-    scale = f"Grey: {-GREY:g} (black) to {GREY:g} (white)"
-    _write(sheet, LEFT, TOP - 0.26, scale, 8.5, PLAIN)
-    for i, one in enumerate(samples):
-        _tiles(sheet, layout, one, i * lines, count, COLOURS[i % len(COLOURS)])
-    height = (min(layout.body, 9.5) - BETWEEN) / 2
-    _spectra(_place(sheet, layout.plots, TOP, PANEL, height), samples)
-    _correlations(_place(sheet, layout.plots, TOP + height + BETWEEN, PANEL, height), samples)
+    place_text(sheet, 0.16, 0.2, "Noise", 15, BRIGHT, weight="bold")
+    place_text(sheet, 0.16, layout.size[1] - 0.32, footer, 8.5, FAINT)
+    scale = f"Grey scale: {-GREY:g} (black) to {GREY:g} (white)"
+    place_text(sheet, LEFT, TOP - 0.26, scale, 8.5, PLAIN)
+    for i, sample in enumerate(samples):
+        colour, top = COLOURS[i % len(COLOURS)], TOP + i * rows * (layout.tile + GAP)
+        _write_statistics(sheet, sample, top, colour)
+        _draw_tiles(sheet, layout, sample.fields[:count, 0].numpy(), top)
+    height = (min(layout.body, 9.5) - SCALE) / 2
+    _draw_spectra(place_axes(sheet, layout.plots, TOP, PANEL, height), samples)
+    _draw_correlations(place_axes(sheet, layout.plots, TOP + height + SCALE, PANEL, height), samples)
     return sheet
 
 
-def palette() -> list[int]:
+def list_colours() -> list[int]:
     """List the colours of the sheet, red, green and blue in turn: greys, and those of the lines in shades."""
     shades = [(k / (GREYS - 1),) * 3 for k in range(GREYS)]
     lines = [(*to_rgb(colour),) for colour in COLOURS]
@@ -90,50 +91,52 @@ def palette() -> list[int]:
     return [round(255 * value) for shade in shades for value in shade]
 
 
-def _tiles(sheet: Figure, layout: Layout, one: Sample, line: int, count: int, colour: str) -> None:
-    pitch = layout.tile + GAP
-    top = TOP + line * pitch
-    length = f"{one.stats.length:.1f} px" if math.isfinite(one.stats.length) else "none"
-    _write(sheet, 0.16, top + 0.05, one.name, 12, colour, weight="bold")
-    told = [
-        *one.told.split(", "),
-        f"std {one.stats.std:.2f}",
-        f"std of means {one.stats.slice_mean_std:.2f}",
+def _write_statistics(sheet: Figure, sample: NoiseSample, top: float, colour: str) -> None:
+    """Write name, options and statistics of a noise at the left of its tiles."""
+    stats = sample.stats
+    length = f"{stats.length:.1f} px" if math.isfinite(stats.length) else "none"
+    lines = [
+        *sample.option_text.split(", "),
+        f"std {stats.std:.2f}",
+        f"std of means {stats.slice_mean_std:.2f}",
+        f"1/e length {length}",
     ]
-    words = "\n".join([*(w for w in told if w), f"1/e length {length}"])
-    _write(sheet, 0.16, top + 0.32, words, 8.5, PLAIN, linespacing=1.4)
-    for i, field in enumerate(one.fields[:count, 0].numpy()):
+    place_text(sheet, 0.16, top + 0.05, sample.name, 12, colour, weight="bold")
+    place_text(sheet, 0.16, top + 0.32, "\n".join(filter(None, lines)), 8.5, PLAIN, linespacing=1.4)
+
+
+def _draw_tiles(sheet: Figure, layout: FigureLayout, fields: NDArray[Any], top: float) -> None:
+    pitch, greys = layout.tile + GAP, colormaps["gray"].resampled(GREYS)
+    for i, field in enumerate(fields):
         row, column = divmod(i, ACROSS)
-        axes = _place(sheet, LEFT + column * pitch, top + row * pitch, layout.tile, layout.tile)
-        axes.imshow(
-            field, cmap=colormaps["gray"].resampled(GREYS), vmin=-GREY, vmax=GREY, interpolation="nearest"
-        )
+        axes = place_axes(sheet, LEFT + column * pitch, top + row * pitch, layout.tile, layout.tile)
+        axes.imshow(field, cmap=greys, vmin=-GREY, vmax=GREY, interpolation="nearest")
         axes.set_axis_off()
 
 
-def _spectra(axes: Axes, samples: Sequence[Sample]) -> None:
-    for i, one in enumerate(samples):
-        axes.loglog(*one.stats.spectrum, color=COLOURS[i % len(COLOURS)], lw=1.5)
+def _draw_spectra(axes: Axes, samples: Sequence[NoiseSample]) -> None:
+    for i, sample in enumerate(samples):
+        axes.loglog(*sample.stats.spectrum, color=COLOURS[i % len(COLOURS)], lw=1.5)
     axes.axhline(1, color=FAINT, lw=0.8, ls="--")
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, 1e-4), max(high, 10))
     axes.set_xticks([0.02, 0.05, 0.1, 0.2, 0.5])
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    _dress(axes, "Radial power spectrum", "frequency (cycles per pixel)", "power (white noise: 1)")
+    _style_plot(axes, "Radial power spectrum", "frequency (cycles per pixel)", "power (white noise = 1)")
 
 
-def _correlations(axes: Axes, samples: Sequence[Sample]) -> None:
-    for i, one in enumerate(samples):
-        axes.plot(one.stats.correlation, color=COLOURS[i % len(COLOURS)], lw=1.5)
+def _draw_correlations(axes: Axes, samples: Sequence[NoiseSample]) -> None:
+    for i, sample in enumerate(samples):
+        axes.plot(sample.stats.correlation, color=COLOURS[i % len(COLOURS)], lw=1.5)
     axes.axhline(1 / math.e, color=FAINT, lw=0.8, ls="--")
-    where: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "bottom"}
-    axes.text(0.99, 1 / math.e, "1/e", color=PLAIN, fontsize=8, **where)
+    style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "bottom"}
+    axes.text(0.99, 1 / math.e, "1/e", color=PLAIN, fontsize=8, **style)
     axes.set_xlim(0, len(samples[0].stats.correlation) - 1)
-    _dress(axes, "Autocorrelation", "lag (pixels)", "correlation")
+    _style_plot(axes, "Autocorrelation", "lag (pixels)", "correlation")
 
 
-def _dress(axes: Axes, title: str, across: str, up: str) -> None:
+def _style_plot(axes: Axes, title: str, across: str, up: str) -> None:
     axes.set_facecolor(PAPER)
     axes.set_title(title, color=BRIGHT, fontsize=10.5, loc="left")
     axes.set_xlabel(across, color=PLAIN, fontsize=9)
@@ -142,14 +145,3 @@ def _dress(axes: Axes, title: str, across: str, up: str) -> None:
     axes.grid(color=FAINT, alpha=0.25, lw=0.6)
     for spine in axes.spines.values():
         spine.set_color(FAINT)
-
-
-def _write(sheet: Figure, x: float, y: float, text: str, size: float, colour: str, **style: Any) -> None:
-    across, down = sheet.get_size_inches()
-    style = {"va": "top", "parse_math": False, **style}
-    sheet.text(x / across, 1 - y / down, text, fontsize=size, color=colour, **style)
-
-
-def _place(sheet: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    across, down = sheet.get_size_inches()
-    return sheet.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))

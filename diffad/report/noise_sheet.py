@@ -16,14 +16,14 @@ from torch import Tensor
 
 from diffad.protocols import NoiseGenerator
 from diffad.registry import NOISES
-from diffad.report.noise_stats import NoiseStats
+from diffad.report.noise_stats import NoiseSample, NoiseStats
 from diffad.types import generator_for
 
 FIELDS, BATCH = 64, 16
-"""Fields that are measured, and how many are drawn at a time."""
+"""Number of fields that are measured, and of those drawn at a time."""
 
-SHOWN_TOO: tuple[tuple[str, Mapping[str, Any]], ...] = (("gaussian", {"offset": 0.5}),)
-"""Noises worth a row of their own beside those with default options."""
+EXTRA_NOISES: tuple[tuple[str, Mapping[str, Any]], ...] = (("gaussian", {"offset": 0.5}),)
+"""Noises that deserve a row of their own beside those with default options."""
 
 
 @dataclass(frozen=True)
@@ -50,31 +50,7 @@ class Draw:
         return noise(like, torch.full((count,), self.level), generator=generators)
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Fields of one noise and what was measured on them.
-
-    Args:
-        name: Registered name.
-        options: Options that are not the defaults.
-        fields: Fields (N, 1, H, W).
-        stats: Statistics of the fields.
-        seconds: Median time to draw 16 fields.
-    """
-
-    name: str
-    options: Mapping[str, Any]
-    fields: Tensor
-    stats: NoiseStats
-    seconds: float
-
-    @property
-    def told(self) -> str:
-        """The options in words."""
-        return ", ".join(f"{key}={value}" for key, value in self.options.items())
-
-
-def sample(name: str, options: Mapping[str, Any], draw: Draw) -> Sample:
+def measure_noise(name: str, options: Mapping[str, Any], draw: Draw) -> NoiseSample:
     """Draw and measure a noise.
 
     Raises:
@@ -82,27 +58,35 @@ def sample(name: str, options: Mapping[str, Any], draw: Draw) -> Sample:
         ValueError: If an option is out of range.
     """
     noise = NOISES.build(name, **options)
-    draw(noise, 0, 1)  # compilation is no part of the time
+    draw(noise, 0, 1)  # the time is to leave out compilation
     fields, seconds = [], []
     for first in range(0, FIELDS, BATCH):
         start = time.perf_counter()
         fields.append(draw(noise, first, BATCH))
         seconds.append(time.perf_counter() - start)
     z = torch.cat(fields)
-    return Sample(name, options, z, NoiseStats.of(z), statistics.median(seconds))
+    return NoiseSample(name, options, z, NoiseStats.of(z), statistics.median(seconds))
 
 
-def every_noise() -> list[tuple[str, Mapping[str, Any]]]:
-    """List all registered noises with default options, and what is shown beside them."""
-    return sorted([*((name, {}) for name in NOISES), *SHOWN_TOO], key=lambda part: part[0])
+def list_noises() -> list[tuple[str, Mapping[str, Any]]]:
+    """List all registered noises with default options, and those that deserve a row beside them."""
+    return sorted([*((name, {}) for name in NOISES), *EXTRA_NOISES], key=lambda part: part[0])
 
 
-def table(samples: Sequence[Sample], draw: Draw) -> Table:
+def format_noise_table(samples: Sequence[NoiseSample], draw: Draw) -> Table:
     """Lay out the statistics for a terminal."""
-    caption = f"{FIELDS} fields of {draw}"
-    grid = Table(title="noise", title_justify="left", caption=caption, caption_justify="left")
+    caption = f"Statistics of {FIELDS} fields · {draw}"
+    grid = Table(title="Noise", title_justify="left", caption=caption, caption_justify="left")
     grid.add_column("name")
-    heads = ("mean", "std", "slice-mean\nstd", "1/e length\n(px)", "min", "max", "seconds per\n16 fields")
+    heads = (
+        "mean",
+        "std",
+        "slice-mean\nstd",
+        "1/e length\n(px)",
+        "min",
+        "max",
+        f"seconds per\n{BATCH} fields",
+    )
     for head in heads:
         grid.add_column(head, justify="right")
     for s in samples:
@@ -110,11 +94,11 @@ def table(samples: Sequence[Sample], draw: Draw) -> Table:
         length = f"{m.length:.2f}" if m.length < draw.size else f"> {draw.size // 2}"
         values = [f"{v:.3f}" for v in (m.mean, m.std, m.slice_mean_std)]
         values += [length, f"{m.low:.2f}", f"{m.high:.2f}", f"{s.seconds:.4f}"]
-        grid.add_row(f"{s.name} {s.told}".strip(), *values)
+        grid.add_row(f"{s.name} {s.option_text}".strip(), *values)
     return grid
 
 
-def save(samples: Sequence[Sample], draw: Draw, count: int, path: Path) -> None:
+def save_noise_sheet(samples: Sequence[NoiseSample], draw: Draw, count: int, path: Path) -> None:
     """Write the contact sheet as PNG, ``count`` fields for each noise.
 
     Raises:
@@ -122,15 +106,16 @@ def save(samples: Sequence[Sample], draw: Draw, count: int, path: Path) -> None:
     """
     from PIL import Image
 
-    from diffad.output import write_bytes
-    from diffad.report.noise_figure import figure, palette
+    from diffad.io.atomic import write_bytes
+    from diffad.report.noise_figure import draw_noise_figure, list_colours
 
-    content, small = io.BytesIO(), io.BytesIO()
-    figure(samples, f"{FIELDS} fields measured · {draw}", count).savefig(content, format="png")
+    content, small_content = io.BytesIO(), io.BytesIO()
+    figure = draw_noise_figure(samples, f"Statistics of {FIELDS} fields · {draw}", count)
+    figure.savefig(content, format="png")
     # Noise does not compress; few colours make the file a third as large.
     colours = Image.new("P", (1, 1))
-    colours.putpalette(palette())
+    colours.putpalette(list_colours())
     image = Image.open(content).convert("RGB").quantize(palette=colours, dither=Image.Dither.NONE)
-    image.save(small, "PNG", optimize=True)
+    image.save(small_content, "PNG", optimize=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, small.getvalue())
+    write_bytes(path, small_content.getvalue())

@@ -1,9 +1,9 @@
-"""What can be measured on a noise: its spread, its correlation and its spectrum."""
+"""Statistics of a noise: its spread, its correlation and its spectrum."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,15 +18,15 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class NoiseStats:
-    """What was measured on N fields of a noise.
+    """Statistics of N fields of a noise.
 
     Args:
         mean: Mean of all pixels.
         std: Standard deviation of all pixels.
-        slice_mean_std: Standard deviation of the means of the fields, which tells a drift of brightness.
+        slice_mean_std: Standard deviation of the means of the fields, which shows a drift of brightness.
         length: Lag in pixels at which the autocorrelation falls to 1/e; infinite if it does not.
-        low: Least value.
-        high: Greatest value.
+        low: Lowest value.
+        high: Highest value.
         correlation: Autocorrelation by lag, from lag 0.
         spectrum: Power by ring of frequencies, see ``power_spectrum``.
     """
@@ -56,6 +56,30 @@ class NoiseStats:
         )
 
 
+@dataclass(frozen=True)
+class NoiseSample:
+    """Fields of one noise with their statistics.
+
+    Args:
+        name: Registered name.
+        options: Options that are not the defaults.
+        fields: Fields (N, 1, H, W).
+        stats: Statistics of the fields.
+        seconds: Median time to draw 16 fields.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    fields: Tensor
+    stats: NoiseStats
+    seconds: float
+
+    @property
+    def option_text(self) -> str:
+        """The options in words."""
+        return ", ".join(f"{key}={value}" for key, value in self.options.items())
+
+
 def autocorrelation(z: Tensor, axes: Sequence[int] | None = None) -> Array:
     r"""Correlate fields with themselves along their axes, by lag up to half the shortest of these.
 
@@ -71,10 +95,10 @@ def autocorrelation(z: Tensor, axes: Sequence[int] | None = None) -> Array:
     axes = [a for a in range(2, z.ndim) if z.shape[a] > 1] if axes is None else list(axes)
     lags = range(min(z.shape[a] for a in axes) // 2 + 1)
     power = z.square().mean()
-    return np.array([np.mean([float(_product(z, a, lag) / power) for a in axes]) for lag in lags])
+    return np.array([np.mean([float(_multiply_shifted(z, a, lag) / power) for a in axes]) for lag in lags])
 
 
-def _product(z: Tensor, axis: int, lag: int) -> Tensor:
+def _multiply_shifted(z: Tensor, axis: int, lag: int) -> Tensor:
     size = z.shape[axis] - lag
     return (z.narrow(axis, 0, size) * z.narrow(axis, lag, size)).mean()
 
@@ -84,9 +108,9 @@ def correlation_length(correlation: Array) -> float:
     below = np.flatnonzero(correlation <= 1 / math.e)
     if not below.size:
         return math.inf
-    after = int(below[0])
-    high, low = correlation[after - 1], correlation[after]
-    return float(after - 1 + (high - 1 / math.e) / (high - low))
+    lag = int(below[0])
+    high, low = correlation[lag - 1], correlation[lag]
+    return float(lag - 1 + (high - 1 / math.e) / (high - low))
 
 
 def power_spectrum(z: Tensor) -> Array:
@@ -114,11 +138,11 @@ def power_spectrum(z: Tensor) -> Array:
     ring = torch.hypot(rearrange(down, "h -> h 1"), right).mul(rings).round().long().flatten()
     total = torch.bincount(ring, reduce(power, "n c h w -> (h w)", "mean"))
     mean_power = total / torch.bincount(ring).clamp(min=1)
-    kept = np.arange(2, rings // 2 + 1)  # the first ring lost power with the mean
-    return np.stack([kept / rings, mean_power.numpy()[kept]])
+    indices = np.arange(2, rings // 2 + 1)  # the first ring lost power with the mean
+    return np.stack([indices / rings, mean_power.numpy()[indices]])
 
 
 def spectral_slope(spectrum: Array, low: float, high: float) -> float:
     """Fit the exponent of a power law to a spectrum between two frequencies, in cycles per pixel."""
-    inside: Any = (spectrum[0] >= low) & (spectrum[0] <= high)
-    return float(np.polyfit(np.log(spectrum[0][inside]), np.log(spectrum[1][inside]), 1)[0])
+    band: Any = (spectrum[0] >= low) & (spectrum[0] <= high)
+    return float(np.polyfit(np.log(spectrum[0][band]), np.log(spectrum[1][band]), 1)[0])

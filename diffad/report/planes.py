@@ -8,42 +8,41 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from diffad.config.choices import AXES
 from diffad.data.masks import load_mask
 from diffad.data.slices import axis_index, slice_spacing, to_slices
-from diffad.output import AnomalyOutput
+from diffad.data.volume import Array
+from diffad.inference.output import AnomalyOutput
 
-Array = npt.NDArray[Any]
-AXES = ("sagittal", "coronal", "axial")
 SIDES = (("A", "P"), ("R", "L"), ("R", "L"))
 LETTERS = ("x", "y", "z")
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of a picture; all images (H, W).
+class PictureRow:
+    """One row of a picture; all images (H, W).
 
     Args:
         label: What it is.
         note: A few more words.
         scan: Intensities.
-        twin: Pseudo-healthy twin.
+        reconstruction: Pseudo-healthy reconstruction.
         anomaly: Anomaly map.
-        detected: Detections, bool.
+        detections: Detections, bool.
         brain: Brain mask, bool.
-        lesion: True lesion, bool, or none if nobody knows.
-        others: Lesions this line is not about, bool, or none.
+        lesion: Ground truth of the lesion, bool; none if unknown.
+        others: Lesions this row is not about, bool, or none.
     """
 
     label: str
     note: str
     scan: Array
-    twin: Array
+    reconstruction: Array
     anomaly: Array
-    detected: Array
+    detections: Array
     brain: Array
     lesion: Array | None = None
     others: Array | None = None
@@ -51,16 +50,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Planes:
-    """Every plane of a result, ready to be shown.
+    """Every plane of a result.
 
     Slices of volumes have the patient's right (in sagittal ones, the front) on the left of the picture.
 
     Args:
-        images: By the name they have in ``Row``: a volume (1, I, J, K), or planes (N, 1, H, W).
+        images: By the name they have in ``PictureRow``: a volume (1, I, J, K), or planes (N, 1, H, W).
         labels: Label and note of each plane.
         axis: Axis that a volume is cut along; none for planes.
-        spacing: Pixel size (row, column) in mm; none where unknown.
-        sides: Letters at the left and right edge, or none where unknown.
+        spacing: Pixel size (row, column) in mm; none if unknown.
+        sides: Letters at the left and right edge; none if unknown.
     """
 
     images: dict[str, Tensor]
@@ -75,30 +74,34 @@ class Planes:
 
         Args:
             out: What the pipeline returned.
-            lesion: True lesion on the axes of the map: (I, J, K), (B, *S) or (B, 1, *S), or a NIfTI path.
+            lesion: Ground truth on the axes of the map: (I, J, K), (B, *S) or (B, 1, *S), or a NIfTI path.
 
         Raises:
             ValueError: If the lesion has another shape than the map.
         """
         images = {
             "scan": out.image[:, :1],
-            "twin": out.reconstruction[:, :1],
+            "reconstruction": out.reconstruction[:, :1],
             "anomaly": out.anomaly_map,
-            "detected": out.mask.bool(),
+            "detections": out.mask.bool(),
             "brain": out.brain.bool(),
         }
         if lesion is not None:
-            images["lesion"] = lesion_like(out, lesion)
-        return _of_volume(out, images) if out.volume else _of_tensor(out, images)
+            images["lesion"] = fit_lesion(out, lesion)
+        return _cut_volume(out, images) if out.volume else _cut_tensor(out, images)
 
-    def row(self, index: int, label: str | None = None, note: str | None = None) -> Row:
-        """Return plane ``index`` as a line of a picture."""
-        own = self.labels[index]
-        shown = {
-            name: image[index, 0].cpu().numpy() if self.axis is None else hang(image, self.axis, index)
-            for name, image in self.images.items()
-        }
-        return Row(own[0] if label is None else label, own[1] if note is None else note, **shown)
+    def cut_row(self, index: int, label: str | None = None, note: str | None = None) -> PictureRow:
+        """Return plane ``index`` as a row of a picture, with its own label and note by default."""
+        plane_label, plane_note = self.labels[index]
+        images = {name: self._cut_image(image, index) for name, image in self.images.items()}
+        return PictureRow(
+            plane_label if label is None else label, plane_note if note is None else note, **images
+        )
+
+    def _cut_image(self, image: Tensor, index: int) -> Array:
+        if self.axis is None:
+            return image[index, 0].cpu().numpy()
+        return orient_plane(image, self.axis, index)
 
     def choose(self, count: int, threshold: float) -> list[int]:
         """Return up to ``count`` planes, in order: of a volume the worst that are apart, else the first."""
@@ -107,15 +110,15 @@ class Planes:
         others = [a for a in range(3) if a != self.axis]
         anomaly = self.images["anomaly"][0]
         excess = (anomaly - threshold).clamp(min=0).double().sum(others).cpu().numpy()
-        highest = anomaly.amax(others).cpu().numpy()
-        seen = highest > 0 if highest.any() else self.images["brain"][0].sum(others).cpu().numpy() > 0
-        # where nothing exceeds the threshold the highest maps come first
-        ranked = [int(k) for k in np.lexsort((highest, excess))[::-1] if seen[k]]
-        extent = max(ranked) - min(ranked) + 1 if ranked else 0
-        return sorted(_apart(ranked, count, gap=extent // 10))
+        peaks = anomaly.amax(others).cpu().numpy()
+        candidates = peaks > 0 if peaks.any() else self.images["brain"][0].sum(others).cpu().numpy() > 0
+        # if nothing exceeds the threshold, the highest maps come first
+        ranking = [int(k) for k in np.lexsort((peaks, excess))[::-1] if candidates[k]]
+        extent = max(ranking) - min(ranking) + 1 if ranking else 0
+        return sorted(_choose_apart(ranking, count, gap=extent // 10))
 
 
-def lesion_like(out: AnomalyOutput, lesion: Any) -> Tensor:
+def fit_lesion(out: AnomalyOutput, lesion: Any) -> Tensor:
     """Bring a lesion mask, or the path of one, to the shape (B, 1, *S) of the map.
 
     Raises:
@@ -123,7 +126,9 @@ def lesion_like(out: AnomalyOutput, lesion: Any) -> Tensor:
     """
     if isinstance(lesion, str | Path):
         if out.volume is None:
-            raise ValueError(f"{lesion}: a lesion on disk needs a volume, got maps of a tensor")
+            raise ValueError(
+                f"{lesion}: expected the result of a volume for a lesion on disk, got maps of a tensor"
+            )
         lesion = load_mask(lesion, out.volume)
     mask, shape = torch.as_tensor(lesion).cpu() > 0, tuple(out.anomaly_map.shape)
     if out.volume and tuple(mask.shape) == shape[2:]:
@@ -135,13 +140,13 @@ def lesion_like(out: AnomalyOutput, lesion: Any) -> Tensor:
     return mask
 
 
-def hang(data: Tensor, axis: str | int, index: int) -> Array:
+def orient_plane(data: Tensor, axis: str | int, index: int) -> Array:
     """Cut plane ``index`` (H, W) out of a volume (1, I, J, K), as radiologists hang it."""
     plane = data.narrow(1 + axis_index(axis), index, 1)
     return to_slices(plane, axis)[0, 0].flip(1).cpu().numpy()
 
 
-def _of_volume(out: AnomalyOutput, images: dict[str, Tensor]) -> Planes:
+def _cut_volume(out: AnomalyOutput, images: dict[str, Tensor]) -> Planes:
     assert out.volume is not None
     plane = out.info.get("config", {}).get("space", {}).get("axis", "axial")
     axis = axis_index("axial" if plane == "volume" else plane)
@@ -155,22 +160,23 @@ def _of_volume(out: AnomalyOutput, images: dict[str, Tensor]) -> Planes:
     return Planes({name: image[0] for name, image in images.items()}, labels, axis, spacing, SIDES[axis])
 
 
-def _of_tensor(out: AnomalyOutput, images: dict[str, Tensor]) -> Planes:
+def _cut_tensor(out: AnomalyOutput, images: dict[str, Tensor]) -> Planes:
     if out.anomaly_map.ndim == 5:  # the worst plane of each item stands for it
         worst = [int(item[0].amax((0, 1)).argmax()) for item in out.anomaly_map]
-        images = {
-            name: torch.cat(
-                [to_slices(item[..., k : k + 1], "axial") for item, k in zip(x, worst, strict=True)]
-            )
-            for name, x in images.items()
-        }
+        images = {name: _cut_items(x, worst) for name, x in images.items()}
     return Planes(images, [(f"item {i}", f"score {float(s):.3g}") for i, s in enumerate(out.score)])
 
 
-def _apart(ranked: list[int], count: int, gap: int) -> list[int]:
-    """Take the best, then the best that are more than ``gap`` away from all taken; fill up if too few are."""
-    taken: list[int] = []
-    for k in ranked:
-        if len(taken) < count and all(abs(k - other) > gap for other in taken):
-            taken.append(k)
-    return taken + [k for k in ranked if k not in taken][: count - len(taken)]
+def _cut_items(x: Tensor, indices: Sequence[int]) -> Tensor:
+    """Cut an axial plane out of each item (N, 1, I, J, K): (N, 1, H, W)."""
+    planes = [to_slices(item[..., k : k + 1], "axial") for item, k in zip(x, indices, strict=True)]
+    return torch.cat(planes)
+
+
+def _choose_apart(ranking: list[int], count: int, gap: int) -> list[int]:
+    """Take the best, then the best more than ``gap`` away from all of them; fill up if these are too few."""
+    planes: list[int] = []
+    for k in ranking:
+        if len(planes) < count and all(abs(k - other) > gap for other in planes):
+            planes.append(k)
+    return planes + [k for k in ranking if k not in planes][: count - len(planes)]

@@ -1,4 +1,4 @@
-"""Results of ``predict`` on disk, as they were in memory."""
+"""Reads results of ``predict`` from disk, as they were in memory."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from pathlib import Path
 
 import torch
 
-from diffad import scans
 from diffad.data.volume import Volume
-from diffad.output import AnomalyOutput
+from diffad.inference.output import AnomalyOutput
+from diffad.inference.scan import read_source
 
 
 def read_maps(files: Mapping[str, Path]) -> AnomalyOutput:
-    """Read what ``predict`` wrote of one scan, with the scan it names, by kind of file; see ``Naming.files``.
+    """Read what ``predict`` wrote of one scan, and the scan itself.
 
-    The brain is what was looked at. A scan made ready with ``--prepare`` has the head around it.
+    The brain is the analysed mask. The scan of ``--prepare`` still has the head around it.
+
+    Args:
+        files: Its files by kind, see ``Naming.files``.
 
     Raises:
         ValueError: If a volume cannot be used; it is named.
@@ -47,7 +50,7 @@ def read_result(folder: Path, name: str, scan: Path) -> AnomalyOutput:
     """Read the maps of one scan, for example to draw or score them.
 
     Args:
-        folder: What ``diffad predict`` wrote.
+        folder: Folder that ``diffad predict`` wrote.
         name: First part of the names of the files.
         scan: The scan they belong to, skull-stripped.
 
@@ -56,9 +59,10 @@ def read_result(folder: Path, name: str, scan: Path) -> AnomalyOutput:
         OSError: If the information file is missing.
     """
     info = json.loads((folder / f"{name}_info.json").read_text(encoding="utf-8"))
-    source = scans.read(scan)
+    source = read_source(scan)
     files = (folder / f"{name}_{kind}.nii.gz" for kind in ("anomaly", "twin", "mask"))
     maps = (Volume.load(file, allow_constant=True).data for file in files)
-    anomaly, twin, mask = (torch.from_numpy(data)[None] for data in maps)
+    anomaly, reconstruction, mask = (torch.from_numpy(data)[None] for data in maps)
     score = torch.tensor([info["image_score"]])
-    return AnomalyOutput(anomaly, twin, mask > 0, score, info, source.image, source.brain, source.volume)
+    scan_parts = (source.image, source.brain, source.volume)
+    return AnomalyOutput(anomaly, reconstruction, mask > 0, score, info, *scan_parts)

@@ -1,4 +1,4 @@
-"""How a picture is drawn: lines of tiles on black, one colour bar, words around them."""
+"""How a picture of several slices is drawn: rows of tiles on black, one colour bar, text around them."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize, to_rgb
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
-from diffad.report.planes import Array, Row
+from diffad.data.volume import Array
+from diffad.report.canvas import BRIGHT, FAINT, PAPER, PLAIN, place_axes, place_text
+from diffad.report.planes import PictureRow
+from diffad.report.tiles import draw_image, draw_outline, draw_ruler, fill_mask, write_corner, write_sides
 
-TRUTH, DIM_TRUTH, FOUND = "#35e0ff", "#2b7f90", "#ffb02e"
-PAPER, BRIGHT, PLAIN, FAINT = "#000000", "#f4f6f8", "#b4bcc6", "#7d8794"
+TRUTH, OTHER_TRUTH, DETECTION, BRAIN = "#35e0ff", "#2b7f90", "#ffb02e", "#5c5470"
 MAP, MAP_TITLE = "inferno", "Anomaly map"
 TILE, GAP, LEFT, RIGHT, TOP, BOTTOM = 1.9, 0.1, 1.4, 0.16, 1.22, 1.12
 """Width of a tile, space between tiles, and margins, in inches."""
 
 
 @dataclass(frozen=True)
-class Words:
+class SheetText:
     """What is written around the tiles.
 
     Args:
         title: Name of the scan.
-        subtitle: What was found.
-        footer: What made it.
+        subtitle: Its result.
+        footer: Model and settings.
     """
 
     title: str
@@ -45,14 +46,14 @@ class Sheet:
     """A picture of several rows with everything that all tiles share.
 
     Args:
-        rows: Lines, top to bottom, of one shape.
+        rows: Rows of tiles, top to bottom, all of one shape.
         threshold: Threshold of the detections, in units of the map.
-        spacing: Pixel size (row, column) in mm; none where unknown.
+        spacing: Pixel size (row, column) in mm; none if unknown.
         sides: Letters at the left and right edge of a slice, or none.
-        window: Intensities shown black and white; none finds them in the brain.
+        window: Intensities that are black and white; by default those of the brain.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[PictureRow]
     threshold: float
     spacing: tuple[float, float] | None = None
     sides: tuple[str, str] | None = None
@@ -65,12 +66,12 @@ class Sheet:
 
     @cached_property
     def crop(self) -> tuple[slice, slice]:
-        """The part of the slices around the brain that is shown."""
+        """Rows and columns around the brain, which are what is drawn of a slice."""
         brain = np.any([r.brain for r in self.rows], 0)
         if not brain.any():
             return slice(0, brain.shape[0]), slice(0, brain.shape[1])
         margin = 0.02 * max(np.ptp(np.flatnonzero(brain.any(axis))) for axis in (0, 1)) + 1
-        rows, columns = (_around(brain.any(axis), margin) for axis in (1, 0))
+        rows, columns = (_cut_around(brain.any(axis), margin) for axis in (1, 0))
         return rows, columns
 
     @cached_property
@@ -90,142 +91,120 @@ class Sheet:
         top = float(np.percentile(values, 99.8)) if values.size else 0.0
         return Normalize(0, max(top, 1.5 * self.threshold, 1e-6))
 
-    def draw(self, words: Words) -> Figure:
+    @cached_property
+    def tile_height(self) -> float:
+        """Height of a tile, in inches."""
+        rows, columns = self.crop
+        return TILE * self.aspect * (rows.stop - rows.start) / (columns.stop - columns.start)
+
+    def draw(self, text: SheetText) -> Figure:
         """Draw the picture."""
-        columns = self._columns()
-        ys, xs = self.crop
-        height = TILE * self.aspect * (ys.stop - ys.start) / (xs.stop - xs.start)
-        across = LEFT + len(columns) * (TILE + GAP) + RIGHT
-        down = TOP + len(self.rows) * (height + GAP) + BOTTOM
-        figure = Figure((across, down), dpi=150, facecolor=PAPER)
+        columns = self._list_columns()
+        pitch = self.tile_height + GAP
+        size = LEFT + len(columns) * (TILE + GAP) + RIGHT, TOP + len(self.rows) * pitch + BOTTOM
+        figure = Figure(size, dpi=150, facecolor=PAPER)
         FigureCanvasAgg(figure)
         for i, row in enumerate(self.rows):
-            top = TOP + i * (height + GAP)
-            _write(figure, 0.16, top + height / 2 - 0.03, row.label, 10.5, BRIGHT, weight="bold", va="bottom")
-            _write(figure, 0.16, top + height / 2 + 0.03, row.note, 8.5, PLAIN, va="top")
-            for j, (_, _, paint) in enumerate(columns):
-                axes = _place(figure, LEFT + j * (TILE + GAP), top, TILE, height)
-                paint(axes, row)
-                self._frame(axes)
-                self._letters(axes, letters=j == 0, ruler=j == 0 and i == len(self.rows) - 1)
-        for j, (name, colour, _) in enumerate(columns):
-            middle = LEFT + j * (TILE + GAP) + TILE / 2
-            _write(figure, middle, TOP - 0.1, name, 9.5, colour, ha="center", va="bottom")
-            if name == MAP_TITLE:
-                self._bar(figure, middle - TILE / 2, down - BOTTOM + 0.1)
-        _around_tiles(figure, words, across, down)
+            self._draw_row(figure, row, TOP + i * pitch, columns, is_last=i == len(self.rows) - 1)
+        for j, (title, colour, _) in enumerate(columns):
+            left = LEFT + j * (TILE + GAP)
+            place_text(figure, left + TILE / 2, TOP - 0.1, title, 9.5, colour, ha="center", va="bottom")
+            if title == MAP_TITLE:
+                self._draw_bar(figure, left, size[1] - BOTTOM + 0.1)
+        _write_around(figure, text)
         return figure
 
-    def _columns(self) -> list[tuple[str, str, Any]]:
-        known = any(r.lesion is not None for r in self.rows)
-        truth = [("True lesion", TRUTH, self._truth)] if known else []
-        found = [(MAP_TITLE, PLAIN, self._map), ("Detections", FOUND, self._overlay)]
-        return [("Scan", PLAIN, self._scan), *truth, ("Pseudo-healthy twin", PLAIN, self._twin), *found]
+    def _list_columns(self) -> list[tuple[str, str, Any]]:
+        """Return title, colour of the title and painter of each column."""
+        has_truth = any(r.lesion is not None for r in self.rows)
+        truth = [("Ground truth", TRUTH, self._paint_truth)] if has_truth else []
+        return [
+            ("Scan", PLAIN, self._paint_scan),
+            *truth,
+            ("Pseudo-healthy reconstruction", PLAIN, self._paint_reconstruction),
+            (MAP_TITLE, PLAIN, self._paint_map),
+            ("Detections", DETECTION, self._paint_detections),
+        ]
 
-    def _scan(self, axes: Axes, row: Row) -> None:
-        _show(axes, row.scan, self.grey, "gray")
+    def _draw_row(
+        self,
+        figure: Figure,
+        row: PictureRow,
+        top: float,
+        columns: Sequence[tuple[str, str, Any]],
+        is_last: bool,
+    ) -> None:
+        middle = top + self.tile_height / 2
+        place_text(figure, 0.16, middle - 0.03, row.label, 10.5, BRIGHT, weight="bold", va="bottom")
+        place_text(figure, 0.16, middle + 0.03, row.note, 8.5, PLAIN)
+        for j, (_, _, paint) in enumerate(columns):
+            axes = place_axes(figure, LEFT + j * (TILE + GAP), top, TILE, self.tile_height)
+            axes.set_axis_off()
+            paint(axes, row)
+            self._set_limits(axes)
+            if j == 0 and self.sides:
+                write_sides(axes, self.sides)
+            if j == 0 and is_last and self.spacing:
+                draw_ruler(axes, self.crop, self.spacing)
 
-    def _twin(self, axes: Axes, row: Row) -> None:
-        _show(axes, row.twin, self.grey, "gray")
-
-    def _map(self, axes: Axes, row: Row) -> None:
-        _show(axes, row.anomaly, self.heat, MAP)
-        _outline(axes, row.brain, "#5c5470", 0.6)
-
-    def _truth(self, axes: Axes, row: Row) -> None:
-        self._scan(axes, row)
-        if row.lesion is None or not row.lesion.any():
-            word: dict[str, Any] = {"transform": axes.transAxes, "ha": "left", "va": "top", "fontsize": 8}
-            axes.text(0.02, 0.98, "not known" if row.lesion is None else "none", color=TRUTH, **word)
-        else:
-            _outline(axes, row.lesion, TRUTH, 1.3)
-        if row.others is not None:
-            _outline(axes, row.others, DIM_TRUTH, 0.9)
-
-    def _overlay(self, axes: Axes, row: Row) -> None:
-        self._scan(axes, row)
-        fill = np.zeros((*row.detected.shape, 4))
-        fill[row.detected] = (*to_rgb(FOUND), 0.38)
-        axes.imshow(fill, interpolation="nearest")
-        _outline(axes, row.detected, FOUND, 1.0)
-        if row.lesion is not None:
-            _outline(axes, row.lesion, TRUTH, 0.9)
-
-    def _frame(self, axes: Axes) -> None:
-        ys, xs = self.crop
-        axes.set(xlim=(xs.start - 0.5, xs.stop - 0.5), ylim=(ys.stop - 0.5, ys.start - 0.5))
+    def _set_limits(self, axes: Axes) -> None:
+        rows, columns = self.crop
+        axes.set(xlim=(columns.start - 0.5, columns.stop - 0.5), ylim=(rows.stop - 0.5, rows.start - 0.5))
         axes.set_aspect(self.aspect)
 
-    def _letters(self, axes: Axes, letters: bool, ruler: bool) -> None:
-        # a dark rim keeps them readable where the tile is bright
-        rim: dict[str, Any] = {"path_effects": [withStroke(linewidth=2.2, foreground=PAPER)]}
-        style = {"transform": axes.transAxes, "fontsize": 8, "color": BRIGHT, "va": "top", **rim}
-        if letters and self.sides:
-            axes.text(0.02, 0.98, self.sides[0], ha="left", **style)
-            axes.text(0.98, 0.98, self.sides[1], ha="right", **style)
-        if ruler and self.spacing:
-            ys, xs = self.crop
-            length, y = 20 / self.spacing[1], ys.stop - 0.5 - 0.035 * (ys.stop - ys.start)
-            start = xs.start + 0.03 * (xs.stop - xs.start)
-            axes.plot([start, start + length], [y, y], color=BRIGHT, lw=1.6, solid_capstyle="butt", **rim)
-            axes.text(
-                start, y - 0.025 * (ys.stop - ys.start), "2 cm", fontsize=7, color=BRIGHT, va="bottom", **rim
-            )
+    def _paint_scan(self, axes: Axes, row: PictureRow) -> None:
+        draw_image(axes, row.scan, self.grey, "gray")
 
-    def _bar(self, figure: Figure, left: float, top: float) -> None:
-        axes = _place(figure, left, top, TILE, 0.11)
-        axes.set_axis_on()
+    def _paint_reconstruction(self, axes: Axes, row: PictureRow) -> None:
+        draw_image(axes, row.reconstruction, self.grey, "gray")
+
+    def _paint_map(self, axes: Axes, row: PictureRow) -> None:
+        draw_image(axes, row.anomaly, self.heat, MAP)
+        draw_outline(axes, row.brain, BRAIN, 0.6)
+
+    def _paint_truth(self, axes: Axes, row: PictureRow) -> None:
+        self._paint_scan(axes, row)
+        if row.lesion is None or not row.lesion.any():
+            write_corner(axes, "unknown" if row.lesion is None else "no lesion", TRUTH)
+        else:
+            draw_outline(axes, row.lesion, TRUTH, 1.3)
+        if row.others is not None:
+            draw_outline(axes, row.others, OTHER_TRUTH, 0.9)
+
+    def _paint_detections(self, axes: Axes, row: PictureRow) -> None:
+        self._paint_scan(axes, row)
+        fill_mask(axes, row.detections, DETECTION)
+        draw_outline(axes, row.detections, DETECTION, 1.0)
+        if row.lesion is not None:
+            draw_outline(axes, row.lesion, TRUTH, 0.9)
+
+    def _draw_bar(self, figure: Figure, left: float, top: float) -> None:
+        axes = place_axes(figure, left, top, TILE, 0.11)
         bar = figure.colorbar(ScalarMappable(self.heat, MAP), cax=axes, orientation="horizontal")
         bar.outline.set_visible(False)
-        top_value = self.heat.vmax or 1.0
-        bar.set_ticks([0, top_value], labels=["0", f"{top_value:.2g}"])
+        highest = self.heat.vmax or 1.0
+        bar.set_ticks([0, highest], labels=["0", f"{highest:.2g}"])
         bar.ax.tick_params(colors=PLAIN, labelsize=7, length=0, pad=3)
-        least, most = bar.ax.get_xticklabels()
-        least.set_horizontalalignment("left")
-        most.set_horizontalalignment("right")
-        down: dict[str, Any] = {"transform": bar.ax.get_xaxis_transform(), "clip_on": False}
-        bar.ax.plot([self.threshold] * 2, [-1.5, 1.2], color=BRIGHT, lw=1.2, **down)
+        first, last = bar.ax.get_xticklabels()
+        first.set_horizontalalignment("left")
+        last.set_horizontalalignment("right")
+        style: dict[str, Any] = {"transform": bar.ax.get_xaxis_transform(), "clip_on": False}
+        bar.ax.plot([self.threshold] * 2, [-1.5, 1.2], color=BRIGHT, lw=1.2, **style)
         text = f"threshold {self.threshold:.3g}"
-        bar.ax.text(self.threshold, -1.8, text, color=BRIGHT, fontsize=7.5, ha="center", va="top", **down)
+        bar.ax.text(self.threshold, -1.8, text, color=BRIGHT, fontsize=7.5, ha="center", va="top", **style)
 
 
-def _around_tiles(figure: Figure, words: Words, across: float, down: float) -> None:
-    room = int(across * 16.5)
-    most = int(across * 7.5)
-    title = words.title if len(words.title) <= most else f"{words.title[: most - 4]} ..."
-    _write(figure, 0.16, 0.2, title, 15, BRIGHT, weight="bold")
-    _write(figure, 0.16, 0.52, words.subtitle, 9.5, PLAIN)
-    footer = "\n".join(line for part in words.footer.splitlines() for line in textwrap.wrap(part, room))
-    _write(figure, 0.16, down - 0.16, footer, 7, FAINT, va="bottom", linespacing=1.5)
+def _write_around(figure: Figure, text: SheetText) -> None:
+    """Write title, subtitle and footer, cut or broken where the picture ends."""
+    width, height = figure.get_size_inches()
+    longest = int(width * 7.5)
+    title = text.title if len(text.title) <= longest else f"{text.title[: longest - 4]} ..."
+    place_text(figure, 0.16, 0.2, title, 15, BRIGHT, weight="bold")
+    place_text(figure, 0.16, 0.52, text.subtitle, 9.5, PLAIN)
+    lines = [line for part in text.footer.splitlines() for line in textwrap.wrap(part, int(width * 16.5))]
+    place_text(figure, 0.16, height - 0.16, "\n".join(lines), 7, FAINT, va="bottom", linespacing=1.5)
 
 
-def _write(figure: Figure, x: float, y: float, text: str, size: float, colour: str, **style: Any) -> None:
-    """Write at (x, y) inches from the upper left corner."""
-    across, down = figure.get_size_inches()
-    # scan names may hold dollar signs, which are no formulas
-    style = {"va": "top", "family": "DejaVu Sans", **style}
-    figure.text(x / across, 1 - y / down, text, fontsize=size, color=colour, parse_math=False, **style)
-
-
-def _place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    across, down = figure.get_size_inches()
-    axes = figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
-    axes.set_facecolor(PAPER)
-    axes.set_axis_off()
-    return axes
-
-
-def _show(axes: Axes, image: Array, norm: Normalize, colours: str) -> None:
-    axes.imshow(image, cmap=colours, norm=norm, interpolation="bicubic")
-
-
-def _outline(axes: Axes, mask: Array, colour: str, width: float) -> None:
-    if mask.any():  # a rim of zeros closes outlines at the border of the image
-        rimmed = np.pad(mask.astype(float), 1)
-        y, x = (np.arange(n) - 1 for n in rimmed.shape)
-        axes.contour(x, y, rimmed, levels=[0.5], colors=colour, linewidths=width)
-
-
-def _around(line: Array, margin: float) -> slice:
-    marked = np.flatnonzero(line)
-    return slice(max(0, int(marked[0] - margin)), min(len(line), int(marked[-1] + margin) + 1))
+def _cut_around(line: Array, margin: float) -> slice:
+    indices = np.flatnonzero(line)
+    return slice(max(0, int(indices[0] - margin)), min(len(line), int(indices[-1] + margin) + 1))

@@ -9,8 +9,8 @@ A saliency that needs the network which restores has ``begin(denoiser, noise, ge
 first, and looks with what it returns.
 """
 
+from diffad.saliency import autoencoded as autoencoded
 from diffad.saliency import controls as controls
 from diffad.saliency import counterfactual as counterfactual
 from diffad.saliency import gradient as gradient
-from diffad.saliency import rebuilt as rebuilt
 from diffad.saliency import restored as restored

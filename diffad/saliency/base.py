@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-def checked(x: Tensor, mask: Tensor | None) -> Tensor:
+def check_scan(x: Tensor, mask: Tensor | None) -> Tensor:
     """Check a scan and its mask, and return the scan in single precision at least.
 
     Raises:
@@ -23,22 +23,22 @@ def checked(x: Tensor, mask: Tensor | None) -> Tensor:
     return x.detach().to(torch.promote_types(x.dtype, torch.float32))
 
 
-def inside(scores: Tensor, mask: Tensor | None) -> Tensor:
+def mask_maps(scores: Tensor, mask: Tensor | None) -> Tensor:
     """Set maps (B, C, *S) to zero outside the mask (B, 1, *S)."""
     return scores if mask is None else scores.masked_fill(~mask.to(scores.device).bool(), 0)
 
 
-def by_peak(scores: Tensor) -> Tensor:
+def scale_by_peak(scores: Tensor) -> Tensor:
     """Divide the maps (B, C, *S) of each item by their largest value; what is zero everywhere stays so."""
     peak = scores.amax(dim=tuple(range(1, scores.ndim)), keepdim=True)
     return torch.where(peak > 0, scores / peak.where(peak > 0, torch.ones_like(peak)), 0)
 
 
-def in_parts(x: Tensor, look: Callable[[Tensor], Tensor]) -> Tensor:
+def map_in_parts(x: Tensor, look: Callable[[Tensor], Tensor]) -> Tensor:
     """Look at scans (B, C, *S) one by one on a CPU, whose networks round a batch otherwise than an item.
 
-    Gradients of a few units of rounding decide which voxel is above a quantile: a region must not hear of the
-    other items. Accelerators look at all at once.
+    Gradients of a few units of rounding decide which voxel is above a quantile, and a region must not depend
+    on the other items. Accelerators look at all at once.
 
     Args:
         x: Scans, (B, C, *S).
@@ -48,7 +48,7 @@ def in_parts(x: Tensor, look: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 @contextmanager
-def differentiable(device: torch.device) -> Iterator[None]:
+def enable_gradients(device: torch.device) -> Iterator[None]:
     """Record gradients in the precision of the tensors, whatever surrounds the call."""
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
         yield

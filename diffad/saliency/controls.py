@@ -9,8 +9,8 @@ from einops import repeat
 from torch import Tensor
 
 from diffad.registry import SALIENCIES
-from diffad.saliency.base import checked, inside
-from diffad.saliency.smooth import smoothed
+from diffad.saliency.base import check_scan, mask_maps
+from diffad.saliency.smooth import smooth
 from diffad.types import generator_for
 
 
@@ -20,7 +20,7 @@ class Random:
 
     .. math:: S = g - \min g, \quad g = w_\sigma * n, \quad n \sim \mathcal{N}(0, 1)
 
-    A sampler that edits a share of the voxels edits as many with it as with any other saliency.
+    A sampler that edits a fraction of the voxels edits as many with it as with any other saliency.
 
     Args:
         seed: What the field follows from, with the shape of the scan.
@@ -37,11 +37,11 @@ class Random:
 
     def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, C, *S) for ``x`` (B, C, *S) in [0, 1]; zero outside ``mask`` (B, 1, *S)."""
-        x = checked(x, mask)
+        x = check_scan(x, mask)
         n = torch.randn((1, 1, *x.shape[2:]), generator=generator_for(self.seed))
-        g = smoothed(n, self.width)
+        g = smooth(n, self.width)
         field = repeat((g - g.min()).to(x), "1 1 ... -> b c ...", b=len(x), c=x.shape[1])
-        return inside(field.clone(), mask)
+        return mask_maps(field.clone(), mask)
 
 
 @SALIENCIES.register("intensity")
@@ -56,7 +56,7 @@ class Intensity:
 
     def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, C, *S) of ``x`` (B, C, *S) in [0, 1]; zero outside ``mask`` (B, 1, *S)."""
-        return inside(checked(x, mask).clamp(min=0).clone(), mask)
+        return mask_maps(check_scan(x, mask).clamp(min=0).clone(), mask)
 
 
 @SALIENCIES.register("uniform")
@@ -70,4 +70,4 @@ class Uniform:
 
     def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return ones (B, C, *S) for ``x`` (B, C, *S) in [0, 1]; zero outside ``mask`` (B, 1, *S)."""
-        return inside(torch.ones_like(checked(x, mask)), mask)
+        return mask_maps(torch.ones_like(check_scan(x, mask)), mask)

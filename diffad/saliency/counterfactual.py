@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from diffad.registry import SALIENCIES
-from diffad.saliency.base import by_peak, checked, differentiable, in_parts, inside
-from diffad.saliency.networks import Looking, logits_of
+from diffad.saliency.base import check_scan, enable_gradients, map_in_parts, mask_maps, scale_by_peak
+from diffad.saliency.networks import NetworkSaliency, compute_logits
 
 
 @SALIENCIES.register("counterfactual")
-class Counterfactual(Looking):
+class Counterfactual(NetworkSaliency):
     r"""Moves the latent of a scan to where each class is likelier, and shows what that changes.
 
     .. math:: z \leftarrow z - \eta \nabla_z \big[ \mathrm{CE}(f(D(z)), c) + w \,
@@ -73,50 +73,48 @@ class Counterfactual(Looking):
 
     def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, C, *S) of ``x`` (B, C, *S) in [0, 1]; zero outside ``mask`` (B, 1, *S)."""
-        x = checked(x, mask)
-        changes = [by_peak(inside(change, mask)) for change in self.changes(x)]
-        return by_peak(torch.stack(changes).sum(0)).to(x.dtype)
+        x = check_scan(x, mask)
+        changes = [scale_by_peak(mask_maps(change, mask)) for change in self.changes(x)]
+        return scale_by_peak(torch.stack(changes).sum(0)).to(x.dtype)
 
     def changes(self, x: Tensor) -> list[Tensor]:
         r"""Return what each target changes of ``x`` (B, C, *S) in [0, 1]: :math:`|D(z_0) - D(z_c)|`."""
-        return list(in_parts(x, self._changes))
+        return list(map_in_parts(x, self._compute_changes))
 
-    def _changes(self, x: Tensor) -> Tensor:
+    def _compute_changes(self, x: Tensor) -> Tensor:
         """Return the changes of all targets, (k, B, C, *S)."""
-        with differentiable(x.device):
+        with enable_gradients(x.device):
             x = x.clone().to(torch.float64 if self.double else x.dtype)
-            autoencoder, size = self.found("autoencoder", x), tuple(x.shape[2:])
+            autoencoder, size = self.get_network("autoencoder", x), tuple(x.shape[2:])
 
             def decode(z: Tensor) -> Tensor:
                 return autoencoder.decode(z, size=size)
 
             with torch.no_grad():
                 z0 = autoencoder.encode(x)
-                before = decode(z0)
-            z = self._moved(repeat(z0, "b ... -> (k b) ...", k=len(self.targets)), decode)
+                reconstruction = decode(z0)
+            z = self._descend(repeat(z0, "b ... -> (k b) ...", k=len(self.targets)), decode)
             with torch.no_grad():
-                after = rearrange(decode(z), "(k b) ... -> k b ...", b=len(x))
-        return (before - after).abs()
+                edited_images = rearrange(decode(z), "(k b) ... -> k b ...", b=len(x))
+        return (reconstruction - edited_images).abs()
 
-    def _moved(self, z0: Tensor, decode: Callable[[Tensor], Tensor]) -> Tensor:
+    def _descend(self, z0: Tensor, decode: Callable[[Tensor], Tensor]) -> Tensor:
         """Descend from the stack "(k b)" of latents, (k b, Z, *L), one target after the other."""
-        classifier = self.found("classifier", z0)
-        wanted = repeat(
+        classifier = self.get_network("classifier", z0)
+        targets = repeat(
             torch.tensor(self.targets, device=z0.device), "k -> (k b)", b=len(z0) // len(self.targets)
         )
         z = z0.clone()
         for step in range(self.steps):
             z.requires_grad_()
-            logits = logits_of(classifier, decode(z), self.level, max(self.targets))
-            far = reduce((z - z0).abs(), "b ... -> b", "mean")
-            # summed, so that no item hears of another
-            loss = (cross_entropy(logits, wanted, reduction="none") + self.weight * far).sum()
+            logits = compute_logits(classifier, decode(z), self.level, max(self.targets))
+            distance = reduce((z - z0).abs(), "b ... -> b", "mean")
+            # summed, so that no item depends on another
+            loss = (cross_entropy(logits, targets, reduction="none") + self.weight * distance).sum()
             (gradient,) = torch.autograd.grad(loss, z)
             z = z.detach() - self.rate * gradient
             if not z.isfinite().all():
-                raise ValueError(
-                    f"expected finite latents, got others in step {step + 1}; a lower rate may help"
-                )
+                raise ValueError(f"expected finite latents, got others in step {step + 1}; try a lower rate")
         return z
 
 

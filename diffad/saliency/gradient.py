@@ -10,19 +10,19 @@ import torch
 from torch import Tensor
 
 from diffad.registry import SALIENCIES
-from diffad.saliency.base import checked, differentiable, in_parts, inside
-from diffad.saliency.networks import Looking, logits_of
-from diffad.saliency.smooth import smoothed
+from diffad.saliency.base import check_scan, enable_gradients, map_in_parts, mask_maps
+from diffad.saliency.networks import NetworkSaliency, compute_logits
+from diffad.saliency.smooth import smooth
 
 BASELINES: dict[str, Callable[[Tensor, float], Tensor]] = {
     "background": lambda x, width: torch.zeros_like(x),
-    "blurred": smoothed,
+    "blurred": smooth,
 }
 """What a scan is compared with, by name."""
 
 
 @SALIENCIES.register("gradient")
-class Gradient(Looking):
+class Gradient(NetworkSaliency):
     r"""Attributes the log-odds of disease to voxels, by the gradients on the way from a baseline.
 
     .. math:: S = \Big| (x - b) \, \tfrac{1}{K} \sum_{k=1}^{K} \nabla \ell \big(b + \tfrac{k - 1/2}{K}
@@ -58,30 +58,30 @@ class Gradient(Looking):
         if baseline is not None and baseline not in BASELINES:
             raise ValueError(f"expected baseline of {', '.join(BASELINES)} or none, got {baseline!r}")
         if steps < 1 or level < 0 or not 0 < width < math.inf:
-            got = f"{steps}, {level} and {width}"
-            raise ValueError(f"expected steps >= 1, level >= 0 and a finite width > 0, got {got}")
+            values = f"{steps}, {level} and {width}"
+            raise ValueError(f"expected steps >= 1, level >= 0 and a finite width > 0, got {values}")
         self.steps, self.baseline, self.width = steps, baseline, width
         self.classifier, self.level = classifier, level
 
     def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, C, *S) of ``x`` (B, C, *S) in [0, 1]; zero outside ``mask`` (B, 1, *S)."""
-        found = in_parts(checked(x, mask), lambda part: self.attribution(part)[None])
-        return inside(found[0].abs(), mask)
+        maps = map_in_parts(check_scan(x, mask), lambda part: self.attribution(part)[None])
+        return mask_maps(maps[0].abs(), mask)
 
     def attribution(self, x: Tensor) -> Tensor:
-        """Return the share of each voxel of ``x`` (B, C, *S) in [0, 1]; negative shares speak of health."""
+        """Return the contribution of each voxel of ``x`` (B, C, *S) in [0, 1]; below 0 for health."""
         if self.baseline is None:
-            return self._gradient(x)
+            return self._compute_gradient(x)
         start = BASELINES[self.baseline](x, self.width)
         total = torch.zeros_like(x)
         for k in range(self.steps):
-            total += self._gradient(start + (k + 0.5) / self.steps * (x - start))
+            total += self._compute_gradient(start + (k + 0.5) / self.steps * (x - start))
         return (x - start) * total / self.steps
 
-    def _gradient(self, x: Tensor) -> Tensor:
-        with differentiable(x.device):
+    def _compute_gradient(self, x: Tensor) -> Tensor:
+        with enable_gradients(x.device):
             x = x.clone().requires_grad_()
-            logits = logits_of(self.found("classifier", x), x, self.level)
+            logits = compute_logits(self.get_network("classifier", x), x, self.level)
             odds = logits[:, 1:].logsumexp(1) - logits[:, 0]
             (gradient,) = torch.autograd.grad(odds.sum(), x)
         return gradient

@@ -13,19 +13,19 @@ from diffad.data.space import to_model
 from diffad.denoise import call_network
 
 
-class Looking:
+class NetworkSaliency:
     """A saliency that has networks, each an option of that name: itself, its folder, or none."""
 
     needs: ClassVar[tuple[str, ...]] = ()
     """Names of the networks."""
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
+    def attach_networks(self, networks: Mapping[str, Any]) -> None:
         """Take the networks of a pipeline, unless others were given."""
         for name in self.needs:
             if getattr(self, name) is None:
                 setattr(self, name, networks.get(name))
 
-    def found(self, name: str, like: Tensor) -> Any:
+    def get_network(self, name: str, like: Tensor) -> Any:
         """Return the network ``name``, where and at least as precise as ``like``.
 
         Raises:
@@ -34,13 +34,15 @@ class Looking:
         """
         if not callable(getattr(self, name)):
             # networks take a second to import
-            from diffad.models.attached import found
+            from diffad.models.auxiliary import require_network
 
-            setattr(self, name, found(getattr(self, name), name, f"the saliency {type(self).__name__}"))
-        return as_precise(getattr(self, name), like)
+            setattr(
+                self, name, require_network(getattr(self, name), name, f"the saliency {type(self).__name__}")
+            )
+        return match_precision(getattr(self, name), like)
 
 
-def as_precise(network: Any, like: Tensor) -> Any:
+def match_precision(network: Any, like: Tensor) -> Any:
     """Return a network where ``like`` is and at least as precise, itself if it is so already."""
     if not isinstance(network, nn.Module):
         return network
@@ -51,7 +53,7 @@ def as_precise(network: Any, like: Tensor) -> Any:
     return nn.Module.to(copy.deepcopy(network), like.device, like.dtype)
 
 
-def logits_of(classifier: Callable[..., Any], x: Tensor, level: int, target: int = 0) -> Tensor:
+def compute_logits(classifier: Callable[..., Any], x: Tensor, level: int, target: int = 0) -> Tensor:
     """Ask what a classifier says of scans.
 
     Args:
@@ -66,10 +68,10 @@ def logits_of(classifier: Callable[..., Any], x: Tensor, level: int, target: int
     Raises:
         ValueError: If the answer has another shape, or too few classes.
     """
-    logits, least = call_network(classifier, to_model(x), torch.tensor(level)), max(2, target + 1)
-    if logits.ndim != 2 or len(logits) != len(x) or logits.shape[1] < least:
+    logits, minimum = call_network(classifier, to_model(x), torch.tensor(level)), max(2, target + 1)
+    if logits.ndim != 2 or len(logits) != len(x) or logits.shape[1] < minimum:
         raise ValueError(
-            f"expected logits ({len(x)}, K) of the classifier, with K of {least} at least, "
+            f"expected logits ({len(x)}, K) of the classifier, with K of at least {minimum}, "
             f"got {tuple(logits.shape)}"
         )
     return logits

@@ -1,4 +1,4 @@
-"""The score of a first, coarse twin of the same network."""
+"""The score of a first, coarse reconstruction by the same network."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import torch
 from einops import repeat
 from torch import Tensor
 
-from diffad.data.space import restoration_to_public, to_model
+from diffad.capabilities import begin_run, wants_records
+from diffad.data.space import reconstruction_to_public, to_model
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
 from diffad.registry import SALIENCIES, SAMPLERS, SCORES
-from diffad.saliency.base import checked
+from diffad.saliency.base import check_scan
 from diffad.types import Generators
 
 Look = Callable[[Tensor, Tensor | None], Tensor]
@@ -20,14 +21,14 @@ Look = Callable[[Tensor, Tensor | None], Tensor]
 
 @SALIENCIES.register("restored")
 class Restored:
-    r"""Restores a scan once with a sampler, and scores it against that twin.
+    r"""Restores a scan once with a sampler, and scores it against that reconstruction.
 
     .. math:: S = a(x, \hat x)
 
     It needs the denoiser that restores, which a sampler hands to ``begin``; all channels have one map.
 
     Args:
-        sampler: Sampler of the first twin, as a mapping of its ``name`` and options, or ready.
+        sampler: Sampler of the first reconstruction, as a mapping of its ``name`` and options, or ready.
         score: Score :math:`a`, likewise.
 
     Raises:
@@ -47,12 +48,10 @@ class Restored:
         self._sampler: Sampler = SAMPLERS.ready(sampler or {"name": "chain"})
         self._score: AnomalyScore = SCORES.ready(score or {"name": "l1"})
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
-        """Hand trained networks, by name, to the sampler and the score."""
-        from diffad.models.attached import equip  # its package imports every network
-
-        equip(self._sampler, networks)
-        equip(self._score, networks)
+    @property
+    def children(self) -> Mapping[str, Sampler | AnomalyScore]:
+        """The sampler and the score."""
+        return {"sampler": self._sampler, "score": self._score}
 
     def begin(self, denoiser: Denoiser, noise: NoiseGenerator, generator: Generators) -> Look:
         """Return the saliency of scans that ``denoiser`` restores.
@@ -65,9 +64,13 @@ class Restored:
 
         @torch.no_grad()
         def look(x: Tensor, mask: Tensor | None = None) -> Tensor:
-            x = checked(x, mask)
-            found = self._sampler(to_model(x), denoiser, noise, generator=generator, mask=mask)
-            scores = self._score(x, restoration_to_public(found), mask)
+            x = check_scan(x, mask)
+            run = begin_run(self._score, to_model(x), denoiser.schedule)
+            on_step = run.record if wants_records(run) else None
+            reconstruction = self._sampler(
+                to_model(x), denoiser, noise, generator=generator, mask=mask, on_step=on_step
+            )
+            scores = run.map(x, reconstruction_to_public(reconstruction), mask)
             return repeat(scores, "b 1 ... -> b c ...", c=x.shape[1]).clone()
 
         return look

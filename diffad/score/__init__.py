@@ -1,4 +1,4 @@
-r"""Scores: where a scan differs from its pseudo-healthy twin.
+r"""Scores: where a scan differs from its pseudo-healthy reconstruction.
 
 .. math:: a = d(x, \hat{x}) \cdot m
 

@@ -1,19 +1,22 @@
-"""What all scores share: a checked pair of images, and a map that ends at the mask."""
+"""What all scores share: a checked pair of images, their slices as pictures, and a map inside the mask."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
+from einops import rearrange
 from torch import Tensor
 
-from diffad.protocols import AnomalyScore, ScoreRun
-from diffad.schedule import Schedule
-from diffad.types import Restoration, StepRecord
+from diffad.capabilities import PlainRun as PlainRun
+from diffad.capabilities import begin_run as begin_run
+from diffad.capabilities import wants_records as wants_records
+from diffad.types import Reconstruction
+
+_PICTURES = {4: "b c h w -> (b c) h w", 5: "b c h w k -> (b c k) h w"}
+_IMAGES = {4: "(b c) h w -> b c h w", 5: "(b c k) h w -> b c h w k"}
 
 
-def pair(x: Tensor, restoration: Restoration) -> tuple[Tensor, Tensor]:
-    """Check the scan against its twin and return both, in single precision at least."""
+def pair_images(x: Tensor, restoration: Reconstruction) -> tuple[Tensor, Tensor]:
+    """Check the scan against its reconstruction and return both, in single precision at least."""
     x_hat = restoration.image
     if x.ndim not in (4, 5):
         raise ValueError(f"expected x of shape (B, C, *S) with 2 or 3 spatial axes, got {tuple(x.shape)}")
@@ -25,7 +28,7 @@ def pair(x: Tensor, restoration: Restoration) -> tuple[Tensor, Tensor]:
     return x.to(dtype), x_hat.to(dtype)
 
 
-def inside(scores: Tensor, mask: Tensor | None) -> Tensor:
+def average_inside(scores: Tensor, mask: Tensor | None) -> Tensor:
     """Average (B, C, *S) over the channels and set it to zero outside the mask."""
     scores = scores.mean(1, keepdim=True)
     if mask is None:
@@ -35,32 +38,12 @@ def inside(scores: Tensor, mask: Tensor | None) -> Tensor:
     return scores.masked_fill(~mask.bool(), 0)
 
 
-@dataclass(frozen=True)
-class PlainRun:
-    """The run of a score that looks at scan and twin only.
-
-    Args:
-        score: The score.
-    """
-
-    score: AnomalyScore
-
-    def record(self, step: StepRecord) -> None:
-        """Let the move pass."""
-
-    def map(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
-        """Return the map (B, 1, *S) of ``x`` (B, C, *S) in [0, 1]."""
-        return self.score(x, restoration, mask)
+def to_pictures(x: Tensor) -> Tensor:
+    """Lay out ``x`` (B, C, *S) as pictures (N, H, W), cut along the last of three axes."""
+    return rearrange(x, _PICTURES[x.ndim])
 
 
-def begin(score: AnomalyScore, x: Tensor, schedule: Schedule) -> ScoreRun:
-    """Begin a run of any score on ``x`` (B, C, *S) in [-1, 1]."""
-    start = getattr(score, "begin", None)
-    run: ScoreRun = PlainRun(score) if start is None else start(x, schedule)
-    return run
-
-
-def listens(run: ScoreRun) -> bool:
-    """Tell whether a run wants the sampler's moves; recording them for nobody can be dear."""
-    parts = getattr(run, "parts", None)
-    return not isinstance(run, PlainRun) if parts is None else any(listens(part) for part in parts)
+def from_pictures(pictures: Tensor, like: Tensor) -> Tensor:
+    """Undo ``to_pictures`` for maps (N, H, W): return them shaped as ``like``, (B, C, *S)."""
+    sizes = {"b": like.shape[0], "c": like.shape[1]} | ({"k": like.shape[4]} if like.ndim == 5 else {})
+    return rearrange(pictures, _IMAGES[like.ndim], **sizes)

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 REACH = 4
-"""Where the bell is cut, in its own widths, as scipy does."""
+"""Where the Gaussian is cut off, in its own widths, as scipy does."""
 
 
-def blurred(x: Tensor, sigma: float, axes: tuple[int, ...] = (-2, -1)) -> Tensor:
+def gaussian_blur(x: Tensor, sigma: float, axes: tuple[int, ...] = (-2, -1)) -> Tensor:
     r"""Blur ``x`` along ``axes``, and along no other: nothing leaks between items or channels.
 
     .. math:: y_u = \sum_o w_o \, x_{u + o}, \quad w_o \propto e^{-o^2 / 2 \sigma^2}, \quad
@@ -24,24 +24,24 @@ def blurred(x: Tensor, sigma: float, axes: tuple[int, ...] = (-2, -1)) -> Tensor
         sigma: Width :math:`\sigma` in voxels; 0 leaves the image as it is.
         axes: Axes to blur along.
     """
-    weights = _bell(sigma)
+    weights = _weigh_offsets(sigma)
     for axis in axes if sigma else ():
-        wide = _mirrored(x, axis, len(weights) // 2)
+        mirrored_image = _mirror_pad(x, axis, len(weights) // 2)
         # shifted copies, added in turn: the rounding of a convolution or a reduction would vary with B
         total = torch.zeros_like(x)
         for offset, weight in enumerate(weights):
-            total += weight * wide.narrow(axis, offset, x.shape[axis])
+            total += weight * mirrored_image.narrow(axis, offset, x.shape[axis])
         x = total
     return x
 
 
-def _bell(sigma: float) -> list[float]:
+def _weigh_offsets(sigma: float) -> list[float]:
     reach = int(REACH * sigma + 0.5)
     bell = [math.exp(-0.5 * (o / sigma) ** 2) if o else 1.0 for o in range(-reach, reach + 1)]
     return [b / sum(bell) for b in bell]
 
 
-def _mirrored(x: Tensor, axis: int, reach: int) -> Tensor:
+def _mirror_pad(x: Tensor, axis: int, reach: int) -> Tensor:
     size = x.shape[axis]
-    around = torch.arange(-reach, size + reach, device=x.device) % (2 * size)
-    return x.index_select(axis, torch.minimum(around, 2 * size - 1 - around))
+    index = torch.arange(-reach, size + reach, device=x.device) % (2 * size)
+    return x.index_select(axis, torch.minimum(index, 2 * size - 1 - index))

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from diffad.registry import SCORES
-from diffad.score.base import inside, pair
-from diffad.score.residual import channels_option, over_channels
-from diffad.types import Restoration
+from diffad.score.base import average_inside, pair_images
+from diffad.score.residual import check_channels, reduce_channels
+from diffad.types import Reconstruction
 
 
 @SCORES.register("change")
 class Change:
-    r"""Distance of the twin from the scan as the same sampler rebuilds it without an edit.
+    r"""Distance of the reconstruction from the scan as the same sampler rebuilds it without an edit.
 
     .. math:: a = \tfrac{1}{C} \sum_c |\hat{x}_c - r_c|
 
@@ -32,21 +32,21 @@ class Change:
     """
 
     def __init__(self, channels: str = "mean") -> None:
-        self.channels = channels_option(channels)
+        self.channels = check_channels(channels)
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
 
         Raises:
             ValueError: If the shapes do not fit.
         """
-        x, x_hat = pair(x, restoration)
-        r = x if restoration.reference is None else _checked(restoration.reference, x)
-        return inside(over_channels((x_hat - r).abs(), self.channels), mask)
+        x, x_hat = pair_images(x, restoration)
+        r = x if restoration.reference is None else _check_reference(restoration.reference, x)
+        return average_inside(reduce_channels((x_hat - r).abs(), self.channels), mask)
 
 
-def _checked(reference: Tensor, x: Tensor) -> Tensor:
+def _check_reference(reference: Tensor, x: Tensor) -> Tensor:
     if reference.shape != x.shape:
-        got = tuple(reference.shape)
-        raise ValueError(f"expected restoration.reference of shape {tuple(x.shape)} like x, got {got}")
+        shape = tuple(reference.shape)
+        raise ValueError(f"expected restoration.reference of shape {tuple(x.shape)} like x, got {shape}")
     return reference.to(torch.promote_types(reference.dtype, x.dtype))

@@ -12,13 +12,13 @@ from torch import Tensor
 from diffad.protocols import AnomalyScore, ScoreRun
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
-from diffad.score.base import begin
-from diffad.types import Restoration, StepRecord
+from diffad.score.base import begin_run
+from diffad.types import Reconstruction, StepRecord
 
 Part = Mapping[str, Any] | AnomalyScore
 
 
-def _built(scores: Sequence[Part]) -> list[AnomalyScore]:
+def _build_scores(scores: Sequence[Part]) -> list[AnomalyScore]:
     """Build scores from mappings of ``name`` and options; ready ones pass."""
     if not scores:
         raise ValueError("expected at least one score to combine, got none")
@@ -37,12 +37,17 @@ class CombinedRun:
     parts: Sequence[ScoreRun]
     reduce: Callable[[Tensor], Tensor]
 
+    @property
+    def children(self) -> Mapping[str, Sequence[ScoreRun]]:
+        """The runs."""
+        return {"parts": self.parts}
+
     def record(self, step: StepRecord) -> None:
         """Let every score take in the move."""
         for part in self.parts:
             part.record(step)
 
-    def map(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def map(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the combined map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S)."""
         return self.reduce(torch.stack([part.map(x, restoration, mask) for part in self.parts]))
 
@@ -58,21 +63,18 @@ class _Combination:
     """
 
     def __init__(self, scores: Sequence[Part] = ({"name": "l1"}, {"name": "ssim"})) -> None:
-        self.scores, self._parts = scores, _built(scores)
+        self.scores, self._parts = scores, _build_scores(scores)
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
-        """Hand trained networks to the scores that ask for them."""
-        # networks of all kinds take seconds to import
-        from diffad.models.attached import equip
-
-        for part in self._parts:
-            equip(part, networks)
+    @property
+    def children(self) -> Mapping[str, Sequence[AnomalyScore]]:
+        """The scores."""
+        return {"scores": self._parts}
 
     def begin(self, x: Tensor, schedule: Schedule) -> CombinedRun:
-        """Begin a run of every score on ``x`` (B, C, *S) in [-1, 1]; plain ones wait for the twin."""
-        return CombinedRun([begin(part, x, schedule) for part in self._parts], self._reduce)
+        """Begin a run of every score on ``x`` (B, C, *S) in [-1, 1]; plain ones wait for the result."""
+        return CombinedRun([begin_run(part, x, schedule) for part in self._parts], self._reduce)
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the combined map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S)."""
         return self._reduce(torch.stack([part(x, restoration, mask) for part in self._parts]))
 

@@ -13,11 +13,12 @@ from einops import reduce, repeat
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
+from diffad.denoise import network_conditions
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
-from diffad.score.base import PlainRun, inside, pair
-from diffad.score.taps import listening, tapped
-from diffad.types import Restoration
+from diffad.score.base import PlainRun, average_inside, pair_images
+from diffad.score.taps import find_modules, record_outputs
+from diffad.types import Reconstruction
 
 LINEAR = Schedule.linear()
 
@@ -29,12 +30,12 @@ class FeatureScore:
     .. math:: a = \sum_l \uparrow \frac{1}{C_l} \sum_c (y_{lc} - \hat y_{lc})^2, \quad
               y_l = \frac{f_l(\alpha_t (2x - 1), t)}{\lVert f_l(\alpha_t (2x - 1), t) \rVert}
 
-    The network sees the images without noise, at the size that they have at level t. One told of the scan
-    is told of the same scan for the twin. Thresholds do not carry over from one network, level or score to
-    another.
+    The network sees the images without noise, at the amplitude that they have at level t. A network with
+    conditions gets those of the scan for both images. Thresholds do not carry over from one network, level
+    or score to another.
 
     Args:
-        level: Level :math:`t` that the network is told.
+        level: Level :math:`t` at which the network is evaluated.
         taps: Names of modules whose answers are compared; none takes the stages on the way down and the
             middle of the U-Net.
         network: The diffusion network or its folder; none for the pipeline's.
@@ -62,20 +63,20 @@ class FeatureScore:
         self.level, self.taps, self.network = level, taps, network
         self._given: Any = None
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
+    def attach_networks(self, networks: Mapping[str, Any]) -> None:
         """Take the pipeline's "network", where the score was not built with one."""
         self._given = networks.get("network")
 
     def begin(self, x: Tensor, schedule: Schedule) -> PlainRun:
         """Begin a run on ``x`` (B, C, *S) in [-1, 1] with the amplitudes of ``schedule``."""
-        self._found()
+        self._get_network()
         return PlainRun(partial(self, schedule=schedule))
 
     @torch.no_grad()
     def __call__(
         self,
         x: Tensor,
-        restoration: Restoration,
+        restoration: Reconstruction,
         mask: Tensor | None = None,
         schedule: Schedule = LINEAR,
     ) -> Tensor:
@@ -83,42 +84,44 @@ class FeatureScore:
 
         The amplitudes are those of ``schedule``; without one, of DDPM's linear schedule of 1000 levels.
         """
-        x, x_hat = pair(x, restoration)
-        network = self._found()
+        x, x_hat = pair_images(x, restoration)
+        network = self._get_network()
         stack = 2 * torch.cat([x, x_hat]) - 1
         alpha, _ = schedule.amplitudes(self.level, stack)
-        cond = {name: repeat(v, "b ... -> (k b) ...", k=2) for name, v in _told(network, x, mask).items()}
+        cond = {
+            name: repeat(v, "b ... -> (k b) ...", k=2)
+            for name, v in _read_conditions(network, x, mask).items()
+        }
         labels = torch.full((len(stack),), self.level - 1, device=x.device)
-        with _evaluating(network), listening(tapped(network, self.taps)) as answers:
+        with _set_evaluation_mode(network), record_outputs(find_modules(network, self.taps)) as answers:
             network(alpha * stack, labels, **cond)
-        return inside(_mapped(answers, x, int(getattr(network, "multiple", 1))), mask)
+        return average_inside(_sum_distances(answers, x, int(getattr(network, "multiple", 1))), mask)
 
-    def _found(self) -> Any:
+    def _get_network(self) -> Any:
         network = self._given if self.network is None else self.network
         if network is None:
             raise ValueError(
                 "score 'features' expected the diffusion network, got none: give option network=FOLDER of a "
-                "trained one, or use the score in a pipeline, which hands its network over by equip"
+                "trained one, or use the score in a pipeline, which hands its network over"
             )
-        return network if isinstance(network, nn.Module) else _loaded(str(network))
+        return network if isinstance(network, nn.Module) else _load_network(str(network))
 
 
 @lru_cache(maxsize=2)
-def _loaded(folder: str) -> nn.Module:
+def _load_network(folder: str) -> nn.Module:
     # networks of all kinds take seconds to import
-    from diffad.models.attached import load_network
+    from diffad.models.auxiliary import load_network
 
     return load_network(folder)
 
 
-def _told(network: Any, x: Tensor, mask: Tensor | None) -> Mapping[str, Tensor]:
-    ask = getattr(network, "conditions", None)
+def _read_conditions(network: Any, x: Tensor, mask: Tensor | None) -> Mapping[str, Tensor]:
     whole = torch.ones_like(x[:, :1], dtype=torch.bool) if mask is None else mask
-    return {} if ask is None else ask(x, whole)
+    return network_conditions(network, x, whole)
 
 
 @contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
+def _set_evaluation_mode(network: nn.Module) -> Iterator[None]:
     training = network.training
     network.eval()
     try:
@@ -127,15 +130,15 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
         network.train(training)
 
 
-def _mapped(answers: Sequence[Tensor], x: Tensor, multiple: int) -> Tensor:
+def _sum_distances(answers: Sequence[Tensor], x: Tensor, multiple: int) -> Tensor:
     """Bring the distances at all taps to the size of ``x`` (B, C, *S) and add them up, (B, 1, *S)."""
     from diffad.models.padding import crop_back, pad_to_multiple
 
-    padded, crop = pad_to_multiple(x[:, :1], multiple)  # as the network did
-    total = torch.zeros_like(padded)
+    padded_image, crop = pad_to_multiple(x[:, :1], multiple)  # as the network did
+    total = torch.zeros_like(padded_image)
     mode = "bilinear" if x.ndim == 4 else "trilinear"
-    for y in answers:
-        one, other = normalize(y.to(x.dtype), eps=1e-10).chunk(2)
-        layer = reduce((one - other).square(), "b c ... -> b 1 ...", "mean")
-        total += interpolate(layer, padded.shape[2:], mode=mode)
+    for answer in answers:
+        y, y_hat = normalize(answer.to(x.dtype), eps=1e-10).chunk(2)
+        layer = reduce((y - y_hat).square(), "b c ... -> b 1 ...", "mean")
+        total += interpolate(layer, padded_image.shape[2:], mode=mode)
     return crop_back(total, crop)

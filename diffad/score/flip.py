@@ -1,4 +1,4 @@
-"""FLIP: the difference that a viewer sees who flips between scan and twin."""
+"""FLIP: the difference that a viewer sees who flips between scan and reconstruction."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from torch import Tensor
 
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
-from diffad.score.base import PlainRun, inside, pair
-from diffad.score.slices import pictures, volume
-from diffad.types import Restoration
+from diffad.score.base import PlainRun, average_inside, from_pictures, pair_images, to_pictures
+from diffad.types import Reconstruction
 
 
 @SCORES.register("flip")
@@ -45,30 +44,30 @@ class FLIPScore:
         self.ppd = ppd
 
     def begin(self, x: Tensor, schedule: Schedule) -> PlainRun:
-        """Begin a run on ``x`` (B, C, *S) in [-1, 1]; a missing package is told of at once."""
-        _package()
+        """Begin a run on ``x`` (B, C, *S) in [-1, 1]; a missing package raises at once."""
+        _import_package()
         return PlainRun(self)
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S) in [0, 1]; zero outside ``mask`` (B, 1, *S)."""
-        x, x_hat = pair(x, restoration)
-        evaluate = _package().evaluate
-        flat, flat_hat = (_grey(pictures(v)) for v in (x, x_hat))
+        x, x_hat = pair_images(x, restoration)
+        evaluate = _import_package().evaluate
+        pictures, pictures_hat = (_to_grey_pictures(to_pictures(v)) for v in (x, x_hat))
         options: dict[str, Any] = {"applyMagma": False, "computeMeanError": False}
         maps = [
-            evaluate(*both, "LDR", parameters={"ppd": self.ppd}, **options)[0][..., 0]
-            for both in zip(flat, flat_hat, strict=True)
+            evaluate(*pair, "LDR", parameters={"ppd": self.ppd}, **options)[0][..., 0]
+            for pair in zip(pictures, pictures_hat, strict=True)
         ]
-        return inside(volume(torch.from_numpy(np.stack(maps)), x).to(x), mask)
+        return average_inside(from_pictures(torch.from_numpy(np.stack(maps)), x).to(x), mask)
 
 
-def _grey(flat: Tensor) -> np.ndarray:
+def _to_grey_pictures(pictures: Tensor) -> np.ndarray:
     """Turn pictures (N, H, W) into ones of three equal colours, (N, H, W, 3)."""
-    coloured: np.ndarray = repeat(flat.detach().clamp(0, 1).float().cpu(), "n h w -> n h w c", c=3).numpy()
-    return np.ascontiguousarray(coloured)
+    colours: np.ndarray = repeat(pictures.detach().clamp(0, 1).float().cpu(), "n h w -> n h w c", c=3).numpy()
+    return np.ascontiguousarray(colours)
 
 
-def _package() -> Any:
+def _import_package() -> Any:
     try:
         return import_module("flip_evaluator")
     except ImportError as error:

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from diffad.registry import SCORES
-from diffad.score.base import inside, pair
-from diffad.types import Restoration
+from diffad.score.base import average_inside, pair_images
+from diffad.types import Reconstruction
 
 
 @SCORES.register("gms")
@@ -40,22 +40,22 @@ class GradientMagnitude:
             raise ValueError(f"expected c positive and finite, got {c}")
         self.c = c
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S)."""
-        m, m_hat = (_magnitude(v) for v in pair(x, restoration))
+        m, m_hat = (_compute_magnitude(v) for v in pair_images(x, restoration))
         similarity = (2 * (m * m_hat) + self.c) / (m * m + m_hat * m_hat + self.c)
-        return inside((1 - similarity).clamp(0, 1), mask)
+        return average_inside((1 - similarity).clamp(0, 1), mask)
 
 
-def _magnitude(x: Tensor) -> Tensor:
+def _compute_magnitude(x: Tensor) -> Tensor:
     """Return the length (B, C, *S) of the gradient of ``x`` (B, C, *S)."""
     axes = range(2, x.ndim)
-    wide = pad(x, (1, 1) * (x.ndim - 2), mode="replicate")
+    padded_image = pad(x, (1, 1) * (x.ndim - 2), mode="replicate")
     squares = torch.zeros_like(x)
-    for along in axes:
-        part = wide
+    for direction in axes:
+        derivative = padded_image
         for axis in axes:
-            low, mid, high = (part.narrow(axis, o, x.shape[axis]) for o in range(3))
-            part = high - low if axis == along else (low + mid + high) / 3
-        squares += part.square()
+            low, mid, high = (derivative.narrow(axis, o, x.shape[axis]) for o in range(3))
+            derivative = high - low if axis == direction else (low + mid + high) / 3
+        squares += derivative.square()
     return squares.sqrt()

@@ -1,17 +1,17 @@
-"""The map that a sampler made on its way, taken as a score."""
+"""The map that a sampler makes on its way, taken as a score."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
 from diffad.registry import SCORES
-from diffad.score.base import inside, pair
-from diffad.types import Restoration
+from diffad.score.base import average_inside, pair_images
+from diffad.types import Reconstruction
 
 
 @SCORES.register("likelihood")
 class LikelihoodScore:
-    r"""What the sampler itself found: how likely each voxel is anomalous.
+    r"""The map of the sampler itself: how likely each voxel is anomalous.
 
     .. math:: a = L
 
@@ -25,19 +25,17 @@ class LikelihoodScore:
         >>> published = SCORES.build("product", scores=[{"name": "l1"}, {"name": "likelihood"}])
     """
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
 
         Raises:
             ValueError: If the sampler made no map, or the shapes do not fit.
         """
-        x, _ = pair(x, restoration)
+        x, _ = pair_images(x, restoration)
         if restoration.map is None:
             raise ValueError(
                 "expected a sampler that makes a map of its own, such as 'resampled' or 'fusion', got none"
             )
-        if restoration.map.shape != (expected := (len(x), 1, *x.shape[2:])):
-            raise ValueError(
-                f"expected restoration.map of shape {expected}, got {tuple(restoration.map.shape)}"
-            )
-        return inside(restoration.map.to(x.dtype), mask)
+        if restoration.map.shape != (shape := (len(x), 1, *x.shape[2:])):
+            raise ValueError(f"expected restoration.map of shape {shape}, got {tuple(restoration.map.shape)}")
+        return average_inside(restoration.map.to(x.dtype), mask)

@@ -13,18 +13,17 @@ from torch.nn.functional import interpolate, normalize, pad
 
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
-from diffad.score.base import PlainRun, inside, pair
-from diffad.score.blur import blurred
-from diffad.score.slices import pictures, volume
-from diffad.score.sources import locate
+from diffad.score.base import PlainRun, average_inside, from_pictures, pair_images, to_pictures
+from diffad.score.blur import gaussian_blur
+from diffad.score.sources import locate_weights
 from diffad.score.trunks import KINDS, SMALLEST, Trunk
-from diffad.score.weights import load
-from diffad.types import Restoration
+from diffad.score.weights import load_trunk
+from diffad.types import Reconstruction
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 """Mean and deviation of the trunks' input in [-1, 1], by colour."""
-AT_ONCE = 8
-"""Pictures of each image in one evaluation; one on a CPU, whose convolutions round otherwise in a batch."""
+BATCH_SIZE = 8
+"""Pictures of each image in one evaluation; 1 on a CPU, whose convolutions round otherwise in a batch."""
 
 
 @SCORES.register("lpips")
@@ -79,33 +78,33 @@ class LPIPSScore:
         self.weights, self.reference = weights, reference
 
     def begin(self, x: Tensor, schedule: Schedule) -> PlainRun:
-        """Begin a run on ``x`` (B, C, *S) in [-1, 1]; missing weights are told of before the sampler runs."""
-        locate(self.trunk, self.weights)
+        """Begin a run on ``x`` (B, C, *S) in [-1, 1]; missing weights raise before the sampler runs."""
+        locate_weights(self.trunk, self.weights)
         return PlainRun(self)
 
     @torch.no_grad()
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S) in [0, 1]; zero outside ``mask`` (B, 1, *S)."""
-        x, x_hat = pair(x, restoration)
-        trunk, heads = load(self.trunk, locate(self.trunk, self.weights), str(x.device))
-        flat, flat_hat = (pictures(v).float() for v in (x, x_hat))
-        size = 1 if x.device.type == "cpu" else AT_ONCE
-        parts = [slice(start, start + size) for start in range(0, len(flat), size)]
-        maps = torch.cat([self._distance(trunk, heads, flat[p], flat_hat[p]) for p in parts])
-        maps = volume(blurred(maps, self.blur), x).to(x.dtype).mean(1, keepdim=True)
-        return inside(maps if self.clip is None else maps.clamp(max=self.clip), mask)
+        x, x_hat = pair_images(x, restoration)
+        trunk, heads = load_trunk(self.trunk, locate_weights(self.trunk, self.weights), str(x.device))
+        pictures, pictures_hat = (to_pictures(v).float() for v in (x, x_hat))
+        size = 1 if x.device.type == "cpu" else BATCH_SIZE
+        slices = [slice(start, start + size) for start in range(0, len(pictures), size)]
+        maps = torch.cat([self._compute_distance(trunk, heads, pictures[s], pictures_hat[s]) for s in slices])
+        maps = from_pictures(gaussian_blur(maps, self.blur), x).to(x.dtype).mean(1, keepdim=True)
+        return average_inside(maps if self.clip is None else maps.clamp(max=self.clip), mask)
 
-    def _distance(self, trunk: Trunk, heads: Sequence[Tensor], x: Tensor, x_hat: Tensor) -> Tensor:
+    def _compute_distance(self, trunk: Trunk, heads: Sequence[Tensor], x: Tensor, x_hat: Tensor) -> Tensor:
         """Return the maps (N, H, W) of pictures (N, H, W)."""
-        shown = _large(self._scaled(torch.cat([x, x_hat])))
-        total = x.new_zeros(len(x), 1, *shown.shape[2:])
-        for y, head in zip(trunk(shown), heads, strict=True):
-            one, other = normalize(y, eps=1e-10).chunk(2)
-            layer = einsum((one - other).square(), head, "n c i j, c -> n i j")
-            total += interpolate(rearrange(layer, "n i j -> n 1 i j"), shown.shape[2:], mode="bilinear")
+        pictures = _pad_small(self._scale_colours(torch.cat([x, x_hat])))
+        total = x.new_zeros(len(x), 1, *pictures.shape[2:])
+        for features, head in zip(trunk(pictures), heads, strict=True):
+            y, y_hat = normalize(features, eps=1e-10).chunk(2)
+            layer = einsum((y - y_hat).square(), head, "n c i j, c -> n i j")
+            total += interpolate(rearrange(layer, "n i j -> n 1 i j"), pictures.shape[2:], mode="bilinear")
         return total[:, 0, : x.shape[1], : x.shape[2]]
 
-    def _scaled(self, x: Tensor) -> Tensor:
+    def _scale_colours(self, x: Tensor) -> Tensor:
         """Turn grey pictures (N, H, W) in [0, 1] into the trunk's input (N, 3, H, W)."""
         colours = repeat(2 * x - 1, "n h w -> n c h w", c=3)
         if self.reference:
@@ -114,6 +113,6 @@ class LPIPSScore:
         return (colours - shift) / scale
 
 
-def _large(x: Tensor) -> Tensor:
-    lacking = [max(0, SMALLEST - n) for n in x.shape[2:]]
-    return pad(x, (0, lacking[1], 0, lacking[0]), mode="replicate") if any(lacking) else x
+def _pad_small(x: Tensor) -> Tensor:
+    pads = [max(0, SMALLEST - n) for n in x.shape[2:]]
+    return pad(x, (0, pads[1], 0, pads[0]), mode="replicate") if any(pads) else x

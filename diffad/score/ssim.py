@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from diffad.registry import SCORES
-from diffad.score.base import inside, pair
-from diffad.types import Restoration
+from diffad.score.base import average_inside, pair_images
+from diffad.types import Reconstruction
 
 
 @SCORES.register("ssim")
@@ -45,27 +45,27 @@ class SSIMScore:
             raise ValueError(f"expected data_range positive and finite, got {data_range}")
         self.window, self.sigma, self.data_range = window, sigma, data_range
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
 
         Raises:
             ValueError: If the shapes do not fit, or the image is not wider than half the window.
         """
-        x, x_hat = pair(x, restoration)
+        x, x_hat = pair_images(x, restoration)
         if min(x.shape[2:]) <= self.window // 2:
             raise ValueError(
                 f"expected axes longer than {self.window // 2} for window {self.window}, got {x.shape}"
             )
-        return inside((1 - self._similarity(x, x_hat)).clamp(0, 1), mask)
+        return average_inside((1 - self._compute_similarity(x, x_hat)).clamp(0, 1), mask)
 
-    def _similarity(self, x: Tensor, x_hat: Tensor) -> Tensor:
+    def _compute_similarity(self, x: Tensor, x_hat: Tensor) -> Tensor:
         moments = self._smooth(torch.cat([x, x_hat, x * x, x_hat * x_hat, x * x_hat]))
         mu, mu_hat, xx, yy, xy = rearrange(moments, "(n b) ... -> n b ...", n=5)
         pixels = self.window ** (x.ndim - 2)
-        unbias = pixels / (pixels - 1) if self.sigma is None else 1.0
+        correction = pixels / (pixels - 1) if self.sigma is None else 1.0
         c1, c2 = (0.01 * self.data_range) ** 2, (0.03 * self.data_range) ** 2
-        variances = unbias * ((xx - mu * mu) + (yy - mu_hat * mu_hat))
-        covariance = unbias * (xy - mu * mu_hat)
+        variances = correction * ((xx - mu * mu) + (yy - mu_hat * mu_hat))
+        covariance = correction * (xy - mu * mu_hat)
         structure = (2 * covariance + c2) / (variances + c2)
         return structure * (2 * (mu * mu_hat) + c1) / (mu * mu + mu_hat * mu_hat + c1)
 
@@ -76,12 +76,12 @@ class SSIMScore:
         for axis in range(2, x.ndim):
             size = x.shape[axis] - 2 * reach
             total = torch.zeros_like(x.narrow(axis, 0, size))
-            for offset, weight in enumerate(self._weights()):
+            for offset, weight in enumerate(self._weigh_offsets()):
                 total += weight * x.narrow(axis, offset, size)
             x = total
         return x
 
-    def _weights(self) -> list[float]:
+    def _weigh_offsets(self) -> list[float]:
         if self.sigma is None:
             return [1 / self.window] * self.window
         offsets = range(-(self.window // 2), self.window // 2 + 1)

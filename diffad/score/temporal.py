@@ -1,4 +1,4 @@
-"""Temporal mean of maps: what a sampler suspected at one level after the other, made one map."""
+"""Temporal mean of maps: what a sampler suspects at one level after the other, in one map."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from diffad.data.space import to_public
-from diffad.models.attached import equip
 from diffad.protocols import AnomalyScore
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
-from diffad.score.base import inside, pair
-from diffad.types import Restoration, StepRecord
+from diffad.score.base import average_inside, begin_run, pair_images
+from diffad.types import Reconstruction, StepRecord
 
 MEANS = ("harmonic", "geometric", "arithmetic")
 
@@ -60,25 +59,23 @@ class Temporal:
         self.mean, self.levels, self.score, self.top = mean, levels, score, top
         self.distance: AnomalyScore = SCORES.ready({"name": "l1"} if score is None else score)
 
-    def equip(self, networks: Mapping[str, Any]) -> None:
-        """Hand trained networks to the score of estimates."""
-        equip(self.distance, networks)
+    @property
+    def children(self) -> Mapping[str, AnomalyScore]:
+        """The score of estimates."""
+        return {"score": self.distance}
 
     def begin(self, x: Tensor, schedule: Schedule | None = None) -> TemporalRun:
-        """Begin a run on ``x`` (B, C, *S) in [-1, 1]; the ``schedule`` plays no part."""
-        return TemporalRun(self, x)
+        """Begin a run on ``x`` (B, C, *S) in [-1, 1]; the ``schedule`` is for the score of estimates."""
+        distance = self.distance if schedule is None else begin_run(self.distance, x, schedule).map
+        return TemporalRun(self, x, distance)
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
-        """Return the map (B, 1, *S) of ``x`` (B, C, *S) in [0, 1] from the records of ``restoration``.
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
+        """Refuse to score without the records of a sampler, which ``begin`` takes in.
 
         Raises:
-            ValueError: If the shapes do not fit, or there are no records at the levels.
+            ValueError: Always.
         """
-        scan, _ = pair(x, restoration)
-        run = self.begin(2 * scan - 1)
-        for step in restoration.trajectory:
-            run.record(step)
-        return run.map(x, restoration, mask)
+        return self.begin(2 * x - 1).map(x, restoration, mask)
 
 
 class RunningMean:
@@ -92,17 +89,17 @@ class RunningMean:
         self.mean, self.count = mean, 0
         self._sum: Tensor | float = 0.0
 
-    def add(self, found: Tensor) -> None:
+    def add(self, score_map: Tensor) -> None:
         """Take in a map; 0 is worth infinity, or minus infinity, to the sum, which nothing undoes."""
-        found = found.double()
+        score_map = score_map.double()
         if self.mean == "harmonic":
-            found = 1 / found
+            score_map = 1 / score_map
         elif self.mean == "geometric":
-            found = found.log()
-        self._sum, self.count = self._sum + found, self.count + 1
+            score_map = score_map.log()
+        self._sum, self.count = self._sum + score_map, self.count + 1
 
-    def value(self) -> Tensor:
-        """Return the mean of the maps so far, of which there must be one."""
+    def compute(self) -> Tensor:
+        """Return the mean of the maps so far; there must be at least one."""
         mean = torch.as_tensor(self._sum) / self.count
         if self.mean == "harmonic":
             return 1 / mean
@@ -110,17 +107,19 @@ class RunningMean:
 
 
 class TemporalRun:
-    """The sums of one run: over maps that came in records, and over those made here until one came.
+    """The sums of one run: over maps in records, and over maps of estimates until a record has one.
 
     Args:
         score: The options.
         x: Scan in [-1, 1], (B, C, *S).
+        distance: Score of an estimate.
     """
 
-    def __init__(self, score: Temporal, x: Tensor) -> None:
-        self.score, self._x = score, x.detach().to(torch.promote_types(x.dtype, torch.float32))
-        self._carried, self._made = RunningMean(score.mean), RunningMean(score.mean)
-        self._seen = 0
+    def __init__(self, score: Temporal, x: Tensor, distance: AnomalyScore) -> None:
+        self.score, self.distance = score, distance
+        self._x = x.detach().to(torch.promote_types(x.dtype, torch.float32))
+        self._record_mean, self._estimate_mean = RunningMean(score.mean), RunningMean(score.mean)
+        self._count = 0
 
     @torch.no_grad()
     def record(self, step: StepRecord) -> None:
@@ -129,36 +128,36 @@ class TemporalRun:
         Raises:
             ValueError: If its shape is not that of the scan.
         """
-        self._seen += 1
+        self._count += 1
         if step.x_hat.shape != self._x.shape:
             shapes = tuple(self._x.shape), tuple(step.x_hat.shape)
             raise ValueError(f"expected records of shape {shapes[0]} like x, got {shapes[1]}")
         if self.score.levels is not None and step.t not in self.score.levels:
             return
         if step.map is not None:
-            self._carried.add(step.map)
-        elif not self._carried.count:
-            twin = Restoration(to_public(step.x_hat.to(self._x.dtype)), nfe=1)
-            self._made.add(self.score.distance(to_public(self._x), twin))
+            self._record_mean.add(step.map)
+        elif not self._record_mean.count:
+            estimate = Reconstruction(to_public(step.x_hat.to(self._x.dtype)), nfe=1)
+            self._estimate_mean.add(self.distance(to_public(self._x), estimate))
 
-    def map(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def map(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
 
         Raises:
             ValueError: If the shapes do not fit, or there were no records at the levels.
         """
-        scan, _ = pair(x, restoration)
-        sums = self._carried if self._carried.count else self._made
+        scan, _ = pair_images(x, restoration)
+        sums = self._record_mean if self._record_mean.count else self._estimate_mean
         if not sums.count:
-            raise ValueError(self._nothing())
+            raise ValueError(self._describe_lack())
         top = math.inf if self.score.top is None else self.score.top
-        return inside(sums.value().clamp(max=top).to(scan.dtype), mask)
+        return average_inside(sums.compute().clamp(max=top).to(scan.dtype), mask)
 
-    def _nothing(self) -> str:
-        if self._seen:
+    def _describe_lack(self) -> str:
+        if self._count:
             levels = tuple(self.score.levels or ())
-            return f"expected records at levels {levels} for score 'temporal', got {self._seen} at others"
+            return f"expected records at levels {levels} for score 'temporal', got {self._count} at others"
         return (
             "expected records of a sampler for score 'temporal', got none: let the sampler report to "
-            "begin(...).record, as the pipeline does, or keep a trajectory; those of 'harmonised' carry maps"
+            "begin(...).record, as the pipeline does; those of 'harmonised' carry maps"
         )

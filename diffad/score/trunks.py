@@ -17,23 +17,23 @@ class Fire(nn.Module):
 
     Args:
         width: Channels of the input.
-        squeezed: Channels in between.
-        expanded: Channels of each of the two answers.
+        squeeze_width: Channels in between.
+        expand_width: Channels of each of the two answers.
     """
 
-    def __init__(self, width: int, squeezed: int, expanded: int) -> None:
+    def __init__(self, width: int, squeeze_width: int, expand_width: int) -> None:
         super().__init__()
-        self.squeeze = nn.Conv2d(width, squeezed, 1)
-        self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
-        self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
+        self.squeeze = nn.Conv2d(width, squeeze_width, 1)
+        self.expand1x1 = nn.Conv2d(squeeze_width, expand_width, 1)
+        self.expand3x3 = nn.Conv2d(squeeze_width, expand_width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, 2 expanded, H, W) for ``x`` (B, width, H, W)."""
+        """Return (B, 2 expand_width, H, W) for ``x`` (B, width, H, W)."""
         thin = self.squeeze(x).relu()
         return torch.cat([self.expand1x1(thin), self.expand3x3(thin)], dim=1).relu()
 
 
-def _alex() -> list[nn.Module]:
+def _build_alex() -> list[nn.Module]:
     return [
         *(nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2)),
         *(nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2)),
@@ -43,7 +43,7 @@ def _alex() -> list[nn.Module]:
     ]
 
 
-def _vgg() -> list[nn.Module]:
+def _build_vgg() -> list[nn.Module]:
     layers: list[nn.Module] = []
     width = 3
     for out, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
@@ -54,20 +54,20 @@ def _vgg() -> list[nn.Module]:
     return layers
 
 
-def _squeeze() -> list[nn.Module]:
-    def pool() -> nn.Module:
+def _build_squeeze() -> list[nn.Module]:
+    def make_pool() -> nn.Module:
         return nn.MaxPool2d(3, 2, ceil_mode=True)
 
     return [
-        *(nn.Conv2d(3, 64, 3, stride=2), nn.ReLU(), pool()),
-        *(Fire(64, 16, 64), Fire(128, 16, 64), pool()),
-        *(Fire(128, 32, 128), Fire(256, 32, 128), pool()),
+        *(nn.Conv2d(3, 64, 3, stride=2), nn.ReLU(), make_pool()),
+        *(Fire(64, 16, 64), Fire(128, 16, 64), make_pool()),
+        *(Fire(128, 32, 128), Fire(256, 32, 128), make_pool()),
         *(Fire(256, 48, 192), Fire(384, 48, 192), Fire(384, 64, 256), Fire(512, 64, 256)),
     ]
 
 
 @dataclass(frozen=True)
-class Kind:
+class TrunkKind:
     """One architecture.
 
     Args:
@@ -82,11 +82,11 @@ class Kind:
 
 
 KINDS = {
-    "vgg": Kind((3, 8, 15, 22, 29), (64, 128, 256, 512, 512), "vgg16"),
-    "alex": Kind((1, 4, 7, 9, 11), (64, 192, 384, 256, 256), "alexnet"),
-    "squeeze": Kind((1, 4, 7, 9, 10, 11, 12), (64, 128, 256, 384, 384, 512, 512), "squeezenet1_1"),
+    "vgg": TrunkKind((3, 8, 15, 22, 29), (64, 128, 256, 512, 512), "vgg16"),
+    "alex": TrunkKind((1, 4, 7, 9, 11), (64, 192, 384, 256, 256), "alexnet"),
+    "squeeze": TrunkKind((1, 4, 7, 9, 10, 11, 12), (64, 128, 256, 384, 384, 512, 512), "squeezenet1_1"),
 }
-_LAYERS = {"vgg": _vgg, "alex": _alex, "squeeze": _squeeze}
+_BUILDERS = {"vgg": _build_vgg, "alex": _build_alex, "squeeze": _build_squeeze}
 
 
 class Trunk(nn.Module):
@@ -103,7 +103,7 @@ class Trunk(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.taps: Sequence[int] = KINDS[name].taps
-        self.features = nn.Sequential(*_LAYERS[name]())
+        self.features = nn.Sequential(*_BUILDERS[name]())
 
     @property
     def convolutions(self) -> list[nn.Conv2d]:
@@ -112,8 +112,8 @@ class Trunk(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return the features (B, C_l, H_l, W_l) of ``x`` (B, 3, H, W), sides of 32 or more."""
-        found = []
+        features = []
         for number, layer in enumerate(self.features):
             x = layer(x)
-            found += [x] if number in self.taps else []
-        return found
+            features += [x] if number in self.taps else []
+        return features

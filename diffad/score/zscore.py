@@ -1,4 +1,4 @@
-"""Standard scores: how far a voxel is from its twins, measured by how much the twins disagree."""
+"""Standard scores: how far a voxel is from its reconstructions, in units of how much these disagree."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import math
 from torch import Tensor
 
 from diffad.registry import SCORES
-from diffad.score.base import inside, pair
-from diffad.types import Restoration
+from diffad.score.base import average_inside, pair_images
+from diffad.types import Reconstruction
 
 
 @SCORES.register("zscore")
 class ZScore:
-    r"""Absolute residual in units of the spread of several twins, mean over the channels.
+    r"""Absolute residual in units of the spread of several reconstructions, mean over the channels.
 
     .. math:: a = \tfrac{1}{C} \sum_c \frac{|x_c - \bar{x}_c|}{s_c + f}
 
     Args:
-        floor: Spread :math:`f` that is added, in intensities of [0, 1]: few twins may agree by chance.
+        floor: Spread :math:`f` that is added, in intensities of [0, 1]: a few may agree by chance.
 
     Raises:
         ValueError: If the floor is not positive.
@@ -33,16 +33,16 @@ class ZScore:
             raise ValueError(f"expected floor positive and finite, got {floor}")
         self.floor = floor
 
-    def __call__(self, x: Tensor, restoration: Restoration, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
 
         Raises:
-            ValueError: If the shapes do not fit, or the sampler made a single twin.
+            ValueError: If the shapes do not fit, or the sampler made a single reconstruction.
         """
-        x, x_hat = pair(x, restoration)
+        x, x_hat = pair_images(x, restoration)
         if restoration.std is None:
             raise ValueError(
-                "expected restoration.std for score 'zscore', got none: a sampler that makes several twins "
-                "gives it, such as 'ensemble', 'levels' or 'oneshot' with more than one look"
+                "expected restoration.std for score 'zscore', got none: a sampler that makes "
+                "several estimates gives it, such as 'ensemble', 'levels' or 'oneshot' with more than one"
             )
-        return inside((x - x_hat).abs() / (restoration.std.to(x.dtype) + self.floor), mask)
+        return average_inside((x - x_hat).abs() / (restoration.std.to(x.dtype) + self.floor), mask)

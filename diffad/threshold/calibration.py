@@ -1,4 +1,4 @@
-"""What a model keeps of healthy scans: thresholds, the rates they reach elsewhere, how rare scores are."""
+"""What a model keeps of healthy scans: thresholds, the rates they reach on others, how rare scores are."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from diffad.threshold.conformal import Survival
-from diffad.threshold.cuts import RATES, check_rate, fixed, inside, order_statistic
+from diffad.threshold.rules import RATES, check_rate, check_threshold, order_statistic, select_values
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was learnt from healthy scans; stored with the model.
+    """Thresholds and p-values from healthy scans, stored with the model.
 
     Args:
         thresholds: Threshold by pixel false-positive rate.
@@ -41,7 +41,7 @@ class Calibration:
             raise ValueError("expected at least one threshold, got none")
         for rate, threshold in self.thresholds.items():
             check_rate(rate)
-            fixed(threshold)
+            check_threshold(threshold)
 
     def threshold(self, fpr: float) -> float:
         """Return the threshold of a calibrated rate.
@@ -52,8 +52,8 @@ class Calibration:
         for rate, threshold in self.thresholds.items():
             if math.isclose(rate, fpr, rel_tol=1e-9):
                 return threshold
-        known = ", ".join(f"{rate:g}" for rate in sorted(self.thresholds))
-        raise ValueError(f"expected one of the calibrated false-positive rates {known}, got {fpr:g}")
+        rates = ", ".join(f"{rate:g}" for rate in sorted(self.thresholds))
+        raise ValueError(f"expected one of the calibrated false-positive rates {rates}, got {fpr:g}")
 
     def p_values(self, scores: Tensor, by: str = "scan") -> Tensor | None:
         """Return conformal p-values, see ``Survival.p_values``; none where the model keeps no table."""
@@ -75,19 +75,21 @@ class Calibration:
         Raises:
             ValueError: If a key is missing or unknown.
         """
-        needed, known = {"thresholds", "scans", "pixels"}, {"achieved", "survival"}
-        if not needed <= set(values) or set(values) - needed - known:
-            raise ValueError(f"expected a calibration with {sorted(needed)}, got {sorted(values)}")
-        thresholds, achieved = (
+        required_keys, optional_keys = {"thresholds", "scans", "pixels"}, {"achieved", "survival"}
+        if not required_keys <= set(values) or set(values) - required_keys - optional_keys:
+            raise ValueError(f"expected a calibration with {sorted(required_keys)}, got {sorted(values)}")
+        thresholds, achieved_rates = (
             {float(rate): float(value) for rate, value in values.get(key, {}).items()}
             for key in ("thresholds", "achieved")
         )
         table = values.get("survival")
         survival = None if table is None else Survival.from_dict(table)
-        return cls(thresholds, int(values["scans"]), int(values["pixels"]), achieved, survival)
+        return cls(thresholds, int(values["scans"]), int(values["pixels"]), achieved_rates, survival)
 
 
-def calibrate(scans: Iterable[tuple[Tensor, Tensor | None]], rates: Iterable[float] = RATES) -> Calibration:
+def calibrate_thresholds(
+    scans: Iterable[tuple[Tensor, Tensor | None]], rates: Iterable[float] = RATES
+) -> Calibration:
     """Find the thresholds at chosen false-positive rates over all pixels of healthy scans.
 
     Args:
@@ -97,26 +99,26 @@ def calibrate(scans: Iterable[tuple[Tensor, Tensor | None]], rates: Iterable[flo
     Raises:
         ValueError: If there is no scan, one has an empty mask, or a rate is out of range.
     """
-    values = [inside(scores, mask).cpu() for scores, mask in scans]
+    values = [select_values(scores, mask).cpu() for scores, mask in scans]
     if not values:
         raise ValueError("expected at least one healthy scan to calibrate on, got none")
-    wanted = list(rates)
-    ascending = torch.cat(values).sort().values
-    thresholds = {rate: order_statistic(ascending, rate) for rate in wanted}
-    return Calibration(
-        thresholds, len(values), len(ascending), _achieved(values, wanted), Survival.of(values)
-    )
+    chosen_rates = list(rates)
+    sorted_values = torch.cat(values).sort().values
+    thresholds = {rate: order_statistic(sorted_values, rate) for rate in chosen_rates}
+    achieved_rates = _measure_rates(values, chosen_rates)
+    return Calibration(thresholds, len(values), len(sorted_values), achieved_rates, Survival.of(values))
 
 
-def _achieved(values: Sequence[Tensor], rates: Sequence[float]) -> dict[float, float]:
+def _measure_rates(values: Sequence[Tensor], rates: Sequence[float]) -> dict[float, float]:
     """Cut each half of the scans at the thresholds of the other half."""
     if len(values) < 2:
         return {}
     halves = [torch.cat(list(values[0::2])), torch.cat(list(values[1::2]))]
-    ascending = [half.sort().values for half in halves]
-    return {rate: _exceeding(halves, [order_statistic(a, rate) for a in ascending]) for rate in rates}
+    sorted_halves = [half.sort().values for half in halves]
+    thresholds = {rate: [order_statistic(half, rate) for half in sorted_halves] for rate in rates}
+    return {rate: _measure_exceedance(halves, pair[::-1]) for rate, pair in thresholds.items()}
 
 
-def _exceeding(halves: Sequence[Tensor], cuts: Sequence[float]) -> float:
-    flagged = sum(int((half > cut).sum()) for half, cut in zip(halves, reversed(cuts), strict=True))
-    return flagged / sum(map(len, halves))
+def _measure_exceedance(halves: Sequence[Tensor], thresholds: Sequence[float]) -> float:
+    count = sum(int((half > cut).sum()) for half, cut in zip(halves, thresholds, strict=True))
+    return count / sum(map(len, halves))

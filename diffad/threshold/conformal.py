@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-BY = ("scan", "voxel")
+GROUPINGS = ("scan", "voxel")
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,11 @@ class Survival:
 
     def __post_init__(self) -> None:
         if not self.scores or len(self.scores) != len(self.shares):
-            raise ValueError(f"expected as many shares as scores, got {len(self.shares)}, {len(self.scores)}")
-        rising = all(a < b for a, b in itertools.pairwise(self.scores))
-        if not rising or not all(a >= b for a, b in itertools.pairwise(self.shares)):
+            raise ValueError(
+                f"expected as many shares as scores, got {len(self.shares)} and {len(self.scores)}"
+            )
+        scores, shares = itertools.pairwise(self.scores), itertools.pairwise(self.shares)
+        if not all(a < b for a, b in scores) or not all(a >= b for a, b in shares):
             raise ValueError("expected scores that rise and shares that fall, got others")
 
     @classmethod
@@ -50,12 +52,12 @@ class Survival:
         Args:
             scans: Scores inside the brain of each, (N_j,).
         """
-        ascending = [values.double().sort().values for values in scans]
-        every = torch.cat(ascending).sort().values
-        at = torch.unique(every[_ranks(len(every))])
-        shares = torch.stack([1 - torch.searchsorted(a, at) / len(a) for a in ascending]).mean(0)
+        sorted_scans = [values.double().sort().values for values in scans]
+        all_scores = torch.cat(sorted_scans).sort().values
+        scores = torch.unique(all_scores[_spread_ranks(len(all_scores))])
+        shares = torch.stack([1 - torch.searchsorted(a, scores) / len(a) for a in sorted_scans]).mean(0)
         shares[0] = 1.0
-        return cls(tuple(at.tolist()), tuple(shares.tolist()), len(scans), len(every))
+        return cls(tuple(scores.tolist()), tuple(shares.tolist()), len(scans), len(all_scores))
 
     def p_values(self, scores: Tensor, by: str = "scan") -> Tensor:
         r"""Return how surprising scores are, were their voxels healthy.
@@ -78,14 +80,14 @@ class Survival:
             Distribution-free prediction sets for two-layer hierarchical models (Dunn, Wasserman and Ramdas,
             2022), pooling of CDFs; Algorithmic learning in a random world (Vovk et al., 2005).
         """
-        if by not in BY:
-            raise ValueError(f"expected p-values by {' or '.join(BY)}, got {by!r}")
+        if by not in GROUPINGS:
+            raise ValueError(f"expected p-values by {' or '.join(GROUPINGS)}, got {by!r}")
         n = self.scans if by == "scan" else self.voxels
         table = torch.tensor((1.0, *self.shares), dtype=torch.float64)
-        at = torch.searchsorted(
+        index = torch.searchsorted(
             torch.tensor(self.scores).double(), scores.detach().cpu().double(), right=True
         )
-        return ((1 + n * table[at]) / (1 + n)).float().to(scores.device)
+        return ((1 + n * table[index]) / (1 + n)).float().to(scores.device)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold."""
@@ -99,13 +101,13 @@ class Survival:
         Raises:
             ValueError: If a key is missing or unknown, or the table is not sorted.
         """
-        if set(values) != (expected := {"scores", "shares", "scans", "voxels"}):
-            raise ValueError(f"expected a table with {sorted(expected)}, got {sorted(values)}")
+        if set(values) != (keys := {"scores", "shares", "scans", "voxels"}):
+            raise ValueError(f"expected a table with {sorted(keys)}, got {sorted(values)}")
         scores, shares = (tuple(float(v) for v in values[key]) for key in ("scores", "shares"))
         return cls(scores, shares, int(values["scans"]), int(values["voxels"]))
 
 
-def _ranks(n: int) -> Tensor:
+def _spread_ranks(n: int) -> Tensor:
     """Spread ranks of n sorted scores: evenly for the bulk, and ever closer towards the highest."""
     bulk = torch.linspace(0, 0.95 * (n - 1), 64)
     tail = (n - 1) - torch.logspace(0, torch.tensor(0.05 * n).clamp(min=1).log10().item(), 128).sub(1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +12,8 @@ from diffad.data.items import Dataset
 from diffad.training.batch import Batch
 from diffad.training.export import export_network
 from diffad.training.loss import mean_over
-from diffad.training.validate import fixed_batch, save_rows
+from diffad.training.state import NetworkRun
+from diffad.training.validate import draw_validation_images, save_rows
 
 
 class Autoencoding:
@@ -26,25 +26,27 @@ class Autoencoding:
         (Fontanella et al., IEEE TMI 2024).
     """
 
-    def loss(self, trainer: Any, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
+    def loss(self, trainer: NetworkRun, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
         """Return the mean squared error of each item, (B,)."""
         return mean_over((trainer.network(batch.image).float() - batch.image).square(), None)
 
-    def fixed(self, trainer: Any, data: Dataset) -> Batch:
+    def draw_validation_batch(self, trainer: NetworkRun, data: Dataset) -> Batch:
         """Draw held-out scans, the same every time."""
-        return fixed_batch(data, trainer.config, min(trainer.config.train.validate_items, len(data)))
+        count = min(trainer.config.train.validate_items, len(data))
+        return draw_validation_images(data, trainer.config, count)
 
     @torch.no_grad()
-    def look(self, trainer: Any, fixed: Batch, picture: Path) -> dict[str, float]:
-        """Return errors of the averaged network, and save rows of (scan, rebuilt scan)."""
-        network, device = trainer.averaged(), trainer.accelerator.device
-        size = trainer.config.train.batch_size
-        rebuilt = torch.cat([network(x.to(device)).float().cpu() for x in torch.split(fixed.image, size)])
+    def validate(self, trainer: NetworkRun, validation_batch: Batch, picture: Path) -> dict[str, float]:
+        """Return errors of the averaged network, and save rows of (scan, reconstruction)."""
+        network, image = trainer.refresh_ema_network(), validation_batch.image
+        chunks = torch.split(image, trainer.config.train.batch_size)
+        reconstruction = torch.cat([network(x.to(trainer.device)).float().cpu() for x in chunks])
         if picture.name:
-            save_rows((fixed.image[:4], rebuilt[:4].clamp(0, 1)), picture)
-        error = rebuilt - fixed.image
+            save_rows((image[:4], reconstruction[:4].clamp(0, 1)), picture)
+        error = reconstruction - image
         return {"val_loss": float(error.square().mean()), "val_mae": float(error.abs().mean())}
 
-    def export(self, trainer: Any, data: Dataset) -> Path:
+    def export(self, trainer: NetworkRun, data: Dataset) -> Path:
         """Write the network with its errors; return its folder."""
-        return export_network(trainer, self.look(trainer, self.fixed(trainer, data), Path()))
+        report = self.validate(trainer, self.draw_validation_batch(trainer, data), Path())
+        return export_network(trainer, report)

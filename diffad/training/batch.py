@@ -1,9 +1,10 @@
-"""A batch of training images, with what was done to them."""
+"""A batch of training images: what was done to them, and what the network is conditioned on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,9 +13,16 @@ from diffad.config import CorruptConfig
 from diffad.data.corruptions import corrupt_batch
 from diffad.data.corruptions.place import Foreground
 from diffad.data.items import Dataset
-from diffad.data.window import focused
+from diffad.data.space import to_public
+from diffad.data.window import crop_to_brain
+from diffad.denoise import null_label
+from diffad.protocols import Conditional
+from diffad.types import Example
 
-POOL = 32
+MicroBatch = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Images (B, C, *S), masks (B, 1, *S), and the numbers (B,) and labels (B,) of the items."""
+
+POOL_SIZE = 32
 """Images that patches are blended from: enough to differ, few enough to stay in memory."""
 
 
@@ -25,21 +33,21 @@ class Batch:
     Args:
         image: What a network should find or judge, (B, C, *S), in [0, 1].
         brain: Brain masks, (B, 1, *S), in {0, 1}.
-        told: What a conditional network is told of, (B, C, *S), in [0, 1].
+        cond_image: Conditioning images, (B, C, *S), in [0, 1].
         label: 0 healthy, 1 diseased, -1 unknown, (B,).
-        before: The images before they were corrupted, (B, C, *S), or none where nothing is corrupted.
+        original: The images before they were corrupted, (B, C, *S), or none where nothing is corrupted.
         weight: How much the loss counts, (B, 1, *S), or none where it counts the same everywhere.
     """
 
     image: Tensor
     brain: Tensor
-    told: Tensor
+    cond_image: Tensor
     label: Tensor
-    before: Tensor | None = None
+    original: Tensor | None = None
     weight: Tensor | None = None
 
 
-def corrupted(
+def corrupt_items(
     image: Tensor,
     brain: Tensor,
     label: Tensor,
@@ -61,15 +69,15 @@ def corrupted(
     """
     if not tasks:
         return Batch(image, brain, image, label)
-    changed, sick, weight = image.clone(), torch.zeros_like(label), torch.ones_like(brain)
-    if fits := [i for i, item in enumerate(brain) if _has_room(item)]:
-        own = [generators[i] for i in fits]
-        made = corrupt_batch(image[fits].cpu(), brain[fits].cpu() > 0, tasks, config.chance, own, pool)
-        changed[fits], sick[fits] = made.image.to(image), made.label.to(label)
-        weight[fits] += (config.weight - 1) * made.mask.to(brain)
+    corrupted_image, disease, weight = image.clone(), torch.zeros_like(label), torch.ones_like(brain)
+    if indices := [i for i, item in enumerate(brain) if _has_room(item)]:
+        drawing = (tasks, config.chance, [generators[i] for i in indices], pool)
+        corruption = corrupt_batch(image[indices].cpu(), brain[indices].cpu() > 0, *drawing)
+        corrupted_image[indices], disease[indices] = corruption.image.to(image), corruption.label.to(label)
+        weight[indices] += (config.weight - 1) * corruption.mask.to(brain)
     if config.role == "condition":
-        return Batch(image, brain, changed, label, image, None if config.weight == 1 else weight)
-    return Batch(changed, brain, changed, torch.maximum(label, sick), image)
+        return Batch(image, brain, corrupted_image, label, image, None if config.weight == 1 else weight)
+    return Batch(corrupted_image, brain, corrupted_image, torch.maximum(label, disease), image)
 
 
 def _has_room(brain: Tensor) -> bool:
@@ -81,14 +89,29 @@ def _has_room(brain: Tensor) -> bool:
     return True
 
 
-def pool_of(data: Dataset, window: Sequence[int] | None) -> list[Tensor]:
+def sample_pool(data: Dataset, window: Sequence[int] | None) -> list[Tensor]:
     """Take some images, spread evenly over a data set and cut to the window, as sources of patches."""
-    picks = torch.linspace(0, len(data) - 1, min(POOL, len(data))).long().tolist()
-    items = [data[i] for i in picks]
-    return [focused(item.image[None], item.mask[None], window)[0] for item in items]
+    indices = torch.linspace(0, len(data) - 1, min(POOL_SIZE, len(data))).long().tolist()
+    items = [data[i] for i in indices]
+    return [crop_to_brain(item.image[None], item.mask[None], window)[0] for item in items]
 
 
-def labels_of(data: Dataset, picks: Sequence[int]) -> Tensor:
+def collect_labels(data: Dataset, indices: Sequence[int]) -> Tensor:
     """Return the labels (n,) of some items, -1 where there is none."""
-    found = (data[i].label for i in picks)
-    return torch.tensor([-1 if label is None else label for label in found])
+    labels = (data[i].label for i in indices)
+    return torch.tensor([-1 if label is None else label for label in labels])
+
+
+def condition_kwargs(network: Any, example: Example) -> dict[str, Tensor]:
+    """Return the image for a network that has ``conditions``, the labels for one with a null label.
+
+    Args:
+        network: The network without wrappers.
+        example: What it is shown.
+    """
+    if isinstance(network, Conditional):
+        return {"image": to_public(example.x) if example.cond_image is None else example.cond_image}
+    null = null_label(network)
+    if null is None or example.label is None:
+        return {}
+    return {"y": torch.where(example.label < 0, null, example.label)}

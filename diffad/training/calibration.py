@@ -9,11 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffad.capabilities import Place, list_parts
 from diffad.data.items import Dataset
-from diffad.detect import Detector
+from diffad.inference.detector import Detector
+from diffad.inference.postprocess import Postprocess
 from diffad.pipeline import AnomalyPipeline
-from diffad.postprocess import Postprocess
-from diffad.threshold import Calibration, calibrate
+from diffad.protocols import CalibratesThreshold
+from diffad.threshold import Calibration, calibrate_thresholds
 
 
 def calibrate_pipeline(pipe: AnomalyPipeline, data: Dataset, rates: Sequence[float]) -> None:
@@ -27,14 +29,15 @@ def calibrate_pipeline(pipe: AnomalyPipeline, data: Dataset, rates: Sequence[flo
     Raises:
         ValueError: If there is no healthy scan.
     """
-    x, brain = healthy(data)
+    x, brain = collect_healthy(data)
     _calibrate_sampler(pipe, x, brain)
     # the rate that makes the masks must be among those calibrated
-    wanted = sorted({*rates, pipe.config.postprocess["fpr"]})
-    pipe.register_to_config(calibration=_measured(pipe.detector(), x, brain, wanted).to_dict())
+    rates = sorted({*rates, pipe.config.postprocess["fpr"]})
+    calibration = _measure_thresholds(pipe.detector(), x, brain, rates)
+    pipe.register_to_config(calibration=calibration.to_dict())
 
 
-def healthy(data: Dataset) -> tuple[Tensor, Tensor]:
+def collect_healthy(data: Dataset) -> tuple[Tensor, Tensor]:
     """Return images (N, C, *S) and brain masks (N, 1, *S) of all scans that are not labelled as diseased.
 
     Raises:
@@ -47,18 +50,36 @@ def healthy(data: Dataset) -> tuple[Tensor, Tensor]:
 
 
 def _calibrate_sampler(pipe: AnomalyPipeline, x: Tensor, brain: Tensor) -> None:
-    """Give a sampler that cuts a map of its own the threshold of that map, before its maps are measured."""
-    detector = pipe.detector()
-    sampler: Any = detector.sampler
-    if not hasattr(sampler, "calibrating") or sampler.calibrated():
-        return
-    first, likelihood = sampler.calibrating()
-    plain = Postprocess(median=1)
-    found = _measured(replace(detector, sampler=first, score=likelihood, post=plain), x, brain, [sampler.fpr])
-    threshold = next(iter(found.thresholds.values()))
-    pipe.register_to_config(sampler={**pipe.config.sampler, "threshold": threshold})
+    """Give every sampler that cuts a map of its own the threshold of that map, the innermost first.
+
+    This comes before the maps of the pipeline are measured.
+    """
+    while (match := _find_uncalibrated(detector := pipe.detector())) is not None:
+        place, sampler = match
+        first_sampler, likelihood = sampler.calibrating()
+        maps = replace(detector, sampler=first_sampler, score=likelihood, post=Postprocess(median=1))
+        thresholds = _measure_thresholds(maps, x, brain, [sampler.fpr]).thresholds
+        threshold = next(iter(thresholds.values()))
+        pipe.register_to_config(sampler=_set_threshold(pipe.config.sampler, place, threshold))
 
 
-def _measured(detector: Detector, x: Tensor, brain: Tensor, rates: Sequence[float]) -> Calibration:
+def _find_uncalibrated(detector: Detector) -> tuple[Place, CalibratesThreshold] | None:
+    for place, part in list_parts(detector.sampler):
+        if isinstance(part, CalibratesThreshold) and not part.calibrated():
+            return place, part
+    return None
+
+
+def _set_threshold(spec: Any, place: Place, threshold: float) -> Any:
+    """Return the mapping of a sampler in which the one at a place has a threshold."""
+    if not place:
+        return {**spec, "threshold": threshold}
+    key, rest = place[0], place[1:]
+    if isinstance(key, int):
+        return [_set_threshold(s, rest, threshold) if i == key else s for i, s in enumerate(spec)]
+    return {**spec, key: _set_threshold(spec[key], rest, threshold)}
+
+
+def _measure_thresholds(detector: Detector, x: Tensor, brain: Tensor, rates: Sequence[float]) -> Calibration:
     maps = detector.maps(x, brain, [0] * len(x)).anomaly
-    return calibrate(((m[None], b[None]) for m, b in zip(maps, brain.bool(), strict=True)), rates)
+    return calibrate_thresholds(((m[None], b[None]) for m, b in zip(maps, brain.bool(), strict=True)), rates)

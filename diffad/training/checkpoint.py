@@ -15,10 +15,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from diffad.io.atomic import UnwritableError, staged_folder
+
 PREFIX = "step-"
 PARTS = ("model", "ema", "optimizer")
-SAME = ("model", "noise", "schedule", "space")
-SECTIONS = ("schedule", "space")
+BINDING_KEYS = ("model", "noise", "schedule", "space")
+"""Keys of the config that a resumed run must not change."""
+
+GROWING_KEYS = ("schedule", "space")
+"""Those whose options may become more with the version of diffad."""
+
 Tensors = dict[str, Tensor]
 
 
@@ -61,7 +67,7 @@ def unpack(tensors: Tensors, like: dict[str, Any]) -> dict[str, Any]:
     return {"state": state, "param_groups": like["param_groups"]}
 
 
-def save(folder: Path, state: Checkpoint, keep: int) -> Path:
+def save_checkpoint(folder: Path, state: Checkpoint, keep: int) -> Path:
     """Write ``folder/step-N`` and drop all but the newest ``keep``.
 
     Args:
@@ -76,23 +82,15 @@ def save(folder: Path, state: Checkpoint, keep: int) -> Path:
         CheckpointError: If it cannot be written; earlier ones are left as they are.
     """
     target = folder / f"{PREFIX}{state.info['step']:07d}"
-    partial = folder / f".{target.name}.partial"
+    _drop(folder.glob(f".{PREFIX}*"))
     try:
-        _drop(folder.glob(f".{PREFIX}*"))
-        partial.mkdir(parents=True)
-        _write(partial, state)
-        replace_folder(partial, target)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{target}: cannot be written ({error}); earlier checkpoints are kept"
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    found = checkpoints(folder)
-    now = found.index(target)
-    _drop(
-        found[: max(0, now + 1 - keep)] + found[now + 1 :]
-    )  # later ones were damaged, or this run were there
+        with staged_folder(target) as partial:
+            _write(partial, state)
+    except UnwritableError as error:
+        raise CheckpointError(f"{error}; earlier checkpoints are kept") from error
+    paths = list_checkpoints(folder)
+    n = paths.index(target) + 1
+    _drop(paths[: max(0, n - keep)] + paths[n:])  # later ones are damaged, or this run would be there
     return target
 
 
@@ -108,23 +106,13 @@ def _write(folder: Path, state: Checkpoint) -> None:
     (folder / "info.json").write_text(json.dumps(state.info, indent=1), encoding="utf-8")
 
 
-def replace_folder(partial: Path, target: Path) -> None:
-    """Put a finished folder in the place of ``target``, which is whole at any time but for one rename."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.replace(old)
-    partial.replace(target)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def checkpoints(folder: Path) -> list[Path]:
+def list_checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints of a run, oldest first."""
-    found = (p for p in folder.glob(f"{PREFIX}*") if p.name.removeprefix(PREFIX).isdigit())
-    return sorted(found, key=lambda p: int(p.name.removeprefix(PREFIX)))
+    paths = (p for p in folder.glob(f"{PREFIX}*") if p.name.removeprefix(PREFIX).isdigit())
+    return sorted(paths, key=lambda p: int(p.name.removeprefix(PREFIX)))
 
 
-def newest(folder: Path, config: dict[str, Any]) -> Checkpoint | None:
+def load_newest(folder: Path, config: dict[str, Any]) -> Checkpoint | None:
     """Return the newest whole checkpoint, if there is any; damaged ones are passed over with a warning.
 
     Args:
@@ -134,20 +122,20 @@ def newest(folder: Path, config: dict[str, Any]) -> Checkpoint | None:
     Raises:
         CheckpointError: If all are damaged, or it was made with another network, noise, schedule or space.
     """
-    found = checkpoints(folder)
-    for path in reversed(found):
+    paths = list_checkpoints(folder)
+    for path in reversed(paths):
         try:
-            return load(path, config)
+            return load_checkpoint(path, config)
         except DamagedError as error:
             warnings.warn(f"{error}; the one before is used", stacklevel=2)
-    if found:
+    if paths:
         raise CheckpointError(
-            f"{folder}: expected a whole checkpoint, found damaged ones; remove them to begin anew"
+            f"{folder}: expected a whole checkpoint, found damaged ones; remove them to start again"
         )
     return None
 
 
-def load(path: Path, config: dict[str, Any]) -> Checkpoint:
+def load_checkpoint(path: Path, config: dict[str, Any]) -> Checkpoint:
     """Read a checkpoint.
 
     Raises:
@@ -156,8 +144,7 @@ def load(path: Path, config: dict[str, Any]) -> Checkpoint:
     """
     try:
         info = json.loads((path / "info.json").read_text(encoding="utf-8"))
-        saved = {key: info["config"].get(key) for key in SAME}
-        _check_same(path, saved, config)
+        _check_config(path, {key: info["config"].get(key) for key in BINDING_KEYS}, config)
         model, ema, optimizer = (load_file(path / f"{part}.safetensors") for part in PARTS)
     except CheckpointError:
         raise
@@ -166,13 +153,14 @@ def load(path: Path, config: dict[str, Any]) -> Checkpoint:
     return Checkpoint(model, ema, optimizer, info)
 
 
-def _check_same(path: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
-    for key in SAME:
-        if key in SECTIONS:  # an option that came later was not there to be chosen
-            common = saved[key].keys() & wanted[key].keys()
-            saved, wanted = ({**v, key: {k: v[key][k] for k in sorted(common)}} for v in (saved, wanted))
-        if saved[key] != wanted[key]:
+def _check_config(path: Path, values: dict[str, Any], config: dict[str, Any]) -> None:
+    for key in BINDING_KEYS:
+        value, expected = values[key], config[key]
+        if key in GROWING_KEYS:  # an option that came later was not there to be chosen
+            common = sorted(value.keys() & expected.keys())
+            value, expected = ({k: v[k] for k in common} for v in (value, expected))
+        if value != expected:
             raise CheckpointError(
-                f"{path}: expected a checkpoint of {key} = {wanted[key]} as in the config, "
-                f"found {saved[key]}; choose another name or output to begin anew"
+                f"{path}: expected a checkpoint of {key} = {expected} as in the config, "
+                f"found {value}; choose another name or output to start again"
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,12 +17,13 @@ from diffad.data.space import to_model
 from diffad.denoise import call_network
 from diffad.training.batch import Batch
 from diffad.training.export import export_network
-from diffad.training.validate import fixed_batch
+from diffad.training.state import NetworkRun
+from diffad.training.validate import draw_validation_images
 from diffad.types import generator_for
 
 
 @dataclass(frozen=True)
-class Noised:
+class NoisedBatch:
     """Validation scans at every level that is looked at.
 
     Args:
@@ -49,79 +49,78 @@ class Classifying:
         Diffusion Models for Medical Anomaly Detection (Wolleb et al., MICCAI 2022), section 2.
     """
 
-    def loss(self, trainer: Any, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
+    def loss(self, trainer: NetworkRun, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
         """Return the cross-entropy of each item, (B,); generator i is for item i."""
         low, high = trainer.config.train.levels
         device = batch.image.device
         t = torch.stack([torch.randint(low, high + 1, (), generator=g) for g in generators]).to(device)
         z = trainer.noise(batch.image, t, generator=list(generators))
-        images, label = paired(batch)
+        images, label = pair_items(batch)
         k = len(images) // len(t)
         t, z = repeat(t, "b -> (k b)", k=k), repeat(z, "b ... -> (k b) ...", k=k)
         x_t = trainer.schedule.add_noise(to_model(images), z, t)
         losses = F.cross_entropy(call_network(trainer.network, x_t, t).float(), label, reduction="none")
         return reduce(losses, "(k b) -> b", "mean", k=k)
 
-    def fixed(self, trainer: Any, data: Dataset) -> Noised:
+    def draw_validation_batch(self, trainer: NetworkRun, data: Dataset) -> NoisedBatch:
         """Draw held-out scans of both classes, with noise of every level that is looked at."""
         config = trainer.config
-        batch = fixed_batch(data, config, min(config.train.validate_items, len(data)), trainer.pool)
-        images, label = paired(batch)
-        both = label_counts(label)
-        if min(both) == 0:
-            found = f"{both[0]} healthy and {both[1]} diseased"
+        count = min(config.train.validate_items, len(data))
+        images, label = pair_items(draw_validation_images(data, config, count, trainer.pool))
+        counts = count_labels(label)
+        if min(counts) == 0:
+            found = f"{counts[0]} healthy and {counts[1]} diseased"
             raise ConfigError(f"config key data: expected both classes in validation, found {found}")
-        levels = looked_at(config)
-        x = to_model(images)
-        states = []
+        x, levels, states = to_model(images), list_validation_levels(config), []
         for t in levels:
             generators = [generator_for(config.seed, 1, i, t) for i in range(len(x))]
             z = trainer.noise(x, torch.tensor(t), generator=generators)
             states.append(trainer.schedule.add_noise(x, z, t))
-        return Noised(levels, torch.stack(states), label)
+        return NoisedBatch(levels, torch.stack(states), label)
 
     @torch.no_grad()
-    def look(self, trainer: Any, fixed: Noised, picture: Path) -> dict[str, float]:
+    def validate(self, trainer: NetworkRun, validation_batch: NoisedBatch, picture: Path) -> dict[str, float]:
         """Return loss and accuracy of the averaged network, the latter per level too; there is no picture."""
-        network, size = trainer.averaged(), trainer.config.train.batch_size
-        device, losses, right = trainer.accelerator.device, [], {}
-        for t, x_t in zip(fixed.levels, fixed.x_t, strict=True):
-            level, parts = torch.tensor(t), torch.split(x_t.to(device), size)
-            logits = torch.cat([call_network(network, part, level) for part in parts]).float().cpu()
-            losses.append(float(F.cross_entropy(logits, fixed.label)))
-            right[f"val_accuracy_{t}"] = float((logits.argmax(1) == fixed.label).float().mean())
-        overall = {"val_loss": sum(losses) / len(losses), "val_accuracy": sum(right.values()) / len(right)}
-        return overall | right
+        network, size = trainer.refresh_ema_network(), trainer.config.train.batch_size
+        label, losses, accuracies = validation_batch.label, [], {}
+        for t, x_t in zip(validation_batch.levels, validation_batch.x_t, strict=True):
+            level, chunks = torch.tensor(t), torch.split(x_t.to(trainer.device), size)
+            logits = torch.cat([call_network(network, chunk, level) for chunk in chunks]).float().cpu()
+            losses.append(float(F.cross_entropy(logits, label)))
+            accuracies[f"val_accuracy_{t}"] = float((logits.argmax(1) == label).float().mean())
+        accuracy = sum(accuracies.values()) / len(accuracies)
+        return {"val_loss": sum(losses) / len(losses), "val_accuracy": accuracy} | accuracies
 
-    def export(self, trainer: Any, data: Dataset) -> Path:
+    def export(self, trainer: NetworkRun, data: Dataset) -> Path:
         """Write the network with its accuracy per level; return its folder."""
-        return export_network(trainer, self.look(trainer, self.fixed(trainer, data), Path()))
+        report = self.validate(trainer, self.draw_validation_batch(trainer, data), Path())
+        return export_network(trainer, report)
 
 
-def paired(batch: Batch) -> tuple[Tensor, Tensor]:
+def pair_items(batch: Batch) -> tuple[Tensor, Tensor]:
     """Return images and labels, corrupted slices with themselves before: pairs tell sooner what matters.
 
     Returns:
         Images in [0, 1] and labels of a stack "(k b)", where k is 1 without corruptions and 2 with them.
     """
-    label = checked(batch.label)
-    if batch.before is None:
+    label = check_labels(batch.label)
+    if batch.original is None:
         return batch.image, label
-    return torch.cat([batch.image, batch.before]), torch.cat([label, torch.zeros_like(label)])
+    return torch.cat([batch.image, batch.original]), torch.cat([label, torch.zeros_like(label)])
 
 
-def looked_at(config: Config) -> list[int]:
+def list_validation_levels(config: Config) -> list[int]:
     """Return the levels that validation looks at, each once."""
     low, high = config.train.levels
     return sorted(set(torch.linspace(low, high, config.train.validate_levels).long().tolist()))
 
 
-def label_counts(label: Tensor) -> tuple[int, int]:
+def count_labels(label: Tensor) -> tuple[int, int]:
     """Count healthy and diseased items."""
     return int((label == 0).sum()), int((label == 1).sum())
 
 
-def checked(label: Tensor) -> Tensor:
+def check_labels(label: Tensor) -> Tensor:
     """Return labels that are all known.
 
     Raises:
@@ -129,7 +128,7 @@ def checked(label: Tensor) -> Tensor:
     """
     if missing := int((label < 0).sum()):
         raise ConfigError(
-            f"config key data: expected a label for each scan, found {missing} of {len(label)} in a batch "
-            "without: give data.labels, or corrupt.tasks with corrupt.role=class"
+            f"config key data: expected a label for each scan, found none for {missing} of the {len(label)} "
+            "scans of a batch; give data.labels, or corrupt.tasks with corrupt.role=class"
         )
     return label

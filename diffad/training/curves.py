@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-ERROR, ACCURACY = "val_mae_", "val_accuracy_"
+LogLine = dict[str, float]
+ERROR_PREFIX, ACCURACY_PREFIX = "val_mae_", "val_accuracy_"
 """What the log calls the error and the accuracy at a level, before the level."""
 
 
@@ -24,34 +25,37 @@ def save_curves(log: Path, path: Path, window: int = 50) -> Path:
     from matplotlib.figure import Figure
 
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    checked = [line for line in lines if "val_loss" in line]
+    validations = [line for line in lines if "val_loss" in line]
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
-    width = min(window, len(lines))
-    smooth = np.convolve([line["loss"] for line in lines], np.ones(width) / width, "valid")
-    left.plot(
-        [line["step"] for line in lines][width - 1 :], smooth, label=f"training, mean of {width} steps", lw=1
-    )
-    left.plot([c["step"] for c in checked], [c["val_loss"] for c in checked], "o-", ms=3, label="validation")
-    left.set(xlabel="step", ylabel="loss", yscale="log")
-    left.legend(frameon=False)
-    _by_level(right, checked)
+    loss_axes, level_axes = figure.subplots(1, 2)
+    _draw_losses(loss_axes, lines, validations, min(window, len(lines)))
+    _draw_levels(level_axes, validations)
     figure.savefig(path, dpi=110)
     return path
 
 
-def _by_level(axes: Any, checked: list[dict[str, float]]) -> None:
-    """Draw one line for each level: the error of the twin, or the accuracy of a classifier."""
-    last = checked[-1] if checked else {}
-    prefix = ACCURACY if any(k.startswith(ACCURACY) for k in last) else ERROR
+def _draw_losses(axes: Any, lines: list[LogLine], validations: list[LogLine], n: int) -> None:
+    """Draw the loss of training, as the running mean of ``n`` steps, and of validation."""
+    mean = np.convolve([line["loss"] for line in lines], np.ones(n) / n, "valid")
+    axes.plot([line["step"] for line in lines][n - 1 :], mean, label=f"training, mean of {n} steps", lw=1)
+    steps = [line["step"] for line in validations]
+    axes.plot(steps, [line["val_loss"] for line in validations], "o-", ms=3, label="validation")
+    axes.set(xlabel="step", ylabel="loss", yscale="log")
+    axes.legend(frameon=False)
+
+
+def _draw_levels(axes: Any, validations: list[LogLine]) -> None:
+    """Draw one line for each level: the error of the estimate, or the accuracy of a classifier."""
+    last = validations[-1] if validations else {}
+    prefix = ACCURACY_PREFIX if any(k.startswith(ACCURACY_PREFIX) for k in last) else ERROR_PREFIX
     levels = sorted(int(k.removeprefix(prefix)) for k in last if k.removeprefix(prefix).isdigit())
     for level in levels:
-        values = [c[f"{prefix}{level}"] for c in checked]
-        axes.plot([c["step"] for c in checked], values, label=f"level {level}", lw=1)
-    if prefix == ACCURACY:
+        values = [line[f"{prefix}{level}"] for line in validations]
+        axes.plot([line["step"] for line in validations], values, label=f"level {level}", lw=1)
+    if prefix == ACCURACY_PREFIX:
         axes.set(xlabel="step", ylabel="accuracy", ylim=(0, 1.02))
     else:
-        axes.set(xlabel="step", ylabel="mean absolute error of the twin", yscale="log")
+        axes.set(xlabel="step", ylabel="mean absolute error of the clean estimate", yscale="log")
     if levels:
         axes.legend(frameon=False, fontsize=7, ncols=2)

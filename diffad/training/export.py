@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import copy
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from diffad.config import to_dict
 from diffad.data.items import Dataset
+from diffad.io.atomic import staged_folder
 from diffad.pipeline import AnomalyPipeline
 from diffad.training.calibration import calibrate_pipeline
-from diffad.training.checkpoint import replace_folder
 from diffad.training.curves import save_curves
-from diffad.training.parts import attached
+from diffad.training.parts import load_auxiliary
+from diffad.training.state import NetworkRun
 
 
-def export(trainer: Any, healthy: Dataset) -> Path:
-    """Write ``FOLDER/pipeline`` from the averaged weights, with thresholds measured on ``healthy``.
+def export_pipeline(trainer: NetworkRun, data: Dataset) -> Path:
+    """Write ``FOLDER/pipeline`` from the averaged weights, with thresholds measured on healthy scans.
 
     Args:
         trainer: The finished run.
-        healthy: Healthy scans that were not trained on.
+        data: Scans that were not trained on; those labelled as diseased are left out.
 
     Returns:
         The pipeline folder, which appears whole or not at all.
@@ -34,10 +33,10 @@ def export(trainer: Any, healthy: Dataset) -> Path:
         OSError: If it cannot be written.
     """
     config = trainer.config
-    made = {"name": config.name, "steps": trainer.step, "seconds": round(trainer.seconds)}
-    made["training_noise"] = config.noise
+    provenance = {"name": config.name, "steps": trainer.step, "seconds": round(trainer.seconds)}
+    provenance |= {"training_noise": config.noise, "seed": config.seed}
     pipe = AnomalyPipeline(
-        trainer.averaged(),
+        trainer.refresh_ema_network(),
         trainer.scheduler,
         noise=config.sampling_noise or config.noise,
         sampler=config.sampler,
@@ -45,16 +44,16 @@ def export(trainer: Any, healthy: Dataset) -> Path:
         guidance=config.guidance,
         space=to_dict(config.space),
         postprocess=to_dict(config.postprocess),
-        provenance={**made, "seed": config.seed},
+        provenance=provenance,
         sequences=config.data.get("sequences"),
-        **attached(config),
+        **load_auxiliary(config),
     )
-    calibrate_pipeline(pipe, healthy, config.train.calibrate_fpr)
+    calibrate_pipeline(pipe, data, config.train.calibrate_fpr)
     _save_curves(trainer.folder)
     return save_pipeline(pipe, trainer.folder / "pipeline")
 
 
-def export_network(trainer: Any, report: dict[str, float]) -> Path:
+def export_network(trainer: NetworkRun, report: dict[str, float]) -> Path:
     """Write ``FOLDER/network`` from the averaged weights, for parts that ask for such a network.
 
     Args:
@@ -68,18 +67,12 @@ def export_network(trainer: Any, report: dict[str, float]) -> Path:
         OSError: If it cannot be written.
     """
     config, target = trainer.config, trainer.folder / "network"
-    partial = target.with_name(f".{target.name}.partial")
-    made = {"name": config.name, "task": config.task, "steps": trainer.step, "seed": config.seed}
-    made |= {"seconds": round(trainer.seconds), "levels": config.train.levels, "held_out": report}
+    record = {"name": config.name, "task": config.task, "steps": trainer.step, "seed": config.seed}
+    record |= {"seconds": round(trainer.seconds), "levels": config.train.levels, "held_out": report}
     _save_curves(trainer.folder)
-    try:
-        trainer.averaged().save_pretrained(partial, safe_serialization=True)
-        (partial / "training.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-        replace_folder(partial, target)
-    except (OSError, SafetensorError) as error:
-        raise OSError(f"{target}: cannot be written ({error})") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with staged_folder(target) as partial:
+        trainer.refresh_ema_network().save_pretrained(partial, safe_serialization=True)
+        (partial / "training.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return target
 
 
@@ -100,24 +93,17 @@ def save_pipeline(pipe: AnomalyPipeline, target: Path, dtype: torch.dtype | None
     Raises:
         OSError: If it cannot be written.
     """
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        parts = pipe.components
-        if dtype is not None:
-            parts["network"] = copy.deepcopy(pipe.network).to(dtype)
-        type(pipe)(**parts, **_options(pipe)).save_pretrained(partial)
+    parts = pipe.components
+    if dtype is not None:
+        parts["network"] = copy.deepcopy(pipe.network).to(dtype)
+    with staged_folder(target) as partial:
+        type(pipe)(**parts, **_list_options(pipe)).save_pretrained(partial)
         for path in partial.rglob("*.json"):
             _forget_path(path)
-        replace_folder(partial, target)
-    except (OSError, SafetensorError) as error:
-        raise OSError(f"{target}: cannot be written ({error})") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return target
 
 
-def _options(pipe: AnomalyPipeline) -> dict[str, Any]:
+def _list_options(pipe: AnomalyPipeline) -> dict[str, Any]:
     parts = pipe.components
     return {k: v for k, v in pipe.config.items() if not k.startswith("_") and k not in parts}
 

@@ -1,16 +1,18 @@
-"""What a run tells people while it goes on: JSONL, TensorBoard and a progress bar."""
+"""The log of a run: JSONL, TensorBoard and a progress bar."""
 
 from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from diffad.config import Config
-from diffad.output import write_text
+from diffad.io.atomic import UnwritableError, write_text
+from diffad.training.state import RunState
 
 
 def make_accelerator(config: Config) -> Any:
@@ -25,39 +27,39 @@ def make_accelerator(config: Config) -> Any:
     )
 
 
-class Journal:
+class RunLog:
     """Writes the log of a run, one line a step, from its main process.
 
     Args:
         trainer: The run.
-        resumed: Whether it goes on from a checkpoint; log lines after that are dropped and written anew.
+        is_resumed: Whether it goes on from a checkpoint; log lines after that are dropped and written anew.
     """
 
-    def __init__(self, trainer: Any, resumed: bool) -> None:
-        self.trainer, self.resumed = trainer, resumed
-        self.main = trainer.accelerator.is_main_process
+    def __init__(self, trainer: RunState, is_resumed: bool) -> None:
+        self.trainer, self.is_resumed = trainer, is_resumed
+        self.is_main = trainer.accelerator.is_main_process
         self.path = trainer.folder / "log.jsonl"
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> RunLog:
         config = self.trainer.config
-        if self.main:
+        if self.is_main:
             self.trainer.folder.mkdir(parents=True, exist_ok=True)
             settings = yaml.safe_dump(config.to_dict(), sort_keys=False)
             write_text(self.trainer.folder / "config.yaml", settings)
-            write_text(self.path, "".join(f"{line}\n" for line in self._earlier()))
+            write_text(self.path, "".join(f"{line}\n" for line in self._read_earlier_lines()))
             self._file = self.path.open("a", encoding="utf-8")
-            self._bar = self._progress(config.train.steps)
+            self._bar = self._start_bar(config.train.steps)
         self.trainer.accelerator.init_trackers("tensorboard")
         return self
 
-    def _earlier(self) -> list[str]:
+    def _read_earlier_lines(self) -> list[str]:
         """Return the whole log lines up to the checkpoint; a killed run may have left half a line."""
-        if not (self.resumed and self.path.exists()):
+        if not (self.is_resumed and self.path.exists()):
             return []
         lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
-        return [line for line in lines if 0 < _step_of(line) <= self.trainer.step]
+        return [line for line in lines if 0 < _parse_step(line) <= self.trainer.step]
 
-    def _progress(self, steps: int) -> Any:
+    def _start_bar(self, steps: int) -> Any:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -72,25 +74,26 @@ class Journal:
         """Log one step; nine digits tell any two float32 losses apart.
 
         Raises:
-            OSError: If the log cannot be written.
+            UnwritableError: If the log cannot be written.
         """
-        if self.main:
+        if self.is_main:
             line = json.dumps({"step": step, **{k: float(f"{v:.9g}") for k, v in report.items()}})
             try:
                 self._file.write(f"{line}\n")
                 self._file.flush()
             except OSError as error:
-                raise OSError(error.errno, error.strerror, str(self.path)) from error
+                raise UnwritableError(error.errno, error.strerror, str(self.path)) from error
             self._bar.update(self._task, completed=step, note=f"loss {report['loss']:.4f}")
         self.trainer.accelerator.log(report, step=step)
 
     def __exit__(self, *error: object) -> None:
-        if self.main:
+        if self.is_main:
             self._bar.stop()
-            self._file.close()
+            with suppress(OSError):  # what could not be written was said when it was tried
+                self._file.close()
 
 
-def _step_of(line: str) -> int:
+def _parse_step(line: str) -> int:
     """Return the step of a log line, 0 for a broken one."""
     try:
         return int(json.loads(line)["step"])

@@ -33,9 +33,8 @@ def snr_weight(t: Tensor, schedule: Schedule, prediction: str, gamma: float | No
     if gamma is None:
         return torch.ones(t.shape)
     snr = schedule.snr(t)
-    capped = snr.clamp(max=gamma)
-    share = {"epsilon": snr, "v_prediction": snr + 1, "sample": torch.ones_like(snr)}[prediction]
-    return (capped / share).float()
+    scale = {"epsilon": snr, "v_prediction": snr + 1, "sample": torch.ones_like(snr)}[prediction]
+    return (snr.clamp(max=gamma) / scale).float()
 
 
 def denoising_loss(

@@ -15,30 +15,30 @@ from diffad.data.items import Dataset
 from diffad.data.space import to_model
 from diffad.samplers import examples
 from diffad.training.autoencoding import Autoencoding
-from diffad.training.batch import Batch
+from diffad.training.batch import Batch, condition_kwargs
 from diffad.training.classifying import Classifying
-from diffad.training.example import known
-from diffad.training.export import export
+from diffad.training.export import export_pipeline
 from diffad.training.loss import denoising_loss
-from diffad.training.validate import FixedTask, fixed_task, sample_picture, validate
+from diffad.training.state import NetworkRun
+from diffad.training.validate import ValidationExamples, draw_validation_examples, save_estimates, validate
 
 
 class Objective(Protocol):
-    """What is minimised, looked at and left behind by a run."""
+    """What a run minimises, validates and leaves behind."""
 
-    def loss(self, trainer: Any, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
+    def loss(self, trainer: NetworkRun, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
         """Return the loss of each item, (B,); generator i is for item i."""
         ...
 
-    def fixed(self, trainer: Any, data: Dataset) -> Any:
+    def draw_validation_batch(self, trainer: NetworkRun, data: Dataset) -> Any:
         """Draw what validation looks at, the same every time."""
         ...
 
-    def look(self, trainer: Any, fixed: Any, picture: Path) -> dict[str, float]:
+    def validate(self, trainer: NetworkRun, validation_batch: Any, picture: Path) -> dict[str, float]:
         """Validate the averaged network and save a picture of what it does."""
         ...
 
-    def export(self, trainer: Any, data: Dataset) -> Path:
+    def export(self, trainer: NetworkRun, data: Dataset) -> Path:
         """Write what the run leaves behind, measured on held-out ``data``; return its folder."""
         ...
 
@@ -50,37 +50,40 @@ class Denoising:
         Denoising Diffusion Probabilistic Models (Ho et al., 2020), algorithm 1.
     """
 
-    def loss(self, trainer: Any, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
+    def loss(self, trainer: NetworkRun, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
         """Return the loss of each item, (B,); generator i is for item i."""
         config, device = trainer.config, batch.image.device
         low, high = config.train.levels
         t = torch.stack([torch.randint(low, high + 1, (), generator=g) for g in generators]).to(device)
-        seen = (batch.brain, t, trainer.noise, trainer.schedule, generators)
-        example = examples.make(trainer.sampler, to_model(batch.image), *seen)
-        example = replace(example, told=batch.told, label=batch.label)
+        drawing = (t, trainer.noise, trainer.schedule, generators)
+        example = examples.make_example(trainer.sampler, to_model(batch.image), batch.brain, *drawing)
+        example = replace(example, cond_image=batch.cond_image, label=batch.label)
         if batch.weight is not None:
             region = batch.weight if example.region is None else batch.weight * example.region
             example = replace(example, region=region)
-        args = (trainer.schedule, config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
-        return denoising_loss(trainer.network, example, t, *args, known(trainer.average, example))
+        recipe = (config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
+        cond = condition_kwargs(trainer.ema_network, example)
+        return denoising_loss(trainer.network, example, t, trainer.schedule, *recipe, cond)
 
-    def fixed(self, trainer: Any, data: Dataset) -> FixedTask:
+    def draw_validation_batch(self, trainer: NetworkRun, data: Dataset) -> ValidationExamples:
         """Draw what validation looks at, the same every time."""
         parts = (trainer.noise, trainer.sampler, trainer.schedule, trainer.config, trainer.pool)
-        return fixed_task(data, *parts)
+        return draw_validation_examples(data, *parts)
 
-    def look(self, trainer: Any, fixed: FixedTask, picture: Path) -> dict[str, float]:
+    def validate(
+        self, trainer: NetworkRun, validation_batch: ValidationExamples, picture: Path
+    ) -> dict[str, float]:
         """Validate the averaged network and save a picture of what it does."""
-        network, schedule = trainer.averaged(), trainer.schedule
-        sample_picture(network, fixed, schedule, picture, trainer.config.schedule.prediction_type)
-        return validate(network, fixed, schedule, trainer.config)
+        network, schedule, config = trainer.refresh_ema_network(), trainer.schedule, trainer.config
+        save_estimates(network, validation_batch, schedule, picture, config.schedule.prediction_type)
+        return validate(network, validation_batch, schedule, config)
 
-    def export(self, trainer: Any, data: Dataset) -> Path:
+    def export(self, trainer: NetworkRun, data: Dataset) -> Path:
         """Write the pipeline, calibrated on ``data``; return its folder."""
-        return export(trainer, data)
+        return export_pipeline(trainer, data)
 
 
-def objective_for(config: Config) -> Objective:
+def make_objective(config: Config) -> Objective:
     """Return the objective that a config names as its task."""
     tasks: dict[str, Objective] = {
         "denoise": Denoising(),

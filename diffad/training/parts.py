@@ -7,27 +7,27 @@ from typing import Any
 
 from diffad.config import Config, ConfigError, PartSpec, to_dict
 from diffad.data.items import Dataset
-from diffad.models.attached import load_network
+from diffad.models.auxiliary import load_network
 from diffad.registry import DATASETS, GUIDANCES, SAMPLERS, SCORES, Registry
 
 
-def build_part(registry: Registry, part: PartSpec, key: str, **given: Any) -> Any:
+def build_part(registry: Registry, part: PartSpec, key: str, **arguments: Any) -> Any:
     """Build the part that ``key`` of a config names.
 
     Args:
         registry: Where its name is known.
         part: Name and options.
         key: Key of the config, for messages.
-        given: Options that are not the config's to choose.
+        arguments: Options that are not the config's to choose.
 
     Raises:
         ConfigError: If the name, an option or a value is wrong, or an option is missing.
     """
-    options = {**part, **given}
+    options = {**part, **arguments}
     try:
         parameters = inspect.signature(registry[part["name"]]).parameters.values()
-        needed = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
-        for name in needed:
+        required = (p for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD)
+        for name in (p.name for p in required):
             if name not in options:
                 raise ConfigError(f"{registry.kind} {part['name']!r} needs {key}.{name}, which is missing")
         return registry.build(**options)
@@ -67,13 +67,13 @@ def check_parts(config: Config) -> None:
     build_part(SCORES, config.score, "score")
     if config.guidance:
         build_part(GUIDANCES, config.guidance, "guidance")
-    for name, network in attached(config).items():
-        wanted, found = config.model.get("in_channels", 1), network.config.in_channels
-        if wanted != found:
-            raise ConfigError(f"config key networks.{name}: expected {wanted} channel(s), found {found}")
+    for name, network in load_auxiliary(config).items():
+        channels, other = config.model.get("in_channels", 1), network.config.in_channels
+        if channels != other:
+            raise ConfigError(f"config key networks.{name}: expected {channels} channel(s), found {other}")
 
 
-def attached(config: Config) -> dict[str, Any]:
+def load_auxiliary(config: Config) -> dict[str, Any]:
     """Load the networks that a config names beside the one that denoises.
 
     Raises:

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from diffad.config import Config
-from diffad.training.journal import Journal, make_accelerator
+from diffad.training.journal import RunLog, make_accelerator
 from diffad.training.parts import build_data
 from diffad.training.pretrainer import Pretrainer
-from diffad.training.steps import walk
-from diffad.training.stop import Stop
+from diffad.training.steps import fit
+from diffad.training.stop import StopSignal
 from diffad.training.transfer import save_encoder
 
 
@@ -52,13 +52,13 @@ def pretrain(config: Config, cell: int = 32, ratio: float = 0.65) -> Path:
 
 
 def _run(trainer: Pretrainer) -> Path:
-    data, held_out = build_data(trainer.config, "train"), build_data(trainer.config, "val")
-    resumed = trainer.resume()
-    with Stop(trainer.accelerator.is_main_process) as stop, Journal(trainer, resumed) as journal:
-        walk(trainer, data, lambda: {"val_loss": trainer.validate(held_out)}, journal, stop)
+    data, validation_data = build_data(trainer.config, "train"), build_data(trainer.config, "val")
+    is_resumed = trainer.resume()
+    with StopSignal(trainer.accelerator.is_main_process) as stop, RunLog(trainer, is_resumed) as log:
+        fit(trainer, data, lambda: {"val_loss": trainer.validate(validation_data)}, log, stop)
     folder = trainer.folder / "encoder"
     if trainer.accelerator.is_main_process:
-        made = {"cell": trainer.cell, "ratio": trainer.ratio, "steps": trainer.step}
-        save_encoder(trainer.bare.encoder, folder, head=False, info=made)
+        info = {"cell": trainer.cell, "ratio": trainer.ratio, "steps": trainer.step}
+        save_encoder(trainer.unwrapped.encoder, folder, head=False, info=info)
     trainer.accelerator.wait_for_everyone()
     return folder

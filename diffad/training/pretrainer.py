@@ -13,12 +13,13 @@ from torch import Tensor
 from diffad.config import Config, ConfigError
 from diffad.data.augment import augment
 from diffad.data.items import Dataset
-from diffad.data.window import focused
-from diffad.models.cells import draw_cells, hidden_pixels
+from diffad.data.window import crop_to_brain
+from diffad.models.cells import draw_cells, find_hidden_pixels
 from diffad.models.encoder import Encoder
 from diffad.models.masked import MaskedAutoencoder
 from diffad.registry import MODELS
 from diffad.training import checkpoint
+from diffad.training.batch import MicroBatch
 from diffad.training.checkpoint import Checkpoint, CheckpointError
 from diffad.training.loss import learning_rate, mean_over
 from diffad.training.parts import build_part
@@ -28,17 +29,16 @@ FOLDER = "pretraining"
 BETAS = (0.9, 0.95)
 
 
-def hidden_loss(painted: Tensor, image: Tensor, cells: Tensor, cell: int) -> Tensor:
+def reconstruction_loss(x_hat: Tensor, x: Tensor, cells: Tensor, cell: int) -> Tensor:
     """Return the squared error of each item over its hidden cells, (B,).
 
     Args:
-        painted: Predicted images, (B, C, *S).
-        image: True images, (B, C, *S).
+        x_hat: Predicted images, (B, C, *S).
+        x: True images, (B, C, *S).
         cells: Visible cells, (B, 1, *N), bool.
         cell: Side of a cell, in pixels.
     """
-    region = hidden_pixels(cells, cell, image.shape[2:])
-    return mean_over((painted.float() - image).square(), region)
+    return mean_over((x_hat.float() - x).square(), find_hidden_pixels(cells, cell, x.shape[2:]))
 
 
 class Pretrainer:
@@ -57,26 +57,26 @@ class Pretrainer:
         self.step, self.seconds = 0, 0.0
         # initial weights come from the global generator, as everywhere in torch
         torch.manual_seed(config.seed)
-        autoencoder = MaskedAutoencoder(_encoder(config), cell)
-        trained = [p for p in autoencoder.parameters() if p.requires_grad]
+        autoencoder = MaskedAutoencoder(_build_encoder(config), cell)
+        parameters = [p for p in autoencoder.parameters() if p.requires_grad]
         train = config.train
-        optimizer = torch.optim.AdamW(trained, lr=train.lr, betas=BETAS, weight_decay=train.weight_decay)
+        optimizer = torch.optim.AdamW(parameters, lr=train.lr, betas=BETAS, weight_decay=train.weight_decay)
         self.network, self.optimizer = accelerator.prepare(autoencoder, optimizer)
 
     @property
-    def bare(self) -> MaskedAutoencoder:
+    def unwrapped(self) -> MaskedAutoencoder:
         """The autoencoder without the wrappers of several processes."""
         network: MaskedAutoencoder = self.accelerator.unwrap_model(self.network)
         return network
 
     def loss(self, images: Tensor, masks: Tensor, generators: list[torch.Generator]) -> Tensor:
         """Return the mean loss of images in [0, 1] (B, C, *S), whose cells are drawn from ``generators``."""
-        image = focused(images, masks, self.config.space.window)
+        image = crop_to_brain(images, masks, self.config.space.window)
         cells = draw_cells(image.shape[2:], self.cell, self.ratio, generators).to(image.device)
-        return hidden_loss(self.network(image, cells), image, cells, self.cell).mean()
+        return reconstruction_loss(self.network(image, cells), image, cells, self.cell).mean()
 
-    def update(self, batches: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> float:
-        """Take one optimiser step on micro-batches of (images, masks, item numbers, labels); return its loss.
+    def update(self, micro_batches: Sequence[MicroBatch]) -> float:
+        """Take one optimiser step and return its loss, averaged over all processes.
 
         Raises:
             ValueError: If the loss is not finite, which no later step can mend.
@@ -86,10 +86,10 @@ class Pretrainer:
             group["lr"] = learning_rate(self.step, train.lr, train.warmup, train.steps, train.min_lr)
         self.network.train()
         total = 0.0
-        for images, masks, numbers, _ in batches:
+        for images, masks, numbers, _ in micro_batches:
             generators = [generator_for(config.seed, 5, g) for g in numbers.tolist()]
-            shown = augment(images.to(device), masks.to(device), config.augment, generators)
-            loss = self.loss(*shown, generators) / len(batches)
+            views = augment(images.to(device), masks.to(device), config.augment, generators)
+            loss = self.loss(*views, generators) / len(micro_batches)
             self.accelerator.backward(loss)
             total += float(loss.detach())
         if train.clip_norm is not None:
@@ -100,7 +100,7 @@ class Pretrainer:
         mean = float(self.accelerator.reduce(torch.tensor(total, device=device), "mean"))
         if not math.isfinite(mean) and self.accelerator.scaler is None:
             raise ValueError(
-                f"expected a finite loss, got {mean} at step {self.step}; lower train.lr may help"
+                f"expected a finite loss, got {mean} at step {self.step}; a lower train.lr may help"
             )
         return mean
 
@@ -108,13 +108,13 @@ class Pretrainer:
     def validate(self, data: Dataset) -> float:
         """Return the loss on fixed items with fixed cells."""
         self.network.eval()
-        picks = torch.linspace(0, len(data) - 1, min(self.config.train.validate_items, len(data))).long()
-        device, losses = self.accelerator.device, []
-        for k in range(0, len(picks), self.config.train.batch_size):
-            part = picks[k : k + self.config.train.batch_size].tolist()
-            items, generators = [data[i] for i in part], [generator_for(self.config.seed, 6, i) for i in part]
+        train, device, losses = self.config.train, self.accelerator.device, []
+        indices = torch.linspace(0, len(data) - 1, min(train.validate_items, len(data))).long()
+        for chunk in torch.split(indices, train.batch_size):
+            items = [data[i] for i in chunk.tolist()]
+            generators = [generator_for(self.config.seed, 6, i) for i in chunk.tolist()]
             images, masks = torch.stack([i.image for i in items]), torch.stack([i.mask for i in items])
-            losses += [float(self.loss(images.to(device), masks.to(device), generators))] * len(part)
+            losses += [float(self.loss(images.to(device), masks.to(device), generators))] * len(items)
         return sum(losses) / len(losses)
 
     def save(self) -> None:
@@ -128,8 +128,8 @@ class Pretrainer:
         info = {"step": self.step, "seconds": self.seconds, "config": self.config.to_dict()}
         info |= {"cell": self.cell, "ratio": self.ratio}
         optimizer = checkpoint.pack(self.optimizer.optimizer.state_dict())
-        state = Checkpoint(self.bare.state_dict(), {}, optimizer, info)
-        checkpoint.save(self.folder / "checkpoints", state, self.config.train.keep_checkpoints)
+        state = Checkpoint(self.unwrapped.state_dict(), {}, optimizer, info)
+        checkpoint.save_checkpoint(self.folder / "checkpoints", state, self.config.train.keep_checkpoints)
 
     def resume(self) -> bool:
         """Continue from the newest whole checkpoint, if there is one.
@@ -137,21 +137,22 @@ class Pretrainer:
         Raises:
             CheckpointError: If it was made with other cells or another network, or all are damaged.
         """
-        state = checkpoint.newest(self.folder / "checkpoints", self.config.to_dict())
+        state = checkpoint.load_newest(self.folder / "checkpoints", self.config.to_dict())
         if state is None:
             return False
-        found = {key: state.info.get(key) for key in ("cell", "ratio")}
-        if found != {"cell": self.cell, "ratio": self.ratio}:
+        cell, ratio = (state.info.get(key) for key in ("cell", "ratio"))
+        if (cell, ratio) != (self.cell, self.ratio):
             expected = f"expected a checkpoint of cell = {self.cell}, ratio = {self.ratio}"
-            raise CheckpointError(f"{self.folder}: {expected}, found {found}; choose another name or output")
-        self.bare.load_state_dict(state.model)
+            found = f"found one of cell = {cell}, ratio = {ratio}; choose another name or output"
+            raise CheckpointError(f"{self.folder}: {expected}, {found}")
+        self.unwrapped.load_state_dict(state.model)
         optimizer = self.optimizer.optimizer
         optimizer.load_state_dict(checkpoint.unpack(state.optimizer, optimizer.state_dict()))
         self.step, self.seconds = state.info["step"], state.info["seconds"]
         return True
 
 
-def _encoder(config: Config) -> Encoder:
+def _build_encoder(config: Config) -> Encoder:
     encoder = getattr(build_part(MODELS, config.model, "model"), "encoder", None)
     if not isinstance(encoder, Encoder):
         name = config.model["name"]

@@ -12,15 +12,17 @@ from typing import Any
 import torch
 
 from diffad.config import Config, load
-from diffad.training.journal import Journal, make_accelerator
+from diffad.config.plugins import load_argument_plugins
+from diffad.io.terminal import format_error
+from diffad.training.journal import RunLog, make_accelerator
 from diffad.training.parts import build_data, check_parts
-from diffad.training.steps import walk
-from diffad.training.stop import Stop
+from diffad.training.steps import fit
+from diffad.training.stop import StopSignal
 from diffad.training.trainer import Trainer
 
 PRODUCTS = {"denoise": "pipeline", "classify": "network", "autoencode": "network"}
 """Folder that a run leaves behind, by task."""
-USAGE = "usage: accelerate launch -m diffad.training CONFIG [key=value ...]"
+USAGE = "usage: accelerate launch -m diffad.training [--plugin FILE]... CONFIG [key=value ...]"
 
 
 def train(config: Config) -> Path:
@@ -49,47 +51,48 @@ def train(config: Config) -> Path:
 
 def _run(config: Config, accelerator: Any) -> Path:
     trainer = Trainer(config, accelerator)
-    data, held_out = build_data(config, "train"), build_data(config, "val")
-    trainer.see(data)
-    resumed = trainer.resume()
-    fixed = trainer.objective.fixed(trainer, held_out)
-    with Stop(accelerator.is_main_process) as stop, Journal(trainer, resumed) as journal:
-        walk(trainer, data, lambda: _look(trainer, fixed), journal, stop)
+    data, validation_data = build_data(config, "train"), build_data(config, "val")
+    trainer.inspect(data)
+    is_resumed = trainer.resume()
+    validation_batch = trainer.objective.draw_validation_batch(trainer, validation_data)
+    with StopSignal(accelerator.is_main_process) as stop, RunLog(trainer, is_resumed) as log:
+        fit(trainer, data, lambda: _validate(trainer, validation_batch), log, stop)
     if accelerator.is_main_process:
-        trainer.objective.export(trainer, held_out)
+        trainer.objective.export(trainer, validation_data)
     accelerator.wait_for_everyone()
     return trainer.folder / PRODUCTS[config.task]
 
 
-def _look(trainer: Trainer, fixed: Any) -> dict[str, float]:
-    """Validate the average and save pictures of it, in the main process."""
+def _validate(trainer: Trainer, validation_batch: Any) -> dict[str, float]:
+    """Validate the averaged network and save pictures of it, in the main process."""
     if not trainer.accelerator.is_main_process:
         return {}
     picture = trainer.folder / "samples" / f"step-{trainer.step:07d}.png"
-    return trainer.objective.look(trainer, fixed, picture)
+    return trainer.objective.validate(trainer, validation_batch, picture)
 
 
-def main(arguments: Sequence[str]) -> int:
+def run_training_arguments(arguments: Sequence[str]) -> int:
     """Run `CONFIG [key=value ...]`; return the exit code."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(USAGE)
-        return 0 if arguments else 2
     try:
-        made = train(load(arguments[0], arguments[1:]))
+        words = load_argument_plugins(arguments)
+        if not words or words[0] in ("-h", "--help"):
+            print(USAGE)
+            return 0 if words else 2
+        product = train(load(words[0], words[1:]))
     except KeyboardInterrupt as stop:
-        return _say(str(stop) or "stopped; the same command goes on from the last checkpoint", 130)
+        return _print_end(str(stop) or "stopped; the same command goes on from the last checkpoint", 130)
     except (ValueError, OSError) as error:
-        return _say(f"error: {error}", 1)
-    if _first():
-        print(json.dumps({made.name: str(made)}))
+        return _print_end(f"error: {format_error(error)}", 1)
+    if _is_main_process():
+        print(json.dumps({product.name: str(product)}))
     return 0
 
 
-def _first() -> bool:
+def _is_main_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def _say(message: str, code: int) -> int:
-    if code == 1 or _first():
+def _print_end(message: str, code: int) -> int:
+    if code == 1 or _is_main_process():
         print(message, file=sys.stderr)
     return code

@@ -21,37 +21,37 @@ class Interrupted(KeyboardInterrupt):
     """Training was asked to stop, and did so with a checkpoint."""
 
 
-class Stop:
+class StopSignal:
     """Notes the first signal, so that the running step can end; a later one stops at once.
 
     Args:
-        loud: Whether to tell the user what happens.
+        announce: Tell the user what happens.
     """
 
-    def __init__(self, loud: bool = True) -> None:
-        self.loud = loud
-        self._first: float | None = None
-        self._before: dict[signal.Signals, Any] = {}
+    def __init__(self, announce: bool = True) -> None:
+        self.announce = announce
+        self._time: float | None = None
+        self._handlers: dict[signal.Signals, Any] = {}
 
-    def __enter__(self) -> Stop:
+    def __enter__(self) -> StopSignal:
         if threading.current_thread() is threading.main_thread():  # Python allows handlers nowhere else
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+            self._handlers = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self
 
     def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if self._first is not None and now - self._first > RELAY:
+        if self._time is not None and now - self._time > RELAY:
             raise KeyboardInterrupt("stopped at once; the last checkpoint is kept")
-        if self._first is None:
-            self._first = now
-            if self.loud:  # a handler may interrupt a print, so it must not print itself
-                os.write(2, b"\nfinishing this step and saving; once more stops at once\n")
+        if self._time is None:
+            self._time = now
+            if self.announce:  # a handler may interrupt a print, so it must not print itself
+                os.write(2, b"\nfinishing this step and saving; a second Ctrl-C stops at once\n")
 
-    def agreed(self, accelerator: Any) -> bool:
+    def check(self, accelerator: Any) -> bool:
         """Tell whether any process was asked to stop; all processes must call this together."""
-        asked = torch.tensor(float(self._first is not None), device=accelerator.device)
-        return bool(accelerator.reduce(asked, "sum") > 0)
+        request = torch.tensor(float(self._time is not None), device=accelerator.device)
+        return bool(accelerator.reduce(request, "sum") > 0)

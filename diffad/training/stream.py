@@ -20,7 +20,7 @@ from diffad.types import generator_for
 
 
 @lru_cache(maxsize=4)
-def _order(seed: int, epoch: int, length: int) -> Tensor:
+def _shuffle(seed: int, epoch: int, length: int) -> Tensor:
     return torch.randperm(length, generator=generator_for(seed, 0, epoch))
 
 
@@ -40,46 +40,53 @@ class Stream(TorchDataset[tuple[Tensor, Tensor, int, int]]):
 
     def __getitem__(self, g: int) -> tuple[Tensor, Tensor, int, int]:
         epoch, position = divmod(g, len(self.data))
-        item = self.data[int(_order(self.seed, epoch, len(self.data))[position])]
+        item = self.data[int(_shuffle(self.seed, epoch, len(self.data))[position])]
         return item.image, item.mask, g, -1 if item.label is None else item.label
 
 
-class Share(Sampler[int]):
+class StreamShard(Sampler[int]):
     """The numbers of the items that one process trains on, step after step.
 
     Args:
         steps: First and last (exclusive) optimiser step.
         batch_size: Items per step over all processes.
-        rank: Which process.
-        world: How many processes.
+        rank: Number of the process, from 0.
+        world_size: How many processes there are.
     """
 
-    def __init__(self, steps: tuple[int, int], batch_size: int, rank: int, world: int) -> None:
-        self.steps, self.batch_size, self.rank, self.world = steps, batch_size, rank, world
+    def __init__(self, steps: tuple[int, int], batch_size: int, rank: int, world_size: int) -> None:
+        self.steps, self.batch_size, self.rank, self.world_size = steps, batch_size, rank, world_size
 
     def __iter__(self) -> Iterator[int]:
         for step in range(*self.steps):
-            yield from range(step * self.batch_size + self.rank, (step + 1) * self.batch_size, self.world)
+            first, end = step * self.batch_size, (step + 1) * self.batch_size
+            yield from range(first + self.rank, end, self.world_size)
 
 
-def loader(
-    stream: Stream, steps: tuple[int, int], batch_size: int, parts: int, rank: int, world: int, workers: int
+def make_loader(
+    stream: Stream,
+    steps: tuple[int, int],
+    batch_size: int,
+    accumulate: int,
+    rank: int,
+    world_size: int,
+    workers: int,
 ) -> DataLoader[tuple[Tensor, Tensor, int, int]]:
-    """Load one process's share of every step, in ``parts`` equal micro-batches.
+    """Load what one process trains on at every step, in ``accumulate`` equal micro-batches.
 
     Raises:
         ValueError: If the batch cannot be shared out evenly.
     """
-    if batch_size % (world * parts):
+    if batch_size % (world_size * accumulate):
         raise ValueError(
-            f"expected train.batch_size divisible by processes x train.accumulate = {world} x {parts}, "
-            f"got {batch_size}"
+            "expected train.batch_size divisible by processes x train.accumulate = "
+            f"{world_size} x {accumulate}, got {batch_size}"
         )
-    share = Share(steps, batch_size, rank, world)
-    size = batch_size // (world * parts)
-    return DataLoader(stream, size, sampler=share, num_workers=workers, worker_init_fn=_leave_ctrl_c)
+    shard = StreamShard(steps, batch_size, rank, world_size)
+    size = batch_size // (world_size * accumulate)
+    return DataLoader(stream, size, sampler=shard, num_workers=workers, worker_init_fn=_ignore_ctrl_c)
 
 
-def _leave_ctrl_c(worker: int) -> None:
+def _ignore_ctrl_c(worker: int) -> None:
     """Let the training process decide when to stop: a terminal sends Ctrl-C to its workers too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

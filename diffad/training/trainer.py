@@ -15,20 +15,17 @@ from diffad.config import Config
 from diffad.data.augment import augment
 from diffad.data.items import Dataset
 from diffad.data.labels import require_both
-from diffad.data.window import focused
+from diffad.data.window import crop_to_brain
 from diffad.registry import MODELS, NOISES, SAMPLERS
 from diffad.schedule import Schedule
 from diffad.training import checkpoint
-from diffad.training.batch import Batch, corrupted, pool_of
+from diffad.training.batch import Batch, MicroBatch, corrupt_items, sample_pool
 from diffad.training.checkpoint import Checkpoint, CheckpointError
 from diffad.training.loss import learning_rate
-from diffad.training.objectives import objective_for
+from diffad.training.objectives import make_objective
 from diffad.training.parts import build_part, build_scheduler
 from diffad.training.transfer import load_encoder, load_weights
 from diffad.types import generator_for
-
-MicroBatch = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Images (B, C, *S), masks (B, 1, *S), and the numbers (B,) and labels (B,) of the items."""
 
 
 class Trainer:
@@ -46,24 +43,23 @@ class Trainer:
         self.schedule = Schedule.from_diffusers(self.scheduler)
         self.noise = build_part(NOISES, config.noise, "noise")
         self.sampler = build_part(SAMPLERS, config.sampler, "sampler")
-        self.objective = objective_for(config)
+        self.objective = make_objective(config)
         self.pool: list[Tensor] = []
         self.step, self.seconds = 0, 0.0
         # initial weights come from the global generator, as everywhere in torch
         torch.manual_seed(config.seed)
         network = build_part(MODELS, config.model, "model")
-        resuming = bool(checkpoint.checkpoints(self.folder / "checkpoints"))
-        if not resuming:
-            self._warm(network)
-        self._prepare_average(network)
+        if not checkpoint.list_checkpoints(self.folder / "checkpoints"):
+            self._load_initial_weights(network)
+        self._build_ema_network(network)
         if config.train.channels_last:
-            flat = config.space.axis != "volume"
-            network = network.to(memory_format=torch.channels_last if flat else torch.channels_last_3d)
+            is_flat = config.space.axis != "volume"
+            network = network.to(memory_format=torch.channels_last if is_flat else torch.channels_last_3d)
         train = config.train
         optimizer = torch.optim.AdamW(network.parameters(), lr=train.lr, weight_decay=train.weight_decay)
         self.network, self.optimizer = accelerator.prepare(network, optimizer)
 
-    def _warm(self, network: Any) -> None:
+    def _load_initial_weights(self, network: Any) -> None:
         """Load the weights that the recipe starts from, if any."""
         train = self.config.train
         if train.network is not None:
@@ -71,47 +67,53 @@ class Trainer:
         if train.encoder is not None:
             load_encoder(network, Path(train.encoder))
 
-    def _prepare_average(self, network: Any) -> None:
+    def _build_ema_network(self, network: Any) -> None:
         from diffusers.training_utils import EMAModel
 
-        self.average = build_part(MODELS, self.config.model, "model")
-        self.average.load_state_dict(network.state_dict())
-        self.average.to(self.accelerator.device).eval().requires_grad_(False)
+        self.ema_network = build_part(MODELS, self.config.model, "model")
+        self.ema_network.load_state_dict(network.state_dict())
+        self.ema_network.to(self.device).eval().requires_grad_(False)
         decay = self.config.train.ema_decay
-        self.ema = EMAModel(self.average.parameters(), decay=decay, use_ema_warmup=True, power=0.75)
-        self.ema.to(self.accelerator.device)
+        self.ema = EMAModel(self.ema_network.parameters(), decay=decay, use_ema_warmup=True, power=0.75)
+        self.ema.to(self.device)
 
     @property
-    def bare(self) -> Any:
+    def device(self) -> torch.device:
+        """Where the network is."""
+        device: torch.device = self.accelerator.device
+        return device
+
+    @property
+    def unwrapped(self) -> Any:
         """The network without the wrappers of several processes."""
         return self.accelerator.unwrap_model(self.network)
 
-    def see(self, data: Dataset) -> None:
+    def inspect(self, data: Dataset) -> None:
         """Take from the training data what corruptions are made of, or refuse it as the task must.
 
         Raises:
             DataError: If a classifier has labels of one class only, or none.
         """
         if self.config.corrupt.tasks:
-            self.pool = pool_of(data, self.config.space.window)
+            self.pool = sample_pool(data, self.config.space.window)
         elif self.config.task == "classify":
             require_both([data[i].label for i in range(len(data))], self.config.data.get("root", "data"))
 
     def loss(self, images: Tensor, masks: Tensor, numbers: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the mean loss of a micro-batch; all its randomness follows from the item numbers (B,)."""
         generators = [generator_for(self.config.seed, 2, g) for g in numbers.tolist()]
-        batch = self._batch(images, masks, labels, generators)
+        batch = self._make_batch(images, masks, labels, generators)
         return self.objective.loss(self, batch, generators).mean()
 
-    def _batch(
+    def _make_batch(
         self, images: Tensor, masks: Tensor, labels: Tensor | None, generators: list[torch.Generator]
     ) -> Batch:
-        config, device = self.config, self.accelerator.device
+        config, device = self.config, self.device
         images, masks = augment(images.to(device), masks.to(device), config.augment, generators)
-        seen, brain = (focused(v, masks, config.space.window) for v in (images, masks))
+        image, brain = (crop_to_brain(v, masks, config.space.window) for v in (images, masks))
         label = torch.full((len(images),), -1) if labels is None else labels
         corrupt = config.corrupt
-        return corrupted(seen, brain, label.to(device), corrupt, corrupt.tasks, generators, self.pool)
+        return corrupt_items(image, brain, label.to(device), corrupt, corrupt.tasks, generators, self.pool)
 
     def update(self, micro_batches: Sequence[MicroBatch]) -> float:
         """Take one optimiser step and return its loss, averaged over all processes.
@@ -122,14 +124,14 @@ class Trainer:
         self._begin_step()
         total = 0.0
         for k, batch in enumerate(micro_batches):
-            last = k == len(micro_batches) - 1
-            with nullcontext() if last else self.accelerator.no_sync(self.network):
+            is_last = k == len(micro_batches) - 1
+            with nullcontext() if is_last else self.accelerator.no_sync(self.network):
                 loss = self.loss(*batch) / len(micro_batches)
                 self.accelerator.backward(loss)
             total += float(loss.detach())
         self._end_step()
-        mean = self.accelerator.reduce(torch.tensor(total, device=self.accelerator.device), "mean")
-        return self._checked(float(mean))
+        mean = self.accelerator.reduce(torch.tensor(total, device=self.device), "mean")
+        return self._check_loss(float(mean))
 
     def _begin_step(self) -> None:
         train = self.config.train
@@ -145,10 +147,10 @@ class Trainer:
             self.accelerator.clip_grad_norm_(self.network.parameters(), self.config.train.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.ema.step(self.bare.parameters())
+        self.ema.step(self.unwrapped.parameters())
         self.step += 1
 
-    def _checked(self, loss: float) -> float:
+    def _check_loss(self, loss: float) -> float:
         # the gradient scaler of fp16 skips steps that overflow, and lowers its scale
         if not math.isfinite(loss) and self.accelerator.scaler is None:
             raise ValueError(
@@ -156,12 +158,12 @@ class Trainer:
             )
         return loss
 
-    def averaged(self) -> Any:
-        """Return the network with averaged weights."""
-        self.ema.copy_to(self.average.parameters())
-        for mine, theirs in zip(self.average.buffers(), self.bare.buffers(), strict=True):
-            mine.copy_(theirs)
-        return self.average
+    def refresh_ema_network(self) -> Any:
+        """Copy the averaged weights of now into the network that holds them, and return it."""
+        self.ema.copy_to(self.ema_network.parameters())
+        for target, source in zip(self.ema_network.buffers(), self.unwrapped.buffers(), strict=True):
+            target.copy_(source)
+        return self.ema_network
 
     def save(self) -> None:
         """Write a checkpoint from the main process; all processes learn whether it could be written.
@@ -173,14 +175,16 @@ class Trainer:
         if self.accelerator.is_main_process:
             try:
                 train = self.config.train
-                checkpoint.save(self.folder / "checkpoints", self._state(), train.keep_checkpoints)
+                checkpoint.save_checkpoint(
+                    self.folder / "checkpoints", self._make_state(), train.keep_checkpoints
+                )
             except CheckpointError as error:
                 failure = error
-        failed = torch.tensor(float(failure is not None), device=self.accelerator.device)
-        if self.accelerator.reduce(failed, "sum") > 0:
+        failures = torch.tensor(float(failure is not None), device=self.device)
+        if self.accelerator.reduce(failures, "sum") > 0:
             raise failure or CheckpointError("the main process could not write its checkpoint")
 
-    def _state(self) -> Checkpoint:
+    def _make_state(self) -> Checkpoint:
         info = {
             "step": self.step,
             "config": self.config.to_dict(),
@@ -190,7 +194,9 @@ class Trainer:
         if self.accelerator.scaler is not None:
             info["scaler"] = self.accelerator.scaler.state_dict()
         optimizer = checkpoint.pack(self.optimizer.optimizer.state_dict())
-        return Checkpoint(self.bare.state_dict(), self.averaged().state_dict(), optimizer, info)
+        return Checkpoint(
+            self.unwrapped.state_dict(), self.refresh_ema_network().state_dict(), optimizer, info
+        )
 
     def resume(self) -> bool:
         """Continue from the newest whole checkpoint, if there is one.
@@ -198,11 +204,10 @@ class Trainer:
         Raises:
             CheckpointError: If it was made by another architecture, all are damaged, or processes see others.
         """
-        state = checkpoint.newest(self.folder / "checkpoints", self.config.to_dict())
+        state = checkpoint.load_newest(self.folder / "checkpoints", self.config.to_dict())
         if state is not None:
             self._restore(state)
-        mine = torch.tensor([self.step], device=self.accelerator.device)
-        steps = self.accelerator.gather(mine).tolist()
+        steps = self.accelerator.gather(torch.tensor([self.step], device=self.device)).tolist()
         if len(set(steps)) > 1:
             raise CheckpointError(
                 f"{self.folder}: expected one folder that all processes share, found steps {steps}"
@@ -211,16 +216,16 @@ class Trainer:
 
     def _restore(self, state: Checkpoint) -> None:
         try:
-            self.bare.load_state_dict(state.model)
-            self.average.load_state_dict(state.ema)
+            self.unwrapped.load_state_dict(state.model)
+            self.ema_network.load_state_dict(state.ema)
         except RuntimeError as error:  # from torch, with a line for each tensor
-            found = " ".join(str(error).split())
+            reason = " ".join(str(error).split())
             raise CheckpointError(
-                f"{self.folder}: expected weights of this network, found others: {found}"
+                f"{self.folder}: expected weights of this network, found others: {reason}"
             ) from error
         optimizer = self.optimizer.optimizer
         optimizer.load_state_dict(checkpoint.unpack(state.optimizer, optimizer.state_dict()))
-        self.ema.shadow_params = [p.clone().detach() for p in self.average.parameters()]
+        self.ema.shadow_params = [p.clone().detach() for p in self.ema_network.parameters()]
         self.ema.optimization_step = state.info["ema_step"]
         if self.accelerator.scaler is not None and "scaler" in state.info:
             self.accelerator.scaler.load_state_dict(state.info["scaler"])

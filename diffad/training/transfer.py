@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from diffad.io.atomic import UnwritableError, staged_folder
 from diffad.models.encoder import Encoder
-from diffad.training.checkpoint import CheckpointError, replace_folder
+from diffad.training.checkpoint import CheckpointError
 
 WEIGHTS = "encoder.safetensors"
 OPTIONS = "encoder.json"
 HEAD = ("resnet.fc.weight", "resnet.fc.bias")
-SHOWN = 3
+MAX_NAMES = 3
 """How many names an error lists."""
 
 
@@ -33,19 +33,14 @@ def save_encoder(encoder: Encoder, folder: Path, head: bool, info: dict[str, Any
     Raises:
         CheckpointError: If it cannot be written.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
-    kept = {k: v for k, v in encoder.state_dict().items() if head or k not in HEAD}
-    described = {"encoder": encoder.options, "head": head, "made": info}
+    weights = {k: v for k, v in encoder.state_dict().items() if head or k not in HEAD}
+    options = {"encoder": encoder.options, "head": head, "made": info}
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        save_file({k: v.detach().cpu().contiguous() for k, v in kept.items()}, partial / WEIGHTS)
-        (partial / OPTIONS).write_text(json.dumps(described, indent=1), encoding="utf-8")
-        replace_folder(partial, folder)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{folder}: cannot be written ({error})") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        with staged_folder(folder) as partial:
+            save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, partial / WEIGHTS)
+            (partial / OPTIONS).write_text(json.dumps(options, indent=1), encoding="utf-8")
+    except UnwritableError as error:
+        raise CheckpointError(str(error)) from error
     return folder
 
 
@@ -66,12 +61,12 @@ def load_encoder(network: Any, path: str | Path) -> None:
     if not isinstance(encoder, Encoder):
         raise CheckpointError(f"{path}: expected a network with an encoder, got {type(network).__name__}")
     folder = Path(path).parent if Path(path).suffix == Path(WEIGHTS).suffix else Path(path)
-    described, weights = _read(folder)
-    _check_options(folder / OPTIONS, described["encoder"], encoder.options)
-    own = encoder.state_dict()
-    wanted = own if described["head"] else {k: v for k, v in own.items() if k not in HEAD}
-    _check_weights(folder / WEIGHTS, weights, wanted)
-    encoder.load_state_dict({**own, **weights})
+    options, weights = _read_encoder(folder)
+    _check_options(folder / OPTIONS, options["encoder"], encoder.options)
+    state = encoder.state_dict()
+    expected = state if options["head"] else {k: v for k, v in state.items() if k not in HEAD}
+    _check_weights(folder / WEIGHTS, weights, expected)
+    encoder.load_state_dict({**state, **weights})
 
 
 def load_weights(network: Any, path: Path) -> None:
@@ -85,47 +80,46 @@ def load_weights(network: Any, path: Path) -> None:
         CheckpointError: If there are none, or they are not exactly those of the network by name and shape.
     """
     folder = path / "network" if (path / "network").is_dir() else path
-    found: dict[str, Tensor] = {}
+    weights: dict[str, Tensor] = {}
     try:
         for file in sorted(folder.glob("*.safetensors")):
-            found |= load_file(file)
+            weights |= load_file(file)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{file}: expected weights, found none ({error})") from error
-    if not found:
+    if not weights:
         raise CheckpointError(f"{path}: expected the folder of a pipeline or a network, found no weights")
-    _check_weights(folder, found, network.state_dict())
-    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in found.items()})
+    _check_weights(folder, weights, network.state_dict())
+    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read_encoder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     path = folder / OPTIONS
     try:
-        described = json.loads(path.read_text(encoding="utf-8"))
-        if not (isinstance(described["encoder"], dict) and isinstance(described["head"], bool)):
+        options = json.loads(path.read_text(encoding="utf-8"))
+        if not (isinstance(options["encoder"], dict) and isinstance(options["head"], bool)):
             raise TypeError("no options, or no word on its head")
         path = folder / WEIGHTS
-        return described, load_file(path)
+        return options, load_file(path)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: expected a pretrained encoder, found none ({error})") from error
 
 
-def _check_options(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    odd = sorted(k for k in found.keys() | wanted.keys() if found.get(k) != wanted.get(k))
-    if odd:
-        pairs = [f"{k} = {wanted.get(k)!r}, found {found.get(k)!r}" for k in odd[:SHOWN]]
+def _check_options(path: Path, options: dict[str, Any], expected: dict[str, Any]) -> None:
+    names = sorted(k for k in options.keys() | expected.keys() if options.get(k) != expected.get(k))
+    if names:
+        pairs = [f"{k} = {expected.get(k)!r}, found {options.get(k)!r}" for k in names[:MAX_NAMES]]
         raise CheckpointError(f"{path}: expected an encoder of {'; '.join(pairs)}")
 
 
-def _check_weights(path: Path, found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
-    shapes = [
-        f"{k} has shape {tuple(found[k].shape)}, not {tuple(v.shape)}"
-        for k, v in wanted.items()
-        if k in found and found[k].shape != v.shape
+def _check_weights(path: Path, weights: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    faults = [f"{k} is missing" for k in expected if k not in weights]
+    faults += [f"{k} belongs to no layer" for k in weights if k not in expected]
+    faults += [
+        f"{k} has shape {tuple(weights[k].shape)}, not {tuple(v.shape)}"
+        for k, v in expected.items()
+        if k in weights and weights[k].shape != v.shape
     ]
-    missing = [f"{k} is missing" for k in wanted if k not in found]
-    surplus = [f"{k} belongs to no layer" for k in found if k not in wanted]
-    if odd := missing + surplus + shapes:
-        more = f" and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
-        raise CheckpointError(
-            f"{path}: expected the weights of this network, found others: {'; '.join(odd[:SHOWN])}{more}"
-        )
+    if faults:
+        more = f" and {len(faults) - MAX_NAMES} more" if len(faults) > MAX_NAMES else ""
+        found = f"{'; '.join(faults[:MAX_NAMES])}{more}"
+        raise CheckpointError(f"{path}: expected the weights of this network, found others: {found}")

@@ -4,8 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
-from diffad.benchmark.config import load
-from tests.cohorts import write_model
+from diffad.benchmark.config import load_benchmark
+from tests.helpers.cohorts import write_model
 
 SIZE = 32
 TEXT = """
@@ -57,4 +57,4 @@ def file(tmp_path, slices, model):
 @pytest.fixture
 def tiny(file):
     """Build the benchmark with changes."""
-    return lambda *changes: load(file, changes)
+    return lambda *changes: load_benchmark(file, changes)

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from diffad.config import SpaceConfig
-from diffad.data.items import Item
+from diffad.data.items import TrainingItem
 from diffad.registry import DATASETS
-from tests.brains import save_image, save_volume
+from tests.helpers.brains import save_image, save_volume
 
 SIZE = 16
 
@@ -53,7 +53,7 @@ def test_items_are_images_with_masks_in_the_grid(build, split):
     items = [data[i] for i in range(len(data))]
     assert items
     for item in items:
-        assert isinstance(item, Item)
+        assert isinstance(item, TrainingItem)
         assert item.image.dtype == item.mask.dtype == torch.float32
         assert item.image.shape == item.mask.shape == (1, SIZE, SIZE)
         assert item.image.min() >= 0

@@ -9,7 +9,7 @@ from torch import nn
 from diffad.denoise import bind
 from diffad.protocols import Denoiser, Guidance
 from diffad.registry import GUIDANCES
-from tests.toys import GaussianDenoiser
+from tests.helpers.toys import GaussianDenoiser
 
 
 class Judge(nn.Module):
@@ -76,9 +76,7 @@ T = torch.tensor([5, 300, 900])
 def steered(guidance, x, t):
     """Denoise ``x`` in [0, 1] as a detector does: told of the stack's references."""
     denoiser = guidance(Told())
-    swap, ask = (getattr(denoiser, name, None) for name in ("reference", "conditions"))
-    told = x if swap is None else swap(x)
-    cond = {} if ask is None else ask(told, torch.ones_like(x[:, :1]))
+    cond = denoiser.conditions(denoiser.reference(x), torch.ones_like(x[:, :1]))
     return bind(denoiser, cond)(x * 2 - 1, t)
 
 
@@ -126,7 +124,7 @@ def test_states_and_levels_are_not_changed(guidance, x):
 def test_one_guidance_serves_many_denoisers(guidance, x):
     first, other = guidance(Told()), guidance(Told())
     first(x, T)
-    assert (first.denoiser.calls, other.denoiser.calls) == (1, 0)
+    assert (first.inner.plain.calls, other.inner.plain.calls) == (1, 0)
 
 
 def test_options_are_public_attributes(case, guidance):

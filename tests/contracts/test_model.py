@@ -85,11 +85,11 @@ LABELS = torch.tensor([0, 41])
 
 
 def ask(network, x, labels):
-    """Call a network as training does: those that ask for conditions are told of a clean image."""
+    """Call a network as training does: those that ask for conditions get a clean image."""
     if "labels" not in inspect.signature(network.forward).parameters:
         return network(x)
-    told = {"image": x.float().sigmoid()} if hasattr(network, "conditions") else {}
-    return network(x, labels, **told)
+    condition = {"image": x.float().sigmoid()} if hasattr(network, "conditions") else {}
+    return network(x, labels, **condition)
 
 
 def test_every_network_has_a_row_of_options():
@@ -166,15 +166,15 @@ def test_network_in_half_precision_takes_states_in_single(build, x):
 
 @pytest.mark.parametrize("channels", [0, 2])
 def test_wrong_channels_raise_naming_both(build, x, channels):
-    found = torch.zeros(2, channels, *x.shape[2:])
+    wrong_x = torch.zeros(2, channels, *x.shape[2:])
     with pytest.raises(ValueError, match=rf"expected \(B, C, .*\) with C = 1, got \(2, {channels}, "):
-        ask(build(), found, LABELS)
+        ask(build(), wrong_x, LABELS)
 
 
 def test_wrong_number_of_axes_raises(build, x):
-    for found in (x[..., 0], x[..., None]):
+    for wrong_x in (x[..., 0], x[..., None]):
         with pytest.raises(ValueError, match="expected "):
-            ask(build(), found, LABELS)
+            ask(build(), wrong_x, LABELS)
 
 
 @pytest.mark.parametrize("row", WIDTHS, indirect=True)

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from diffad.capabilities import attach_networks
 from diffad.registry import SALIENCIES
-from tests.saliency.looking import Half, squares
-from tests.toys import ConstantDenoiser, white_noise
+from tests.helpers.looking import Half, squares
+from tests.helpers.toys import ConstantDenoiser, white_noise
 
 NETWORKS = {"classifier": squares(), "autoencoder": Half()}
 OPTIONS = {
@@ -37,24 +38,23 @@ def scans(shape, generators):
 def build(name, options, seeds=range(3)):
     """Return the saliency with all it asks for: networks, and the denoiser of a sampler."""
     saliency = SALIENCIES.build(name, **options)
-    if hasattr(saliency, "equip"):
-        saliency.equip(NETWORKS)
+    attach_networks(saliency, NETWORKS)
     if not hasattr(saliency, "begin"):
         return saliency
 
     def look(x, mask=None):
-        own = [torch.Generator().manual_seed(s) for s in seeds][: len(x)]
-        return saliency.begin(ConstantDenoiser(torch.zeros_like(x)), white_noise, own)(x, mask)
+        generators = [torch.Generator().manual_seed(s) for s in seeds][: len(x)]
+        return saliency.begin(ConstantDenoiser(torch.zeros_like(x)), white_noise, generators)(x, mask)
 
     return look
 
 
 def test_map_has_the_shape_of_the_scan_and_is_finite_and_not_negative(name, options, shape, scans):
-    found = build(name, options)(scans[0])
-    assert found.shape == shape
-    assert found.isfinite().all()
-    assert found.min() >= 0
-    assert found.max() > 0
+    result = build(name, options)(scans[0])
+    assert result.shape == shape
+    assert result.isfinite().all()
+    assert result.min() >= 0
+    assert result.max() > 0
 
 
 def test_item_alone_equals_item_in_batch(name, options, shape, scans):
@@ -67,10 +67,10 @@ def test_item_alone_equals_item_in_batch(name, options, shape, scans):
 
 def test_map_is_zero_outside_the_mask(name, options, shape, scans):
     x, mask = scans
-    found = build(name, options)(x, mask)
-    assert not found[~mask.expand(shape)].any()
-    assert found[mask.expand(shape)].any()
-    assert torch.equal(build(name, options)(x, mask.float()), found)
+    result = build(name, options)(x, mask)
+    assert not result[~mask.expand(shape)].any()
+    assert result[mask.expand(shape)].any()
+    assert torch.equal(build(name, options)(x, mask.float()), result)
 
 
 def test_same_scan_has_the_same_map_whatever_the_global_state(name, options, shape, scans):
@@ -83,8 +83,8 @@ def test_same_scan_has_the_same_map_whatever_the_global_state(name, options, sha
 def test_arguments_are_not_changed_and_no_graph_is_kept(name, options, shape, scans):
     x, mask = scans
     before = x.clone(), mask.clone()
-    found = build(name, options)(x.requires_grad_(), mask)
-    assert not found.requires_grad
+    result = build(name, options)(x.requires_grad_(), mask)
+    assert not result.requires_grad
     assert torch.equal(x, before[0])
     assert torch.equal(mask, before[1])
     assert x.grad is None
@@ -102,14 +102,14 @@ def test_what_surrounds_the_call_changes_nothing(name, options, shape, scans):
 
 def test_low_precision_is_looked_at_in_single_precision(name, options, shape, scans):
     x, mask = scans
-    found = build(name, options)(x.bfloat16(), mask)
-    assert found.dtype == torch.float32
-    assert torch.equal(found, build(name, options)(x.bfloat16().float(), mask))
+    result = build(name, options)(x.bfloat16(), mask)
+    assert result.dtype == torch.float32
+    assert torch.equal(result, build(name, options)(x.bfloat16().float(), mask))
 
 
 def test_scan_without_anything_has_a_finite_map(name, options, shape, scans):
-    found = build(name, options)(torch.zeros(shape), torch.zeros_like(scans[1]))
-    assert not found.any()
+    result = build(name, options)(torch.zeros(shape), torch.zeros_like(scans[1]))
+    assert not result.any()
     assert build(name, options)(torch.zeros(shape)).isfinite().all()
 
 
@@ -130,7 +130,7 @@ def test_missing_networks_are_named(name, options, shape, scans):
     saliency = SALIENCIES.build(name, **options)
     for network in getattr(saliency, "needs", ()):
         part = SALIENCIES.build(name, **options)
-        part.equip({k: v for k, v in NETWORKS.items() if k != network})
+        attach_networks(part, {k: v for k, v in NETWORKS.items() if k != network})
         with pytest.raises(ValueError, match=f"expected a {network}, got none"):
             part(scans[0])
     assert {n for n in NETWORKS if hasattr(saliency, n)} == set(getattr(saliency, "needs", ()))

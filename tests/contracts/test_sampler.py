@@ -7,8 +7,8 @@ import torch
 
 from diffad.protocols import Sampler
 from diffad.registry import SAMPLERS
-from diffad.types import Restoration, StepRecord
-from tests.toys import ConstantDenoiser, GaussianDenoiser, linear_schedule, recorder, white_noise
+from diffad.types import Reconstruction, StepRecord
+from tests.helpers.toys import ConstantDenoiser, GaussianDenoiser, linear_schedule, recorder, white_noise
 
 # options that keep a run small: one row for each sampler
 OPTIONS = {
@@ -97,7 +97,7 @@ def test_options_stay_readable_under_their_names(name):
 
 def test_twin_is_shaped_like_the_image(run, x):
     restoration = run()
-    assert isinstance(restoration, Restoration)
+    assert isinstance(restoration, Reconstruction)
     assert restoration.image.shape == x.shape
     assert restoration.image.dtype == x.dtype
     assert restoration.image.isfinite().all()

@@ -9,9 +9,9 @@ from torch import nn
 
 from diffad.protocols import AnomalyScore, ScoreRun
 from diffad.registry import SCORES
-from diffad.score.base import begin
-from diffad.types import Restoration, StepRecord
-from tests.toys import linear_schedule
+from diffad.score.base import begin_run, wants_records
+from diffad.types import Reconstruction, StepRecord
+from tests.helpers.toys import linear_schedule
 
 
 class Stages(nn.Module):
@@ -70,11 +70,23 @@ pytestmark = [
 
 
 def twin(x_hat):
-    """A twin with all that any score asks for: a spread, a map, and records of two levels."""
+    """A twin with all that any score asks for: a spread and a map."""
+    std, likelihood = torch.full_like(x_hat, 0.1), x_hat.mean(1, keepdim=True)
+    return Reconstruction(x_hat, nfe=2, std=std, map=likelihood)
+
+
+def records_of(x_hat):
+    """Records of two levels, at both of which the twin is estimated."""
     state = 2 * x_hat - 1
-    records = tuple(StepRecord(t, 0, state, state, state) for t in (50, 100))
-    std, found = torch.full_like(x_hat, 0.1), x_hat.mean(1, keepdim=True)
-    return Restoration(x_hat, nfe=2, trajectory=records, std=std, map=found)
+    return [StepRecord(t, 0, state, state, state) for t in (50, 100)]
+
+
+def score_map(score, x, restoration, mask=None, records=None):
+    """The map of a run that takes in records, as the pipeline makes it."""
+    run = begin_run(score, 2 * x.float() - 1, linear_schedule())
+    for record in records or records_of(restoration.image):
+        run.record(record)
+    return run.map(x, restoration, mask)
 
 
 def images(shape, generators):
@@ -88,7 +100,7 @@ def images(shape, generators):
 def test_map_has_one_channel_and_is_finite_and_not_negative(name, options, shape, generators):
     x, restoration, _ = images(shape, generators)
     score = SCORES.build(name, **options)
-    scores = score(x, restoration)
+    scores = score_map(score, x, restoration)
     assert isinstance(score, AnomalyScore)
     assert scores.shape == (shape[0], 1, *shape[2:])
     assert scores.isfinite().all()
@@ -99,31 +111,32 @@ def test_map_has_one_channel_and_is_finite_and_not_negative(name, options, shape
 def test_identical_images_score_exactly_zero(name, options, shape, generators):
     x, _, _ = images(shape, generators)
     same = replace(twin(x.clone()), map=torch.zeros_like(x[:, :1]))
-    assert not SCORES.build(name, **options)(x, same).any()
+    assert not score_map(SCORES.build(name, **options), x, same).any()
 
 
 def test_item_alone_equals_item_in_batch(name, options, shape, generators):
     x, restoration, mask = images(shape, generators)
     score = SCORES.build(name, **options)
-    batch = score(x, restoration, mask)
+    batch = score_map(score, x, restoration, mask)
     for i in range(shape[0]):
         item = slice(i, i + 1)
-        assert torch.equal(score(x[item], twin(restoration.image[item]), mask[item]), batch[item])
+        alone = score_map(score, x[item], twin(restoration.image[item]), mask[item])
+        assert torch.equal(alone, batch[item])
 
 
 def test_mask_zeroes_the_outside_and_leaves_the_inside(name, options, shape, generators):
     x, restoration, mask = images(shape, generators)
     score = SCORES.build(name, **options)
-    masked, whole = score(x, restoration, mask), score(x, restoration)
-    assert not masked[~mask].any()
-    assert torch.equal(masked[mask], whole[mask]) or name in SCALED_INSIDE
-    assert torch.equal(score(x, restoration, mask.float()), masked)
+    masked_map, whole = score_map(score, x, restoration, mask), score_map(score, x, restoration)
+    assert not masked_map[~mask].any()
+    assert torch.equal(masked_map[mask], whole[mask]) or name in SCALED_INSIDE
+    assert torch.equal(score_map(score, x, restoration, mask.float()), masked_map)
 
 
 def test_arguments_are_not_changed(name, options, shape, generators):
     x, restoration, mask = images(shape, generators)
     before = x.clone(), restoration.image.clone(), mask.clone()
-    SCORES.build(name, **options)(x, restoration, mask)
+    score_map(SCORES.build(name, **options), x, restoration, mask)
     assert torch.equal(x, before[0])
     assert torch.equal(restoration.image, before[1])
     assert torch.equal(mask, before[2])
@@ -132,11 +145,12 @@ def test_arguments_are_not_changed(name, options, shape, generators):
 def test_low_precision_is_scored_in_single_precision(name, options, shape, generators):
     x, restoration, _ = images(shape, generators)
     low = twin(restoration.image.bfloat16())
-    scores = SCORES.build(name, **options)(x.bfloat16(), low)
-    records = tuple(replace(r, x_hat=r.x_hat.float()) for r in low.trajectory)
+    scores = score_map(SCORES.build(name, **options), x.bfloat16(), low)
+    records = [replace(r, x_hat=r.x_hat.float()) for r in records_of(low.image)]
     upcast = {key: getattr(low, key).float() for key in ("image", "std", "map")}
-    single = replace(low, **upcast, trajectory=records)
-    expected = SCORES.build(name, **options)(x.bfloat16().float(), single)
+    single = replace(low, **upcast)
+    score = SCORES.build(name, **options)
+    expected = score_map(score, x.bfloat16().float(), single, records=records)
     assert scores.dtype == torch.float32
     assert torch.equal(scores, expected)
 
@@ -147,7 +161,7 @@ def test_shapes_that_do_not_fit_are_refused(name, options, shape, generators):
     with pytest.raises(ValueError, match=r"expected restoration.image of shape .* got"):
         score(x[..., :-1], restoration)
     with pytest.raises(ValueError, match=r"expected mask of shape .* got"):
-        score(x, restoration, mask[..., :-1])
+        score_map(score, x, restoration, mask[..., :-1])
     with pytest.raises(ValueError, match="2 or 3 spatial axes"):
         score(x[0, 0], restoration)
 
@@ -157,11 +171,15 @@ def test_options_are_public_attributes(name, options, shape, generators):
     assert {option: getattr(score, option) for option in options} == options
 
 
-def test_a_run_makes_the_same_map_as_a_call(name, options, shape, generators):
+def test_a_call_makes_the_map_of_a_run_or_asks_for_records(name, options, shape, generators):
     x, restoration, mask = images(shape, generators)
     score = SCORES.build(name, **options)
-    run = begin(score, 2 * x - 1, linear_schedule())
+    run = begin_run(score, 2 * x - 1, linear_schedule())
     assert isinstance(run, ScoreRun)
-    for record in restoration.trajectory:
-        run.record(record)
-    assert torch.allclose(run.map(x, replace(restoration, trajectory=()), mask), score(x, restoration, mask))
+    if wants_records(run):
+        with pytest.raises(ValueError, match="expected records of a sampler"):
+            score(x, restoration, mask)
+        with pytest.raises(ValueError, match="expected records of a sampler"):
+            run.map(x, restoration, mask)
+    else:
+        assert torch.equal(score(x, restoration, mask), score_map(score, x, restoration, mask))

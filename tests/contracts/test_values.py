@@ -8,17 +8,17 @@ import pkgutil
 import pytest
 
 from diffad import guidance, noise, samplers, score, threshold
-from diffad.data.grid import Grid
+from diffad.data.grid import SquareGrid
 from diffad.data.volume import Volume
 from diffad.denoise import NetworkDenoiser
-from diffad.detect import Detector
 from diffad.evaluation import metrics
-from diffad.postprocess import Postprocess
+from diffad.inference.detector import Detector
+from diffad.inference.postprocess import Postprocess
 from diffad.step import DDIM
-from diffad.types import Restoration
+from diffad.types import Reconstruction
 
 PACKAGES = (guidance, noise, samplers, score, threshold, metrics)
-NEIGHBOURS = (Grid, Volume, NetworkDenoiser, Detector, Postprocess, DDIM, Restoration)
+NEIGHBOURS = (SquareGrid, Volume, NetworkDenoiser, Detector, Postprocess, DDIM, Reconstruction)
 
 
 def modules():

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from diffad.config import AugmentConfig
-from diffad.data.augment import _blurred, augment
-from diffad.data.toy import toy_slice
+from diffad.data.augment import _blur, augment
+from diffad.data.toy import draw_toy_slice
 
 ALL = AugmentConfig(flip=0.5, rotate=12.0, shift=0.1, scale=0.1, gamma=0.3, gain=0.2, blur=0.8)
 MOVES = AugmentConfig(flip=0.5, rotate=12.0, shift=0.1, scale=0.1)
@@ -16,7 +16,7 @@ MOVES = AugmentConfig(flip=0.5, rotate=12.0, shift=0.1, scale=0.1)
 
 def slices(count=4, size=32):
     """Textured brains without any symmetry, and their masks."""
-    masks = torch.stack([toy_slice(size, i)[1] for i in range(count)])
+    masks = torch.stack([draw_toy_slice(size, i)[1] for i in range(count)])
     masks[..., : size // 2, : size // 3] = 0
     texture = torch.rand(masks.shape, generator=torch.Generator().manual_seed(0))
     return masks * (0.2 + 0.6 * texture), masks
@@ -93,8 +93,8 @@ def blob(row, column, shape=(40, 60)):
 
 
 def middle(image):
-    found = image[0, 0].nonzero().float().mean(0) + 0.5
-    return found - torch.tensor(image.shape[2:]) / 2
+    result = image[0, 0].nonzero().float().mean(0) + 0.5
+    return result - torch.tensor(image.shape[2:]) / 2
 
 
 def test_rotation_keeps_distances_even_where_sides_differ(generators):
@@ -144,7 +144,7 @@ def test_intensities_follow_gamma_and_gain(generators):
 
 def test_blur_equals_scipy_and_zero_keeps_the_image():
     x = torch.rand(2, 1, 20, 24, generator=torch.Generator().manual_seed(0))
-    blurred = _blurred(x, torch.tensor([0.0, 0.7]))
+    blurred = _blur(x, torch.tensor([0.0, 0.7]))
     assert torch.equal(blurred[0], x[0])
     expected = gaussian_filter(x[1, 0].numpy(), 0.7, radius=3, mode="constant")
     torch.testing.assert_close(blurred[1, 0], torch.from_numpy(expected))

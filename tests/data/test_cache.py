@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from diffad.config import SpaceConfig
 from diffad.data import cache, duplicates, volumes
 from diffad.data.volumes import Volumes
-from tests.brains import save_volume
+from tests.helpers.brains import save_volume
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def folder(tmp_path):
 def reads(monkeypatch):
     """Names of the scans that are read, in order; digests known from elsewhere are forgotten."""
     names, read = [], volumes.read_scan
-    monkeypatch.setattr(duplicates, "_KNOWN", {})
+    monkeypatch.setattr(duplicates, "_DIGESTS", {})
     monkeypatch.setattr(
         volumes, "read_scan", lambda files, mask=None: names.append(files[0].name) or read(files, mask)
     )
@@ -50,7 +50,7 @@ def test_second_start_reads_no_scan(folder, reads):
     first = load(folder)
     assert reads == ["sub-0.nii.gz", "sub-1.nii.gz", "sub-2.nii.gz"]
     assert len(kept(folder)) == 3
-    duplicates._KNOWN.clear()
+    duplicates._DIGESTS.clear()
     assert equal(load(folder), first)
     assert len(reads) == 3
     assert equal(load(folder, cache=None), first)
@@ -60,7 +60,7 @@ def test_second_start_compares_splits_without_reading_them(folder, monkeypatch):
     shares = {"train": 0.67, "val": 0.33}
     load(folder, shares=shares, split="train")
     load(folder, shares=shares, split="val")
-    duplicates._KNOWN.clear()
+    duplicates._DIGESTS.clear()
     monkeypatch.setattr(duplicates.Volume, "load", None)
     assert len(load(folder, shares=shares, split="val").scans) == 1
 
@@ -102,7 +102,7 @@ def test_damaged_file_is_rebuilt_with_a_warning(folder, reads, damage):
     first = load(folder)
     path = kept(folder)[1]
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.warns(UserWarning, match=rf"{path.name}: expected a cached scan.*rebuilt"):
+    with pytest.warns(UserWarning, match=rf"{path.name}: expected a cached scan.*prepared again"):
         assert equal(load(folder), first)
     assert reads[3:] == ["sub-1.nii.gz"]
     assert equal(load(folder), first)
@@ -117,7 +117,7 @@ def test_full_disk_is_named_and_leaves_no_pieces(folder, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(cache, "save_file", save_file)
-    with pytest.raises(OSError, match=r"could not write the cache: No space left.*sub-1-") as error:
+    with pytest.raises(OSError, match=r"sub-1-.*: cannot be written \(No space left on device\)") as error:
         load(folder)
     assert error.value.errno == errno.ENOSPC
     assert [path.name[:5] for path in kept(folder)] == ["sub-0"]
@@ -125,7 +125,7 @@ def test_full_disk_is_named_and_leaves_no_pieces(folder, monkeypatch):
 
 def test_file_in_place_of_the_folder_is_named(folder):
     (folder / "kept").write_text("a file")
-    with pytest.raises(OSError, match=r"could not write the cache.*kept"):
+    with pytest.raises(OSError, match=r"kept.*: cannot be written"):
         load(folder)
 
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffad.data.corruptions import TASKS, corrupt, corrupt_batch, fold
+from diffad.data.corruptions import TASKS, corrupt, corrupt_batch, split_tasks
 from diffad.data.corruptions.batch import _draw_task
 
 SIZES = [(48, 40), (20, 22, 18)]
@@ -30,16 +30,16 @@ class TestEveryTask:
     def test_changes_the_brain_and_nothing_else(self, task, size):
         image, brain = phantom(*size)
         before, state = image.clone(), torch.get_rng_state()
-        found = corrupt(image, brain, task, generator(1), [phantom(*size, seed=2)[0]])
-        assert found.target is image
+        result = corrupt(image, brain, task, generator(1), [phantom(*size, seed=2)[0]])
+        assert result.target is image
         assert torch.equal(image, before)
         assert torch.equal(torch.get_rng_state(), state)
-        assert found.mask.shape == brain.shape
-        assert found.mask.dtype == torch.bool
-        assert found.mask.any()
-        assert not (found.mask & ~brain).any()
-        assert torch.equal(found.image[~found.mask], image[~found.mask])
-        assert (found.image - image).abs()[found.mask].mean() > 0.003
+        assert result.mask.shape == brain.shape
+        assert result.mask.dtype == torch.bool
+        assert result.mask.any()
+        assert not (result.mask & ~brain).any()
+        assert torch.equal(result.image[~result.mask], image[~result.mask])
+        assert (result.image - image).abs()[result.mask].mean() > 0.003
 
     def test_same_seed_repeats_and_another_seed_differs(self, task, size):
         image, brain = phantom(*size)
@@ -59,22 +59,22 @@ class TestEveryTask:
     def test_channels_keep_their_own_range(self, task, size):
         low, brain = phantom(*size)
         image = torch.cat([low / 2, low])
-        found = corrupt(image, brain, task, generator(2))
-        for changed, channel in zip(found.image, image, strict=True):
+        result = corrupt(image, brain, task, generator(2))
+        for changed, channel in zip(result.image, image, strict=True):
             assert changed.min() >= channel.min()
             assert changed.max() <= channel.max()
             assert not torch.equal(changed, channel)
 
     def test_params_tell_each_change(self, task, size):
         image, brain = phantom(*size)
-        found = corrupt(image, brain, task, generator(7))
-        changes = found.params["changes"]
-        assert found.task == task
+        result = corrupt(image, brain, task, generator(7))
+        changes = result.params["changes"]
+        assert result.task == task
         assert 1 <= len(changes) <= 4
         boxes = torch.zeros_like(brain)
         for change in changes:
             boxes[:, *(slice(*ends) for ends in change["box"])] = True
-        assert not (found.mask & ~boxes).any()
+        assert not (result.mask & ~boxes).any()
 
     def test_background_changes_too_where_it_may(self, task, size):
         image, brain = phantom(*size)
@@ -88,14 +88,14 @@ class TestEveryTask:
 @given(st.integers(0, 2**40), st.sampled_from(TASKS), st.integers(12, 40), st.integers(12, 40))
 def test_any_seed_and_size_keeps_the_promises(seed, task, height, width):
     image, brain = phantom(height, width, seed=seed % 7)
-    found = corrupt(image, brain, task, generator(seed))
-    assert found.image.dtype == image.dtype
-    assert torch.equal(found.image[~found.mask], image[~found.mask])
-    assert not (found.mask & ~brain).any()
-    assert image.min() <= found.image.min()
-    assert found.image.max() <= image.max()
-    if task in BLENDS and len(found.params["changes"]) == 1:
-        assert torch.equal(found.mask, (found.image - image).abs().amax(0, keepdim=True) > 0.99e-3)
+    result = corrupt(image, brain, task, generator(seed))
+    assert result.image.dtype == image.dtype
+    assert torch.equal(result.image[~result.mask], image[~result.mask])
+    assert not (result.mask & ~brain).any()
+    assert image.min() <= result.image.min()
+    assert result.image.max() <= image.max()
+    if task in BLENDS and len(result.params["changes"]) == 1:
+        assert torch.equal(result.mask, (result.image - image).abs().amax(0, keepdim=True) > 0.99e-3)
 
 
 class TestBatch:
@@ -119,19 +119,19 @@ class TestBatch:
     def test_label_tells_what_changed_and_target_is_untouched(self):
         images, brains = self.batch((40, 36), 12, channels=2)
         before = images.clone()
-        found = corrupt_batch(images, brains, ("sink", "intensity"), 0.5, [generator(i) for i in range(12)])
-        assert found.target is images
+        result = corrupt_batch(images, brains, ("sink", "intensity"), 0.5, [generator(i) for i in range(12)])
+        assert result.target is images
         assert torch.equal(images, before)
-        assert found.label.dtype == torch.long
+        assert result.label.dtype == torch.long
         for i in range(12):
-            assert bool(found.label[i]) == (not torch.equal(found.image[i], images[i]))
-            assert bool(found.label[i]) == bool(found.mask[i].any())
+            assert bool(result.label[i]) == (not torch.equal(result.image[i], images[i]))
+            assert bool(result.label[i]) == bool(result.mask[i].any())
 
     @pytest.mark.parametrize(("chance", "expected"), [(0.0, 0), (1.0, 6)])
     def test_chance_decides(self, chance, expected):
         images, brains = self.batch((40, 36), 6)
-        found = corrupt_batch(images, brains, TASKS, chance, [generator(i) for i in range(6)])
-        assert found.label.sum() == expected
+        result = corrupt_batch(images, brains, TASKS, chance, [generator(i) for i in range(6)])
+        assert result.label.sum() == expected
 
     def test_one_brain_does_for_all(self):
         images, brains = self.batch((40, 36), 3)
@@ -151,13 +151,13 @@ class TestBatch:
     def test_refuses_what_does_not_fit(self):
         images, brains = self.batch((40, 36), 2)
         two = [generator(), generator()]
-        with pytest.raises(ValueError, match=r"a chance from 0 to 1, got 1\.5"):
+        with pytest.raises(ValueError, match=r"a chance in \[0, 1\], got 1\.5"):
             corrupt_batch(images, brains, TASKS, 1.5, two)
         with pytest.raises(ValueError, match="one generator for each of 2 images, got 1"):
             corrupt_batch(images, brains, TASKS, 1, two[:1])
         with pytest.raises(ValueError, match="at least one task"):
             corrupt_batch(images, brains, (), 1, two)
-        with pytest.raises(ValueError, match=r"a task out of blend, cross_blend, sink.*got 'swirl'"):
+        with pytest.raises(ValueError, match=r"a task among blend, cross_blend, sink.*got 'swirl'"):
             corrupt_batch(images, brains, ("swirl",), 0, two)
         with pytest.raises(ValueError, match=r"brain \(B, 1, \*S\), got"):
             corrupt_batch(images, brains[..., 1:], TASKS, 1, two)
@@ -207,4 +207,4 @@ class TestRefusals:
     @pytest.mark.parametrize("k", [-1, 10])
     def test_fold(self, k):
         with pytest.raises(ValueError, match=f"a fold from 0 to 9, got {k}"):
-            fold(k)
+            split_tasks(k)

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffad.data.corruptions import corrupt
-from diffad.data.corruptions.blend import as_source, blend, other_contrast
-from diffad.data.corruptions.deform import deform, factor
+from diffad.data.corruptions.blend import blend, match_source, remap_contrast
+from diffad.data.corruptions.deform import deform, push_exponent
 from diffad.data.corruptions.intensity import change_intensity, taper
 from diffad.data.corruptions.place import Foreground, draw_place
-from diffad.data.corruptions.shape import Shape, draw_shape, grid, rotation
-from diffad.data.corruptions.spline import sample
+from diffad.data.corruptions.shape import Shape, draw_rotation, draw_shape, index_voxels
+from diffad.data.corruptions.spline import sample_spline
 
 seeds = st.integers(0, 2**32)
 
@@ -37,10 +37,10 @@ def test_shape_fits_into_most_of_the_brain_and_is_convex(seed, brain):
     shape = draw_shape(tuple(2 * n for n in brain), brain, rng(seed))
     assert all(k <= np.ceil(0.8 * n) for k, n in zip(shape.size, brain, strict=True))
     middle = np.array([(k - 1) / 2 for k in shape.size])
-    offset = grid(shape.size) - np.expand_dims(middle, tuple(range(1, 1 + len(brain))))
-    points = offset[:, shape.holds(shape.units(offset))]
+    offset = index_voxels(shape.size) - np.expand_dims(middle, tuple(range(1, 1 + len(brain))))
+    points = offset[:, shape.holds(shape.to_units(offset))]
     pick = rng(seed).integers(points.shape[1], size=(2, 50)) if points.shape[1] else np.zeros((2, 0), int)
-    assert shape.holds(shape.units((points[:, pick[0]] + points[:, pick[1]]) / 2)).all()
+    assert shape.holds(shape.to_units((points[:, pick[0]] + points[:, pick[1]]) / 2)).all()
 
 
 @settings(deadline=None, max_examples=40)
@@ -51,29 +51,29 @@ def test_ray_leaves_the_shape_at_its_border(seed, ellipse, n):
     points = draws.uniform(-1, 1, (n, 200))
     points = points[:, shape.holds(points)]
     start, others = points[:, :1], points[:, 1:]
-    times = shape.exit(start, others)
+    times = shape.find_exit(start, others)
     border = start + times * (others - start)
     assert (times >= 1).all()
     assert shape.holds(border * (1 - 1e-9)).all()
     assert not shape.holds(border * (1 + 1e-6)).any()
-    assert np.isinf(shape.exit(start, start)).all()
+    assert np.isinf(shape.find_exit(start, start)).all()
 
 
 def test_shapes_of_known_extent():
     box = Shape(np.diag([3.0, 2.0]), ellipse=False)
     assert box.size == (6, 4)
-    offset = grid((6, 4)) - np.array([2.5, 1.5])[:, None, None]
-    assert box.holds(box.units(offset)).all()
+    offset = index_voxels((6, 4)) - np.array([2.5, 1.5])[:, None, None]
+    assert box.holds(box.to_units(offset)).all()
     disc = Shape(np.diag([10.0, 10.0]), ellipse=True)
-    offset = grid((20, 20)) - 9.5
-    assert disc.holds(disc.units(offset)).sum() == pytest.approx(np.pi * 100, rel=0.02)
-    turned = Shape(rotation(2, np.pi, rng(1)) * 10.0, ellipse=True)
+    offset = index_voxels((20, 20)) - 9.5
+    assert disc.holds(disc.to_units(offset)).sum() == pytest.approx(np.pi * 100, rel=0.02)
+    turned = Shape(draw_rotation(2, np.pi, rng(1)) * 10.0, ellipse=True)
     np.testing.assert_allclose(turned.extent, [10, 10])
 
 
 @pytest.mark.parametrize("n", [2, 3])
 def test_rotation_keeps_lengths(n):
-    turn = rotation(n, np.pi / 2, rng(3))
+    turn = draw_rotation(n, np.pi / 2, rng(3))
     np.testing.assert_allclose(turn @ turn.T, np.eye(n), atol=1e-12)
     assert np.linalg.det(turn) == pytest.approx(1)
 
@@ -85,7 +85,7 @@ def test_place_lies_in_the_image_and_holds_a_quarter_of_brain(seed, size):
     place = draw_place(Foreground.of(brain), rng(seed))
     assert all(0 <= cut.start < cut.stop <= n for cut, n in zip(place.box, size, strict=True))
     assert np.array_equal(place.tissue, brain[place.box])
-    assert (place.inside & place.tissue).sum() >= 0.25 * place.inside.sum()
+    assert (place.mask & place.tissue).sum() >= 0.25 * place.mask.sum()
 
 
 def test_largest_part_gives_the_size_and_every_part_is_met():
@@ -109,13 +109,15 @@ def test_brain_that_no_shape_meets_is_refused():
 
 @pytest.mark.parametrize("size", [(40, 36), (16, 18, 14)])
 def test_spline_gives_back_the_voxels_and_lines(size):
-    image = np.stack([rng().random(size), grid(size)[0] / 10])
+    image = np.stack([rng().random(size), index_voxels(size)[0] / 10])
     points = np.stack([rng(1).uniform(3, n - 4, 50) for n in size])
     whole = np.round(points).astype(int)
-    np.testing.assert_allclose(sample(image, whole.astype(float))[0], image[0][tuple(whole)], atol=1e-4)
+    np.testing.assert_allclose(
+        sample_spline(image, whole.astype(float))[0], image[0][tuple(whole)], atol=1e-4
+    )
     inner = np.stack([rng(1).uniform(n / 2 - 2, n / 2 + 2, 50) for n in size])
-    np.testing.assert_allclose(sample(image, inner)[1], inner[0] / 10, atol=2e-3)
-    assert sample(image, np.zeros((len(size), 0))).shape == (2, 0)
+    np.testing.assert_allclose(sample_spline(image, inner)[1], inner[0] / 10, atol=2e-3)
+    assert sample_spline(image, np.zeros((len(size), 0))).shape == (2, 0)
 
 
 def test_crop_of_the_spline_makes_no_difference_to_speak_of():
@@ -123,34 +125,34 @@ def test_crop_of_the_spline_makes_no_difference_to_speak_of():
 
     image, points = rng().random((1, 90, 90)), rng(1).uniform(40, 52, (2, 80))
     whole = map_coordinates(image[0], points, order=3, mode="nearest")
-    np.testing.assert_allclose(sample(image, points)[0], whole, atol=1e-4)
+    np.testing.assert_allclose(sample_spline(image, points)[0], whole, atol=1e-4)
 
 
 @settings(deadline=None, max_examples=30)
 @given(seeds, st.sampled_from([(50, 44), (20, 24, 22)]))
 def test_source_magnifies_and_sink_shrinks_around_the_centre(seed, size):
     place = placed(seed, *size)
-    centre_of, slopes = {}, grid(size)
+    centre_of, slopes = {}, index_voxels(size)
     for task in ("source", "sink"):
         part, drawn = deform(slopes, place, task, rng(seed))
         corner = np.array([cut.start for cut in place.box])
         centre = centre_of[task] = np.array(drawn["centre"])
         np.testing.assert_allclose(drawn["factor"] >= 1, True)
         # the image tells its own coordinates, so the result tells where each voxel was read
-        read = part[:, place.inside] - centre[:, None]
-        stood = np.argwhere(place.inside).T + corner[:, None] - centre[:, None]
+        read = part[:, place.mask] - centre[:, None]
+        stood = np.argwhere(place.mask).T + corner[:, None] - centre[:, None]
         near, far = (np.linalg.norm(x, axis=0) for x in (read, stood))
         slack = 0.1
         assert (near <= far + slack).all() if task == "source" else (near >= far - slack).all()
-        outside = ~place.inside
+        outside = ~place.mask
         assert np.array_equal(part[:, outside], slopes[(slice(None), *place.box)][:, outside])
     assert np.array_equal(centre_of["source"], centre_of["sink"])
 
 
 @pytest.mark.parametrize("push", [-0.1, 5 / 2**0.5 * 2])
 def test_push_that_does_not_fit_is_refused(push):
-    with pytest.raises(ValueError, match="a push from 0 to below"):
-        factor(5, push)
+    with pytest.raises(ValueError, match="a push of at least 0 and below"):
+        push_exponent(5, push)
 
 
 def test_taper_rises_from_the_border_to_one():
@@ -171,7 +173,7 @@ def test_intensity_moves_one_way_by_at_most_its_change(seed):
     for channel, change in zip(part - 0.5, drawn["change"], strict=True):
         assert (channel * np.sign(change) >= 0).all()
         assert np.abs(channel).max() <= abs(change) + 1e-12
-        assert not channel[~place.inside].any()
+        assert not channel[~place.mask].any()
 
 
 class TestSources:
@@ -181,10 +183,10 @@ class TestSources:
         brain = torch.from_numpy(ball(50, 44))[None]
         flat = torch.from_numpy(np.where(ball(50, 44), 0.5, 0.0))[None]
         lined = flat * (0.6 + 0.4 * (torch.arange(44) % 2))
-        found = corrupt(flat, brain, "blend", torch.Generator().manual_seed(1), others=[lined])
-        assert found.mask.any()
-        assert found.params["changes"][0]["source"] == 0
-        inner = found.image[found.mask]
+        result = corrupt(flat, brain, "blend", torch.Generator().manual_seed(1), others=[lined])
+        assert result.mask.any()
+        assert result.params["changes"][0]["source"] == 0
+        inner = result.image[result.mask]
         assert inner.std() > 0.01
 
     def test_without_others_the_image_is_its_own_source(self):
@@ -196,24 +198,24 @@ class TestSources:
         image, brain = torch.from_numpy(self.image), torch.from_numpy(ball(50, 44))[None]
         other = torch.from_numpy(self.image[:, ::-1].copy())
         for options, mapped in (({}, True), ({"others": [other]}, True), ({"foreign": [other]}, False)):
-            found = corrupt(image, brain, "cross_blend", torch.Generator().manual_seed(2), **options)
-            assert {change["mapped"] for change in found.params["changes"]} == {mapped}
+            result = corrupt(image, brain, "cross_blend", torch.Generator().manual_seed(2), **options)
+            assert {change["mapped"] for change in result.params["changes"]} == {mapped}
 
     def test_sources_of_any_size(self):
         image, brain = torch.from_numpy(self.image), torch.from_numpy(ball(50, 44))[None]
         for size in ((20, 90), (12, 12)):
             seeded = torch.Generator().manual_seed(3)
-            found = corrupt(image, brain, "blend", seeded, others=[torch.rand(1, *size, generator=seeded)])
-            assert found.mask.any()
+            result = corrupt(image, brain, "blend", seeded, others=[torch.rand(1, *size, generator=seeded)])
+            assert result.mask.any()
 
     def test_turned_contrast_reverses_the_order_of_tissue_and_keeps_the_background(self):
-        turned = other_contrast(self.image, rng())
+        turned = remap_contrast(self.image, rng())
         inside = self.image > 0
         order = np.argsort(self.image[inside])
         assert (np.diff(turned[inside][order]) <= 0).all()
         assert not turned[~inside].any()
         assert turned.max() <= self.image.max()
-        assert not other_contrast(np.zeros((1, 4, 4)), rng()).any()
+        assert not remap_contrast(np.zeros((1, 4, 4)), rng()).any()
 
     def test_source_without_tissue_changes_nothing(self):
         place = placed(1, 50, 44)
@@ -224,17 +226,19 @@ class TestSources:
     def test_channels_of_a_source_become_those_of_the_image(self):
         three = torch.stack([torch.full((8, 8), v) for v in (0.1, 0.2, 0.3)])
         image = np.full((2, 8, 8), 0.9)
-        fewer = as_source(three, image, rng())
+        fewer = match_source(three, image, rng())
         assert fewer.shape == (2, 8, 8)
         assert set(np.unique(np.round(fewer, 5))) < {0.1, 0.2, 0.3}
-        more = as_source(three[:1], image, rng())
+        more = match_source(three[:1], image, rng())
         np.testing.assert_allclose(more[:, 0, 0], [0.1, 0.9], atol=1e-6)
-        elsewhere = as_source(three[:1, :6], image, rng())
+        elsewhere = match_source(three[:1, :6], image, rng())
         np.testing.assert_allclose(elsewhere[:, 0, 0], [0.1, 0.1], atol=1e-6)
 
 
 def test_image_without_structure_stays_the_same_under_a_blend():
     image = torch.full((1, 30, 30), 0.5)
-    found = corrupt(image, torch.ones(1, 30, 30, dtype=torch.bool), "blend", torch.Generator().manual_seed(0))
-    assert torch.equal(found.image, image)
-    assert not found.mask.any()
+    result = corrupt(
+        image, torch.ones(1, 30, 30, dtype=torch.bool), "blend", torch.Generator().manual_seed(0)
+    )
+    assert torch.equal(result.image, image)
+    assert not result.mask.any()

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffad.data.duplicates import find_duplicates, report
+from diffad.data.duplicates import find_duplicates, report_duplicates
 from diffad.data.items import DataError
-from tests.brains import brain, save_image, save_volume
+from tests.helpers.brains import brain, save_image, save_volume
 
 
 def test_volumes_are_compared_by_voxels(tmp_path):
@@ -22,8 +22,8 @@ def test_volumes_are_compared_by_voxels(tmp_path):
 def test_images_are_compared_by_pixels(tmp_path):
     paths = [save_image(tmp_path / f"{name}.png", seed=seed) for name, seed in (("a", 1), ("b", 2), ("d", 2))]
     Image.open(paths[0]).save(tmp_path / "c.bmp")
-    found = find_duplicates([*map(str, paths), tmp_path / "c.bmp"])
-    assert found == [[paths[0], tmp_path / "c.bmp"], paths[1:]]
+    result = find_duplicates([*map(str, paths), tmp_path / "c.bmp"])
+    assert result == [[paths[0], tmp_path / "c.bmp"], paths[1:]]
 
 
 def test_reshaped_values_are_no_duplicate(tmp_path):
@@ -52,4 +52,4 @@ def test_all_groups_across_splits_are_listed(tmp_path):
     train = {tmp_path / "a": "1", tmp_path / "b": "2", tmp_path / "c": "3", tmp_path / "d": "3"}
     val = {tmp_path / "e": "1", tmp_path / "f": "2"}
     with pytest.raises(DataError, match=r"a \(train\) = .*e \(val\); .*b \(train\) = .*f \(val\)$"):
-        report({"train": train, "val": val}, "train")
+        report_duplicates({"train": train, "val": val}, "train")

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffad.data.grid import Grid, mask_centre
+from diffad.data.grid import SquareGrid, mask_centre
 
 sizes = st.integers(20, 70)
 
@@ -24,7 +24,7 @@ def centroid(image):
 @given(shape=st.tuples(sizes, sizes), seed=st.integers(0, 2**31))
 def test_grid_of_the_squares_own_size_is_the_identity(shape, seed):
     x = torch.rand(2, 3, *shape, generator=torch.Generator().manual_seed(seed))
-    grid = Grid(max(shape))
+    grid = SquareGrid(max(shape))
     y = grid.to(x)
     assert y.shape == (2, 3, max(shape), max(shape))
     assert torch.equal(grid.back(y, shape), x)
@@ -44,18 +44,18 @@ def test_grid_of_the_squares_own_size_is_the_identity(shape, seed):
 )
 def test_lesion_comes_back_within_half_a_pixel(shape, size, fov, spacing, offset, centred):
     row, column = (n / 2 + o / 4 for n, o in zip(shape, offset, strict=True))
-    x, grid = blob(shape, row, column, sigma=2.0), Grid(size, fov)
+    x, grid = blob(shape, row, column, sigma=2.0), SquareGrid(size, fov)
     centre = (row, column) if centred else None
     back = grid.back(grid.to(x, spacing, centre), shape, spacing, centre)
     assert back.shape == x.shape
-    for found, expected in zip(centroid(back), centroid(x), strict=True):
-        assert abs(found - expected) < 0.5
+    for result, expected in zip(centroid(back), centroid(x), strict=True):
+        assert abs(result - expected) < 0.5
 
 
 @pytest.mark.parametrize("shape", [(31, 44), (44, 31), (40, 40)])
 @pytest.mark.parametrize("fov", [25.0, 26.0, 61.0])
 def test_pixels_outside_the_field_of_view_come_back_as_zero(shape, fov):
-    x, grid, n = torch.ones(1, 1, *shape), Grid(int(fov), fov), int(fov)
+    x, grid, n = torch.ones(1, 1, *shape), SquareGrid(int(fov), fov), int(fov)
     back = grid.back(grid.to(x, (1.0, 1.0)), shape, (1.0, 1.0))
     assert int(back.sum()) == min(n, shape[0]) * min(n, shape[1])
     rows = back[0, 0].any(1).nonzero()[:, 0]
@@ -68,10 +68,10 @@ def test_centre_puts_an_off_centre_head_in_the_middle():
     x[..., 5:25, 28:48] = 1
     centre = mask_centre(x)
     assert centre == (15.0, 38.0)
-    y = Grid(40, 40.0).to(x, (1.0, 1.0), centre)
+    y = SquareGrid(40, 40.0).to(x, (1.0, 1.0), centre)
     assert torch.equal(y[..., 10:30, 10:30], torch.ones(1, 1, 20, 20))
     assert float(y.sum()) == 400
-    assert torch.equal(Grid(40, 40.0).back(y, (60, 50), (1.0, 1.0), centre), x)
+    assert torch.equal(SquareGrid(40, 40.0).back(y, (60, 50), (1.0, 1.0), centre), x)
 
 
 def test_mask_centre_covers_all_slices_of_the_scan():
@@ -84,16 +84,16 @@ def test_mask_centre_covers_all_slices_of_the_scan():
 def test_anisotropic_pixels_become_square():
     x = torch.zeros(1, 1, 26, 208)
     x[..., 11:15, 93:115] = 1  # 22 mm by 22 mm
-    y = Grid(104, 208.0).to(x, (5.5, 1.0))
+    y = SquareGrid(104, 208.0).to(x, (5.5, 1.0))
     rows, columns = ((y[0, 0] > 0.5).any(1 - a).sum() for a in range(2))
     assert abs(int(rows) - int(columns)) <= 1
-    no_fov = Grid(104).to(x, (5.5, 1.0))
+    no_fov = SquareGrid(104).to(x, (5.5, 1.0))
     rows, columns = ((no_fov[0, 0] > 0.5).any(1 - a).sum() for a in range(2))
     assert abs(int(rows) - int(columns)) <= 1
 
 
 def test_item_alone_equals_item_in_batch():
-    x, grid = torch.rand(4, 2, 37, 50, generator=torch.Generator().manual_seed(1)), Grid(32, 45.0)
+    x, grid = torch.rand(4, 2, 37, 50, generator=torch.Generator().manual_seed(1)), SquareGrid(32, 45.0)
     y = grid.to(x, (1.0, 1.2))
     back = grid.back(y, (37, 50), (1.0, 1.2))
     for i in range(4):
@@ -103,10 +103,10 @@ def test_item_alone_equals_item_in_batch():
 
 def test_boolean_masks_stay_boolean_and_keep_their_area():
     x = blob((60, 80), 30, 40, 10.0) > 0.5
-    y = Grid(40).to(x)
+    y = SquareGrid(40).to(x)
     assert y.dtype == torch.bool
     assert int(y.sum()) * 4 == pytest.approx(int(x.sum()), rel=0.1)
-    back = Grid(40).back(y, (60, 80))
+    back = SquareGrid(40).back(y, (60, 80))
     assert 2 * int((back & x).sum()) / int(back.sum() + x.sum()) > 0.95
 
 
@@ -114,14 +114,14 @@ def test_boolean_masks_stay_boolean_and_keep_their_area():
 def test_labels_survive_nearest_resampling(dtype):
     x = torch.zeros(1, 1, 30, 30, dtype=dtype)
     x[..., 6:12, 6:12], x[..., 18:27, 12:21] = 7, 3
-    y = Grid(60).to(x, mode="nearest")
+    y = SquareGrid(60).to(x, mode="nearest")
     assert y.dtype == dtype
     assert y.unique().tolist() == [0, 3, 7]
-    assert torch.equal(Grid(60).back(y, (30, 30), mode="nearest"), x)
+    assert torch.equal(SquareGrid(60).back(y, (30, 30), mode="nearest"), x)
 
 
 def test_wrong_input_raises():
-    grid = Grid(16, 20.0)
+    grid = SquareGrid(16, 20.0)
     with pytest.raises(ValueError, match=r"\(N, C, H, W\), got shape \(4, 4\)"):
         grid.to(torch.zeros(4, 4))
     with pytest.raises(ValueError, match=r"\(N, C, 16, 16\), got shape \(1, 1, 8, 8\)"):
@@ -133,4 +133,4 @@ def test_wrong_input_raises():
     with pytest.raises(ValueError, match=r"got torch\.int64"):
         grid.to(torch.zeros(1, 1, 4, 4, dtype=torch.int64))
     with pytest.raises(ValueError, match="size=0"):
-        Grid(0)
+        SquareGrid(0)

@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 
 from diffad.config import SpaceConfig
-from diffad.data.images import Images, read_image, subject_of
+from diffad.data.images import Images, infer_subject, read_image
 from diffad.data.items import DataError
-from tests.brains import save_image
+from tests.helpers.brains import save_image
 
 SPACE = SpaceConfig(size=24)
 ALL = {"shares": {"train": 1.0}, "space": SPACE}
@@ -73,13 +73,17 @@ def test_unreadable_image_is_not_skipped(folder):
 
 def test_mixed_sizes_are_refused(folder):
     save_image(folder / "sub-04_T1w.png", seed=4, size=(20, 18))
-    with pytest.raises(DataError, match=r"sub-04_T1w\.png: expected shape \(1, 20, 16\).*got \(1, 20, 18\)"):
+    with pytest.raises(
+        DataError, match=r"sub-04_T1w\.png: expected shape \(1, 20, 16\).*found \(1, 20, 18\)"
+    ):
         Images(str(folder), **ALL)
 
 
 def test_grey_among_colour_is_refused(folder):
     save_image(folder / "sub-04_T1w.png", seed=4, channels=3)
-    with pytest.raises(DataError, match=r"sub-04_T1w\.png: expected shape \(1, 20, 16\).*got \(3, 20, 16\)"):
+    with pytest.raises(
+        DataError, match=r"sub-04_T1w\.png: expected shape \(1, 20, 16\).*found \(3, 20, 16\)"
+    ):
         Images(str(folder), **ALL)
 
 
@@ -97,7 +101,9 @@ def test_missing_mask_is_named(folder):
 
 def test_mask_of_another_size_is_refused(folder):
     save_image(folder / "brain.png", size=(8, 8))
-    with pytest.raises(DataError, match=r"sub-.*mask is \(8, 8\), image \(20, 16\)"):
+    with pytest.raises(
+        DataError, match=r"sub-.*expected a brain mask of the size \(20, 16\), found \(8, 8\)"
+    ):
         Images(str(folder), mask="brain.png")
 
 
@@ -117,7 +123,7 @@ def test_mask_is_no_slice_and_cuts_all_slices(folder):
 def test_all_zero_slice_is_refused_by_name(folder, masked):
     Image.fromarray(np.zeros((20, 16), np.uint8)).save(folder / "sub-05_T1w.png")
     Image.fromarray(np.full((20, 16), 255, np.uint8)).save(folder / "brain.png")
-    reason = "expected contrast" if masked else "empty mask"
+    reason = "expected contrast" if masked else "got an empty one"
     with pytest.raises(DataError, match=rf"sub-05_T1w\.png: .*{reason}"):
         Images(str(folder), **(ALL | {"mask": "brain.png"} if masked else ALL | {"limit": 7}))
 
@@ -145,7 +151,7 @@ def test_folders_of_splits_are_used_as_they_are(tmp_path):
         save_image(tmp_path / "train" / f"sub-{i}.png", seed=i)
     save_image(tmp_path / "val" / "sub-9.png", seed=9)
     assert [len(Images(str(tmp_path), split, SPACE)) for split in ("train", "val")] == [3, 1]
-    with pytest.raises(DataError, match=r"split 'test', found splits train \(3\), val \(1\)"):
+    with pytest.raises(DataError, match=r"split 'test', found these splits: train \(3\), val \(1\)"):
         Images(str(tmp_path), "test", SPACE)
 
 
@@ -153,7 +159,7 @@ def test_folders_of_splits_are_used_as_they_are(tmp_path):
 def test_subject_in_two_given_splits_is_refused(tmp_path, split):
     for i, name in enumerate(["train/sub-1_a", "train/sub-2_a", "val/sub-2_b"]):
         save_image(tmp_path / f"{name}.png", seed=i)
-    with pytest.raises(DataError, match=r"each subject in one split, got sub-2 \(train, val\)"):
+    with pytest.raises(DataError, match=r"each subject in one split, found sub-2 \(train, val\)"):
         Images(str(tmp_path), split, SPACE)
 
 
@@ -177,7 +183,7 @@ def test_same_pixels_in_one_split_are_reported(tmp_path):
     [("sub-IXI012_T1w.png", "sub-IXI012"), ("IXI012-Guys.x.png", "IXI012-Guys"), ("sub-1.png", "sub-1")],
 )
 def test_subject_is_the_bids_entity_or_the_name(tmp_path, name, subject):
-    assert subject_of(tmp_path / name) == subject
+    assert infer_subject(tmp_path / name) == subject
 
 
 @pytest.mark.shared

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from diffad.data.intensity import (
     IntensityWindow,
-    ct_window,
+    make_ct_window,
+    make_percentile_window,
+    make_percentile_windows,
     normalise,
     normalise_batch,
-    percentile_window,
-    percentile_windows,
 )
 from diffad.data.volume import VolumeError
 
@@ -22,7 +22,7 @@ from diffad.data.volume import VolumeError
 def test_percentiles_land_on_zero_and_one_minus_headroom(seed, headroom, channels):
     rng = np.random.default_rng(seed)
     x, mask = rng.gamma(3, 100, (channels, 8, 9, 7)).astype(np.float32), rng.random((1, 8, 9, 7)) > 0.4
-    window = percentile_window(x, mask, low=2, high=98, headroom=headroom)
+    window = make_percentile_window(x, mask, low=2, high=98, headroom=headroom)
     for channel in range(channels):
         low, high = np.percentile(x[channel][mask[0]], (2, 98))
         assert window.lower[channel] == pytest.approx(low)
@@ -34,13 +34,13 @@ def test_percentiles_land_on_zero_and_one_minus_headroom(seed, headroom, channel
 
 def test_lesion_brighter_than_all_tissue_is_not_clipped_to_it():
     x = np.linspace(100, 200, 1000, dtype=np.float32).reshape(1, 10, 100)
-    window = percentile_window(x, np.ones((10, 100), bool))
+    window = make_percentile_window(x, np.ones((10, 100), bool))
     tissue, lesion = window.apply(np.array([[[200.0, 210.0]]], np.float32))[0, 0]
     assert 0.84 < tissue < lesion < 1
 
 
 def test_low_none_keeps_the_zero_of_the_scan():
-    window = percentile_window(
+    window = make_percentile_window(
         np.arange(1.0, 101.0).reshape(1, 10, 10), np.ones((10, 10)), low=None, headroom=0
     )
     assert window.lower == (0.0,)
@@ -70,7 +70,7 @@ def test_arrays_are_single_scans_and_tensors_are_batches():
 
 
 def test_integers_become_floats():
-    window = ct_window()
+    window = make_ct_window()
     assert window.apply(np.array([[0, 40, 80]], np.int16)).tolist() == [[0, 0.5, 1]]
     assert window.apply(torch.tensor([[0, 40, 80]], dtype=torch.int16), channel_axis=0).tolist() == [
         [0, 0.5, 1]
@@ -78,10 +78,10 @@ def test_integers_become_floats():
 
 
 def test_ct_window_clips_bone_and_air():
-    window = ct_window(40, 80)
+    window = make_ct_window(40, 80)
     assert (window.lower, window.upper) == ((0.0,), (80.0,))
     assert window.apply(np.array([[-1024.0, 20.0, 1500.0]])).tolist() == [[0, 0.25, 1]]
-    assert ct_window(channels=2).lower == (0.0, 0.0)
+    assert make_ct_window(channels=2).lower == (0.0, 0.0)
 
 
 def test_background_is_zero_whatever_the_window():
@@ -98,9 +98,9 @@ def test_item_alone_equals_item_in_batch():
     generator = torch.Generator().manual_seed(3)
     x = torch.rand(3, 2, 6, 7, generator=generator) * torch.tensor([1.0, 50.0, 900.0])[:, None, None, None]
     mask = torch.rand(3, 1, 6, 7, generator=generator) > 0.3
-    y = normalise_batch(x, mask, percentile_windows(x, mask))
+    y = normalise_batch(x, mask, make_percentile_windows(x, mask))
     for i in range(3):
-        window = percentile_window(x[i], mask[i])
+        window = make_percentile_window(x[i], mask[i])
         assert torch.equal(normalise(x[i : i + 1], mask[i : i + 1], window)[0], y[i])
     assert float(y.min()) == 0
     assert float(y.max()) <= 1
@@ -110,23 +110,23 @@ def test_scan_without_contrast_in_the_mask_raises():
     x = np.ones((2, 4, 4))
     x[0, :2] = 5
     with pytest.raises(VolumeError, match="channel 1"):
-        percentile_window(x, np.ones((4, 4)))
+        make_percentile_window(x, np.ones((4, 4)))
 
 
 def test_empty_or_foreign_masks_raise():
     x = np.random.default_rng(0).random((1, 4, 4))
-    with pytest.raises(VolumeError, match="empty mask"):
-        percentile_window(x, np.zeros((4, 4)))
-    with pytest.raises(VolumeError, match=r"expected a mask \(4, 4\), got shape \(4, 5\)"):
-        percentile_window(x, np.ones((4, 5)))
+    with pytest.raises(VolumeError, match="got an empty one"):
+        make_percentile_window(x, np.zeros((4, 4)))
+    with pytest.raises(VolumeError, match=r"expected a brain mask \(4, 4\), got shape \(4, 5\)"):
+        make_percentile_window(x, np.ones((4, 5)))
     with pytest.raises(ValueError, match="each of 2 items, got 1"):
-        percentile_windows(torch.rand(2, 1, 4, 4), torch.ones(1, 1, 4, 4))
+        make_percentile_windows(torch.rand(2, 1, 4, 4), torch.ones(1, 1, 4, 4))
 
 
 @pytest.mark.parametrize("options", [{"low": 99, "high": 1}, {"high": 101}, {"headroom": 1.0}, {"low": -1}])
 def test_options_out_of_range_raise(options):
     with pytest.raises(ValueError, match="expected 0 <= low < high <= 100"):
-        percentile_window(np.random.default_rng(0).random((1, 4, 4)), np.ones((4, 4)), **options)
+        make_percentile_window(np.random.default_rng(0).random((1, 4, 4)), np.ones((4, 4)), **options)
 
 
 @pytest.mark.parametrize("bounds", [((1.0,), (1.0,)), ((0.0, 0.0), (1.0,)), ((0.0,), (np.inf,)), ((), ())])
@@ -137,4 +137,4 @@ def test_impossible_windows_raise(bounds):
 
 def test_wrong_number_of_channels_raises():
     with pytest.raises(ValueError, match=r"expected 1 channels on axis 1, got shape \(1, 2, 3, 3\)"):
-        ct_window().apply(torch.zeros(1, 2, 3, 3))
+        make_ct_window().apply(torch.zeros(1, 2, 3, 3))

@@ -8,10 +8,10 @@ from PIL import Image
 from diffad.config import SpaceConfig
 from diffad.data import volumes
 from diffad.data.images import Images
-from diffad.data.items import DataError, Item
+from diffad.data.items import DataError, TrainingItem
 from diffad.data.labels import LabelRule, require_both
 from diffad.data.volumes import Volumes
-from tests.brains import SHAPE, brain, save_image, save_volume
+from tests.helpers.brains import SHAPE, brain, save_image, save_volume
 
 SPACE = SpaceConfig(size=16)
 ALL = {"shares": {"train": 1.0}, "space": SPACE}
@@ -45,7 +45,7 @@ def scans(tmp_path):
 
 
 def test_items_have_no_label_unless_asked(scans, tmp_path):
-    assert Item(torch.zeros(1, 2, 2), torch.ones(1, 2, 2), "me").label is None
+    assert TrainingItem(torch.zeros(1, 2, 2), torch.ones(1, 2, 2), "me").label is None
     save_image(tmp_path / "a.png")
     for data in (Volumes(str(scans), **ALL), Images(str(tmp_path), **ALL)):
         assert {item.label for item in data} == {None}
@@ -83,7 +83,9 @@ def test_subjects_of_a_table_are_below_the_folders_of_labels(tmp_path):
 def test_unknown_folders_are_listed(pictures):
     save_image(pictures / "train" / "odd" / "e.png", seed=9)
     save_image(pictures / "train" / "Dunno" / "f.png", seed=10)
-    with pytest.raises(DataError, match=r"expected folders called healthy.*, found Dunno, odd$"):
+    with pytest.raises(
+        DataError, match=r"expected folders with the name of a label \(healthy.*, found Dunno, odd$"
+    ):
         Images(str(pictures), labels="folder", space=SPACE)
 
 
@@ -128,13 +130,16 @@ def test_table_labels_images_by_path_where_names_repeat(tmp_path):
     [
         (
             "file,class\na,0\n",
-            r"labels\.csv: expected the columns file \(or subject\) and label, got file, class",
+            r"labels\.csv: expected the columns file \(or subject\) and label, found file, class",
         ),
-        ("label\n0\n", r"expected the columns file .* got label"),
-        ("", "got an empty file"),
-        ("subject,label\nsub-0,2\n", r"labels\.csv, line 2: expected the label healthy, .* got '2'"),
-        ("subject,label\nsub-0\n", r"line 2: expected the label .* got ''"),
-        ("subject,label\nsub-0,0\nsub-0,1\n", r"line 3: expected one label for 'sub-0', got healthy and dis"),
+        ("label\n0\n", r"expected the columns file .* found label"),
+        ("", "found an empty file"),
+        ("subject,label\nsub-0,2\n", r"labels\.csv, line 2: expected a label \(healthy, .* found '2'"),
+        ("subject,label\nsub-0\n", r"line 2: expected a label .* found ''"),
+        (
+            "subject,label\nsub-0,0\nsub-0,1\n",
+            r"line 3: expected one label for 'sub-0', found healthy and dis",
+        ),
         (
             "subject,label\nsub-1,1\n",
             r"labels\.csv, found none for 2 of 3: .*sub-0_T1w\.nii\.gz, .*sub-2_T1w",
@@ -149,7 +154,7 @@ def test_tables_that_do_not_tell_are_refused(scans, text, message):
 
 def test_absent_table_is_named(scans):
     with pytest.raises(
-        DataError, match=r"absent\.csv: expected a CSV of labels, got one that cannot be read"
+        DataError, match=r"absent\.csv: expected a CSV of labels, found a file that cannot be read"
     ):
         Volumes(str(scans), labels="absent.csv", **ALL)
 
@@ -157,7 +162,7 @@ def test_absent_table_is_named(scans):
 @pytest.mark.parametrize("labels", [{"mask": "x"}, {"masks": "a", "more": "b"}, {}])
 def test_mapping_of_anything_but_masks_is_refused(labels, tmp_path):
     with pytest.raises(DataError, match=r"expected labels \{masks: NAME\}, got"):
-        LabelRule.of(labels, tmp_path, "*_lesion.png")
+        LabelRule.parse(labels, tmp_path, "*_lesion.png")
 
 
 def test_lesion_masks_label_each_slice(scans):
@@ -167,11 +172,11 @@ def test_lesion_masks_label_each_slice(scans):
     plain = Volumes(str(scans), pattern="*T1w.nii.gz", min_brain=0.0, **ALL)
     assert len(data.scans) == 3
     assert [x.image.equal(y.image) and x.mask.equal(y.mask) for x, y in zip(data, plain, strict=True)]
-    found = {s: [item.label for item in data if item.subject == s] for s in ("sub-0", "sub-1", "sub-2")}
-    assert not any(found["sub-0"])
+    result = {s: [item.label for item in data if item.subject == s] for s in ("sub-0", "sub-1", "sub-2")}
+    assert not any(result["sub-0"])
     # the brain is in slices 1 to 8
-    assert [k + 1 for k, label in enumerate(found["sub-1"]) if label] == [4, 5]
-    assert [k + 1 for k, label in enumerate(found["sub-2"]) if label] == [3]
+    assert [k + 1 for k, label in enumerate(result["sub-1"]) if label] == [4, 5]
+    assert [k + 1 for k, label in enumerate(result["sub-2"]) if label] == [3]
 
 
 @pytest.mark.parametrize(("axis", "positions"), [("coronal", [7]), ("sagittal", [6]), ("volume", [0])])
@@ -209,7 +214,9 @@ def test_lesion_mask_of_another_shape_is_named(tmp_path):
         Volumes(str(tmp_path), labels={"masks": "*_seg.nii.gz"}, **ALL)
     save_image(tmp_path / "a.png")
     Image.new("L", (16, 19)).save(tmp_path / "a_seg.png")
-    with pytest.raises(DataError, match=r"a_seg\.png: expected a lesion mask \(20, 16\), found \(19, 16\)"):
+    with pytest.raises(
+        DataError, match=r"a_seg\.png: expected a lesion mask of the size \(20, 16\), found \(19, 16\)"
+    ):
         Images(str(tmp_path), labels={"masks": "*_seg.png"}, **ALL)
 
 
@@ -223,7 +230,7 @@ def test_lesion_masks_beside_images_are_labels_and_no_scans(tmp_path):
 
 
 def test_caches_with_and_without_labels_are_kept_apart(scans, tmp_path_factory, monkeypatch):
-    kept = tmp_path_factory.mktemp("kept")
+    folder = tmp_path_factory.mktemp("kept")
     masks = [save_volume(scans / f"sub-{i}_lesion.nii.gz", data=lesion(3 + i)) for i in range(3)]
 
     def load(labels, **options):
@@ -233,16 +240,16 @@ def test_caches_with_and_without_labels_are_kept_apart(scans, tmp_path_factory, 
     (scans / "labels.csv").write_text("subject,label\nsub-0,0\nsub-1,1\nsub-2,0\n")
     fresh = {labels: load(labels) for labels in (None, "masks", "labels.csv")}
     for labels, count in ((None, 3), ("masks", 6), ("labels.csv", 6)):
-        assert load(labels, cache=str(kept)) == fresh[labels]
-        assert len(list(kept.iterdir())) == count
+        assert load(labels, cache=str(folder)) == fresh[labels]
+        assert len(list(folder.iterdir())) == count
     reads = []
     monkeypatch.setattr(volumes, "read_scan", lambda files, mask=None: reads.append(files))
-    assert load("masks", cache=str(kept)) == fresh["masks"]
-    assert load(None, cache=str(kept)) == fresh[None]
+    assert load("masks", cache=str(folder)) == fresh["masks"]
+    assert load(None, cache=str(folder)) == fresh[None]
     assert not reads
     monkeypatch.undo()
     save_volume(masks[0], data=lesion())
-    changed = load("masks", cache=str(kept))
+    changed = load("masks", cache=str(folder))
     assert changed == load("masks") != fresh["masks"]
 
 

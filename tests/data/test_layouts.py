@@ -10,8 +10,8 @@ from PIL import Image
 
 from diffad.cli import main
 from diffad.data.items import DataError
-from diffad.data.layouts.check import check
-from diffad.data.layouts.find import read, recognise
+from diffad.data.layouts.check import check_dataset
+from diffad.data.layouts.find import list_entries, recognise
 from diffad.registry import UnknownNameError
 
 COUNT = iter(range(10**6))
@@ -123,8 +123,8 @@ def medianomaly_brats(root):
 
 def medianomaly_json(root):
     png(root, "images/a.png", "images/b.png", "images/c.png")
-    told = {"train": {"0": ["a.png"]}, "test": {"0": ["b.png"], "1": ["c.png"]}}
-    (root / "data.json").write_text(json.dumps(told))
+    text = {"train": {"0": ["a.png"]}, "test": {"0": ["b.png"], "1": ["c.png"]}}
+    (root / "data.json").write_text(json.dumps(text))
 
 
 def slices(root):
@@ -176,14 +176,14 @@ def test_each_layout_is_recognised_and_whole(name, tmp_path):
     make, entries, subjects = TREES[name]
     make(tmp_path)
     assert recognise(tmp_path)[0][0] == name
-    listing = read(tmp_path)
+    listing = list_entries(tmp_path)
     assert listing.layout == name
     assert len(listing.entries) == entries
     assert len({e.subject for e in listing.entries}) == subjects
     assert listing.problems == []
     for entry in listing.entries:
         assert all(path.is_file() for path in entry.images.values())
-    report = check(tmp_path)
+    report = check_dataset(tmp_path)
     assert report.problems == []
     assert report.counts["entries"] == entries
 
@@ -191,10 +191,10 @@ def test_each_layout_is_recognised_and_whole(name, tmp_path):
 @pytest.mark.parametrize("name", TREES)
 def test_hidden_files_change_nothing(name, tmp_path):
     TREES[name][0](tmp_path)
-    before = read(tmp_path)
+    before = list_entries(tmp_path)
     for path in [p for p in tmp_path.rglob("*") if p.is_file()]:
         path.with_name(f"._{path.name}").write_bytes(b"mac")
-    after = read(tmp_path)
+    after = list_entries(tmp_path)
     assert (after.entries, after.problems) == (before.entries, before.problems)
 
 
@@ -204,7 +204,7 @@ def test_half_the_files_gone_is_told(name, tmp_path):
     files = sorted(p for p in tmp_path.rglob("*") if p.suffix in (".gz", ".nii", ".png"))
     for path in files[::2]:
         path.unlink()
-    after = read(tmp_path, name)
+    after = list_entries(tmp_path, name)
     assert after.problems or len(after.entries) < TREES[name][1]
     if name not in ("bmad", "slices"):  # where a missing slice leaves no trace
         assert after.problems
@@ -214,7 +214,7 @@ def test_variants_of_bmad(tmp_path):
     for make, splits in ((bmad_zip, {"train", "val", "test"}), (bmad_labels, {"train", "val", "test"})):
         root = tmp_path / make.__name__
         make(root)
-        listing = read(root)
+        listing = list_entries(root)
         assert listing.layout == "bmad"
         assert {e.split for e in listing.entries} == splits
         assert {e.label for e in listing.entries} == {0, 1}
@@ -224,16 +224,16 @@ def test_variants_of_bmad(tmp_path):
 def test_what_the_names_say(tmp_path):
     for name in ("brats2023", "wmh", "ixi", "atlas2", "slices"):
         TREES[name][0](tmp_path / name)
-    gli = read(tmp_path / "brats2023").entries[0]
+    gli = list_entries(tmp_path / "brats2023").entries[0]
     assert set(gli.images) == {"t1", "t1ce", "t2", "flair"}
     assert gli.subject == "BraTS-GLI-00005"
-    lesion = read(tmp_path / "wmh").entries[0]
+    lesion = list_entries(tmp_path / "wmh").entries[0]
     assert (lesion.positive, lesion.ignored) == ((1,), (2,))
     assert "pre" in lesion.images["flair"].parts
-    assert {e.group for e in read(tmp_path / "ixi").entries} == {"Guys", "HH"}
-    assert {e.label for e in read(tmp_path / "ixi").entries} == {0}
-    assert [e.split for e in read(tmp_path / "atlas2").entries] == ["train", "test"]
-    ours = {e.subject: e for e in read(tmp_path / "slices").entries}
+    assert {e.group for e in list_entries(tmp_path / "ixi").entries} == {"Guys", "HH"}
+    assert {e.label for e in list_entries(tmp_path / "ixi").entries} == {0}
+    assert [e.split for e in list_entries(tmp_path / "atlas2").entries] == ["train", "test"]
+    ours = {e.subject: e for e in list_entries(tmp_path / "slices").entries}
     assert (ours["sub-02"].label, ours["sub-03"].label) == (0, 1)
     assert ours["sub-02"].brain.name == "brain_mask.png"
 
@@ -243,7 +243,7 @@ def test_missing_mask_and_stranger_are_named(tmp_path):
     (tmp_path / "BraTS2021_00002/BraTS2021_00002_seg.nii.gz").unlink()
     (tmp_path / "BraTS2021_00000/BraTS2021_00000_t2.nii.gz").unlink()
     nifti(tmp_path, "BraTS2021_00002/notes.nii.gz")
-    problems = "\n".join(read(tmp_path).problems)
+    problems = "\n".join(list_entries(tmp_path).problems)
     assert "lesion mask of BraTS2021_00002" in problems
     assert "t2" in problems
     assert "notes.nii.gz" in problems
@@ -253,7 +253,7 @@ def test_leak_of_the_published_splits_is_told(tmp_path):
     behrendt(tmp_path)
     table(tmp_path / "splits/IXI_train_fold0.csv", [{"img_name": "IXI002-Guys-0828"}])
     table(tmp_path / "splits/IXI_test.csv", [{"img_name": "IXI002-HH-9999"}, {"img_name": "IXI012-HH-1211"}])
-    problems = "\n".join(read(tmp_path).problems)
+    problems = "\n".join(list_entries(tmp_path).problems)
     assert "IXI002" in problems
     assert "IXI012" not in problems
 
@@ -261,11 +261,11 @@ def test_leak_of_the_published_splits_is_told(tmp_path):
 def test_nothing_recognised_and_unknown_layout(tmp_path):
     (tmp_path / "notes.txt").write_text("no data")
     with pytest.raises(DataError, match="brats2021"):
-        read(tmp_path)
+        list_entries(tmp_path)
     with pytest.raises(DataError, match="expected a folder"):
-        read(tmp_path / "nowhere")
+        list_entries(tmp_path / "nowhere")
     with pytest.raises(UnknownNameError, match="brats2021"):
-        read(tmp_path, "brats2012")
+        list_entries(tmp_path, "brats2012")
 
 
 def test_damage_is_a_line_that_names_the_file(tmp_path):
@@ -276,11 +276,11 @@ def test_damage_is_a_line_that_names_the_file(tmp_path):
     nifti(a, "BraTS2021_00000_flair.nii.gz", data=np.full((4, 4, 4), np.nan, np.float32))
     nifti(b, "BraTS2021_00002_seg.nii.gz", data=np.ones((4, 4, 5), np.uint8))
     (b / "BraTS2021_00002_t2.nii.gz").write_bytes((b / "BraTS2021_00002_t1.nii.gz").read_bytes())
-    problems = check(tmp_path).problems
+    problems = check_dataset(tmp_path).problems
     for name in ("00000_t1.nii.gz", "00000_flair.nii.gz", "00002_seg.nii.gz"):
         assert sum(name in line for line in problems) == 1
-    assert any("same scan" in line and "00002_t2" in line for line in problems)
-    assert check(tmp_path, deep=False).problems == []
+    assert any("expected each scan once" in line and "00002_t2" in line for line in problems)
+    assert check_dataset(tmp_path, deep=False).problems == []
 
 
 def test_same_slice_in_two_splits_comes_first(tmp_path):
@@ -288,18 +288,18 @@ def test_same_slice_in_two_splits_comes_first(tmp_path):
     copy = (tmp_path / "train/sub-01_z95.png").read_bytes()
     (tmp_path / "val/sub-09_z95.png").write_bytes(copy)
     png(tmp_path, "val/sub-01_z80.png")
-    problems = check(tmp_path).problems
-    assert "in splits train, val" in problems[0]
-    assert any("sub-01 is in several splits" in line for line in problems)
+    problems = check_dataset(tmp_path).problems
+    assert "in the splits train and val" in problems[0]
+    assert any("each subject in one split, found sub-01 in train, val" in line for line in problems)
 
 
 def test_empty_and_grey_masks_are_told(tmp_path):
     bmad(tmp_path)
     png(tmp_path, "test/Ungood/anomaly_mask/00003_60.png", grey=0)
-    assert any("empty" in line for line in check(tmp_path).problems)
+    assert any("empty" in line for line in check_dataset(tmp_path).problems)
     values = np.arange(64, dtype=np.uint8).reshape(8, 8)
     Image.fromarray(values).save(tmp_path / "test/Ungood/anomaly_mask/00003_60.png")
-    assert any("all above 0 count" in line for line in check(tmp_path).problems)
+    assert any("all above 0 count" in line for line in check_dataset(tmp_path).problems)
 
 
 def test_command_says_what_it_found_and_writes_a_table_that_reads_back(tmp_path, capsys):
@@ -307,27 +307,27 @@ def test_command_says_what_it_found_and_writes_a_table_that_reads_back(tmp_path,
     slices(root)
     out = tmp_path / "checked.csv"
     assert main(["data", "check", str(root), "--out", str(out)]) == 0
-    told = capsys.readouterr().out
-    assert "layout slices" in " ".join(told.split())
-    again = {e.images["image"]: e for e in read(out, "table").entries}
-    for entry in read(root).entries:
-        one = again[entry.images["image"]]
-        assert (one.subject, one.split, one.label, one.lesion) == (
+    text = capsys.readouterr().out
+    assert "layout slices" in " ".join(text.split())
+    again = {e.images["image"]: e for e in list_entries(out, "table").entries}
+    for entry in list_entries(root).entries:
+        item = again[entry.images["image"]]
+        assert (item.subject, item.split, item.label, item.lesion) == (
             entry.subject, entry.split, entry.label, entry.lesion,
         )  # fmt: skip
     for i in range(4):
         (root / f"val/x{i}.png").write_bytes(b"no picture")
     assert main(["data", "check", str(root), "--show", "2"]) == 1
-    told = capsys.readouterr().out
-    assert told.count("problem:") == 2
-    assert "and 2 more" in told
+    text = capsys.readouterr().out
+    assert text.count("problem:") == 2
+    assert "and 2 more" in text
 
 
 def test_table_keeps_which_values_of_a_mask_are_lesion(tmp_path):
     wmh(tmp_path / "data")
     out = tmp_path / "checked.csv"
     assert main(["data", "check", str(tmp_path / "data"), "--out", str(out)]) == 0
-    again = read(out, "table")
+    again = list_entries(out, "table")
     assert again.problems == []
     assert {(e.positive, e.ignored) for e in again.entries} == {((1,), (2,))}
 
@@ -335,7 +335,7 @@ def test_table_keeps_which_values_of_a_mask_are_lesion(tmp_path):
 def test_second_file_of_a_case_does_not_change_its_label(tmp_path):
     medianomaly_brats(tmp_path)
     png(tmp_path, "train/BraTS2021_00003_flair_80.png")
-    listing = read(tmp_path, "medianomaly_brats")
-    kept = next(e for e in listing.entries if "00003" in e.name)
-    assert (kept.split, kept.label, kept.images["image"].parent.name) == ("test", 1, "tumor")
-    assert any("a second image" in line for line in listing.problems)
+    listing = list_entries(tmp_path, "medianomaly_brats")
+    entry = next(e for e in listing.entries if "00003" in e.name)
+    assert (entry.split, entry.label, entry.images["image"].parent.name) == ("test", 1, "tumor")
+    assert any("found a second beside" in line for line in listing.problems)

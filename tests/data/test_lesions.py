@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffad.data.lesions import KINDS, implant, implant_all
-from diffad.data.lesions.kinds import CORE
+from diffad.data.lesions.kinds import CORE_RADIUS
 
 
 def generator(seed=0):
@@ -61,11 +61,11 @@ class TestEveryKind:
 
     def test_all_channels_get_the_same_lesion(self, kind, size):
         image, brain = phantom(*size)
-        one = implant(image, brain, kind, generator(5))
+        item = implant(image, brain, kind, generator(5))
         two = implant(torch.cat([image, image]), brain, kind, generator(5))
-        assert torch.equal(two.mask, one.mask)
+        assert torch.equal(two.mask, item.mask)
         for channel in two.image:
-            torch.testing.assert_close(channel, one.image[0])
+            torch.testing.assert_close(channel, item.image[0])
 
 
 @settings(deadline=None, max_examples=15)
@@ -110,7 +110,7 @@ def test_mass_effect_pushes_tissue_outwards():
     assert lesion.image[0, i, j + step] < ramp[0, i, j + step]
     assert lesion.image[0, i, j - step] > ramp[0, i, j - step]
     assert lesion.image[0, i, j] < ramp[0, i, j] - 0.1
-    assert 0 < CORE < 1
+    assert 0 < CORE_RADIUS < 1
 
 
 def test_default_radius_follows_the_shortest_side():

@@ -5,10 +5,10 @@ from scipy.ndimage import binary_dilation, binary_fill_holes
 
 pytest.importorskip("nilearn")
 
-from diffad.data.phantom import CONTRASTS, KINDS, phantom
-from diffad.data.phantom.anatomy import EXTENT, ORIGIN, Grid, tissues
+from diffad.data.phantom import CONTRASTS, KINDS, make_phantom
+from diffad.data.phantom.anatomy import EXTENT, ORIGIN, PhantomGrid, load_tissues
 from diffad.data.phantom.deform import FOLD, LEVELS, Warp, draw_warp
-from diffad.data.phantom.spline import draw_controls, spline
+from diffad.data.phantom.spline import draw_controls, evaluate_spline
 from diffad.data.phantom.tissue import bend
 from diffad.types import generator_for
 
@@ -17,14 +17,14 @@ ALL = tuple(CONTRASTS)
 
 @pytest.fixture(scope="session")
 def healthy():
-    return phantom(0, 0, ALL, 4.0)
+    return make_phantom(0, 0, ALL, 4.0)
 
 
 @pytest.fixture(scope="session")
 def shares():
     """Tissues of the same person, subject 0 of seed 0, and where the template shows them."""
-    points = draw_warp(generator_for(0, 0, 0))(Grid(4.0).axes)
-    return bend(tissues(4), points, generator_for(0, 0, 1))
+    points = draw_warp(generator_for(0, 0, 0))(PhantomGrid(4.0).axes)
+    return bend(load_tissues(4), points, generator_for(0, 0, 1))
 
 
 def mean(scan, where):
@@ -32,23 +32,27 @@ def mean(scan, where):
 
 
 def test_same_keys_make_the_same_phantom_and_others_another(healthy):
-    again, other, seed = phantom(0, 0, ALL, 4.0), phantom(0, 1, ("t1",), 4.0), phantom(1, 0, ("t1",), 4.0)
+    again, other, seed = (
+        make_phantom(0, 0, ALL, 4.0),
+        make_phantom(0, 1, ("t1",), 4.0),
+        make_phantom(1, 0, ("t1",), 4.0),
+    )
     for name in ALL:
         np.testing.assert_array_equal(again.images[name], healthy.images[name])
-    for one in (other, seed):
-        assert not np.array_equal(one.images["t1"], healthy.images["t1"])
+    for item in (other, seed):
+        assert not np.array_equal(item.images["t1"], healthy.images["t1"])
 
 
 def test_a_modality_does_not_depend_on_the_others(healthy):
     for name in ("flair", "ct"):
         np.testing.assert_array_equal(
-            phantom(0, 0, (name,), 4.0).images[name], healthy.images[name], err_msg=name
+            make_phantom(0, 0, (name,), 4.0).images[name], healthy.images[name], err_msg=name
         )
 
 
 def test_global_generator_is_left_alone():
     before = torch.random.get_rng_state()
-    phantom(0, 0, ALL, 8.0, "plaques")
+    make_phantom(0, 0, ALL, 8.0, "plaques")
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
@@ -87,7 +91,7 @@ def test_grid_keeps_the_origin_of_the_template(healthy):
 
 
 def test_spacing_changes_the_voxels_and_not_the_person(healthy):
-    fine = phantom(0, 0, ("t1",), 2.0)
+    fine = make_phantom(0, 0, ("t1",), 2.0)
     assert fine.brain.sum() * 8 == pytest.approx(healthy.brain.sum() * 64, rel=0.03)
     coarse = fine.brain[::2, ::2, ::2]
     assert (coarse != healthy.brain).sum() < 0.05 * healthy.brain.sum()
@@ -95,14 +99,14 @@ def test_spacing_changes_the_voxels_and_not_the_person(healthy):
 
 def test_template_comes_out_undeformed_where_nothing_moves():
     still = Warp(torch.eye(3), torch.zeros(3), tuple(torch.zeros(3, 16, 16, 16) for _ in LEVELS))
-    grid = Grid(4.0)
+    grid = PhantomGrid(4.0)
     torch.testing.assert_close(still(grid.axes), grid.points)
     torch.testing.assert_close(still.jacobian(grid.axes), torch.ones(grid.points.shape[1:]))
 
 
 def test_deformations_differ_visibly_between_subjects():
-    axes = Grid(8.0).axes
-    brain = phantom(0, 0, ("t1",), 8.0).brain
+    axes = PhantomGrid(8.0).axes
+    brain = make_phantom(0, 0, ("t1",), 8.0).brain
     a, b = (draw_warp(generator_for(0, subject, 0))(axes)[:, brain] for subject in (0, 1))
     apart = torch.linalg.vector_norm(a - b, dim=0)
     assert 3 < float(apart.mean()) < 30
@@ -110,7 +114,7 @@ def test_deformations_differ_visibly_between_subjects():
 
 @pytest.mark.parametrize("subject", range(6))
 def test_deformations_never_fold(subject):
-    assert draw_warp(generator_for(0, subject, 0)).jacobian(Grid(8.0).axes).min() > 0.2
+    assert draw_warp(generator_for(0, subject, 0)).jacobian(PhantomGrid(8.0).axes).min() > 0.2
 
 
 def test_no_draw_can_fold():
@@ -120,13 +124,13 @@ def test_no_draw_can_fold():
         signs = [torch.sign(draw_controls(3, knots, generator_for(seed))) for knots, _ in LEVELS]
         controls = tuple(bound * s for s, (_, bound) in zip(signs, LEVELS, strict=True))
         warp = Warp(torch.eye(3), torch.zeros(3), controls)
-        worst.append(float(warp.jacobian(Grid(4.0).axes).min()))
+        worst.append(float(warp.jacobian(PhantomGrid(4.0).axes).min()))
     assert 0 < min(worst) < 0.7
 
 
 def test_jacobian_is_that_of_finite_differences():
     warp = draw_warp(generator_for(3))
-    axes = Grid(8.0).axes
+    axes = PhantomGrid(8.0).axes
     double = Warp(warp.matrix.double(), warp.shift.double(), tuple(c.double() for c in warp.controls))
     i, j, k = (u.double()[4:8] for u in axes)
     h = 0.01
@@ -140,14 +144,14 @@ def test_jacobian_is_that_of_finite_differences():
 
 
 def test_splines_of_equal_controls_are_constant():
-    axes = Grid(8.0).axes
+    axes = PhantomGrid(8.0).axes
     controls = torch.ones_like(draw_controls(1, 40.0, generator_for(0)))
-    torch.testing.assert_close(spline(controls, 40.0, axes), torch.ones(1, *(len(u) for u in axes)))
+    torch.testing.assert_close(evaluate_spline(controls, 40.0, axes), torch.ones(1, *(len(u) for u in axes)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_lesions_are_visible_inside_the_brain_and_change_nothing_else(kind, healthy, shares):
-    sick = phantom(0, 0, ALL, 4.0, kind)
+    sick = make_phantom(0, 0, ALL, 4.0, kind)
     np.testing.assert_array_equal(sick.brain, healthy.brain)
     assert sick.lesion.sum() >= 5
     assert not (sick.lesion & ~sick.brain).any()
@@ -172,10 +176,10 @@ def test_slices_are_cut_as_training_cuts_them(healthy):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"modalities": ("t3",)}, "modalities out of t1, t2, flair, ct.*got t3"),
+        ({"modalities": ("t3",)}, "modalities among t1, t2, flair, ct.*got t3"),
         ({"modalities": ()}, "got none"),
         ({"modalities": ("t1", "t1")}, "at most once"),
-        ({"kind": "cyst"}, "lesion out of ischaemia.*'cyst'"),
+        ({"kind": "cyst"}, "lesion among ischaemia.*'cyst'"),
         ({"spacing": 9.0}, "spacing of 0.5 to 8 mm, got 9"),
         ({"spacing": float("nan")}, "spacing"),
         ({"seed": -1}, "at least 0"),
@@ -183,4 +187,4 @@ def test_slices_are_cut_as_training_cuts_them(healthy):
 )
 def test_impossible_phantoms_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        phantom(**({"spacing": 8.0} | arguments))
+        make_phantom(**({"spacing": 8.0} | arguments))

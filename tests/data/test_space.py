@@ -104,5 +104,5 @@ def test_model_range_and_public_range_are_inverse_and_bounded():
 
 def test_constant_scan_raises():
     _, brain = slices(1)
-    with pytest.raises(ValueError, match="expected contrast inside the mask of channel 0"):
+    with pytest.raises(ValueError, match="expected contrast inside the brain mask of channel 0"):
         Space(SpaceConfig(size=8)).place(torch.zeros_like(brain, dtype=torch.float32), brain)

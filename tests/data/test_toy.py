@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from diffad.config import SpaceConfig
-from diffad.data.toy import Toy, toy_slice
+from diffad.data.toy import Toy, draw_toy_slice
 
 
 def test_toy_is_a_bright_rimmed_brain_with_dark_ventricles():
-    image, mask = toy_slice(64, 3)
+    image, mask = draw_toy_slice(64, 3)
     assert set(image.unique().tolist()) == {
         v for v in image.unique().tolist() if round(v, 4) in (0, 0.1, 0.5, 0.8)
     }

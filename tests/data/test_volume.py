@@ -194,8 +194,8 @@ def spoiled(value):
 RGB = np.zeros(SHAPE, dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
 FLAT = {"srow_x": [1, 0, 0, 0], "srow_y": [0, 1, 0, 0], "srow_z": [0, 0, 0, 0]}
 BAD_FILES = {
-    "nan": (spoiled(np.nan), {}, "2 of 140 NaN"),
-    "infinite": (spoiled(np.inf), {}, "2 of 140 NaN or infinite"),
+    "nan": (spoiled(np.nan), {}, "2 of 140 that are NaN"),
+    "infinite": (spoiled(np.inf), {}, "2 of 140 that are NaN or infinite"),
     "beyond float32": (spoiled(1.0).astype(np.float64) * 1e300, {}, "NaN or infinite"),
     "two axes": (ramp((5, 7)), {}, r"found 2-D \(5, 7\)"),
     "five axes": (ramp((*SHAPE, 2, 3)), {}, "found 5-D"),
@@ -207,8 +207,8 @@ BAD_FILES = {
     "nan spacing": (ramp(), {"pixdim": [1, np.nan, 1, 2, 1, 1, 1, 1]}, "positive voxel spacing"),
     "singular affine": (ramp(), FLAT, "invertible affine"),
     "nan affine": (ramp(), {"srow_y": [0, np.nan, 0, 0]}, "invertible affine"),
-    "complex": (ramp().astype(np.complex64), {}, "one real number per voxel"),
-    "colour": (RGB, {}, "one real number per voxel"),
+    "complex": (ramp().astype(np.complex64), {}, "one real number for each voxel"),
+    "colour": (RGB, {}, "one real number for each voxel"),
     "unknown type": (ramp(), {"datatype": 1234}, "readable NIfTI file"),
     "huge": (ramp(), {"dim": [4, 32767, 32767, 32767, 32767, 1, 1, 1]}, "readable NIfTI file"),
 }
@@ -283,9 +283,17 @@ def test_maps_that_do_not_fit_raise(tmp_path):
         volume.save(ramp((5, 7, 3)), tmp_path / "map.nii")
     with pytest.raises(VolumeError, match=r"\.nii or"):
         volume.save(ramp(), tmp_path / "map.png")
-    with pytest.raises(VolumeError, match="uint8 holds"):
+    with pytest.raises(VolumeError, match="uint8 can hold"):
         volume.save(ramp() + 0.5, tmp_path / "map.nii", dtype=np.uint8)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_volume_of_a_voxel_is_that_of_its_edges_however_they_lie():
+    turned = Volume(ramp((1, *SHAPE)), affine_for([(0, -1), (1, -1), (2, 1)], degrees=20.0))
+    assert turned.voxel_ml == pytest.approx(np.prod(SPACING) / 1000)
+    sheared = np.diag([2.0, 3.0, 4.0, 1.0])
+    sheared[0, 1] = 1.5  # an edge leans over, but base and height stay
+    assert Volume(ramp((1, *SHAPE)), sheared).voxel_ml == pytest.approx(0.024)
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
@@ -298,7 +306,9 @@ def test_full_disk_leaves_the_old_map_and_no_rubbish(tmp_path, monkeypatch, fail
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os if failing == "fsync" else Path, failing, full)
-    with pytest.raises(OSError, match=r"No space left on device.*map\.nii\.gz") as caught:
+    with pytest.raises(
+        OSError, match=r"map\.nii\.gz: cannot be written \(No space left on device\)"
+    ) as caught:
         volume.save(volume.data[0] + 1, path)
     assert caught.value.errno == errno.ENOSPC
     assert path.read_bytes() == before

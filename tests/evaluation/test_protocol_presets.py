@@ -1,16 +1,20 @@
 """Each published protocol against its own words in plain numpy."""
 
 import math
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
+import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
-from diffad.evaluation.protocols.evaluate import evaluate
+from diffad.data.lesions import implant_all
+from diffad.evaluation.protocols.evaluate import evaluate_samples
 from diffad.evaluation.samples import Sample
 from diffad.registry import PROTOCOLS
+from tests.evaluation.conftest import scans
 
 
 def images(n=4, size=12, seed=0, rim=1):
@@ -68,7 +72,7 @@ def pairs(scores, truth):
 
 def test_medianomaly_takes_the_best_of_200_order_statistics_and_mean_scores():
     samples = images()
-    result = evaluate(samples, PROTOCOLS.build("medianomaly", size=None), resamples=0)
+    result = evaluate_samples(samples, PROTOCOLS.build("medianomaly", size=None), resamples=0)
     scores, truth = flat(samples)
     step = len(scores) // 200
     assert step == 2
@@ -84,7 +88,7 @@ def test_medianomaly_takes_the_best_of_200_order_statistics_and_mean_scores():
 
 def test_medianomaly_scores_at_64_pixels():
     one, other = images(2, size=128)
-    result = evaluate([one, other], "medianomaly", resamples=0)
+    result = evaluate_samples([one, other], "medianomaly", resamples=0)
     scores, truth = [], []
     for s in (one, other):
         blocks = [s.scores[i::2, j::2].astype(np.float64) for i, j in product((0, 1), (0, 1))]
@@ -96,7 +100,7 @@ def test_medianomaly_scores_at_64_pixels():
 
 def test_bmad_takes_the_highest_score_and_aupro_to_a_third():
     samples = images()
-    figures = evaluate(samples, PROTOCOLS.build("bmad", size=None), resamples=0).figures
+    figures = evaluate_samples(samples, PROTOCOLS.build("bmad", size=None), resamples=0).figures
     scores, truth = flat(samples)
     peaks = np.array([s.scores.max() for s in samples])
     sick = np.array([s.truth.any() for s in samples])
@@ -120,7 +124,7 @@ def test_golden_map_of_the_aupro_definition():
     truth[0, 0, 0] = truth[0, 2:4, 2:4] = True
     every = np.ones((5, 5), bool)
     samples = [Sample(f"{i}", f"{i}", maps[i], truth[i], every) for i in (0, 1)]
-    figures = evaluate(samples, PROTOCOLS.build("bmad", size=None), resamples=0).figures
+    figures = evaluate_samples(samples, PROTOCOLS.build("bmad", size=None), resamples=0).figures
     expected = {"pixel_auroc": 0.7888889, "pixel_ap": 0.4893582, "dice": 2 / 3, "aupro": 0.7824074}
     for name, value in expected.items():
         assert figures[name].value == pytest.approx(value, abs=1e-6), name
@@ -150,7 +154,7 @@ def _without_small(found, least):
 def test_pddpm_tunes_by_bisection_and_averages_over_volumes():
     shape = (28, 26, 6)
     samples, tuning = volumes(2, shape), volumes(2, shape, seed=1)
-    result = evaluate(samples, PROTOCOLS.build("pddpm", size=None), tuning=tuning, resamples=0)
+    result = evaluate_samples(samples, PROTOCOLS.build("pddpm", size=None), tuning=tuning, resamples=0)
     maps = [_pddpm_map(s, 26 // 25) for s in samples]
     a = np.concatenate([_pddpm_map(s, 1).ravel() for s in tuning])
     y = np.concatenate([s.truth.ravel() for s in tuning])
@@ -180,13 +184,13 @@ def test_pddpm_erodes_by_a_25th_of_the_slice_and_drops_seven_voxels():
     truth[10:12, 10:12, 1:3] = True
     one = Sample("a", "a", scores, truth, brain, axis=2)
     raw = PROTOCOLS.build("pddpm", size=None, median=1, threshold="fixed", fixed=0.5)
-    row = evaluate([one], raw, resamples=0).rows[0]
+    row = evaluate_samples([one], raw, resamples=0).rows[0]
     assert (row["dice"], row["flagged"]) == (1.0, 8)
 
 
 def test_kascenas_smooths_slices_in_the_mostly_brain_and_drops_twenty_voxels():
     samples = volumes(2, (16, 15, 5))
-    result = evaluate(samples, PROTOCOLS.build("kascenas", size=None), resamples=0)
+    result = evaluate_samples(samples, PROTOCOLS.build("kascenas", size=None), resamples=0)
     maps = []
     for s in samples:
         near = sliding_window_view(np.pad(s.brain, ((2, 2), (2, 2), (0, 0))), (5, 5), axis=(0, 1))
@@ -204,7 +208,7 @@ def test_kascenas_smooths_slices_in_the_mostly_brain_and_drops_twenty_voxels():
 
 def test_upd_takes_the_highest_score_in_the_brain_and_the_exact_best_dice():
     samples = images(6, seed=4)
-    figures = evaluate(samples, PROTOCOLS.build("upd", size=None), resamples=0).figures
+    figures = evaluate_samples(samples, PROTOCOLS.build("upd", size=None), resamples=0).figures
     scores, truth = flat(samples)
     peaks = np.array([s.scores[s.brain].max() for s in samples])
     sick = np.array([s.truth.any() for s in samples])
@@ -216,7 +220,7 @@ def test_upd_takes_the_highest_score_in_the_brain_and_the_exact_best_dice():
 
 def test_upd_may_blur_each_slice():
     samples = images()
-    blurred = evaluate(samples, PROTOCOLS.build("upd", size=None, sigma=4), resamples=0)
+    blurred = evaluate_samples(samples, PROTOCOLS.build("upd", size=None, sigma=4), resamples=0)
     maps = [ndimage.gaussian_filter(s.scores, 4) for s in samples]
     scores, truth = np.concatenate([m.ravel() for m in maps]), flat(samples)[1]
     assert blurred.figures["pixel_ap"].value == pytest.approx(precision_steps(scores, truth))
@@ -228,7 +232,7 @@ def test_bercea_pools_slices_with_lesions_of_more_than_three_pixels_by_size():
     speck[7, 2:5] = True
     small = Sample("speck", "speck", np.full((12, 12), 0.9, np.float32), speck, np.ones((12, 12), bool))
     protocol = PROTOCOLS.build("bercea", size=None, strata=(6, 8))
-    figures = evaluate([*samples, small], protocol, resamples=0).figures
+    figures = evaluate_samples([*samples, small], protocol, resamples=0).figures
     marked = [s for s in samples if s.truth.any()]
     scores, truth = flat(marked)
     grid = np.linspace(0, 1, 101).astype(np.float32)
@@ -248,7 +252,7 @@ def test_bercea_pools_slices_with_lesions_of_more_than_three_pixels_by_size():
 def test_diffad_calibrates_on_healthy_scans_and_scores_subjects_in_the_brain():
     samples = images(5, seed=3)
     tuning = [s for s in images(12, seed=9) if not s.truth.any()]
-    result = evaluate(samples, "diffad", tuning=tuning, resamples=0)
+    result = evaluate_samples(samples, "diffad", tuning=tuning, resamples=0)
     figures = result.figures
     calm = np.sort(np.concatenate([s.scores[s.brain] for s in tuning]))
     allowed = int(0.01 * len(calm))
@@ -273,7 +277,7 @@ def test_diffad_adds_up_the_slices_of_a_subject():
     calm, marked = images(2, seed=7)[::-1], images(2, seed=8)
     pair = [Sample(s.name + "x", "one", s.scores, s.truth, s.brain) for s in marked]
     fixed = PROTOCOLS.build("diffad", threshold="fixed", fixed=0.6)
-    figures = evaluate([*pair, calm[0]], fixed, resamples=0).figures
+    figures = evaluate_samples([*pair, calm[0]], fixed, resamples=0).figures
     found = np.concatenate([s.scores[s.brain] > np.float32(0.6) for s in pair])
     truth = np.concatenate([s.truth[s.brain] for s in pair])
     assert figures["mean_dice"].value == pytest.approx(dice(found, truth))
@@ -286,7 +290,7 @@ def test_diffad_counts_lesions_and_measures_surfaces():
     scores[2:5, 2:5] = scores[2:4, 9:11] = 1
     one = Sample("a", "a", scores, truth, np.ones((12, 12), bool), spacing=(2.0, 2.0))
     fixed = PROTOCOLS.build("diffad", threshold="fixed", fixed=0.5)
-    result = evaluate([one], fixed, resamples=0)
+    result = evaluate_samples([one], fixed, resamples=0)
     row = result.rows[0]
     assert (row["lesions_found"], row["lesions_missed"], row["lesions_false"]) == (1, 1, 1)
     assert result.figures["lesion_recall"].value == 0.5
@@ -295,3 +299,39 @@ def test_diffad_counts_lesions_and_measures_surfaces():
     rim = 8  # rim pixels of the 3 x 3 lesion, 4 of each 2 x 2 one
     assert result.figures["surface_dice"].value == pytest.approx(2 * rim / (2 * (rim + 4)))
     assert row["hd95"] > 4
+
+
+def implanted(maps, kind="dark", seed=3):
+    """Samples of made lesions of one kind, with the maps of a function, and their masks in the brain."""
+    slices, brain = scans()
+    x, y = implant_all(slices, brain, seed)[kind]
+    inside, scores = brain[0, 0].numpy(), maps(x, y).numpy()
+    pairs = enumerate(zip(scores, y.numpy(), strict=True))
+    samples = [Sample(f"{i}_{kind}", f"p{i}", s[0], truth[0], inside) for i, (s, truth) in pairs]
+    return samples, y[brain.expand_as(y)].float().mean().item()
+
+
+def test_lesioned_gives_a_perfect_map_one_and_a_constant_map_the_prevalence():
+    perfect, prevalence = implanted(lambda x, y: y.float())
+    constant, _ = implanted(lambda x, y: torch.zeros_like(x))
+    best, chance = (evaluate_samples(s, "lesioned", resamples=0).figures for s in (perfect, constant))
+    assert [best[name].value for name in ("pixel_ap", "pixel_auroc", "oracle_dice")] == [1, 1, 1]
+    assert chance["pixel_ap"].value == pytest.approx(prevalence, rel=1e-4)
+    assert chance["pixel_auroc"].value == pytest.approx(0.5)
+    assert chance["oracle_dice"].value == pytest.approx(2 * prevalence / (1 + prevalence), rel=1e-4)
+
+
+def test_lesioned_counts_neither_pixels_outside_the_brain_nor_healthy_images():
+    inner, _ = implanted(lambda x, y: x)
+    outer, _ = implanted(lambda x, y: torch.where(scans()[1], x, 100.0))
+    healthy = [replace(s, name=f"h{i}", truth=s.truth & False) for i, s in enumerate(inner)]
+    results = [evaluate_samples(s, "lesioned", resamples=0).figures for s in (inner, outer, inner + healthy)]
+    for name in ("pixel_ap", "pixel_auroc", "oracle_dice"):
+        assert results[0][name] == results[1][name] == results[2][name]
+    assert results[2]["samples"].value == 8
+
+
+def test_lesioned_refuses_a_map_of_another_shape_by_name():
+    message = r"0_dark: expected truth of shape \(40, 39\) like the map, got \(40, 40\)"
+    with pytest.raises(ValueError, match=message):
+        implanted(lambda x, y: x[..., :-1])

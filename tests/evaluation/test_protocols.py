@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from diffad.evaluation.protocols.evaluate import evaluate
-from diffad.evaluation.protocols.prepare import prepare
+from diffad.evaluation.protocols.evaluate import evaluate_samples
+from diffad.evaluation.protocols.prepare import prepare_images
 from diffad.evaluation.protocols.protocol import Protocol
-from diffad.evaluation.protocols.thresholds import folds_of, thresholds
+from diffad.evaluation.protocols.thresholds import assign_folds, fit_thresholds
 from diffad.evaluation.samples import Sample
 from diffad.registry import PROTOCOLS, UnknownNameError
 
@@ -74,7 +74,7 @@ def test_a_choice_nobody_knows_is_refused_with_the_known():
 
 def test_pooled_ap_and_auroc_count_pairs_of_pixels():
     samples = cohort(2)
-    result = evaluate(samples, PLAIN, resamples=0)
+    result = evaluate_samples(samples, PLAIN, resamples=0)
     a = np.concatenate([s.scores.ravel() for s in samples])
     y = np.concatenate([s.truth.ravel() for s in samples])
     assert result.figures["pixel_auroc"].value == pytest.approx((a[y][:, None] > a[~y]).mean())
@@ -86,7 +86,7 @@ def test_pooled_ap_and_auroc_count_pairs_of_pixels():
 
 def test_oracle_threshold_cuts_as_exactly_with_either_comparison():
     above, at_least = (
-        evaluate(cohort(), replace(PLAIN, comparison=c), resamples=0).figures for c in (">", ">=")
+        evaluate_samples(cohort(), replace(PLAIN, comparison=c), resamples=0).figures for c in (">", ">=")
     )
     assert above["dice"].value == at_least["dice"].value == above["oracle_dice"].value
 
@@ -94,23 +94,25 @@ def test_oracle_threshold_cuts_as_exactly_with_either_comparison():
 def test_threshold_of_a_fold_comes_from_other_subjects_only():
     protocol = replace(PLAIN, threshold="healthy", tuned_on="tuning", fpr=0.1)
     samples = [healthy(f"h{i}", i) for i in range(6)]
-    units = [u for s in samples for u in prepare(s, protocol)]
-    fold = folds_of(units, 3)
+    units = [u for s in samples for u in prepare_images(s, protocol)]
+    fold = assign_folds(units, 3)
     assert sorted(fold.values()) == [0, 0, 1, 1, 2, 2]
-    before = thresholds(units, protocol, folds=3)
+    before = fit_thresholds(units, protocol, folds=3)
     for unit, at in zip(units, before, strict=True):
         others = np.concatenate([u.scores for u in units if fold[u.subject] != fold[unit.subject]])
         assert (others > np.float32(at)).mean() <= 0.1
         assert (others >= np.float32(at)).mean() > 0.1
     changed = [replace(units[0], scores=units[0].scores + 5), *units[1:]]
-    after = thresholds(changed, protocol, folds=3)
+    after = fit_thresholds(changed, protocol, folds=3)
     same = [fold[u.subject] == fold[units[0].subject] for u in units]
     assert [a == b for a, b in zip(before, after, strict=True)] == same
 
 
 def test_a_subject_with_two_scans_stays_in_one_fold():
     samples = [replace(healthy(f"h{i}-{k}", 10 * i + k), subject=f"h{i}") for i in range(4) for k in (0, 1)]
-    result = evaluate(samples, replace(PLAIN, threshold="healthy", tuned_on="tuning"), folds=2, resamples=0)
+    result = evaluate_samples(
+        samples, replace(PLAIN, threshold="healthy", tuned_on="tuning"), folds=2, resamples=0
+    )
     by_subject = {}
     for row in result.rows:
         by_subject.setdefault(row["subject"], set()).add(row["threshold"])
@@ -118,23 +120,23 @@ def test_a_subject_with_two_scans_stays_in_one_fold():
 
 
 def test_folds_do_not_depend_on_the_order_of_samples():
-    units = [u for s in cohort() for u in prepare(s, PLAIN)]
-    assert folds_of(units, 3) == folds_of(units[::-1], 3)
+    units = [u for s in cohort() for u in prepare_images(s, PLAIN)]
+    assert assign_folds(units, 3) == assign_folds(units[::-1], 3)
 
 
 def test_one_fold_is_refused():
     with pytest.raises(ValueError, match="folds"):
-        evaluate(cohort(), "diffad", folds=1)
+        evaluate_samples(cohort(), "diffad", folds=1)
 
 
 def test_tuning_subjects_that_are_scored_too_are_named():
     samples = cohort()
-    result = evaluate(samples, "diffad", tuning=[samples[4]], resamples=0)
+    result = evaluate_samples(samples, "diffad", tuning=[samples[4]], resamples=0)
     assert any("choose the threshold too: h0" in w for w in result.warnings)
 
 
 def test_without_threshold_only_its_figures_are_missing_and_a_warning_says_what_to_give():
-    result = evaluate(cohort(), "diffad", resamples=0)
+    result = evaluate_samples(cohort(), "diffad", resamples=0)
     assert any("tuning samples or folds" in w for w in result.warnings)
     for name in ("dice", "mean_dice", "hd95", "threshold", "lesion_f1", "healthy_voxels_flagged"):
         assert math.isnan(result.figures[name].value), name
@@ -144,8 +146,8 @@ def test_without_threshold_only_its_figures_are_missing_and_a_warning_says_what_
 
 def test_stored_detections_stand_in_for_a_threshold():
     samples = [replace(s, detected=s.scores > 0.9) for s in cohort()]
-    stored = evaluate(samples, "diffad", resamples=0)
-    fixed = evaluate(samples, PROTOCOLS.build("diffad", threshold="fixed", fixed=0.9), resamples=0)
+    stored = evaluate_samples(samples, "diffad", resamples=0)
+    fixed = evaluate_samples(samples, PROTOCOLS.build("diffad", threshold="fixed", fixed=0.9), resamples=0)
     assert stored.figures["dice"] == fixed.figures["dice"]
     assert any("stored detections" in w for w in stored.warnings)
 
@@ -153,8 +155,9 @@ def test_stored_detections_stand_in_for_a_threshold():
 @pytest.mark.parametrize("name", list(PROTOCOLS))
 @pytest.mark.parametrize("kind", ["sick", "healthy", "both"])
 def test_every_preset_lives_with_any_mix_of_classes(name, kind):
-    samples = {"sick": cohort()[:4], "healthy": cohort()[4:], "both": cohort()}[kind]
-    result = evaluate(samples, PROTOCOLS.build(name, size=None), folds=2, resamples=20)
+    every = [replace(s, image_score=float(s.scores.max())) for s in cohort()]
+    samples = {"sick": every[:4], "healthy": every[4:], "both": every}[kind]
+    result = evaluate_samples(samples, PROTOCOLS.build(name, size=None), folds=2, resamples=20)
     assert len(result.rows) == len(samples)
     assert math.isnan(result.figures["image_auroc"].value) == (kind != "both")
     if kind == "healthy":
@@ -163,19 +166,19 @@ def test_every_preset_lives_with_any_mix_of_classes(name, kind):
 
 
 def test_one_class_is_told_and_not_a_crash():
-    result = evaluate(cohort()[:2], PLAIN, resamples=0)
+    result = evaluate_samples(cohort()[:2], PLAIN, resamples=0)
     assert any("no healthy samples" in w for w in result.warnings)
     assert any("AUROC is NaN" in w for w in result.warnings)
 
 
 def test_duplicate_names_are_told():
-    twice = evaluate([sick("a", 0), sick("a", 1), healthy("b", 2)], PLAIN, resamples=0)
+    twice = evaluate_samples([sick("a", 0), sick("a", 1), healthy("b", 2)], PLAIN, resamples=0)
     assert any("more than once: a" in w for w in twice.warnings)
 
 
 def test_nothing_to_score_is_refused():
     with pytest.raises(ValueError, match="at least one sample"):
-        evaluate([], PLAIN)
+        evaluate_samples([], PLAIN)
 
 
 def test_what_the_map_does_not_say_outside_the_brain_counts_as_zero():
@@ -184,7 +187,7 @@ def test_what_the_map_does_not_say_outside_the_brain_counts_as_zero():
     brain[1:6, 1:6] = True
     blank, zero = (replace(whole, brain=brain, scores=np.where(brain, whole.scores, v)) for v in (np.nan, 0))
     everywhere = replace(PLAIN, where="all", pool_where="all")
-    a, b = (evaluate([s, healthy("b", 1)], everywhere, resamples=0).figures for s in (blank, zero))
+    a, b = (evaluate_samples([s, healthy("b", 1)], everywhere, resamples=0).figures for s in (blank, zero))
     assert a["pixel_ap"] == b["pixel_ap"]
     assert not math.isnan(a["pixel_ap"].value)
 
@@ -195,7 +198,7 @@ def test_ignored_pixels_count_nowhere():
     ignored[0] = True
     loud = replace(one, scores=np.where(ignored, 9, one.scores).astype(np.float32), ignored=ignored)
     quiet = replace(one, brain=~ignored)
-    a, b = (evaluate([s, healthy("b", 1)], PLAIN, resamples=0).figures for s in (loud, quiet))
+    a, b = (evaluate_samples([s, healthy("b", 1)], PLAIN, resamples=0).figures for s in (loud, quiet))
     assert a["pixel_ap"] == b["pixel_ap"]
     assert a["dice"] == b["dice"]
 
@@ -206,8 +209,8 @@ def test_slices_of_a_volume_are_scored_as_images(axis):
     stacked = {n: np.stack([getattr(s, n) for s in images], axis) for n in ("scores", "truth", "brain")}
     volume = Sample(name="v", subject="v", axis=axis, **stacked)
     sliced = replace(PLAIN, slices=True, regions=True, size=(4, 6), dice_aggregate="image")
-    a = evaluate([volume], sliced, resamples=0)
-    b = evaluate(images, sliced, resamples=0)
+    a = evaluate_samples([volume], sliced, resamples=0)
+    b = evaluate_samples(images, sliced, resamples=0)
     assert [row["name"] for row in a.rows] == ["v#0", "v#1", "v#2"]
     for name, figure in b.figures.items():
         assert a.figures[name].value == pytest.approx(figure.value, nan_ok=True), name
@@ -217,8 +220,8 @@ def test_a_mean_over_images_needs_no_slicing_before():
     images = [sick("a", 0), sick("b", 1)]
     stacked = {n: np.stack([getattr(s, n) for s in images], 1) for n in ("scores", "truth", "brain")}
     by_image = replace(PLAIN, aggregate="image", dice_aggregate="image", threshold="fixed", fixed=0.8)
-    a = evaluate([Sample(name="v", subject="v", axis=1, **stacked)], by_image, resamples=0).figures
-    b = evaluate(images, by_image, resamples=0).figures
+    a = evaluate_samples([Sample(name="v", subject="v", axis=1, **stacked)], by_image, resamples=0).figures
+    b = evaluate_samples(images, by_image, resamples=0).figures
     assert a["pixel_ap"].value == pytest.approx(b["pixel_ap"].value)
     assert a["mean_dice"].value == pytest.approx(b["mean_dice"].value)
 
@@ -226,8 +229,8 @@ def test_a_mean_over_images_needs_no_slicing_before():
 def test_slices_without_a_known_axis_are_refused():
     volume = sample("v", np.zeros((4, 4, 4)))
     with pytest.raises(ValueError, match="axis"):
-        evaluate([volume], "upd")
-    assert evaluate([volume], PLAIN, resamples=0).rows[0]["name"] == "v"
+        evaluate_samples([volume], "upd")
+    assert evaluate_samples([volume], PLAIN, resamples=0).rows[0]["name"] == "v"
 
 
 def test_samples_are_asked_for_once():
@@ -243,32 +246,34 @@ def test_samples_are_asked_for_once():
             return cohort()[index]
 
     lazy = Lazy()
-    result = evaluate(lazy, PLAIN, resamples=0)
+    result = evaluate_samples(lazy, PLAIN, resamples=0)
     assert lazy.asked == list(range(8))
-    assert result.figures == evaluate(cohort(), PLAIN, resamples=0).figures
+    assert result.figures == evaluate_samples(cohort(), PLAIN, resamples=0).figures
 
 
 def test_intervals_hold_their_figures_and_follow_the_seed():
-    a, b = (evaluate(cohort(6), replace(PLAIN, regions=True), resamples=200, seed=3) for _ in range(2))
+    a, b = (
+        evaluate_samples(cohort(6), replace(PLAIN, regions=True), resamples=200, seed=3) for _ in range(2)
+    )
     for name in ("pixel_ap", "pixel_auroc", "oracle_dice", "dice", "mean_dice", "image_auroc"):
         figure = a.figures[name]
         assert figure.low <= figure.value <= figure.high, name
         assert figure == b.figures[name]
-    assert math.isnan(evaluate(cohort(), replace(PLAIN, intervals=False)).figures["pixel_ap"].low)
+    assert math.isnan(evaluate_samples(cohort(), replace(PLAIN, intervals=False)).figures["pixel_ap"].low)
 
 
 def test_samples_too_small_for_the_resolution_are_left_out_and_told():
     brain = np.zeros((8, 8), bool)
     brain[0, 0] = True
     speck = sample("speck", np.ones((8, 8)), brain=brain)
-    result = evaluate([speck, *cohort()], replace(PLAIN, size=(4, 4)), resamples=0)
+    result = evaluate_samples([speck, *cohort()], replace(PLAIN, size=(4, 4)), resamples=0)
     assert len(result.rows) == 8
     assert any(w.startswith("speck: left out") for w in result.warnings)
 
 
 def test_resized_samples_know_the_size_of_their_voxels():
     one = replace(healthy("a", 0), spacing=(1.0, 2.0))
-    assert prepare(one, replace(PLAIN, size=(4, 16)))[0].edges == (2.0, 1.0)
+    assert prepare_images(one, replace(PLAIN, size=(4, 16)))[0].edges == (2.0, 1.0)
 
 
 def test_rules_agree_with_pixels_counted_one_by_one():
@@ -286,14 +291,14 @@ def test_rules_agree_with_pixels_counted_one_by_one():
         "grid": max(dice(t) for t in np.linspace(0, 1, 101)),
     }
     for rule, best in tried.items():
-        found = evaluate(samples, replace(PLAIN, threshold=rule), resamples=0)
+        found = evaluate_samples(samples, replace(PLAIN, threshold=rule), resamples=0)
         assert found.figures["dice"].value == pytest.approx(best), rule
 
 
 def test_healthy_grid_takes_the_smallest_threshold_that_spares_healthy_maps():
     rule = replace(PLAIN, threshold="healthy_grid", tuned_on="tuning", fpr=0.05)
     others = [healthy("x", 50), healthy("y", 51)]
-    at = evaluate(cohort(), rule, tuning=others, resamples=0).figures["threshold"].value
+    at = evaluate_samples(cohort(), rule, tuning=others, resamples=0).figures["threshold"].value
     rates = [np.mean([(s.scores > np.float32(t)).mean() for s in others]) for t in np.linspace(0, 1, 101)]
     assert at == pytest.approx(np.linspace(0, 1, 101)[np.flatnonzero(np.array(rates) <= 0.05)[0]])
 
@@ -301,11 +306,11 @@ def test_healthy_grid_takes_the_smallest_threshold_that_spares_healthy_maps():
 def test_empty_dice_is_left_out_or_what_the_protocol_says():
     samples = [sick("a", 0, raised=2.0), sample("b", np.zeros((8, 8)))]
     cut = replace(PLAIN, threshold="fixed", fixed=1.5)
-    assert evaluate(samples, cut, resamples=0).figures["mean_dice"].value == 1
-    assert evaluate(samples, replace(cut, empty=0.0), resamples=0).figures["mean_dice"].value == 0.5
+    assert evaluate_samples(samples, cut, resamples=0).figures["mean_dice"].value == 1
+    assert evaluate_samples(samples, replace(cut, empty=0.0), resamples=0).figures["mean_dice"].value == 0.5
 
 
 def test_an_order_rule_with_too_few_pixels_is_told():
-    result = evaluate([sick("a", 0, size=6)], replace(PLAIN, threshold="order"), resamples=0)
+    result = evaluate_samples([sick("a", 0, size=6)], replace(PLAIN, threshold="order"), resamples=0)
     assert any("at least 200 scores" in w for w in result.warnings)
     assert math.isnan(result.figures["dice"].value)

@@ -5,10 +5,12 @@ import pytest
 
 from diffad.cli import main
 from diffad.data.volume import Volume, VolumeError
-from diffad.evaluation.pairs import collect
-from diffad.evaluation.resample import onto
-from tests.cohorts import AFFINE, SHAPE, inside, write
+from diffad.evaluation.predictions import collect_predictions
+from diffad.evaluation.protocols.prepare import ImageSet
+from diffad.evaluation.resample import resample_mask
+from diffad.registry import PROTOCOLS
 from tests.evaluation.test_cohort import lesion, study
+from tests.helpers.cohorts import AFFINE, SHAPE, inside, write
 
 __all__ = ["study"]
 
@@ -19,10 +21,10 @@ def test_mask_at_half_the_voxels_finds_its_place(study):
     half[:3, 3] += AFFINE[:3, :3] @ np.full(3, -0.25)  # corners coincide, not centres
     write(study / "masks" / "s2_lesion.nii.gz", np.uint8(fine), half)
     with pytest.raises(VolumeError, match="grid"):
-        collect(study / "maps", study / "masks")
-    found = collect(study / "maps", study / "masks", resample=True)
-    assert any("resampled" in warning for warning in found.warnings)
-    sample = found.samples[[c.name for c in found.cases].index("s2")]
+        list(collect_predictions(study / "maps", study / "masks").read())
+    predictions = collect_predictions(study / "maps", study / "masks", resample=True)
+    sample = {s.name: s for s in predictions.read()}["s2"]
+    assert any("resampled" in warning for warning in predictions.warnings)
     expected = np.flip(lesion(), 0)  # maps are read in RAS
     assert (sample.truth == expected).all()
 
@@ -33,30 +35,32 @@ def test_mask_elsewhere_is_no_healthy_scan():
     mask = Volume(np.ones((1, *SHAPE), np.float32), np.abs(AFFINE))
     like = Volume(np.ones((1, *SHAPE), np.float32), np.abs(away))
     with pytest.raises(VolumeError, match="overlaps"):
-        onto(mask, like, [])
+        resample_mask(mask, like, [])
 
 
 def test_same_grid_is_left_alone():
     mask = Volume(np.ones((1, *SHAPE), np.float32), np.abs(AFFINE))
     warnings = []
-    assert onto(mask, mask, warnings) is mask
+    assert resample_mask(mask, mask, warnings) is mask
     assert warnings == []
 
 
-def test_samples_are_the_scans_of_the_cases_on_their_grid(study):
-    found = collect(study / "maps", study / "masks")
-    for case, sample in zip(found.cases, found.samples, strict=True):
-        assert case.name == sample.name == sample.subject
+def test_samples_are_the_scans_on_their_grid(study):
+    predictions = collect_predictions(study / "maps", study / "masks")
+    images = ImageSet(PROTOCOLS.build("stored"))
+    for scan, sample in zip(predictions.scans, predictions.read(), strict=True):
+        images.add(sample)
+        assert scan.name == sample.name == sample.subject
         assert sample.scores.shape == SHAPE
         assert sample.axis == 2
         assert sample.spacing == (2, 2, 3)
-        assert (sample.scores[sample.counted] == case.scores).all()
+        assert (sample.scores[sample.counted] == images.images[-1].scores).all()
         assert sample.brain.sum() == inside().sum()
 
 
 def test_lesion_masks_without_a_prediction_are_listed(study):
     write(study / "masks" / "s9_lesion.nii.gz", np.uint8(lesion()))
-    warnings = collect(study / "maps", study / "masks").warnings
+    warnings = collect_predictions(study / "maps", study / "masks").warnings
     assert "lesion masks without a prediction: s9_lesion" in warnings
 
 

@@ -9,13 +9,13 @@ from scipy.stats import friedmanchisquare
 from diffad.evaluation import RankCurve
 from diffad.evaluation.statistics import (
     cliques,
+    compare_paired,
     friedman,
     holm,
     interval,
     mean_interval,
-    over_seeds,
-    paired,
     pooled_interval,
+    summarise_seeds,
 )
 
 
@@ -91,22 +91,22 @@ def test_resamples_with_one_class_do_not_count():
 
 def test_every_flip_of_three_signs():
     a, b = {"x": 2.0, "y": 3.0, "z": 5.0}, {"x": 1.0, "y": 1.0, "z": 1.0}
-    found = paired(a, b)
+    found = compare_paired(a, b)
     assert found.difference == pytest.approx(7 / 3)
     assert found.p_permutation == 2 / 8
     assert found.n == 3
-    assert paired(a, a).p_permutation == 1
-    assert paired(a, a).p_wilcoxon == 1
+    assert compare_paired(a, a).p_permutation == 1
+    assert compare_paired(a, a).p_wilcoxon == 1
     with pytest.raises(ValueError, match="only of z"):
-        paired(a, {"x": 1.0, "y": 1.0})
+        compare_paired(a, {"x": 1.0, "y": 1.0})
 
 
 def test_subjects_without_a_figure_are_left_out_of_every_test():
     a, b = {"x": 2.0, "y": 3.0, "z": 5.0, "gap": math.nan}, {"x": 1.0, "y": 1.0, "z": 1.0, "gap": 1.0}
-    whole = paired({k: a[k] for k in "xyz"}, {k: b[k] for k in "xyz"})
-    assert paired(a, b) == whole
+    whole = compare_paired({k: a[k] for k in "xyz"}, {k: b[k] for k in "xyz"})
+    assert compare_paired(a, b) == whole
     assert whole.p_permutation == 2 / 8
-    none = paired({"x": math.nan}, {"x": 1.0})
+    none = compare_paired({"x": math.nan}, {"x": 1.0})
     assert none.n == 0
     assert math.isnan(none.p_permutation)
 
@@ -115,7 +115,7 @@ def test_flips_do_not_depend_on_the_unit():
     gaps = {str(i): float(i) for i in range(1, 7)}
     zero = dict.fromkeys(gaps, 0.0)
     tiny = {k: v * 1e-14 for k, v in gaps.items()}
-    assert paired(gaps, zero).p_permutation == paired(tiny, zero).p_permutation == 2 / 64
+    assert compare_paired(gaps, zero).p_permutation == compare_paired(tiny, zero).p_permutation == 2 / 64
 
 
 def test_intervals_need_a_resample_and_a_level():
@@ -128,7 +128,9 @@ def test_intervals_need_a_resample_and_a_level():
 def test_random_flips_reject_as_often_as_they_should():
     rng = np.random.default_rng(0)
     p = [
-        paired(dict(enumerate(rng.normal(size=20))), dict(enumerate(rng.normal(size=20))), 400).p_permutation
+        compare_paired(
+            dict(enumerate(rng.normal(size=20))), dict(enumerate(rng.normal(size=20))), 400
+        ).p_permutation
         for _ in range(200)
     ]
     assert np.mean(np.array(p) <= 0.05) <= 0.1
@@ -173,6 +175,6 @@ def test_cliques_are_the_largest_groups():
 
 
 def test_spread_of_seeds():
-    found = over_seeds([1.0, 2.0, 3.0, math.nan])
+    found = summarise_seeds([1.0, 2.0, 3.0, math.nan])
     assert (found.value, found.low, found.high) == (2, 1, 3)
-    assert math.isnan(over_seeds([1.0]).low)
+    assert math.isnan(summarise_seeds([1.0]).low)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffad.evaluation import ProCurve, ProHistogram, RankCurve, RankHistogram, aupro
-from diffad.evaluation.metrics.histogram import Lattice, keys, scores
+from diffad.evaluation.metrics.histogram import Lattice, from_keys, to_keys
 
 DRAWS = {
     "gamma": lambda rng, n: rng.gamma(2, 0.05, n),
@@ -64,18 +64,18 @@ def test_memory_does_not_grow_with_scans():
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=False))
 def test_keys_come_back(value):
     there = np.array([value], np.float32)
-    assert scores(keys(there).astype(np.int64)) == there
+    assert from_keys(to_keys(there).astype(np.int64)) == there
 
 
 def test_keys_keep_the_order_and_zero_has_one():
     a = np.sort(np.r_[np.random.default_rng(0).normal(size=1000), 0, 1e-40, -1e-40]).astype(np.float32)
-    assert (np.diff(keys(a).astype(np.int64)) >= 0).all()
-    assert keys(np.float32([-0.0])) == keys(np.float32([0.0]))
+    assert (np.diff(to_keys(a).astype(np.int64)) >= 0).all()
+    assert to_keys(np.float32([-0.0])) == to_keys(np.float32([0.0]))
 
 
 def test_lattice_is_the_finest_that_fits():
-    assert Lattice.spanning(5, 12, 8) == Lattice(0, 5, 8)
-    assert Lattice.spanning(5, 13, 8) == Lattice(1, 2, 5)
+    assert Lattice.span(5, 12, 8) == Lattice(0, 5, 8)
+    assert Lattice.span(5, 13, 8) == Lattice(1, 2, 5)
 
 
 def two_maps():

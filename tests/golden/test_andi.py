@@ -8,10 +8,10 @@ import torch
 from diffad.denoise import NetworkDenoiser
 from diffad.noise.gaussian import GaussianNoise
 from diffad.samplers.levels import Levels
-from diffad.score.base import begin
+from diffad.score.base import begin_run
 from diffad.score.normative import Normative
 from diffad.score.transition import image_weight, transition_weight
-from tests.toys import ConstantDenoiser, linear_schedule
+from tests.helpers.toys import ConstantDenoiser, linear_schedule
 
 SCHEDULE = linear_schedule()
 LEVELS = range(76, 201)
@@ -38,11 +38,11 @@ def posterior_mean(x_t, epsilon, t):
 
 def score_of(denoiser, x, score, sampler=None):
     """Run sampler and score as a pipeline does, on Gaussian noise."""
-    run = begin(score, x, SCHEDULE)
+    run = begin_run(score, x, SCHEDULE)
     rng = [torch.Generator().manual_seed(i) for i in range(len(x))]
-    found = (sampler or Levels())(x, denoiser, GaussianNoise(), generator=rng, on_step=run.record)
+    result = (sampler or Levels())(x, denoiser, GaussianNoise(), generator=rng, on_step=run.record)
     public = (x + 1) / 2
-    return run.map(public, found), found
+    return run.map(public, result), result
 
 
 def zero_network(clip=True):
@@ -97,8 +97,8 @@ def test_expected_geometric_mean_of_125_squared_normals():
     ("mean", "expected"), [("geometric", 0.28628 * W_GEOMETRIC), ("arithmetic", 1.0 * W_ARITHMETIC)]
 )
 def test_a_network_that_finds_no_noise_scores_the_noise_itself(mean, expected):
-    scores, found = score_of(zero_network(), scan(SHAPE), Normative(mean))
-    assert found.nfe == 125
+    scores, result = score_of(zero_network(), scan(SHAPE), Normative(mean))
+    assert result.nfe == 125
     assert float(scores.mean()) == pytest.approx(expected, rel=4 * float(scores.std() / scores.mean()) / 135)
 
 
@@ -117,8 +117,8 @@ def test_clamped_estimates_would_miss_it():
 
 def test_twentyfive_levels_estimate_the_same_mean():
     expected = 2 * (math.gamma(0.5 + 1 / 25) / math.gamma(0.5)) ** 25
-    scores, found = score_of(zero_network(), torch.zeros(SHAPE), Normative(weight="noise"), Levels(stride=5))
-    assert found.nfe == 25
+    scores, result = score_of(zero_network(), torch.zeros(SHAPE), Normative(weight="noise"), Levels(stride=5))
+    assert result.nfe == 25
     assert float(scores.mean()) == pytest.approx(expected, rel=0.02)
 
 

@@ -8,12 +8,12 @@ import torch
 
 from diffad.registry import SCORES
 from diffad.samplers.chain import Chain
-from diffad.samplers.likelihood import dilated, suspects
-from diffad.samplers.repaint import RePaint, moves_of
+from diffad.samplers.likelihood import dilate_region, find_suspects
+from diffad.samplers.repaint import RePaint, list_moves
 from diffad.samplers.resampled import Resampled
 from diffad.step import ddpm_step, renoise
-from diffad.types import Restoration
-from tests.toys import ConstantDenoiser, GaussianDenoiser, Toy, linear_schedule, white_noise
+from diffad.types import Reconstruction
+from tests.helpers.toys import ConstantDenoiser, GaussianDenoiser, Toy, linear_schedule, white_noise
 
 SCHEDULE = linear_schedule()
 COARSE = {"name": "chain", "level": 201}
@@ -42,7 +42,7 @@ def small(**options):
     return Resampled(**{"coarse": {"name": "oneshot", "levels": 20}, "level": 9, "repeats": 2, **options})
 
 
-def restored(sampler, x=X, denoiser=None, **options):
+def restore(sampler, x=X, denoiser=None, **options):
     return sampler(x, denoiser or Wild(), white_noise, generator=seeds(), **options)
 
 
@@ -53,29 +53,29 @@ def public(x):
 @pytest.mark.parametrize("reference", [False, True])
 @pytest.mark.parametrize("start", ["coarse", "stitched"])
 def test_outside_the_mask_the_twin_is_the_image_whatever_the_network(reference, start):
-    found = restored(small(reference=reference, start=start))
-    m = dilated(suspects(found.map, None, 0.05, None), 3)
-    assert torch.equal(found.image[~m], X[~m])
-    assert not torch.equal(found.image[m], X[m])
+    result = restore(small(reference=reference, start=start))
+    m = dilate_region(find_suspects(result.map, None, 0.05, None), 3)
+    assert torch.equal(result.image[~m], X[~m])
+    assert not torch.equal(result.image[m], X[m])
 
 
 def test_an_empty_mask_gives_the_image_and_no_anomaly():
-    found = restored(small(threshold=1e6))
-    assert torch.equal(found.image, X)
-    assert found.map.max() > 0
-    assert not A(public(X), Restoration(public(found.image), found.nfe, map=found.map)).any()
+    result = restore(small(threshold=1e6))
+    assert torch.equal(result.image, X)
+    assert result.map.max() > 0
+    assert not A(public(X), Reconstruction(public(result.image), result.nfe, map=result.map)).any()
 
 
 class Fixed:
     """A coarse sampler whose twin has nothing to do with the image."""
 
     def __call__(self, x, denoiser, noise, *, generator, mask=None, on_step=None):
-        return Restoration(rand(*x.shape, seed=7), nfe=0)
+        return Reconstruction(rand(*x.shape, seed=7), nfe=0)
 
 
 def test_with_nothing_known_the_result_does_not_depend_on_the_image():
-    everything = small(coarse=Fixed(), score={"name": "l1"}).within(torch.ones_like(X))
-    assert torch.equal(restored(everything).image, restored(everything, x=rand(*X.shape, seed=8)).image)
+    everything = small(coarse=Fixed(), score={"name": "l1"}).restricted_to(torch.ones_like(X))
+    assert torch.equal(restore(everything).image, restore(everything, x=rand(*X.shape, seed=8)).image)
 
 
 @pytest.mark.parametrize("repeats", [1, 3])
@@ -89,7 +89,7 @@ def test_with_nothing_known_it_is_ancestral_sampling_with_jumps_back(repeats):
             n = white_noise(z, generator=rng) if t > 1 else torch.zeros_like(z)
             z = ddpm_step(z, x_hat, t, t - 1, SCHEDULE, n)
     everything = torch.ones_like(X, dtype=torch.bool)
-    paint = RePaint(Wild(), white_noise, seeds(), moves_of(9, None, repeats, False))
+    paint = RePaint(Wild(), white_noise, seeds(), list_moves(9, None, repeats, False))
     assert torch.equal(paint(X, start, everything), z)
     if repeats == 1:
         assert torch.equal(z, Chain(9)(start, Wild(), white_noise, generator=seeds()).image)
@@ -97,28 +97,28 @@ def test_with_nothing_known_it_is_ancestral_sampling_with_jumps_back(repeats):
 
 def test_a_pixel_grows_to_nine_and_nothing_grows_from_nothing():
     region = torch.zeros(1, 1, 9, 9, dtype=torch.bool)
-    assert not dilated(region, 3).any()
+    assert not dilate_region(region, 3).any()
     region[..., 4, 4] = True
-    grown = dilated(region, 3)
-    assert int(grown.sum()) == 9
-    assert grown[..., 3:6, 3:6].all()
+    count = dilate_region(region, 3)
+    assert int(count.sum()) == 9
+    assert count[..., 3:6, 3:6].all()
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_map_is_bounded_by_residual_and_likelihood(seed):
     x = rand(2, 1, 16, 20, seed=seed)
-    found = restored(small(), x=x)
-    scores = A(public(x), Restoration(public(found.image), found.nfe, map=found.map))
-    bound = (public(x) - public(found.image)).abs() * found.map.amax((1, 2, 3), keepdim=True)
-    assert (scores <= bound).all()
-    assert not scores[found.map == 0].any()
+    result = restore(small(), x=x)
+    scores = A(public(x), Reconstruction(public(result.image), result.nfe, map=result.map))
+    product = (public(x) - public(result.image)).abs() * result.map.amax((1, 2, 3), keepdim=True)
+    assert (scores <= product).all()
+    assert not scores[result.map == 0].any()
 
 
 def test_the_percentile_takes_exactly_the_floor_of_five_percent():
     for pixels in (20, 99, 100, 119, 128 * 128):
         likelihood = torch.randperm(pixels, generator=torch.Generator().manual_seed(0)).float()
-        found = suspects(likelihood.reshape(1, 1, 1, -1), None, 0.05, None)
-        assert int(found.sum()) == pixels // 20
+        suspects = find_suspects(likelihood.reshape(1, 1, 1, -1), None, 0.05, None)
+        assert int(suspects.sum()) == pixels // 20
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_calls_are_those_of_the_coarse_chain_and_of_each_repeat(repeats, referen
     # the published loop leaves out the last move, from level 1 to 0
     denoiser = GaussianDenoiser()
     sampler = Resampled(COARSE, level=51, repeats=repeats, reference=reference)
-    found = sampler(X[:1], denoiser, white_noise, generator=seeds()[:1])
-    assert denoiser.calls == found.nfe == calls
+    result = sampler(X[:1], denoiser, white_noise, generator=seeds()[:1])
+    assert denoiser.calls == result.nfe == calls
 
 
 @pytest.mark.parametrize(("index", "std"), [(50, 0.1733), (200, 0.5862), (300, 0.7785)])
@@ -142,22 +142,22 @@ def test_noise_of_a_published_index(index, std):
 
 def back(reference, s, z_s, noise):
     """Jump from level s to s + 1 with a field of noise."""
-    moves = moves_of(51, None, 2, reference)
-    return RePaint(GaussianDenoiser(), lambda like, t=None, *, generator: noise, seeds(), moves)._back(
+    moves = list_moves(51, None, 2, reference)
+    return RePaint(GaussianDenoiser(), lambda like, t=None, *, generator: noise, seeds(), moves)._jump_back(
         z_s, s, s + 1
     )
 
 
 @pytest.mark.parametrize("index", [2, 30, 50])
 def test_a_jump_back_keeps_the_marginal_and_the_published_one_does_not(index):
-    one, zero = torch.ones(1, 1, 1, 1, dtype=torch.float64), torch.zeros(1, 1, 1, 1, dtype=torch.float64)
+    unit, zero = torch.ones(1, 1, 1, 1, dtype=torch.float64), torch.zeros(1, 1, 1, 1, dtype=torch.float64)
     t, s = index + 1, index  # levels of the indices t and t - 1
-    wanted = 1 - float(SCHEDULE.alpha_bar(t))
+    target = 1 - float(SCHEDULE.alpha_bar(t))
     at_s = 1 - float(SCHEDULE.alpha_bar(s))
     errors = {}
     for reference in (False, True):
-        kept, fresh = back(reference, s, one, zero), back(reference, s, zero, one)
-        errors[reference] = float(kept) ** 2 * at_s + float(fresh) ** 2 - wanted
+        scale, fresh = back(reference, s, unit, zero), back(reference, s, zero, unit)
+        errors[reference] = float(scale) ** 2 * at_s + float(fresh) ** 2 - target
     beta = {n: 1 - float(SCHEDULE.alpha_bar(n) / SCHEDULE.alpha_bar(n - 1)) for n in (s, t)}
     assert errors[False] == pytest.approx(0, abs=1e-15)
     assert errors[True] == pytest.approx((beta[s] - beta[t]) * (1 - at_s), abs=1e-15)
@@ -167,10 +167,10 @@ def test_a_jump_back_keeps_the_marginal_and_the_published_one_does_not(index):
 
 def test_a_perfect_network_finds_nothing():
     denoiser = ConstantDenoiser(X[:1])
-    found = Resampled(COARSE)(X[:1], denoiser, white_noise, generator=seeds()[:1])
-    assert not found.map.any()
-    assert torch.equal(found.image, X[:1])
-    assert found.nfe == denoiser.calls == 201
+    result = Resampled(COARSE)(X[:1], denoiser, white_noise, generator=seeds()[:1])
+    assert not result.map.any()
+    assert torch.equal(result.image, X[:1])
+    assert result.nfe == denoiser.calls == 201
 
 
 def test_the_published_way_scales_by_the_whole_image_and_ours_by_the_brain():
@@ -178,11 +178,11 @@ def test_the_published_way_scales_by_the_whole_image_and_ours_by_the_brain():
     brain = torch.zeros_like(x, dtype=torch.bool)
     brain[..., 4:12, 5:15] = True
     options = {"coarse": Fixed(), "score": {"name": "relative"}, "whole": "sample"}
-    ours, published = (restored(small(**options, reference=r), x=x, mask=brain).map for r in (False, True))
+    ours, published = (restore(small(**options, reference=r), x=x, mask=brain).map for r in (False, True))
     residual = (public(x) - public(rand(*x.shape, seed=7))).abs()
     assert not ours[~brain].any()
     for i in range(2):
-        for found, values in ((ours[i], residual[i][brain[i]]), (published[i], residual[i].flatten())):
+        for scores, values in ((ours[i], residual[i][brain[i]]), (published[i], residual[i].flatten())):
             expected = (residual[i] / values.quantile(0.95)).clamp(max=1)
-            torch.testing.assert_close(found[brain[i]], expected[brain[i]])
+            torch.testing.assert_close(scores[brain[i]], expected[brain[i]])
     assert published[~brain].max() > 0

@@ -7,8 +7,17 @@ import torch
 
 from diffad.samplers.inversion import Inversion
 from diffad.step import DDPM, ddim_step
-from tests.mixture import DISEASED, HEALTHY, NULL, ExactClassifier, MixtureDenoiser, blobs, drawn, model
-from tests.toys import linear_schedule, white_noise
+from tests.helpers.mixture import (
+    DISEASED,
+    HEALTHY,
+    NULL,
+    ExactClassifier,
+    MixtureDenoiser,
+    blobs,
+    drawn,
+    model,
+)
+from tests.helpers.toys import linear_schedule, white_noise
 
 SCHEDULE = linear_schedule()
 BLOBS = blobs()
@@ -41,8 +50,8 @@ def gradient(x_t, t, y):
     """Gradient of log p(y | x_t) by the exact classifier."""
     x_t = x_t.clone().requires_grad_()
     logits = ExactClassifier(BLOBS)(x_t, torch.full((len(x_t),), t - 1))
-    (found,) = torch.autograd.grad(logits.log_softmax(1)[:, y].sum(), x_t)
-    return found
+    (result,) = torch.autograd.grad(logits.log_softmax(1)[:, y].sum(), x_t)
+    return result
 
 
 @pytest.mark.parametrize(
@@ -96,9 +105,9 @@ def test_an_exact_classifier_makes_the_denoiser_of_its_class(x, denoiser, t, y):
 
 def test_a_null_label_is_no_label(x, denoiser):
     t, y = torch.tensor(300), torch.tensor([NULL] * 5 + [HEALTHY])
-    found = denoiser(x, t, y=y)
-    assert torch.equal(found[:5], denoiser(x, t)[:5])
-    torch.testing.assert_close(found[5:], MixtureDenoiser(BLOBS, y=HEALTHY)(x[5:], t))
+    result = denoiser(x, t, y=y)
+    assert torch.equal(result[:5], denoiser(x, t)[:5])
+    torch.testing.assert_close(result[5:], MixtureDenoiser(BLOBS, y=HEALTHY)(x[5:], t))
 
 
 def test_the_exact_classifier_is_sure_of_clean_images_and_unsure_of_noise(x):

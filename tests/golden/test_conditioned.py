@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diffad.models.cells import draw_cells, hidden_pixels
+from diffad.models.cells import draw_cells, find_hidden_pixels
 from diffad.models.encoder import Encoder
 from diffad.models.masked import MaskedAutoencoder
 from diffad.registry import MODELS
@@ -44,5 +44,5 @@ def test_three_of_nine_cells_are_visible_in_each_item(generators):
         cells = draw_cells((96, 96), 32, 0.65, generators(*range(20)))
         assert cells.shape == (20, 1, 3, 3)
         assert cells.flatten(1).sum(1).tolist() == [3] * 20
-        visible = ~hidden_pixels(cells, 32, (96, 96))
+        visible = ~find_hidden_pixels(cells, 32, (96, 96))
         assert visible.flatten(1).sum(1).tolist() == [3_072] * 20

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from diffad.data.corruptions import FOLDS, TASKS, corrupt, corrupt_batch, fold
+from diffad.data.corruptions import FOLDS, TASKS, corrupt, corrupt_batch, split_tasks
 from diffad.data.corruptions.corrupt import draw_count
-from diffad.data.corruptions.deform import draw_push, factor, read_distance
+from diffad.data.corruptions.deform import draw_push, push_exponent, read_distance
 from diffad.data.corruptions.intensity import draw_change
-from diffad.data.corruptions.perlin import fractal, perlin
+from diffad.data.corruptions.perlin import draw_fractal, draw_perlin
 from diffad.data.corruptions.poisson import poisson_blend
-from diffad.data.corruptions.shape import side_fractions
+from diffad.data.corruptions.shape import draw_side_fractions
 
 MANY = 40_000
 
@@ -32,13 +32,13 @@ def laplacian(x):
     [(10, 1, 1.5076930814), (10, 3, 3.6679908945), (20, 5, 2.8928576428)],
 )
 def test_factor_has_the_published_values(edge, push, expected):
-    assert factor(edge, push) == pytest.approx(expected, abs=1e-9)
+    assert push_exponent(edge, push) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(("edge", "push"), [(10, 1), (10, 3), (20, 5), (7.3, 0.4)])
 def test_curves_pass_through_the_wanted_points(edge, push):
     low, high = edge / 2 - push / 2**0.5, edge / 2 + push / 2**0.5
-    f = factor(edge, push)
+    f = push_exponent(edge, push)
     assert read_distance(high, edge, f, "source") == pytest.approx(low)
     assert read_distance(low, edge, f, "sink") == pytest.approx(high)
 
@@ -51,7 +51,9 @@ def test_centre_and_edge_stay_where_they_are(task):
 
 def test_source_reads_nearer_to_the_centre_and_sink_farther():
     d = np.linspace(0, 12, 49)
-    source, sink = (read_distance(d, np.full_like(d, 12), factor(12, 2), task) for task in ("source", "sink"))
+    source, sink = (
+        read_distance(d, np.full_like(d, 12), push_exponent(12, 2), task) for task in ("source", "sink")
+    )
     assert (source[1:-1] < d[1:-1]).all()
     assert (sink[1:-1] > d[1:-1]).all()
     # one is the other, seen from the edge
@@ -60,10 +62,12 @@ def test_source_reads_nearer_to_the_centre_and_sink_farther():
 
 def test_no_push_is_no_change():
     d = np.linspace(0, 9, 10)
-    assert factor(9, 0) == 1
-    assert factor(9, 1e-6) == pytest.approx(1, abs=1e-6)
+    assert push_exponent(9, 0) == 1
+    assert push_exponent(9, 1e-6) == pytest.approx(1, abs=1e-6)
     for task in ("sink", "source"):
-        np.testing.assert_allclose(read_distance(d, np.full_like(d, 9), factor(9, 0), task), d, atol=1e-12)
+        np.testing.assert_allclose(
+            read_distance(d, np.full_like(d, 9), push_exponent(9, 0), task), d, atol=1e-12
+        )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +94,7 @@ class TestPoisson:
 
     def test_gradients_of_a_constant_source_give_a_harmonic_interior_within_the_same_border(self, size):
         target = rng(1).random((1, *size))
-        blended = poisson_blend(target, np.full_like(target, 0.4), np.ones(size, bool), mixed=False)
+        blended = poisson_blend(target, np.full_like(target, 0.4), np.ones(size, bool), mix_gradients=False)
         border = np.pad(np.zeros([n - 2 for n in size], bool), 1, constant_values=True)
         assert np.array_equal(blended[:, border], target[:, border])
         assert np.abs(laplacian(blended[0])).max() < 1e-13
@@ -100,18 +104,20 @@ class TestPoisson:
         target, source = rng(2).random((2, 1, *size))
         inner = np.pad(np.ones([n - 2 for n in size], bool), 1)
         source = np.where(inner, source, target)
-        blended = poisson_blend(target, source, np.ones(size, bool), mixed=False)
+        blended = poisson_blend(target, source, np.ones(size, bool), mix_gradients=False)
         np.testing.assert_allclose(blended, source, atol=1e-12)
 
 
 def test_box_without_inner_voxels_has_nothing_to_solve():
     target = rng().random((1, 2, 9))
-    assert np.array_equal(poisson_blend(target, 1 - target, np.ones((2, 9), bool), mixed=False), target)
+    assert np.array_equal(
+        poisson_blend(target, 1 - target, np.ones((2, 9), bool), mix_gradients=False), target
+    )
 
 
 @pytest.mark.parametrize(("size", "intervals"), [((24, 30), (4, 5)), ((12, 12, 8), (3, 2, 2))])
 def test_perlin_is_zero_on_the_lattice_only(size, intervals):
-    noise = perlin(size, np.array(intervals, dtype=float), rng())
+    noise = draw_perlin(size, np.array(intervals, dtype=float), rng())
     on = noise[tuple(slice(None, None, n // k) for n, k in zip(size, intervals, strict=True))]
     assert on.shape == intervals
     assert np.abs(on).max() < 1e-12
@@ -121,7 +127,7 @@ def test_perlin_is_zero_on_the_lattice_only(size, intervals):
 @pytest.mark.parametrize("size", [(20, 33), (9, 10, 11), (2, 3)])
 def test_fractal_runs_from_zero_to_one(size):
     for seed in range(5):
-        noise = fractal(size, rng(seed))
+        noise = draw_fractal(size, rng(seed))
         assert noise.shape == size
         assert noise.min() == 0
         assert noise.max() == 1
@@ -140,7 +146,7 @@ def test_changes_of_intensity_have_the_published_sizes():
 
 
 def test_sides_have_the_published_fractions():
-    sides = side_fractions(2 * MANY, rng())
+    sides = draw_side_fractions(2 * MANY, rng())
     assert sides.mean() == pytest.approx(0.230, abs=0.003)
     assert np.median(sides) == pytest.approx(0.198, abs=0.003)
     assert (sides < 0.06).mean() == pytest.approx(0.037, abs=0.003)
@@ -174,7 +180,7 @@ def test_folds_are_the_published_table():
 
 @pytest.mark.parametrize("k", range(10))
 def test_fold_validates_on_the_tasks_it_does_not_train_on(k):
-    train, validation = fold(k)
+    train, validation = split_tasks(k)
     assert train == FOLDS[k]
     assert len(validation) == 2
     assert set(train) | set(validation) == set(TASKS)

@@ -6,10 +6,10 @@ import torch
 from diffad.samplers.fusion import Fusion
 from diffad.samplers.inversion import Inversion
 from diffad.samplers.morphology import dilate
-from diffad.samplers.region import region_of
+from diffad.samplers.region import select_region
 from diffad.step import DDPM, VARIANCES
-from tests.mixture import HEALTHY, ExactClassifier, MixtureDenoiser, blobs, drawn, model
-from tests.toys import linear_schedule, recorder, white_noise
+from tests.helpers.mixture import HEALTHY, ExactClassifier, MixtureDenoiser, blobs, drawn, model
+from tests.helpers.toys import linear_schedule, recorder, white_noise
 
 SCHEDULE = linear_schedule()
 BLOBS = blobs()
@@ -33,7 +33,7 @@ def denoiser():
 
 def fused(x, denoiser, region=REGION, seed=0, on_step=None, **options):
     generators = [torch.Generator().manual_seed(10 * seed + i) for i in range(len(x))]
-    sampler = Fusion(**{"level": 500, "steps": 50, **options}).within(region)
+    sampler = Fusion(**{"level": 500, "steps": 50, **options}).restricted_to(region)
     return sampler(x, denoiser, white_noise, generator=generators, on_step=on_step)
 
 
@@ -108,23 +108,23 @@ def test_posterior_mean_at_index_499():
 def test_one_salient_voxel_becomes_25():
     saliency = torch.zeros(1, 1, 32, 32)
     saliency[..., 16, 10] = 3
-    assert int(region_of(saliency).sum()) == 25
+    assert int(select_region(saliency).sum()) == 25
 
 
 def test_a_tenth_of_four_channels_is_kept():
     field = torch.randperm(4 * 256 * 256, generator=torch.Generator().manual_seed(0)).double()
-    kept = region_of(field.reshape(1, 4, 256, 256), dilate=1, per_channel=True)
+    kept = select_region(field.reshape(1, 4, 256, 256), dilate=1, per_channel=True)
     assert int(kept.sum()) == 26215
 
 
 def test_a_sparse_saliency_keeps_all_that_is_not_zero():
     saliency = torch.zeros(1, 1, 50, 50)
     saliency[..., :6, :10] = 1 + torch.rand(6, 10, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(region_of(saliency, dilate=1), (saliency > 0).float())
+    assert torch.equal(select_region(saliency, dilate=1), (saliency > 0).float())
 
 
 def test_no_saliency_is_an_empty_region():
-    assert not region_of(torch.zeros(1, 4, 16, 16)).any()
+    assert not select_region(torch.zeros(1, 4, 16, 16)).any()
 
 
 def test_healthy_images_are_kept_where_nothing_is_edited(denoiser):

@@ -6,13 +6,13 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from diffad.denoise import unguided
+from diffad.denoise import as_denoiser
 from diffad.models.blocks import SelfAttention
 from diffad.models.classifier import Classifier
 from diffad.registry import GUIDANCES
 from diffad.samplers.base import levels_down
 from diffad.schedule import Schedule
-from tests.mixture import (
+from tests.helpers.mixture import (
     DISEASED,
     HEALTHY,
     NULL,
@@ -23,7 +23,7 @@ from tests.mixture import (
     model,
     public,
 )
-from tests.toys import ConstantDenoiser
+from tests.helpers.toys import ConstantDenoiser
 
 TEMPLATES = blobs(count=20, lesions=4)
 LEVELS = [1, 20, 100, 250, 500, 999]
@@ -85,7 +85,7 @@ def inverted(x, denoiser, highest=500, steps=50):
     """Encode ``x`` without steering, as if it were of the level above, and decode it with."""
     schedule, down = denoiser.schedule, levels_down(highest, steps)
     for s, t in pairwise(down[::-1]):
-        x_hat = unguided(denoiser)(x, torch.tensor(t))
+        x_hat = as_denoiser(denoiser).without_guidance()(x, torch.tensor(t))
         epsilon = (x - schedule.amplitudes(t, x)[0] * x_hat) / schedule.amplitudes(t, x)[1]
         alpha, sigma = schedule.amplitudes(s, x)
         clean = (x - sigma * epsilon) / alpha

@@ -6,15 +6,15 @@ from diffusers import DDPMScheduler, UNet2DModel
 from torch import nn
 
 from diffad.data.corruptions import corrupt
-from diffad.data.toy import toy_slice
+from diffad.data.toy import draw_toy_slice
 from diffad.denoise import NetworkDenoiser, bind
 from diffad.models.beside import Beside
 from diffad.registry import SAMPLERS, SCORES
 from diffad.schedule import Schedule
-from diffad.threshold import pool
+from diffad.threshold import pool_maps
 from diffad.training.loss import snr_weight
-from diffad.types import Restoration
-from tests.toys import white_noise
+from diffad.types import Reconstruction
+from tests.helpers.toys import white_noise
 
 SCHEDULE = Schedule.from_diffusers(DDPMScheduler())
 WIDTHS = (128, 256, 256, 512)
@@ -47,9 +47,9 @@ class Knowing(nn.Module):
 @pytest.fixture(scope="module")
 def corrupted():
     """Two slices with a change of intensity, (2, 1, 48, 48), the slices themselves, and what changed."""
-    pairs = [toy_slice(48, i) for i in range(2)]
-    found = [corrupt(y, m > 0, "intensity", torch.Generator().manual_seed(3)) for y, m in pairs]
-    return tuple(torch.stack([getattr(f, name) for f in found]) for name in ("image", "target", "mask"))
+    pairs = [draw_toy_slice(48, i) for i in range(2)]
+    result = [corrupt(y, m > 0, "intensity", torch.Generator().manual_seed(3)) for y, m in pairs]
+    return tuple(torch.stack([getattr(f, name) for f in result]) for name in ("image", "target", "mask"))
 
 
 @pytest.fixture
@@ -76,14 +76,14 @@ def test_fifty_published_steps_are_those_of_diffusers():
 def test_our_fifty_moves_begin_at_the_noisiest_level_and_end_clean(knowing, corrupted, generators):
     levels = []
     sampler = SAMPLERS.build("chain", level=1000, steps=50)
-    found = sampler(
+    result = sampler(
         corrupted[0] * 2 - 1,
         told(knowing, corrupted[0]),
         white_noise,
         generator=generators(1, 2),
         on_step=lambda record: levels.append((int(record.t), int(record.s))),
     )
-    assert found.nfe == 50
+    assert result.nfe == 50
     assert levels == [(t, t - 20) for t in range(1000, 0, -20)]
 
 
@@ -140,11 +140,11 @@ def test_exact_network_rebuilds_the_healthy_image_from_nothing_but_noise(
 ):
     image, target, mask = corrupted
     sampler = SAMPLERS.build("chain", level=1000, steps=50, step=step)
-    found = sampler(image * 2 - 1, told(knowing, image), white_noise, generator=generators(1, 2))
-    twin = (found.image + 1) / 2
+    result = sampler(image * 2 - 1, told(knowing, image), white_noise, generator=generators(1, 2))
+    twin = (result.image + 1) / 2
     torch.testing.assert_close(twin, target, rtol=0, atol=1e-4)
     assert all(torch.equal(c, image * 2 - 1) for c in knowing.backbone.shown)
-    found_map = SCORES.build("l1")(image, Restoration(twin, nfe=50))
+    found_map = SCORES.build("l1")(image, Reconstruction(twin, nfe=50))
     assert found_map[~mask].max() <= 1e-4
     assert found_map[mask].mean() > 0.05
     torch.testing.assert_close(found_map, (image - target).abs(), rtol=0, atol=1e-4)
@@ -153,7 +153,7 @@ def test_exact_network_rebuilds_the_healthy_image_from_nothing_but_noise(
 def test_ensemble_of_identical_models_is_the_single_model(generators):
     torch.manual_seed(0)
     network = Beside({"name": "unet2d", "channels": [8], "layers": 1, "groups": 4, "attention": False}).eval()
-    image = torch.stack([toy_slice(24, i)[0] for i in range(2)])
+    image = torch.stack([draw_toy_slice(24, i)[0] for i in range(2)])
     chain = {"name": "chain", "level": 250, "steps": 4, "step": "ddim"}
 
     def same(like, t=None, *, generator):
@@ -172,19 +172,19 @@ def test_ensemble_of_identical_models_is_the_single_model(generators):
 def test_dissimilarity_of_constants_with_the_published_range_of_intensities():
     score = SCORES.build("ssim", window=11, sigma=1.5, data_range=255)
     x, flat = torch.zeros(1, 1, 24, 24), torch.full((1, 1, 24, 24), 0.5)
-    found = score(x, Restoration(flat, nfe=1))
-    torch.testing.assert_close(found, torch.full_like(x, 0.0370234), rtol=0, atol=2e-7)
+    scores = score(x, Reconstruction(flat, nfe=1))
+    torch.testing.assert_close(scores, torch.full_like(x, 0.0370234), rtol=0, atol=2e-7)
     # with the range that the images have, the two have nothing in common
-    own = SCORES.build("ssim", window=11, sigma=1.5)(x, Restoration(flat, nfe=1))
-    assert own.min() > 0.999
+    own_scores = SCORES.build("ssim", window=11, sigma=1.5)(x, Reconstruction(flat, nfe=1))
+    assert own_scores.min() > 0.999
 
 
 @pytest.mark.parametrize("data_range", [1.0, 255.0])
 def test_identical_images_differ_by_exactly_nothing(corrupted, data_range):
     score = SCORES.build("ssim", window=11, sigma=1.5, data_range=data_range)
-    assert score(corrupted[0], Restoration(corrupted[0], nfe=1)).max() == 0
+    assert score(corrupted[0], Reconstruction(corrupted[0], nfe=1)).max() == 0
 
 
 def test_score_of_an_image_is_the_mean_of_its_map(corrupted):
-    found_map = SCORES.build("l1")(corrupted[0], Restoration(corrupted[1], nfe=1))
-    torch.testing.assert_close(pool(found_map), found_map.mean((1, 2, 3)))
+    found_map = SCORES.build("l1")(corrupted[0], Reconstruction(corrupted[1], nfe=1))
+    torch.testing.assert_close(pool_maps(found_map), found_map.mean((1, 2, 3)))

@@ -12,13 +12,13 @@ from diffad.evaluation.normative import (
     Healthiness,
     ahi_proposed,
     caci_proposed,
-    combined,
-    conservation,
+    combine_scores,
     frechet,
-    healthiness,
     kid,
-    localised,
-    restoration,
+    measure_conservation,
+    measure_healthiness,
+    measure_localisation,
+    measure_restoration,
     rqi_proposed,
 )
 
@@ -62,14 +62,14 @@ def test_kid_by_hand():
 
 def test_identity_restores_perfectly_and_corrects_nothing():
     x = np.random.default_rng(0).random((32, 32))
-    found = restoration(x, x, absolute)
+    found = measure_restoration(x, x, absolute)
     assert (found.mae, found.ssim, found.lpips) == (0, pytest.approx(1), 0)
     assert rqi_proposed(found) == pytest.approx(1)
     assert rqi_proposed(found, "product") == pytest.approx(1)
     mask = np.zeros((32, 32), bool)
     mask[8:16, 8:16] = True
-    assert caci_proposed(conservation(x, x, ~mask, mask, absolute)) == 0
-    plain = conservation(x, x, ~mask, mask)
+    assert caci_proposed(measure_conservation(x, x, ~mask, mask, absolute)) == 0
+    plain = measure_conservation(x, x, ~mask, mask)
     assert caci_proposed(plain, by="ssim") == pytest.approx(0, abs=1e-9)
     assert math.isnan(caci_proposed(plain))
 
@@ -77,14 +77,14 @@ def test_identity_restores_perfectly_and_corrects_nothing():
 def test_similarity_is_the_default_of_scikit_image():
     rng = np.random.default_rng(0)
     x, y = rng.random((40, 30)), rng.random((40, 30))
-    assert restoration(x, y).ssim == pytest.approx(structural_similarity(x, y, data_range=1))
-    assert math.isnan(restoration(x, y).lpips)
-    assert math.isnan(rqi_proposed(restoration(x, y)))
+    assert measure_restoration(x, y).ssim == pytest.approx(structural_similarity(x, y, data_range=1))
+    assert math.isnan(measure_restoration(x, y).lpips)
+    assert math.isnan(rqi_proposed(measure_restoration(x, y)))
 
 
 def test_black_restoration_is_worth_nothing():
     x = np.random.default_rng(0).random((32, 32))
-    assert rqi_proposed(restoration(x, np.zeros_like(x), absolute)) == 0
+    assert rqi_proposed(measure_restoration(x, np.zeros_like(x), absolute)) == 0
 
 
 def test_a_perfect_correction_conserves_and_corrects():
@@ -92,23 +92,23 @@ def test_a_perfect_correction_conserves_and_corrects():
     mask = np.zeros((32, 32), bool)
     mask[8:16, 8:16] = True
     twin = np.where(mask, 1 - x, x)
-    found = conservation(x, twin, ~mask, mask, absolute)
+    found = measure_conservation(x, twin, ~mask, mask, absolute)
     assert found.mse_h == 0
     assert found.lpips_h == 0
     assert caci_proposed(found) > 0.8
-    everything = conservation(x, 1 - x, ~mask, mask)
+    everything = measure_conservation(x, 1 - x, ~mask, mask)
     assert caci_proposed(everything, by="ssim") < 0.1
     with pytest.raises(ValueError, match="empty"):
-        conservation(x, x, ~mask, mask & False)
+        measure_conservation(x, x, ~mask, mask & False)
 
 
 def test_healthiness_counts_the_way_back_only():
     rng = np.random.default_rng(0)
     normals, unseen = rng.normal(size=(200, 3)), rng.normal(size=(50, 3))
     sick = rng.normal(size=(50, 3)) + 3
-    same = healthiness(normals, unseen, sick, sick)
+    same = measure_healthiness(normals, unseen, sick, sick)
     assert ahi_proposed(same) == 0
-    cured = healthiness(normals, unseen, sick, unseen)
+    cured = measure_healthiness(normals, unseen, sick, unseen)
     assert ahi_proposed(cured) == pytest.approx(1 - cured.fd_unseen / cured.fd_pathological)
     assert ahi_proposed(cured, floor=True) == 1
     assert ahi_proposed(Healthiness(1, 2, 5, 0, 0, 0)) == 0
@@ -127,7 +127,7 @@ def test_healthiness_counts_the_way_back_only():
     ],
 )  # fmt: skip
 def test_ranking_score_of_the_published_figures(rqi, ahi, caci, score):
-    assert combined(rqi, ahi, caci) == pytest.approx(score, abs=6e-4)
+    assert combine_scores(rqi, ahi, caci) == pytest.approx(score, abs=6e-4)
 
 
 def test_copying_is_near_zero_however_well_it_keeps():
@@ -142,15 +142,15 @@ def boxed():
 
 def test_detection_of_boxes():
     positive, negative = boxed()
-    assert localised(positive, positive, negative, 0.5) == (1, 0, pytest.approx(1 / (1 + 5e-9)))
-    assert localised(positive * 0.0, positive, negative, 0.5) == (0, 0, 0)
+    assert measure_localisation(positive, positive, negative, 0.5) == (1, 0, pytest.approx(1 / (1 + 5e-9)))
+    assert measure_localisation(positive * 0.0, positive, negative, 0.5) == (0, 0, 0)
     tenth = np.zeros((10, 10))
     tenth[0, 0] = 1
-    assert localised(tenth, positive, negative, 0.5).tp == 0
+    assert measure_localisation(tenth, positive, negative, 0.5).tp == 0
     tenth[0, 1] = 1
-    assert localised(tenth, positive, negative, 0.5).tp == 1
+    assert measure_localisation(tenth, positive, negative, 0.5).tp == 1
     weak = np.zeros((10, 10))
     weak[0, 0], weak[9, :5] = 0.5, 1
-    assert localised(weak, positive, negative, 0.1).fp == 5
+    assert measure_localisation(weak, positive, negative, 0.1).fp == 5
     weak[0, 0] = 2
-    assert localised(weak, positive, negative, 0.1).fp == 2
+    assert measure_localisation(weak, positive, negative, 0.1).fp == 2

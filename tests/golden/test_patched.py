@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from diffad.denoise import NetworkDenoiser
-from diffad.samplers.boxes import grid, inside, starts
+from diffad.samplers.boxes import list_boxes, mark_boxes, place_starts
 from diffad.samplers.patched import Patched
 from diffad.training.loss import denoising_loss
-from tests.toys import ConstantDenoiser, linear_schedule, white_noise
+from tests.helpers.toys import ConstantDenoiser, linear_schedule, white_noise
 
 S = 96
 BOXES = {8: 144, 12: 64, 16: 36, 24: 16, 32: 9, 40: 9, 48: 4, 56: 4, 60: 4, 64: 4, 72: 4, 96: 1}
@@ -30,33 +30,33 @@ def seeded(count):
 
 
 def coverage(boxes):
-    return inside(boxes, (S, S)).sum((0, 1))
+    return mark_boxes(boxes, (S, S)).sum((0, 1))
 
 
 @pytest.mark.parametrize(("p", "count"), BOXES.items())
 def test_number_of_boxes_and_coverage_without_overlap(p, count):
-    boxes = grid((S, S), (p, p))
+    boxes = list_boxes((S, S), (p, p))
     assert len(boxes) == count
     assert (coverage(boxes) == 1).all()
 
 
 def test_boxes_of_48_come_row_by_row():
-    corners = [(x.start, y.start, x.stop, y.stop) for y, x in grid((S, S), (48, 48))]
+    corners = [(x.start, y.start, x.stop, y.stop) for y, x in list_boxes((S, S), (48, 48))]
     assert corners == [(0, 0, 48, 48), (48, 0, 96, 48), (0, 48, 48, 96), (48, 48, 96, 96)]
 
 
 def test_last_boxes_of_60_are_36_wide():
-    assert [(y.stop - y.start, x.stop - x.start) for y, x in grid((S, S), (60, 60))][-1] == (36, 36)
+    assert [(y.stop - y.start, x.stop - x.start) for y, x in list_boxes((S, S), (60, 60))][-1] == (36, 36)
 
 
 @pytest.mark.parametrize(("p", "places"), SPREAD.items())
 def test_published_overlap(p, places):
-    assert starts(S, p, placement="spread") == places
+    assert place_starts(S, p, placement="spread") == places
 
 
 @pytest.mark.parametrize(("p", "counts"), COVERED.items())
 def test_pixels_by_coverage(p, counts):
-    covered = coverage(grid((S, S), (p, p), placement="spread"))
+    covered = coverage(list_boxes((S, S), (p, p), placement="spread"))
     assert tuple(int((covered == n).sum()) for n in (1, 2, 4)) == counts
     assert sum(counts) == S * S
 

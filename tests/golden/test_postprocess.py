@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from diffad.median import median_filter
-from diffad.postprocess import Postprocess, erode_by_average, remove_small
+from diffad.inference.median_filter import median_filter
+from diffad.inference.postprocess import Postprocess, erode_by_average, remove_small
 
 PUBLISHED = Postprocess(
     erosion=2, median=5, min_size=21, erosion_rule="average", median_first=False, filled=True

@@ -8,7 +8,7 @@ from diffusers import DDPMScheduler
 from diffad.evaluation.metrics import best_dice
 from diffad.samplers.oneshot import OneShot
 from diffad.schedule import Schedule
-from tests.toys import ConstantDenoiser, GaussianDenoiser, IdentityDenoiser, Toy, white_noise
+from tests.helpers.toys import ConstantDenoiser, GaussianDenoiser, IdentityDenoiser, Toy, white_noise
 
 COSINE = Schedule.from_diffusers(DDPMScheduler(beta_schedule="squaredcos_cap_v2"))
 

@@ -57,15 +57,15 @@ def by_hand(x, autoencoder, classifier, steps, rate, weight):
 @pytest.mark.parametrize(("steps", "rate"), [(20, 0.001), (5, 0.1)])
 def test_saliency_is_that_of_a_loop_over_items_and_targets(networks, x, steps, rate, double, tolerance):
     options = {"steps": steps, "rate": rate, "double": double}
-    found = SALIENCIES.build("counterfactual", **options, **networks)(x)
+    result = SALIENCIES.build("counterfactual", **options, **networks)(x)
     wide = {name: copy.deepcopy(network).double() for name, network in networks.items()}
     torch.testing.assert_close(
-        found, by_hand(x, **wide, steps=steps, rate=rate, weight=100.0), rtol=0, atol=tolerance
+        result, by_hand(x, **wide, steps=steps, rate=rate, weight=100.0), rtol=0, atol=tolerance
     )
 
 
 def test_distance_moves_each_latent_by_a_known_bound(networks, x, monkeypatch):
-    seen = []
+    latents = []
     autoencoder = networks["autoencoder"]
     decode = autoencoder.decode
 
@@ -73,7 +73,7 @@ def test_distance_moves_each_latent_by_a_known_bound(networks, x, monkeypatch):
         encode = staticmethod(autoencoder.encode)
 
         def decode(self, z, size=None):
-            seen.append(z.detach().clone())
+            latents.append(z.detach().clone())
             return decode(z, size=size)
 
     def indifferent(image, labels):
@@ -82,8 +82,8 @@ def test_distance_moves_each_latent_by_a_known_bound(networks, x, monkeypatch):
 
     options = {"steps": 4, "rate": 0.001, "weight": 100.0, "double": False, "targets": (1,)}
     SALIENCIES.build("counterfactual", classifier=indifferent, autoencoder=Watched(), **options)(x[:1])
-    moves = [(b - a).abs().max() for a, b in pairwise(seen[1:])]
-    bound = 0.001 * 100 / seen[0][0].numel()
+    moves = [(b - a).abs().max() for a, b in pairwise(latents[1:])]
+    bound = 0.001 * 100 / latents[0][0].numel()
     assert len(moves) == 4
     assert max(moves) <= bound * 1.01
     assert max(moves[1:]) >= bound * 0.5

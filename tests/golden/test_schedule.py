@@ -5,7 +5,7 @@ import torch
 
 from diffad.schedule import Schedule
 from diffad.step import DDPM, VARIANCES
-from tests.toys import linear_schedule
+from tests.helpers.toys import linear_schedule
 
 ONE, ZERO = torch.ones(1, 1, 1, 1, dtype=torch.float64), torch.zeros(1, 1, 1, 1, dtype=torch.float64)
 
@@ -65,8 +65,8 @@ def test_last_linear_alpha_bar():
     ],
 )
 def test_forward_amplitudes(index, alpha, sigma):
-    got = linear_schedule().amplitudes(index + 1, ONE)
-    assert [float(a) for a in got] == pytest.approx([alpha, sigma], abs=6e-7)
+    amplitudes = linear_schedule().amplitudes(index + 1, ONE)
+    assert [float(a) for a in amplitudes] == pytest.approx([alpha, sigma], abs=6e-7)
 
 
 @pytest.mark.parametrize(

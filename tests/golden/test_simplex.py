@@ -9,7 +9,7 @@ import torch
 from scipy.integrate import quad
 
 from diffad.noise import _reference
-from diffad.noise._kernel import GRADIENTS
+from diffad.noise._kernel3 import GRADIENTS
 from diffad.noise._lattice import GRADIENTS2, GRADIENTS4, VARIANCES
 from diffad.noise.simplex import SimplexNoise
 
@@ -35,8 +35,8 @@ def spectrum_slope(z):
     """Fit the power law of the radial spectrum of images (N, n, n) from 2 / n to 1/4 cycles a pixel."""
     n = z.shape[-1]
     window = np.hanning(n)[:, None] * np.hanning(n)
-    centred = z - z.mean((1, 2), keepdims=True)
-    power = (np.abs(np.fft.fft2(centred * window)) ** 2).mean(0)
+    deviations = z - z.mean((1, 2), keepdims=True)
+    power = (np.abs(np.fft.fft2(deviations * window)) ** 2).mean(0)
     radius = np.round(np.hypot(*np.meshgrid(np.fft.fftfreq(n), np.fft.fftfreq(n))) * n).astype(int)
     radial = np.bincount(radius.ravel(), power.ravel()) / np.bincount(radius.ravel())
     k = np.arange(2, n // 4 + 1)
@@ -53,7 +53,7 @@ def fields():
 
 def value(seed, *at):
     """Evaluate noise at one point through the reference sum."""
-    return _reference.fields([seed], np.array([at]), (1, 1, 1), 1, 1.0, 1.0).item()
+    return _reference.sum_reference_fields([seed], np.array([at]), (1, 1, 1), 1, 1.0, 1.0).item()
 
 
 def test_points():
@@ -65,7 +65,7 @@ def test_points():
 
 def test_four_coordinates_by_channel_and_level():
     origins = np.array([[0.0, 0.0, 0.0, t] for t in (0, 1, 10, 100, 500)])
-    z = _reference.fields([3] * 5, origins, (3, 16, 16), 6, 0.9, 64.0)
+    z = _reference.sum_reference_fields([3] * 5, origins, (3, 16, 16), 6, 0.9, 64.0)
     assert abs(z[0, 0, 0, 0]) < 1e-50
     assert z[0, 0, 3, 5] == -0.40581164159042604
     assert z[1, 2, 7, 11] == 0.1393913488481977
@@ -74,17 +74,17 @@ def test_four_coordinates_by_channel_and_level():
 
 def test_noise_of_four_coordinates_is_that_field(generators, monkeypatch):
     noise = SimplexNoise(persistence=0.9, reference=True, dims=4, correlated=True)
-    draw = noise._draw
+    draw = noise.draw_starts
 
-    def seeded(generator, channels):
-        chosen, lots = draw(generator, channels)
-        return chosen, torch.cat([torch.full_like(lots[:, :1], 3), lots[:, 1:]], dim=1)
+    def draw_seeded(generator, channels):
+        octave_set, starts = draw(generator, channels)
+        return octave_set, torch.cat([torch.full_like(starts[:, :1], 3), starts[:, 1:]], dim=1)
 
-    monkeypatch.setattr(noise, "_draw", seeded)
+    monkeypatch.setattr(noise, "draw_starts", draw_seeded)
     levels = torch.tensor([0, 1, 10, 100, 500])
     z = noise(torch.zeros(5, 3, 16, 16, dtype=torch.float64), levels, generator=generators(*range(5)))
-    picked = [z[0, 0, 3, 5], z[1, 2, 7, 11], z[4, 1, 15, 15]]
-    assert torch.stack(picked).tolist() == np.float32([-0.405811641, 0.139391349, 0.149277024]).tolist()
+    values = [z[0, 0, 3, 5], z[1, 2, 7, 11], z[4, 1, 15, 15]]
+    assert torch.stack(values).tolist() == np.float32([-0.405811641, 0.139391349, 0.149277024]).tolist()
 
 
 def test_deviations_of_one_octave():
@@ -92,8 +92,10 @@ def test_deviations_of_one_octave():
     assert deviations[2] == pytest.approx(0.369, abs=0.002)
     assert deviations[3] == pytest.approx(0.314, abs=0.001)
     # Features far smaller than a voxel make its neighbours independent: the standard error is 1.1 %.
-    far_apart = _reference.fields([5], np.array([[0.1, 0.2, 0.3, 0.4]]), (1, 64, 64), 1, 1.0, 1 / 7.37)
-    assert deviations[4] == pytest.approx(far_apart.std(), rel=0.04)
+    field = _reference.sum_reference_fields(
+        [5], np.array([[0.1, 0.2, 0.3, 0.4]]), (1, 64, 64), 1, 1.0, 1 / 7.37
+    )
+    assert deviations[4] == pytest.approx(field.std(), rel=0.04)
 
 
 @pytest.mark.parametrize(

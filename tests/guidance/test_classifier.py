@@ -1,18 +1,20 @@
 """Guidance by a classifier: what it costs, where it acts, and what it refuses."""
 
 from contextlib import nullcontext
+from itertools import pairwise
 
 import pytest
 import torch
 from torch import nn
 
-from diffad.denoise import Bound, NetworkDenoiser, unclipped, unguided
+from diffad.capabilities import attach_networks
+from diffad.denoise import ConditionedDenoiser, NetworkDenoiser
 from diffad.guidance.encoder import EncoderCondition
-from diffad.guidance.gradient import target_gradient
-from diffad.models.attached import equip
+from diffad.guidance.gradient import find_target_gradient
 from diffad.models.classifier import Classifier
 from diffad.registry import GUIDANCES
-from tests.toys import ConstantDenoiser, GaussianDenoiser, KnownNetwork
+from diffad.samplers.inversion import Inversion
+from tests.helpers.toys import ConstantDenoiser, GaussianDenoiser, KnownNetwork
 
 T = torch.tensor([5, 300, 900])
 DOUBLE = torch.float64
@@ -137,7 +139,7 @@ def test_scales_of_scans_serve_every_state_of_a_stack(x_t):
 @pytest.mark.parametrize("scale", [[0.0, 1.0, 30.0], 2.0])
 def test_some_items_of_a_batch_are_guided_as_they_were_in_it(x_t, scale):
     wrapped, items = guided(GaussianDenoiser(), Slope(), scale=scale), torch.tensor([2, 0])
-    assert torch.equal(wrapped.taken(items)(x_t[items], T[items]), wrapped(x_t, T)[items])
+    assert torch.equal(wrapped.select(items)(x_t[items], T[items]), wrapped(x_t, T)[items])
 
 
 @pytest.mark.parametrize(
@@ -150,10 +152,10 @@ def test_gradient_is_the_same_in_any_mode_and_in_full_precision(around):
     network = Classifier(channels=[8], layers=1, groups=4).eval()
     for weights in network.parameters():
         nn.init.normal_(weights, std=0.3)
-    expected = target_gradient(network, x_t, T[:2], 0)
+    expected = find_target_gradient(network, x_t, T[:2], 0)
     with around():
         state = x_t.clone()
-        found = target_gradient(network, state, T[:2], 0)
+        found = find_target_gradient(network, state, T[:2], 0)
     assert found.abs().max() > 1e-4
     assert torch.equal(found, expected)
     assert not found.requires_grad
@@ -178,28 +180,29 @@ def test_clamp_follows_the_move_and_precedes_it_as_published(x_t, reference):
     expected = -1 + move if reference else (-1.3 + move).clamp(-1, 1)
     assert (expected > -1).any()
     torch.testing.assert_close(wrapped(x_t, T), expected, rtol=0, atol=1e-12)
-    torch.testing.assert_close(unclipped(wrapped)(x_t, T), -1.3 + move, rtol=0, atol=1e-12)
+    free = expected if reference else -1.3 + move  # the published clamp belongs to the guidance
+    torch.testing.assert_close(wrapped.without_clamp()(x_t, T), free, rtol=0, atol=1e-12)
     torch.testing.assert_close(wrapped(x_t, T), expected, rtol=0, atol=1e-12)
 
 
 def test_clamp_is_found_inside_what_is_bound_to_a_batch(x_t):
     known = ConstantDenoiser(torch.full((3, 1, 4, 5), 0.99, dtype=DOUBLE))
-    bound = Bound(NetworkDenoiser(KnownNetwork(known, "sample"), known.schedule, "sample"), {})
+    bound = ConditionedDenoiser(NetworkDenoiser(KnownNetwork(known, "sample"), known.schedule, "sample"), {})
     assert guided(bound, Slope(-1.0), scale=50.0)(x_t, T).max() == 1
 
 
 def test_unguided_is_the_denoiser_inside(x_t):
     inner = GaussianDenoiser()
-    assert unguided(guided(guided(inner, Slope()), Slope())) is inner
+    assert guided(guided(inner, Slope()), Slope()).without_guidance().plain is inner
 
 
 def test_conditions_are_passed_on_where_there_are_any():
     inner = GaussianDenoiser()
-    assert not hasattr(guided(inner, Slope()), "conditions")
-    assert not hasattr(guided(inner, Slope()), "reference")
+    image = torch.rand(2, 1, 3, 4)
+    assert guided(inner, Slope()).conditions(image, image) == {}
+    assert guided(inner, Slope()).reference(image) is image
     inner.conditions = lambda image, mask: {"embedding": image.flatten(1)}
     wrapped = guided(EncoderCondition("mirror")(inner), Slope())
-    image = torch.rand(2, 1, 3, 4)
     assert torch.equal(wrapped.reference(image), image.flip(3))
     assert torch.equal(wrapped.conditions(image, image)["embedding"], image.flatten(1))
 
@@ -245,7 +248,7 @@ def test_classifier_comes_from_the_pipeline_unless_one_is_given(x_t):
     given, theirs = Slope(0.3), Slope(0.1)
     for own, used in ((None, theirs), (given, given)):
         guidance = GUIDANCES.build("classifier", classifier=own)
-        equip(guidance, {"network": nn.Identity(), "classifier": theirs})
+        attach_networks(guidance, {"network": nn.Identity(), "classifier": theirs})
         guidance(GaussianDenoiser())(x_t, T)
         assert used.forwards == 1
 
@@ -259,11 +262,47 @@ def test_classifier_comes_from_a_folder(x_t, tmp_path):
 
 def test_absence_of_a_classifier_says_how_to_give_one():
     guidance = GUIDANCES.build("classifier")
-    equip(guidance, {"network": nn.Identity()})
-    with pytest.raises(ValueError, match="guidance 'classifier' expected a classifier, got none"):
+    attach_networks(guidance, {"network": nn.Identity()})
+    with pytest.raises(ValueError, match="guidance 'classifier' expected a trained classifier, got none"):
         guidance(GaussianDenoiser())
 
 
 def test_scale_zero_needs_no_classifier(x_t):
     inner = GaussianDenoiser()
     assert torch.equal(GUIDANCES.build("classifier", scale=0.0)(inner)(x_t, T), inner(x_t, T))
+
+
+def test_published_clamp_holds_under_the_published_sampler(x_t):
+    """Both directions clamp the estimate, and the move that follows is not clamped."""
+    known = GaussianDenoiser(3.0)
+    network = KnownNetwork(known)
+    inversion = Inversion(600, 4)
+    inner = NetworkDenoiser(network, known.schedule)
+    sampled = [
+        inversion(
+            x_t, guided(inner, Slope(), scale=4.0, reference=reference), None, generator=[None] * 3
+        ).image
+        for reference in (True, False)
+    ]
+    assert not torch.allclose(*sampled)
+    torch.testing.assert_close(sampled[0], published(x_t, inner, 4.0, inversion.levels), rtol=0, atol=1e-10)
+
+
+def published(x, denoiser, scale, levels):
+    """Encode by clamped estimates, and decode by clamped estimates that are then moved; DDIM both ways."""
+    schedule, x_t = denoiser.schedule, x
+    for s, t in pairwise(reversed(levels)):
+        x_t = turned(x_t, denoiser(x_t, torch.tensor(t)), t, s, t, schedule)
+    for t, s in pairwise(levels):
+        abar = schedule.alpha_bar(t)
+        x_hat = denoiser(x_t, torch.tensor(t)) + scale * (1 - abar) / abar.sqrt() * gradient(x_t)
+        x_t = turned(x_t, x_hat, t, t, s, schedule)
+    return x_t
+
+
+def turned(x, x_hat, label, t, s, schedule):
+    """Turn a state of level t into one of level s along the noise that an estimate at a label implies."""
+    abar = {level: schedule.alpha_bar(level) for level in (label, t, s)}
+    epsilon = (x - abar[label].sqrt() * x_hat) / (1 - abar[label]).sqrt()
+    ratio = (abar[s] / abar[t]).sqrt()
+    return ratio * x + ((1 - abar[s]).sqrt() - ratio * (1 - abar[t]).sqrt()) * epsilon

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from diffad.data.slices import to_slices
 from diffad.denoise import NetworkDenoiser
-from diffad.guidance.encoder import EncoderCondition, derangement, lateral_axis, neighbours
-from tests.toys import GaussianDenoiser, linear_schedule
+from diffad.guidance.encoder import EncoderCondition, lateral_axis, neighbour_indices, shuffle_indices
+from tests.helpers.toys import GaussianDenoiser, linear_schedule
 
 
 class Teller(GaussianDenoiser):
@@ -58,14 +58,14 @@ def test_neighbour_is_the_next_slice_and_for_the_last_the_one_before(x):
 def test_shuffled_is_the_same_shuffle_for_the_same_seed(x):
     first, again = (guided("shuffled", seed=3).reference(x) for _ in range(2))
     assert torch.equal(first, again)
-    orders = {tuple(derangement(9, seed).tolist()) for seed in range(20)}
+    orders = {tuple(shuffle_indices(9, seed).tolist()) for seed in range(20)}
     assert len(orders) > 15
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(2, 40), st.integers(0, 99))
 def test_shuffle_is_a_permutation_that_leaves_no_item_in_its_place(count, seed):
-    order = derangement(count, seed).tolist()
+    order = shuffle_indices(count, seed).tolist()
     assert sorted(order) == list(range(count))
     assert all(i != j for i, j in enumerate(order))
 
@@ -73,7 +73,7 @@ def test_shuffle_is_a_permutation_that_leaves_no_item_in_its_place(count, seed):
 @settings(deadline=None, max_examples=10)
 @given(st.integers(2, 40))
 def test_no_slice_is_its_own_neighbour(count):
-    assert all(abs(i - j) == 1 for i, j in enumerate(neighbours(count).tolist()))
+    assert all(abs(i - j) == 1 for i, j in enumerate(neighbour_indices(count).tolist()))
 
 
 @pytest.mark.parametrize("source", ["neighbour", "shuffled"])
@@ -96,9 +96,9 @@ def test_unknown_source_raises_with_the_known_ones():
         EncoderCondition("lesion")
 
 
-def test_denoiser_without_conditions_raises():
-    with pytest.raises(ValueError, match="expected a denoiser with conditions, got GaussianDenoiser"):
-        EncoderCondition()(GaussianDenoiser())
+def test_denoiser_without_conditions_raises(x):
+    with pytest.raises(ValueError, match="expected a conditioned network for the guidance 'encoder'"):
+        EncoderCondition()(GaussianDenoiser()).conditions(x, torch.ones_like(x[:, :1]))
 
 
 def test_network_that_asks_for_nothing_raises(x):
@@ -109,6 +109,6 @@ def test_network_that_asks_for_nothing_raises(x):
 
 def test_free_of_its_clamp_it_is_still_told_of_the_source(x):
     denoiser = NetworkDenoiser(lambda x_t, labels: 3 * x_t, linear_schedule(), "sample")
-    free = EncoderCondition("mirror")(denoiser).unclipped()
+    free = EncoderCondition("mirror")(denoiser).without_clamp()
     assert free(x, torch.tensor(5)).max() > 1
     assert torch.equal(free.reference(x), guided("mirror").reference(x))

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from diffad.denoise import NetworkDenoiser, bind, unclipped, unguided
-from diffad.models.bounded import Bounded
+from diffad.denoise import NetworkDenoiser, bind
+from diffad.models.chunked import Chunked
 from diffad.models.labelled import Labelled
 from diffad.models.unet2d import UNet2D
 from diffad.registry import GUIDANCES
-from tests.toys import GaussianDenoiser, linear_schedule
+from tests.helpers.toys import GaussianDenoiser, linear_schedule
 
 T = torch.tensor([5, 300, 900])
 NULL = 2
@@ -95,8 +95,8 @@ def network():
 def test_clamp_follows_the_move(x_t, network):
     inner = NetworkDenoiser(network, linear_schedule(), "sample")
     wrapped = guided(inner, scale=40.0)
-    free = unclipped(wrapped)(x_t, T)
-    base, target = (unclipped(inner)(x_t, T, y=torch.full((3,), y)) for y in (NULL, 0))
+    free = wrapped.without_clamp()(x_t, T)
+    base, target = (inner.without_clamp()(x_t, T, y=torch.full((3,), y)) for y in (NULL, 0))
     torch.testing.assert_close(free, base + 40 * (target - base), rtol=0, atol=1e-4)
     assert free.abs().max() > 1
     assert torch.equal(wrapped(x_t, T), free.clamp(-1, 1))
@@ -105,19 +105,21 @@ def test_clamp_follows_the_move(x_t, network):
 @torch.no_grad()
 def test_network_that_sees_few_items_at_once_is_told_the_right_labels(x_t, network):
     whole = guided(NetworkDenoiser(network, linear_schedule()))(x_t, T)
-    parts = guided(NetworkDenoiser(Bounded(network, 2), linear_schedule()))(x_t, T)
+    parts = guided(NetworkDenoiser(Chunked(network, 2), linear_schedule()))(x_t, T)
     torch.testing.assert_close(whole, parts, rtol=0, atol=1e-4)
 
 
 def test_unguided_is_told_nothing(x_t):
     inner = Adding()
-    unguided(guided(inner))(x_t, T)
+    guided(inner).without_guidance()(x_t, T)
     assert inner.told == [None]
 
 
 def test_network_without_labels_raises():
     for inner in (GaussianDenoiser(), NetworkDenoiser(UNet2D(channels=[8]), linear_schedule())):
-        with pytest.raises(ValueError, match=r"expected a network with labels, .* 'labelled', got \w+"):
+        with pytest.raises(
+            ValueError, match=r"expected a network with labels, .* 'labelled', got one without labels"
+        ):
             guided(inner)
 
 

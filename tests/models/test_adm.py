@@ -14,7 +14,7 @@ SHAPES = {2: (6, 4), 3: (4, 2, 6)}
 LABELS = torch.tensor([3, 30])
 
 
-def randomised(module):
+def randomise(module):
     """Give weights to the layers that begin at zero, which would hide everything."""
     generator = torch.Generator().manual_seed(0)
     for weights in module.parameters():
@@ -33,19 +33,19 @@ def broadcast(vector, dims):
 @torch.no_grad()
 @pytest.mark.parametrize("dims", [2, 3])
 def test_film_scales_and_shifts_after_the_normalisation(dims):
-    block = randomised(ResidualBlock(dims, 8, 8, embedding=5, film=True, groups=4))
+    block = randomise(ResidualBlock(dims, 8, 8, embedding=5, film=True, groups=4))
     h, emb = state(dims), torch.randn(2, 5)
     scale, shift = (broadcast(v, dims) for v in block.modulation(F.silu(emb)).split(8, dim=1))
-    torch.testing.assert_close(block.modulated(h, emb), block.norm_out(h) * (1 + scale) + shift)
+    torch.testing.assert_close(block.modulate(h, emb), block.norm_out(h) * (1 + scale) + shift)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("dims", [2, 3])
 def test_without_film_the_embedding_is_added_before_the_normalisation(dims):
-    block = randomised(ResidualBlock(dims, 8, 8, embedding=5, film=False, groups=4))
+    block = randomise(ResidualBlock(dims, 8, 8, embedding=5, film=False, groups=4))
     h, emb = state(dims), torch.randn(2, 5)
-    added = broadcast(block.modulation(F.silu(emb)), dims)
-    torch.testing.assert_close(block.modulated(h, emb), block.norm_out(h + added))
+    shift = broadcast(block.modulation(F.silu(emb)), dims)
+    torch.testing.assert_close(block.modulate(h, emb), block.norm_out(h + shift))
 
 
 @torch.no_grad()
@@ -68,21 +68,21 @@ def test_doubled_and_halved_is_what_it_was(dims):
 @torch.no_grad()
 @pytest.mark.parametrize("dims", [2, 3])
 def test_attention_equals_a_naive_softmax(dims):
-    attention = randomised(SelfAttention(8, heads=2, groups=4))
-    x, found = state(dims), []
+    attention = randomise(SelfAttention(8, heads=2, groups=4))
+    x, result = state(dims), []
     tokens = attention.norm(x).flatten(2).transpose(1, 2)
     q, k, v = attention.qkv(tokens).split(8, dim=2)
-    for own in (slice(0, 4), slice(4, 8)):
-        weights = (q[..., own] @ k[..., own].transpose(1, 2) / math.sqrt(4)).softmax(-1)
-        found.append(weights @ v[..., own])
-    expected = x + attention.out(torch.cat(found, 2)).transpose(1, 2).reshape(x.shape)
+    for head in (slice(0, 4), slice(4, 8)):
+        weights = (q[..., head] @ k[..., head].transpose(1, 2) / math.sqrt(4)).softmax(-1)
+        result.append(weights @ v[..., head])
+    expected = x + attention.out(torch.cat(result, 2)).transpose(1, 2).reshape(x.shape)
     torch.testing.assert_close(attention(x, torch.zeros(2, 1)), expected, rtol=1e-5, atol=1e-6)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize(("dims", "patch", "multiple"), [(2, 1, 4), (2, 2, 8), (3, 1, 4), (3, 2, 8)])
 def test_sides_are_padded_to_patches_times_strides(dims, patch, multiple):
-    network = randomised(ADM(**SMALL, dims=dims, patch=patch, in_channels=2, out_channels=3))
+    network = randomise(ADM(**SMALL, dims=dims, patch=patch, in_channels=2, out_channels=3))
     x = torch.randn(2, 2, *(13, 7, 1)[:dims])
     assert network.multiple == multiple
     assert network(x, LABELS).shape == (2, 3, *x.shape[2:])
@@ -90,17 +90,17 @@ def test_sides_are_padded_to_patches_times_strides(dims, patch, multiple):
 
 @torch.no_grad()
 def test_time_and_condition_stand_side_by_side():
-    network = randomised(ADM(**SMALL, embedding=5))
+    network = randomise(ADM(**SMALL, embedding=5))
     c = torch.randn(2, 5)
-    emb = network._steer(LABELS, c)
+    emb = network._compute_embedding(LABELS, c)
     assert emb.shape == (2, 64)
     assert torch.equal(emb[:, 32:], network.condition(c))
-    assert torch.equal(emb[:, :32], network._steer(LABELS, c + 1)[:, :32])
+    assert torch.equal(emb[:, :32], network._compute_embedding(LABELS, c + 1)[:, :32])
 
 
 @torch.no_grad()
 def test_condition_of_zeros_is_not_no_condition():
-    network = randomised(ADM(**SMALL, embedding=5))
+    network = randomise(ADM(**SMALL, embedding=5))
     x, zeros = state(2, 1), torch.zeros(2, 5)
     answer = network(x, LABELS, embedding=zeros)
     network.condition[2].bias.zero_()

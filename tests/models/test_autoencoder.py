@@ -48,8 +48,8 @@ def test_padding_and_cropping_are_aligned():
     network = build()
     x = torch.zeros(1, 1, 7, 8)
     x[..., 3, 4] = 1
-    padded = torch.nn.functional.pad(x, (0, 0, 0, 1))  # one row is lacking, which goes behind
-    assert torch.equal(network(x), network(padded)[..., :7, :])
+    padded_image = torch.nn.functional.pad(x, (0, 0, 0, 1))  # one row is lacking, which goes behind
+    assert torch.equal(network(x), network(padded_image)[..., :7, :])
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ import torch
 from diffad.denoise import NetworkDenoiser, bind
 from diffad.models.beside import Beside
 from diffad.registry import SAMPLERS
-from tests.toys import linear_schedule, white_noise
+from tests.helpers.toys import linear_schedule, white_noise
 
 BACKBONE = {"name": "unet2d", "channels": [8, 16], "layers": 1, "groups": 4, "attention": False}
 SIDES = {"unet2d": (16, 12), "unet3d": (8, 6, 10), "adm": (16, 12)}
@@ -55,16 +55,16 @@ def image():
 
 @torch.no_grad()
 def test_state_comes_first_and_the_image_second_in_the_range_of_the_state(echo, x, image):
-    seen = echo()(x, LABELS, image=image)
-    assert torch.equal(seen[:, :1], x)
-    assert torch.equal(seen[:, 1:], image * 2 - 1)
+    inputs = echo()(x, LABELS, image=image)
+    assert torch.equal(inputs[:, :1], x)
+    assert torch.equal(inputs[:, 1:], image * 2 - 1)
 
 
 @torch.no_grad()
 def test_all_channels_of_the_state_come_before_those_of_the_image(echo, x, image):
     x, image = torch.cat([x, x + 1], 1), torch.cat([image, 1 - image], 1)
-    seen = echo(in_channels=2)(x, LABELS, image=image)
-    assert torch.equal(seen, torch.cat([x, image * 2 - 1], 1))
+    inputs = echo(in_channels=2)(x, LABELS, image=image)
+    assert torch.equal(inputs, torch.cat([x, image * 2 - 1], 1))
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -94,20 +94,20 @@ def test_other_image_changes_the_answer_for_its_own_item_only(build, x, image):
 def test_images_stay_with_their_scans_when_levels_are_stacked(build, x, image):
     denoiser, levels = NetworkDenoiser(build(), linear_schedule()), torch.tensor([250, 500])
     cond = denoiser.conditions(image, torch.ones_like(image))
-    stacked = bind(denoiser, cond)(torch.cat([x, x]), levels.repeat_interleave(3))
+    stack = bind(denoiser, cond)(torch.cat([x, x]), levels.repeat_interleave(3))
     for i, t in enumerate(levels):
-        looped = denoiser(x, t, **cond)
-        torch.testing.assert_close(stacked[3 * i : 3 * i + 3], looped, rtol=0, atol=1e-5)
+        loop = denoiser(x, t, **cond)
+        torch.testing.assert_close(stack[3 * i : 3 * i + 3], loop, rtol=0, atol=1e-5)
 
 
 @torch.no_grad()
 def test_sampler_runs_it_without_knowing_of_the_image(build, image, generators):
     denoiser = NetworkDenoiser(build(), linear_schedule())
-    told = bind(denoiser, denoiser.conditions(image, torch.ones_like(image)))
+    bound_denoiser = bind(denoiser, denoiser.conditions(image, torch.ones_like(image)))
     sampler = SAMPLERS.build("chain", level=1000, steps=3)
-    found = sampler(image * 2 - 1, told, white_noise, generator=generators(1, 2, 3))
-    assert found.image.shape == image.shape
-    assert found.nfe == 3
+    result = sampler(image * 2 - 1, bound_denoiser, white_noise, generator=generators(1, 2, 3))
+    assert result.image.shape == image.shape
+    assert result.nfe == 3
 
 
 def test_missing_image_raises_and_says_so(build, x):
@@ -131,26 +131,26 @@ def test_state_and_image_laid_together_already_raise(build, x, image):
 
 def test_dropped_images_are_zeros_as_often_as_asked(echo):
     network, image = echo(drop=0.3).train(), torch.ones(4000, 1, 2, 2)
-    seen = network(torch.full_like(image, 7), torch.zeros(4000), image=image)
-    assert (seen[:, 0] == 7).all()
-    shown = seen[:, 1]
-    assert set(shown.unique().tolist()) == {0, 1}
-    assert (shown == shown[:, :1, :1]).all()
-    assert float(shown.mean()) == pytest.approx(0.7, abs=0.03)
+    inputs = network(torch.full_like(image, 7), torch.zeros(4000), image=image)
+    assert (inputs[:, 0] == 7).all()
+    fraction = inputs[:, 1]
+    assert set(fraction.unique().tolist()) == {0, 1}
+    assert (fraction == fraction[:, :1, :1]).all()
+    assert float(fraction.mean()) == pytest.approx(0.7, abs=0.03)
 
 
 @torch.no_grad()
 def test_dropped_image_is_the_same_as_an_image_of_one_half(echo, x):
-    dropped = echo(drop=1.0).train()(x, LABELS, image=torch.rand_like(x))
-    assert torch.equal(dropped, echo()(x, LABELS, image=torch.full_like(x, 0.5)))
+    answer = echo(drop=1.0).train()(x, LABELS, image=torch.rand_like(x))
+    assert torch.equal(answer, echo()(x, LABELS, image=torch.full_like(x, 0.5)))
 
 
 def test_nothing_is_dropped_outside_of_training_and_no_randomness_is_used(echo, x, image):
     network, state = echo(drop=1.0), torch.random.get_rng_state()
-    seen = network(x, LABELS, image=image)
+    inputs = network(x, LABELS, image=image)
     assert torch.equal(torch.random.get_rng_state(), state)
-    assert torch.equal(seen[:, 1:], image * 2 - 1)
-    assert torch.equal(echo().train()(x, LABELS, image=image), seen)
+    assert torch.equal(inputs[:, 1:], image * 2 - 1)
+    assert torch.equal(echo().train()(x, LABELS, image=image), inputs)
 
 
 @pytest.mark.parametrize("drop", [-0.1, 1.1, float("nan")])

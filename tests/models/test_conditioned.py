@@ -6,7 +6,7 @@ import torch
 from diffad.denoise import NetworkDenoiser, bind
 from diffad.models.conditioned import Conditioned
 from diffad.registry import MODELS, SAMPLERS
-from tests.toys import linear_schedule, white_noise
+from tests.helpers.toys import linear_schedule, white_noise
 
 OPTIONS = {
     "backbone": {"name": "unet2d", "channels": [8, 16], "layers": 1, "groups": 4, "attention": False},
@@ -52,31 +52,31 @@ def test_zero_vector_is_not_the_absence_of_a_condition(network, x):
     plain = MODELS.build(**OPTIONS["backbone"]).eval()
     weights = {k: v for k, v in network.backbone.state_dict().items() if k in plain.state_dict()}
     plain.load_state_dict(weights)
-    told = network(x, LABELS, embedding=torch.zeros(3, 6))
-    assert not torch.allclose(told, plain(x, LABELS), atol=1e-4)
+    answer = network(x, LABELS, embedding=torch.zeros(3, 6))
+    assert not torch.allclose(answer, plain(x, LABELS), atol=1e-4)
 
 
 def test_encoder_is_called_once_for_each_slice_whatever_the_number_of_levels(network, x, generators):
-    seen = []
-    network.encoder.register_forward_hook(lambda module, args, out: seen.append(len(args[0])))
+    calls = []
+    network.encoder.register_forward_hook(lambda module, args, out: calls.append(len(args[0])))
     denoiser = NetworkDenoiser(network, linear_schedule())
     for levels in ([250], [250, 500, 750]):
-        seen.clear()
+        calls.clear()
         sampler = SAMPLERS.build("oneshot", levels=levels)
-        told = bind(denoiser, denoiser.conditions(x, torch.ones_like(x)))
-        found = sampler(x * 2 - 1, told, white_noise, generator=generators(1, 2, 3))
-        assert found.nfe == len(levels)
-        assert seen == [3]
+        bound_denoiser = bind(denoiser, denoiser.conditions(x, torch.ones_like(x)))
+        result = sampler(x * 2 - 1, bound_denoiser, white_noise, generator=generators(1, 2, 3))
+        assert result.nfe == len(levels)
+        assert calls == [3]
 
 
 @torch.no_grad()
 def test_vector_of_each_scan_stays_with_it_when_levels_are_stacked(network, x):
     denoiser, levels = NetworkDenoiser(network, linear_schedule()), torch.tensor([250, 500])
-    told = bind(denoiser, denoiser.conditions(x, torch.ones_like(x)))
-    stacked = told(torch.cat([x, x]), levels.repeat_interleave(3))
+    bound_denoiser = bind(denoiser, denoiser.conditions(x, torch.ones_like(x)))
+    stack = bound_denoiser(torch.cat([x, x]), levels.repeat_interleave(3))
     for i, t in enumerate(levels):
-        looped = denoiser(x, t, **denoiser.conditions(x, torch.ones_like(x)))
-        torch.testing.assert_close(stacked[3 * i : 3 * i + 3], looped, rtol=0, atol=1e-5)
+        loop = denoiser(x, t, **denoiser.conditions(x, torch.ones_like(x)))
+        torch.testing.assert_close(stack[3 * i : 3 * i + 3], loop, rtol=0, atol=1e-5)
 
 
 def test_both_parts_train_together(network, x):

@@ -8,7 +8,14 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from diffad.models.dae import DAEUNet, StandardisedConv, block, middle_divisor, mirrored, standardised
+from diffad.models.dae import (
+    DAEUNet,
+    StandardisedConv,
+    find_middle_divisor,
+    make_block,
+    mirror_pad,
+    standardise_filters,
+)
 
 LABELS = torch.tensor([0, 999])
 
@@ -43,25 +50,27 @@ def test_one_image_costs_what_was_published():
     ("channels", "groups"), [(32, 8), (64, 8), (128, 16), (256, 16), (512, 32), (1024, 32)]
 )
 def test_groups_are_the_middle_divisor(channels, groups):
-    assert middle_divisor(channels) == groups
+    assert find_middle_divisor(channels) == groups
     with torch.device("meta"):
-        norms = [part for part in block(2, 4, channels) if isinstance(part, nn.GroupNorm)]
+        norms = [part for part in make_block(2, 4, channels) if isinstance(part, nn.GroupNorm)]
     assert [(norm.num_groups, norm.num_channels) for norm in norms] == [(groups, channels)] * 2
 
 
 def test_each_filter_is_standardised_over_all_its_inputs(generators):
     weight = 3 + 0.02 * torch.randn(8, 5, 3, 3, generator=generators(0)[0])
-    std, mean = torch.std_mean(standardised(weight), dim=(1, 2, 3))
+    std, mean = torch.std_mean(standardise_filters(weight), dim=(1, 2, 3))
     s = weight.std(dim=(1, 2, 3))
     torch.testing.assert_close(mean, torch.zeros(8), rtol=0, atol=1e-5)
     torch.testing.assert_close(std, s / (s + 1e-5))
-    torch.testing.assert_close(standardised(7 * weight), standardised(weight), rtol=0, atol=3e-3)
+    torch.testing.assert_close(
+        standardise_filters(7 * weight), standardise_filters(weight), rtol=0, atol=3e-3
+    )
 
 
 def test_constant_filter_becomes_zero_and_its_gradient_stays_finite():
     weight = torch.full((2, 1, 3, 3), 0.5, requires_grad=True)
-    standardised(weight).square().sum().backward()
-    assert not standardised(weight).any()
+    standardise_filters(weight).square().sum().backward()
+    assert not standardise_filters(weight).any()
     assert weight.grad.isfinite().all()
 
 
@@ -79,18 +88,18 @@ def test_filters_are_standardised_in_single_precision_under_autocast(generators)
 def test_convolution_mirrors_without_repeating_the_edge(generators):
     conv, x = StandardisedConv(2, 2, 3), torch.rand(1, 2, 6, 7, generator=generators(0)[0])
     padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
-    torch.testing.assert_close(conv(x), F.conv2d(padded, standardised(conv.weight), conv.bias))
+    torch.testing.assert_close(conv(x), F.conv2d(padded, standardise_filters(conv.weight), conv.bias))
 
 
 def test_axis_of_one_voxel_is_repeated_and_the_others_are_mirrored():
     x = torch.arange(3.0)[None, None, None]
-    assert mirrored(x).tolist() == [[[[1, 0, 1, 2, 1]] * 3]]
-    assert mirrored(x[..., None, :]).shape == (1, 1, 3, 3, 5)
-    assert mirrored(x.mT)[0, 0].T.tolist() == [[1, 0, 1, 2, 1]] * 3
+    assert mirror_pad(x).tolist() == [[[[1, 0, 1, 2, 1]] * 3]]
+    assert mirror_pad(x[..., None, :]).shape == (1, 1, 3, 3, 5)
+    assert mirror_pad(x.mT)[0, 0].T.tolist() == [[1, 0, 1, 2, 1]] * 3
 
 
 def test_activation_comes_before_normalisation():
-    order = [type(part) for part in block(2, 1, 8)]
+    order = [type(part) for part in make_block(2, 1, 8)]
     assert order == [StandardisedConv, nn.SiLU, nn.GroupNorm] * 2
 
 

@@ -26,8 +26,8 @@ def test_image_of_any_size_becomes_a_vector(depth, shape):
 def vectors_of_pairs(norm):
     """The vector of one item in two batches that differ in the other item."""
     encoder = Encoder(**SMALL, norm=norm).train()
-    one, other, another = (image(1, 1, 32, 32, seed=s) for s in range(3))
-    return [encoder(torch.cat([one, second]))[0] for second in (other, another * 0.1)]
+    first, other, another = (image(1, 1, 32, 32, seed=s) for s in range(3))
+    return [encoder(torch.cat([first, second]))[0] for second in (other, another * 0.1)]
 
 
 @torch.no_grad()

@@ -37,24 +37,24 @@ def test_label_changes_the_answer_for_its_own_item_only(x):
 @torch.no_grad()
 def test_labels_are_dropped_by_chance_in_training_only(x):
     net, y = network(drop=0.25), torch.zeros(4000, dtype=torch.long)
-    assert torch.equal(net._dropped(y), y)
+    assert torch.equal(net._drop_labels(y), y)
     net.train()
     torch.manual_seed(3)
-    dropped = net._dropped(y)
-    assert set(dropped.tolist()) == {0, net.null}
-    assert 0.22 < (dropped == net.null).float().mean() < 0.28
+    labels = net._drop_labels(y)
+    assert set(labels.tolist()) == {0, net.null}
+    assert 0.22 < (labels == net.null).float().mean() < 0.28
     torch.manual_seed(3)
-    assert torch.equal(net._dropped(y), dropped)
+    assert torch.equal(net._drop_labels(y), labels)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize(("drop", "label"), [(1.0, 2), (0.0, 1)])
 def test_certain_drop_hides_every_label_and_none_hides_no_label(x, drop, label):
     net = network(drop=drop).train()
-    shown = net(x, LABELS, y=torch.tensor([1, 1]))
+    labels = net(x, LABELS, y=torch.tensor([1, 1]))
     expected, other = (net.eval()(x, LABELS, y=torch.full((2,), y)) for y in (label, 3 - label))
-    torch.testing.assert_close(shown, expected, rtol=0, atol=1e-5)
-    assert not torch.allclose(shown, other, atol=1e-3)
+    torch.testing.assert_close(labels, expected, rtol=0, atol=1e-5)
+    assert not torch.allclose(labels, other, atol=1e-3)
 
 
 def test_network_without_a_drop_draws_nothing(x):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffad.models.cells import cell_grid, draw_cells, hidden_pixels
+from diffad.models.cells import count_cells, draw_cells, find_hidden_pixels
 from diffad.models.encoder import Encoder
 from diffad.models.masked import MaskedAutoencoder
 
@@ -34,14 +34,14 @@ def images(*shape):
     st.integers(0, 99),
 )
 def test_each_item_shows_the_same_number_of_cells(shape, cell, ratio, seed):
-    count = torch.tensor(cell_grid(shape, cell)).prod().item()
-    kept = round(count * (1 - ratio))
+    count = torch.tensor(count_cells(shape, cell)).prod().item()
+    visible_count = round(count * (1 - ratio))
     generators = [torch.Generator().manual_seed(seed + i) for i in range(3)]
-    if not 0 < kept < count:
+    if not 0 < visible_count < count:
         with pytest.raises(ValueError, match="leave some cells visible and some hidden, got "):
             draw_cells(shape, cell, ratio, generators)
         return
-    assert draw_cells(shape, cell, ratio, generators).flatten(1).sum(1).tolist() == [kept] * 3
+    assert draw_cells(shape, cell, ratio, generators).flatten(1).sum(1).tolist() == [visible_count] * 3
 
 
 def test_cells_of_an_item_follow_from_its_generator_alone(generators):
@@ -57,27 +57,27 @@ def test_cells_are_drawn_evenly(generators):
 
 def test_pixels_of_a_cell_are_hidden_together():
     cells = torch.tensor([[[[True, False], [False, True]]]])
-    hidden = hidden_pixels(cells, 4, (7, 8))
-    assert hidden.shape == (1, 1, 7, 8)
-    assert not hidden[0, 0, :4, :4].any()
-    assert hidden[0, 0, :4, 4:].all()
-    assert hidden[0, 0, 4:, :4].all()
-    assert not hidden[0, 0, 4:, 4:].any()
+    hidden_pixels = find_hidden_pixels(cells, 4, (7, 8))
+    assert hidden_pixels.shape == (1, 1, 7, 8)
+    assert not hidden_pixels[0, 0, :4, :4].any()
+    assert hidden_pixels[0, 0, :4, 4:].all()
+    assert hidden_pixels[0, 0, 4:, :4].all()
+    assert not hidden_pixels[0, 0, 4:, 4:].any()
 
 
 def test_painted_image_has_the_shape_of_the_image(case, generators):
     shape, cell = case
     cells = draw_cells(shape, cell, 0.65, generators(1, 2))
-    painted = autoencoder(len(shape), cell)(images(2, 1, *shape), cells)
-    assert painted.shape == (2, 1, *shape)
-    assert painted.std() > 0
+    answer = autoencoder(len(shape), cell)(images(2, 1, *shape), cells)
+    assert answer.shape == (2, 1, *shape)
+    assert answer.std() > 0
 
 
 @torch.no_grad()
 def test_hidden_pixels_have_no_say_in_what_is_painted(case, generators):
     shape, cell = case
     x, cells = images(2, 1, *shape), draw_cells(shape, cell, 0.65, generators(1, 2))
-    other = torch.where(hidden_pixels(cells, cell, shape), 1 - x, x)
+    other = torch.where(find_hidden_pixels(cells, cell, shape), 1 - x, x)
     network = autoencoder(len(shape), cell).eval()
     assert not torch.equal(x, other)
     assert torch.equal(network(x, cells), network(other, cells))

@@ -6,7 +6,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from diffad.models.padding import crop_back, pad_to_multiple, with_padding
+from diffad.models.padding import crop_back, pad_to_multiple, run_padded
 
 
 @settings(deadline=None, max_examples=40)
@@ -37,14 +37,14 @@ def test_fitting_sizes_are_passed_on_as_they_are():
 
 @pytest.mark.parametrize("shape", [(5, 7), (3, 8, 6)])
 def test_network_sees_multiples_and_its_answer_is_cropped(shape):
-    x, seen = torch.rand(2, 1, *shape), []
+    x, shapes = torch.rand(2, 1, *shape), []
 
     def network(padded):
-        seen.append(padded.shape[2:])
+        shapes.append(padded.shape[2:])
         return torch.cat([padded, -padded], 1)
 
-    y = with_padding(network, x, 4)
-    assert all(n % 4 == 0 for n in seen[0])
+    y = run_padded(network, x, 4)
+    assert all(n % 4 == 0 for n in shapes[0])
     assert torch.equal(y, torch.cat([x, -x], 1))
 
 

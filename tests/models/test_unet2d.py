@@ -36,8 +36,8 @@ def test_patch_of_one_is_the_unet_of_diffusers():
 
 
 def test_patches_cost_their_area_less():
-    plain, folded = (sum(p.numel() for p in UNet2D(**SMALL, patch=p).parameters()) for p in (1, 2))
-    assert folded < 1.2 * plain
+    plain, patches = (sum(p.numel() for p in UNet2D(**SMALL, patch=p).parameters()) for p in (1, 2))
+    assert patches < 1.2 * plain
 
 
 @pytest.mark.parametrize("attention", [True, False])
@@ -55,11 +55,11 @@ def test_patch_below_one_raises():
 @torch.no_grad()
 def test_embedding_is_added_to_that_of_the_time():
     network = UNet2D(**SMALL, embedding=6).eval()
-    x, c, seen = torch.rand(2, 1, 8, 8), torch.randn(2, 6), []
-    network.unet.mid_block.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[1]))
+    x, c, embeddings = torch.rand(2, 1, 8, 8), torch.randn(2, 6), []
+    network.unet.mid_block.register_forward_pre_hook(lambda _, inputs: embeddings.append(inputs[1]))
     network(x, LABELS, embedding=c)
     time = network.unet.time_embedding(network.unet.time_proj(LABELS))
-    torch.testing.assert_close(seen[0], time + network.condition(c))
+    torch.testing.assert_close(embeddings[0], time + network.condition(c))
 
 
 def test_weights_without_an_embedding_are_those_of_the_unet_alone():

@@ -36,13 +36,13 @@ def answering(**options):
 @torch.no_grad()
 def test_embedding_is_added_to_that_of_the_time():
     network = answering(embedding=6)
-    x, c, seen = torch.rand(2, 1, 4, 4, 4), torch.randn(2, 6), []
+    x, c, embeddings = torch.rand(2, 1, 4, 4, 4), torch.randn(2, 6), []
     network.unet.middle_block.register_forward_pre_hook(
-        lambda _, __, named: seen.append(named["temb"]), with_kwargs=True
+        lambda _, __, named: embeddings.append(named["temb"]), with_kwargs=True
     )
-    network.unet.time_embed.register_forward_hook(lambda _, __, time: seen.append(time))
+    network.unet.time_embed.register_forward_hook(lambda _, __, time: embeddings.append(time))
     network(x, torch.tensor([7, 9]), embedding=c)
-    torch.testing.assert_close(seen[1], seen[0] + network.condition(c))
+    torch.testing.assert_close(embeddings[1], embeddings[0] + network.condition(c))
 
 
 def test_weights_without_an_embedding_are_those_of_the_unet_alone():

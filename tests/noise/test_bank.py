@@ -6,13 +6,13 @@ import pickle
 import pytest
 import torch
 
-from diffad.noise.bank import KEPT, NoiseBank
+from diffad.noise.bank import MAX_TABLES, NoiseBank
 from diffad.registry import NOISES
 
 SMALL = {"name": "simplex", "octaves": 3, "feature_size": 8}
 
 
-def found(z, table):
+def is_crop(z, table):
     """Tell whether ``z`` (*S) is a crop of a field of the table (N, *MS), mirrored or negated."""
     views = table
     for axis, n in enumerate(z.shape):
@@ -29,8 +29,8 @@ def test_serves_crops_of_its_fields(shape, generators):
     bank, like = NoiseBank(SMALL, size=3, margin=2), torch.zeros(shape)
     z = bank(like, generator=generators(*range(shape[0])))
     assert bank.table(like).shape == (3, *(2 * n for n in shape[2:]))
-    assert all(found(channel, bank.table(like)) for item in z for channel in item)
-    assert not found(torch.ones(shape[2:]), bank.table(like))
+    assert all(is_crop(channel, bank.table(like)) for item in z for channel in item)
+    assert not is_crop(torch.ones(shape[2:]), bank.table(like))
 
 
 def test_a_field_covers_the_margin_of_an_odd_edge():
@@ -40,8 +40,8 @@ def test_a_field_covers_the_margin_of_an_odd_edge():
 
 def test_every_field_place_mirror_and_sign_comes_up(generators):
     bank, like = NoiseBank({"name": "gaussian"}, size=4, margin=1.5), torch.zeros(1, 1, 4, 4)
-    drawn = bank(torch.zeros(6000, 1, 4, 4), generator=generators(0)[0])
-    kinds = {tuple(z.flatten().tolist()) for z in drawn}
+    draws = bank(torch.zeros(6000, 1, 4, 4), generator=generators(0)[0])
+    kinds = {tuple(z.flatten().tolist()) for z in draws}
     # 4 fields, 3 x 3 offsets, 4 mirrorings, 2 signs
     assert len(kinds) == 4 * 9 * 4 * 2
     assert bank.table(like).shape == (4, 6, 6)
@@ -49,11 +49,11 @@ def test_every_field_place_mirror_and_sign_comes_up(generators):
 
 def test_table_follows_from_the_options_and_the_shape_alone(generators):
     like = torch.zeros(1, 1, 8, 8)
-    used, fresh = NoiseBank(SMALL, size=4), NoiseBank(SMALL, size=4)
-    used(torch.zeros(2, 1, 5, 6), generator=generators(0, 1))
-    used(like, torch.tensor(400), generator=generators(7))
-    assert torch.equal(used.table(like), fresh.table(like))
-    assert not torch.equal(NoiseBank(SMALL, size=4, seed=1).table(like), fresh.table(like))
+    bank, new_bank = NoiseBank(SMALL, size=4), NoiseBank(SMALL, size=4)
+    bank(torch.zeros(2, 1, 5, 6), generator=generators(0, 1))
+    bank(like, torch.tensor(400), generator=generators(7))
+    assert torch.equal(bank.table(like), new_bank.table(like))
+    assert not torch.equal(NoiseBank(SMALL, size=4, seed=1).table(like), new_bank.table(like))
 
 
 def test_draws_its_table_once(generators):
@@ -73,7 +73,7 @@ def test_keeps_the_tables_asked_for_last_and_pickles_none(generators):
     bank = NoiseBank(SMALL, size=2)
     for n in range(4, 10):
         bank(torch.zeros(1, 1, n, n), generator=generators(0))
-    assert len(bank._tables) == KEPT
+    assert len(bank._tables) == MAX_TABLES
     for twin in (pickle.loads(pickle.dumps(bank)), copy.deepcopy(bank)):
         assert twin._tables == {}
         like = torch.zeros(1, 1, 9, 9)
@@ -92,9 +92,9 @@ def test_keeps_the_variance_of_its_noise(noise, std, generators):
 def test_sharing_a_field_is_as_likely_as_documented(generators):
     bank, like = NoiseBank({"name": "gaussian"}, size=8, margin=1), torch.zeros(4000, 1, 2, 2)
     z = bank(like, generator=generators(0)[0]).abs().flatten(1).sort(dim=1).values
-    shared = (z[::2] == z[1::2]).all(dim=1).float().mean()
+    fraction = (z[::2] == z[1::2]).all(dim=1).float().mean()
     # 2000 pairs: the standard error is .007.
-    assert shared == pytest.approx(1 / 8, abs=0.03)
+    assert fraction == pytest.approx(1 / 8, abs=0.03)
 
 
 def test_options_survive_a_round_trip():

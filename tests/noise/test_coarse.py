@@ -65,11 +65,11 @@ def test_reference_rolls_the_whole_batch_like_its_first_item(generators):
 
 def test_nodes_are_equally_far_apart_along_all_axes():
     noise = CoarseNoise(16)
-    assert noise._nodes([64, 64]) == [16, 16]
-    assert noise._nodes([96, 128]) == [12, 16]
-    assert noise._nodes([8, 64, 48]) == [2, 16, 12]
-    assert noise._nodes([1, 64, 64]) == [1, 16, 16]
+    assert noise._count_nodes([64, 64]) == [16, 16]
+    assert noise._count_nodes([96, 128]) == [12, 16]
+    assert noise._count_nodes([8, 64, 48]) == [2, 16, 12]
+    assert noise._count_nodes([1, 64, 64]) == [1, 16, 16]
 
 
 def test_reference_has_as_many_nodes_along_every_axis():
-    assert CoarseNoise(16, reference=True)._nodes([96, 128]) == [16, 16]
+    assert CoarseNoise(16, reference=True)._count_nodes([96, 128]) == [16, 16]

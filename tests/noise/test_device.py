@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from diffad.noise import _device, _kernel, _kernel2, _kernel4
-from diffad.noise._lattice import places
+from diffad.noise import _device, _kernel2, _kernel3, _kernel4
+from diffad.noise._lattice import spread_places
 from diffad.noise.simplex import SimplexNoise
 
-KERNELS = {2: _kernel2, 3: _kernel, 4: _kernel4}
+KERNELS = {2: _kernel2.sum_fields2, 3: _kernel3.sum_fields3, 4: _kernel4.sum_fields4}
 OPTIONS = 6, 0.8, 64.0
 SEEDS = [42, -(10**10), 10**10 - 1]
 
 
 def origins(dims, seed=0):
-    return places(np.random.default_rng(seed).random((len(SEEDS), dims)), OPTIONS[-1])
+    return spread_places(np.random.default_rng(seed).random((len(SEEDS), dims)), OPTIONS[-1])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -23,23 +23,23 @@ def origins(dims, seed=0):
 )
 def test_equals_the_kernel_of_the_cpu(dims, shape, dtype):
     like = torch.zeros(1, dtype=dtype)
-    made = _device.fields(SEEDS, origins(dims), shape, *OPTIONS, like=like)
-    expected = torch.from_numpy(KERNELS[dims].fields(SEEDS, origins(dims), shape, *OPTIONS))
-    assert (made.dtype, made.shape) == (dtype, expected.shape)
-    torch.testing.assert_close(made.double(), expected, atol=1e-5, rtol=0)
+    fields = _device.sum_device_fields(SEEDS, origins(dims), shape, *OPTIONS, like=like)
+    expected = torch.from_numpy(KERNELS[dims](SEEDS, origins(dims), shape, *OPTIONS))
+    assert (fields.dtype, fields.shape) == (dtype, expected.shape)
+    torch.testing.assert_close(fields.double(), expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("size", [0.7, 3.3, 1000.0])
 def test_equals_the_kernel_for_any_feature_size(size):
-    at = places(np.random.default_rng(1).random((3, 3)), size)
-    made = _device.fields(SEEDS, at, (3, 16, 18), 3, 0.5, size, like=torch.zeros(1))
-    expected = _kernel.fields(SEEDS, at, (3, 16, 18), 3, 0.5, size)
-    np.testing.assert_allclose(made.numpy(), expected, atol=1e-5)
+    places = spread_places(np.random.default_rng(1).random((3, 3)), size)
+    fields = _device.sum_device_fields(SEEDS, places, (3, 16, 18), 3, 0.5, size, like=torch.zeros(1))
+    expected = _kernel3.sum_fields3(SEEDS, places, (3, 16, 18), 3, 0.5, size)
+    np.testing.assert_allclose(fields.numpy(), expected, atol=1e-5)
 
 
 def test_chunks_change_nothing(monkeypatch):
     def make():
-        return _device.fields(SEEDS, origins(3), (5, 8, 9), *OPTIONS, like=torch.zeros(1))
+        return _device.sum_device_fields(SEEDS, origins(3), (5, 8, 9), *OPTIONS, like=torch.zeros(1))
 
     whole = make()
     monkeypatch.setattr(_device, "CHUNK", 2 * 8 * 9 + 1)
@@ -50,11 +50,11 @@ def test_chunks_change_nothing(monkeypatch):
 def test_looks_at_every_vertex_in_reach(dims):
     # A point of the cell and a vertex: no vertex outside the list may be nearer than the square root of 2.
     u = np.random.default_rng(0).random((2000, dims))
-    listed = set(_device.neighbours(dims))
+    vertices = set(_device.list_vertices(dims))
     for vertex in np.ndindex(*[6] * dims):
         v = np.array(vertex) - 2
         r2 = ((u - v) ** 2).sum(1) + (u - v).sum(1) ** 2
-        assert tuple(v.tolist()) in listed or r2.min() >= 2
+        assert tuple(v.tolist()) in vertices or r2.min() >= 2
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,11 @@ def test_noise_of_an_accelerator_equals_that_of_the_cpu(options, shape, generato
     noise, like = SimplexNoise(**options), torch.zeros(shape)
     expected = noise(like, generator=generators(0, 1)[: shape[0]])
 
-    def fields(self, lots, like, chosen):
-        at = [int(seed) for seed in lots[:, 0]], lots[:, 1:].numpy(), (1, *like.shape[2:])[-3:]
-        return _device.fields(*at, *OPTIONS, like=like) / self.std
+    def sum_fields(self, starts, like, octave_set):
+        place = [int(seed) for seed in starts[:, 0]], starts[:, 1:].numpy(), (1, *like.shape[2:])[-3:]
+        return _device.sum_device_fields(*place, *OPTIONS, like=like) / self.std
 
-    monkeypatch.setattr(SimplexNoise, "_fields", fields)
+    monkeypatch.setattr(SimplexNoise, "sum_fields", sum_fields)
     torch.testing.assert_close(
         noise(like, generator=generators(0, 1)[: shape[0]]), expected, atol=1e-5, rtol=0
     )

@@ -76,8 +76,8 @@ def test_levels_is_where_the_second_noise_is_alone(parts, generators):
 
 def test_constant_weight_takes_no_notice_of_the_level(generators):
     noise, like = MixedNoise(weight=0.5, **PARTS), torch.zeros(1, 1, 8, 8)
-    at = [noise(like, torch.tensor(t), generator=generators(0)) for t in (1, 5000)]
-    assert torch.equal(*at)
+    draws = [noise(like, torch.tensor(t), generator=generators(0)) for t in (1, 5000)]
+    assert torch.equal(*draws)
 
 
 @pytest.mark.parametrize("t", [-1, 1001])

@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from diffad.noise import pyramid
-from diffad.noise.pyramid import PyramidNoise, lattice, node_counts, published_sizes, shares
+from diffad.noise.pyramid import (
+    PyramidNoise,
+    count_nodes,
+    count_reference_nodes,
+    draw_lattice,
+    split_variance,
+)
 
 
 @pytest.mark.parametrize("value", [0, -0.5, 1.1, float("nan"), "high", True, None])
@@ -23,7 +29,7 @@ def test_has_unit_variance_for_any_discount(discount, generators):
 
 
 def test_shares_add_up_to_one_and_white_noise_has_the_most():
-    parts = shares([40.0, 8.0, 1.0], 0.8)
+    parts = split_variance([40.0, 8.0, 1.0], 0.8)
     assert sum(parts) == pytest.approx(1)
     assert parts[0] == max(parts)
     assert parts[-1] == pytest.approx(parts[0] * 0.8**6 / 2)
@@ -32,7 +38,7 @@ def test_shares_add_up_to_one_and_white_noise_has_the_most():
 def test_nodes_fall_from_level_to_level_to_a_single_one(generators):
     (g,) = generators(0)
     for longest in (3, 32, 128, 256, 1000):
-        nodes = node_counts(longest, torch.rand(10, generator=g).tolist())
+        nodes = count_nodes(longest, torch.rand(10, generator=g).tolist())
         assert nodes == sorted(nodes, reverse=True)
         assert nodes[-1] == 1
         assert all(2 <= w <= longest / 2 for w in nodes[:-1])
@@ -40,7 +46,7 @@ def test_nodes_fall_from_level_to_level_to_a_single_one(generators):
 
 def test_lattice_repeats_what_linear_interpolation_gives(generators):
     g, same = generators(3, 3)
-    z = lattice(torch.Size([2, 13, 9]), 4.0, (0.0, 0.0), g)
+    z = draw_lattice(torch.Size([2, 13, 9]), 4.0, (0.0, 0.0), g)
     grid = torch.randn((2, 5, 4), generator=same)
     theirs = torch.nn.functional.interpolate(grid[None], (17, 13), mode="bilinear", align_corners=True)[0]
     torch.testing.assert_close(z * (2 / 3), theirs[:, :13, :9], atol=1e-5, rtol=0)
@@ -48,8 +54,8 @@ def test_lattice_repeats_what_linear_interpolation_gives(generators):
 
 def test_lattice_begins_between_two_nodes(generators):
     g, same = generators(3, 3)
-    whole = lattice(torch.Size([1, 12, 1]), 4.0, (0.0, 0.0), g)
-    late = lattice(torch.Size([1, 9, 1]), 4.0, (0.75, 0.0), same)
+    whole = draw_lattice(torch.Size([1, 12, 1]), 4.0, (0.0, 0.0), g)
+    late = draw_lattice(torch.Size([1, 9, 1]), 4.0, (0.75, 0.0), same)
     assert late.shape == whole[:, 3:].shape
     torch.testing.assert_close(late, whole[:, 3:], atol=1e-5, rtol=0)
 
@@ -57,13 +63,13 @@ def test_lattice_begins_between_two_nodes(generators):
 @pytest.mark.parametrize("offset", [(0.5,), (0.5, 0.5, 0.5)], ids=str)
 def test_lattice_wants_an_offset_for_every_axis(offset, generators):
     with pytest.raises(ValueError, match="zip"):
-        lattice(torch.Size([1, 6, 6]), 2.0, offset, generators(0)[0])
+        draw_lattice(torch.Size([1, 6, 6]), 2.0, offset, generators(0)[0])
 
 
 @pytest.mark.parametrize("pitch", [2.5, 8.0, 40.0])
 def test_lattice_has_unit_variance_at_every_voxel_over_all_offsets(pitch):
     offsets = [(k + 0.5) / 500 for k in range(500)]
-    variance = sum(pyramid._weights(13, pitch, o).square().sum(1) for o in offsets) / 500
+    variance = sum(pyramid._weigh_nodes(13, pitch, o).square().sum(1) for o in offsets) / 500
     torch.testing.assert_close(variance, torch.ones(13, dtype=torch.float64), atol=1e-4, rtol=0)
 
 
@@ -72,20 +78,20 @@ def test_every_level_begins_at_an_offset_of_its_own(monkeypatch, generators):
 
     def record(shape, pitch, offset, generator):
         offsets.append(offset)
-        return lattice(shape, pitch, offset, generator)
+        return draw_lattice(shape, pitch, offset, generator)
 
-    monkeypatch.setattr(pyramid, "lattice", record)
+    monkeypatch.setattr(pyramid, "draw_lattice", record)
     PyramidNoise()(torch.zeros(30, 1, 64, 64), generator=generators(*range(30)))
-    drawn = torch.tensor(offsets).flatten()
-    assert len(drawn) == len(set(drawn.tolist())) >= 150
-    assert drawn.min() >= 0
-    assert drawn.max() < 1
-    assert drawn.mean() == pytest.approx(0.5, abs=0.1)
+    numbers = torch.tensor(offsets).flatten()
+    assert len(numbers) == len(set(numbers.tolist())) >= 150
+    assert numbers.min() >= 0
+    assert numbers.max() < 1
+    assert numbers.mean() == pytest.approx(0.5, abs=0.1)
 
 
 def test_every_item_has_ratios_of_its_own(generators):
-    drawn = [torch.rand(3, 10, generator=g, dtype=torch.float64) for g in generators(0, 1)]
-    first, second = (node_counts(128, lots[0].tolist()) for lots in drawn)
+    draws = [torch.rand(3, 10, generator=g, dtype=torch.float64) for g in generators(0, 1)]
+    first, second = (count_nodes(128, uniforms[0].tolist()) for uniforms in draws)
     assert first != second
 
 
@@ -112,7 +118,7 @@ def test_reference_works_for_any_shape(shape, generators):
 
 
 def test_reference_shrinks_every_axis_by_the_same_ratios():
-    assert published_sizes((128, 64, 1), [0.0, 0.5, 0.5, 0.5]) == [
+    assert count_reference_nodes((128, 64, 1), [0.0, 0.5, 0.5, 0.5]) == [
         [128, 64, 1],
         [42, 21, 1],
         [4, 2, 1],

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from diffad.noise._compiled import run_tasks
+from diffad.noise._compile import run_tasks
 from diffad.noise.simplex import SimplexNoise
 from diffad.registry import NOISES
 
@@ -89,13 +89,13 @@ def test_number_of_threads_changes_nothing(reference, generators):
         torch.get_num_threads(),
     )
     try:
-        drawn = []
+        draws = []
         for threads in (1, 3):
             torch.set_num_threads(threads)
-            drawn.append(noise(like, generator=generators(0, 1, 2)))
+            draws.append(noise(like, generator=generators(0, 1, 2)))
     finally:
         torch.set_num_threads(before)
-    assert torch.equal(*drawn)
+    assert torch.equal(*draws)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -122,8 +122,8 @@ def test_callers_in_several_threads_get_what_they_get_alone(generators):
         return SimplexNoise()(torch.zeros(1, 1, 64, 64), generator=generators(seed))
 
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(draw, range(12)))
-    assert all(torch.equal(z, draw(seed)) for seed, z in enumerate(together))
+        results = list(pool.map(draw, range(12)))
+    assert all(torch.equal(z, draw(seed)) for seed, z in enumerate(results))
 
 
 @pytest.mark.slow
@@ -133,9 +133,12 @@ def test_works_where_no_compiler_cache_can_be_written():
         "g, like = torch.Generator().manual_seed(0), torch.zeros(1, 1, 4, 4);"
         "print([Noise(octaves=1, reference=r)(like, generator=g).shape for r in (0, 1)])"
     )
-    blocked = os.environ | {"NUMBA_CACHE_DIR": os.devnull + "/none", "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=blocked, capture_output=True, text=True, check=False
+    environment = os.environ | {
+        "NUMBA_CACHE_DIR": os.devnull + "/none",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("torch.Size([1, 1, 4, 4])") == 2
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("torch.Size([1, 1, 4, 4])") == 2

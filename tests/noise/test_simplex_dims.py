@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diffad.noise.octaves import PUBLISHED, OctaveSet
+from diffad.noise.octaves import PUBLISHED_SETS, OctaveSet
 from diffad.noise.simplex import SimplexNoise
 from diffad.registry import NOISES
 
@@ -17,10 +17,10 @@ def test_default_field_is_the_one_that_shipped_models_were_trained_with(options,
     noise = NOISES.build("simplex", octaves=6, persistence=0.8, feature_size=64, **options)
     z = noise(torch.zeros(2, 2, 40, 50), generator=generators(0, 1))
     volume = noise(torch.zeros(1, 1, 6, 20, 30), generator=generators(3))
-    drawn = [z[0, 0, 0, 0], z[1, 1, 7, 11], z[1, 0, 39, 49], volume[0, 0, 5, 19, 29]]
-    pinned = [1.2688018083572388, -0.9198353886604309, 0.4337705671787262, -1.4228979349136353]
+    values = [z[0, 0, 0, 0], z[1, 1, 7, 11], z[1, 0, 39, 49], volume[0, 0, 5, 19, 29]]
+    expected = [1.2688018083572388, -0.9198353886604309, 0.4337705671787262, -1.4228979349136353]
     # As near as processors agree that fuse products and sums differently.
-    assert torch.stack(drawn).tolist() == pytest.approx(pinned, abs=1e-6)
+    assert torch.stack(values).tolist() == pytest.approx(expected, abs=1e-6)
     assert z.double().sum().item() == pytest.approx(328.1339275, abs=1e-3)
     assert noise.std == 0.5048178410883393
 
@@ -71,18 +71,20 @@ def test_volume_one_voxel_thick_is_the_first_plane_of_a_thicker_one(options, gen
 def test_volume_is_as_coherent_across_slices_as_within_them(dims, generators):
     z = SimplexNoise(dims=dims)(torch.zeros(60, 1, 24, 24, 24), generator=generators(*range(60)))
     for lag in (1, 4, 8):
-        across, within = (
+        across, in_plane = (
             ((z[..., :-lag] - z[..., lag:]).square().mean()).item() for z in (z.transpose(2, 4), z)
         )
-        assert across == pytest.approx(within, rel=0.1)
+        assert across == pytest.approx(in_plane, rel=0.1)
 
 
 def test_level_axis_gives_similar_fields_at_close_levels_and_others_far_off(generators):
     noise, like = SimplexNoise(axis="level"), torch.zeros(30, 1, 64, 64)
-    near, here, far = (noise(like, torch.tensor(t), generator=generators(*range(30))) for t in (99, 100, 400))
+    near, level, far = (
+        noise(like, torch.tensor(t), generator=generators(*range(30))) for t in (99, 100, 400)
+    )
     # The published correlation of planes one level apart is .96.
-    assert correlation(here, near) == pytest.approx(0.963, abs=0.01)
-    assert abs(correlation(here, far)) < 0.15
+    assert correlation(level, near) == pytest.approx(0.963, abs=0.01)
+    assert abs(correlation(level, far)) < 0.15
 
 
 def test_axes_take_levels_by_item(generators):
@@ -99,8 +101,8 @@ def test_correlated_channels_are_planes_of_one_field(shape, generators):
     # Published for these octaves: .926 and .824.
     assert correlation(z[:, 0], z[:, 1]) == pytest.approx(0.926, abs=0.02)
     assert correlation(z[:, 0], z[:, 2]) == pytest.approx(0.824, abs=0.04)
-    apart = SimplexNoise(**options)(like, generator=generators(*range(shape[0])))
-    assert abs(correlation(apart[:, 0], apart[:, 1])) < 0.2
+    other = SimplexNoise(**options)(like, generator=generators(*range(shape[0])))
+    assert abs(correlation(other[:, 0], other[:, 1])) < 0.2
 
 
 def test_correlated_images_in_three_coordinates_equal_slices_of_a_volume(generators):
@@ -122,19 +124,19 @@ def test_reference_draws_all_correlated_images_from_one_field(generators):
 def test_each_item_draws_its_octaves(generators):
     sets = [[1, 0.5, 40], [4, 0.9, 16]]
     noise, like = SimplexNoise(sets=sets), torch.zeros(20, 1, 16, 16)
-    z, chosen = noise(like, generator=generators(*range(20))), []
+    z, indices = noise(like, generator=generators(*range(20))), []
     for seed, item in enumerate(z):
         (generator,) = generators(seed)
-        chosen.append(int(torch.randint(2, (), generator=generator)))
-        alone = SimplexNoise(*sets[chosen[-1]])(like[:1], generator=generator)
+        indices.append(int(torch.randint(2, (), generator=generator)))
+        alone = SimplexNoise(*sets[indices[-1]])(like[:1], generator=generator)
         assert torch.equal(alone[0], item)
-    assert set(chosen) == {0, 1}
+    assert set(indices) == {0, 1}
 
 
 def test_knows_the_published_octaves():
-    assert len(PUBLISHED) == len(set(PUBLISHED)) == 23
-    assert PUBLISHED[3] == OctaveSet(10, 0.8, 64)
-    assert {s.feature_size for s in PUBLISHED if s.persistence == 0.85} == {2, 4, 8, 16, 32, 64, 128}
+    assert len(PUBLISHED_SETS) == len(set(PUBLISHED_SETS)) == 23
+    assert PUBLISHED_SETS[3] == OctaveSet(10, 0.8, 64)
+    assert {s.feature_size for s in PUBLISHED_SETS if s.persistence == 0.85} == {2, 4, 8, 16, 32, 64, 128}
     assert NOISES.build("simplex", sets="published").sets == "published"
 
 

@@ -28,7 +28,7 @@ def fields(family, shape, count=FIELDS):
 
 
 @pytest.fixture(scope="module")
-def measured():
+def statistics():
     """Statistics of 150 fields of 64 x 64 of each family."""
     return {family: NoiseStats.of(fields(family, (64, 64), 150)) for family in FAMILIES}
 
@@ -54,40 +54,40 @@ def test_variance_is_one_at_every_voxel_of_any_shape(family, shape):
         ("mixed", 0.094 / math.sqrt(2), 0.015),
     ],
 )
-def test_means_of_slices_spread_as_they_should(measured, family, known, off):
+def test_means_of_slices_spread_as_they_should(statistics, family, known, off):
     # A mean over 16 x 16 nodes of equal share has 1 / 16 over the factor 2/3 of linear enlarging, .094.
-    assert measured[family].slice_mean_std == pytest.approx(known, abs=off)
+    assert statistics[family].slice_mean_std == pytest.approx(known, abs=off)
 
 
-def test_correlation_lengths(measured):
+def test_correlation_lengths(statistics):
     white = 1 - math.exp(-1)
-    assert measured["gaussian"].length == pytest.approx(white, abs=0.01)
+    assert statistics["gaussian"].length == pytest.approx(white, abs=0.01)
     # Linear interpolation over a pitch of 4 falls to 1/e after .85 of it.
-    assert measured["coarse"].length == pytest.approx(0.85 * 4, abs=0.15)
-    assert measured["pyramid"].length == pytest.approx(white / (1 - 0.26), abs=0.06)
+    assert statistics["coarse"].length == pytest.approx(0.85 * 4, abs=0.15)
+    assert statistics["pyramid"].length == pytest.approx(white / (1 - 0.26), abs=0.06)
 
 
 def test_correlation_of_coarse_noise_is_that_of_its_triangle():
     rho = autocorrelation(fields("coarse", (64, 64), 200))
     triangle = np.array([0, 1, 2, 3, 4, 3, 2, 1, 0]) / 4  # the weight of a node on the voxels around it
-    known = np.correlate(triangle, triangle, "full")[8:]
-    assert rho[:9] == pytest.approx(known / known[0], abs=0.015)
+    expected = np.correlate(triangle, triangle, "full")[8:]
+    assert rho[:9] == pytest.approx(expected / expected[0], abs=0.015)
 
 
-def test_correlation_of_an_offset_is_its_share_of_the_variance_at_every_lag(measured):
-    assert measured["offset"].correlation[1:] == pytest.approx(OFFSET**2 / (1 + OFFSET**2), abs=0.05)
+def test_correlation_of_an_offset_is_its_share_of_the_variance_at_every_lag(statistics):
+    assert statistics["offset"].correlation[1:] == pytest.approx(OFFSET**2 / (1 + OFFSET**2), abs=0.05)
 
 
-def test_slopes_of_the_spectra(measured):
-    slope = {family: spectral_slope(m.spectrum, 0.04, 0.5) for family, m in measured.items()}
+def test_slopes_of_the_spectra(statistics):
+    slope = {family: spectral_slope(m.spectrum, 0.04, 0.5) for family, m in statistics.items()}
     assert slope["gaussian"] == pytest.approx(0, abs=0.05)
     assert slope["offset"] == pytest.approx(0, abs=0.05)
     assert -1.2 < slope["pyramid"] < -0.3
     assert slope["coarse"] < -4
 
 
-def test_white_floor_of_the_spectra_is_the_white_share(measured):
-    floor = {family: m.spectrum[1][m.spectrum[0] > 0.4].mean() for family, m in measured.items()}
+def test_white_floor_of_the_spectra_is_the_white_share(statistics):
+    floor = {family: m.spectrum[1][m.spectrum[0] > 0.4].mean() for family, m in statistics.items()}
     assert floor["gaussian"] == pytest.approx(1, abs=0.02)
     assert floor["offset"] == pytest.approx(1 / (1 + OFFSET**2), abs=0.02)
     assert floor["pyramid"] == pytest.approx(0.72, abs=0.03)

@@ -8,7 +8,7 @@ from diffad.denoise import PREDICTIONS, NetworkDenoiser
 from diffad.samplers.chain import Chain
 from diffad.schedule import Schedule
 from diffad.step import DDIM, DDPM, ddim_step
-from tests.toys import GaussianDenoiser, KnownNetwork, white_noise
+from tests.helpers.toys import GaussianDenoiser, KnownNetwork, white_noise
 
 SHAPE = (2, 1, 8, 8)
 

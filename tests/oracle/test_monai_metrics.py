@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 
 from diffad.evaluation import Counts, hd95, surface_dice
-from diffad.evaluation.metrics.lesions import components
+from diffad.evaluation.metrics.lesions import label_components
 
 CASES = [((40, 33), (1.0, 1.0)), ((40, 33), (0.7, 2.0)), ((24, 20, 18), (1.0, 0.8, 3.0))]
 
@@ -47,11 +47,11 @@ def test_counts_are_those_of_monai(shape, spacing):
 @pytest.mark.parametrize(("shape", "spacing"), CASES)
 def test_voxels_of_one_component_are_those_chained_by_steps_of_one(shape, spacing):
     mask = blobs(shape, 3)[0] & (np.random.default_rng(3).random(shape) < 0.3)
-    labels, count = components(mask)
-    at = np.argwhere(mask)
-    near = cdist(at, at, "chebyshev") <= 1
-    reached = np.arange(len(at))
-    while (lower := np.where(near, reached, len(at)).min(1)).tolist() != reached.tolist():
-        reached = lower
-    assert len(np.unique(reached)) == count
-    assert len({*zip(reached.tolist(), labels[mask].tolist(), strict=True)}) == count
+    labels, count = label_components(mask)
+    voxel = np.argwhere(mask)
+    near = cdist(voxel, voxel, "chebyshev") <= 1
+    component = np.arange(len(voxel))
+    while (lower := np.where(near, component, len(voxel)).min(1)).tolist() != component.tolist():
+        component = lower
+    assert len(np.unique(component)) == count
+    assert len({*zip(component.tolist(), labels[mask].tolist(), strict=True)}) == count

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opensimplex import OpenSimplex
 
-from diffad.noise import _kernel, _kernel2, _kernel4, _reference
+from diffad.noise import _kernel2, _kernel3, _kernel4, _reference
 from diffad.noise.simplex import SimplexNoise, simplex_field
 
 SEEDS = st.integers(-(10**10), 10**10 - 1)
@@ -49,26 +49,26 @@ def test_reference_noise_is_the_field_at_the_level_of_each_item(generators):
 @given(seed=SEEDS)
 @settings(deadline=None, max_examples=20)
 def test_permutation_table_equals_that_of_opensimplex(seed):
-    assert np.array_equal(_kernel.table(seed), OpenSimplex(seed)._perm)
+    assert np.array_equal(_kernel3.shuffle_table(seed), OpenSimplex(seed)._perm)
 
 
 @given(seed=SEEDS, place=st.integers(0, 10**6), size=st.integers(30, 8000), octaves=st.integers(1, 4))
 @settings(deadline=None, max_examples=25)
 def test_fast_sum_equals_opensimplex_anywhere(seed, place, size, octaves):
     origin = np.random.default_rng(place).uniform(-1000, 98304, (1, 3))
-    fast = _kernel.fields([seed], origin, (2, 70, 31), octaves, 0.8, size / 100)[0]
+    fast = _kernel3.sum_fields3([seed], origin, (2, 70, 31), octaves, 0.8, size / 100)[0]
     assert np.abs(fast - oracle(seed, tuple(origin[0]), (2, 70, 31), octaves, 0.8, size / 100)).max() < 1e-8
 
 
 def test_fast_sum_equals_opensimplex_but_for_its_small_jumps_at_lattice_points():
     # OpenSimplex jumps by up to 1e-4 between regions, and whole coordinates lie on the borders.
-    fast = _kernel.fields([42], np.zeros((1, 3)), (1, 64, 64), 6, 0.8, 64.0)[0]
+    fast = _kernel3.sum_fields3([42], np.zeros((1, 3)), (1, 64, 64), 6, 0.8, 64.0)[0]
     assert np.abs(fast - oracle(42, (0, 0, 0), (1, 64, 64))).max() < 5e-4
 
 
 def test_fast_sum_equals_opensimplex_at_every_voxel_of_default_fields():
     origin = np.random.default_rng(0).uniform(0, 98304, (4, 3))
-    fast = _kernel.fields([1, 2, 3, 4], origin, (1, 256, 256), 6, 0.8, 64.0)
+    fast = _kernel3.sum_fields3([1, 2, 3, 4], origin, (1, 256, 256), 6, 0.8, 64.0)
     slow = [
         oracle(seed, tuple(place), (1, 256, 256)) for seed, place in zip([1, 2, 3, 4], origin, strict=True)
     ]
@@ -91,10 +91,10 @@ def oracle_at(seed, origin, shape, octaves, persistence, feature_size):
     x, y, z = (np.arange(n, dtype=np.float64) for n in reversed(shape))
     out, amplitude = np.zeros(shape), 1.0
     for _ in range(octaves):
-        at = (origin[0] + x) / feature_size, (origin[1] + y) / feature_size
+        place = (origin[0] + x) / feature_size, (origin[1] + y) / feature_size
         if len(origin) == 4:
-            at = *at, (origin[2] + z) / feature_size, np.array([origin[3] / feature_size])
-        value = simplex.noise2array(*at)[None] if len(origin) == 2 else simplex.noise4array(*at)[0]
+            place = *place, (origin[2] + z) / feature_size, np.array([origin[3] / feature_size])
+        value = simplex.noise2array(*place)[None] if len(origin) == 2 else simplex.noise4array(*place)[0]
         out += amplitude * value
         amplitude *= persistence
         feature_size /= 2
@@ -103,7 +103,7 @@ def oracle_at(seed, origin, shape, octaves, persistence, feature_size):
 
 @pytest.mark.parametrize(("origin", "shape"), [((0, 0), (1, 30, 41)), ((0, 0, 0, 249), (3, 20, 31))], ids=str)
 def test_reference_in_two_and_four_coordinates_equals_opensimplex_in_every_bit(origin, shape):
-    ours = _reference.fields([42], np.array([origin], float), shape, 6, 0.8, 64.0)[0]
+    ours = _reference.sum_reference_fields([42], np.array([origin], float), shape, 6, 0.8, 64.0)[0]
     assert np.array_equal(ours, oracle_at(42, origin, shape, 6, 0.8, 64.0))
 
 
@@ -111,26 +111,26 @@ def test_reference_in_two_and_four_coordinates_equals_opensimplex_in_every_bit(o
 @settings(deadline=None, max_examples=15)
 def test_fast_sum_in_two_coordinates_equals_opensimplex_anywhere(seed, place, size, octaves):
     origin = np.random.default_rng(place).uniform(-1000, 98304, (1, 2))
-    fast = _kernel2.fields([seed], origin, (1, 70, 31), octaves, 0.8, size / 100)[0]
+    fast = _kernel2.sum_fields2([seed], origin, (1, 70, 31), octaves, 0.8, size / 100)[0]
     assert np.abs(fast - oracle_at(seed, origin[0], (1, 70, 31), octaves, 0.8, size / 100)).max() < 1e-8
 
 
 @pytest.mark.parametrize("size", [0.7, 3.0, 40.0])
 @pytest.mark.parametrize("corner", [-1.0, -20.0, -200.0])
 def test_fast_sums_equal_opensimplex_where_coordinates_are_negative(corner, size):
-    for dims, kernel in ((2, _kernel2), (3, _kernel)):
+    for dims, sum_fields in ((2, _kernel2.sum_fields2), (3, _kernel3.sum_fields3)):
         origin = corner - np.random.default_rng(dims).uniform(0, 20, (1, dims))
         shape = (1, 6, 9) if dims == 2 else (2, 6, 9)
         theirs = (oracle_at if dims == 2 else oracle)(42, tuple(origin[0]), shape, 1, 1.0, size)
-        assert np.abs(kernel.fields([42], origin, shape, 1, 1.0, size)[0] - theirs).max() < 1e-8
+        assert np.abs(sum_fields([42], origin, shape, 1, 1.0, size)[0] - theirs).max() < 1e-8
 
 
 @given(seed=SEEDS, place=st.integers(0, 10**6), size=st.integers(30, 1000))
 @settings(deadline=None, max_examples=15)
 def test_fast_sum_in_four_coordinates_equals_opensimplex_but_for_what_that_leaves_out(seed, place, size):
     origin = np.random.default_rng(place).uniform(-1000, 98304, (1, 4))
-    fast = _kernel4.fields([seed], origin, (2, 70, 31), 1, 0.8, size / 100)[0]
-    apart = np.abs(fast - oracle_at(seed, origin[0], (2, 70, 31), 1, 0.8, size / 100))
-    assert apart.max() < 6e-4
+    fast = _kernel4.sum_fields4([seed], origin, (2, 70, 31), 1, 0.8, size / 100)[0]
+    distance = np.abs(fast - oracle_at(seed, origin[0], (2, 70, 31), 1, 0.8, size / 100))
+    assert distance.max() < 6e-4
     # About one point in ten lies where a vertex is left out.
-    assert np.median(apart) < 1e-8
+    assert np.median(distance) < 1e-8

@@ -1,7 +1,5 @@
 """Full disks, Ctrl-C and worse: nothing that is finished is ever harmed."""
 
-import errno
-import importlib
 import os
 import signal
 import subprocess
@@ -11,22 +9,14 @@ import time
 import numpy as np
 import pytest
 
-from diffad.predict import Cohort
-from diffad.progress import undisturbed
-from tests.cohorts import all_files, brain, load, names, table, write
+from diffad.io.terminal import hold_interrupts
+from diffad.pipeline import AnomalyPipeline
+from tests.helpers.cohorts import all_files, brain, load, names, table, write
+from tests.helpers.disk import fill_disk
 
 
 def test_full_disk_stops_with_one_error_and_leaves_finished_files_whole(predict, monkeypatch):
-    from diffad.data import volume
-
-    real = volume._write_atomically
-
-    def full(content, path):
-        if path.name == "s1_twin.nii.gz":
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        real(content, path)
-
-    monkeypatch.setattr(volume, "_write_atomically", full)
+    fill_disk(monkeypatch, "s1_twin.nii.gz")
     code, told = predict()
     assert (code, told.count("\n")) == (1, 1)
     assert f"error: {predict.out}: cannot write s1 (No space left on device)" in told
@@ -37,13 +27,9 @@ def test_full_disk_stops_with_one_error_and_leaves_finished_files_whole(predict,
 
 
 def test_full_disk_while_overwriting_keeps_the_old_results(predict, monkeypatch):
-    from diffad.report import montage
-
     predict()
     before = {p.name: p.read_bytes() for p in predict.out.iterdir()}
-    monkeypatch.setattr(
-        montage, "save_report", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full"))
-    )
+    fill_disk(monkeypatch, "*_lesions.json")
     assert predict("--overwrite", "--seed", "5")[0] == 1
     assert {p.name: p.read_bytes() for p in predict.out.iterdir()} == before
 
@@ -54,19 +40,24 @@ def test_out_that_cannot_be_made_is_one_clear_error(predict):
     assert (code, told) == (1, f"error: {predict.out}: File exists\n")
 
 
-@pytest.mark.parametrize("where", ["diffad.predict.Cohort._detect", "diffad.report.montage.save_report"])
-def test_ctrl_c_leaves_finished_files_whole_and_no_partial_ones(predict, monkeypatch, where):
-    module, _, name = where.rpartition(".")
-    holder = Cohort if module.endswith("Cohort") else importlib.import_module(module)
-    real, calls = getattr(holder, name), []
+def interrupt_the_second_scan(patch):
+    real, calls = AnomalyPipeline.__call__, []
 
-    def second_is_interrupted(*args):
+    def second_is_interrupted(*args, **options):
         calls.append(args)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return real(*args)
+        return real(*args, **options)
 
-    monkeypatch.setattr(holder, name, second_is_interrupted)
+    patch.setattr(AnomalyPipeline, "__call__", second_is_interrupted)
+
+
+@pytest.mark.parametrize("where", ["network", "s1_anomaly.nii.gz", "s1_lesions.json", "s1_info.json"])
+def test_ctrl_c_leaves_finished_files_whole_and_no_partial_ones(predict, monkeypatch, where):
+    if where == "network":
+        interrupt_the_second_scan(monkeypatch)
+    else:
+        fill_disk(monkeypatch, where, KeyboardInterrupt())
     code, told = predict()
     assert (code, "stopped; finished scans are whole" in told) == (130, True)
     assert names(predict.out) == all_files("s0", ended=False)
@@ -82,14 +73,14 @@ def test_leftovers_of_a_killed_run_are_cleared(predict):
 
 
 def test_unforeseen_error_of_one_scan_is_told_with_its_kind(predict, monkeypatch):
-    real = Cohort._detect
+    real = AnomalyPipeline.__call__
 
-    def breaks(self, subject, *masks):
-        if subject.name == "s0":
+    def breaks(self, scan, *rest, **options):
+        if scan.path.name == "s0.nii.gz":
             raise RuntimeError("out of\nmemory")
-        return real(self, subject, *masks)
+        return real(self, scan, *rest, **options)
 
-    monkeypatch.setattr(Cohort, "_detect", breaks)
+    monkeypatch.setattr(AnomalyPipeline, "__call__", breaks)
     code, told = predict()
     assert (code, "failed s0: RuntimeError: out of memory\n" in told) == (1, True)
     assert table(predict.out)["s1"]["status"] == "ok"
@@ -99,7 +90,7 @@ def test_ctrl_c_waits_for_steps_that_belong_together():
     # shells in the background let their children ignore Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
     done = []
-    with pytest.raises(KeyboardInterrupt), undisturbed():  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), hold_interrupts():  # noqa: PT012
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.01)
         done.append(True)

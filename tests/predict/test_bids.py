@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from diffad.cohort.naming import Naming, find_maps
-from diffad.evaluation.pairs import collect
-from tests.cohorts import brain, inside, load, table, write
+from diffad.evaluation.predictions import collect_predictions
+from diffad.io.naming import Naming, find_maps
+from tests.helpers.cohorts import brain, inside, load, table, write
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_own_derivative_in_the_tree_is_not_read_as_scans(predict, tree, tmp_path
 def test_plain_layout_can_be_asked_for(predict, tree):
     predict("--layout", "plain", scans=[tree / "sub-01" / "anat"])
     assert "sub-01_T1w_anomaly.nii.gz" in made(predict.out)
-    assert "--layout bids: expected scans of one folder" in predict("--layout", "bids")[1]
+    assert "layout: expected scans of one folder" in predict("--layout", "bids")[1]
 
 
 def test_evaluate_finds_maps_of_a_derivative(predict, tree, tmp_path):
@@ -78,10 +78,10 @@ def test_evaluate_finds_maps_of_a_derivative(predict, tree, tmp_path):
     lesion = np.uint8(inside())
     lesion[:12] = 0
     write(tmp_path / "truth" / "sub-01_lesion.nii.gz", lesion)
-    found = collect(predict.out, tmp_path / "truth")
-    assert [case.name for case in found.cases] == ["sub-01_T1w"]
-    assert len(found.cases[0].truth) == inside().sum()
-    assert found.cases[0].detected is not None
+    (sample,) = collect_predictions(predict.out, tmp_path / "truth").read()
+    assert sample.name == "sub-01_T1w"
+    assert sample.counted.sum() == inside().sum()
+    assert sample.detected is not None
 
 
 def test_links_out_of_the_tree_are_followed_and_broken_ones_told(predict, tree, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from diffad import AnomalyPipeline
 from diffad.cli import main
 from diffad.threshold import Calibration
-from tests.cohorts import brain, info, inside, load, write
+from tests.helpers.cohorts import brain, info, inside, load, write
 
 
 @pytest.fixture

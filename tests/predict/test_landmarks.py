@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from diffad.data.volume import Volume
-from diffad.lesions import read_lesions
+from diffad.inference.lesions import read_lesions
+from diffad.io.subjects import Subject
 from diffad.pipeline import AnomalyPipeline
-from diffad.predict import Cohort, Options, Subject
-from tests.cohorts import write_model
+from diffad.predict import Cohort, Options
+from tests.helpers.cohorts import write_model
 
 pytest.importorskip("SimpleITK")
 pytest.importorskip("deepbet")
@@ -21,7 +22,7 @@ pytest.importorskip("deepbet")
     ("name", "place"), [("healthy_t1_head", (0.6, 0.55, 0.6)), ("glioma_t1_head", (0.42, 0.5, 0.6))]
 )
 def test_implanted_lesion_is_found_where_it_lies(shared_dir, tmp_path, monkeypatch, name, place):
-    from diffad.prepare import Options as PrepareOptions
+    from diffad.prepare import PrepareOptions as PrepareOptions
 
     scan = nib.load(shared_dir / "data" / "volumes" / f"{name}.nii.gz")
     data, spacing = scan.get_fdata(dtype=np.float32), np.array(scan.header.get_zooms()[:3])

@@ -4,7 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.cohorts import AFFINE, SHAPE, brain, info, inside, load, table, write
+from tests.helpers.cohorts import AFFINE, SHAPE, brain, info, inside, load, table, write
 
 pytest.importorskip("SimpleITK")
 QUICK = ("--prepare", "--brain", "none", "--register", "none", "--no-bias", "--no-page")

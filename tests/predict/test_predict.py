@@ -4,9 +4,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from diffad.predict import Cohort
+from diffad.pipeline import AnomalyPipeline
 from diffad.report.montage import save_report as draw
-from tests.cohorts import all_files, brain, info, inside, load, names, table, write, write_model
+from tests.helpers.cohorts import all_files, brain, info, inside, load, names, table, write, write_model
 
 
 def test_every_scan_gets_its_files_and_its_row(predict):
@@ -38,9 +38,25 @@ def test_seen_is_the_brain_in_the_slices_looked_at(predict):
     assert info(predict.out, "s0")["slice_range"] == [3, 6]
 
 
+def test_analysed_mask_lies_along_the_axis_that_was_cut(predict):
+    predict("--axes", "coronal", "--slices", "4:9")
+    expected = inside()
+    expected[:, :4] = expected[:, 9:] = False
+    assert expected.any()
+    assert np.array_equal(load(predict.out / "s0_seen.nii.gz") > 0, expected)
+    stored = info(predict.out, "s0")
+    assert (stored["axis"], stored["axes"], stored["slice_range"]) == ("coronal", ["coronal"], [4, 9])
+
+
+def test_analysed_mask_of_several_axes_is_the_brain(predict):
+    predict("--axes", "coronal,axial")
+    assert np.array_equal(load(predict.out / "s0_seen.nii.gz") > 0, inside())
+    assert (info(predict.out, "s0")["axis"], info(predict.out, "s0")["slice_range"]) == ("axial", None)
+
+
 def test_second_run_skips_what_is_done(predict, monkeypatch):
     predict()
-    monkeypatch.setattr(Cohort, "_detect", None)
+    monkeypatch.setattr(AnomalyPipeline, "__call__", None)
     assert predict() == (0, f"2 done before; see {predict.out / 'results.csv'}\n")
 
 

@@ -9,12 +9,12 @@ import time
 import numpy as np
 import pytest
 
-from diffad.cohort.results import Results, Row
-from diffad.cohort.share import Share
-from diffad.cohort.subjects import find_scans, subjects
+from diffad.distributed import Process
+from diffad.io.subjects import find_scans, group_subjects
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict import Cohort, Options
-from tests.cohorts import all_files, brain, load, names, table, write
+from diffad.predict.results import ResultRow, Results
+from tests.helpers.cohorts import all_files, brain, load, names, table, write
 
 
 @pytest.fixture
@@ -25,15 +25,15 @@ def many(tmp_path):
 
 
 def test_processes_share_scans_and_tables_become_one(model, many, tmp_path):
-    pipe, found = AnomalyPipeline.from_pretrained(model), subjects(find_scans([many]).scans)
+    pipe, found = AnomalyPipeline.from_pretrained(model), group_subjects(find_scans([many]).scans)
     out, parts = tmp_path / "out", []
     for index in (1, 0):  # one after the other, as nobody waits here
-        share = Share(index, 2)
-        parts.append(Cohort(pipe, out, Options(), share=share))
+        process = Process(index, 2)
+        parts.append(Cohort(pipe, out, Options(), share=process))
         if index:
             parts[0].run(found)
             assert names(out)[0] == ".results-1.csv"
-            parts[0].results.add(Row("s99", "failed", error="left from before"))
+            parts[0].results.add(ResultRow("s99", "failed", error="left from before"))
     summary = parts[1].run(found)
     assert (len(summary.done), len(table(out))) == (6, 13)
     assert [name for name in table(out) if name != "s99"] == [s.name for s in found]
@@ -42,10 +42,10 @@ def test_processes_share_scans_and_tables_become_one(model, many, tmp_path):
 
 def test_tables_are_merged_in_the_order_of_the_cohort(tmp_path):
     whole, part = Results(tmp_path / "results.csv"), Results(tmp_path / ".results-1.csv")
-    whole.add(Row("old", "ok"))
-    whole.add(Row("c", "failed", error="first"))
+    whole.add(ResultRow("old", "ok"))
+    whole.add(ResultRow("c", "failed", error="first"))
     for name in ("b", "c"):
-        part.add(Row(name, "ok"))
+        part.add(ResultRow(name, "ok"))
     (tmp_path / ".results-2.csv").write_text("no table")
     whole.merge(sorted(tmp_path.glob(".results-*")), ["a", "b", "c"])
     assert list(table(tmp_path)) == ["old", "b", "c"]

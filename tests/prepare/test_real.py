@@ -5,9 +5,9 @@ import pytest
 
 from diffad.data.masks import load_mask
 from diffad.data.volume import Volume
-from diffad.prepare import Options, prepare
-from diffad.prepare.template import mni152
-from tests.prepare.heads import blob, centroid, world
+from diffad.prepare import PrepareOptions, prepare
+from diffad.prepare.template import load_mni152
+from tests.helpers.heads import blob, centroid, world
 
 pytestmark = [pytest.mark.slow, pytest.mark.shared]
 
@@ -30,42 +30,42 @@ def healthy(volumes):
 
 @pytest.fixture(scope="module")
 def ct(volumes):
-    return prepare(volumes / "ct_template_hu_stripped.nii.gz", Options(modality="ct"))
+    return prepare(volumes / "ct_template_hu_stripped.nii.gz", PrepareOptions(modality="ct"))
 
 
 @pytest.fixture(params=["glioma", "healthy", "ct"])
-def found(request):
+def result(request):
     return request.getfixturevalue(request.param)
 
 
-def test_brain_lies_on_the_template(found):
-    known = mni152().brain
-    assert found.volume.data.shape[1:] == known.shape
-    assert np.allclose(found.volume.affine, mni152().grid.affine)
-    assert 2 * (found.brain & known).sum() / (found.brain.sum() + known.sum()) > 0.95
-    assert found.record["warnings"] == []
+def test_brain_lies_on_the_template(result):
+    truth = load_mni152().brain
+    assert result.volume.data.shape[1:] == truth.shape
+    assert np.allclose(result.volume.affine, load_mni152().grid.affine)
+    assert 2 * (result.brain & truth).sum() / (result.brain.sum() + truth.sum()) > 0.95
+    assert result.record["warnings"] == []
 
 
-def test_landmarks_return_within_a_voxel(found):
-    points = world(found.brain.shape, found.volume.affine)
+def test_landmarks_return_within_a_voxel(result):
+    points = world(result.brain.shape, result.volume.affine)
     for landmark in ([30.0, 10, 30], [-35.0, -40, 20], [10.0, -60, 5], [-20.0, 30, 15]):
-        at = found.to_native[:3, :3] @ landmark + found.to_native[:3, 3]
-        returned = found.back(blob(points, np.array(landmark), 8.0))
-        error = centroid(returned, found.native.affine) - at
-        assert np.abs(np.linalg.solve(found.native.affine[:3, :3], error)).max() < 1
+        at = result.to_native[:3, :3] @ landmark + result.to_native[:3, 3]
+        returned = result.back(blob(points, np.array(landmark), 8.0))
+        error = centroid(returned, result.native.affine) - at
+        assert np.abs(np.linalg.solve(result.native.affine[:3, :3], error)).max() < 1
 
 
-def test_lesion_implanted_in_the_scan_returns_within_a_voxel(volumes, found):
-    grid = found.native.affine
-    at = found.to_native[:3, :3] @ [25.0, -10, 35] + found.to_native[:3, 3]
-    points = world(found.native_brain.shape, grid)
+def test_lesion_implanted_in_the_scan_returns_within_a_voxel(volumes, result):
+    grid = result.native.affine
+    at = result.to_native[:3, :3] @ [25.0, -10, 35] + result.to_native[:3, 3]
+    points = world(result.native_brain.shape, grid)
     lesion = blob(points, at, 6.0) * 1000
-    scan = Volume(found.native.data[:1] + lesion[None], grid)
-    options = Options(**found.record["options"] | {"brain": "given", "reference": 0})
+    scan = Volume(result.native.data[:1] + lesion[None], grid)
+    options = PrepareOptions(**result.record["options"] | {"brain": "given", "reference": 0})
     again, before = (
-        prepare(s, options, found.native_brain) for s in (scan, Volume(found.native.data[:1], grid))
+        prepare(s, options, result.native_brain) for s in (scan, Volume(result.native.data[:1], grid))
     )
-    seen = np.clip(again.volume.data[0] / found.volume.data[0][found.brain].mean() - 3, 0, None)
+    seen = np.clip(again.volume.data[0] / result.volume.data[0][result.brain].mean() - 3, 0, None)
     returned = again.back(seen)
     error = np.linalg.solve(grid[:3, :3], centroid(returned, grid) - at)
     assert np.abs(error).max() < 1
@@ -77,7 +77,7 @@ def test_given_mask_of_the_glioma_and_deepbet_agree(volumes, glioma):
     scan = volumes / "glioma_t1c_head.nii.gz"
     given = load_mask(volumes / "glioma_t1c_brain_mask.nii.gz", Volume.load(scan))
     assert 2 * (given & glioma.native_brain).sum() / (given.sum() + glioma.native_brain.sum()) > 0.95
-    moved = prepare(scan, Options(bias=False), volumes / "glioma_t1c_brain_mask.nii.gz")
+    moved = prepare(scan, PrepareOptions(bias=False), volumes / "glioma_t1c_brain_mask.nii.gz")
     point = np.array([20.0, -20, 20, 1])
     assert np.linalg.norm(((moved.to_native - glioma.to_native) @ point)[:3]) < 3  # mm
 

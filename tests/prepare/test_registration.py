@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from diffad.data.volume import Volume, VolumeError
-from diffad.prepare import Options, prepare
-from diffad.prepare.geometry import Grid, between, resample
+from diffad.prepare import PrepareOptions, prepare
+from diffad.prepare.geometry import VoxelGrid, map_voxels, resample
 
 pytestmark = pytest.mark.slow
 LANDMARKS = np.array(
@@ -18,9 +18,9 @@ def motion(turn, scale, shift):
     axes = np.eye(3)
     for axis, angle in enumerate(np.radians(turn)):
         i, j = [(1, 2), (2, 0), (0, 1)][axis]
-        one = np.eye(3)
-        one[[i, i, j, j], [i, j, i, j]] = np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)
-        axes = axes @ one
+        item = np.eye(3)
+        item[[i, i, j, j], [i, j, i, j]] = np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)
+        axes = axes @ item
     matrix = np.eye(4)
     matrix[:3, :3] = axes @ np.diag(scale)
     matrix[:3, 3] = shift
@@ -29,9 +29,9 @@ def motion(turn, scale, shift):
 
 def scanned(matrix, spacing, shear=0.0, turn=(0, 0, 0)):
     """Scan the moved template brain, bright and dark swapped, on a grid of its own."""
-    from diffad.prepare.template import mni152
+    from diffad.prepare.template import load_mni152
 
-    known = mni152()
+    truth = load_mni152()
     axes = motion(turn, (1, 1, 1), (0, 0, 0))[:3, :3]
     axes[:, 2] += shear * axes[:, 1]
     affine = np.eye(4)
@@ -39,16 +39,16 @@ def scanned(matrix, spacing, shear=0.0, turn=(0, 0, 0)):
     shape = tuple(int(260 / s) for s in spacing)
     at = matrix[:3, :3] @ [0, -18, 10] + matrix[:3, 3]
     affine[:3, 3] = at - affine[:3, :3] @ (np.array(shape) - 1) / 2
-    back = between(Grid(shape, affine), known.grid, np.linalg.inv(matrix))
-    brain = resample(known.brain, back, shape) > 0.5
-    image = resample(known.image, back, shape)
+    back = map_voxels(VoxelGrid(shape, affine), truth.grid, np.linalg.inv(matrix))
+    brain = resample(truth.brain, back, shape) > 0.5
+    image = resample(truth.image, back, shape)
     noise = np.random.default_rng(0).normal(0, 0.02, shape)
     return Volume(((1.3 - image + noise) * brain * 500)[None], affine), brain
 
 
-def error_of(found, matrix):
+def error_of(result, matrix):
     at = np.c_[LANDMARKS, np.ones(len(LANDMARKS))]
-    return np.linalg.norm((at @ (found.to_native - matrix).T)[:, :3], axis=1).max()
+    return np.linalg.norm((at @ (result.to_native - matrix).T)[:, :3], axis=1).max()
 
 
 @pytest.mark.parametrize(
@@ -65,16 +65,16 @@ def error_of(found, matrix):
 def test_known_motion_is_found(kind, turn, scale, spacing, shear, limit):
     matrix = motion(turn, scale, (15.0, -22, 30))
     image, brain = scanned(matrix, spacing, shear, turn=(8, 3, -5))
-    found = prepare(image, Options(bias=False, brain="given", register=kind), brain)
-    assert found.volume.data.shape == (1, 197, 233, 189)
-    assert error_of(found, matrix) < limit  # mm
-    assert not [w for w in found.record["warnings"] if "regist" in w]
+    result = prepare(image, PrepareOptions(bias=False, brain="given", register=kind), brain)
+    assert result.volume.data.shape == (1, 197, 233, 189)
+    assert error_of(result, matrix) < limit  # mm
+    assert not [w for w in result.record["warnings"] if "regist" in w]
 
 
 def test_same_seed_gives_the_same_bits_with_any_threads():
     matrix = motion((5, 5, 5), (0.95, 0.9, 1), (3.0, 2, 1))
     image, brain = scanned(matrix, (2, 2, 2))
-    first, second = (prepare(image, Options(brain="given", threads=n), brain) for n in (1, 2))
+    first, second = (prepare(image, PrepareOptions(brain="given", threads=n), brain) for n in (1, 2))
     assert np.array_equal(first.to_native, second.to_native)
     assert np.array_equal(first.volume.data, second.volume.data)
 
@@ -84,7 +84,7 @@ def test_half_a_brain_is_refused_and_a_shaved_one_warned_of():
     image, brain = scanned(matrix, (2, 2, 2))
     planes = np.flatnonzero(brain.any((0, 1)))
     shaved = planes[-1] - 6
-    options = Options(bias=False, brain="given", register="rigid")
+    options = PrepareOptions(bias=False, brain="given", register="rigid")
     cut = Volume(image.data[..., :shaved], image.affine)
     warnings = prepare(cut, options, brain[..., :shaved]).record["warnings"]
     assert any("cut off" in w for w in warnings)
@@ -98,5 +98,5 @@ def test_what_is_no_brain_is_called_unusual():
     rng, brain = np.random.default_rng(0), np.zeros(shape, dtype=bool)
     brain[10:70, 30:50, 20:60] = True
     image = Volume((rng.uniform(50, 100, shape) * brain)[None], np.diag([2.0, 2, 2, 1]))
-    record = prepare(image, Options(bias=False, brain="given", register="rigid"), brain).record
+    record = prepare(image, PrepareOptions(bias=False, brain="given", register="rigid"), brain).record
     assert any("Dice" in warning for warning in record["warnings"])

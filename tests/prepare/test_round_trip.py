@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from diffad.data.volume import Volume
-from diffad.output import AnomalyOutput
-from diffad.prepare import Options, prepare
-from tests.prepare.heads import GRIDS, LESION, blob, brain_at, centroid, head, scan_at, volume, world
+from diffad.inference.output import AnomalyOutput
+from diffad.prepare import PrepareOptions, prepare
+from tests.helpers.heads import GRIDS, LESION, blob, brain_at, centroid, head, scan_at, volume, world
 
-PLAIN = Options(bias=False, brain="given", register="none", spacing=2.0)
+PLAIN = PrepareOptions(bias=False, brain="given", register="none", spacing=2.0)
 
 
 def written(folder, name):
@@ -23,11 +23,11 @@ def written(folder, name):
 @pytest.mark.parametrize("name", GRIDS)
 def test_lesion_implanted_in_the_scan_is_found_and_returns_within_a_voxel(tmp_path, name):
     scan, brain = written(tmp_path, name)
-    found = prepare(scan, PLAIN, brain)
-    bright = np.where(found.volume.data[0] > 130, found.volume.data[0] - 130, 0)
-    assert np.abs(centroid(bright, found.volume.affine) - LESION).max() < 1.0  # mm
-    returned = found.back(bright)
-    error = np.linalg.solve(found.native.affine[:3, :3], centroid(returned, found.native.affine) - LESION)
+    outcome = prepare(scan, PLAIN, brain)
+    bright = np.where(outcome.volume.data[0] > 130, outcome.volume.data[0] - 130, 0)
+    assert np.abs(centroid(bright, outcome.volume.affine) - LESION).max() < 1.0  # mm
+    returned = outcome.back(bright)
+    error = np.linalg.solve(outcome.native.affine[:3, :3], centroid(returned, outcome.native.affine) - LESION)
     assert np.abs(error).max() < 0.5  # voxels of the native grid
 
 
@@ -35,22 +35,22 @@ def test_lesion_implanted_in_the_scan_is_found_and_returns_within_a_voxel(tmp_pa
 @pytest.mark.parametrize("kind", ["map", "mask"])
 def test_landmarks_of_the_prepared_grid_return_within_a_voxel(name, kind):
     image, brain = volume(name)
-    found = prepare(image, PLAIN, brain)
-    points = world(found.brain.shape, found.volume.affine)
+    outcome = prepare(image, PLAIN, brain)
+    points = world(outcome.brain.shape, outcome.volume.affine)
     for landmark in ([10.0, -40, 20], [-30.0, 10, 0], [30.0, -30, -10]):
         marked = blob(points, np.array(landmark), 7.0)
-        returned = found.back(marked > 0.3 if kind == "mask" else marked, kind=kind)
-        at = centroid(returned.astype(float), found.native.affine)
-        error = np.linalg.solve(found.native.affine[:3, :3], at - landmark)
+        returned = outcome.back(marked > 0.3 if kind == "mask" else marked, kind=kind)
+        at = centroid(returned.astype(float), outcome.native.affine)
+        error = np.linalg.solve(outcome.native.affine[:3, :3], at - landmark)
         assert np.abs(error).max() < 0.5
 
 
 @pytest.mark.parametrize("name", ["oblique las", "sheared"])
 def test_result_lies_on_the_files_own_grid(tmp_path, name):
     scan, brain = written(tmp_path, name)
-    found = prepare(scan, PLAIN, brain)
-    points = world(found.brain.shape, found.volume.affine)
-    out = found.output(result(found, blob(points, LESION) > 0.3))
+    outcome = prepare(scan, PLAIN, brain)
+    points = world(outcome.brain.shape, outcome.volume.affine)
+    out = outcome.output(result(outcome, blob(points, LESION) > 0.3))
     files = out.save(tmp_path / "out", "x")
     saved, own = nib.load(files["mask"]), nib.load(scan)
     assert saved.shape == own.shape
@@ -59,10 +59,10 @@ def test_result_lies_on_the_files_own_grid(tmp_path, name):
     assert np.abs(error).max() < 0.5
 
 
-def result(found, lesion, change=-50.0):
+def result(outcome, lesion, change=-50.0):
     """A result that marks a lesion and takes ``change`` off it."""
-    mask = torch.from_numpy(lesion)[None, None] & torch.from_numpy(found.brain)
-    image = torch.from_numpy(found.volume.data)[None]
+    mask = torch.from_numpy(lesion)[None, None] & torch.from_numpy(outcome.brain)
+    image = torch.from_numpy(outcome.volume.data)[None]
     return AnomalyOutput(
         anomaly_map=mask.float(),
         reconstruction=image + change * mask,
@@ -70,8 +70,8 @@ def result(found, lesion, change=-50.0):
         score=torch.ones(1),
         info={"seed": 3},
         image=image,
-        brain=torch.from_numpy(found.brain)[None, None],
-        volume=found.volume,
+        brain=torch.from_numpy(outcome.brain)[None, None],
+        volume=outcome.volume,
         std=mask.float(),
         p_value=1 - 0.9 * mask.float(),
     )
@@ -79,9 +79,9 @@ def result(found, lesion, change=-50.0):
 
 def test_twin_is_the_scan_itself_but_where_it_was_changed():
     image, brain = volume("oblique")
-    found = prepare(image, PLAIN, brain)
-    lesion = blob(world(found.brain.shape, found.volume.affine), LESION) > 0.3
-    out = found.output(result(found, lesion))
+    outcome = prepare(image, PLAIN, brain)
+    lesion = blob(world(outcome.brain.shape, outcome.volume.affine), LESION) > 0.3
+    out = outcome.output(result(outcome, lesion))
     changed = (out.reconstruction - out.image)[0, 0].numpy()
     inside = blob(world(brain.shape, image.affine), LESION, 3.0) > 0.5
     far = blob(world(brain.shape, image.affine), LESION, 9.0) < 0.2
@@ -93,83 +93,83 @@ def test_twin_is_the_scan_itself_but_where_it_was_changed():
 
 def test_fields_of_the_result_keep_their_meaning_outside_the_brain():
     image, brain = volume("anisotropic")
-    found = prepare(image, PLAIN, brain)
-    lesion = blob(world(found.brain.shape, found.volume.affine), LESION) > 0.3
-    out = found.output(result(found, lesion))
+    outcome = prepare(image, PLAIN, brain)
+    lesion = blob(world(outcome.brain.shape, outcome.volume.affine), LESION) > 0.3
+    out = outcome.output(result(outcome, lesion))
     outside = torch.from_numpy(~brain)[None, None]
-    assert out.volume is found.native
+    assert out.volume is outcome.native
     assert torch.equal(out.brain, ~outside)
     assert (out.p_value[outside] == 1).all()
     assert out.p_value.min() == pytest.approx(0.1, abs=1e-5)
     assert (out.anomaly_map[outside] == 0).all()
     assert (out.std[outside] == 0).all()
     assert not (out.mask & outside).any()
-    assert out.info == {"seed": 3, "prepare": found.record}
+    assert out.info == {"seed": 3, "prepare": outcome.record}
 
 
 def test_bias_is_divided_out_and_multiplied_back(monkeypatch):
-    monkeypatch.setattr("diffad.prepare.bias.COARSE", 8.0)  # quick
+    monkeypatch.setattr("diffad.prepare.bias.FIELD_SPACING", 8.0)  # quick
     image, brain = volume("plain", lesion=False)
     points = world(brain.shape, image.affine)
     bias = np.exp(0.006 * (points[..., 1] + 20)).astype(np.float32)
     biased = Volume(image.data * bias, image.affine)
-    found = prepare(biased, Options(brain="given", register="none", spacing=2.0), brain)
-    ratio = (found.bias[0] / bias)[brain]
+    outcome = prepare(biased, PrepareOptions(brain="given", register="none", spacing=2.0), brain)
+    ratio = (outcome.bias[0] / bias)[brain]
     assert ratio.std() / ratio.mean() < 0.03 < bias[brain].std() / bias[brain].mean()
-    lesion = blob(world(found.brain.shape, found.volume.affine), LESION) > 0.3
-    out = found.output(result(found, lesion, change=-40.0))
+    lesion = blob(world(outcome.brain.shape, outcome.volume.affine), LESION) > 0.3
+    out = outcome.output(result(outcome, lesion, change=-40.0))
     inside = blob(points, LESION, 3.0) > 0.5
     changed = (out.reconstruction - out.image)[0, 0].numpy()[inside]
-    assert np.allclose(changed, -40 * found.bias[0][inside], rtol=1e-4)
+    assert np.allclose(changed, -40 * outcome.bias[0][inside], rtol=1e-4)
 
 
 def test_none_leaves_the_grid_alone():
     image, brain = volume("las")
-    found = prepare(image, Options(bias=False, brain="given", register="none", spacing=None), brain)
-    assert np.array_equal(found.volume.affine, image.affine)
-    assert np.allclose(found.volume.data, image.data * brain, atol=1e-3)
-    assert np.array_equal(found.brain, brain)
-    assert np.array_equal(found.to_native, np.eye(4))
+    outcome = prepare(image, PrepareOptions(bias=False, brain="given", register="none", spacing=None), brain)
+    assert np.array_equal(outcome.volume.affine, image.affine)
+    assert np.allclose(outcome.volume.data, image.data * brain, atol=1e-3)
+    assert np.array_equal(outcome.brain, brain)
+    assert np.array_equal(outcome.to_native, np.eye(4))
 
 
 def test_sequences_on_other_grids_come_to_the_grid_of_the_reference():
     volumes, brains = zip(*(volume(name) for name in ("plain", "oblique")), strict=True)
     from diffad.prepare.record import Record
-    from diffad.prepare.sequences import together
+    from diffad.prepare.sequences import stack_sequences
 
     moved, offset = volumes[1], np.array([4.0, -3.0, 5.0])
     shifted = moved.affine.copy()
     shifted[:3, 3] += offset  # the patient moved between the sequences
     record = Record()
-    found = together([volumes[0], Volume(moved.data, shifted)], PLAIN, record)
+    outcome = stack_sequences([volumes[0], Volume(moved.data, shifted)], PLAIN, record)
     matrix = np.array(record.steps[0]["matrix"])
-    assert found.data.shape == (2, *volumes[0].data.shape[1:])
+    assert outcome.data.shape == (2, *volumes[0].data.shape[1:])
     corners = np.array([[60.0, 20, 40], [-50.0, -80, -20], LESION])
     assert np.abs(corners @ matrix[:3, :3].T + matrix[:3, 3] - corners - offset).max() < 1.0  # mm
-    inner = brains[0] & brain_at(world(brains[0].shape, found.affine) * [1.15, 1.1, 1.15])
-    assert np.corrcoef(found.data[0][inner], found.data[1][inner])[0, 1] > 0.9
+    inner = brains[0] & brain_at(world(brains[0].shape, outcome.affine) * [1.15, 1.1, 1.15])
+    assert np.corrcoef(outcome.data[0][inner], outcome.data[1][inner])[0, 1] > 0.9
 
 
 @pytest.mark.slow
 def test_sequence_that_fits_is_not_looked_up_anew():
     from diffad.prepare.record import Record
-    from diffad.prepare.sequences import together
+    from diffad.prepare.sequences import stack_sequences
 
     image, _ = volume("plain")
     other = Volume(300 - image.data, image.affine)
     record = Record()
-    found = together([image, other], PLAIN, record)
-    assert np.array_equal(found.data[1], other.data[0])
+    outcome = stack_sequences([image, other], PLAIN, record)
+    assert np.array_equal(outcome.data[1], other.data[0])
     assert record.steps[0]["looked_up"] is False
 
 
 def test_back_refuses_what_lies_elsewhere():
     image, brain = volume("plain")
-    found = prepare(image, PLAIN, brain)
+    outcome = prepare(image, PLAIN, brain)
     with pytest.raises(ValueError, match="on the prepared grid"):
-        found.back(np.zeros((3, 4, 5)))
+        outcome.back(np.zeros((3, 4, 5)))
     with pytest.raises(ValueError, match="map, mask or image"):
-        found.back(found.brain, kind="label")
+        outcome.back(outcome.brain, kind="label")
 
 
 def test_scan_at_is_symmetric_in_no_axis():

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from diffad.data.volume import Volume, VolumeError
-from diffad.prepare import Options, prepare
-from diffad.prepare.brain import cut_sections, lost_share
-from diffad.prepare.geometry import Grid, between, itk_text, resample
-from diffad.prepare.hounsfield import units
-from tests.prepare.heads import affine_of, brain_at, head, scan_at, volume, world
+from diffad.prepare import PrepareOptions, prepare
+from diffad.prepare.brain import cap_fraction, measure_edge_sections
+from diffad.prepare.geometry import VoxelGrid, format_itk, map_voxels, resample
+from diffad.prepare.hounsfield import guess_units
+from tests.helpers.heads import affine_of, brain_at, head, scan_at, volume, world
 
-PLAIN = Options(bias=False, brain="given", register="none", spacing=2.0)
-CT = Options(modality="ct", register="none", spacing=None)
+PLAIN = PrepareOptions(bias=False, brain="given", register="none", spacing=2.0)
+CT = PrepareOptions(modality="ct", register="none", spacing=None)
 
 
 def ct_head(shape=(72, 80, 64), spacing=3.0):
@@ -34,23 +34,23 @@ def ct_head(shape=(72, 80, 64), spacing=3.0):
     ("options", "message"),
     [
         ({"modality": "pet"}, "modality: expected mri or ct, got 'pet'"),
-        ({"brain": "bet"}, "brain: expected deepbet or given"),
-        ({"register": "warp"}, "register: expected affine or rigid or none"),
+        ({"brain": "bet"}, "brain: expected deepbet, threshold, given or none"),
+        ({"register": "warp"}, "register: expected affine, rigid or none"),
         ({"spacing": 0.0}, "spacing: expected 0.25 to 10 mm, got 0.0"),
         ({"spacing": float("nan")}, "spacing"),
-        ({"modality": "ct", "brain": "deepbet"}, "which knows MRI"),
-        ({"brain": "threshold"}, "which needs HU"),
+        ({"modality": "ct", "brain": "deepbet"}, "which is for MRI"),
+        ({"brain": "threshold"}, "which is for CT"),
         ({"seed": -1}, "of at least 0"),
         ({"hu": "guess"}, "hu: expected check or shift"),
     ],
 )
 def test_options_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
-        Options(**options)
+        PrepareOptions(**options)
 
 
 def test_brain_follows_the_modality():
-    assert (Options().brain, Options(modality="ct").brain) == ("deepbet", "threshold")
+    assert (PrepareOptions().brain, PrepareOptions(modality="ct").brain) == ("deepbet", "threshold")
 
 
 def test_4d_file_is_refused_by_name(tmp_path):
@@ -65,13 +65,13 @@ def test_tiny_volume_is_refused():
 
 
 def test_too_many_voxels_are_refused(monkeypatch):
-    monkeypatch.setattr("diffad.prepare.read.LARGEST", 1000)
+    monkeypatch.setattr("diffad.prepare.read.MAX_VOXELS", 1000)
     with pytest.raises(VolumeError, match="expected at most 1000 voxels, found"):
         prepare(volume()[0], PLAIN)
 
 
 def test_huge_volume_says_how_much_memory_it_needs(monkeypatch):
-    monkeypatch.setattr("diffad.prepare.read.HUGE", 1000)
+    monkeypatch.setattr("diffad.prepare.read.HUGE_VOXELS", 1000)
     image, brain = volume()
     assert "GB of memory" in prepare(image, PLAIN, brain).record["warnings"][0]
 
@@ -82,7 +82,7 @@ def test_empty_list_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("mask", "message"), [(None, "expected its brain mask"), (0, "found none"), (1, "a mask")]
+    ("mask", "message"), [(None, "expected a brain mask"), (0, "found none"), (1, "a mask")]
 )
 def test_masks_are_checked(mask, message):
     image, brain = volume()
@@ -93,12 +93,12 @@ def test_masks_are_checked(mask, message):
 
 def test_reference_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match="reference: expected 0 to 0, got 2"):
-        prepare(volume()[0], Options(reference=2, brain="none"))
+        prepare(volume()[0], PrepareOptions(reference=2, brain="none"))
 
 
 def test_record_tells_every_step_as_json():
     image, brain = volume("sheared")
-    record = prepare(image, Options(brain="given", register="none", spacing=3.0), brain).record
+    record = prepare(image, PrepareOptions(brain="given", register="none", spacing=3.0), brain).record
     assert json.loads(json.dumps(record)) == record
     assert [step["step"] for step in record["steps"]] == ["read", "brain", "bias", "resample"]
     assert all(step["seconds"] >= 0 for step in record["steps"])
@@ -123,21 +123,21 @@ def test_head_cut_a_little_is_warned_of_and_a_lot_refused():
 def test_lost_share_is_that_of_an_ellipsoid():
     _, brain, _ = head("plain")
     for k in range(14, 28, 4):
-        section = cut_sections(brain[..., k:])["inferior"]
-        assert lost_share(section) == pytest.approx(brain[..., :k].sum() / brain.sum(), abs=0.03)
+        section = measure_edge_sections(brain[..., k:])["inferior"]
+        assert cap_fraction(section) == pytest.approx(brain[..., :k].sum() / brain.sum(), abs=0.03)
 
 
 def test_unlikely_volume_of_a_given_mask_is_a_warning():
     image, brain = volume("plain")
     small = brain & (image.data[0] < 50)
     record = prepare(image, PLAIN, small).record
-    assert "is unusual" in record["warnings"][0]
+    assert "expected a brain of 700 to 2100 ml, found" in record["warnings"][0]
 
 
 def test_brain_that_no_network_finds_is_refused(monkeypatch):
-    monkeypatch.setattr("diffad.prepare.brain.deepbet_brain", lambda image, threads: image > 1e9)
+    monkeypatch.setattr("diffad.prepare.brain.find_brain_deepbet", lambda image, threads: image > 1e9)
     with pytest.raises(VolumeError, match=r"expected a brain, found none \(deepbet\)"):
-        prepare(volume()[0], Options(register="none"))
+        prepare(volume()[0], PrepareOptions(register="none"))
 
 
 def test_missing_package_names_the_extra(monkeypatch):
@@ -149,13 +149,13 @@ def test_missing_package_names_the_extra(monkeypatch):
 
 def test_ct_brain_is_what_the_skull_holds():
     image, brain, blood = ct_head()
-    found = prepare(image, CT)
-    overlap = 2 * (found.native_brain & brain).sum() / (found.native_brain.sum() + brain.sum())
+    result = prepare(image, CT)
+    overlap = 2 * (result.native_brain & brain).sum() / (result.native_brain.sum() + brain.sum())
     assert overlap > 0.97
-    assert found.native_brain[blood].all()
-    assert found.volume.data.max() < 200
-    assert found.volume.data[0][brain & ~blood & found.brain].mean() == pytest.approx(35, abs=1)
-    assert found.record["steps"][1]["found"] == "hu"
+    assert result.native_brain[blood].all()
+    assert result.volume.data.max() < 200
+    assert result.volume.data[0][brain & ~blood & result.brain].mean() == pytest.approx(35, abs=1)
+    assert result.record["steps"][1]["found"] == "hu"
 
 
 def test_stripped_ct_is_taken_as_it_is():
@@ -163,15 +163,17 @@ def test_stripped_ct_is_taken_as_it_is():
     stripped = Volume(image.data * brain, image.affine)
     assert np.array_equal(prepare(stripped, CT).native_brain, brain)
     on_air = Volume(np.where(brain, image.data, -1000), image.affine)
-    assert np.array_equal(prepare(on_air, Options(**{**vars(CT), "brain": "none"})).native_brain, brain)
+    assert np.array_equal(
+        prepare(on_air, PrepareOptions(**{**vars(CT), "brain": "none"})).native_brain, brain
+    )
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         (lambda x: np.clip(x + 1024, 0, 4095), "offset of -1024"),
-        (lambda x: np.clip((x + 20) / 120 * 255, 0, 255).round(), "picture of 8 bits"),
-        (lambda x: np.clip(x, -100, 300), "cut to a window"),
+        (lambda x: np.clip((x + 20) / 120 * 255, 0, 255).round(), "image of 8 bits"),
+        (lambda x: np.clip(x, -100, 300), "without cutting it to a window"),
     ],
 )
 def test_ct_that_is_not_in_hounsfield_units_is_refused(wrong, message):
@@ -183,24 +185,24 @@ def test_ct_that_is_not_in_hounsfield_units_is_refused(wrong, message):
 def test_forgotten_offset_can_be_shifted():
     image, brain, blood = ct_head()
     shifted = Volume(image.data + 1024, image.affine)
-    found = prepare(shifted, Options(**{**vars(CT), "hu": "shift"}))
-    assert found.volume.data[0][brain & ~blood & found.brain].mean() == pytest.approx(35, abs=1)
-    assert "1024 was subtracted" in found.record["warnings"][0]
-    assert units(shifted.data[0]) == "offset"
+    result = prepare(shifted, PrepareOptions(**{**vars(CT), "hu": "shift"}))
+    assert result.volume.data[0][brain & ~blood & result.brain].mean() == pytest.approx(35, abs=1)
+    assert "1024 was subtracted" in result.record["warnings"][0]
+    assert guess_units(shifted.data[0]) == "offset"
 
 
 def test_resample_follows_any_matrix():
     rng = np.random.default_rng(0)
-    old = Grid((9, 8, 7), np.eye(4))
+    old = VoxelGrid((9, 8, 7), np.eye(4))
     data = np.add.outer(np.add.outer(np.arange(9.0), 10 * np.arange(8.0)), 100 * np.arange(7.0))
     affine = np.eye(4)
     affine[:3, :3] = np.eye(3) * 0.5 + rng.uniform(-0.1, 0.1, (3, 3))
     affine[:3, 3] = 2
-    new = Grid((4, 3, 5), affine)
+    new = VoxelGrid((4, 3, 5), affine)
     points = world(new.shape, affine)
-    assert np.allclose(resample(data, between(new, old), new.shape), points @ [1, 10, 100], atol=1e-2)
+    assert np.allclose(resample(data, map_voxels(new, old), new.shape), points @ [1, 10, 100], atol=1e-2)
     rounded = np.round(points) @ [1, 10, 100]
-    assert np.allclose(resample(data, between(new, old), new.shape, nearest=True), rounded, atol=1e-2)
+    assert np.allclose(resample(data, map_voxels(new, old), new.shape, nearest=True), rounded, atol=1e-2)
     assert (resample(data, np.diag([1.0, 1, 1, 1]) + np.eye(4, k=3) * 50, (2, 2, 2), fill=7) == 7).all()
 
 
@@ -208,7 +210,7 @@ def test_itk_reads_the_transform(tmp_path):
     sitk = pytest.importorskip("SimpleITK")
     matrix = np.eye(4)
     matrix[:3] += np.random.default_rng(1).normal(0, 0.2, (3, 4))
-    (tmp_path / "x.tfm").write_text(itk_text(matrix))
+    (tmp_path / "x.tfm").write_text(format_itk(matrix))
     point, flip = np.array([10.0, -20, 30]), np.array([-1, -1, 1])
     moved = sitk.ReadTransform(str(tmp_path / "x.tfm")).TransformPoint((point * flip).tolist())
     assert np.allclose(np.array(moved) * flip, matrix[:3, :3] @ point + matrix[:3, 3])

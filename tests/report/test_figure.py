@@ -1,15 +1,17 @@
 """The figure for a paper: the right place, the right side, the right size, and words that stay words."""
 
 import re
+from itertools import pairwise
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
 
 from diffad.data.volume import Volume
-from diffad.lesions import lesions
-from diffad.output import AnomalyOutput
-from diffad.report.figure import _Panels, _place, save_figure
+from diffad.inference.output import AnomalyOutput
+from diffad.report.figure import STYLE, choose_place, save_figure
+from diffad.report.panels import FigurePanels
 
 SHAPE = (20, 24, 10)
 
@@ -30,20 +32,20 @@ def result(spacing=(2.0, 2.0, 4.0)):
     )
 
 
-def panels(out):
-    return _Panels(out, out.volume, 174, _place(out, []))
+def make_panels(out):
+    return FigurePanels(out, out.volume, 174, choose_place(out))
 
 
 def test_planes_go_through_the_peak_or_the_largest_lesion():
     out = result()
-    assert _place(out, []) == [15, 5, 7]
-    largest = max(lesions(out), key=lambda lesion: lesion.volume_ml)
+    assert choose_place(out) == [15, 5, 7]
+    largest = max(out.lesions(), key=lambda lesion: lesion.volume_ml)
     assert largest.number == 2
-    assert _place(out, lesions(out)) == list(largest.peak_voxel)
+    assert choose_place(out, out.lesions()) == list(largest.peak_voxel)
 
 
 def test_patients_right_is_left_and_a_millimetre_is_one_everywhere():
-    figure = panels(result()).draw()
+    figure = make_panels(result()).draw()
     images = [ax for ax in figure.axes if ax.images]
     assert len(images) == 9
     widths = {round(float(np.ptp(ax.get_xlim())), 6) for ax in images}
@@ -64,22 +66,35 @@ def test_patients_right_is_left_and_a_millimetre_is_one_everywhere():
 
 
 def test_scale_bar_is_as_long_as_it_says():
-    axes = panels(result()).draw().axes[0]
+    axes = make_panels(result()).draw().axes[0]
     (bar,) = axes.lines
     assert np.ptp(bar.get_xdata()) == 50
     assert any(t.get_text() == "50 mm" for t in axes.texts)
 
 
+@pytest.mark.parametrize("width", [84, 174])
+def test_titles_of_columns_do_not_overlap(width):
+    out = result()
+    with matplotlib.rc_context(STYLE):
+        figure = FigurePanels(out, out.volume, width, choose_place(out)).draw()
+        figure.canvas.draw()
+    titles = [text for text in figure.texts if "scan" in text.get_text() or "healthy" in text.get_text()]
+    boxes = [text.get_window_extent() for text in titles]
+    assert len(boxes) == 3
+    assert not any(a.overlaps(b) for a, b in pairwise(boxes))
+    assert all(figure.bbox.y1 > box.y1 and box.y0 > figure.axes[0].bbox.y1 for box in boxes)
+
+
 @pytest.mark.parametrize("kind", ["pdf", "svg", "png"])
 def test_same_result_is_the_same_file(tmp_path, kind):
-    made = [save_figure(result(), tmp_path / f"{n}.{kind}").read_bytes() for n in "ab"]
-    assert made[0] == made[1]
+    files = [save_figure(result(), tmp_path / f"{n}.{kind}").read_bytes() for n in "ab"]
+    assert files[0] == files[1]
 
 
 def test_words_stay_words_and_fonts_are_embedded(tmp_path):
     text = save_figure(result(), tmp_path / "a.svg").read_text(encoding="utf-8")
     words = re.findall(r"<text[^>]*>([^<]+)</text>", text)
-    assert {"scan", "pseudo-healthy twin", "50 mm", "axial, z = +33 mm"} <= set(words)
+    assert {"scan", "pseudo-healthy reconstruction", "50 mm", "axial, z = +33 mm"} <= set(words)
     raw = save_figure(result(), tmp_path / "a.pdf").read_bytes()
     assert b"/FontFile2" in raw
     assert b"CreationDate" not in raw

@@ -10,10 +10,11 @@ from matplotlib.text import Text
 from PIL import Image
 
 from diffad.data.volume import Volume
-from diffad.output import AnomalyOutput
-from diffad.report.montage import findings, made_by, save_montage, save_report
-from diffad.report.planes import Planes, hang
-from diffad.report.sheet import LEFT, TILE, TOP, Sheet, Words
+from diffad.inference.output import AnomalyOutput
+from diffad.report.montage import describe_origin, describe_result, save_montage, save_report
+from diffad.report.planes import Planes, orient_plane
+from diffad.report.sheet import LEFT, TILE, TOP, Sheet, SheetText
+from tests.helpers.disk import fill_disk
 
 SHAPE = (20, 24, 30)
 INFO = {
@@ -63,25 +64,25 @@ def batch(items=8, shape=(16, 20)):
 
 def texts(out, lesion=None):
     planes = Planes.of(out, lesion)
-    rows = [planes.row(k) for k in planes.choose(5, 0.25)]
-    figure = Sheet(rows, 0.25, planes.spacing, planes.sides).draw(Words("title", "subtitle", "footer"))
+    rows = [planes.cut_row(k) for k in planes.choose(5, 0.25)]
+    figure = Sheet(rows, 0.25, planes.spacing, planes.sides).draw(SheetText("title", "subtitle", "footer"))
     return [t.get_text() for t in figure.findobj(Text) if t.get_text()]
 
 
 def test_the_same_result_gives_the_same_file(tmp_path):
-    one, two = save_report(output(), tmp_path / "one.png"), save_report(output(), tmp_path / "two.png")
-    assert one.read_bytes() == two.read_bytes()
-    with Image.open(one) as image:
+    first, second = (save_report(output(), tmp_path / f"{name}.png") for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+    with Image.open(first) as image:
         assert image.format == "PNG"
         assert np.asarray(image)[..., :3].std() > 10
 
 
 def test_anomalous_slices_are_shown_and_neighbours_are_not():
     spots = [(k, 0.9) for k in (14, 15, 16)] + [(5, 0.5), (24, 0.4)]
-    chosen = Planes.of(output(spots)).choose(3, threshold=0.25)
-    assert chosen[0] == 5
-    assert chosen[2] == 24
-    assert chosen[1] in (14, 15, 16)
+    indices = Planes.of(output(spots)).choose(3, threshold=0.25)
+    assert indices[0] == 5
+    assert indices[2] == 24
+    assert indices[1] in (14, 15, 16)
 
 
 def test_few_anomalous_slices_are_all_shown_even_if_they_touch():
@@ -99,7 +100,7 @@ def test_map_below_the_threshold_is_ranked_by_its_peak():
 def test_right_front_and_top_of_the_patient_are_upper_left(axis, voxel, index):
     data = torch.zeros(1, *SHAPE)
     data[(0, *voxel)] = 1
-    assert hang(data, axis, index)[0, 0] == 1
+    assert orient_plane(data, axis, index)[0, 0] == 1
 
 
 def test_sides_are_named_as_they_are_hung():
@@ -111,9 +112,9 @@ def test_sides_are_named_as_they_are_hung():
 @pytest.mark.parametrize(("axis", "spacing"), [("axial", (0.9, 0.9, 5.5)), ("sagittal", (0.9, 0.9, 5.5))])
 def test_tiles_have_the_shape_of_the_body(axis, spacing):
     planes = Planes.of(output(spacing=spacing, axis=axis))
-    rows = [planes.row(k) for k in planes.choose(5, 0.25)]
+    rows = [planes.cut_row(k) for k in planes.choose(5, 0.25)]
     sheet = Sheet(rows, 0.25, planes.spacing, planes.sides)
-    figure = sheet.draw(Words("title"))
+    figure = sheet.draw(SheetText("title"))
     tile = figure.axes[0].get_position()
     across, down = figure.get_size_inches()
     ys, xs = sheet.crop
@@ -127,50 +128,50 @@ def test_tiles_have_the_shape_of_the_body(axis, spacing):
 
 def test_crop_keeps_all_of_the_brain():
     planes = Planes.of(output())
-    rows = [planes.row(k) for k in (8, 15, 20)]
+    rows = [planes.cut_row(k) for k in (8, 15, 20)]
     ys, xs = Sheet(rows, 0.25).crop
     for row in rows:
         assert row.brain[ys, xs].sum() == row.brain.sum()
 
 
-def test_true_lesions_get_a_column_only_where_known():
+def test_ground_truth_gets_a_column_only_where_known():
     lesion = np.zeros(SHAPE, bool)
     lesion[8:12, 10:14, 20] = True
-    assert "True lesion" not in texts(output())
-    shown = texts(output(), lesion)
-    assert "True lesion" in shown
-    assert shown.count("none") == 1  # of the two slices shown one has the lesion
+    assert "Ground truth" not in texts(output())
+    words = texts(output(), lesion)
+    assert "Ground truth" in words
+    assert words.count("no lesion") == 1  # of the two slices shown one has the lesion
 
 
 def test_threshold_is_marked_and_within_the_colour_bar():
     out = output([(20, 0.01)])  # a map far below the threshold
     planes = Planes.of(out)
-    sheet = Sheet([planes.row(20)], 0.25)
+    sheet = Sheet([planes.cut_row(20)], 0.25)
     assert sheet.heat.vmax > 0.25
     assert "threshold 0.25" in texts(out)
 
 
 def test_words_tell_score_threshold_rule_volume_and_origin():
     out = output(spacing=(1.0, 1.0, 5.0))
-    found = findings(out)
-    assert "0.25 (healthy pixel FPR 0.01)" in found
-    assert "image score 0.9" in found
-    assert "32 voxels = 0.2 ml" in found
-    made = made_by(INFO)
-    assert "model toy" in made
-    assert "oneshot(levels=100/200, repeats=2)" in made
-    assert "seed 7" in made
+    text = describe_result(out)
+    assert "0.25 (healthy pixel FPR 0.01)" in text
+    assert "Image score 0.9" in text
+    assert "0.2 ml detected (32 voxels)" in text
+    origin = describe_origin(INFO)
+    assert "Model toy" in origin
+    assert "oneshot(levels=100/200, repeats=2)" in origin
+    assert "seed 7" in origin
 
 
 def test_ct_is_shown_in_the_window_of_the_model(tmp_path, monkeypatch):
-    seen = []
+    scales = []
     monkeypatch.setattr(
-        Sheet, "draw", lambda self, words: seen.append(self.grey) or matplotlib.figure.Figure()
+        Sheet, "draw", lambda self, text: scales.append(self.grey) or matplotlib.figure.Figure()
     )
     out = output()
     out.info["config"] = {"space": {"axis": "axial", "intensity": "ct", "centre": 40.0, "width": 80.0}}
     save_report(out, tmp_path / "ct.png")
-    assert (seen[0].vmin, seen[0].vmax) == (0, 80)
+    assert (scales[0].vmin, scales[0].vmax) == (0, 80)
 
 
 @pytest.mark.parametrize("spots", [(), ((20, 0.1),)])
@@ -183,7 +184,7 @@ def test_batches_show_their_first_items(tmp_path, shape, rows):
     out = batch(8, shape)
     planes = Planes.of(out)
     assert len(planes.choose(6, 0.25)) == rows
-    assert planes.row(3).scan.ndim == 2
+    assert planes.cut_row(3).scan.ndim == 2
     save_report(out, tmp_path / "batch.png", torch.zeros(8, *shape))
     assert (tmp_path / "batch.png").exists()
 
@@ -195,14 +196,14 @@ def test_lesion_of_another_shape_is_refused(tmp_path):
 
 
 def test_rows_of_one_shape_are_asked_for(tmp_path):
-    small, large = Planes.of(batch(1, (16, 20))).row(0), Planes.of(batch(1, (16, 22))).row(0)
+    small, large = Planes.of(batch(1, (16, 20))).cut_row(0), Planes.of(batch(1, (16, 22))).cut_row(0)
     for rows in ([], [small, large]):
         with pytest.raises(ValueError, match="expected rows of one shape"):
             save_montage(rows, tmp_path / "m.png", INFO, "title")
 
 
 def test_dollars_in_a_name_are_no_formula(tmp_path):
-    row = Planes.of(batch(1)).row(0, label="a$b_{$", note="$x")
+    row = Planes.of(batch(1)).cut_row(0, label="a$b_{$", note="$x")
     assert save_montage([row], tmp_path / "m.png", INFO, "cost $5 \\frac $").exists()
 
 
@@ -210,10 +211,7 @@ def test_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):
     path = tmp_path / "r.png"
     path.write_bytes(b"old")
 
-    def full(self, target):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(type(path), "replace", full)
+    fill_disk(monkeypatch)
     with pytest.raises(OSError, match="No space"):
         save_report(output(), path)
     assert path.read_bytes() == b"old"

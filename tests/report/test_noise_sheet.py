@@ -11,8 +11,8 @@ from PIL import Image
 from diffad.cli import main
 from diffad.registry import NOISES
 from diffad.report import noise_sheet
-from diffad.report.noise_figure import COLOURS, Layout, figure
-from diffad.report.noise_sheet import Draw, every_noise, sample
+from diffad.report.noise_figure import COLOURS, FigureLayout, draw_noise_figure
+from diffad.report.noise_sheet import Draw, list_noises, measure_noise
 from diffad.types import generator_for
 
 
@@ -25,7 +25,8 @@ def _few_fields(monkeypatch):
 @pytest.fixture(scope="module")
 def samples():
     return [
-        sample(name, options, Draw(32)) for name, options in (("coarse", {"resolution": 4}), ("gaussian", {}))
+        measure_noise(name, options, Draw(32))
+        for name, options in (("coarse", {"resolution": 4}), ("gaussian", {}))
     ]
 
 
@@ -41,9 +42,9 @@ def test_level_reaches_the_noise():
     assert not torch.allclose(low, high)
 
 
-def test_table_tells_every_statistic(capsys):
+def test_table_holds_every_statistic(capsys):
     assert main(["noise", "coarse", "resolution=4", "--size", "32"]) == 0
-    told = capsys.readouterr().out
+    text = capsys.readouterr().out
     for word in (
         "coarse resolution=4",
         "mean",
@@ -54,8 +55,8 @@ def test_table_tells_every_statistic(capsys):
         "max",
         "seconds per",
     ):
-        assert word in told
-    assert "32 x 32 pixels · level 100 · seed 0" in told
+        assert word in text
+    assert "32 x 32 pixels · level 100 · seed 0" in text
 
 
 def test_table_says_where_correlation_does_not_end(capsys):
@@ -69,7 +70,7 @@ def test_sheet_is_a_small_picture_that_shows_the_noise(tmp_path, capsys):
     assert f"see {path}" in capsys.readouterr().out
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("L"))
-    assert pixels.shape == tuple(round(100 * inches) for inches in Layout(2).size[::-1])
+    assert pixels.shape == tuple(round(100 * inches) for inches in FigureLayout(2).size[::-1])
     tile = pixels[80:270, 220:400]
     assert tile.std() > 20
     assert [p.name for p in path.parent.iterdir()] == ["noise.png"]
@@ -85,7 +86,7 @@ def test_same_seed_gives_the_same_picture(tmp_path):
 
 
 def test_figure_has_a_tile_for_every_field_and_two_labelled_plots(samples):
-    axes = figure(samples, "footer", count=6).axes
+    axes = draw_noise_figure(samples, "footer", count=6).axes
     tiles = [a for a in axes if a.images]
     plots = [a for a in axes if a.lines]
     assert len(tiles) == 12
@@ -97,7 +98,7 @@ def test_figure_has_a_tile_for_every_field_and_two_labelled_plots(samples):
 
 
 def test_nothing_in_the_figure_overlaps(samples):
-    sheet = figure(samples, "footer", count=4)
+    sheet = draw_noise_figure(samples, "footer", count=4)
     sheet.draw_without_rendering()
     renderer = sheet.canvas.get_renderer()
     boxes = [a.get_tightbbox(renderer) for a in sheet.axes]
@@ -109,11 +110,11 @@ def test_nothing_in_the_figure_overlaps(samples):
 
 
 def test_all_lists_every_registered_noise(tmp_path, capsys):
-    assert {name for name, _ in every_noise()} == set(NOISES)
+    assert {name for name, _ in list_noises()} == set(NOISES)
     path = tmp_path / "all.png"
     assert main(["noise", "--all", "--save", str(path), "--size", "16", "--count", "1"]) == 0
-    told = capsys.readouterr().out
-    assert all(f"│ {name} " in told for name in NOISES)
+    text = capsys.readouterr().out
+    assert all(f"│ {name} " in text for name in NOISES)
     assert path.is_file()
 
 
@@ -124,13 +125,13 @@ def test_all_lists_every_registered_noise(tmp_path, capsys):
         (["pyramid", "discont=1"], 1, "did you mean 'discount'?"),
         (["pyramid", "discount=0"], 1, "expected discount in (0, 1], got 0"),
         (["pyramid", "discount"], 1, "expected key=value, got 'discount'"),
-        (["pyramid", "name=coarse"], 2, "got another name"),
+        (["pyramid", "name=coarse"], 2, "got a second name"),
         (["mixed", "--level", "2000"], 1, "expected levels `t` in 0..1000"),
         ([], 2, "got neither"),
         (["pyramid", "--all"], 2, "got both"),
         (["pyramid", "--size", "8"], 2, "--size"),
         (["pyramid", "--count", "0"], 2, "--count"),
-        (["pyramid", "--save", "noise.jpg"], 2, "--save to end in .png"),
+        (["pyramid", "--save", "noise.jpg"], 2, "--save: expected a name that ends in .png"),
     ],
     ids=str,
 )
@@ -151,7 +152,7 @@ def test_help_brings_in_nothing_heavy():
         "import sys; from diffad.cli import main; assert main(['noise', '--help']) == 0;"
         "print('heavy:', *[m for m in ('torch', 'matplotlib', 'numpy', 'scipy') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "diffad noise simplex --save simplex.png" in done.stdout
-    assert done.stdout.strip().splitlines()[-1] == "heavy:"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert "diffad noise simplex --save simplex.png" in process.stdout
+    assert process.stdout.strip().splitlines()[-1] == "heavy:"

@@ -15,9 +15,8 @@ import pytest
 import torch
 
 from diffad.data.volume import Volume
-from diffad.lesions import lesions
-from diffad.output import AnomalyOutput
-from diffad.report.viewer import Entry, bundle, volumes, write_index, write_page
+from diffad.inference.output import AnomalyOutput
+from diffad.report.viewer import IndexRow, bundle, volumes, write_index, write_page
 
 TURN = np.array([[0.96, -0.28, 0], [0.28, 0.96, 0], [0, 0, 1]])
 PNG = b"\x89PNG picture"
@@ -29,10 +28,8 @@ def result(folder, grid="las", shape=(20, 24, 16)):
     affine[:3, :3] = {"las": np.diag([-2.0, 2, 3]), "oblique": TURN @ np.diag([-2.0, 2, 3])}[grid]
     affine[:3, 3] = (30, -20, 7)
     rng, centre = np.random.default_rng(0), np.array(shape) / 2
-    inside = sum(((a - c) / (0.7 * c)) ** 2 for a, c in zip(np.indices(shape), centre, strict=True)) < 1
-    nib.save(
-        nib.Nifti1Image(np.float32(inside * (100 + 50 * rng.random(shape))), affine), folder / "a.nii.gz"
-    )
+    brain = sum(((a - c) / (0.7 * c)) ** 2 for a, c in zip(np.indices(shape), centre, strict=True)) < 1
+    nib.save(nib.Nifti1Image(np.float32(brain * (100 + 50 * rng.random(shape))), affine), folder / "a.nii.gz")
     volume = Volume.load(folder / "a.nii.gz")
     image = torch.from_numpy(volume.data)[None]
     anomaly = torch.zeros_like(image)
@@ -44,13 +41,13 @@ def result(folder, grid="las", shape=(20, 24, 16)):
     )
 
 
-def page(tmp_path, out, name="p.html", title="a"):
-    return write_page(out, tmp_path / name, lesions(out), title=title, picture=PNG).read_text(
+def write(tmp_path, out, name="p.html", title="a"):
+    return write_page(out, tmp_path / name, out.lesions(), title=title, picture=PNG).read_text(
         encoding="utf-8"
     )
 
 
-def carried(text):
+def unpack(text):
     data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))
     raw = {kind: gzip.decompress(base64.b64decode(v["base64"])) for kind, v in data["volumes"].items()}
     return {kind: nib.Nifti1Image.from_bytes(r) for kind, r in raw.items()}, data
@@ -59,37 +56,41 @@ def carried(text):
 @pytest.mark.parametrize("grid", ["las", "oblique"])
 def test_volumes_of_a_page_are_those_of_the_files_within_half_a_grey_value(tmp_path, grid):
     out = result(tmp_path, grid)
-    images, _ = carried(page(tmp_path, out))
+    images, _ = unpack(write(tmp_path, out))
     scan = nib.load(tmp_path / "a.nii.gz")
-    way = np.linalg.inv(scan.affine) @ images["scan"].affine
-    assert np.allclose(way[:3, :3], np.eye(3), atol=1e-5)  # same orientation: only the corner moved
-    corner = np.round(way[:3, 3]).astype(int)
-    assert np.allclose(way[:3, 3], corner, atol=1e-4)
+    change = np.linalg.inv(scan.affine) @ images["scan"].affine
+    assert np.allclose(change[:3, :3], np.eye(3), atol=1e-5)  # same orientation: only the corner moved
+    corner = np.round(change[:3, 3]).astype(int)
+    assert np.allclose(change[:3, 3], corner, atol=1e-4)
     box = tuple(slice(c, c + n) for c, n in zip(corner, images["scan"].shape, strict=True))
     native = {"scan": scan.get_fdata()[box]}
-    for kind, tensor in (("map", out.anomaly_map), ("mask", out.mask), ("twin", out.reconstruction)):
+    for kind, tensor in (
+        ("map", out.anomaly_map),
+        ("mask", out.mask),
+        ("reconstruction", out.reconstruction),
+    ):
         out.volume.save(tensor[0].float(), tmp_path / f"{kind}.nii.gz")
         native[kind] = nib.load(tmp_path / f"{kind}.nii.gz").get_fdata()[box]
     for kind, values in native.items():
         step = images[kind].dataobj.slope
-        assert step <= native["scan" if kind == "twin" else kind].max() / 254
+        assert step <= native["scan" if kind == "reconstruction" else kind].max() / 254
         assert np.abs(images[kind].get_fdata() - values).max() <= 0.51 * step
 
 
 def test_same_result_is_the_same_page(tmp_path):
     out = result(tmp_path)
-    assert page(tmp_path, out) == page(tmp_path, out, "q.html")
+    assert write(tmp_path, out) == write(tmp_path, out, "q.html")
 
 
 def test_nothing_breaks_out_of_a_page(tmp_path):
-    text = page(tmp_path, result(tmp_path), title=EVIL)
+    text = write(tmp_path, result(tmp_path), title=EVIL)
     assert "<img src=x" not in text
     assert text.count("</script>") == 3
     assert "&lt;/script&gt;" in text
 
 
 def test_page_asks_for_nothing_from_elsewhere(tmp_path):
-    text = re.sub(r'id="niivue">.*?</script>', "", page(tmp_path, result(tmp_path)), flags=re.S)
+    text = re.sub(r'id="niivue">.*?</script>', "", write(tmp_path, result(tmp_path)), flags=re.S)
     assert "default-src 'none'" in text
     text = re.sub(r'<pre class="licence">.*?</pre>', "", text, flags=re.S)
     assert not re.findall(r'(?:src|href)="(?!data:|index|\.\./)[^"]+"', text)
@@ -98,29 +99,29 @@ def test_page_asks_for_nothing_from_elsewhere(tmp_path):
 
 def test_lesions_of_a_page_lead_to_their_centres(tmp_path):
     out = result(tmp_path)
-    rows = re.findall(r'data-x="([^"]+)" data-y="([^"]+)" data-z="([^"]+)"', page(tmp_path, out))
-    assert [tuple(map(float, row)) for row in rows] == [lesion.centre_mm for lesion in lesions(out)]
+    rows = re.findall(r'data-x="([^"]+)" data-y="([^"]+)" data-z="([^"]+)"', write(tmp_path, out))
+    assert [tuple(map(float, row)) for row in rows] == [lesion.centre_mm for lesion in out.lesions()]
     assert len(rows) == 2
 
 
 def test_page_without_lesions_says_so(tmp_path):
     out = result(tmp_path)
     out.mask[:] = False
-    assert "Nothing was detected" in page(tmp_path, out)
+    assert "Nothing was detected" in write(tmp_path, out)
 
 
 def test_large_volume_is_shown_in_blocks_that_keep_small_lesions(tmp_path, monkeypatch):
     out = result(tmp_path)
     out.anomaly_map[0, 0, 5, 15, 9], out.mask[0, 0, 5, 15, 9] = 0.9, True  # a single voxel
-    whole, _ = carried(page(tmp_path, out))
+    whole, _ = unpack(write(tmp_path, out))
     monkeypatch.setattr(volumes, "LARGEST", 2000)
-    text = page(tmp_path, out)
-    images, _ = carried(text)
-    assert "shown in blocks of 2 x 2 x 1 voxels" in text  # slices are thicker than pixels
+    text = write(tmp_path, out)
+    images, _ = unpack(text)
+    assert "averaged over blocks of 2 x 2 x 1 voxels" in text  # slices are thicker than pixels
     assert np.prod(images["map"].shape) <= 2000
-    found = images["map"].get_fdata()
-    assert found.max() == pytest.approx(0.9, abs=0.002)
-    for lesion in lesions(out):
+    anomaly = images["map"].get_fdata()
+    assert anomaly.max() == pytest.approx(0.9, abs=0.002)
+    for lesion in out.lesions():
         place = np.linalg.inv(images["mask"].affine) @ [*lesion.centre_mm, 1]
         assert images["mask"].get_fdata()[tuple(np.round(place[:3]).astype(int))] == pytest.approx(1)
     assert images["scan"].get_fdata().mean() == pytest.approx(whole["scan"].get_fdata().mean(), rel=0.15)
@@ -129,18 +130,18 @@ def test_large_volume_is_shown_in_blocks_that_keep_small_lesions(tmp_path, monke
 def test_outliers_do_not_cost_the_grey_values(tmp_path):
     out = result(tmp_path)
     out.image[0, 0, 10, 12, 8] = 30000.0
-    images, data = carried(page(tmp_path, out))
-    shown = data["volumes"]["scan"]
+    images, data = unpack(write(tmp_path, out))
+    volume = data["volumes"]["scan"]
     scan = images["scan"].get_fdata()
     assert scan.max() == pytest.approx(30000, rel=1e-5)
-    assert (shown["high"] - shown["low"]) / images["scan"].dataobj.slope >= volumes.FINE
-    assert shown["high"] < 200
+    assert (volume["high"] - volume["low"]) / images["scan"].dataobj.slope >= volumes.FINE
+    assert volume["high"] < 200
 
 
 def test_file_names_that_are_not_unicode_have_a_page(tmp_path):
-    text = page(tmp_path, result(tmp_path), title="a\udcff")
+    text = write(tmp_path, result(tmp_path), title="a\udcff")
     assert "<h1>a?</h1>" in text
-    index = write_index([Entry("a\udcff", page="a\udcff.html")], tmp_path / "index.html", title="S")
+    index = write_index([IndexRow("a\udcff", page="a\udcff.html")], tmp_path / "index.html", title="S")
     assert 'href="a%FF.html"' in index.read_text(encoding="utf-8")
 
 
@@ -153,8 +154,8 @@ def test_tensor_has_no_page(tmp_path):
 
 def test_index_leads_to_pages_and_lists_failures(tmp_path):
     rows = [
-        Entry("a", score="0.5", volume_ml="1.25", lesions=2, page="x y#1.html", picture="a.png"),
-        Entry(EVIL, "failed", error=EVIL),
+        IndexRow("a", score="0.5", volume_ml="1.25", lesions=2, page="x y#1.html", picture="a.png"),
+        IndexRow(EVIL, "failed", error=EVIL),
     ]
     text = write_index(rows, tmp_path / "index.html", title="Study").read_text(encoding="utf-8")
     assert 'href="x%20y%231.html"' in text
@@ -164,12 +165,12 @@ def test_index_leads_to_pages_and_lists_failures(tmp_path):
 
 
 def test_bundled_viewer_is_the_one_it_says(tmp_path, monkeypatch):
-    assert len(bundle.content()) < 1_000_000
+    assert len(bundle.read_viewer()) < 1_000_000
     assert bundle.VERSION in bundle.FILE.with_name("NIIVUE.txt").read_text()
     (tmp_path / "x.gz").write_bytes(gzip.compress(b"another"))
     monkeypatch.setattr(bundle, "FILE", tmp_path / "x.gz")
     with pytest.raises(OSError, match="expected NiiVue"):
-        bundle.content()
+        bundle.read_viewer()
 
 
 @pytest.mark.slow
@@ -177,7 +178,7 @@ def test_bundled_viewer_is_the_one_it_says(tmp_path, monkeypatch):
     not (shutil.which("node") and os.environ.get("DIFFAD_CHROME")), reason="no browser: see viewer_check.js"
 )
 def test_sliders_and_lesions_work_in_a_browser(tmp_path):
-    page(tmp_path, out := result(tmp_path, "oblique"))
+    write(tmp_path, out := result(tmp_path, "oblique"))
     script = Path(__file__).with_name("viewer_check.js")
     words = ["node", str(script), str(tmp_path / "p.html"), str(tmp_path / "p.png")]
     saw = json.loads(subprocess.run(words, check=True, capture_output=True, timeout=120).stdout)
@@ -188,9 +189,9 @@ def test_sliders_and_lesions_work_in_a_browser(tmp_path):
     assert saw["state"]["threshold"] == pytest.approx(saw["top"], rel=1e-3)
     assert saw["detections"]["green"] > 50
     assert saw["start"]["green"] == 0
-    for lesion, jump in zip(lesions(out), saw["jumps"], strict=True):
+    for lesion, jump in zip(out.lesions(), saw["jumps"], strict=True):
         assert np.allclose(jump["crosshairs"], [lesion.centre_mm] * 2, atol=0.01)
         assert np.allclose(jump["voxels"], [jump["voxels"][0]] * 2)
         assert jump["detected"] == pytest.approx(1, abs=0.01)
-        assert jump["map"] == pytest.approx(jump["told"]["map"])
+        assert jump["map"] == pytest.approx(jump["values"]["map"])
         assert jump["map"] > 0.3

@@ -8,11 +8,11 @@ const puppeteer = need("puppeteer-core");
 const pixels = () => { // of the first viewer, read where it has just been drawn
   const nv = window.diffad.views[0], gl = nv.gl;
   nv.drawScene();
-  const found = new Uint8Array(4 * gl.drawingBufferWidth * gl.drawingBufferHeight);
-  gl.readPixels(0, 0, gl.drawingBufferWidth, gl.drawingBufferHeight, gl.RGBA, gl.UNSIGNED_BYTE, found);
+  const rgba = new Uint8Array(4 * gl.drawingBufferWidth * gl.drawingBufferHeight);
+  gl.readPixels(0, 0, gl.drawingBufferWidth, gl.drawingBufferHeight, gl.RGBA, gl.UNSIGNED_BYTE, rgba);
   let coloured = 0, lit = 0, green = 0;
-  for (let i = 0; i < found.length; i += 4) {
-    const [r, g, b] = found.subarray(i, i + 3);
+  for (let i = 0; i < rgba.length; i += 4) {
+    const [r, g, b] = rgba.subarray(i, i + 3);
     if (r - b > 40) coloured++;
     if (r + g + b > 90) lit++;
     if (g - r > 40 && g - b > 10) green++;
@@ -23,7 +23,7 @@ const places = () => { // in the world of the file, not on NiiVue's unrotated ax
   const { views, values } = window.diffad, voxels = views.map((nv) => Array.from(nv.frac2vox(nv.scene.crosshairPos)));
   const world = ({ matRAS, dimsRAS }, f) => [0, 1, 2].map((r) => // matRAS: RAS voxels to world, row by row
     [0, 1, 2].reduce((sum, c) => sum + matRAS[4 * r + c] * (f[c] * dimsRAS[c + 1] - 0.5), matRAS[4 * r + 3]));
-  return { voxels, told: values, crosshairs: views.map((nv) => world(nv.volumes[0], nv.scene.crosshairPos)),
+  return { voxels, values, crosshairs: views.map((nv) => world(nv.volumes[0], nv.scene.crosshairPos)),
     detected: views[0].volumes[2].getValue(...voxels[0]), map: views[0].volumes[1].getValue(...voxels[0]) };
 };
 const move = (id, value) => {

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diffad.registry import SALIENCIES
-from diffad.saliency.smooth import smoothed
+from diffad.saliency.smooth import smooth
 
 X = torch.rand(2, 3, 40, 30, generator=torch.Generator().manual_seed(0))
 
@@ -15,10 +15,10 @@ def test_intensity_is_the_scan_and_uniform_is_one():
 
 
 def test_random_field_hangs_on_the_seed_alone():
-    found = SALIENCIES.build("random")(X)
-    assert torch.equal(found, SALIENCIES.build("random")(1 - X))
-    assert all(torch.equal(found[0, 0], field) for item in found for field in item)
-    assert not torch.allclose(found, SALIENCIES.build("random", seed=1)(X))
+    result = SALIENCIES.build("random")(X)
+    assert torch.equal(result, SALIENCIES.build("random")(1 - X))
+    assert all(torch.equal(result[0, 0], field) for item in result for field in item)
+    assert not torch.allclose(result, SALIENCIES.build("random", seed=1)(X))
 
 
 def test_random_field_has_no_ties_that_would_change_its_area():
@@ -37,13 +37,13 @@ def test_wider_fields_are_smoother():
 
 def test_smoothing_keeps_constants_and_is_symmetric(generators):
     torch.testing.assert_close(
-        smoothed(torch.full((1, 1, 5, 7, 6), 0.3), 2.0), torch.full((1, 1, 5, 7, 6), 0.3)
+        smooth(torch.full((1, 1, 5, 7, 6), 0.3), 2.0), torch.full((1, 1, 5, 7, 6), 0.3)
     )
     point = torch.zeros(1, 1, 21, 21)
     point[..., 10, 10] = 1
-    found = smoothed(point, 1.5)[0, 0]
-    torch.testing.assert_close(found, found.T)
-    torch.testing.assert_close(found[10, 12] / found[10, 10], torch.tensor(-4 / (2 * 1.5**2)).exp())
+    result = smooth(point, 1.5)[0, 0]
+    torch.testing.assert_close(result, result.T)
+    torch.testing.assert_close(result[10, 12] / result[10, 10], torch.tensor(-4 / (2 * 1.5**2)).exp())
 
 
 @pytest.mark.parametrize("options", [{"seed": -1}, {"width": 0.0}, {"width": float("inf")}], ids=str)

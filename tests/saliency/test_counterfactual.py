@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diffad.registry import SALIENCIES
-from tests.saliency.looking import Half, Sums, squares
+from tests.helpers.looking import Half, Sums, squares
 
 X = torch.rand(2, 1, 6, 5, generator=torch.Generator().manual_seed(0))
 
@@ -19,9 +19,9 @@ def test_largest_value_of_every_item_is_one():
 
 def test_map_follows_the_voxels_that_the_classifier_weighs():
     x = torch.full((1, 1, 4, 6), 0.4)
-    found = build(steps=1, classifier=Sums())(x)[0, 0]
+    result = build(steps=1, classifier=Sums())(x)[0, 0]
     # the ramp of the toy rises from 0.5 to 1.5
-    torch.testing.assert_close(found, torch.linspace(0.5, 1.5, 6).expand(4, 6) / 1.5, rtol=0, atol=1e-3)
+    torch.testing.assert_close(result, torch.linspace(0.5, 1.5, 6).expand(4, 6) / 1.5, rtol=0, atol=1e-3)
 
 
 def test_classifier_that_does_not_care_leaves_an_empty_map():
@@ -39,8 +39,8 @@ def test_targets_are_looked_at_alone_and_their_shares_added():
 def test_mask_bounds_what_the_peak_is_taken_of():
     mask = torch.ones(2, 1, 6, 5)
     mask[..., 2:] = 0
-    found = build(steps=2)(X, mask)
-    assert found.amax(dim=(1, 2, 3)).tolist() == [1, 1]
+    result = build(steps=2)(X, mask)
+    assert result.amax(dim=(1, 2, 3)).tolist() == [1, 1]
 
 
 def test_networks_are_left_as_they_were():

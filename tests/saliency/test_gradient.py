@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from diffad.registry import SALIENCIES
-from diffad.saliency.networks import logits_of
-from diffad.saliency.smooth import smoothed
-from tests.saliency.looking import Sums, squares
+from diffad.saliency.networks import compute_logits
+from diffad.saliency.smooth import smooth
+from tests.helpers.looking import Sums, squares
 
 X = torch.rand(2, 1, 6, 5, generator=torch.Generator().manual_seed(0))
 
@@ -18,8 +18,8 @@ def build(**options):
 @pytest.mark.parametrize("baseline", ["background", "blurred"])
 def test_shares_add_up_to_the_difference_from_the_baseline(baseline):
     look = build(baseline=baseline, width=2.0)
-    start = torch.zeros_like(X) if baseline == "background" else smoothed(X, 2.0)
-    odds = [logits_of(look.classifier, image, 0).diff(dim=1)[:, 0] for image in (X, start)]
+    start = torch.zeros_like(X) if baseline == "background" else smooth(X, 2.0)
+    odds = [compute_logits(look.classifier, image, 0).diff(dim=1)[:, 0] for image in (X, start)]
     torch.testing.assert_close(look.attribution(X).sum((1, 2, 3)), odds[0] - odds[1])
 
 

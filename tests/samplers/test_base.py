@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffad.samplers.base import as_level, check_call, level_option, levels_down, noised
-from tests.toys import GaussianDenoiser, white_noise
+from diffad.samplers.base import as_level, check_call, level_option, levels_down, noise_to_level
+from tests.helpers.toys import GaussianDenoiser, white_noise
 
 
 @given(level=st.integers(1, 2000), data=st.data())
@@ -45,7 +45,7 @@ def test_levels_that_are_no_integers_raise(level):
 
 def test_jump_reaches_the_level_of_the_schedule(generators):
     x, denoiser = torch.rand(2, 1, 4, 4), GaussianDenoiser()
-    x_t = noised(x, 250, denoiser, white_noise, generators(1, 2))
+    x_t = noise_to_level(x, 250, denoiser, white_noise, generators(1, 2))
     z = white_noise(x, generator=generators(1, 2))
     torch.testing.assert_close(x_t, 0.723937 * x + 0.689866 * z)
 

@@ -7,14 +7,16 @@ import torch
 from torch import nn
 
 from diffad.data.space import to_model
-from diffad.data.toy import toy_slice
-from diffad.denoise import NetworkDenoiser
+from diffad.data.toy import draw_toy_slice
+from diffad.denoise import NetworkDenoiser, bind
 from diffad.models.dae import DAEUNet
 from diffad.noise.coarse import CoarseNoise
+from diffad.registry import GUIDANCES
 from diffad.samplers.direct import Direct
+from diffad.samplers.views import WholeView
 from diffad.score.residual import L1Score
-from diffad.types import Restoration
-from tests.toys import KnownNetwork, linear_schedule, recorder, white_noise
+from diffad.types import Reconstruction
+from tests.helpers.toys import KnownNetwork, linear_schedule, recorder, white_noise
 
 SCHEDULE = linear_schedule()
 
@@ -32,7 +34,7 @@ def no_noise(like, t=None, *, generator):
 
 def slices(first, count, size=32):
     """Toy slices in model range and their masks."""
-    images, masks = zip(*(toy_slice(size, first + i) for i in range(count)), strict=True)
+    images, masks = zip(*(draw_toy_slice(size, first + i) for i in range(count)), strict=True)
     return to_model(torch.stack(images)), torch.stack(masks)
 
 
@@ -43,7 +45,7 @@ def test_identity_scores_zero_everywhere(shape, generators):
     found = Direct()(to_model(x), denoiser, no_noise, generator=generators(1, 2))
     assert found.nfe == 1
     assert torch.equal(found.image, to_model(x))
-    assert not L1Score()(to_model(x), Restoration(found.image, 1)).any()
+    assert not L1Score()(to_model(x), Reconstruction(found.image, 1)).any()
 
 
 def test_record_shows_the_image_itself_at_level_one(generators):
@@ -70,6 +72,22 @@ def test_twin_does_not_depend_on_the_size_of_the_batch(generators):
 def test_network_that_predicts_something_else_is_refused(prediction, generators):
     denoiser = NetworkDenoiser(KnownNetwork(None, prediction), SCHEDULE, prediction)
     with pytest.raises(ValueError, match=f"prediction_type 'sample', got '{prediction}'"):
+        Direct()(torch.zeros(1, 1, 8, 8), denoiser, no_noise, generator=generators(1))
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda denoiser: bind(denoiser, {"y": torch.zeros(1)}),
+        GUIDANCES.build("classifier", classifier=torch.nn.Identity()),
+        GUIDANCES.build("encoder"),
+        lambda denoiser: WholeView([(slice(0, 8), slice(0, 8))]).denoiser(denoiser, torch.zeros(1, 1, 8, 8)),
+    ],
+    ids=["bound", "classifier", "encoder", "in context"],
+)
+def test_wrapped_network_that_predicts_something_else_is_refused(wrap, generators):
+    denoiser = wrap(NetworkDenoiser(KnownNetwork(None, "epsilon"), SCHEDULE, "epsilon"))
+    with pytest.raises(ValueError, match="prediction_type 'sample', got 'epsilon'"):
         Direct()(torch.zeros(1, 1, 8, 8), denoiser, no_noise, generator=generators(1))
 
 

@@ -3,26 +3,38 @@
 import pytest
 import torch
 
+from diffad.capabilities import restrict_to_region
 from diffad.denoise import bind
-from diffad.registry import UnknownNameError
+from diffad.registry import SAMPLERS, UnknownNameError
 from diffad.samplers.chain import Chain
 from diffad.samplers.ensemble import Ensemble
-from diffad.samplers.moments import Moments
+from diffad.samplers.moments import RunningMoments
 from diffad.samplers.oneshot import OneShot
-from diffad.samplers.streams import Streams
+from diffad.samplers.streams import SeedStreams
 from diffad.types import Example
-from tests.toys import ConstantDenoiser, GaussianDenoiser, Toy, linear_schedule, recorder, white_noise
+from tests.helpers.toys import ConstantDenoiser, GaussianDenoiser, Toy, linear_schedule, recorder, white_noise
 
 X = torch.rand(3, 2, 6, 5, generator=torch.Generator().manual_seed(0)) * 2 - 1
 CHAIN = {"name": "chain", "level": 20, "steps": 4}
+HARMONISED = {
+    "name": "harmonised",
+    "level": 20,
+    "steps": 4,
+    "harmonise": [10],
+    "watch": [20],
+    "width": 3,
+    "score": {"name": "l1"},
+}
 
 
 def members(sampler, x, rng, denoiser=None):
     """The twins of all members: what the ensemble would hold if it kept them."""
-    streams = Streams.draw(rng, len(x))
+    streams, denoiser = SeedStreams.draw(rng, len(x)), denoiser or GaussianDenoiser()
     return torch.stack(
         [
-            part(x, denoiser or GaussianDenoiser(), white_noise, generator=streams.at(n, k)).image
+            part(
+                x, denoiser or GaussianDenoiser(), white_noise, generator=streams.make_generators(n, k)
+            ).image
             for n, part in enumerate(sampler._parts)
             for k in range(sampler.members)
         ]
@@ -141,7 +153,7 @@ def test_looks_tell_their_spread(generators):
 
 def test_moments_survive_a_large_offset():
     x = 1000 + torch.rand(50, 1, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    moments = Moments()
+    moments = RunningMoments()
     for image in x:
         moments.add(image)
     torch.testing.assert_close(moments.mean, x.mean(0))
@@ -162,3 +174,30 @@ def test_moments_survive_a_large_offset():
 def test_wrong_options_raise(options, error, message):
     with pytest.raises(error, match=message):
         Ensemble(**options)
+
+
+def test_records_of_members_carry_the_maps_that_their_sampler_made(generators):
+    records, on_step = recorder()
+    sampler = Ensemble(2, HARMONISED)
+    sampler(X, GaussianDenoiser(), white_noise, generator=generators(1, 2, 3), on_step=on_step)
+    streams, alone = SeedStreams.draw(generators(1, 2, 3), len(X)), []
+    for k in range(2):
+        part, watch = SAMPLERS.build(**HARMONISED), recorder()
+        part(X, GaussianDenoiser(), white_noise, generator=streams.make_generators(0, k), on_step=watch[1])
+        alone.append(watch[0])
+    expected = [record.map for move in zip(*alone, strict=True) for record in move]
+    assert sum(m is not None for m in expected) == 2 * 2
+    assert [r.map is None for r in records] == [m is None for m in expected]
+    for record, map_alone in zip(records, expected, strict=True):
+        assert map_alone is None or torch.equal(record.map, map_alone)
+
+
+def test_region_reaches_every_member(generators):
+    region = torch.zeros(3, 1, 6, 5)
+    region[0, :, 1:3, 1:3], region[2, :, 3:, :2] = 1, 1
+    sampler = {"name": "fusion", "level": 20, "steps": 2}
+    found = restrict_to_region(Ensemble(2, sampler), region)(
+        X, GaussianDenoiser(), white_noise, generator=generators(1, 2, 3)
+    )
+    assert torch.equal((found.image != found.reference).any(1, keepdim=True), region.bool())
+    assert torch.equal(found.map, region)

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from diffad.capabilities import attach_networks
 from diffad.samplers.fusion import Fusion
 from diffad.samplers.inversion import Inversion
-from tests.toys import CountingNoise, GaussianDenoiser, linear_schedule, recorder, white_noise
+from tests.helpers.toys import CountingNoise, GaussianDenoiser, linear_schedule, recorder, white_noise
 
 X = torch.rand(2, 2, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
 REGION = torch.zeros(2, 1, 8, 8)
@@ -32,7 +33,7 @@ class Equipped:
     def __init__(self):
         self.networks = self.began = None
 
-    def equip(self, networks):
+    def attach_networks(self, networks):
         self.networks = networks
 
     def begin(self, denoiser, noise, generator):
@@ -46,7 +47,7 @@ def run(sampler, seeds=(1, 2), denoiser=None, x=X, noise=white_noise, **options)
 
 
 def fusion(region=REGION, **options):
-    return Fusion(**{"level": 100, "steps": 5, **options}).within(region)
+    return Fusion(**{"level": 100, "steps": 5, **options}).restricted_to(region)
 
 
 @pytest.mark.parametrize("options", [{}, {"start": "noise"}, {"members": 3}, {"refine": 1}])
@@ -168,7 +169,7 @@ def test_a_saliency_may_have_a_region_for_each_channel():
 def test_a_saliency_gets_what_it_asks_for():
     saliency, denoiser = Equipped(), GaussianDenoiser()
     sampler = Fusion(100, 5, saliency=saliency, dilate=1)
-    sampler.equip({"classifier": "one"})
+    attach_networks(sampler, {"classifier": "one"})
     brain = (X[:, :1] > -0.5).float()
     found = run(sampler, denoiser=denoiser, mask=brain)
     assert saliency.networks == {"classifier": "one"}
@@ -179,7 +180,7 @@ def test_a_saliency_gets_what_it_asks_for():
 def test_a_region_from_outside_leaves_the_sampler_as_it_was():
     sampler = Fusion(100, 5, saliency={"name": "intensity"})
     before = run(sampler).map
-    assert torch.equal(run(sampler.within(REGION)).map, REGION.double())
+    assert torch.equal(run(sampler.restricted_to(REGION)).map, REGION.double())
     assert torch.equal(run(sampler).map, before)
 
 

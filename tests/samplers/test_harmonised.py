@@ -3,12 +3,13 @@
 import pytest
 import torch
 
+from diffad.capabilities import attach_networks
 from diffad.registry import SAMPLERS
 from diffad.samplers.blend import Blend, mix
 from diffad.samplers.chain import Chain
 from diffad.samplers.harmonised import Harmonised
 from diffad.samplers.morphology import close, dilate
-from tests.toys import (
+from tests.helpers.toys import (
     ConstantDenoiser,
     CountingNoise,
     GaussianDenoiser,
@@ -34,7 +35,7 @@ def run(x, denoiser=None, noise=white_noise, mask=None, region=None, **options):
     """Run a small sampler; return what it restored and its records."""
     records, on_step = recorder()
     sampler = Harmonised(**{**SMALL, **options})
-    sampler = sampler if region is None else sampler.within(region)
+    sampler = sampler if region is None else sampler.restricted_to(region)
     denoiser = denoiser or GaussianDenoiser()
     return sampler(x, denoiser, noise, generator=rng(len(x)), mask=mask, on_step=on_step), records
 
@@ -172,7 +173,7 @@ def test_a_region_bounds_the_maps_and_what_changes():
     first = white_noise(x, generator=rng())
     blended = next(r for r in records if r.t == 30)
     assert torch.equal(blended.x_s[outside], SCHEDULE.add_noise(x, first, 25)[outside])
-    assert sampler.within(region) is not sampler
+    assert sampler.restricted_to(region) is not sampler
     assert torch.equal(sampler(x, GaussianDenoiser(), white_noise, generator=rng()).image, run(x)[0].image)
 
 
@@ -190,7 +191,7 @@ def test_channels_share_one_map_in_two_and_three_dimensions():
 class Asking:
     """A score that keeps the networks it was given."""
 
-    def equip(self, networks):
+    def attach_networks(self, networks):
         self.networks = networks
 
     def __call__(self, x, restoration, mask=None):
@@ -199,7 +200,7 @@ class Asking:
 
 def test_networks_and_ready_scores_pass_through():
     score = Asking()
-    Harmonised(score=score).equip({"network": None})
+    attach_networks(Harmonised(score=score), {"network": None})
     assert score.networks == {"network": None}
     assert torch.equal(run(scan(), score=score)[0].image, run(scan())[0].image)
 
@@ -232,7 +233,7 @@ def test_a_blend_is_a_step_that_heeds_no_state():
     assert torch.equal(*answers)
     torch.testing.assert_close(answers[0], SCHEDULE.add_noise(0.25 * x_hat + 0.75 * x, z, 20))
     assert blend.draws(20)
-    assert not Blend(x, x, again=z).draws(20)
+    assert not Blend(x, x, fixed_noise=z).draws(20)
 
 
 @pytest.mark.parametrize(

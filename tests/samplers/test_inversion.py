@@ -7,7 +7,7 @@ import torch
 
 from diffad.denoise import NetworkDenoiser
 from diffad.samplers.inversion import Inversion
-from tests.toys import GaussianDenoiser, KnownNetwork, linear_schedule, recorder, white_noise
+from tests.helpers.toys import GaussianDenoiser, KnownNetwork, linear_schedule, recorder, white_noise
 
 X = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
 STD = 0.5
@@ -91,7 +91,7 @@ def test_all_predictions_give_one_code(prediction, refine):
 
 def test_nothing_is_clamped():
     clipping = NetworkDenoiser(Climbing(), linear_schedule(), clip=True)
-    plain = clipping.unclipped()
+    plain = clipping.without_clamp()
     code = Inversion(300, 10).encode(1.2 * X, clipping)
     assert torch.equal(code, Inversion(300, 10).encode(1.2 * X, plain))
     twin = Inversion(300, 10).decode(code, clipping)

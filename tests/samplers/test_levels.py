@@ -8,7 +8,7 @@ import torch
 from diffad.denoise import NetworkDenoiser, bind
 from diffad.samplers.levels import Levels
 from diffad.samplers.oneshot import OneShot
-from tests.toys import (
+from tests.helpers.toys import (
     CountingNoise,
     GaussianDenoiser,
     KnownNetwork,

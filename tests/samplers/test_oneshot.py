@@ -5,7 +5,7 @@ import torch
 
 from diffad.samplers.chain import Chain
 from diffad.samplers.oneshot import OneShot
-from tests.toys import CountingNoise, GaussianDenoiser, IdentityDenoiser, recorder, white_noise
+from tests.helpers.toys import CountingNoise, GaussianDenoiser, IdentityDenoiser, recorder, white_noise
 
 X = {
     "2-D": torch.rand(3, 2, 6, 5, generator=torch.Generator().manual_seed(0)) * 2 - 1,

@@ -6,14 +6,15 @@ import pytest
 import torch
 
 from diffad.denoise import NetworkDenoiser, bind
-from diffad.registry import SAMPLERS, UnknownNameError
-from diffad.samplers.boxes import grid, inside, part
+from diffad.registry import GUIDANCES, SAMPLERS, UnknownNameError
+from diffad.samplers.boxes import crop_box, list_boxes, mark_boxes
 from diffad.samplers.chain import Chain
-from diffad.samplers.examples import cropped
+from diffad.samplers.examples import crop_example
+from diffad.samplers.inversion import Inversion
 from diffad.samplers.oneshot import OneShot
 from diffad.samplers.patched import Patched
-from diffad.types import Example
-from tests.toys import (
+from diffad.types import Example, Reconstruction, StepRecord
+from tests.helpers.toys import (
     CountingNoise,
     GaussianDenoiser,
     IdentityDenoiser,
@@ -43,6 +44,34 @@ def x(request):
 @pytest.fixture(params=INNERS.values(), ids=INNERS)
 def inner(request):
     return request.param
+
+
+def in_ensemble(sampler):
+    return {"name": "ensemble", "members": 2, "samplers": [{"name": "oneshot"}, sampler]}
+
+
+class Labelled(GaussianDenoiser):
+    """A denoiser of two classes, told apart by what they add."""
+
+    null = 2
+
+    def __call__(self, x_t, t, y=None):
+        adds = torch.tensor([0.2, -0.2, 0.0])[torch.full((len(x_t),), 2) if y is None else y]
+        return super().__call__(x_t, t) + adds.reshape(-1, *[1] * (x_t.ndim - 1))
+
+
+def judge(x_t, labels):
+    """Logits of a classifier that finds bright images diseased."""
+    total = x_t.flatten(1).sum(1)
+    return torch.stack([-total, total], 1)
+
+
+@pytest.fixture(
+    params=[{"name": "classifier", "classifier": judge, "scale": 2.0}, {"name": "classifier_free"}],
+    ids=["classifier", "classifier_free"],
+)
+def guidance(request):
+    return GUIDANCES.build(**request.param)
 
 
 @dataclass
@@ -89,7 +118,7 @@ def test_batched_boxes_equal_boxes_one_after_the_other(x, inner, overlap):
 def test_one_look_equals_the_loop_over_boxes_by_hand(x):
     z, schedule, blur = white_noise(x, generator=_seeded(range(len(x)))), linear_schedule(), Blur()
     expected = torch.zeros_like(x)
-    for mark in inside(grid(x.shape[2:], [4] * (x.ndim - 2)), x.shape[2:]):
+    for mark in mark_boxes(list_boxes(x.shape[2:], [4] * (x.ndim - 2)), x.shape[2:]):
         shown = torch.where(mark, schedule.add_noise(x, z, 500), x)
         expected = torch.where(mark, blur(shown, torch.tensor(500)), expected)
     torch.testing.assert_close(run(x, box=4).image, expected, rtol=0, atol=1e-6)
@@ -102,7 +131,7 @@ def _seeded(seeds):
 def test_a_chain_sees_clean_surroundings_at_every_level(x):
     blur = Blur()
     run(x, blur, box=4, inner=CHAIN)
-    marks = inside(grid(x.shape[2:], [4] * (x.ndim - 2)), x.shape[2:])
+    marks = mark_boxes(list_boxes(x.shape[2:], [4] * (x.ndim - 2)), x.shape[2:])
     assert len(blur.shown) == 3
     for shown in blur.shown:
         for mark, states in zip(marks, shown.split(len(x)), strict=True):
@@ -163,7 +192,7 @@ def test_generators_move_on_as_for_one_image(x):
 def test_crops_are_cut_one_from_each_item_or_refused(count):
     x = X["2-D"]
     with pytest.raises(ValueError, match="zip"):
-        cropped(Example(x, x, x), grid((9, 8), (4, 4))[:count])
+        crop_example(Example(x, x, x), list_boxes((9, 8), (4, 4))[:count])
 
 
 # --- crops ---
@@ -173,7 +202,7 @@ def test_a_sliding_window_sees_crops_alone_and_whole(x):
     blur = Blur()
     twin = run(x, blur, box=4, context=False)
     assert {tuple(shown.shape[2:]) for shown in blur.shown} == {(4,) * (x.ndim - 2)}
-    assert twin.nfe == len(grid(x.shape[2:], [4] * (x.ndim - 2)))
+    assert twin.nfe == len(list_boxes(x.shape[2:], [4] * (x.ndim - 2)))
 
 
 @pytest.mark.parametrize("blend", ["mean", "gaussian"])
@@ -307,7 +336,7 @@ def test_an_inner_sampler_can_take_the_clamp_off(x, context):
     class Free:
         def __call__(self, x, denoiser, *args, **options):
             assert denoiser.schedule is Conditioned.schedule
-            return OneShot(10)(x, denoiser.unclipped(), *args, **options)
+            return OneShot(10)(x, denoiser.without_clamp(), *args, **options)
 
     bound = bind(Conditioned(), {"told": torch.full((len(x),), 5.0)})
     twin = run(x, bound, box=3, context=context, inner=Free()).image
@@ -317,8 +346,48 @@ def test_an_inner_sampler_can_take_the_clamp_off(x, context):
 def test_a_network_gets_boxes_of_all_items_in_one_call(x):
     network = KnownNetwork(GaussianDenoiser(), "sample")
     run(x, NetworkDenoiser(network, linear_schedule(), "sample"), box=4)
-    boxes = len(grid(x.shape[2:], [4] * (x.ndim - 2)))
+    boxes = len(list_boxes(x.shape[2:], [4] * (x.ndim - 2)))
     assert [label.tolist() for label in network.labels] == [[499] * boxes * len(x)]
+
+
+def test_inversion_in_one_box_encodes_without_the_guidance(guidance, x):
+    """A box as large as the image is the image: patches then change nothing."""
+    denoiser = guidance(Labelled())
+    inner = Inversion(60, 3)
+    plain = inner(x, denoiser, white_noise, generator=_seeded(range(len(x)))).image
+    twin = run(x, denoiser, box=list(x.shape[2:]), inner=inner).image
+    assert not torch.equal(plain, inner(x, Labelled(), white_noise, generator=_seeded(range(len(x)))).image)
+    torch.testing.assert_close(twin, plain)
+
+
+@pytest.mark.parametrize("name", ["resampled", "fusion", "harmonised"])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_inner_sampler_that_picks_a_region_is_refused_inside_ensembles(name, depth):
+    kind, inner = SAMPLERS[name].__name__, {"name": name}
+    for _ in range(depth):
+        inner = in_ensemble(inner)
+    with pytest.raises(ValueError, match=f"renews all of a box, got {kind}, which picks a region"):
+        Patched(inner=inner)
+
+
+@pytest.mark.parametrize("at_once", [None, 1])
+def test_maps_of_an_inner_sampler_are_stitched(x, at_once):
+    """What an inner sampler finds in its records and beside its twin becomes a whole image, as states do."""
+
+    class Mapping:
+        def __call__(self, x, denoiser, noise, *, generator, mask=None, on_step=None):
+            if on_step is not None:
+                on_step(StepRecord(5, 2, x, x, x, map=x[:, :1] + 1))
+                on_step(StepRecord(2, 0, x, x, x))
+            return Reconstruction(x, nfe=1, map=x[:, :1] + 2, reference=x + 3)
+
+    for context in (True, False):
+        records, on_step = recorder()
+        found = run(x, box=4, inner=Mapping(), context=context, at_once=at_once, on_step=on_step)
+        torch.testing.assert_close(records[0].map, x[:, :1] + 1)
+        assert records[1].map is None
+        torch.testing.assert_close(found.map, x[:, :1] + 2)
+        torch.testing.assert_close(found.reference, x + 3)
 
 
 # --- training ---
@@ -341,14 +410,14 @@ def test_training_noises_one_box_and_counts_the_loss_there(x, random):
     assert torch.equal(made.x_t, torch.where(made.region, noised, x))
     assert made.region.flatten(1).any(1).all()
     if not random:
-        cells = inside(grid(x.shape[2:], [4] * (x.ndim - 2)), x.shape[2:])
+        cells = mark_boxes(list_boxes(x.shape[2:], [4] * (x.ndim - 2)), x.shape[2:])
         assert all(any(torch.equal(region, cell) for cell in cells) for region in made.region)
 
 
 def test_training_visits_every_cell(x):
     many = x[:1].expand(200, *x.shape[1:])
     regions = example(many, box=4).region
-    cells = inside(grid(x.shape[2:], [4] * (x.ndim - 2)), x.shape[2:])
+    cells = mark_boxes(list_boxes(x.shape[2:], [4] * (x.ndim - 2)), x.shape[2:])
     shares = torch.stack([(regions == cell).flatten(1).all(1).float().mean() for cell in cells])
     assert shares.sum() == pytest.approx(1)
     assert (shares - 1 / len(cells)).abs().max() < 0.12
@@ -373,7 +442,9 @@ def test_training_on_crops_shows_brain_at_the_box_size(x):
     assert made.x.shape == made.z.shape == made.x_t.shape == (*x.shape[:2], *box)
     assert torch.equal(made.x, x[..., -3:, :] if x.ndim == 4 else x[..., -3:, -3:, :])
     z = white_noise(x, generator=_moved_on(x, mask, box))
-    assert torch.equal(made.z, part(z, tuple(slice(n - b, n) for n, b in zip(x.shape[2:], box, strict=True))))
+    assert torch.equal(
+        made.z, crop_box(z, tuple(slice(n - b, n) for n, b in zip(x.shape[2:], box, strict=True)))
+    )
 
 
 def _moved_on(x, mask, box):

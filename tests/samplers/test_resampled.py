@@ -5,14 +5,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffad.capabilities import attach_networks
 from diffad.denoise import bind
 from diffad.registry import SCORES, UnknownNameError
 from diffad.samplers.chain import Chain
-from diffad.samplers.likelihood import dilated, suspects
-from diffad.samplers.repaint import RePaint, moves_of
+from diffad.samplers.likelihood import dilate_region, find_suspects
+from diffad.samplers.repaint import RePaint, list_moves
 from diffad.samplers.resampled import Resampled
-from diffad.types import Example, Restoration
-from tests.toys import (
+from diffad.types import Example, Reconstruction
+from tests.helpers.toys import (
     GaussianDenoiser,
     Toy,
     WienerDenoiser,
@@ -32,7 +33,7 @@ class Capped:
     """A coarse sampler that knows healthy tissue: nothing of it is brighter than 0.5."""
 
     def __call__(self, x, denoiser, noise, *, generator, mask=None, on_step=None):
-        return Restoration(x.clamp(max=0.5), nfe=0)
+        return Reconstruction(x.clamp(max=0.5), nfe=0)
 
 
 class Told(Toy):
@@ -119,7 +120,7 @@ def test_a_region_that_is_given_is_renewed_instead(x, generators):
     region = torch.zeros_like(x[:, :1])
     region[1, :, :2] = 0.5
     plain = sampler()
-    told = plain.within(region)
+    told = plain.restricted_to(region)
     found = run(told, x, generators)
     assert torch.equal((found.image != x).any(1, keepdim=True), region >= 0.5)
     assert torch.equal(found.map, run(plain, x, generators).map)
@@ -131,7 +132,7 @@ def test_a_region_or_mask_of_another_shape_raises(x, generators):
     with pytest.raises(ValueError, match=r"expected mask of shape \(3, 1, .* got \(2, 1"):
         run(sampler(), x, generators, mask=two)
     with pytest.raises(ValueError, match=r"expected region of shape \(3, 1, .* got \(2, 1"):
-        run(sampler().within(two), x, generators)
+        run(sampler().restricted_to(two), x, generators)
 
 
 def test_a_mask_that_covers_a_brain_raises_where_asked_for(x, generators):
@@ -187,7 +188,7 @@ class Network:
     def __init__(self, part):
         self.part, self.networks = part, None
 
-    def equip(self, networks):
+    def attach_networks(self, networks):
         self.networks = networks
 
     def __call__(self, *args, **options):
@@ -196,7 +197,7 @@ class Network:
 
 def test_trained_networks_reach_the_coarse_sampler_and_the_score():
     coarse, score = Network(Capped()), Network(SCORES.build("l1"))
-    sampler(coarse=coarse, score=score).equip({"network": 1})
+    attach_networks(sampler(coarse=coarse, score=score), {"network": 1})
     assert coarse.networks == score.networks == {"network": 1}
 
 
@@ -273,7 +274,7 @@ def test_parts_must_be_registered():
 def test_at_most_the_share_of_a_brain_is_suspicious(values, share, inside):
     likelihood = torch.tensor(values, dtype=torch.float32).reshape(1, 1, 1, -1)
     brain = torch.arange(len(values)).reshape(1, 1, 1, -1) < inside
-    found = suspects(likelihood, None, share, brain)
+    found = find_suspects(likelihood, None, share, brain)
     assert not (found & ~brain).any()
     assert int(found.sum()) <= share * int(brain.sum()) + 1e-6
 
@@ -283,7 +284,7 @@ def test_at_most_the_share_of_a_brain_is_suspicious(values, share, inside):
 def test_a_region_only_grows(seed, width, volume):
     shape = (2, 1, 6, 7, 5) if volume else (2, 1, 9, 8)
     region = torch.rand(shape, generator=torch.Generator().manual_seed(seed)) > 0.97
-    grown = dilated(region, width)
+    grown = dilate_region(region, width)
     assert (grown >= region).all()
     assert int(grown.sum()) <= int(region.sum()) * width ** (len(shape) - 2)
 
@@ -308,7 +309,7 @@ def test_the_exact_score_keeps_the_variance_of_what_is_unknown(repeats):
     x, start = (0.5 * white_noise(torch.zeros(8, 1, 64, 64), generator=rng) for _ in range(2))
     m = torch.zeros_like(x, dtype=torch.bool)
     m[..., 32:] = True
-    moves = moves_of(50, None, repeats, False)
+    moves = list_moves(50, None, repeats, False)
     painted = RePaint(GaussianDenoiser(0.5), white_noise, rng, moves)(x, start, m)[m]
     expected = gaussian_variance(0.5, moves, linear_schedule())
     assert float(painted.var()) == pytest.approx(expected, rel=0.03)
@@ -331,7 +332,7 @@ def test_repeats_bring_the_seam_to_what_neighbours_differ_by():
 
     apart = {}
     for repeats in (1, 5):
-        moves = moves_of(400, 40, repeats, False)
+        moves = list_moves(400, 40, repeats, False)
         paint = RePaint(WienerDenoiser(power), white_noise, torch.Generator().manual_seed(2), moves)
         apart[repeats] = abs(seam(paint(x, other, m)) - seam(x))
     assert seam(torch.where(m, other, x)) > 5 * seam(x)

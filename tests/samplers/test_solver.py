@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffad.samplers.chain import Chain
-from diffad.samplers.solver import DPMSolver, _strictly_down
-from tests.toys import (
+from diffad.samplers.solver import DPMSolver, _separate_levels
+from tests.helpers.toys import (
     CountingNoise,
     GaussianDenoiser,
     WienerDenoiser,
@@ -102,7 +102,7 @@ def test_records_join_up_and_nfe_counts_the_calls(level, order, data):
 
 
 def test_snr_spacing_is_even_in_the_logarithm():
-    levels = torch.tensor(DPMSolver(250, 6)._levels(linear_schedule())[:-1])
+    levels = torch.tensor(DPMSolver(250, 6)._list_levels(linear_schedule())[:-1])
     moves = linear_schedule().snr(levels).log().diff()
     # levels are whole, which matters most at the last, where there are few
     assert float(moves[:-1].std() / moves.mean()) < 0.05
@@ -113,7 +113,7 @@ def test_snr_spacing_is_even_in_the_logarithm():
 def test_coinciding_levels_move_apart(levels, data):
     levels = sorted(levels, reverse=True)
     highest = data.draw(st.integers(max(levels[0], len(levels)), 60))
-    apart = _strictly_down([highest, *levels[1:]], highest)
+    apart = _separate_levels([highest, *levels[1:]], highest)
     assert (apart[0], apart[-1], len(apart)) == (highest, 0, len(levels) + 1)
     assert all(t > s for t, s in pairwise(apart))
 

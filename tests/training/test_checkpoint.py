@@ -8,7 +8,15 @@ import torch
 from safetensors import SafetensorError
 
 from diffad.training import checkpoint
-from diffad.training.checkpoint import Checkpoint, CheckpointError, checkpoints, newest, pack, save, unpack
+from diffad.training.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    list_checkpoints,
+    load_newest,
+    pack,
+    save_checkpoint,
+    unpack,
+)
 
 CONFIG = {
     "model": {"name": "unet2d", "channels": [8]},
@@ -31,32 +39,41 @@ def names(folder):
 
 
 def test_what_is_saved_comes_back(tmp_path):
-    path = save(tmp_path, state(7), keep=2)
+    path = save_checkpoint(tmp_path, state(7), keep=2)
     assert path.name == "step-0000007"
     assert names(path) == ["ema.safetensors", "info.json", "model.safetensors", "optimizer.safetensors"]
-    found = newest(tmp_path, CONFIG)
+    found = load_newest(tmp_path, CONFIG)
     assert found.info["step"] == 7
     assert found.optimizer["0.step"].shape == ()
     assert all(torch.equal(found.model[k], v) for k, v in state(7).model.items())
 
 
 def test_folder_without_checkpoints_resumes_nothing(tmp_path):
-    assert newest(tmp_path / "absent", CONFIG) is None
+    assert load_newest(tmp_path / "absent", CONFIG) is None
 
 
 def test_only_the_newest_are_kept_by_number_not_by_name(tmp_path):
     for step in (9_999_998, 9_999_999, 10_000_000):
-        save(tmp_path, state(step), keep=2)
-    assert [p.name for p in checkpoints(tmp_path)] == ["step-9999999", "step-10000000"]
+        save_checkpoint(tmp_path, state(step), keep=2)
+    assert [p.name for p in list_checkpoints(tmp_path)] == ["step-9999999", "step-10000000"]
 
 
 def test_same_step_can_be_written_again(tmp_path):
     for value in (1, 2):
         again = state(4)
         again.model["w"].fill_(value)
-        save(tmp_path, again, keep=1)
+        save_checkpoint(tmp_path, again, keep=1)
     assert names(tmp_path) == ["step-0000004"]
-    assert newest(tmp_path, CONFIG).model["w"].tolist() == [2, 2, 2]
+    assert load_newest(tmp_path, CONFIG).model["w"].tolist() == [2, 2, 2]
+
+
+def test_checkpoint_keeps_the_names_that_older_runs_wrote(tmp_path):
+    path = save_checkpoint(tmp_path, state(3), keep=1)
+    names_on_disk = {"model.safetensors", "ema.safetensors", "optimizer.safetensors", "info.json"}
+    assert {p.name for p in path.iterdir()} == names_on_disk
+    assert path.name == "step-0000003"
+    optimizer = {"state": {0: {"step": torch.tensor(2.0), "exp_avg": torch.ones(2)}}, "param_groups": []}
+    assert set(checkpoint.pack(optimizer)) == {"0.step", "0.exp_avg"}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +81,7 @@ def test_same_step_can_be_written_again(tmp_path):
 )
 @pytest.mark.parametrize("part", [0, 2])
 def test_full_disk_leaves_the_earlier_checkpoint_and_no_scraps(tmp_path, monkeypatch, error, part):
-    save(tmp_path, state(1), keep=1)
+    save_checkpoint(tmp_path, state(1), keep=1)
     calls, real = [], checkpoint.save_file
 
     def full(tensors, path):
@@ -75,9 +92,9 @@ def test_full_disk_leaves_the_earlier_checkpoint_and_no_scraps(tmp_path, monkeyp
 
     monkeypatch.setattr(checkpoint, "save_file", full)
     with pytest.raises(CheckpointError, match=r"step-0000002: cannot be written .*No space left.*are kept"):
-        save(tmp_path, state(2), keep=1)
+        save_checkpoint(tmp_path, state(2), keep=1)
     assert names(tmp_path) == ["step-0000001"]
-    assert newest(tmp_path, CONFIG).info["step"] == 1
+    assert load_newest(tmp_path, CONFIG).info["step"] == 1
 
 
 def test_stop_while_writing_leaves_no_scraps(tmp_path, monkeypatch):
@@ -86,14 +103,14 @@ def test_stop_while_writing_leaves_no_scraps(tmp_path, monkeypatch):
 
     monkeypatch.setattr(checkpoint, "save_file", stop)
     with pytest.raises(KeyboardInterrupt):
-        save(tmp_path, state(2), keep=1)
+        save_checkpoint(tmp_path, state(2), keep=1)
     assert names(tmp_path) == []
 
 
 def test_scraps_of_a_killed_run_are_swept_up(tmp_path):
     (tmp_path / ".step-0000003.partial").mkdir()
-    assert newest(tmp_path, CONFIG) is None
-    save(tmp_path, state(5), keep=1)
+    assert load_newest(tmp_path, CONFIG) is None
+    save_checkpoint(tmp_path, state(5), keep=1)
     assert names(tmp_path) == ["step-0000005"]
 
 
@@ -119,43 +136,43 @@ DAMAGE = [
 
 @pytest.mark.parametrize(("name", "harm"), DAMAGE)
 def test_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path, name, harm):
-    save(tmp_path, state(1), keep=2)
-    harm(save(tmp_path, state(2), keep=2) / name)
+    save_checkpoint(tmp_path, state(1), keep=2)
+    harm(save_checkpoint(tmp_path, state(2), keep=2) / name)
     with pytest.warns(UserWarning, match="step-0000002: expected a whole checkpoint, found a damaged one"):
-        assert newest(tmp_path, CONFIG).info["step"] == 1
+        assert load_newest(tmp_path, CONFIG).info["step"] == 1
 
 
 def test_only_damaged_checkpoints_raise_rather_than_begin_anew(tmp_path):
-    empty(save(tmp_path, state(2), keep=2) / "model.safetensors")
+    empty(save_checkpoint(tmp_path, state(2), keep=2) / "model.safetensors")
     with (
         pytest.warns(UserWarning, match="damaged"),
         pytest.raises(CheckpointError, match=f"{re.escape(str(tmp_path))}: expected a whole checkpoint"),
     ):
-        newest(tmp_path, CONFIG)
+        load_newest(tmp_path, CONFIG)
 
 
 def test_damaged_later_checkpoint_does_not_push_out_a_good_one(tmp_path):
-    empty(save(tmp_path, state(6), keep=2) / "model.safetensors")
-    save(tmp_path, state(3), keep=1)
+    empty(save_checkpoint(tmp_path, state(6), keep=2) / "model.safetensors")
+    save_checkpoint(tmp_path, state(3), keep=1)
     assert names(tmp_path) == ["step-0000003"]
 
 
 @pytest.mark.parametrize("key", ["model", "noise", "schedule", "space"])
 def test_other_network_noise_schedule_or_space_is_refused(tmp_path, key):
-    save(tmp_path, state(1), keep=1)
+    save_checkpoint(tmp_path, state(1), keep=1)
     other = {**CONFIG, key: {**CONFIG[key], next(iter(CONFIG[key])): "other"}}
     with pytest.raises(CheckpointError, match=f"expected a checkpoint of {key} = .*other.* found"):
-        newest(tmp_path, other)
+        load_newest(tmp_path, other)
 
 
 def test_other_recipe_is_welcome_and_so_is_a_newer_option(tmp_path):
-    save(tmp_path, state(1), keep=1)
+    save_checkpoint(tmp_path, state(1), keep=1)
     newer = {**CONFIG, "train": {"lr": 1.0}, "space": {"size": 16, "invented": "later"}}
-    assert newest(tmp_path, newer).info["step"] == 1
+    assert load_newest(tmp_path, newer).info["step"] == 1
 
 
 def test_info_is_plain_json(tmp_path):
-    path = save(tmp_path, state(1), keep=1)
+    path = save_checkpoint(tmp_path, state(1), keep=1)
     assert json.loads((path / "info.json").read_text())["config"] == CONFIG
 
 

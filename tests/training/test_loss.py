@@ -9,7 +9,7 @@ from diffusers import DDPMScheduler
 from diffad.schedule import Schedule
 from diffad.training.loss import denoising_loss, learning_rate, snr_weight
 from diffad.types import Example
-from tests.toys import ConstantDenoiser, KnownNetwork
+from tests.helpers.toys import ConstantDenoiser, KnownNetwork
 
 SCHEDULE = Schedule.from_diffusers(DDPMScheduler(num_train_timesteps=1000, beta_schedule="linear"))
 T = torch.tensor([1, 10, 250, 1000])

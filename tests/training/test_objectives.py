@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,14 +11,16 @@ from diffad import AnomalyPipeline
 from diffad.config import ConfigError, CorruptConfig
 from diffad.data.items import DataError
 from diffad.data.toy import Toy
-from diffad.models.attached import load_network
+from diffad.models.auxiliary import load_network
+from diffad.models.pretrained import ModelError
 from diffad.registry import MODELS
-from diffad.shipped import ModelError
 from diffad.training import classifying
-from diffad.training.batch import Batch, corrupted
+from diffad.training.batch import Batch, corrupt_items
 from diffad.training.checkpoint import CheckpointError
 from diffad.training.journal import make_accelerator
+from diffad.training.parts import build_data
 from diffad.training.run import train
+from diffad.training.state import NetworkRun, RunState
 from diffad.training.trainer import Trainer
 from diffad.types import generator_for
 
@@ -126,7 +129,7 @@ def brains(n=4, size=24):
 def batch_of(config, image, brain, label=-1, seed=0):
     generators = [generator_for(seed, i) for i in range(len(image))]
     labels, corrupt = torch.full((len(image),), label), config.corrupt
-    return corrupted(image, brain, labels, corrupt, corrupt.tasks, generators)
+    return corrupt_items(image, brain, labels, corrupt, corrupt.tasks, generators)
 
 
 def test_condition_is_corrupted_and_target_is_not(small):
@@ -134,7 +137,7 @@ def test_condition_is_corrupted_and_target_is_not(small):
     image, brain = brains()
     batch = batch_of(config, image, brain)
     assert torch.equal(batch.image, image)
-    assert all((told != x).any() for told, x in zip(batch.told, image, strict=True))
+    assert all((cond != x).any() for cond, x in zip(batch.cond_image, image, strict=True))
     assert batch.label.tolist() == [-1] * 4
 
 
@@ -145,7 +148,7 @@ def test_class_is_what_was_corrupted_and_pairs_share_the_rest(small):
     changed = (batch.image != image).flatten(1).any(1)
     assert torch.equal(changed.long(), batch.label)
     assert 0 < int(batch.label.sum()) < 16
-    images, label = classifying.paired(batch)
+    images, label = classifying.pair_items(batch)
     assert torch.equal(images[16:], image)
     assert label[16:].sum() == 0
     assert torch.equal(label[:16], batch.label)
@@ -172,7 +175,7 @@ def test_corruption_of_an_item_follows_from_its_generator_alone(small):
     whole = batch_of(config, image, brain)
     for i in range(4):
         one = (image[i : i + 1], brain[i : i + 1], torch.tensor([-1]))
-        alone = corrupted(*one, config.corrupt, config.corrupt.tasks, [generator_for(0, i)])
+        alone = corrupt_items(*one, config.corrupt, config.corrupt.tasks, [generator_for(0, i)])
         assert torch.equal(alone.image[0], whole.image[i])
 
 
@@ -203,7 +206,7 @@ def test_labelled_network_is_told_the_class_or_that_it_is_unknown(small, trainer
     )
     image, brain = brains()
     trainer.loss(image, brain, torch.arange(4), torch.full((4,), label))
-    assert seen["y"].tolist() == [trainer.average.null if label < 0 else label] * 4
+    assert seen["y"].tolist() == [trainer.ema_network.null if label < 0 else label] * 4
 
 
 def test_no_steps_put_the_weights_of_another_run_into_a_pipeline(small):
@@ -237,10 +240,32 @@ def test_networks_beside_are_checked_before_training(small, tmp_path):
         train(small(f"networks.classifier={tmp_path / 'two'}"))
 
 
+def view_of(trainer):
+    """A run that has what the protocol of a network's run promises, and nothing else."""
+    names = {name for base in (RunState, NetworkRun) for name in base.__annotations__}
+    names |= {"device", "refresh_ema_network"}
+    return SimpleNamespace(**{name: getattr(trainer, name) for name in names})
+
+
+@pytest.mark.parametrize("task", [[], CLASSIFY, AUTOENCODE], ids=["denoise", "classify", "autoencode"])
+def test_an_objective_asks_a_run_for_no_more_than_its_protocol_says(small, trainer_of, tmp_path, task):
+    trainer = trainer_of(small("space.size=24", *task))
+    data, objective = build_data(trainer.config, "val"), trainer.objective
+    trainer.inspect(data)
+    run = view_of(trainer)
+    image, brain = brains()
+    batch = batch_of(trainer.config, image, brain)
+    assert objective.loss(run, batch, [generator_for(i) for i in range(4)]).shape == (4,)
+    validation_batch = objective.draw_validation_batch(run, data)
+    report = objective.validate(run, validation_batch, tmp_path / "picture.png")
+    assert report == objective.validate(trainer, validation_batch, tmp_path / "picture.png")
+    assert objective.export(run, data).is_dir()
+
+
 def test_batch_without_corruption_is_what_came():
     image, brain = brains()
-    batch = corrupted(image, brain, torch.tensor([0, 1, -1, 0]), CorruptConfig(), (), [])
+    batch = corrupt_items(image, brain, torch.tensor([0, 1, -1, 0]), CorruptConfig(), (), [])
     assert isinstance(batch, Batch)
-    assert batch.before is None
+    assert batch.original is None
     assert torch.equal(batch.image, image)
     assert batch.label.tolist() == [0, 1, -1, 0]

@@ -11,12 +11,12 @@ import yaml
 from safetensors.torch import load_file
 
 from diffad.config import ConfigError
-from diffad.models.cells import draw_cells, hidden_pixels
+from diffad.models.cells import draw_cells, find_hidden_pixels
 from diffad.registry import MODELS
 from diffad.training.checkpoint import CheckpointError
 from diffad.training.journal import make_accelerator
 from diffad.training.pretrain import pretrain
-from diffad.training.pretrainer import Pretrainer, hidden_loss
+from diffad.training.pretrainer import Pretrainer, reconstruction_loss
 from diffad.training.stop import Interrupted
 from diffad.training.transfer import load_encoder
 
@@ -47,25 +47,25 @@ def curve(folder):
 def loss_case():
     shape = (96, 96)
     generator = torch.Generator().manual_seed(0)
-    x, painted = torch.rand(2, 2, 1, *shape, generator=generator)
-    return x, painted, draw_cells(shape, 32, 0.65, [torch.Generator().manual_seed(s) for s in (1, 2)])
+    x, x_hat = torch.rand(2, 2, 1, *shape, generator=generator)
+    return x, x_hat, draw_cells(shape, 32, 0.65, [torch.Generator().manual_seed(s) for s in (1, 2)])
 
 
 def test_loss_is_the_mean_squared_error_of_hidden_cells(loss_case):
-    x, painted, cells = loss_case
+    x, x_hat, cells = loss_case
     for i in range(2):
-        hidden = hidden_pixels(cells, 32, (96, 96))[i, 0]
+        hidden = find_hidden_pixels(cells, 32, (96, 96))[i, 0]
         assert hidden.sum() == 6 * 32 * 32
-        expected = (painted - x)[i, 0][hidden].square().mean()
-        torch.testing.assert_close(hidden_loss(painted, x, cells, 32)[i], expected)
+        expected = (x_hat - x)[i, 0][hidden].square().mean()
+        torch.testing.assert_close(reconstruction_loss(x_hat, x, cells, 32)[i], expected)
 
 
 def test_predictions_in_visible_cells_leave_the_loss_as_it_is(loss_case):
-    x, painted, cells = loss_case
-    hidden = hidden_pixels(cells, 32, (96, 96))
-    loss = hidden_loss(painted, x, cells, 32)
-    assert torch.equal(hidden_loss(torch.where(hidden, painted, painted + 9), x, cells, 32), loss)
-    assert (hidden_loss(torch.where(hidden, painted + 9, painted), x, cells, 32) > loss).all()
+    x, x_hat, cells = loss_case
+    hidden = find_hidden_pixels(cells, 32, (96, 96))
+    loss = reconstruction_loss(x_hat, x, cells, 32)
+    assert torch.equal(reconstruction_loss(torch.where(hidden, x_hat, x_hat + 9), x, cells, 32), loss)
+    assert (reconstruction_loss(torch.where(hidden, x_hat + 9, x_hat), x, cells, 32) > loss).all()
 
 
 def test_run_leaves_an_encoder_that_a_network_can_start_from(config):
@@ -110,7 +110,9 @@ def test_interrupted_run_goes_on_as_if_it_had_not_been(config, tmp_path, monkeyp
 
 def test_run_of_other_cells_is_not_resumed(config):
     pretrain(config("train.steps=2"), cell=16)
-    with pytest.raises(CheckpointError, match=r"expected a checkpoint of cell = 8, ratio = 0.65, found"):
+    with pytest.raises(
+        CheckpointError, match=r"expected a checkpoint of cell = 8, ratio = 0.65, found one of cell = 16"
+    ):
         pretrain(config("train.steps=4"), cell=8)
 
 
@@ -127,7 +129,7 @@ def test_steps_with_batch_norm_lower_the_loss(config, backbone, dims, shape):
     x = torch.rand(4, 1, *shape, generator=torch.Generator().manual_seed(0))
     losses = [trainer.update([(x, torch.ones_like(x), torch.arange(4), torch.zeros(4))]) for _ in range(5)]
     assert losses[-1] < losses[0]
-    assert trainer.bare.encoder.resnet.layer4[0].bn1.num_batches_tracked == 5
+    assert trainer.unwrapped.encoder.resnet.layer4[0].bn1.num_batches_tracked == 5
 
 
 def test_model_without_encoder_raises(small):

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from diffad.training import checkpoint
-from diffad.training.run import main
+from diffad.training.run import run_training_arguments
 from tests.training.conftest import SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,7 +64,7 @@ def tensors(folder, step):
 
 
 def finish(folder, *more):
-    assert main(["smoke", *SMALL, f"output={folder}", *more]) == 0
+    assert run_training_arguments(["smoke", *SMALL, f"output={folder}", *more]) == 0
 
 
 def test_killed_run_resumes_to_the_exact_loss_and_weights_of_an_uninterrupted_one(start, tmp_path):

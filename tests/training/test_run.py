@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +14,14 @@ from safetensors.torch import load_file
 
 from diffad.config import load
 from diffad.pipeline import AnomalyPipeline
+from diffad.registry import MODELS
 from diffad.training import checkpoint, export
-from diffad.training import run as run_module
-from diffad.training.run import main, train
+from diffad.training.run import run_training_arguments, train
 from diffad.training.stop import Interrupted
 from diffad.training.trainer import Trainer
+from tests.helpers.disk import fill_disk
+
+FULL = Path("/dev/full")
 
 
 def log_of(config_or_folder):
@@ -50,7 +54,7 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    assert main(arguments(folder)) == 0
+    assert run_training_arguments(arguments(folder)) == 0
     torch.set_num_threads(threads)
     return folder / "runs" / "smoke"
 
@@ -82,6 +86,15 @@ def test_run_leaves_log_config_checkpoints_pictures_events_and_a_pipeline(finish
     assert not list(finished.glob(".*"))
 
 
+def test_checkpoint_of_a_run_keeps_the_keys_that_older_runs_wrote(finished):
+    path = finished / "checkpoints" / "step-0000008"
+    info = json.loads((path / "info.json").read_text())
+    assert set(info) == {"step", "config", "seconds", "ema_step"}
+    names = {part: set(load_file(path / f"{part}.safetensors")) for part in ("model", "ema", "optimizer")}
+    assert names["model"] == names["ema"] == set(MODELS.build(**info["config"]["model"]).state_dict())
+    assert {name.split(".")[1] for name in names["optimizer"]} == {"step", "exp_avg", "exp_avg_sq"}
+
+
 def test_loss_falls(finished):
     losses = [line["loss"] for line in log_of(finished)]
     assert np.mean(losses[-2:]) < np.mean(losses[:2])
@@ -110,13 +123,13 @@ def test_exported_pipeline_has_the_averaged_weights_and_the_thresholds(finished)
 
 def test_interrupted_run_goes_on_exactly_where_it_stopped(finished, tmp_path, monkeypatch, capsys):
     stop_at(monkeypatch, 3, lambda: os.kill(os.getpid(), signal.SIGINT))
-    assert main(arguments(tmp_path)) == 130
+    assert run_training_arguments(arguments(tmp_path)) == 130
     assert "stopped after step 3, which is saved" in capsys.readouterr().err
     folder = tmp_path / "runs" / "smoke"
     assert len(log_of(folder)) == 3
     assert not (folder / "pipeline").exists()
     monkeypatch.undo()
-    assert main(arguments(tmp_path)) == 0
+    assert run_training_arguments(arguments(tmp_path)) == 0
     assert curve(folder) == curve(finished)
     ours, theirs = tensors(folder), tensors(finished)
     assert ours.keys() == theirs.keys()
@@ -141,7 +154,7 @@ def test_later_ctrl_c_stops_at_once(tmp_path, monkeypatch, capsys):
         os.kill(os.getpid(), signal.SIGINT)
 
     stop_at(monkeypatch, 3, twice)
-    assert main(arguments(tmp_path)) == 130
+    assert run_training_arguments(arguments(tmp_path)) == 130
     assert "stopped at once; the last checkpoint is kept" in capsys.readouterr().err
     assert [p.name for p in (tmp_path / "runs/smoke/checkpoints").iterdir()] == ["step-0000002"]
 
@@ -152,7 +165,7 @@ def test_signal_passed_on_by_a_launcher_counts_once(tmp_path, monkeypatch, capsy
         os.kill(os.getpid(), signal.SIGINT)
 
     stop_at(monkeypatch, 1, relayed)
-    assert main(arguments(tmp_path)) == 130
+    assert run_training_arguments(arguments(tmp_path)) == 130
     assert "stopped after step 1" in capsys.readouterr().err
 
 
@@ -166,37 +179,37 @@ def test_training_runs_outside_the_main_thread(small):
 
 def test_log_torn_by_a_kill_is_mended_on_resume(finished, tmp_path, monkeypatch):
     stop_at(monkeypatch, 3, lambda: os.kill(os.getpid(), signal.SIGINT))
-    main(arguments(tmp_path))
+    run_training_arguments(arguments(tmp_path))
     monkeypatch.undo()
     folder = tmp_path / "runs" / "smoke"
     with (folder / "log.jsonl").open("a") as file:
         file.write('{"step": 4, "loss": 9.0}\n{"step": 5, "lo')
-    assert main(arguments(tmp_path)) == 0
+    assert run_training_arguments(arguments(tmp_path)) == 0
     assert curve(folder) == curve(finished)
 
 
 def test_finished_run_only_exports_again(finished, monkeypatch):
     before = curve(finished)
     monkeypatch.setattr(Trainer, "update", lambda *_: pytest.fail("there was nothing left to train"))
-    assert main(arguments(finished.parents[1])) == 0
+    assert run_training_arguments(arguments(finished.parents[1])) == 0
     assert curve(finished) == before
     assert AnomalyPipeline.from_pretrained(finished / "pipeline").config.provenance["steps"] == 8
 
 
 def test_finished_run_can_be_made_longer(tmp_path):
-    assert main(arguments(tmp_path, "train.steps=2")) == 0
-    assert main(arguments(tmp_path, "train.steps=3")) == 0
+    assert run_training_arguments(arguments(tmp_path, "train.steps=2")) == 0
+    assert run_training_arguments(arguments(tmp_path, "train.steps=3")) == 0
     assert [line["step"] for line in log_of(tmp_path / "runs" / "smoke")] == [1, 2, 3]
 
 
 def test_damaged_checkpoint_costs_the_steps_since_the_one_before(finished, tmp_path, monkeypatch):
     stop_at(monkeypatch, 5, lambda: os.kill(os.getpid(), signal.SIGINT))
-    main(arguments(tmp_path))
+    run_training_arguments(arguments(tmp_path))
     monkeypatch.undo()
     folder = tmp_path / "runs" / "smoke"
     (folder / "checkpoints" / "step-0000005" / "model.safetensors").write_bytes(b"")
     with pytest.warns(UserWarning, match="step-0000005: expected a whole checkpoint"):
-        assert main(arguments(tmp_path)) == 0
+        assert run_training_arguments(arguments(tmp_path)) == 0
     assert curve(folder) == curve(finished)
 
 
@@ -209,7 +222,7 @@ def test_full_disk_is_one_clear_line_and_keeps_what_was_saved(tmp_path, monkeypa
         real(values, path)
 
     monkeypatch.setattr(checkpoint, "save_file", full)
-    assert main(arguments(tmp_path)) == 1
+    assert run_training_arguments(arguments(tmp_path)) == 1
     lines = capsys.readouterr().err.strip().splitlines()
     assert [line for line in lines if line.startswith("error:")] == lines
     assert "No space left on device" in lines[0]
@@ -217,38 +230,27 @@ def test_full_disk_is_one_clear_line_and_keeps_what_was_saved(tmp_path, monkeypa
 
 
 def test_full_disk_at_the_export_leaves_no_half_pipeline(tmp_path, monkeypatch, capsys):
-    def full(*args, **options):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(export, "_forget_path", full)
-    assert main(arguments(tmp_path, "train.steps=2")) == 1
+    fill_disk(monkeypatch, "pipeline")
+    assert run_training_arguments(arguments(tmp_path, "train.steps=2")) == 1
     assert "pipeline: cannot be written" in capsys.readouterr().err
     folder = tmp_path / "runs" / "smoke"
     assert not [p.name for p in folder.iterdir() if "pipeline" in p.name]
     monkeypatch.undo()
-    assert main(arguments(tmp_path, "train.steps=2")) == 0
+    assert run_training_arguments(arguments(tmp_path, "train.steps=2")) == 0
     assert (folder / "pipeline" / "model_index.json").is_file()
 
 
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
 def test_log_that_cannot_be_written_names_its_file(tmp_path, monkeypatch, capsys):
-    class Full:
-        def write(self, text):
-            raise OSError(28, "No space left on device")
+    real = Path.open
 
-        def close(self):
-            pass
+    def open_full(self, mode="r", **options):
+        return real(FULL if (self.name, mode) == ("log.jsonl", "a") else self, mode, **options)
 
-    real = run_module.Journal.__enter__
-
-    def enter(self):
-        real(self)
-        self._file.close()
-        self._file = Full()
-        return self
-
-    monkeypatch.setattr(run_module.Journal, "__enter__", enter)
-    assert main(arguments(tmp_path)) == 1
-    assert "log.jsonl" in capsys.readouterr().err
+    monkeypatch.setattr(Path, "open", open_full)
+    assert run_training_arguments(arguments(tmp_path)) == 1
+    path = tmp_path / "runs" / "smoke" / "log.jsonl"
+    assert capsys.readouterr().err == f"error: {path}: cannot be written (No space left on device)\n"
 
 
 @pytest.mark.parametrize(
@@ -262,7 +264,7 @@ def test_log_that_cannot_be_written_names_its_file(tmp_path, monkeypatch, capsys
 )
 def test_checkpoint_of_another_network_noise_schedule_or_space_is_refused(finished, capsys, change, said):
     before = curve(finished)
-    assert main(arguments(finished.parents[1], change)) == 1
+    assert run_training_arguments(arguments(finished.parents[1], change)) == 1
     assert f"expected a checkpoint of {said} = " in capsys.readouterr().err
     assert curve(finished) == before
 
@@ -291,7 +293,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("change", "said"), MISTAKES)
 def test_mistake_in_the_config_is_one_line_and_exit_code_1(tmp_path, capsys, change, said):
-    assert main(arguments(tmp_path, change)) == 1
+    assert run_training_arguments(arguments(tmp_path, change)) == 1
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("error: ")
@@ -299,24 +301,30 @@ def test_mistake_in_the_config_is_one_line_and_exit_code_1(tmp_path, capsys, cha
 
 
 def test_missing_config_lists_the_shipped_ones(capsys):
-    assert main(["nowhere.yaml"]) == 1
+    assert run_training_arguments(["nowhere.yaml"]) == 1
     assert "nowhere.yaml: no such file; shipped configs: " in capsys.readouterr().err
 
 
 def test_no_arguments_show_the_usage(capsys):
-    assert (main([]), main(["--help"])) == (2, 0)
-    assert capsys.readouterr().out.count("usage: accelerate launch -m diffad.training CONFIG") == 2
+    assert (run_training_arguments([]), run_training_arguments(["--help"])) == (2, 0)
+    usage = "usage: accelerate launch -m diffad.training [--plugin FILE]... CONFIG"
+    assert capsys.readouterr().out.count(usage) == 2
 
 
 def test_one_process_may_train_twice_with_other_precisions(tmp_path):
-    assert main(arguments(tmp_path, "train.steps=1")) == 0
-    assert main(arguments(tmp_path, "train.steps=1", "name=other", "train.mixed_precision=bf16")) == 0
+    assert run_training_arguments(arguments(tmp_path, "train.steps=1")) == 0
+    assert (
+        run_training_arguments(
+            arguments(tmp_path, "train.steps=1", "name=other", "train.mixed_precision=bf16")
+        )
+        == 0
+    )
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
 def test_every_prediction_type_is_trained_validated_and_exported(tmp_path, prediction):
     recipe = [f"schedule.prediction_type={prediction}", "train.loss=l1", "train.snr_gamma=5"]
-    assert main(arguments(tmp_path, *recipe, "train.steps=4")) == 0
+    assert run_training_arguments(arguments(tmp_path, *recipe, "train.steps=4")) == 0
     folder = tmp_path / "runs" / "smoke"
     assert all(np.isfinite(line["loss"]) for line in log_of(folder))
     pipe = AnomalyPipeline.from_pretrained(folder / "pipeline")
@@ -324,7 +332,7 @@ def test_every_prediction_type_is_trained_validated_and_exported(tmp_path, predi
 
 
 def test_network_of_volumes_is_trained_from_files_to_a_pipeline(tmp_path):
-    from tests.brains import save_volume
+    from tests.helpers.brains import save_volume
 
     for seed in range(10):
         save_volume(tmp_path / "scans" / f"sub-{seed}_T1w.nii.gz", seed=seed)
@@ -336,7 +344,7 @@ def test_network_of_volumes_is_trained_from_files_to_a_pipeline(tmp_path):
         "train.steps=2",
         "train.batch_size=2",
     ]
-    assert main(arguments(tmp_path, *changes)) == 0
+    assert run_training_arguments(arguments(tmp_path, *changes)) == 0
     pipe = AnomalyPipeline.from_pretrained(tmp_path / "runs" / "smoke" / "pipeline")
     out = pipe(tmp_path / "scans" / "sub-0_T1w.nii.gz")
     assert out.anomaly_map.shape == (1, 1, 12, 14, 10)
@@ -344,13 +352,13 @@ def test_network_of_volumes_is_trained_from_files_to_a_pipeline(tmp_path):
 
 
 def test_terminal_sees_a_bar_with_the_time_left_and_a_file_does_not(tmp_path, monkeypatch, capsys):
-    assert main(arguments(tmp_path, "train.steps=1")) == 0
+    assert run_training_arguments(arguments(tmp_path, "train.steps=1")) == 0
     told = capsys.readouterr()
     assert told.err == ""
     assert json.loads(told.out) == {"pipeline": str(tmp_path / "runs" / "smoke" / "pipeline")}
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    assert main(arguments(tmp_path, "train.steps=3")) == 0
+    assert run_training_arguments(arguments(tmp_path, "train.steps=3")) == 0
     told = capsys.readouterr().err
     assert "3/3" in told
     assert "0:00:00" in told

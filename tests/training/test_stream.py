@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffad.data.toy import Toy
-from diffad.training.stream import Share, Stream, loader
+from diffad.training.stream import Stream, StreamShard, make_loader
 
 DATA = Toy(size=8, count=5)
 
 
 def numbers(*args):
-    return [g for batch in loader(Stream(DATA, 0), *args) for g in batch[2].tolist()]
+    return [g for batch in make_loader(Stream(DATA, 0), *args) for g in batch[2].tolist()]
 
 
 def test_every_epoch_shows_each_item_once_in_another_order():
@@ -51,8 +51,8 @@ def test_processes_share_out_what_one_process_sees(steps, begin, size, world, pa
 
 
 def test_worker_process_gives_the_same_stream():
-    here = list(loader(Stream(DATA, 0), (1, 3), 4, 2, 0, 1, 0))
-    there = list(loader(Stream(DATA, 0), (1, 3), 4, 2, 0, 1, 1))
+    here = list(make_loader(Stream(DATA, 0), (1, 3), 4, 2, 0, 1, 0))
+    there = list(make_loader(Stream(DATA, 0), (1, 3), 4, 2, 0, 1, 1))
     assert len(here) == len(there) == 4
     for a, b in zip(here, there, strict=True):
         assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
@@ -60,8 +60,8 @@ def test_worker_process_gives_the_same_stream():
 
 def test_batch_that_cannot_be_shared_out_raises():
     with pytest.raises(ValueError, match=r"divisible by processes x train\.accumulate = 2 x 3, got 8"):
-        loader(Stream(DATA, 0), (0, 1), 8, 3, 0, 2, 0)
+        make_loader(Stream(DATA, 0), (0, 1), 8, 3, 0, 2, 0)
 
 
 def test_share_of_no_steps_is_empty():
-    assert list(Share((4, 4), 8, 0, 1)) == []
+    assert list(StreamShard((4, 4), 8, 0, 1)) == []

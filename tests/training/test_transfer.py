@@ -10,6 +10,7 @@ from diffad.models.conditioned import Conditioned
 from diffad.models.unet2d import UNet2D
 from diffad.training.checkpoint import CheckpointError
 from diffad.training.transfer import HEAD, OPTIONS, WEIGHTS, load_encoder, save_encoder
+from tests.helpers.disk import fill_disk
 
 
 def network(seed=1, **options):
@@ -137,10 +138,7 @@ def test_absent_or_damaged_file_raises_naming_it(saved, name, damage):
 def test_failed_write_leaves_the_earlier_encoder_whole(saved, monkeypatch):
     before = (saved / WEIGHTS).read_bytes()
 
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("diffad.training.transfer.save_file", full)
+    fill_disk(monkeypatch, "encoder")
     with pytest.raises(CheckpointError, match=r"cannot be written .*No space left"):
         save_encoder(network().encoder, saved, head=False, info={})
     assert (saved / WEIGHTS).read_bytes() == before

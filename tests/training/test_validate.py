@@ -8,7 +8,7 @@ from PIL import Image
 from diffad.registry import MODELS, NOISES, SAMPLERS
 from diffad.schedule import Schedule
 from diffad.training.parts import build_data, build_scheduler
-from diffad.training.validate import fixed_task, sample_picture, validate
+from diffad.training.validate import draw_validation_examples, save_estimates, validate
 
 
 def drawn(config):
@@ -23,7 +23,7 @@ def case(small):
     config = small("train.validate_items=6", "train.validate_levels=3", "train.batch_size=4")
     torch.manual_seed(0)
     network = MODELS.build(**config.model).eval()
-    task = fixed_task(build_data(config, "val"), *drawn(config), config)
+    task = draw_validation_examples(build_data(config, "val"), *drawn(config), config)
     return config, task, Schedule.from_diffusers(build_scheduler(config)), network
 
 
@@ -36,7 +36,7 @@ def test_two_calls_are_equal_and_leave_the_global_generator_alone(case):
 
 def test_task_is_the_same_in_every_run_and_spread_over_the_levels(case):
     config, task, _, _ = case
-    again = fixed_task(build_data(config, "val"), *drawn(config), config)
+    again = draw_validation_examples(build_data(config, "val"), *drawn(config), config)
     assert torch.equal(task.example.x, again.example.x)
     assert torch.equal(task.example.z, again.example.z)
     assert task.t.tolist() == [1, 25, 50, 1, 25, 50]
@@ -57,7 +57,7 @@ def test_report_holds_means_over_all_levels_and_of_each(case):
 def test_picture_shows_clean_noisy_and_estimate_of_four_items(case, tmp_path):
     config, task, schedule, network = case
     path = tmp_path / "new" / "picture.png"
-    sample_picture(network, task, schedule, path, config.schedule.prediction_type)
+    save_estimates(network, task, schedule, path, config.schedule.prediction_type)
     pixels = np.asarray(Image.open(path))
     assert pixels.shape == (3 * 16, 4 * 16)
     clean = ((task.example.x[0, 0] + 1) / 2 * 255).byte().numpy()
@@ -66,5 +66,5 @@ def test_picture_shows_clean_noisy_and_estimate_of_four_items(case, tmp_path):
 
 def test_fewer_items_than_asked_for_are_all_used(small):
     config = small("data.count=2", "train.validate_items=9")
-    task = fixed_task(build_data(config, "val"), *drawn(config), config)
+    task = draw_validation_examples(build_data(config, "val"), *drawn(config), config)
     assert len(task.example.x) == len(task.example.z) == len(task.t) == 2

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from diffad.data.corruptions.corrupt import check_images, corrupt_by, numpy_random
+from diffad.data.corruptions.corrupt import check_images, corrupt_by, seed_rng
 from diffad.data.corruptions.shape import Random
 from diffad.data.corruptions.tasks import Sources, check_task
 
@@ -19,7 +19,7 @@ class CorruptedBatch:
 
     Args:
         image: Images, (B, C, *S), in [0, 1].
-        target: The images as they came, the very same tensor.
+        target: The images before the change, the very same tensor.
         mask: What changed, (B, 1, *S), boolean.
         label: 1 where an item was corrupted, else 0, (B,), long.
     """
@@ -41,16 +41,16 @@ def corrupt_batch(
 ) -> CorruptedBatch:
     """Corrupt each item with a given probability, by a task drawn uniformly.
 
-    Item i depends on its image, its brain, its generator and the two collections of sources only.
+    Item i depends on its image, its brain, its generator and the two collections of sources alone.
 
     Args:
         images: Images, (B, C, *S), in [0, 1].
-        brains: Brain masks, (B, 1, *S), boolean; one for all, (1, 1, *S), will do.
+        brains: Brain masks, (B, 1, *S), boolean, or one for all, (1, 1, *S).
         tasks: Tasks to draw from, of ``TASKS``.
         chance: Probability that an item is corrupted, in [0, 1].
         generators: One per item; one number is drawn from each.
         pool: Sources of ``blend``, each (C', *S'); when empty, an item is its own source.
-        foreign: Sources of ``cross_blend``; when empty, the pool with its contrast turned around.
+        foreign: Sources of ``cross_blend``; when empty, the pool with inverted contrast.
 
     Raises:
         ValueError: If a task is unknown, or a number, a shape, a brain or an intensity does not fit.
@@ -61,14 +61,14 @@ def corrupt_batch(
     """
     brains = brains.expand(len(images), *brains.shape[1:]) if len(brains) == 1 else brains
     check_images(images, brains, ("B", "C"), ("B", "1"))
-    _check(tasks, chance, len(images), len(generators))
+    _check_batch(tasks, chance, len(images), len(generators))
     image, mask = images.clone(), torch.zeros_like(brains)
     for i, generator in enumerate(generators):
-        rng = numpy_random(generator)
+        rng = seed_rng(generator)
         task = _draw_task(tasks, chance, rng)
         if task is not None:
-            one = corrupt_by(images[i], brains[i], task, rng, Sources(pool, foreign))
-            image[i], mask[i] = one.image, one.mask
+            result = corrupt_by(images[i], brains[i], task, rng, Sources(pool, foreign))
+            image[i], mask[i] = result.image, result.mask
     return CorruptedBatch(image, images, mask, mask.any(tuple(range(1, mask.ndim))).long())
 
 
@@ -76,12 +76,12 @@ def _draw_task(tasks: Sequence[str], chance: float, rng: Random) -> str | None:
     return tasks[int(rng.integers(len(tasks)))] if rng.random() < chance else None
 
 
-def _check(tasks: Sequence[str], chance: float, items: int, generators: int) -> None:
+def _check_batch(tasks: Sequence[str], chance: float, items: int, generators: int) -> None:
     if not tasks:
         raise ValueError("expected at least one task, got none")
     for task in tasks:
         check_task(task)
     if not 0 <= chance <= 1:
-        raise ValueError(f"expected a chance from 0 to 1, got {chance}")
+        raise ValueError(f"expected a chance in [0, 1], got {chance}")
     if items != generators:
         raise ValueError(f"expected one generator for each of {items} images, got {generators}")

@@ -14,27 +14,27 @@ from diffad.data.corruptions.place import Foreground, Place, draw_place
 from diffad.data.corruptions.shape import Bools, Floats, Random
 from diffad.data.corruptions.tasks import BLENDS, CHANGES, Sources, check_task
 
-VISIBLE = 1e-3
-"""A blend counts where it changes a channel by more than this."""
+VISIBLE_CHANGE = 1e-3
+"""Smallest change of a channel by which a blend counts."""
 
-MOST = 4
-"""Most changes of one image."""
+MAX_CHANGES = 4
+"""Largest number of changes of one image."""
 
-TRIES = 8
-"""How often a change that shows nowhere is drawn again."""
+MAX_TRIES = 8
+"""Number of times that a change is drawn until it shows somewhere."""
 
 
 @dataclass(frozen=True)
-class Corrupted:
+class CorruptedImage:
     """An image with changes of one kind.
 
     Args:
         image: Changed image, (C, *S), in [0, 1].
-        target: The image as it came, the very same tensor.
-        mask: What changed, (1, *S), boolean. For ``sink``, ``source`` and ``intensity`` the shapes drawn; for
-            blends where a channel moved by more than 0.001. Outside, ``image`` equals ``target`` bit by bit.
+        target: The image before the change, the very same tensor.
+        mask: What changed, (1, *S), boolean: the drawn shapes for ``sink``, ``source`` and ``intensity``; for
+            blends, where a channel moved by more than 0.001. Outside, ``image`` equals ``target`` bit by bit.
         task: One of ``TASKS``.
-        params: What was drawn: ``changes``, for each change its ``box`` and the numbers of its task.
+        params: The drawn numbers: ``changes``, with the ``box`` and the numbers of the task for each change.
     """
 
     image: Tensor
@@ -52,10 +52,10 @@ def corrupt(
     others: Sequence[Tensor] = (),
     foreign: Sequence[Tensor] = (),
     keep: bool = True,
-) -> Corrupted:
+) -> CorruptedImage:
     r"""Change one to four places of the brain (probabilities 1/2, 1/4, 1/8, 1/8).
 
-    Each change draws a convex shape, a place, and what the task does there; the result is clipped to the
+    Each change draws a convex shape, a place and the numbers of the task; the result is clipped to the
     range of each channel of the image.
 
     Args:
@@ -66,8 +66,8 @@ def corrupt(
         generator: Source of all randomness; one number is drawn from it.
         others: Images for ``blend``, (C', *S'); when empty, patches come from other places of the image.
         foreign: Images of another modality for ``cross_blend``; when empty, ``others`` or the image itself
-            with the contrast of the tissue turned around, see ``blend.other_contrast``.
-        keep: Keep the background as it is; off lets shapes reach beyond the brain, as published.
+            with inverted contrast of the tissue, see ``blend.remap_contrast``.
+        keep: Whether the background stays as it is; otherwise shapes reach beyond the brain, as published.
 
     Raises:
         ValueError: If the task is unknown, the brain is empty or has no room for a shape, or a shape or an
@@ -79,58 +79,58 @@ def corrupt(
     """
     check_task(task)
     check_images(image, brain, ("C",), ("1",))
-    return corrupt_by(image, brain, task, numpy_random(generator), Sources(others, foreign), keep)
+    return corrupt_by(image, brain, task, seed_rng(generator), Sources(others, foreign), keep)
 
 
 def corrupt_by(
     image: Tensor, brain: Tensor, task: str, rng: Random, sources: Sources, keep: bool = True
-) -> Corrupted:
-    """Corrupt an image that was checked; ``corrupt`` tells what."""
+) -> CorruptedImage:
+    """Corrupt an image that was checked; arguments are those of ``corrupt``."""
     current = image.detach().cpu().double().numpy().copy()
     foreground = Foreground.of(brain[0].cpu().numpy())
     axes = tuple(range(1, current.ndim))
     limits = current.min(axes, keepdims=True), current.max(axes, keepdims=True)
     mask, changes = np.zeros_like(foreground.mask), []
     for _ in range(draw_count(rng)):
-        for _ in range(TRIES):
+        for _ in range(MAX_TRIES):
             place = draw_place(foreground, rng)
-            part, drawn = CHANGES[task](current, place, sources, rng)
-            touched = _write(current, np.clip(part, *limits), place, task in BLENDS, keep)
-            if touched.any():
+            values, params = CHANGES[task](current, place, sources, rng)
+            change = _paste(current, np.clip(values, *limits), place, task in BLENDS, keep)
+            if change.any():
                 break
-        mask[place.box] |= touched
+        mask[place.box] |= change
         corners = tuple((cut.start, cut.stop) for cut in place.box)
-        changes.append({"box": corners, "ellipse": place.shape.ellipse, **drawn})
-    where = torch.from_numpy(mask).to(image.device)[None]
-    changed = torch.where(where, torch.from_numpy(current).to(image), image)
-    return Corrupted(changed, image, where, task, {"changes": tuple(changes)})
+        changes.append({"box": corners, "ellipse": place.shape.ellipse, **params})
+    region = torch.from_numpy(mask).to(image.device)[None]
+    result = torch.where(region, torch.from_numpy(current).to(image), image)
+    return CorruptedImage(result, image, region, task, {"changes": tuple(changes)})
 
 
 def draw_count(rng: Random) -> int:
-    """Draw how many changes: one more with probability 1/2, at most four."""
+    """Draw the number of changes: one more with probability 1/2, at most four."""
     count = 1
-    while count < MOST and rng.random() < 0.5:
+    while count < MAX_CHANGES and rng.random() < 0.5:
         count += 1
     return count
 
 
-def numpy_random(generator: torch.Generator) -> Random:
-    """Seed a stream of its own by one number of the generator."""
+def seed_rng(generator: torch.Generator) -> Random:
+    """Make a NumPy generator, seeded by one number of the generator."""
     seed = torch.randint(2**63 - 1, (), generator=generator, device=generator.device)
     return np.random.default_rng(int(seed))
 
 
-def _write(current: Floats, part: Floats, place: Place, blended: bool, keep: bool) -> Bools:
-    """Put the changed box into the image where it counts, and tell where that is."""
-    before = current[(slice(None), *place.box)]
-    touched = (np.abs(part - before) > VISIBLE).any(0) if blended else place.inside
-    touched = np.asarray(touched & place.tissue if keep else touched)
-    before[...] = np.where(touched, part, before)
-    return touched
+def _paste(image: Floats, values: Floats, place: Place, is_blend: bool, keep: bool) -> Bools:
+    """Paste the changed box into the image where the change counts, and return where that is."""
+    box_image = image[(slice(None), *place.box)]
+    change = (np.abs(values - box_image) > VISIBLE_CHANGE).any(0) if is_blend else place.mask
+    change = np.asarray(change & place.tissue if keep else change)
+    box_image[...] = np.where(change, values, box_image)
+    return change
 
 
 def check_images(image: Tensor, brain: Tensor, lead: tuple[str, ...], single: tuple[str, ...]) -> None:
-    """Check image (C, *S) and brain (1, *S), or batches of them, whose leading axes are told."""
+    """Check image (C, *S) and brain (1, *S), or batches of them; messages name the leading axes."""
     k = len(lead)
     fits = image.ndim - k in (2, 3) and brain.shape == (*image.shape[: k - 1], 1, *image.shape[k:])
     if not fits:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from diffad.data.corruptions.perlin import fractal
+from diffad.data.corruptions.perlin import draw_fractal
 from diffad.data.corruptions.place import Place
 from diffad.data.corruptions.shape import Bools, Floats, Random
 
@@ -25,19 +25,19 @@ def draw_width(side: int, rng: Random) -> float:
     return float(side * (0.02 + rng.gamma(3, 0.01)))
 
 
-def taper(inside: Bools, width: float) -> Floats:
-    r"""Rise from the border of a shape inwards.
+def taper(mask: Bools, width: float) -> Floats:
+    r"""Return a weight that rises from the border of a shape inwards.
 
     .. math:: w(p) = \min(1, \mathrm{EDT}(p) / \min(w_0, \max \mathrm{EDT}))
 
     Args:
-        inside: Shape, (*box).
+        mask: Shape, (*box).
         width: :math:`w_0`, in voxels.
     """
     from scipy.ndimage import distance_transform_edt
 
-    rim = np.pad(inside, 1)
-    depth = distance_transform_edt(rim)[(slice(1, -1),) * inside.ndim]
+    frame = np.pad(mask, 1)
+    depth = distance_transform_edt(frame)[(slice(1, -1),) * mask.ndim]
     return np.minimum(depth / max(min(width, float(depth.max())), 1e-9), 1)
 
 
@@ -50,16 +50,16 @@ def change_intensity(image: Floats, place: Place, rng: Random) -> tuple[Floats, 
 
     Args:
         image: Image, (C, *S).
-        place: Where.
+        place: The shape at its place.
         rng: Source of all randomness.
 
     Returns:
-        The box after the change, (C, *box), and what was drawn: ``change`` by channel, ``width`` in voxels.
+        The box after the change, (C, *box), and the drawn numbers: ``change`` by channel, ``width`` (voxels).
 
     Reference:
         Many tasks make light work (Baugh et al., 2023).
     """
     delta, width = draw_change(len(image), rng), draw_width(min(image.shape[1:]), rng)
-    weight = fractal(place.inside.shape, rng) * taper(place.inside, width)
-    part = image[(slice(None), *place.box)] + np.multiply.outer(delta, weight)
-    return part, {"change": tuple(delta.tolist()), "width": width}
+    weight = draw_fractal(place.mask.shape, rng) * taper(place.mask, width)
+    values = image[(slice(None), *place.box)] + np.multiply.outer(delta, weight)
+    return values, {"change": tuple(delta.tolist()), "width": width}

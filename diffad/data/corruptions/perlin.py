@@ -1,4 +1,4 @@
-"""Perlin noise at any number of intervals, whole or not, and sums of it over scales."""
+"""Perlin noise at any number of intervals, whole or not, and its sums over scales."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from diffad.data.corruptions.shape import Floats, Random
 
 
-def perlin(size: tuple[int, ...], intervals: Floats, rng: Random) -> Floats:
+def draw_perlin(size: tuple[int, ...], intervals: Floats, rng: Random) -> Floats:
     r"""Interpolate random slopes between the points of a lattice, at which the noise is zero.
 
     .. math:: z(u) = \sum_{v \in \{0, 1\}^n} \langle g_{l + v}, u - l - v \rangle
@@ -29,24 +29,24 @@ def perlin(size: tuple[int, ...], intervals: Floats, rng: Random) -> Floats:
     n = len(size)
     slopes = rng.normal(size=(n, *(math.ceil(k) + 1 for k in intervals)))
     slopes /= np.linalg.norm(slopes, axis=0)
-    at = [np.arange(side) * (k / side) for side, k in zip(size, intervals, strict=True)]
-    cells = [np.floor(u).astype(int) for u in at]
+    positions = [np.arange(side) * (k / side) for side, k in zip(size, intervals, strict=True)]
+    cells = [np.floor(u).astype(int) for u in positions]
     total = np.zeros(size)
     for corner in product((0, 1), repeat=n):
-        away = [u - cell - v for u, cell, v in zip(at, cells, corner, strict=True)]
+        offsets = [u - cell - v for u, cell, v in zip(positions, cells, corner, strict=True)]
         slope = slopes[(slice(None), *np.ix_(*(cell + v for cell, v in zip(cells, corner, strict=True))))]
-        steps = np.ix_(*away)
-        weight = math.prod(np.ix_(*(_fade(1 - np.abs(s)) for s in away)))
+        steps = np.ix_(*offsets)
+        weight = math.prod(np.ix_(*(_fade(1 - np.abs(s)) for s in offsets)))
         total += weight * sum(g * s for g, s in zip(slope, steps, strict=True))
     return total
 
 
-def fractal(size: tuple[int, ...], rng: Random) -> Floats:
+def draw_fractal(size: tuple[int, ...], rng: Random) -> Floats:
     r"""Sum Perlin noise of random scales, each with half the amplitude of the last; minimum 0, maximum 1.
 
     The first layer has :math:`1 + \mathrm{Exp}((m / 3 - 1) / 4.5)` intervals with :math:`m` the mean side,
-    each further one about twice as many as the last; there are :math:`1 + \mathrm{Poisson}(1)` layers, as
-    long as an interval keeps three voxels.
+    each further layer about twice as many as the last; there are :math:`1 + \mathrm{Poisson}(1)` layers, as
+    long as an interval has at least three voxels.
 
     Args:
         size: Sides of the result, in voxels.
@@ -60,7 +60,7 @@ def fractal(size: tuple[int, ...], rng: Random) -> Floats:
     layers = min(math.floor(math.log2(finest / count)) + 1, 1 + rng.poisson(1)) if count < finest else 1
     total = np.zeros(size)
     for i in range(layers):
-        total += 0.5**i * perlin(size, count * rng.normal(1, 0.1, len(size)), rng)
+        total += 0.5**i * draw_perlin(size, count * rng.normal(1, 0.1, len(size)), rng)
         count *= 2 * rng.normal(1, 0.1)
     span = float(np.ptp(total))
     return (total - total.min()) / span if span else total

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffad.data.corruptions.shape import Bools, Floats, Random, Shape, draw_shape, grid
+from diffad.data.corruptions.shape import Bools, Floats, Random, Shape, draw_shape, index_voxels
 
 LEAST_SIDE = 4
 """A brain whose largest part is narrower than this, in voxels, has no room for a shape."""
 
 LEAST_VOXELS = 4
-"""A shape must hold at least so many voxels of the brain."""
+"""Smallest number of voxels of the brain in a shape."""
 
-OVERLAP = 0.25
-"""Share of the shape that must lie in the brain."""
+MIN_OVERLAP = 0.25
+"""Smallest fraction of the shape that lies in the brain."""
 
-PATIENCE = 50
-"""The share is halved each time so many shapes were refused; after ten times as many there is none."""
+HALVING_TRIES = 50
+"""Number of refused shapes after which that fraction is halved; after ten halvings the search ends."""
 
 Box = tuple[slice, ...]
 
@@ -63,16 +63,16 @@ class Place:
 
     Args:
         shape: The shape.
-        box: Its bounding box in the image, one voxel wider on each side where the image goes on.
+        box: Its bounding box, one voxel wider on each side where the image goes on.
         offset: Vector from the centre of the shape to each voxel of the box, (n, *box).
-        inside: Voxels of the shape, (*box).
+        mask: Voxels of the shape, (*box).
         tissue: Voxels of the brain, (*box).
     """
 
     shape: Shape
     box: Box
     offset: Floats
-    inside: Bools
+    mask: Bools
     tissue: Bools
 
 
@@ -86,29 +86,31 @@ def draw_place(brain: Foreground, rng: Random) -> Place:
         ValueError: If no shape fits; the brain is too small or too scattered.
     """
     areas = np.array([np.prod([cut.stop - cut.start for cut in box]) for box in brain.boxes], dtype=float)
-    for refused in range(10 * PATIENCE):
+    for tries in range(10 * HALVING_TRIES):
         shape = draw_shape(brain.mask.shape, brain.size, rng)
-        part = brain.boxes[rng.choice(len(areas), p=areas / areas.sum()) if len(areas) > 1 else 0]
-        place = _put(shape, _corner(shape.size, part, brain.mask.shape, rng), brain.mask)
-        held = int((place.inside & place.tissue).sum())
-        needed = OVERLAP * 0.5 ** (refused // PATIENCE) * place.inside.sum()
-        if held >= max(needed, LEAST_VOXELS):
+        part_box = brain.boxes[rng.choice(len(areas), p=areas / areas.sum()) if len(areas) > 1 else 0]
+        place = _place_shape(shape, _draw_corner(shape.size, part_box, brain.mask.shape, rng), brain.mask)
+        overlap = int((place.mask & place.tissue).sum())
+        required_voxels = MIN_OVERLAP * 0.5 ** (tries // HALVING_TRIES) * place.mask.sum()
+        if overlap >= max(required_voxels, LEAST_VOXELS):
             return place
     raise ValueError(f"expected a brain with room for a shape, got {int(brain.mask.sum())} scattered voxels")
 
 
-def _corner(size: tuple[int, ...], part: Box, image: tuple[int, ...], rng: Random) -> tuple[int, ...]:
+def _draw_corner(
+    size: tuple[int, ...], part_box: Box, image: tuple[int, ...], rng: Random
+) -> tuple[int, ...]:
     corners = []
-    for side, cut, whole in zip(size, part, image, strict=True):
+    for side, cut, whole in zip(size, part_box, image, strict=True):
         low, high = max(cut.start - side + 1, 0), min(cut.stop - 1, whole - side)
         corners.append(int(rng.integers(low, high + 1)))
     return tuple(corners)
 
 
-def _put(shape: Shape, corner: tuple[int, ...], brain: Bools) -> Place:
+def _place_shape(shape: Shape, corner: tuple[int, ...], brain: Bools) -> Place:
     size, whole = shape.size, brain.shape
     box = tuple(slice(max(c - 1, 0), min(c + k + 1, n)) for c, k, n in zip(corner, size, whole, strict=True))
     centre = [c + (k - 1) / 2 - cut.start for c, k, cut in zip(corner, size, box, strict=True)]
     sides = tuple(cut.stop - cut.start for cut in box)
-    offset = grid(sides) - np.expand_dims(np.array(centre), tuple(range(1, 1 + len(sides))))
-    return Place(shape, box, offset, shape.holds(shape.units(offset)), brain[box])
+    offset = index_voxels(sides) - np.expand_dims(np.array(centre), tuple(range(1, 1 + len(sides))))
+    return Place(shape, box, offset, shape.holds(shape.to_units(offset)), brain[box])

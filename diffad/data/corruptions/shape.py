@@ -1,4 +1,4 @@
-"""Random convex shapes: sheared and turned boxes and ellipsoids."""
+"""Random convex shapes: sheared and rotated boxes and ellipsoids."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Shape:
 
     Args:
         matrix: Linear map :math:`A`, (n, n), in voxels; its columns are the half-axes.
-        ellipse: The Euclidean unit ball; otherwise the unit box.
+        ellipse: Whether the ball is the Euclidean one; otherwise it is a box.
     """
 
     matrix: Floats
@@ -39,16 +39,16 @@ class Shape:
         """Sides of the bounding box, in whole voxels."""
         return tuple(max(math.ceil(2 * e - 1e-9), 1) for e in self.extent)
 
-    def units(self, offset: Floats) -> Floats:
+    def to_units(self, offset: Floats) -> Floats:
         r"""Map offsets from the centre back, :math:`u = A^{-1} o`, (n, ...)."""
         return np.einsum("ij,j...->i...", np.linalg.inv(self.matrix), offset)
 
     def holds(self, units: Floats) -> Bools:
         """Tell which points (n, ...) lie inside."""
-        inside = np.square(units).sum(0) if self.ellipse else np.abs(units).max(0)
-        return np.asarray(inside <= 1)
+        norms = np.square(units).sum(0) if self.ellipse else np.abs(units).max(0)
+        return np.asarray(norms <= 1)
 
-    def exit(self, start: Floats, units: Floats) -> Floats:
+    def find_exit(self, start: Floats, units: Floats) -> Floats:
         r"""Solve :math:`\lVert u_0 + k (u - u_0) \rVert = 1` for :math:`k`: where rays leave the shape.
 
         Args:
@@ -68,17 +68,17 @@ class Shape:
             return np.where(a == 0, np.inf, np.maximum((root - b) / a, 1))
 
 
-def grid(size: tuple[int, ...]) -> Floats:
+def index_voxels(size: tuple[int, ...]) -> Floats:
     """Return the index of each voxel of a box, (n, *size)."""
     return np.stack(np.meshgrid(*(np.arange(k, dtype=np.float64) for k in size), indexing="ij"))
 
 
-def side_fractions(count: int, rng: Random) -> Floats:
+def draw_side_fractions(count: int, rng: Random) -> Floats:
     r"""Draw sides as fractions of the image, :math:`0.03 + \Gamma(2, 0.1)`, of mean 0.23."""
     return 0.03 + rng.gamma(2, 0.1, count)
 
 
-def rotation(axes: int, limit: float, rng: Random) -> Floats:
+def draw_rotation(axes: int, limit: float, rng: Random) -> Floats:
     """Draw a rotation (n, n): one angle in +- ``limit`` radians for each pair of axes."""
     result = np.eye(axes)
     for i, j in combinations(range(axes), 2):
@@ -94,7 +94,7 @@ def draw_shape(image: tuple[int, ...], brain: tuple[int, ...], rng: Random) -> S
     r"""Draw a box or an ellipsoid.
 
     Its sides are :math:`0.03 + \Gamma(2, 0.1)` of the image, between 6 % and 80 % of the brain; it is sheared
-    by :math:`I + N(0, 0.2)` off the diagonal, turned by up to 90 degrees, and shrunk where its bounding box
+    by :math:`I + N(0, 0.2)` off the diagonal, rotated by up to 90 degrees, and shrunk where its bounding box
     exceeds 80 % of the brain.
 
     Args:
@@ -105,10 +105,10 @@ def draw_shape(image: tuple[int, ...], brain: tuple[int, ...], rng: Random) -> S
     Reference:
         Many tasks make light work (Baugh et al., 2023).
     """
-    n, (least, most) = len(image), SIDE_LIMITS
+    n, (least, largest) = len(image), SIDE_LIMITS
     low = np.ceil(least * np.array(brain))
-    high = np.maximum(np.ceil(most * np.array(brain)), low + 1)
-    half = np.clip(np.trunc(side_fractions(n, rng) * np.array(image)), low, high) / 2
+    high = np.maximum(np.ceil(largest * np.array(brain)), low + 1)
+    half = np.clip(np.trunc(draw_side_fractions(n, rng) * np.array(image)), low, high) / 2
     shear = np.eye(n) + rng.normal(0, 0.2, (n, n)) * (1 - np.eye(n))
-    turned = Shape(rotation(n, math.pi / 2, rng) @ shear * half, ellipse=bool(rng.random() < 0.5))
-    return Shape(turned.matrix * min(1.0, float((high / 2 / turned.extent).min())), turned.ellipse)
+    shape = Shape(draw_rotation(n, math.pi / 2, rng) @ shear * half, ellipse=bool(rng.random() < 0.5))
+    return Shape(shape.matrix * min(1.0, float((high / 2 / shape.extent).min())), shape.ellipse)

@@ -1,4 +1,4 @@
-"""The kinds of corruption, and how training and validation share them."""
+"""The kinds of corruption, and their folds for training and validation."""
 
 from __future__ import annotations
 
@@ -40,34 +40,36 @@ def _cross_blend(image: Floats, place: Place, sources: Sources, rng: Random) -> 
     return blend(image, place, sources.foreign or sources.others, not sources.foreign, rng)
 
 
-def _deform(task: str) -> Change:
+def _make_deform(task: str) -> Change:
     return lambda image, place, sources, rng: deform(image, place, task, rng)
 
 
-def _intensity(image: Floats, place: Place, sources: Sources, rng: Random) -> tuple[Floats, dict[str, Any]]:
+def _change_intensity(
+    image: Floats, place: Place, sources: Sources, rng: Random
+) -> tuple[Floats, dict[str, Any]]:
     return change_intensity(image, place, rng)
 
 
 CHANGES: dict[str, Change] = {
     "blend": _blend,
     "cross_blend": _cross_blend,
-    "sink": _deform("sink"),
-    "source": _deform("source"),
-    "intensity": _intensity,
+    "sink": _make_deform("sink"),
+    "source": _make_deform("source"),
+    "intensity": _change_intensity,
 }
 
 TASKS = tuple(CHANGES)
-"""Names of the tasks; the position is the number of the task."""
+"""Names of the tasks; their order is that of their numbers."""
 
 BLENDS = ("blend", "cross_blend")
-"""Tasks that reach beyond their shape, so that the mask is where the image changed."""
+"""Tasks that reach beyond their shape, so that the mask marks where the image changed."""
 
 FOLDS = tuple(combinations(TASKS, 3))
 """The ten ways to train on three tasks of five; each task is in six of them."""
 
 
-def fold(k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the three tasks that fold ``k`` trains on, and the two that it validates on.
+def split_tasks(k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the three tasks for training in fold ``k``, and the two for validation.
 
     Raises:
         ValueError: If there is no such fold.
@@ -81,6 +83,10 @@ def fold(k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def check_task(task: str) -> None:
-    """Refuse an unknown task by the known ones."""
+    """Check that a task is known.
+
+    Raises:
+        ValueError: If it is not; the message lists the known ones.
+    """
     if task not in CHANGES:
-        raise ValueError(f"expected a task out of {', '.join(TASKS)}, got {task!r}")
+        raise ValueError(f"expected a task among {', '.join(TASKS)}, got {task!r}")

@@ -1,4 +1,4 @@
-"""Data sets as they lie on a user's disk: one file a layout, which turns folders into entries."""
+"""Layouts of data sets on disk, one file each: they turn folders into entries."""
 
 from diffad.data.layouts import atlas as atlas
 from diffad.data.layouts import behrendt as behrendt

@@ -15,11 +15,11 @@ CASE = r"(?P<case>sub-(?P<subject>[A-Za-z0-9]+)_ses-[A-Za-z0-9]+)_(?:space-[A-Za
 class Atlas2(RuleLayout):
     """ATLAS v2: Training/R001/sub-r001s001/ses-1/anat/*_T1w.nii.gz and *_desc-T1lesion_mask.nii.gz.
 
-    The group is the cohort, R001; Testing holds no masks.
+    The group is the cohort, such as R001; Testing has no masks.
     """
 
     name = "atlas2"
-    lesions = ("train",)
+    lesion_splits = ("train",)
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(FOLDERS + CASE + r"label-L_desc-T1lesion_mask\.nii(\.gz)?", "lesion"),
         Rule(FOLDERS + CASE + r"T1w\.nii(\.gz)?", sequence="t1"),

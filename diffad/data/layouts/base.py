@@ -1,4 +1,4 @@
-"""What a layout is: rules that recognise a folder, list its entries and say what is wrong with it."""
+"""What a layout is: it recognises a folder, lists its entries, and describes what is wrong with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Entry:
-    """One scan or slice of a data set, not yet read.
+    """The files and labels of one scan or slice of a data set.
 
     Args:
         name: Name of the scan or slice, unique in its data set.
@@ -17,12 +17,12 @@ class Entry:
         images: File of each sequence, by its name in lower case (t1, t1ce, t2, flair, ct, image).
         lesion: Lesion mask, or none.
         brain: Brain mask, or none.
-        split: "train", "val" or "test" where the layout says, else none.
-        label: 1 anomalous, 0 healthy, none where only the lesion mask says.
+        split: "train", "val" or "test" where the layout has splits, else none.
+        label: 1 anomalous, 0 healthy, none where only the lesion mask decides.
         positive: Values of the lesion mask that are lesion; none for all above 0.
-        ignored: Values of the lesion mask that count neither way.
-        group: Hospital, scanner or pathology, where the layout says.
-        boxes: Annotated boxes (x, y, width, height) in pixels, with the slice's number in a file of slices.
+        ignored: Values of the lesion mask that count neither as lesion nor as healthy.
+        group: Hospital, scanner or pathology, where the layout has groups.
+        boxes: Annotated boxes (x, y, width, height) in pixels.
         index: Number of the slice in its file, where a file holds many.
     """
 
@@ -42,13 +42,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a layout found in a folder.
+    """The entries and the problems of a folder.
 
     Args:
         layout: Name of the layout.
         entries: What can be used, sorted by name.
-        problems: What is wrong, one line each, with the file or folder named: missing masks, sequences or
-            images, files that fit no rule, subjects in two splits, duplicate subjects.
+        problems: What is wrong, one line each, which begins with the file or folder: missing masks, sequences
+            or images, files that fit no rule, subjects in two splits, repeated subjects.
     """
 
     layout: str
@@ -59,16 +59,16 @@ class Listing:
 class Layout:
     """A way in which a published data set lies on disk.
 
-    A subclass is registered in ``LAYOUTS`` by name and has no options. ``fits`` must be quick: it looks at
-    names only, and answers how many of the folder's files speak for it; 0 means it is something else.
+    A subclass is registered in ``LAYOUTS`` by name and has no options. ``fits`` must be quick: it reads names
+    only, and counts the files that speak for the layout; 0 means that the folder has another one.
     """
 
     def fits(self, root: Path) -> int:
-        """Return how many files or folders below ``root`` are named as this layout names them."""
+        """Return how many files or folders below ``root`` have names of this layout."""
         raise NotImplementedError
 
     def entries(self, root: Path) -> Listing:
-        """List what can be used and what is wrong; reads names and tables, no images.
+        """List what can be used and what is wrong; reads names and tables, but no images.
 
         Raises:
             DataError: If nothing can be used.

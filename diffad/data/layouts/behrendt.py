@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from diffad.data.layouts.base import Listing
+from diffad.data.layouts.folders import describe_count
 from diffad.data.layouts.rules import Rule, RuleLayout
-from diffad.data.layouts.sheet import rows
-from diffad.data.layouts.tree import counted
+from diffad.data.layouts.sheet import read_sheet
 from diffad.registry import LAYOUTS
 
 
@@ -20,10 +20,10 @@ class Behrendt(RuleLayout):
     """pDDPM and its kin: Train/ixi/{t1,t2,mask}, Test/{Brats21,MSLUB,...}/{t1,t2,mask,seg}, splits/*.csv."""
 
     name = "behrendt"
-    lesions = ("test",)
-    brains = True
-    alike = True
-    once = True
+    lesion_splits = ("test",)
+    brain_masks = True
+    same_sequences = True
+    one_entry_each = True
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(r"(?P<split>Train)/(?P<group>[^/]+)/mask/(?P<case>[^/]+)_mask\.nii(\.gz)?", "brain"),
         Rule(
@@ -35,51 +35,53 @@ class Behrendt(RuleLayout):
         Rule(r"(?P<split>Test)/(?P<group>[^/]+)/(?P<sequence>t1|t2)/(?P<case>[^/]+)_t[12]\.nii(\.gz)?"),
     )
 
-    def subject_of(self, match: re.Match[str]) -> str:
-        """Return the number in the hospital of IXI, else the whole name."""
-        return subject(match["case"])
+    def name_subject(self, match: re.Match[str]) -> str:
+        """Return the IXI number where there is one, else the whole name."""
+        return parse_subject(match["case"])
 
     def entries(self, root: Path) -> Listing:
-        """As usual, and tell what is wrong with the tables of the folds."""
+        """List entries and problems as usual, and the problems of the tables of the folds."""
         listing = super().entries(root)
-        return Listing(listing.layout, listing.entries, listing.problems + leaks(root / "splits"))
+        return Listing(listing.layout, listing.entries, listing.problems + describe_leaks(root / "splits"))
 
 
-def subject(name: str) -> str:
-    """Return IXI002 of IXI002-Guys-0828; other names are subjects themselves."""
-    found = re.match(r"IXI\d{3}", name, re.IGNORECASE)
-    return found.group().upper() if found else name
+def parse_subject(name: str) -> str:
+    """Return IXI002 for IXI002-Guys-0828; other names are subjects themselves."""
+    match = re.match(r"IXI\d{3}", name, re.IGNORECASE)
+    return match.group().upper() if match else name
 
 
-def leaks(folder: Path) -> list[str]:
+def describe_leaks(folder: Path) -> list[str]:
     """Return a line for each subject in several splits of a fold, and each table that repeats subjects."""
-    homes: dict[tuple[str, str], set[str]] = defaultdict(set)
-    told = []
+    splits_of: dict[tuple[str, str], set[str]] = defaultdict(set)
+    problems = []
     for path in sorted(folder.glob("*.csv")) if folder.is_dir() else ():
         split = next((s for s in ("train", "val", "test") if s in path.stem.lower()), "")
-        table, faults = rows(path)
-        told += faults
+        table, faults = read_sheet(path)
+        problems += faults
         if split and table and "img_name" not in table[0]:
-            told.append(f"{path}: expected a column img_name, found {', '.join(table[0])}")
-        who = Counter(subject(row["img_name"]) for row in table if split and row.get("img_name"))
-        told += counted([s for s, times in sorted(who.items()) if times > 1], path, "subjects listed twice")
-        for name in who:
-            homes[_fold(path), name].add(split)
-    return told + _shared(homes, folder)
+            problems.append(f"{path}: expected a column img_name, found {', '.join(table[0])}")
+        counts = Counter(parse_subject(row["img_name"]) for row in table if split and row.get("img_name"))
+        problems += describe_count(
+            [s for s, count in sorted(counts.items()) if count > 1], path, "subjects listed more than once"
+        )
+        for name in counts:
+            splits_of[_parse_fold(path), name].add(split)
+    return problems + _describe_shared_subjects(splits_of, folder)
 
 
-def _fold(path: Path) -> str:
-    found = re.search(r"fold[\W_]?(\d+)", path.stem, re.IGNORECASE)
-    return found.group(1) if found else ""
+def _parse_fold(path: Path) -> str:
+    match = re.search(r"fold[\W_]?(\d+)", path.stem, re.IGNORECASE)
+    return match.group(1) if match else ""
 
 
-def _shared(homes: Mapping[tuple[str, str], set[str]], folder: Path) -> list[str]:
-    # a table without a fold belongs to all of them
-    every = {who: splits for (fold, who), splits in homes.items() if not fold}
-    together = {key: splits | every.get(key[1], set()) for key, splits in homes.items()}
+def _describe_shared_subjects(splits_of: Mapping[tuple[str, str], set[str]], folder: Path) -> list[str]:
+    # a table without a fold belongs to all folds
+    foldless = {subject: splits for (fold, subject), splits in splits_of.items() if not fold}
+    unions = {key: splits | foldless.get(key[1], set()) for key, splits in splits_of.items()}
     return [
-        f"{folder}: subject {who} is in several splits{f' of fold {fold}' if fold else ''}: "
-        + ", ".join(sorted(splits))
-        for (fold, who), splits in sorted(together.items())
+        f"{folder}: expected each subject in one split{f' of fold {fold}' if fold else ''}, "
+        f"found {subject} in {', '.join(sorted(splits))}"
+        for (fold, subject), splits in sorted(unions.items())
         if len(splits) > 1
     ]

@@ -1,4 +1,4 @@
-"""Mid-axial slices with pathologies, as the studies of normative representations list them."""
+"""Mid-axial slices with pathologies, listed as in the studies of normative representations."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from pathlib import Path
 
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
-from diffad.data.layouts.rules import told_of
-from diffad.data.layouts.table import _head
+from diffad.data.layouts.rules import describe_faults
+from diffad.data.layouts.table import read_header
 from diffad.registry import LAYOUTS
 
 
 @LAYOUTS.register("bercea")
 class Bercea(Layout):
-    """Mid-axial PNG: CSV files with one column, filename; one a split or pathology, paths from the root."""
+    """Mid-axial PNG: CSV files with one column, filename; one for each split or pathology."""
 
     def fits(self, root: Path) -> int:
-        """Return how many such tables there are, twice, as they speak for this and no plain table."""
-        return 2 * len(_tables(root))
+        """Return twice the number of such tables, since they are no plain tables."""
+        return 2 * len(_list_tables(root))
 
     def entries(self, root: Path) -> Listing:
-        """List the slices of all tables; masks of boxes lie in folders with anno_pos for the images' png.
+        """List the slices of all tables, whose paths start at the root; masks lie in folders _anno_pos_png.
 
         Raises:
-            DataError: If no slice is there.
+            DataError: If no slice is found.
         """
-        made, missing = [], []
-        for table in _tables(root):
+        entries, missing_files = [], []
+        for table in _list_tables(root):
             split = next((s for s in ("train", "val", "test") if s in table.stem.lower()), "test")
             label = int(not any(word in table.stem.lower() for word in ("normal", "train", "val", "ixi")))
             with table.open(newline="", encoding="utf-8-sig") as file:
@@ -35,22 +35,22 @@ class Bercea(Layout):
             for name in names:
                 path = root / name.removeprefix("./")
                 if not path.is_file():
-                    missing.append(path)
+                    missing_files.append(path)
                     continue
-                made.append(_entry(path, table.stem, split, label))
-        if not made:
-            raise DataError(f"{root}: expected the slices that the tables name, found none")
-        unmasked = [e.images["image"] for e in made if e.label == 1 and e.lesion is None]
-        problems = told_of(missing, root, "slices that are not there")
-        problems += told_of(unmasked, root, "slices with a pathology but no mask of it")
-        return Listing("bercea", sorted(made, key=lambda e: e.name), problems)
+                entries.append(_make_entry(path, table.stem, split, label))
+        if not entries:
+            raise DataError(f"{root}: expected the slices that the tables list, found none")
+        unmasked_files = [e.images["image"] for e in entries if e.label == 1 and e.lesion is None]
+        problems = describe_faults(missing_files, root, "missing slices that the tables list")
+        problems += describe_faults(unmasked_files, root, "pathological slices without a mask")
+        return Listing("bercea", sorted(entries, key=lambda e: e.name), problems)
 
 
-def _tables(root: Path) -> list[Path]:
-    return [p for p in sorted(root.rglob("*.csv")) if _head(p) == {"filename"}]
+def _list_tables(root: Path) -> list[Path]:
+    return [p for p in sorted(root.rglob("*.csv")) if read_header(p) == {"filename"}]
 
 
-def _entry(path: Path, pathology: str, split: str, label: int) -> Entry:
+def _make_entry(path: Path, pathology: str, split: str, label: int) -> Entry:
     folder = path.parent.with_name(path.parent.name.replace("_png", "_anno_pos_png"))
     masks = sorted(folder.glob(f"{path.stem}_*.png")) if folder != path.parent else []
     name = f"{pathology}-{path.stem}"

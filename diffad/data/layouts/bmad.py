@@ -1,4 +1,4 @@
-"""BMAD in the three ways it is found."""
+"""BMAD in the three ways in which it is distributed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SPLIT = r"(?P<split>train|valid|val|test)/"
 
 @LAYOUTS.register("bmad")
 class Bmad(RuleLayout):
-    """BMAD: train/good, test/good, test/Ungood, with img/ or not, masks in anomaly_mask/, label/ or none."""
+    """BMAD: train/good, test/good, test/Ungood, with or without img/; masks in anomaly_mask/ or label/."""
 
     name = "bmad"
     suffixes = IMAGES
@@ -25,12 +25,12 @@ class Bmad(RuleLayout):
         Rule(SPLIT + r"good/(?:img/)?" + FILE, label=0),
     )
 
-    def case_of(self, match: re.Match[str]) -> str:
-        """Return split, class and name, as names repeat."""
+    def name_case(self, match: re.Match[str]) -> str:
+        """Return split, class and name, since names repeat."""
         kind = "ungood" if "ungood/" in match.string.lower() else "good"
         return f"{match['split'].lower()}-{kind}-{match['case']}"
 
-    def subject_of(self, match: re.Match[str]) -> str:
-        """Return the patient in 00001_77, else the name of the file."""
-        found = re.fullmatch(r"(\d{5})_\d{2,3}", match["case"])
-        return found.group(1) if found else match["case"]
+    def name_subject(self, match: re.Match[str]) -> str:
+        """Return the patient (00001 of 00001_77), else the name of the file."""
+        patient = re.fullmatch(r"(\d{5})_\d{2,3}", match["case"])
+        return patient.group(1) if patient else match["case"]

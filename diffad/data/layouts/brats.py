@@ -1,4 +1,4 @@
-"""BraTS as it was given out: 2020, 2021, and from 2023 on."""
+"""BraTS as it was published: 2020, 2021, and from 2023 on."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from diffad.registry import LAYOUTS
 
 SEQUENCES = {"t1n": "t1", "t1c": "t1ce", "t2w": "t2", "t2f": "flair"}
 VISIT = r"(?P<case>(?P<subject>BraTS-(?P<group>[A-Z]+)-\d{5})(?:-\d{3})?)"
-"""Task, such as GLI, MEN, MET, PED or SSA; subject; and visit, which one task goes without."""
+"""Task (GLI, MEN, MET, PED, SSA), subject, and visit, which one task lacks."""
 
 
 class Brats(RuleLayout):
-    """Four sequences and a tumour mask in one folder a case; every label above 0 is tumour."""
+    """Four sequences and a tumour mask in a folder for each case; every label above 0 is tumour."""
 
-    needs = ("t1", "t1ce", "t2", "flair")
+    required_sequences = ("t1", "t1ce", "t2", "flair")
     sequences = SEQUENCES
-    lesions = ("*",)
+    lesion_splits = ("*",)
 
 
 @LAYOUTS.register("brats2020")
@@ -25,10 +25,10 @@ class Brats2020(Brats):
     """BraTS 2020: BraTS20_Training_001/BraTS20_Training_001_flair.nii; no masks in BraTS20_Validation."""
 
     name = "brats2020"
-    lesions = ("train",)
+    lesion_splits = ("train",)
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(r"(?P<case>BraTS20_(?P<split>Training|Validation)_\d{3})_seg\.nii(\.gz)?", "lesion"),
-        # the mask of case 355 was given out under another name
+        # the mask of case 355 was published under another name
         Rule(r"(?P<case>BraTS20_(?P<split>Training)_\d{3})/W39_[^/]*_Segm\.nii(\.gz)?", "lesion"),
         Rule(
             r"(?P<case>BraTS20_(?P<split>Training|Validation)_\d{3})_(?P<sequence>t1|t1ce|t2|flair)\.nii(\.gz)?"

@@ -1,4 +1,4 @@
-"""Which layout a folder has."""
+"""Recognising the layout of a folder, and listing its entries."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from diffad.registry import LAYOUTS
 
 
 def recognise(root: Path) -> list[tuple[str, int]]:
-    """Return the layouts that fit a folder, with how many files speak for each, best first.
+    """Return the layouts that fit a folder, with the number of files that speak for each, best first.
 
     Raises:
         DataError: If there is no such folder or table.
     """
     if not root.exists():
-        raise DataError(f"{root}: expected a folder of a data set, found none")
+        raise DataError(f"{root}: expected a folder of a data set, found no such folder")
     names = [name for name in LAYOUTS if root.is_dir() or name == "table"]
     hits = [(name, LAYOUTS.build(name).fits(root)) for name in names]
     return sorted(((name, count) for name, count in hits if count), key=lambda hit: (-hit[1], hit[0]))
 
 
-def read(root: Path, layout: str | None = None) -> Listing:
+def list_entries(root: Path, layout: str | None = None) -> Listing:
     """List the entries of a data set on disk.
 
     Args:
         root: Its folder, or a table.
-        layout: How it lies there; none takes the layout that fits most files.
+        layout: Name of the layout; none takes the one that fits most files.
 
     Raises:
-        DataError: If nothing fits; what was tried is listed.
+        DataError: If no layout fits; the message lists all of them.
         UnknownNameError: If there is no such layout.
     """
     if layout is None:
-        found = recognise(root)
-        if not found:
-            raise DataError(f"{root}: expected one of the layouts {', '.join(LAYOUTS)}, recognised none")
-        layout = found[0][0]
+        matches = recognise(root)
+        if not matches:
+            raise DataError(f"{root}: expected one of the layouts {', '.join(LAYOUTS)}, found none of them")
+        layout = matches[0][0]
     listing: Listing = LAYOUTS.build(layout).entries(root)
     return listing

@@ -1,4 +1,4 @@
-"""MedIAnomaly: one folder a data set, in three ways."""
+"""MedIAnomaly: one folder for each data set, in three ways."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
-from diffad.data.layouts.rules import IMAGES, Rule, RuleLayout, files, told_of
+from diffad.data.layouts.rules import IMAGES, Rule, RuleLayout, describe_faults, list_files
 from diffad.registry import LAYOUTS
 
 FILE = r"(?P<case>[^/]+)\.(?:png|jpe?g)"
@@ -19,11 +19,11 @@ FILE = r"(?P<case>[^/]+)\.(?:png|jpe?g)"
 
 @LAYOUTS.register("medianomaly_brats")
 class MedianomalyBrats(RuleLayout):
-    """MedIAnomaly's BraTS2021: train/, test/normal, test/tumor, and test/annotation with seg for flair."""
+    """BraTS2021 of MedIAnomaly: train/, test/normal, test/tumor, test/annotation with seg for flair."""
 
     name = "medianomaly_brats"
     suffixes = IMAGES
-    lesions = ("test",)
+    lesion_splits = ("test",)
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(r"test/annotation/" + FILE, "lesion", split="test", label=1),
         Rule(r"test/tumor/" + FILE, split="test", label=1),
@@ -31,55 +31,59 @@ class MedianomalyBrats(RuleLayout):
         Rule(r"train/" + FILE, split="train", label=0),
     )
 
-    def case_of(self, match: re.Match[str]) -> str:
-        """Return the name that image and mask share; normal slices of a tumour's patient are others."""
+    def name_case(self, match: re.Match[str]) -> str:
+        """Return the name that image and mask share; normal slices of a patient with a tumour differ."""
         kind = "normal" if "test/normal/" in match.string else ""
         return f"{kind}{match['case'].replace('seg', 'flair')}"
 
-    def subject_of(self, match: re.Match[str]) -> str:
-        """Return the patient, where the name begins with one."""
-        found = re.match(r"BraTS2021_\d{5}", match["case"])
-        return found.group() if found else match["case"]
+    def name_subject(self, match: re.Match[str]) -> str:
+        """Return the patient, if the name begins with one."""
+        patient = re.match(r"BraTS2021_\d{5}", match["case"])
+        return patient.group() if patient else match["case"]
 
 
 @LAYOUTS.register("medianomaly_json")
 class MedianomalyJson(Layout):
-    """MedIAnomaly's RSNA, VinCXR, BrainTumor and LAG: images/ and data.json with the splits."""
+    """RSNA, VinCXR, BrainTumor and LAG of MedIAnomaly: images/ and data.json with the splits."""
 
     def fits(self, root: Path) -> int:
-        """Return how many images there are, where a table lists any."""
+        """Return the number of images, if there is a table."""
         if not (root / "data.json").is_file() or not (root / "images").is_dir():
             return 0
-        return len(files(root / "images", IMAGES))
+        return len(list_files(root / "images", IMAGES))
 
     def entries(self, root: Path) -> Listing:
-        """List the images of the table that are there.
+        """List the images of the table that exist.
 
         Raises:
-            DataError: If the table cannot be read or no image is there.
+            DataError: If the table cannot be read, or no image is found.
         """
         path = root / "data.json"
         try:
             table = json.loads(path.read_text(encoding="utf-8"))
-            rows = list(_rows(table))
+            rows = list(_list_rows(table))
         except (OSError, ValueError, AttributeError, TypeError) as error:
             raise DataError(f"{path}: expected splits, labels and file names, found {error}") from error
-        found = [(name, split, label, root / "images" / name) for name, split, label in rows]
-        made = [
+        images = [(name, split, label, root / "images" / name) for name, split, label in rows]
+        entries = [
             Entry(f"{split}-{Path(name).stem}", Path(name).stem, {"image": file}, split=split, label=label)
-            for name, split, label, file in sorted(found)
+            for name, split, label, file in sorted(images)
             if file.is_file()
         ]
-        if not made:
+        if not entries:
             raise DataError(f"{root}: expected the images of {path.name} in images/, found none")
-        missing = [file for *_, file in found if not file.is_file()]
-        listed = {file for *_, file in found}
-        strangers = [p for p in files(root / "images", IMAGES) if p not in listed]
-        problems = told_of(missing, root, f"images of {path.name} that are not there")
-        return Listing("medianomaly_json", made, problems + told_of(strangers, root, "images in no split"))
+        missing_files = [file for *_, file in images if not file.is_file()]
+        listed_files = {file for *_, file in images}
+        unlisted_files = [p for p in list_files(root / "images", IMAGES) if p not in listed_files]
+        problems = describe_faults(missing_files, root, f"missing images that {path.name} lists")
+        return Listing(
+            "medianomaly_json",
+            entries,
+            problems + describe_faults(unlisted_files, root, "images in no split"),
+        )
 
 
-def _rows(table: dict[str, dict[str, list[str]]]) -> Iterator[tuple[str, str, int]]:
+def _list_rows(table: dict[str, dict[str, list[str]]]) -> Iterator[tuple[str, str, int]]:
     for split, labels in table.items():
         for label, names in labels.items():
             for name in names:
@@ -88,11 +92,11 @@ def _rows(table: dict[str, dict[str, list[str]]]) -> Iterator[tuple[str, str, in
 
 @LAYOUTS.register("medianomaly_isic")
 class MedianomalyIsic(Layout):
-    """MedIAnomaly's ISIC2018: *_Training_Input and *_Test_Input, normal where the table says NV."""
+    """ISIC2018 of MedIAnomaly: *_Training_Input and *_Test_Input, normal where the table says NV."""
 
     def fits(self, root: Path) -> int:
-        """Return how many images lie in folders of that name."""
-        return sum(len(files(folder, IMAGES)) for folder in root.glob("ISIC2018_Task3_*_Input"))
+        """Return the number of images in folders of these names."""
+        return sum(len(list_files(folder, IMAGES)) for folder in root.glob("ISIC2018_Task3_*_Input"))
 
     def entries(self, root: Path) -> Listing:
         """List the images of both tables.
@@ -100,7 +104,7 @@ class MedianomalyIsic(Layout):
         Raises:
             DataError: If there is no table or no image.
         """
-        made, problems = [], []
+        entries, problems = [], []
         for part, split in (("Training", "train"), ("Test", "test")):
             folder = root / f"ISIC2018_Task3_{part}_Input"
             tables = sorted((root / f"ISIC2018_Task3_{part}_GroundTruth").glob("*.csv"))
@@ -109,14 +113,14 @@ class MedianomalyIsic(Layout):
                 continue
             with tables[0].open(newline="", encoding="utf-8-sig") as file:
                 rows = [(row["image"], int(float(row["NV"]) != 1)) for row in csv.DictReader(file)]
-            there = [(name, label, folder / f"{name}.jpg") for name, label in sorted(rows)]
-            made += [
+            images = [(name, label, folder / f"{name}.jpg") for name, label in sorted(rows)]
+            entries += [
                 Entry(name, name, {"image": path}, split=split, label=label)
-                for name, label, path in there
+                for name, label, path in images
                 if path.is_file()
             ]
-            missing = [path for *_, path in there if not path.is_file()]
-            problems += told_of(missing, root, f"images of {tables[0].name} that are not there")
-        if not made:
+            missing_files = [path for *_, path in images if not path.is_file()]
+            problems += describe_faults(missing_files, root, f"missing images that {tables[0].name} lists")
+        if not entries:
             raise DataError(f"{root}: expected images and tables of ISIC 2018, found none")
-        return Listing("medianomaly_isic", made, problems)
+        return Listing("medianomaly_isic", entries, problems)

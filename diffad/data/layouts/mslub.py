@@ -14,9 +14,9 @@ class Mslub(RuleLayout):
 
     name = "mslub"
     sequences: ClassVar[dict[str, str]] = {"t1w": "t1", "t2w": "t2", "t1wks": "t1ce"}
-    needs = ("t1", "t2", "flair")
-    lesions = ("*",)
-    once = True
+    required_sequences = ("t1", "t2", "flair")
+    lesion_splits = ("*",)
+    one_entry_each = True
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(r"(?P<case>patient\d+)_consensus_gt\.nii(\.gz)?", "lesion"),
         Rule(r"(?P<case>patient\d+)_brainmask\.nii(\.gz)?", "brain"),

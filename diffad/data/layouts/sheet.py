@@ -1,4 +1,4 @@
-"""Tables beside a data set, as far as they can be read."""
+"""Tables beside a data set; one that cannot be read is a problem and no error."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import csv
 from pathlib import Path
 
 
-def rows(path: Path) -> tuple[list[dict[str, str]], list[str]]:
-    """Return the rows of a CSV by names of columns in lower case, and a line if it cannot be read."""
+def read_sheet(path: Path) -> tuple[list[dict[str, str]], list[str]]:
+    """Return the rows of a CSV by column names in lower case, and a line if it cannot be read."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            table = [_row(row) for row in csv.DictReader(file)]
+            table = [_clean_row(row) for row in csv.DictReader(file)]
     except (OSError, ValueError, csv.Error) as error:
         return [], [f"{path}: expected a CSV in UTF-8, found {error}"]
     return table, []
 
 
-def _row(row: dict[str | None, object]) -> dict[str, str]:
-    # surplus fields lie in a list under no name, and missing ones are none
-    told = ((key, value) for key, value in row.items() if key is not None)
-    return {key.strip().lower(): value.strip() if isinstance(value, str) else "" for key, value in told}
+def _clean_row(row: dict[str | None, object]) -> dict[str, str]:
+    # surplus cells are in a list under no name, and missing ones are none
+    cells = ((key, value) for key, value in row.items() if key is not None)
+    return {key.strip().lower(): value.strip() if isinstance(value, str) else "" for key, value in cells}

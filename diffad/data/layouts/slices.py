@@ -1,4 +1,4 @@
-"""Our own layout of 2-D images."""
+"""The layout of diffad for 2-D images."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ END = r"\.(?:png|jpe?g|bmp|tiff?)"
 
 
 @LAYOUTS.register("slices")
-class Slices(RuleLayout):
-    """Slices: train/NAME.png, val/NAME.png, test/NAME.png, healthy unless NAME_lesion.png is beside them."""
+class SliceLayout(RuleLayout):
+    """Slices: train/NAME.png, val/NAME.png, test/NAME.png; healthy, unless NAME_lesion.png lies beside."""
 
     name = "slices"
     suffixes = IMAGES
@@ -26,20 +26,20 @@ class Slices(RuleLayout):
         Rule(r"(?P<case>brain_mask)" + END, "shared"),
     )
 
-    def case_of(self, match: re.Match[str]) -> str:
+    def name_case(self, match: re.Match[str]) -> str:
         """Return split and name."""
         return f"{match.groupdict().get('split') or ''}-{match['case']}".strip("-")
 
-    def subject_of(self, match: re.Match[str]) -> str:
+    def name_subject(self, match: re.Match[str]) -> str:
         """Return the BIDS subject in the name, else the name."""
-        found = re.match(r"sub-[A-Za-z0-9]+", match["case"])
-        return found.group() if found else match["case"]
+        subject = re.match(r"sub-[A-Za-z0-9]+", match["case"])
+        return subject.group() if subject else match["case"]
 
     def entries(self, root: Path) -> Listing:
-        """As usual; without a lesion mask a slice is healthy, and one brain mask may serve all."""
+        """List entries as usual; slices without a lesion mask are healthy, and brain_mask is for all."""
         from dataclasses import replace
 
         listing = super().entries(root)
-        shared = next((p for p in sorted(root.glob("brain_mask.*")) if p.suffix.lower() in IMAGES), None)
-        told = [replace(e, label=e.label or 0, brain=e.brain or shared) for e in listing.entries]
-        return Listing(listing.layout, told, listing.problems)
+        brain = next((p for p in sorted(root.glob("brain_mask.*")) if p.suffix.lower() in IMAGES), None)
+        entries = [replace(e, label=e.label or 0, brain=e.brain or brain) for e in listing.entries]
+        return Listing(listing.layout, entries, listing.problems)

@@ -1,4 +1,4 @@
-"""A plain table, for data that lie in no published way."""
+"""A plain table, for data in none of the published layouts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
-from diffad.data.layouts.rules import divided
+from diffad.data.layouts.rules import describe_divided_subjects
 from diffad.registry import LAYOUTS
 
 PATHS = ("path", "image", "filename", "file")
@@ -27,47 +27,53 @@ COLUMNS = (
     "positive",
     "ignored",
 )
-"""Columns that ``write`` writes."""
+"""Columns that ``write_table`` writes."""
 NAMES = ("table.csv", "data.csv", "entries.csv")
 
 
 @LAYOUTS.register("table")
 class Table(Layout):
-    """Table: a CSV with path (or image, filename); subject, lesion, brain, split, label, group if known."""
+    """Table: a CSV with path (or image, filename); optional subject, lesion, brain, split, label, group."""
 
     def fits(self, root: Path) -> int:
-        """Return 1 for a CSV that names images; it is taken where nothing else is recognised."""
-        return int(bool(_table(root)))
+        """Return 1 for a CSV that lists images, so that any other layout that fits goes first."""
+        return int(bool(_find_table(root)))
 
     def entries(self, root: Path) -> Listing:
         """Read the table; paths are relative to its folder.
 
         Raises:
-            DataError: If there is no such table, or none of its files is there.
+            DataError: If there is no such table, or none of its files exists.
         """
-        path = _table(root)
+        path = _find_table(root)
         if path is None:
             raise DataError(f"{root}: expected a CSV with a column {' or '.join(PATHS)}, found none")
-        made, problems = [], []
-        for line, row in enumerate(_rows(path), start=2):
+        entries, problems = [], []
+        for line, row in enumerate(_read_rows(path), start=2):
             try:
-                entry = _entry(row, path.parent)
+                entry = _make_entry(row, path.parent)
             except ValueError as error:
                 problems.append(f"{path}:{line}: {error}")
                 continue
-            absent = [p for p in (*entry.images.values(), entry.lesion, entry.brain) if p and not p.is_file()]
-            problems += [f"{path}:{line}: {p} is not there" for p in absent]
-            if not set(absent) & set(entry.images.values()):
-                made.append(entry)
-        if not made:
-            raise DataError(f"{path}: expected files that are there, found none")
-        twice = [name for name, count in Counter(e.name for e in made).items() if count > 1]
-        problems += [f"{path}: {name} is listed more than once" for name in twice]
-        return Listing("table", sorted(made, key=lambda e: e.name), problems + divided(made, path))
+            missing_files = [
+                p for p in (*entry.images.values(), entry.lesion, entry.brain) if p and not p.is_file()
+            ]
+            problems += [f"{path}:{line}: expected the file {p}, found none" for p in missing_files]
+            if not set(missing_files) & set(entry.images.values()):
+                entries.append(entry)
+        if not entries:
+            raise DataError(f"{path}: expected at least one file of the table, found none")
+        repeats = [name for name, count in Counter(e.name for e in entries).items() if count > 1]
+        problems += [f"{path}: expected each name once, found {name} several times" for name in repeats]
+        return Listing(
+            "table",
+            sorted(entries, key=lambda e: e.name),
+            problems + describe_divided_subjects(entries, path),
+        )
 
 
-def write(entries: Iterable[Entry], path: Path) -> None:
-    """Write entries as a table that this layout reads; a row for each sequence.
+def write_table(entries: Iterable[Entry], path: Path) -> None:
+    """Write entries as a table of this layout, a row for each sequence.
 
     Raises:
         OSError: If it cannot be written.
@@ -91,17 +97,18 @@ def write(entries: Iterable[Entry], path: Path) -> None:
                 table.writerow({**row, "label": label, **rest})
 
 
-def _table(root: Path) -> Path | None:
+def _find_table(root: Path) -> Path | None:
     candidates = [root] if root.is_file() else sorted(root.glob("*.csv"))
-    return next((p for p in candidates if p.suffix == ".csv" and _head(p) & set(PATHS)), None)
+    return next((p for p in candidates if p.suffix == ".csv" and read_header(p) & set(PATHS)), None)
 
 
-def _head(path: Path) -> set[str]:
+def read_header(path: Path) -> set[str]:
+    """Return the column names of a CSV, in lower case."""
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         return {name.strip().lower() for name in next(csv.reader(file), [])}
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _read_rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         return [
             {
@@ -113,7 +120,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
         ]
 
 
-def _entry(row: Mapping[str, str], folder: Path) -> Entry:
+def _make_entry(row: Mapping[str, str], folder: Path) -> Entry:
     image = next((row[key] for key in PATHS if row.get(key)), "")
     if not image:
         raise ValueError("expected the path of an image, found none")

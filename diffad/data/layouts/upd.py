@@ -1,4 +1,4 @@
-"""The folders of a comparison of unsupervised pathology detection: CamCAN, BraTS 2020, ATLAS."""
+"""The data of a comparison of unsupervised pathology detection: CamCAN, BraTS 2020, ATLAS."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ATLAS = r"ATLAS_2/Training/(?P<group>[^/]+)/(?P<case>[^/]+)/(?P<session>[^/]+)/[
 class Upd(RuleLayout):
     """UPD: MRI/CamCAN healthy, MRI/BraTS and MRI/ATLAS with anomaly_segmentation, stripped and registered.
 
-    The files that these were made from may lie beside them; they are passed over.
+    The original files may lie beside them; they are passed over.
     """
 
     name = "upd"
-    lesions = ("test",)
+    lesion_splits = ("test",)
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             r"CamCAN/(?P<case>[^/]+)/[^/]*T1w_stripped_registered[^/]*", sequence="t1", split="train", label=0
@@ -32,10 +32,10 @@ class Upd(RuleLayout):
         Rule(r"(?:CamCAN|BraTS/[^/]+|ATLAS_2/Training/[^/]+)/(?P<case>[^/]+)/.*", "other"),
     )
 
-    def case_of(self, match: re.Match[str]) -> str:
-        """Return the folder, with the session where there are some."""
+    def name_case(self, match: re.Match[str]) -> str:
+        """Return the folder, and the session if there is one."""
         return "_".join(filter(None, (match["case"], match.groupdict().get("session"))))
 
-    def subject_of(self, match: re.Match[str]) -> str:
+    def name_subject(self, match: re.Match[str]) -> str:
         """Return the folder."""
         return match["case"]

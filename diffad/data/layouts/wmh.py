@@ -1,4 +1,4 @@
-"""The challenge of white matter hyperintensities."""
+"""The WMH challenge: white matter hyperintensities."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PLACE = (
 class Wmh(RuleLayout):
     """WMH: Utrecht/0/pre/FLAIR.nii.gz and Utrecht/0/wmh.nii.gz; 1 is lesion, 2 does not count.
 
-    Amsterdam has a folder for each scanner. What pre/ lacks is taken from orig/.
+    Amsterdam has a folder for each scanner. Sequences that pre/ lacks are taken from orig/.
     """
 
     name = "wmh"
-    needs = ("flair", "t1")
-    lesions = ("*",)
+    required_sequences = ("flair", "t1")
+    lesion_splits = ("*",)
     positive = (1,)
     ignored = (2,)
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -33,10 +33,10 @@ class Wmh(RuleLayout):
         Rule(PLACE + r"pre/.*\.nii(\.gz)?", "other"),
     )
 
-    def case_of(self, match: re.Match[str]) -> str:
-        """Return hospital and number, as hospitals count alike."""
+    def name_case(self, match: re.Match[str]) -> str:
+        """Return hospital and number, since all hospitals count from 0."""
         return f"{match['group'].replace('/', '-')}-{match['case']}"
 
-    def subject_of(self, match: re.Match[str]) -> str:
-        """Return the same: everyone was scanned once."""
-        return self.case_of(match)
+    def name_subject(self, match: re.Match[str]) -> str:
+        """Return the name of the case, since everyone was scanned once."""
+        return self.name_case(match)

@@ -1,4 +1,4 @@
-"""One lesion into one scan, or one of every kind into every scan."""
+"""Implanting one lesion in one scan, or one of every kind in every scan."""
 
 from __future__ import annotations
 
@@ -10,19 +10,26 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from diffad.data.lesions.kinds import CONTRAST, KIND, KINDS
-from diffad.data.lesions.shape import box_around, deep_places, draw_blob, draw_centre, local_mean, uniform
+from diffad.data.lesions.kinds import CONTRAST, KIND_BY_NAME, KINDS
+from diffad.data.lesions.shape import (
+    average_locally,
+    draw_blob,
+    draw_centre,
+    draw_uniform,
+    find_box,
+    find_deep_places,
+)
 
 
 @dataclass(frozen=True)
-class Lesion:
+class ImplantedLesion:
     """A scan with one lesion in it.
 
     Args:
         image: Changed scan, (C, *S), in [0, 1].
         mask: Extent of the lesion, (1, *S), boolean: where its soft weight exceeds 1/2.
         kind: One of ``KINDS``.
-        params: What was drawn: ``centre`` and ``radius`` (voxels), ``contrast`` (share of the range).
+        params: The drawn numbers: ``centre`` and ``radius`` (voxels), ``contrast`` (fraction of the range).
     """
 
     image: Tensor
@@ -37,8 +44,8 @@ def implant(
     kind: str,
     generator: torch.Generator,
     radius: tuple[float, float] | None = None,
-) -> Lesion:
-    r"""Put one soft-edged lesion of irregular shape into the brain.
+) -> ImplantedLesion:
+    r"""Implant one soft-edged lesion of irregular shape in the brain.
 
     .. math:: q(p) = \frac{\lVert A (p - c) \rVert}{r \, (1 + n(\theta))}, \quad
               w = \mathrm{smoothstep}\!\left(\frac{1 + e - q}{2 e}\right)
@@ -56,28 +63,30 @@ def implant(
         brain: Brain mask, (1, *S), boolean.
         kind: One of ``KINDS``.
         generator: Source of all randomness.
-        radius: Smallest and largest radius :math:`r`, in voxels; 4 to 10 % of the shortest side by default.
+        radius: Smallest and largest radius :math:`r`, in voxels; by default 4 and 10 % of the shortest side.
 
     Raises:
-        ValueError: If the kind is unknown, the brain is empty, the radii, a shape or an intensity do not fit.
+        ValueError: If the kind is unknown, the brain is empty, or radii, a shape or an intensity do not fit.
         TypeError: If the image is not floating point or the brain not boolean.
     """
-    _check(image, brain, kind)
-    r = uniform(*_radii(radius, min(image.shape[1:])), generator)
-    contrast = uniform(*CONTRAST, generator)
-    centre = draw_centre(_places(image, brain[0], kind, r), generator)
-    box = (slice(None), *box_around(centre, r, tuple(image.shape[1:])))
-    part, inside = image[box], brain[box]
-    local = tuple(c - cut.start for c, cut in zip(centre, box[1:], strict=True))
-    blob = draw_blob(local, r, tuple(part.shape[1:]), generator, image)
-    changed, mask = image.clone(), torch.zeros_like(brain)
-    changed[box] = torch.where(inside, KIND[kind].change(part, blob, contrast, generator).clamp(0, 1), part)
-    mask[box] = rearrange(blob.q < 1, "... -> 1 ...") & inside
-    return Lesion(changed, mask, kind, {"centre": centre, "radius": r, "contrast": contrast})
+    _check_scan(image, brain, kind)
+    r = draw_uniform(*_choose_radii(radius, min(image.shape[1:])), generator)
+    contrast = draw_uniform(*CONTRAST, generator)
+    centre = draw_centre(_find_places(image, brain[0], kind, r), generator)
+    box = (slice(None), *find_box(centre, r, tuple(image.shape[1:])))
+    crop, brain_crop = image[box], brain[box]
+    local_centre = tuple(c - cut.start for c, cut in zip(centre, box[1:], strict=True))
+    blob = draw_blob(local_centre, r, tuple(crop.shape[1:]), generator, image)
+    lesion_image, mask = image.clone(), torch.zeros_like(brain)
+    lesion_image[box] = torch.where(
+        brain_crop, KIND_BY_NAME[kind].change(crop, blob, contrast, generator).clamp(0, 1), crop
+    )
+    mask[box] = rearrange(blob.q < 1, "... -> 1 ...") & brain_crop
+    return ImplantedLesion(lesion_image, mask, kind, {"centre": centre, "radius": r, "contrast": contrast})
 
 
 def implant_all(slices: Tensor, brains: Tensor, seed: int) -> dict[str, tuple[Tensor, Tensor]]:
-    """Give every scan one lesion of every kind; scan i depends on (seed, kind, i) and itself only.
+    """Implant one lesion of every kind in every scan; scan i depends on (seed, kind, i) and itself alone.
 
     Args:
         slices: Healthy scans, (N, C, *S), in [0, 1].
@@ -91,36 +100,36 @@ def implant_all(slices: Tensor, brains: Tensor, seed: int) -> dict[str, tuple[Te
     result = {}
     for kind in KINDS:
         pairs = enumerate(zip(slices, brains, strict=True))
-        lesions = [implant(x, brain, kind, _generator(seed, kind, i)) for i, (x, brain) in pairs]
+        lesions = [implant(x, brain, kind, _seed_generator(seed, kind, i)) for i, (x, brain) in pairs]
         result[kind] = (torch.stack([y.image for y in lesions]), torch.stack([y.mask for y in lesions]))
     return result
 
 
-def _places(image: Tensor, brain: Tensor, kind: str, radius: float) -> Tensor:
-    deep = deep_places(brain, radius)
-    places = deep & KIND[kind].room(local_mean(image.mean(0), radius))
-    # a brain without room for any contrast still gets its lesion, a weaker one
+def _find_places(image: Tensor, brain: Tensor, kind: str, radius: float) -> Tensor:
+    deep = find_deep_places(brain, radius)
+    places = deep & KIND_BY_NAME[kind].room(average_locally(image.mean(0), radius))
+    # a brain without room for any contrast still gets a lesion, a weaker one
     return places if places.any() else deep
 
 
-def _generator(seed: int, kind: str, index: int) -> torch.Generator:
+def _seed_generator(seed: int, kind: str, index: int) -> torch.Generator:
     digest = hashlib.blake2b(f"{seed}/{kind}/{index}".encode(), digest_size=7).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "big"))
 
 
-def _radii(radius: tuple[float, float] | None, side: int) -> tuple[float, float]:
+def _choose_radii(radius: tuple[float, float] | None, side: int) -> tuple[float, float]:
     low, high = radius if radius is not None else (0.04 * side, 0.1 * side)
     if not 0 < low <= high:
         raise ValueError(f"expected radii 0 < low <= high, got ({low}, {high})")
     return low, high
 
 
-def _check(image: Tensor, brain: Tensor, kind: str) -> None:
-    if kind not in KIND:
-        raise ValueError(f"expected a kind of lesion out of {', '.join(KINDS)}, got {kind!r}")
+def _check_scan(image: Tensor, brain: Tensor, kind: str) -> None:
+    if kind not in KIND_BY_NAME:
+        raise ValueError(f"expected a kind of lesion among {', '.join(KINDS)}, got {kind!r}")
     if image.ndim not in (3, 4) or brain.shape != (1, *image.shape[1:]):
-        got = f"{tuple(image.shape)} and {tuple(brain.shape)}"
-        raise ValueError(f"expected image (C, *S) and brain (1, *S), got {got}")
+        shapes = f"{tuple(image.shape)} and {tuple(brain.shape)}"
+        raise ValueError(f"expected image (C, *S) and brain (1, *S), got {shapes}")
     if not image.is_floating_point() or brain.dtype != torch.bool:
         raise TypeError(f"expected a float image and a boolean brain, got {image.dtype} and {brain.dtype}")
     if not brain.any():

@@ -1,4 +1,4 @@
-"""Where a lesion lies and what shape it has."""
+"""The place and the shape of a lesion."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EDGE = 0.25
 """Half-width of the soft edge, as a fraction of the radius."""
 
 REACH = 3.0
-"""No lesion changes anything farther from its centre, in radii: 4/3 (edge) x 1.4 (border) x 1.5 (stretch)."""
+"""Largest distance of a change from the centre, in radii: 4/3 (edge) x 1.4 (border) x 1.5 (stretch)."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Blob:
     """An irregular ellipsoid.
 
     Args:
-        centre: Voxel it grows from.
+        centre: Voxel of the centre.
         radius: Radius of the ball of equal volume, in voxels.
         offset: Vector from the centre to each voxel, (*S, n) with n spatial axes.
         q: Distance from the centre in units of the distance of the border in that direction, (*S).
@@ -40,24 +40,24 @@ class Blob:
         return u * u * (3 - 2 * u)
 
 
-def uniform(low: float, high: float, generator: torch.Generator) -> float:
+def draw_uniform(low: float, high: float, generator: torch.Generator) -> float:
     """Draw one number from [low, high)."""
     return low + (high - low) * float(torch.rand((), generator=generator, device=generator.device))
 
 
-def normal(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
+def draw_normal(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
     """Draw standard normal numbers with the device and dtype of ``like``."""
     return torch.randn(shape, generator=generator, device=generator.device).to(like)
 
 
 def draw_centre(places: Tensor, generator: torch.Generator) -> tuple[int, ...]:
-    """Draw one of the ``places`` (*S), boolean, of which there is at least one."""
+    """Draw one of the ``places``, (*S), boolean, with at least one of them true."""
     candidates = places.nonzero()
-    return tuple(candidates[int(uniform(0, len(candidates), generator))].tolist())
+    return tuple(candidates[int(draw_uniform(0, len(candidates), generator))].tolist())
 
 
-def box_around(centre: tuple[int, ...], radius: float, shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """Cut the part of a grid of ``shape`` that a lesion can reach; the rest need not be computed."""
+def find_box(centre: tuple[int, ...], radius: float, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Return the box of a grid of ``shape`` that a lesion can reach; the rest need not be computed."""
     half = math.ceil(REACH * radius)
     return tuple(slice(max(c - half, 0), min(c + half + 1, n)) for c, n in zip(centre, shape, strict=True))
 
@@ -69,7 +69,7 @@ def draw_blob(
     generator: torch.Generator,
     like: Tensor,
 ) -> Blob:
-    """Grow an irregular ellipsoid.
+    """Draw an irregular ellipsoid.
 
     Args:
         centre: Voxel of the grid.
@@ -80,40 +80,40 @@ def draw_blob(
     """
     axes = [torch.arange(n, device=like.device, dtype=like.dtype) for n in shape]
     offset = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1) - torch.tensor(centre).to(like)
-    border = radius * (1 + _irregularity(offset, generator))
-    return Blob(centre, radius, offset, _ellipsoid_norm(offset, generator) / border)
+    border = radius * (1 + _draw_irregularity(offset, generator))
+    return Blob(centre, radius, offset, _draw_norm(offset, generator) / border)
 
 
-def deep_places(brain: Tensor, depth: float) -> Tensor:
+def find_deep_places(brain: Tensor, depth: float) -> Tensor:
     """Mark the voxels of ``brain`` (*S) at least ``depth`` from its border, or the deepest where none are."""
     from scipy.ndimage import distance_transform_edt
 
     # only the box of the brain, in a rim of zeros, so that the border of the image is one of the brain too
     box = tuple(slice(int(i.min()), int(i.max()) + 1) for i in brain.nonzero(as_tuple=True))
-    rimmed = F.pad(brain[box].cpu(), (1, 1) * brain.ndim)
-    inner = distance_transform_edt(rimmed.numpy())[(slice(1, -1),) * brain.ndim]
+    frame = F.pad(brain[box].cpu(), (1, 1) * brain.ndim)
+    depths = distance_transform_edt(frame.numpy())[(slice(1, -1),) * brain.ndim]
     distance = torch.zeros(brain.shape, device=brain.device)
-    distance[box] = torch.from_numpy(inner).to(distance)
+    distance[box] = torch.from_numpy(depths).to(distance)
     return distance >= min(depth, 0.8 * float(distance.max()))
 
 
-def local_mean(x: Tensor, radius: float) -> Tensor:
+def average_locally(x: Tensor, radius: float) -> Tensor:
     """Average ``x`` (*S) over boxes about as wide as ``radius``."""
     from scipy.ndimage import uniform_filter
 
     return torch.from_numpy(uniform_filter(x.cpu().numpy(), 2 * round(radius / 2) + 1)).to(x)
 
 
-def _ellipsoid_norm(offset: Tensor, generator: torch.Generator) -> Tensor:
+def _draw_norm(offset: Tensor, generator: torch.Generator) -> Tensor:
     n = offset.shape[-1]
-    rotation = torch.linalg.qr(normal((n, n), offset, generator)).Q
-    stretch = (0.2 * normal((n,), offset, generator)).clamp(-0.3, 0.3)
+    rotation = torch.linalg.qr(draw_normal((n, n), offset, generator)).Q
+    stretch = (0.2 * draw_normal((n,), offset, generator)).clamp(-0.3, 0.3)
     return torch.linalg.vector_norm((offset @ rotation) * (stretch - stretch.mean()).exp(), dim=-1)
 
 
-def _irregularity(offset: Tensor, generator: torch.Generator, waves: int = 6) -> Tensor:
+def _draw_irregularity(offset: Tensor, generator: torch.Generator, waves: int = 6) -> Tensor:
     # waves over the unit sphere, so that every ray from the centre crosses the border once
     direction = F.normalize(offset, dim=-1)
-    vectors = 2.5 * normal((offset.shape[-1], waves), offset, generator)
-    phases = rearrange(2 * math.pi * normal((waves,), offset, generator), "k -> 1 k")
+    vectors = 2.5 * draw_normal((offset.shape[-1], waves), offset, generator)
+    phases = rearrange(2 * math.pi * draw_normal((waves,), offset, generator), "k -> 1 k")
     return (0.4 * (direction @ vectors + phases).cos().mean(-1)).clamp(-0.4, 0.4)

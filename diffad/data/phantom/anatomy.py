@@ -1,4 +1,4 @@
-"""The anatomy every phantom is bent from: the MNI152 template that nilearn ships."""
+"""The anatomy behind every phantom: the MNI152 template that comes with nilearn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from diffad.data.phantom.head import surfaces
+from diffad.data.phantom.head import measure_surfaces
 from diffad.data.volume import Array
 
 ORIGIN = (-98.0, -134.0, -72.0)
@@ -28,8 +28,8 @@ SURFACE_PITCH = 3
 
 
 @dataclass(frozen=True)
-class Field:
-    """Maps on the template's box that can be asked for values anywhere in it.
+class TemplateMaps:
+    """Maps on the box of the template, to be sampled anywhere.
 
     Args:
         values: Maps, (C, I, J, K).
@@ -39,7 +39,7 @@ class Field:
     values: Tensor
     pitch: int
 
-    def at(self, points: Tensor) -> Tensor:
+    def sample(self, points: Tensor) -> Tensor:
         """Interpolate at ``points`` (3, I, J, K) in mm; beyond the box the outermost voxels go on."""
         size = torch.tensor(self.values.shape[1:]).to(points)
         first = torch.tensor(ORIGIN).to(points) + (self.pitch - 1) / 2
@@ -49,8 +49,8 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Grid:
-    """Voxels of a phantom: the template's box, first voxel where the template has its own.
+class PhantomGrid:
+    """Voxels of a phantom: the box of the template, with the same first voxel.
 
     Args:
         spacing: Edge of a voxel, in mm.
@@ -89,8 +89,8 @@ class Grid:
 
 
 @lru_cache(maxsize=2)
-def tissues(pitch: int) -> Field:
-    """Return the shares of grey matter, white matter and brain of the template, averaged over voxels.
+def load_tissues(pitch: int) -> TemplateMaps:
+    """Return the fractions of grey matter, white matter and brain in the template, averaged over voxels.
 
     Args:
         pitch: Edge of a voxel, in mm.
@@ -98,27 +98,29 @@ def tissues(pitch: int) -> Field:
     Raises:
         ImportError: If nilearn is missing.
     """
-    maps = _template()
-    return Field(maps if pitch == 1 else F.avg_pool3d(maps[None], pitch, ceil_mode=True)[0], pitch)
+    maps = _load_template()
+    return TemplateMaps(maps if pitch == 1 else F.avg_pool3d(maps[None], pitch, ceil_mode=True)[0], pitch)
 
 
 @lru_cache(maxsize=1)
-def head() -> Field:
-    """Return the distances from the hull of the brain and from the head around it, in mm, inside negative.
+def load_head() -> TemplateMaps:
+    """Return the distances from the hull of the brain and from the head around it, in mm; negative inside.
 
     Raises:
         ImportError: If nilearn is missing.
     """
-    brain = tissues(SURFACE_PITCH).values[2].numpy() > 0.5
-    return Field(torch.from_numpy(surfaces(brain, SURFACE_PITCH, ORIGIN[2])), SURFACE_PITCH)
+    brain = load_tissues(SURFACE_PITCH).values[2].numpy() > 0.5
+    return TemplateMaps(torch.from_numpy(measure_surfaces(brain, SURFACE_PITCH, ORIGIN[2])), SURFACE_PITCH)
 
 
 @lru_cache(maxsize=1)
-def _template() -> Tensor:
+def _load_template() -> Tensor:
     try:
         from nilearn import datasets
     except ImportError as error:
-        raise ImportError("phantoms take their anatomy from nilearn: pip install 'diffad[demo]'") from error
+        raise ImportError(
+            "expected nilearn, which holds the anatomy of phantoms; install it: pip install 'diffad[demo]'"
+        ) from error
     names = ("gm_template", "wm_template", "brain_mask")
     images = [getattr(datasets, f"load_mni152_{name}")(resolution=1) for name in names]
     maps = np.stack([np.asarray(image.dataobj, dtype=np.float32) for image in images], -1)

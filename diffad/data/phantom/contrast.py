@@ -1,4 +1,4 @@
-"""From tissues to intensities: what each modality shows, before the scanner adds its flaws."""
+"""From tissues to intensities: what each modality shows, before the flaws of the scanner."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from diffad.data.phantom.anatomy import head
-from diffad.data.phantom.spline import random_field
+from diffad.data.phantom.anatomy import load_head
+from diffad.data.phantom.spline import draw_field
 from diffad.data.phantom.tissue import Tissue
 
 
@@ -48,44 +48,44 @@ CONTRASTS: Mapping[str, Contrast] = MappingProxyType(
 """The modalities of a phantom."""
 
 GAP, SKULL, SCALP = 2.5, 6.5, 6.0
-"""Mean widths of what surrounds the brain in a CT: fluid, bone and scalp, in mm."""
+"""Mean widths of the layers around the brain in a CT: fluid, bone and scalp, in mm."""
 
 AIR, SOFT, MARROW, TABLE = -1000.0, 40.0, 700.0, 1250.0
 """Hounsfield units of air, scalp, and the middle and the faces of the skull."""
 
 
 def paint(contrast: Contrast, tissue: Tissue, generator: torch.Generator) -> Tensor:
-    """Give every tissue its value, a little different in each person; (I, J, K), 0 outside the brain."""
+    """Give every tissue its value, slightly different in each person; (I, J, K), 0 outside the brain."""
     values = torch.tensor([contrast.fluid, contrast.grey, contrast.white])
-    drawn = contrast.jitter * torch.randn(3, generator=generator).clamp(-2, 2)
-    return tissue.mix(*(values + drawn).tolist())
+    deviations = contrast.jitter * torch.randn(3, generator=generator).clamp(-2, 2)
+    return tissue.mix(*(values + deviations).tolist())
 
 
-def around(
+def draw_surroundings(
     brain: Tensor, points: Tensor, axes: tuple[Tensor, ...], spacing: float, generator: torch.Generator
 ) -> Tensor:
     r"""Return what a CT shows around the brain, in Hounsfield units; 0 where the brain is.
 
-    From the inside: fluid, a skull whose thickness varies and whose middle is marrow, scalp, air.
+    From the inside: fluid; a skull of varying thickness with marrow in its middle; scalp; air.
 
     Args:
-        brain: Share of the brain in each voxel, (I, J, K).
+        brain: Fraction of the brain in each voxel, (I, J, K).
         points: Positions in the template, (3, I, J, K), in mm.
         axes: Positions of the voxels along each axis, in mm.
         spacing: Edge of a voxel, in mm.
         generator: Source of the thickness of skull and scalp.
     """
-    hull, skin = head().at(points)
-    bone, flesh = (random_field(45.0, axes, generator) for _ in range(2))
+    hull, skin = load_head().sample(points)
+    bone, flesh = (draw_field(45.0, axes, generator) for _ in range(2))
     outer = GAP + SKULL * (1 + 0.8 * bone)
     depth = ((hull - GAP) / (outer - GAP)).clamp(0, 1)
     skull = MARROW + (TABLE - MARROW) * (2 * depth - 1) ** 2
-    scan = AIR + (SOFT - AIR) * _inside(skin - outer - SCALP * (1 + 0.8 * flesh), spacing)
-    scan = torch.lerp(scan, skull, _inside(hull - outer, spacing))
+    scan = AIR + (SOFT - AIR) * _voxel_fraction(skin - outer - SCALP * (1 + 0.8 * flesh), spacing)
+    scan = torch.lerp(scan, skull, _voxel_fraction(hull - outer, spacing))
     fluid = torch.full_like(scan, CONTRASTS["ct"].fluid)
-    return (1 - brain) * torch.lerp(scan, fluid, _inside(hull - GAP, spacing))
+    return (1 - brain) * torch.lerp(scan, fluid, _voxel_fraction(hull - GAP, spacing))
 
 
-def _inside(distance: Tensor, spacing: float) -> Tensor:
-    """Share of a voxel behind a surface, from the distance of its centre in front of it, in mm."""
+def _voxel_fraction(distance: Tensor, spacing: float) -> Tensor:
+    """Return the fraction of a voxel behind a surface, from the signed distance of its centre, in mm."""
     return (0.5 - distance / spacing).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""How one person differs from the template: a smooth deformation that never folds."""
+"""The deformation from the template to one person: smooth and without folds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from diffad.data.phantom.spline import draw_controls, spline
+from diffad.data.phantom.spline import draw_controls, evaluate_spline
 
 LEVELS = ((76.0, 15.0), (38.0, 5.0), (19.0, 1.2))
-"""Distance of the knots and largest displacement of a control point, in mm, coarse to fine."""
+"""Distance of the knots and largest displacement of a control point, in mm, from coarse to fine."""
 
 FOLD = 2.479472335
 """Cubic B-splines in 3-D do not fold while displacements stay below 1 / FOLD of the distance of the knots."""
@@ -20,16 +20,16 @@ FOLD = 2.479472335
 SCALE, TURN, SHIFT = 0.07, 5.0, 3.0
 """Largest change of size along an axis (log), turn about an axis (degrees) and shift (mm)."""
 
-LARGE = 0.04
-"""How much larger the template is than most brains, along each axis (log)."""
+ENLARGEMENT = 0.04
+"""Excess of the template over most brains, along each axis (log)."""
 
 CENTRE = (0.0, -18.0, 8.0)
-"""What the head turns about, in mm."""
+"""Point that the head turns about, in mm."""
 
 
 @dataclass(frozen=True)
 class Warp:
-    r"""Maps where a voxel of the phantom lies to where the template shows what is there.
+    r"""Maps positions in the phantom to positions in the template.
 
     .. math:: v(u) = c + A (u - c + \sum_l d_l(u)) + b
 
@@ -50,19 +50,21 @@ class Warp:
     controls: tuple[Tensor, ...]
 
     def __call__(self, axes: Sequence[Tensor]) -> Tensor:
-        """Return the template's positions (3, I, J, K) in mm for the grid of ``axes``."""
-        moved = torch.stack(torch.meshgrid(*axes, indexing="ij"))
+        """Return the positions in the template, (3, I, J, K) in mm, for the grid of ``axes``."""
+        positions = torch.stack(torch.meshgrid(*axes, indexing="ij"))
         for controls, (knots, _) in zip(self.controls, LEVELS, strict=True):
-            moved += spline(controls, knots, axes)
+            positions += evaluate_spline(controls, knots, axes)
         centre = torch.tensor(CENTRE).to(self.matrix)
         offset = centre + self.shift - self.matrix @ centre
-        return torch.einsum("ab,bijk->aijk", self.matrix, moved) + offset[:, None, None, None]
+        return torch.einsum("ab,bijk->aijk", self.matrix, positions) + offset[:, None, None, None]
 
     def jacobian(self, axes: Sequence[Tensor]) -> Tensor:
-        """Return the change of volume (I, J, K) from phantom to template; above 0 nothing folds."""
+        """Return the change of volume (I, J, K) from phantom to template; positive where nothing folds."""
         slopes = axes[0].new_zeros((3, 3, *(len(u) for u in axes)))
         for controls, (knots, _) in zip(self.controls, LEVELS, strict=True):
-            slopes += torch.stack([spline(controls, knots, axes, along=a) for a in range(3)], 1)
+            slopes += torch.stack(
+                [evaluate_spline(controls, knots, axes, derivative_axis=a) for a in range(3)], 1
+            )
         gradient = torch.movedim(slopes, (0, 1), (-2, -1)) + torch.eye(3).to(slopes)
         return torch.linalg.det(self.matrix @ gradient)
 
@@ -70,12 +72,12 @@ class Warp:
 def draw_warp(generator: torch.Generator) -> Warp:
     """Draw the deformation of one person."""
     scale, turn, shift = 2 * torch.rand((3, 3), generator=generator) - 1
-    matrix = _rotation(turn * math.radians(TURN)) * (scale * SCALE + LARGE).exp()
-    controls = [bound * draw_controls(3, knots, generator) for knots, bound in LEVELS]
+    matrix = _make_rotation(turn * math.radians(TURN)) * (scale * SCALE + ENLARGEMENT).exp()
+    controls = [limit * draw_controls(3, knots, generator) for knots, limit in LEVELS]
     return Warp(matrix, shift * SHIFT, tuple(controls))
 
 
-def _rotation(angles: Tensor) -> Tensor:
+def _make_rotation(angles: Tensor) -> Tensor:
     x, y, z = angles.tolist()
     skew = torch.tensor([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     return torch.linalg.matrix_exp(skew)

@@ -1,4 +1,4 @@
-"""Which subject of a data set is healthy, what the others have, and what each is for."""
+"""The plan of a data set of phantoms: who is healthy, who has which lesions, and in which split."""
 
 from __future__ import annotations
 
@@ -6,32 +6,37 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from diffad.data.phantom.anatomy import Grid
+from diffad.data.phantom.anatomy import PhantomGrid
 from diffad.data.phantom.contrast import CONTRASTS
 from diffad.data.phantom.lesion import KINDS
 
 ROLES = ("train", "val", "test", "train", "train", "train")
-"""What healthy subjects are for, over and over; lesioned ones are for tests."""
+"""Splits of healthy subjects, in turn; subjects with lesions are in the test split."""
 
 
-def expect_some(what: str, given: Sequence[str], known: Sequence[str]) -> None:
-    """Check names that were given.
+def require_names(what: str, names: Sequence[str], choices: Sequence[str]) -> None:
+    """Check that names are known, and each there only once.
+
+    Args:
+        what: What they name, for messages.
+        names: The names.
+        choices: The known names.
 
     Raises:
         ValueError: If there are none, one is unknown, or one is there twice.
     """
-    if not given or len(set(given)) != len(given) or set(given) - set(known):
-        listed = ", ".join(given) or "none"
-        raise ValueError(f"expected {what} out of {', '.join(known)}, each at most once, got {listed}")
+    if not names or len(set(names)) != len(names) or set(names) - set(choices):
+        text = ", ".join(names) or "none"
+        raise ValueError(f"expected {what} among {', '.join(choices)}, each at most once, got {text}")
 
 
 @dataclass(frozen=True)
-class Options:
-    """What a data set of phantoms is made with; all but how many there are.
+class PhantomOptions:
+    """How a data set of phantoms is made, whatever the number of its subjects.
 
     Args:
-        modalities: What every subject is scanned with: "t1", "t2", "flair", "ct".
-        lesioned: Share of subjects with lesions, in [0, 1].
+        modalities: Modalities of the scans of every subject: "t1", "t2", "flair", "ct".
+        lesioned: Fraction of subjects with lesions, in [0, 1].
         kinds: Kinds of lesions, in turn.
         seed: Seed of everything.
         spacing: Edge of a voxel, in mm.
@@ -47,13 +52,13 @@ class Options:
     spacing: float = 1.0
 
     def __post_init__(self) -> None:
-        expect_some("modalities", self.modalities, tuple(CONTRASTS))
-        expect_some("kinds of lesions", self.kinds, tuple(KINDS))
+        require_names("modalities", self.modalities, tuple(CONTRASTS))
+        require_names("kinds of lesions", self.kinds, tuple(KINDS))
         if not 0 <= self.lesioned <= 1:
-            raise ValueError(f"expected a share of lesioned subjects in [0, 1], got {self.lesioned:g}")
+            raise ValueError(f"expected a fraction of lesioned subjects in [0, 1], got {self.lesioned:g}")
         if self.seed < 0:
             raise ValueError(f"expected a seed of at least 0, got {self.seed}")
-        Grid(self.spacing)
+        PhantomGrid(self.spacing)
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Plan:
 
     Args:
         number: Number of the subject, from 0.
-        split: What it is for: "train", "val" or "test".
+        split: Split of the subject: "train", "val" or "test".
         kind: Kind of its lesions; none in a healthy brain.
     """
 
@@ -76,14 +81,14 @@ class Plan:
         return f"sub-{self.number + 1:03d}"
 
 
-def plan(number: int, options: Options) -> Plan:
-    """Say what a subject is; this follows from its number and the options alone.
+def plan_subject(number: int, options: PhantomOptions) -> Plan:
+    """Plan one subject; the plan follows from its number and the options alone.
 
-    In every row of subjects from the first on, the number of lesioned ones is the share, rounded down.
+    Among the first n subjects, those with lesions are the fraction of n, rounded down.
     """
-    before, sick = (math.floor(n * options.lesioned + 1e-9) for n in (number, number + 1))
-    if sick > before:
+    before, after = (math.floor(n * options.lesioned + 1e-9) for n in (number, number + 1))
+    if after > before:
         return Plan(number, "test", options.kinds[before % len(options.kinds)])
     role = ROLES[(number - before) % len(ROLES)]
-    # without lesions there is nothing to test on
+    # a data set without lesions needs no test split
     return Plan(number, "train" if role == "test" and not options.lesioned else role, None)

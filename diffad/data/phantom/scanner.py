@@ -1,11 +1,11 @@
-"""What the scanner adds: blur, a field of uneven sensitivity, and noise."""
+"""The flaws of the scanner: blur, a field of uneven sensitivity, and noise."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from diffad.data.phantom.spline import random_field
+from diffad.data.phantom.spline import draw_field
 
 BLUR = 0.55
 """Standard deviation of the blur, in mm."""
@@ -14,11 +14,11 @@ BIAS = 0.5
 """Largest logarithm of the uneven sensitivity of an MR scanner."""
 
 UNIT = 1000.0
-"""Intensity of the brightest healthy tissue of an MR image, about."""
+"""Approximate intensity of the brightest healthy tissue of an MR image."""
 
 
 def blur(image: Tensor, spacing: float) -> Tensor:
-    """Blur as the scanner does; coarse voxels have averaged enough already."""
+    """Blur as the scanner does; coarse voxels are means already and stay as they are."""
     from scipy.ndimage import gaussian_filter
 
     sigma = BLUR / spacing
@@ -27,7 +27,7 @@ def blur(image: Tensor, spacing: float) -> Tensor:
     return torch.from_numpy(gaussian_filter(image.numpy(), sigma, truncate=3.0, mode="nearest"))
 
 
-def magnetic(
+def scan_mri(
     image: Tensor,
     brain: Tensor,
     axes: tuple[Tensor, ...],
@@ -49,13 +49,13 @@ def magnetic(
         The Rician distribution of noisy MRI data (Gudbjartsson and Patz, 1995), eq. 1.
     """
     gain = UNIT * float(torch.empty(()).uniform_(0.85, 1.15, generator=generator))
-    bias = (BIAS * random_field(75.0, axes, generator)).exp()
+    bias = (BIAS * draw_field(75.0, axes, generator)).exp()
     real, imaginary = noise * torch.randn((2, *image.shape), generator=generator)
     return torch.hypot(bias * image + real, imaginary).mul(gain).round().clamp(min=1) * brain
 
 
-def computed(image: Tensor, noise: float, generator: torch.Generator) -> Tensor:
-    """Scan by computed tomography: whole Hounsfield units with noise wherever there is no air.
+def scan_ct(image: Tensor, noise: float, generator: torch.Generator) -> Tensor:
+    """Scan by computed tomography: whole Hounsfield units, with noise everywhere but in air.
 
     Args:
         image: Hounsfield units, (I, J, K).

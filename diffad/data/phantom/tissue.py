@@ -1,4 +1,4 @@
-"""What each voxel of one person's brain is made of."""
+"""The tissues in each voxel of the brain of one person."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from diffad.data.phantom.anatomy import Field
+from diffad.data.phantom.anatomy import TemplateMaps
 
 SHARPNESS = 1.6
-"""Exponent that gives one person the crisp folds that a mean of many has lost."""
+"""Exponent that gives one person crisp folds, which a mean of many lacks."""
 
 ATROPHY = (0.8, 1.9)
 """Smallest and largest weight of fluid against tissue."""
@@ -18,7 +18,7 @@ ATROPHY = (0.8, 1.9)
 
 @dataclass(frozen=True)
 class Tissue:
-    """Shares of the tissues in each voxel, (I, J, K), in [0, 1]; they sum to the share of the brain.
+    """Fractions of the tissues in each voxel, (I, J, K), in [0, 1]; their sum is the fraction of the brain.
 
     Args:
         fluid: Cerebrospinal fluid.
@@ -32,38 +32,38 @@ class Tissue:
 
     @property
     def solid(self) -> Tensor:
-        """Share of grey and white matter."""
+        """Fraction of grey and white matter."""
         return self.grey + self.white
 
     @property
     def brain(self) -> Tensor:
-        """Share of the brain."""
+        """Fraction of the brain."""
         return self.fluid + self.solid
 
     @property
-    def inside(self) -> Tensor:
-        """Brain mask: voxels that are brain for the greater part, bool."""
+    def brain_mask(self) -> Tensor:
+        """Voxels that are brain for the greater part, bool."""
         return self.brain > 0.5
 
     def mix(self, fluid: float, grey: float, white: float) -> Tensor:
-        """Give each tissue a value, and each voxel the mean over its shares, (I, J, K)."""
+        """Give each tissue a value, and each voxel their weighted mean, (I, J, K)."""
         return fluid * self.fluid + grey * self.grey + white * self.white
 
 
-def bend(template: Field, points: Tensor, generator: torch.Generator) -> Tissue:
-    r"""Look tissues up in the template and make them one person's.
+def bend(template: TemplateMaps, points: Tensor, generator: torch.Generator) -> Tissue:
+    r"""Sample the tissues of the template, and vary them for one person.
 
     .. math:: p_k \propto w_k \, q_k^\gamma, \quad w = (w_{fluid}, 1, 1)
 
     Args:
-        template: Shares of grey matter, white matter and brain :math:`q`.
-        points: Where to look, (3, I, J, K), in mm.
+        template: Fractions :math:`q` of grey matter, white matter and brain.
+        points: Positions in the template, (3, I, J, K), in mm.
         generator: Source of the weight of the fluid: wide or narrow sulci and ventricles.
     """
-    grey, white, brain = template.at(points).clamp(0, 1)
+    grey, white, brain = template.sample(points).clamp(0, 1)
     fluid = (brain - grey - white).clamp(min=0)
     low, high = ATROPHY
     weight = low * (high / low) ** float(torch.rand((), generator=generator))
-    sharp = [weight * fluid**SHARPNESS, grey**SHARPNESS, white**SHARPNESS]
-    share = brain / sum(sharp, torch.full_like(brain, 1e-6))
-    return Tissue(*(part * share for part in sharp))
+    powers = [weight * fluid**SHARPNESS, grey**SHARPNESS, white**SHARPNESS]
+    scale = brain / sum(powers, torch.full_like(brain, 1e-6))
+    return Tissue(*(power * scale for power in powers))

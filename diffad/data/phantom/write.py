@@ -1,12 +1,10 @@
-"""A data set of phantoms on disk: NIfTI files in a BIDS-like layout, made once and then kept."""
+"""A data set of phantoms on disk: NIfTI files in a layout like BIDS, made once and then completed."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import tempfile
-import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,22 +14,26 @@ import nibabel as nib
 import numpy as np
 
 from diffad.data.phantom.contrast import CONTRASTS
-from diffad.data.phantom.plan import Options, Plan, plan
-from diffad.data.phantom.subject import Phantom, phantom
+from diffad.data.phantom.phantom import Phantom, make_phantom
+from diffad.data.phantom.plan import PhantomOptions, Plan, plan_subject
 from diffad.data.progress import track
 from diffad.data.volume import Array, Origin, Volume
+from diffad.io.atomic import put_in_place, scratch_folder, write_text
 
 DESCRIPTION = "dataset_description.json"
 BRAIN, LESIONS = "desc-brain_mask", "lesions"
 """Last words of the names of brain masks, and folder of the lesion masks."""
 
-ALIGNED = 2
-"""NIfTI code of coordinates that are aligned to another scan: near the template, but not the same."""
+ALIGNED_CODE = 2
+"""NIfTI code of coordinates that are aligned to another scan: here, near the template."""
 
-README = """Phantoms: smooth deformations of the MNI152 template with {modalities}; nobody was scanned.
+README = """Phantoms: synthetic scans ({modalities}), made by smooth deformations of the MNI152 template.
+Nobody was scanned.
 
-train/ and val/ hold healthy subjects only; test/ holds healthy and lesioned ones. Lesion masks lie in
-lesions/, empty for the healthy subjects of test/.
+The folders train/ and val/ hold healthy subjects only; test/ holds healthy subjects and subjects with
+lesions. Lesion masks are in lesions/; those of the healthy subjects of test/ are empty.
+
+The data of a configuration file for `diffad train`, and the commands to predict and evaluate:
 
     data: {{name: volumes, root: {root}, mask: "*_desc-brain_mask.nii.gz"{sequences}}}
     diffad predict {root}/test --mask _desc-brain_mask --model MODEL --out maps{words}
@@ -39,126 +41,116 @@ lesions/, empty for the healthy subjects of test/.
 """
 
 
-def make(out: str | Path, subjects: int, options: Options, version: str = "") -> list[Plan]:
-    """Make a data set of phantoms, or what is missing of it.
+def make_phantoms(out: str | Path, subjects: int, options: PhantomOptions, version: str = "") -> list[Plan]:
+    """Make a data set of phantoms, or complete it.
 
-    A subject's folder appears when all its files are whole. Subject k is the same in a set of any size.
+    The folder of a subject appears when all its files are whole. Subject k is the same in a set of any size.
 
     Args:
         out: Folder of the data set: new, empty, or made with the same options.
-        subjects: How many subjects there should be; more that are there stay.
-        options: What they are made with.
-        version: Version of diffad, to be written down.
+        subjects: Number of subjects; further ones in the folder stay.
+        options: Options of all subjects.
+        version: Version of diffad, for the description.
 
     Returns:
         The subjects that were made now.
 
     Raises:
-        ValueError: If the folder holds anything else, or no subject is asked for.
+        ValueError: If the folder holds anything else, or the number is below 1.
         ImportError: If nilearn is missing.
         OSError: If a file cannot be written.
     """
     out = Path(out)
     if subjects < 1:
         raise ValueError(f"expected at least 1 subject, got {subjects}")
-    _claim(out, options, version)
-    plans = [plan(number, options) for number in range(subjects)]
-    missing = [p for p in plans if not _folder(out, p).is_dir()]
-    for p in track(missing, "making phantoms"):
-        made = phantom(options.seed, p.number, options.modalities, options.spacing, p.kind)
-        _save(made, p, out)
-        _list(out, options)
-    _list(out, options)
-    return missing
+    _claim_folder(out, options, version)
+    plans = [plan_subject(number, options) for number in range(subjects)]
+    todo = [plan for plan in plans if not _subject_folder(out, plan).is_dir()]
+    for plan in track(todo, "making phantoms"):
+        phantom = make_phantom(options.seed, plan.number, options.modalities, options.spacing, plan.kind)
+        _save_subject(phantom, plan, out)
+        _write_participants(out, options)
+    _write_participants(out, options)
+    return todo
 
 
-def finished(out: Path, options: Options) -> list[Plan]:
-    """Return the subjects of a data set that are there, in order; ``plan`` says which split they are in."""
+def list_finished_subjects(out: Path, options: PhantomOptions) -> list[Plan]:
+    """List the subjects with a folder in a data set, in order."""
     digits = {folder.name.removeprefix("sub-") for folder in out.glob("*/sub-*")}
-    plans = [plan(n, options) for n in sorted(int(d) - 1 for d in digits if d.isdecimal() and int(d))]
-    return [p for p in plans if _folder(out, p).is_dir()]
+    plans = [plan_subject(n, options) for n in sorted(int(d) - 1 for d in digits if d.isdecimal() and int(d))]
+    return [plan for plan in plans if _subject_folder(out, plan).is_dir()]
 
 
 def scan_path(out: Path, subject: Plan, modality: str) -> Path:
-    """Return where a scan of a subject lies."""
-    return _folder(out, subject) / "anat" / f"{subject.name}_{CONTRASTS[modality].name}.nii.gz"
+    """Return the path of a scan of a subject."""
+    return _subject_folder(out, subject) / "anat" / f"{subject.name}_{CONTRASTS[modality].name}.nii.gz"
 
 
 def lesion_path(out: Path, subject: Plan) -> Path:
-    """Return where the lesion mask of a subject of the test split lies."""
+    """Return the path of the lesion mask of a subject of the test split."""
     return out / LESIONS / f"{subject.name}_lesion.nii.gz"
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _folder(out: Path, subject: Plan) -> Path:
+def _subject_folder(out: Path, subject: Plan) -> Path:
     return out / subject.split / subject.name
 
 
-def _claim(out: Path, options: Options, version: str) -> None:
-    """Check that the folder is ours to fill, and say what with."""
-    wanted = json.loads(json.dumps(asdict(options)))
+def _claim_folder(out: Path, options: PhantomOptions, version: str) -> None:
+    """Check that the folder is new or made with the same options; describe a new one."""
+    options_now = json.loads(json.dumps(asdict(options)))
     path = out / DESCRIPTION
     if not path.is_file():
         if out.exists() and (not out.is_dir() or any(p.name[0] != "." for p in out.iterdir())):
-            raise ValueError(f"{out}: expected a new folder, or one of phantoms, found other files")
+            raise ValueError(
+                f"{out}: expected a new folder, or one of phantoms, found other files; choose another folder"
+            )
         out.mkdir(parents=True, exist_ok=True)
-        write_whole(path, (json.dumps(_description(wanted, version), indent=1) + "\n").encode())
-        write_whole(out / "README", _readme(out, options).encode())
+        write_text(path, json.dumps(_describe_dataset(options_now, version), indent=1) + "\n")
+        write_text(out / "README", _format_readme(out, options))
         return
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["Phantoms"]
+        options_then = json.loads(path.read_text(encoding="utf-8"))["Phantoms"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: expected the options of phantoms, found none") from error
-    if different := [name for name in wanted if found.get(name) != wanted[name]]:
-        ours, theirs = (", ".join(f"{n} {_words(d.get(n))}" for n in different) for d in (wanted, found))
+        raise ValueError(
+            f"{path}: expected the options of phantoms, found none; choose another folder"
+        ) from error
+    if differences := [name for name in options_now if options_then.get(name) != options_now[name]]:
+        pair = (options_now, options_then)
+        ours, theirs = (", ".join(f"{n} {_format_value(d.get(n))}" for n in differences) for d in pair)
         raise ValueError(f"{out}: expected phantoms with {ours}, found {theirs}; choose another folder")
 
 
-def _description(options: dict[str, Any], version: str) -> dict[str, Any]:
-    made = {"Name": "diffad phantom"} | ({"Version": version} if version else {})
-    named = {"Name": "Phantoms", "BIDSVersion": "1.9.0", "DatasetType": "derivative"}
-    return named | {"GeneratedBy": [made], "Phantoms": options}
+def _describe_dataset(options: dict[str, Any], version: str) -> dict[str, Any]:
+    generator = {"Name": "diffad phantom"} | ({"Version": version} if version else {})
+    info = {"Name": "Phantoms", "BIDSVersion": "1.9.0", "DatasetType": "derivative"}
+    return info | {"GeneratedBy": [generator], "Phantoms": options}
 
 
-def _readme(out: Path, options: Options) -> str:
+def _format_readme(out: Path, options: PhantomOptions) -> str:
     names = [CONTRASTS[m].name for m in options.modalities]
-    # one rule of intensity cannot serve both, so a model looks at MR or at CT
-    magnetic = [CONTRASTS[m].name for m in options.modalities if not CONTRASTS[m].ct] or names
+    # one rule of intensity cannot serve both, so a model gets MR or CT
+    input_names = [CONTRASTS[m].name for m in options.modalities if not CONTRASTS[m].ct] or names
     several = len(names) > 1
     return README.format(
         root=out,
         modalities=", ".join(names),
-        sequences=f", sequences: [{', '.join(magnetic)}]" if several else "",
-        words=f" --sequences {','.join(magnetic)}" if several else "",
+        sequences=f", sequences: [{', '.join(input_names)}]" if several else "",
+        words=f" --sequences {','.join(input_names)}" if several else "",
     )
 
 
-def _save(made: Phantom, subject: Plan, out: Path) -> None:
-    like = _like(made)
-    with tempfile.TemporaryDirectory(dir=out, prefix=".phantom.") as staging:
-        folder, target = Path(staging) / subject.name, _folder(out, subject)
-        (folder / "anat").mkdir(parents=True)
-        for modality, image in made.images.items():
-            name = scan_path(out, subject, modality).name
+def _save_subject(phantom: Phantom, plan: Plan, out: Path) -> None:
+    like, target = _make_header_volume(phantom), _subject_folder(out, plan)
+    with scratch_folder(out / plan.name) as folder:
+        (folder / "anat").mkdir()
+        for modality, image in phantom.images.items():
+            name = scan_path(out, plan, modality).name
             like.save(image, folder / "anat" / name, dtype=np.int16)
-        _save_mask(like, made.brain, folder / "anat" / f"{subject.name}_{BRAIN}.nii.gz")
-        if subject.split == "test":  # an empty mask tells that a subject is healthy
-            _save_mask(like, made.lesion, lesion_path(out, subject))
+        _save_mask(like, phantom.brain, folder / "anat" / f"{plan.name}_{BRAIN}.nii.gz")
+        if plan.split == "test":  # an empty mask marks a healthy subject
+            _save_mask(like, phantom.lesion, lesion_path(out, plan))
         target.parent.mkdir(exist_ok=True)
-        folder.rename(target)
+        put_in_place(folder, target)
 
 
 def _save_mask(like: Volume, mask: Array, path: Path) -> None:
@@ -166,24 +158,26 @@ def _save_mask(like: Volume, mask: Array, path: Path) -> None:
     like.save(mask.astype(np.uint8), path, dtype=np.uint8)
 
 
-def _like(made: Phantom) -> Volume:
-    """Return a volume that hands its header down to all files of the subject."""
+def _make_header_volume(phantom: Phantom) -> Volume:
+    """Return a volume with the header of all files of the subject."""
     header = nib.Nifti1Header()
-    header.set_data_shape(made.brain.shape)
-    header.set_qform(made.affine, ALIGNED)
-    header.set_sform(made.affine, ALIGNED)
+    header.set_data_shape(phantom.brain.shape)
+    header.set_qform(phantom.affine, ALIGNED_CODE)
+    header.set_sform(phantom.affine, ALIGNED_CODE)
     header.set_xyzt_units("mm")
-    return Volume(made.volume.data[:1], made.affine, Origin(header, made.affine, Path("phantom")))
+    return Volume(phantom.volume.data[:1], phantom.affine, Origin(header, phantom.affine, Path("phantom")))
 
 
-def _list(out: Path, options: Options) -> None:
+def _write_participants(out: Path, options: PhantomOptions) -> None:
     rows: list[Sequence[Any]] = [("participant_id", "group", "split", "lesion", "seed")]
-    for p in finished(out, options):
-        rows.append((p.name, "lesioned" if p.kind else "healthy", p.split, p.kind or "n/a", options.seed))
+    for plan in list_finished_subjects(out, options):
+        rows.append(
+            (plan.name, "lesioned" if plan.kind else "healthy", plan.split, plan.kind or "n/a", options.seed)
+        )
     text = io.StringIO()
     csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)
-    write_whole(out / "participants.tsv", text.getvalue().encode())
+    write_text(out / "participants.tsv", text.getvalue())
 
 
-def _words(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return "/".join(map(str, value)) if isinstance(value, list) else str(value)

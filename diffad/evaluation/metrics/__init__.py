@@ -1,6 +1,5 @@
 """Metrics: exact, with their definitions written down; one idea a file."""
 
-from diffad.evaluation.metrics.cuts import Cut as Cut
 from diffad.evaluation.metrics.fidelity import mae as mae
 from diffad.evaluation.metrics.fidelity import psnr as psnr
 from diffad.evaluation.metrics.fidelity import ssim as ssim
@@ -22,3 +21,4 @@ from diffad.evaluation.metrics.ranking import false_alarm_rate as false_alarm_ra
 from diffad.evaluation.metrics.reliability import expected_calibration_error as expected_calibration_error
 from diffad.evaluation.metrics.surface import hd95 as hd95
 from diffad.evaluation.metrics.surface import surface_dice as surface_dice
+from diffad.evaluation.metrics.thresholds import DiceThreshold as DiceThreshold

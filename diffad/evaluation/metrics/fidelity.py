@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffad.evaluation.metrics.ranking import binary, same_shape
+from diffad.evaluation.metrics.ranking import check_binary, check_same_shape
 
 Doubles = NDArray[np.float64]
 
@@ -60,22 +60,22 @@ def ssim_map(image: ArrayLike, twin: ArrayLike, size: int = 7) -> Doubles:
     if min(x.shape) < size:
         raise ValueError(f"expected at least {size} voxels along each axis, got shape {x.shape}")
     mean_x, mean_y = (uniform_filter(v, size) for v in (x, y))
-    unbiased = size**x.ndim / (size**x.ndim - 1)
+    correction = size**x.ndim / (size**x.ndim - 1)
     var_x, var_y, cov = (
-        unbiased * (uniform_filter(a * b, size) - p * q)
+        correction * (uniform_filter(a * b, size) - p * q)
         for a, b, p, q in ((x, x, mean_x, mean_x), (y, y, mean_y, mean_y), (x, y, mean_x, mean_y))
     )
     c1, c2 = 0.01**2, 0.03**2
     above = (2 * mean_x * mean_y + c1) * (2 * cov + c2)
-    found: Doubles = above / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
-    return found
+    similarity: Doubles = above / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
+    return similarity
 
 
 def _images(image: Any, twin: Any, inside: Any) -> tuple[Doubles, Doubles, NDArray[np.bool_]]:
     x, y = (np.asarray(v, dtype=np.float64) for v in (image, twin))
-    same_shape("image", x, "twin", y)
-    m = np.ones(x.shape, bool) if inside is None else binary("inside", inside)
-    same_shape("image", x, "inside", m)
+    check_same_shape("image", x, "twin", y)
+    m = np.ones(x.shape, bool) if inside is None else check_binary("inside", inside)
+    check_same_shape("image", x, "inside", m)
     if not m.any():
         raise ValueError(f"expected a mask with at least one voxel, got an empty one of shape {m.shape}")
     return x, y, m

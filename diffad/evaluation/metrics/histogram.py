@@ -1,7 +1,7 @@
 r"""Ranking metrics in bounded memory: counts of scores in bins that fit whatever scores come.
 
 A score in single precision is read as a whole number that keeps its order, and numbers that differ only in
-their last ``shift`` bits share a bin. The shift is the smallest with which the scores seen so far fit; as
+their last ``shift`` bits share a bin. The shift is the smallest with which the scores so far fit; as
 it grows, neighbours merge in pairs. So the bins follow from the scores alone, not from their order, and
 histograms of several processes merge to what one would have counted.
 """
@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffad.evaluation.metrics.ranking import RankCurve, checked
+from diffad.evaluation.metrics.ranking import RankCurve, check_vectors
 
 BINS = 2**22
 """At most 64 MB of counts; the default."""
@@ -30,7 +30,7 @@ class Lattice:
     count: int
 
     @classmethod
-    def spanning(cls, low: int, high: int, bins: int) -> Lattice:
+    def span(cls, low: int, high: int, bins: int) -> Lattice:
         """Return the finest lattice of at most so many bins that holds the keys from low to high."""
         shift = 0
         while (high >> shift) - (low >> shift) >= bins:
@@ -42,7 +42,7 @@ class RankHistogram:
     """Counts scores of lesion and healthy voxels without keeping them.
 
     Args:
-        bins: Most bins that are kept for each class; a power of two.
+        bins: Most bins for each class; a power of two.
         dtype: Of the counts; floating for weighted ones.
 
     Raises:
@@ -73,15 +73,15 @@ class RankHistogram:
         Raises:
             ValueError: If shapes differ, a score is not finite, or truth has other values than 0 and 1.
         """
-        a, y = checked(scores, truth)
+        a, y = check_vectors(scores, truth)
         if a.size:
-            found = keys(a)
-            self._widen(int(found.min()), int(found.max()))
-            index = (found >> np.uint32(self._lattice.shift)).astype(np.int64) - self._lattice.first
-            for row, chosen in enumerate((~y, y)):
-                counted = None if weights is None else weights[chosen]
-                found_here = np.bincount(index[chosen], counted, self._lattice.count)
-                self._counts[row] += found_here.astype(self.dtype)
+            keys = to_keys(a)
+            self._widen(int(keys.min()), int(keys.max()))
+            index = (keys >> np.uint32(self._lattice.shift)).astype(np.int64) - self._lattice.first
+            for row, voxels in enumerate((~y, y)):
+                class_weights = None if weights is None else weights[voxels]
+                counts = np.bincount(index[voxels], class_weights, self._lattice.count)
+                self._counts[row] += counts.astype(self.dtype)
         return self
 
     def merge(self, other: RankHistogram) -> Self:
@@ -101,9 +101,9 @@ class RankHistogram:
         """Return the counts at the distinct bins, whose scores count as ties; thresholds are lower edges."""
         healthy, lesion = self._counts[:, ::-1]
         above = healthy.cumsum() - healthy
-        kept = np.flatnonzero(lesion)
-        edges = (self._lattice.first + self._lattice.count - 1 - kept) << self._lattice.shift
-        return RankCurve(scores(edges), lesion[kept], above[kept], healthy[kept], int(healthy.sum()))
+        bins = np.flatnonzero(lesion)
+        edges = (self._lattice.first + self._lattice.count - 1 - bins) << self._lattice.shift
+        return RankCurve(from_keys(edges), lesion[bins], above[bins], healthy[bins], int(healthy.sum()))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return everything as arrays, to be stored or sent."""
@@ -115,11 +115,11 @@ class RankHistogram:
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self:
         """Return the histogram that ``to_arrays`` was called on."""
         bins, low, high = (int(v) for v in arrays["shape"])
-        made = cls(bins)
+        histogram = cls(bins)
         if low <= high:
-            made._widen(low, high)
-            made._counts = np.array(arrays["counts"], np.int64)
-        return made
+            histogram._widen(low, high)
+            histogram._counts = np.array(arrays["counts"], np.int64)
+        return histogram
 
     def _widen(self, low: int, high: int) -> None:
         before = self._span or (low, high)
@@ -127,7 +127,7 @@ class RankHistogram:
         if span == self._span:
             return
         counts, lattice = self._counts, self._lattice
-        self._span, self._lattice = span, Lattice.spanning(*span, self.bins)
+        self._span, self._lattice = span, Lattice.span(*span, self.bins)
         self._counts = np.zeros((2, self._lattice.count), self.dtype)
         self._put(counts, lattice)
 
@@ -138,13 +138,13 @@ class RankHistogram:
             np.add.at(self._counts[row], index - self._lattice.first, counts[row])
 
 
-def keys(values: NDArray[Any]) -> NDArray[np.uint32]:
+def to_keys(values: NDArray[Any]) -> NDArray[np.uint32]:
     """Return single-precision scores (N,) as whole numbers in the same order; the two zeros are one."""
     bits = (values.astype(np.float32) + np.float32(0)).view(np.uint32)
     return np.where(bits & SIGN, ~bits, bits | SIGN)
 
 
-def scores(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+def from_keys(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the scores of such numbers."""
     bits = numbers.astype(np.uint32)
     return np.where(bits & SIGN, bits ^ SIGN, ~bits).view(np.float32)

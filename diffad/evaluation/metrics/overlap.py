@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from diffad.evaluation.metrics.ranking import binary, same_shape
+from diffad.evaluation.metrics.ranking import check_binary, check_same_shape
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many voxels were called rightly and wrongly; counts of several scans add up.
+    """How many voxels are flagged rightly and wrongly; counts of several scans add up.
 
     Args:
-        tp: Lesion voxels that were flagged.
-        fp: Healthy voxels that were flagged.
-        fn: Lesion voxels that were not.
-        tn: Healthy voxels that were not.
+        tp: Lesion voxels that are flagged.
+        fp: Healthy voxels that are flagged.
+        fn: Lesion voxels that are not.
+        tn: Healthy voxels that are not.
     """
 
     tp: int = 0
@@ -39,14 +39,14 @@ class Counts:
         Raises:
             ValueError: If the shapes differ or a value is neither 0 nor 1.
         """
-        p, y = binary("pred", pred), binary("truth", truth)
-        same_shape("pred", p, "truth", y)
+        p, y = check_binary("pred", pred), check_binary("truth", truth)
+        check_same_shape("pred", p, "truth", y)
         if inside is not None:
-            m = binary("inside", inside)
-            same_shape("pred", p, "inside", m)
+            m = check_binary("inside", inside)
+            check_same_shape("pred", p, "inside", m)
             p, y = p[m], y[m]
-        tp, flagged, lesion = (int(np.count_nonzero(v)) for v in (p & y, p, y))
-        return cls(tp, flagged - tp, lesion - tp, p.size - flagged - lesion + tp)
+        tp, positives, lesion = (int(np.count_nonzero(v)) for v in (p & y, p, y))
+        return cls(tp, positives - tp, lesion - tp, p.size - positives - lesion + tp)
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn)
@@ -56,20 +56,20 @@ class Counts:
 
         .. math:: Dice = \frac{2 TP}{2 TP + FP + FN}
         """
-        return _share(2 * self.tp, self.fp + self.fn, empty)
+        return _fraction(2 * self.tp, self.fp + self.fn, empty)
 
     def precision(self) -> float:
-        """Return the share of the flagged voxels that is lesion, TP / (TP + FP); NaN with none flagged."""
-        return _share(self.tp, self.fp)
+        """Return the fraction of the flagged voxels that is lesion, TP / (TP + FP); NaN with none flagged."""
+        return _fraction(self.tp, self.fp)
 
     def recall(self) -> float:
-        """Return the share of the lesion that is flagged, TP / (TP + FN); NaN without a lesion."""
-        return _share(self.tp, self.fn)
+        """Return the fraction of the lesion that is flagged, TP / (TP + FN); NaN without a lesion."""
+        return _fraction(self.tp, self.fn)
 
     def fpr(self) -> float:
-        """Return the share of the healthy voxels that is flagged, FP / (FP + TN); NaN without any."""
-        return _share(self.fp, self.tn)
+        """Return the fraction of the healthy voxels that is flagged, FP / (FP + TN); NaN without any."""
+        return _fraction(self.fp, self.tn)
 
 
-def _share(part: int, rest: int, empty: float = math.nan) -> float:
+def _fraction(part: int, rest: int, empty: float = math.nan) -> float:
     return part / (part + rest) if part + rest else empty

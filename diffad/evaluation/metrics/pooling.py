@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffad.registry import unknown
+from diffad.registry import unknown_name
 
 
 def pool(values: ArrayLike, how: str = "mean", share: float = 0.01, q: float = 98.0) -> float:
@@ -28,7 +28,7 @@ def pool(values: ArrayLike, how: str = "mean", share: float = 0.01, q: float = 9
         ValueError: If an option is out of range or there is no score.
     """
     if how not in POOLINGS:
-        raise unknown("pooling", how, list(POOLINGS))
+        raise unknown_name("pooling", how, list(POOLINGS))
     if not 0 < share <= 1 or not 0 <= q <= 100:
         raise ValueError(f"expected share in (0, 1] and q in [0, 100], got {share} and {q}")
     scores = np.asarray(values).ravel()
@@ -37,7 +37,7 @@ def pool(values: ArrayLike, how: str = "mean", share: float = 0.01, q: float = 9
     return float(POOLINGS[how](scores, share, q))
 
 
-def _highest(scores: NDArray[Any], share: float, q: float) -> float:
+def _mean_of_top(scores: NDArray[Any], share: float, q: float) -> float:
     count = math.ceil(share * scores.size)
     return float(np.partition(scores, scores.size - count)[scores.size - count :].mean(dtype=np.float64))
 
@@ -47,5 +47,5 @@ POOLINGS: dict[str, Callable[[NDArray[Any], float, float], float]] = {
     "max": lambda scores, share, q: float(scores.max()),
     "std": lambda scores, share, q: float(scores.std(dtype=np.float64)),
     "percentile": lambda scores, share, q: float(np.percentile(scores, q)),
-    "topk": _highest,
+    "topk": _mean_of_top,
 }

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diffad.evaluation.metrics.histogram import RankHistogram
-from diffad.evaluation.metrics.lesions import components
-from diffad.evaluation.metrics.ranking import binary, checked, same_shape
+from diffad.evaluation.metrics.lesions import label_components
+from diffad.evaluation.metrics.ranking import check_binary, check_same_shape, check_vectors
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class ProCurve:
     PRO moves only where the score of a lesion voxel is the threshold: two points for each such score say all.
 
     Args:
-        fpr: Share of the healthy voxels that is flagged, (K,), ascending.
-        pro: Mean covered share of the regions, (K,), ascending.
+        fpr: Fraction of the healthy voxels that is flagged, (K,), ascending.
+        pro: Mean flagged fraction of the regions, (K,), ascending.
         regions: Number of regions.
     """
 
@@ -53,8 +53,8 @@ class ProCurve:
         Raises:
             ValueError: If shapes differ, a score is not finite, or a mask has other values than 0 and 1.
         """
-        found = _Sorted.of(maps, masks, inside)
-        return cls(*found.corners(), found.regions)
+        scores = _SortedScores.of(maps, masks, inside)
+        return cls(*scores.corners(), scores.regions)
 
     def area(self, limit: float = 0.3) -> float:
         """Return the area up to a false-positive rate, over the limit; NaN without regions or healthy voxels.
@@ -70,9 +70,9 @@ class ProCurve:
         if not self.regions or not len(self.fpr):
             warnings.warn("AUPRO is NaN: it needs a lesion and healthy voxels", RuntimeWarning, stacklevel=2)
             return math.nan
-        within = self.fpr < limit
-        x = np.append(self.fpr[within], limit)
-        y = np.append(self.pro[within], np.interp(limit, self.fpr, self.pro))
+        below = self.fpr < limit
+        x = np.append(self.fpr[below], limit)
+        y = np.append(self.pro[below], np.interp(limit, self.fpr, self.pro))
         return float(np.trapezoid(y, x) / limit)
 
 
@@ -80,7 +80,7 @@ class ProHistogram:
     """The same in bounded memory, in the bins of a ``RankHistogram``; merges across processes.
 
     Args:
-        bins: Most bins that are kept; a power of two.
+        bins: Most bins; a power of two.
     """
 
     def __init__(self, bins: int = 2**18) -> None:
@@ -89,10 +89,10 @@ class ProHistogram:
 
     def add(self, scores: ArrayLike, mask: ArrayLike, inside: ArrayLike | None = None) -> Self:
         """Count one map (*S) with its mask (*S)."""
-        found = _voxels([scores], [mask], None if inside is None else [inside])
-        for a, y, share, count in found:
+        regions = None if inside is None else [inside]
+        for a, y, lesion_weights, count in _iterate_voxels([scores], [mask], regions):
             weights = np.zeros(a.shape)
-            weights[y] = share
+            weights[y] = lesion_weights
             self._counts.add(a, y)
             self._weights.add(a, y, weights)
             self.regions += count
@@ -106,11 +106,11 @@ class ProHistogram:
         return self
 
     def curve(self) -> ProCurve:
-        """Return the curve; what shares a bin is one step."""
-        healthy, covered = self._counts.healthy[::-1].cumsum(), self._weights.lesion[::-1].cumsum()
+        """Return the curve; scores of one bin are one step."""
+        healthy, overlap = self._counts.healthy[::-1].cumsum(), self._weights.lesion[::-1].cumsum()
         if not self.regions or not healthy[-1:].any():
             return ProCurve(np.zeros(0), np.zeros(0), self.regions)
-        fpr, pro = healthy / healthy[-1], covered / self.regions
+        fpr, pro = healthy / healthy[-1], overlap / self.regions
         return ProCurve(np.append(0.0, fpr), np.append(0.0, pro), self.regions)
 
 
@@ -139,16 +139,16 @@ def coarse_aupro(
     Reference:
         Multiresolution knowledge distillation for anomaly detection (Salehi et al., 2021), as released.
     """
-    found = _Sorted.of(maps, masks, None)
+    scores = _SortedScores.of(maps, masks, None)
     low, high = (f([np.min(m) if f is min else np.max(m) for m in maps]) for f in (min, max))
-    at = low + (high - low) / steps * np.arange(steps)
-    fpr, pro = found.at(at, "right")
+    thresholds = low + (high - low) / steps * np.arange(steps)
+    fpr, pro = scores.rates(thresholds, "right")
     x, y = fpr[fpr < limit][::-1], pro[fpr < limit][::-1]
     return float(np.trapezoid(y, x / x.max())) if len(x) and x.max() else math.nan
 
 
 @dataclass(frozen=True)
-class _Sorted:
+class _SortedScores:
     """Sorted scores of lesion voxels with what each and all above add to PRO, and of healthy voxels."""
 
     lesion: NDArray[Any]
@@ -159,8 +159,8 @@ class _Sorted:
     @classmethod
     def of(
         cls, maps: Sequence[ArrayLike], masks: Sequence[ArrayLike], inside: Sequence[ArrayLike] | None
-    ) -> _Sorted:
-        parts = list(_voxels(maps, masks, inside))
+    ) -> _SortedScores:
+        parts = list(_iterate_voxels(maps, masks, inside))
         lesion, weights = (
             np.concatenate(v) for v in ([a[y] for a, y, *_ in parts], [w for *_, w, _ in parts])
         )
@@ -168,33 +168,33 @@ class _Sorted:
         above = np.append(weights[order][::-1].cumsum()[::-1], 0.0) / max(regions, 1)
         return cls(lesion[order], above, np.sort(np.concatenate([a[~y] for a, y, *_ in parts])), regions)
 
-    def at(self, thresholds: NDArray[Any], side: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def rates(self, thresholds: NDArray[Any], side: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """FPR and PRO of scores >= thresholds for side "left", > for "right"."""
         below = np.searchsorted(self.healthy, thresholds, side=side)
-        covered = self.above[np.searchsorted(self.lesion, thresholds, side=side)]
-        return (len(self.healthy) - below) / max(len(self.healthy), 1), covered
+        overlap = self.above[np.searchsorted(self.lesion, thresholds, side=side)]
+        return (len(self.healthy) - below) / max(len(self.healthy), 1), overlap
 
     def corners(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         if not self.regions or not len(self.healthy):
             return np.zeros(0), np.zeros(0)
         thresholds = np.unique(self.lesion)[::-1]
-        pairs = zip(self.at(thresholds, "right"), self.at(thresholds, "left"), strict=True)
+        pairs = zip(self.rates(thresholds, "right"), self.rates(thresholds, "left"), strict=True)
         fpr, pro = (np.stack(pair, 1).ravel() for pair in pairs)
         return np.concatenate([[0.0], fpr, [1.0]]), np.concatenate([[0.0], pro, pro[-1:]])
 
 
-def _voxels(
+def _iterate_voxels(
     maps: Sequence[ArrayLike], masks: Sequence[ArrayLike], inside: Sequence[ArrayLike] | None
 ) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.float64], int]]:
     """Give scores, truth and 1 / |region| of each lesion voxel of every map, and its number of regions."""
-    for i, (one, mask) in enumerate(zip(maps, masks, strict=True)):
-        y = binary("mask", mask)
-        m = np.ones(y.shape, bool) if inside is None else binary("inside", inside[i])
-        same_shape("mask", y, "inside", m)
-        labels, count = components(y & m)
-        a, _ = checked(one, y)
-        chosen = m.ravel()
-        region = labels.ravel()[chosen]
+    for i, (scores, mask) in enumerate(zip(maps, masks, strict=True)):
+        y = check_binary("mask", mask)
+        m = np.ones(y.shape, bool) if inside is None else check_binary("inside", inside[i])
+        check_same_shape("mask", y, "inside", m)
+        labels, count = label_components(y & m)
+        a, _ = check_vectors(scores, y)
+        inner = m.ravel()
+        region = labels.ravel()[inner]
         sizes = np.bincount(region, minlength=count + 1)
-        marked = region > 0
-        yield a[chosen], marked, 1.0 / sizes[region[marked]], count
+        lesion = region > 0
+        yield a[inner], lesion, 1.0 / sizes[region[lesion]], count

@@ -32,14 +32,14 @@ class RankCurve:
         thresholds: Distinct scores of the positives, (K,), descending.
         positives: Positives with exactly this score, (K,).
         above: Negatives with a higher score, (K,).
-        tied: Negatives with the same score, (K,).
+        ties: Negatives with the same score, (K,).
         negatives: Number of negatives.
     """
 
     thresholds: NDArray[Any]
     positives: NDArray[np.int64]
     above: NDArray[np.int64]
-    tied: NDArray[np.int64]
+    ties: NDArray[np.int64]
     negatives: int
 
     @classmethod
@@ -53,13 +53,13 @@ class RankCurve:
         Raises:
             ValueError: If the shapes differ, a score is not finite, or truth has other values than 0 and 1.
         """
-        a, y = checked(scores, truth)
+        a, y = check_vectors(scores, truth)
         thresholds, positives = np.unique(a[y], return_counts=True)
         healthy = np.sort(a[~y])
-        below_or_tied = np.searchsorted(healthy, thresholds, side="right")
-        tied = below_or_tied - np.searchsorted(healthy, thresholds, side="left")
-        above = len(healthy) - below_or_tied
-        return cls(thresholds[::-1], positives[::-1], above[::-1], tied[::-1], len(healthy))
+        upper = np.searchsorted(healthy, thresholds, side="right")
+        ties = upper - np.searchsorted(healthy, thresholds, side="left")
+        above = len(healthy) - upper
+        return cls(thresholds[::-1], positives[::-1], above[::-1], ties[::-1], len(healthy))
 
     def auroc(self) -> float:
         r"""Area under the ROC curve, the chance that a positive outranks a negative.
@@ -69,20 +69,20 @@ class RankCurve:
         Reference:
             The meaning and use of the area under a ROC curve (Hanley and McNeil, 1982).
         """
-        if self._one_class("AUROC"):
+        if self._has_one_class("AUROC"):
             return math.nan
-        lost = self.positives @ (2 * self.above + self.tied)
-        return 1 - float(lost) / (2 * float(self.positives.sum()) * self.negatives)
+        losses = self.positives @ (2 * self.above + self.ties)
+        return 1 - float(losses) / (2 * float(self.positives.sum()) * self.negatives)
 
     def average_precision(self) -> float:
         r"""Average precision, a sum of steps and not of trapezoids.
 
         .. math:: AP = \sum_k (R_k - R_{k-1}) \, P_k
         """
-        if self._one_class("average precision"):
+        if self._has_one_class("average precision"):
             return math.nan
         hits = self.positives.cumsum()
-        precision = hits / (hits + self.above + self.tied)
+        precision = hits / (hits + self.above + self.ties)
         return float(self.positives @ precision / hits[-1])
 
     def best_dice(self) -> BestDice:
@@ -92,41 +92,41 @@ class RankCurve:
 
         Of equally good thresholds the highest is given.
         """
-        if self._one_class("best Dice"):
+        if self._has_one_class("best Dice"):
             return BestDice(math.nan, math.nan)
         hits = self.positives.cumsum()
-        curve = 2 * hits / (hits + self.above + self.tied + hits[-1])
+        curve = 2 * hits / (hits + self.above + self.ties + hits[-1])
         best = int(np.argmax(curve))
         return BestDice(float(curve[best]), float(self.thresholds[best]))
 
     def roc(self, points: int = 512) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return false-positive and true-positive rates at up to so many thresholds, both ascending."""
-        flagged = np.append(0, self.above + self.tied) / max(self.negatives, 1)
-        return self._thinned(points, np.append(flagged, 1.0), np.append(np.append(0.0, self._recall()), 1.0))
+        rates = np.append(0, self.above + self.ties) / max(self.negatives, 1)
+        return self._thin_out(points, np.append(rates, 1.0), np.append(np.append(0.0, self._recall()), 1.0))
 
     def precision_recall(self, points: int = 512) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return recall, ascending, and precision at up to so many thresholds."""
         hits = self.positives.cumsum()
-        return self._thinned(points, self._recall(), hits / (hits + self.above + self.tied))
+        return self._thin_out(points, self._recall(), hits / (hits + self.above + self.ties))
 
     def dice_curve(self, points: int = 512) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return up to so many thresholds, descending, and the Dice at each, score >= threshold."""
         hits = self.positives.cumsum()
-        total = hits + self.above + self.tied + hits[-1:].sum()
-        return self._thinned(points, self.thresholds.astype(np.float64), 2 * hits / total)
+        total = hits + self.above + self.ties + hits[-1:].sum()
+        return self._thin_out(points, self.thresholds.astype(np.float64), 2 * hits / total)
 
     def _recall(self) -> NDArray[np.float64]:
         hits: NDArray[np.float64] = self.positives.cumsum() / max(int(self.positives.sum()), 1)
         return hits
 
     @staticmethod
-    def _thinned(
+    def _thin_out(
         points: int, x: NDArray[np.float64], y: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        kept = np.unique(np.linspace(0, len(x) - 1, min(points, len(x))).round().astype(int))
-        return x[kept], y[kept]
+        index = np.unique(np.linspace(0, len(x) - 1, min(points, len(x))).round().astype(int))
+        return x[index], y[index]
 
-    def _one_class(self, metric: str) -> bool:
+    def _has_one_class(self, metric: str) -> bool:
         single = self.negatives == 0 or not len(self.positives)
         if single:
             kind = "negatives" if self.negatives else "positives"
@@ -164,14 +164,14 @@ def dice(pred: ArrayLike, truth: ArrayLike, empty: float = math.nan) -> float:
     Raises:
         ValueError: If the shapes differ or a value is neither 0 nor 1.
     """
-    p, t = binary("pred", pred), binary("truth", truth)
-    same_shape("pred", p, "truth", t)
+    p, t = check_binary("pred", pred), check_binary("truth", truth)
+    check_same_shape("pred", p, "truth", t)
     total = np.count_nonzero(p) + np.count_nonzero(t)
     return 2 * np.count_nonzero(p & t) / total if total else empty
 
 
 def false_alarm_rate(pred: ArrayLike, mask: ArrayLike | None = None) -> float:
-    r"""Share of the pixels of a healthy brain that are flagged.
+    r"""Fraction of the pixels of a healthy brain that is flagged.
 
     .. math:: FAR = \frac{|P \cap M|}{|M|}
 
@@ -182,18 +182,18 @@ def false_alarm_rate(pred: ArrayLike, mask: ArrayLike | None = None) -> float:
     Raises:
         ValueError: If the shapes differ, a value is neither 0 nor 1, or the mask is empty.
     """
-    p = binary("pred", pred)
-    m = np.ones_like(p) if mask is None else binary("mask", mask)
-    same_shape("pred", p, "mask", m)
+    p = check_binary("pred", pred)
+    m = np.ones_like(p) if mask is None else check_binary("mask", mask)
+    check_same_shape("pred", p, "mask", m)
     if not m.any():
         raise ValueError(f"expected a mask with at least one pixel, got an empty one of shape {m.shape}")
     return np.count_nonzero(p & m) / np.count_nonzero(m)
 
 
-def checked(scores: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def check_vectors(scores: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return scores and truth as vectors (N,), which must fit together."""
-    a, y = np.asarray(scores), binary("truth", truth)
-    same_shape("scores", a, "truth", y)
+    a, y = np.asarray(scores), check_binary("truth", truth)
+    check_same_shape("scores", a, "truth", y)
     if a.dtype not in (np.float32, np.float64):
         a = a.astype(np.float64)
     if bad := a.size - np.count_nonzero(np.isfinite(a)):
@@ -201,7 +201,7 @@ def checked(scores: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], NDArray[
     return a.ravel(), y.ravel()
 
 
-def binary(name: str, values: ArrayLike) -> NDArray[np.bool_]:
+def check_binary(name: str, values: ArrayLike) -> NDArray[np.bool_]:
     """Return values of 0 and 1 as booleans, or raise a ValueError that says what ``name`` holds."""
     array = np.asarray(values)
     if array.dtype == bool:
@@ -214,7 +214,7 @@ def binary(name: str, values: ArrayLike) -> NDArray[np.bool_]:
     return binary
 
 
-def same_shape(name: str, a: NDArray[Any], other: str, b: NDArray[Any]) -> None:
+def check_same_shape(name: str, a: NDArray[Any], other: str, b: NDArray[Any]) -> None:
     """Raise a ValueError with both shapes if they differ."""
     if a.shape != b.shape:
         raise ValueError(f"expected {other} of shape {a.shape} like {name}, got {b.shape}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diffad.evaluation.metrics.ranking import checked
+from diffad.evaluation.metrics.ranking import check_vectors
 
 
 def reliability(p: ArrayLike, truth: ArrayLike, bins: int = 15) -> NDArray[np.float64]:
@@ -28,8 +28,9 @@ def reliability(p: ArrayLike, truth: ArrayLike, bins: int = 15) -> NDArray[np.fl
     index = np.minimum((values * bins).astype(np.int64), bins - 1)
     count = np.bincount(index, minlength=bins)
     sums = [np.bincount(index, weights=w, minlength=bins) for w in (values, y)]
-    kept = count > 0
-    return np.stack([sums[0][kept] / count[kept], sums[1][kept] / count[kept], count[kept]], 1)
+    filled_bins = count > 0
+    sizes = count[filled_bins]
+    return np.stack([sums[0][filled_bins] / sizes, sums[1][filled_bins] / sizes, sizes], 1)
 
 
 def expected_calibration_error(p: ArrayLike, truth: ArrayLike, bins: int = 15) -> float:
@@ -55,7 +56,7 @@ def expected_calibration_error(p: ArrayLike, truth: ArrayLike, bins: int = 15) -
 
 
 def _probabilities(p: ArrayLike, truth: ArrayLike) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    values, y = checked(p, truth)
+    values, y = check_vectors(p, truth)
     values = values.astype(np.float64)
     if values.size and not (values.min() >= 0 and values.max() <= 1):
         raise ValueError(f"expected probabilities in [0, 1], got {values.min():g} to {values.max():g}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from diffad.evaluation.metrics.ranking import binary, check_spacing, same_shape
+from diffad.evaluation.metrics.ranking import check_binary, check_same_shape, check_spacing
 
 
 def hd95(pred: ArrayLike, truth: ArrayLike, spacing: Sequence[float] = ()) -> float:
@@ -28,28 +28,28 @@ def hd95(pred: ArrayLike, truth: ArrayLike, spacing: Sequence[float] = ()) -> fl
     """
     from monai.metrics import compute_hausdorff_distance
 
-    pair = _pair(pred, truth, spacing)
+    pair = _check_pair(pred, truth, spacing)
     if not all(part.any() for part in pair):
         return math.nan
     edges = [float(edge) for edge in spacing] or None
     return float(
-        compute_hausdorff_distance(*_cropped(pair), percentile=95, spacing=edges, include_background=True)
+        compute_hausdorff_distance(*_crop_pair(pair), percentile=95, spacing=edges, include_background=True)
     )
 
 
 def surface_dice(
     pred: ArrayLike, truth: ArrayLike, spacing: Sequence[float] = (), tolerance_mm: float = 1.0
 ) -> float:
-    """Return the share of both surfaces that lies within a tolerance of the other.
+    """Return the fraction of both surfaces that lies within a tolerance of the other.
 
     Args:
         pred: Detections, (*S), 0 or 1.
         truth: True lesions, (*S), 0 or 1.
         spacing: Edges of a voxel in mm; 1 if absent.
-        tolerance_mm: Distance that is forgiven, in mm.
+        tolerance_mm: Distance that does not count, in mm.
 
     Returns:
-        The share; NaN where both are empty, 0 where one is.
+        The fraction; NaN where both are empty, 0 where one is.
 
     Raises:
         ValueError: If the shapes differ, a value is neither 0 nor 1, or the tolerance is negative.
@@ -61,30 +61,29 @@ def surface_dice(
 
     if tolerance_mm < 0:
         raise ValueError(f"expected a tolerance of at least 0 mm, got {tolerance_mm}")
-    pair = _pair(pred, truth, spacing)
-    filled = [bool(part.any()) for part in pair]
-    if not all(filled):
-        return 0.0 if any(filled) else math.nan
+    pair = _check_pair(pred, truth, spacing)
+    has_voxels = [bool(part.any()) for part in pair]
+    if not all(has_voxels):
+        return 0.0 if any(has_voxels) else math.nan
     options: dict[str, Any] = {
         "spacing": [float(edge) for edge in spacing] or None,
         "include_background": True,
     }
-    return float(compute_surface_dice(*_cropped(pair), [tolerance_mm], use_subvoxels=False, **options))
+    return float(compute_surface_dice(*_crop_pair(pair), [tolerance_mm], use_subvoxels=False, **options))
 
 
-def _pair(pred: ArrayLike, truth: ArrayLike, spacing: Sequence[float]) -> tuple[Any, Any]:
-    p, y = binary("pred", pred), binary("truth", truth)
-    same_shape("pred", p, "truth", y)
+def _check_pair(pred: ArrayLike, truth: ArrayLike, spacing: Sequence[float]) -> tuple[Any, Any]:
+    p, y = check_binary("pred", pred), check_binary("truth", truth)
+    check_same_shape("pred", p, "truth", y)
     check_spacing(spacing, p.ndim)
     return p, y
 
 
-def _cropped(pair: tuple[Any, Any]) -> list[Any]:
+def _crop_pair(pair: tuple[Any, Any]) -> list[Any]:
     """Cut both to the box that holds both, with a rim, as the rest of the grid says nothing."""
     import torch
 
-    found = np.argwhere(pair[0] | pair[1])
-    box = tuple(
-        slice(max(0, low - 1), high + 2) for low, high in zip(found.min(0), found.max(0), strict=True)
-    )
+    places = np.argwhere(pair[0] | pair[1])
+    ends = zip(places.min(0), places.max(0), strict=True)
+    box = tuple(slice(max(0, low - 1), high + 2) for low, high in ends)
     return [torch.from_numpy(np.pad(part[box], 1))[None, None] for part in pair]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diffad.evaluation.metrics.fidelity import ssim_map
-from diffad.evaluation.metrics.ranking import binary, same_shape
+from diffad.evaluation.metrics.ranking import check_binary, check_same_shape
 from diffad.evaluation.normative.frechet import frechet, kid
 
 Perceptual = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
@@ -21,7 +21,7 @@ BORDER = 3
 
 
 @dataclass(frozen=True)
-class Restoration:
+class RestorationQuality:
     """How one healthy scan was restored.
 
     Args:
@@ -35,7 +35,9 @@ class Restoration:
     lpips: float
 
 
-def restoration(image: ArrayLike, twin: ArrayLike, perceptual: Perceptual | None = None) -> Restoration:
+def measure_restoration(
+    image: ArrayLike, twin: ArrayLike, perceptual: Perceptual | None = None
+) -> RestorationQuality:
     """Measure a restored healthy scan; the background counts, as published.
 
     The published file compares with a black image by mistake; here scan and twin are compared.
@@ -53,9 +55,9 @@ def restoration(image: ArrayLike, twin: ArrayLike, perceptual: Perceptual | None
     """
     x, y = (np.asarray(v, dtype=np.float64) for v in (image, twin))
     inner = (slice(BORDER, -BORDER),) * x.ndim
-    similar = float(ssim_map(x, y)[inner].mean())
-    far = math.nan if perceptual is None else float(np.mean(perceptual(x, y)))
-    return Restoration(float(np.abs(x - y).mean()), similar, far)
+    similarity = float(ssim_map(x, y)[inner].mean())
+    distance = math.nan if perceptual is None else float(np.mean(perceptual(x, y)))
+    return RestorationQuality(float(np.abs(x - y).mean()), similarity, distance)
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Healthiness:
     kid_restored: float
 
 
-def healthiness(
+def measure_healthiness(
     normals: ArrayLike, unseen: ArrayLike, pathological: ArrayLike, restored: ArrayLike
 ) -> Healthiness:
     """Measure whether twins of pathological scans come nearer to healthy ones.
@@ -118,17 +120,17 @@ class Conservation:
     lpips_an: float
 
 
-def conservation(
+def measure_conservation(
     image: ArrayLike,
     twin: ArrayLike,
     healthy: ArrayLike,
     anomaly: ArrayLike,
     perceptual: Perceptual | None = None,
 ) -> Conservation:
-    """Measure what was kept and what was changed in one pathological scan.
+    """Measure what a twin keeps and what it changes in one pathological scan.
 
-    The published code reads zeros of a map as "not there", so that what is kept perfectly drops out of its
-    means; here every voxel of a mask counts.
+    The published code reads zeros of a map as "not there", so that what stays exactly as it was drops out
+    of its means; here every voxel of a mask counts.
 
     Args:
         image: Scan, (*S), in [0, 1].
@@ -141,16 +143,16 @@ def conservation(
         ValueError: If shapes differ, a mask has other values, or is empty.
     """
     x, y = (np.asarray(v, dtype=np.float64) for v in (image, twin))
-    masks = [_mask(name, v, x) for name, v in (("healthy", healthy), ("anomaly", anomaly))]
-    similar = ssim_map(x, y)
-    far = np.full(x.shape, math.nan) if perceptual is None else np.asarray(perceptual(x, y))
-    found = [float(v[m].mean()) for v in (np.square(x - y), similar, far) for m in masks]
-    return Conservation(*found)
+    masks = [_check_mask(name, v, x) for name, v in (("healthy", healthy), ("anomaly", anomaly))]
+    similarity = ssim_map(x, y)
+    distance = np.full(x.shape, math.nan) if perceptual is None else np.asarray(perceptual(x, y))
+    means = [float(v[m].mean()) for v in (np.square(x - y), similarity, distance) for m in masks]
+    return Conservation(*means)
 
 
-def _mask(name: str, values: ArrayLike, like: NDArray[Any]) -> NDArray[np.bool_]:
-    mask = binary(name, values)
-    same_shape("image", like, name, mask)
+def _check_mask(name: str, values: ArrayLike, like: NDArray[Any]) -> NDArray[np.bool_]:
+    mask = check_binary(name, values)
+    check_same_shape("image", like, name, mask)
     if not mask.any():
         raise ValueError(f"expected a mask {name} with at least one voxel, got an empty one")
     return mask

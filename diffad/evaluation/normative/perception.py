@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn.functional import normalize, pad
 
 from diffad.score.lpips import SCALE, SHIFT, LPIPSScore
-from diffad.score.sources import Source, locate
+from diffad.score.sources import WeightFiles, locate_weights
 from diffad.score.trunks import SMALLEST
-from diffad.score.weights import load
-from diffad.types import Restoration
+from diffad.score.weights import load_trunk
+from diffad.types import Reconstruction
 
 Doubles = NDArray[np.float64]
 
@@ -35,45 +35,45 @@ def lpips(image: Doubles, twin: Doubles, trunk: str = "alex", mapped: bool = Tru
     Reference:
         The Unreasonable Effectiveness of Deep Features as a Perceptual Metric (Zhang et al., 2018, eq. 1).
     """
-    source = _source(trunk)
+    source = _find_weights(trunk)
     if source is None:
         return float("nan")
-    network, heads = load(trunk, source)
+    network, heads = load_trunk(trunk, source)
     total = 0.0
-    for x, y in zip(slices(image), slices(twin), strict=True):
-        shown = coloured(torch.stack([x, y]), mapped)
-        for layer, head in zip(network(shown), heads, strict=True):
-            one, other = normalize(layer, eps=1e-10)
-            total += float(einsum((one - other).square(), head, "c i j, c -> i j").mean())
-    return total / len(slices(image))
+    for x, y in zip(split_pictures(image), split_pictures(twin), strict=True):
+        pictures = to_rgb(torch.stack([x, y]), mapped)
+        for layer, head in zip(network(pictures), heads, strict=True):
+            feature, feature_hat = normalize(layer, eps=1e-10)
+            total += float(einsum((feature - feature_hat).square(), head, "c i j, c -> i j").mean())
+    return total / len(split_pictures(image))
 
 
 def lpips_map(image: Doubles, twin: Doubles, trunk: str = "squeeze") -> Doubles | None:
     """Return the distance at every pixel, (*S); none with a warning where there are no weights."""
-    if _source(trunk) is None:
+    if _find_weights(trunk) is None:
         return None
     x, x_hat = (rearrange(torch.from_numpy(v).float(), "... -> 1 1 ...") for v in (image, twin))
-    found: Doubles = LPIPSScore(trunk)(x, Restoration(x_hat, nfe=0))[0, 0].double().numpy()
-    return found
+    distance: Doubles = LPIPSScore(trunk)(x, Reconstruction(x_hat, nfe=0))[0, 0].double().numpy()
+    return distance
 
 
-def slices(image: NDArray[Any]) -> Tensor:
+def split_pictures(image: NDArray[Any]) -> Tensor:
     """Return an image (*S) as pictures (N, H, W)."""
     x = torch.from_numpy(np.asarray(image, dtype=np.float32))
     return x[None] if x.ndim == 2 else rearrange(x, "h w k -> k h w")
 
 
-def coloured(x: Tensor, mapped: bool = True) -> Tensor:
+def to_rgb(x: Tensor, mapped: bool = True) -> Tensor:
     """Turn pictures (N, H, W) in [0, 1] into a trunk's input (N, 3, H', W'), extended where too small."""
     colours = repeat(2 * x - 1 if mapped else x, "n h w -> n c h w", c=3)
     shift, scale = (rearrange(colours.new_tensor(v), "c -> c 1 1") for v in (SHIFT, SCALE))
-    lacking = [max(0, SMALLEST - n) for n in x.shape[1:]]
-    return pad((colours - shift) / scale, (0, lacking[1], 0, lacking[0]), mode="replicate")
+    margin = [max(0, SMALLEST - n) for n in x.shape[1:]]
+    return pad((colours - shift) / scale, (0, margin[1], 0, margin[0]), mode="replicate")
 
 
-def _source(trunk: str) -> Source | None:
+def _find_weights(trunk: str) -> WeightFiles | None:
     try:
-        return locate(trunk)
+        return locate_weights(trunk)
     except ValueError as error:
         warnings.warn(f"LPIPS is NaN: {error}", RuntimeWarning, stacklevel=4)
         return None

@@ -1,27 +1,26 @@
-"""A set of samples by a protocol: figures with intervals, rows and curves."""
+"""A set of samples by a protocol: metrics with intervals, rows and curves."""
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from diffad.evaluation.protocols.detections import detection_figures
-from diffad.evaluation.protocols.figures import image_figures, pixel_figures
+from diffad.evaluation.protocols.detections import detection_metrics
 from diffad.evaluation.protocols.intervals import Bootstrap
-from diffad.evaluation.protocols.prepare import prepare
+from diffad.evaluation.protocols.metrics import image_metrics, pixel_metrics
+from diffad.evaluation.protocols.prepare import ImageSet, record_warnings
 from diffad.evaluation.protocols.protocol import Protocol
-from diffad.evaluation.protocols.rows import score
-from diffad.evaluation.protocols.thresholds import thresholds
-from diffad.evaluation.protocols.unit import Unit
-from diffad.evaluation.result import Figure, Result
+from diffad.evaluation.protocols.rows import score_image
+from diffad.evaluation.protocols.scored_image import ScoredImage
+from diffad.evaluation.protocols.thresholds import fit_thresholds
+from diffad.evaluation.result import Metric, Result
 from diffad.evaluation.samples import Sample
 from diffad.registry import PROTOCOLS
 
 
-def evaluate(
+def evaluate_samples(
     samples: Sequence[Sample],
     protocol: Protocol | str,
     tuning: Sequence[Sample] | None = None,
@@ -46,62 +45,93 @@ def evaluate(
         UnknownNameError: If there is no such protocol.
         ValueError: If there is no sample, there is one fold, or slices are needed along an unknown axis.
     """
-    chosen = PROTOCOLS.build(protocol) if isinstance(protocol, str) else protocol
+    rules = PROTOCOLS.build(protocol) if isinstance(protocol, str) else protocol
     if not len(samples):
         raise ValueError("expected at least one sample to score, got none")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", RuntimeWarning)
-        result = _evaluated(samples, chosen, tuning, folds, Bootstrap(resamples * chosen.intervals, seed))
-    told = list(dict.fromkeys(str(one.message) for one in caught))
-    settings = chosen.to_dict() | {"folds": folds, "resamples": resamples, "seed": seed}
-    return replace(result, warnings=[*result.warnings, *told], settings=settings)
+    image_set, tuning_set = _prepare_set(samples, rules), None
+    if tuning is not None and rules.tuned_on == "tuning":
+        tuning_set = _prepare_set(tuning, rules)
+    return evaluate_images(image_set, tuning_set, folds, resamples, seed)
 
 
-def _evaluated(
-    samples: Sequence[Sample],
-    protocol: Protocol,
-    tuning: Sequence[Sample] | None,
-    folds: int,
-    sure: Bootstrap,
-) -> Result:
-    units = list(_units(samples, protocol))
-    looked_at = tuning is not None and protocol.tuned_on == "tuning"
-    others = list(_units(tuning or (), protocol)) if looked_at else None
-    at = thresholds(units, protocol, others, folds)
-    scored = [score(unit, t, protocol) for unit, t in zip(units, at, strict=True)]
-    figures, curves = pixel_figures(units, protocol, sure)
-    figures |= detection_figures(scored, protocol, sure) | image_figures(units, sure)
-    figures["samples"] = Figure(float(len(units)))
-    figures["anomalous"] = Figure(float(sum(unit.anomalous for unit in units)))
-    said = _warnings(units, others or [], at, protocol.threshold)
-    return Result(protocol.name, figures, [one.row for one in scored], curves, said)
-
-
-def _units(samples: Sequence[Sample], protocol: Protocol) -> Iterator[Unit]:
+def _prepare_set(samples: Sequence[Sample], protocol: Protocol) -> ImageSet:
+    image_set = ImageSet(protocol)
     for index in range(len(samples)):
-        yield from prepare(samples[index], protocol)
+        image_set.add(samples[index])
+    return image_set
 
 
-def _warnings(units: Sequence[Unit], tuning: Sequence[Unit], at: Sequence[float], rule: str) -> list[str]:
-    """Say what a reader should know of the set."""
-    said = []
-    if twice := sorted(name for name, count in Counter(unit.name for unit in units).items() if count > 1):
-        said.append(f"{len(twice)} names occur more than once: {_listed(twice)}")
-    if leaked := sorted({unit.subject for unit in units} & {unit.subject for unit in tuning}):
-        said.append(f"{len(leaked)} subjects are scored and choose the threshold too: {_listed(leaked)}")
-    if all(unit.anomalous for unit in units):
-        said.append("no healthy samples: false alarms and image metrics are not known")
-    without = [unit for unit, t in zip(units, at, strict=True) if math.isnan(t)]
-    stored = [unit for unit in without if unit.found is not None]
-    if stored and rule != "stored":
-        said.append(
-            f"{len(stored)} of {len(units)} samples: stored detections are scored for want of a threshold"
+def evaluate_images(
+    image_set: ImageSet,
+    tuning_set: ImageSet | None = None,
+    folds: int = 0,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Result:
+    """Score images as the protocol says that they were prepared for; see ``evaluate_samples``.
+
+    Args:
+        image_set: What is scored.
+        tuning_set: Images of other subjects that choose the threshold, or none.
+        folds: As for ``evaluate_samples``.
+        resamples: As for ``evaluate_samples``.
+        seed: As for ``evaluate_samples``.
+    """
+    protocol = image_set.protocol
+    messages = [*image_set.warnings, *(tuning_set.warnings if tuning_set else ())]
+    with record_warnings(messages):
+        result = _score_images(
+            image_set.images,
+            protocol,
+            None if tuning_set is None else tuning_set.images,
+            folds,
+            Bootstrap(resamples * protocol.intervals, seed),
         )
-    if missing := len(without) - len(stored):
-        said.append(f"{missing} of {len(units)} samples: no detections are scored for want of a threshold")
-    return said
+    settings = protocol.to_dict() | {"folds": folds, "resamples": resamples, "seed": seed}
+    return replace(result, warnings=[*result.warnings, *dict.fromkeys(messages)], settings=settings)
 
 
-def _listed(names: Sequence[str]) -> str:
+def _score_images(
+    images: Sequence[ScoredImage],
+    protocol: Protocol,
+    tuning: Sequence[ScoredImage] | None,
+    folds: int,
+    bootstrap: Bootstrap,
+) -> Result:
+    thresholds = fit_thresholds(images, protocol, tuning, folds)
+    rows = [score_image(i, threshold, protocol) for i, threshold in zip(images, thresholds, strict=True)]
+    metrics, curves = pixel_metrics(images, protocol, bootstrap)
+    metrics |= detection_metrics(rows, protocol, bootstrap) | image_metrics(images, bootstrap)
+    metrics["samples"] = Metric(float(len(images)))
+    metrics["anomalous"] = Metric(float(sum(image.anomalous for image in images)))
+    warnings = _describe_set(images, tuning or [], thresholds, protocol.threshold)
+    return Result(protocol.name, metrics, [row.row for row in rows], curves, warnings)
+
+
+def _describe_set(
+    images: Sequence[ScoredImage], tuning: Sequence[ScoredImage], thresholds: Sequence[float], rule: str
+) -> list[str]:
+    """Say what a reader should know of the set."""
+    warnings = []
+    if repeats := sorted(
+        name for name, count in Counter(image.name for image in images).items() if count > 1
+    ):
+        warnings.append(f"{len(repeats)} names occur more than once: {_list_names(repeats)}")
+    if leaks := sorted({image.subject for image in images} & {image.subject for image in tuning}):
+        names = _list_names(leaks)
+        warnings.append(f"{len(leaks)} subjects are scored and choose the threshold too: {names}")
+    if all(image.anomalous for image in images):
+        warnings.append("no healthy samples: false alarms and image metrics are undefined")
+    uncut = [image for image, t in zip(images, thresholds, strict=True) if math.isnan(t)]
+    ready = sum(image.detections is not None for image in uncut)
+    if ready and rule != "stored":
+        count = f"{ready} of {len(images)} samples"
+        warnings.append(f"{count}: stored detections are scored for want of a threshold")
+    if rest := len(uncut) - ready:
+        count = f"{rest} of {len(images)} samples"
+        warnings.append(f"{count}: no detections are scored for want of a threshold")
+    return warnings
+
+
+def _list_names(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from diffad.postprocess import RULES
-from diffad.registry import unknown
+from diffad.inference.postprocess import RULES
+from diffad.registry import unknown_name
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "where": ("all", "brain"),
@@ -27,7 +27,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Protocol:
-    """How maps become figures; the defaults change nothing and leave nothing out.
+    """How maps become metrics; the defaults change nothing and leave nothing out.
 
     Args:
         name: What it is called.
@@ -54,7 +54,7 @@ class Protocol:
         aggregate: Pixel metrics over "pooled" pixels, or the mean of those of each "volume" or "image".
         pixel_samples: Samples whose pixels count, "all" or the "anomalous".
         least_lesion: Anomalous images with fewer lesion pixels are left out.
-        strata: Bounds of lesion size in pixels, for figures by size; none for none.
+        strata: Bounds of lesion size in pixels, for metrics by size; none for none.
         threshold: Rule that chooses the threshold.
         tuned_on: What the rule looks at, the "test" set itself or "tuning" samples of others.
         steps: Order statistics or halvings of the rules "order" and "bisection".
@@ -65,9 +65,9 @@ class Protocol:
         dice_of: Whose Dice is averaged, "all" or the "anomalous".
         empty: Dice where detection and truth are empty; none leaves it out.
         aupro_limit: False positive rate up to which AUPRO integrates, in (0, 1].
-        regions: Whether single lesions and surfaces are scored.
+        regions: Whether single lesions and surfaces are scored, and AUPRO, which is an overlap by region.
         tolerance_mm: Distance at which surfaces still agree, in mm.
-        intervals: Whether figures get confidence intervals.
+        intervals: Whether metrics get confidence intervals.
 
     Raises:
         UnknownNameError: If a choice is none of those above.
@@ -116,7 +116,9 @@ class Protocol:
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
-                raise unknown(f"{name} of protocol {self.name!r}:", str(getattr(self, name)), list(choices))
+                raise unknown_name(
+                    f"{name} of protocol {self.name!r}:", str(getattr(self, name)), list(choices)
+                )
         self._check("median_axes", "2 or 3", self.median_axes in (2, 3))
         self._check("median", "an odd whole number", self.median > 0 and self.median % 2 == 1)
         self._check("sigma", "at least 0", self.sigma >= 0)
@@ -149,10 +151,10 @@ class Protocol:
             UnknownNameError: If it has no such option.
             ValueError: If a number is out of range.
         """
-        known = [f.name for f in fields(cls)]
+        names = [f.name for f in fields(cls)]
         for option in options:
-            if option not in known:
-                raise unknown(f"option of protocol {options.get('name')!r}:", option, known)
+            if option not in names:
+                raise unknown_name(f"option of protocol {options.get('name')!r}:", option, names)
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
         return cls(**plain)
 
@@ -161,7 +163,7 @@ class Protocol:
         return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
 
     @property
-    def shaped(self) -> bool:
+    def needs_axis(self) -> bool:
         """Whether something is done to each slice of a volume."""
         flat_median = self.median > 1 and self.median_axes == 2
         by_image = "image" in (self.aggregate, self.dice_aggregate)

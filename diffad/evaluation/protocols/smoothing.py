@@ -11,51 +11,51 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from diffad.evaluation.protocols.protocol import Protocol
-from diffad.evaluation.protocols.stacks import as_stack, plane, slices_back
+from diffad.evaluation.protocols.stacks import plane_shape, stack_slices, unstack_slices
 from diffad.evaluation.samples import Bools, Sample
-from diffad.median import median_filter
-from diffad.postprocess import erode, erode_by_average
+from diffad.inference.median_filter import median_filter
+from diffad.inference.postprocess import erode_by_average, peel_layers
 
 
-def processed(sample: Sample, protocol: Protocol) -> NDArray[Any]:
+def postprocess_sample(sample: Sample, protocol: Protocol) -> NDArray[Any]:
     """Blur, zero outside the eroded brain, then smooth by the median: the order of the papers."""
     scores, axis = sample.scores, sample.axis
     if protocol.sigma:
-        scores = slices_back(_blurred(as_stack(scores, axis), protocol.sigma), axis)
+        scores = unstack_slices(_blur_slices(stack_slices(scores, axis), protocol.sigma), axis)
     if protocol.masked:
-        scores = np.where(_eroded(sample, protocol), scores, 0).astype(np.float32)
+        scores = np.where(_erode_brain(sample, protocol), scores, 0).astype(np.float32)
     if protocol.median > 1:
-        flat = protocol.median_axes == 2 or scores.ndim == 2
-        if flat:
-            scores = slices_back(_median(as_stack(scores, axis), protocol), axis)
+        slice_wise = protocol.median_axes == 2 or scores.ndim == 2
+        if slice_wise:
+            scores = unstack_slices(_filter_median(stack_slices(scores, axis), protocol), axis)
         else:
-            whole = torch.from_numpy(np.ascontiguousarray(scores))[None, None]
-            scores = _median(whole, protocol)[0, 0].numpy()
+            volume = torch.from_numpy(np.ascontiguousarray(scores))[None, None]
+            scores = _filter_median(volume, protocol)[0, 0].numpy()
     return scores
 
 
-def _eroded(sample: Sample, protocol: Protocol) -> Bools:
+def _erode_brain(sample: Sample, protocol: Protocol) -> Bools:
     layers = protocol.erosion
     if protocol.erosion_per:
-        layers = min(plane(sample)) // protocol.erosion_per
-    stack = as_stack(sample.brain, sample.axis)
+        layers = min(plane_shape(sample)) // protocol.erosion_per
+    stack = stack_slices(sample.brain, sample.axis)
     if protocol.erosion_rule == "average":
-        return slices_back(erode_by_average(stack, 2 * layers + 1), sample.axis)
-    return slices_back(erode(stack, layers), sample.axis)
+        return unstack_slices(erode_by_average(stack, 2 * layers + 1), sample.axis)
+    return unstack_slices(peel_layers(stack, layers), sample.axis)
 
 
-def _median(stack: Tensor, protocol: Protocol) -> Tensor:
+def _filter_median(stack: Tensor, protocol: Protocol) -> Tensor:
     if protocol.median_border == "mirror":
         return median_filter(stack, protocol.median)
     reach = protocol.median // 2
     for axis in range(2, stack.ndim):
         first, last = stack.narrow(axis, 0, reach), stack.narrow(axis, stack.shape[axis] - reach, reach)
         stack = torch.cat([first.flip(axis), stack, last.flip(axis)], axis)
-    smooth = median_filter(stack, protocol.median)
-    return pad(smooth, (-reach,) * 2 * (stack.ndim - 2))
+    smooth_stack = median_filter(stack, protocol.median)
+    return pad(smooth_stack, (-reach,) * 2 * (stack.ndim - 2))
 
 
-def _blurred(stack: Tensor, sigma: float) -> Tensor:
+def _blur_slices(stack: Tensor, sigma: float) -> Tensor:
     from scipy.ndimage import gaussian_filter
 
     return torch.from_numpy(gaussian_filter(stack.numpy(), (0, 0, sigma, sigma)))

@@ -13,37 +13,36 @@ from torch import Tensor
 from diffad.evaluation.samples import Sample
 
 
-def axis_of(sample: Sample) -> int:
+def slice_axis(sample: Sample) -> int:
     """Give the axis the slices of a volume lie along."""
     assert sample.axis is not None
     return sample.axis % sample.scores.ndim
 
 
-def in_plane(sample: Sample) -> list[int]:
+def plane_axes(sample: Sample) -> list[int]:
     """Give the two axes of a slice."""
     axes = list(range(sample.scores.ndim))
-    return axes if len(axes) == 2 else [axis for axis in axes if axis != axis_of(sample)]
+    return axes if len(axes) == 2 else [axis for axis in axes if axis != slice_axis(sample)]
 
 
-def plane(sample: Sample) -> tuple[int, ...]:
-    """Give the size of a slice; of the volume, if nobody knows its slices."""
+def plane_shape(sample: Sample) -> tuple[int, ...]:
+    """Give the size of a slice; of the whole volume, if the axis of its slices is unknown."""
     if sample.scores.ndim == 3 and sample.axis is None:
         return sample.scores.shape
-    return tuple(sample.scores.shape[axis] for axis in in_plane(sample))
+    return tuple(sample.scores.shape[axis] for axis in plane_axes(sample))
 
 
-def as_stack(values: NDArray[Any], axis: int | None) -> Tensor:
-    """Slices of a volume, or the one image, as a batch (B, 1, H, W)."""
-    stack = values[None] if values.ndim == 2 else np.moveaxis(values, _known(axis), 0)
+def stack_slices(values: NDArray[Any], axis: int | None) -> Tensor:
+    """Give the slices of a volume, or the one image, as a batch (B, 1, H, W)."""
+    if values.ndim == 2:
+        stack = values[None]
+    else:
+        assert axis is not None
+        stack = np.moveaxis(values, axis, 0)
     return torch.from_numpy(rearrange(np.ascontiguousarray(stack), "b h w -> b 1 h w"))
 
 
-def slices_back(stack: Tensor, axis: int | None) -> NDArray[Any]:
+def unstack_slices(stack: Tensor, axis: int | None) -> NDArray[Any]:
     """Give the volume or image (*S) of a batch (B, 1, H, W)."""
     images = rearrange(stack, "b 1 h w -> b h w").numpy()
     return images[0] if axis is None else np.moveaxis(images, 0, axis)
-
-
-def _known(axis: int | None) -> int:
-    assert axis is not None
-    return axis

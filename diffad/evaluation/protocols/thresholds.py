@@ -1,4 +1,4 @@
-"""Which threshold each unit is cut at, and from whom it comes."""
+"""Which threshold each image is cut at, and from whom it comes."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from diffad.evaluation.metrics import cuts
+from diffad.evaluation.metrics import thresholds as rules
 from diffad.evaluation.protocols.protocol import Protocol
-from diffad.evaluation.protocols.unit import Unit
+from diffad.evaluation.protocols.scored_image import ScoredImage
 
 UP, DOWN = np.float32(np.inf), np.float32(-np.inf)
-TUNED = "tuning samples or folds"
 
 
-def thresholds(
-    units: Sequence[Unit], protocol: Protocol, tuning: Sequence[Unit] | None = None, folds: int = 0
+def fit_thresholds(
+    images: Sequence[ScoredImage],
+    protocol: Protocol,
+    tuning: Sequence[ScoredImage] | None = None,
+    folds: int = 0,
 ) -> list[float]:
-    """Give the threshold of each unit, NaN where there is none; a RuntimeWarning says why.
+    """Give the threshold of each image, NaN where there is none; a RuntimeWarning says why.
 
     Args:
-        units: What is scored.
+        images: What is scored.
         protocol: Whose rule is followed.
-        tuning: Units of other subjects the rule may look at.
+        tuning: Images of other subjects that the rule may look at.
         folds: Without these: subjects are dealt into so many folds, and the other folds tune each.
 
     Raises:
@@ -34,88 +36,90 @@ def thresholds(
     if folds == 1 or folds < 0:
         raise ValueError(f"expected folds 0 or at least 2, got {folds}")
     if protocol.threshold == "stored":
-        return [math.nan] * len(units)
+        return [math.nan] * len(images)
     if protocol.threshold == "fixed":
-        return [protocol.fixed] * len(units)
+        return [protocol.fixed] * len(images)
     if protocol.tuned_on == "test":
-        return [fit(units, protocol)] * len(units)
+        return [fit_rule(images, protocol)] * len(images)
     if tuning is not None:
-        return [fit(tuning, protocol)] * len(units)
+        return [fit_rule(tuning, protocol)] * len(images)
     if folds:
-        return _folded(units, protocol, folds)
-    _tell(f"no threshold: the rule {protocol.threshold!r} needs {TUNED}; give one of the two")
-    return [math.nan] * len(units)
+        return _fit_folds(images, protocol, folds)
+    need = "tuning samples or folds"
+    _warn(f"no threshold: the rule {protocol.threshold!r} needs {need}; give one of the two")
+    return [math.nan] * len(images)
 
 
-def fit(units: Sequence[Unit], protocol: Protocol) -> float:
-    """Apply the rule to units; NaN and a RuntimeWarning where it cannot be."""
-    healthy = [unit.scores for unit in units if not unit.anomalous]
-    marked = pixel_units(units, protocol)
+def fit_rule(images: Sequence[ScoredImage], protocol: Protocol) -> float:
+    """Apply the rule to images; NaN and a RuntimeWarning where it cannot be."""
+    healthy = [image.scores for image in images if not image.anomalous]
+    pixel_images = select_pixel_images(images, protocol)
     by_health = protocol.threshold.startswith("healthy")
     if by_health and not healthy:
-        _tell(f"no threshold: the rule {protocol.threshold!r} needs healthy samples, got none")
+        _warn(f"no threshold: the rule {protocol.threshold!r} needs healthy samples, got none")
         return math.nan
-    if not by_health and not any(unit.truth.any() for unit in marked):
-        _tell(f"no threshold: the rule {protocol.threshold!r} needs lesions, got none")
+    if not by_health and not any(image.truth.any() for image in pixel_images):
+        _warn(f"no threshold: the rule {protocol.threshold!r} needs lesions, got none")
         return math.nan
     try:
-        return _healthy(healthy, protocol) if by_health else _marked(marked, protocol)
+        return _fit_healthy(healthy, protocol) if by_health else _fit_dice(pixel_images, protocol)
     except ValueError as error:
-        _tell(f"no threshold by the rule {protocol.threshold!r}: {error}")
+        _warn(f"no threshold by the rule {protocol.threshold!r}: {error}")
         return math.nan
 
 
-def pixel_units(units: Sequence[Unit], protocol: Protocol) -> list[Unit]:
-    """Give the units whose pixels count."""
-    few = [unit for unit in units if unit.anomalous and unit.truth.sum() < protocol.least_lesion]
-    left_out = {id(unit) for unit in few}
-    kept = [unit for unit in units if id(unit) not in left_out]
-    return [unit for unit in kept if unit.anomalous or protocol.pixel_samples == "all"]
+def select_pixel_images(images: Sequence[ScoredImage], protocol: Protocol) -> list[ScoredImage]:
+    """Give the images whose pixels count."""
+    small = {id(i) for i in images if i.anomalous and i.truth.sum() < protocol.least_lesion}
+    large = [image for image in images if id(image) not in small]
+    return [image for image in large if image.anomalous or protocol.pixel_samples == "all"]
 
 
-def folds_of(units: Sequence[Unit], folds: int) -> dict[str, int]:
-    """Deal subjects out by the hash of their names, those with healthy units first."""
-    healthy = {unit.subject for unit in units if not unit.anomalous}
-    order = sorted({unit.subject for unit in units}, key=lambda name: (name not in healthy, _hash(name)))
+def assign_folds(images: Sequence[ScoredImage], folds: int) -> dict[str, int]:
+    """Deal subjects out by the hash of their names, those with healthy images first."""
+    healthy = {image.subject for image in images if not image.anomalous}
+    subjects = {image.subject for image in images}
+    order = sorted(subjects, key=lambda name: (name not in healthy, _hash(name)))
     return {subject: index % folds for index, subject in enumerate(order)}
 
 
-def _folded(units: Sequence[Unit], protocol: Protocol, folds: int) -> list[float]:
-    fold = folds_of(units, folds)
-    used = sorted(set(fold.values()))
-    if len(used) < folds:
-        _tell(f"expected at least {folds} subjects for {folds} folds, got {len(fold)}")
-    cut = {k: fit([unit for unit in units if fold[unit.subject] != k], protocol) for k in used}
-    return [cut[fold[unit.subject]] for unit in units]
+def _fit_folds(images: Sequence[ScoredImage], protocol: Protocol, folds: int) -> list[float]:
+    fold_of = assign_folds(images, folds)
+    numbers = sorted(set(fold_of.values()))
+    if len(numbers) < folds:
+        _warn(f"expected at least {folds} subjects for {folds} folds, got {len(fold_of)}")
+    threshold_of = {k: fit_rule([i for i in images if fold_of[i.subject] != k], protocol) for k in numbers}
+    return [threshold_of[fold_of[image.subject]] for image in images]
 
 
-def _healthy(maps: Sequence[np.ndarray], protocol: Protocol) -> float:
+def _fit_healthy(maps: Sequence[np.ndarray], protocol: Protocol) -> float:
     if protocol.threshold == "healthy_grid":
-        cut = cuts.healthy_grid(maps, protocol.fpr, np.linspace(*protocol.grid)).threshold
+        grid = np.linspace(*protocol.grid)
+        threshold = rules.search_healthy_grid(maps, protocol.fpr, grid).threshold
     else:
-        cut = cuts.healthy(np.concatenate(maps), protocol.fpr).threshold
-    return _above(cut) if protocol.comparison == ">=" else cut
+        threshold = rules.search_healthy(np.concatenate(maps), protocol.fpr).threshold
+    return _next_above(threshold) if protocol.comparison == ">=" else threshold
 
 
-def _marked(units: Sequence[Unit], protocol: Protocol) -> float:
-    scores = np.concatenate([unit.scores for unit in units])
-    truth = np.concatenate([unit.truth for unit in units])
+def _fit_dice(images: Sequence[ScoredImage], protocol: Protocol) -> float:
+    scores = np.concatenate([image.scores for image in images])
+    truth = np.concatenate([image.truth for image in images])
     if protocol.threshold == "grid":
-        return cuts.grid(scores, truth, np.linspace(*protocol.grid), protocol.comparison).threshold
+        return rules.search_grid(scores, truth, np.linspace(*protocol.grid), protocol.comparison).threshold
     if protocol.threshold in ("order", "bisection"):
-        rule = {"order": cuts.order, "bisection": cuts.bisection}[protocol.threshold]
-        cut = rule(scores, truth, protocol.steps).threshold
-        return _above(cut) if protocol.comparison == ">=" else cut
-    best = cuts.exact(scores, truth).threshold
-    return _below(best) if protocol.comparison == ">" else best
+        search = {"order": rules.search_order, "bisection": rules.search_bisection}[protocol.threshold]
+        threshold = search(scores, truth, protocol.steps).threshold
+        return _next_above(threshold) if protocol.comparison == ">=" else threshold
+    best = rules.search_exact(scores, truth).threshold
+    return _next_below(best) if protocol.comparison == ">" else best
 
 
-def _above(threshold: float) -> float:
+def _next_above(threshold: float) -> float:
     """Cut with >= as > cuts at the threshold: scores are in single precision."""
     return float(np.nextafter(np.float32(threshold), UP))
 
 
-def _below(threshold: float) -> float:
+def _next_below(threshold: float) -> float:
     """Cut with > as >= cuts at the threshold."""
     return float(np.nextafter(np.float32(threshold), DOWN))
 
@@ -124,5 +128,5 @@ def _hash(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
-def _tell(message: str) -> None:
+def _warn(message: str) -> None:
     warnings.warn(message, RuntimeWarning, stacklevel=3)

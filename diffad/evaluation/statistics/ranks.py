@@ -1,4 +1,4 @@
-"""Several methods on the same subjects: mean ranks, and which of them cannot be told apart."""
+"""Several methods on the same subjects: mean ranks, and which of them do not differ."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class Friedman(NamedTuple):
 
 
 def friedman(table: Mapping[str, Mapping[str, float]], alpha: float = 0.05) -> Friedman:
-    r"""Rank methods within every subject, higher figures first, ties shared.
+    r"""Rank methods within every subject, higher values first, ties shared.
 
     .. math:: CD = q_\alpha \sqrt{\frac{k (k + 1)}{6 n}}
 
     Args:
-        table: Figures by method and subject; all methods have the same subjects.
+        table: Values by method and subject; all methods have the same subjects.
         alpha: Level of the critical difference.
 
     Raises:
-        ValueError: If there are fewer than two methods, no subject, or a figure is missing or NaN.
+        ValueError: If there are fewer than two methods, no subject, or a value is missing or NaN.
 
     Reference:
         Statistical comparisons of classifiers over multiple data sets (Demsar, 2006), section 3.2.2.
@@ -51,23 +51,23 @@ def friedman(table: Mapping[str, Mapping[str, float]], alpha: float = 0.05) -> F
     values = np.array([[table[m].get(s, math.nan) for s in subjects] for m in methods])
     if np.isnan(values).any():
         m, s = np.argwhere(np.isnan(values))[0]
-        raise ValueError(f"expected a figure of {methods[m]!r} for {subjects[s]!r}, got none")
+        raise ValueError(f"expected a value of {methods[m]!r} for {subjects[s]!r}, got none")
     k, n = values.shape
     ranks = rankdata(-values, axis=0).mean(1)
     q = float(studentized_range.ppf(1 - alpha, k, np.inf)) / math.sqrt(2)
-    same = (values == values[:1]).all()
-    tested = k >= 3 and n >= 2 and not same
-    statistic, p = friedmanchisquare(*values) if tested else (math.nan, math.nan)
+    all_equal = (values == values[:1]).all()
+    can_test = k >= 3 and n >= 2 and not all_equal
+    statistic, p = friedmanchisquare(*values) if can_test else (math.nan, math.nan)
     by_method = {m: float(r) for m, r in zip(methods, ranks, strict=True)}
     return Friedman(float(statistic), float(p), by_method, q * math.sqrt(k * (k + 1) / (6 * n)), n)
 
 
 def cliques(ranks: Mapping[str, float], critical_difference: float) -> list[list[str]]:
     """Return the largest groups of neighbours, best first, whose mean ranks do not differ; pairs or more."""
-    ordered = sorted(ranks, key=lambda m: ranks[m])
-    found: list[list[str]] = []
-    for i, first in enumerate(ordered):
-        group = [m for m in ordered[i:] if ranks[m] - ranks[first] <= critical_difference]
-        if len(group) > 1 and not (found and set(group) <= set(found[-1])):
-            found.append(group)
-    return found
+    order = sorted(ranks, key=lambda m: ranks[m])
+    groups: list[list[str]] = []
+    for i, first in enumerate(order):
+        group = [m for m in order[i:] if ranks[m] - ranks[first] <= critical_difference]
+        if len(group) > 1 and not (groups and set(group) <= set(groups[-1])):
+            groups.append(group)
+    return groups

@@ -1,4 +1,4 @@
-"""The bundled copy of NiiVue, and how to make it anew.
+"""The bundled copy of NiiVue, and how to bundle it again.
 
 npm pack @niivue/niivue@0.69.0
 python -m diffad.report.viewer.bundle niivue-niivue-0.69.0.tgz
@@ -18,7 +18,7 @@ SHA256 = "47b896b77ec4a5be3ef1949c33ad393b6f45629921f326c279000bcf51bdb4af"
 FILE = Path(__file__).with_name("niivue.umd.js.gz")
 
 
-def content() -> bytes:
+def read_viewer() -> bytes:
     """Return NiiVue, compressed.
 
     Raises:
@@ -30,7 +30,7 @@ def content() -> bytes:
     return raw
 
 
-def bundle(package: Path) -> None:
+def bundle_viewer(package: Path) -> None:
     """Compress the viewer out of a package of ``npm pack``; the same package gives the same bytes.
 
     Raises:
@@ -40,10 +40,10 @@ def bundle(package: Path) -> None:
         member = archive.extractfile("package/dist/niivue.umd.js")
         assert member is not None
         raw = member.read()
-    if (found := hashlib.sha256(raw).hexdigest()) != SHA256:
-        raise ValueError(f"{package}: expected NiiVue {VERSION} ({SHA256}), found {found}")
+    if (digest := hashlib.sha256(raw).hexdigest()) != SHA256:
+        raise ValueError(f"{package}: expected NiiVue {VERSION} ({SHA256}), found {digest}")
     FILE.write_bytes(gzip.compress(raw, 9, mtime=0))
 
 
 if __name__ == "__main__":
-    bundle(Path(sys.argv[1]))
+    bundle_viewer(Path(sys.argv[1]))

@@ -12,6 +12,6 @@ document.querySelectorAll("th[aria-sort]").forEach((head) => head.addEventListen
   body.append(...[...body.rows].sort(order));
 }));
 document.getElementById("search").addEventListener("input", (event) => {
-  const wanted = event.target.value.toLowerCase();
-  for (const row of body.rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+  const query = event.target.value.toLowerCase();
+  for (const row of body.rows) row.hidden = !row.textContent.toLowerCase().includes(query);
 });

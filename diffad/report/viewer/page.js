@@ -6,32 +6,32 @@ const state = window.diffad = { ready: false, opacity: 0.7, threshold: data.thre
 // as the legend of the page shows it; below the threshold nothing is drawn, and the colours stay as they are
 const HEAT = { R: [0, 90, 180, 240, 255, 255], G: [0, 10, 40, 110, 190, 250], B: [0, 40, 30, 10, 40, 190],
   A: [0, 255, 255, 255, 255, 255], I: [0, 2, 64, 128, 192, 255] };
-const FOUND = { R: [0, 30], G: [0, 230], B: [0, 170], A: [0, 255], I: [0, 255] };
+const DETECTIONS = { R: [0, 30], G: [0, 230], B: [0, 170], A: [0, 255], I: [0, 255] };
 
-async function unpacked(base64) {
+async function unpack(base64) {
   const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
 }
 
-function failed(error) {
+function showFailure(error) {
   element("fallback").open = true;
-  element("trouble").textContent = `The viewer cannot run here (${error}); the picture below stands in for it.`;
+  element("trouble").textContent = `The viewer cannot run here (${error}). The static picture below shows the same result.`;
 }
 
-async function viewer(canvas, kinds) {
+async function openViewer(canvas, kinds) {
   const nv = new niivue.Niivue({ backColor: [0, 0, 0, 1], show3Dcrosshair: true, isResizeCanvas: true,
     crosshairColor: [0.3, 0.8, 1, 0.8], crosshairWidth: 0.4, crosshairWidthUnit: "percent", loadingText: "", dragAndDropEnabled: false, isColorbar: false });
   await nv.attachToCanvas(canvas);
   if (!nv.gl) throw new Error("no WebGL2");
   nv.addColormap("heat", HEAT);
-  nv.addColormap("found", FOUND);
+  nv.addColormap("detections", DETECTIONS);
   nv.setRadiologicalConvention(true); // as in the picture
   nv.opts.sagittalNoseLeft = true;
-  const look = { scan: ["gray", 1], twin: ["gray", 1], map: ["heat", state.opacity], mask: ["found", 0] };
+  const looks = { scan: ["gray", 1], reconstruction: ["gray", 1], map: ["heat", state.opacity], mask: ["detections", 0] };
   for (const kind of kinds) {
     const v = data.volumes[kind];
-    const image = await niivue.NVImage.loadFromBase64({ base64: v.base64, name: kind + ".nii.gz", colormap: look[kind][0],
-      opacity: look[kind][1], cal_min: kind === "map" ? state.threshold : kind === "mask" ? 0.5 : v.low,
+    const image = await niivue.NVImage.loadFromBase64({ base64: v.base64, name: kind + ".nii.gz", colormap: looks[kind][0],
+      opacity: looks[kind][1], cal_min: kind === "map" ? state.threshold : kind === "mask" ? 0.5 : v.low,
       cal_max: v.high, trustCalMinMax: true });
     if (kind === "map") image.colormapType = 2; // colours from 0 to the highest, nothing below cal_min
     nv.addVolume(image);
@@ -42,23 +42,23 @@ async function viewer(canvas, kinds) {
 }
 
 // NiiVue's own mm are those of unrotated axes; the last argument asks for the world of the file
-const world = (nv) => Array.from(nv.frac2mm(nv.scene.crosshairPos, 0, true)).slice(0, 3);
+const toWorld = (nv) => Array.from(nv.frac2mm(nv.scene.crosshairPos, 0, true)).slice(0, 3);
 
-function tell() {
-  const [one, two] = state.views, values = {};
-  state.mm = world(one);
-  for (const [nv, kinds] of [[one, ["scan", "map"]], [two, ["twin"]]]) {
-    const at = nv.frac2vox(nv.scene.crosshairPos, 0);
-    kinds.forEach((kind, i) => { values[kind] = nv.volumes[i].getValue(...at); });
+function showValues() {
+  const [left, right] = state.views, values = {};
+  state.mm = toWorld(left);
+  for (const [nv, kinds] of [[left, ["scan", "map"]], [right, ["reconstruction"]]]) {
+    const voxel = nv.frac2vox(nv.scene.crosshairPos, 0);
+    kinds.forEach((kind, i) => { values[kind] = nv.volumes[i].getValue(...voxel); });
   }
   state.values = values;
-  const told = Object.entries(values).map(([kind, v]) => `${kind} ${Number(v.toPrecision(3))}`);
-  element("where").textContent = [state.mm.map((v) => v.toFixed(1)).join(", ") + " mm", ...told].join(" · ");
+  const texts = Object.entries(values).map(([kind, v]) => `${kind} ${Number(v.toPrecision(3))}`);
+  element("where").textContent = [state.mm.map((v) => v.toFixed(1)).join(", ") + " mm", ...texts].join(" · ");
 }
 
 function jump(mm) {
   for (const nv of state.views) { nv.scene.crosshairPos = nv.mm2frac(mm, 0, true); nv.drawScene(); }
-  tell();
+  showValues();
 }
 
 function apply() {
@@ -76,13 +76,13 @@ function apply() {
 
 async function start() {
   const script = document.createElement("script");
-  script.textContent = await unpacked(element("niivue").textContent.trim());
+  script.textContent = await unpack(element("niivue").textContent.trim());
   document.head.append(script);
-  state.views = [await viewer(element("scan"), ["scan", "map", "mask"]), await viewer(element("twin"), ["twin"])];
-  const [one, two] = state.views;
-  one.broadcastTo([two], { "2d": true, "3d": true });
-  two.broadcastTo([one], { "2d": true, "3d": true });
-  for (const nv of state.views) nv.onLocationChange = tell;
+  state.views = [await openViewer(element("scan"), ["scan", "map", "mask"]), await openViewer(element("reconstruction"), ["reconstruction"])];
+  const [left, right] = state.views;
+  left.broadcastTo([right], { "2d": true, "3d": true });
+  right.broadcastTo([left], { "2d": true, "3d": true });
+  for (const nv of state.views) nv.onLocationChange = showValues;
   for (const id of ["opacity", "threshold", "detections"]) element(id).addEventListener("input", apply);
   apply();
   const rows = [...document.querySelectorAll("tr[data-x]")];
@@ -95,7 +95,7 @@ async function start() {
     row.addEventListener("click", () => go(row));
     row.addEventListener("keydown", (e) => { if (e.key === "Enter") go(row); });
   }
-  if (rows.length) go(rows[0]); else tell();
+  if (rows.length) go(rows[0]); else showValues();
   state.ready = true;
 }
-start().catch(failed);
+start().catch(showFailure);

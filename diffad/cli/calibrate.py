@@ -1,0 +1,65 @@
+"""The command that measures thresholds on healthy scans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from diffad.cli.options import (
+    DEFAULT_MODEL,
+    Device,
+    Mask,
+    Model,
+    Slices,
+    parse_mask_option,
+    parse_slices,
+    report_wrong_usage,
+)
+
+
+def calibrate_command(
+    scan: Annotated[
+        list[Path], typer.Argument(metavar="SCAN", help="Healthy NIfTI scans, or folders of them.")
+    ],
+    out: Annotated[Path, typer.Option(help="New folder for the calibrated model.")],
+    model: Model = DEFAULT_MODEL,
+    mask: Mask = "",
+    slices: Slices = "",
+    fpr: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="False-positive rate of pixels; may be repeated. By default 0.01, 0.02, 0.05, 0.1."
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Slices per network evaluation.")] = 8,
+    device: Device = "auto",
+) -> None:
+    """Measure a model's thresholds and p-values on healthy scans of your own, and save a model with them.
+
+    A threshold holds for the scanner and the population it was measured on. Beside each nominal rate stands
+    the rate that was achieved on scans left out: each half of the scans takes the thresholds of the other.
+
+    \b
+    Examples:
+      diffad calibrate controls/ --mask _brain_mask --out models/ours
+      diffad predict patients/ --mask _brain_mask --model models/ours --out maps
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
+    from diffad.io.subjects import find_scans, group_subjects
+    from diffad.predict import Inputs, Options
+    from diffad.predict.calibrate import calibrate_on, describe_calibration, require_new, save_model
+    from diffad.predict.run import choose_device, load_model
+    from diffad.threshold import RATES
+
+    require_new(out)
+    mask_source = parse_mask_option(mask)
+    with report_wrong_usage():
+        options = Options(slices=parse_slices(slices), batch_size=batch_size)
+        inputs = Inputs(scan, model, out, mask_source, device=device)
+    subjects = group_subjects(find_scans(inputs.sources, out, mask_source).scans)
+    pipe = load_model(model, choose_device(device))
+    calibration = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES)
+    save_model(pipe, out)
+    print(describe_calibration(calibration, len(subjects)))
+    print(f"see {out}; use it with --model {out}")

@@ -1,0 +1,72 @@
+"""Commands around data sets on disk."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from diffad.data.layouts.check import DatasetReport
+
+data_app = typer.Typer(
+    help="Look at data sets on disk.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
+)
+
+
+@data_app.callback()
+def data_command() -> None:
+    """Look at data sets on disk."""
+
+
+@data_app.command("check", short_help="Say what a data set holds and what is wrong with it.")
+def check_command(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of a data set, or a CSV file that lists one.")
+    ],
+    layout: Annotated[
+        str, typer.Option(help="How the files are laid out, see diffad list layouts; recognised by default.")
+    ] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="Look at names only, and read no image.")] = False,
+    show: Annotated[int, typer.Option(min=1, help="Show at most this many problems.")] = 20,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the entries to a CSV file that can be read back.")
+    ] = None,
+) -> None:
+    """Say what a data set holds and what is wrong with it, such as damaged files or subjects in two splits.
+
+    The exit code is 0 if nothing is wrong, and 1 if something is.
+
+    \b
+    Examples:
+      diffad data check BraTS2021_Training
+      diffad data check ATLAS_2 --quick
+      diffad data check mine.csv --layout table --out checked.csv
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
+    from diffad.data.layouts.check import check_dataset
+    from diffad.data.layouts.table import write_table
+
+    report = check_dataset(folder, layout or None, not quick)
+    _print_report(folder, report, show)
+    if out is not None:
+        write_table(report.entries, out)
+        print(f"see {out}")
+    raise typer.Exit(1 if report.problems else 0)
+
+
+def _print_report(folder: Path, report: DatasetReport, limit: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{folder}: layout {report.layout}", title_justify="left", show_header=False)
+    for name, count in report.counts.items():
+        table.add_row(name, str(count))
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    if others := [f"{name} ({hits})" for name, hits in report.recognised if name != report.layout]:
+        print(f"could also be: {', '.join(others)}")
+    for line in report.problems[:limit]:
+        print(f"problem: {line}")
+    if len(report.problems) > limit:
+        print(f"... and {len(report.problems) - limit} more; --show {len(report.problems)} shows all")

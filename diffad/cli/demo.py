@@ -1,0 +1,21 @@
+"""The command that shows what the package does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from diffad.cli.options import DEFAULT_MODEL, Model, Seed
+
+
+def demo_command(
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("demo_out"),
+    model: Model = DEFAULT_MODEL,
+    seed: Seed = 0,
+) -> None:
+    """Find implanted lesions in a real brain with the shipped model, and show them in a picture."""
+    from diffad.demo.run import run_demo
+
+    run_demo(out, model, seed)

@@ -1,0 +1,148 @@
+"""What several commands share: how options are declared, and how their texts are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from diffad.config.choices import BrainChoice, Modality, Registration
+from diffad.config.schema import PartSpec
+from diffad.config.yaml import override, parse_yaml
+
+DEFAULT_MODEL = "ixi-t1-axial"
+
+Model = Annotated[str, typer.Option(help="Name of a shipped model, a pipeline folder, or a hub id.")]
+Mask = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE|SUFFIX", help="Brain mask of all scans, or the ending of the masks' names, like _brain."
+    ),
+]
+Slices = Annotated[
+    str,
+    typer.Option(
+        metavar="FIRST:LAST",
+        help="Slices to look at, counted from 0 in RAS, without LAST; all by default.",
+    ),
+]
+Sequences = Annotated[
+    str,
+    typer.Option(
+        metavar="A,B", help="Endings of the names of a subject's sequences, in order, like t1,flair."
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, or a GPU such as cuda.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
+ConfigName = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a shipped config.")
+]
+Assignments = Annotated[
+    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to the config, by dotted keys.")
+]
+ScanModality = Annotated[Modality, typer.Option(help="Kind of the scans; ct expects Hounsfield units.")]
+Brain = Annotated[
+    BrainChoice,
+    typer.Option(
+        help="How the brain is found; auto is given with --mask, else deepbet or, for CT, threshold."
+    ),
+]
+Register = Annotated[Registration, typer.Option(help="How scans are registered to MNI152.")]
+Bias = Annotated[bool, typer.Option(help="Correct the bias field of an MRI (N4).")]
+
+
+@contextmanager
+def report_wrong_usage() -> Iterator[None]:
+    """Turn what a set of options refuses into wrong usage, under the option's name on the command line."""
+    try:
+        yield
+    except ValueError as error:
+        text = re.sub(r"^(\w+):", lambda match: f"--{match[1].replace('_', '-')}:", str(error))
+        raise typer.BadParameter(text) from error
+
+
+def parse_slices(text: str) -> tuple[int, int] | None:
+    """Read FIRST:LAST.
+
+    Raises:
+        BadParameter: If it is not two whole numbers.
+    """
+    if not text:
+        return None
+    match = re.fullmatch(r"(-?\d+):(-?\d+)", text)
+    if match is None:
+        raise typer.BadParameter(f"--slices: expected FIRST:LAST, two whole numbers, got {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def parse_threshold(text: str) -> float | str | None:
+    """Read a threshold: a number, or a word for ``Options`` to judge."""
+    try:
+        return float(text)
+    except ValueError:
+        return text or None
+
+
+def parse_words(text: str) -> tuple[str, ...]:
+    """Read words that are separated by commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def parse_mask_option(text: str) -> str | Path | None:
+    """Read a mask option: a file, or the ending of the names of masks; none where there is no text.
+
+    Raises:
+        ValueError: If it is the path of a file that does not exist.
+    """
+    from diffad.io.subjects import parse_mask
+
+    return parse_mask(text) if text else None
+
+
+def parse_brain(method: str, mask: str | Path | None) -> str:
+    """Read how the brain is found, as ``PrepareOptions`` takes it.
+
+    Raises:
+        BadParameter: If there is a mask, but the brain is to be found in another way.
+    """
+    if mask is not None and method not in ("auto", "given"):
+        raise typer.BadParameter(f"--brain: expected given or auto beside a --mask, got {method}")
+    if method != "auto":
+        return method
+    return "" if mask is None else "given"
+
+
+def parse_part(option: str, texts: Sequence[str]) -> PartSpec | None:
+    """Read a part: a name, a YAML mapping, or options as key=value; without a name they change the model's.
+
+    Args:
+        option: Which part it is, "sampler" for example.
+        texts: What was given for it, in order.
+
+    Raises:
+        BadParameter: If it is none of these.
+    """
+    if not texts:
+        return None
+    part: PartSpec = {}
+    for text in texts:
+        try:
+            part = _change_part(part, text)
+        except ValueError as error:
+            raise typer.BadParameter(f"--{option}: {error}") from error
+    return part
+
+
+def _change_part(part: PartSpec, text: str) -> PartSpec:
+    if "=" in text and not text.lstrip().startswith("{"):
+        changed_part = override(part, [text])
+        # another part has other options
+        return {"name": changed_part["name"]} if text.startswith("name=") else changed_part
+    value: Any = parse_yaml(text, repr(text))
+    if not isinstance(value, str | dict):
+        raise ValueError(f"expected a name, a YAML mapping or key=value, got {text!r}")
+    return {"name": value} if isinstance(value, str) else value

@@ -1,0 +1,192 @@
+"""The command that finds anomalies in scans."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from diffad.cli.options import (
+    DEFAULT_MODEL,
+    Bias,
+    Brain,
+    Device,
+    Mask,
+    Model,
+    Register,
+    ScanModality,
+    Seed,
+    Sequences,
+    Slices,
+    parse_brain,
+    parse_mask_option,
+    parse_part,
+    parse_slices,
+    parse_threshold,
+    parse_words,
+    report_wrong_usage,
+)
+from diffad.config.choices import FailurePolicy, Fusion, NoiseScope, Precision, ResultLayout
+
+if TYPE_CHECKING:
+    from diffad.predict import Inputs, Options
+
+
+def predict_command(
+    scan: Annotated[
+        list[Path],
+        typer.Argument(metavar="SCAN", help="NIfTI files, or folders that are searched for them."),
+    ],
+    model: Model = DEFAULT_MODEL,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
+    mask: Mask = "",
+    region: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|SUFFIX",
+            help="Where the reconstruction may differ, for samplers that edit a region; given as --mask is.",
+        ),
+    ] = "",
+    sequences: Sequences = "",
+    slices: Slices = "",
+    threshold: Annotated[
+        str,
+        typer.Option(
+            metavar="NUMBER|otsu", help="Threshold of the detections; by default the model's calibrated one."
+        ),
+    ] = "",
+    sampler: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|YAML|KEY=VALUE", help="Another sampler, or another option of the model's own."
+        ),
+    ] = None,
+    score: Annotated[
+        list[str] | None, typer.Option(metavar="NAME|YAML|KEY=VALUE", help="Another score.")
+    ] = None,
+    noise: Annotated[
+        list[str] | None, typer.Option(metavar="NAME|YAML|KEY=VALUE", help="Another noise.")
+    ] = None,
+    guidance: Annotated[
+        list[str] | None, typer.Option(metavar="NAME|YAML|KEY=VALUE", help="Another guidance.")
+    ] = None,
+    seed: Seed = 0,
+    batch_size: Annotated[
+        int, typer.Option(help="Slices per network evaluation; a GPU likes more of them.")
+    ] = 8,
+    precision: Annotated[
+        Precision, typer.Option(help="Number format of the network; auto is bf16 where it is native.")
+    ] = "auto",
+    axes: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B", help="Cut slices along axial, coronal, sagittal or several, and fuse the maps."
+        ),
+    ] = "",
+    fusion: Annotated[
+        Fusion | None, typer.Option(help="How the maps of several axes become one; the mean by default.")
+    ] = None,
+    noise_across: Annotated[
+        NoiseScope | None,
+        typer.Option(help="Draw noise for each slice, or once for all slices of a scan; slice by default."),
+    ] = None,
+    prepare: Annotated[
+        bool,
+        typer.Option(
+            "--prepare",
+            help="Prepare scans first, see diffad prepare; results return to the scan's own grid.",
+        ),
+    ] = False,
+    modality: ScanModality = "mri",
+    brain: Brain = "auto",
+    register: Register = "affine",
+    bias: Bias = True,
+    layout: Annotated[
+        ResultLayout, typer.Option(help="How results are named; auto is bids for scans of a BIDS tree.")
+    ] = "auto",
+    page: Annotated[bool, typer.Option(help="Write a web page of each scan, and an index of all.")] = True,
+    on_failure: Annotated[
+        FailurePolicy, typer.Option(help="Exit with code 1 if any scan failed, only if all did, or never.")
+    ] = "any",
+    device: Device = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo scans that have results.")] = False,
+) -> None:
+    """Find anomalies: a map, detections, a pseudo-healthy reconstruction and a page of each scan.
+
+    Scans must be skull-stripped (0 outside the brain), come with brain masks (--mask), or be prepared first
+    (--prepare; --modality, --brain, --register and --bias belong to it). A scan that cannot be used is
+    reported, and the others go on. A second run does what is missing. The folder of the results gets a table,
+    results.csv, and an index of the pages, index.html; for scans of a BIDS tree it is a BIDS derivative.
+
+    \b
+    Examples:
+      diffad predict sub-01_T1w.nii.gz --out maps --slices 91:100
+      diffad predict cohort/ --out maps --mask _brain_mask       A.nii.gz has A_brain_mask.nii.gz
+      diffad predict cohort/ --out maps --sequences t1,flair     A_t1.nii.gz with A_flair.nii.gz
+      diffad predict bids/ --out bids/derivatives/diffad --prepare --sequences T1w
+      torchrun --nproc_per_node 2 -m diffad.predict cohort/ --out maps
+      diffad predict scan.nii.gz --sampler "{name: chain, level: 200, steps: 10}" --threshold otsu
+      diffad predict scan.nii.gz --sampler level=200 --sampler steps=10
+      diffad predict scan.nii.gz --model runs/cddpm/pipeline --guidance "{name: encoder, source: mirror}"
+      diffad predict scan.nii.gz --sampler "{name: resampled}" --region lesion.nii.gz
+
+    Where file names repeat, names of results begin with those of the folders: a_T1_anomaly.nii.gz.
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
+    from diffad.predict import Inputs, Options
+    from diffad.prepare.options import PrepareOptions
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    mask_source, region_source = parse_mask_option(mask), parse_mask_option(region)
+    with report_wrong_usage():
+        method = parse_brain(brain, mask_source) if prepare else ""
+        inputs = Inputs(
+            sources=scan,
+            model=model,
+            out=out,
+            mask=mask_source,
+            region=region_source,
+            sequences=parse_words(sequences),
+            device=device,
+            overwrite=overwrite,
+            layout=layout,
+            page=page,
+            on_failure=on_failure,
+            prepare=PrepareOptions(modality, bias, method, register) if prepare else None,
+        )
+        options = Options(
+            sampler=parse_part("sampler", sampler or []),
+            score=parse_part("score", score or []),
+            noise=parse_part("noise", noise or []),
+            guidance=parse_part("guidance", guidance or []),
+            threshold=parse_threshold(threshold),
+            slices=parse_slices(slices),
+            seed=seed,
+            batch_size=batch_size,
+            precision=precision,
+            axes=parse_words(axes) or None,
+            fusion=fusion,
+            noise_across=noise_across,
+        )
+    raise typer.Exit(_predict_and_report(inputs, options))
+
+
+def _predict_and_report(inputs: Inputs, options: Options) -> int:
+    """Run over all scans, say what became of them, and return the exit code."""
+    from diffad.distributed import Process
+    from diffad.predict import predict_scans
+
+    process = Process.from_launcher()
+    try:
+        summary = predict_scans(inputs, options, process)
+    except KeyboardInterrupt:
+        print("\nstopped; finished scans are whole, run the same command to go on", file=sys.stderr)
+        return 130
+    if not process.is_main:
+        return 0
+    if lines := summary.failures():
+        print(f"{len(lines)} scans failed:", *lines, sep="\n", file=sys.stderr)
+    print(f"{summary}; see {inputs.out / 'results.csv'}")
+    return summary.code(inputs.on_failure)

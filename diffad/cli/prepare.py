@@ -1,0 +1,121 @@
+"""The command that prepares scans for a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from diffad.cli.options import (
+    Bias,
+    Brain,
+    Mask,
+    Register,
+    ScanModality,
+    Seed,
+    Sequences,
+    parse_brain,
+    parse_mask_option,
+    parse_words,
+    report_wrong_usage,
+)
+from diffad.config.choices import OffsetRule
+
+if TYPE_CHECKING:
+    from diffad.io.subjects import Subject
+    from diffad.prepare import PrepareOptions
+
+WRITTEN_MASK = "_brain_mask"
+"""What the names of the masks end in that this command itself writes beside a scan."""
+
+
+def prepare_command(
+    scan: Annotated[
+        list[Path], typer.Argument(metavar="SCAN", help="NIfTI scans, folders of them, or a BIDS tree.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the prepared scans; nothing in it is overwritten.")],
+    modality: ScanModality = "mri",
+    brain: Brain = "auto",
+    register: Register = "affine",
+    bias: Bias = True,
+    spacing: Annotated[float, typer.Option(help="Voxel size in mm; 0 keeps the scan's own grid.")] = 1.0,
+    mask: Mask = "",
+    is_one_subject: Annotated[
+        bool, typer.Option("--together", help="The scans are sequences of one subject, the reference first.")
+    ] = False,
+    sequences: Sequences = "",
+    hu: Annotated[
+        OffsetRule,
+        typer.Option(help="What to do with a CT that lacks its offset of -1024: refuse it, or shift it."),
+    ] = "check",
+    seed: Seed = 0,
+    threads: Annotated[int, typer.Option(help="Number of threads; 0 takes all cores.")] = 0,
+) -> None:
+    """Prepare scans for a model: find the brain, remove the bias field, register to MNI152, resample.
+
+    A scan becomes NAME.nii.gz, NAME_brain_mask.nii.gz, NAME_to_native.txt (from prepared mm to scan mm),
+    NAME_xfm.tfm (the same for ITK) and last NAME_prepare.json, which says what was done and how well it
+    went. Finished scans are skipped, and failed ones are listed at the end. The exit code is 1 if any failed.
+
+    \b
+    Examples:
+      diffad prepare sub-01_T1w.nii.gz --out prepared
+      diffad prepare t1.nii.gz flair.nii.gz --together --out prepared
+      diffad prepare bids/ --sequences T1w,FLAIR --out prepared
+      diffad prepare ct.nii.gz --modality ct --register rigid --out prepared
+      diffad predict prepared/ --mask _brain_mask --model ixi-t1-axial --out maps
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
+    from diffad.prepare.options import PrepareOptions
+
+    mask_source, names = parse_mask_option(mask), parse_words(sequences)
+    with report_wrong_usage():
+        options = PrepareOptions(
+            modality=modality,
+            bias=bias,
+            brain=parse_brain(brain, mask_source),
+            register=register,
+            spacing=spacing or None,
+            hu=hu,
+            seed=seed,
+            threads=threads,
+        )
+    subjects = (
+        _group_files(scan) if is_one_subject and not names else _find_subjects(scan, out, mask_source, names)
+    )
+    raise typer.Exit(_prepare_scans(subjects, out, options, mask_source))
+
+
+def _group_files(scans: Sequence[Path]) -> list[Subject]:
+    """Make one subject of files that are its sequences."""
+    from diffad.io.nifti import stem
+    from diffad.io.subjects import Subject
+
+    if folders := [path for path in scans if path.is_dir()]:
+        raise ValueError(f"{folders[0]}: expected files with --together, found a folder; see --sequences")
+    return [Subject(stem(scans[0]), tuple(scans))]
+
+
+def _find_subjects(
+    scans: Sequence[Path], out: Path, mask: str | Path | None, sequences: Sequence[str]
+) -> list[Subject]:
+    from diffad.io.nifti import stem
+    from diffad.io.subjects import find_scans, group_subjects
+
+    paths = [path for path in find_scans(scans, out, mask).scans if not stem(path).endswith(WRITTEN_MASK)]
+    return group_subjects(paths, sequences)
+
+
+def _prepare_scans(
+    subjects: list[Subject], out: Path, options: PrepareOptions, mask: str | Path | None
+) -> int:
+    from diffad.io.terminal import Progress, say
+    from diffad.prepare.batch import prepare_all
+
+    with Progress(len(subjects)) as progress:
+        summary = prepare_all(subjects, out, options, mask, progress.scan, say)
+    print(f"{summary}; see {out}")
+    for name, reason in summary.failed.items():
+        say(f"failed {name}: {reason}")
+    return 1 if summary.failed else 0

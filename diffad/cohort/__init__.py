@@ -1,1 +1,0 @@
-"""Many scans at once: which there are, what was made of them, and from what."""

@@ -1,0 +1,100 @@
+"""One scan, read with its brain mask and cut into raw slices; the same in training and in use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from diffad.data.grid import mask_centre
+from diffad.data.masks import brain_mask, resolve_mask
+from diffad.data.slices import slice_spacing, to_slices
+from diffad.data.volume import Array, Source, Volume, VolumeError
+
+
+@dataclass(frozen=True)
+class ScanSlices:
+    """The slices of one scan, or the whole volume, before they are placed in the model's space.
+
+    Args:
+        image: Raw intensities, (N, C, *S).
+        brain: Brain mask, (N, 1, *S), bool.
+        keys: Position of each slice in the volume, counted in RAS.
+        spacing: Pixel size (row, column) in mm, where known.
+        centre: Raw position (row, column) that goes to the grid's centre, or none for the middle.
+    """
+
+    image: Tensor
+    brain: Tensor
+    keys: list[int]
+    spacing: tuple[float, float] | None = None
+    centre: tuple[float, float] | None = None
+
+
+def read_scan(
+    scan: Volume | Source | Sequence[Source], mask: Source | Array | None = None
+) -> tuple[Volume, Array]:
+    """Read a scan and its brain mask, (I, J, K), boolean.
+
+    Args:
+        scan: A file, a file for each sequence, or a volume that was read already.
+        mask: A file or an array (I, J, K) in RAS; without a mask the brain is what is not zero.
+
+    Raises:
+        VolumeError: If either cannot be used, or the mask is empty; the message names the file.
+    """
+    volume = scan if isinstance(scan, Volume) else Volume.load(scan)
+    brain = brain_mask(volume.data)[0] if mask is None else resolve_mask(mask, volume)
+    if not brain.any():
+        raise VolumeError(
+            f"{volume.name}: expected a brain mask with voxels above zero, found an empty one; "
+            "give another mask"
+        )
+    return volume, brain
+
+
+def cut_slices(
+    image: Tensor,
+    brain: Tensor,
+    axis: str,
+    spacing: Sequence[float] | None = None,
+    slices: tuple[int, int] | None = None,
+    name: str = "the scan",
+) -> ScanSlices:
+    """Cut a volume into the slices that show brain, or leave it whole.
+
+    The centre follows from the brain in all slices, so that it does not depend on the choice of slices.
+
+    Args:
+        image: Raw intensities, (C, I, J, K).
+        brain: Brain mask, (1, I, J, K), bool, not empty.
+        axis: Plane of the slices, or "volume".
+        spacing: Voxel size (I, J, K) in mm, where known.
+        slices: First and last (exclusive) slice, counted in RAS; none for all.
+        name: What messages call the scan.
+
+    Raises:
+        VolumeError: If none of the slices shows brain, or the brain has no contrast.
+    """
+    values = np.concatenate([channel[brain[0].numpy()] for channel in image.numpy()])
+    if not np.ptp(values):
+        raise VolumeError(f"{name}: expected contrast inside the brain mask, got the constant {values[0]:g}")
+    if axis == "volume":
+        return ScanSlices(image[None], brain[None], [0])
+    planes, masks = to_slices(image, axis), to_slices(brain, axis)
+    first, last = slices or (0, len(planes))
+    keys = [k for k in range(max(0, first), min(last, len(planes))) if masks[k].any()]
+    if not keys:
+        raise VolumeError(
+            f"{name}: expected brain in the {axis} slices {first} to {last - 1}, found none; "
+            f"the scan has {len(planes)} slices, and its brain lies in {_describe_range(masks)}"
+        )
+    size = None if spacing is None else slice_spacing(spacing, axis)
+    return ScanSlices(planes[keys], masks[keys], keys, size, mask_centre(masks))
+
+
+def _describe_range(masks: Tensor) -> str:
+    keys = masks.flatten(1).any(1).nonzero().flatten().tolist()
+    return f"slices {keys[0]} to {keys[-1]}"

@@ -1,0 +1,1 @@
+"""The demo: lesions implanted in a real brain, found again, measured and drawn."""

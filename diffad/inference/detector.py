@@ -1,0 +1,195 @@
+"""From scans in memory to maps: the part of a pipeline that knows no files and no names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffad.capabilities import begin_run, restrict_to_region, wants_records
+from diffad.data.space import Placement, Space, to_model
+from diffad.data.volume import VolumeError
+from diffad.data.window import Corner, crop_windows, place_window, window_holds
+from diffad.denoise import as_denoiser, bind
+from diffad.inference.postprocess import Postprocess
+from diffad.inference.stack import BatchResult as BatchResult
+from diffad.inference.stack import Stack as Stack
+from diffad.inference.stack import StackResult as StackResult
+from diffad.inference.stack import to_public_range
+from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
+from diffad.types import generator_for
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Rebuilds scans and scores the difference; every part of a method, put together.
+
+    Args:
+        denoiser: Guided denoiser.
+        noise: Noise generator.
+        sampler: Sampler.
+        score: Anomaly score.
+        post: Post-processing.
+        space: The network's space.
+        seed: Seed of all noise.
+        batch_size: Slices per network evaluation.
+        device: Where the network lives.
+        autocast: Narrow type the network runs in, or none.
+        progress: Called with the number of slices just finished.
+    """
+
+    denoiser: Denoiser
+    noise: NoiseGenerator
+    sampler: Sampler
+    score: AnomalyScore
+    post: Postprocess
+    space: Space
+    seed: int = 0
+    batch_size: int = 8
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    autocast: torch.dtype | None = None
+    progress: Callable[[int], Any] = lambda count: None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "denoiser", as_denoiser(self.denoiser))
+
+    def __call__(self, stacks: Sequence[Stack]) -> list[StackResult]:
+        """Find anomalies in scans; slices of different scans share batches."""
+        places = [self._place(stack) for stack in stacks]
+        keys = [key for stack in stacks for key in stack.noise_keys or stack.keys]
+        x, brain = torch.cat([p[0] for p in places]), torch.cat([p[1] for p in places])
+        cond_image = torch.cat([self.cond_image(place[0]) for place in places])
+        result = self.maps(x, brain, keys, cond_image, self._regions(stacks))
+        parts = zip(stacks, places, result.split(x, [len(s.image) for s in stacks]), strict=True)
+        return [self._lay_back(stack, place[2], part, result.nfe) for stack, place, part in parts]
+
+    def _place(self, stack: Stack) -> tuple[Tensor, Tensor, Placement]:
+        try:
+            return self.space.place(stack.image, stack.brain, stack.spacing, stack.centre, stack.window)
+        except ValueError as error:  # parts below know no names
+            raise VolumeError(f"{stack.name}: {error}") from error
+
+    def _regions(self, stacks: Sequence[Stack]) -> Tensor | None:
+        regions = [s.region for s in stacks if s.region is not None]
+        if not regions:
+            return None
+        if len(regions) < len(stacks):
+            raise ValueError("expected a region for every scan of a batch, or for none")
+        if self.space.whole:
+            return torch.cat(regions).float()
+        pairs = zip(regions, stacks, strict=True)
+        to = self.space.grid.to
+        return torch.cat([to(r.float(), spacing=s.spacing, centre=s.centre) for r, s in pairs]).clamp(0, 1)
+
+    def maps(
+        self,
+        x: Tensor,
+        brain: Tensor,
+        keys: Sequence[int],
+        cond_image: Tensor | None = None,
+        region: Tensor | None = None,
+    ) -> BatchResult:
+        """Score images that are in the network's space already.
+
+        Args:
+            x: Images in [0, 1], (N, C, *S).
+            brain: Brain masks, (N, 1, *S).
+            keys: What the noise of each image follows from, next to the seed.
+            cond_image: Images the denoiser is conditioned on, (N, C, *S); none takes those of the method
+                ``cond_image``, all as one scan.
+            region: Where the reconstructions may differ, (N, 1, *S), in [0, 1]; none leaves it to
+                the sampler.
+
+        Raises:
+            ValueError: If there is a region, and the sampler takes none.
+        """
+        result = BatchResult(torch.zeros_like(x[:, :1]), torch.zeros_like(x))
+        cond_image = self.cond_image(x) if cond_image is None else cond_image
+        for items, corners in self._groups(brain):
+            for start in range(0, len(items), self.batch_size):
+                batch = items[start : start + self.batch_size]
+                places = corners[start : start + self.batch_size]
+                edits = None if region is None else region[batch]
+                images = (x[batch], brain[batch], cond_image[batch], edits)
+                result.put(batch, self._score_windows(*images, [keys[i] for i in batch], places))
+                self.progress(len(batch))
+        return result
+
+    def _groups(self, brain: Tensor) -> list[tuple[list[int], list[Corner]]]:
+        """Part the images into those whose brain the window holds, with its corners, and the rest."""
+        window = self.space.config.window
+        if window is None:
+            return [(list(range(len(brain))), [])]
+        corners = [place_window(item, window) for item in brain]
+        fits = [window_holds(item, window, corner) for item, corner in zip(brain, corners, strict=True)]
+        items = [i for i, fit in enumerate(fits) if fit]
+        return [(items, [corners[i] for i in items]), ([i for i, fit in enumerate(fits) if not fit], [])]
+
+    def cond_image(self, x: Tensor) -> Tensor:
+        """Return what the denoiser is conditioned on for slices ``x`` of one scan, (N, C, *S).
+
+        That is the slices themselves, or what its guidance puts in their place.
+        """
+        return self.denoiser.reference(x)
+
+    def _score_windows(
+        self,
+        x: Tensor,
+        brain: Tensor,
+        cond_image: Tensor,
+        region: Tensor | None,
+        keys: Sequence[int],
+        corners: Sequence[Corner],
+    ) -> BatchResult:
+        """Score a batch in the window at ``corners``, or whole where there are none."""
+        window = self.space.config.window
+        if window is None or not corners:
+            return self._score_batch(x, brain, cond_image, region, keys)
+        image, mask, cond = (crop_windows(values, window, corners) for values in (x, brain, cond_image))
+        edits = None if region is None else crop_windows(region, window, corners)
+        return self._score_batch(image, mask, cond, edits, keys).paste(x.shape[2:], corners)
+
+    def _score_batch(
+        self, x: Tensor, brain: Tensor, cond_image: Tensor, region: Tensor | None, keys: Sequence[int]
+    ) -> BatchResult:
+        x, brain, cond_image = (v.to(self.device) for v in (x, brain, cond_image))
+        generators = [generator_for(self.seed, key) for key in keys]
+        run = begin_run(self.score, to_model(x), self.denoiser.schedule)
+        narrow = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
+        with torch.no_grad(), narrow:
+            denoiser = self._bind_conditions(cond_image, brain)
+            steps: dict[str, Any] = {"mask": brain, "on_step": run.record if wants_records(run) else None}
+            sampler = self._restrict_sampler(region)
+            output = sampler(to_model(x), denoiser, self.noise, generator=generators, **steps)
+        public = to_public_range(output, brain)
+        raw = run.map(x, public, brain)
+        spread = None if public.std is None else public.std.cpu()
+        return BatchResult(self.post.smooth(raw, brain).cpu(), public.image.cpu(), output.nfe, spread)
+
+    def _restrict_sampler(self, region: Tensor | None) -> Sampler:
+        if region is None:
+            return self.sampler
+        return restrict_to_region(self.sampler, region.to(self.device))
+
+    def _bind_conditions(self, cond_image: Tensor, brain: Tensor) -> Denoiser:
+        """Bind what the denoiser must know of this batch, computed once for all levels."""
+        return bind(self.denoiser, self.denoiser.conditions(cond_image, brain))
+
+    def _lay_back(
+        self,
+        stack: Stack,
+        placement: Placement,
+        part: tuple[Tensor, Tensor, Tensor | None],
+        nfe: int,
+    ) -> StackResult:
+        """Bring map and change to the scan's grid; the scan keeps its detail under the change."""
+        anomaly, change, std = part
+        anomaly = self.space.back(anomaly, placement) * stack.brain
+        bounds = zip(placement.window.lower, placement.window.upper, strict=True)
+        scale = change.new_tensor([high - low for low, high in bounds]).reshape(-1, *[1] * (change.ndim - 2))
+        reconstruction = stack.image + self.space.back(change * scale, placement) * stack.brain
+        spread = None if std is None else self.space.back(std * scale, placement) * stack.brain
+        return StackResult(anomaly, reconstruction, nfe, spread)

@@ -1,0 +1,176 @@
+"""The detections of a scan as a table: one row for each connected component of the mask."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nibabel import orientations
+from scipy import ndimage
+
+from diffad.data.volume import Array, Volume
+from diffad.io.atomic import write_text
+
+CONNECTIVITIES = {6: 1, 18: 2, 26: 3}
+"""Neighbours of a voxel, and over how many axes they may differ."""
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One connected component of the detections.
+
+    Args:
+        number: Number from 1, the highest peak first.
+        volume_ml: Volume, in ml.
+        voxels: Number of voxels.
+        centre_mm: Centre of mass in world coordinates, (x, y, z) to the right, anterior and superior, in mm.
+        centre_voxel: The same in voxels of the file, from 0, as a viewer shows it.
+        extent_mm: Edges of the box around it, along the voxel axes of the file, in mm.
+        mean: Mean of the anomaly map in it.
+        peak: Highest value of the anomaly map in it.
+        peak_voxel: Where that is, in voxels of the file.
+        p_value: Smallest voxel-wise p-value in it, not corrected for how many voxels were looked at; none
+            where the model is not calibrated.
+    """
+
+    number: int
+    volume_ml: float
+    voxels: int
+    centre_mm: Triple
+    centre_voxel: Triple
+    extent_mm: Triple
+    mean: float
+    peak: float
+    peak_voxel: tuple[int, int, int]
+    p_value: float | None
+
+
+def find_lesions(
+    mask: Array,
+    anomaly: Array,
+    volume: Volume,
+    p_value: Array | None = None,
+    *,
+    connectivity: int = 26,
+    smallest_ml: float = 0.0,
+) -> list[Lesion]:
+    """List the connected components of the detections of a volume, the highest peak first.
+
+    Args:
+        mask: Detections, (I, J, K), bool.
+        anomaly: Anomaly map, (I, J, K).
+        volume: The scan, for its geometry.
+        p_value: Voxel-wise p-values, (I, J, K), or none.
+        connectivity: Neighbours that belong together: 6 (faces), 18 (edges too) or 26 (corners too).
+        smallest_ml: Smaller ones are left out, in ml.
+
+    Raises:
+        ValueError: If the connectivity is unknown.
+    """
+    if connectivity not in CONNECTIVITIES:
+        raise ValueError(f"connectivity: expected 6, 18 or 26, got {connectivity}")
+    structure = ndimage.generate_binary_structure(3, CONNECTIVITIES[connectivity])
+    labels = np.zeros(mask.shape, dtype=np.int32)
+    ndimage.label(mask, structure, output=labels)
+    components = [
+        _measure_component(labels[box] == index + 1, box, anomaly, p_value, volume)
+        for index, box in enumerate(ndimage.find_objects(labels))
+    ]
+    large = [lesion for lesion in components if lesion["volume_ml"] >= smallest_ml]
+    rows = sorted(large, key=lambda lesion: (-lesion["peak"], lesion["peak_voxel"]))
+    return [Lesion(number=number, **lesion) for number, lesion in enumerate(rows, 1)]
+
+
+def _measure_component(
+    component: Array, box: tuple[slice, ...], anomaly: Array, p_value: Array | None, volume: Volume
+) -> dict[str, Any]:
+    corner = np.array([s.start for s in box])
+    where, values = np.argwhere(component) + corner, anomaly[box][component]
+    centre, peak, to_file = where.mean(0), where[int(values.argmax())], _file_matrix(volume)
+    affine, edges = volume.affine, np.array([s.stop - s.start for s in box]) * volume.spacing
+    order = np.abs(to_file[:3, :3]).argmax(1)
+    return {
+        "volume_ml": round(len(where) * volume.voxel_ml, 6),
+        "voxels": len(where),
+        "centre_mm": _round_triple(affine[:3, :3] @ centre + affine[:3, 3]),
+        "centre_voxel": _round_triple(to_file[:3, :3] @ centre + to_file[:3, 3]),
+        "extent_mm": _round_triple(edges[order]),
+        "mean": float(values.mean(dtype=np.float64)),
+        "peak": float(values.max()),
+        "peak_voxel": tuple(round(float(x)) for x in to_file[:3, :3] @ peak + to_file[:3, 3]),
+        "p_value": None if p_value is None else float(p_value[box][component].min()),
+    }
+
+
+def _file_matrix(volume: Volume) -> Array:
+    """Return the matrix from RAS voxels to the voxels of the file, (4, 4)."""
+    if volume.origin is None:
+        return np.eye(4)
+    orientation = orientations.io_orientation(volume.origin.affine)
+    shape = np.array(volume.data.shape[1:])[orientation[:, 0].astype(int)]  # as on disk
+    return np.asarray(orientations.inv_ornt_aff(orientation, shape))
+
+
+def _round_triple(values: Array) -> Triple:
+    x, y, z = (round(float(v), 4) for v in values)
+    return x, y, z
+
+
+def write_lesions(lesions: Sequence[Lesion], folder: Path, prefix: str) -> dict[str, Path]:
+    """Write ``STEM_lesions.csv``, with units in the names of its columns, and ``STEM_lesions.json``.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
+    paths = {kind: folder / f"{prefix}_lesions.{kind}" for kind in ("csv", "json")}
+    write_text(paths["csv"], _format_csv(lesions))
+    write_text(paths["json"], json.dumps({"lesions": [asdict(lesion) for lesion in lesions]}, indent=1))
+    return paths
+
+
+def read_lesions(path: Path) -> list[Lesion]:
+    """Read the JSON that ``write_lesions`` wrote.
+
+    Raises:
+        ValueError: If it is another file; it is named.
+        OSError: If it cannot be read.
+    """
+    try:
+        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["lesions"]
+        return [Lesion(**{k: _freeze(v) for k, v in row.items()}) for row in rows]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: expected lesions, as predict writes them, found {error}") from error
+
+
+def _freeze(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _format_csv(lesions: Sequence[Lesion]) -> str:
+    columns = [column for f in fields(Lesion) for column in _name_columns(f.name)]
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(columns)
+    for lesion in lesions:
+        values = [getattr(lesion, f.name) for f in fields(Lesion)]
+        flat = [x for v in values for x in (v if isinstance(v, tuple) else (v,))]
+        table.writerow("" if v is None else v for v in flat)
+    return text.getvalue()
+
+
+def _name_columns(name: str) -> list[str]:
+    """Name the columns of a field: three, by axis, of a place or an extent."""
+    names = {
+        "centre_mm": ("centre_x_mm", "centre_y_mm", "centre_z_mm"),
+        "centre_voxel": ("centre_i", "centre_j", "centre_k"),
+        "extent_mm": ("extent_i_mm", "extent_j_mm", "extent_k_mm"),
+        "peak_voxel": ("peak_i", "peak_j", "peak_k"),
+    }
+    return list(names.get(name, (name,)))

@@ -1,0 +1,181 @@
+r"""Post-processing: from a raw anomaly map to one worth looking at, and from there to lesions.
+
+Maps and masks are (B, 1, *S) with two or three spatial axes; every item is treated alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, avg_pool3d
+
+from diffad.inference.median_filter import check_map, check_odd, check_whole, median_filter
+
+RULES = ("cross", "average")
+
+
+def peel_layers(mask: Tensor, pixels: int) -> Tensor:
+    """Peel ``pixels`` layers off a mask, each with the cross element; beyond the image counts as outside.
+
+    Args:
+        mask: Brain mask, (B, 1, *S).
+        pixels: Layers to remove.
+
+    Raises:
+        ValueError: If the shape or the number does not fit.
+    """
+    check_map("mask", mask)
+    check_whole("pixels", pixels, 0)
+    if pixels == 0:  # scipy reads 0 as "until nothing is left to change"
+        return mask.bool()
+    cross = ndimage.generate_binary_structure(mask.ndim - 2, 1)[None, None]
+    eroded_mask = ndimage.binary_erosion(_to_array(mask), cross, iterations=pixels)
+    return torch.from_numpy(eroded_mask).to(mask.device)
+
+
+def erode_by_average(mask: Tensor, size: int = 5, fraction: float = 0.95) -> Tensor:
+    r"""Keep the pixels whose neighbourhood is mostly mask, so that one-pixel holes are tolerated.
+
+    .. math:: m_e = [\mathrm{mean}_{size}(m) > fraction]
+
+    Args:
+        mask: Brain mask, (B, 1, *S); beyond the image counts as outside.
+        size: Odd width of the neighbourhood, in pixels.
+        fraction: Share of it that must be exceeded, in [0, 1).
+
+    Raises:
+        ValueError: If the shape or an option does not fit.
+
+    Reference:
+        Denoising autoencoders for unsupervised anomaly detection in brain MRI (Kascenas et al., MIDL 2022).
+    """
+    check_map("mask", mask)
+    check_odd("size", size)
+    if not 0 <= fraction < 1:
+        raise ValueError(f"expected fraction in [0, 1), got {fraction}")
+    average = avg_pool2d if mask.ndim == 4 else avg_pool3d
+    return average(mask.bool().float(), size, stride=1, padding=size // 2) > fraction
+
+
+def remove_small(binary: Tensor, min_size: int, *, filled: bool = False) -> Tensor:
+    """Drop the connected components of fewer than ``min_size`` voxels.
+
+    Neighbours touch by faces, edges or corners: 8-connected in 2-D, 26-connected in 3-D.
+
+    Args:
+        binary: Detections, (B, 1, *S).
+        min_size: Smallest size that is kept, in voxels; 0 and 1 keep all.
+        filled: Count enclosed holes as part of a component; otherwise its own voxels only. A hole is
+            background that cannot leave the component, not even diagonally. The result keeps its holes.
+
+    Raises:
+        ValueError: If the shape or size does not fit.
+    """
+    check_map("binary", binary)
+    check_whole("min_size", min_size, 0)
+    neighbourhood = np.ones((3,) * (binary.ndim - 2), dtype=bool)
+    within_item = np.zeros((3,) * binary.ndim, dtype=bool)
+    within_item[1, 1] = neighbourhood
+    labels, _ = ndimage.label(_to_array(binary), within_item)
+    sizes = np.bincount(labels.ravel())
+    if filled:
+        _add_holes(labels, sizes, min_size)
+    keep = sizes >= min_size
+    keep[0] = False
+    return torch.from_numpy(keep[labels]).to(binary.device)
+
+
+def _add_holes(labels: np.ndarray, sizes: np.ndarray, enough: int) -> None:
+    """Raise ``sizes`` by the holes of those components that might reach ``enough`` with them."""
+    for label, box in enumerate(ndimage.find_objects(labels), start=1):
+        crop = labels[box][0, 0]
+        if sizes[label] < enough <= crop.size:
+            sizes[label] = ndimage.binary_fill_holes(crop == label, np.ones((3,) * crop.ndim)).sum()
+
+
+def _to_array(binary: Tensor) -> np.ndarray:
+    return binary.detach().bool().cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Postprocess:
+    """Turns a raw map into a smooth one, and a smooth one into detections.
+
+    With ``median_first`` the map ends exactly zero outside the eroded mask; with ``erosion`` of at least
+    ``median // 2`` no kept pixel has been smoothed with the outside of the brain.
+
+    Args:
+        erosion: Layers peeled off the brain mask, in pixels.
+        median: Odd width of the median window, in pixels; 1 smooths nothing.
+        min_size: Smallest detection that is kept, in voxels.
+        erosion_rule: "cross" for ``peel_layers``, "average" for ``erode_by_average`` of width
+            2 ``erosion`` + 1.
+        median_first: Smooth, then zero outside the eroded mask; off does it in the other order.
+        filled: Count the holes of a detection to its size.
+
+    Raises:
+        ValueError: If an option is out of range.
+
+    Reference:
+        Patched diffusion models for unsupervised anomaly detection in brain MRI (Behrendt et al., MIDL 2023)
+        by default; Denoising autoencoders for unsupervised anomaly detection in brain MRI (Kascenas et al.,
+        MIDL 2022) with erosion 2, "average", ``median_first`` off, min_size 21, ``filled``.
+    """
+
+    erosion: int = 0
+    median: int = 5
+    min_size: int = 0
+    erosion_rule: str = "cross"
+    median_first: bool = True
+    filled: bool = False
+
+    def __post_init__(self) -> None:
+        check_whole("erosion", self.erosion, 0)
+        check_odd("median", self.median)
+        check_whole("min_size", self.min_size, 0)
+        if self.erosion_rule not in RULES:
+            raise ValueError(f"expected erosion_rule one of {', '.join(RULES)}, got {self.erosion_rule!r}")
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Postprocess:
+        """Take those options of a ``PostprocessConfig`` that shape maps and detections."""
+        return cls(**{f.name: options[f.name] for f in fields(cls)})
+
+    def smooth(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Median-filter a map (B, 1, *S), and zero it outside the eroded ``mask`` (B, 1, *S).
+
+        Raises:
+            ValueError: If the shapes do not fit.
+        """
+        exterior = ~self._erode_mask(scores, mask)
+        if self.median_first:
+            return median_filter(scores, self.median).masked_fill(exterior, 0)
+        return median_filter(scores.masked_fill(exterior, 0), self.median)
+
+    def binarise(self, scores: Tensor, threshold: float, mask: Tensor | None = None) -> Tensor:
+        """Flag the pixels of a smooth map above ``threshold`` in the eroded ``mask``, less small components.
+
+        Raises:
+            ValueError: If the shapes do not fit or the threshold is not a number.
+        """
+        if math.isnan(threshold):
+            raise ValueError(f"expected a threshold, got {threshold}")
+        above = (scores > threshold) & self._erode_mask(scores, mask)
+        return remove_small(above, self.min_size, filled=self.filled)
+
+    def _erode_mask(self, scores: Tensor, mask: Tensor | None) -> Tensor:
+        check_map("scores", scores)
+        if mask is None:
+            return torch.ones_like(scores, dtype=torch.bool)
+        if mask.shape != scores.shape:
+            raise ValueError(f"expected mask of shape {tuple(scores.shape)}, got {tuple(mask.shape)}")
+        if self.erosion_rule == "average":
+            return erode_by_average(mask, 2 * self.erosion + 1)
+        return peel_layers(mask, self.erosion)

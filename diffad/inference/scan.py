@@ -1,0 +1,119 @@
+"""Whatever a caller hands over, read as one scan with its brain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffad.data.masks import brain_mask, load_mask
+from diffad.data.names import strip_sequence
+from diffad.data.scan_slices import read_scan
+from diffad.data.volume import Volume, VolumeError
+
+
+@dataclass(frozen=True)
+class ScanSource:
+    """A scan and its brain.
+
+    Args:
+        image: Intensities, (B, C, *S); of a volume (1, C, I, J, K).
+        brain: Brain mask, (B, 1, *S), bool.
+        volume: The volume it is, or none for a tensor.
+        region: Where its reconstruction may differ, (B, 1, *S), or none for no limit.
+    """
+
+    image: Tensor
+    brain: Tensor
+    volume: Volume | None = None
+    region: Tensor | None = None
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return str(self.volume.path) if self.volume and self.volume.path else "the scan"
+
+
+def read_source(scan: Any, mask: Any = None, region: Any = None) -> ScanSource:
+    """Read a scan, its brain mask and where its reconstruction may differ, from wherever they are.
+
+    Raises:
+        ValueError: If one cannot be used; the message names the file.
+    """
+    source = _check_tensor(scan, mask) if isinstance(scan, Tensor) else _read_volume(scan, mask)
+    return source if region is None else replace(source, region=_read_region(source, region))
+
+
+def _read_region(source: ScanSource, region: Any) -> Tensor:
+    if isinstance(region, str | Path):
+        if source.volume is None:
+            raise TypeError(f"expected the region of a tensor as a tensor (B, 1, *S), got {str(region)!r}")
+        region = load_mask(region, source.volume)
+    values = torch.as_tensor(region).float().cpu()
+    values = values[None, None] if source.volume is not None and values.ndim == 3 else values
+    if values.shape != source.brain.shape:
+        expectation = f"a region {tuple(source.brain.shape)}"
+        raise ValueError(f"{source.name}: expected {expectation}, got shape {tuple(values.shape)}")
+    if not (values.min() >= 0 and values.max() <= 1):
+        raise ValueError(f"{source.name}: expected a region in [0, 1], got values beyond")
+    if (values[source.brain] == 1).all():
+        raise ValueError(f"{source.name}: expected a region that leaves some brain, got one that covers all")
+    return values
+
+
+def _read_volume(scan: Any, mask: Any) -> ScanSource:
+    volume, brain = read_scan(scan, mask)
+    image = torch.from_numpy(volume.data)[None]
+    _check_finite(image, volume.name)
+    return ScanSource(image, torch.from_numpy(brain)[None, None], volume)
+
+
+def _check_finite(x: Tensor, name: str) -> None:
+    if bad := int((~torch.isfinite(x)).sum()):
+        raise VolumeError(f"{name}: expected finite intensities, got {bad} that are not")
+
+
+def _check_tensor(x: Tensor, mask: Any) -> ScanSource:
+    if x.ndim not in (4, 5) or not x.numel():
+        raise ValueError(f"expected a tensor (B, C, *S) with 2 or 3 spatial axes, got shape {tuple(x.shape)}")
+    x = x.detach().float().cpu()
+    _check_finite(x, "the tensor")
+    if float(x.min()) < -1e-3 or float(x.max()) > 1 + 1e-3:
+        raise ValueError(f"expected a tensor in [0, 1], got values {float(x.min()):g} to {float(x.max()):g}")
+    if isinstance(mask, str | Path):
+        raise TypeError(f"expected the mask of a tensor as a tensor (B, 1, *S), got the path {str(mask)!r}")
+    return ScanSource(x, _check_mask(x, mask))
+
+
+def _check_mask(x: Tensor, mask: Any) -> Tensor:
+    brain = brain_mask(x) if mask is None else torch.as_tensor(mask).cpu() > 0
+    if brain.shape != (len(x), 1, *x.shape[2:]):
+        raise ValueError(f"expected a mask {(len(x), 1, *x.shape[2:])}, got shape {tuple(brain.shape)}")
+    if empty := [i for i, item in enumerate(brain) if not item.any()]:
+        raise ValueError(f"expected brain masks with pixels inside, got empty ones for items {empty}")
+    return brain
+
+
+def check_sequences(scan: Any, names: Sequence[str] | None) -> None:
+    """Refuse sequences in another order than the network's; files that are named otherwise pass.
+
+    Args:
+        scan: What the caller handed over.
+        names: Sequences of the network in order, as ``data.names.strip_sequence`` takes them; or none.
+
+    Raises:
+        VolumeError: If a file is named like another sequence than the one of its place.
+    """
+    if names is None or isinstance(scan, str | Path | Tensor | Volume):
+        return
+    matches = [[name for name in names if strip_sequence(Path(path), name) is not None] for path in scan]
+    for path, candidates, name in zip(scan, matches, names, strict=False):
+        if candidates and name not in candidates:
+            raise VolumeError(
+                f"{path}: expected the sequences in the order {', '.join(names)}, found {candidates[0]} "
+                f"in the place of {name}"
+            )

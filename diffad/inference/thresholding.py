@@ -1,0 +1,97 @@
+"""Where finished maps are cut: thresholds, detections and p-values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffad.inference.postprocess import Postprocess
+from diffad.threshold import Calibration, otsu
+
+
+def check_threshold_option(threshold: object) -> None:
+    """Refuse a threshold that is no number, "otsu" or none.
+
+    Raises:
+        ValueError: With what was asked for.
+    """
+    if isinstance(threshold, int | float) and not isinstance(threshold, bool):
+        valid = not math.isnan(threshold)
+    else:
+        valid = threshold is None or threshold == "otsu"
+    if not valid:
+        raise ValueError(f"threshold: expected a number, 'otsu' or none, got {threshold!r}")
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where the maps of some items are cut.
+
+    Args:
+        values: One for each item.
+        rule: Where they come from.
+    """
+
+    values: list[float]
+    rule: str
+
+    def to_info(self) -> dict[str, Any]:
+        """Say one number, their mean where they differ, and then each of them."""
+        info: dict[str, Any] = {
+            "threshold": sum(self.values) / len(self.values),
+            "threshold_rule": self.rule,
+        }
+        if len(set(self.values)) == 1:
+            return info | {"threshold": self.values[0]}
+        return info | {"thresholds": list(self.values)}
+
+
+def resolve_thresholds(
+    threshold: float | str | None,
+    calibration: Mapping[str, Any] | None,
+    fpr: float,
+    anomaly: Tensor,
+    analysed: Tensor,
+) -> Thresholds:
+    """Find the threshold of each item.
+
+    Args:
+        threshold: A number, "otsu", or none for the calibrated one, or Otsu's where there is none.
+        calibration: Thresholds from healthy scans, see ``Calibration``.
+        fpr: Which of the calibrated false-positive rates.
+        anomaly: Maps, (B, 1, *S).
+        analysed: Part of the brain that was looked at, (B, 1, *S).
+
+    Raises:
+        ValueError: If this rate was not calibrated.
+    """
+    if isinstance(threshold, int | float):
+        return Thresholds([float(threshold)] * len(anomaly), "fixed")
+    if threshold is None and calibration:
+        value = Calibration.from_dict(calibration).threshold(fpr)
+        return Thresholds([value] * len(anomaly), f"healthy pixel FPR {fpr:g}")
+    # item by item, so that a scan is cut alike in any batch
+    values = [otsu(item, mask) for item, mask in zip(anomaly, analysed, strict=True)]
+    return Thresholds(values, "otsu")
+
+
+def compute_p_values(
+    calibration: Mapping[str, Any] | None, anomaly: Tensor, analysed: Tensor
+) -> Tensor | None:
+    """Return p-values of maps (B, 1, *S), 1 where nothing was analysed; none without a calibration."""
+    p_value = Calibration.from_dict(calibration).p_values(anomaly) if calibration else None
+    return None if p_value is None else p_value.masked_fill(~analysed.bool(), 1)
+
+
+def binarise_maps(
+    anomaly: Tensor, thresholds: Sequence[float], brain: Tensor, post: Mapping[str, Any]
+) -> Tensor:
+    """Cut each map (B, 1, *S) at its threshold; the maps were zeroed outside the eroded mask before."""
+    cut_only = Postprocess(erosion=0, median=1, min_size=post["min_size"], filled=post["filled"])
+    items = zip(anomaly, thresholds, brain, strict=True)
+    return torch.cat([cut_only.binarise(item[None], cut, mask[None]) for item, cut, mask in items])

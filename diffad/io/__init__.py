@@ -1,0 +1,1 @@
+"""Files and the terminal: atomic writes, names of results, progress."""

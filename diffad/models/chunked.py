@@ -1,0 +1,59 @@
+"""A network that never sees more than so many items at once, whatever a sampler stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffad.denoise import network_conditions, null_label
+
+
+class Chunked:
+    """Evaluates a network part by part: memory stays bounded, and caches of a CPU are not overrun.
+
+    Args:
+        network: Called as ``network(x_t, labels, **cond)``, answering a tensor.
+        size: Most items in one evaluation.
+
+    Raises:
+        ValueError: If ``size`` is below 1.
+    """
+
+    def __init__(self, network: Callable[..., Tensor], size: int) -> None:
+        if size < 1:
+            raise ValueError(f"expected batch_size of at least 1, got {size}")
+        self.network, self.size = network, size
+
+    def __call__(self, x_t: Tensor, labels: Tensor, **cond: Any) -> Tensor:
+        """Answer for ``x_t`` (B, C, *S) at ``labels`` (B,); conditions of length B are cut alike."""
+        batch = len(x_t)
+        if batch <= self.size:
+            return self.network(x_t, labels, **cond)
+        parts = self._split(batch)
+        return torch.cat(
+            [
+                self.network(x_t[p], labels[p], **{k: _cut(v, p, batch) for k, v in cond.items()})
+                for p in parts
+            ]
+        )
+
+    def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return what the network must know of ``image`` (B, C, *S) in [0, 1], chunk by chunk."""
+        chunks = [network_conditions(self.network, image[p], mask[p]) for p in self._split(len(image))]
+        return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+    @property
+    def null(self) -> int | None:
+        """Label of no class; none where the network takes no labels."""
+        return null_label(self.network)
+
+    def _split(self, batch: int) -> list[slice]:
+        return [slice(start, start + self.size) for start in range(0, batch, self.size)]
+
+
+def _cut(value: Any, part: slice, batch: int) -> Any:
+    per_item = isinstance(value, Tensor) and value.ndim > 0 and len(value) == batch
+    return value[part] if per_item else value

@@ -1,0 +1,132 @@
+"""Models that come with the package, found by name; and a look at a folder before it is loaded."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from diffad.config.sections import AUXILIARY_NETWORKS as AUXILIARY_NETWORKS
+from diffad.models.wrapped import WrappedNetwork, list_network_classes
+from diffad.registry import MODELS, UnknownNameError
+
+UNKNOWN_PART = "which is not a registered part; a part of your own comes with --plugin FILE"
+
+
+class ModelError(ValueError):
+    """A model that cannot be used; the message names it and what is wrong with it."""
+
+
+def list_shipped_models() -> dict[str, Path]:
+    """Return the folders of the models that come with the package, by name."""
+    root = Path(str(resources.files("diffad.models"))) / "shipped"
+    return {p.name: p for p in sorted(root.glob("*")) if (p / "model_index.json").is_file()}
+
+
+def locate_model(name: str | Path) -> str:
+    """Find a model: a folder, a shipped name, or (left to diffusers) a hub id.
+
+    Raises:
+        OSError: If it is neither a shipped name nor a folder, and cannot be a hub id.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "model_index.json").is_file():
+            raise FileNotFoundError(f"{folder}: expected a pipeline folder with model_index.json, found none")
+        return str(folder)
+    models = list_shipped_models()
+    if str(name) in models:
+        return str(models[str(name)])
+    if str(name).count("/") != 1 or str(name).startswith((".", "/", "~")):
+        raise FileNotFoundError(
+            f"{name}: no such model folder; shipped models: {', '.join(models) or 'none'}"
+        )
+    return str(name)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder whose index names classes other than registered networks and diffusers schedulers.
+
+    Raises:
+        ModelError: With the class that is not allowed, or if the index cannot be read.
+    """
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        parts = {part: tuple(index[part]) for part in ("network", "scheduler")}
+        auxiliary = {part: tuple(index[part]) for part in AUXILIARY_NETWORKS if any(index.get(part) or ())}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise incompatible_model(
+            folder, f"a model_index.json without network and scheduler ({error})"
+        ) from error
+    classes = {(kind.__module__, kind.__name__) for kind in list_network_classes()}
+    for part, kind in {"network": parts["network"], **auxiliary}.items():
+        if kind not in classes:
+            raise incompatible_model(folder, f"{part} {'.'.join(map(str, kind))}, {UNKNOWN_PART}")
+        if kind[1] == WrappedNetwork.__name__:
+            check_wrapped(folder / part)
+    library, name = (*parts["scheduler"], None, None)[:2]
+    if library != "diffusers" or not str(name).endswith("Scheduler"):
+        raise incompatible_model(folder, f"scheduler {library}.{name}, which is not one of diffusers")
+
+
+def check_wrapped(folder: Path) -> None:
+    """Refuse the folder of a wrapped network whose module nobody registered; see ``WrappedNetwork``.
+
+    Raises:
+        ModelError: With the name of the module.
+    """
+    try:
+        part = json.loads((folder / "config.json").read_text(encoding="utf-8"))["part"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise incompatible_model(folder, f"a config.json without the name of a network ({error})") from error
+    if part not in MODELS:
+        raise incompatible_model(folder, f"network {part!r}, {UNKNOWN_PART}")
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Hide the progress bar that diffusers draws while loading, except on a terminal."""
+    from diffusers.utils import logging
+
+    silence = logging.is_progress_bar_enabled() and not sys.stderr.isatty()
+    if silence:
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if silence:
+            logging.enable_progress_bar()
+
+
+def check_weights(folder: Path, network: Any) -> None:
+    """Refuse weights of another architecture, which diffusers loads as far as names and shapes go.
+
+    Args:
+        folder: Folder of the weights.
+        network: What they were loaded into.
+
+    Raises:
+        ModelError: With the first weight that is missing or left over.
+    """
+    from safetensors import safe_open
+
+    network_names, file_names = set(network.state_dict()), set()
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            file_names |= set(file.keys())
+    if odd_names := sorted(network_names ^ file_names):
+        problem = "is missing" if odd_names[0] in network_names else "belongs to no layer"
+        raise ModelError(
+            f"{folder}: expected weights of this architecture, found others: {odd_names[0]} {problem}"
+        )
+
+
+def incompatible_model(name: object, problem: object) -> ModelError:
+    """Build the error for a model whose files do not fit together."""
+    text = " ".join(str(problem).split())
+    text = text if isinstance(problem, UnknownNameError) else text.split(". ")[0]
+    return ModelError(f"{name}: expected a model whose files fit together, found: {text}")

@@ -1,0 +1,102 @@
+"""Thresholds and p-values of a model, measured anew on a user's own healthy scans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from diffad.inference import scan as scans
+from diffad.io.atomic import staged_folder
+from diffad.io.subjects import Subject, find_subject_mask
+from diffad.io.terminal import Progress, format_error, say
+from diffad.pipeline import AnomalyPipeline
+from diffad.predict.options import Options
+from diffad.threshold import RATES, Calibration, calibrate_thresholds
+
+
+def calibrate_on(
+    pipe: AnomalyPipeline,
+    subjects: Sequence[Subject],
+    options: Options,
+    mask: str | Path | None = None,
+    rates: Sequence[float] = RATES,
+) -> Calibration:
+    """Measure a model on healthy scans, and give it what was found.
+
+    A scan that cannot be used is reported and left out.
+
+    Args:
+        pipe: The model.
+        subjects: Healthy scans it was not trained on.
+        options: How they are looked at; its parts become the model's own, as a threshold suits no other.
+        mask: Brain mask of all scans, or the end of the masks' names; none takes the non-zero voxels.
+        rates: Pixel false-positive rates, in [0, 1).
+
+    Raises:
+        ValueError: If no scan can be used, or a rate is out of range.
+    """
+    scores = []
+    with Progress(len(subjects)) as progress:
+        pipe.progress_bar = progress.slices
+        for subject in subjects:
+            with progress.scan(subject.name):
+                try:
+                    scores.append(_score_subject(pipe, subject, options, mask))
+                except (ValueError, OSError) as error:
+                    say(f"left out {subject.name}: {format_error(error)}", error)
+    all_rates = sorted({*rates, pipe.config.postprocess["fpr"]})
+    calibration = calibrate_thresholds(((values, None) for values in scores), all_rates)
+    pipe.register_to_config(
+        calibration=calibration.to_dict(), **options.method.over(pipe.method).to_overrides()
+    )
+    return calibration
+
+
+def save_model(pipe: AnomalyPipeline, out: Path) -> None:
+    """Write a model to a new folder, whole or not at all.
+
+    Raises:
+        ValueError: If there is something.
+        OSError: If it cannot be written.
+    """
+    require_new(out)
+    with staged_folder(out) as partial:
+        pipe.save_pretrained(partial)
+        require_new(out)  # someone may have come first meanwhile
+
+
+def require_new(out: Path) -> None:
+    """Refuse a folder that holds something.
+
+    Raises:
+        ValueError: Naming the folder.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out}: expected a new folder for the model, found something there")
+
+
+def describe_calibration(calibration: Calibration, scans: int) -> str:
+    """Say for each nominal rate the threshold, and the rate it reached on scans that were left out."""
+    lines = [f"{calibration.scans} of {scans} scans, {calibration.pixels:,} voxels"]
+    for rate, threshold in sorted(calibration.thresholds.items()):
+        rate_text = (
+            f"{calibration.achieved[rate]:.4f}" if rate in calibration.achieved else "unknown (one scan)"
+        )
+        lines.append(
+            f"  nominal FPR {rate:g}: threshold {threshold:.5g}, achieved on left-out scans {rate_text}"
+        )
+    return "\n".join(lines)
+
+
+def _score_subject(
+    pipe: AnomalyPipeline, subject: Subject, options: Options, mask: str | Path | None
+) -> Tensor:
+    source = scans.read_source(list(subject.paths), find_subject_mask(subject, mask))
+    assert source.volume is not None
+    call: dict[str, Any] = replace(options, threshold=0.0).call()
+    output = pipe(source.volume, source.brain[0, 0].numpy(), **call)
+    return output.anomaly_map[output.analysed]

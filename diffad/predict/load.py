@@ -1,0 +1,105 @@
+"""Scans as the scanner left them: made ready in memory, and results brought back to their own grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nibabel as nib
+import numpy as np
+
+from diffad.data.volume import Array, Volume
+from diffad.inference.output import AnomalyOutput
+
+if TYPE_CHECKING:
+    from diffad.prepare import PreparedScan
+    from diffad.prepare import PrepareOptions as PrepareOptions
+
+
+class LoadedScan:
+    """A scan that a model can look at, and the way back to its own grid, if it was made ready here.
+
+    Args:
+        volume: The scan on the grid the model looks at.
+        brain: Its brain, (I, J, K), bool.
+        warnings: What should be known.
+        preparation: The prepared scan with its way back; none for a scan that is looked at as it is.
+    """
+
+    def __init__(
+        self,
+        volume: Volume,
+        brain: Array,
+        warnings: Sequence[str] = (),
+        preparation: PreparedScan | None = None,
+    ) -> None:
+        self.volume, self.brain, self.warnings, self.preparation = volume, brain, list(warnings), preparation
+
+    def back(self, output: AnomalyOutput) -> AnomalyOutput:
+        """Bring a result to the grid of the scan as it came."""
+        return output if self.preparation is None else self.preparation.output(output)
+
+
+def load_scan(
+    paths: Sequence[Path], mask: Path | None, options: PrepareOptions | None, region: bool = False
+) -> LoadedScan:
+    """Read a scan; with options make it ready.
+
+    Args:
+        paths: One file for each sequence.
+        mask: Its brain mask on its own grid, or none.
+        options: How it is made ready; none takes it as it is, skull-stripped.
+        region: Whether a region is given too, which lies on the scan's own grid.
+
+    Raises:
+        ValueError: If a file cannot be used; it is named.
+    """
+    from diffad.inference import scan as scans
+
+    if options is None:
+        source = scans.read_source(list(paths), mask)
+        assert source.volume is not None
+        brain = source.brain[0, 0].numpy()
+        warning = head_warning(brain, source.volume.voxel_ml) if mask is None else None
+        return LoadedScan(source.volume, brain, [warning] if warning else [])
+    if region:
+        raise ValueError(f"{paths[0]}: expected no region with --prepare, as it lies on another grid")
+    from diffad.prepare import prepare
+
+    scan = prepare(list(paths), options, mask)
+    return LoadedScan(scan.volume, scan.brain, scan.record.get("warnings", []), scan)
+
+
+def count_voxels(paths: Sequence[Path], prepares: bool) -> int:
+    """Return how many voxels a scan has in memory, from its header alone; 0 if that cannot be read.
+
+    Args:
+        paths: One file for each sequence.
+        prepares: Whether it is also held on the grid of the template.
+    """
+    try:
+        voxels = sum(int(np.prod(nib.load(path).shape)) for path in paths)
+    except Exception:  # reading it will say what is wrong
+        return 0
+    return voxels + (197 * 233 * 189 * len(paths) if prepares else 0)
+
+
+def head_warning(brain: Array, ml: float) -> str | None:
+    """Say so if the non-zero voxels of a scan look like a head in air, not like a brain alone.
+
+    A brain in a tight box fills about half of it and touches its faces in points; a head is cut by them. No
+    brain is larger than 2.5 litres, and hardly a head is smaller.
+
+    Args:
+        brain: Non-zero voxels, (I, J, K), bool.
+        ml: Volume of a voxel, in ml.
+    """
+    ends = [brain.take(i, axis) for axis in range(3) for i in (0, -1)]
+    cut_sides = sum(float(end.mean()) > 0.1 for end in ends)
+    fraction, litres = float(brain.mean()), float(brain.sum()) * ml / 1000
+    if fraction <= 0.6 and cut_sides < 3 and litres <= 2.5:
+        return None
+    extent = f"{litres:.1f} litres of non-zero voxels fill {fraction:.0%} of the field"
+    sides = f"cut by {cut_sides} of its 6 sides"
+    return f"{extent}, {sides}: this does not look skull-stripped, so give its brain mask with --mask"

@@ -1,0 +1,143 @@
+"""Which scans a run is about, and how they are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from diffad.config.choices import (
+    AXES,
+    FailurePolicy,
+    Fusion,
+    NoiseScope,
+    Precision,
+    ResultLayout,
+    require,
+    require_choice,
+)
+from diffad.config.schema import PartSpec
+from diffad.inference.thresholding import check_threshold_option
+from diffad.method import PARTS, Method
+
+if TYPE_CHECKING:
+    from diffad.prepare import PrepareOptions
+
+
+@dataclass(frozen=True)
+class Options:
+    """How scans are looked at; see ``AnomalyPipeline.__call__``.
+
+    Args:
+        sampler: Another sampler than the model's own, by name with options; options without a name change
+            those of the model's own.
+        score: Another score, alike.
+        noise: Another noise, alike.
+        guidance: Another guidance, alike.
+        threshold: A number, "otsu", or none for the model's own.
+        slices: First and last (exclusive) slice; none for all.
+        seed: Seed of all noise.
+        batch_size: Slices per network evaluation; does not change the result.
+        precision: A ``Precision``.
+        axes: Axes that slices are cut along, their maps fused; none for the model's own.
+        fusion: How the maps of several axes become one, a ``Fusion``; none for the mean.
+        noise_across: What shares its noise, "slice" or "scan"; none for a noise of its own for every slice.
+
+    Raises:
+        ValueError: If an option cannot be used; it is named.
+    """
+
+    sampler: PartSpec | None = None
+    score: PartSpec | None = None
+    noise: PartSpec | None = None
+    guidance: PartSpec | None = None
+    threshold: float | str | None = None
+    slices: tuple[int, int] | None = None
+    seed: int = 0
+    batch_size: int = 8
+    precision: str = "auto"
+    axes: tuple[str, ...] | None = None
+    fusion: str | None = None
+    noise_across: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in PARTS:
+            part = getattr(self, name)
+            mapping = part is None or isinstance(part, Mapping)
+            require(mapping, name, "a mapping of its name and options", part)
+        check_threshold_option(self.threshold)
+        if self.slices is not None:
+            first, last = self.slices
+            require(0 <= first < last, "slices", "FIRST:LAST with 0 <= FIRST < LAST", f"{first}:{last}")
+        require(self.seed >= 0, "seed", "a number of at least 0", self.seed)
+        require(self.batch_size >= 1, "batch_size", "at least 1 slice", self.batch_size)
+        require_choice("precision", self.precision, Precision)
+        if self.axes is not None:
+            unique = 0 < len(set(self.axes)) == len(self.axes)
+            fits = unique and set(self.axes) <= set(AXES)
+            require(fits, "axes", f"some of {', '.join(AXES)}, each once", self.axes)
+        if self.fusion is not None:
+            require_choice("fusion", self.fusion, Fusion)
+        if self.noise_across is not None:
+            require_choice("noise_across", self.noise_across, NoiseScope)
+
+    @property
+    def method(self) -> Method:
+        """The parts that take the place of the model's own."""
+        return Method(self.noise, self.sampler, self.score, self.guidance)
+
+    def call(self) -> dict[str, Any]:
+        """Return what ``AnomalyPipeline.__call__`` is to be called with."""
+        late = ("axes", "fusion", "noise_across")
+        return {k: v for k, v in asdict(self).items() if k not in late or v is not None}
+
+    def to_request(self) -> dict[str, Any]:
+        """Return what the maps follow from: all but the size of a batch."""
+        return {k: v for k, v in self.call().items() if k != "batch_size"}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Which scans are looked at by which model, and where results go.
+
+    Args:
+        sources: NIfTI files, and folders that are searched for them.
+        model: Name of a shipped model, a pipeline folder, or a hub id.
+        out: Folder of the results; made if absent.
+        mask: Brain mask of all scans, or the end of the masks' names; none takes the non-zero voxels.
+        region: Where reconstructions may differ, or the end of the names of such files; none leaves it open.
+        sequences: Ends of the names of a subject's sequences, in the model's order; none for scans alone.
+        device: "auto", "cpu", or a GPU such as "cuda".
+        overwrite: Redo what is there.
+        layout: A ``ResultLayout``.
+        page: Write a web page of each scan and of all.
+        on_failure: A ``FailurePolicy``, for the exit code.
+        prepare: How scans are made ready first; none takes them as they are.
+
+    Raises:
+        ValueError: If a value cannot be used; it is named.
+    """
+
+    sources: Sequence[Path]
+    model: str
+    out: Path
+    mask: str | Path | None = None
+    region: str | Path | None = None
+    sequences: Sequence[str] = ()
+    device: str = "auto"
+    overwrite: bool = False
+    layout: str = "auto"
+    page: bool = True
+    on_failure: str = "any"
+    prepare: PrepareOptions | None = None
+
+    def __post_init__(self) -> None:
+        require(len(self.sources) > 0, "sources", "a scan or a folder", self.sources)
+        gpu = self.device.startswith("cuda") and torch.cuda.is_available()
+        usable = gpu or self.device in ("auto", "cpu")
+        require(usable, "device", "auto, cpu or a GPU (cuda) that torch can use", self.device)
+        require_choice("layout", self.layout, ResultLayout)
+        require_choice("on_failure", self.on_failure, FailurePolicy)

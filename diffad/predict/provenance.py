@@ -1,0 +1,49 @@
+"""What results follow from: which files, which model, and what is stored with them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from diffad.io.naming import REQUIRED_KINDS
+from diffad.pipeline import AnomalyPipeline
+
+
+def read_stored_info(files: Mapping[str, Path]) -> dict[str, Any] | None:
+    """Read what was stored with finished maps; none if a file is not there, or cannot be read.
+
+    Args:
+        files: Results of a scan by kind, see ``Naming.files``.
+    """
+    if not all(files[kind].is_file() for kind in REQUIRED_KINDS):
+        return None
+    try:
+        info = json.loads(files["info"].read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return info if isinstance(info, dict) else None
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file, or a mark that it cannot be read (which reading it will explain)."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return "unreadable"
+
+
+def hash_model(pipe: AnomalyPipeline) -> str:
+    """Return a hash of the weights and of all that is stored with them."""
+    parts = ("noise", "score", "guidance", "space", "postprocess", "calibration")
+    text = json.dumps(
+        {k: pipe.config[k] for k in parts} | dict(pipe.scheduler.config), sort_keys=True, default=str
+    )
+    digest = hashlib.sha256(text.encode())
+    for network in pipe.networks.values():
+        for name, weights in sorted(network.state_dict().items()):
+            digest.update(name.encode() + weights.cpu().double().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,133 @@
+"""A run over scans on disk, from their names to the folder of results: what ``diffad predict`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from diffad.distributed import Process
+from diffad.io.subjects import Search, Subject, find_scans, group_subjects
+from diffad.io.terminal import say
+from diffad.pipeline import AnomalyPipeline
+from diffad.predict import bids
+from diffad.predict.index import write_cohort
+from diffad.predict.options import Inputs, Options
+from diffad.predict.runner import Cohort
+from diffad.predict.summary import CohortSummary
+
+
+def predict_scans(
+    inputs: Inputs, options: Options | None = None, process: Process | None = None
+) -> CohortSummary:
+    """Look at all scans with one model, and write a folder of results; what is finished is left alone.
+
+    Args:
+        inputs: Scans, model and folder of the results.
+        options: How scans are looked at; the model's own way by default.
+        process: Which of several processes this is; asks the launcher by default.
+
+    Returns:
+        What became of all scans, those of other processes too.
+
+    Raises:
+        ValueError: If there is no scan, or the model or an option cannot be used.
+        OSError: If there is no such model, or the results cannot be written.
+        ImportError: If a package of the extra ``prepare`` is missing.
+    """
+    process = process or Process.from_launcher()
+    search = find_scans(inputs.sources, inputs.out, inputs.mask, inputs.region)
+    subjects, ignored_files = _list_subjects(inputs, search, process)
+    pipe = load_model(inputs.model, choose_device(inputs.device, process))
+    check_sequence_names(inputs.sequences, pipe.config.sequences)
+    cohort = Cohort(
+        pipe,
+        inputs.out,
+        options or Options(),
+        inputs.mask,
+        inputs.overwrite,
+        inputs.region,
+        prepare=inputs.prepare,
+        page=inputs.page,
+        share=process,
+    )
+    if process.is_main:
+        _describe_derivative(inputs.out, subjects)
+    summary = cohort.run(subjects)
+    summary.ignored_files = ignored_files
+    if inputs.page and process.is_main:
+        write_cohort(inputs.out, subjects, cohort.results.rows)
+    return summary
+
+
+def load_model(name: str, device: str) -> AnomalyPipeline:
+    """Load a pipeline without a word on the way.
+
+    Args:
+        name: Name of a shipped model, a pipeline folder, or a hub id.
+        device: Where its networks go.
+
+    Raises:
+        OSError: If there is no such model.
+        ValueError: If its files do not fit together; the model is named.
+    """
+    from diffusers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity(logging.CRITICAL)  # what matters comes as an exception, and is said once
+    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down a hundredfold, and no map needs them
+    pipe: AnomalyPipeline = AnomalyPipeline.from_pretrained(name).to(device)
+    return pipe
+
+
+def choose_device(name: str, process: Process | None = None) -> str:
+    """Return the device of a process: "auto" is a GPU where there is one, and each process has its own."""
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    if process is not None and process.world_size > 1 and device.startswith("cuda"):
+        return str(process.device)
+    return device
+
+
+def check_sequence_names(names: Sequence[str], model: Sequence[str] | None) -> None:
+    """Refuse sequences that are not the model's, or not in its order.
+
+    Raises:
+        ValueError: With both lists.
+    """
+    if names and model and [n.lower() for n in names] != [n.lower() for n in model]:
+        raise ValueError(
+            f"sequences: expected {','.join(model)}, as the model was trained on, got {','.join(names)}"
+        )
+
+
+def _list_subjects(inputs: Inputs, search: Search, process: Process) -> tuple[list[Subject], int]:
+    """Make subjects of scans, and count the files that are passed over; BIDS scans keep their names."""
+    roots = {bids.root_of(path) for path in search.scans}
+    if inputs.layout == "plain" or (inputs.layout == "auto" and None in roots):
+        return group_subjects(search.scans, inputs.sequences), len(search.ignored)
+    if None in roots or len(roots) > 1:
+        raise ValueError("layout: expected scans of one folder with a dataset_description.json for bids")
+    (root,) = roots
+    assert root is not None
+    scans = [path for path in search.scans if bids.is_scan(path, root, inputs.sources)]
+    if not scans:
+        raise ValueError(f"{root}: expected scans in sub-*/anat, found none")
+    subjects = [bids.place_subject(subject) for subject in group_subjects(scans, inputs.sequences)]
+    if not inputs.sequences and process.is_main and (warning := bids.warn_mixed(subjects)):
+        say(f"warning: {warning}")
+    ignored_files = len(search.ignored) + len(search.scans) - len(scans)
+    return subjects + _list_gaps(inputs, root, scans), ignored_files
+
+
+def _list_gaps(inputs: Inputs, root: Path, scans: Sequence[Path]) -> list[Subject]:
+    """Return what a whole data set lacks, as subjects that will be reported."""
+    if not any(source.resolve() == root for source in inputs.sources):
+        return []
+    return [bids.place_subject(subject) for subject in bids.find_gaps(root, scans, inputs.sequences)]
+
+
+def _describe_derivative(out: Path, subjects: Sequence[Subject]) -> None:
+    if any(subject.bids for subject in subjects):
+        roots = {root for s in subjects for path in s.paths[:1] if (root := bids.root_of(path))}
+        bids.write_description(out, sorted(roots))

@@ -1,0 +1,60 @@
+"""What became of the scans of a cohort, and what that means for the exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class CohortSummary:
+    """Names of the scans by what became of them.
+
+    Args:
+        done: Done in this run.
+        skipped: Done before.
+        other: Kept, as they were made with other options.
+        failed: Failed, with the reason.
+        ignored_files: How many masks and maps among the files were passed over.
+    """
+
+    done: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    ignored_files: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every scan now has the results that were asked for."""
+        return not self.failed and not self.other
+
+    def __add__(self, summary: CohortSummary) -> CohortSummary:
+        return CohortSummary(
+            self.done + summary.done,
+            self.skipped + summary.skipped,
+            self.other + summary.other,
+            self.failed | summary.failed,
+            self.ignored_files + summary.ignored_files,
+        )
+
+    def __str__(self) -> str:
+        outcomes = {"done": self.done, "done before": self.skipped, "kept from other options": self.other}
+        counts = [
+            f"{len(names)} {what}" for what, names in {**outcomes, "failed": self.failed}.items() if names
+        ]
+        note = f" (passed over {self.ignored_files} masks and maps)" if self.ignored_files else ""
+        return f"{', '.join(counts) or 'nothing to do'}{note}"
+
+    def failures(self) -> list[str]:
+        """Return one line for each failed scan, where there are several to remember."""
+        return [f"  {name}: {why}" for name, why in self.failed.items()] if len(self.failed) > 1 else []
+
+    def code(self, policy: str = "any") -> int:
+        """Return the exit code.
+
+        Args:
+            policy: "any" is 1 unless the cohort is complete, "all" only if no scan has results, "never" is 0.
+        """
+        usable = bool(self.done or self.skipped)
+        bad = {"any": not self.complete, "all": not self.complete and not usable, "never": False}
+        return int(bad[policy])

@@ -1,0 +1,6 @@
+"""Fixtures of predictions."""
+
+from tests.helpers.prediction import _quick_report as _quick_report
+from tests.helpers.prediction import cohort as cohort
+from tests.helpers.prediction import model as model
+from tests.helpers.prediction import predict as predict

@@ -1,0 +1,63 @@
+"""What a sampler altered, and how channels become one map."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from diffad.registry import SCORES
+from diffad.types import Reconstruction
+
+
+def rand(*shape, seed):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+X, X_HAT, R = (rand(2, 3, 6, 5, seed=seed) for seed in range(3))
+TWIN = Reconstruction(X_HAT, nfe=1, reference=R)
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [("mean", [0.1, 0.3, 0.2]), ("sum", [0.3, 0.9, 0.6]), ("max", [0.3, 0.3, 0.3])],
+)
+@pytest.mark.parametrize("name", ["l1", "change"])
+def test_channels_become_one_map(name, channels, expected):
+    offsets = torch.tensor([[0.0, 0.0, 0.3], [0.3, -0.3, 0.3], [0.1, 0.2, -0.3]])
+    x = torch.full((3, 3, 4, 4), 0.5)
+    scores = SCORES.build(name, channels=channels)(x, Reconstruction(x + offsets[..., None, None], nfe=1))
+    assert torch.allclose(scores, torch.tensor(expected)[:, None, None, None].expand(3, 1, 4, 4))
+
+
+@pytest.mark.parametrize("name", ["l1", "change"])
+def test_channels_are_averaged_unless_told_otherwise(name):
+    plain, mean = SCORES.build(name), SCORES.build(name, channels="mean")
+    assert plain.channels == "mean"
+    assert torch.equal(plain(X, TWIN), mean(X, TWIN))
+
+
+@pytest.mark.parametrize("channels", ["mean", "sum", "max"])
+def test_change_is_the_residual_to_the_reconstruction(channels):
+    change, l1 = (SCORES.build(name, channels=channels) for name in ("change", "l1"))
+    assert torch.equal(change(X, TWIN), l1(R, Reconstruction(X_HAT, nfe=1)))
+    assert not torch.equal(change(X, TWIN), l1(X, TWIN))
+
+
+def test_change_is_the_residual_to_the_scan_where_nothing_was_rebuilt():
+    plain = replace(TWIN, reference=None)
+    assert torch.equal(SCORES.build("change")(X, plain), SCORES.build("l1")(X, plain))
+
+
+def test_a_twin_that_is_the_reconstruction_has_no_change():
+    assert not SCORES.build("change")(X, replace(TWIN, image=R.clone())).any()
+
+
+@pytest.mark.parametrize("name", ["l1", "change"])
+def test_unknown_channels_raise(name):
+    with pytest.raises(ValueError, match=r"channels must be one of \('mean', 'sum', 'max'\), got 'median'"):
+        SCORES.build(name, channels="median")
+
+
+def test_a_reference_of_another_shape_raises():
+    with pytest.raises(ValueError, match=r"expected restoration.reference of shape \(2, 3, 6, 5\)"):
+        SCORES.build("change")(X, replace(TWIN, reference=R[:1]))
