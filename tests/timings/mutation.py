@@ -22,8 +22,8 @@ from tests.timings.faults import faults_of
 from tests.timings.trace import Index, digests, load
 from tests.timings.trial import CHECKOUT, preload, tracked
 
-PACKAGES = ("samplers", "noise", "*/guidance", "*/score", "*/threshold", "*/evaluation/metrics")
-FILES = ("step", "denoise", "postprocess", "detect", "median", "volume", "grid")
+PACKAGES = ("samplers", "noise", "*/denoise", "*/guidance", "*/score", "*/threshold", "*/evaluation/metrics")
+FILES = ("step", "postprocess", "detector", "median_filter", "volume", "grid")
 MODULES = [f"{p}/*.py" for p in PACKAGES] + [f"*/{f}.py" for f in FILES]
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 KEPT = CHECKOUT / "runs" / "mutation"
