@@ -17,18 +17,18 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from tests.timings import worker
 from tests.timings.faults import faults_of
-from tests.timings.trace import Index, digests, load, trace
-from tests.timings.trial import CHECKOUT, Tree, compiles, preload, run_tests, tracked
+from tests.timings.trace import Index, digests, load
+from tests.timings.trial import CHECKOUT, preload, tracked
 
-PACKAGES = ("samplers", "noise", "*/guidance", "*/score", "*/threshold", "*/evaluation/metrics")
-FILES = ("step", "denoise", "postprocess", "detect", "median", "volume", "grid")
+PACKAGES = ("samplers", "noise", "*/denoise", "*/guidance", "*/score", "*/threshold", "*/evaluation/metrics")
+FILES = ("step", "postprocess", "detector", "median_filter", "volume", "grid")
 MODULES = [f"{p}/*.py" for p in PACKAGES] + [f"*/{f}.py" for f in FILES]
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 KEPT = CHECKOUT / "runs" / "mutation"
-NO_TESTS = 5
 NEAR = 4.0
-state = {}
+"""Seconds of the nearest tests that are tried before any other."""
 
 
 def modules_of(patterns):
@@ -58,41 +58,16 @@ def reason(fault, listed):
     )
 
 
-def start_worker():
-    """Give this worker a copy of the checkout."""
-    state["tree"] = Tree(CHECKOUT)
-
-
-def trace_one(name, modules):
-    """Trace one test file."""
-    return name, trace(state["tree"], name, modules)
-
-
-def try_one(task):
-    """Try one fault against its stages of tests; return what came of it."""
-    fault, stages, seconds = task
-    start, tree, outcome = (
-        time.monotonic(),
-        state["tree"],
-        {"outcome": "survived", "by": None, "tests": 0, "cpu": 0.0},
-    )
-    with tree.faulty(fault):
-        for tests in filter(None, stages):
-            ended = try_stage(tree, fault, tests, sum(seconds[t] for t in tests))
-            outcome["tests"] += len(tests)
-            outcome["cpu"] = round(outcome["cpu"] + ended["cpu"], 1)
-            if ended["end"] != "done" or ended["code"] not in (0, NO_TESTS):
-                how = "" if ended["end"] == "done" else f" ({ended['end']})"
-                outcome |= {"outcome": "noticed", "by": f"{ended.get('by') or 'loading'}{how}"}
-                break
-    return fault, {**outcome, "seconds": round(time.monotonic() - start, 1)}
-
-
-def try_stage(tree, fault, tests, seconds):
-    """Run tests until one fails; much longer than without the fault is a failure, too."""
-    files = list(dict.fromkeys(test.split("::")[0] for test in tests))
-    limit = 20 + len(files) + 3 * seconds + 60 * compiles(tree.root / fault.path)
-    return tree.run(partial(run_tests, files=files, wanted=tests, options=["-x"]), limit)
+def traces(pool, modules):
+    """Trace the test files that have changed; return the traces of all."""
+    wanted = digests(CHECKOUT, modules)
+    (KEPT / "trace").mkdir(parents=True, exist_ok=True)
+    paths = {name: KEPT / "trace" / f"{digest}.json" for name, digest in wanted.items()}
+    missing = [name for name, path in paths.items() if not path.exists()]
+    for done, (name, record) in enumerate(pool.map(partial(worker.trace_one, modules=modules), missing), 1):
+        print(f"traced {done}/{len(missing)} {name}: {len(record.get('tests', {}))} tests", flush=True)
+        paths[name].write_text(json.dumps(record))
+    return {name: load(path) for name, path in paths.items()}
 
 
 def affordable(tests, seconds, budget):
@@ -110,101 +85,71 @@ def staged(index, fault, budget):
     """Part the tests that can notice a fault: a few seconds of the nearest, the rest, and the others."""
     direct, others = (affordable(tests, index.seconds, budget) for tests in index.stages(fault))
     near = affordable(direct, index.seconds, NEAR)
-    return [near, direct[len(near) :], others]
+    stages = [near, direct[len(near) :], others]
+    return fault, stages, {t: index.seconds[t] for tests in stages for t in tests}
 
 
-def traces(pool, modules):
-    """Trace the test files that have changed; return the traces of all."""
-    wanted = digests(CHECKOUT, modules)
-    (KEPT / "trace").mkdir(parents=True, exist_ok=True)
-    paths = {name: KEPT / "trace" / f"{digest}.json" for name, digest in wanted.items()}
-    missing = [name for name, path in paths.items() if not path.exists()]
-    for done, (name, record) in enumerate(pool.map(partial(trace_one, modules=modules), missing), 1):
-        print(
-            f"traced {done}/{len(missing)} {name}: {record['end']}, {len(record.get('tests', {}))} tests",
-            flush=True,
-        )
-        paths[name].write_text(json.dumps(record))
-    return {name: load(path) for name, path in paths.items()}
+class Report:
+    """What became of each fault, printed line by line and kept in a file."""
+
+    def __init__(self, path, seed, earlier=None):
+        earlier = earlier or {"faults": [], "minutes": 0}
+        self.path, self.seed, self.entries = path, seed, earlier["faults"]
+        self.begin, self.minutes = time.monotonic(), earlier["minutes"]
+
+    def add(self, fault, entry):
+        """Note one fault."""
+        what = f"{fault.path}:{fault.line} {fault.function}: {fault.old} -> {fault.new}"
+        by = {"noticed": entry.get("by"), "equivalent": f"equivalent, {entry.get('why')}"}
+        effort = f" [{entry['tests']} tests, {entry['seconds']} s]" if "tests" in entry else ""
+        print(f"{what[:180]}: {by.get(entry['outcome'], 'SURVIVED')}{effort}", flush=True)
+        place = {"key": fault.key, "path": fault.path, "line": fault.line, "kind": fault.kind}
+        self.entries.append({**place, **entry})
+        self.path.write_text(json.dumps({**self.summary(), "faults": self.entries}, indent=1))
+
+    def summary(self):
+        """Count what became of the faults; the share is of those that can be noticed."""
+        words = ("noticed", "survived", "equivalent")
+        count = {word: sum(e["outcome"] == word for e in self.entries) for word in words}
+        tried = count["noticed"] + count["survived"]
+        share = round(count["noticed"] / tried, 4) if tried else None
+        cpu = round(sum(e.get("cpu", 0) for e in self.entries) / 60, 1)
+        minutes = round(self.minutes + (time.monotonic() - self.begin) / 60, 1)
+        return {
+            "seed": self.seed,
+            **count,
+            "share": share,
+            "minutes": minutes,
+            "minutes of processor time": cpu,
+        }
 
 
-def line_of(fault, entry):
-    """One line about a fault."""
-    what = f"{fault.old} -> {fault.new}"
-    heard = entry["by"] if entry["outcome"] == "noticed" else entry["outcome"].upper()
-    effort = f"[{entry['tests']} tests, {entry['seconds']} s]"
-    return f"{fault.path}:{fault.line} {fault.function}: {what[:150]}: {heard} {effort}"
-
-
-def summary(entries):
-    """Count what became of the faults."""
-    count = {
-        word: sum(e["outcome"] == word for e in entries) for word in ("noticed", "survived", "equivalent")
-    }
-    tried = count["noticed"] + count["survived"]
-    cpu = sum(e.get("cpu", 0) for e in entries) / 60
-    share = round(count["noticed"] / tried, 4) if tried else None
-    return {**count, "share": share, "minutes of processor time": round(cpu, 1)}
-
-
-def run(options):
-    """Trace, draw, try and report."""
-    begin, modules = time.monotonic(), modules_of(options.modules)
+def chosen(options, modules):
+    """Draw the faults to try; tell what an earlier run of the same already knows."""
     faults, total = picked(modules, None if options.only_survivors else options.count, options.seed)
     if options.only_survivors:
         before = json.loads(options.only_survivors.read_text())["faults"]
         survivors = {e["key"] for e in before if e["outcome"] == "survived"}
         faults = [f for f in faults if f.key in survivors]
     print(f"{len(faults)} of the {total} faults of {len(modules)} modules, seed {options.seed}", flush=True)
-    preload()
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(options.workers, mp_context=context, initializer=start_worker) as pool:
-        try:
-            entries = try_all(pool, faults, modules, options, begin)
-        finally:
-            list(pool.map(remove_tree, range(options.workers)))
-    print(json.dumps({**summary(entries), "minutes": round((time.monotonic() - begin) / 60, 1)}))
+    earlier = load(options.report) if options.resume else None
+    done = {e["key"] for e in earlier["faults"]} if earlier else set()
+    return [f for f in faults if f.key not in done], earlier
 
 
-def remove_tree(_):
-    """Delete the worker's copy."""
-    state["tree"].remove()
-
-
-def try_all(pool, faults, modules, options, begin):
-    """Try each fault, print a line for it, and write the report as it grows."""
-    index, listed, entries = Index(CHECKOUT, traces(pool, modules)), equivalents(), []
-    print(
-        f"traced after {time.monotonic() - begin:.0f} s; {len(index.failed)} tests fail without a fault:",
-        *index.failed,
-    )
-    tasks = []
-    for fault in faults:
-        if why := reason(fault, listed):
-            print(
-                f"{fault.path}:{fault.line} {fault.function}: {fault.old} -> {fault.new}: equivalent, {why}"
-            )
-            entries.append(
-                {
-                    "key": fault.key,
-                    "path": fault.path,
-                    "line": fault.line,
-                    "outcome": "equivalent",
-                    "why": why,
-                }
-            )
-            continue
-        stages = staged(index, fault, options.budget)
-        tasks.append((fault, stages, {t: index.seconds[t] for tests in stages for t in tests}))
-    for fault, entry in pool.map(try_one, tasks):
-        print(line_of(fault, entry), flush=True)
-        entries.append(
-            {"key": fault.key, "path": fault.path, "line": fault.line, "kind": fault.kind, **entry}
-        )
-        minutes = round((time.monotonic() - begin) / 60, 1)
-        figures = {"seed": options.seed, **summary(entries), "minutes": minutes, "faults": entries}
-        options.report.write_text(json.dumps(figures, indent=1))
-    return entries
+def try_all(pool, modules, options):
+    """Trace, draw, try and report."""
+    faults, earlier = chosen(options, modules)
+    index, listed = Index(CHECKOUT, traces(pool, modules)), equivalents()
+    print(f"{len(index.failed)} tests fail without a fault:", *index.failed, flush=True)
+    report = Report(options.report, options.seed, earlier)
+    equal = {f.key: why for f in faults if (why := reason(f, listed))}
+    for fault in (f for f in faults if f.key in equal):
+        report.add(fault, {"outcome": "equivalent", "why": equal[fault.key]})
+    tasks = [staged(index, f, options.budget) for f in faults if f.key not in equal]
+    for fault, entry in pool.map(worker.try_one, tasks):
+        report.add(fault, entry)
+    print(json.dumps(report.summary()))
 
 
 def main():
@@ -214,12 +159,18 @@ def main():
     parser.add_argument("--seed", type=int, default=0, help="which faults are drawn")
     parser.add_argument("--modules", nargs="+", default=MODULES, help="patterns of paths of modules")
     parser.add_argument("--workers", type=int, choices=(1, 2), default=1, help="processes")
-    parser.add_argument(
-        "--budget", type=float, default=30, help="seconds of tests that run a line, and again of others"
-    )
+    parser.add_argument("--budget", type=float, default=30, help="seconds of tests a fault, and of others")
     parser.add_argument("--report", type=Path, default=KEPT / "report.json", help="file to write")
+    parser.add_argument("--resume", action="store_true", help="go on where the report of this run ends")
     parser.add_argument("--only-survivors", type=Path, help="report whose survivors are tried again")
-    run(parser.parse_args())
+    options = parser.parse_args()
+    preload()
+    workers = {"mp_context": multiprocessing.get_context("fork"), "initializer": worker.start}
+    with ProcessPoolExecutor(options.workers, **workers) as pool:
+        try:
+            try_all(pool, modules_of(options.modules), options)
+        finally:
+            list(pool.map(worker.stop, range(options.workers)))
 
 
 if __name__ == "__main__":
