@@ -134,3 +134,9 @@ def test_wrong_input_raises():
         grid.to(torch.zeros(1, 1, 4, 4, dtype=torch.int64))
     with pytest.raises(ValueError, match="size=0"):
         SquareGrid(0)
+
+
+@pytest.mark.parametrize("fov", [0.0, -1.0, float("inf"), float("nan")])
+def test_field_of_view_must_be_a_length(fov):
+    with pytest.raises(ValueError, match=f"expected positive size and fov, got size=16, fov={fov}"):
+        SquareGrid(16, fov)

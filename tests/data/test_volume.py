@@ -273,8 +273,11 @@ def test_arrays_of_wrong_shape_or_geometry_raise():
         Volume(ramp(), np.eye(4))
     with pytest.raises(VolumeError, match="affine"):
         Volume(ramp((1, *SHAPE)), np.eye(3))
-    with pytest.raises(VolumeError, match="invertible"):
-        Volume(ramp((1, *SHAPE)), np.zeros((4, 4)))
+    nowhere = np.eye(4)
+    nowhere[0, 3] = np.nan
+    for affine in (np.zeros((4, 4)), np.diag([1.0, 0.0, 1.0, 1.0]), nowhere):
+        with pytest.raises(VolumeError, match="invertible"):
+            Volume(ramp((1, *SHAPE)), affine)
 
 
 def test_maps_that_do_not_fit_raise(tmp_path):

@@ -119,6 +119,13 @@ def test_streamed_regions_agree_and_merge():
         assert found.area(limit) == pytest.approx(aupro(maps, masks, limit), abs=1e-4)
 
 
+def test_streamed_curve_begins_with_nothing_flagged():
+    found = ProHistogram().add(np.array([[0.1, 0.5, 0.9]]), np.array([[1, 0, 0]])).curve()
+    assert (found.fpr[0], found.pro[0]) == (0, 0)
+    # both healthy voxels come before the region
+    assert found.area(0.3) == 0
+
+
 def test_inside_leaves_the_rest_out():
     maps, masks = two_maps()
     inside = [np.ones((20, 20), bool) for _ in maps]

@@ -37,6 +37,14 @@ def fused(x, denoiser, region=REGION, seed=0, on_step=None, **options):
     return sampler(x, denoiser, white_noise, generator=generators, on_step=on_step)
 
 
+def test_published_level_is_the_one_taken_without_another(x, denoiser):
+    records, on_step = recorder()
+    sampler = Fusion(steps=1).restricted_to(REGION)
+    generators = [torch.Generator().manual_seed(i) for i in range(len(x))]
+    sampler(x, denoiser, white_noise, generator=generators, on_step=on_step)
+    assert (records[0].t, records[0].s) == (500, 0)
+
+
 def change(a, b, where):
     """Mean absolute difference in intensities of [0, 1]."""
     return float((a - b).abs()[where].mean()) / 2

@@ -7,6 +7,7 @@ import torch
 from diffad.noise import _kernel3
 from diffad.noise._reference import noise3
 from diffad.noise.coarse import CoarseNoise
+from diffad.noise.octaves import PUBLISHED_SETS
 from diffad.noise.simplex import VARIANCE, SimplexNoise, simplex_field
 
 
@@ -52,6 +53,13 @@ def test_simplex_reference_statistics(generators):
 def test_simplex_reference_is_zero_at_the_first_pixel_at_level_0(generators):
     z = SimplexNoise(reference=True)(torch.zeros(20, 1, 8, 8), generator=generators(*range(20)))
     assert (z[..., 0, 0] == 0).all()
+
+
+def test_octaves_among_which_published_code_draws():
+    first = [(2, 0.6, 16), (6, 0.6, 32), (7, 0.7, 32), (10, 0.8, 64), (5, 0.8, 16), (4, 0.6, 16)]
+    first += [(1, 0.6, 64), (7, 0.8, 128), (6, 0.9, 64)]
+    rest = [(octaves, 0.85, size) for octaves in (2, 1) for size in (128, 64, 32, 16, 8, 4, 2)]
+    assert [(s.octaves, s.persistence, s.feature_size) for s in PUBLISHED_SETS] == first + rest
 
 
 def test_simplex_variances():

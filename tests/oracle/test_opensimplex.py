@@ -123,6 +123,10 @@ def test_fast_sums_equal_opensimplex_where_coordinates_are_negative(corner, size
         shape = (1, 6, 9) if dims == 2 else (2, 6, 9)
         theirs = (oracle_at if dims == 2 else oracle)(42, tuple(origin[0]), shape, 1, 1.0, size)
         assert np.abs(sum_fields([42], origin, shape, 1, 1.0, size)[0] - theirs).max() < 1e-8
+    origin = corner - np.random.default_rng(4).uniform(0, 20, (1, 4))
+    theirs = oracle_at(42, tuple(origin[0]), (2, 6, 9), 1, 1.0, size)
+    # in four coordinates opensimplex leaves out small bumps
+    assert np.abs(_kernel4.sum_fields4([42], origin, (2, 6, 9), 1, 1.0, size)[0] - theirs).max() < 6e-4
 
 
 @given(seed=SEEDS, place=st.integers(0, 10**6), size=st.integers(30, 1000))

@@ -36,6 +36,10 @@ def test_otsu_equals_skimage_inside_the_mask(bins):
     assert 0.3 < otsu(torch.from_numpy(scores), mask, bins) < 0.6
 
 
+def test_otsu_with_two_bins_cuts_at_the_middle_of_the_lower():
+    assert otsu(torch.tensor([0.0, 0.1, 0.2, 0.9, 1.0]), bins=2) == 0.25
+
+
 def test_otsu_of_a_constant_is_the_constant():
     assert otsu(torch.full((1, 1, 4, 4), 0.25)) == 0.25
 

@@ -45,17 +45,19 @@ def picked(modules, count, seed):
 
 
 def equivalents():
-    """Read the faults that change nothing: file :: function :: old -> new :: reason."""
+    """Read the faults that change nothing: file :: function :: old -> new :: reason.
+
+    An "old -> new" that comes several times in a function ends with its number, as in "a -> b #1".
+    """
     lines = [line.strip() for line in EQUIVALENT.read_text().splitlines()] if EQUIVALENT.exists() else []
     return [tuple(part.strip() for part in line.split(" :: ")) for line in lines if line and line[0] != "#"]
 
 
 def reason(fault, listed):
     """Say why a fault changes nothing; none where it may."""
-    what = (Path(fault.path).name, fault.function or "module", f"{fault.old} -> {fault.new}")
-    return next(
-        (row[3] for row in listed if all(r in ("*", w) for r, w in zip(row, what, strict=False))), None
-    )
+    place, change = (Path(fault.path).name, fault.function or "module"), f"{fault.old} -> {fault.new}"
+    changes = (change, f"{change} #{fault.number}")
+    return next((row[3] for row in listed if row[:2] == place and row[2] in changes), None)
 
 
 def traces(pool, modules):
