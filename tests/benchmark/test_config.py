@@ -6,7 +6,7 @@ from diffad.benchmark.config import BASELINES, BenchmarkConfig, load_benchmark
 from diffad.benchmark.train import find_dependencies, list_assignments, order_waves
 from diffad.config import load as load_training
 from diffad.config.schema import ConfigError, from_dict
-from diffad.models.pretrained import shipped_models
+from diffad.models.pretrained import list_shipped_models
 from diffad.registry import GUIDANCES, NOISES, PROTOCOLS, SAMPLERS, SCORES
 
 SLICES = {"name": "x", "data": {"slices": "data"}}
@@ -29,7 +29,7 @@ def test_benchmark_of_trained_networks_names_those_there_are_and_parts_that_can_
     places = {f"{trained.output}/runs/{m.label}/pipeline" for m in trained.methods}
     registries = {"sampler": SAMPLERS, "score": SCORES, "guidance": GUIDANCES, "noise": NOISES}
     for method in config.methods:
-        assert method.pipeline in {*places, *shipped_models()}
+        assert method.pipeline in {*places, *list_shipped_models()}
         for kind, part in method.parts.to_dict().items():
             assert part is None or registries[kind].build(**part)
     assert [PROTOCOLS.build(protocol).pixel_samples for protocol in config.protocols] == ["anomalous"]
