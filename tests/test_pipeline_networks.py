@@ -56,7 +56,7 @@ def test_scale_zero_equals_no_guidance_exactly():
 
 
 def test_guidance_without_a_classifier_says_what_is_missing():
-    with pytest.raises(ValueError, match="a classifier, got none: give option classifier=FOLDER"):
+    with pytest.raises(ValueError, match="a trained classifier, got none: give option classifier=FOLDER"):
         steered()(images())
 
 

@@ -131,6 +131,6 @@ def test_missing_networks_are_named(name, options, shape, scans):
     for network in getattr(saliency, "needs", ()):
         part = SALIENCIES.build(name, **options)
         attach_networks(part, {k: v for k, v in NETWORKS.items() if k != network})
-        with pytest.raises(ValueError, match=f"expected a {network}, got none"):
+        with pytest.raises(ValueError, match=f"expected a trained {network}, got none"):
             part(scans[0])
     assert {n for n in NETWORKS if hasattr(saliency, n)} == set(getattr(saliency, "needs", ()))
