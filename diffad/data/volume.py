@@ -44,6 +44,7 @@ class Volume:
         data: Intensities, (C, I, J, K), kept in float32.
         affine: Voxel to world matrix of ``data``, (4, 4), in mm.
         origin: Where the scan came from; none if it was made from arrays.
+        warnings: What a reader of the results should know of how the scan was read, in whole sentences.
 
     Raises:
         VolumeError: If ``data`` is not (C, I, J, K) or ``affine`` is not an invertible (4, 4) matrix.
@@ -52,6 +53,7 @@ class Volume:
     data: Array
     affine: Array
     origin: Origin | None = field(default=None, repr=False)
+    warnings: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if np.ndim(self.data) != 4 or np.size(self.data) == 0:
@@ -77,7 +79,8 @@ class Volume:
         for other in volumes[1:]:
             require_same_grid(other, volumes[0])
         data = np.concatenate([volume.data for volume in volumes]) if len(volumes) > 1 else volumes[0].data
-        return cls(data, volumes[0].affine, volumes[0].origin)
+        warnings = dict.fromkeys(warning for volume in volumes for warning in volume.warnings)
+        return cls(data, volumes[0].affine, volumes[0].origin, tuple(warnings))
 
     @property
     def spacing(self) -> Array:
