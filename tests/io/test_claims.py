@@ -17,7 +17,8 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from diffad.io.claims import Claim
-assert Claim(Path(sys.argv[1])).acquire()
+claim = Claim(Path(sys.argv[1]))
+assert claim.acquire()
 print("held", flush=True)
 time.sleep(60)
 """
