@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from diffad.io.nifti import stem
+
 RESULT_SUFFIXES = {
     "anomaly": "_anomaly.nii.gz",
     "mask": "_mask.nii.gz",
@@ -91,7 +93,7 @@ def parse_map_name(path: Path, out: Path) -> Naming | None:
         path: A file.
         out: Folder of the results it lies in.
     """
-    name = path.name.removesuffix(".gz").removesuffix(".nii")
+    name = stem(path)
     if name.endswith("_anomaly"):
         return Naming(name.removesuffix("_anomaly"), path.parent.relative_to(out))
     parts = name.split("_")
