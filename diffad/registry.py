@@ -113,6 +113,16 @@ class Registry:
             UnknownNameError: If the name or an option is unknown.
             ValueError: If an option is of another type, beyond its range (``diffad.ranges``), or does not fit.
         """
+        self.check(name, options)
+        return self.adapt(name, options, self._call(self[name], name, options))
+
+    def check(self, name: str, options: Mapping[str, Any]) -> None:
+        """Refuse options before a part is built.
+
+        Raises:
+            UnknownNameError: If the name or an option is unknown.
+            ValueError: If an option is of another type, or beyond its range (``diffad.ranges``).
+        """
         part = self[name]
         parameters = inspect.signature(part).parameters
         if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
@@ -120,7 +130,6 @@ class Registry:
                 if option not in parameters:
                     raise unknown_name(f"option of {self.kind} {name!r}:", option, list(parameters))
         check_options(part, f"{self.kind} {name!r}", options)
-        return self.adapt(name, options, self._call(part, name, options))
 
     def _call(self, part: Callable[..., Any], name: str, options: dict[str, Any]) -> Any:
         """Build a part; what Python says of options of a wrong kind becomes an error that a user can mend."""
