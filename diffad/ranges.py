@@ -59,14 +59,20 @@ LIMITS = {
     "width_exponent": 12,
     "window": 501,
 }
-"""Largest value of an option, and of each value of a list, of the parts that come with diffad; by its name."""
+"""Largest value of an option, and of each value of a list, of the parts of diffad; by its name."""
 
 LENGTHS = {"channels": 16, "mults": 16, "down": 16, "up": 16, "attention": 16, "taps": 1000}
 """Most values of a list that sets how many layers a network has."""
 
 PLAIN_TYPES = {"int": Integral, "float": Real, "bool": bool, "str": str, "None": type(None)}
 """What an annotation of plain values allows."""
-TYPE_WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "None": "none"}
+TYPE_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+    "None": "none",
+}
 
 
 def check_options(part: Callable[..., Any], whose: str, options: Mapping[str, Any]) -> None:
@@ -102,7 +108,8 @@ def check_values(whose: str, values: Mapping[str, Any]) -> None:
 
 
 def _check_type(whose: str, name: str, annotation: Any, value: object) -> None:
-    words = [word.strip() for word in annotation.split("|")] if isinstance(annotation, str) else ["Any"]
+    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    words = [word.strip() for word in text.split("|")]
     if not all(word in PLAIN_TYPES for word in words):
         return
     is_bool = isinstance(value, bool)

@@ -111,7 +111,7 @@ class Registry:
 
         Raises:
             UnknownNameError: If the name or an option is unknown.
-            ValueError: If an option is of another type, beyond its range (``diffad.ranges``), or does not fit.
+            ValueError: If an option is of another type, beyond its range, or does not fit; see ``check``.
         """
         self.check(name, options)
         return self.adapt(name, options, self._call(self[name], name, options))

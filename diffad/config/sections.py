@@ -203,6 +203,8 @@ class TrainConfig:
         keep_checkpoints: How many of the newest checkpoints stay on disk.
         encoder: Folder of a pretrained encoder that a conditioned network starts from; none starts at random.
         calibrate_fpr: Pixel false-positive rates whose thresholds are measured on the validation scans.
+        allow_changes: Let a resumed run go on with another seed, data, batch size, network, noise, space or
+            objective than before, though its loss curve has a break there.
     """
 
     steps: int = 20000
@@ -229,6 +231,7 @@ class TrainConfig:
     keep_checkpoints: int = 2
     encoder: str | None = None
     calibrate_fpr: tuple[float, ...] = (0.01, 0.02, 0.05)
+    allow_changes: bool = False
 
     def __post_init__(self) -> None:
         check_range(self, "train", "[1, 65536]", "batch_size", "accumulate", "keep_checkpoints")

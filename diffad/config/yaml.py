@@ -10,8 +10,8 @@ from typing import Any
 from diffad.config.reader import MAX_DEPTH, MAX_SIZE
 from diffad.config.reader import parse_yaml as parse_yaml
 from diffad.config.schema import ConfigError
-from diffad.registry import unknown_name
 from diffad.io.wording import shorten
+from diffad.registry import unknown_name
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

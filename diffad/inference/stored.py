@@ -1,4 +1,4 @@
-"""A stored pipeline, read whole before anything of it is built: what is wrong shows at load, by file and key."""
+"""A stored pipeline, read whole before it is built: what is wrong shows at load, by file and key."""
 
 from __future__ import annotations
 
@@ -89,9 +89,7 @@ def _check_scheduler(folder: Path, kind: Any) -> int:
         raise ModelError(f"{path}: expected {levels} levels that hold ever less of the scan, found others")
     if values["prediction_type"] not in ("epsilon", "v_prediction", "sample"):
         found = shorten(repr(values["prediction_type"]))
-        raise ModelError(
-            f"{path}: expected prediction_type epsilon, v_prediction or sample, found {found}"
-        )
+        raise ModelError(f"{path}: expected prediction_type epsilon, v_prediction or sample, found {found}")
     return levels
 
 

@@ -72,7 +72,9 @@ def _read_class(folder: Path) -> Any:
         ) from error
     classes = {kind.__name__: kind for kind in list_network_classes()}
     if not isinstance(name, str) or name not in classes:
-        raise ModelError(f"{folder}: expected a registered network, found {shorten(repr(name))}, {UNKNOWN_PART}")
+        raise ModelError(
+            f"{folder}: expected a registered network, found {shorten(repr(name))}, {UNKNOWN_PART}"
+        )
     if name == WrappedNetwork.__name__:
         check_wrapped(folder)
     return classes[name]

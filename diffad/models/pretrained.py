@@ -57,7 +57,9 @@ def check_folder(folder: Path) -> None:
         index = read_mapping(folder / "model_index.json")
         parts = {part: tuple(index[part]) for part in ("network", "scheduler")}
         auxiliary = {part: tuple(index[part]) for part in AUXILIARY_NETWORKS if any(index.get(part) or ())}
-        if not all(isinstance(word, str | None) for kind in (*parts.values(), *auxiliary.values()) for word in kind):
+        if not all(
+            isinstance(word, str | None) for kind in (*parts.values(), *auxiliary.values()) for word in kind
+        ):
             raise TypeError("classes that are no names")
     except (ValueError, KeyError, TypeError) as error:
         raise incompatible_model(

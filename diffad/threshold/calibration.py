@@ -46,7 +46,9 @@ class Calibration:
             check_threshold(threshold)
         falling = [self.thresholds[rate] for rate in sorted(self.thresholds)]
         if any(a < b for a, b in itertools.pairwise(falling)):
-            raise ValueError(f"expected thresholds that fall as their rates rise, got {shorten(self.thresholds)}")
+            raise ValueError(
+                f"expected thresholds that fall as their rates rise, got {shorten(self.thresholds)}"
+            )
         if not all(0 <= rate <= 1 for pair in self.achieved.items() for rate in pair):
             raise ValueError(f"expected achieved rates in [0, 1], got {shorten(self.achieved)}")
         if self.scans < 1 or self.pixels < 1:
@@ -86,7 +88,8 @@ class Calibration:
         """
         required_keys, optional_keys = {"thresholds", "scans", "pixels"}, {"achieved", "survival"}
         if not required_keys <= set(values) or set(values) - required_keys - optional_keys:
-            raise ValueError(f"expected a calibration with {sorted(required_keys)}, got {shorten(sorted(map(str, values)))}")
+            found = shorten(sorted(map(str, values)))
+            raise ValueError(f"expected a calibration with {sorted(required_keys)}, got {found}")
         try:
             thresholds, achieved_rates = (
                 {float(rate): float(value) for rate, value in values.get(key, {}).items()}

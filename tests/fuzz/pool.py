@@ -115,7 +115,7 @@ class Worker:
         self.connection.send(case)
 
     def take(self):
-        """Return the outcome of its case, or none while it is busy; a process that is stuck or gone is a fault."""
+        """Return the outcome of its case, or none while it is busy; one that is stuck or gone is a fault."""
         if self.connection.poll():
             try:
                 outcome = self.connection.recv()

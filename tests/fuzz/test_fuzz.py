@@ -1,4 +1,4 @@
-"""A short run of every target in each run of the tests; the long one is by hand, see ``tests/fuzz/run.py``."""
+"""A short run of every target; the long one is by hand, see ``tests/fuzz/run.py``."""
 
 import time
 

@@ -1,20 +1,21 @@
 """Training configs from strangers: mutated as values and as text, loaded, and their parts built."""
 
 import random
-from dataclasses import replace
 from importlib import resources
-from pathlib import Path
 
+import torch
 import yaml
 
 from diffad.config import list_configs, load
-from diffad.registry import GUIDANCES, NOISES, SAMPLERS, SCORES
+from diffad.config.yaml import read_yaml
+from diffad.registry import GUIDANCES, MODELS, NOISES, SAMPLERS, SCORES
 from diffad.training.parts import build_part, build_scheduler
 from tests.fuzz.mutations import get_value, mutate_bytes, mutate_tree, places
 
-SNIPPETS = ("!!bool x", "!!int x", "!!float x", "!!timestamp x", "!!binary x", "!!python/object:os.system {}",
-            "!!set {a, b}", "!!omap [a: 1]", "2001-99-99", "1:2:99", "0x", "0b2", "9" * 5000, ".inf", ".nan",
-            "&a [*a]", "*missing", "? [a]", "{[1]: 2}", "<<: {}", "%YAML 9.9", "---", "...", "\t", "@", "`", "1e99999")
+TAGS = ("!!bool x", "!!int x", "!!float x", "!!timestamp x", "!!binary x", "!!python/object:os.system {}")
+SYNTAX = ("&a [*a]", "*missing", "? [a]", "{[1]: 2}", "<<: {}", "%YAML 9.9", "---", "...", "\t", "@", "`")
+NUMBERS = ("2001-99-99", "1:2:99", "0x", "0b2", "9" * 5000, ".inf", ".nan", "1e99999")
+SNIPPETS = (*TAGS, *SYNTAX, *NUMBERS, "!!set {a, b}", "!!omap [a: 1]")
 
 
 def bomb(rng):
@@ -80,16 +81,18 @@ class YamlTarget:
         path = folder / "config.yaml"
         config = load(path)
         build_parts(config)
-        text = path.read_text(encoding="utf-8")
-        load(path, [f"noise={text[:2000]}"])
+        for name in read_yaml(path).get("variants") or {}:
+            build_parts(load(path, [f"variant={name}"]))
+        load(path, [f"noise={path.read_text(encoding='utf-8')[:2000]}"])
 
 
 def build_parts(config):
-    """Build all that a run of the config would, but its network and data."""
+    """Build all that a run of the config would, but its data; the network without its weights."""
     build_part(NOISES, config.noise, "noise")
     build_part(SAMPLERS, config.sampler, "sampler")
     build_part(SCORES, config.score, "score")
     if config.guidance:
         build_part(GUIDANCES, config.guidance, "guidance")
-    build_scheduler(replace(config))
-    Path(config.output, config.name)
+    build_scheduler(config)
+    with torch.device("meta"):
+        build_part(MODELS, config.model, "model")
