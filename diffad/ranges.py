@@ -14,7 +14,7 @@ MAX_INTEGER = 2**63 - 1
 """Largest whole number of a file, and so the largest seed."""
 MAX_COUNT = 1_000_000
 """Largest magnitude of a whole number among the options of parts that has no range of its own."""
-MAX_NUMBER = 1e9
+MAX_NUMBER = 1e300
 """Largest magnitude of any other number among the options of parts."""
 MAX_TEXT = 4096
 """Characters of a text among the options of parts."""
@@ -26,6 +26,7 @@ MAX_DEPTH = 20
 LIMITS = {
     "at_once": 1024,
     "base": 4096,
+    "blur": 1000,
     "box": 4096,
     "channels": 8192,
     "classes": 10_000,
@@ -40,15 +41,18 @@ LIMITS = {
     "layers": 64,
     "level": 10_000,
     "levels": 10_000,
+    "margin": 16,
     "members": 1000,
     "octaves": 32,
     "out_channels": 1024,
     "patch": 64,
+    "ppd": 1000,
     "planes": 1024,
     "refine": 1000,
     "repeats": 1000,
     "resolution": 4096,
     "scales": 16,
+    "sigma": 1000,
     "size": 4096,
     "stem": 8192,
     "steps": 10_000,
@@ -105,6 +109,22 @@ def check_values(whose: str, values: Mapping[str, Any]) -> None:
     """
     for name, value in values.items():
         _check_value(whose, name, value, {})
+    check_finite(whose, values)
+
+
+def check_finite(whose: str, values: Mapping[str, Any]) -> None:
+    """Refuse numbers that are not finite, which a part may have let pass.
+
+    Raises:
+        ValueError: With the option that holds one.
+    """
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            check_finite(whose, value)
+        elif isinstance(value, list | tuple):
+            check_finite(whose, {name: dict(enumerate(value))} if value else {})
+        elif isinstance(value, float):
+            _require(math.isfinite(value), whose, str(name), "a finite number", value)
 
 
 def _check_type(whose: str, name: str, annotation: Any, value: object) -> None:
@@ -138,8 +158,8 @@ def _check_number(whose: str, name: str, value: Any, limits: Mapping[str, float]
     whole = isinstance(value, Integral)
     usual = MAX_INTEGER if key.endswith("seed") else MAX_COUNT if whole else MAX_NUMBER
     high = limits.get(key, usual)
-    is_finite = whole or math.isfinite(value)
-    _require(is_finite and abs(value) <= high, whose, name, f"a number of at most {high:g}", value)
+    if whole or math.isfinite(value):
+        _require(abs(value) <= high, whose, name, f"a number of at most {high:g}", value)
 
 
 def _last(name: str) -> str:

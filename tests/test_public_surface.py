@@ -170,7 +170,7 @@ BENCHMARK_KEYS = {
 COMMANDS = {
     "": (0, "--version --debug --help -h"),
     "benchmark": (2, ""),
-    "calibrate": (1, "--batch-size --device --fpr --mask --model --out --slices"),
+    "calibrate": (1, "--batch-size --device --fpr --mask --model --out --sampler --score --slices"),
     "data check": (1, "--layout --out --quick --show"),
     "demo": (0, "--model --out --seed"),
     "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample"),

@@ -287,6 +287,15 @@ def test_other_levels_need_asking_and_end_with_a_pipeline(tmp_path, capsys):
     assert Image.open(folder / "curves.png").size[0] > 500
 
 
+def test_sampler_that_makes_examples_is_refused_while_steps_are_left(tmp_path, capsys):
+    patched = "sampler={name: patched, box: 8, inner: {name: chain, level: 20, steps: 1}}"
+    assert run_training_arguments(arguments(tmp_path, "train.steps=2")) == 0
+    assert run_training_arguments(arguments(tmp_path, "train.steps=4", patched)) == 1
+    assert "expected a checkpoint of sampler = {'name': 'patched'" in capsys.readouterr().err
+    assert run_training_arguments(arguments(tmp_path, "train.steps=2", patched)) == 0
+    assert "goes on with another sampler: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["export.save_curves", "validate.save_estimates"])
 def test_picture_that_fails_is_a_warning_and_the_pipeline_is_there(tmp_path, monkeypatch, capsys, name):
     def fail(*_, **__):
