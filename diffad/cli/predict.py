@@ -113,6 +113,14 @@ def predict_command(
     ] = "any",
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo scans that have results.")] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Compare the content of finished files with what was written, and redo what is damaged; "
+            "sizes are compared always.",
+        ),
+    ] = False,
 ) -> None:
     """Find anomalies: a map, detections, a pseudo-healthy reconstruction and a page of each scan.
 
@@ -151,6 +159,7 @@ def predict_command(
             sequences=parse_words(sequences),
             device=device,
             overwrite=overwrite,
+            verify=verify,
             layout=layout,
             page=page,
             on_failure=on_failure,

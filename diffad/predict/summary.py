@@ -14,6 +14,7 @@ class CohortSummary:
         skipped: Done before.
         other: Kept, as they were made with other options.
         failed: Failed, with the reason.
+        busy: Left to another program that was at work on them and did not finish in time.
         ignored_files: How many masks and maps among the files were passed over.
     """
 
@@ -22,11 +23,12 @@ class CohortSummary:
     other: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     ignored_files: int = 0
+    busy: list[str] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
         """Whether every scan now has the results that were asked for."""
-        return not self.failed and not self.other
+        return not (self.failed or self.other or self.busy)
 
     def __add__(self, summary: CohortSummary) -> CohortSummary:
         return CohortSummary(
@@ -35,13 +37,13 @@ class CohortSummary:
             self.other + summary.other,
             self.failed | summary.failed,
             self.ignored_files + summary.ignored_files,
+            self.busy + summary.busy,
         )
 
     def __str__(self) -> str:
         outcomes = {"done": self.done, "done before": self.skipped, "kept from other options": self.other}
-        counts = [
-            f"{len(names)} {what}" for what, names in {**outcomes, "failed": self.failed}.items() if names
-        ]
+        outcomes |= {"left to another run": self.busy, "failed": list(self.failed)}
+        counts = [f"{len(names)} {what}" for what, names in outcomes.items() if names]
         note = f" (passed over {self.ignored_files} masks and maps)" if self.ignored_files else ""
         return f"{', '.join(counts) or 'nothing to do'}{note}"
 
