@@ -17,6 +17,7 @@ from diffad.cli.options import (
     parse_slices,
     report_wrong_usage,
 )
+from diffad.io.terminal import tell
 
 
 def calibrate_command(
@@ -61,5 +62,5 @@ def calibrate_command(
     pipe = load_model(model, choose_device(device))
     calibration = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES)
     save_model(pipe, out)
-    print(describe_calibration(calibration, len(subjects)))
-    print(f"see {out}; use it with --model {out}")
+    tell(*describe_calibration(calibration, len(subjects)).splitlines())
+    tell(f"see {out}; use it with --model {out}")

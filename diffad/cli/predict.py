@@ -30,6 +30,7 @@ from diffad.cli.options import (
     report_wrong_usage,
 )
 from diffad.config.choices import FailurePolicy, Fusion, NoiseScope, Precision, ResultLayout
+from diffad.io.terminal import say, tell
 
 if TYPE_CHECKING:
     from diffad.predict import Inputs, Options
@@ -196,6 +197,7 @@ def _predict_and_report(inputs: Inputs, options: Options) -> int:
     if not process.is_main:
         return 0
     if lines := summary.failures():
-        print(f"{len(lines)} scans failed:", *lines, sep="\n", file=sys.stderr)
-    print(f"{summary}; see {inputs.out / 'results.csv'}")
+        for line in (f"{len(lines)} scans failed:", *lines):
+            say(line)
+    tell(f"{summary}; see {inputs.out / 'results.csv'}")
     return summary.code(inputs.on_failure)

@@ -22,6 +22,7 @@ from diffad.cli.options import (
     report_wrong_usage,
 )
 from diffad.config.choices import OffsetRule
+from diffad.io.terminal import tell
 
 if TYPE_CHECKING:
     from diffad.io.subjects import Subject
@@ -115,7 +116,7 @@ def _prepare_scans(
 
     with Progress(len(subjects)) as progress:
         summary = prepare_all(subjects, out, options, mask, progress.scan, say)
-    print(f"{summary}; see {out}")
+    tell(f"{summary}; see {out}")
     for name, reason in summary.failed.items():
         say(f"failed {name}: {reason}")
     return 1 if summary.failed else 0

@@ -38,7 +38,7 @@ def report_command(
 
 
 def _write_reports(folder: Path, namings: Sequence[Naming], figure: FigureFormat | None) -> int:
-    from diffad.io.terminal import Progress, format_error, say
+    from diffad.io.terminal import Progress, format_error, say, tell
     from diffad.predict.index import write_cohort
     from diffad.predict.results import Results
 
@@ -52,7 +52,7 @@ def _write_reports(folder: Path, namings: Sequence[Naming], figure: FigureFormat
                     say(f"failed {naming.name}: {format_error(error)}", error)
                     failures += 1
     index = write_cohort(folder, [], Results(folder / "results.csv").rows)
-    print(f"{len(namings) - failures} pages; see {index}")
+    tell(f"{len(namings) - failures} pages; see {index}")
     return int(failures > 0)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from pathlib import Path
 from io import BufferedReader
+from pathlib import Path
 
 POINTER_BYTES = 1024
 """Git LFS and git-annex keep pointers to content in files that are shorter than this."""
