@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from diffad.io.files import open_regular
 from diffad.io.naming import REQUIRED_KINDS
 from diffad.pipeline import AnomalyPipeline
 
@@ -30,7 +31,7 @@ def read_stored_info(files: Mapping[str, Path]) -> dict[str, Any] | None:
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file, or a mark that it cannot be read (which reading it will explain)."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return "unreadable"

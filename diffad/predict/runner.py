@@ -176,7 +176,9 @@ class Cohort:
         info = read_stored_info(subject.naming.files(self.out))
         if info is not None and not self.overwrite:
             return self._keep(subject.name, info, request)
-        return PendingScan(request, region, load_scan(subject.paths, mask, self.prepare, region is not None))
+        is_region, reading = region is not None, self.options.reading
+        scan = load_scan(subject.paths, mask, self.prepare, is_region, reading=reading)
+        return PendingScan(request, region, scan)
 
     def _request(self, subject: Subject, mask: Path | None, region: Path | None) -> dict[str, Any]:
         """Everything the maps follow from, as JSON gives it back."""
