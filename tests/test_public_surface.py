@@ -170,7 +170,7 @@ BENCHMARK_KEYS = {
 COMMANDS = {
     "": (0, "--version --debug --help -h"),
     "benchmark": (2, ""),
-    "calibrate": (1, "--batch-size --device --fpr --mask --model --out --slices"),
+    "calibrate": (1, "--batch-size --device --fpr --mask --max-voxels --model --out --slices --trust"),
     "data check": (1, "--layout --out --quick --show"),
     "demo": (0, "--model --out --seed"),
     "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample"),
@@ -180,17 +180,17 @@ COMMANDS = {
     "predict": (
         1,
         (
-            "--axes --batch-size --bias --brain --device --fusion --guidance --layout --mask --modality"
-            " --model --no-bias --no-page --noise --noise-across --on-failure --out --overwrite --page"
-            " --precision --prepare --region --register --sampler --score --seed --sequences --slices"
-            " --threshold"
+            "--axes --batch-size --bias --brain --device --fusion --guidance --layout --mask --max-voxels"
+            " --modality --model --no-bias --no-page --noise --noise-across --on-failure --out --overwrite"
+            " --page --precision --prepare --region --register --sampler --score --seed --sequences --slices"
+            " --threshold --trust"
         ),
     ),
     "prepare": (
         1,
         (
-            "--bias --brain --hu --mask --modality --no-bias --out --register --seed --sequences"
-            " --spacing --threads --together"
+            "--bias --brain --hu --mask --max-voxels --modality --no-bias --out --register --seed --sequences"
+            " --spacing --threads --together --trust"
         ),
     ),
     "pretrain": (2, "--cell --ratio"),
@@ -201,8 +201,8 @@ COMMANDS = {
 
 CHOICES = {
     "predict": (
-        "fp32 bf16 mri ct deepbet threshold given affine rigid plain bids any all never axial coronal"
-        " sagittal"
+        "qform sform fp32 bf16 mri ct deepbet threshold given affine rigid plain bids any all never"
+        " axial coronal sagittal"
     ),
     "prepare": "mri ct deepbet threshold given affine rigid",
     "list": " ".join(PARTS).lower() + " configs pretrained",
@@ -219,7 +219,10 @@ BUILD = (
     " sequences classifier autoencoder"
 )
 OUTPUT = "anomaly_map reconstruction mask score info image brain volume std p_value"
-OPTIONS = "sampler score noise guidance threshold slices seed batch_size precision axes fusion noise_across"
+OPTIONS = (
+    "sampler score noise guidance threshold slices seed batch_size precision axes fusion noise_across"
+    " trust max_voxels"
+)
 COHORT = "pipe out options mask region overwrite prepare page share"
 
 SUFFIXES = (

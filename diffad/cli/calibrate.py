@@ -11,12 +11,15 @@ from diffad.cli.options import (
     DEFAULT_MODEL,
     Device,
     Mask,
+    MaxVoxels,
     Model,
     Slices,
+    Trust,
     parse_mask_option,
     parse_slices,
     report_wrong_usage,
 )
+from diffad.config.reading import MAX_VOXELS
 from diffad.io.terminal import tell
 
 
@@ -28,6 +31,8 @@ def calibrate_command(
     model: Model = DEFAULT_MODEL,
     mask: Mask = "",
     slices: Slices = "",
+    trust: Trust = None,
+    max_voxels: MaxVoxels = MAX_VOXELS,
     fpr: Annotated[
         list[float] | None,
         typer.Option(
@@ -56,7 +61,9 @@ def calibrate_command(
     require_new(out)
     mask_source = parse_mask_option(mask)
     with report_wrong_usage():
-        options = Options(slices=parse_slices(slices), batch_size=batch_size)
+        options = Options(
+            slices=parse_slices(slices), batch_size=batch_size, trust=trust, max_voxels=max_voxels
+        )
         inputs = Inputs(scan, model, out, mask_source, device=device)
     subjects = group_subjects(find_scans(inputs.sources, out, mask_source).scans)
     pipe = load_model(model, choose_device(device))

@@ -15,12 +15,14 @@ from diffad.cli.options import (
     Brain,
     Device,
     Mask,
+    MaxVoxels,
     Model,
     Register,
     ScanModality,
     Seed,
     Sequences,
     Slices,
+    Trust,
     parse_brain,
     parse_mask_option,
     parse_part,
@@ -30,6 +32,7 @@ from diffad.cli.options import (
     report_wrong_usage,
 )
 from diffad.config.choices import FailurePolicy, Fusion, NoiseScope, Precision, ResultLayout
+from diffad.config.reading import MAX_VOXELS
 from diffad.io.terminal import say, tell
 
 if TYPE_CHECKING:
@@ -53,6 +56,8 @@ def predict_command(
     ] = "",
     sequences: Sequences = "",
     slices: Slices = "",
+    trust: Trust = None,
+    max_voxels: MaxVoxels = MAX_VOXELS,
     threshold: Annotated[
         str,
         typer.Option(
@@ -179,6 +184,8 @@ def predict_command(
             axes=parse_words(axes) or None,
             fusion=fusion,
             noise_across=noise_across,
+            trust=trust,
+            max_voxels=max_voxels,
         )
     raise typer.Exit(_predict_and_report(inputs, options))
 

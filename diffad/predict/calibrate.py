@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from diffad.data.volume import Volume
 from diffad.inference import scan as scans
 from diffad.io.atomic import staged_folder
 from diffad.io.subjects import Subject, find_subject_mask
@@ -95,7 +96,8 @@ def describe_calibration(calibration: Calibration, scans: int) -> str:
 def _score_subject(
     pipe: AnomalyPipeline, subject: Subject, options: Options, mask: str | Path | None
 ) -> Tensor:
-    source = scans.read_source(list(subject.paths), find_subject_mask(subject, mask))
+    volume = Volume.load(subject.paths, options=options.reading)
+    source = scans.read_source(volume, find_subject_mask(subject, mask))
     assert source.volume is not None
     call: dict[str, Any] = replace(options, threshold=0.0).call()
     output = pipe(source.volume, source.brain[0, 0].numpy(), **call)

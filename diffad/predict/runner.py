@@ -195,9 +195,11 @@ class Cohort:
         mask = find_subject_mask(subject, self.mask)
         region = find_subject_mask(subject, self.region, "region")
         request = self._describe_request(subject, mask, region)
-        return self._find_finished(subject, request) or PendingScan(
-            request, region, load_scan(subject.paths, mask, self.prepare, region is not None)
-        )
+        if outcome := self._find_finished(subject, request):
+            return outcome
+        is_region, reading = region is not None, self.options.reading
+        scan = load_scan(subject.paths, mask, self.prepare, is_region, reading=reading)
+        return PendingScan(request, region, scan)
 
     def _describe_request(self, subject: Subject, mask: Path | None, region: Path | None) -> dict[str, Any]:
         method = self.options.method.over(self.pipe.method)
