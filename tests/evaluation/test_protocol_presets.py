@@ -162,8 +162,8 @@ def test_pddpm_tunes_by_bisection_and_averages_over_volumes():
     for _ in range(10):
         quarter, three = low + (high - low) / 4, low + 3 * (high - low) / 4
         left, right = dice(a > quarter, y), dice(a > three, y)
-        for d, t in ((left, quarter), (right, three)):
-            best, at = (d, t) if d >= best else (best, at)
+        d, t = (left, quarter) if left >= right else (right, three)
+        best, at = (d, t) if d >= best else (best, at)
         middle = (low + high) / 2
         low, high = (low, middle) if left >= right else (middle, high)
     assert result.figures["threshold"].value == pytest.approx(at)
