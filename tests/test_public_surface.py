@@ -256,8 +256,8 @@ POOLED_KEYS = (
 )
 PROTOCOL_SETTINGS = (
     "name summary source size slices where masked erosion erosion_per erosion_rule median"
-    " median_axes median_border sigma min_size filled comparison pool pool_where share percentile"
-    " aggregate pixel_samples least_lesion strata threshold tuned_on steps grid fpr fixed"
+    " median_axes median_border sigma min_size filled comparison pool pool_where pool_map share"
+    " percentile aggregate pixel_samples least_lesion strata threshold tuned_on steps grid fpr fixed"
     " dice_aggregate dice_of empty aupro_limit regions tolerance_mm intervals folds resamples seed"
 )
 PROTOCOL_FIGURES = (
