@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from diffad.inference.median_filter import BORDERS
 from diffad.inference.postprocess import RULES
 from diffad.registry import unknown_name
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "where": ("all", "brain"),
     "erosion_rule": RULES,
-    "median_border": ("mirror", "reflect"),
+    "median_border": BORDERS,
     "comparison": (">", ">="),
     "pool": ("mean", "max", "std", "percentile", "topk", "model"),
     "pool_where": ("all", "brain"),
