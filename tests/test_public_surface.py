@@ -146,7 +146,8 @@ EXPERIMENT_KEYS = {
     "space": "size fov window axis intensity low high headroom centre width",
     "augment": "flip rotate shift scale gamma gain blur",
     "postprocess": (
-        "erosion median min_size erosion_rule median_first filled median_axes morphology min_mm3 pool share fpr"
+        "erosion median min_size erosion_rule median_first filled median_axes morphology min_mm3 pool"
+        " share fpr"
     ),
     "train": (
         "steps network batch_size accumulate lr warmup min_lr weight_decay clip_norm levels loss"

@@ -36,8 +36,8 @@ class PostprocessConfig:
         erosion: Layers peeled off the brain mask, in pixels of the model's grid.
         median: Odd width of the median window, in pixels of the model's grid.
         min_size: Smallest detection that is kept, in voxels of the scan.
-        min_mm3: Smallest detection that is kept, in mm3, whatever the voxels of the scan; where nobody says how
-            large these are, in voxels. Papers count the voxels of a grid that scans are brought to before.
+        min_mm3: Smallest detection that is kept, in mm3, whatever the voxels of the scan; in voxels where
+            nobody says how large these are. Papers count voxels of a grid that scans are brought to before.
         erosion_rule: "cross" peels layer by layer; "average" takes the erosion for a radius, and keeps pixels
             whose square neighbourhood is more than 95 % brain.
         median_first: Smooth before the outside of the eroded mask is zeroed; off smooths after it.

@@ -1,4 +1,4 @@
-"""The threshold search of patched DDPM (Behrendt et al., 2023), written down as the recursion it was published as."""
+"""The threshold search of patched DDPM (Behrendt et al., 2023) against the recursion that was published."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def dice(flagged, truth):
 
 
 def search_recursively(scores, truth, low, high, steps, best=0.0, at=0.0):
-    """Compare the quarter points; the better, of equal ones the lower, is remembered, and its half searched."""
+    """Compare the quarter points: the better, of equal ones the lower, is remembered, its half searched."""
     if steps == 0:
         return at, best
     quarter, three = low + (high - low) * 0.25, low + (high - low) * 0.75
