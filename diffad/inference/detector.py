@@ -129,7 +129,7 @@ class Detector:
         return self.post.joins_slices and not self.space.whole
 
     def _smooth_scans(self, raw: Tensor, brain: Tensor, counts: Sequence[int]) -> Tensor:
-        scans = zip(raw.split(list(counts)), brain.split(list(counts)), strict=True)
+        scans = zip(torch.split(raw, list(counts)), torch.split(brain, list(counts)), strict=True)
         return torch.cat([self.post.smooth_stack(maps, mask) for maps, mask in scans])
 
     def _groups(self, brain: Tensor) -> list[tuple[list[int], list[Corner]]]:

@@ -15,55 +15,14 @@ import torch
 from einops import rearrange
 from scipy import ndimage
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, avg_pool3d
 
+from diffad.inference.erosion import erode_by_average as erode_by_average
+from diffad.inference.erosion import peel_layers as peel_layers
+from diffad.inference.erosion import to_array
 from diffad.inference.median_filter import check_map, check_odd, check_whole, median_filter
 from diffad.samplers.morphology import close, erode, open_map
 
 RULES = ("cross", "average")
-
-
-def peel_layers(mask: Tensor, pixels: int) -> Tensor:
-    """Peel ``pixels`` layers off a mask, each with the cross element; beyond the image counts as outside.
-
-    Args:
-        mask: Brain mask, (B, 1, *S).
-        pixels: Layers to remove.
-
-    Raises:
-        ValueError: If the shape or the number does not fit.
-    """
-    check_map("mask", mask)
-    check_whole("pixels", pixels, 0)
-    if pixels == 0:  # scipy reads 0 as "until nothing is left to change"
-        return mask.bool()
-    cross = ndimage.generate_binary_structure(mask.ndim - 2, 1)[None, None]
-    eroded_mask = ndimage.binary_erosion(_to_array(mask), cross, iterations=pixels)
-    return torch.from_numpy(eroded_mask).to(mask.device)
-
-
-def erode_by_average(mask: Tensor, size: int = 5, fraction: float = 0.95) -> Tensor:
-    r"""Keep the pixels whose neighbourhood is mostly mask, so that one-pixel holes are tolerated.
-
-    .. math:: m_e = [\mathrm{mean}_{size}(m) > fraction]
-
-    Args:
-        mask: Brain mask, (B, 1, *S); beyond the image counts as outside.
-        size: Odd width of the neighbourhood, in pixels.
-        fraction: Share of it that must be exceeded, in [0, 1).
-
-    Raises:
-        ValueError: If the shape or an option does not fit.
-
-    Reference:
-        Denoising autoencoders for unsupervised anomaly detection in brain MRI (Kascenas et al., MIDL 2022).
-    """
-    check_map("mask", mask)
-    check_odd("size", size)
-    if not 0 <= fraction < 1:
-        raise ValueError(f"expected fraction in [0, 1), got {fraction}")
-    average = avg_pool2d if mask.ndim == 4 else avg_pool3d
-    return average(mask.bool().float(), size, stride=1, padding=size // 2) > fraction
 
 
 def remove_small(binary: Tensor, min_size: int, *, filled: bool = False) -> Tensor:
@@ -85,7 +44,7 @@ def remove_small(binary: Tensor, min_size: int, *, filled: bool = False) -> Tens
     neighbourhood = np.ones((3,) * (binary.ndim - 2), dtype=bool)
     within_item = np.zeros((3,) * binary.ndim, dtype=bool)
     within_item[1, 1] = neighbourhood
-    labels, _ = ndimage.label(_to_array(binary), within_item)
+    labels, _ = ndimage.label(to_array(binary), within_item)
     sizes = np.bincount(labels.ravel())
     if filled:
         _add_holes(labels, sizes, min_size)
@@ -100,10 +59,6 @@ def _add_holes(labels: np.ndarray, sizes: np.ndarray, enough: int) -> None:
         crop = labels[box][0, 0]
         if sizes[label] < enough <= crop.size:
             sizes[label] = ndimage.binary_fill_holes(crop == label, np.ones((3,) * crop.ndim)).sum()
-
-
-def _to_array(binary: Tensor) -> np.ndarray:
-    return binary.detach().bool().cpu().numpy()
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ TRAIN = {
     "pddpm": {"steps": 19_200, "batch_size": 32, "loss": "l1"},
     "thor": BERCEA | {"steps": 64_000},
 }
-"""Where a recipe differs from Adam at a constant rate of 1e-4, without decay, clipping, warm-up or average."""
+"""What differs from Adam at a constant rate of 1e-4 without decay, clipping, warm-up or average."""
 PLAIN = {
     "batch_size": 16,
     "lr": 1e-4,

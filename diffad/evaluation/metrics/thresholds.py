@@ -101,9 +101,9 @@ def search_grid(
 def search_bisection(scores: ArrayLike, truth: ArrayLike, steps: int = 10) -> DiceThreshold:
     """Halve the range from 0 to the highest score towards the better of its quarter points.
 
-    Where all scores are 0 the range is that from 0 to 1. Of two points that are equally good it is the lower one that counts, and the lower half that is kept. The
-    best of the points that counted is returned, the latest of equal ones; score > threshold. It is the best of
-    all only if Dice has a single peak.
+    Where all scores are 0 the range is that from 0 to 1. Of two points that are equally good it is the lower
+    one that counts, and the lower half that is kept. The best of the points that counted is returned, the
+    latest of equal ones; score > threshold. It is the best of all only if Dice has a single peak.
 
     Raises:
         ValueError: If there is no step.
