@@ -275,6 +275,10 @@ def test_former_variants_keep_the_recipes_that_the_tables_were_made_with():
     for name, (key, value) in levels.items():
         assert load(name, ["variant=ixi"]).sampler[key] == value
     assert load("pddpm", ["variant=ixi"]).sampler["inner"]["levels"] == 350
+    for name in TRAIN:
+        train = load(name, ["variant=ixi"]).train
+        assert (train.min_lr, train.clip_norm) == (0.0, 1.0), name
+        assert train.weight_decay == (0.05 if name == "classifier" else 0.01), name
     for name in sorted(set(TRAIN) - {"autoencoder", "classifier"}):
         post = to_dict(load(name, ["variant=ixi"]).postprocess)
         expected = NOTHING | {"median": 5, "pool": "topk"}
