@@ -188,5 +188,7 @@ def _predict_and_report(inputs: Inputs, options: Options) -> int:
         return 0
     if lines := summary.failures():
         print(f"{len(lines)} scans failed:", *lines, sep="\n", file=sys.stderr)
+    for note in summary.notes:
+        print(f"note: {note}", file=sys.stderr)
     print(f"{summary}; see {inputs.out / 'results.csv'}")
     return summary.code(inputs.on_failure)

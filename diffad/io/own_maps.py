@@ -1,0 +1,54 @@
+"""Which volumes diffad wrote: what is stored beside them says so, not their names alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from diffad.io.files import read_regular
+from diffad.io.naming import MAP_ENDS, Naming
+from diffad.io.nifti import WRITTEN_SUFFIXES, stem
+
+INFO_BYTES = 50_000_000
+"""Largest size of what is stored with the maps of a scan."""
+
+
+def is_own_map(path: Path) -> bool:
+    """Tell whether a volume is a map, a mask or a reconstruction that diffad wrote.
+
+    Other tools write names such as ``T1_std.nii.gz``, too. Ours have a record of the run beside them, or,
+    where that is lost, both the map and the part that was analysed.
+    """
+    return any(_is_result_of(naming, path.parent) for naming in _list_namings(stem(path)))
+
+
+def _is_result_of(naming: Naming, folder: Path) -> bool:
+    files = naming.files(folder)
+    if _is_own_record(files["info"]):
+        return True
+    kinds = [files[kind].with_name(stem(files[kind])) for kind in ("anomaly", "seen")]
+    return all(any(os.path.isfile(f"{name}{end}") for end in WRITTEN_SUFFIXES) for name in kinds)
+
+
+def _list_namings(name: str) -> list[Naming]:
+    """List whose result a name may be."""
+    namings = [Naming(name.removesuffix(end)) for end in MAP_ENDS if name.endswith(end)]
+    parts = name.split("_")
+    labels = [p for p in parts if p.startswith("desc-")]
+    kinds = [k[1:] for k in MAP_ENDS if labels and labels[0].lower().endswith(k[1:])]
+    if name.startswith("sub-") and kinds:
+        rest = labels[0].removeprefix("desc-")[: -len(kinds[0])]
+        entities = [p for p in parts[:-1] if p != labels[0] and not p.startswith("mod-")]
+        suffix = next((p.removeprefix("mod-") for p in parts if p.startswith("mod-")), parts[-1])
+        entities += [f"desc-{rest}"] if rest else []
+        namings.append(Naming("_".join([*entities, suffix]), bids=True))
+    return namings
+
+
+def _is_own_record(path: Path) -> bool:
+    try:
+        info = json.loads(read_regular(path, INFO_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(info, dict) and ("image_score" in info or "request" in info)
