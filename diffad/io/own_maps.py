@@ -5,13 +5,33 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
-from diffad.io.files import read_regular
+from diffad.io.files import FileError, read_regular
 from diffad.io.naming import MAP_ENDS, Naming
 from diffad.io.nifti import WRITTEN_SUFFIXES, stem
 
 INFO_BYTES = 50_000_000
 """Largest size of what is stored with the maps of a scan."""
+
+EXPECTATION = "what predict stored with the maps"
+"""What errors say of it."""
+
+KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "image_score": ((int, float), "a number"),
+    "threshold": ((int, float), "a number"),
+    "anomalous_ml": ((int, float), "a number"),
+    "seconds": ((int, float), "a number"),
+    "nfe": ((int, float), "a number"),
+    "axis": ((str,), "a name"),
+    "scan": ((list,), "a list of files"),
+    "warnings": ((list,), "a list of sentences"),
+    "request": ((dict,), "a mapping"),
+    "config": ((dict,), "a mapping"),
+    "model": ((dict, str), "a mapping"),
+    "slice_range": ((list, type(None)), "two slices"),
+}
+"""What the values of the keys are, where a reader relies on it."""
 
 
 def is_own_map(path: Path) -> bool:
@@ -48,7 +68,32 @@ def _list_namings(name: str) -> list[Naming]:
 
 def _is_own_record(path: Path) -> bool:
     try:
-        info = json.loads(read_regular(path, INFO_BYTES))
-    except (OSError, ValueError, RecursionError):
+        info = read_info(path)
+    except ValueError:
         return False
-    return isinstance(info, dict) and ("image_score" in info or "request" in info)
+    return "image_score" in info or "request" in info
+
+
+def read_info(path: Path) -> dict[str, Any]:
+    """Read what was stored with the maps of a scan.
+
+    Raises:
+        FileError: If it is no regular file, or no JSON mapping with finite numbers; the file is named.
+    """
+    content = read_regular(path, INFO_BYTES, EXPECTATION)
+    try:
+        info = json.loads(content, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{path}: expected {EXPECTATION}, found no JSON ({error})") from error
+    if not isinstance(info, dict):
+        raise FileError(f"{path}: expected {EXPECTATION}, found no mapping but {type(info).__name__}")
+    for key, (kinds, what) in KINDS.items():
+        if key in info and not (isinstance(info[key], kinds) and not isinstance(info[key], bool)):
+            raise FileError(f"{path}: expected {EXPECTATION} with {what} for {key}, found {info[key]!r:.60}")
+    if any(not isinstance(scan, str) for scan in info.get("scan") or ()):
+        raise FileError(f"{path}: expected {EXPECTATION} with names of files for scan, found others")
+    return info
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"a number that is {name}")
