@@ -14,7 +14,7 @@ from diffad.evaluation.reading import PredictionFiles, read_sample
 from diffad.evaluation.samples import Sample
 from diffad.io.naming import Naming, find_maps
 from diffad.io.nifti import stem
-from diffad.io.own_maps import read_info
+from diffad.io.own_maps import read_scan_info
 from diffad.io.search import describe_listing, list_names
 from diffad.io.walk import resolve_path
 
@@ -106,7 +106,7 @@ def _find_images(folder: Path, maps: Mapping[Path, Naming]) -> set[Path]:
     paths: set[Path] = set()
     for naming in maps.values():
         with suppress(ValueError):  # reading the map will say what is wrong
-            info = read_info(naming.files(folder)["info"])
+            info = read_scan_info(naming.files(folder)["info"])
             paths |= {resolve_path(Path(name)) for name in info.get("scan") or ()}
     return paths
 

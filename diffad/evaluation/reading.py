@@ -20,7 +20,7 @@ from diffad.evaluation.masks import find_mask as find_mask
 from diffad.evaluation.resample import resample_mask
 from diffad.evaluation.samples import Bools, Sample
 from diffad.io.naming import RESULT_SUFFIXES
-from diffad.io.own_maps import read_info
+from diffad.io.own_maps import read_scan_info
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def read_sample(scan: PredictionFiles, warnings: list[str], with_images: bool = 
 
 def _read_info(path: Path) -> dict[str, Any]:
     try:
-        return read_info(path) if os.path.lexists(path) else {}
+        return read_scan_info(path) if os.path.lexists(path) else {}
     except ValueError as error:
         raise VolumeError(str(error)) from error
 

@@ -68,13 +68,13 @@ def _list_namings(name: str) -> list[Naming]:
 
 def _is_own_record(path: Path) -> bool:
     try:
-        info = read_info(path)
+        info = read_scan_info(path)
     except ValueError:
         return False
     return "image_score" in info or "request" in info
 
 
-def read_info(path: Path) -> dict[str, Any]:
+def read_scan_info(path: Path) -> dict[str, Any]:
     """Read what was stored with the maps of a scan.
 
     Raises:

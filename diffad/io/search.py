@@ -67,9 +67,8 @@ def describe_listing(listing: FolderListing) -> list[str]:
     lines = []
     if listing.others:
         ends = Counter(path.suffix.lower() or "without an end" for path in listing.others)
-        kinds = ", ".join(f"{count} {end}" for end, count in ends.most_common(5))
-        count = len(listing.others)
-        lines.append(f"passed over {count} files that are no NIfTI or MGH volumes ({kinds})")
+        kinds = list_names((f"{count} {end}" for end, count in ends.most_common()), 6)
+        lines.append(f"passed over what is no NIfTI or MGH volume: {kinds}")
     if listing.closed:
         lines.append(f"passed over folders that may not be read: {list_names(listing.closed)}")
     if listing.repeats:

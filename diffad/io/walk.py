@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,6 +55,22 @@ def walk_folder(folder: Path, skip: Path | None = None) -> FolderListing:
         skip: A folder in it that is passed over.
     """
     listing = FolderListing()
+    for root, names in iterate_folders(folder, listing, skip):
+        _sort_files(root, names, listing)
+    listing.volumes.sort()
+    return listing
+
+
+def iterate_folders(
+    folder: Path, listing: FolderListing, skip: Path | None = None
+) -> Iterator[tuple[Path, list[str]]]:
+    """Go through a folder and those in it, with the names of the files in each, hidden ones left out.
+
+    Args:
+        folder: The folder.
+        listing: Folders that may not be read or were searched already are added.
+        skip: A folder in it that is passed over.
+    """
     history = {resolve_path(folder)}
     skip_path = None if skip is None else resolve_path(skip)
 
@@ -62,9 +79,7 @@ def walk_folder(folder: Path, skip: Path | None = None) -> FolderListing:
 
     for root, folders, files in os.walk(folder, onerror=note_closed, followlinks=True):
         folders[:] = _choose_folders(Path(root), folders, history, skip_path, listing)
-        _sort_files(Path(root), [name for name in files if not name.startswith(".")], listing)
-    listing.volumes.sort()
-    return listing
+        yield Path(root), sorted(name for name in files if not name.startswith("."))
 
 
 def _choose_folders(
@@ -85,7 +100,7 @@ def _choose_folders(
 
 def _sort_files(root: Path, names: list[str], listing: FolderListing) -> None:
     headers = {stem(Path(name)) for name in names if name.lower().endswith(".hdr")}
-    for name in sorted(names):
+    for name in names:
         path, lower_name = root / name, name.lower()
         if is_volume_name(name):
             listing.volumes.append(path)

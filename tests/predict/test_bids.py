@@ -164,7 +164,7 @@ def test_pointers_and_broken_links_of_a_plain_folder_are_counted(predict, cohort
     code, told = predict("--no-page")
     assert (code, "2 done, 2 absent" in told) == (1, True)
     assert "2 of 4 subjects have no content: fetch it first" in told
-    assert "passed over 1 files that are no NIfTI or MGH volumes (1 .dcm)" in told
+    assert "passed over what is no NIfTI or MGH volume: 1 .dcm" in told
     assert sorted(table(predict.out)) == ["s0", "s1", "s2", "s3"]
 
 
