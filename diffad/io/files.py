@@ -48,7 +48,7 @@ def require_file(path: Path | str, expectation: str = "a regular file") -> Path:
             itself, or a link to content that must be fetched first.
     """
     try:
-        mode = os.stat(path).st_mode
+        mode = Path(path).stat().st_mode
     except (OSError, ValueError) as error:
         raise FileError(f"{path}: expected {expectation}, found {_describe_trouble(path, error)}") from error
     if not stat.S_ISREG(mode):
@@ -65,7 +65,7 @@ def open_regular(path: Path | str, expectation: str = "a regular file") -> Binar
         expectation: What an error says was expected.
 
     Raises:
-        FileError: If it is no regular file, cannot be opened, or points to content that must be fetched first.
+        FileError: If it is no regular file, cannot be opened, or only points to its content.
     """
     require_file(path, expectation)
     # The file may have been swapped for a pipe since: O_NONBLOCK keeps even that from waiting.
@@ -122,7 +122,7 @@ def _check_content(file: BinaryIO, path: Path | str, expectation: str) -> None:
 def _describe_trouble(path: Path | str, error: OSError | ValueError) -> str:
     if not isinstance(error, OSError):
         return f"no name of a file ({error})"
-    if error.errno == errno.ENOENT and os.path.islink(path):
-        target = os.readlink(path)
+    if error.errno == errno.ENOENT and Path(path).is_symlink():
+        target = str(Path(path).readlink())
         return FETCH_ANNEX if "annex/objects/" in target else f"a link to {target}, which is not there"
     return TROUBLES.get(error.errno or 0, error.strerror or str(error))
