@@ -17,8 +17,8 @@ from diffad.data.items import DataError, TrainingItem
 from diffad.data.labels import LabelRule, Labels, read_labels
 from diffad.data.masks import brain_mask
 from diffad.data.scan_listing import split_folders
-from diffad.data.space import Space
 from diffad.data.scan_search import search_images
+from diffad.data.space import Space
 from diffad.data.splits import SHARES, choose_split, require_disjoint, split_scans
 from diffad.registry import DATASETS
 

@@ -81,7 +81,7 @@ def _is_derived(path: Path) -> bool:
 
 
 def match_glob(parts: Sequence[str], patterns: Sequence[str]) -> bool:
-    """Tell whether the parts of a path fit those of a glob, in which ``**`` stands for any number of folders."""
+    """Tell whether the parts of a path fit those of a glob, where ``**`` is any number of folders."""
     if not patterns:
         return not parts
     if patterns[0] == "**":

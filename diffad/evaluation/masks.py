@@ -8,13 +8,28 @@ from pathlib import Path
 from diffad.io.entities import choose_mask, drop_last_word, find_rival, parse_bids_name
 from diffad.io.nifti import stem
 from diffad.io.own_maps import is_own_map
-from diffad.io.walk import FolderListing, resolve_path, walk_folder
+from diffad.io.paths import resolve_path
+from diffad.io.walk import FolderListing, walk_folder
 
 LESION = ("_lesion", "_lesions", "_seg", "_label", "_labels", "_roi", "_mask", "")
 """Ends of the names of lesion masks; the bare name of the scan counts only if no other is there."""
 BRAIN = ("_brain_mask", "_brain", "_mask", "")
 """Ends of the names of brain masks; the bare name of the scan counts only if no other is there."""
-ANATOMY = frozenset("brain gm wm csf cgm sgm scgm head skull bone scalp aseg aparcaseg tissue".split())
+ANATOMY = (
+    "brain",
+    "gm",
+    "wm",
+    "csf",
+    "cgm",
+    "sgm",
+    "scgm",
+    "head",
+    "skull",
+    "bone",
+    "scalp",
+    "aseg",
+    "tissue",
+)
 """Values of ``label`` and ``desc``, in lower case, of masks that are no lesions."""
 ODD_ENDS = ("_dseg", "_tumor", "_tumour", "_lesionmask")
 """Other ends of names that nobody gives a scan."""
@@ -70,7 +85,7 @@ class MaskFolder:
         return [path for path in paths if resolve_path(path) not in used_files]
 
     def find_near(self, name: str, used_masks: Collection[Path]) -> Path | None:
-        """Find an unused mask of the same subject that says nothing to the contrary; none if there is none."""
+        """Find an unused mask of the same subject that says nothing to the contrary; else none."""
         own, used_files = parse_bids_name(name), {resolve_path(path) for path in used_masks}
         for base, path in self._list_bases() if own else []:
             mask = parse_bids_name(base)
@@ -112,7 +127,9 @@ class MaskFolder:
         values = [entities[key].lower() for key in ("label", "desc") if key in entities]
         is_anatomy = any(value in ANATOMY for value in values)
         if "_brain" in self.ends:
-            return any("lesion" in v or "tumo" in v for v in values) or ("label" in entities and not is_anatomy)
+            return any("lesion" in v or "tumo" in v for v in values) or (
+                "label" in entities and not is_anatomy
+            )
         return is_anatomy or name.endswith(BRAIN[:2])
 
 

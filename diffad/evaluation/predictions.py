@@ -15,8 +15,8 @@ from diffad.evaluation.samples import Sample
 from diffad.io.naming import Naming, find_maps
 from diffad.io.nifti import stem
 from diffad.io.own_maps import read_scan_info
+from diffad.io.paths import resolve_path
 from diffad.io.search import describe_listing, list_names
-from diffad.io.walk import resolve_path
 
 MAX_NAMES = 10
 """Largest number of names in a warning."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from diffad.io.entities import choose_mask, drop_last_word, find_rival, is_companion, parse_bids_name
 from diffad.io.nifti import SUFFIXES, is_volume_name, stem
+from diffad.io.paths import is_present_file
 
 
 def find_mask_beside(scan: Path, ending: str) -> Path | None:
@@ -23,7 +23,7 @@ def find_mask_beside(scan: Path, ending: str) -> Path | None:
     name = stem(scan)
     for base in dict.fromkeys((name, drop_last_word(name), "")):
         names = [scan.parent / f"{base}{ending}{suffix}" for suffix in SUFFIXES]
-        if paths := [path for path in names if path != scan and os.path.isfile(path)]:
+        if paths := [path for path in names if path != scan and is_present_file(path)]:
             return _check_choice(scan, base, paths, ending)
     volumes = _list_neighbours(scan)
     for base in dict.fromkeys((name, drop_last_word(name), "")):
@@ -37,7 +37,7 @@ def find_mask_by_pattern(scan: Path, pattern: str) -> Path | None:
     """Find the mask of a scan by a pattern of its name, in which one ``*`` stands for that of the scan.
 
     The star is the name of the scan, or its first words: "*_mask.nii.gz" finds sub-01_mask.nii.gz for
-    sub-01_T1w.nii.gz, but never the mask of sub-1. Entities of BIDS names must be the same, see ``choose_mask``.
+    sub-01_T1w.nii.gz, but never the mask of sub-1. BIDS names go by their entities, see ``choose_mask``.
 
     Raises:
         ValueError: If several files, or several scans, are equally good; both are named.
@@ -45,7 +45,7 @@ def find_mask_by_pattern(scan: Path, pattern: str) -> Path | None:
     name = stem(scan)
     for base in _shorten(name):
         candidate = scan.with_name(pattern.replace("*", base))
-        if candidate != scan and os.path.isfile(candidate):
+        if candidate != scan and is_present_file(candidate):
             return candidate
     if "*" not in pattern or parse_bids_name(name) is None:
         return None
@@ -70,15 +70,18 @@ def _check_choice(scan: Path, base: str, paths: Sequence[Path], ending: str) -> 
         volumes = [stem(path) for path in _list_neighbours(scan)]
         if rival := find_rival(stem(scan), base, [n for n in volumes if not n.endswith(ending)]):
             raise ValueError(
-                f"{paths[0]}: expected the mask of one scan, found a name that fits {stem(scan)} and {rival}; "
-                "name it after one of them"
+                f"{paths[0]}: expected the mask of one scan, found a name that fits {stem(scan)} and "
+                f"{rival}; name it after one of them"
             )
     return paths[0]
 
 
 def _list_neighbours(scan: Path) -> list[Path]:
-    names = sorted(os.listdir(scan.parent)) if os.path.isdir(scan.parent) else []
-    return [scan.parent / n for n in names if is_volume_name(n) and n[0] != "." and n != scan.name]
+    try:
+        paths = sorted(scan.parent.iterdir())
+    except OSError:
+        return []
+    return [p for p in paths if is_volume_name(p) and not p.name.startswith(".") and p.name != scan.name]
 
 
 def _list_scans(volumes: Sequence[Path], masks: Sequence[Path]) -> list[str]:

@@ -13,10 +13,22 @@ FREE = ("desc", "space", "res", "den", "label", "mod")
 NO_SCANS = ("mask", "defacemask", "dseg", "probseg", "roi", "xfm", "boldref", "sbref")
 """Suffixes of volumes that are no scans of a head."""
 
-SEQUENCES = frozenset(
-    "t1 t1w t1c t1ce t1gd t1n t1map unit1 mp2rage inplanet1 t2 t2w t2f t2map t2star t2starw inplanet2 flair pd "
-    "pdw pdt2 swi dwi adc trace ct cta mr mri mra angio".split()
+SEQUENCES = (
+    "t1",
+    "t1w",
+    "t1c",
+    "t1ce",
+    "t1gd",
+    "t1n",
+    "unit1",
+    "mp2rage",
+    "t2",
+    "t2w",
+    "t2f",
+    "t2star",
+    "t2starw",
 )
+SEQUENCES += ("flair", "pd", "pdw", "pdt2", "swi", "dwi", "adc", "trace", "ct", "cta", "mr", "mri", "mra")
 """Last words of names, in lower case, that tell sequences of one session apart, and not sessions."""
 
 

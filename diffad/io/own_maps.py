@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from diffad.io.files import FileError, read_regular
 from diffad.io.naming import MAP_ENDS, Naming
 from diffad.io.nifti import WRITTEN_SUFFIXES, stem
+from diffad.io.paths import is_present_file
 
 INFO_BYTES = 50_000_000
 """Largest size of what is stored with the maps of a scan."""
@@ -48,7 +48,7 @@ def _is_result_of(naming: Naming, folder: Path) -> bool:
     if _is_own_record(files["info"]):
         return True
     kinds = [files[kind].with_name(stem(files[kind])) for kind in ("anomaly", "seen")]
-    return all(any(os.path.isfile(f"{name}{end}") for end in WRITTEN_SUFFIXES) for name in kinds)
+    return all(any(is_present_file(Path(f"{name}{end}")) for end in WRITTEN_SUFFIXES) for name in kinds)
 
 
 def _list_namings(name: str) -> list[Naming]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from diffad.io.entities import is_companion
 from diffad.io.nifti import stem
 from diffad.io.own_maps import is_own_map
-from diffad.io.walk import FolderListing, find_content_gap, resolve_path, walk_folder
+from diffad.io.paths import is_folder, is_present_file, resolve_path
+from diffad.io.walk import FolderListing, find_content_gap, walk_folder
 
 FETCH = "fetch it first (datalad get, git annex get or git lfs pull)"
 MAX_NAMES = 3
@@ -72,7 +73,9 @@ def describe_listing(listing: FolderListing) -> list[str]:
     if listing.closed:
         lines.append(f"passed over folders that may not be read: {list_names(listing.closed)}")
     if listing.repeats:
-        lines.append(f"passed over links to folders that were searched already: {list_names(listing.repeats)}")
+        lines.append(
+            f"passed over links to folders that were searched already: {list_names(listing.repeats)}"
+        )
     return lines
 
 
@@ -99,13 +102,13 @@ def find_scans(
     """
     search, places = Search(), dict[tuple[Path, str], Path]()
     for source in sources:
-        is_folder = os.path.isdir(source)
-        images = _search_folder(source, out, search) if is_folder else [source]
+        is_deep = is_folder(source)
+        images = _search_folder(source, out, search) if is_deep else [source]
         masks = [p for p in images if _is_mask(p, mask) or _is_mask(p, region)]
         search.ignored += masks
         images = [p for p in images if p not in set(masks)]
-        gaps = [p for p in images if is_folder and find_content_gap(p)]
-        if is_folder and not images:
+        gaps = [p for p in images if is_deep and find_content_gap(p)]
+        if is_deep and not images:
             raise ValueError(_describe_lack(source, search))
         for path in images:
             if places.setdefault((resolve_path(path.parent), path.name), path) is path:
@@ -131,7 +134,9 @@ def _describe_lack(folder: Path, search: Search) -> str:
     lines = []
     if search.ignored:
         count = len(search.ignored)
-        lines.append(f"passed over {count} masks and maps: {list_names(search.ignored)}; name a file to use it")
+        lines.append(
+            f"passed over {count} masks and maps: {list_names(search.ignored)}; name a file to use it"
+        )
     lines += describe_listing(search.listing)
     rest = f" ({'; '.join(lines)})" if lines else ""
     return f"{folder}: expected scans (.nii, .nii.gz, .mgz, .mgh or .hdr with .img), found none{rest}"
@@ -156,7 +161,7 @@ def parse_mask(text: str) -> str | Path:
     Raises:
         ValueError: If it is the path of a file that does not exist, or empty.
     """
-    if os.path.isfile(text):
+    if is_present_file(Path(text)):
         return Path(text)
     if os.sep in text or not stem(Path(text)):
         raise ValueError(

@@ -9,8 +9,22 @@ from pathlib import Path
 
 from diffad.io.files import FETCH_ANNEX, FETCH_LFS, POINTER_BYTES, FileError, describe_pointer, open_regular
 from diffad.io.nifti import PARTNERS, is_volume_name, stem
+from diffad.io.paths import resolve_path
 
-SIDECARS = (".json", ".tsv", ".csv", ".txt", ".md", ".rst", ".bval", ".bvec", ".html", ".yaml", ".yml", ".xml")
+SIDECARS = (
+    ".json",
+    ".tsv",
+    ".csv",
+    ".txt",
+    ".md",
+    ".rst",
+    ".bval",
+    ".bvec",
+    ".html",
+    ".yaml",
+    ".yml",
+    ".xml",
+)
 SIDECARS += (".log", ".pdf", ".py", ".sh", ".m", ".mat", ".lta", ".xfm", ".h5", ".gii", ".bidsignore", ".tmp")
 """Ends of files that accompany scans, or tell of them, and that nobody takes for scans."""
 
@@ -40,11 +54,6 @@ class FolderListing:
         self.closed += listing.closed
         self.repeats += listing.repeats
         return self
-
-
-def resolve_path(path: Path) -> Path:
-    """Return where a path leads; one that leads back to itself, or nowhere, as far as it goes."""
-    return Path(os.path.realpath(path))
 
 
 def walk_folder(folder: Path, skip: Path | None = None) -> FolderListing:
@@ -116,14 +125,16 @@ def find_content_gap(path: Path) -> str | None:
     Args:
         path: A file of a user, maybe a link that leads nowhere or a pointer of git-annex or Git LFS.
     """
-    if os.path.islink(path) and not os.path.exists(path):
-        return FETCH_ANNEX if "annex/objects/" in os.readlink(path) else "a link that leads nowhere"
     try:
-        if not os.path.isfile(path) or os.path.getsize(path) > POINTER_BYTES:
+        if path.is_symlink() and not path.exists():
+            return FETCH_ANNEX if "annex/objects/" in str(path.readlink()) else "a link that leads nowhere"
+        if not path.is_file() or path.stat().st_size > POINTER_BYTES:
             return None
         with open_regular(path) as file:
             return describe_pointer(file.read(POINTER_BYTES))
     except FileError as error:
         return next((text for text in (FETCH_ANNEX, FETCH_LFS) if text in str(error)), None)
+    except RuntimeError:
+        return "a link that leads back to itself"
     except OSError:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,9 +11,9 @@ from pathlib import Path
 from diffad.io.atomic import write_text
 from diffad.io.naming import split_entities
 from diffad.io.nifti import stem
+from diffad.io.paths import is_folder, resolve_path
 from diffad.io.subjects import Subject
 from diffad.io.version import __version__
-from diffad.io.walk import resolve_path
 
 DESCRIPTION = "dataset_description.json"
 FOLDERS = ("anat", "ct")
@@ -48,7 +47,7 @@ def is_scan(path: Path, root: Path, sources: Sequence[Path]) -> bool:
 
 def list_visits(root: Path) -> list[Path]:
     """List the folders of the subjects and sessions of a data set, in order."""
-    subjects = sorted(path for path in root.glob("sub-*") if os.path.isdir(path))
+    subjects = sorted(path for path in root.glob("sub-*") if is_folder(path))
     return [visit for path in subjects for visit in sorted(path.glob("ses-*")) or [path]]
 
 

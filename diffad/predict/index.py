@@ -31,14 +31,21 @@ def write_cohort(out: Path, subjects: Sequence[Subject], rows: Mapping[str, Mapp
 def _make_row(out: Path, naming: Naming, row: Mapping[str, str]) -> IndexRow:
     ok = row["status"] == "ok"
     files = {k: p.as_posix() for k in ("page", "report") if ok and (out / (p := naming.path(k))).is_file()}
-    lesions = out / naming.path("lesions_json")
     return IndexRow(
         scan=naming.name,
         status=row["status"],
         score=row["score"],
         volume_ml=row["volume_ml"],
-        lesions=len(read_lesions(lesions)) if ok and lesions.is_file() else None,
+        lesions=_count_lesions(out / naming.path("lesions_json")) if ok else None,
         page=files.get("page", ""),
         picture=files.get("report", ""),
         error=row["error"],
     )
+
+
+def _count_lesions(path: Path) -> int | None:
+    """Return the number of lesions; none if there is no table of them, or it is damaged."""
+    try:
+        return len(read_lesions(path)) if path.is_file() else None
+    except (ValueError, OSError):
+        return None

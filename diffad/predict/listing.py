@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from diffad.io.nifti import stem
+from diffad.io.paths import resolve_path
 from diffad.io.search import FETCH, Search, describe_gaps, list_names
 from diffad.io.subjects import Subject, group_subjects
-from diffad.io.walk import resolve_path
 from diffad.predict import bids
 from diffad.predict.options import Inputs
 

@@ -1,4 +1,4 @@
-"""Which lesion mask belongs to which scan; what could be meant for two is refused, what is left over is told."""
+"""Which lesion mask belongs to which scan; what could be meant for two is refused."""
 
 import json
 
@@ -63,10 +63,18 @@ def test_linked_folder_holds_masks_too(tmp_path):
 @pytest.mark.parametrize(
     ("files", "scans", "message"),
     [
-        (["sub-01_lesion"], ["sub-01_ses-1_T1w", "sub-01_ses-2_T1w"], "sub-01_ses-1_T1w and sub-01_ses-2_T1w"),
+        (
+            ["sub-01_lesion"],
+            ["sub-01_ses-1_T1w", "sub-01_ses-2_T1w"],
+            "sub-01_ses-1_T1w and sub-01_ses-2_T1w",
+        ),
         (["sub-01_lesion"], ["sub-01_ses-1", "sub-01_ses-2"], "sub-01_ses-1 and sub-01_ses-2"),
         (["a_lesion"], ["a_1", "a_2"], "a_1 and a_2"),
-        (["sub-1_label-core_mask", "sub-1_label-edema_mask"], ["sub-1_T1w"], "label-core.* and .*label-edema"),
+        (
+            ["sub-1_label-core_mask", "sub-1_label-edema_mask"],
+            ["sub-1_T1w"],
+            "core.* and .*label-edema",
+        ),
     ],
 )
 def test_what_could_be_meant_for_two_is_an_error_naming_both(tmp_path, files, scans, message):

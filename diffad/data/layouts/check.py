@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from diffad.data.duplicates import group_equal, hash_scan
 from diffad.data.image_file import SUFFIXES, read_image
 from diffad.data.layouts.base import Entry
-from diffad.data.layouts.folders import describe_lost_files
 from diffad.data.layouts.find import list_entries, recognise
+from diffad.data.layouts.folders import describe_lost_files
 from diffad.data.progress import track
 from diffad.data.volume import Volume, require_same_grid
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from diffad.data.image_file import SUFFIXES as IMAGE_SUFFIXES
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry
 from diffad.io.nifti import SUFFIXES
+from diffad.io.paths import is_present_file
 from diffad.io.search import FETCH
 from diffad.io.walk import FolderListing, find_content_gap, iterate_folders
 
@@ -19,21 +19,21 @@ MAX_NAMES = 3
 
 
 def list_files(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """List the files below a folder with one of the suffixes, sorted, without hidden ones; links are followed.
+    """List the files below a folder with one of the suffixes, sorted, without hidden ones.
+
+    Links are followed.
 
     Raises:
         DataError: If there is no such folder.
     """
     if not root.is_dir():
         raise DataError(f"{root}: expected a folder, found no such folder")
-    return sorted(path for path in _list_names(root, suffixes, FolderListing()) if os.path.isfile(path))
+    return sorted(path for path in _list_names(root, suffixes, FolderListing()) if is_present_file(path))
 
 
 def _list_names(root: Path, suffixes: tuple[str, ...], listing: FolderListing) -> list[Path]:
     folders = iterate_folders(root, listing)
-    return [
-        folder / name for folder, names in folders for name in names if name.lower().endswith(suffixes)
-    ]
+    return [folder / name for folder, names in folders for name in names if name.lower().endswith(suffixes)]
 
 
 def describe_lost_files(root: Path) -> list[str]:
