@@ -19,7 +19,7 @@ from diffad.benchmark.thumbnails import draw_thumbnail
 from diffad.benchmark.units import EvaluationUnit
 from diffad.evaluation.result import Curve
 from diffad.io.atomic import write_text
-from diffad.io.text import format_csv
+from diffad.io.escape import format_csv
 from diffad.report.benchmark.outcome import Cost, MetricRow, Outcome
 
 MEAN = "mean"

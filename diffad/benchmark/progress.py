@@ -16,8 +16,8 @@ from rich.progress import (
 )
 
 from diffad.benchmark.units import WorkUnit
+from diffad.io.escape import escape_text
 from diffad.io.terminal import plain_text, say
-from diffad.io.text import escape_text
 
 
 class ProgressBar:

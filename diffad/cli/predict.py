@@ -206,5 +206,7 @@ def _predict_and_report(inputs: Inputs, options: Options) -> int:
     if lines := summary.failures():
         for line in (f"{len(lines)} scans failed:", *lines):
             say(line)
+    for note in summary.notes:
+        say(f"note: {note}")
     tell(f"{summary}; see {inputs.out / 'results.csv'}")
     return summary.code(inputs.on_failure)

@@ -109,8 +109,12 @@ def _find_subjects(
 ) -> list[Subject]:
     from diffad.io.nifti import stem
     from diffad.io.subjects import find_scans, group_subjects
+    from diffad.io.terminal import say
 
-    paths = [path for path in find_scans(scans, out, mask).scans if not stem(path).endswith(WRITTEN_MASK)]
+    search = find_scans(scans, out, mask)
+    for note in [*search.describe_gaps(), *search.describe_rest()]:
+        say(f"note: {note}")
+    paths = [path for path in search.scans if not stem(path).endswith(WRITTEN_MASK)]
     return group_subjects(paths, sequences)
 
 

@@ -44,7 +44,8 @@ class Volumes:
         space: Grid and intensity of the model.
         csv: Table with the columns path[, subject][, mask][, split]. Its path, and the paths in it, may be
             relative to ``root``. None lists the folder.
-        pattern: Glob of the volumes below the folder.
+        pattern: Glob of the volumes below the folder; the default takes volumes of every suffix, and leaves
+            out maps of ours and what is no scan by its BIDS name.
         sequences: Sequences stacked as channels, by the last word of their names ("t1", "flair") or by a
             pattern with ``*``; the files of a scan lie in one folder. None makes each file a scan.
         mask: Name of the brain mask beside a scan, such as "*_mask.nii.gz"; none takes non-zero voxels.

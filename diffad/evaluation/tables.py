@@ -16,8 +16,8 @@ from rich.table import Table
 from diffad.evaluation.cohort import Evaluation
 from diffad.evaluation.result import Result
 from diffad.io.atomic import write_text
+from diffad.io.escape import format_csv
 from diffad.io.terminal import plain_text, say
-from diffad.io.text import format_csv
 
 LABELS = {
     "scans": "scans",

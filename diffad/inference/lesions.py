@@ -14,7 +14,8 @@ from scipy import ndimage
 
 from diffad.data.volume import Array, Volume
 from diffad.io.atomic import write_text
-from diffad.io.text import format_csv
+from diffad.io.escape import format_csv
+from diffad.io.text import read_json
 
 CONNECTIVITIES = {6: 1, 18: 2, 26: 3}
 """Neighbours of a voxel, and over how many axes they may differ."""
@@ -142,7 +143,7 @@ def read_lesions(path: Path) -> list[Lesion]:
         OSError: If it cannot be read.
     """
     try:
-        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["lesions"]
+        rows: list[dict[str, Any]] = read_json(path)["lesions"]
         return [Lesion(**{k: _freeze(v) for k, v in row.items()}) for row in rows]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: expected lesions, as predict writes them, found {error}") from error

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from diffad.io.text import escape_text
+from diffad.io.escape import escape_text
 from diffad.registry import UnknownNameError
 
 if TYPE_CHECKING:

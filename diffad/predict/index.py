@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from diffad.inference.lesions import read_lesions
+from diffad.io.escape import escape_text
 from diffad.io.files import require_file
 from diffad.io.naming import Naming, find_maps
 from diffad.io.subjects import Subject
-from diffad.io.text import escape_text
 from diffad.report.viewer.index import IndexRow, write_index
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from diffad.io.atomic import write_text
 from diffad.io.claims import RUNNING, hold_claim
+from diffad.io.escape import escape_text, format_csv, unguard_cell
 from diffad.io.files import open_regular
-from diffad.io.text import escape_text, format_csv, unguard_cell
 
 PATIENCE_SECONDS = 60.0
 """How long to wait for another program that writes the table, which takes it a moment."""

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diffad.io.escape import escape_text, format_csv, guard_cell, unguard_cell
 from diffad.io.terminal import Progress, plain_text, say, tell
-from diffad.io.text import escape_text, format_csv, guard_cell, unguard_cell
 
 ANY_TEXT = st.text(st.characters(codec=None, categories=None, exclude_categories=()), max_size=20)
 
