@@ -151,7 +151,7 @@ EXPERIMENT_KEYS = {
     ),
     "train": (
         "steps network batch_size accumulate lr warmup min_lr weight_decay clip_norm levels loss"
-        " snr_gamma ema_decay mixed_precision channels_last device workers validate_every"
+        " snr_gamma ema_decay allow_changes mixed_precision channels_last device workers validate_every"
         " validate_items validate_levels checkpoint_every keep_checkpoints encoder calibrate_fpr"
     ),
 }
