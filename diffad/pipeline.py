@@ -311,7 +311,7 @@ class AnomalyPipeline(DiffusionPipeline):
         return AnomalyOutput(
             anomaly_map=anomaly,
             reconstruction=maps.reconstruction,
-            mask=binarise_maps(anomaly, thresholds.values, source.brain, post),
+            mask=binarise_maps(anomaly, thresholds.values, source.brain, post, source.spacing),
             score=pool_maps(anomaly, analysed, post["pool"], post["share"]),
             info=thresholds.to_info(),
             image=source.image,

@@ -11,13 +11,17 @@ from diffad.cli.options import (
     DEFAULT_MODEL,
     Device,
     Mask,
+    MaxVoxels,
     Model,
     Slices,
+    Trust,
     parse_mask_option,
     parse_part,
     parse_slices,
     report_wrong_usage,
 )
+from diffad.config.reading import MAX_VOXELS
+from diffad.io.terminal import tell
 
 
 def calibrate_command(
@@ -28,6 +32,8 @@ def calibrate_command(
     model: Model = DEFAULT_MODEL,
     mask: Mask = "",
     slices: Slices = "",
+    trust: Trust = None,
+    max_voxels: MaxVoxels = MAX_VOXELS,
     fpr: Annotated[
         list[float] | None,
         typer.Option(
@@ -59,9 +65,11 @@ def calibrate_command(
       diffad calibrate controls/ --sampler "{name: resampled}" --out models/resampled
       diffad predict patients/ --mask _brain_mask --model models/ours --out maps
     """  # noqa: D301 (\b keeps the lines that follow as they are)
-    from diffad.io.subjects import find_scans, group_subjects
+    from diffad.io.subjects import find_scans
+    from diffad.io.terminal import say
     from diffad.predict import Inputs, Options
     from diffad.predict.calibrate import calibrate_on, describe_calibration, require_new, save_model
+    from diffad.predict.listing import list_subjects
     from diffad.predict.run import choose_device, load_model
     from diffad.threshold import RATES
 
@@ -69,15 +77,22 @@ def calibrate_command(
     mask_source = parse_mask_option(mask)
     with report_wrong_usage():
         options = Options(
+<<<<<<< HEAD
             sampler=parse_part("sampler", sampler or []),
             score=parse_part("score", score or []),
             slices=parse_slices(slices),
             batch_size=batch_size,
+=======
+            slices=parse_slices(slices), batch_size=batch_size, trust=trust, max_voxels=max_voxels
+>>>>>>> main
         )
         inputs = Inputs(scan, model, out, mask_source, device=device)
-    subjects = group_subjects(find_scans(inputs.sources, out, mask_source).scans)
+    listing = list_subjects(inputs, find_scans(inputs.sources, out, mask_source))
+    subjects = listing.subjects
     pipe = load_model(model, choose_device(device))
     calibration = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES)
     save_model(pipe, out)
-    print(describe_calibration(calibration, len(subjects)))
-    print(f"see {out}; use it with --model {out}")
+    tell(*describe_calibration(calibration, len(subjects)).splitlines())
+    for note in listing.describe():
+        say(f"note: {note}")
+    tell(f"see {out}; use it with --model {out}")

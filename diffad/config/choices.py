@@ -26,6 +26,8 @@ BrainChoice = Literal["auto", BrainMethod]
 """A ``BrainMethod``, or "auto" for the one that suits the scan."""
 Registration = Literal["affine", "rigid", "none"]
 """What a scan may be moved by on its way to MNI152."""
+Geometry = Literal["qform", "sform"]
+"""Which orientation of a NIfTI file is taken where it has two."""
 OffsetRule = Literal["check", "shift"]
 """What becomes of a CT whose offset of 1024 was forgotten."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,27 +12,39 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-from nibabel import orientations
 from torch import Tensor
 
+from diffad.config.reading import ReadOptions
+from diffad.data.affine import check_affine, measure_shift
+from diffad.data.volume_axes import RAS as RAS
+from diffad.data.volume_axes import cast_exactly, make_image, turn_to_canonical, turn_to_stored
+from diffad.data.volume_error import VolumeError as VolumeError
+from diffad.data.volume_error import expect
+from diffad.data.volume_file import read_volume_file
 from diffad.io.atomic import write_bytes
+from diffad.io.nifti import WRITTEN_SUFFIXES
 
 Array = npt.NDArray[Any]
 Source = str | os.PathLike[str]
-RAS = np.array([[0, 1], [1, 1], [2, 1]])
-
-
-class VolumeError(ValueError):
-    """A scan, mask or map that cannot be used; the message names file, expectation and finding."""
+ROUNDING_SHIFT, LARGEST_SHIFT = 0.05, 0.5
+"""How far apart two grids may be that are the same, and that are taken for the same, in voxels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """How a scan lay on disk: its header, its affine (4, 4) in mm, and its file (the first of a stack)."""
+    """How a scan lay on disk.
+
+    Args:
+        header: NIfTI header of its maps, in the unit and with the orientations that the scan came with.
+        affine: Voxel to world matrix of the voxels as stored, (4, 4), in mm.
+        path: Its file, the first of a stack.
+        options: How it was read, and how its masks are.
+    """
 
     header: nib.Nifti1Header
     affine: Array
     path: Path
+    options: ReadOptions = field(default_factory=ReadOptions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,28 +70,36 @@ class Volume:
         if np.ndim(self.data) != 4 or np.size(self.data) == 0:
             raise VolumeError(f"expected data (C, I, J, K) with voxels, got shape {np.shape(self.data)}")
         object.__setattr__(self, "data", np.ascontiguousarray(self.data, dtype=np.float32))
-        object.__setattr__(self, "affine", _check_affine(self.affine, "Volume"))
+        object.__setattr__(self, "affine", check_affine(self.affine, "Volume"))
 
     @classmethod
-    def load(cls, source: Source | Sequence[Source], *, allow_constant: bool = False) -> Volume:
-        """Read a NIfTI file (3-D, or 4-D with sequences last), or stack several files on one grid, in order.
+    def load(
+        cls,
+        source: Source | Sequence[Source],
+        *,
+        allow_constant: bool = False,
+        options: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
+    ) -> Volume:
+        """Read a file (3-D, or 4-D with sequences last), or stack several files on one grid, in order.
 
         Args:
-            source: Path of a .nii or .nii.gz file, or a list of paths.
+            source: Path of a NIfTI or MGH file, or of a pair of header and image; or a list of paths.
             allow_constant: Accept sequences without contrast, as masks may be.
+            options: Which orientation is trusted, and how large a file may be.
 
         Raises:
-            VolumeError: If a file is missing, damaged, without usable geometry or voxels, or on another grid.
+            VolumeError: If a file is missing, damaged, without usable geometry or voxels, too large, or on
+                another grid.
         """
         paths = [source] if isinstance(source, str | os.PathLike) else list(source)
         if not paths:
             raise VolumeError("expected at least one NIfTI file, found an empty list")
-        volumes = [_load_file(Path(path), allow_constant) for path in paths]
-        for other in volumes[1:]:
-            require_same_grid(other, volumes[0])
+        volumes = [_load_file(Path(path), allow_constant, options) for path in paths]
+        grid_warnings = [w for other in volumes[1:] for w in require_same_grid(other, volumes[0])]
         data = np.concatenate([volume.data for volume in volumes]) if len(volumes) > 1 else volumes[0].data
-        warnings = dict.fromkeys(warning for volume in volumes for warning in volume.warnings)
-        return cls(data, volumes[0].affine, volumes[0].origin, tuple(warnings))
+        file_warnings = [warning for volume in volumes for warning in volume.warnings]
+        warnings = tuple(dict.fromkeys([*file_warnings, *grid_warnings]))
+        return cls(data, volumes[0].affine, volumes[0].origin, warnings)
 
     @property
     def spacing(self) -> Array:
@@ -96,6 +115,11 @@ class Volume:
     def path(self) -> Path | None:
         """File the scan was read from, if any."""
         return self.origin.path if self.origin else None
+
+    @property
+    def options(self) -> ReadOptions:
+        """How the scan was read, and how its masks are."""
+        return self.origin.options if self.origin else ReadOptions()
 
     @property
     def name(self) -> str:
@@ -117,42 +141,26 @@ class Volume:
             OSError: If the file cannot be written.
         """
         path = Path(path)
-        _expect(path.name.endswith((".nii", ".nii.gz")), path, "a name ending in .nii or .nii.gz", path.name)
-        # NumPy has no bfloat16; float() leaves every other narrow type exact.
-        array = image.detach().float().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
-        values = _cast(self._to_stored(array, path), np.dtype(dtype), path)
-        raw = self._encode(values)
+        expect(path.name.endswith(WRITTEN_SUFFIXES), path, "a name ending in .nii or .nii.gz", path.name)
+        raw = self._make_image(image, dtype, path).to_bytes()
         # mtime=0 makes the same map the same file, whenever it is written.
         write_bytes(path, gzip.compress(raw, 1, mtime=0) if path.suffix == ".gz" else raw)
 
     def to_nifti(self, image: Array | Tensor, dtype: npt.DTypeLike = np.float32) -> nib.Nifti1Image:
         """Return a map as the NIfTI image that ``save`` would write; arguments and errors are the same."""
-        path = self.path or Path("the map")
+        nifti = self._make_image(image, dtype, self.path or Path("the map"))
+        return type(nifti).from_bytes(nifti.to_bytes())
+
+    def _make_image(self, image: Array | Tensor, dtype: npt.DTypeLike, path: Path) -> nib.Nifti1Image:
+        # NumPy has no bfloat16; float() leaves every other narrow type exact.
         array = image.detach().float().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
-        raw = self._encode(_cast(self._to_stored(array, path), np.dtype(dtype), path))
-        return _choose_image_class(raw).from_bytes(raw)
-
-    def _to_stored(self, image: Array, path: Path) -> Array:
         shape = self.data.shape[1:]
-        fits = image.ndim in (3, 4) and image.shape[-3:] == shape
-        _expect(fits, path, f"a map {shape}, or several as channels", f"shape {image.shape}")
-        image = np.moveaxis(image, 0, -1) if image.ndim == 4 else image[..., None]
-        if self.origin:
-            orientation = orientations.io_orientation(self.origin.affine)
-            image = orientations.apply_orientation(image, orientations.ornt_transform(RAS, orientation))
-        return image[..., 0] if image.shape[-1] == 1 else image
-
-    def _encode(self, values: Array) -> bytes:
-        if self.origin is None:
-            image = nib.Nifti1Image(values, self.affine)
-            image.header.set_xyzt_units("mm")
-            return image.to_bytes()
-        header = self.origin.header.copy()
-        header.set_data_dtype(values.dtype)
-        header.set_intent("none")
-        header["cal_min"] = header["cal_max"] = 0
-        image_class = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
-        return image_class(values, self.origin.affine, header).to_bytes()
+        fits = array.ndim in (3, 4) and array.shape[-3:] == shape
+        expect(fits, path, f"a map {shape}, or several as channels", f"shape {array.shape}")
+        stored_affine, header = (self.origin.affine, self.origin.header) if self.origin else (None, None)
+        return make_image(
+            cast_exactly(turn_to_stored(array, stored_affine), dtype, path), self.affine, header
+        )
 
 
 def measure_voxel(affine: Array) -> float:
@@ -166,104 +174,46 @@ def measure_voxel(affine: Array) -> float:
     return float(abs(np.linalg.det(affine[:3, :3]))) / 1000
 
 
-def require_same_grid(volume: Volume, like: Volume) -> None:
-    """Check that two volumes share voxel count and affine (to 1e-3), as stored or once both are in RAS.
+def require_same_grid(volume: Volume, like: Volume) -> tuple[str, ...]:
+    """Check that two volumes lie on one grid, as stored or once both are in RAS, and say if they hardly do.
+
+    Headers round, each in its own way: corners that lie within a twentieth of a voxel are the same, those
+    within half a voxel are taken for the same with a warning.
+
+    Returns:
+        The warning, or nothing.
 
     Raises:
-        VolumeError: If they do not; both files are named.
+        VolumeError: If a corner lies further off, or the voxel counts differ; both files are named.
     """
+    shape = like.data.shape[1:]
     # Flipping an axis multiplies the rounding of its spacing by its length, so the stored affines count too.
     stored_affines = [v.origin.affine if v.origin else v.affine for v in (volume, like)]
-    affines_match = any(
-        np.allclose(a, b, rtol=0, atol=1e-3) for a, b in ((volume.affine, like.affine), stored_affines)
-    )
-    same = affines_match and volume.data.shape[1:] == like.data.shape[1:]
-    _expect(same, volume.path, f"the grid of {like.path}, {_describe_grid(like)}", _describe_grid(volume))
-
-
-def _expect(ok: bool, name: Path | str | None, expectation: str, finding: object) -> None:
-    if not ok:
-        raise VolumeError(f"{name}: expected {expectation}, found {finding}")
+    pairs = [(volume.affine, like.affine), (stored_affines[0], stored_affines[1])]
+    same_count = volume.data.shape[1:] == shape
+    shift = min(measure_shift(a, b, shape) for a, b in pairs) if same_count else float("inf")
+    same = shift <= LARGEST_SHIFT
+    expect(same, volume.path, f"the grid of {like.path}, {_describe_grid(like)}", _describe_grid(volume))
+    if shift <= ROUNDING_SHIFT:
+        return ()
+    name = volume.path.name if volume.path else "a volume"
+    return (f"{name} lies up to {shift:.2f} voxels off the grid of the scan; it is taken to lie on it",)
 
 
 def _describe_grid(volume: Volume) -> str:
     return f"shape {volume.data.shape[1:]} with affine {np.round(volume.affine[:3], 4).tolist()} (in RAS)"
 
 
-def _load_file(path: Path, allow_constant: bool) -> Volume:
-    _expect(path.is_file(), path, "a NIfTI file", "a folder" if path.is_dir() else "no such file")
-    try:
-        image = _read_image(path)
-        with np.errstate(over="ignore"):
-            native = np.asarray(image.dataobj, dtype=np.float32)
-    except VolumeError:
-        raise
-    except Exception as error:  # nibabel, zlib and numpy raise a dozen unrelated types on damaged files
-        reason = f"{type(error).__name__}: {error}"
-        raise VolumeError(f"{path}: expected a readable NIfTI file, found {reason}") from error
-    data, affine = _to_canonical(native, _check_affine(image.affine, path))
+def _load_file(path: Path, allow_constant: bool, options: ReadOptions) -> Volume:
+    header, native = read_volume_file(path, options)
+    data, affine = turn_to_canonical(native, header.affine)
     _check_voxels(data, path, allow_constant)
-    return Volume(data, affine, Origin(image.header.copy(), image.affine, path))
-
-
-def _read_image(path: Path) -> nib.Nifti1Image:
-    raw = path.read_bytes()
-    # Decompressing to the end verifies the checksum, which reading only the voxels would skip.
-    raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    image_class = _choose_image_class(raw)
-    # nibabel repairs spacings silently when it makes an image, so they are checked before.
-    _check_header(image_class.header_class.from_fileobj(io.BytesIO(raw), check=False), path)
-    return image_class.from_bytes(raw)
-
-
-def _choose_image_class(raw: bytes) -> type[nib.Nifti1Image]:
-    if raw[344:347] == b"n+1":
-        return nib.Nifti1Image
-    if raw[4:7] == b"n+2":
-        return nib.Nifti2Image
-    raise ValueError(f"{len(raw)} bytes without a NIfTI-1 or NIfTI-2 signature")
-
-
-def _check_header(header: nib.Nifti1Header, path: Path) -> None:
-    dtype, spacing = header.get_data_dtype(), header["pixdim"][1:4]
-    shape = tuple(int(n) for n in header.get_data_shape())
-    _expect(dtype.kind in "iuf", path, "one real number for each voxel", f"voxels of type {dtype}")
-    _expect(all(n > 0 for n in shape), path, "a volume with voxels", f"an empty one of shape {shape}")
-    fits = len(shape) >= 3 and all(n == 1 for n in shape[4:])
-    _expect(fits, path, "3-D, or 4-D with sequences last", f"{len(shape)}-D {shape}")
-    positive = bool((np.isfinite(spacing) & (spacing > 0)).all())
-    _expect(positive, path, "positive voxel spacing (pixdim)", f"{spacing.tolist()} mm")
-
-
-def _check_affine(affine: Array, name: Path | str) -> Array:
-    affine = np.asarray(affine, dtype=np.float64)
-    _expect(affine.shape == (4, 4), name, "an affine (4, 4)", f"shape {affine.shape}")
-    axes = affine[:3, :3]
-    lengths = np.linalg.norm(axes, axis=0)
-    # Relative to the voxel size, so that tiny voxels are not taken for flat ones.
-    regular = np.isfinite(affine).all() and lengths.all() and abs(np.linalg.det(axes / lengths)) > 1e-6
-    _expect(bool(regular), name, "an invertible affine", affine.tolist())
-    return affine
-
-
-def _to_canonical(native: Array, affine: Array) -> tuple[Array, Array]:
-    channels_last = native.reshape(*native.shape[:3], -1)
-    orientation = orientations.io_orientation(affine)
-    data = orientations.apply_orientation(channels_last, orientation)
-    return np.moveaxis(data, -1, 0), affine @ orientations.inv_ornt_aff(orientation, native.shape[:3])
+    return Volume(data, affine, Origin(header.header, header.affine, path, options), header.warnings)
 
 
 def _check_voxels(data: Array, path: Path, allow_constant: bool) -> None:
     bad_voxels = data.size - int(np.isfinite(data).sum())
-    _expect(not bad_voxels, path, "finite voxels", f"{bad_voxels} of {data.size} that are NaN or infinite")
+    expect(not bad_voxels, path, "finite voxels", f"{bad_voxels} of {data.size} that are NaN or infinite")
     for channel, values in enumerate(data):
         varies = allow_constant or values.min() < values.max()
-        _expect(varies, path, "contrast", f"{values.flat[0]:g} everywhere in channel {channel}")
-
-
-def _cast(values: Array, dtype: np.dtype[Any], path: Path) -> Array:
-    with np.errstate(invalid="ignore"):
-        cast = values.astype(dtype)
-    exact = dtype.kind not in "iu" or np.array_equal(cast, values)
-    _expect(exact, path, f"values that {dtype} can hold", f"values from {values.min()} to {values.max()}")
-    return cast
+        expect(varies, path, "contrast", f"{values.flat[0]:g} everywhere in channel {channel}")

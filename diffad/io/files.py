@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 POINTER_BYTES = 1024
 """Git LFS and git-annex keep pointers to content in files that are shorter than this."""
@@ -48,7 +48,7 @@ def require_file(path: Path | str, expectation: str = "a regular file") -> Path:
             itself, or a link to content that must be fetched first.
     """
     try:
-        mode = os.stat(path).st_mode
+        mode = Path(path).stat().st_mode
     except (OSError, ValueError) as error:
         raise FileError(f"{path}: expected {expectation}, found {_describe_trouble(path, error)}") from error
     if not stat.S_ISREG(mode):
@@ -57,7 +57,7 @@ def require_file(path: Path | str, expectation: str = "a regular file") -> Path:
     return Path(path)
 
 
-def open_regular(path: Path | str, expectation: str = "a regular file") -> BinaryIO:
+def open_regular(path: Path | str, expectation: str = "a regular file") -> BufferedReader:
     """Open a regular file for reading bytes, without waiting for one that is none.
 
     Args:
@@ -65,7 +65,7 @@ def open_regular(path: Path | str, expectation: str = "a regular file") -> Binar
         expectation: What an error says was expected.
 
     Raises:
-        FileError: If it is no regular file, cannot be opened, or points to content that must be fetched first.
+        FileError: If it is no regular file, cannot be opened, or only points to its content.
     """
     require_file(path, expectation)
     # The file may have been swapped for a pipe since: O_NONBLOCK keeps even that from waiting.
@@ -108,7 +108,7 @@ def describe_pointer(content: bytes) -> str | None:
     return FETCH_ANNEX if is_text and b"annex/objects/" in content else None
 
 
-def _check_content(file: BinaryIO, path: Path | str, expectation: str) -> None:
+def _check_content(file: BufferedReader, path: Path | str, expectation: str) -> None:
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
         raise FileError(f"{path}: expected {expectation}, found {KINDS.get(stat.S_IFMT(status.st_mode))}")
@@ -122,7 +122,7 @@ def _check_content(file: BinaryIO, path: Path | str, expectation: str) -> None:
 def _describe_trouble(path: Path | str, error: OSError | ValueError) -> str:
     if not isinstance(error, OSError):
         return f"no name of a file ({error})"
-    if error.errno == errno.ENOENT and os.path.islink(path):
-        target = os.readlink(path)
+    if error.errno == errno.ENOENT and Path(path).is_symlink():
+        target = str(Path(path).readlink())
         return FETCH_ANNEX if "annex/objects/" in target else f"a link to {target}, which is not there"
     return TROUBLES.get(error.errno or 0, error.strerror or str(error))

@@ -11,7 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+<<<<<<< HEAD
 from diffad.config import PartSpec
+=======
+from diffad.data.volume import Volume
+>>>>>>> main
 from diffad.inference import scan as scans
 from diffad.inference.calibrating import calibrate_samplers
 from diffad.inference.detector import Detector
@@ -136,7 +140,8 @@ def _look_at_subject(maps: Detector, subject: Subject, options: Options, mask: s
 def _score_subject(
     pipe: AnomalyPipeline, subject: Subject, options: Options, mask: str | Path | None
 ) -> Tensor:
-    source = scans.read_source(list(subject.paths), find_subject_mask(subject, mask))
+    volume = Volume.load(subject.paths, options=options.reading)
+    source = scans.read_source(volume, find_subject_mask(subject, mask))
     assert source.volume is not None
     call: dict[str, Any] = replace(options, threshold=0.0).call()
     output = pipe(source.volume, source.brain[0, 0].numpy(), **call)

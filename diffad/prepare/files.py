@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from diffad.io.atomic import scratch_folder, write_text
+from diffad.io.text import read_json
 from diffad.prepare.geometry import format_itk
 from diffad.prepare.options import PrepareOptions
 from diffad.prepare.prepared_scan import PreparedScan
@@ -18,11 +19,13 @@ ENDS = (".nii.gz", "_brain_mask.nii.gz", "_to_native.txt", "_xfm.tfm", "_prepare
 """Ends of the files of a scan; the last one is there only if all are whole."""
 
 
-def describe_request(paths: list[Path], mask: Path | None, options: PrepareOptions) -> dict[str, Any]:
+def describe_request(
+    paths: list[Path], mask: Path | None, options: PrepareOptions, trust: str | None = None
+) -> dict[str, Any]:
     """Return what determines a prepared scan: files by name, size and time of change, and options."""
     files = [_identify(path) for path in (*paths, *([mask] if mask else []))]
     values = {key: value for key, value in asdict(options).items() if key != "threads"}
-    return {"files": files, "options": values}
+    return {"files": files, "options": values} | ({"trust": trust} if trust else {})
 
 
 def _identify(path: Path) -> list[Any]:
@@ -43,7 +46,7 @@ def read_finished(out: Path, name: str) -> dict[str, Any] | None:
     if not paths:
         return None
     try:
-        record = json.loads((out / f"{name}{ENDS[-1]}").read_text(encoding="utf-8"))
+        record = read_json(out / f"{name}{ENDS[-1]}")
     except (OSError, ValueError):
         record = None
     if len(paths) == len(ENDS) and isinstance(record, dict) and "request" in record:

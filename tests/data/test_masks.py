@@ -62,6 +62,13 @@ def test_wrong_number_of_axes_raises():
 SHAPE, AFFINE = (4, 5, 6), np.diag([-1.0, 2.0, 3.0, 1.0])
 
 
+def shift(voxels):
+    """What moves the scan along its third axis by so many voxels."""
+    matrix = np.zeros((4, 4))
+    matrix[2, 3] = 3.0 * voxels
+    return matrix
+
+
 def save(path, data, affine=AFFINE):
     nib.save(nib.Nifti1Image(data, affine), path)
     return path
@@ -96,7 +103,7 @@ def test_mask_stored_in_another_orientation_is_turned_to_the_scan(tmp_path, scan
     ("data", "affine", "message"),
     [
         (np.ones((4, 5, 7), np.uint8), AFFINE, r"mask\.nii: expected the grid of .*scan\.nii.*\(4, 5, 7\)"),
-        (np.ones(SHAPE, np.uint8), AFFINE + 2e-3, r"mask\.nii: expected the grid of .*scan\.nii"),
+        (np.ones(SHAPE, np.uint8), AFFINE + shift(0.6), r"mask\.nii: expected the grid of .*scan\.nii"),
         (np.zeros(SHAPE, np.uint8), AFFINE, r"mask\.nii: .*empty mask"),
         (np.ones((*SHAPE, 2), np.uint8), AFFINE, r"mask\.nii: expected a mask of one channel, found 2"),
     ],

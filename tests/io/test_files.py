@@ -16,7 +16,7 @@ KEY = "SHA256E-s12--ab.nii.gz"
 
 def make_socket(path):
     server = socket.socket(socket.AF_UNIX)
-    folder = os.getcwd()
+    folder = Path.cwd()
     try:
         os.chdir(path.parent)  # names of sockets are short
         server.bind(path.name)

@@ -1,0 +1,32 @@
+"""How files of volumes are read where they leave a choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from diffad.config.choices import Geometry, require, require_choice
+
+MAX_VOXELS = 2**30
+"""Most voxels of a file over all channels, 4 GB in float32: ten times the finest scan of a living head."""
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How a volume is read.
+
+    Args:
+        trust: Which orientation of a NIfTI file is taken where it has two, a ``Geometry``; none takes the
+            sform, as most tools do.
+        max_voxels: Most voxels of a file, over all channels; a larger one is refused from its header.
+
+    Raises:
+        ValueError: If a value cannot be used.
+    """
+
+    trust: str | None = None
+    max_voxels: int = MAX_VOXELS
+
+    def __post_init__(self) -> None:
+        if self.trust is not None:
+            require_choice("trust", self.trust, Geometry)
+        require(self.max_voxels >= 1, "max_voxels", "at least 1 voxel", self.max_voxels)
