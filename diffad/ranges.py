@@ -108,7 +108,7 @@ def check_values(whose: str, values: Mapping[str, Any]) -> None:
         ValueError: With the first that is beyond the ranges of all parts.
     """
     for name, value in values.items():
-        _check_value(whose, name, value, {})
+        _check_value(whose, name, value, None)
     check_finite(whose, values)
 
 
@@ -137,7 +137,10 @@ def _check_type(whose: str, name: str, annotation: Any, value: object) -> None:
     _require(fits, whose, name, " or ".join(TYPE_WORDS[word] for word in words), value)
 
 
-def _check_value(whose: str, name: str, value: Any, limits: Mapping[str, float], depth: int = 0) -> None:
+def _check_value(
+    whose: str, name: str, value: Any, limits: Mapping[str, float] | None, depth: int = 0
+) -> None:
+    """Check a value, and those inside it; without limits only what no part can take is refused."""
     _require(depth < MAX_DEPTH, whose, name, f"at most {MAX_DEPTH} mappings inside each other", "more")
     if isinstance(value, Mapping):
         for key, inner in value.items():
@@ -153,11 +156,11 @@ def _check_value(whose: str, name: str, value: Any, limits: Mapping[str, float],
         _check_number(whose, name, value, limits)
 
 
-def _check_number(whose: str, name: str, value: Any, limits: Mapping[str, float]) -> None:
-    key = _last(name)
-    whole = isinstance(value, Integral)
-    usual = MAX_INTEGER if key.endswith("seed") else MAX_COUNT if whole else MAX_NUMBER
-    high = limits.get(key, usual)
+def _check_number(whose: str, name: str, value: Any, limits: Mapping[str, float] | None) -> None:
+    key, whole = _last(name), isinstance(value, Integral)
+    is_free = limits is None or key.endswith("seed")
+    usual = MAX_NUMBER if not whole else MAX_INTEGER if is_free else MAX_COUNT
+    high = (limits or {}).get(key, usual)
     if whole or math.isfinite(value):
         _require(abs(value) <= high, whose, name, f"a number of at most {high:g}", value)
 

@@ -77,14 +77,12 @@ def calibrate_command(
     mask_source = parse_mask_option(mask)
     with report_wrong_usage():
         options = Options(
-<<<<<<< HEAD
             sampler=parse_part("sampler", sampler or []),
             score=parse_part("score", score or []),
             slices=parse_slices(slices),
             batch_size=batch_size,
-=======
-            slices=parse_slices(slices), batch_size=batch_size, trust=trust, max_voxels=max_voxels
->>>>>>> main
+            trust=trust,
+            max_voxels=max_voxels,
         )
         inputs = Inputs(scan, model, out, mask_source, device=device)
     listing = list_subjects(inputs, find_scans(inputs.sources, out, mask_source))

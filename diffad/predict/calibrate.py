@@ -11,11 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-<<<<<<< HEAD
 from diffad.config import PartSpec
-=======
 from diffad.data.volume import Volume
->>>>>>> main
 from diffad.inference import scan as scans
 from diffad.inference.calibrating import calibrate_samplers
 from diffad.inference.detector import Detector
@@ -129,7 +126,7 @@ def _calibrate_sampler(
 
 def _look_at_subject(maps: Detector, subject: Subject, options: Options, mask: str | Path | None) -> Tensor:
     """Return the scores of a scan inside the brain, on the model's grid."""
-    source = scans.read_source(list(subject.paths), find_subject_mask(subject, mask))
+    source = _read_subject(subject, options, mask)
     values = []
     for stack in make_stacks(source, maps.space.config.axis, options.slices):
         x, brain, _ = maps.space.place(stack.image, stack.brain, stack.spacing, stack.centre, stack.window)
@@ -140,9 +137,13 @@ def _look_at_subject(maps: Detector, subject: Subject, options: Options, mask: s
 def _score_subject(
     pipe: AnomalyPipeline, subject: Subject, options: Options, mask: str | Path | None
 ) -> Tensor:
-    volume = Volume.load(subject.paths, options=options.reading)
-    source = scans.read_source(volume, find_subject_mask(subject, mask))
+    source = _read_subject(subject, options, mask)
     assert source.volume is not None
     call: dict[str, Any] = replace(options, threshold=0.0).call()
     output = pipe(source.volume, source.brain[0, 0].numpy(), **call)
     return output.anomaly_map[output.analysed]
+
+
+def _read_subject(subject: Subject, options: Options, mask: str | Path | None) -> scans.ScanSource:
+    volume = Volume.load(subject.paths, options=options.reading)
+    return scans.read_source(volume, find_subject_mask(subject, mask))

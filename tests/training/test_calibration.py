@@ -8,8 +8,8 @@ import torch
 from diffad import AnomalyPipeline
 from diffad.config import SpaceConfig
 from diffad.data.toy import Toy
-from diffad.inference.detector import Detector
 from diffad.data.volumes import Volumes
+from diffad.inference.detector import Detector
 from diffad.method import Method
 from diffad.training.calibration import collect_healthy, count_healthy_slices
 from diffad.training.run import train
@@ -52,7 +52,7 @@ def test_every_scan_is_calibrated_on_with_noise_of_its_own(small, monkeypatch):
     monkeypatch.setattr(
         Detector,
         "maps",
-        lambda self, x, brain, k, *more: keys.append(list(k)) or real(self, x, brain, k, *more),
+        lambda self, x, brain, k, **more: keys.append(list(k)) or real(self, x, brain, k, **more),
     )
     train(small("train.steps=2"))
     assert keys == [list(range(8))]
