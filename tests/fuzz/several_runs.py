@@ -21,7 +21,7 @@ import torch
 
 from diffad.cli import main
 from diffad.io.naming import Naming
-from diffad.predict.finished import read_finished
+from diffad.predict.finished import inspect_results
 from tests.helpers.cohorts import all_files, brain, names, table, write, write_model
 
 LIMIT_SECONDS = 300.0
@@ -63,7 +63,7 @@ def find_faults(out: Path, scans: list[Path], codes: list[int]) -> list[str]:
     stems = [scan.name.removesuffix(".nii.gz") for scan in scans]
     faults = [f"exit code {code}" for code in codes if code]
     for stem in stems:
-        scan = read_finished(Naming(stem).files(out), verify=True)
+        scan = inspect_results(Naming(stem).files(out), verify=True)
         if scan.info is None or scan.damage:
             faults.append(f"{stem}: {scan.damage or 'not finished'}")
     rows = table(out)
