@@ -145,10 +145,13 @@ EXPERIMENT_KEYS = {
     "schedule": "num_train_timesteps beta_start beta_end beta_schedule prediction_type",
     "space": "size fov window axis intensity low high headroom centre width",
     "augment": "flip rotate shift scale gamma gain blur",
-    "postprocess": "erosion median min_size erosion_rule median_first filled pool share fpr",
+    "postprocess": (
+        "erosion median min_size erosion_rule median_first filled median_axes morphology min_mm3 pool"
+        " share fpr"
+    ),
     "train": (
         "steps network batch_size accumulate lr warmup min_lr weight_decay clip_norm levels loss"
-        " snr_gamma ema_decay mixed_precision channels_last device workers validate_every"
+        " snr_gamma ema_decay allow_changes mixed_precision channels_last device workers validate_every"
         " validate_items validate_levels checkpoint_every keep_checkpoints encoder calibrate_fpr"
     ),
 }
@@ -259,8 +262,8 @@ POOLED_KEYS = (
 )
 PROTOCOL_SETTINGS = (
     "name summary source size slices where masked erosion erosion_per erosion_rule median"
-    " median_axes median_border sigma min_size filled comparison pool pool_where share percentile"
-    " aggregate pixel_samples least_lesion strata threshold tuned_on steps grid fpr fixed"
+    " median_axes median_border sigma min_size filled comparison pool pool_where pool_map share"
+    " percentile aggregate pixel_samples least_lesion strata threshold tuned_on steps grid fpr fixed"
     " dice_aggregate dice_of empty aupro_limit regions tolerance_mm intervals folds resamples seed"
 )
 PROTOCOL_FIGURES = (

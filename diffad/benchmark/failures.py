@@ -9,6 +9,7 @@ from pathlib import Path
 from diffad.benchmark.progress import ProgressBar
 from diffad.io.atomic import write_text
 from diffad.io.terminal import format_error, is_debugging
+from diffad.io.text import read_text
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def note_failure(out: Path, label: str, reason: str) -> None:
 def read_failures(out: Path) -> dict[str, str]:
     """Return why methods failed, by label."""
     paths = sorted((out / "failed").glob("[!.]*.txt"))
-    return {path.stem: path.read_text(encoding="utf-8") for path in paths}
+    return {path.stem: read_text(path, errors="replace") for path in paths}
 
 
 def forget_failures(out: Path) -> None:

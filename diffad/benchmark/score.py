@@ -25,6 +25,7 @@ from diffad.distributed import Process
 from diffad.evaluation.result import Result
 from diffad.evaluation.samples import Sample
 from diffad.io.atomic import write_text
+from diffad.io.text import read_json
 
 RANKING_METRIC = "pixel_ap"
 """Metric that methods are ranked by."""
@@ -84,7 +85,7 @@ def _score_unit(config: BenchmarkConfig, tests: TestSets, unit: EvaluationUnit) 
 def _read_fingerprint(path: Path) -> str | None:
     """Return what stored metrics follow from; none if there are none, or they cannot be read."""
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["fingerprint"])
+        return str(read_json(path)["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -191,7 +192,11 @@ def load_metrics(path: Path) -> UnitMetrics:
 
     Raises:
         OSError: If it cannot be read.
+        ValueError: If it is another file.
     """
-    values = json.loads(path.read_text(encoding="utf-8"))
-    values.pop("fingerprint")
-    return UnitMetrics(**values)
+    values = read_json(path, "metrics, as the benchmark writes them")
+    try:
+        values.pop("fingerprint")
+        return UnitMetrics(**values)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: expected metrics, as the benchmark writes them, found {error}") from error

@@ -12,6 +12,8 @@ import torch
 
 from diffad.benchmark.methods import Prediction
 from diffad.io.atomic import write_bytes, write_text
+from diffad.io.files import FileError
+from diffad.io.text import read_json
 
 LISTS = {"maps": "maps", "twins": "reconstructions", "detected": "detections"}
 """Lists of a ``Prediction`` by the names that its tensors have on disk."""
@@ -46,8 +48,8 @@ def store_maps(path: Path, prediction: Prediction, info: Mapping[str, Any]) -> N
 def read_info(path: Path) -> dict[str, Any] | None:
     """Read the JSON beside maps; none if there is none, or it cannot be read."""
     try:
-        info = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        info = read_json(path.with_suffix(".json"))
+    except FileError:
         return None
     return info if isinstance(info, dict) else None
 

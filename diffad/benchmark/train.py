@@ -20,6 +20,7 @@ from diffad.config.schema import ConfigError
 from diffad.distributed import Process
 from diffad.io.atomic import write_text
 from diffad.io.terminal import say
+from diffad.io.text import read_text
 
 LAUNCHER_PREFIXES = (
     "RANK", "WORLD_SIZE", "MASTER_", "GROUP_", "ROLE_", "LOCAL_", "TORCHELASTIC_", "ACCELERATE_",
@@ -159,5 +160,5 @@ def _end_with_parent() -> None:
 
 
 def _read_last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    lines = read_text(log, errors="replace").strip().splitlines()
     return lines[-1] if lines else "no output"

@@ -20,6 +20,7 @@ from diffad.cli.options import (
     report_wrong_usage,
 )
 from diffad.config.reading import MAX_VOXELS
+from diffad.io.terminal import tell
 
 
 def calibrate_command(
@@ -51,9 +52,11 @@ def calibrate_command(
       diffad calibrate controls/ --mask _brain_mask --out models/ours
       diffad predict patients/ --mask _brain_mask --model models/ours --out maps
     """  # noqa: D301 (\b keeps the lines that follow as they are)
-    from diffad.io.subjects import find_scans, group_subjects
+    from diffad.io.subjects import find_scans
+    from diffad.io.terminal import say
     from diffad.predict import Inputs, Options
     from diffad.predict.calibrate import calibrate_on, describe_calibration, require_new, save_model
+    from diffad.predict.listing import list_subjects
     from diffad.predict.run import choose_device, load_model
     from diffad.threshold import RATES
 
@@ -64,9 +67,12 @@ def calibrate_command(
             slices=parse_slices(slices), batch_size=batch_size, trust=trust, max_voxels=max_voxels
         )
         inputs = Inputs(scan, model, out, mask_source, device=device)
-    subjects = group_subjects(find_scans(inputs.sources, out, mask_source).scans)
+    listing = list_subjects(inputs, find_scans(inputs.sources, out, mask_source))
+    subjects = listing.subjects
     pipe = load_model(model, choose_device(device))
     calibration = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES)
     save_model(pipe, out)
-    print(describe_calibration(calibration, len(subjects)))
-    print(f"see {out}; use it with --model {out}")
+    tell(*describe_calibration(calibration, len(subjects)).splitlines())
+    for note in listing.describe():
+        say(f"note: {note}")
+    tell(f"see {out}; use it with --model {out}")

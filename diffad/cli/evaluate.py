@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from diffad.io.terminal import say
 
 
 def evaluate_command(
@@ -48,8 +49,9 @@ def evaluate_command(
 ) -> None:
     """Score maps against lesion masks, in the part of the brain that was analysed.
 
-    The lesion mask of the scan A is A_lesion, A_lesions, A_seg, A_label, A_labels, A_mask or A (.nii.gz or
-    .nii), anywhere in the folder; the last part of the name may be missing (sub-01_lesion for sub-01_T1w).
+    The lesion mask of the scan A is A_lesion, A_lesions, A_seg, A_label, A_labels, A_roi, A_mask or A,
+    anywhere in the folder; the last part of the name may be missing (sub-01_lesion for sub-01_T1w), and BIDS
+    names go by their entities (sub-01_label-lesion_mask). A mask that could be of two scans is an error.
     Voxels above 0 are lesion, and an empty mask means a healthy scan. "Best Dice" takes the threshold that
     suits the truth best: it is an oracle, not a result.
 
@@ -76,7 +78,7 @@ def evaluate_command(
     normative_set = NormativeSet.of(training_scans) if normative else None
     evaluation = evaluate_predictions(maps, protocols, folds, normative_set)
     for warning in evaluation.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        say(f"warning: {warning}")
     tables.print_evaluation(evaluation)
     for result in evaluation.protocols:
         tables.print_protocol(result)

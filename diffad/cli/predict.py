@@ -33,6 +33,7 @@ from diffad.cli.options import (
 )
 from diffad.config.choices import FailurePolicy, Fusion, NoiseScope, Precision, ResultLayout
 from diffad.config.reading import MAX_VOXELS
+from diffad.io.terminal import say, tell
 
 if TYPE_CHECKING:
     from diffad.predict import Inputs, Options
@@ -118,6 +119,14 @@ def predict_command(
     ] = "any",
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo scans that have results.")] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Compare the content of finished files with what was written, and redo what is damaged; "
+            "sizes are compared always.",
+        ),
+    ] = False,
 ) -> None:
     """Find anomalies: a map, detections, a pseudo-healthy reconstruction and a page of each scan.
 
@@ -156,6 +165,7 @@ def predict_command(
             sequences=parse_words(sequences),
             device=device,
             overwrite=overwrite,
+            verify=verify,
             layout=layout,
             page=page,
             on_failure=on_failure,
@@ -194,6 +204,9 @@ def _predict_and_report(inputs: Inputs, options: Options) -> int:
     if not process.is_main:
         return 0
     if lines := summary.failures():
-        print(f"{len(lines)} scans failed:", *lines, sep="\n", file=sys.stderr)
-    print(f"{summary}; see {inputs.out / 'results.csv'}")
+        for line in (f"{len(lines)} scans failed:", *lines):
+            say(line)
+    for note in summary.notes:
+        say(f"note: {note}")
+    tell(f"{summary}; see {inputs.out / 'results.csv'}")
     return summary.code(inputs.on_failure)

@@ -25,6 +25,7 @@ from diffad.cli.options import (
 )
 from diffad.config.choices import OffsetRule
 from diffad.config.reading import MAX_VOXELS, ReadOptions
+from diffad.io.terminal import tell
 
 if TYPE_CHECKING:
     from diffad.io.subjects import Subject
@@ -108,8 +109,12 @@ def _find_subjects(
 ) -> list[Subject]:
     from diffad.io.nifti import stem
     from diffad.io.subjects import find_scans, group_subjects
+    from diffad.io.terminal import say
 
-    paths = [path for path in find_scans(scans, out, mask).scans if not stem(path).endswith(WRITTEN_MASK)]
+    search = find_scans(scans, out, mask)
+    for note in [*search.describe_gaps(), *search.describe_rest()]:
+        say(f"note: {note}")
+    paths = [path for path in search.scans if not stem(path).endswith(WRITTEN_MASK)]
     return group_subjects(paths, sequences)
 
 
@@ -125,7 +130,7 @@ def _prepare_scans(
 
     with Progress(len(subjects)) as progress:
         summary = prepare_all(subjects, out, options, mask, progress.scan, say, reading=reading)
-    print(f"{summary}; see {out}")
+    tell(f"{summary}; see {out}")
     for name, reason in summary.failed.items():
         say(f"failed {name}: {reason}")
     return 1 if summary.failed else 0

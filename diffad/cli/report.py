@@ -38,21 +38,24 @@ def report_command(
 
 
 def _write_reports(folder: Path, namings: Sequence[Naming], figure: FigureFormat | None) -> int:
-    from diffad.io.terminal import Progress, format_error, say
+    from diffad.io.files import require_file
+    from diffad.io.terminal import Progress, format_error, say, tell
     from diffad.predict.index import write_cohort
     from diffad.predict.results import Results
 
-    failures = 0
+    failures, table = 0, folder / "results.csv"
+    if table.exists():
+        require_file(table, "the table of results")
     with Progress(len(namings)) as progress:
         for naming in namings:
             with progress.scan(naming.name):
                 try:
                     _write_report_files(folder, naming, figure)
-                except (ValueError, OSError) as error:
+                except Exception as error:  # whatever is wrong with one scan must not cost the others
                     say(f"failed {naming.name}: {format_error(error)}", error)
                     failures += 1
-    index = write_cohort(folder, [], Results(folder / "results.csv").rows)
-    print(f"{len(namings) - failures} pages; see {index}")
+    index = write_cohort(folder, [], Results(table).rows)
+    tell(f"{len(namings) - failures} pages; see {index}")
     return int(failures > 0)
 
 

@@ -17,6 +17,7 @@ from diffad.data.items import DataError, TrainingItem
 from diffad.data.labels import LabelRule, Labels, read_labels
 from diffad.data.masks import brain_mask
 from diffad.data.scan_listing import split_folders
+from diffad.data.scan_search import search_images
 from diffad.data.space import Space
 from diffad.data.splits import SHARES, choose_split, require_disjoint, split_scans
 from diffad.registry import DATASETS
@@ -134,8 +135,7 @@ def _list_splits(
 
 
 def _list_images(folder: Path, mask: Path | None, rule: LabelRule) -> list[Path]:
-    files = folder.rglob("*") if rule.folders else folder.iterdir()
-    paths = sorted(p for p in files if p.suffix.lower() in SUFFIXES and p != mask and not rule.is_lesion(p))
+    paths = search_images(folder, rule.folders, lambda path: path == mask or rule.is_lesion(path))
     if not paths:
         raise DataError(f"{folder}: expected images ({', '.join(SUFFIXES)}), found none")
     return paths

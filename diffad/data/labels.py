@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from torch import Tensor
 from diffad.data.items import DataError
 from diffad.data.names import find_volume_mask, is_mask
 from diffad.data.volume import Volume, require_same_grid
+from diffad.io.files import FileError
+from diffad.io.text import read_text
 
 CLASSES = ("healthy", "diseased")
 LABEL_WORDS = dict.fromkeys(("0", "healthy", "normal"), 0)
@@ -148,11 +151,11 @@ def read_rows(table: Path, what: str) -> tuple[Sequence[str], list[tuple[int, di
         DataError: If it cannot be read.
     """
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            header = reader.fieldnames or []
-            rows = [(reader.line_num, {k: v.strip() for k, v in row.items() if v and k}) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = io.StringIO(read_text(table, "a CSV", "utf-8-sig"), newline="")
+        reader = csv.DictReader(text, skipinitialspace=True)
+        header = reader.fieldnames or []
+        rows = [(reader.line_num, {k: v.strip() for k, v in row.items() if v and k}) for row in reader]
+    except (FileError, csv.Error) as error:
         raise DataError(
             f"{table}: expected a CSV of {what}, found a file that cannot be read ({error})"
         ) from error

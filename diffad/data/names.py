@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from diffad.data.items import DataError
+from diffad.io.beside import find_mask_by_pattern
 from diffad.io.nifti import stem
 
 
@@ -58,18 +59,14 @@ def find_volume_mask(path: Path, pattern: str) -> Path | None:
 
     Args:
         path: The volume.
-        pattern: Name of the mask; ``*`` stands for the name of the volume, or for its first words:
-            "*_mask.nii.gz" finds sub-01_mask.nii.gz for sub-01_T1w.nii.gz, but never the mask of sub-1.
+        pattern: Name of the mask, see ``find_mask_by_pattern``.
 
     Raises:
-        DataError: If the pattern has more than one ``*``.
+        DataError: If the pattern has more than one ``*``, or names do not tell which mask is meant.
     """
     if pattern.count("*") > 1:
         raise DataError(f"expected a mask name with at most one '*', got {pattern!r}")
-    name = stem(path)
-    gaps = [m.start() for m in re.finditer(r"[^A-Za-z0-9]", name)]
-    for end in (len(name), *reversed(gaps), 0):
-        candidate = path.with_name(pattern.replace("*", name[:end]))
-        if candidate.is_file() and candidate != path:
-            return candidate
-    return None
+    try:
+        return find_mask_by_pattern(path, pattern)
+    except ValueError as error:
+        raise DataError(str(error)) from error

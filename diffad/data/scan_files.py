@@ -34,7 +34,7 @@ class ScanRules:
     """How files become scans.
 
     Args:
-        pattern: Glob of the volumes below a folder.
+        pattern: Glob of the volumes below a folder; the default takes volumes of every suffix.
         sequences: Sequences of a scan, as ``names.strip_sequence`` takes them; none makes each file a scan.
         mask: Name of the mask beside a scan, as ``names.find_volume_mask`` takes it; none for no masks.
     """

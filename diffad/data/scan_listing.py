@@ -9,9 +9,10 @@ from diffad.data.items import DataError
 from diffad.data.labels import LabelRule, read_rows
 from diffad.data.names import infer_subject_below, is_mask
 from diffad.data.scan_files import FileRow, ScanFiles, ScanRules, assemble_scans
+from diffad.data.scan_search import search_volumes
 from diffad.data.splits import choose_split, require_disjoint, split_scans
+from diffad.io.nifti import SUFFIXES
 
-SUFFIXES = (".nii", ".nii.gz")
 Splits = dict[str, list[ScanFiles]]
 NO_LABELS = LabelRule()
 
@@ -80,12 +81,13 @@ def list_folder(root: Path, rules: ScanRules, labels: LabelRule = NO_LABELS) -> 
     """
     if not root.is_dir():
         raise DataError(f"{root}: expected a folder of volumes, found no such folder")
-    paths = [p for p in sorted(root.glob(rules.pattern)) if p.name.endswith(SUFFIXES) and p.is_file()]
-    # a dot in front marks a file that another program is still writing
-    paths = [p for p in paths if not p.name.startswith(".") and not labels.is_lesion(p)]
-    paths = [p for p in paths if not (rules.mask and is_mask(p, rules.mask))]
+
+    def is_any_mask(path: Path) -> bool:
+        return labels.is_lesion(path) or bool(rules.mask and is_mask(path, rules.mask))
+
+    paths = search_volumes(root, rules.pattern, is_any_mask)
     if not paths:
-        raise DataError(f"{root}: expected volumes {rules.pattern} (.nii or .nii.gz), found none")
+        raise DataError(f"{root}: expected volumes {rules.pattern} ({', '.join(SUFFIXES)}), found none")
     rows = [FileRow(path, infer_subject_below(path, labels.find_subject_root(path, root))) for path in paths]
     return assemble_scans(rows, rules, root)
 

@@ -31,7 +31,7 @@ def load_slices(folder: Path, size: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _read_slices(folder: Path, mask: Tensor, size: int) -> Tensor:
-    files = sorted(folder.glob("*.png"))
+    files = sorted(path for path in folder.glob("*") if path.suffix.lower() == ".png" and path.name[0] != ".")
     if not files:
         raise FileNotFoundError(f"{folder}: expected PNG files, found none")
     slices = []

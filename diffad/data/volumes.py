@@ -44,7 +44,8 @@ class Volumes:
         space: Grid and intensity of the model.
         csv: Table with the columns path[, subject][, mask][, split]. Its path, and the paths in it, may be
             relative to ``root``. None lists the folder.
-        pattern: Glob of the volumes below the folder.
+        pattern: Glob of the volumes below the folder; the default takes volumes of every suffix, and leaves
+            out maps of ours and what is no scan by its BIDS name.
         sequences: Sequences stacked as channels, by the last word of their names ("t1", "flair") or by a
             pattern with ``*``; the files of a scan lie in one folder. None makes each file a scan.
         mask: Name of the brain mask beside a scan, such as "*_mask.nii.gz"; none takes non-zero voxels.
@@ -108,6 +109,8 @@ class Volumes:
 
     def _load(self, what: str, labels: Sequence[int | None]) -> list[SliceItem]:
         items: list[SliceItem] = []
+        self.slice_counts: list[int] = []
+        """Slices of each scan that are items, in their order."""
         for scan, label in zip(track(self.scans, what), labels, strict=True):
             cached_scan = self._cache.load_or_make(
                 self._list_files(scan),
@@ -119,6 +122,7 @@ class Volumes:
                     f"{scan.files[0]}: expected shape {tuple(items[0][0].shape)} as of "
                     f"{self.scans[0].files[0]}, found {tuple(cached_scan.image.shape[1:])}"
                 )
+            self.slice_counts.append(len(cached_scan.image))
             for x, m in zip(cached_scan.image, cached_scan.mask, strict=True):
                 items.append((x, m[:1], scan.subject, int(m[1:].any()) if self._rule.masks else label))
         return items

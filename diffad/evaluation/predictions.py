@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from diffad.evaluation.reading import PredictionFiles, find_mask, read_sample
+from diffad.evaluation.masks import LESION as LESION
+from diffad.evaluation.masks import MaskFolder
+from diffad.evaluation.reading import PredictionFiles, read_sample
 from diffad.evaluation.samples import Sample
 from diffad.io.naming import Naming, find_maps
-from diffad.io.nifti import SUFFIXES, stem
+from diffad.io.nifti import stem
+from diffad.io.own_maps import read_scan_info
+from diffad.io.paths import resolve_path
+from diffad.io.search import describe_listing, list_names
 
-LESION = ("_lesion", "_lesions", "_seg", "_label", "_labels", "_mask", "")
-"""Ends of the names of lesion masks; the bare name of the scan counts only if no other is there."""
+MAX_NAMES = 10
+"""Largest number of names in a warning."""
 
 
 @dataclass
@@ -74,19 +80,45 @@ def collect_predictions(
         raise ValueError(
             f"{masks}: expected a folder of lesion masks for {len(maps)} scans, found a single file"
         )
+    names = [naming.name for naming in maps.values()]
+    mask_folder = None
+    if not masks.is_file():
+        mask_folder = MaskFolder(masks, LESION, names, folder, _find_images(folder, maps))
+    lesions = {name: mask_folder.find(name) if mask_folder else masks for name in names}
+    if mask_folder and healthy_without_mask:
+        _refuse_near(lesions, mask_folder)
     predictions = Predictions()
     for path, naming in maps.items():
-        lesion = masks if masks.is_file() else find_mask(naming.name, masks, LESION, but=folder)
-        if lesion is None and not healthy_without_mask:
+        if (lesion := lesions[naming.name]) is None and not healthy_without_mask:
             predictions.missing.append(naming.name)
         else:
             scan = PredictionFiles(path, naming.name, lesion, brains, resample, naming.files(folder))
             predictions.scans.append(scan)
     if not predictions.scans:
-        names = ", ".join(predictions.missing)
-        raise ValueError(f"{masks}: expected lesion masks of {names}, found none that can be scored")
-    _warn_of_gaps(predictions, folder, masks)
+        name_text = list_names(predictions.missing, MAX_NAMES)
+        raise ValueError(f"{masks}: expected lesion masks of {name_text}, found none that can be scored")
+    _warn_of_gaps(predictions, mask_folder)
     return predictions
+
+
+def _find_images(folder: Path, maps: Mapping[Path, Naming]) -> set[Path]:
+    """Return where the scans lie that the maps were made of: they are no masks."""
+    paths: set[Path] = set()
+    for naming in maps.values():
+        with suppress(ValueError):  # reading the map will say what is wrong
+            info = read_scan_info(naming.files(folder)["info"])
+            paths |= {resolve_path(Path(name)) for name in info.get("scan") or ()}
+    return paths
+
+
+def _refuse_near(lesions: Mapping[str, Path | None], masks: MaskFolder) -> None:
+    used_masks = [path for path in lesions.values() if path]
+    for name in (name for name, path in lesions.items() if path is None):
+        if path := masks.find_near(name, used_masks):
+            raise ValueError(
+                f"{path}: expected the mask of a scan, found a name that may be of {name}, which would count "
+                "as healthy; rename it after the scan, or move it away"
+            )
 
 
 def read_predictions(folder: Path) -> Iterator[Sample]:
@@ -115,19 +147,13 @@ def list_maps(folder: Path) -> dict[Path, Naming]:
     return maps
 
 
-def _warn_of_gaps(predictions: Predictions, folder: Path, masks: Path) -> None:
-    if names := _list_unpaired(predictions, folder, masks):
-        predictions.warnings.append(f"lesion masks without a prediction: {', '.join(names)}")
+def _warn_of_gaps(predictions: Predictions, masks: MaskFolder | None) -> None:
+    if masks is not None:
+        lesions = [scan.lesion for scan in predictions.scans if scan.lesion]
+        if names := sorted(stem(path) for path in masks.list_unused(lesions)):
+            text = list_names(names, MAX_NAMES)
+            predictions.warnings.append(f"lesion masks without a prediction: {text}")
+        predictions.warnings += [f"{masks.folder}: {line}" for line in describe_listing(masks.listing)]
     if names := predictions.missing:
-        predictions.warnings.append(f"left out, as they have no lesion mask: {', '.join(names)}")
-
-
-def _list_unpaired(predictions: Predictions, folder: Path, masks: Path) -> list[str]:
-    """Name the lesion masks that belong to no map; files not named like a lesion mask are passed over."""
-    if masks.is_file():
-        return []
-    pairs = {scan.lesion.resolve() for scan in predictions.scans if scan.lesion}
-    paths = (path for suffix in SUFFIXES for path in masks.rglob(f"*{suffix}"))
-    others = (p for p in paths if folder.resolve() not in p.resolve().parents and p.resolve() not in pairs)
-    names = (stem(p) for p in others if not p.name.startswith("."))
-    return sorted(name for name in names if name.endswith(LESION[:5]))
+        text = list_names(names, MAX_NAMES)
+        predictions.warnings.append(f"left out, as they have no lesion mask: {text}")

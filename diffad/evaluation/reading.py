@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 from diffad.data.names import infer_subject_below
 from diffad.data.slices import NAMES
 from diffad.data.volume import Volume, VolumeError, require_same_grid
+from diffad.evaluation.masks import BRAIN
+from diffad.evaluation.masks import find_mask as find_mask
 from diffad.evaluation.resample import resample_mask
 from diffad.evaluation.samples import Bools, Sample
 from diffad.io.naming import RESULT_SUFFIXES
-from diffad.io.nifti import SUFFIXES
-from diffad.io.subjects import drop_last_word
-
-BRAIN = ("_brain_mask", "_brain", "_mask", "")
-"""Ends of the names of brain masks; the bare name of the scan counts only if no other is there."""
+from diffad.io.own_maps import read_scan_info
 
 
 @dataclass(frozen=True)
@@ -89,12 +87,9 @@ def read_sample(scan: PredictionFiles, warnings: list[str], with_images: bool = 
 
 def _read_info(path: Path) -> dict[str, Any]:
     try:
-        info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise VolumeError(f"{path}: expected what predict stored, found {error}") from error
-    return info
+        return read_scan_info(path) if os.path.lexists(path) else {}
+    except ValueError as error:
+        raise VolumeError(str(error)) from error
 
 
 def _read_region(scan: PredictionFiles, like: Volume, info: dict[str, Any]) -> Bools:
@@ -175,21 +170,3 @@ def _read_images(
 
 def _mean_of_highest(scores: NDArray[np.float32]) -> float:
     return float(np.sort(scores)[-max(1, math.ceil(len(scores) / 100)) :].mean())
-
-
-def find_mask(name: str, folder: Path, ends: Sequence[str], but: Path | None = None) -> Path | None:
-    """Find the mask of a scan in a folder and those in it, without ``but``; whole names go before short ones.
-
-    Raises:
-        ValueError: If several files claim to be it.
-    """
-    for base in (name, drop_last_word(name)):
-        for group in (ends[:-1], ends[-1:]):
-            names = [f"{base}{end}{suffix}" for end in group for suffix in SUFFIXES]
-            paths = (path for n in names for path in folder.rglob(n))
-            matches = sorted(p for p in paths if but is None or p.parent.resolve() != but.resolve())
-            if len(matches) > 1:
-                raise ValueError(f"expected one mask for {name}, found {matches[0]} and {matches[1]}")
-            if matches:
-                return matches[0]
-    return None

@@ -1,15 +1,19 @@
-"""Which files are scans, which scans are one subject, and under what name its results go."""
+"""Which scans are one subject, and under what name its results go."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from diffad.io.naming import MAP_ENDS, Naming
-from diffad.io.nifti import SUFFIXES, stem
+from diffad.io.beside import find_mask_beside
+from diffad.io.entities import drop_last_word as drop_last_word
+from diffad.io.naming import Naming
+from diffad.io.nifti import stem
+from diffad.io.search import Search as Search
+from diffad.io.search import find_scans as find_scans
+from diffad.io.search import parse_mask as parse_mask
 
 SEPARATORS = ("_", "-", ".")
 
@@ -38,106 +42,18 @@ class Subject:
         return Naming(self.name, self.folder, self.bids)
 
 
-@dataclass(frozen=True)
-class Search:
-    """The scans that were found, and the masks and maps that were passed over."""
-
-    scans: list[Path]
-    ignored: list[Path]
-
-
-def find_scans(
-    sources: Sequence[Path],
-    out: Path | None = None,
-    mask: str | Path | None = None,
-    region: str | Path | None = None,
-) -> Search:
-    """Collect scans from files and folders.
-
-    A folder is searched with all folders in it for .nii and .nii.gz; hidden files, maps that were written
-    here and all that lies in ``out`` are passed over. A file is taken as it is. Masks are passed over in
-    both.
-
-    Args:
-        sources: Files and folders.
-        out: Folder of the results.
-        mask: Mask file, or the end of the names of masks.
-        region: Region file, or the end of the names of regions; passed over alike.
-
-    Raises:
-        ValueError: If a folder holds no scan, or all files are masks.
-    """
-    scans: dict[Path, Path] = {}
-    ignored: list[Path] = []
-    for source in sources:
-        paths = sorted(_walk_folder(source, out)) if source.is_dir() else [source]
-        candidates = [p for p in paths if p == source or not stem(p).endswith(MAP_ENDS)]
-        images = [p for p in candidates if not (_is_mask(p, mask) or _is_mask(p, region))]
-        if not images and source.is_dir():
-            raise ValueError(f"{source}: expected scans (.nii or .nii.gz), found none")
-        ignored += [p for p in paths if p not in images]
-        scans |= {p.resolve(): p for p in images if p.resolve() not in scans}
-    if not scans:
-        raise ValueError(f"expected scans, found only masks: {', '.join(map(str, ignored))}")
-    return Search(list(scans.values()), ignored)
-
-
-def _walk_folder(folder: Path, out: Path | None) -> Iterator[Path]:
-    """Follow links, out of the folder too, as git-annex and DataLad trees consist of them; none twice."""
-    history = {folder.resolve()}
-    for root, folders, files in os.walk(folder, followlinks=True):
-        visible = [f for f in folders if not f.startswith(".") and not _is_same(Path(root) / f, out)]
-        folders[:] = sorted(f for f in visible if (Path(root) / f).resolve() not in history)
-        history |= {(Path(root) / f).resolve() for f in folders}
-        yield from (Path(root) / f for f in files if f.endswith(SUFFIXES) and not f.startswith("."))
-
-
-def _is_same(a: Path, b: Path | None) -> bool:
-    return b is not None and a.resolve() == b.resolve()
-
-
-def _is_mask(path: Path, mask: str | Path | None) -> bool:
-    return _is_same(path, mask) if isinstance(mask, Path) else mask is not None and stem(path).endswith(mask)
-
-
-def parse_mask(text: str) -> str | Path:
-    """Read a mask option: an existing file, or the end of the names of masks, with or without .nii.gz.
-
-    Raises:
-        ValueError: If it is the path of a file that does not exist, or empty.
-    """
-    if Path(text).is_file():
-        return Path(text)
-    if os.sep in text or not stem(Path(text)):
-        raise ValueError(
-            f"{text}: expected a mask file, or what the names of masks end in, found no such file"
-        )
-    return stem(Path(text))
-
-
 def find_subject_mask(subject: Subject, mask: str | Path | None, what: str = "brain mask") -> Path | None:
-    """Find the brain mask, or another mask, of a subject.
-
-    With the ending ``_brain``, the mask of ``sub-01_T1w.nii.gz`` is looked for beside it as
-    ``sub-01_T1w_brain.nii.gz``, then ``sub-01_brain.nii.gz``, then ``_brain.nii.gz``.
+    """Find the brain mask, or another mask, of a subject, see ``find_mask_beside``.
 
     Raises:
-        ValueError: If no such file lies beside the scan.
+        ValueError: If no such file lies beside the scan, or the names do not tell which is meant.
     """
     if mask is None or isinstance(mask, Path):
         return mask
     scan = subject.paths[0]
-    names = [stem(scan), drop_last_word(stem(scan)), ""]
-    for name in names:
-        for suffix in SUFFIXES:
-            if (path := scan.parent / f"{name}{mask}{suffix}").is_file():
-                return path
-    raise ValueError(f"{scan}: expected its {what} {stem(scan)}{mask}.nii.gz beside it, found none")
-
-
-def drop_last_word(name: str) -> str:
-    """Drop the last part of a name, which often is the sequence: ``sub-01`` of ``sub-01_T1w``."""
-    return name.rpartition("_")[0] or name
+    if (path := find_mask_beside(scan, mask)) is None:
+        raise ValueError(f"{scan}: expected its {what} {stem(scan)}{mask}.nii.gz beside it, found none")
+    return path
 
 
 def group_subjects(scans: Sequence[Path], sequences: Sequence[str] = ()) -> list[Subject]:

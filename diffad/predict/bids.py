@@ -11,6 +11,7 @@ from pathlib import Path
 from diffad.io.atomic import write_text
 from diffad.io.naming import split_entities
 from diffad.io.nifti import stem
+from diffad.io.paths import is_folder, resolve_path
 from diffad.io.subjects import Subject
 from diffad.io.version import __version__
 
@@ -44,32 +45,69 @@ def is_scan(path: Path, root: Path, sources: Sequence[Path]) -> bool:
     return path.parent.name in FOLDERS and path.name.startswith("sub-") and parts[0] not in OTHER_FOLDERS
 
 
-def find_gaps(root: Path, scans: Sequence[Path], sequences: Sequence[str]) -> list[Subject]:
-    """Return the subjects and sessions of a data set that have a folder but no scan.
+def list_visits(root: Path) -> list[Path]:
+    """List the folders of the subjects and sessions of a data set, in order."""
+    subjects = sorted(path for path in root.glob("sub-*") if is_folder(path))
+    return [visit for path in subjects for visit in sorted(path.glob("ses-*")) or [path]]
+
+
+def find_gaps(
+    root: Path, scans: Sequence[Path], sequences: Sequence[str], gaps: Sequence[Path] = ()
+) -> dict[str, str]:
+    """Say what the subjects and sessions of a data set lack that have a folder but no scan, by name.
 
     Args:
         root: The data set.
-        scans: Scans that were found in it.
+        scans: Scans in it that are looked at.
         sequences: What is asked of each, for the message.
+        gaps: Scans in it without content.
     """
-    visits = [v for s in sorted(root.glob("sub-*")) if s.is_dir() for v in sorted(s.glob("ses-*")) or [s]]
-    parents = {parent for scan in scans for parent in scan.absolute().parents}
-    empty = [v for v in visits if v not in parents]
-    missing_sequences = tuple(sequences) or ("any scan in anat/",)
-    return [Subject("_".join(v.relative_to(root).parts), (), missing_sequences) for v in empty]
+    parents, gap_parents = ({q for p in paths for q in p.absolute().parents} for paths in (scans, gaps))
+    visits = [v for v in list_visits(root) if v.absolute() not in parents | gap_parents]
+    lack = f"no {', '.join(sequences)}" if sequences else "no scan in anat/"
+    return {"_".join(visit.relative_to(root).parts): lack for visit in visits}
 
 
 def place_subject(subject: Subject, sequences: Sequence[str] = ()) -> Subject:
     """Give a subject of a data set its BIDS name and its folder in a derivative.
 
-    Several sequences of one subject keep their entities and take the suffix of the first.
+    Several sequences of one subject keep their entities and take the suffix of the first. A name that lacks
+    the session of its folder gets it, as two sessions would share their results otherwise.
     """
     if not subject.paths:
         return replace(subject, bids=True)
     first = subject.paths[0]
     root = root_of(first)
     folder = first.absolute().parent.relative_to(root) if root else Path()
-    return replace(subject, name=stem(first), folder=folder, bids=True)
+    return replace(subject, name=_name_session(stem(first), folder), folder=folder, bids=True)
+
+
+def _name_session(name: str, folder: Path) -> str:
+    session = next((part for part in folder.parts if part.startswith("ses-")), None)
+    who, _, rest = name.partition("_")
+    return name if session is None or "_ses-" in name else "_".join(filter(None, (who, session, rest)))
+
+
+def separate_names(subjects: Sequence[Subject]) -> list[Subject]:
+    """Tell subjects of one name apart by the folders above them, as ``desc-`` in their names.
+
+    Raises:
+        ValueError: If the folders cannot tell them apart either; both scans are named.
+    """
+    counts = Counter(subject.name for subject in subjects)
+    names = [_name_folder(s) if counts[s.name] > 1 and s.paths else s.name for s in subjects]
+    for index, name in enumerate(names):
+        if (first := names.index(name)) != index:
+            pair = f"{subjects[first].paths[0]} and {subjects[index].paths[0]}"
+            raise ValueError(f"{pair} would share the name of their results; rename one")
+    return [replace(subject, name=name) for subject, name in zip(subjects, names, strict=True)]
+
+
+def _name_folder(subject: Subject) -> str:
+    parts = [p for p in subject.folder.parts[:-1] if not p.startswith(("sub-", "ses-"))]
+    label = "".join(filter(str.isalnum, "".join(part[:1].upper() + part[1:] for part in parts)))
+    *entities, suffix = subject.name.split("_")
+    return "_".join([*entities, f"desc-{label[:1].lower() + label[1:]}", suffix]) if label else subject.name
 
 
 def warn_mixed(subjects: Sequence[Subject]) -> str | None:
@@ -95,6 +133,6 @@ def write_description(out: Path, sources: Sequence[Path]) -> None:
         "BIDSVersion": "1.9.0",
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "diffad", "Version": __version__}],
-        "SourceDatasets": [{"URL": source.resolve().as_uri()} for source in sources],
+        "SourceDatasets": [{"URL": resolve_path(source).as_uri()} for source in sources],
     }
     write_text(path, json.dumps(about, indent=1))

@@ -12,6 +12,7 @@ from torch import Tensor
 from diffad.data.volume import Volume
 from diffad.inference import scan as scans
 from diffad.io.atomic import staged_folder
+from diffad.io.digests import write_digests
 from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
@@ -67,6 +68,7 @@ def save_model(pipe: AnomalyPipeline, out: Path) -> None:
     require_new(out)
     with staged_folder(out) as partial:
         pipe.save_pretrained(partial)
+        write_digests(partial, partial.rglob("*.safetensors"))
         require_new(out)  # someone may have come first meanwhile
 
 

@@ -129,6 +129,7 @@ class Inputs:
         page: Write a web page of each scan and of all.
         on_failure: A ``FailurePolicy``, for the exit code.
         prepare: How scans are made ready first; none takes them as they are.
+        verify: Compare the content of finished files with what was written, not only their size.
 
     Raises:
         ValueError: If a value cannot be used; it is named.
@@ -146,6 +147,7 @@ class Inputs:
     page: bool = True
     on_failure: str = "any"
     prepare: PrepareOptions | None = None
+    verify: bool = False
 
     def __post_init__(self) -> None:
         require(len(self.sources) > 0, "sources", "a scan or a folder", self.sources)

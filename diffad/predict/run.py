@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 
 from diffad.distributed import Process
-from diffad.io.subjects import Search, Subject, find_scans, group_subjects
-from diffad.io.terminal import say
+from diffad.io.subjects import Subject, find_scans
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict import bids
 from diffad.predict.index import write_cohort
+from diffad.predict.listing import CohortListing, list_subjects
 from diffad.predict.options import Inputs, Options
+from diffad.predict.results import ResultRow
 from diffad.predict.runner import Cohort
 from diffad.predict.summary import CohortSummary
 
@@ -38,7 +39,8 @@ def predict_scans(
     """
     process = process or Process.from_launcher()
     search = find_scans(inputs.sources, inputs.out, inputs.mask, inputs.region)
-    subjects, ignored_files = _list_subjects(inputs, search, process)
+    listing = list_subjects(inputs, search)
+    subjects = listing.subjects
     pipe = load_model(inputs.model, choose_device(inputs.device, process))
     check_sequence_names(inputs.sequences, pipe.config.sequences)
     cohort = Cohort(
@@ -51,11 +53,13 @@ def predict_scans(
         prepare=inputs.prepare,
         page=inputs.page,
         share=process,
+        verify=inputs.verify,
     )
     if process.is_main:
         _describe_derivative(inputs.out, subjects)
     summary = cohort.run(subjects)
-    summary.ignored_files = ignored_files
+    if process.is_main:
+        _record_absent(cohort, listing, summary)
     if inputs.page and process.is_main:
         write_cohort(inputs.out, subjects, cohort.results.rows)
     return summary
@@ -101,30 +105,13 @@ def check_sequence_names(names: Sequence[str], model: Sequence[str] | None) -> N
         )
 
 
-def _list_subjects(inputs: Inputs, search: Search, process: Process) -> tuple[list[Subject], int]:
-    """Make subjects of scans, and count the files that are passed over; BIDS scans keep their names."""
-    roots = {bids.root_of(path) for path in search.scans}
-    if inputs.layout == "plain" or (inputs.layout == "auto" and None in roots):
-        return group_subjects(search.scans, inputs.sequences), len(search.ignored)
-    if None in roots or len(roots) > 1:
-        raise ValueError("layout: expected scans of one folder with a dataset_description.json for bids")
-    (root,) = roots
-    assert root is not None
-    scans = [path for path in search.scans if bids.is_scan(path, root, inputs.sources)]
-    if not scans:
-        raise ValueError(f"{root}: expected scans in sub-*/anat, found none")
-    subjects = [bids.place_subject(subject) for subject in group_subjects(scans, inputs.sequences)]
-    if not inputs.sequences and process.is_main and (warning := bids.warn_mixed(subjects)):
-        say(f"warning: {warning}")
-    ignored_files = len(search.ignored) + len(search.scans) - len(scans)
-    return subjects + _list_gaps(inputs, root, scans), ignored_files
-
-
-def _list_gaps(inputs: Inputs, root: Path, scans: Sequence[Path]) -> list[Subject]:
-    """Return what a whole data set lacks, as subjects that will be reported."""
-    if not any(source.resolve() == root for source in inputs.sources):
-        return []
-    return [bids.place_subject(subject) for subject in bids.find_gaps(root, scans, inputs.sequences)]
+def _record_absent(cohort: Cohort, listing: CohortListing, summary: CohortSummary) -> None:
+    """Give subjects that cannot be looked at a row in the table, unless it has results of theirs."""
+    for name, reason in listing.absent.items():
+        if cohort.results.rows.get(name, {}).get("status") != "ok":
+            cohort.results.add(ResultRow(name, "failed", error=reason))
+    summary.absent, summary.notes = listing.absent, listing.describe()
+    summary.ignored_files = listing.ignored_files
 
 
 def _describe_derivative(out: Path, subjects: Sequence[Subject]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from diffad.io.atomic import scratch_folder, write_text
+from diffad.io.text import read_json
 from diffad.prepare.geometry import format_itk
 from diffad.prepare.options import PrepareOptions
 from diffad.prepare.prepared_scan import PreparedScan
@@ -45,7 +46,7 @@ def read_finished(out: Path, name: str) -> dict[str, Any] | None:
     if not paths:
         return None
     try:
-        record = json.loads((out / f"{name}{ENDS[-1]}").read_text(encoding="utf-8"))
+        record = read_json(out / f"{name}{ENDS[-1]}")
     except (OSError, ValueError):
         record = None
     if len(paths) == len(ENDS) and isinstance(record, dict) and "request" in record:

@@ -1,16 +1,23 @@
-"""Reads results of ``predict`` from disk, as they were in memory."""
+"""Reads results of ``predict`` from disk, as they were in memory, and only beside the scan they are of."""
 
 from __future__ import annotations
 
-import json
+import hashlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from diffad.data.volume import Volume
+from diffad.data.volume import Volume, VolumeError, require_same_grid
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.scan import read_source
+from diffad.io.files import open_regular
+from diffad.io.own_maps import read_scan_info
+
+LARGEST_NUMBER = 1e30
+"""Largest score or threshold that is drawn; single precision holds no more than a few times that."""
 
 
 def read_maps(files: Mapping[str, Path]) -> AnomalyOutput:
@@ -22,14 +29,16 @@ def read_maps(files: Mapping[str, Path]) -> AnomalyOutput:
         files: Its files by kind, see ``Naming.files``.
 
     Raises:
-        ValueError: If a volume cannot be used; it is named.
+        ValueError: If a volume or the record cannot be used, lies on another grid than the scan, or is of
+            another scan than the one that lies there; it is named.
         OSError: If a file is missing.
     """
-    info = json.loads(files["info"].read_text(encoding="utf-8"))
+    info = read_record(files["info"])
+    _check_digests(files["info"], info)
     scan = Volume.load(Path(info["scan"][0]))
     kinds = ("anomaly", "twin", "mask", "seen", "pvalue")
     maps = {
-        kind: torch.from_numpy(Volume.load(files[kind], allow_constant=True).data)[None]
+        kind: torch.from_numpy(_read_map(files[kind], scan))[None]
         for kind in kinds
         if kind != "pvalue" or files[kind].is_file()
     }
@@ -55,14 +64,50 @@ def read_result(folder: Path, name: str, scan: Path) -> AnomalyOutput:
         scan: The scan they belong to, skull-stripped.
 
     Raises:
-        ValueError: If a volume cannot be used.
+        ValueError: If a volume cannot be used, or lies on another grid than the scan.
         OSError: If the information file is missing.
     """
-    info = json.loads((folder / f"{name}_info.json").read_text(encoding="utf-8"))
+    info = read_record(folder / f"{name}_info.json")
     source = read_source(scan)
-    files = (folder / f"{name}_{kind}.nii.gz" for kind in ("anomaly", "twin", "mask"))
-    maps = (Volume.load(file, allow_constant=True).data for file in files)
-    anomaly, reconstruction, mask = (torch.from_numpy(data)[None] for data in maps)
+    assert source.volume is not None
+    files = [folder / f"{name}_{kind}.nii.gz" for kind in ("anomaly", "twin", "mask")]
+    anomaly, reconstruction, mask = (torch.from_numpy(_read_map(f, source.volume))[None] for f in files)
     score = torch.tensor([info["image_score"]])
     scan_parts = (source.image, source.brain, source.volume)
     return AnomalyOutput(anomaly, reconstruction, mask > 0, score, info, *scan_parts)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read what ``predict`` stored with the maps of a scan, with all that pages and figures need.
+
+    Raises:
+        ValueError: If it cannot be read, or something is missing; it is named.
+    """
+    info = read_scan_info(path)
+    if lacks := [
+        key for key in ("image_score", "scan", "threshold") if not info.get(key) and info.get(key) != 0
+    ]:
+        raise VolumeError(f"{path}: expected {', '.join(lacks)}, as predict stores them, found none")
+    for key in ("image_score", "threshold"):
+        if abs(info[key]) > LARGEST_NUMBER or not math.isfinite(info[key]):
+            raise VolumeError(f"{path}: expected a finite number for {key}, found {info[key]!r:.40}")
+    return info
+
+
+def _read_map(path: Path, scan: Volume) -> Any:
+    volume = Volume.load(path, allow_constant=True)
+    require_same_grid(volume, scan)
+    return volume.data
+
+
+def _check_digests(path: Path, info: Mapping[str, Any]) -> None:
+    """Refuse scans that changed since their maps were made."""
+    digests = info.get("request", {}).get("scan")
+    for scan, digest in zip(info["scan"], digests if isinstance(digests, list) else (), strict=False):
+        with open_regular(scan, "the scan of the maps") as file:
+            same = digest == hashlib.file_digest(file, "sha256").hexdigest()
+        if not same:
+            raise VolumeError(
+                f"{scan}: expected the scan that the maps were made of, as {path.name} stores its SHA-256, "
+                "found another file; run diffad predict again, or bring the scan back"
+            )

@@ -251,3 +251,11 @@ def test_real_slices_lie_in_the_grid(shared_dir):
     )
     assert len(data) == 4
     assert all(item.image.shape == (1, 128, 128) and 0.1 < item.mask.mean() < 0.6 for item in data)
+
+
+def test_images_in_folders_and_without_content_are_told(folder):
+    (folder / "more").mkdir()
+    save_image(folder / "more" / "sub-10_T1w.png", seed=10)
+    (folder / "sub-11_T1w.png").symlink_to("gone.png")
+    with pytest.warns(UserWarning, match=r"1 of 11 images has no content: .*in folders of it \(1\): .*more"):
+        assert len(Images(str(folder), **ALL)) == 10

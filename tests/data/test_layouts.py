@@ -339,3 +339,23 @@ def test_second_file_of_a_case_does_not_change_its_label(tmp_path):
     entry = next(e for e in listing.entries if "00003" in e.name)
     assert (entry.split, entry.label, entry.images["image"].parent.name) == ("test", 1, "tumor")
     assert any("found a second beside" in line for line in listing.problems)
+
+
+def test_files_without_content_are_a_problem_and_linked_cases_are_entries(tmp_path):
+    brats2021(tmp_path / "set")
+    case = "BraTS2021_00004"
+    nifti(tmp_path / "store", *(f"{case}_{s}.NII.gz" for s in ("t1", "t1ce", "t2", "flair", "seg")))
+    (tmp_path / "set" / case).symlink_to(tmp_path / "store")
+    path = tmp_path / "set" / "BraTS2021_00000" / "BraTS2021_00000_t1.nii.gz"
+    path.unlink()
+    path.symlink_to("../.git/annex/objects/x")
+    report = check_dataset(tmp_path / "set", deep=False)
+    assert report.counts["entries"] == 3
+    assert "files without content; fetch it first (datalad get" in report.problems[0]
+    assert "(1): BraTS2021_00000/BraTS2021_00000_t1.nii.gz" in report.problems[0]
+
+
+def test_folder_without_any_content_says_so(tmp_path):
+    (tmp_path / "x.nii.gz").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(DataError, match=r"found none of them; .*files without content; fetch it first"):
+        check_dataset(tmp_path)

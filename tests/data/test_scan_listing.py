@@ -6,6 +6,7 @@ from diffad.data.items import DataError
 from diffad.data.names import find_volume_mask, infer_subject_below, strip_sequence
 from diffad.data.scan_files import ScanRules
 from diffad.data.scan_listing import list_folder, list_table
+from diffad.data.scan_search import match_glob
 
 
 @pytest.fixture
@@ -154,3 +155,48 @@ def test_unreadable_table_is_named(tmp_path):
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00path")
     with pytest.raises(DataError, match=r"binary\.csv: expected a CSV"):
         list_table(tmp_path / "binary.csv", tmp_path, ScanRules())
+
+
+def test_every_suffix_is_a_volume_and_a_pattern_of_ones_own_is_kept(touch):
+    root = touch("a.NII.GZ", "b.mgz", "c.hdr", "c.img", "deep/d.nii", "sub-1_dseg.nii", "deep/e_T1w.nii")
+    with pytest.warns(UserWarning, match=r"passed over 1 masks, labels and maps: .*sub-1_dseg\.nii"):
+        scans = list_folder(root, ScanRules())
+    names = ["a.NII.GZ", "b.mgz", "c.hdr", "d.nii", "e_T1w.nii"]
+    assert [scan.files[0].name for scan in scans] == names
+    chosen = list_folder(root, ScanRules("**/*_T1w.nii*"))
+    assert [scan.files[0].name for scan in chosen] == ["e_T1w.nii"]
+    assert [s.files[0].name for s in list_folder(root, ScanRules("*_dseg.nii"))] == ["sub-1_dseg.nii"]
+
+
+def test_linked_folders_are_listed_and_what_has_no_content_is_counted(touch, tmp_path):
+    root = touch("in/a.nii", "store/s2/b.nii", "in/notes.nrrd") / "in"
+    (root / "s2").symlink_to(tmp_path / "store" / "s2")
+    (root / "gone.nii").symlink_to("../.git/annex/objects/x")
+    (root / "lfs.nii").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.warns(UserWarning, match=r"2 of 4 scans have no content: fetch it first.*volume: 1 \.nrrd"):
+        scans = list_folder(root, ScanRules())
+    assert [scan.files[0].name for scan in scans] == ["a.nii", "b.nii"]
+
+
+def test_mask_has_the_entities_of_its_scan(touch):
+    mask = "sub-1_ses-1_desc-brain_mask.nii.gz"
+    root = touch("sub-1_ses-1_desc-preproc_T1w.nii.gz", mask, "sub-1_mask.nii.gz", "sub-1_ses-2_T1w.nii.gz")
+    scans = [root / f"sub-1_ses-{k}_{end}.nii.gz" for k, end in ((1, "desc-preproc_T1w"), (2, "T1w"))]
+    assert find_volume_mask(scans[0], "*_desc-brain_mask.nii.gz") == root / mask
+    assert find_volume_mask(scans[1], "*_desc-brain_mask.nii.gz") is None
+    with pytest.raises(DataError, match=r"sub-1_ses-2_T1w and sub-1_ses-1"):
+        find_volume_mask(scans[1], "*_mask.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "fits"),
+    [
+        ("**/*.nii*", "a.nii", True),
+        ("**/*.nii*", "x/y/a.nii.gz", True),
+        ("*.nii", "x/a.nii", False),
+        ("x/**/b?.nii", "x/b1.nii", True),
+        ("[!x]/*.nii", "y/a.nii", True),
+    ],
+)
+def test_globs_mean_what_they_mean_to_paths(pattern, path, fits):
+    assert match_glob(path.split("/"), pattern.split("/")) == fits

@@ -139,3 +139,103 @@ def test_mask_option_is_a_file_or_an_ending(tmp_path):
     assert parse_mask("_brain.nii.gz") == parse_mask("_brain") == "_brain"
     with pytest.raises(ValueError, match="no such file"):
         parse_mask(str(tmp_path / "nowhere.nii.gz"))
+
+
+def test_capitals_mgh_and_pairs_are_scans_and_a_pair_is_one(tmp_path):
+    wanted = ["a.NII.GZ", "b.mgz", "c.mgh", "d.hdr"]
+    touch(tmp_path, *wanted, "d.img", "lonely.img", "e.nrrd", "e.json")
+    search = find_scans([tmp_path])
+    assert found(search, tmp_path) == wanted
+    assert search.listing.others == [tmp_path / "e.nrrd", tmp_path / "lonely.img"]
+
+
+@pytest.mark.parametrize("name", ["T1_std", "a_seen", "b_twin", "c_pvalue", "d_anomaly"])
+def test_names_like_ours_are_scans_unless_a_record_lies_beside_them(tmp_path, name):
+    touch(tmp_path, f"{name}.nii.gz")
+    assert found(find_scans([tmp_path]), tmp_path) == [f"{name}.nii.gz"]
+    touch(tmp_path, "other.nii")
+    info = tmp_path / f"{name.rpartition('_')[0]}_info.json"
+    info.write_text("[1]")
+    assert len(find_scans([tmp_path]).scans) == 2
+    info.write_text('{"image_score": 1.0, "request": {}}')
+    assert found(find_scans([tmp_path]), tmp_path) == ["other.nii"]
+
+
+def test_results_of_a_data_set_are_known_by_their_record(tmp_path):
+    wanted = ["sub-1_desc-twin_T1w.nii.gz", "sub-1_desc-mean_T1w.nii.gz"]
+    touch(tmp_path, *wanted, "sub-1_T1w.nii.gz")
+    assert len(find_scans([tmp_path]).scans) == 3
+    (tmp_path / "sub-1_desc-anomaly_T1w.json").write_text('{"image_score": 1.0}')
+    assert found(find_scans([tmp_path]), tmp_path) == ["sub-1_T1w.nii.gz", "sub-1_desc-mean_T1w.nii.gz"]
+
+
+def test_folder_of_results_alone_says_so(tmp_path):
+    touch(tmp_path, "a_anomaly.nii.gz", "a_seen.nii.gz", "notes.dcm")
+    with pytest.raises(ValueError, match=r"found none \(passed over 2 masks and maps: .*1 \.dcm"):
+        find_scans([tmp_path])
+
+
+def test_linked_folders_are_searched_once_and_repeats_are_told(tmp_path):
+    touch(tmp_path, "store/s1/a.nii", "in/s2/b.nii")
+    (tmp_path / "in/s1").symlink_to(tmp_path / "store/s1")
+    (tmp_path / "in/s3").symlink_to(tmp_path / "store/s1")
+    (tmp_path / "in/self.nii").symlink_to("self.nii")
+    search = find_scans([tmp_path / "in"])
+    assert found(search, tmp_path) == ["in/s1/a.nii", "in/s2/b.nii"]
+    assert search.gaps == [tmp_path / "in/self.nii"]
+    assert search.listing.repeats == [tmp_path / "in/s3"]
+    assert any("searched already" in line for line in search.describe_rest())
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31mred", "[bold]x", "=cmd", "-rf", "\udcff", "A" * 240])
+def test_no_name_upsets_the_search(tmp_path, name):
+    touch(tmp_path, f"{name}.nii", "A.nii", "a.nii")
+    search = find_scans([tmp_path], mask="_brain")
+    assert len(search.scans) == 3
+    subjects = group_subjects(search.scans)
+    assert {s.name for s in subjects} == {name, "A", "a"}
+    with pytest.raises(ValueError, match="brain mask"):
+        find_subject_mask(subjects[0], "_brain")
+
+
+FMRIPREP = [f"sub-01_{s}" for s in ("desc-preproc_T1w", "space-MNI_desc-preproc_T1w", "desc-brain_mask")]
+
+
+@pytest.mark.parametrize(
+    ("scan", "mask"),
+    [
+        ("sub-01_desc-preproc_T1w", "sub-01_desc-brain_mask"),
+        ("sub-01_space-MNI_desc-preproc_T1w", "sub-01_space-MNI_desc-brain_mask"),
+        ("sub-01_T1w", "sub-01_desc-brain_mask"),
+        ("sub-01_desc-preproc_T1w", "sub-01_mod-T1w_desc-brain_mask"),
+        ("sub-01_ses-1_T1w", "sub-01_desc-brain_mask"),
+    ],
+)
+def test_mask_is_found_by_its_entities(tmp_path, scan, mask):
+    first, path = touch(tmp_path, f"{scan}.nii.gz", f"{mask}.NII.GZ")
+    touch(tmp_path, *(f"{name}.nii.gz" for name in FMRIPREP if name != mask and "space" in mask))
+    touch(tmp_path, "sub-02_desc-brain_mask.nii.gz", "sub-01_run-2_desc-brain_mask.nii.gz")
+    (subject,) = group_subjects([first])
+    assert find_subject_mask(subject, "_desc-brain_mask") == path
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("sub-1_space-A_desc-brain_mask", "sub-1_space-B_desc-brain_mask"), "space-A.* and .*space-B"),
+        (("sub-1_desc-brain_mask", "sub-1_ses-2_T1w"), "sub-1_ses-1_T1w and sub-1_ses-2_T1w"),
+    ],
+)
+def test_mask_that_could_be_another_is_an_error_that_names_both(tmp_path, names, message):
+    scan, *_ = touch(tmp_path, "sub-1_ses-1_T1w.nii", *(f"{name}.nii" for name in names))
+    (subject,) = group_subjects([scan])
+    with pytest.raises(ValueError, match=message):
+        find_subject_mask(subject, "_desc-brain_mask")
+
+
+def test_mask_of_two_visits_is_an_error_but_sequences_share_theirs(tmp_path):
+    visits = touch(tmp_path, "a_1.nii", "a_2.nii", "a_brain.nii", "b_t1.nii", "b_flair.nii", "b_brain.nii")
+    first, *_, flair, mask = (*visits[:1], *visits[3:])
+    with pytest.raises(ValueError, match="fits a_1 and a_2"):
+        find_subject_mask(group_subjects([first])[0], "_brain")
+    assert find_subject_mask(group_subjects([flair])[0], "_brain") == mask

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
 from diffad.data.layouts.rules import describe_faults
 from diffad.data.layouts.table import read_header
+from diffad.io.files import FileError
+from diffad.io.paths import is_present_file
+from diffad.io.text import read_text
 from diffad.registry import LAYOUTS
 
 
@@ -30,11 +34,10 @@ class Bercea(Layout):
         for table in _list_tables(root):
             split = next((s for s in ("train", "val", "test") if s in table.stem.lower()), "test")
             label = int(not any(word in table.stem.lower() for word in ("normal", "train", "val", "ixi")))
-            with table.open(newline="", encoding="utf-8-sig") as file:
-                names = [row["filename"].strip() for row in csv.DictReader(file) if row.get("filename")]
+            names = _read_names(table)
             for name in names:
                 path = root / name.removeprefix("./")
-                if not path.is_file():
+                if not is_present_file(path):
                     missing_files.append(path)
                     continue
                 entries.append(_make_entry(path, table.stem, split, label))
@@ -44,6 +47,14 @@ class Bercea(Layout):
         problems = describe_faults(missing_files, root, "missing slices that the tables list")
         problems += describe_faults(unmasked_files, root, "pathological slices without a mask")
         return Listing("bercea", sorted(entries, key=lambda e: e.name), problems)
+
+
+def _read_names(table: Path) -> list[str]:
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_text(table, encoding="utf-8-sig"), newline="")))
+    except (FileError, csv.Error) as error:
+        raise DataError(f"{table}: expected a CSV of file names, found {error}") from error
+    return [row["filename"].strip() for row in rows if row.get("filename")]
 
 
 def _list_tables(root: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from diffad.data.duplicates import group_equal, hash_scan
 from diffad.data.image_file import SUFFIXES, read_image
 from diffad.data.layouts.base import Entry
 from diffad.data.layouts.find import list_entries, recognise
+from diffad.data.layouts.folders import describe_lost_files
 from diffad.data.progress import track
 from diffad.data.volume import Volume, require_same_grid
 
@@ -52,7 +53,7 @@ def check_dataset(root: Path, layout: str | None = None, deep: bool = True) -> D
     """
     layouts = recognise(root)
     listing = list_entries(root, layout)
-    problems = list(listing.problems)
+    problems = [*describe_lost_files(root), *listing.problems]
     if deep:
         digests: dict[Path, str] = {}
         for entry in track(listing.entries, "reading"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Listing
+from diffad.data.layouts.folders import describe_lost_files
 from diffad.registry import LAYOUTS
 
 
@@ -36,7 +37,9 @@ def list_entries(root: Path, layout: str | None = None) -> Listing:
     if layout is None:
         matches = recognise(root)
         if not matches:
-            raise DataError(f"{root}: expected one of the layouts {', '.join(LAYOUTS)}, found none of them")
+            hints = "".join(f"; {line}" for line in describe_lost_files(root))
+            layouts = ", ".join(LAYOUTS)
+            raise DataError(f"{root}: expected one of the layouts {layouts}, found none of them{hints}")
         layout = matches[0][0]
     listing: Listing = LAYOUTS.build(layout).entries(root)
     return listing

@@ -6,8 +6,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from diffad.data.image_file import SUFFIXES as IMAGE_SUFFIXES
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry
+from diffad.io.nifti import SUFFIXES
+from diffad.io.paths import is_present_file
+from diffad.io.search import FETCH
+from diffad.io.walk import FolderListing, find_content_gap, iterate_folders
 
 MAX_NAMES = 3
 """Largest number of names in a line, where many files have one fault."""
@@ -16,13 +21,31 @@ MAX_NAMES = 3
 def list_files(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """List the files below a folder with one of the suffixes, sorted, without hidden ones.
 
+    Links are followed.
+
     Raises:
         DataError: If there is no such folder.
     """
     if not root.is_dir():
         raise DataError(f"{root}: expected a folder, found no such folder")
-    paths = (p for p in root.rglob("*") if p.name.lower().endswith(suffixes))
-    return sorted(p for p in paths if not is_hidden(p, root) and p.is_file())
+    return sorted(path for path in _list_names(root, suffixes, FolderListing()) if is_present_file(path))
+
+
+def _list_names(root: Path, suffixes: tuple[str, ...], listing: FolderListing) -> list[Path]:
+    folders = iterate_folders(root, listing)
+    return [folder / name for folder, names in folders for name in names if name.lower().endswith(suffixes)]
+
+
+def describe_lost_files(root: Path) -> list[str]:
+    """Describe the images and volumes without content, and folders that may not be read, one line each."""
+    listing = FolderListing()
+    paths = _list_names(root, (*SUFFIXES, *IMAGE_SUFFIXES, ".h5"), listing) if root.is_dir() else []
+    gaps = sorted(path for path in paths if find_content_gap(path))
+    return [
+        *describe_faults(gaps, root, f"files without content; {FETCH}"),
+        *describe_faults(listing.closed, root, "folders that may not be read"),
+        *describe_faults(listing.repeats, root, "links to folders that are here already"),
+    ]
 
 
 def is_hidden(path: Path, root: Path) -> bool:

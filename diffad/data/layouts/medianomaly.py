@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import ClassVar
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
 from diffad.data.layouts.rules import IMAGES, Rule, RuleLayout, describe_faults, list_files
+from diffad.io.text import read_json, read_text
 from diffad.registry import LAYOUTS
 
 FILE = r"(?P<case>[^/]+)\.(?:png|jpe?g)"
@@ -60,7 +61,7 @@ class MedianomalyJson(Layout):
         """
         path = root / "data.json"
         try:
-            table = json.loads(path.read_text(encoding="utf-8"))
+            table = read_json(path)
             rows = list(_list_rows(table))
         except (OSError, ValueError, AttributeError, TypeError) as error:
             raise DataError(f"{path}: expected splits, labels and file names, found {error}") from error
@@ -111,8 +112,7 @@ class MedianomalyIsic(Layout):
             if not tables:
                 problems.append(f"{root}: expected a table in ISIC2018_Task3_{part}_GroundTruth, found none")
                 continue
-            with tables[0].open(newline="", encoding="utf-8-sig") as file:
-                rows = [(row["image"], int(float(row["NV"]) != 1)) for row in csv.DictReader(file)]
+            rows = _read_labels(tables[0])
             images = [(name, label, folder / f"{name}.jpg") for name, label in sorted(rows)]
             entries += [
                 Entry(name, name, {"image": path}, split=split, label=label)
@@ -124,3 +124,11 @@ class MedianomalyIsic(Layout):
         if not entries:
             raise DataError(f"{root}: expected images and tables of ISIC 2018, found none")
         return Listing("medianomaly_isic", entries, problems)
+
+
+def _read_labels(path: Path) -> list[tuple[str, int]]:
+    try:
+        table = csv.DictReader(io.StringIO(read_text(path, encoding="utf-8-sig"), newline=""))
+        return [(row["image"], int(float(row["NV"]) != 1)) for row in table]
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        raise DataError(f"{path}: expected a CSV with the columns image and NV, found {error}") from error

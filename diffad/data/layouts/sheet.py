@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
+
+from diffad.io.text import read_text
 
 
 def read_sheet(path: Path) -> tuple[list[dict[str, str]], list[str]]:
     """Return the rows of a CSV by column names in lower case, and a line if it cannot be read."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = [_clean_row(row) for row in csv.DictReader(file)]
+        text = read_text(path, "a CSV", "utf-8-sig")
+        table = [_clean_row(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
     except (OSError, ValueError, csv.Error) as error:
         return [], [f"{path}: expected a CSV in UTF-8, found {error}"]
     return table, []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,8 +11,12 @@ from pathlib import Path
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
 from diffad.data.layouts.rules import describe_divided_subjects
+from diffad.io.files import FileError, open_regular
+from diffad.io.text import read_text
 from diffad.registry import LAYOUTS
 
+HEADER_BYTES = 1_000_000
+"""How much of a table is read to see its columns."""
 PATHS = ("path", "image", "filename", "file")
 LESIONS = ("lesion", "mask", "seg")
 COLUMNS = (
@@ -103,21 +108,24 @@ def _find_table(root: Path) -> Path | None:
 
 
 def read_header(path: Path) -> set[str]:
-    """Return the column names of a CSV, in lower case."""
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        return {name.strip().lower() for name in next(csv.reader(file), [])}
+    """Return the column names of a CSV, in lower case; none of a file that cannot be read as one."""
+    try:
+        with open_regular(path, "a CSV") as file:
+            text = file.read(HEADER_BYTES).decode("utf-8-sig", errors="replace")
+        return {name.strip().lower() for name in next(csv.reader(io.StringIO(text, newline="")), [])}
+    except (OSError, csv.Error):
+        return set()
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        return [
-            {
-                (k or "").strip().lower(): (v or "").strip()
-                for k, v in row.items()
-                if isinstance(v, str | None)
-            }
-            for row in csv.DictReader(file)
-        ]
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_text(path, "a CSV", "utf-8-sig"), newline="")))
+    except (FileError, csv.Error) as error:
+        raise DataError(f"{path}: expected a CSV, found {error}") from error
+    return [
+        {(k or "").strip().lower(): (v or "").strip() for k, v in row.items() if isinstance(v, str | None)}
+        for row in rows
+    ]
 
 
 def _make_entry(row: Mapping[str, str], folder: Path) -> Entry:

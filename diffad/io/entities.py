@@ -1,0 +1,170 @@
+"""BIDS names: their entities, which files are no scans, and which mask belongs to which scan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+FREE = ("desc", "space", "res", "den", "label", "mod")
+"""Entities in which the mask of a scan may differ from it: how it was made, and on which grid."""
+
+NO_SCANS = ("mask", "defacemask", "dseg", "probseg", "roi", "xfm", "boldref", "sbref")
+"""Suffixes of volumes that are no scans of a head."""
+
+SEQUENCES = (
+    "t1",
+    "t1w",
+    "t1c",
+    "t1ce",
+    "t1gd",
+    "t1n",
+    "unit1",
+    "mp2rage",
+    "t2",
+    "t2w",
+    "t2f",
+    "t2star",
+    "t2starw",
+)
+SEQUENCES += ("flair", "pd", "pdw", "pdt2", "swi", "dwi", "adc", "trace", "ct", "cta", "mr", "mri", "mra")
+"""Last words of names, in lower case, that tell sequences of one session apart, and not sessions."""
+
+
+@dataclass(frozen=True)
+class BidsName:
+    """The parts of a BIDS name.
+
+    Args:
+        entities: Values by key; ``sub`` is one of them.
+        words: What is no entity, the suffix last.
+    """
+
+    entities: Mapping[str, str]
+    words: tuple[str, ...]
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The entities that a scan and its masks have in common."""
+        return {key: value for key, value in self.entities.items() if key not in FREE}
+
+    @property
+    def suffix(self) -> str:
+        """The last word, such as ``T1w``; empty if there is none."""
+        return self.words[-1] if self.words else ""
+
+
+def parse_bids_name(name: str) -> BidsName | None:
+    """Parse a name without its suffixes; none if it does not begin with a subject."""
+    parts = name.split("_")
+    pairs = [match.groups() for part in parts if (match := re.fullmatch(r"([a-z]+)-(.+)", part, re.DOTALL))]
+    if not pairs or not re.match("sub-.", parts[0], re.DOTALL):
+        return None
+    words = tuple(p for p in parts if p and not re.fullmatch(r"[a-z]+-.+", p, re.DOTALL))
+    return BidsName(dict(reversed(pairs)), words)
+
+
+def is_companion(name: str) -> bool:
+    """Tell whether a volume is made for a scan, by its name without suffixes: a mask, a label, a phase.
+
+    Any name may end in ``_mask``; the rest are BIDS names with the suffix of a mask or segmentation, with a
+    ``label-``, or with a ``part-`` that is not the magnitude.
+    """
+    if name.endswith("_mask"):
+        return True
+    bids = parse_bids_name(name)
+    if bids is None:
+        return False
+    other_part = bids.entities.get("part", "mag") != "mag"
+    return bids.suffix.lower() in NO_SCANS or "label" in bids.entities or other_part
+
+
+def drop_last_word(name: str) -> str:
+    """Drop the last part of a name, which often is the sequence: ``sub-01`` of ``sub-01_T1w``.
+
+    The last part of a BIDS name stays if it is an entity: ``sub-01_ses-1`` is not ``sub-01``.
+    """
+    bids = parse_bids_name(name)
+    if bids is not None and not bids.words:
+        return name
+    return name.rpartition("_")[0] or name
+
+
+def find_rival(scan: str, base: str, others: Sequence[str]) -> str | None:
+    """Return another scan whose mask a mask called ``base`` could be as well; none if there is none.
+
+    Sequences of one session share their masks; of ``a_1`` and ``a_2`` nobody knows whose mask ``a`` is.
+
+    Args:
+        scan: Name of a scan that begins with ``base``.
+        base: Name of the mask without its ending.
+        others: Names of all scans.
+    """
+    if scan == base or _drop_sequence(scan) == base:
+        return None
+    rivals = (name for name in others if name != scan and drop_last_word(name) == base)
+    return next((name for name in rivals if _drop_sequence(name) != base), None)
+
+
+def _drop_sequence(name: str) -> str:
+    head, _, word = name.rpartition("_")
+    return head if word.lower() in SEQUENCES else name
+
+
+def choose_mask(scan: str, masks: Sequence[tuple[str, Path]], others: Sequence[str] = ()) -> Path | None:
+    """Choose the mask of a scan by BIDS entities; none if there is none, or the scan has no BIDS name.
+
+    A mask shares all entities with its scan but those of ``FREE``; where several do, that counts which agrees
+    in most of these, too. A mask of fewer entities, as one without a session, counts if it can be of no other
+    scan.
+
+    Args:
+        scan: Name of the scan.
+        masks: Names of the masks without the endings that make them masks, and their files.
+        others: Names of all scans that could have these masks.
+
+    Raises:
+        ValueError: If two masks, or two scans, are equally good; both are named.
+    """
+    own = parse_bids_name(scan)
+    if own is None:
+        return None
+    names = [(name, path) for base, path in masks if (name := parse_bids_name(base)) and _may_fit(name, own)]
+    pairs = [(name, path) for name, path in names if name.identity == own.identity]
+    if pairs:
+        return _choose_closest(scan, own, pairs)
+    wider_pairs = [(name, path) for name, path in names if name.identity.items() < own.identity.items()]
+    if not wider_pairs:
+        return None
+    most = max(len(name.identity) for name, _ in wider_pairs)
+    pairs = [(name, path) for name, path in wider_pairs if len(name.identity) == most]
+    path = _choose_closest(scan, own, pairs)
+    _refuse_rivals(scan, own, pairs[0][0], path, others)
+    return path
+
+
+def _may_fit(mask: BidsName, scan: BidsName) -> bool:
+    return set(mask.words) <= set(scan.words) and mask.entities.get("mod", scan.suffix) == scan.suffix
+
+
+def _choose_closest(scan: str, own: BidsName, pairs: Sequence[tuple[BidsName, Path]]) -> Path:
+    def agree(name: BidsName) -> int:
+        values = (name.entities.get(key) == own.entities.get(key) for key in FREE)
+        return sum(values) + len(name.words) + ("mod" in name.entities)
+
+    best = max(agree(name) for name, _ in pairs)
+    paths = sorted(path for name, path in pairs if agree(name) == best)
+    if len(paths) > 1:
+        raise ValueError(f"{scan}: expected one mask, found {paths[0]} and {paths[1]}; move one away")
+    return paths[0]
+
+
+def _refuse_rivals(scan: str, own: BidsName, mask: BidsName, path: Path, others: Sequence[str]) -> None:
+    for name in others:
+        rival = parse_bids_name(name)
+        if rival and rival.identity != own.identity and mask.identity.items() <= rival.identity.items():
+            raise ValueError(
+                f"{path}: expected the mask of one scan, found a name that fits {scan} and {name}; "
+                "name it after one of them"
+            )

@@ -1,0 +1,27 @@
+"""What a path of a user leads to, asked so that no name, loop or closed folder is an error."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def resolve_path(path: Path) -> Path:
+    """Return where a path leads; one that leads back to itself, or nowhere, as far as it goes."""
+    return Path(os.path.realpath(path))
+
+
+def is_present_file(path: Path) -> bool:
+    """Tell whether a path leads to a regular file; a name that is too long, or hidden from us, does not."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a path leads to a folder; a name that is too long, or hidden from us, does not."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
