@@ -108,7 +108,7 @@ def _record_absent(cohort: Cohort, listing: CohortListing, summary: CohortSummar
     """Give subjects that cannot be looked at a row in the table, unless it has results of theirs."""
     for name, reason in listing.absent.items():
         if cohort.results.rows.get(name, {}).get("status") != "ok":
-            cohort.results.add(ResultRow(name, "failed", error=reason))
+            cohort.results.add(ResultRow(name, "failed", error=listing.details.get(name, reason)))
     summary.absent, summary.notes = listing.absent, listing.describe()
     summary.ignored_files = listing.ignored_files
 
