@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline
-from safetensors import SafetensorError
 from torch import Tensor
 
 from diffad.capabilities import attach_networks
@@ -35,6 +35,7 @@ from diffad.inference.stacking import (
     fuse_scan_maps,
     make_stacks,
 )
+from diffad.inference.stored import check_model
 from diffad.inference.thresholding import (
     binarise_maps,
     check_threshold_option,
@@ -45,7 +46,7 @@ from diffad.method import Method
 from diffad.models.chunked import Chunked
 from diffad.models.pretrained import (
     AUXILIARY_NETWORKS,
-    check_folder,
+    ModelError,
     check_weights,
     incompatible_model,
     locate_model,
@@ -132,12 +133,13 @@ class AnomalyPipeline(DiffusionPipeline):
         if not folder.is_dir():
             hub = {k: v for k, v in options.items() if k in HUB_OPTIONS}
             folder = Path(cls.download(str(name), use_safetensors=True, **hub))
-        check_folder(folder)
         try:
+            check_model(folder, inspect.signature(cls).parameters, options)
             with quiet_loading():
                 pipe: AnomalyPipeline = super().from_pretrained(str(folder), use_safetensors=True, **options)
-        except (OSError, ValueError, RuntimeError, KeyError, AttributeError, SafetensorError) as error:
-            raise incompatible_model(name, error) from error
+        except Exception as error:  # whatever diffusers says of files from a stranger
+            is_whole = isinstance(error, ModelError) and str(error).startswith(f"{name}: ")
+            raise error if is_whole else incompatible_model(name, error) from error
         for part, network in pipe.networks.items():
             check_weights(folder / part, network)
         return pipe
@@ -309,7 +311,7 @@ class AnomalyPipeline(DiffusionPipeline):
         return AnomalyOutput(
             anomaly_map=anomaly,
             reconstruction=maps.reconstruction,
-            mask=binarise_maps(anomaly, thresholds.values, source.brain, post),
+            mask=binarise_maps(anomaly, thresholds.values, source.brain, post, source.spacing),
             score=pool_maps(anomaly, analysed, post["pool"], post["share"]),
             info=thresholds.to_info(),
             image=source.image,

@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
+from diffad.io.wording import shorten
+from diffad.ranges import check_options
+
 T = TypeVar("T", bound=Callable[..., Any])
 
 
@@ -23,9 +26,10 @@ class UnknownNameError(KeyError):
 
 def unknown_name(what: str, name: str, names: list[str]) -> UnknownNameError:
     """Build the error for a name that is not among ``names``, with the closest match."""
-    close = difflib.get_close_matches(name, names, n=1)
+    text = shorten(name)
+    close = difflib.get_close_matches(text, names, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else "."
-    return UnknownNameError(f"unknown {what} {name!r}{hint} Known: {', '.join(sorted(names)) or 'none'}")
+    return UnknownNameError(f"unknown {what} {text!r}{hint} Known: {', '.join(sorted(names)) or 'none'}")
 
 
 unknown = unknown_name  # the former name
@@ -107,6 +111,17 @@ class Registry:
 
         Raises:
             UnknownNameError: If the name or an option is unknown.
+            ValueError: If an option is of another type, beyond its range, or does not fit; see ``check``.
+        """
+        self.check(name, options)
+        return self.adapt(name, options, self._call(self[name], name, options))
+
+    def check(self, name: str, options: Mapping[str, Any]) -> None:
+        """Refuse options before a part is built.
+
+        Raises:
+            UnknownNameError: If the name or an option is unknown.
+            ValueError: If an option is of another type, or beyond its range (``diffad.ranges``).
         """
         part = self[name]
         parameters = inspect.signature(part).parameters
@@ -114,7 +129,19 @@ class Registry:
             for option in options:
                 if option not in parameters:
                     raise unknown_name(f"option of {self.kind} {name!r}:", option, list(parameters))
-        return self.adapt(name, options, part(**options))
+        check_options(part, f"{self.kind} {name!r}", options)
+
+    def _call(self, part: Callable[..., Any], name: str, options: dict[str, Any]) -> Any:
+        """Build a part; what Python says of options of a wrong kind becomes an error that a user can mend."""
+        try:
+            return part(**options)
+        except UnknownNameError:
+            raise
+        except (ArithmeticError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            reason = f"{type(error).__name__}: {shorten(error)}"
+            raise ValueError(
+                f"{self.kind} {name!r}: expected options that fit, got {shorten(options)} ({reason})"
+            ) from error
 
     def ready(self, part: Any, what: str | None = None) -> Any:
         """Build a part that another part holds; one that is ready passes.

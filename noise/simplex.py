@@ -79,13 +79,14 @@ class SimplexNoise:
         persistence: Amplitude ratio :math:`p` between octaves, in (0, 1].
         feature_size: Feature size :math:`f_0` of the first octave, in voxels (not mm); each octave halves it.
         reference: Reproduce the published field: no offset, so that the lattice origin shows in the corner,
-            no scaling (standard deviation about .50 by default), and the level as the depth of a 2-D field.
-            Made on the CPU, where it equals opensimplex in every bit.
+            no scaling (standard deviation about .50 by default, .60 with ``dims=2``), and the index of
+            published code, which is the level less 1, as the depth of a 2-D field. Made on the CPU, where it
+            equals opensimplex in every bit. The field of AnoDDPM has 3 ``dims``, that of pDDPM and cDDPM 2.
         dims: Coordinates of the noise: 2 (images only), 3 or 4. In four it is the sum over all vertices in
             reach, smooth where opensimplex jumps by up to 5e-4 an octave (but in reference mode).
         axis: What the last coordinate is, where one is left: "random" (the default), or "level", which adds
             :math:`t` to the offset, so that one state of a generator gives similar fields at close levels.
-            In reference mode it is the level, and must be.
+            In reference mode it is the level less 1, and must be.
         correlated: Take the channels of an item from neighbouring planes of one field. In reference mode with
             ``dims=4`` all images of a call are planes of one field too, that of the first item's generator.
         sets: Instead of the first three options, a list of [octaves, persistence, feature_size] from which
@@ -169,7 +170,9 @@ class SimplexNoise:
         if coordinates == self.dims and self.axis == "level" and not self.reference:
             raise ValueError(f"expected dims above {coordinates} with axis='level', got {self.dims}")
         if coordinates < self.dims and self.axis == "level":
-            starts[..., -1] += levels_of(t, like.shape[0])[:, None]
+            # published code counts from 0: there the first level with noise, our level 1, has index 0
+            levels = levels_of(t, like.shape[0])
+            starts[..., -1] += ((levels - 1).clamp(min=0) if self.reference else levels)[:, None]
             if self.reference and self.correlated and self.dims == 4:
                 starts[..., 0] = starts[0, 0, 0]
         return starts

@@ -43,6 +43,11 @@ def close(x: Tensor, width: int) -> Tensor:
     return erode(dilate(x, width), width)
 
 
+def open_map(x: Tensor, width: int) -> Tensor:
+    """Remove what is narrower than the window: erode (B, C, *S), then dilate; see ``dilate``."""
+    return dilate(erode(x, width), width)
+
+
 def width_option(width: object) -> int:
     """Return a window's width that is odd and at least 1.
 

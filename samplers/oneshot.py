@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from diffad.denoise import as_denoiser
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
 from diffad.samplers.base import (
@@ -31,19 +32,28 @@ class OneShot:
         repeats: Noise draws :math:`R` at each level.
         stack: Evaluate all states in one batch, ordered "(level b)"; off takes one after the other, in the
             memory of one.
+        clip: Clamp the estimates to [-1, 1]; off leaves them as the network gives them. Their mean is brought
+            to the range of the scan either way.
 
     Raises:
         TypeError: If a level or the number of draws is no integer.
         ValueError: If there is no level, or one is below 1.
 
     Reference:
-        Denoising Diffusion Probabilistic Models (Ho et al., 2020), eq. 15, averaged.
+        Denoising Diffusion Probabilistic Models (Ho et al., 2020), eq. 15, averaged. The levels and the lack
+        of a clamp: cDDPM (Behrendt et al., 2025).
     """
 
-    def __init__(self, levels: Sequence[int] | int = (100,), repeats: int = 1, stack: bool = True) -> None:
+    def __init__(
+        self,
+        levels: Sequence[int] | int = (100,),
+        repeats: int = 1,
+        stack: bool = True,
+        clip: bool = True,
+    ) -> None:
         self.levels = _check_levels(levels)
         self.repeats = level_option("repeats", repeats)
-        self.stack = stack
+        self.stack, self.clip = stack, clip
 
     @torch.no_grad()
     def __call__(
@@ -58,6 +68,7 @@ class OneShot:
     ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; the whole image is renewed, whatever the ``mask``."""
         check_call(x, denoiser, max(self.levels), generator)
+        denoiser = denoiser if self.clip else as_denoiser(denoiser).without_clamp()
         draws = [t for t in self.levels for _ in range(self.repeats)]
         noised_states = ((t, noise_to_level(x, t, denoiser, noise, generator)) for t in draws)
         estimate = estimate_stack if self.stack else estimate_singly

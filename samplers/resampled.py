@@ -41,7 +41,7 @@ class Resampled:
 
     Args:
         coarse: Sampler of the coarse reconstruction, as a mapping of its ``name`` and options; a "chain" from
-            level 200 if there is none.
+            level 200 if there is none. Index 200 of published code is level 201.
         score: Score that compares image and coarse reconstruction, as a mapping of its ``name`` and options;
             the product of "relative" and "ssim" if there is none. The published factor of the residual is
             LPIPS.
@@ -50,7 +50,7 @@ class Resampled:
         share: Without a threshold, the share of the brain that is suspicious in each item, and so also in
             every healthy one, which a measured threshold spares; ties at this quantile are not.
         dilate: Side of the square or cube that the mask grows by, in voxels, odd; 1 leaves it.
-        level: Level that re-sampling starts at, in 1..T.
+        level: Level that re-sampling starts at, in 1..T. Index 50 of published code is level 51.
         steps: Moves from there, evenly spaced; one per level when absent.
         repeats: Times :math:`R` that each move is made; the last one, to level 0, once.
         start: "coarse" starts from the coarse reconstruction, "stitched" from the image with it in the mask.

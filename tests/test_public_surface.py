@@ -145,10 +145,13 @@ EXPERIMENT_KEYS = {
     "schedule": "num_train_timesteps beta_start beta_end beta_schedule prediction_type",
     "space": "size fov window axis intensity low high headroom centre width",
     "augment": "flip rotate shift scale gamma gain blur",
-    "postprocess": "erosion median min_size erosion_rule median_first filled pool share fpr",
+    "postprocess": (
+        "erosion median min_size erosion_rule median_first filled median_axes morphology min_mm3 pool"
+        " share fpr"
+    ),
     "train": (
         "steps network batch_size accumulate lr warmup min_lr weight_decay clip_norm levels loss"
-        " snr_gamma ema_decay mixed_precision channels_last device workers validate_every"
+        " snr_gamma ema_decay allow_changes mixed_precision channels_last device workers validate_every"
         " validate_items validate_levels checkpoint_every keep_checkpoints encoder calibrate_fpr"
     ),
 }
@@ -170,7 +173,7 @@ BENCHMARK_KEYS = {
 COMMANDS = {
     "": (0, "--version --debug --help -h"),
     "benchmark": (2, ""),
-    "calibrate": (1, "--batch-size --device --fpr --mask --model --out --slices"),
+    "calibrate": (1, "--batch-size --device --fpr --mask --max-voxels --model --out --slices --trust"),
     "data check": (1, "--layout --out --quick --show"),
     "demo": (0, "--model --out --seed"),
     "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample"),
@@ -180,17 +183,17 @@ COMMANDS = {
     "predict": (
         1,
         (
-            "--axes --batch-size --bias --brain --device --fusion --guidance --layout --mask --modality"
-            " --model --no-bias --no-page --noise --noise-across --on-failure --out --overwrite --page"
-            " --precision --prepare --region --register --sampler --score --seed --sequences --slices"
-            " --threshold"
+            "--axes --batch-size --bias --brain --device --fusion --guidance --layout --mask --max-voxels"
+            " --modality --model --no-bias --no-page --noise --noise-across --on-failure --out --overwrite"
+            " --page --precision --prepare --region --register --sampler --score --seed --sequences --slices"
+            " --threshold --trust"
         ),
     ),
     "prepare": (
         1,
         (
-            "--bias --brain --hu --mask --modality --no-bias --out --register --seed --sequences"
-            " --spacing --threads --together"
+            "--bias --brain --hu --mask --max-voxels --modality --no-bias --out --register --seed --sequences"
+            " --spacing --threads --together --trust"
         ),
     ),
     "pretrain": (2, "--cell --ratio"),
@@ -201,8 +204,8 @@ COMMANDS = {
 
 CHOICES = {
     "predict": (
-        "fp32 bf16 mri ct deepbet threshold given affine rigid plain bids any all never axial coronal"
-        " sagittal"
+        "qform sform fp32 bf16 mri ct deepbet threshold given affine rigid plain bids any all never"
+        " axial coronal sagittal"
     ),
     "prepare": "mri ct deepbet threshold given affine rigid",
     "list": " ".join(PARTS).lower() + " configs pretrained",
@@ -219,7 +222,10 @@ BUILD = (
     " sequences classifier autoencoder"
 )
 OUTPUT = "anomaly_map reconstruction mask score info image brain volume std p_value"
-OPTIONS = "sampler score noise guidance threshold slices seed batch_size precision axes fusion noise_across"
+OPTIONS = (
+    "sampler score noise guidance threshold slices seed batch_size precision axes fusion noise_across"
+    " trust max_voxels"
+)
 COHORT = "pipe out options mask region overwrite prepare page share"
 
 SUFFIXES = (
@@ -256,8 +262,8 @@ POOLED_KEYS = (
 )
 PROTOCOL_SETTINGS = (
     "name summary source size slices where masked erosion erosion_per erosion_rule median"
-    " median_axes median_border sigma min_size filled comparison pool pool_where share percentile"
-    " aggregate pixel_samples least_lesion strata threshold tuned_on steps grid fpr fixed"
+    " median_axes median_border sigma min_size filled comparison pool pool_where pool_map share"
+    " percentile aggregate pixel_samples least_lesion strata threshold tuned_on steps grid fpr fixed"
     " dice_aggregate dice_of empty aupro_limit regions tolerance_mm intervals folds resamples seed"
 )
 PROTOCOL_FIGURES = (

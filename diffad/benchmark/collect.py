@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections import defaultdict
 from pathlib import Path
@@ -21,6 +19,7 @@ from diffad.benchmark.thumbnails import draw_thumbnail
 from diffad.benchmark.units import EvaluationUnit
 from diffad.evaluation.result import Curve
 from diffad.io.atomic import write_text
+from diffad.io.escape import format_csv
 from diffad.report.benchmark.outcome import Cost, MetricRow, Outcome
 
 MEAN = "mean"
@@ -153,8 +152,5 @@ def write_tables(outcome: Outcome, out: Path) -> None:
 
 
 def _format_csv(columns: list[str], rows: list[list[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([repr(v) if isinstance(v, float) else v for v in row] for row in rows)
-    return text.getvalue()
+    values = [[repr(v) if isinstance(v, float) else v for v in row] for row in rows]
+    return format_csv(columns, [dict(zip(columns, row, strict=True)) for row in values])

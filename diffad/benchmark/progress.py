@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,6 +16,8 @@ from rich.progress import (
 )
 
 from diffad.benchmark.units import WorkUnit
+from diffad.io.escape import escape_text
+from diffad.io.terminal import plain_text, say
 
 
 class ProgressBar:
@@ -46,7 +48,7 @@ class ProgressBar:
     def begin(self, unit: WorkUnit) -> None:
         """Show which unit is under way."""
         self._start = time.monotonic()
-        self._bar.update(self._task, description=f"{self._noun}: {unit}")
+        self._bar.update(self._task, description=escape(escape_text(f"{self._noun}: {unit}")))
 
     def finish(self, unit: WorkUnit, note: str = "") -> None:
         """Count one unit; a note stands in for the seconds it took."""
@@ -59,12 +61,11 @@ class ProgressBar:
     def say(self, message: str) -> None:
         """Print one line."""
         if self._is_terminal:
-            self._bar.console.print(message, markup=False)
+            self._bar.console.print(plain_text(message))
         else:
             _print_line(message)
 
 
 def _print_line(text: str) -> None:
     """Print in one piece: launchers run Python unbuffered, and `print` writes the end of a line by itself."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    say(text)

@@ -11,7 +11,7 @@ from typing import Any
 
 from diffad.benchmark.config import BenchmarkConfig, load_benchmark
 from diffad.config.plugins import load_argument_plugins
-from diffad.io.terminal import format_error, is_debugging, say
+from diffad.io.terminal import format_error, is_debugging, say, tell
 from diffad.report.benchmark.outcome import Outcome
 
 USAGE = "usage: accelerate launch -m diffad.benchmark [--plugin FILE]... CONFIG [key=value ...]"
@@ -76,7 +76,7 @@ def _report_outcome(config: BenchmarkConfig, tests: Any) -> Outcome:
     # the tables are written by now, whatever becomes of the page
     from diffad.report.benchmark import write_report
 
-    print(f"{config.out / 'results.csv'}\n{write_report(outcome, config.out)}")
+    tell(str(config.out / "results.csv"), str(write_report(outcome, config.out)))
     return outcome
 
 
@@ -108,7 +108,7 @@ def run_benchmark_arguments(arguments: Sequence[str]) -> int:
     except (ValueError, OSError, LookupError) as error:
         if is_debugging():
             raise
-        print(f"error: {format_error(error)}", file=sys.stderr)
+        say(f"error: {format_error(error)}")
         return 1
     finally:
         _disconnect()

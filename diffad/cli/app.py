@@ -26,7 +26,7 @@ from diffad.cli.pretrain import pretrain_command
 from diffad.cli.report import report_command
 from diffad.cli.train import train_command
 from diffad.config.plugins import OPTION, load_plugins, split_plugins
-from diffad.io.terminal import format_error, is_debugging, is_expected
+from diffad.io.terminal import format_error, is_debugging, is_expected, say
 from diffad.io.version import __version__
 
 app = typer.Typer(
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if is_debugging():
             raise
         hint = "" if is_expected(error) else " (--debug shows where it comes from)"
-        print(f"error: {format_error(error)}{hint}", file=sys.stderr)
+        say(f"error: {format_error(error)}{hint}")
         return 1
     return 0
 

@@ -11,12 +11,16 @@ from diffad.cli.options import (
     DEFAULT_MODEL,
     Device,
     Mask,
+    MaxVoxels,
     Model,
     Slices,
+    Trust,
     parse_mask_option,
     parse_slices,
     report_wrong_usage,
 )
+from diffad.config.reading import MAX_VOXELS
+from diffad.io.terminal import tell
 
 
 def calibrate_command(
@@ -27,6 +31,8 @@ def calibrate_command(
     model: Model = DEFAULT_MODEL,
     mask: Mask = "",
     slices: Slices = "",
+    trust: Trust = None,
+    max_voxels: MaxVoxels = MAX_VOXELS,
     fpr: Annotated[
         list[float] | None,
         typer.Option(
@@ -57,14 +63,16 @@ def calibrate_command(
     require_new(out)
     mask_source = parse_mask_option(mask)
     with report_wrong_usage():
-        options = Options(slices=parse_slices(slices), batch_size=batch_size)
+        options = Options(
+            slices=parse_slices(slices), batch_size=batch_size, trust=trust, max_voxels=max_voxels
+        )
         inputs = Inputs(scan, model, out, mask_source, device=device)
     listing = list_subjects(inputs, find_scans(inputs.sources, out, mask_source))
     subjects = listing.subjects
     pipe = load_model(model, choose_device(device))
     calibration = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES)
     save_model(pipe, out)
-    print(describe_calibration(calibration, len(subjects)))
+    tell(*describe_calibration(calibration, len(subjects)).splitlines())
     for note in listing.describe():
         say(f"note: {note}")
-    print(f"see {out}; use it with --model {out}")
+    tell(f"see {out}; use it with --model {out}")

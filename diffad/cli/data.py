@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from diffad.io.terminal import plain_text, tell
+
 if TYPE_CHECKING:
     from diffad.data.layouts.check import DatasetReport
 
@@ -52,7 +54,7 @@ def check_command(
     _print_report(folder, report, show)
     if out is not None:
         write_table(report.entries, out)
-        print(f"see {out}")
+        tell(f"see {out}")
     raise typer.Exit(1 if report.problems else 0)
 
 
@@ -60,13 +62,15 @@ def _print_report(folder: Path, report: DatasetReport, limit: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{folder}: layout {report.layout}", title_justify="left", show_header=False)
+    table = Table(
+        title=plain_text(f"{folder}: layout {report.layout}"), title_justify="left", show_header=False
+    )
     for name, count in report.counts.items():
-        table.add_row(name, str(count))
+        table.add_row(plain_text(name), str(count))
     Console(width=None if sys.stdout.isatty() else 120).print(table)
     if others := [f"{name} ({hits})" for name, hits in report.recognised if name != report.layout]:
-        print(f"could also be: {', '.join(others)}")
+        tell(f"could also be: {', '.join(others)}")
     for line in report.problems[:limit]:
-        print(f"problem: {line}")
+        tell(f"problem: {line}")
     if len(report.problems) > limit:
-        print(f"... and {len(report.problems) - limit} more; --show {len(report.problems)} shows all")
+        tell(f"... and {len(report.problems) - limit} more; --show {len(report.problems)} shows all")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from diffad.io.terminal import say
 
 
 def evaluate_command(
@@ -77,7 +78,7 @@ def evaluate_command(
     normative_set = NormativeSet.of(training_scans) if normative else None
     evaluation = evaluate_predictions(maps, protocols, folds, normative_set)
     for warning in evaluation.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        say(f"warning: {warning}")
     tables.print_evaluation(evaluation)
     for result in evaluation.protocols:
         tables.print_protocol(result)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from diffad.cli.options import Seed
+from diffad.io.terminal import tell
 
 
 def noise_command(
@@ -59,4 +60,4 @@ def noise_command(
     Console(width=None if sys.stdout.isatty() else 140).print(noise_sheet.format_noise_table(samples, draw))
     if save is not None:
         noise_sheet.save_noise_sheet(samples, draw, count or (4 if all_noises else 8), save)
-        print(f"see {save}")
+        tell(f"see {save}")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from diffad.config.choices import BrainChoice, Modality, Registration
+from diffad.config.choices import BrainChoice, Geometry, Modality, Registration
 from diffad.config.schema import PartSpec
 from diffad.config.yaml import override, parse_yaml
 
@@ -22,6 +22,17 @@ Mask = Annotated[
     typer.Option(
         metavar="FILE|SUFFIX", help="Brain mask of all scans, or the ending of the masks' names, like _brain."
     ),
+]
+Trust = Annotated[
+    Geometry | None,
+    typer.Option(
+        help="Orientation that is taken where qform and sform of a NIfTI file differ; sform by default.",
+        show_default=False,
+    ),
+]
+MaxVoxels = Annotated[
+    int,
+    typer.Option(min=1, metavar="COUNT", help="Most voxels of a file; one that claims more is refused."),
 ]
 Slices = Annotated[
     str,

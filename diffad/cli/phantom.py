@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from diffad.cli.options import Seed, parse_words
+from diffad.io.terminal import tell
 
 
 def phantom_command(
@@ -64,8 +65,8 @@ def phantom_command(
         raise typer.Exit(130) from None
     lesion_count, old_count = sum(p.kind is not None for p in phantoms), subjects - len(phantoms)
     note = f", {old_count} were there" if old_count else ""
-    print(f"made {len(phantoms)} phantoms, {lesion_count} of them lesioned{note}; see {out / 'README'}")
+    tell(f"made {len(phantoms)} phantoms, {lesion_count} of them lesioned{note}; see {out / 'README'}")
     if picture is not None:
         from diffad.report.phantom import draw_phantoms
 
-        print(f"see {draw_phantoms(out, options, picture)}")
+        tell(f"see {draw_phantoms(out, options, picture)}")

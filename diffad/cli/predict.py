@@ -15,12 +15,14 @@ from diffad.cli.options import (
     Brain,
     Device,
     Mask,
+    MaxVoxels,
     Model,
     Register,
     ScanModality,
     Seed,
     Sequences,
     Slices,
+    Trust,
     parse_brain,
     parse_mask_option,
     parse_part,
@@ -30,6 +32,8 @@ from diffad.cli.options import (
     report_wrong_usage,
 )
 from diffad.config.choices import FailurePolicy, Fusion, NoiseScope, Precision, ResultLayout
+from diffad.config.reading import MAX_VOXELS
+from diffad.io.terminal import say, tell
 
 if TYPE_CHECKING:
     from diffad.predict import Inputs, Options
@@ -52,6 +56,8 @@ def predict_command(
     ] = "",
     sequences: Sequences = "",
     slices: Slices = "",
+    trust: Trust = None,
+    max_voxels: MaxVoxels = MAX_VOXELS,
     threshold: Annotated[
         str,
         typer.Option(
@@ -113,6 +119,14 @@ def predict_command(
     ] = "any",
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo scans that have results.")] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Compare the content of finished files with what was written, and redo what is damaged; "
+            "sizes are compared always.",
+        ),
+    ] = False,
 ) -> None:
     """Find anomalies: a map, detections, a pseudo-healthy reconstruction and a page of each scan.
 
@@ -151,6 +165,7 @@ def predict_command(
             sequences=parse_words(sequences),
             device=device,
             overwrite=overwrite,
+            verify=verify,
             layout=layout,
             page=page,
             on_failure=on_failure,
@@ -169,6 +184,8 @@ def predict_command(
             axes=parse_words(axes) or None,
             fusion=fusion,
             noise_across=noise_across,
+            trust=trust,
+            max_voxels=max_voxels,
         )
     raise typer.Exit(_predict_and_report(inputs, options))
 
@@ -187,8 +204,9 @@ def _predict_and_report(inputs: Inputs, options: Options) -> int:
     if not process.is_main:
         return 0
     if lines := summary.failures():
-        print(f"{len(lines)} scans failed:", *lines, sep="\n", file=sys.stderr)
+        for line in (f"{len(lines)} scans failed:", *lines):
+            say(line)
     for note in summary.notes:
-        print(f"note: {note}", file=sys.stderr)
-    print(f"{summary}; see {inputs.out / 'results.csv'}")
+        say(f"note: {note}")
+    tell(f"{summary}; see {inputs.out / 'results.csv'}")
     return summary.code(inputs.on_failure)

@@ -12,16 +12,20 @@ from diffad.cli.options import (
     Bias,
     Brain,
     Mask,
+    MaxVoxels,
     Register,
     ScanModality,
     Seed,
     Sequences,
+    Trust,
     parse_brain,
     parse_mask_option,
     parse_words,
     report_wrong_usage,
 )
 from diffad.config.choices import OffsetRule
+from diffad.config.reading import MAX_VOXELS, ReadOptions
+from diffad.io.terminal import tell
 
 if TYPE_CHECKING:
     from diffad.io.subjects import Subject
@@ -46,6 +50,8 @@ def prepare_command(
         bool, typer.Option("--together", help="The scans are sequences of one subject, the reference first.")
     ] = False,
     sequences: Sequences = "",
+    trust: Trust = None,
+    max_voxels: MaxVoxels = MAX_VOXELS,
     hu: Annotated[
         OffsetRule,
         typer.Option(help="What to do with a CT that lacks its offset of -1024: refuse it, or shift it."),
@@ -81,10 +87,11 @@ def prepare_command(
             seed=seed,
             threads=threads,
         )
+        reading = ReadOptions(trust, max_voxels)
     subjects = (
         _group_files(scan) if is_one_subject and not names else _find_subjects(scan, out, mask_source, names)
     )
-    raise typer.Exit(_prepare_scans(subjects, out, options, mask_source))
+    raise typer.Exit(_prepare_scans(subjects, out, options, mask_source, reading))
 
 
 def _group_files(scans: Sequence[Path]) -> list[Subject]:
@@ -112,14 +119,18 @@ def _find_subjects(
 
 
 def _prepare_scans(
-    subjects: list[Subject], out: Path, options: PrepareOptions, mask: str | Path | None
+    subjects: list[Subject],
+    out: Path,
+    options: PrepareOptions,
+    mask: str | Path | None,
+    reading: ReadOptions,
 ) -> int:
     from diffad.io.terminal import Progress, say
     from diffad.prepare.batch import prepare_all
 
     with Progress(len(subjects)) as progress:
-        summary = prepare_all(subjects, out, options, mask, progress.scan, say)
-    print(f"{summary}; see {out}")
+        summary = prepare_all(subjects, out, options, mask, progress.scan, say, reading=reading)
+    tell(f"{summary}; see {out}")
     for name, reason in summary.failed.items():
         say(f"failed {name}: {reason}")
     return 1 if summary.failed else 0

@@ -39,7 +39,7 @@ def report_command(
 
 def _write_reports(folder: Path, namings: Sequence[Naming], figure: FigureFormat | None) -> int:
     from diffad.io.files import require_file
-    from diffad.io.terminal import Progress, format_error, say
+    from diffad.io.terminal import Progress, format_error, say, tell
     from diffad.predict.index import write_cohort
     from diffad.predict.results import Results
 
@@ -55,7 +55,7 @@ def _write_reports(folder: Path, namings: Sequence[Naming], figure: FigureFormat
                     say(f"failed {naming.name}: {format_error(error)}", error)
                     failures += 1
     index = write_cohort(folder, [], Results(table).rows)
-    print(f"{len(namings) - failures} pages; see {index}")
+    tell(f"{len(namings) - failures} pages; see {index}")
     return int(failures > 0)
 
 

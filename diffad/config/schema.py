@@ -8,6 +8,8 @@ import types
 import typing
 from typing import Any, TypeVar
 
+from diffad.io.wording import MAX_LINE, shorten
+from diffad.ranges import check_values
 from diffad.registry import unknown_name
 
 T = TypeVar("T")
@@ -18,6 +20,9 @@ PartSpec = dict[str, Any]
 class ConfigError(ValueError):
     """A configuration that cannot be used; the message says which key."""
 
+    def __init__(self, message: object) -> None:
+        super().__init__(shorten(message, MAX_LINE))
+
 
 def expect(ok: bool, key: str, expectation: str, value: object) -> None:
     """Refuse the value of a key.
@@ -26,7 +31,7 @@ def expect(ok: bool, key: str, expectation: str, value: object) -> None:
         ConfigError: Unless ``ok``.
     """
     if not ok:
-        raise ConfigError(f"config key {key}: expected {expectation}, got {value!r}")
+        raise ConfigError(f"config key {key}: expected {expectation}, got {shorten(repr(value))}")
 
 
 def check_range(section: Any, prefix: str, interval: str, *names: str) -> None:
@@ -35,7 +40,7 @@ def check_range(section: Any, prefix: str, interval: str, *names: str) -> None:
     Raises:
         ConfigError: With the first number outside.
     """
-    low, high = map(float, interval[1:-1].split(","))
+    low, high = map(float, interval[1:-1].replace("_", "").split(","))
     for name in names:
         value = getattr(section, name)
         if value is not None:
@@ -72,7 +77,7 @@ def from_dict(kind: type[T], values: dict[str, Any], path: str = "") -> T:
         ConfigError: If a key is unknown or missing, or a value has the wrong type or is out of range.
     """
     if not isinstance(values, dict):
-        raise ConfigError(f"config key {path.rstrip('.')}: expected a mapping, got {values!r}")
+        raise ConfigError(f"config key {path.rstrip('.')}: expected a mapping, got {shorten(repr(values))}")
     hints = typing.get_type_hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in values:
@@ -115,8 +120,16 @@ def _convert_part(value: Any, path: str) -> PartSpec:
     has_name = isinstance(value, dict) and isinstance(value.get("name"), str)
     expect(has_name, path, "a mapping with a 'name'", value)
     _check_plain(value, path)
+    _check_ranges(value, path)
     part: PartSpec = copy.deepcopy(value)
     return part
+
+
+def _check_ranges(value: PartSpec, path: str) -> None:
+    try:
+        check_values(f"config key {path}", value)
+    except ValueError as error:
+        raise ConfigError(error) from error
 
 
 def _check_plain(value: Any, path: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 
 from diffad.config.choices import AXES
@@ -22,7 +21,7 @@ class ScheduleConfig:
     prediction_type: str = "epsilon"
 
     def __post_init__(self) -> None:
-        check_range(self, "schedule", "[1, inf)", "num_train_timesteps")
+        check_range(self, "schedule", "[1, 10000]", "num_train_timesteps")
         check_range(self, "schedule", "(0, 1)", "beta_start", "beta_end")
         check_choice(self, "schedule", "beta_schedule", *BETA_SCHEDULES)
         check_choice(self, "schedule", "prediction_type", "epsilon", "v_prediction", "sample")
@@ -36,10 +35,15 @@ class PostprocessConfig:
         erosion: Layers peeled off the brain mask, in pixels of the model's grid.
         median: Odd width of the median window, in pixels of the model's grid.
         min_size: Smallest detection that is kept, in voxels of the scan.
+        min_mm3: Smallest detection that is kept, in mm3, whatever the voxels of the scan; in voxels where
+            nobody says how large these are. Papers count voxels of a grid that scans are brought to before.
         erosion_rule: "cross" peels layer by layer; "average" takes the erosion for a radius, and keeps pixels
             whose square neighbourhood is more than 95 % brain.
         median_first: Smooth before the outside of the eroded mask is zeroed; off smooths after it.
         filled: Count the holes of a detection to its size.
+        median_axes: 2 smooths each slice, 3 the stack of the slices of a scan, whatever their distance.
+        morphology: Odd width of the square by which a smooth map is eroded, opened and closed, in pixels of
+            the model's grid; 1 leaves it.
         pool: How a map becomes one score: "mean", "max" or "topk".
         share: Share of the brain that "topk" averages.
         fpr: Calibrated pixel false-positive rate whose threshold makes the mask.
@@ -51,13 +55,21 @@ class PostprocessConfig:
     erosion_rule: str = "cross"
     median_first: bool = True
     filled: bool = False
+    median_axes: int = 2
+    morphology: int = 1
+    min_mm3: float = 0.0
     pool: str = "topk"
     share: float = 0.01
     fpr: float = 0.01
 
     def __post_init__(self) -> None:
-        check_range(self, "postprocess", "[0, inf)", "erosion", "min_size")
-        expect(self.median % 2 == 1 and self.median > 0, "postprocess.median", "an odd width", self.median)
+        check_range(self, "postprocess", "[0, 256]", "erosion")
+        check_range(self, "postprocess", "[0, 1000000000]", "min_size", "min_mm3")
+        for name in ("median", "morphology"):
+            width = getattr(self, name)
+            check_range(self, "postprocess", "[1, 501]", name)
+            expect(width % 2 == 1, f"postprocess.{name}", "an odd width", width)
+        expect(self.median_axes in (2, 3), "postprocess.median_axes", "2 or 3", self.median_axes)
         check_choice(self, "postprocess", "erosion_rule", "cross", "average")
         check_choice(self, "postprocess", "pool", "mean", "max", "topk")
         check_range(self, "postprocess", "(0, 1]", "share")
@@ -94,14 +106,14 @@ class SpaceConfig:
     width: float = 80.0
 
     def __post_init__(self) -> None:
-        check_range(self, "space", "[1, inf)", "size")
-        check_range(self, "space", "(0, inf)", "fov", "width")
+        check_range(self, "space", "[1, 4096]", "size")
+        check_range(self, "space", "(0, 100000]", "fov", "width")
         check_choice(self, "space", "axis", *AXES, "volume")
         check_choice(self, "space", "intensity", "percentile", "ct")
         check_range(self, "space", "[0, 100]", "low", "high")
         expect((self.low or 0) < self.high, "space.high", f"more than space.low = {self.low}", self.high)
         check_range(self, "space", "[0, 1)", "headroom")
-        expect(math.isfinite(self.centre), "space.centre", "a finite number", self.centre)
+        check_range(self, "space", "[-100000, 100000]", "centre")
         flat, window = self.axis != "volume", self.window
         fits = window is None or (flat and 0 < min(window) <= max(window) <= self.size)
         expect(fits, "space.window", f"slices, and sizes in 1..space.size = {self.size}", window)
@@ -131,7 +143,8 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         check_range(self, "augment", "[0, 1]", "flip")
-        check_range(self, "augment", "[0, inf)", "rotate", "shift", "gamma", "blur")
+        check_range(self, "augment", "[0, 360]", "rotate")
+        check_range(self, "augment", "[0, 100]", "shift", "gamma", "blur")
         check_range(self, "augment", "[0, 1)", "scale", "gain")
 
 
@@ -157,7 +170,7 @@ class CorruptConfig:
 
     def __post_init__(self) -> None:
         check_range(self, "corrupt", "[0, 1]", "chance")
-        check_range(self, "corrupt", "[1, inf)", "weight")
+        check_range(self, "corrupt", "[1, 1000000]", "weight")
         check_choice(self, "corrupt", "role", "condition", "class")
 
 
@@ -201,6 +214,8 @@ class TrainConfig:
         keep_checkpoints: How many of the newest checkpoints stay on disk.
         encoder: Folder of a pretrained encoder that a conditioned network starts from; none starts at random.
         calibrate_fpr: Pixel false-positive rates whose thresholds are measured on the validation scans.
+        allow_changes: Let a resumed run go on with another seed, data, batch size, network, noise, space or
+            objective than before, though its loss curve has a break there.
     """
 
     steps: int = 20000
@@ -227,14 +242,18 @@ class TrainConfig:
     keep_checkpoints: int = 2
     encoder: str | None = None
     calibrate_fpr: tuple[float, ...] = (0.01, 0.02, 0.05)
+    allow_changes: bool = False
 
     def __post_init__(self) -> None:
-        check_range(self, "train", "[1, inf)", "batch_size", "accumulate", "keep_checkpoints")
-        check_range(self, "train", "[1, inf)" if self.network is None else "[0, inf)", "steps")
-        check_range(self, "train", "[1, inf)", "validate_every", "validate_items", "validate_levels")
-        check_range(self, "train", "[1, inf)", "checkpoint_every")
-        check_range(self, "train", "(0, inf)", "lr", "clip_norm", "snr_gamma")
-        check_range(self, "train", "[0, inf)", "warmup", "min_lr", "weight_decay", "workers")
+        check_range(self, "train", "[1, 65536]", "batch_size", "accumulate", "keep_checkpoints")
+        check_range(self, "train", "[1, 1000000000]" if self.network is None else "[0, 1000000000]", "steps")
+        check_range(self, "train", "[1, 1000000000]", "validate_every", "checkpoint_every")
+        check_range(self, "train", "[1, 100000]", "validate_items", "validate_levels")
+        check_range(self, "train", "(0, 1000]", "lr")
+        check_range(self, "train", "(0, 1000000000]", "clip_norm", "snr_gamma")
+        check_range(self, "train", "[0, 1000]", "min_lr", "weight_decay")
+        check_range(self, "train", "[0, 1000000000]", "warmup")
+        check_range(self, "train", "[0, 256]", "workers")
         check_range(self, "train", "[0, 1)", "ema_decay")
         check_choice(self, "train", "loss", "l1", "l2")
         check_choice(self, "train", "mixed_precision", "no", "bf16", "fp16")

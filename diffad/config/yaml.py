@@ -3,57 +3,28 @@
 from __future__ import annotations
 
 import copy
-import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from diffad.config.reader import MAX_DEPTH, MAX_SIZE
+from diffad.config.reader import parse_yaml as parse_yaml
 from diffad.config.schema import ConfigError
+from diffad.io.wording import shorten
 from diffad.registry import unknown_name
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads 1e-4 as the number it is (YAML 1.1 wants 1.0e-4), and refuses keys given twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.MarkedYAMLError(problem=f"found key {key!r} twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
-def parse_yaml(text: str, what: str) -> Any:
-    """Read YAML; ``what`` names it in messages.
-
-    Raises:
-        ConfigError: If it is not YAML.
-    """
-    if text.startswith("*"):  # a pattern of names: YAML has no use for an alias here
-        return text
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise ConfigError(f"{what}: expected YAML, in line {line} {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{what}: expected YAML, found {' '.join(str(error).split())}") from error
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping.
 
     Raises:
-        ConfigError: If the file is missing or is not a YAML mapping.
+        ConfigError: If the file is missing, too large, or is not a YAML mapping.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would wait for ever
+            raise ConfigError(f"{path}: expected a file, found something else of that name")
+        if (size := path.stat().st_size) > MAX_SIZE:
+            raise ConfigError(f"{path}: expected YAML of at most {MAX_SIZE} bytes, found {size}")
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
@@ -73,9 +44,9 @@ def override(values: dict[str, Any], assignments: Sequence[str]) -> dict[str, An
     """
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
-        if not equals or not all(key.split(".")):
-            raise ConfigError(f"expected key=value, got {assignment!r}")
-        values = _assign(values, key.split("."), parse_yaml(text, assignment), key)
+        if not equals or not all(key.split(".")) or key.count(".") >= MAX_DEPTH:
+            raise ConfigError(f"expected key=value, got {shorten(repr(assignment))}")
+        values = _assign(values, key.split("."), parse_yaml(text, shorten(assignment)), key)
     return values
 
 
@@ -88,9 +59,11 @@ def apply_variants(
     a part by another name replaces the whole part.
 
     Raises:
-        ConfigError: If the file has no variant of that name.
+        ConfigError: If the file has no variant of that name, or its variants are no mappings.
     """
     variants = values.get("variants") or {}
+    if not (isinstance(variants, dict) and all(isinstance(v, dict) for v in variants.values())):
+        raise ConfigError(f"{source}: expected variants as mappings by name, found {shorten(repr(variants))}")
     values = {key: value for key, value in values.items() if key != "variants"}
     rest = []
     for assignment in assignments:
@@ -99,7 +72,7 @@ def apply_variants(
             rest.append(assignment)
             continue
         if name not in variants:
-            raise ConfigError(f"{source}: {unknown_name('variant', name, list(variants))}")
+            raise ConfigError(f"{source}: {unknown_name('variant', name, list(map(str, variants)))}")
         values = merge(values, variants[name])
     return values, rest
 
@@ -115,7 +88,7 @@ def merge(base: Any, over: Any) -> Any:
 
 def _assign(values: Any, keys: list[str], value: Any, whole: str) -> dict[str, Any]:
     if values is not None and not isinstance(values, dict):
-        raise ConfigError(f"cannot set {whole}: {values!r} is not a mapping")
+        raise ConfigError(f"cannot set {whole}: {shorten(repr(values))} is not a mapping")
     head, rest = keys[0], keys[1:]
     inner = _assign((values or {}).get(head), rest, value, whole) if rest else value
     return {**(values or {}), head: inner}

@@ -118,7 +118,7 @@ def load_lesion_mask(path: Path, like: Volume) -> Tensor:
     Raises:
         VolumeError: If the file is unusable or on another grid.
     """
-    volume = Volume.load(os.fspath(path), allow_constant=True)
+    volume = Volume.load(os.fspath(path), allow_constant=True, options=like.options)
     require_same_grid(volume, like)
     return torch.from_numpy(volume.data > 0).any(0, keepdim=True)
 

@@ -74,7 +74,7 @@ def load_mask(path: Source, like: Volume) -> Array:
     Raises:
         VolumeError: If the file is unusable, on another grid, of several channels, or nothing is inside.
     """
-    volume = Volume.load(os.fspath(path), allow_constant=True)
+    volume = Volume.load(os.fspath(path), allow_constant=True, options=like.options)
     require_same_grid(volume, like)
     if len(volume.data) != 1:
         raise VolumeError(f"{path}: expected a mask of one channel, found {len(volume.data)} channels")

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from diffad.config.reading import ReadOptions
 from diffad.data.affine import check_affine, measure_shift
-from diffad.data.read_options import ReadOptions
 from diffad.data.volume_axes import RAS as RAS
 from diffad.data.volume_axes import cast_exactly, make_image, turn_to_canonical, turn_to_stored
 from diffad.data.volume_error import VolumeError as VolumeError
@@ -115,6 +115,11 @@ class Volume:
     def path(self) -> Path | None:
         """File the scan was read from, if any."""
         return self.origin.path if self.origin else None
+
+    @property
+    def options(self) -> ReadOptions:
+        """How the scan was read, and how its masks are."""
+        return self.origin.options if self.origin else ReadOptions()
 
     @property
     def name(self) -> str:

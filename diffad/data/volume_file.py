@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.volumeutils import apply_read_scaling
 
-from diffad.data.read_options import ReadOptions
+from diffad.config.reading import ReadOptions
 from diffad.data.volume_error import VolumeError, expect
 from diffad.data.volume_header import VolumeHeader, read_header
 from diffad.io.files import FileError, open_regular, require_file

@@ -14,9 +14,9 @@ import numpy as np
 from nibabel.freesurfer.mghformat import DATA_OFFSET, MGHHeader
 from nibabel.spm2analyze import Spm2AnalyzeHeader
 
+from diffad.config.reading import ReadOptions
 from diffad.data.affine import Affine, check_affine, check_field, name_axes
 from diffad.data.orientation import read_geometry
-from diffad.data.read_options import ReadOptions
 from diffad.data.volume_error import expect
 
 MAX_OFFSET = 2**26

@@ -11,6 +11,7 @@ from einops import reduce
 from torch import Tensor
 
 from diffad.config import SpaceConfig, to_dict
+from diffad.config.reading import MAX_VOXELS, ReadOptions
 from diffad.data.cache import Cache, CachedScan
 from diffad.data.duplicates import hash_scan, hash_voxels, remember, report_duplicates
 from diffad.data.items import DataError, TrainingItem
@@ -57,6 +58,8 @@ class Volumes:
         labels: What says which scans are diseased: "folder" for folders "healthy" and "diseased" below the
             split; the path of a CSV with the columns file (or subject) and label; "masks" for lesion masks
             "*_lesion.nii.gz" beside the scans, or {masks: NAME}, which label each slice. None for no labels.
+        trust: Which orientation of a file is taken where it has two, "qform" or "sform"; none for sform.
+        max_voxels: Most voxels of a file, over all channels; one that claims more is refused.
 
     Raises:
         DataError: If a scan cannot be used (none is skipped), scans do not fit together, splits overlap, or
@@ -79,7 +82,10 @@ class Volumes:
         cache: str | None = None,
         limit: int | None = None,
         labels: Labels = None,
+        trust: str | None = None,
+        max_voxels: int = MAX_VOXELS,
     ) -> None:
+        self._reading = ReadOptions(trust, max_voxels)
         self.space, self.slices, self.min_brain = Space(space), _check_range(slices), min_brain
         if not 0 <= min_brain < 1:
             raise DataError(f"expected min_brain in [0, 1), got {min_brain}")
@@ -87,6 +93,7 @@ class Volumes:
         options: dict[str, Any] = {"space": to_dict(space), "slices": self.slices, "min_brain": min_brain}
         if self._rule.masks:
             options["lesions"] = self._rule.masks
+        options |= {"trust": trust} if trust else {}
         self._cache = Cache(None if cache is None else Path(cache).expanduser(), options)
         rules = ScanRules(pattern, tuple(sequences) if sequences else None, mask)
         table = None if csv is None else _find_table(csv, Path(root))
@@ -102,6 +109,8 @@ class Volumes:
 
     def _load(self, what: str, labels: Sequence[int | None]) -> list[SliceItem]:
         items: list[SliceItem] = []
+        self.slice_counts: list[int] = []
+        """Slices of each scan that are items, in their order."""
         for scan, label in zip(track(self.scans, what), labels, strict=True):
             cached_scan = self._cache.load_or_make(
                 self._list_files(scan),
@@ -113,6 +122,7 @@ class Volumes:
                     f"{scan.files[0]}: expected shape {tuple(items[0][0].shape)} as of "
                     f"{self.scans[0].files[0]}, found {tuple(cached_scan.image.shape[1:])}"
                 )
+            self.slice_counts.append(len(cached_scan.image))
             for x, m in zip(cached_scan.image, cached_scan.mask, strict=True):
                 items.append((x, m[:1], scan.subject, int(m[1:].any()) if self._rule.masks else label))
         return items
@@ -120,7 +130,7 @@ class Volumes:
     def _prepare(self, scan: ScanFiles) -> CachedScan:
         """Read, cut and place one scan; a second channel of the mask is 1 in all slices with a lesion."""
         name = str(scan.files[0])
-        volume, brain = read_scan(scan.files, scan.mask)
+        volume, brain = read_scan(Volume.load(scan.files, options=self._reading), scan.mask)
         image, region = torch.from_numpy(volume.data), torch.from_numpy(brain)[None]
         raw = cut_slices(image, region, self.space.config.axis, volume.spacing.tolist(), self.slices, name)
         try:

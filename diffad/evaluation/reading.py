@@ -120,7 +120,7 @@ def _cut_slices(region: Bools, axis: int, first: int, last: int) -> Bools:
 
 def _read_mask(path: Path, like: Volume, warnings: list[str], resample: bool = False) -> Bools:
     """Read a mask (I, J, K), which may be empty; voxels above 0 are inside."""
-    volume = Volume.load(path, allow_constant=True)
+    volume = Volume.load(path, allow_constant=True, options=like.options)
     volume = resample_mask(volume, like, warnings) if resample else volume
     require_same_grid(volume, like)
     if len(volume.data) != 1:

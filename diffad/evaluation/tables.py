@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import sys
@@ -18,6 +16,8 @@ from rich.table import Table
 from diffad.evaluation.cohort import Evaluation
 from diffad.evaluation.result import Result
 from diffad.io.atomic import write_text
+from diffad.io.escape import format_csv
+from diffad.io.terminal import plain_text, say
 
 LABELS = {
     "scans": "scans",
@@ -52,7 +52,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
     console = _open_console()
     scans = Table(*COLUMNS.values(), title="per scan", title_justify="left")
     for row in evaluation.volumes:
-        scans.add_row(*(_format_cell(row[key]) for key in COLUMNS))
+        scans.add_row(*(plain_text(_format_cell(row[key])) for key in COLUMNS))
     console.print(scans)
     pooled = Table("pooled", "")
     for key, label in LABELS.items():
@@ -63,7 +63,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
 def print_protocol(result: Result) -> None:
     """Print what one protocol says, with 95 % intervals over subjects where it has any."""
     for warning in result.warnings:
-        print(f"warning: {result.protocol}: {warning}", file=sys.stderr)
+        say(f"warning: {result.protocol}: {warning}")
     title = f"protocol {result.protocol} (95 % intervals over subjects)"
     table = Table("metric", "", title=title, title_justify="left")
     for name, metric in result.figures.items():
@@ -116,11 +116,8 @@ def _describe_result(result: Result) -> dict[str, Any]:
 def as_csv(evaluation: Evaluation) -> str:
     """Return a row for each scan and the row "pooled"; what is not defined is empty."""
     pooled = {"scan": "pooled", **evaluation.pooled}
-    text = io.StringIO()
-    table = csv.DictWriter(text, list({**evaluation.volumes[0], **pooled}), lineterminator="\n")
-    table.writeheader()
-    table.writerows(_replace_nan(row) for row in [*evaluation.volumes, pooled])
-    return text.getvalue()
+    rows = [_replace_nan(row) for row in [*evaluation.volumes, pooled]]
+    return format_csv(list({**evaluation.volumes[0], **pooled}), rows)
 
 
 def _replace_nan(row: dict[str, Any]) -> dict[str, Any]:

@@ -62,8 +62,9 @@ class Detector:
         keys = [key for stack in stacks for key in stack.noise_keys or stack.keys]
         x, brain = torch.cat([p[0] for p in places]), torch.cat([p[1] for p in places])
         cond_image = torch.cat([self.cond_image(place[0]) for place in places])
-        result = self.maps(x, brain, keys, cond_image, self._regions(stacks))
-        parts = zip(stacks, places, result.split(x, [len(s.image) for s in stacks]), strict=True)
+        counts = [len(stack.image) for stack in stacks]
+        result = self.maps(x, brain, keys, cond_image, self._regions(stacks), counts)
+        parts = zip(stacks, places, result.split(x, counts), strict=True)
         return [self._lay_back(stack, place[2], part, result.nfe) for stack, place, part in parts]
 
     def _place(self, stack: Stack) -> tuple[Tensor, Tensor, Placement]:
@@ -91,6 +92,7 @@ class Detector:
         keys: Sequence[int],
         cond_image: Tensor | None = None,
         region: Tensor | None = None,
+        counts: Sequence[int] | None = None,
     ) -> BatchResult:
         """Score images that are in the network's space already.
 
@@ -102,6 +104,8 @@ class Detector:
                 ``cond_image``, all as one scan.
             region: Where the reconstructions may differ, (N, 1, *S), in [0, 1]; none leaves it to
                 the sampler.
+            counts: Number of slices of each scan, one after the other, for what is smoothed across slices;
+                none makes each image a scan of its own.
 
         Raises:
             ValueError: If there is a region, and the sampler takes none.
@@ -116,7 +120,17 @@ class Detector:
                 images = (x[batch], brain[batch], cond_image[batch], edits)
                 result.put(batch, self._score_windows(*images, [keys[i] for i in batch], places))
                 self.progress(len(batch))
+        if self._joins_slices:
+            result.anomaly = self._smooth_scans(result.anomaly, brain, counts or [1] * len(x))
         return result
+
+    @property
+    def _joins_slices(self) -> bool:
+        return self.post.joins_slices and not self.space.whole
+
+    def _smooth_scans(self, raw: Tensor, brain: Tensor, counts: Sequence[int]) -> Tensor:
+        scans = zip(torch.split(raw, list(counts)), torch.split(brain, list(counts)), strict=True)
+        return torch.cat([self.post.smooth_stack(maps, mask) for maps, mask in scans])
 
     def _groups(self, brain: Tensor) -> list[tuple[list[int], list[Corner]]]:
         """Part the images into those whose brain the window holds, with its corners, and the rest."""
@@ -167,7 +181,8 @@ class Detector:
         public = to_public_range(output, brain)
         raw = run.map(x, public, brain)
         spread = None if public.std is None else public.std.cpu()
-        return BatchResult(self.post.smooth(raw, brain).cpu(), public.image.cpu(), output.nfe, spread)
+        anomaly = raw if self._joins_slices else self.post.smooth(raw, brain)
+        return BatchResult(anomaly.cpu(), public.image.cpu(), output.nfe, spread)
 
     def _restrict_sampler(self, region: Tensor | None) -> Sampler:
         if region is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -16,6 +14,7 @@ from scipy import ndimage
 
 from diffad.data.volume import Array, Volume
 from diffad.io.atomic import write_text
+from diffad.io.escape import format_csv
 from diffad.io.text import read_json
 
 CONNECTIVITIES = {6: 1, 18: 2, 26: 3}
@@ -156,14 +155,11 @@ def _freeze(value: Any) -> Any:
 
 def _format_csv(lesions: Sequence[Lesion]) -> str:
     columns = [column for f in fields(Lesion) for column in _name_columns(f.name)]
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(columns)
+    rows = []
     for lesion in lesions:
         values = [getattr(lesion, f.name) for f in fields(Lesion)]
-        flat = [x for v in values for x in (v if isinstance(v, tuple) else (v,))]
-        table.writerow("" if v is None else v for v in flat)
-    return text.getvalue()
+        rows.append([x for v in values for x in (v if isinstance(v, tuple) else (v,))])
+    return format_csv(columns, [dict(zip(columns, row, strict=True)) for row in rows])
 
 
 def _name_columns(name: str) -> list[str]:

@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+BORDERS = ("mirror", "reflect")
+"""What lies beyond the image: "mirror" leaves the edge pixel out, "reflect" repeats it."""
+
 SLAB = 2**15
 """Voxels filtered at a time: the whole sorting network then stays in the cache."""
 
@@ -35,8 +38,8 @@ def check_odd(name: str, size: int) -> None:
         raise ValueError(f"expected {name} odd, got {size}")
 
 
-def median_filter(scores: Tensor, size: int = 5) -> Tensor:
-    """Median in a square or cubic window, the image mirrored at its border (its edge pixels not repeated).
+def median_filter(scores: Tensor, size: int = 5, border: str = "mirror") -> Tensor:
+    """Median in a square or cubic window, the image going on beyond its border as seen in a mirror.
 
     Shifted views of the image are the wires of a sorting network, so minima and maxima sort all windows
     at once; comparators that do not lead to the middle are left out.
@@ -44,27 +47,41 @@ def median_filter(scores: Tensor, size: int = 5) -> Tensor:
     Args:
         scores: Maps, (B, 1, *S).
         size: Odd width of the window, in pixels; 1 changes nothing.
+        border: "mirror" leaves the edge pixel out beyond the border, "reflect" repeats it.
 
     Raises:
-        ValueError: If the shape or size does not fit, or an axis is not longer than half the window.
+        ValueError: If the shape, the size or the border does not fit, or with "mirror" an axis is not longer
+            than half the window.
 
     Reference:
         Sorting networks and their applications (Batcher, 1968).
     """
     check_map("scores", scores)
     check_odd("size", size)
+    if border not in BORDERS:
+        raise ValueError(f"expected border one of {', '.join(BORDERS)}, got {border!r}")
     reach = size // 2
-    if min(scores.shape[2:]) <= reach:
+    if border == "mirror" and min(scores.shape[2:]) <= reach:
         raise ValueError(
             f"expected axes longer than {reach} for a median of {size}, got {tuple(scores.shape)}"
         )
     if size == 1:
         return scores.clone()
-    padded_scores = pad(scores, (reach,) * 2 * (scores.ndim - 2), mode="reflect")
+    padded_scores = _pad_border(scores, reach, border)
     rows = max(1, SLAB // math.prod(scores.shape[3:]))
     starts = range(0, scores.shape[2], rows)
     slabs = [padded_scores[:, :, start : start + rows + 2 * reach] for start in starts]
     return torch.cat([torch.cat([_select_median(item[None], size) for item in slab]) for slab in slabs], 2)
+
+
+def _pad_border(scores: Tensor, reach: int, border: str) -> Tensor:
+    if border == "mirror":  # which torch calls "reflect"
+        return pad(scores, (reach,) * 2 * (scores.ndim - 2), mode="reflect")
+    for axis in range(2, scores.ndim):
+        length = scores.shape[axis]
+        places = torch.arange(-reach, length + reach, device=scores.device) % (2 * length)
+        scores = scores.index_select(axis, torch.minimum(places, 2 * length - 1 - places))
+    return scores
 
 
 def _select_median(padded_scores: Tensor, size: int) -> Tensor:

@@ -6,62 +6,23 @@ Maps and masks are (B, 1, *S) with two or three spatial axes; every item is trea
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from scipy import ndimage
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, avg_pool3d
 
+from diffad.inference.erosion import erode_by_average as erode_by_average
+from diffad.inference.erosion import peel_layers as peel_layers
+from diffad.inference.erosion import to_array
 from diffad.inference.median_filter import check_map, check_odd, check_whole, median_filter
+from diffad.samplers.morphology import close, erode, open_map
 
 RULES = ("cross", "average")
-
-
-def peel_layers(mask: Tensor, pixels: int) -> Tensor:
-    """Peel ``pixels`` layers off a mask, each with the cross element; beyond the image counts as outside.
-
-    Args:
-        mask: Brain mask, (B, 1, *S).
-        pixels: Layers to remove.
-
-    Raises:
-        ValueError: If the shape or the number does not fit.
-    """
-    check_map("mask", mask)
-    check_whole("pixels", pixels, 0)
-    if pixels == 0:  # scipy reads 0 as "until nothing is left to change"
-        return mask.bool()
-    cross = ndimage.generate_binary_structure(mask.ndim - 2, 1)[None, None]
-    eroded_mask = ndimage.binary_erosion(_to_array(mask), cross, iterations=pixels)
-    return torch.from_numpy(eroded_mask).to(mask.device)
-
-
-def erode_by_average(mask: Tensor, size: int = 5, fraction: float = 0.95) -> Tensor:
-    r"""Keep the pixels whose neighbourhood is mostly mask, so that one-pixel holes are tolerated.
-
-    .. math:: m_e = [\mathrm{mean}_{size}(m) > fraction]
-
-    Args:
-        mask: Brain mask, (B, 1, *S); beyond the image counts as outside.
-        size: Odd width of the neighbourhood, in pixels.
-        fraction: Share of it that must be exceeded, in [0, 1).
-
-    Raises:
-        ValueError: If the shape or an option does not fit.
-
-    Reference:
-        Denoising autoencoders for unsupervised anomaly detection in brain MRI (Kascenas et al., MIDL 2022).
-    """
-    check_map("mask", mask)
-    check_odd("size", size)
-    if not 0 <= fraction < 1:
-        raise ValueError(f"expected fraction in [0, 1), got {fraction}")
-    average = avg_pool2d if mask.ndim == 4 else avg_pool3d
-    return average(mask.bool().float(), size, stride=1, padding=size // 2) > fraction
 
 
 def remove_small(binary: Tensor, min_size: int, *, filled: bool = False) -> Tensor:
@@ -83,7 +44,7 @@ def remove_small(binary: Tensor, min_size: int, *, filled: bool = False) -> Tens
     neighbourhood = np.ones((3,) * (binary.ndim - 2), dtype=bool)
     within_item = np.zeros((3,) * binary.ndim, dtype=bool)
     within_item[1, 1] = neighbourhood
-    labels, _ = ndimage.label(_to_array(binary), within_item)
+    labels, _ = ndimage.label(to_array(binary), within_item)
     sizes = np.bincount(labels.ravel())
     if filled:
         _add_holes(labels, sizes, min_size)
@@ -100,10 +61,6 @@ def _add_holes(labels: np.ndarray, sizes: np.ndarray, enough: int) -> None:
             sizes[label] = ndimage.binary_fill_holes(crop == label, np.ones((3,) * crop.ndim)).sum()
 
 
-def _to_array(binary: Tensor) -> np.ndarray:
-    return binary.detach().bool().cpu().numpy()
-
-
 @dataclass(frozen=True)
 class Postprocess:
     """Turns a raw map into a smooth one, and a smooth one into detections.
@@ -115,6 +72,9 @@ class Postprocess:
         erosion: Layers peeled off the brain mask, in pixels.
         median: Odd width of the median window, in pixels; 1 smooths nothing.
         min_size: Smallest detection that is kept, in voxels.
+        median_axes: 2 smooths each slice of a scan, 3 its stack of slices, whose border repeats its edge.
+        morphology: Odd width of a flat square that a smooth map of slices is eroded, opened and closed by, in
+            pixels; 1 leaves it.
         erosion_rule: "cross" for ``peel_layers``, "average" for ``erode_by_average`` of width
             2 ``erosion`` + 1.
         median_first: Smooth, then zero outside the eroded mask; off does it in the other order.
@@ -125,8 +85,10 @@ class Postprocess:
 
     Reference:
         Patched diffusion models for unsupervised anomaly detection in brain MRI (Behrendt et al., MIDL 2023)
-        by default; Denoising autoencoders for unsupervised anomaly detection in brain MRI (Kascenas et al.,
-        MIDL 2022) with erosion 2, "average", ``median_first`` off, min_size 21, ``filled``.
+        with erosion 3, ``median_axes`` 3, ``median_first`` off, min_size 8, ``filled``; Denoising
+        autoencoders for unsupervised anomaly detection in brain MRI (Kascenas et al., MIDL 2022) with erosion
+        2, "average", ``median_first`` off, min_size 21, ``filled``; Dif-fuse (Fontanella et al., 2024) with
+        median 1, morphology 5.
     """
 
     erosion: int = 0
@@ -135,11 +97,16 @@ class Postprocess:
     erosion_rule: str = "cross"
     median_first: bool = True
     filled: bool = False
+    median_axes: int = 2
+    morphology: int = 1
 
     def __post_init__(self) -> None:
         check_whole("erosion", self.erosion, 0)
         check_odd("median", self.median)
         check_whole("min_size", self.min_size, 0)
+        check_odd("morphology", self.morphology)
+        if self.median_axes not in (2, 3):
+            raise ValueError(f"expected median_axes 2 or 3, got {self.median_axes!r}")
         if self.erosion_rule not in RULES:
             raise ValueError(f"expected erosion_rule one of {', '.join(RULES)}, got {self.erosion_rule!r}")
 
@@ -154,10 +121,37 @@ class Postprocess:
         Raises:
             ValueError: If the shapes do not fit.
         """
+        return self._smooth(scores, mask, lambda maps: median_filter(maps, self.median))
+
+    @property
+    def joins_slices(self) -> bool:
+        """Whether the map of a slice depends on its neighbours."""
+        return self.median_axes == 3 and self.median > 1
+
+    def smooth_stack(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Do the same with the slices (N, 1, H, W) of one scan, whose order is that of the scan.
+
+        Raises:
+            ValueError: If the shapes do not fit.
+        """
+        if not self.joins_slices:
+            return self.smooth(scores, mask)
+        check_map("scores", scores)
+        return self._smooth(scores, mask, self._filter_stack)
+
+    def _filter_stack(self, scores: Tensor) -> Tensor:
+        volume = rearrange(scores, "n 1 h w -> 1 1 n h w")
+        return rearrange(median_filter(volume, self.median, "reflect"), "1 1 n h w -> n 1 h w")
+
+    def _smooth(self, scores: Tensor, mask: Tensor | None, median: Callable[[Tensor], Tensor]) -> Tensor:
         exterior = ~self._erode_mask(scores, mask)
         if self.median_first:
-            return median_filter(scores, self.median).masked_fill(exterior, 0)
-        return median_filter(scores.masked_fill(exterior, 0), self.median)
+            smooth_map = median(scores).masked_fill(exterior, 0)
+        else:
+            smooth_map = median(scores.masked_fill(exterior, 0))
+        if self.morphology == 1:
+            return smooth_map
+        return close(open_map(erode(smooth_map, self.morphology), self.morphology), self.morphology)
 
     def binarise(self, scores: Tensor, threshold: float, mask: Tensor | None = None) -> Tensor:
         """Flag the pixels of a smooth map above ``threshold`` in the eroded ``mask``, less small components.

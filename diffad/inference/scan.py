@@ -33,6 +33,11 @@ class ScanSource:
     region: Tensor | None = None
 
     @property
+    def spacing(self) -> list[float] | None:
+        """Edges of a voxel in mm; none of a tensor."""
+        return self.volume.spacing.tolist() if self.volume else None
+
+    @property
     def name(self) -> str:
         """What errors call it."""
         return str(self.volume.path) if self.volume and self.volume.path else "the scan"

@@ -55,7 +55,6 @@ def make_stacks(source: ScanSource, axis: str, slices: tuple[int, int] | None = 
         )
     if slices is not None and (flat or axis == "volume"):
         raise ValueError(f"expected a range of slices for volumes cut into slices only, got {slices}")
-    spacing = source.volume.spacing.tolist() if source.volume else None
     stacks = []
     for i, (image, brain) in enumerate(zip(source.image, source.brain, strict=True)):
         _check_contrast(image, brain, source.name)
@@ -63,7 +62,7 @@ def make_stacks(source: ScanSource, axis: str, slices: tuple[int, int] | None = 
         if flat:  # each is a scan of its own, and gets the same noise in any batch
             cut, planes = ScanSlices(image[None], brain[None], [0]), None if region is None else region[None]
         else:
-            cut = cut_slices(image, brain, axis, spacing, slices, source.name)
+            cut = cut_slices(image, brain, axis, source.spacing, slices, source.name)
             planes = None if region is None else _cut_region(region, axis, cut.keys)
         cut_fields: dict[str, Any] = {field.name: getattr(cut, field.name) for field in fields(cut)}
         stacks.append(Stack(**cut_fields, name=source.name, region=planes))

@@ -89,9 +89,24 @@ def compute_p_values(
 
 
 def binarise_maps(
-    anomaly: Tensor, thresholds: Sequence[float], brain: Tensor, post: Mapping[str, Any]
+    anomaly: Tensor,
+    thresholds: Sequence[float],
+    brain: Tensor,
+    post: Mapping[str, Any],
+    spacing: Sequence[float] | None = None,
 ) -> Tensor:
-    """Cut each map (B, 1, *S) at its threshold; the maps were zeroed outside the eroded mask before."""
-    cut_only = Postprocess(erosion=0, median=1, min_size=post["min_size"], filled=post["filled"])
+    """Cut each map at its threshold, less what is too small.
+
+    Args:
+        anomaly: Maps, (B, 1, *S), which were zeroed outside the eroded mask before.
+        thresholds: One for each.
+        brain: Brain masks, (B, 1, *S).
+        post: Options of a ``PostprocessConfig``.
+        spacing: Edges of a voxel, in mm; none where nobody says, which counts as 1 mm.
+    """
+    # one voxel too many would be lost to rounding: 64 mm3 are 8 voxels of 8 mm3
+    least = math.ceil(post["min_mm3"] / math.prod(spacing or (1.0,)) - 1e-6)
+    min_size = max(post["min_size"], least)
+    cut_only = Postprocess(erosion=0, median=1, min_size=min_size, filled=post["filled"])
     items = zip(anomaly, thresholds, brain, strict=True)
     return torch.cat([cut_only.binarise(item[None], cut, mask[None]) for item, cut, mask in items])

@@ -10,38 +10,12 @@ from pathlib import Path
 FREE = ("desc", "space", "res", "den", "label", "mod")
 """Entities in which the mask of a scan may differ from it: how it was made, and on which grid."""
 
-NO_SCANS = (
-    "mask",
-    "defacemask",
-    "dseg",
-    "probseg",
-    "roi",
-    "xfm",
-    "boldref",
-    "sbref",
-    "lesion",
-    "lesions",
-    "seg",
-)
+NO_SCANS = ("mask", "defacemask", "dseg", "probseg", "seg", "roi", "lesion", "lesions", "boldref", "sbref")
 """Suffixes of volumes that are no scans of a head."""
 
 T1_WORDS = ("t1", "t1w", "t1c", "t1ce", "t1gd", "t1n", "unit1", "mp2rage")
 """What T1-weighted scans are called, in lower case."""
-T2_WORDS = (
-    "t2",
-    "t2w",
-    "t2f",
-    "t2star",
-    "t2starw",
-    "flair",
-    "pd",
-    "pdw",
-    "pdt2",
-    "swi",
-    "dwi",
-    "adc",
-    "trace",
-)
+T2_WORDS = ("t2", "t2w", "t2f", "t2star", "t2starw", "flair", "pd", "pdw", "swi", "dwi", "adc", "trace")
 """What other sequences are called, in lower case."""
 SEQUENCES = (*T1_WORDS, *T2_WORDS, "ct", "cta", "mr", "mri", "mra")
 """Last words of names that tell sequences of one session apart, and not sessions."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 POINTER_BYTES = 1024
 """Git LFS and git-annex keep pointers to content in files that are shorter than this."""
@@ -57,7 +57,7 @@ def require_file(path: Path | str, expectation: str = "a regular file") -> Path:
     return Path(path)
 
 
-def open_regular(path: Path | str, expectation: str = "a regular file") -> BinaryIO:
+def open_regular(path: Path | str, expectation: str = "a regular file") -> BufferedReader:
     """Open a regular file for reading bytes, without waiting for one that is none.
 
     Args:
@@ -108,7 +108,7 @@ def describe_pointer(content: bytes) -> str | None:
     return FETCH_ANNEX if is_text and b"annex/objects/" in content else None
 
 
-def _check_content(file: BinaryIO, path: Path | str, expectation: str) -> None:
+def _check_content(file: BufferedReader, path: Path | str, expectation: str) -> None:
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
         raise FileError(f"{path}: expected {expectation}, found {KINDS.get(stat.S_IFMT(status.st_mode))}")

@@ -53,6 +53,11 @@ class Naming:
     folder: Path = Path()
     bids: bool = False
 
+    @property
+    def key(self) -> str:
+        """What tells the scan from all others of one folder of results."""
+        return (self.folder / self.name).as_posix()
+
     def path(self, kind: str) -> Path:
         """Return where a kind of result lies, relative to the folder of the results."""
         end = RESULT_SUFFIXES[kind]

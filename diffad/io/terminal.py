@@ -9,9 +9,13 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
+from diffad.io.escape import escape_text
 from diffad.registry import UnknownNameError
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 class Progress:
@@ -45,10 +49,11 @@ class Progress:
     @contextmanager
     def scan(self, name: str) -> Iterator[None]:
         """Count one scan, however it ends."""
+        from rich.markup import escape
+
         count = self._finished + self._others()
-        self._bar.update(
-            self._task, description=f"scan {count + 1} of {self._scans}: {name}", completed=count
-        )
+        description = f"scan {count + 1} of {self._scans}: {escape(escape_text(name))}"
+        self._bar.update(self._task, description=description, completed=count)
         yield
         self._finished += 1
         self._bar.update(self._task, completed=self._finished + self._others())
@@ -85,10 +90,33 @@ class SliceProgress:
 
 
 def say(message: str, error: BaseException | None = None) -> None:
-    """Print one line to stderr; with DIFFAD_DEBUG=1 also where an error came from."""
-    print(message, file=sys.stderr)
+    """Print one line to stderr; with DIFFAD_DEBUG=1 also where an error came from.
+
+    Names in it cannot command the terminal, nor begin a line of their own.
+    """
+    _print_line(message, sys.stderr)
     if error is not None and is_debugging():
         traceback.print_exception(error)
+
+
+def tell(*lines: str) -> None:
+    """Print results to stdout, each in one line; see ``say``."""
+    for line in lines:
+        _print_line(line, sys.stdout)
+
+
+def plain_text(text: object) -> Text:
+    """Return text for a table or a line of rich, in which brackets of names are brackets."""
+    from rich.text import Text
+
+    return Text(escape_text(str(text)))
+
+
+def _print_line(message: str, stream: TextIO) -> None:
+    encoding = stream.encoding or "utf-8"
+    line = escape_text(message).encode(encoding, "backslashreplace").decode(encoding)
+    stream.write(f"{line}\n")
+    stream.flush()
 
 
 def is_debugging() -> bool:

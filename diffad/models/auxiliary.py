@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import os
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from torch import nn
 
 from diffad.capabilities import attach_networks as attach_networks
+from diffad.io.digests import find_damage
+from diffad.io.wording import shorten
+from diffad.models.folder import ModelError, check_network_folder, read_mapping
 from diffad.models.pretrained import (
     UNKNOWN_PART,
-    ModelError,
     check_weights,
     check_wrapped,
     incompatible_model,
@@ -49,11 +50,14 @@ def load_network(folder: str | Path) -> nn.Module:
     Raises:
         ModelError: If there is no folder, its class is not registered, or its weights do not fit.
     """
-    place = Path(folder).expanduser()
+    place = Path(os.path.expanduser(folder))  # noqa: PTH111 (an unknown user is no error)
     kind = _read_class(place)
+    check_network_folder(place, kind)
+    if damage := find_damage(place):
+        raise ModelError(f"{place}: expected the files as they were written, found that {damage}")
     try:
         network: nn.Module = kind.from_pretrained(str(place), use_safetensors=True)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+    except Exception as error:  # whatever diffusers says of files from a stranger
         raise incompatible_model(place, error) from error
     check_weights(place, network)
     return network.eval().requires_grad_(False)
@@ -61,14 +65,16 @@ def load_network(folder: str | Path) -> nn.Module:
 
 def _read_class(folder: Path) -> Any:
     try:
-        name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["_class_name"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        name = read_mapping(folder / "config.json")["_class_name"]
+    except (ValueError, KeyError) as error:
         raise ModelError(
             f"{folder}: expected the folder of a network with config.json, found none ({error})"
         ) from error
     classes = {kind.__name__: kind for kind in list_network_classes()}
-    if name not in classes:
-        raise ModelError(f"{folder}: expected a registered network, found {name!r}, {UNKNOWN_PART}")
+    if not isinstance(name, str) or name not in classes:
+        raise ModelError(
+            f"{folder}: expected a registered network, found {shorten(repr(name))}, {UNKNOWN_PART}"
+        )
     if name == WrappedNetwork.__name__:
         check_wrapped(folder)
     return classes[name]

@@ -29,6 +29,19 @@ def check_widths(channels: Sequence[int], groups: int, name: str) -> None:
         raise ValueError(f"{name} expected widths divisible by groups = {groups}, got {list(channels)}")
 
 
+def list_scales(attention: bool | Sequence[int], count: int, name: str) -> list[int]:
+    """List the scales that have self-attention, 0 the finest; true means the coarsest of all ``count``.
+
+    Raises:
+        ValueError: If there is no such scale.
+    """
+    if isinstance(attention, bool):
+        return [count - 1] * attention
+    if any(isinstance(s, bool) or not isinstance(s, int) or not 0 <= s < count for s in attention):
+        raise ValueError(f"{name} expected scales of attention in 0..{count - 1}, got {list(attention)}")
+    return list(attention)
+
+
 def pad_to_multiple(x: Tensor, multiple: int) -> tuple[Tensor, tuple[slice, ...]]:
     """Pad the spatial axes evenly on both sides until a network of that stride can halve them.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from diffad.config.sections import AUXILIARY_NETWORKS as AUXILIARY_NETWORKS
+from diffad.io.wording import MAX_LINE, shorten
+from diffad.models.folder import ModelError as ModelError
+from diffad.models.folder import read_mapping
 from diffad.models.wrapped import WrappedNetwork, list_network_classes
 from diffad.registry import MODELS, UnknownNameError
 
 UNKNOWN_PART = "which is not a registered part; a part of your own comes with --plugin FILE"
-
-
-class ModelError(ValueError):
-    """A model that cannot be used; the message names it and what is wrong with it."""
 
 
 def list_shipped_models() -> dict[str, Path]:
@@ -33,7 +32,7 @@ def locate_model(name: str | Path) -> str:
     Raises:
         OSError: If it is neither a shipped name nor a folder, and cannot be a hub id.
     """
-    folder = Path(name).expanduser()
+    folder = Path(os.path.expanduser(name))  # noqa: PTH111 (an unknown user is no error)
     if folder.is_dir():
         if not (folder / "model_index.json").is_file():
             raise FileNotFoundError(f"{folder}: expected a pipeline folder with model_index.json, found none")
@@ -55,10 +54,14 @@ def check_folder(folder: Path) -> None:
         ModelError: With the class that is not allowed, or if the index cannot be read.
     """
     try:
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        index = read_mapping(folder / "model_index.json")
         parts = {part: tuple(index[part]) for part in ("network", "scheduler")}
         auxiliary = {part: tuple(index[part]) for part in AUXILIARY_NETWORKS if any(index.get(part) or ())}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not all(
+            isinstance(word, str | None) for kind in (*parts.values(), *auxiliary.values()) for word in kind
+        ):
+            raise TypeError("classes that are no names")
+    except (ValueError, KeyError, TypeError) as error:
         raise incompatible_model(
             folder, f"a model_index.json without network and scheduler ({error})"
         ) from error
@@ -80,11 +83,11 @@ def check_wrapped(folder: Path) -> None:
         ModelError: With the name of the module.
     """
     try:
-        part = json.loads((folder / "config.json").read_text(encoding="utf-8"))["part"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        part = read_mapping(folder / "config.json")["part"]
+    except (ValueError, KeyError) as error:
         raise incompatible_model(folder, f"a config.json without the name of a network ({error})") from error
-    if part not in MODELS:
-        raise incompatible_model(folder, f"network {part!r}, {UNKNOWN_PART}")
+    if not isinstance(part, str) or part not in MODELS:
+        raise incompatible_model(folder, f"network {shorten(repr(part))}, {UNKNOWN_PART}")
 
 
 @contextmanager
@@ -127,6 +130,6 @@ def check_weights(folder: Path, network: Any) -> None:
 
 def incompatible_model(name: object, problem: object) -> ModelError:
     """Build the error for a model whose files do not fit together."""
-    text = " ".join(str(problem).split())
-    text = text if isinstance(problem, UnknownNameError) else text.split(". ")[0]
+    text = shorten(" ".join(str(problem).split()), MAX_LINE)
+    text = text if isinstance(problem, UnknownNameError | ModelError) else text.split(". ")[0]
     return ModelError(f"{name}: expected a model whose files fit together, found: {text}")

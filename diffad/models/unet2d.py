@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from diffusers import ConfigMixin, ModelMixin, UNet2DModel
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from diffad.models.embedding import check_embedding, check_width, embed, make_embedding_layers
-from diffad.models.padding import check_input, check_widths, run_padded
+from diffad.models.padding import check_input, check_widths, list_scales, run_padded
 from diffad.models.patches import check_patch, fold_patches, unfold_patches
 from diffad.registry import MODELS
 
@@ -27,16 +27,18 @@ class UNet2D(ModelMixin, ConfigMixin):
         channels: Width at each scale, finest first.
         layers: Residual blocks per scale.
         patch: Side of the blocks of pixels that are folded into channels.
-        attention: Whether the coarsest scale has self-attention.
+        attention: Whether the coarsest scale has self-attention, or the scales that do on the way "down" and
+            "up", as a mapping of lists, 0 the finest. So has the middle, unless it is false.
         groups: Groups of the normalisation; divides every width.
         dropout: Share of activations dropped in training.
         embedding: Length of a condition vector that is added to the time embedding, or 0 for none.
         film: Scale and shift the residual blocks by the embedding, after their normalisation; otherwise it is
             added before, where it has no effect on a block of as many groups as channels.
+        head_channels: Channels of a head of the attention; 0 takes 32 where they divide the coarsest width.
 
     Raises:
         ValueError: If a width is not divisible by ``groups``, an input has other axes or channels than the
-            network, or a condition vector is missing, surplus or of another length.
+            network, there is no such scale, or a condition vector is missing, surplus or of another length.
 
     Reference:
         Denoising Diffusion Probabilistic Models (Ho et al., 2020), appendix B; patches as in
@@ -51,27 +53,28 @@ class UNet2D(ModelMixin, ConfigMixin):
         channels: Sequence[int] = (32, 64, 96, 128),
         layers: int = 2,
         patch: int = 1,
-        attention: bool = True,
+        attention: bool | Mapping[str, Sequence[int]] = True,
         groups: int = 8,
         dropout: float = 0.0,
         embedding: int = 0,
         film: bool = False,
+        head_channels: int = 0,
     ) -> None:
         super().__init__()
         check_widths(channels, groups, "UNet2D")
         check_patch(patch, "UNet2D")
         check_width(embedding, "UNet2D")
-        prefix = "Attn" if attention else ""
-        count = len(channels) - 1
+        down, up = _list_attention(attention, len(channels))
+        default_head = 32 if channels[-1] % 32 == 0 else groups
         self.unet = UNet2DModel(
             in_channels=in_channels * patch**2,
             out_channels=out_channels * patch**2,
             block_out_channels=tuple(channels),
             layers_per_block=layers,
-            down_block_types=("DownBlock2D",) * count + (f"{prefix}DownBlock2D",),
-            up_block_types=(f"{prefix}UpBlock2D",) + ("UpBlock2D",) * count,
-            add_attention=attention,
-            attention_head_dim=32 if channels[-1] % 32 == 0 else groups,
+            down_block_types=tuple(f"{prefix}DownBlock2D" for prefix in down),
+            up_block_types=tuple(f"{prefix}UpBlock2D" for prefix in reversed(up)),
+            add_attention=bool(attention),
+            attention_head_dim=head_channels or default_head,
             norm_num_groups=groups,
             dropout=dropout,
             class_embed_type="identity" if embedding else None,
@@ -94,3 +97,12 @@ class UNet2D(ModelMixin, ConfigMixin):
         patches = fold_patches(x, self.config.patch).to(self.dtype)
         vector = embed(self.condition, embedding, self.dtype)
         return unfold_patches(self.unet(patches, labels, vector, return_dict=False)[0], self.config.patch)
+
+
+def _list_attention(attention: bool | Mapping[str, Sequence[int]], count: int) -> list[list[str]]:
+    """Return the prefixes of the names of blocks on the way down and up, finest first."""
+    if not isinstance(attention, bool) and set(attention) != {"down", "up"}:
+        raise ValueError(f"UNet2D expected attention true, false or scales down and up, got {attention!r}")
+    lists = [attention] * 2 if isinstance(attention, bool) else [attention["down"], attention["up"]]
+    scales = [list_scales(places, count, "UNet2D") for places in lists]
+    return [["Attn" if scale in places else "" for scale in range(count)] for places in scales]

@@ -9,8 +9,10 @@ from typing import Any
 
 from torch import Tensor
 
+from diffad.data.volume import Volume
 from diffad.inference import scan as scans
 from diffad.io.atomic import staged_folder
+from diffad.io.digests import write_digests
 from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
@@ -66,6 +68,7 @@ def save_model(pipe: AnomalyPipeline, out: Path) -> None:
     require_new(out)
     with staged_folder(out) as partial:
         pipe.save_pretrained(partial)
+        write_digests(partial, partial.rglob("*.safetensors"))
         require_new(out)  # someone may have come first meanwhile
 
 
@@ -95,7 +98,8 @@ def describe_calibration(calibration: Calibration, scans: int) -> str:
 def _score_subject(
     pipe: AnomalyPipeline, subject: Subject, options: Options, mask: str | Path | None
 ) -> Tensor:
-    source = scans.read_source(list(subject.paths), find_subject_mask(subject, mask))
+    volume = Volume.load(subject.paths, options=options.reading)
+    source = scans.read_source(volume, find_subject_mask(subject, mask))
     assert source.volume is not None
     call: dict[str, Any] = replace(options, threshold=0.0).call()
     output = pipe(source.volume, source.brain[0, 0].numpy(), **call)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from diffad.inference.lesions import read_lesions
+from diffad.io.escape import escape_text
+from diffad.io.files import require_file
 from diffad.io.naming import Naming, find_maps
 from diffad.io.subjects import Subject
 from diffad.report.viewer.index import IndexRow, write_index
@@ -22,21 +24,23 @@ def write_cohort(out: Path, subjects: Sequence[Subject], rows: Mapping[str, Mapp
     Raises:
         OSError: If it cannot be written.
     """
-    namings = {naming.name: naming for naming in find_maps(out).values()}
-    namings |= {subject.name: subject.naming for subject in subjects}
-    entries = [_make_row(out, namings.get(name, Naming(name)), row) for name, row in rows.items()]
+    namings = {escape_text(naming.name): naming for naming in find_maps(out).values()}
+    namings |= {escape_text(subject.name): subject.naming for subject in subjects}
+    entries = [_make_row(out, name, namings.get(name), row) for name, row in rows.items()]
     return write_index(entries, out / "index.html", title="Anomaly maps")
 
 
-def _make_row(out: Path, naming: Naming, row: Mapping[str, str]) -> IndexRow:
-    ok = row["status"] == "ok"
-    files = {k: p.as_posix() for k in ("page", "report") if ok and (out / (p := naming.path(k))).is_file()}
+def _make_row(out: Path, name: str, naming: Naming | None, row: Mapping[str, str]) -> IndexRow:
+    """Make a row; only of a scan whose maps lie in the folder it has links."""
+    ok = naming is not None and row["status"] == "ok"
+    paths = {kind: naming.path(kind) for kind in ("page", "report")} if ok and naming else {}
+    files = {kind: path.as_posix() for kind, path in paths.items() if (out / path).is_file()}
     return IndexRow(
-        scan=naming.name,
+        scan=name,
         status=row["status"],
         score=row["score"],
         volume_ml=row["volume_ml"],
-        lesions=_count_lesions(out / naming.path("lesions_json")) if ok else None,
+        lesions=_count_lesions(out / naming.path("lesions_json")) if ok and naming else None,
         page=files.get("page", ""),
         picture=files.get("report", ""),
         error=row["error"],
@@ -44,8 +48,8 @@ def _make_row(out: Path, naming: Naming, row: Mapping[str, str]) -> IndexRow:
 
 
 def _count_lesions(path: Path) -> int | None:
-    """Return the number of lesions; none if there is no table of them, or it is damaged."""
+    """Count the rows of a lesion table; none where it is missing or damaged, which ``--verify`` will tell."""
     try:
-        return len(read_lesions(path)) if path.is_file() else None
+        return len(read_lesions(require_file(path)))
     except (ValueError, OSError):
         return None

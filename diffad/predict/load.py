@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import nibabel as nib
-import numpy as np
-
+from diffad.config.reading import ReadOptions
 from diffad.data.volume import Array, Volume
+from diffad.data.volume_file import read_volume_header
 from diffad.inference.output import AnomalyOutput
 
 if TYPE_CHECKING:
@@ -42,7 +42,12 @@ class LoadedScan:
 
 
 def load_scan(
-    paths: Sequence[Path], mask: Path | None, options: PrepareOptions | None, region: bool = False
+    paths: Sequence[Path],
+    mask: Path | None,
+    options: PrepareOptions | None,
+    region: bool = False,
+    *,
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
 ) -> LoadedScan:
     """Read a scan; with options make it ready.
 
@@ -51,6 +56,7 @@ def load_scan(
         mask: Its brain mask on its own grid, or none.
         options: How it is made ready; none takes it as it is, skull-stripped.
         region: Whether a region is given too, which lies on the scan's own grid.
+        reading: How its files are read.
 
     Raises:
         ValueError: If a file cannot be used; it is named.
@@ -58,16 +64,16 @@ def load_scan(
     from diffad.inference import scan as scans
 
     if options is None:
-        source = scans.read_source(list(paths), mask)
+        source = scans.read_source(Volume.load(paths, options=reading), mask)
         assert source.volume is not None
         brain = source.brain[0, 0].numpy()
         warning = head_warning(brain, source.volume.voxel_ml) if mask is None else None
-        return LoadedScan(source.volume, brain, [warning] if warning else [])
+        return LoadedScan(source.volume, brain, [*source.volume.warnings, *([warning] if warning else [])])
     if region:
         raise ValueError(f"{paths[0]}: expected no region with --prepare, as it lies on another grid")
     from diffad.prepare import prepare
 
-    scan = prepare(list(paths), options, mask)
+    scan = prepare(list(paths), options, mask, reading=reading)
     return LoadedScan(scan.volume, scan.brain, scan.record.get("warnings", []), scan)
 
 
@@ -79,7 +85,7 @@ def count_voxels(paths: Sequence[Path], prepares: bool) -> int:
         prepares: Whether it is also held on the grid of the template.
     """
     try:
-        voxels = sum(int(np.prod(nib.load(path).shape)) for path in paths)
+        voxels = sum(read_volume_header(path, ReadOptions(max_voxels=sys.maxsize)).voxels for path in paths)
     except Exception:  # reading it will say what is wrong
         return 0
     return voxels + (197 * 233 * 189 * len(paths) if prepares else 0)

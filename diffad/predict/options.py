@@ -19,6 +19,7 @@ from diffad.config.choices import (
     require,
     require_choice,
 )
+from diffad.config.reading import MAX_VOXELS, ReadOptions
 from diffad.config.schema import PartSpec
 from diffad.inference.thresholding import check_threshold_option
 from diffad.method import PARTS, Method
@@ -45,6 +46,8 @@ class Options:
         axes: Axes that slices are cut along, their maps fused; none for the model's own.
         fusion: How the maps of several axes become one, a ``Fusion``; none for the mean.
         noise_across: What shares its noise, "slice" or "scan"; none for a noise of its own for every slice.
+        trust: Which orientation of a file is taken where it has two, "qform" or "sform"; none for sform.
+        max_voxels: Most voxels of a file, over all channels; does not change the result.
 
     Raises:
         ValueError: If an option cannot be used; it is named.
@@ -62,6 +65,8 @@ class Options:
     axes: tuple[str, ...] | None = None
     fusion: str | None = None
     noise_across: str | None = None
+    trust: str | None = None
+    max_voxels: int = MAX_VOXELS
 
     def __post_init__(self) -> None:
         for name in PARTS:
@@ -83,6 +88,12 @@ class Options:
             require_choice("fusion", self.fusion, Fusion)
         if self.noise_across is not None:
             require_choice("noise_across", self.noise_across, NoiseScope)
+        ReadOptions(self.trust, self.max_voxels)
+
+    @property
+    def reading(self) -> ReadOptions:
+        """How files are read."""
+        return ReadOptions(self.trust, self.max_voxels)
 
     @property
     def method(self) -> Method:
@@ -92,11 +103,13 @@ class Options:
     def call(self) -> dict[str, Any]:
         """Return what ``AnomalyPipeline.__call__`` is to be called with."""
         late = ("axes", "fusion", "noise_across")
-        return {k: v for k, v in asdict(self).items() if k not in late or v is not None}
+        values = {k: v for k, v in asdict(self).items() if k not in ("trust", "max_voxels")}
+        return {k: v for k, v in values.items() if k not in late or v is not None}
 
     def to_request(self) -> dict[str, Any]:
-        """Return what the maps follow from: all but the size of a batch."""
-        return {k: v for k, v in self.call().items() if k != "batch_size"}
+        """Return what the maps follow from: all but the size of a batch and the limit of voxels."""
+        trust = {"trust": self.trust} if self.trust else {}
+        return {k: v for k, v in self.call().items() if k != "batch_size"} | trust
 
 
 @dataclass(frozen=True)
@@ -116,6 +129,7 @@ class Inputs:
         page: Write a web page of each scan and of all.
         on_failure: A ``FailurePolicy``, for the exit code.
         prepare: How scans are made ready first; none takes them as they are.
+        verify: Compare the content of finished files with what was written, not only their size.
 
     Raises:
         ValueError: If a value cannot be used; it is named.
@@ -133,6 +147,7 @@ class Inputs:
     page: bool = True
     on_failure: str = "any"
     prepare: PrepareOptions | None = None
+    verify: bool = False
 
     def __post_init__(self) -> None:
         require(len(self.sources) > 0, "sources", "a scan or a folder", self.sources)

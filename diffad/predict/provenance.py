@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from diffad.io.naming import REQUIRED_KINDS
+from diffad.io.files import open_regular
 from diffad.pipeline import AnomalyPipeline
-
-
-def read_stored_info(files: Mapping[str, Path]) -> dict[str, Any] | None:
-    """Read what was stored with finished maps; none if a file is not there, or cannot be read.
-
-    Args:
-        files: Results of a scan by kind, see ``Naming.files``.
-    """
-    if not all(files[kind].is_file() for kind in REQUIRED_KINDS):
-        return None
-    try:
-        info = json.loads(files["info"].read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return info if isinstance(info, dict) else None
 
 
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file, or a mark that it cannot be read (which reading it will explain)."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return "unreadable"

@@ -5,12 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from diffad.io.atomic import write_text
+from diffad.io.claims import RUNNING, hold_claim
+from diffad.io.escape import escape_text, format_csv, unguard_cell
+from diffad.io.files import open_regular
+
+PATIENCE_SECONDS = 60.0
+"""How long to wait for another program that writes the table, which takes it a moment."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class ResultRow:
         seconds: Time it took.
         nfe: Network evaluations per slice.
         error: Why it failed.
+        warnings: What should be known of the result, in sentences.
     """
 
     scan: str
@@ -36,22 +42,37 @@ class ResultRow:
     seconds: float | str = ""
     nfe: int | str = ""
     error: str = ""
+    warnings: str = ""
 
     @classmethod
     def from_info(cls, name: str, info: dict[str, Any]) -> ResultRow:
         """Make the row of a finished scan from what is stored with its maps."""
-        keys = ("image_score", "anomalous_ml", "threshold", "seconds", "nfe")
-        return cls(name, "ok", *(info.get(key, "") for key in keys))
+        warnings = info.get("warnings") or []
+        sentences = warnings if isinstance(warnings, list) else [warnings]
+        return cls(
+            name,
+            "ok",
+            score=info.get("image_score", ""),
+            volume_ml=info.get("anomalous_ml", ""),
+            threshold=info.get("threshold", ""),
+            seconds=info.get("seconds", ""),
+            nfe=info.get("nfe", ""),
+            warnings=" | ".join(map(str, sentences)),
+        )
 
 
 Table = dict[str, dict[str, str]]
-"""Rows by scan."""
+"""Rows by scan; names are shown as ``escape_text`` shows them."""
 
 COLUMNS = [f.name for f in fields(ResultRow)]
+FORMER_COLUMNS = COLUMNS[:-1]
+"""Columns of a table from before there were warnings in it."""
 
 
 class Results:
-    """The file ``results.csv``; rows of earlier runs stay.
+    """The file ``results.csv``; rows of earlier runs and of other programs stay.
+
+    Several programs add rows at the same time: each adds to what is on disk, one after the other.
 
     Args:
         path: The file; made with the first row.
@@ -62,53 +83,57 @@ class Results:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows: Table = _read_table(path) if path.exists() else {}
+        self.rows = self.read()
 
-    def add(self, row: ResultRow) -> None:
-        """Add or replace a row and write the table, whole or not at all, if that changes it."""
-        values = {key: "" if v is None else str(v) for key, v in asdict(row).items()}
-        if self.rows.get(row.scan) != values:
-            self.rows[row.scan] = values
-            write_text(self.path, self._format_csv())
+    def read(self) -> Table:
+        """Return what is on disk now.
 
-    def merge(self, others: Sequence[Path], order: Sequence[str] = ()) -> None:
-        """Take in the tables of other processes, bring the rows in order, and remove those tables.
+        Raises:
+            ValueError: If it is another table.
+        """
+        return _read_table(self.path) if self.path.exists() else {}
+
+    def add(self, *rows: ResultRow, order: Sequence[str] = ()) -> None:
+        """Add or replace rows and write the table, whole or not at all, if that changes it.
 
         Args:
-            others: Files; one that cannot be read is left out, as its scans will be told again.
-            order: Names of the scans; rows of other scans go first.
+            rows: What became of some scans.
+            order: Names of scans, whose rows come last and in this order; none leaves the rows as they are.
 
         Raises:
             OSError: If the table cannot be written.
         """
-        before = list(self.rows.items())
-        for path in others:
-            with suppress(ValueError, OSError):
-                self.rows |= _read_table(path)
-        place = {name: index for index, name in enumerate(order)}
-        self.rows = dict(sorted(self.rows.items(), key=lambda row: place.get(row[0], -1)))
-        if list(self.rows.items()) != before:
-            write_text(self.path, self._format_csv())
-        for path in others:
-            path.unlink(missing_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = self.path.parent / RUNNING / f"{self.path.name}.lock"
+        with hold_claim(lock, PATIENCE_SECONDS, str(self.path)):
+            before = self.read()
+            values = [_format_row(row) for row in rows]
+            table = before | {value["scan"]: value for value in values}
+            if order:
+                table = _sort_rows(table, order)
+            if list(table.items()) != list(before.items()):
+                write_text(self.path, format_csv(COLUMNS, table.values()))
+            self.rows = table
 
-    def _format_csv(self) -> str:
-        text = io.StringIO()
-        table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows(self.rows.values())
-        return text.getvalue()
+
+def _format_row(row: ResultRow) -> dict[str, str]:
+    return {key: "" if v is None else escape_text(str(v)) for key, v in asdict(row).items()}
+
+
+def _sort_rows(table: Table, order: Sequence[str]) -> Table:
+    places = {escape_text(name): index for index, name in enumerate(order)}
+    return dict(sorted(table.items(), key=lambda item: places.get(item[0], -1)))
 
 
 def _read_table(path: Path) -> Table:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            table = csv.DictReader(file)
-            rows, columns = list(table), table.fieldnames
+        with open_regular(path) as binary:
+            text = binary.read().decode("utf-8")
+        table = csv.DictReader(io.StringIO(text, newline=""), restval="", strict=True)
+        rows, columns = list(table), list(table.fieldnames or [])
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: expected a table of results, found an unreadable one ({error})") from error
-    if columns != COLUMNS:
-        raise ValueError(
-            f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(columns or [])}"
-        )
-    return {row["scan"]: row for row in rows}
+    if columns not in (COLUMNS, FORMER_COLUMNS):
+        raise ValueError(f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(columns)}")
+    cells = [{key: unguard_cell(row.get(key) or "") for key in COLUMNS} for row in rows]
+    return {row["scan"]: row for row in cells}

@@ -53,6 +53,7 @@ def predict_scans(
         prepare=inputs.prepare,
         page=inputs.page,
         share=process,
+        verify=inputs.verify,
     )
     if process.is_main:
         _describe_derivative(inputs.out, subjects)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,38 +15,27 @@ from diffad.inference.precision import resolve_precision
 from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
+from diffad.predict.claims import ScanClaims
+from diffad.predict.finished import read_finished
 from diffad.predict.load import LoadedScan, count_voxels, load_scan
 from diffad.predict.options import Options as Options
-from diffad.predict.provenance import hash_file, hash_model, read_stored_info
+from diffad.predict.outcome import DISK_ERRORS, PendingScan, ScanOutcome, fail_scan
+from diffad.predict.outcome import WriteError as WriteError
+from diffad.predict.provenance import hash_model
+from diffad.predict.request import compare_requests, describe_request
 from diffad.predict.results import ResultRow, Results
 from diffad.predict.stages import run_overlapped
 from diffad.predict.summary import CohortSummary as CohortSummary
-from diffad.predict.writer import write_scan
+from diffad.predict.writer import check_names, write_scan
 
 if TYPE_CHECKING:
     from diffad.prepare import PrepareOptions as PrepareOptions
 
+PATIENCE_SECONDS = 3600.0
+"""How long to wait for a scan that another program is at work on, while no such scan is finished."""
 
-class WriteError(OSError):
-    """The results cannot be written, so there is no use in going on."""
-
-
-@dataclass
-class PendingScan:
-    """A scan that is to be looked at: what is asked of it, and what was read."""
-
-    request: dict[str, Any]
-    region: Path | None
-    ready: LoadedScan
-
-
-@dataclass
-class ScanOutcome:
-    """What became of a scan: its row in the table, where in the summary it counts, what is to be written."""
-
-    row: ResultRow
-    counts: str
-    output: AnomalyOutput | None = None
+POLL_SECONDS = 0.5
+"""How often to look whether it is."""
 
 
 class Cohort:
@@ -56,7 +45,8 @@ class Cohort:
     (the part of the brain that was looked at), ``NAME_std.nii.gz`` (where several twins were averaged),
     ``NAME_pvalue.nii.gz`` (where the model is calibrated), ``NAME_lesions.csv`` and ``.json``,
     ``NAME_report.png``, ``NAME_report.html`` and last ``NAME_info.json``; of a BIDS scan, see ``Naming``.
-    The next scan is read while one is at the network and the last is written.
+    The next scan is read while one is at the network and the last is written. Any number of programs may
+    work on one folder: each scan is claimed by one of them, and the table is written by one at a time.
 
     Args:
         pipe: The model.
@@ -69,6 +59,7 @@ class Cohort:
             they are.
         page: Write a web page of each scan.
         share: Which of several processes this is; alone by default.
+        verify: Compare the content of finished files with what was written, not only their size.
 
     Raises:
         ValueError: If an option does not suit the model, or ``out`` holds another ``results.csv``.
@@ -87,28 +78,18 @@ class Cohort:
         prepare: PrepareOptions | None = None,
         page: bool = False,
         share: Process | None = None,
+        verify: bool = False,
     ) -> None:
         options = replace(options, precision=resolve_precision(options.precision, pipe.device))
         self.pipe, self.out, self.options, self.overwrite = pipe, out, options, overwrite
         self.mask, self.region, self.prepare, self.page = mask, region, prepare, page
-        self.process = share or Process()
+        self.process, self.verify = share or Process(), verify
         pipe.detector(options.method)  # names and options fail here, at once
         if options.slices and pipe.config.space["axis"] == "volume":
             raise ValueError("expected no range of slices, as this model takes whole volumes")
         out.mkdir(parents=True, exist_ok=True)
-        self.results = self._open_table()
+        self.results, self.claims = Results(out / "results.csv"), ScanClaims(out)
         self.model = hash_model(pipe)
-
-    def _open_table(self) -> Results:
-        """Open the table of all; one of several processes keeps its own beside it until the end."""
-        whole = Results(self.out / "results.csv")
-        if self.process.is_main:
-            whole.merge(sorted(self.out.glob(".results-*.csv")))
-        self.process.wait()
-        return whole if self.process.world_size == 1 else Results(self._part_path(self.process.rank))
-
-    def _part_path(self, index: int) -> Path:
-        return self.out / f".results-{index}.csv"
 
     def run(self, subjects: Sequence[Subject]) -> CohortSummary:
         """Look at every subject; one that cannot be used is reported, and the rest go on.
@@ -119,32 +100,71 @@ class Cohort:
         Raises:
             WriteError: If results cannot be written; those of finished scans are whole.
         """
-        self.summary = CohortSummary()
-        with Progress(len(subjects), self._count_others, quiet=not self.process.is_main) as progress:
+        self.summary, self._rows = CohortSummary(), dict[str, ResultRow]()
+        own = self.process.shard(subjects)
+        count_others = self._make_counter([s.name for s in subjects if s not in own])
+        with Progress(len(subjects), count_others, quiet=not self.process.is_main) as progress:
             self.pipe.progress_bar = progress.slices
-
-            def work(subject: Subject, read: PendingScan | ScanOutcome) -> ScanOutcome:
-                with progress.scan(subject.name):
-                    return read if isinstance(read, ScanOutcome) else self._guard(self._look, subject, read)
-
-            def size(subject: Subject) -> int:
-                return count_voxels(subject.paths, self.prepare is not None)
-
-            run_overlapped(self.process.shard(subjects), self._read, work, self._finish, size)
+            try:
+                self._run_rest(self._run_once(own, progress), progress)
+            finally:
+                self.claims.release_all()
         return self._gather(subjects)
 
-    def _count_others(self) -> int:
-        """Count what other processes have finished, by the lines of their tables."""
-        parts = [self._part_path(i) for i in range(self.process.world_size) if i != self.process.rank]
-        return sum(max(0, p.read_text(encoding="utf-8").count("\n") - 1) for p in parts if p.is_file())
+    def _run_once(self, subjects: Sequence[Subject], progress: Progress) -> list[Subject]:
+        """Do what no other program is at work on, and return the rest."""
+        rest: list[Subject] = []
+
+        def work(subject: Subject, read: PendingScan | ScanOutcome) -> ScanOutcome:
+            if isinstance(read, ScanOutcome) and read.row is None:
+                return read
+            with progress.scan(subject.name):
+                return read if isinstance(read, ScanOutcome) else self._guard(self._look, subject, read)
+
+        def write(subject: Subject, outcome: ScanOutcome) -> None:
+            if outcome.row is None:
+                rest.append(subject)
+            else:
+                self._finish(subject, outcome)
+
+        def size(subject: Subject) -> int:
+            return count_voxels(subject.paths, self.prepare is not None)
+
+        run_overlapped(subjects, self._read, work, write, size)
+        return rest
+
+    def _run_rest(self, rest: list[Subject], progress: Progress) -> None:
+        """Wait for scans that other programs are at work on; what they leave unfinished is done here."""
+        if rest:
+            say(f"waiting for {len(rest)} scans that {self.claims.describe_holder(rest[0].naming)} is at")
+        end = time.monotonic() + PATIENCE_SECONDS
+        while rest and time.monotonic() < end:
+            if free := [s for s in rest if self.claims.is_free(s.naming)]:
+                rest = [s for s in rest if s not in free] + self._run_once(free, progress)
+                end = time.monotonic() + PATIENCE_SECONDS
+            else:
+                time.sleep(POLL_SECONDS)
+        self.summary.busy += [s.name for s in rest]
+
+    def _make_counter(self, names: Sequence[str]) -> Callable[[], int]:
+        """Return what counts the scans that other processes have finished, by their rows in the table."""
+        before = dict(self.results.rows)
+
+        def count() -> int:
+            if not names:
+                return 0
+            rows = self.results.read()
+            return sum(rows.get(name) != before.get(name) for name in names)
+
+        return count
 
     def _gather(self, subjects: Sequence[Subject]) -> CohortSummary:
-        self.process.wait()
-        if self.process.is_main:
-            with self._writing("results.csv"):
-                whole = Results(self.out / "results.csv")
-                whole.merge(sorted(self.out.glob(".results-*.csv")), [s.name for s in subjects])
-                self.results = whole
+        """Make sure that all rows of this run are in the table, and in order."""
+        with self._writing("results.csv"):
+            self.results.add(*self._rows.values())
+            self.process.wait()
+            if self.process.is_main:
+                self.results.add(order=[s.name for s in subjects])
         return sum(self.process.gather([self.summary]), CohortSummary())
 
     def _guard(self, stage: Any, subject: Subject, *rest: Any) -> Any:
@@ -156,44 +176,51 @@ class Cohort:
         except Exception as error:
             message = format_error(error)
             say(f"failed {subject.name}: {message}", error)
-            return ScanOutcome(ResultRow(subject.name, "failed", error=message), "failed")
+            return fail_scan(subject.name, message)
 
     def _read(self, subject: Subject) -> PendingScan | ScanOutcome:
         outcome: PendingScan | ScanOutcome = self._guard(self._read_one, subject)
         return outcome
 
     def _read_one(self, subject: Subject) -> PendingScan | ScanOutcome:
+        check_names(subject.naming, self.out)
         if subject.missing:
             present = ", ".join(p.name for p in subject.paths) or "no scan"
             raise ValueError(
                 f"expected every sequence, found {present} but none for {', '.join(subject.missing)}"
             )
-        mask, region = (
-            find_subject_mask(subject, self.mask),
-            find_subject_mask(subject, self.region, "region"),
-        )
-        request = self._request(subject, mask, region)
-        info = read_stored_info(subject.naming.files(self.out))
-        if info is not None and not self.overwrite:
-            return self._keep(subject.name, info, request)
-        return PendingScan(request, region, load_scan(subject.paths, mask, self.prepare, region is not None))
+        with self._writing("a lock file"):
+            if not self.claims.acquire(subject.naming):
+                return ScanOutcome(None, "busy")
+        mask = find_subject_mask(subject, self.mask)
+        region = find_subject_mask(subject, self.region, "region")
+        request = self._describe_request(subject, mask, region)
+        if outcome := self._find_finished(subject, request):
+            return outcome
+        is_region, reading = region is not None, self.options.reading
+        scan = load_scan(subject.paths, mask, self.prepare, is_region, reading=reading)
+        return PendingScan(request, region, scan)
 
-    def _request(self, subject: Subject, mask: Path | None, region: Path | None) -> dict[str, Any]:
-        """Everything the maps follow from, as JSON gives it back."""
-        request = self.options.to_request()
-        request |= self.options.method.over(self.pipe.method).to_dict()
-        request |= {"prepare": asdict(self.prepare) | {"threads": 0}} if self.prepare else {}
-        files = {"scan": [hash_file(p) for p in subject.paths], "mask": hash_file(mask) if mask else None}
-        files |= {"region": hash_file(region)} if region else {}
-        plain_request: dict[str, Any] = json.loads(json.dumps({"model": self.model, **request, **files}))
-        return plain_request
+    def _describe_request(self, subject: Subject, mask: Path | None, region: Path | None) -> dict[str, Any]:
+        method = self.options.method.over(self.pipe.method)
+        files = {"scan": subject.paths, "mask": mask, "region": region}
+        return describe_request(self.model, self.options, method, self.prepare, files)
 
-    def _keep(self, name: str, info: dict[str, Any], request: dict[str, Any]) -> ScanOutcome:
-        before = info.get("request") or {}
-        differences = [key for key in {**request, **before} if before.get(key) != request.get(key)]
+    def _find_finished(self, subject: Subject, request: dict[str, Any]) -> ScanOutcome | None:
+        """Return the outcome of a scan that was done before; none if it is to be done now."""
+        if self.overwrite:
+            return None
+        scan = read_finished(subject.naming.files(self.out), self.verify)
+        if scan.damage:
+            say(f"redoing {subject.name}: {scan.damage}")
+        if scan.damage or scan.info is None:
+            return None
+        differences = compare_requests(scan.info.get("request"), request)
         if differences:
-            say(f"kept {name}: made with other {', '.join(differences)}; --overwrite makes it anew")
-        return ScanOutcome(ResultRow.from_info(name, info), "other" if differences else "skipped")
+            say(f"kept {subject.name}: made with other {', '.join(differences)}; --overwrite makes it anew")
+        return ScanOutcome(
+            ResultRow.from_info(subject.name, scan.info), "other" if differences else "skipped"
+        )
 
     def _look(self, subject: Subject, read: PendingScan) -> ScanOutcome:
         output = self._detect(subject, read.ready, read.region)
@@ -201,13 +228,11 @@ class Cohort:
         return ScanOutcome(ResultRow.from_info(subject.name, output.info), "done", output)
 
     def _detect(self, subject: Subject, scan: LoadedScan, region: Path | None) -> AnomalyOutput:
-        for warning in scan.warnings:
-            say(f"warning: {subject.name}: {warning}")
         output = self.pipe(scan.volume, scan.brain, region=region, **self.options.call())
-        output.info |= {
-            "image_score": float(output.score[0]),
-            "warnings": [*scan.warnings, *output.info.get("warnings", [])],
-        }
+        warnings = list(dict.fromkeys([*scan.warnings, *output.info.get("warnings", [])]))
+        for warning in warnings:
+            say(f"warning: {subject.name}: {warning}")
+        output.info |= {"image_score": float(output.score[0]), "warnings": warnings}
         output = scan.back(output)
         assert output.volume is not None
         output.info["anomalous_ml"] = round(float(output.mask.sum()) * output.volume.voxel_ml, 4)
@@ -216,20 +241,31 @@ class Cohort:
     def _finish(self, subject: Subject, outcome: ScanOutcome) -> None:
         """Write what was made; the last stage, so that the rows come in order."""
         if outcome.output is not None:
-            with self._writing(subject.name):
-                write_scan(outcome.output, subject.naming, self.out, self.page)
+            outcome = self._guard(self._write, subject, outcome)
+        assert outcome.row is not None
         with self._writing("results.csv"):
             self.results.add(outcome.row)
+        self._rows[subject.name] = outcome.row
+        self.claims.release(subject.naming)
         if outcome.counts == "failed":
             self.summary.failed[subject.name] = outcome.row.error
         else:
             getattr(self.summary, outcome.counts).append(subject.name)
 
+    def _write(self, subject: Subject, outcome: ScanOutcome) -> ScanOutcome:
+        assert outcome.output is not None
+        with self._writing(subject.name):
+            write_scan(outcome.output, subject.naming, self.out, self.page)
+        return replace(outcome, output=None)
+
     @contextmanager
     def _writing(self, what: str) -> Iterator[None]:
+        """Tell a disk that takes nothing any more from a scan that cannot be written."""
         try:
             yield
         except OSError as error:
+            if error.errno not in DISK_ERRORS and what != "results.csv":
+                raise
             reason = error.strerror or str(error)
             hint = "the files of finished scans are whole; run the same command to go on"
             raise WriteError(error.errno, f"{self.out}: cannot write {what} ({reason}); {hint}") from error

@@ -14,6 +14,7 @@ class CohortSummary:
         skipped: Done before.
         other: Kept, as they were made with other options.
         failed: Failed, with the reason.
+        busy: Left to another program that was at work on them and did not finish in time.
         absent: Could not be looked at, as a scan or its content is not there, with the reason.
         ignored_files: How many masks and maps among the files were passed over.
         notes: What else a reader of the results should know: who is absent, what was passed over.
@@ -25,12 +26,13 @@ class CohortSummary:
     failed: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     ignored_files: int = 0
+    busy: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
         """Whether every scan now has the results that were asked for."""
-        return not (self.failed or self.other or self.absent)
+        return not (self.failed or self.other or self.busy or self.absent)
 
     def __add__(self, summary: CohortSummary) -> CohortSummary:
         return CohortSummary(
@@ -40,12 +42,13 @@ class CohortSummary:
             self.failed | summary.failed,
             self.absent | summary.absent,
             self.ignored_files + summary.ignored_files,
+            self.busy + summary.busy,
             [*self.notes, *summary.notes],
         )
 
     def __str__(self) -> str:
         outcomes = {"done": self.done, "done before": self.skipped, "kept from other options": self.other}
-        outcomes |= {"failed": [*self.failed, *self.absent]}
+        outcomes |= {"left to another run": self.busy, "failed": [*self.failed, *self.absent]}
         counts = [f"{len(names)} {what}" for what, names in outcomes.items() if names]
         note = f" (passed over {self.ignored_files} masks and maps)" if self.ignored_files else ""
         return f"{', '.join(counts) or 'nothing to do'}{note}"

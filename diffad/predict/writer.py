@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
 from diffad.inference.output import AnomalyOutput
 from diffad.io.atomic import scratch_folder
-from diffad.io.naming import RESULT_SUFFIXES, Naming
+from diffad.io.naming import REQUIRED_KINDS, RESULT_SUFFIXES, Naming
 from diffad.io.terminal import hold_interrupts
+from diffad.predict.finished import store_files
+
+
+def check_names(naming: Naming, out: Path) -> None:
+    """Refuse a scan whose results would have names that the file system of ``out`` cannot hold.
+
+    Raises:
+        ValueError: If a name is too long.
+    """
+    limit = os.pathconf(out, "PC_NAME_MAX")
+    longest = max((path.name for path in naming.files(out).values()), key=lambda n: len(os.fsencode(n)))
+    if (size := len(os.fsencode(longest))) > limit:
+        raise ValueError(
+            f"{naming.name}: expected results whose names have at most {limit} bytes, found {size}; "
+            "give the scan a shorter name"
+        )
 
 
 def write_scan(output: AnomalyOutput, naming: Naming, out: Path, page: bool = False) -> None:
@@ -25,6 +43,7 @@ def write_scan(output: AnomalyOutput, naming: Naming, out: Path, page: bool = Fa
     """
     with scratch_folder(out / naming.name) as folder:
         files = _write_files(output, naming, folder, page)
+        store_files(output.info, files["info"], files)
         publish_results(files, naming.files(out))
 
 
@@ -54,6 +73,8 @@ def _write_scan_page(output: AnomalyOutput, lesions: Any, naming: Naming, path: 
 
 def publish_results(files: dict[str, Path], places: dict[str, Path]) -> None:
     """Move files to their places, those of other options gone first, in one go that Ctrl-C cannot part."""
+    if gaps := [kind for kind in REQUIRED_KINDS if not (kind in files and files[kind].is_file())]:
+        raise FileNotFoundError(errno.ENOENT, f"{', '.join(gaps)} vanished before they were in place")
     places["info"].parent.mkdir(parents=True, exist_ok=True)
     with hold_interrupts():
         places["info"].unlink(missing_ok=True)
@@ -81,3 +102,6 @@ def write_lesions_and_page(output: AnomalyOutput, naming: Naming, out: Path) -> 
     up = "../" * len(naming.folder.parts)
     links = {"All scans": f"{up}index.html"}
     write_page(output, places["page"], lesions, title=naming.name, links=links, picture=picture)
+    if output.info.get("files"):
+        kinds = ("lesions_csv", "lesions_json", "page")
+        store_files(output.info, places["info"], {kind: places[kind] for kind in kinds})

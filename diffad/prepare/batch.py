@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from diffad.config.reading import ReadOptions
 from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import format_error
 from diffad.prepare.files import describe_request, read_finished, write_prepared
@@ -34,6 +35,8 @@ def prepare_all(
     mask: str | Path | None,
     scan: Callable[[str], AbstractContextManager[None]],
     say: Callable[[str, BaseException | None], None],
+    *,
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
 ) -> PrepareSummary:
     """Prepare all subjects into a folder; finished ones are skipped, and failed ones reported.
 
@@ -44,6 +47,7 @@ def prepare_all(
         mask: Brain mask of all scans, or the end of the masks' names; see ``find_subject_mask``.
         scan: Context in which a scan runs, called with its name, to show progress.
         say: Prints a message, with the error behind it or none.
+        reading: How files are read.
 
     Raises:
         ImportError: If a package is missing that every scan needs.
@@ -52,7 +56,7 @@ def prepare_all(
     for subject in subjects:
         with scan(subject.name):
             try:
-                _prepare(subject, out, options, mask, summary, say)
+                _prepare(subject, out, options, mask, summary, say, reading)
             except ImportError:
                 raise
             except Exception as error:  # a fault in one scan must not stop the others
@@ -68,17 +72,18 @@ def _prepare(
     mask: str | Path | None,
     summary: PrepareSummary,
     say: Callable[[str, BaseException | None], None],
+    reading: ReadOptions,
 ) -> None:
     if subject.missing:
         raise ValueError(f"expected a file for every sequence, found none for {', '.join(subject.missing)}")
     paths, mask_path = list(subject.paths), find_subject_mask(subject, mask)
-    request = describe_request(paths, mask_path, options)
+    request = describe_request(paths, mask_path, options, reading.trust)
     old_record = read_finished(out, subject.name)
     if old_record is not None:
         _require_same(old_record["request"], request, out, subject.name)
         summary.skipped.append(subject.name)
         return
-    scan = prepare(paths, options, mask_path)
+    scan = prepare(paths, options, mask_path, reading=reading)
     write_prepared(scan, out, subject.name, request)
     for warning in scan.record["warnings"]:
         say(f"warning: {warning}", None)

@@ -19,11 +19,13 @@ ENDS = (".nii.gz", "_brain_mask.nii.gz", "_to_native.txt", "_xfm.tfm", "_prepare
 """Ends of the files of a scan; the last one is there only if all are whole."""
 
 
-def describe_request(paths: list[Path], mask: Path | None, options: PrepareOptions) -> dict[str, Any]:
+def describe_request(
+    paths: list[Path], mask: Path | None, options: PrepareOptions, trust: str | None = None
+) -> dict[str, Any]:
     """Return what determines a prepared scan: files by name, size and time of change, and options."""
     files = [_identify(path) for path in (*paths, *([mask] if mask else []))]
     values = {key: value for key, value in asdict(options).items() if key != "threads"}
-    return {"files": files, "options": values}
+    return {"files": files, "options": values} | ({"trust": trust} if trust else {})
 
 
 def _identify(path: Path) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from diffad.config.reading import ReadOptions
 from diffad.data.volume import Volume, VolumeError, require_same_grid
 from diffad.prepare.geometry import VoxelGrid
 
@@ -14,11 +15,15 @@ HUGE_VOXELS = 60_000_000
 """Number of voxels above which there is a warning."""
 
 
-def read_sequences(scan: Path | str | Sequence[Path | str] | Volume) -> list[Volume]:
+def read_sequences(
+    scan: Path | str | Sequence[Path | str] | Volume,
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
+) -> list[Volume]:
     """Read the sequences of one subject, each on the grid it has.
 
     Args:
         scan: Path, one path for each sequence, or a volume.
+        reading: How files are read.
 
     Raises:
         VolumeError: If a file is unusable, 4-D, or has too few or too many voxels.
@@ -29,11 +34,11 @@ def read_sequences(scan: Path | str | Sequence[Path | str] | Volume) -> list[Vol
     paths = [scan] if isinstance(scan, str | Path) else list(scan)
     if not paths:
         raise VolumeError("expected at least one scan, found an empty list")
-    return [_read_sequence(path) for path in paths]
+    return [_read_sequence(path, reading) for path in paths]
 
 
-def _read_sequence(path: Path | str) -> Volume:
-    volume = Volume.load(path)
+def _read_sequence(path: Path | str, reading: ReadOptions) -> Volume:
+    volume = Volume.load(path, options=reading)
     if len(volume.data) > 1:
         raise VolumeError(
             f"{volume.name}: expected a 3-D scan, found a 4-D file of {len(volume.data)} volumes; give one "

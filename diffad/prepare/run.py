@@ -9,6 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from diffad.config.reading import ReadOptions
 from diffad.data.volume import Array, Origin, Volume
 from diffad.prepare.bias import estimate_bias_field, shrink_factors
 from diffad.prepare.brain import find_brain
@@ -30,6 +31,8 @@ def prepare(
     scan: Path | str | Sequence[Path | str] | Volume,
     options: PrepareOptions | None = None,
     mask: Path | Array | None = None,
+    *,
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
 ) -> PreparedScan:
     """Make a scan ready for a model, and keep the way back to the grid of the scan.
 
@@ -41,6 +44,7 @@ def prepare(
         scan: A NIfTI path, one path for each sequence of a subject, or a volume.
         options: Options of the steps; none for the usual ones.
         mask: Brain mask on the grid of the reference sequence: a path, or an array (I, J, K) in RAS.
+        reading: How files are read.
 
     Raises:
         ValueError: If a file or option cannot be used; the message names the file.
@@ -50,7 +54,7 @@ def prepare(
     record = Record(
         options=asdict(options), threads=count_threads(options.threads), diffad=package_version("diffad")
     )
-    native = _read_native(scan, options, record)
+    native = _read_native(scan, options, record, reading)
     brain = find_brain(native, mask, options, record)
     fields = _estimate_bias(native, brain, options, record)
     index = min(options.reference, len(native.data) - 1)
@@ -64,13 +68,16 @@ def prepare(
 
 
 def _read_native(
-    scan: Path | str | Sequence[Path | str] | Volume, options: PrepareOptions, record: Record
+    scan: Path | str | Sequence[Path | str] | Volume,
+    options: PrepareOptions,
+    record: Record,
+    reading: ReadOptions,
 ) -> Volume:
     with record.step("read") as entry:
-        volumes = read_sequences(scan)
+        volumes = read_sequences(scan, reading)
         entry["scans"] = [_describe_scan(volume) for volume in volumes]
         for volume in volumes:
-            for warning in list_grid_warnings(volume):
+            for warning in (*volume.warnings, *list_grid_warnings(volume)):
                 record.warn(warning)
     if options.modality == "ct":
         volumes = [check_units(volume, options.hu, record) for volume in volumes]

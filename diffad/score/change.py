@@ -21,7 +21,8 @@ class Change:
     has no reconstruction, the scan itself takes its place.
 
     Args:
-        channels: "mean" as above, "sum" without the 1/C, or "max".
+        channels: "mean" as above, "sum" without the 1/C, "max", or the number of one sequence, from 0 on: the
+            published map is that of FLAIR.
 
     Raises:
         ValueError: If ``channels`` is unknown.
@@ -31,7 +32,7 @@ class Change:
         al., 2024).
     """
 
-    def __init__(self, channels: str = "mean") -> None:
+    def __init__(self, channels: str | int = "mean") -> None:
         self.channels = check_channels(channels)
 
     def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:

@@ -12,20 +12,33 @@ from diffad.types import Reconstruction
 CHANNELS = ("mean", "sum", "max")
 
 
-def check_channels(channels: str) -> str:
-    """Return a known way to make one map of all channels.
+def check_channels(channels: str | int) -> str | int:
+    """Return a known way to make one map of all channels, or the number of one of them.
 
     Raises:
-        ValueError: If it is unknown.
+        ValueError: If it is neither.
     """
-    if channels not in CHANNELS:
-        raise ValueError(f"channels must be one of {CHANNELS}, got {channels!r}")
+    is_index = isinstance(channels, int) and not isinstance(channels, bool) and channels >= 0
+    if channels not in CHANNELS and not is_index:
+        raise ValueError(f"channels must be one of {CHANNELS} or the number of one, got {channels!r}")
     return channels
 
 
-def reduce_channels(scores: Tensor, channels: str) -> Tensor:
-    """Make one map (B, 1, *S) of the maps of all channels (B, C, *S), by their "mean", "sum" or "max"."""
-    return reduce(scores, "b c ... -> b 1 ...", channels)
+def reduce_channels(scores: Tensor, channels: str | int) -> Tensor:
+    """Make one map (B, 1, *S) of the maps of all channels (B, C, *S).
+
+    Args:
+        scores: Maps of the channels.
+        channels: Their "mean", "sum" or "max", or the number of the one that is taken, from 0 on.
+
+    Raises:
+        ValueError: If there is no channel of that number.
+    """
+    if isinstance(channels, str):
+        return reduce(scores, "b c ... -> b 1 ...", channels)
+    if channels >= scores.shape[1]:
+        raise ValueError(f"expected channels below {scores.shape[1]}, the number there are, got {channels}")
+    return scores[:, channels : channels + 1]
 
 
 @SCORES.register("l1")
@@ -35,7 +48,7 @@ class L1Score:
     .. math:: a = \tfrac{1}{C} \sum_c |x_c - \hat{x}_c|
 
     Args:
-        channels: "mean" as above, "sum" without the 1/C, or "max".
+        channels: "mean" as above, "sum" without the 1/C, "max", or the number of one sequence, from 0 on.
 
     Raises:
         ValueError: If ``channels`` is unknown.
@@ -45,7 +58,7 @@ class L1Score:
         the sum: Diffusion Models for Medical Anomaly Detection (Wolleb et al., 2022), section 2.
     """
 
-    def __init__(self, channels: str = "mean") -> None:
+    def __init__(self, channels: str | int = "mean") -> None:
         self.channels = check_channels(channels)
 
     def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffad.io.wording import shorten
 from diffad.threshold.conformal import Survival
 from diffad.threshold.rules import RATES, check_rate, check_threshold, order_statistic, select_values
 
@@ -27,7 +29,7 @@ class Calibration:
         survival: How often healthy voxels score as high, for p-values; none in older models.
 
     Raises:
-        ValueError: If there is no threshold, or a rate or threshold is out of range.
+        ValueError: If there is no threshold or scan, a rate or threshold is out of range, or thresholds rise.
     """
 
     thresholds: Mapping[float, float]
@@ -42,6 +44,15 @@ class Calibration:
         for rate, threshold in self.thresholds.items():
             check_rate(rate)
             check_threshold(threshold)
+        falling = [self.thresholds[rate] for rate in sorted(self.thresholds)]
+        if any(a < b for a, b in itertools.pairwise(falling)):
+            raise ValueError(
+                f"expected thresholds that fall as their rates rise, got {shorten(self.thresholds)}"
+            )
+        if not all(0 <= rate <= 1 for pair in self.achieved.items() for rate in pair):
+            raise ValueError(f"expected achieved rates in [0, 1], got {shorten(self.achieved)}")
+        if self.scans < 1 or self.pixels < 1:
+            raise ValueError(f"expected scans and pixels, got {self.scans} and {self.pixels}")
 
     def threshold(self, fpr: float) -> float:
         """Return the threshold of a calibrated rate.
@@ -77,14 +88,18 @@ class Calibration:
         """
         required_keys, optional_keys = {"thresholds", "scans", "pixels"}, {"achieved", "survival"}
         if not required_keys <= set(values) or set(values) - required_keys - optional_keys:
-            raise ValueError(f"expected a calibration with {sorted(required_keys)}, got {sorted(values)}")
-        thresholds, achieved_rates = (
-            {float(rate): float(value) for rate, value in values.get(key, {}).items()}
-            for key in ("thresholds", "achieved")
-        )
-        table = values.get("survival")
-        survival = None if table is None else Survival.from_dict(table)
-        return cls(thresholds, int(values["scans"]), int(values["pixels"]), achieved_rates, survival)
+            found = shorten(sorted(map(str, values)))
+            raise ValueError(f"expected a calibration with {sorted(required_keys)}, got {found}")
+        try:
+            thresholds, achieved_rates = (
+                {float(rate): float(value) for rate, value in values.get(key, {}).items()}
+                for key in ("thresholds", "achieved")
+            )
+            table = values.get("survival")
+            survival = None if table is None else Survival.from_dict(table)
+            return cls(thresholds, int(values["scans"]), int(values["pixels"]), achieved_rates, survival)
+        except (TypeError, AttributeError, OverflowError) as error:
+            raise ValueError(f"expected numbers by rates, got others ({shorten(error)})") from error
 
 
 def calibrate_thresholds(

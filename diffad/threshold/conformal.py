@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from diffad.io.wording import shorten
 
 GROUPINGS = ("scan", "voxel")
 
@@ -44,6 +47,10 @@ class Survival:
         scores, shares = itertools.pairwise(self.scores), itertools.pairwise(self.shares)
         if not all(a < b for a, b in scores) or not all(a >= b for a, b in shares):
             raise ValueError("expected scores that rise and shares that fall, got others")
+        if not all(map(math.isfinite, self.scores)) or not 0 <= self.shares[-1] <= self.shares[0] <= 1:
+            raise ValueError("expected finite scores and shares in [0, 1], got others")
+        if self.scans < 1 or self.voxels < 1:
+            raise ValueError(f"expected scans and voxels, got {self.scans} and {self.voxels}")
 
     @classmethod
     def of(cls, scans: Sequence[Tensor]) -> Survival:
@@ -101,8 +108,10 @@ class Survival:
         Raises:
             ValueError: If a key is missing or unknown, or the table is not sorted.
         """
-        if set(values) != (keys := {"scores", "shares", "scans", "voxels"}):
-            raise ValueError(f"expected a table with {sorted(keys)}, got {sorted(values)}")
+        if not isinstance(values, Mapping) or set(values) != (
+            keys := {"scores", "shares", "scans", "voxels"}
+        ):
+            raise ValueError(f"expected a table with {sorted(keys)}, got {shorten(values)}")
         scores, shares = (tuple(float(v) for v in values[key]) for key in ("scores", "shares"))
         return cls(scores, shares, int(values["scans"]), int(values["voxels"]))
 

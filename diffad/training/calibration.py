@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -33,7 +34,7 @@ def calibrate_pipeline(pipe: AnomalyPipeline, data: Dataset, rates: Sequence[flo
     _calibrate_sampler(pipe, x, brain)
     # the rate that makes the masks must be among those calibrated
     rates = sorted({*rates, pipe.config.postprocess["fpr"]})
-    calibration = _measure_thresholds(pipe.detector(), x, brain, rates)
+    calibration = _measure_thresholds(pipe.detector(), x, brain, rates, count_healthy_slices(data))
     pipe.register_to_config(calibration=calibration.to_dict())
 
 
@@ -47,6 +48,19 @@ def collect_healthy(data: Dataset) -> tuple[Tensor, Tensor]:
     if not items:
         raise ValueError(f"expected healthy scans to calibrate on, found {len(data)} diseased ones")
     return torch.stack([i.image for i in items]), torch.stack([i.mask for i in items])
+
+
+def count_healthy_slices(data: Dataset) -> list[int]:
+    """Return how many of the items that ``collect_healthy`` returns are slices of each scan, in their order.
+
+    Data that do not say what they were cut from, in ``slice_counts``, are images on their own.
+    """
+    counts = getattr(data, "slice_counts", [1] * len(data))
+    ends = list(accumulate(counts))
+    healthy = [
+        sum(data[i].label != 1 for i in range(end - n, end)) for n, end in zip(counts, ends, strict=True)
+    ]
+    return [count for count in healthy if count]
 
 
 def _calibrate_sampler(pipe: AnomalyPipeline, x: Tensor, brain: Tensor) -> None:
@@ -80,6 +94,8 @@ def _set_threshold(spec: Any, place: Place, threshold: float) -> Any:
     return {**spec, key: _set_threshold(spec[key], rest, threshold)}
 
 
-def _measure_thresholds(detector: Detector, x: Tensor, brain: Tensor, rates: Sequence[float]) -> Calibration:
-    maps = detector.maps(x, brain, [0] * len(x)).anomaly
+def _measure_thresholds(
+    detector: Detector, x: Tensor, brain: Tensor, rates: Sequence[float], counts: Sequence[int] | None = None
+) -> Calibration:
+    maps = detector.maps(x, brain, [0] * len(x), counts=counts).anomaly
     return calibrate_thresholds(((m[None], b[None]) for m, b in zip(maps, brain.bool(), strict=True)), rates)

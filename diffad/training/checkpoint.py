@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from diffad.io.atomic import UnwritableError, staged_folder
+from diffad.io.digests import describe_file
+from diffad.io.terminal import say
+from diffad.io.wording import shorten
+from diffad.training.changes import BINDING_KEYS, list_changes, say_changes
 
 PREFIX = "step-"
 PARTS = ("model", "ema", "optimizer")
-BINDING_KEYS = ("model", "noise", "schedule", "space")
-"""Keys of the config that a resumed run must not change."""
-
-GROWING_KEYS = ("schedule", "space")
-"""Those whose options may become more with the version of diffad."""
+INFO = "info.json"
+DAMAGE = (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What reading a damaged file may end with."""
 
 Tensors = dict[str, Tensor]
 
@@ -103,7 +106,14 @@ def _write(folder: Path, state: Checkpoint) -> None:
     for part in PARTS:
         tensors = {k: v.detach().cpu().contiguous() for k, v in getattr(state, part).items()}
         save_file(tensors, folder / f"{part}.safetensors")
-    (folder / "info.json").write_text(json.dumps(state.info, indent=1), encoding="utf-8")
+    digests = {f"{part}.safetensors": describe_file(folder / f"{part}.safetensors") for part in PARTS}
+    info = {**state.info, "digests": {**digests, INFO: _hash_info(state.info)}}
+    (folder / INFO).write_text(json.dumps(info, indent=1), encoding="utf-8")
+
+
+def _hash_info(info: dict[str, Any]) -> str:
+    plain = json.loads(json.dumps(info))  # tuples are lists on disk
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -112,22 +122,32 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(paths, key=lambda p: int(p.name.removeprefix(PREFIX)))
 
 
-def load_newest(folder: Path, config: dict[str, Any]) -> Checkpoint | None:
+def load_newest(
+    folder: Path, config: dict[str, Any], binding: Sequence[str] = BINDING_KEYS, announce: bool = True
+) -> Checkpoint | None:
     """Return the newest whole checkpoint, if there is any; damaged ones are passed over with a warning.
 
     Args:
         folder: Where the checkpoints of the run live.
-        config: What the run to be resumed is configured as.
+        config: What the run to be resumed is configured as; each option that differs is said, by name.
+        binding: Keys that must not differ, unless ``train.allow_changes`` is true.
+        announce: Say what differs; one process of many does.
 
     Raises:
-        CheckpointError: If all are damaged, or it was made with another network, noise, schedule or space.
+        CheckpointError: If all are damaged, or an option differs on which the loss depends.
     """
     paths = list_checkpoints(folder)
     for path in reversed(paths):
         try:
-            return load_checkpoint(path, config)
+            state = load_checkpoint(path, config, binding)
         except DamagedError as error:
             warnings.warn(f"{error}; the one before is used", stacklevel=2)
+            continue
+        if announce:
+            if path != paths[-1]:
+                say(f"{folder}: goes on from {path.name}, as {paths[-1].name} is damaged")
+            say_changes(path, list_changes(state.info["config"], config))
+        return state
     if paths:
         raise CheckpointError(
             f"{folder}: expected a whole checkpoint, found damaged ones; remove them to start again"
@@ -135,32 +155,49 @@ def load_newest(folder: Path, config: dict[str, Any]) -> Checkpoint | None:
     return None
 
 
-def load_checkpoint(path: Path, config: dict[str, Any]) -> Checkpoint:
-    """Read a checkpoint.
+def load_checkpoint(path: Path, config: dict[str, Any], binding: Sequence[str] = BINDING_KEYS) -> Checkpoint:
+    """Read a checkpoint, and compare its files with the checksums that were stored with them.
 
     Raises:
         DamagedError: If a file is missing or damaged.
-        CheckpointError: If it was made with another network, noise, schedule or space than ``config`` says.
+        CheckpointError: If an option of ``binding`` is another in ``config``, and that is not allowed.
     """
     try:
-        info = json.loads((path / "info.json").read_text(encoding="utf-8"))
-        _check_config(path, {key: info["config"].get(key) for key in BINDING_KEYS}, config)
+        info = json.loads((path / INFO).read_text(encoding="utf-8"))
+        _check_digests(path, info, info.pop("digests", None))
+        if not config.get("train", {}).get("allow_changes"):
+            _check_config(path, info["config"], config, binding)
         model, ema, optimizer = (load_file(path / f"{part}.safetensors") for part in PARTS)
+        if not isinstance(info["step"], int):
+            raise TypeError("a step that is no number")
     except CheckpointError:
         raise
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedError(f"{path}: expected a whole checkpoint, found a damaged one ({error})") from error
+    except (
+        OSError,
+        SafetensorError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as e:
+        raise DamagedError(f"{path}: expected a whole checkpoint, found a damaged one ({shorten(e)})") from e
     return Checkpoint(model, ema, optimizer, info)
 
 
-def _check_config(path: Path, values: dict[str, Any], config: dict[str, Any]) -> None:
-    for key in BINDING_KEYS:
-        value, expected = values[key], config[key]
-        if key in GROWING_KEYS:  # an option that came later was not there to be chosen
-            common = sorted(value.keys() & expected.keys())
-            value, expected = ({k: v[k] for k in common} for v in (value, expected))
-        if value != expected:
-            raise CheckpointError(
-                f"{path}: expected a checkpoint of {key} = {expected} as in the config, "
-                f"found {value}; choose another name or output to start again"
-            )
+def _check_digests(path: Path, info: dict[str, Any], digests: dict[str, Any] | None) -> None:
+    """Compare the files with what was written; checkpoints of older versions hold no checksums."""
+    if digests is None:
+        return
+    names = [name for name in digests if name != INFO and describe_file(path / name) != digests[name]]
+    names += [INFO] if digests[INFO] != _hash_info(info) else []
+    if names or len(digests) != len(PARTS) + 1:
+        raise ValueError(f"{', '.join(names) or INFO} is not what was written, by its checksum")
+
+
+def _check_config(path: Path, old: dict[str, Any], new: dict[str, Any], binding: Sequence[str]) -> None:
+    if changes := [c for c in list_changes(old, new) if c.is_binding(binding)]:
+        raise CheckpointError(
+            f"{path}: expected a checkpoint of {'; '.join(map(str, changes))}; "
+            "choose another name or output to start again, or train.allow_changes=true to go on all the same"
+        )

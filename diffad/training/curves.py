@@ -24,7 +24,7 @@ def save_curves(log: Path, path: Path, window: int = 50) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    lines = [line for line in map(_parse_line, log.read_text(encoding="utf-8").splitlines()) if line]
     validations = [line for line in lines if "val_loss" in line]
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     FigureCanvasAgg(figure)
@@ -47,15 +47,24 @@ def _draw_losses(axes: Any, lines: list[LogLine], validations: list[LogLine], n:
 
 def _draw_levels(axes: Any, validations: list[LogLine]) -> None:
     """Draw one line for each level: the error of the estimate, or the accuracy of a classifier."""
-    last = validations[-1] if validations else {}
-    prefix = ACCURACY_PREFIX if any(k.startswith(ACCURACY_PREFIX) for k in last) else ERROR_PREFIX
-    levels = sorted(int(k.removeprefix(prefix)) for k in last if k.removeprefix(prefix).isdigit())
-    for level in levels:
-        values = [line[f"{prefix}{level}"] for line in validations]
-        axes.plot([line["step"] for line in validations], values, label=f"level {level}", lw=1)
+    keys = {key for line in validations for key in line}
+    prefix = ACCURACY_PREFIX if any(k.startswith(ACCURACY_PREFIX) for k in keys) else ERROR_PREFIX
+    levels = sorted(int(k.removeprefix(prefix)) for k in keys if k.removeprefix(prefix).isdigit())
+    for level in levels:  # a run that was resumed with others looks at some levels only for a while
+        points = [(line["step"], line[key]) for line in validations if (key := f"{prefix}{level}") in line]
+        axes.plot(*zip(*points, strict=True), label=f"level {level}", lw=1)
     if prefix == ACCURACY_PREFIX:
         axes.set(xlabel="step", ylabel="accuracy", ylim=(0, 1.02))
     else:
         axes.set(xlabel="step", ylabel="mean absolute error of the clean estimate", yscale="log")
     if levels:
         axes.legend(frameon=False, fontsize=7, ncols=2)
+
+
+def _parse_line(text: str) -> LogLine | None:
+    """Read a line of the log; none where it is broken."""
+    try:
+        line = json.loads(text)
+        return line if {"step", "loss"} <= line.keys() else None
+    except (ValueError, AttributeError):
+        return None

@@ -12,10 +12,12 @@ import torch
 from diffad.config import to_dict
 from diffad.data.items import Dataset
 from diffad.io.atomic import staged_folder
+from diffad.io.digests import write_digests
 from diffad.pipeline import AnomalyPipeline
 from diffad.training.calibration import calibrate_pipeline
 from diffad.training.curves import save_curves
 from diffad.training.parts import load_auxiliary
+from diffad.training.pictures import draw_picture
 from diffad.training.state import NetworkRun
 
 
@@ -73,13 +75,15 @@ def export_network(trainer: NetworkRun, report: dict[str, float]) -> Path:
     with staged_folder(target) as partial:
         trainer.refresh_ema_network().save_pretrained(partial, safe_serialization=True)
         (partial / "training.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        write_digests(partial, partial.rglob("*.safetensors"))
     return target
 
 
 def _save_curves(folder: Path) -> None:
     log = folder / "log.jsonl"
-    if log.exists() and log.stat().st_size:
-        save_curves(log, folder / "curves.png")
+    with draw_picture(folder / "curves.png"):
+        if log.exists() and log.stat().st_size:
+            save_curves(log, folder / "curves.png")
 
 
 def save_pipeline(pipe: AnomalyPipeline, target: Path, dtype: torch.dtype | None = None) -> Path:
@@ -100,6 +104,7 @@ def save_pipeline(pipe: AnomalyPipeline, target: Path, dtype: torch.dtype | None
         type(pipe)(**parts, **_list_options(pipe)).save_pretrained(partial)
         for path in partial.rglob("*.json"):
             _forget_path(path)
+        write_digests(partial, partial.rglob("*.safetensors"))
     return target
 
 

@@ -137,7 +137,8 @@ class Pretrainer:
         Raises:
             CheckpointError: If it was made with other cells or another network, or all are damaged.
         """
-        state = checkpoint.load_newest(self.folder / "checkpoints", self.config.to_dict())
+        is_main = self.accelerator.is_main_process
+        state = checkpoint.load_newest(self.folder / "checkpoints", self.config.to_dict(), announce=is_main)
         if state is None:
             return False
         cell, ratio = (state.info.get(key) for key in ("cell", "ratio"))

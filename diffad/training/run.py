@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 
 from diffad.config import Config, load
 from diffad.config.plugins import load_argument_plugins
-from diffad.io.terminal import format_error
+from diffad.io.terminal import format_error, say
 from diffad.training.journal import RunLog, make_accelerator
 from diffad.training.parts import build_data, check_parts
 from diffad.training.steps import fit
@@ -94,5 +93,5 @@ def _is_main_process() -> bool:
 
 def _print_end(message: str, code: int) -> int:
     if code == 1 or _is_main_process():
-        print(message, file=sys.stderr)
+        say(message)
     return code

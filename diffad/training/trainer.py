@@ -16,10 +16,12 @@ from diffad.data.augment import augment
 from diffad.data.items import Dataset
 from diffad.data.labels import require_both
 from diffad.data.window import crop_to_brain
+from diffad.protocols import MakesExamples
 from diffad.registry import MODELS, NOISES, SAMPLERS
 from diffad.schedule import Schedule
 from diffad.training import checkpoint
 from diffad.training.batch import Batch, MicroBatch, corrupt_items, sample_pool
+from diffad.training.changes import BINDING_KEYS
 from diffad.training.checkpoint import Checkpoint, CheckpointError
 from diffad.training.loss import learning_rate
 from diffad.training.objectives import make_objective
@@ -202,9 +204,12 @@ class Trainer:
         """Continue from the newest whole checkpoint, if there is one.
 
         Raises:
-            CheckpointError: If it was made by another architecture, all are damaged, or processes see others.
+            CheckpointError: If it was made by another recipe, all are damaged, or processes see others.
         """
-        state = checkpoint.load_newest(self.folder / "checkpoints", self.config.to_dict())
+        binding = (*BINDING_KEYS, "sampler") if isinstance(self.sampler, MakesExamples) else BINDING_KEYS
+        state = checkpoint.load_newest(
+            self.folder / "checkpoints", self.config.to_dict(), binding, self.accelerator.is_main_process
+        )
         if state is not None:
             self._restore(state)
         steps = self.accelerator.gather(torch.tensor([self.step], device=self.device)).tolist()

@@ -20,6 +20,7 @@ from diffad.samplers import examples
 from diffad.schedule import Schedule
 from diffad.training.batch import Batch, collect_labels, condition_kwargs, corrupt_items
 from diffad.training.loss import denoising_loss, mean_over
+from diffad.training.pictures import draw_picture
 from diffad.types import Example, generator_for
 
 
@@ -128,6 +129,7 @@ def save_rows(rows: Sequence[Tensor], path: Path) -> None:
     from PIL import Image
 
     slices = [v[:, 0] if v.ndim == 4 else v[:, 0, :, :, v.shape[-1] // 2] for v in rows]
-    picture = torch.cat([torch.cat(list(row), dim=1) for row in slices])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray((picture * 255).byte().cpu().numpy()).save(path)
+    with draw_picture(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture = torch.cat([torch.cat(list(row), dim=1) for row in slices])
+        Image.fromarray((picture * 255).byte().cpu().numpy()).save(path)

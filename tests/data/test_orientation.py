@@ -6,8 +6,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from diffad.config.reading import ReadOptions
 from diffad.data.affine import measure_shift
-from diffad.data.read_options import ReadOptions
 from diffad.data.volume import Volume, VolumeError, require_same_grid
 from tests.data.test_volume import ramp, rotation, write_image
 

@@ -10,8 +10,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from diffad.config.reading import MAX_VOXELS, ReadOptions
 from diffad.data import volume_file
-from diffad.data.read_options import MAX_VOXELS, ReadOptions
 from diffad.data.volume import Volume, VolumeError
 from tests.data.test_volume import ORIENTATIONS, affine_for, ramp, write, write_image
 

@@ -162,8 +162,8 @@ def test_pddpm_tunes_by_bisection_and_averages_over_volumes():
     for _ in range(10):
         quarter, three = low + (high - low) / 4, low + 3 * (high - low) / 4
         left, right = dice(a > quarter, y), dice(a > three, y)
-        for d, t in ((left, quarter), (right, three)):
-            best, at = (d, t) if d >= best else (best, at)
+        d, t = (left, quarter) if left >= right else (right, three)
+        best, at = (d, t) if d >= best else (best, at)
         middle = (low + high) / 2
         low, high = (low, middle) if left >= right else (middle, high)
     assert result.figures["threshold"].value == pytest.approx(at)
@@ -171,8 +171,12 @@ def test_pddpm_tunes_by_bisection_and_averages_over_volumes():
     assert result.figures["mean_dice"].value == pytest.approx(np.mean(dices))
     aps = [precision_steps(m.ravel(), s.truth.ravel()) for m, s in zip(maps, samples, strict=True)]
     assert result.figures["pixel_ap"].value == pytest.approx(np.mean(aps))
-    inside = [s.scores[s.brain].mean() for s in samples]
+    inside = [m[s.brain].mean() for m, s in zip(maps, samples, strict=True)]
     assert [row["image_score"] for row in result.rows] == pytest.approx(inside)
+    raw = PROTOCOLS.build("pddpm", size=None, pool_map="raw")
+    rows = evaluate_samples(samples, raw, tuning=tuning, resamples=0).rows
+    assert [row["image_score"] for row in rows] == pytest.approx([s.scores[s.brain].mean() for s in samples])
+    assert [row["image_score"] for row in rows] != pytest.approx(inside)
 
 
 def test_pddpm_erodes_by_a_25th_of_the_slice_and_drops_seven_voxels():

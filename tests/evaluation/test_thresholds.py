@@ -56,6 +56,12 @@ def test_halving_finds_a_single_peak_and_misses_the_better_of_two():
     assert rules.search_exact(x, truth).dice == pytest.approx(0.4651, abs=1e-4)
 
 
+def test_halving_takes_the_lower_of_two_quarter_points_that_are_equally_good():
+    scores = np.r_[np.full(50, 0.1), np.full(50, 1.0)]
+    assert rules.search_bisection(scores, scores > 0.5, steps=1) == (0.25, 1.0)
+    assert rules.search_bisection(scores, scores > 0.5, steps=2) == (0.125, 1.0)
+
+
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 1000), st.sampled_from([0.01, 0.02, 0.05, 0.5]))
 def test_healthy_cut_is_the_smallest_that_keeps_the_rate(seed, fpr):

@@ -33,7 +33,7 @@ def test_simplex_at_one_point(seed, value):
     )
 
 
-def test_simplex_field_of_seed_42_at_level_100():
+def test_simplex_field_of_seed_42_at_index_100():
     field = simplex_field(42, (256, 256), depth=100)
     assert field.mean() == pytest.approx(0.043922, abs=1e-6)
     assert field.std() == pytest.approx(0.520430, abs=1e-6)
@@ -50,9 +50,14 @@ def test_simplex_reference_statistics(generators):
     assert lag == pytest.approx(0.445, abs=0.03)
 
 
-def test_simplex_reference_is_zero_at_the_first_pixel_at_level_0(generators):
-    z = SimplexNoise(reference=True)(torch.zeros(20, 1, 8, 8), generator=generators(*range(20)))
+@pytest.mark.parametrize("level", [None, 1])
+def test_simplex_reference_is_zero_at_the_first_pixel_at_index_0(level, generators):
+    t = None if level is None else torch.tensor(level)
+    z = SimplexNoise(reference=True)(torch.zeros(20, 1, 8, 8), t, generator=generators(*range(20)))
     assert (z[..., 0, 0] == 0).all()
+    t = torch.tensor(2)
+    z = SimplexNoise(reference=True)(torch.zeros(20, 1, 8, 8), t, generator=generators(*range(20)))
+    assert (z[..., 0, 0] != 0).all()
 
 
 def test_octaves_among_which_published_code_draws():

@@ -102,3 +102,14 @@ def test_region_is_wanted_for_every_scan_of_a_batch_or_for_none():
     region = torch.ones(2, 1, 16, 16)
     with pytest.raises(ValueError, match="a region for every scan of a batch, or for none"):
         anomaly(stack(region=region), stack(), sampler=Regional())
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_slices_of_each_scan_are_smoothed_together_and_with_no_other(batch_size):
+    post = Postprocess(erosion=1, median_axes=3, median_first=False)
+    one, other = stack(5), replace(stack(3, noise_keys=[4, 5, 6]), image=stack(3).image * 3)
+    raw = anomaly(one, other)
+    smooth = anomaly(one, other, post=post, batch_size=batch_size)
+    for before, after, scan in zip(raw, smooth, (one, other), strict=True):
+        assert torch.equal(after, post.smooth_stack(before, scan.brain) * scan.brain)
+        assert not torch.equal(after, post.smooth(before, scan.brain) * scan.brain)

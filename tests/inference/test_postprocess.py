@@ -10,6 +10,7 @@ from diffad.config import PostprocessConfig, to_dict
 from diffad.inference import median_filter as median
 from diffad.inference.median_filter import median_filter
 from diffad.inference.postprocess import Postprocess, erode_by_average, peel_layers, remove_small
+from diffad.inference.thresholding import binarise_maps
 
 SHAPES = [(3, 1, 17, 22), (2, 1, 9, 11, 10)]
 
@@ -122,6 +123,79 @@ def test_smoothing_zeroes_what_erosion_removed_and_only_that(generators):
     assert torch.equal(smooth, median_filter(scores, 3) * inside)
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 9, 11), (1, 1, 7, 9, 8), (1, 1, 1, 9, 8)], ids=str)
+@pytest.mark.parametrize(("border", "mode"), [("mirror", "mirror"), ("reflect", "reflect")])
+def test_border_of_the_median_is_that_of_scipy(shape, border, mode, generators):
+    scores = torch.rand(shape, generator=generators(0)[0])
+    if border == "mirror" and min(shape[2:]) < 3:
+        return
+    expected = ndimage.median_filter(scores[0, 0].numpy(), 5, mode=mode)
+    np.testing.assert_array_equal(median_filter(scores, 5, border)[0, 0].numpy(), expected)
+
+
+def test_unknown_border_is_refused():
+    with pytest.raises(ValueError, match="expected border one of mirror, reflect, got 'wrap'"):
+        median_filter(torch.zeros(1, 1, 8, 8), 5, "wrap")
+
+
+@pytest.mark.parametrize("median_first", [True, False])
+def test_stack_of_slices_is_smoothed_as_a_volume_after_slices_were_eroded(median_first, generators):
+    scores = torch.rand(6, 1, 20, 18, generator=generators(0)[0])
+    mask = blobs((6, 1, 20, 18), density=0.9)
+    post = Postprocess(erosion=1, median_axes=3, median_first=median_first)
+    kept = torch.cat([peel_layers(plane[None], 1) for plane in mask])[:, 0].numpy()
+    raw = scores[:, 0].numpy()
+    volume = ndimage.median_filter(raw if median_first else raw * kept, 5, mode="reflect")
+    expected = volume * kept if median_first else volume
+    np.testing.assert_array_equal(post.smooth_stack(scores, mask)[:, 0].numpy(), expected)
+    assert not torch.equal(post.smooth_stack(scores, mask), post.smooth(scores, mask))
+
+
+def test_stack_of_one_slice_is_smoothed_as_a_slice_and_so_is_any_where_axes_are_2(generators):
+    scores = torch.rand(3, 1, 20, 18, generator=generators(0)[0])
+    inner = slice(2, -2)
+    one = Postprocess(median_axes=3).smooth_stack(scores[:1])
+    assert torch.equal(one[..., inner, inner], median_filter(scores[:1], 5)[..., inner, inner])
+    assert torch.equal(Postprocess().smooth_stack(scores), Postprocess().smooth(scores))
+
+
+def test_morphology_is_grey_erosion_opening_and_closing(generators):
+    scores = torch.rand(2, 1, 24, 22, generator=generators(0)[0])
+    ours = Postprocess(median=1, morphology=5).smooth(scores)
+    for item, result in zip(scores[:, 0].numpy(), ours[:, 0].numpy(), strict=True):
+        grey = ndimage.grey_erosion(item, (5, 5), mode="nearest")
+        grey = ndimage.grey_opening(grey, (5, 5), mode="nearest")
+        np.testing.assert_array_equal(result, ndimage.grey_closing(grey, (5, 5), mode="nearest"))
+
+
+@pytest.mark.parametrize(("side", "rest"), [(8, 0), (9, 25)])
+def test_published_morphology_deletes_blobs_under_nine_pixels_and_shrinks_the_others(side, rest):
+    scores = torch.zeros(1, 1, 30, 30)
+    scores[..., 10 : 10 + side, 10 : 10 + side] = 1
+    assert Postprocess(median=1, morphology=5).smooth(scores).sum() == rest
+
+
+@pytest.mark.parametrize(
+    ("spacing", "voxels", "remains"),
+    [
+        ((2.0, 2.0, 2.0), 8, True),
+        ((2.0, 2.0, 2.0), 7, False),
+        ((1.0, 1.0, 1.0), 64, True),
+        ((1.0, 1.0, 1.0), 63, False),
+        ((0.8, 0.8, 1.0), 100, True),
+        ((0.8, 0.8, 1.0), 99, False),
+        (None, 64, True),
+        (None, 63, False),
+    ],
+)
+def test_smallest_detection_is_a_volume_whatever_the_voxels(spacing, voxels, remains):
+    maps = torch.zeros(1, 1, 12, 12, 12)
+    maps.view(-1)[:voxels] = 1
+    post = to_dict(PostprocessConfig(min_mm3=64.0))
+    detections = binarise_maps(maps, [0.5], torch.ones_like(maps).bool(), post, spacing)
+    assert bool(detections.any()) == remains
+
+
 def test_no_mask_smooths_everywhere(generators):
     scores = torch.rand(1, 1, 16, 16, generator=generators(0)[0])
     assert torch.equal(Postprocess(erosion=3).smooth(scores), median_filter(scores, 5))
@@ -142,6 +216,7 @@ def test_binarising_flags_scores_above_the_threshold_in_the_eroded_mask():
 def test_config_has_the_same_options_and_defaults():
     assert Postprocess.from_options(to_dict(PostprocessConfig())) == Postprocess()
     options = {"erosion": 1, "erosion_rule": "average", "median_first": False, "filled": True}
+    options |= {"median_axes": 3, "morphology": 5}
     post = Postprocess.from_options(to_dict(PostprocessConfig(**options)))
     assert post == Postprocess(**options)
 
@@ -181,6 +256,8 @@ def test_arguments_are_not_changed(generators):
         {"min_size": -1},
         {"min_size": True},
         {"erosion_rule": "square"},
+        {"median_axes": 1},
+        {"morphology": 2},
     ],
     ids=str,
 )

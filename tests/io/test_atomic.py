@@ -2,8 +2,10 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -78,7 +80,8 @@ def test_file_is_written_aside_under_its_own_ending_until_it_is_whole(tmp_path):
 def test_folder_is_written_aside_until_it_is_whole(tmp_path):
     write_folder(tmp_path / "t", "old")
     with staged_folder(tmp_path / "t") as partial:
-        assert (partial, list(partial.iterdir())) == (tmp_path / ".t.partial", [])
+        assert re.fullmatch(r"\.t\.[0-9a-f]{8}\.partial", partial.name)
+        assert (partial.parent, list(partial.iterdir())) == (tmp_path, [])
         (partial / "c").write_text("new")
         assert (tmp_path / "t" / "a").read_text() == "old"
     assert content(tmp_path) == {"t/c": "new"}
@@ -172,7 +175,8 @@ def test_scratch_folder_is_empty_and_gone_afterwards(tmp_path):
     (tmp_path / ".s.partial").mkdir()
     (tmp_path / ".s.partial" / "scraps").write_text("of a killed run")
     with pytest.raises(ValueError, match=r"^stop$"), scratch_folder(tmp_path / "s") as folder:  # noqa: PT012
-        assert (folder.name, list(folder.iterdir())) == (".s.partial", [])
+        assert [p.name for p in tmp_path.iterdir()] == [folder.name]
+        assert list(folder.iterdir()) == []
         (folder / "a").write_text("x")
         put_in_place(folder / "a", tmp_path / "a")
         raise ValueError("stop")
@@ -182,6 +186,7 @@ def test_scratch_folder_is_empty_and_gone_afterwards(tmp_path):
 
 KILLED = """
 import os, sys
+from multiprocessing import get_context
 from pathlib import Path
 from diffad.io import atomic
 target, name, call = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -230,10 +235,49 @@ def test_kill_loses_no_folder_and_the_next_run_sweeps_up(tmp_path, name, call, t
     with staged_folder(tmp_path / "t") as partial:
         (partial / "a").write_text("old")
     kill(tmp_path / "t", name, call)
-    assert content(tmp_path) == there
+    contents = {re.sub(r"^\.t\.\w{8}", ".t", name): text for name, text in content(tmp_path).items()}
+    contents.pop(".t.lock", None)  # says who held it; nobody does now
+    assert contents == there
     with pytest.raises(UnwritableError), staged_folder(tmp_path / "t"):
         raise FULL
     assert content(tmp_path) == {"t/a": there.get("t/a", "old")}
     write_folder(tmp_path / "t", "next")
     assert content(tmp_path) == {"t/a": "next", "t/below/b": "next"}
     assert [p.name for p in tmp_path.iterdir()] == ["t"]
+
+
+def test_programs_that_write_one_folder_do_not_share_their_scraps(tmp_path):
+    with scratch_folder(tmp_path / "s") as first, scratch_folder(tmp_path / "s") as second:
+        (first / "a").write_text("of the first")
+        assert first != second
+        assert content(tmp_path) == {f"{first.name}/a": "of the first"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def write_often(target, text):
+    for _ in range(40):
+        write_folder(target, text)
+
+
+def test_folder_that_several_programs_write_is_always_whole(tmp_path):
+    target = tmp_path / "t"
+    write_folder(target, "0")
+    pool = [get_context("spawn").Process(target=write_often, args=(target, str(k))) for k in range(3)]
+    for process in pool:
+        process.start()
+    while any(process.is_alive() for process in pool):
+        for process in pool:
+            process.join(0.01)
+    assert [process.exitcode for process in pool] == [0, 0, 0]
+    files = content(tmp_path)
+    assert set(files) == {"t/a", "t/below/b"}
+    assert files["t/a"] == files["t/below/b"]
+    assert [p.name for p in tmp_path.iterdir()] == ["t"]
+
+
+@pytest.mark.parametrize("name", ["x" * 250, "\u00e4" * 120])
+def test_long_name_that_the_file_system_takes_can_be_written(tmp_path, name):
+    write_text(tmp_path / name, "text")
+    assert (tmp_path / name).read_text() == "text"
+    with scratch_folder(tmp_path / name) as folder:
+        assert folder.is_dir()

@@ -47,6 +47,30 @@ def test_attention_is_at_the_coarsest_scale_or_nowhere(attention):
     assert not any(n.startswith(("unet.down_blocks.0", "unet.up_blocks.1")) for n in names)
 
 
+def test_attention_is_at_the_scales_of_each_way_that_are_named():
+    options = {"channels": (8, 16, 16), "layers": 1, "groups": 4, "head_channels": 4}
+    unet = UNet2D(**options, attention={"down": [1, 2], "up": [0]}).unet
+    assert [hasattr(block, "attentions") for block in unet.down_blocks] == [False, True, True]
+    assert [hasattr(block, "attentions") for block in unet.up_blocks] == [False, False, True]
+    assert {m.heads for name, m in unet.named_modules() if "attentions." in name and hasattr(m, "heads")} == {
+        2,
+        4,
+    }
+
+
+@pytest.mark.parametrize(
+    ("attention", "message"),
+    [
+        ({"down": [2], "up": []}, r"expected scales of attention in 0..1, got \[2\]"),
+        ({"down": [True], "up": []}, r"expected scales of attention in 0..1, got \[True\]"),
+        ({"down": [1]}, "expected attention true, false or scales down and up"),
+    ],
+)
+def test_scales_that_are_not_there_are_refused(attention, message):
+    with pytest.raises(ValueError, match=message):
+        UNet2D(**SMALL, attention=attention)
+
+
 def test_patch_below_one_raises():
     with pytest.raises(ValueError, match="expected patch of at least 1, got 0"):
         UNet2D(**SMALL, patch=0)

@@ -24,6 +24,27 @@ def test_attention_is_optional(attention):
     assert bool(names) == attention
 
 
+def test_network_of_thor_is_that_of_monai_with_attention_at_the_two_coarser_scales():
+    with torch.device("meta"):
+        network = UNet3D(channels=(128, 256, 256), layers=1, attention=[1, 2], groups=32, dims=2)
+    assert sum(p.numel() for p in network.parameters()) == 18_500_993
+    assert len(network.state_dict()) == 212
+    blocks = {n.split(".attentions")[0] for n, _ in network.unet.named_modules() if ".attentions" in n}
+    assert blocks == {f"{way}_blocks.{k}" for way, k in (("down", 1), ("down", 2), ("up", 0), ("up", 1))}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dims": 1}, "expected dims 2 or 3, got 1"),
+        ({"attention": [2]}, "expected scales of attention in 0..1"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        UNet3D(**SMALL, **options)
+
+
 def answering(**options):
     """Build a network whose answer is not the zeros that MONAI begins with."""
     network = UNet3D(**{**SMALL, **options}).eval()

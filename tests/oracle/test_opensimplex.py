@@ -35,14 +35,14 @@ def test_reference_volume_equals_opensimplex_in_every_bit():
     assert np.array_equal(simplex_field(7, (9, 20, 12)), oracle(7, (0, 0, 0), (9, 20, 12)))
 
 
-def test_reference_noise_is_the_field_at_the_level_of_each_item(generators):
+def test_reference_noise_is_the_field_at_the_published_index_of_each_level(generators):
     z = SimplexNoise(reference=True)(
-        torch.zeros(2, 2, 24, 30), torch.tensor([0, 249]), generator=generators(5, 6)
+        torch.zeros(2, 2, 24, 30), torch.tensor([1, 250]), generator=generators(5, 6)
     )
-    for item, (level, generator) in enumerate(zip([0, 249], generators(5, 6), strict=True)):
+    for item, (index, generator) in enumerate(zip([0, 249], generators(5, 6), strict=True)):
         seeds = torch.randint(-(10**10), 10**10, (2, 1), generator=generator)
         for channel, seed in enumerate(seeds.flatten().tolist()):
-            expected = oracle(seed, (0, 0, level), (1, 24, 30))[0].astype(np.float32)
+            expected = oracle(seed, (0, 0, index), (1, 24, 30))[0].astype(np.float32)
             assert np.array_equal(z[item, channel].numpy(), expected)
 
 

@@ -20,6 +20,8 @@ WRONG_OPTIONS = [
     ({"axes": ("oblique",)}, "axes: expected some of sagittal, coronal, axial, each once"),
     ({"axes": ()}, "axes: expected some of sagittal, coronal, axial, each once"),
     ({"fusion": "sum"}, "fusion: expected one of mean, median, min, max, geometric, got 'sum'"),
+    ({"trust": "header"}, "trust: expected one of qform, sform, got 'header'"),
+    ({"max_voxels": 0}, "max_voxels: expected at least 1 voxel, got 0"),
     ({"noise_across": "cohort"}, "noise_across: expected one of slice, scan, got 'cohort'"),
 ]
 

@@ -24,31 +24,25 @@ def many(tmp_path):
     return tmp_path / "scans"
 
 
-def test_processes_share_scans_and_tables_become_one(model, many, tmp_path):
+def test_processes_share_scans_and_one_table(model, many, tmp_path):
     pipe, found = AnomalyPipeline.from_pretrained(model), group_subjects(find_scans([many]).scans)
-    out, parts = tmp_path / "out", []
-    for index in (1, 0):  # one after the other, as nobody waits here
-        process = Process(index, 2)
-        parts.append(Cohort(pipe, out, Options(), share=process))
-        if index:
-            parts[0].run(found)
-            assert names(out)[0] == ".results-1.csv"
-            parts[0].results.add(ResultRow("s99", "failed", error="left from before"))
+    out = tmp_path / "out"
+    parts = [Cohort(pipe, out, Options(), share=Process(index, 2)) for index in (1, 0)]
+    parts[0].run(found)  # one after the other, as nobody waits here
+    assert list(table(out)) == [s.name for s in found[1::2]]
+    parts[0].results.add(ResultRow("s99", "failed", error="left from before"))
     summary = parts[1].run(found)
     assert (len(summary.done), len(table(out))) == (6, 13)
     assert [name for name in table(out) if name != "s99"] == [s.name for s in found]
-    assert not list(out.glob(".results*"))
 
 
-def test_tables_are_merged_in_the_order_of_the_cohort(tmp_path):
-    whole, part = Results(tmp_path / "results.csv"), Results(tmp_path / ".results-1.csv")
-    whole.add(ResultRow("old", "ok"))
-    whole.add(ResultRow("c", "failed", error="first"))
-    for name in ("b", "c"):
-        part.add(ResultRow(name, "ok"))
-    (tmp_path / ".results-2.csv").write_text("no table")
-    whole.merge(sorted(tmp_path.glob(".results-*")), ["a", "b", "c"])
-    assert list(table(tmp_path)) == ["old", "b", "c"]
+def test_tables_of_several_programs_keep_each_others_rows_in_the_order_of_the_cohort(tmp_path):
+    first, second = Results(tmp_path / "results.csv"), Results(tmp_path / "results.csv")
+    first.add(ResultRow("old", "ok"))
+    first.add(ResultRow("c", "failed", error="first"))
+    second.add(ResultRow("b", "ok"), ResultRow("c", "ok"))
+    first.add(order=["a", "b", "c"])
+    assert list(table(tmp_path)) == list(first.rows) == ["old", "b", "c"]
     assert table(tmp_path)["c"]["status"] == "ok"
     assert names(tmp_path) == ["results.csv"]
 

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from diffad.protocols import Denoiser
 from diffad.samplers.chain import Chain
 from diffad.samplers.oneshot import OneShot
+from diffad.schedule import Schedule
 from tests.helpers.toys import CountingNoise, GaussianDenoiser, IdentityDenoiser, recorder, white_noise
 
 X = {
@@ -31,6 +33,37 @@ def test_stacked_looks_equal_looped_looks(x, levels, repeats, one_generator, gen
         assert denoiser.calls == (1 if stack else len(levels) * repeats)
         assert twins[-1].nfe * len(x) == denoiser.items == len(levels) * repeats * len(x)
     torch.testing.assert_close(twins[0].image, twins[1].image, rtol=0, atol=1e-5)
+
+
+class Overshooting(Denoiser):
+    """Answers twice the state, cut to the model range where it is clamped."""
+
+    schedule = Schedule.linear()
+
+    def __init__(self, clip=True):
+        self.clip = clip
+
+    @property
+    def clamps(self):
+        return self.clip
+
+    def __call__(self, x_t, t, **cond):
+        return (3 * x_t).clamp(-1, 1) if self.clip else 3 * x_t
+
+    def without_clamp(self):
+        return Overshooting(clip=False)
+
+
+@pytest.mark.parametrize("stack", [True, False])
+def test_estimates_are_clamped_unless_told_otherwise(x, stack, generators):
+    looks = {
+        clip: OneShot([40, 200], stack=stack, **({} if clip is None else {"clip": clip}))(
+            x, Overshooting(), white_noise, generator=generators(*range(len(x)))
+        ).image
+        for clip in (None, True, False)
+    }
+    assert torch.equal(looks[None], looks[True])
+    assert looks[True].abs().max() <= 1 < looks[False].abs().max()
 
 
 @pytest.mark.parametrize("stack", [True, False])

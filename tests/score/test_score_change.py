@@ -54,8 +54,19 @@ def test_a_twin_that_is_the_reconstruction_has_no_change():
 
 @pytest.mark.parametrize("name", ["l1", "change"])
 def test_unknown_channels_raise(name):
-    with pytest.raises(ValueError, match=r"channels must be one of \('mean', 'sum', 'max'\), got 'median'"):
-        SCORES.build(name, channels="median")
+    for channels in ("median", -1, True):
+        message = rf"channels must be one of \('mean', 'sum', 'max'\) or the number of one, got {channels!r}"
+        with pytest.raises(ValueError, match=message):
+            SCORES.build(name, channels=channels)
+
+
+@pytest.mark.parametrize("name", ["l1", "change"])
+def test_one_sequence_alone_makes_the_map(name):
+    score, first = SCORES.build(name, channels=1), SCORES.build(name)
+    twin = replace(TWIN, image=X_HAT[:, 1:2], reference=R[:, 1:2])
+    assert torch.equal(score(X, TWIN), first(X[:, 1:2], twin))
+    with pytest.raises(ValueError, match="expected channels below 3, the number there are, got 3"):
+        SCORES.build(name, channels=3)(X, TWIN)
 
 
 def test_a_reference_of_another_shape_raises():

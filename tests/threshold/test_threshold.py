@@ -96,7 +96,7 @@ def test_calibration_pools_the_scans_inside_their_masks(generators):
 
 
 def test_calibration_survives_json():
-    calibration = Calibration({0.01: 0.3123456789, 0.05: 1 / 3}, scans=12, pixels=34567)
+    calibration = Calibration({0.01: 1 / 3, 0.05: 0.3123456789}, scans=12, pixels=34567)
     assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict()))) == calibration
 
 

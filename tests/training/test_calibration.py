@@ -6,10 +6,13 @@ import pytest
 import torch
 
 from diffad import AnomalyPipeline
+from diffad.config import SpaceConfig
 from diffad.data.toy import Toy
+from diffad.data.volumes import Volumes
 from diffad.method import Method
-from diffad.training.calibration import collect_healthy
+from diffad.training.calibration import collect_healthy, count_healthy_slices
 from diffad.training.run import train
+from tests.helpers.brains import save_volume
 
 RESAMPLED = (
     "sampler={name: resampled, coarse: {name: chain, level: 20, steps: 2}, level: 10, steps: 2, fpr: 0.1}"
@@ -53,3 +56,21 @@ def test_diseased_scans_do_not_calibrate():
     assert torch.equal(x[1], Toy(size=16, count=6)[2].image)
     with pytest.raises(ValueError, match="expected healthy scans to calibrate on, found 1 diseased"):
         collect_healthy([replace(Toy(size=16, count=1)[0], label=1)])
+
+
+def test_slices_of_a_scan_calibrate_a_median_of_the_volume_together(generators):
+    class Cut(list):
+        slice_counts = (4, 1, 3)
+
+    items = [Toy(size=24, count=8)[i] for i in range(8)]
+    data = Cut(replace(item, label=1) if i in (3, 4) else item for i, item in enumerate(items))
+    assert count_healthy_slices(data) == [3, 3]
+    assert count_healthy_slices(items) == [1] * 8
+
+
+def test_volumes_say_how_many_slices_each_scan_has(tmp_path):
+    for k, depth in enumerate((9, 12)):
+        save_volume(tmp_path / "train" / f"sub-{k}.nii.gz", seed=k, shape=(16, 14, depth))
+    data = Volumes(str(tmp_path), space=SpaceConfig(size=16))
+    assert len(data.slice_counts) == 2
+    assert sum(data.slice_counts) == len(data) > max(data.slice_counts)

@@ -2,11 +2,13 @@
 
 import json
 import re
+import warnings
 
 import pytest
 import torch
 from safetensors import SafetensorError
 
+from diffad.config.yaml import override
 from diffad.training import checkpoint
 from diffad.training.checkpoint import (
     Checkpoint,
@@ -161,7 +163,7 @@ def test_damaged_later_checkpoint_does_not_push_out_a_good_one(tmp_path):
 def test_other_network_noise_schedule_or_space_is_refused(tmp_path, key):
     save_checkpoint(tmp_path, state(1), keep=1)
     other = {**CONFIG, key: {**CONFIG[key], next(iter(CONFIG[key])): "other"}}
-    with pytest.raises(CheckpointError, match=f"expected a checkpoint of {key} = .*other.* found"):
+    with pytest.raises(CheckpointError, match=rf"expected a checkpoint of {key}.* = .*'other'.* found"):
         load_newest(tmp_path, other)
 
 
@@ -169,6 +171,82 @@ def test_other_recipe_is_welcome_and_so_is_a_newer_option(tmp_path):
     save_checkpoint(tmp_path, state(1), keep=1)
     newer = {**CONFIG, "train": {"lr": 1.0}, "space": {"size": 16, "invented": "later"}}
     assert load_newest(tmp_path, newer).info["step"] == 1
+
+
+FULL = {
+    **CONFIG,
+    "name": "a",
+    "output": "x",
+    "task": "denoise",
+    "data": {"name": "toy", "size": 32},
+    "seed": 0,
+    "train": {"lr": 1e-3, "batch_size": 4, "levels": [1, 50], "allow_changes": False},
+    "augment": {"flip": 0.0},
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("data.size", 24),
+        ("data.count", 3),
+        ("data.name", "images"),
+        ("seed", 1),
+        ("task", "classify"),
+        ("train.batch_size", 8),
+        ("train.levels", [1, 20]),
+        ("augment.flip", 0.5),
+        ("model.layers", 2),
+    ],
+)
+def test_what_breaks_the_loss_curve_is_refused_unless_asked_for(tmp_path, capsys, key, value):
+    save_checkpoint(tmp_path, state(1, FULL), keep=1)
+    other = override(FULL, [f"{key}={json.dumps(value)}"])
+    name = key.removesuffix(".name")  # another part is another whole
+    with pytest.raises(CheckpointError, match=f"expected a checkpoint of {name} = .*, found .*allow_changes"):
+        load_newest(tmp_path, other)
+    assert load_newest(tmp_path, override(other, ["train.allow_changes=true"])).info["step"] == 1
+    assert f"step-0000001: goes on with another {name}: " in capsys.readouterr().err
+
+
+def test_every_other_change_is_said_by_name(tmp_path, capsys):
+    save_checkpoint(tmp_path, state(1, FULL), keep=1)
+    other = override(FULL, ["train.lr=0.1", "output=y", "name=b"])
+    load_newest(tmp_path, other)
+    path = tmp_path / "step-0000001"
+    assert capsys.readouterr().err == f"{path}: goes on with another train.lr: 0.001 -> 0.1\n"
+    load_newest(tmp_path, other, announce=False)
+    load_newest(tmp_path, FULL)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "ema.safetensors", "optimizer.safetensors", "info.json"]
+)
+def test_one_flipped_bit_anywhere_is_seen_and_the_one_before_is_used(tmp_path, capsys, name):
+    save_checkpoint(tmp_path, state(1), keep=2)
+    path = save_checkpoint(tmp_path, state(2), keep=2) / name
+    content = path.read_bytes()
+    for at in [*range(0, len(content), 37), len(content) - 1]:
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            state_found = load_newest(tmp_path, CONFIG)
+        if caught:  # else white space, or the word for the checksums
+            assert "step-0000002: expected a whole checkpoint" in str(caught[0].message)
+            assert state_found.info["step"] == 1
+            assert "goes on from step-0000001, as step-0000002 is damaged" in capsys.readouterr().err
+        else:
+            assert name == "info.json"
+            assert (state_found.info["step"], state_found.info["config"]) == (2, CONFIG)
+
+
+def test_checkpoint_of_an_older_version_has_no_checksums_and_is_taken(tmp_path):
+    path = save_checkpoint(tmp_path, state(3), keep=1) / "info.json"
+    info = json.loads(path.read_text())
+    info.pop("digests")
+    path.write_text(json.dumps(info))
+    assert load_newest(tmp_path, CONFIG).info["step"] == 3
 
 
 def test_info_is_plain_json(tmp_path):

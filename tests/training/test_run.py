@@ -89,7 +89,7 @@ def test_run_leaves_log_config_checkpoints_pictures_events_and_a_pipeline(finish
 def test_checkpoint_of_a_run_keeps_the_keys_that_older_runs_wrote(finished):
     path = finished / "checkpoints" / "step-0000008"
     info = json.loads((path / "info.json").read_text())
-    assert set(info) == {"step", "config", "seconds", "ema_step"}
+    assert set(info) == {"step", "config", "seconds", "ema_step", "digests"}
     names = {part: set(load_file(path / f"{part}.safetensors")) for part in ("model", "ema", "optimizer")}
     assert names["model"] == names["ema"] == set(MODELS.build(**info["config"]["model"]).state_dict())
     assert {name.split(".")[1] for name in names["optimizer"]} == {"step", "exp_avg", "exp_avg_sq"}
@@ -265,8 +265,37 @@ def test_log_that_cannot_be_written_names_its_file(tmp_path, monkeypatch, capsys
 def test_checkpoint_of_another_network_noise_schedule_or_space_is_refused(finished, capsys, change, said):
     before = curve(finished)
     assert run_training_arguments(arguments(finished.parents[1], change)) == 1
-    assert f"expected a checkpoint of {said} = " in capsys.readouterr().err
+    assert f"expected a checkpoint of {said}." in capsys.readouterr().err
     assert curve(finished) == before
+
+
+def test_other_levels_need_asking_and_end_with_a_pipeline(tmp_path, capsys):
+    assert run_training_arguments(arguments(tmp_path, "train.steps=4")) == 0
+    other = ["train.levels=[1, 30]", "train.lr=0.002"]
+    assert run_training_arguments(arguments(tmp_path, *other)) == 1
+    assert (
+        "expected a checkpoint of train.levels = [1, 30] as in the config, found [1, 50]"
+        in capsys.readouterr().err
+    )
+    assert run_training_arguments(arguments(tmp_path, *other, "train.allow_changes=true")) == 0
+    said = capsys.readouterr().err
+    assert "another train.levels: [1, 50] -> [1, 30]\n" in said
+    assert "another train.lr: 0.001 -> 0.002\n" in said
+    assert "warning" not in said
+    folder = tmp_path / "runs" / "smoke"
+    assert AnomalyPipeline.from_pretrained(folder / "pipeline").config.provenance["steps"] == 8
+    assert Image.open(folder / "curves.png").size[0] > 500
+
+
+@pytest.mark.parametrize("name", ["export.save_curves", "validate.save_estimates"])
+def test_picture_that_fails_is_a_warning_and_the_pipeline_is_there(tmp_path, monkeypatch, capsys, name):
+    def fail(*_, **__):
+        raise KeyError("val_mae_12")
+
+    monkeypatch.setattr("PIL.Image.fromarray" if "estimates" in name else f"diffad.training.{name}", fail)
+    assert run_training_arguments(arguments(tmp_path, "train.steps=4")) == 0
+    assert "png: this picture could not be made (KeyError: 'val_mae_12')" in capsys.readouterr().err
+    assert (tmp_path / "runs" / "smoke" / "pipeline" / "model_index.json").is_file()
 
 
 MISTAKES = [

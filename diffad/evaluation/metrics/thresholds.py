@@ -99,10 +99,11 @@ def search_grid(
 
 
 def search_bisection(scores: ArrayLike, truth: ArrayLike, steps: int = 10) -> DiceThreshold:
-    """Halve the range from 0 to the highest score ``steps`` times, towards the better of its quarter points.
+    """Halve the range from 0 to the highest score towards the better of its quarter points.
 
-    The lower half is kept where both points are equally good. The best point met is returned, the latest of
-    equal ones; score > threshold. It is the best of all only if Dice has a single peak.
+    Where all scores are 0 the range is that from 0 to 1. Of two points that are equally good it is the lower
+    one that counts, and the lower half that is kept. The best of the points that counted is returned, the
+    latest of equal ones; score > threshold. It is the best of all only if Dice has a single peak.
 
     Raises:
         ValueError: If there is no step.
@@ -114,15 +115,16 @@ def search_bisection(scores: ArrayLike, truth: ArrayLike, steps: int = 10) -> Di
     overlap = Overlap(scores, truth)
     if not len(overlap.lesion):
         return _warn_undefined()
-    low, high, best = 0.0, float(overlap.scores[-1]), DiceThreshold(math.nan, -1.0)
+    # of empty maps the published range is that from 0 to 1
+    low, high, best = 0.0, float(overlap.scores[-1]) or 1.0, DiceThreshold(math.nan, -1.0)
     for _ in range(steps):
         quarters = (0.75 * low + 0.25 * high, 0.25 * low + 0.75 * high)
         lower, upper = (
             DiceThreshold(t, float(d)) for t, d in zip(quarters, overlap.dice(quarters), strict=True)
         )
-        best = next((pair for pair in (upper, lower) if pair.dice >= max(best.dice, lower.dice)), best)
-        middle = (low + high) / 2
-        low, high = (low, middle) if lower.dice >= upper.dice else (middle, high)
+        better, middle = (lower if lower.dice >= upper.dice else upper), (low + high) / 2
+        best = better if better.dice >= best.dice else best
+        low, high = (low, middle) if better is lower else (middle, high)
     return best
 
 

@@ -93,7 +93,7 @@ def _make_scored_image(part: Sample, whole: Sample, protocol: Protocol) -> Score
         subject=part.subject,
         group=part.group,
         anomalous=bool(truth.any()) if part.label is None else part.label == 1,
-        image_score=_pool_score(part, protocol),
+        image_score=_pool_score(part, protocol, scores if protocol.pool_map == "processed" else part.scores),
         scores=scores[mask],
         truth=truth,
         shape=scores.shape,
@@ -104,10 +104,10 @@ def _make_scored_image(part: Sample, whole: Sample, protocol: Protocol) -> Score
     )
 
 
-def _pool_score(part: Sample, protocol: Protocol) -> float:
+def _pool_score(part: Sample, protocol: Protocol, scores: NDArray[Any]) -> float:
     if protocol.pool == "model":
         return float("nan") if part.image_score is None else float(part.image_score)
-    values = part.scores[part.counted] if protocol.pool_where == "brain" else part.scores.ravel()
+    values = scores[part.counted] if protocol.pool_where == "brain" else scores.ravel()
     return float(pool(values, protocol.pool, protocol.share, protocol.percentile))
 
 

@@ -77,6 +77,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "median_border": "reflect",
         "min_size": 8,
         "filled": True,
+        "pool_map": "processed",
         "aggregate": "volume",
         "threshold": "bisection",
         "tuned_on": "tuning",

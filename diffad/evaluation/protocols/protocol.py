@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from diffad.inference.median_filter import BORDERS
 from diffad.inference.postprocess import RULES
 from diffad.registry import unknown_name
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "where": ("all", "brain"),
     "erosion_rule": RULES,
-    "median_border": ("mirror", "reflect"),
+    "median_border": BORDERS,
     "comparison": (">", ">="),
     "pool": ("mean", "max", "std", "percentile", "topk", "model"),
     "pool_where": ("all", "brain"),
+    "pool_map": ("raw", "processed"),
     "aggregate": ("pooled", "volume", "image"),
     "pixel_samples": ("all", "anomalous"),
     "threshold": ("oracle", "order", "grid", "bisection", "f1", "healthy", "healthy_grid", "fixed", "stored"),
@@ -48,7 +50,8 @@ class Protocol:
         filled: Count the holes of a detection to its size.
         comparison: A pixel is detected if its score is ">" or ">=" the threshold.
         pool: What the map is pooled to for the image score; "model" takes the score the model gave.
-        pool_where: Pixels that are pooled, "all" or "brain", before post-processing.
+        pool_where: Pixels that are pooled, "all" or those of the whole "brain", eroded or not.
+        pool_map: Which map is pooled: the "raw" one, or the one "processed" by mask, blur and median.
         share: Share of the pixels "topk" averages, in (0, 1].
         percentile: Percentile that "percentile" takes, in [0, 100].
         aggregate: Pixel metrics over "pooled" pixels, or the mean of those of each "volume" or "image".
@@ -93,6 +96,7 @@ class Protocol:
     comparison: str = ">"
     pool: str = "mean"
     pool_where: str = "brain"
+    pool_map: str = "raw"
     share: float = 0.01
     percentile: float = 98.0
     aggregate: str = "pooled"

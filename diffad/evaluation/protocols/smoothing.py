@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import pad
 
 from diffad.evaluation.protocols.protocol import Protocol
 from diffad.evaluation.protocols.stacks import plane_shape, stack_slices, unstack_slices
@@ -27,10 +26,11 @@ def postprocess_sample(sample: Sample, protocol: Protocol) -> NDArray[Any]:
     if protocol.median > 1:
         slice_wise = protocol.median_axes == 2 or scores.ndim == 2
         if slice_wise:
-            scores = unstack_slices(_filter_median(stack_slices(scores, axis), protocol), axis)
+            stack = median_filter(stack_slices(scores, axis), protocol.median, protocol.median_border)
+            scores = unstack_slices(stack, axis)
         else:
             volume = torch.from_numpy(np.ascontiguousarray(scores))[None, None]
-            scores = _filter_median(volume, protocol)[0, 0].numpy()
+            scores = median_filter(volume, protocol.median, protocol.median_border)[0, 0].numpy()
     return scores
 
 
@@ -42,17 +42,6 @@ def _erode_brain(sample: Sample, protocol: Protocol) -> Bools:
     if protocol.erosion_rule == "average":
         return unstack_slices(erode_by_average(stack, 2 * layers + 1), sample.axis)
     return unstack_slices(peel_layers(stack, layers), sample.axis)
-
-
-def _filter_median(stack: Tensor, protocol: Protocol) -> Tensor:
-    if protocol.median_border == "mirror":
-        return median_filter(stack, protocol.median)
-    reach = protocol.median // 2
-    for axis in range(2, stack.ndim):
-        first, last = stack.narrow(axis, 0, reach), stack.narrow(axis, stack.shape[axis] - reach, reach)
-        stack = torch.cat([first.flip(axis), stack, last.flip(axis)], axis)
-    smooth_stack = median_filter(stack, protocol.median)
-    return pad(smooth_stack, (-reach,) * 2 * (stack.ndim - 2))
 
 
 def _blur_slices(stack: Tensor, sigma: float) -> Tensor:

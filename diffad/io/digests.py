@@ -1,0 +1,68 @@
+"""Sizes and digests of files, kept beside them, so that damage shows before they are used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from diffad.io.files import read_regular
+
+RECORD = "digests.json"
+"""Name of the record in a folder."""
+MAX_RECORD = 1_000_000
+"""Bytes of a record."""
+
+
+def write_digests(folder: Path, files: Iterable[Path]) -> Path:
+    """Write the record of files in ``folder``.
+
+    Args:
+        folder: Where the record goes.
+        files: Files in it.
+
+    Raises:
+        OSError: If a file cannot be read, or the record cannot be written.
+    """
+    record = {file.relative_to(folder).as_posix(): describe_file(file) for file in sorted(files)}
+    path = folder / RECORD
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """Return size and SHA-256 of a file.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"size": file.tell(), "sha256": digest}
+
+
+def find_damage(folder: Path) -> str | None:
+    """Return what is wrong with the files that the record of a folder names; none if all is as it was.
+
+    A folder without a record has nothing that could be compared.
+    """
+    path = folder / RECORD
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(read_regular(path, MAX_RECORD))
+        files = [(folder / name, entry) for name, entry in record.items()]
+        return next((text for file, entry in files if (text := _compare(file, entry)) is not None), None)
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        return f"{path.name} cannot be read ({error})"
+
+
+def _compare(path: Path, entry: object) -> str | None:
+    if not path.is_file():
+        return f"{path.name} is missing"
+    size = entry.get("size") if isinstance(entry, dict) else None
+    if path.stat().st_size != size:
+        return f"{path.name} has {path.stat().st_size} bytes, not {size}"
+    return None if describe_file(path) == entry else f"{path.name} is not what was written, by its checksum"

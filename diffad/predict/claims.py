@@ -1,0 +1,59 @@
+"""Which program does which scan, where several work on one folder of results."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from diffad.io.atomic import shorten_name
+from diffad.io.claims import RUNNING, Claim
+from diffad.io.naming import Naming
+
+
+class ScanClaims:
+    """The scans of a folder of results that this program is at work on.
+
+    A scan is claimed before it is looked at and given back when its results are in place, so that no two
+    programs, on however many machines, do it at the same time or write its files at once.
+
+    Args:
+        out: Folder of the results.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._claims: dict[str, Claim] = {}
+
+    def acquire(self, naming: Naming) -> bool:
+        """Claim a scan; return whether no other program has it."""
+        claim = Claim(self._path(naming))
+        if not claim.acquire():
+            return False
+        self._claims[naming.key] = claim
+        return True
+
+    def release(self, naming: Naming) -> None:
+        """Give a scan back, if it is claimed."""
+        if claim := self._claims.pop(naming.key, None):
+            claim.release()
+
+    def release_all(self) -> None:
+        """Give all scans back."""
+        for key in list(self._claims):
+            self._claims.pop(key).release()
+
+    def is_free(self, naming: Naming) -> bool:
+        """Tell whether no program is at work on a scan just now."""
+        claim = Claim(self._path(naming))
+        free = claim.acquire()
+        claim.release()
+        return free
+
+    def describe_holder(self, naming: Naming) -> str:
+        """Return who is at work on a scan."""
+        return Claim(self._path(naming)).describe_holder()
+
+    def _path(self, naming: Naming) -> Path:
+        digest = hashlib.sha256(os.fsencode(naming.key)).hexdigest()
+        return self._out / RUNNING / f"{shorten_name(naming.name)}-{digest[:12]}.lock"

@@ -1,0 +1,60 @@
+"""What becomes of one scan on its way through a cohort."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diffad.inference.output import AnomalyOutput
+from diffad.predict.load import LoadedScan
+from diffad.predict.results import ResultRow
+
+DISK_ERRORS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EIO,
+    errno.ENODEV,
+    errno.ENXIO,
+    errno.ESTALE,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EMFILE,
+    errno.ENFILE,
+)
+"""Errors after which no other scan could be written either; any other is a matter of one scan."""
+
+
+class WriteError(OSError):
+    """The results cannot be written, so there is no use in going on."""
+
+
+@dataclass
+class PendingScan:
+    """A scan that is to be looked at: what is asked of it, and what was read."""
+
+    request: dict[str, Any]
+    region: Path | None
+    ready: LoadedScan
+
+
+@dataclass
+class ScanOutcome:
+    """What became of a scan: its row in the table, where in the summary it counts, what is to be written.
+
+    Args:
+        row: Its row; none for a scan that another program is at work on.
+        counts: Field of ``CohortSummary``.
+        output: What is to be written, if anything.
+    """
+
+    row: ResultRow | None
+    counts: str
+    output: AnomalyOutput | None = None
+
+
+def fail_scan(name: str, message: str) -> ScanOutcome:
+    """Return the outcome of a scan that cannot be used."""
+    return ScanOutcome(ResultRow(name, "failed", error=message), "failed")

@@ -1,0 +1,1 @@
+"""Hostile inputs, made from good ones by seeded mutations; see ``python -m tests.fuzz.run --help``."""

@@ -1,0 +1,63 @@
+"""Feed mutated inputs: python -m tests.fuzz.run --targets yaml,model --count 1000 --seed 0
+
+The exit code is 1 where a case ended raw (an error that no user can mend), wrong, in a hang, in too much
+memory or in a message that fills a terminal. ``--only NUMBER`` runs one case alone and shows where it ends.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from tests.fuzz.pool import Case, run_case, run_cases
+from tests.fuzz.targets import TARGETS, make_targets
+
+
+def list_cases(names, count, seed):
+    """Return the cases of all targets, taking turns."""
+    return [Case(name, seed, number) for number in range(count) for name in names]
+
+
+def describe(counts, names):
+    """Return the table of outcomes, a line for each target."""
+    kinds = ("taken", "refused", "raw", "wrong", "hang", "memory", "long")
+    lines = [f"{'target':10}" + "".join(f"{kind:>9}" for kind in kinds)]
+    return [*lines, *(f"{n:10}" + "".join(f"{counts[n, k]:9}" for k in kinds) for n in names)]
+
+
+def run_one(name, seed, number):
+    """Run one case in this process, with where its error comes from."""
+    target, case = make_targets([name])[name], Case(name, seed, number)
+    with tempfile.TemporaryDirectory() as folder:
+        print(run_case(target, case, Path(folder)))
+    with tempfile.TemporaryDirectory() as folder:
+        target.mutate(case.rng, Path(folder))
+        target.feed(Path(folder))
+
+
+def main():
+    """Run the cases and print the faults, then the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--targets", default=",".join(TARGETS), help=f"of {','.join(TARGETS)}")
+    parser.add_argument("--count", type=int, default=100, help="mutations of each target")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument("--only", type=int, help="number of the one case to run")
+    words = parser.parse_args()
+    names = words.targets.split(",")
+    if words.only is not None:
+        return run_one(names[0], words.seed, words.only)
+    counts, faults = Counter(), 0
+    for outcome in run_cases(make_targets(names), list_cases(names, words.count, words.seed), words.workers):
+        counts[outcome.case.target, outcome.kind] += 1
+        if outcome.is_fault:
+            faults += 1
+            case = outcome.case
+            print(f"{outcome.kind}: {case.target} {case.number}: {outcome.change[:200]!r}: {outcome.message}")
+    print("\n".join(describe(counts, names)))
+    return int(faults > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""What can be fuzzed, by name: a new target is one line here.
+
+A target has ``prepare()``, which loads what all cases need; ``mutate(rng, folder)``, which writes a hostile
+input into an empty folder and says what it did; and ``feed(folder)``, which reads it as a user would. That
+may raise what a user can mend (``is_expected``), and ``WrongResultError`` where a wrong result came
+without a word. ``need`` is what a good input takes, in bytes, where that is much.
+"""
+
+from tests.fuzz.model_target import ModelTarget
+from tests.fuzz.yaml_target import YamlTarget
+
+TARGETS = {
+    "yaml": YamlTarget,
+    "model": ModelTarget,
+}
+
+
+def make_targets(names):
+    """Build targets by name, ready for their cases."""
+    targets = {name: TARGETS[name]() for name in names}
+    for target in targets.values():
+        target.prepare()
+    return targets
