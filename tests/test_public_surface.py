@@ -189,15 +189,15 @@ COMMANDS = {
         (
             "--axes --batch-size --bias --brain --device --fusion --guidance --layout --mask --mask-threshold"
             " --max-voxels --modality --model --no-bias --no-page --noise --noise-across --on-failure --out"
-            " --overwrite --page --precision --prepare --region --register --sampler --score --seed --sequences --slices"
-            " --threshold --trust"
+            " --overwrite --page --precision --prepare --region --register --sampler --score --seed"
+            " --sequences --slices --threshold --trust"
         ),
     ),
     "prepare": (
         1,
         (
-            "--bias --brain --hu --mask --mask-threshold --max-voxels --modality --no-bias --out --register --seed"
-            " --sequences --spacing --threads --together --trust"
+            "--bias --brain --hu --mask --mask-threshold --max-voxels --modality --no-bias --out --register"
+            " --seed --sequences --spacing --threads --together --trust"
         ),
     ),
     "pretrain": (2, "--cell --ratio"),

@@ -1,13 +1,17 @@
 """What is odd about a scan is in its warnings, once."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 from diffad.data.grouping import group_warnings
+from diffad.data.layouts.check import check_dataset
 from diffad.data.oddities import list_oddities
 from diffad.data.scan_slices import read_scan
 from diffad.data.volume import Volume
-from tests.helpers.cohorts import brain, inside
+from diffad.data.volumes import Volumes
+from tests.helpers.cohorts import brain, inside, write
 
 AFFINE = np.diag([2.0, 2, 3, 1])
 
@@ -43,6 +47,30 @@ def test_head_is_said_with_and_without_a_mask(mask):
     assert any("does not look skull-stripped" in warning for warning in volume.warnings)
     again, _ = read_scan(volume, region)
     assert again.warnings == volume.warnings
+
+
+def test_training_says_each_kind_once_on_every_start(tmp_path):
+    scalp = np.random.default_rng(0).random(inside().shape, np.float32)
+    for i in range(3):
+        write(tmp_path / "scans" / f"sub-{i}.nii.gz", brain(i) + (scalp if i else 0))
+    for _ in range(2):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            Volumes(str(tmp_path / "scans"), cache=str(tmp_path / "cache"), shares={"train": 1.0})
+        told = [str(w.message) for w in caught if "skull-stripped" in str(w.message)]
+        assert len(told) == 1
+        assert told[0].startswith("2 of 3 scans, for example ")
+
+
+def test_check_of_a_data_set_notes_heads(tmp_path):
+    scalp = np.random.default_rng(0).random(inside().shape, np.float32)
+    for i in range(3):
+        write(tmp_path / f"sub-{i}_T1w.nii.gz", brain(i) + (scalp if i == 2 else 0))
+    table = "path,subject\n" + "".join(f"sub-{i}_T1w.nii.gz,sub-{i}\n" for i in range(3))
+    (tmp_path / "scans.csv").write_text(table)
+    report = check_dataset(tmp_path / "scans.csv", "table")
+    assert report.problems == []
+    assert sum("does not look skull-stripped" in note for note in report.notes) == 1
 
 
 def test_warnings_of_one_kind_are_one_sentence():
