@@ -83,7 +83,7 @@ def _prepare(
     if subject.missing:
         raise ValueError(f"expected a file for every sequence, found none for {', '.join(subject.missing)}")
     paths, mask_path = list(subject.paths), find_subject_mask(subject, mask)
-    request = describe_request(paths, mask_path, options, reading.trust)
+    request = describe_request(paths, mask_path, options, reading)
     old_record = read_finished(out, subject.name)
     if old_record is not None:
         _require_same(old_record["request"], request, out, subject.name)

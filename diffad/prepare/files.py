@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from diffad.config.reading import ReadOptions
 from diffad.io.atomic import scratch_folder, write_text
 from diffad.io.records import find_damage, record_file
 from diffad.io.text import read_json
@@ -21,12 +22,16 @@ ENDS = (".nii.gz", "_brain_mask.nii.gz", "_to_native.txt", "_xfm.tfm", "_prepare
 
 
 def describe_request(
-    paths: list[Path], mask: Path | None, options: PrepareOptions, trust: str | None = None
+    paths: list[Path],
+    mask: Path | None,
+    options: PrepareOptions,
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
 ) -> dict[str, Any]:
     """Return what determines a prepared scan: files by name, size and time of change, and options."""
     files = [_identify(path) for path in (*paths, *([mask] if mask else []))]
     values = {key: value for key, value in asdict(options).items() if key != "threads"}
-    return {"files": files, "options": values} | ({"trust": trust} if trust else {})
+    choices = {"trust": reading.trust, "mask_threshold": reading.mask_threshold}
+    return {"files": files, "options": values, **{k: v for k, v in choices.items() if v is not None}}
 
 
 def _identify(path: Path) -> list[Any]:
