@@ -220,6 +220,10 @@ def test_slope_that_is_no_number_is_named(tmp_path, slope):
     assert any("slope of the intensities" in warning for warning in volume.warnings)
 
 
+def test_time_series_is_named(tmp_path):
+    assert any("40 volumes" in w for w in Volume.load(write(tmp_path / "x.nii", ramp((*SHAPE, 40)))).warnings)
+
+
 def test_slope_of_zero_means_no_scaling_without_a_word(tmp_path):
     volume = Volume.load(
         write(tmp_path / "x.nii", ramp(), np.diag([10, 10, 10, 1]), scl_slope=0, sform_code=1)
