@@ -13,7 +13,7 @@ import nibabel as nib
 from diffad.config.reading import ReadOptions
 from diffad.data.affine import check_affine, check_field
 from diffad.data.orientation import read_geometry
-from diffad.data.volume_header import VolumeHeader, check_layout, check_offset, check_spacing
+from diffad.data.volume_header import VolumeHeader, check_layout, check_offset, check_voxel_edges
 
 QUIET = logging.Logger("repairs", logging.CRITICAL + 1)
 """Hears of the repairs of nibabel, which go without saying."""
@@ -79,7 +79,7 @@ def _complete(
 ) -> VolumeHeader:
     """Check a NIfTI header before nibabel repairs it, and read the geometry after."""
     shape, dtype = check_layout(header, path, options)
-    check_spacing(header, path)
+    check_voxel_edges(header, path)
     codes = {name: int(header[name]) for name in ("qform_code", "sform_code")}
     header.check_fix(QUIET, 40)
     for name, code in codes.items():

@@ -18,7 +18,7 @@ from diffad.data.volume_header import (
     VolumeHeader,
     check_layout,
     check_offset,
-    check_spacing,
+    check_voxel_edges,
     make_header,
 )
 
@@ -60,7 +60,7 @@ def parse_volume_header(stream: BinaryIO, path: Path, options: ReadOptions) -> V
 def _read_analyze(block: bytes, path: Path, options: ReadOptions) -> VolumeHeader:
     analyze = Spm2AnalyzeHeader(block, check=False)
     shape, dtype = check_layout(analyze, path, options)
-    check_spacing(analyze, path)
+    check_voxel_edges(analyze, path)
     affine = check_affine(analyze.get_best_affine(), path)
     guess = f"voxel axes are taken to run {name_axes(affine)}, so left and right are a guess"
     notes = [f"an Analyze file has no orientation: {guess}", *check_field(affine, shape, path)]

@@ -69,7 +69,7 @@ def check_layout(header: Any, path: Path, options: ReadOptions) -> tuple[tuple[i
     return shape, dtype
 
 
-def check_spacing(header: Any, path: Path) -> None:
+def check_voxel_edges(header: Any, path: Path) -> None:
     """Refuse voxels of no size, which nibabel would repair in silence.
 
     Raises:

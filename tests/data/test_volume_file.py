@@ -13,7 +13,7 @@ import pytest
 from diffad.config.reading import MAX_VOXELS, ReadOptions
 from diffad.data import volume_file
 from diffad.data.volume import Volume, VolumeError
-from tests.data.test_volume import ORIENTATIONS, affine_for, ramp, write, write_image
+from tests.helpers.nifti import ORIENTATIONS, affine_for, ramp, write, write_image
 
 BIG = {"dim": [3, 2000, 2000, 1500, 1, 1, 1, 1]}
 SHAPE = (5, 7, 4)
