@@ -21,7 +21,7 @@ def is_present_file(path: Path) -> bool:
 
 def is_lost(path: Path) -> bool:
     """Tell whether a path is a link that leads nowhere, or back to itself."""
-    return path.is_symlink() and not os.path.exists(os.path.realpath(path))
+    return path.is_symlink() and not resolve_path(path).exists()
 
 
 def is_folder(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -119,15 +120,23 @@ def find_content_gap(path: Path) -> str | None:
         path: A file of a user, maybe a link that leads nowhere or a pointer of git-annex or Git LFS.
     """
     try:
-        if path.is_symlink() and not path.exists():
+        size = path.stat().st_size if path.is_file() else None
+        if size is None and is_lost(path) and not _leads_back(path):
             return FETCH_ANNEX if "annex/objects/" in str(path.readlink()) else "a link that leads nowhere"
-        if not path.is_file() or path.stat().st_size > POINTER_BYTES:
+        if size is None or size > POINTER_BYTES:
             return None
         with open_regular(path) as file:
             return describe_pointer(file.read(POINTER_BYTES))
     except FileError as error:
         return next((text for text in (FETCH_ANNEX, FETCH_LFS) if text in str(error)), None)
-    except RuntimeError:
-        return "a link that leads back to itself"
     except OSError:
         return None
+
+
+def _leads_back(path: Path) -> bool:
+    """Tell whether a link leads back to itself, which no fetching mends."""
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
