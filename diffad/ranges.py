@@ -14,7 +14,7 @@ MAX_INTEGER = 2**63 - 1
 """Largest whole number of a file, and so the largest seed."""
 MAX_COUNT = 1_000_000
 """Largest magnitude of a whole number among the options of parts that has no range of its own."""
-MAX_NUMBER = 1e9
+MAX_NUMBER = 1e300
 """Largest magnitude of any other number among the options of parts."""
 MAX_TEXT = 4096
 """Characters of a text among the options of parts."""
@@ -26,6 +26,7 @@ MAX_DEPTH = 20
 LIMITS = {
     "at_once": 1024,
     "base": 4096,
+    "blur": 1000,
     "box": 4096,
     "channels": 8192,
     "classes": 10_000,
@@ -40,15 +41,18 @@ LIMITS = {
     "layers": 64,
     "level": 10_000,
     "levels": 10_000,
+    "margin": 16,
     "members": 1000,
     "octaves": 32,
     "out_channels": 1024,
     "patch": 64,
+    "ppd": 1000,
     "planes": 1024,
     "refine": 1000,
     "repeats": 1000,
     "resolution": 4096,
     "scales": 16,
+    "sigma": 1000,
     "size": 4096,
     "stem": 8192,
     "steps": 10_000,
@@ -104,7 +108,23 @@ def check_values(whose: str, values: Mapping[str, Any]) -> None:
         ValueError: With the first that is beyond the ranges of all parts.
     """
     for name, value in values.items():
-        _check_value(whose, name, value, {})
+        _check_value(whose, name, value, None)
+    check_finite(whose, values)
+
+
+def check_finite(whose: str, values: Mapping[str, Any]) -> None:
+    """Refuse numbers that are not finite, which a part may have let pass.
+
+    Raises:
+        ValueError: With the option that holds one.
+    """
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            check_finite(whose, value)
+        elif isinstance(value, list | tuple):
+            check_finite(whose, {name: dict(enumerate(value))} if value else {})
+        elif isinstance(value, float):
+            _require(math.isfinite(value), whose, str(name), "a finite number", value)
 
 
 def _check_type(whose: str, name: str, annotation: Any, value: object) -> None:
@@ -117,7 +137,10 @@ def _check_type(whose: str, name: str, annotation: Any, value: object) -> None:
     _require(fits, whose, name, " or ".join(TYPE_WORDS[word] for word in words), value)
 
 
-def _check_value(whose: str, name: str, value: Any, limits: Mapping[str, float], depth: int = 0) -> None:
+def _check_value(
+    whose: str, name: str, value: Any, limits: Mapping[str, float] | None, depth: int = 0
+) -> None:
+    """Check a value, and those inside it; without limits only what no part can take is refused."""
     _require(depth < MAX_DEPTH, whose, name, f"at most {MAX_DEPTH} mappings inside each other", "more")
     if isinstance(value, Mapping):
         for key, inner in value.items():
@@ -133,13 +156,13 @@ def _check_value(whose: str, name: str, value: Any, limits: Mapping[str, float],
         _check_number(whose, name, value, limits)
 
 
-def _check_number(whose: str, name: str, value: Any, limits: Mapping[str, float]) -> None:
-    key = _last(name)
-    whole = isinstance(value, Integral)
-    usual = MAX_INTEGER if key.endswith("seed") else MAX_COUNT if whole else MAX_NUMBER
-    high = limits.get(key, usual)
-    is_finite = whole or math.isfinite(value)
-    _require(is_finite and abs(value) <= high, whose, name, f"a number of at most {high:g}", value)
+def _check_number(whose: str, name: str, value: Any, limits: Mapping[str, float] | None) -> None:
+    key, whole = _last(name), isinstance(value, Integral)
+    is_free = limits is None or key.endswith("seed")
+    usual = MAX_NUMBER if not whole else MAX_INTEGER if is_free else MAX_COUNT
+    high = (limits or {}).get(key, usual)
+    if whole or math.isfinite(value):
+        _require(abs(value) <= high, whose, name, f"a number of at most {high:g}", value)
 
 
 def _last(name: str) -> str:

@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from diffad.io.wording import shorten
-from diffad.ranges import check_options
+from diffad.ranges import check_finite, check_options
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -134,7 +134,9 @@ class Registry:
     def _call(self, part: Callable[..., Any], name: str, options: dict[str, Any]) -> Any:
         """Build a part; what Python says of options of a wrong kind becomes an error that a user can mend."""
         try:
-            return part(**options)
+            built = part(**options)
+            check_finite(f"{self.kind} {name!r}", options)
+            return built
         except UnknownNameError:
             raise
         except (ArithmeticError, LookupError, TypeError, AttributeError, RecursionError) as error:

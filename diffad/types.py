@@ -92,7 +92,16 @@ def generators_for(generator: Generators, batch: int) -> list[torch.Generator]:
     return list(generator)
 
 
+ALONE = 0x616C6F6E65
+"""What is mixed into the stream of a single key, which would else be that of the key and a zero."""
+
+
 def generator_for(*keys: int) -> torch.Generator:
-    """Return a generator whose stream follows from ``keys`` alone."""
-    seed = np.random.SeedSequence(keys).generate_state(1, np.uint64)[0]
+    """Return a generator whose stream follows from ``keys`` alone.
+
+    A single key has a stream of its own, and so has every pair. Three keys or more that end in 0 share
+    the stream without it, as they always have; calls for one purpose give as many keys each time.
+    """
+    spawn_key = (ALONE,) if len(keys) == 1 else ()
+    seed = np.random.SeedSequence(keys, spawn_key=spawn_key).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(seed))

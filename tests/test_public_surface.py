@@ -173,7 +173,10 @@ BENCHMARK_KEYS = {
 COMMANDS = {
     "": (0, "--version --debug --help -h"),
     "benchmark": (2, ""),
-    "calibrate": (1, "--batch-size --device --fpr --mask --max-voxels --model --out --slices --trust"),
+    "calibrate": (
+        1,
+        "--batch-size --device --fpr --mask --max-voxels --model --out --sampler --score --slices --trust",
+    ),
     "data check": (1, "--layout --out --quick --show"),
     "demo": (0, "--model --out --seed"),
     "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample"),

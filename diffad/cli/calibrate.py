@@ -16,6 +16,7 @@ from diffad.cli.options import (
     Slices,
     Trust,
     parse_mask_option,
+    parse_part,
     parse_slices,
     report_wrong_usage,
 )
@@ -39,6 +40,17 @@ def calibrate_command(
             help="False-positive rate of pixels; may be repeated. By default 0.01, 0.02, 0.05, 0.1."
         ),
     ] = None,
+    sampler: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|YAML|KEY=VALUE",
+            help="Another sampler, which becomes the model's own.",
+        ),
+    ] = None,
+    score: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|YAML|KEY=VALUE", help="Another score, which becomes the model's own."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Slices per network evaluation.")] = 8,
     device: Device = "auto",
 ) -> None:
@@ -50,6 +62,7 @@ def calibrate_command(
     \b
     Examples:
       diffad calibrate controls/ --mask _brain_mask --out models/ours
+      diffad calibrate controls/ --sampler "{name: resampled}" --out models/resampled
       diffad predict patients/ --mask _brain_mask --model models/ours --out maps
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.io.subjects import find_scans
@@ -64,7 +77,12 @@ def calibrate_command(
     mask_source = parse_mask_option(mask)
     with report_wrong_usage():
         options = Options(
-            slices=parse_slices(slices), batch_size=batch_size, trust=trust, max_voxels=max_voxels
+            sampler=parse_part("sampler", sampler or []),
+            score=parse_part("score", score or []),
+            slices=parse_slices(slices),
+            batch_size=batch_size,
+            trust=trust,
+            max_voxels=max_voxels,
         )
         inputs = Inputs(scan, model, out, mask_source, device=device)
     listing = list_subjects(inputs, find_scans(inputs.sources, out, mask_source))

@@ -17,7 +17,7 @@ from nibabel.spm2analyze import Spm2AnalyzeHeader
 from diffad.config.reading import ReadOptions
 from diffad.data.affine import Affine, check_affine, check_field, name_axes
 from diffad.data.orientation import read_geometry
-from diffad.data.volume_error import expect
+from diffad.data.volume_error import demand
 
 MAX_OFFSET = 2**26
 """Most bytes before the voxels, header and extensions; more would be no header."""
@@ -58,7 +58,7 @@ class VolumeHeader:
         return math.prod(self.shape)
 
 
-def read_header(stream: BinaryIO, path: Path, options: ReadOptions) -> VolumeHeader:
+def parse_volume_header(stream: BinaryIO, path: Path, options: ReadOptions) -> VolumeHeader:
     """Read the header of a volume; of a pair, the stream is that of its header.
 
     Args:
@@ -95,7 +95,7 @@ def _read_nifti(
         offset, header["vox_offset"] = least, least
         warnings.append(f"vox_offset is 0, inside the header: voxels are read from byte {least}")
     fits = least <= offset <= MAX_OFFSET and offset == int(offset)
-    expect(fits, path, f"voxels that begin between byte {least} and {MAX_OFFSET} (vox_offset)", offset)
+    demand(fits, path, f"voxels that begin between byte {least} and {MAX_OFFSET} (vox_offset)", offset)
     block = header.binaryblock + block[len(header.binaryblock) :] + stream.read(int(offset) - len(block))
     header = header_class.from_fileobj(io.BytesIO(block), check=False)
     return _complete(header, int(offset), warnings, path, options)
@@ -111,7 +111,7 @@ def _read_pair(
     pair = pair_class.from_fileobj(io.BytesIO(block), check=False)
     offset = float(pair["vox_offset"])
     fits = 0 <= offset <= MAX_OFFSET and offset == int(offset)
-    expect(fits, path, f"voxels that begin between byte 0 and {MAX_OFFSET} (vox_offset)", offset)
+    demand(fits, path, f"voxels that begin between byte 0 and {MAX_OFFSET} (vox_offset)", offset)
     header = single_class(pair.binaryblock, pair.endianness, check=False)
     header["magic"], header["vox_offset"] = single_class.single_magic, single_class.single_vox_offset
     return _complete(header, int(offset), [], path, options)
@@ -124,7 +124,7 @@ def _complete(
     shape, dtype = _check_voxels(header, path, options)
     spacing = header["pixdim"][1:4]
     positive = bool((np.isfinite(spacing) & (spacing > 0)).all())
-    expect(positive, path, "positive voxel spacing (pixdim)", f"{spacing.tolist()} mm")
+    demand(positive, path, "positive voxel spacing (pixdim)", f"{spacing.tolist()} mm")
     codes = {name: int(header[name]) for name in ("qform_code", "sform_code")}
     header.check_fix(QUIET, 40)
     for name, code in codes.items():
@@ -145,18 +145,18 @@ def _read_analyze(block: bytes, path: Path, options: ReadOptions) -> VolumeHeade
     shape, dtype = _check_voxels(analyze, path, options)
     spacing = analyze["pixdim"][1:4]
     positive = bool((np.isfinite(spacing) & (spacing > 0)).all())
-    expect(positive, path, "positive voxel spacing (pixdim)", f"{spacing.tolist()} mm")
+    demand(positive, path, "positive voxel spacing (pixdim)", f"{spacing.tolist()} mm")
     affine = check_affine(analyze.get_best_affine(), path)
     guess = f"voxel axes are taken to run {name_axes(affine)}, so left and right are a guess"
     notes = [f"an Analyze file has no orientation: {guess}", *check_field(affine, shape, path)]
     offset = int(analyze["vox_offset"])
-    expect(0 <= offset <= MAX_OFFSET, path, "voxels that begin in their file (vox_offset)", offset)
+    demand(0 <= offset <= MAX_OFFSET, path, "voxels that begin in their file (vox_offset)", offset)
     header = make_header(shape, affine)
     return VolumeHeader(header, affine, shape, dtype, offset, analyze.get_slope_inter(), tuple(notes))
 
 
 def _read_mgh(block: bytes, path: Path, options: ReadOptions) -> VolumeHeader:
-    expect(len(block) == DATA_OFFSET, path, "a readable MGH file", f"{len(block)} bytes")
+    demand(len(block) == DATA_OFFSET, path, "a readable MGH file", f"{len(block)} bytes")
     oriented = bool(int.from_bytes(block[28:30], "big"))
     mgh = MGHHeader(block[: MGHHeader._hdrdtype.itemsize])
     shape, dtype = _check_voxels(mgh, path, options)
@@ -182,12 +182,12 @@ def make_header(shape: tuple[int, ...], affine: Affine) -> nib.Nifti1Header:
 def _check_voxels(header: Any, path: Path, options: ReadOptions) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Return shape and type of the voxels, if there can be such a volume."""
     dtype, shape = np.dtype(header.get_data_dtype()), tuple(int(n) for n in header.get_data_shape())
-    expect(dtype.kind in "iuf", path, "one real number for each voxel", f"voxels of type {dtype}")
-    expect(all(n > 0 for n in shape), path, "a volume with voxels", f"an empty one of shape {shape}")
+    demand(dtype.kind in "iuf", path, "one real number for each voxel", f"voxels of type {dtype}")
+    demand(all(n > 0 for n in shape), path, "a volume with voxels", f"an empty one of shape {shape}")
     fits = len(shape) >= 3 and all(n == 1 for n in shape[4:])
-    expect(fits, path, "3-D, or 4-D with sequences last", f"{len(shape)}-D {shape}")
-    expect(sum(n > 1 for n in shape[:3]) >= 2, path, "a volume, or a slice", f"a line of shape {shape}")
+    demand(fits, path, "3-D, or 4-D with sequences last", f"{len(shape)}-D {shape}")
+    demand(sum(n > 1 for n in shape[:3]) >= 2, path, "a volume, or a slice", f"a line of shape {shape}")
     count, limit = math.prod(shape), options.max_voxels
     finding = f"{count} in its header, of shape {shape}; --max-voxels raises the limit"
-    expect(count <= limit, path, f"a readable file of at most {limit} voxels", finding)
+    demand(count <= limit, path, f"a readable file of at most {limit} voxels", finding)
     return shape, dtype

@@ -98,7 +98,7 @@ def make_case(
         raise ValueError(f"expected slices with brain out of {scan.shape[2]}, got {first} to {last - 1}")
     scale = BRIGHTEST / float(np.percentile(scan[brain], 99))
     image, labels = scan.copy(), np.zeros(scan.shape, np.uint8)
-    order = torch.randperm(len(KINDS), generator=generator_for(seed)).tolist()
+    order = torch.randperm(len(KINDS), generator=generator_for(seed, 0)).tolist()
     edge = (last - first) // 4
     for index, box in zip(order, _cut_quarters(brain, slices, radius[1]), strict=True):
         part = torch.from_numpy(scan[box] * scale)[None].clamp(0, 1)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from diffad.config import PartSpec
 from diffad.data.volume import Volume
 from diffad.inference import scan as scans
+from diffad.inference.calibrating import calibrate_samplers
+from diffad.inference.detector import Detector
+from diffad.inference.stacking import make_stacks
 from diffad.io.atomic import staged_folder
 from diffad.io.digests import write_digests
 from diffad.io.subjects import Subject, find_subject_mask
@@ -34,13 +40,15 @@ def calibrate_on(
     Args:
         pipe: The model.
         subjects: Healthy scans it was not trained on.
-        options: How they are looked at; its parts become the model's own, as a threshold suits no other.
+        options: How they are looked at; its parts become the model's own, as a threshold suits no other. A
+            sampler that cuts a map of its own gets the threshold of that first.
         mask: Brain mask of all scans, or the end of the masks' names; none takes the non-zero voxels.
         rates: Pixel false-positive rates, in [0, 1).
 
     Raises:
         ValueError: If no scan can be used, or a rate is out of range.
     """
+    options = _calibrate_sampler(pipe, subjects, options, mask)
     scores = []
     with Progress(len(subjects)) as progress:
         pipe.progress_bar = progress.slices
@@ -95,12 +103,47 @@ def describe_calibration(calibration: Calibration, scans: int) -> str:
     return "\n".join(lines)
 
 
+def _calibrate_sampler(
+    pipe: AnomalyPipeline, subjects: Sequence[Subject], options: Options, mask: str | Path | None
+) -> Options:
+    """Measure what a sampler cuts of its own on the scans; return the options with it."""
+    settings = {"seed": options.seed, "batch_size": options.batch_size, "precision": options.precision}
+
+    def build(sampler: PartSpec) -> Detector:
+        return pipe.detector(replace(options.method, sampler=sampler), **settings)
+
+    def measure(maps: Detector, fpr: float) -> float:
+        values = []
+        for subject in subjects:
+            with suppress(ValueError, OSError):  # the scan is named when it is scored
+                values.append(_look_at_subject(maps, subject, options, mask))
+        return calibrate_thresholds(((v, None) for v in values), [fpr]).threshold(fpr)
+
+    own = options.method.over(pipe.method).sampler
+    sampler = calibrate_samplers(own, build, measure) if own else own
+    return options if sampler == own else replace(options, sampler=sampler)
+
+
+def _look_at_subject(maps: Detector, subject: Subject, options: Options, mask: str | Path | None) -> Tensor:
+    """Return the scores of a scan inside the brain, on the model's grid."""
+    source = _read_subject(subject, options, mask)
+    values = []
+    for stack in make_stacks(source, maps.space.config.axis, options.slices):
+        x, brain, _ = maps.space.place(stack.image, stack.brain, stack.spacing, stack.centre, stack.window)
+        values.append(maps.maps(x, brain, stack.keys).anomaly[brain > 0])
+    return torch.cat(values)
+
+
 def _score_subject(
     pipe: AnomalyPipeline, subject: Subject, options: Options, mask: str | Path | None
 ) -> Tensor:
-    volume = Volume.load(subject.paths, options=options.reading)
-    source = scans.read_source(volume, find_subject_mask(subject, mask))
+    source = _read_subject(subject, options, mask)
     assert source.volume is not None
     call: dict[str, Any] = replace(options, threshold=0.0).call()
     output = pipe(source.volume, source.brain[0, 0].numpy(), **call)
     return output.anomaly_map[output.analysed]
+
+
+def _read_subject(subject: Subject, options: Options, mask: str | Path | None) -> scans.ScanSource:
+    volume = Volume.load(subject.paths, options=options.reading)
+    return scans.read_source(volume, find_subject_mask(subject, mask))

@@ -30,7 +30,7 @@ class FinishedScan:
     damage: str = ""
 
 
-def read_finished(files: Mapping[str, Path], verify: bool = False) -> FinishedScan:
+def inspect_results(files: Mapping[str, Path], verify: bool = False) -> FinishedScan:
     """Read what is on disk of a scan, and tell whether its files are as they were written.
 
     Sizes are compared always; contents, by their SHA-256, on request. Results from before these were stored
@@ -51,7 +51,7 @@ def read_finished(files: Mapping[str, Path], verify: bool = False) -> FinishedSc
     return FinishedScan(info, _find_damage(files, info.get("files"), verify))
 
 
-def describe_files(files: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+def record_files(files: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
     """Return size and SHA-256 of the results of a scan, by kind, without the file that stores this.
 
     Args:
@@ -75,7 +75,7 @@ def store_files(info: dict[str, Any], path: Path, files: Mapping[str, Path]) -> 
     Raises:
         OSError: If it cannot be written.
     """
-    info["files"] = {**(info.get("files") or {}), **describe_files(files)}
+    info["files"] = {**(info.get("files") or {}), **record_files(files)}
     write_text(path, json.dumps(info, indent=1))
 
 

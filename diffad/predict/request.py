@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from diffad.prepare import PrepareOptions
 
 
-def describe_request(
+def collect_request(
     model: str,
     options: Options,
     method: Method,

@@ -38,7 +38,7 @@ class Random:
     def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, C, *S) for ``x`` (B, C, *S) in [0, 1]; zero outside ``mask`` (B, 1, *S)."""
         x = check_scan(x, mask)
-        n = torch.randn((1, 1, *x.shape[2:]), generator=generator_for(self.seed))
+        n = torch.randn((1, 1, *x.shape[2:]), generator=generator_for(self.seed, 0))
         g = smooth(n, self.width)
         field = repeat((g - g.min()).to(x), "1 1 ... -> b c ...", b=len(x), c=x.shape[1])
         return mask_maps(field.clone(), mask)

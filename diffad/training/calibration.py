@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import accumulate
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from diffad.capabilities import Place, list_parts
 from diffad.data.items import Dataset
+from diffad.inference.calibrating import calibrate_samplers
 from diffad.inference.detector import Detector
-from diffad.inference.postprocess import Postprocess
+from diffad.method import Method
 from diffad.pipeline import AnomalyPipeline
-from diffad.protocols import CalibratesThreshold
 from diffad.threshold import Calibration, calibrate_thresholds
 
 
@@ -31,7 +28,12 @@ def calibrate_pipeline(pipe: AnomalyPipeline, data: Dataset, rates: Sequence[flo
         ValueError: If there is no healthy scan.
     """
     x, brain = collect_healthy(data)
-    _calibrate_sampler(pipe, x, brain)
+    sampler = calibrate_samplers(
+        pipe.config.sampler,
+        lambda spec: pipe.detector(Method(sampler=spec)),
+        lambda maps, fpr: _measure_thresholds(maps, x, brain, [fpr]).threshold(fpr),
+    )
+    pipe.register_to_config(sampler=sampler)
     # the rate that makes the masks must be among those calibrated
     rates = sorted({*rates, pipe.config.postprocess["fpr"]})
     calibration = _measure_thresholds(pipe.detector(), x, brain, rates, count_healthy_slices(data))
@@ -63,39 +65,9 @@ def count_healthy_slices(data: Dataset) -> list[int]:
     return [count for count in healthy if count]
 
 
-def _calibrate_sampler(pipe: AnomalyPipeline, x: Tensor, brain: Tensor) -> None:
-    """Give every sampler that cuts a map of its own the threshold of that map, the innermost first.
-
-    This comes before the maps of the pipeline are measured.
-    """
-    while (match := _find_uncalibrated(detector := pipe.detector())) is not None:
-        place, sampler = match
-        first_sampler, likelihood = sampler.calibrating()
-        maps = replace(detector, sampler=first_sampler, score=likelihood, post=Postprocess(median=1))
-        thresholds = _measure_thresholds(maps, x, brain, [sampler.fpr]).thresholds
-        threshold = next(iter(thresholds.values()))
-        pipe.register_to_config(sampler=_set_threshold(pipe.config.sampler, place, threshold))
-
-
-def _find_uncalibrated(detector: Detector) -> tuple[Place, CalibratesThreshold] | None:
-    for place, part in list_parts(detector.sampler):
-        if isinstance(part, CalibratesThreshold) and not part.calibrated():
-            return place, part
-    return None
-
-
-def _set_threshold(spec: Any, place: Place, threshold: float) -> Any:
-    """Return the mapping of a sampler in which the one at a place has a threshold."""
-    if not place:
-        return {**spec, "threshold": threshold}
-    key, rest = place[0], place[1:]
-    if isinstance(key, int):
-        return [_set_threshold(s, rest, threshold) if i == key else s for i, s in enumerate(spec)]
-    return {**spec, key: _set_threshold(spec[key], rest, threshold)}
-
-
 def _measure_thresholds(
     detector: Detector, x: Tensor, brain: Tensor, rates: Sequence[float], counts: Sequence[int] | None = None
 ) -> Calibration:
-    maps = detector.maps(x, brain, [0] * len(x), counts=counts).anomaly
+    # each scan has noise of its own
+    maps = detector.maps(x, brain, range(len(x)), counts=counts).anomaly
     return calibrate_thresholds(((m[None], b[None]) for m, b in zip(maps, brain.bool(), strict=True)), rates)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import warnings
 from collections.abc import Iterable, Sequence
@@ -166,7 +167,9 @@ def load_checkpoint(path: Path, config: dict[str, Any], binding: Sequence[str] =
         info = json.loads((path / INFO).read_text(encoding="utf-8"))
         _check_digests(path, info, info.pop("digests", None))
         if not config.get("train", {}).get("allow_changes"):
-            _check_config(path, info["config"], config, binding)
+            is_finished = info["step"] >= config.get("train", {}).get("steps", math.inf)
+            keys = [key for key in binding if key != "sampler" or not is_finished]
+            _check_config(path, info["config"], config, keys)
         model, ema, optimizer = (load_file(path / f"{part}.safetensors") for part in PARTS)
         if not isinstance(info["step"], int):
             raise TypeError("a step that is no number")

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 
 from diffad.config import Config
+from diffad.training.claim import claim_run
 from diffad.training.journal import RunLog, make_accelerator
 from diffad.training.parts import build_data
-from diffad.training.pretrainer import Pretrainer
+from diffad.training.pretrainer import FOLDER, Pretrainer
 from diffad.training.steps import fit
 from diffad.training.stop import StopSignal
 from diffad.training.transfer import save_encoder
@@ -34,6 +35,7 @@ def pretrain(config: Config, cell: int = 32, ratio: float = 0.65) -> Path:
         ConfigError: If the model has no encoder, or it or the data cannot be built.
         ValueError: If cells and ratio do not fit the images.
         CheckpointError: If the checkpoint of an earlier run does not fit, or none can be written.
+        ClaimedError: If another pretraining is at work in the same folder.
         Interrupted: If a signal asked to stop; a checkpoint was saved.
 
     Reference:
@@ -45,7 +47,8 @@ def pretrain(config: Config, cell: int = 32, ratio: float = 0.65) -> Path:
     torch.set_flush_denormal(True)  # tiny numbers of the optimiser would slow a CPU down a hundredfold
     accelerator = make_accelerator(config)
     try:
-        return _run(Pretrainer(config, accelerator, cell, ratio))
+        with claim_run(accelerator, Path(config.output) / config.name / FOLDER):
+            return _run(Pretrainer(config, accelerator, cell, ratio))
     finally:
         accelerator.end_training()
         AcceleratorState._reset_state(True)  # else the next run could not choose another precision

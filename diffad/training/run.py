@@ -13,6 +13,7 @@ import torch
 from diffad.config import Config, load
 from diffad.config.plugins import load_argument_plugins
 from diffad.io.terminal import format_error, say
+from diffad.training.claim import claim_run
 from diffad.training.journal import RunLog, make_accelerator
 from diffad.training.parts import build_data, check_parts
 from diffad.training.steps import fit
@@ -34,6 +35,7 @@ def train(config: Config) -> Path:
     Raises:
         ConfigError: If a part cannot be built.
         CheckpointError: If the checkpoint of an earlier run does not fit, or none can be written.
+        ClaimedError: If another training is at work in the same folder.
         Interrupted: If a signal asked to stop; a checkpoint was saved.
     """
     from accelerate.state import AcceleratorState
@@ -42,7 +44,8 @@ def train(config: Config) -> Path:
     check_parts(config)
     accelerator = make_accelerator(config)
     try:
-        return _run(config, accelerator)
+        with claim_run(accelerator, Path(config.output) / config.name):
+            return _run(config, accelerator)
     finally:
         accelerator.end_training()
         AcceleratorState._reset_state(True)  # else the next run could not choose another precision

@@ -198,12 +198,17 @@ def test_model_folder_names_no_plugins(tmp_path):
 
     folder = write_model(tmp_path / "model")
     trap = write_plugin(folder / "trap.py", NOISE)
-    for name in ("model_index.json", "network/config.json"):
-        values = json.loads((folder / name).read_text())
-        values |= {"plugins": [str(trap)], "provenance": {"plugins": [str(trap)]}}
-        (folder / name).write_text(json.dumps(values))
+    index = folder / "model_index.json"
+    values = json.loads(index.read_text()) | {"provenance": {"plugins": [str(trap)]}}
+    index.write_text(json.dumps(values))
     (folder / "config.yaml").write_text(yaml.safe_dump({"plugins": [str(trap)]}))
     AnomalyPipeline.from_pretrained(folder)
+    for name in ("model_index.json", "network/config.json"):
+        values = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(values | {"plugins": [str(trap)]}))
+        with pytest.raises(ValueError, match=f"{name}: expected .* found 'plugins'"):
+            AnomalyPipeline.from_pretrained(folder)
+        (folder / name).write_text(json.dumps(values))
     assert list_plugins() == []
     assert "signs" not in NOISES
 

@@ -1,10 +1,16 @@
 """A model calibrated on a user's own healthy scans, and the p-values it then writes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from diffad import AnomalyPipeline
 from diffad.cli import main
+from diffad.inference.postprocess import Postprocess
+from diffad.inference.scan import read_source
+from diffad.inference.stacking import make_stacks
 from diffad.threshold import Calibration
 from tests.helpers.cohorts import brain, info, inside, load, write
 
@@ -64,6 +70,34 @@ def test_folder_with_something_in_it_is_kept(model, cohort, tmp_path, capsys):
     assert main(["calibrate", str(cohort), "--model", str(model), "--out", str(tmp_path / "ours")]) == 1
     assert "expected a new folder" in capsys.readouterr().err
     assert [p.name for p in (tmp_path / "ours").iterdir()] == ["notes.txt"]
+
+
+RESAMPLED = "{name: resampled, coarse: {name: chain, level: 20, steps: 2}, level: 10, steps: 2, fpr: 0.1}"
+
+
+def test_sampler_that_cuts_a_map_of_its_own_gets_its_threshold_first(model, cohort, tmp_path, capsys):
+    words = ["calibrate", str(cohort), "--model", str(model), "--out", str(tmp_path / "ours")]
+    assert main([*words, "--sampler", RESAMPLED]) == 0
+    pipe = AnomalyPipeline.from_pretrained(tmp_path / "ours")
+    threshold = pipe.config.sampler["threshold"]
+    detector = pipe.detector()
+    first, likelihood = detector.sampler.calibrating()
+    detector = replace(detector, sampler=first, score=likelihood, post=Postprocess(median=1))
+    scores = []
+    for path in sorted(cohort.glob("s?.nii.gz")):
+        for stack in make_stacks(read_source(path), "axial"):
+            x, inside_brain, _ = detector.space.place(
+                stack.image, stack.brain, stack.spacing, stack.centre, stack.window
+            )
+            scores.append(detector.maps(x, inside_brain, stack.keys).anomaly[inside_brain > 0])
+    share = (torch.cat(scores) > threshold).float().mean()
+    assert share == pytest.approx(0.1, abs=0.01)
+
+
+def test_threshold_of_a_sampler_that_was_given_stays(model, cohort, tmp_path):
+    words = ["calibrate", str(cohort), "--model", str(model), "--out", str(tmp_path / "ours")]
+    assert main([*words, "--sampler", RESAMPLED, "--sampler", "threshold=0.25"]) == 0
+    assert AnomalyPipeline.from_pretrained(tmp_path / "ours").config.sampler["threshold"] == 0.25
 
 
 def test_no_scan_at_all_is_an_error(model, tmp_path, capsys):

@@ -9,6 +9,7 @@ from diffad import AnomalyPipeline
 from diffad.config import SpaceConfig
 from diffad.data.toy import Toy
 from diffad.data.volumes import Volumes
+from diffad.inference.detector import Detector
 from diffad.method import Method
 from diffad.training.calibration import collect_healthy, count_healthy_slices
 from diffad.training.run import train
@@ -27,7 +28,7 @@ def test_threshold_is_the_quantile_of_the_likelihood_of_healthy_scans(small):
     x, brain = collect_healthy(Toy(size=24, count=8, split="val"))
     first = Method(sampler={**pipe.config.sampler, "threshold": 0.0}, score={"name": "likelihood"})
     detector = pipe.detector(first)
-    maps = replace(detector, post=replace(detector.post, median=1)).maps(x, brain, [0] * len(x)).anomaly
+    maps = replace(detector, post=replace(detector.post, median=1)).maps(x, brain, range(len(x))).anomaly
     share = (maps[brain > 0] > threshold).float().mean()
     assert share == pytest.approx(0.1, abs=0.01)
 
@@ -44,6 +45,17 @@ def test_sampler_inside_others_is_calibrated_too(small):
     config = AnomalyPipeline.from_pretrained(train(small(nested))).config.sampler
     assert config["samplers"][1]["threshold"] == alone > 0
     assert "threshold" not in config["samplers"][0]
+
+
+def test_every_scan_is_calibrated_on_with_noise_of_its_own(small, monkeypatch):
+    keys, real = [], Detector.maps
+    monkeypatch.setattr(
+        Detector,
+        "maps",
+        lambda self, x, brain, k, **more: keys.append(list(k)) or real(self, x, brain, k, **more),
+    )
+    train(small("train.steps=2"))
+    assert keys == [list(range(8))]
 
 
 def test_diseased_scans_do_not_calibrate():

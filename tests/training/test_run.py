@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from diffad.config import load
+from diffad.io.claims import RUNNING, hold_claim
 from diffad.pipeline import AnomalyPipeline
 from diffad.registry import MODELS
 from diffad.training import checkpoint, export
@@ -285,6 +286,33 @@ def test_other_levels_need_asking_and_end_with_a_pipeline(tmp_path, capsys):
     folder = tmp_path / "runs" / "smoke"
     assert AnomalyPipeline.from_pretrained(folder / "pipeline").config.provenance["steps"] == 8
     assert Image.open(folder / "curves.png").size[0] > 500
+
+
+def test_sampler_that_makes_examples_is_refused_while_steps_are_left(tmp_path, capsys):
+    patched = "sampler={name: patched, box: 8, inner: {name: chain, level: 20, steps: 1}}"
+    assert run_training_arguments(arguments(tmp_path, "train.steps=2")) == 0
+    assert run_training_arguments(arguments(tmp_path, "train.steps=4", patched)) == 1
+    assert "expected a checkpoint of sampler = {'name': 'patched'" in capsys.readouterr().err
+    assert run_training_arguments(arguments(tmp_path, "train.steps=2", patched)) == 0
+    assert "goes on with another sampler: " in capsys.readouterr().err
+
+
+def test_second_training_in_one_folder_is_refused_by_name(finished, capsys):
+    before = log_of(finished)
+    with hold_claim(finished / RUNNING / "training"):
+        assert run_training_arguments(arguments(finished.parents[1], "train.steps=9")) == 1
+    said = f"{finished}: expected no other training in this folder, found process {os.getpid()} on "
+    assert said in capsys.readouterr().err
+    assert log_of(finished) == before
+    assert not list(finished.glob(".*"))
+
+
+def test_claim_of_a_killed_training_is_taken_over(tmp_path):
+    lock = tmp_path / "runs" / "smoke" / RUNNING / "training"
+    lock.parent.mkdir(parents=True)
+    lock.write_text('{"host": "elsewhere", "pid": 1}')
+    assert run_training_arguments(arguments(tmp_path, "train.steps=2")) == 0
+    assert not lock.parent.exists()
 
 
 @pytest.mark.parametrize("name", ["export.save_curves", "validate.save_estimates"])
