@@ -236,3 +236,14 @@ def test_global_state_of_matplotlib_stays(tmp_path):
     save_report(output(), tmp_path / "r.png")
     assert dict(matplotlib.rcParams) == before
     assert not Gcf.get_all_fig_managers()
+
+
+def test_names_that_are_no_text_are_shown_by_number():
+    from matplotlib.figure import Figure
+
+    from diffad.report.canvas import place_text
+
+    figure = Figure()
+    place_text(figure, 1, 1, "bad\udcff\x1b[31m\nline $x^$", 9, "white")
+    assert figure.texts[0].get_text() == "bad\\xff\\x1b[31m\nline $x^$"
+    figure.canvas.draw()
