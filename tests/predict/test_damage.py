@@ -70,9 +70,8 @@ def test_damaged_file_is_seen_by_its_size(out, kind, damage, told):
 def test_flipped_bit_is_seen_by_verify_alone(out, kind):
     flip(out / f"s0_{kind}")
     assert inspect_results(FILES(out)).damage == ""
-    assert (
-        inspect_results(FILES(out), verify=True).damage == f"s0_{kind} has another content than was written"
-    )
+    damage = inspect_results(FILES(out), verify=True).damage
+    assert damage == f"s0_{kind} has another content than was written"
 
 
 def test_no_results_are_no_damage(out):

@@ -185,7 +185,9 @@ def test_warning_is_told_and_stored_unless_a_mask_is_given(predict, tmp_path):
 def test_limit_of_the_mask_decides_and_is_part_of_the_request(predict, tmp_path, cohort):
     mask = write(tmp_path / "p.nii.gz", (inside() * np.linspace(0, 1, 10)).astype(np.float32))
     scan = [cohort / "s0.nii.gz"]
-    assert "as probabilities; what is above 0.5 counts as brain" in predict("--mask", str(mask), scans=scan)[1]
+    assert (
+        "as probabilities; what is above 0.5 counts as brain" in predict("--mask", str(mask), scans=scan)[1]
+    )
     assert "above 0.5" in info(predict.out, "s0")["warnings"][0]
     half = load(predict.out / "s0_seen.nii.gz").sum()
     told = predict("--mask", str(mask), "--mask-threshold", "0.1", scans=scan)[1]
