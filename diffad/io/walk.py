@@ -11,22 +11,10 @@ from diffad.io.files import FETCH_ANNEX, FETCH_LFS, POINTER_BYTES, FileError, de
 from diffad.io.nifti import PARTNERS, is_volume_name, stem
 from diffad.io.paths import resolve_path
 
-SIDECARS = (
-    ".json",
-    ".tsv",
-    ".csv",
-    ".txt",
-    ".md",
-    ".rst",
-    ".bval",
-    ".bvec",
-    ".html",
-    ".yaml",
-    ".yml",
-    ".xml",
-)
-SIDECARS += (".log", ".pdf", ".py", ".sh", ".m", ".mat", ".lta", ".xfm", ".h5", ".gii", ".bidsignore", ".tmp")
-"""Ends of files that accompany scans, or tell of them, and that nobody takes for scans."""
+TEXTS = (".json", ".tsv", ".csv", ".txt", ".md", ".rst", ".html", ".yaml", ".yml", ".xml", ".log", ".pdf")
+"""Ends of files that tell of scans."""
+SIDECARS = (*TEXTS, ".bval", ".bvec", ".py", ".sh", ".m", ".mat", ".lta", ".xfm", ".h5", ".gii", ".tmp")
+"""Ends of files that accompany scans, and that nobody takes for scans."""
 
 TITLES = ("README", "CHANGES", "LICENSE", "LICENCE", "AUTHORS", "VERSION", "Makefile")
 """Names without an end that are texts."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from diffad.config.reading import ReadOptions
 from diffad.io.atomic import scratch_folder, write_text
+from diffad.io.records import find_damage, record_file
 from diffad.io.text import read_json
 from diffad.prepare.geometry import format_itk
 from diffad.prepare.options import PrepareOptions
@@ -45,7 +46,8 @@ def read_finished(out: Path, name: str) -> dict[str, Any] | None:
     """Read the record of a finished scan; none if there are no files of it.
 
     Raises:
-        FileExistsError: If there are files of that name that no finished run wrote.
+        FileExistsError: If there are files of that name that no finished run wrote, or that have another size
+            than they were written with.
     """
     paths = [out / f"{name}{end}" for end in ENDS if (out / f"{name}{end}").exists()]
     if not paths:
@@ -55,8 +57,15 @@ def read_finished(out: Path, name: str) -> dict[str, Any] | None:
     except (OSError, ValueError):
         record = None
     if len(paths) == len(ENDS) and isinstance(record, dict) and "request" in record:
+        _require_whole(paths, record.get("written"))
         return record
     raise FileExistsError(f"{paths[0]}: expected no such file, found one; as nothing is overwritten, move it")
+
+
+def _require_whole(paths: list[Path], records: Any) -> None:
+    for path, record in zip(paths, records if isinstance(records, list) else (), strict=False):
+        if damage := find_damage(path, record):
+            raise FileExistsError(f"{path}: {damage}; as nothing is overwritten, move the files of this scan")
 
 
 def write_prepared(scan: PreparedScan, out: Path, name: str, request: dict[str, Any]) -> dict[str, Path]:
@@ -81,7 +90,9 @@ def write_prepared(scan: PreparedScan, out: Path, name: str, request: dict[str, 
         rows = [" ".join(f"{value:.12g}" for value in row) for row in scan.to_native]
         write_text(scratch / f"{name}{ENDS[2]}", "\n".join(rows) + "\n")
         write_text(scratch / f"{name}{ENDS[3]}", format_itk(scan.to_native))
-        write_text(scratch / f"{name}{ENDS[4]}", json.dumps(scan.record | {"request": request}, indent=1))
+        records = [record_file(scratch / f"{name}{end}") for end in ENDS[:-1]]
+        record = scan.record | {"request": request, "written": records}
+        write_text(scratch / f"{name}{ENDS[4]}", json.dumps(record, indent=1))
         return {end: _move(scratch / f"{name}{end}", out / f"{name}{end}") for end in ENDS}
 
 

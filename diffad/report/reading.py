@@ -16,6 +16,8 @@ from diffad.inference.scan import read_source
 from diffad.io.files import open_regular
 from diffad.io.own_maps import read_scan_info
 
+BLOCK_BYTES = 1 << 20
+"""How much of a file is read at once."""
 LARGEST_NUMBER = 1e30
 """Largest score or threshold that is drawn; single precision holds no more than a few times that."""
 
@@ -104,10 +106,16 @@ def _check_digests(path: Path, info: Mapping[str, Any]) -> None:
     """Refuse scans that changed since their maps were made."""
     digests = info.get("request", {}).get("scan")
     for scan, digest in zip(info["scan"], digests if isinstance(digests, list) else (), strict=False):
-        with open_regular(scan, "the scan of the maps") as file:
-            same = digest == hashlib.file_digest(file, "sha256").hexdigest()
-        if not same:
+        if digest != _hash_file(scan):
             raise VolumeError(
                 f"{scan}: expected the scan that the maps were made of, as {path.name} stores its SHA-256, "
                 "found another file; run diffad predict again, or bring the scan back"
             )
+
+
+def _hash_file(path: str) -> str:
+    digest = hashlib.sha256()
+    with open_regular(path, "the scan of the maps") as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

@@ -24,6 +24,8 @@ TRUTH, OTHER_TRUTH, DETECTION, BRAIN = "#35e0ff", "#2b7f90", "#ffb02e", "#5c5470
 MAP, MAP_TITLE = "inferno", "Anomaly map"
 TILE, GAP, LEFT, RIGHT, TOP, BOTTOM = 1.9, 0.1, 1.4, 0.16, 1.22, 1.12
 """Width of a tile, space between tiles, and margins, in inches."""
+LONGEST = 10.0
+"""Longest side of a tile over the other; a body is not so long, but voxels of a wrong size are."""
 WARNING, WARNING_LINES, LINE = "#ff7a59", 12, 0.17
 """Colour of warnings, most lines of them, and height of a line in inches."""
 
@@ -70,8 +72,13 @@ class Sheet:
 
     @cached_property
     def aspect(self) -> float:
-        """Height of a pixel over its width."""
-        return self.spacing[0] / self.spacing[1] if self.spacing else 1.0
+        """Height of a pixel over its width, within what leaves no side of a tile too long for a picture."""
+        aspect = self.spacing[0] / self.spacing[1] if self.spacing else 1.0
+        rows, columns = self.crop
+        tile = (rows.stop - rows.start) / (columns.stop - columns.start)
+        if 1 / LONGEST <= aspect * tile <= LONGEST:
+            return aspect
+        return (LONGEST if aspect * tile > LONGEST else 1 / LONGEST) / tile
 
     @cached_property
     def crop(self) -> tuple[slice, slice]:

@@ -2,6 +2,7 @@
 
 import gzip
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -240,3 +241,18 @@ def test_real_thick_slices_lie_in_their_mask(shared_dir):
     images, masks = stacked(data)
     assert not images[masks == 0].any()
     assert images[masks > 0].mean() > 0.2
+
+
+def test_orientation_and_size_of_files_are_the_users_choice(tmp_path):
+    image = nib.Nifti1Image(brain(), LAS)
+    image.set_qform(np.diag([1.5, 1.0, 3.0, 1.0]), 1)
+    image.set_sform(LAS, 2)
+    nib.save(image, tmp_path / "scan.nii")
+    options = {"shares": {"train": 1.0}, "space": SpaceConfig(axis="volume")}
+    plain, other = (Volumes(str(tmp_path), trust=trust, **options)[0].image for trust in (None, "qform"))
+    assert not torch.equal(plain, other)
+    assert torch.equal(plain, other.flip(1))
+    with pytest.raises(ValueError, match=r"scan\.nii: expected a readable file of at most 100 voxels"):
+        Volumes(str(tmp_path), max_voxels=100, **options)
+    with pytest.raises(ValueError, match="trust: expected one of qform, sform"):
+        Volumes(str(tmp_path), trust="both", **options)

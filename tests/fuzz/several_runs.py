@@ -2,8 +2,8 @@
 
 Pairs of programs work on one folder of results, over the same scans and over different ones; one of two is
 killed at a random moment, again and again. Afterwards every scan is whole, by the digests that were stored
-with it, every row is in the table, and nothing else is in the folder. Programs are forked from this one, which
-has loaded all that is needed, so that most of their time goes into what is tried.
+with it, every row is in the table, and nothing else is in the folder. Programs are forked from this one,
+which has loaded all that is needed, so that most of their time goes into what is tried.
 """
 
 from __future__ import annotations

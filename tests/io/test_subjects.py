@@ -61,6 +61,7 @@ def test_only_masks_is_an_error(tmp_path):
     [
         (["x/a.nii", "y/b.nii.gz"], ["a", "b"]),
         (["x/T1.nii", "y/T1.nii"], ["x_T1", "y_T1"]),
+        (["x/T1.mgz", "x/T1.nii.gz", "x/T2.hdr"], ["T1_mgz", "T1", "T2"]),
         (["x/anat/T1.nii", "y/anat/T1.nii", "z/T2.nii"], ["x_anat_T1", "y_anat_T1", "T2"]),
     ],
 )

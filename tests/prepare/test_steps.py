@@ -70,6 +70,12 @@ def test_too_many_voxels_are_refused(monkeypatch):
         prepare(volume()[0], PLAIN)
 
 
+def test_voxels_of_a_wrong_size_do_not_become_a_huge_grid():
+    image, brain = volume()
+    with pytest.raises(VolumeError, match=r"found a brain that needs .*; check the voxel size"):
+        prepare(Volume(image.data, image.affine @ np.diag([30, 30, 30, 1])), PLAIN, brain)
+
+
 def test_huge_volume_says_how_much_memory_it_needs(monkeypatch):
     monkeypatch.setattr("diffad.prepare.read.HUGE_VOXELS", 1000)
     image, brain = volume()

@@ -127,6 +127,17 @@ def test_tiles_have_the_shape_of_the_body(axis, spacing):
     assert (1 - tile.y1) * down == pytest.approx(TOP)
 
 
+@pytest.mark.parametrize(
+    ("axis", "spacing"),
+    [("axial", (1e-3, 4, 4)), ("axial", (4, 1e-3, 4)), ("coronal", (1e4, 1, 1)), ("sagittal", (4, 4, 1e-3))],
+)
+def test_picture_of_voxels_of_a_wrong_size_stays_a_picture(tmp_path, axis, spacing):
+    save_report(output(spacing=spacing, axis=axis), tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as picture:
+        assert max(picture.size) < 20_000
+        assert picture.size[0] * picture.size[1] < 4e7
+
+
 def test_crop_keeps_all_of_the_brain():
     planes = Planes.of(output())
     rows = [planes.cut_row(k) for k in (8, 15, 20)]
