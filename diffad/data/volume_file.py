@@ -14,7 +14,8 @@ from nibabel.volumeutils import apply_read_scaling
 
 from diffad.config.reading import ReadOptions
 from diffad.data.volume_error import VolumeError, demand
-from diffad.data.volume_header import VolumeHeader, parse_volume_header
+from diffad.data.volume_formats import parse_volume_header
+from diffad.data.volume_header import VolumeHeader
 from diffad.io.files import FileError, open_regular, require_file
 from diffad.io.nifti import PARTNERS, stem
 

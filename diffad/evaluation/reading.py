@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diffad.data.mask_values import list_odd_values
 from diffad.data.names import infer_subject_below
 from diffad.data.slices import NAMES
 from diffad.data.volume import Volume, VolumeError, require_same_grid
@@ -129,8 +130,7 @@ def _read_mask(path: Path, like: Volume, warnings: list[str], resample: bool = F
     require_same_grid(volume, like)
     if len(volume.data) != 1:
         raise VolumeError(f"{path}: expected a mask of one channel, found {len(volume.data)}")
-    if odd := np.setdiff1d(np.unique(volume.data), (0, 1)).tolist():
-        values = ", ".join(f"{v:g}" for v in odd[:4]) + (", ..." if len(odd) > 4 else "")
+    if values := list_odd_values(volume.data):
         warnings.append(
             f"{path}: voxels above 0 count as lesion, and there are other values than 0 and 1: {values}"
         )
