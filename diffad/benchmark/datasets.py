@@ -17,7 +17,7 @@ from diffad.data.layouts.base import Entry
 from diffad.data.volume import Volume, require_same_grid
 from diffad.evaluation.samples import Bools
 from diffad.io.nifti import is_volume_name
-from diffad.predict.provenance import hash_file
+from diffad.io.records import hash_file
 
 CHUNK = 16
 """Scans whose maps are one unit of work, and are in memory together."""

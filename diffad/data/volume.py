@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,11 @@ class Volume:
         file_warnings = [warning for volume in volumes for warning in volume.warnings]
         warnings = tuple(dict.fromkeys([*file_warnings, *grid_warnings]))
         return cls(data, volumes[0].affine, volumes[0].origin, warnings)
+
+    def warn(self, *sentences: str) -> Volume:
+        """Return the scan with more warnings, each once; the scan itself where there is none that is new."""
+        warnings = tuple(dict.fromkeys((*self.warnings, *sentences)))
+        return self if warnings == self.warnings else replace(self, warnings=warnings)
 
     @property
     def spacing(self) -> Array:

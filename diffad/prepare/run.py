@@ -15,7 +15,7 @@ from diffad.data.volume import Array, Origin, Volume, VolumeError
 from diffad.prepare.bias import estimate_bias_field, shrink_factors
 from diffad.prepare.brain import find_brain
 from diffad.prepare.geometry import VoxelGrid, find_bounding_box, make_upright_grid, map_voxels, resample
-from diffad.prepare.hounsfield import check_units
+from diffad.prepare.hounsfield import check_brain, check_units
 from diffad.prepare.mni import register_to_template
 from diffad.prepare.options import PrepareOptions
 from diffad.prepare.prepared_scan import PreparedScan
@@ -57,6 +57,8 @@ def prepare(
     )
     native = _read_native(scan, options, record, reading)
     brain = find_brain(native, mask, options, record)
+    if options.modality == "ct":
+        check_brain(native, brain, record)
     fields = _estimate_bias(native, brain, options, record)
     index = min(options.reference, len(native.data) - 1)
     image = native.data[index] if fields is None else native.data[index] / fields[index]

@@ -12,7 +12,7 @@ from diffad.data.items import DataError
 from diffad.data.space import Space
 from diffad.data.volumes import Volumes
 from diffad.inference import scan as scans
-from diffad.inference.stacking import make_stacks
+from diffad.inference.stacking import make_stacks, measure_windows
 from tests.helpers.brains import SHAPE, brain, save_volume
 
 SPACE = SpaceConfig(size=16)
@@ -39,8 +39,9 @@ def test_slices_are_those_a_pipeline_places(tmp_path, axis, slices):
     path = save_volume(tmp_path / "scan.nii.gz", affine=LAS, data=np.pad(brain(), ((0, 6), (5, 0), (0, 4))))
     space = SpaceConfig(size=16, fov=20.0, axis=axis)
     data = Volumes(str(tmp_path), space=space, shares={"train": 1.0}, slices=slices, min_brain=0.0)
-    (stack,) = make_stacks(scans.read_source(path), axis, slices)
-    image, brain_, _ = Space(space).place(stack.image, stack.brain, stack.spacing, stack.centre, stack.window)
+    source = scans.read_source(path)
+    (stack,), (window,) = make_stacks(source, axis, slices), measure_windows(source, Space(space))
+    image, brain_, _ = Space(space).place(stack.image, stack.brain, stack.spacing, stack.centre, window)
     result, mask = stacked(data)
     assert torch.equal(result, image)
     assert torch.equal(mask, brain_)

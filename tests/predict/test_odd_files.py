@@ -8,8 +8,8 @@ import pytest
 
 from diffad.cli import main
 from diffad.config.reading import ReadOptions
+from diffad.io.records import hash_file
 from diffad.predict.load import count_voxels
-from diffad.predict.provenance import hash_file
 from tests.helpers.cohorts import AFFINE, SHAPE, brain, info, table, write
 
 
