@@ -109,10 +109,10 @@ def check_values(whose: str, values: Mapping[str, Any]) -> None:
     """
     for name, value in values.items():
         _check_value(whose, name, value, None)
-    check_finite(whose, values)
+    check_finite_options(whose, values)
 
 
-def check_finite(whose: str, values: Mapping[str, Any]) -> None:
+def check_finite_options(whose: str, values: Mapping[str, Any]) -> None:
     """Refuse numbers that are not finite, which a part may have let pass.
 
     Raises:
@@ -120,9 +120,9 @@ def check_finite(whose: str, values: Mapping[str, Any]) -> None:
     """
     for name, value in values.items():
         if isinstance(value, Mapping):
-            check_finite(whose, value)
+            check_finite_options(whose, value)
         elif isinstance(value, list | tuple):
-            check_finite(whose, {name: dict(enumerate(value))} if value else {})
+            check_finite_options(whose, {name: dict(enumerate(value))} if value else {})
         elif isinstance(value, float):
             _require(math.isfinite(value), whose, str(name), "a finite number", value)
 

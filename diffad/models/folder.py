@@ -94,7 +94,7 @@ def check_network_folder(folder: Path, kind: Any) -> dict[str, Any]:
 
 
 def _check_shapes(folder: Path, expected: dict[str, tuple[int, ...]], floats: set[str]) -> None:
-    weights = {}
+    weights: dict[str, tuple[tuple[int, ...], str]] = {}
     for path in sorted(folder.glob("*.safetensors")):
         weights |= _read_header(path)
     if not weights:

@@ -115,7 +115,11 @@ def _calibrate_sampler(
     pipe: AnomalyPipeline, subjects: Sequence[Subject], options: Options, mask: str | Path | None
 ) -> Options:
     """Measure what a sampler cuts of its own on the scans; return the options with it."""
-    settings = {"seed": options.seed, "batch_size": options.batch_size, "precision": options.precision}
+    settings: dict[str, Any] = {
+        "seed": options.seed,
+        "batch_size": options.batch_size,
+        "precision": options.precision,
+    }
 
     def build(sampler: PartSpec) -> Detector:
         return pipe.detector(replace(options.method, sampler=sampler), **settings)
