@@ -153,9 +153,11 @@ class Registry:
             what: What a message calls it, such as "an inner sampler"; none takes the kind.
 
         Raises:
-            ValueError: If a mapping has no name.
+            ValueError: If a mapping has no name, or it is a plain value.
             UnknownNameError: If the name or an option is unknown.
         """
+        if isinstance(part, str | bytes | int | float | list | tuple):
+            raise ValueError(f"expected {what or f'a {self.kind}'} with a name, got {shorten(repr(part))}")
         if not isinstance(part, Mapping):
             return part
         if "name" not in part:

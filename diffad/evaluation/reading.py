@@ -33,6 +33,7 @@ class PredictionFiles:
         name: Name of the scan.
         lesion: Lesion mask, or none for a healthy scan.
         brains: Folder with brain masks, or none.
+        brain: The mask in it, where it is known already.
         resample: Bring masks of other grids to that of the map.
         files: What else predict wrote of the scan, by kind.
     """
@@ -43,6 +44,7 @@ class PredictionFiles:
     brains: Path | None = None
     resample: bool = False
     files: Mapping[str, Path] = field(default_factory=dict)
+    brain: Path | None = None
 
     def result_path(self, kind: str) -> Path:
         """Return where another result of the scan lies."""
@@ -96,7 +98,9 @@ def _read_info(path: Path) -> dict[str, Any]:
 def _read_region(scan: PredictionFiles, like: Volume, info: dict[str, Any]) -> Bools:
     """Return the voxels (I, J, K) that are scored."""
     region_path, brains = scan.result_path("seen"), scan.brains
-    mask = find_mask(scan.name, brains, BRAIN) if brains else region_path if region_path.is_file() else None
+    mask = scan.brain or (region_path if not brains and region_path.is_file() else None)
+    if brains and mask is None:
+        mask = find_mask(scan.name, brains, BRAIN)
     if mask is None:
         place = (
             f"a brain mask of {scan.name} in {brains}"

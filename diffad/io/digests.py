@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from diffad.io.files import read_regular
 
 RECORD = "digests.json"
-"""Name of the record in a folder."""
+"""Name of the record in a folder; without it, nothing is compared."""
 MAX_RECORD = 1_000_000
 """Bytes of a record."""
 
@@ -43,17 +43,22 @@ def describe_file(path: Path) -> dict[str, Any]:
         return {"size": file.tell(), "sha256": digest}
 
 
-def find_damage(folder: Path) -> str | None:
+def find_damage(folder: Path, skipped: Collection[str] = ()) -> str | None:
     """Return what is wrong with the files that the record of a folder names; none if all is as it was.
 
     A folder without a record has nothing that could be compared.
+
+    Args:
+        folder: Folder of the files.
+        skipped: Folders in it whose files are not looked at.
     """
     path = folder / RECORD
     if not path.exists():
         return None
     try:
         record = json.loads(read_regular(path, MAX_RECORD))
-        files = [(folder / name, entry) for name, entry in record.items()]
+        entries = [(name, e) for name, e in record.items() if name.partition("/")[0] not in skipped]
+        files = [(folder / name, entry) for name, entry in entries]
         return next((text for file, entry in files if (text := _compare(file, entry)) is not None), None)
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         return f"{path.name} cannot be read ({error})"
@@ -65,4 +70,8 @@ def _compare(path: Path, entry: object) -> str | None:
     size = entry.get("size") if isinstance(entry, dict) else None
     if path.stat().st_size != size:
         return f"{path.name} has {path.stat().st_size} bytes, not {size}"
-    return None if describe_file(path) == entry else f"{path.name} is not what was written, by its checksum"
+    return (
+        None
+        if describe_file(path) == entry
+        else (f"{path.name} is not what was written, by its checksum in {RECORD}")
+    )

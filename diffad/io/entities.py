@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 FREE = ("desc", "space", "res", "den", "label", "mod")
@@ -44,6 +45,7 @@ class BidsName:
         return self.words[-1] if self.words else ""
 
 
+@lru_cache(100_000)
 def parse_bids_name(name: str) -> BidsName | None:
     """Parse a name without its suffixes; none if it does not begin with a subject."""
     parts = [part for part in name.split("_") if part]
@@ -90,13 +92,14 @@ def find_rival(scan: str, base: str, others: Sequence[str]) -> str | None:
         base: Name of the mask without its ending.
         others: Names of all scans.
     """
-    if scan == base or _drop_sequence(scan) == base:
+    if scan == base or drop_sequence(scan) == base:
         return None
     rivals = (name for name in others if name != scan and drop_last_word(name) == base)
-    return next((name for name in rivals if _drop_sequence(name) != base), None)
+    return next((name for name in rivals if drop_sequence(name) != base), None)
 
 
-def _drop_sequence(name: str) -> str:
+def drop_sequence(name: str) -> str:
+    """Drop the last part of a name if it is a sequence: ``a`` of ``a_t1``, but all of ``a_1``."""
     head, _, word = name.rpartition("_")
     return head if word.lower() in SEQUENCES else name
 

@@ -28,7 +28,7 @@ def hash_file(path: Path) -> str:
         return "unreadable"
 
 
-def find_damage(path: Path, record: Any, verify: bool = False) -> str:
+def describe_damage(path: Path, record: Any, verify: bool = False) -> str:
     """Say in what a file differs from its record; empty if in nothing, or if there is no record.
 
     Args:

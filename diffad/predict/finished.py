@@ -11,7 +11,7 @@ from typing import Any
 from diffad.io.atomic import write_text
 from diffad.io.files import read_regular
 from diffad.io.naming import REQUIRED_KINDS
-from diffad.io.records import find_damage, record_file
+from diffad.io.records import describe_damage, record_file
 
 INFO_BYTES = 64_000_000
 """No information file is larger."""
@@ -73,7 +73,7 @@ def _find_damage(files: Mapping[str, Path], records: Any, verify: bool) -> str:
     if gaps := [kind for kind in REQUIRED_KINDS if kind not in (*records, "info")]:
         return f"{files[gaps[0]].name} was never written"
     for kind, record in records.items():
-        if kind in files and (damage := find_damage(files[kind], record, verify)):
+        if kind in files and (damage := describe_damage(files[kind], record, verify)):
             return damage
     return ""
 

@@ -8,13 +8,10 @@ from pathlib import Path
 
 from diffad.io.nifti import stem
 from diffad.io.paths import resolve_path
-from diffad.io.search import FETCH, Search, describe_gaps, list_names
+from diffad.io.search import NO_CONTENT, Search, describe_gaps, list_names
 from diffad.io.subjects import Subject, group_subjects
 from diffad.predict import bids
 from diffad.predict.options import Inputs
-
-NO_CONTENT = f"no content: {FETCH}"
-"""Why a scan that is a link to nothing, or a pointer, cannot be looked at."""
 
 
 @dataclass

@@ -11,7 +11,7 @@ import numpy as np
 
 from diffad.config.reading import ReadOptions
 from diffad.io.atomic import scratch_folder, write_text
-from diffad.io.records import find_damage, record_file
+from diffad.io.records import describe_damage, record_file
 from diffad.io.text import read_json
 from diffad.prepare.geometry import format_itk
 from diffad.prepare.options import PrepareOptions
@@ -64,7 +64,7 @@ def read_finished(out: Path, name: str) -> dict[str, Any] | None:
 
 def _require_whole(paths: list[Path], records: Any) -> None:
     for path, record in zip(paths, records if isinstance(records, list) else (), strict=False):
-        if damage := find_damage(path, record):
+        if damage := describe_damage(path, record):
             raise FileExistsError(f"{path}: {damage}; as nothing is overwritten, move the files of this scan")
 
 

@@ -109,6 +109,13 @@ def test_names_with_spaces_and_unicode(predict, tmp_path):
     assert "größe 1 &amp; ü" in (predict.out / "index.html").read_text(encoding="utf-8")
 
 
+def test_linked_subject_that_is_not_there_has_no_content(predict, tree):
+    (tree / "sub-04").symlink_to("../store/sub-04")
+    _, told = predict("--no-page", scans=[tree])
+    assert "1 of 4 subjects has no content: fetch it first" in told
+    assert f"passed over links that lead nowhere: {tree / 'sub-04'}" in told
+
+
 def test_subjects_without_the_sequence_are_told_once_with_their_number(predict, tree):
     write(tree / "sub-03/anat/sub-03_T2w.nii.gz", brain(5))
     write(tree / "sub-02/ses-b/anat/sub-02_ses-b_FLAIR.nii.gz", brain(6))

@@ -261,3 +261,14 @@ def test_report_draws_what_is_stored(tmp_path, monkeypatch):
     out = output()
     save_report(replace(out, info=out.info | {"warnings": ["far too much"]}), tmp_path / "r.png")
     assert list(drawn[0]) == ["far too much"]
+
+
+def test_names_that_are_no_text_are_shown_by_number():
+    from matplotlib.figure import Figure
+
+    from diffad.report.canvas import place_text
+
+    figure = Figure()
+    place_text(figure, 1, 1, "bad\udcff\x1b[31m\nline $x^$", 9, "white")
+    assert figure.texts[0].get_text() == "bad\\xff\\x1b[31m\nline $x^$"
+    figure.canvas.draw()
