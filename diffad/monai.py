@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -25,7 +26,8 @@ class AnomalyDetectiond(MapTransform):
     """Adds the anomaly map, the detections and the pseudo-healthy twin of an image to a dictionary.
 
     For the key ``image`` it adds ``image_anomaly``, ``image_mask`` and ``image_twin``, (1 or C, H, W, D), on
-    the very grid and with the affine of the image, whatever its orientation, and ``image_score``.
+    the very grid and with the affine of the image, whatever its orientation, ``image_score``, and
+    ``image_warnings``, what a reader should know of them.
 
     Args:
         keys: Images, (C, H, W, D) with an affine, as ``LoadImaged(ensure_channel_first=True)`` gives them.
@@ -59,7 +61,7 @@ class AnomalyDetectiond(MapTransform):
             out, turn = detect_image(self.pipeline, image, mask, **self.options)
             maps = {"anomaly": out.anomaly_map, "mask": out.mask.float(), "twin": out.reconstruction}
             results |= {f"{key}_{kind}": copy_geometry(turn(value[0]), image) for kind, value in maps.items()}
-            results[f"{key}_score"] = float(out.score[0])
+            results |= {f"{key}_score": float(out.score[0]), f"{key}_warnings": out.info["warnings"]}
         return results
 
 
@@ -86,6 +88,8 @@ class AnomalyInferer(Inferer):
         maps = []
         for image in inputs:
             out, turn = detect_image(self.pipeline, image, None, **self.options)
+            for warning in out.info["warnings"]:
+                warnings.warn(warning, stacklevel=2)
             maps.append(turn(out.anomaly_map[0]))
         return torch.stack(maps)
 
@@ -104,7 +108,7 @@ def detect_image(
     orientation = orientations.io_orientation(affine)
     spatial = affine @ orientations.inv_ornt_aff(orientation, tuple(image.shape[1:]))
     volume = Volume(_reorient(_to_array(image), orientation), spatial)
-    brain = None if mask is None else _reorient(_to_array(mask), orientation)[0] > 0
+    brain = None if mask is None else _reorient(_to_array(mask), orientation)[0]
 
     def turn(values: Tensor) -> Tensor:
         way = orientations.ornt_transform(RAS, orientation)

@@ -21,7 +21,8 @@ from diffad.data.space import Space
 from diffad.data.volume import Volume
 from diffad.denoise import NetworkDenoiser
 from diffad.inference.detector import Detector
-from diffad.inference.orientations import Slicing, resolve_axes
+from diffad.inference.domain import list_domain_warnings, list_share_warnings, list_window_warnings
+from diffad.inference.orientations import Slicing, axis_warnings, resolve_axes
 from diffad.inference.output import AnomalyOutput as AnomalyOutput
 from diffad.inference.postprocess import Postprocess
 from diffad.inference.precision import PRECISIONS, resolve_precision
@@ -32,8 +33,10 @@ from diffad.inference.stacking import (
     ScanMaps,
     assemble_maps,
     check_sequence_count,
+    describe_windows,
     fuse_scan_maps,
     make_stacks,
+    measure_windows,
 )
 from diffad.inference.stored import check_model
 from diffad.inference.thresholding import (
@@ -233,6 +236,7 @@ class AnomalyPipeline(DiffusionPipeline):
         seed: int = 0,
         batch_size: int = 8,
         precision: str = "fp32",
+        mask_threshold: float | None = None,
     ) -> AnomalyOutput:
         """Find anomalies in a scan.
 
@@ -259,9 +263,11 @@ class AnomalyPipeline(DiffusionPipeline):
             seed: Seed of all noise. The noise of a slice follows from the seed and its position alone.
             batch_size: Slices per network evaluation. Few suit the caches of a CPU, a GPU likes more.
             precision: "fp32", "bf16", "fp16", or "auto" for bf16 where the device has it natively.
+            mask_threshold: What of the mask lies above it is brain; none takes 0, or .5 of probabilities.
 
         Returns:
-            Maps, reconstruction, detections and score on the scan's own grid.
+            Maps, reconstruction, detections and score on the scan's own grid; what a reader should know of
+            the scan and its result is in ``info["warnings"]``.
 
         Raises:
             ValueError: If the scan, the mask or an option cannot be used.
@@ -271,9 +277,11 @@ class AnomalyPipeline(DiffusionPipeline):
         own_method = self.method
         method = Method(noise, sampler, score, guidance).over(own_method)
         check_sequences(scan, self.config.sequences)
-        source = read_source(scan, mask, region)
+        source = read_source(scan, mask, region, mask_threshold=mask_threshold)
         cuts = self._resolve_cuts(source, axes, slices, fusion, noise_across)
         stacks = [self._cut(source, axis, cuts) for axis in cuts.axes]
+        windows = measure_windows(source, Space(from_dict(SpaceConfig, dict(self.config.space))))
+        stacks = [[replace(s, window=w) for s, w in zip(cut, windows, strict=True)] for cut in stacks]
         with self.progress_bar(total=sum(len(s.image) for cut in stacks for s in cut)) as bar:
             options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "precision": precision}
             detector = self.detector(method, **options, progress=bar.update)
@@ -281,7 +289,15 @@ class AnomalyPipeline(DiffusionPipeline):
         maps = fuse_scan_maps([assemble_maps(source, *result) for result in results], fusion)
         # a threshold belongs to the maps it was measured on, and other parts make others
         usual = region is None and method == own_method and cuts.usual
-        output = self._threshold(source, maps, threshold, self.config.calibration if usual else None)
+        calibration = self.config.calibration if usual else None
+        output = self._threshold(source, maps, threshold, calibration)
+        warnings = [
+            *source.warnings,
+            *list_domain_warnings(source, self.config),
+            *list_window_warnings(windows, self.config.space),
+            *axis_warnings(cuts.axes, cuts.own_axis),
+            *list_share_warnings(output, calibration, self.config.postprocess["fpr"]),
+        ]
         output.info |= {
             "nfe": maps.nfe,
             "slices": sum(len(s.image) for cut in stacks for s in cut),
@@ -289,6 +305,8 @@ class AnomalyPipeline(DiffusionPipeline):
             "precision": resolve_precision(precision, self.device),
             **describe_provenance(self.config, method),
             **cuts.to_info(),
+            **describe_windows(windows),
+            "warnings": list(dict.fromkeys(warnings)),
         }
         output.info["seconds"] = round(time.perf_counter() - start, 3)
         return output

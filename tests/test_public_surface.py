@@ -175,7 +175,8 @@ COMMANDS = {
     "benchmark": (2, ""),
     "calibrate": (
         1,
-        "--batch-size --device --fpr --mask --max-voxels --model --out --sampler --score --slices --trust",
+        "--batch-size --device --fpr --mask --mask-threshold --max-voxels --model --out --sampler --score"
+        " --slices --trust",
     ),
     "data check": (1, "--layout --out --quick --show"),
     "demo": (0, "--model --out --seed"),
@@ -186,17 +187,17 @@ COMMANDS = {
     "predict": (
         1,
         (
-            "--axes --batch-size --bias --brain --device --fusion --guidance --layout --mask --max-voxels"
-            " --modality --model --no-bias --no-page --noise --noise-across --on-failure --out --overwrite"
-            " --page --precision --prepare --region --register --sampler --score --seed --sequences --slices"
-            " --threshold --trust"
+            "--axes --batch-size --bias --brain --device --fusion --guidance --layout --mask --mask-threshold"
+            " --max-voxels --modality --model --no-bias --no-page --noise --noise-across --on-failure --out"
+            " --overwrite --page --precision --prepare --region --register --sampler --score --seed --verify"
+            " --sequences --slices --threshold --trust"
         ),
     ),
     "prepare": (
         1,
         (
-            "--bias --brain --hu --mask --max-voxels --modality --no-bias --out --register --seed --sequences"
-            " --spacing --threads --together --trust"
+            "--bias --brain --hu --mask --mask-threshold --max-voxels --modality --no-bias --out --register"
+            " --seed --sequences --spacing --threads --together --trust"
         ),
     ),
     "pretrain": (2, "--cell --ratio"),
@@ -227,9 +228,9 @@ BUILD = (
 OUTPUT = "anomaly_map reconstruction mask score info image brain volume std p_value"
 OPTIONS = (
     "sampler score noise guidance threshold slices seed batch_size precision axes fusion noise_across"
-    " trust max_voxels"
+    " trust max_voxels mask_threshold"
 )
-COHORT = "pipe out options mask region overwrite prepare page share"
+COHORT = "pipe out options mask region overwrite prepare page share verify"
 
 SUFFIXES = (
     "_anomaly.nii.gz _info.json _lesions.csv _lesions.json _mask.nii.gz _pvalue.nii.gz"
@@ -251,7 +252,7 @@ LESION_COLUMNS = (
     "number volume_ml voxels centre_x_mm centre_y_mm centre_z_mm centre_i centre_j centre_k"
     " extent_i_mm extent_j_mm extent_k_mm mean peak peak_i peak_j peak_k p_value"
 )
-RESULT_COLUMNS = "scan status score volume_ml threshold seconds nfe error"
+RESULT_COLUMNS = "scan status score volume_ml threshold seconds nfe error warnings"
 MODEL_INDEX = (
     "calibration guidance network noise postprocess provenance sampler scheduler score sequences space"
 )

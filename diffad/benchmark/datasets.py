@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from diffad.benchmark.config import DataConfig, hash_values
 from diffad.benchmark.items import TestItem, TestSet
+from diffad.data.image_file import read_grey_image, read_pixels
 from diffad.data.layouts.base import Entry
 from diffad.data.volume import Volume, require_same_grid
 from diffad.evaluation.samples import Bools
-from diffad.predict.provenance import hash_file
+from diffad.io.nifti import is_volume_name
+from diffad.io.records import hash_file
 
 CHUNK = 16
 """Scans whose maps are one unit of work, and are in memory together."""
@@ -67,8 +69,8 @@ def read_item(entry: Entry, data: DataConfig) -> TestItem:
     path = _find_scan(entry, data)
     if entry.index is not None:
         raise ValueError(f"{path}: expected a file for each scan, found a file of many slices")
-    volume = Volume.load(path) if path.name.endswith((".nii", ".nii.gz")) else None
-    values = volume.data[0] if volume is not None else _read_picture(path)
+    volume = Volume.load(path) if is_volume_name(path) else None
+    values = volume.data[0] if volume is not None else read_grey_image(path).numpy()
     scan = volume if volume is not None else torch.from_numpy(values)[None]
     brain = values > 0 if entry.brain is None else _read_mask(entry.brain, volume, values) > 0
     lesion = np.zeros_like(values) if entry.lesion is None else _read_mask(entry.lesion, volume, values)
@@ -86,17 +88,10 @@ def _select_lesion(lesion: NDArray[np.float32], entry: Entry) -> Bools:
 
 def _read_mask(path: Path, volume: Volume | None, like: NDArray[np.float32]) -> NDArray[np.float32]:
     if volume is not None:
-        mask = Volume.load(path, allow_constant=True)
+        mask = Volume.load(path, allow_constant=True, options=volume.options)
         require_same_grid(mask, volume)
         return np.asarray(mask.data[0])
-    values = _read_picture(path, scale=1.0)
+    values = read_pixels(path).astype(np.float32)
     if values.shape != like.shape:
         raise ValueError(f"{path}: expected the shape of the slice {like.shape}, found {values.shape}")
     return values
-
-
-def _read_picture(path: Path, scale: float = 255.0) -> NDArray[np.float32]:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return np.asarray(image.convert("L"), dtype=np.float32) / scale

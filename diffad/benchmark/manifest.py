@@ -13,6 +13,7 @@ from diffad.config import load
 from diffad.config.schema import ConfigError, to_dict
 from diffad.config.yaml import read_yaml
 from diffad.io.atomic import write_text
+from diffad.io.paths import resolve_path
 
 FILE = "benchmark.yaml"
 HINT = "choose another output, or only add methods, seeds and protocols"
@@ -22,7 +23,7 @@ def describe_identity(config: BenchmarkConfig) -> dict[str, Any]:
     """Return what must stay the same, and what may only grow."""
     values = config.to_dict()
     data = dict(values["data"])
-    data |= {key: str(Path(data[key]).resolve()) for key in ("slices", "root") if data[key]}
+    data |= {key: str(resolve_path(Path(data[key]))) for key in ("slices", "root") if data[key]}
     specs = {m.label: m for m in (*config.methods, *config.networks)}
     methods = {label: _describe_method(spec, config) for label, spec in specs.items()}
     return {"name": config.name, "data": data, "methods": methods}

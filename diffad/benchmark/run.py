@@ -7,6 +7,8 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from diffad.benchmark.config import BenchmarkConfig, load_benchmark
@@ -29,6 +31,7 @@ def run_benchmark(config: BenchmarkConfig, process: Any = None) -> Outcome | Non
         The outcome; none in all processes but the first.
 
     Raises:
+        ClaimedError: If another run is at work in the folder.
         ConfigError: If the folder belongs to another benchmark.
         UnknownNameError: If a protocol is unknown.
         OSError: If data cannot be read, or results cannot be written.
@@ -51,18 +54,26 @@ def run_benchmark(config: BenchmarkConfig, process: Any = None) -> Outcome | Non
     tests = TestSets(config.data)
     tests.list_sets(config.seeds[0])
     process = process or Process.from_launcher()
-    process.wait()
-    if process.is_main:
-        manifest.write_manifest(config)
-        forget_failures(config.out)
-        sweep_partial_files(config.out)
-    process.wait()
-    train_missing(config, process)
-    predict_missing(config, tests, process)
-    process.wait()
-    score_missing(config, tests, process)
-    process.wait()
-    return _report_outcome(config, tests) if process.is_main else None
+    with _claim_folder(config.out) if process.is_main else nullcontext():
+        process.wait()
+        if process.is_main:
+            manifest.write_manifest(config)
+            forget_failures(config.out)
+            sweep_partial_files(config.out)
+        process.wait()
+        train_missing(config, process)
+        predict_missing(config, tests, process)
+        process.wait()
+        score_missing(config, tests, process)
+        process.wait()
+        return _report_outcome(config, tests) if process.is_main else None
+
+
+def _claim_folder(out: Path) -> AbstractContextManager[None]:
+    """Keep other runs out of the folder; processes of one launch share it, as its first one holds it."""
+    from diffad.io.claims import RUNNING, hold_claim
+
+    return hold_claim(out / RUNNING / "benchmark.lock", what=str(out))
 
 
 def _report_outcome(config: BenchmarkConfig, tests: Any) -> Outcome:

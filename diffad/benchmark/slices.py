@@ -35,7 +35,7 @@ class HealthySlices:
         """Read them.
 
         Raises:
-            OSError: If a file is missing or cannot be read.
+            ValueError: If a file is missing or cannot be read.
             ValueError: If a slice has another shape than the mask.
         """
         from diffad.data.slice_folder import load_slices

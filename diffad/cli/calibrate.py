@@ -11,6 +11,7 @@ from diffad.cli.options import (
     DEFAULT_MODEL,
     Device,
     Mask,
+    MaskThreshold,
     MaxVoxels,
     Model,
     Slices,
@@ -31,6 +32,7 @@ def calibrate_command(
     out: Annotated[Path, typer.Option(help="New folder for the calibrated model.")],
     model: Model = DEFAULT_MODEL,
     mask: Mask = "",
+    mask_threshold: MaskThreshold = None,
     slices: Slices = "",
     trust: Trust = None,
     max_voxels: MaxVoxels = MAX_VOXELS,
@@ -83,6 +85,7 @@ def calibrate_command(
             batch_size=batch_size,
             trust=trust,
             max_voxels=max_voxels,
+            mask_threshold=mask_threshold,
         )
         inputs = Inputs(scan, model, out, mask_source, device=device)
     listing = list_subjects(inputs, find_scans(inputs.sources, out, mask_source))

@@ -70,6 +70,8 @@ def _print_report(folder: Path, report: DatasetReport, limit: int) -> None:
     Console(width=None if sys.stdout.isatty() else 120).print(table)
     if others := [f"{name} ({hits})" for name, hits in report.recognised if name != report.layout]:
         tell(f"could also be: {', '.join(others)}")
+    for line in report.notes[:limit]:
+        tell(f"note: {line}")
     for line in report.problems[:limit]:
         tell(f"problem: {line}")
     if len(report.problems) > limit:

@@ -23,6 +23,14 @@ Mask = Annotated[
         metavar="FILE|SUFFIX", help="Brain mask of all scans, or the ending of the masks' names, like _brain."
     ),
 ]
+MaskThreshold = Annotated[
+    float | None,
+    typer.Option(
+        metavar="NUMBER",
+        help="What of a brain mask lies above it is brain; 0 by default, and .5 of probabilities.",
+        show_default=False,
+    ),
+]
 Trust = Annotated[
     Geometry | None,
     typer.Option(

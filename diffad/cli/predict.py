@@ -15,6 +15,7 @@ from diffad.cli.options import (
     Brain,
     Device,
     Mask,
+    MaskThreshold,
     MaxVoxels,
     Model,
     Register,
@@ -47,6 +48,7 @@ def predict_command(
     model: Model = DEFAULT_MODEL,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
     mask: Mask = "",
+    mask_threshold: MaskThreshold = None,
     region: Annotated[
         str,
         typer.Option(
@@ -184,6 +186,7 @@ def predict_command(
             axes=parse_words(axes) or None,
             fusion=fusion,
             noise_across=noise_across,
+            mask_threshold=mask_threshold,
             trust=trust,
             max_voxels=max_voxels,
         )

@@ -12,6 +12,7 @@ from diffad.cli.options import (
     Bias,
     Brain,
     Mask,
+    MaskThreshold,
     MaxVoxels,
     Register,
     ScanModality,
@@ -46,6 +47,7 @@ def prepare_command(
     bias: Bias = True,
     spacing: Annotated[float, typer.Option(help="Voxel size in mm; 0 keeps the scan's own grid.")] = 1.0,
     mask: Mask = "",
+    mask_threshold: MaskThreshold = None,
     is_one_subject: Annotated[
         bool, typer.Option("--together", help="The scans are sequences of one subject, the reference first.")
     ] = False,
@@ -87,7 +89,7 @@ def prepare_command(
             seed=seed,
             threads=threads,
         )
-        reading = ReadOptions(trust, max_voxels)
+        reading = ReadOptions(trust, max_voxels, mask_threshold)
     subjects = (
         _group_files(scan) if is_one_subject and not names else _find_subjects(scan, out, mask_source, names)
     )

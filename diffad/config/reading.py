@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from diffad.config.choices import Geometry, require, require_choice
@@ -18,6 +19,7 @@ class ReadOptions:
         trust: Which orientation of a NIfTI file is taken where it has two, a ``Geometry``; none takes the
             sform, as most tools do.
         max_voxels: Most voxels of a file, over all channels; a larger one is refused from its header.
+        mask_threshold: What of a brain mask lies above it is brain; none takes 0, or .5 of probabilities.
 
     Raises:
         ValueError: If a value cannot be used.
@@ -25,8 +27,11 @@ class ReadOptions:
 
     trust: str | None = None
     max_voxels: int = MAX_VOXELS
+    mask_threshold: float | None = None
 
     def __post_init__(self) -> None:
         if self.trust is not None:
             require_choice("trust", self.trust, Geometry)
         require(self.max_voxels >= 1, "max_voxels", "at least 1 voxel", self.max_voxels)
+        usable = self.mask_threshold is None or math.isfinite(self.mask_threshold)
+        require(usable, "mask_threshold", "a finite number", self.mask_threshold)

@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from diffad.data.volume_error import expect
+from diffad.data.volume_error import demand
 
 Affine = npt.NDArray[Any]
 
@@ -28,8 +28,8 @@ def check_affine(affine: Affine, name: Path | str) -> Affine:
         VolumeError: Unless it is an invertible (4, 4) matrix of finite numbers.
     """
     affine = np.asarray(affine, dtype=np.float64)
-    expect(affine.shape == (4, 4), name, "an affine (4, 4)", f"shape {affine.shape}")
-    expect(is_regular(affine), name, "an invertible affine", affine.tolist())
+    demand(affine.shape == (4, 4), name, "an affine (4, 4)", f"shape {affine.shape}")
+    demand(is_regular(affine), name, "an invertible affine", affine.tolist())
     return affine
 
 
@@ -85,7 +85,7 @@ def check_field(affine: Affine, shape: Sequence[int], path: Path) -> list[str]:
     size = f"voxels of {_format(spacing)} mm over {_format(field)} mm"
     sane = spacing.min() >= FINEST_SPACING and field.max() <= LARGEST_FIELD
     limits = f"voxels of at least {FINEST_SPACING} mm and sides of at most {LARGEST_FIELD / 1000:g} m"
-    expect(bool(sane), path, limits, f"{size}; correct the voxel size in its header")
+    demand(bool(sane), path, limits, f"{size}; correct the voxel size in its header")
     if is_plausible(affine, shape):
         return []
     return [f"the field of view is not that of a head: {size}; volumes in ml may be wrong"]

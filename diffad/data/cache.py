@@ -18,7 +18,7 @@ from torch import Tensor
 from diffad.data.duplicates import stamp_files
 from diffad.io.atomic import staged_file
 
-FORMAT = 1
+FORMAT = 2
 """Number of the way in which slices are cut and placed; a new number keeps old files from being used."""
 DAMAGE_ERRORS = (SafetensorError, OSError, KeyError, TypeError, ValueError)
 """What reading a damaged file may raise."""
@@ -32,11 +32,13 @@ class CachedScan:
         image: Intensities in [0, 1], (N, C, *S).
         mask: Brain mask, (N, 1, *S), uint8 in {0, 1}.
         digest: Digest of the voxels as they lie on disk.
+        warnings: What a reader should know of how it was read.
     """
 
     image: Tensor
     mask: Tensor
     digest: str
+    warnings: tuple[str, ...] = ()
 
 
 class Cache:
@@ -97,11 +99,12 @@ def _read_cached(path: Path, key: str) -> CachedScan:
         image, mask = file.get_tensor("image"), file.get_tensor("mask")
     if notes["key"] != key or int(notes["crc"]) != _compute_crc(image, mask):
         raise ValueError("its content does not match its checksum")
-    return CachedScan(image, mask, notes["digest"])
+    return CachedScan(image, mask, notes["digest"], tuple(json.loads(notes["warnings"])))
 
 
 def _write_cached(scan: CachedScan, path: Path, key: str) -> None:
     notes = {"key": key, "digest": scan.digest, "crc": str(_compute_crc(scan.image, scan.mask))}
+    notes["warnings"] = json.dumps(scan.warnings)
     with staged_file(path) as partial:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({"image": scan.image, "mask": scan.mask}, partial, metadata=notes)

@@ -13,6 +13,7 @@ from torch import Tensor
 from diffad.data.image_file import SUFFIXES, read_image
 from diffad.data.items import DataError
 from diffad.data.volume import Array, Volume
+from diffad.io.paths import resolve_path
 
 Stamp = tuple[tuple[str, int, int], ...]
 # A file that did not change has the same content; a second split asks for the digests of the first again.
@@ -21,7 +22,7 @@ _DIGESTS: dict[Stamp, str] = {}
 
 def stamp_files(files: Iterable[Path]) -> Stamp:
     """Return path, size and time of change (ns) of files; while these stay, so does the content."""
-    stats = [(path.resolve(), path.stat()) for path in files]
+    stats = [(resolve_path(path), path.stat()) for path in files]
     return tuple((str(path), info.st_size, info.st_mtime_ns) for path, info in stats)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from diffad.data.volume import Array, VolumeError
+from diffad.data.zero import find_zero
 
 ArrayOrTensor = TypeVar("ArrayOrTensor", Array, Tensor)
 
@@ -91,20 +92,22 @@ def make_percentile_window(
     Args:
         x: One scan, (C, *S).
         mask: Voxels of the brain, (*S) or (1, *S).
-        low: Percentile that becomes 0, in percent; none keeps the zero of the scan.
+        low: Percentile that becomes 0, in percent; none keeps the zero of the scan, see ``find_zero``.
         high: Percentile that becomes 1 - ``headroom``, in percent.
         headroom: Fraction :math:`h` of [0, 1] above the high percentile, in [0, 1).
 
     Raises:
         ValueError: If an option is out of range.
-        VolumeError: If the mask is empty or of another shape, or a channel is constant inside it.
+        VolumeError: If the mask is empty or of another shape, a channel is constant inside it, or its zero is
+            to be kept and unknown.
     """
     if not (0 <= (low or 0) < high <= 100 and 0 <= headroom < 1):
         raise ValueError(
             f"expected 0 <= low < high <= 100 and 0 <= headroom < 1, got {low=}, {high=}, {headroom=}"
         )
     bounds = [
-        _measure_percentiles(c, values, low, high) for c, values in enumerate(_select_channels(x, mask))
+        _measure_bounds(c, channel, brain, low, high)
+        for c, (channel, brain) in enumerate(_pair_channels(x, mask))
     ]
     return IntensityWindow(
         tuple(a for a, _ in bounds), tuple(a + (b - a) / (1 - headroom) for a, b in bounds)
@@ -154,22 +157,26 @@ def normalise_batch(x: Tensor, mask: Tensor, windows: list[IntensityWindow]) -> 
     )
 
 
-def _select_channels(x: Array | Tensor, mask: Array | Tensor) -> list[Array]:
+def _pair_channels(x: Array | Tensor, mask: Array | Tensor) -> list[tuple[Array, Array]]:
     values, brain = (v.detach().cpu().numpy() if isinstance(v, Tensor) else v for v in (x, mask))
     brain = (brain[0] if brain.ndim == values.ndim else brain) > 0
     if brain.shape != values.shape[1:]:
         raise VolumeError(f"expected a brain mask {values.shape[1:]}, got shape {tuple(mask.shape)}")
     if not brain.any():
         raise VolumeError("expected a brain mask with voxels above zero, got an empty one")
-    return [channel[brain] for channel in values]
+    return [(channel, brain) for channel in values]
 
 
-def _measure_percentiles(channel: int, values: Array, low: float | None, high: float) -> tuple[float, float]:
+def _measure_bounds(
+    index: int, channel: Array, brain: Array, low: float | None, high: float
+) -> tuple[float, float]:
+    values = channel[brain]
     a, b = (float(p) for p in np.percentile(values, (low or 0, high)))
-    a = 0.0 if low is None else a
+    if low is None:
+        a = find_zero(values, channel[~brain]) if channel.min() < 0 else 0.0
     if not a < b:
         raise VolumeError(
-            f"expected contrast inside the brain mask of channel {channel}, "
+            f"expected contrast inside the brain mask of channel {index}, "
             f"got {a:g} at percentile {low or 0:g} and {b:g} at percentile {high:g}"
         )
     return a, b

@@ -10,7 +10,9 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from diffad.data.mask_values import cut_mask
 from diffad.data.volume import Array, Source, Volume, VolumeError, require_same_grid
+from diffad.data.zero import find_border
 
 ArrayOrTensor = TypeVar("ArrayOrTensor", Array, Tensor)
 
@@ -43,22 +45,56 @@ def brain_mask(data: ArrayOrTensor) -> ArrayOrTensor:
     return _fill_holes((data != 0).any(0))[None]
 
 
-def resolve_mask(mask: Source | Array | Tensor, like: Volume) -> Array:
-    """Return the mask of a scan, (I, J, K) in RAS, boolean, from a file or an array.
+def find_stripped_brain(data: Array) -> tuple[Array, list[str]]:
+    """Mark the brain of a skull-stripped scan (C, I, J, K), and say what is odd about its background.
+
+    The background is 0, or another constant on all faces of the scan, as after an offset or a scaling.
+
+    Returns:
+        Boolean mask, (I, J, K), and warnings.
+    """
+    border = find_border(data)
+    if not any(border):
+        return brain_mask(data)[0], []
+    brain = brain_mask(data - np.array(border, data.dtype).reshape(-1, 1, 1, 1))[0]
+    values = ", ".join(f"{v:g}" for v in border)
+    warnings = [f"its background is {values}, not 0; whatever differs from it counts as brain"]
+    if any(value > np.percentile(x[brain], 99) for value, x in zip(border, data, strict=True) if brain.any()):
+        warnings.append("its background is brighter than its brain, as with an inverted contrast")
+    return brain, warnings
+
+
+def resolve_mask(
+    mask: Source | Array | Tensor, like: Volume, threshold: float | None = None
+) -> tuple[Array, list[str]]:
+    """Return the brain mask of a scan, (I, J, K) in RAS, boolean, from a file or an array, and warnings.
 
     Args:
-        mask: NIfTI file, or an array or tensor (I, J, K); voxels above zero are inside.
+        mask: NIfTI file, or an array or tensor (I, J, K).
         like: Scan the mask belongs to.
+        threshold: What lies above it is brain; none takes that of the scan's options, else 0, or .5 of
+            probabilities.
 
     Raises:
-        VolumeError: If a file is unusable, or an array has another shape.
+        VolumeError: If a file is unusable, an array has another shape, or nothing is inside.
     """
     if isinstance(mask, str | os.PathLike):
-        return load_mask(mask, like)
-    array = np.asarray(mask) > 0
-    if array.shape != like.data.shape[1:]:
-        raise VolumeError(f"{like.name}: expected a mask {like.data.shape[1:]}, got shape {array.shape}")
-    return array
+        name, (values, warnings) = str(mask), _load_values(mask, like)
+    else:
+        name, values, warnings = like.name, np.asarray(mask), []
+        if values.shape != like.data.shape[1:]:
+            expectation = f"a mask {like.data.shape[1:]}, got shape {values.shape}"
+            raise VolumeError(f"{like.name}: expected {expectation}")
+    threshold = like.options.mask_threshold if threshold is None else threshold
+    inside, value_warnings = cut_mask(values, threshold, name)
+    if not inside.any() and threshold is not None:
+        raise VolumeError(
+            f"{name}: expected a mask with voxels above the mask threshold of {threshold:g}, "
+            f"found values from {values.min():g} to {values.max():g}"
+        )
+    if not inside.any() and isinstance(mask, str | os.PathLike):
+        raise VolumeError(f"{name}: expected a mask with voxels above zero, found an empty mask")
+    return inside, warnings + value_warnings
 
 
 def load_mask(path: Source, like: Volume) -> Array:
@@ -74,14 +110,19 @@ def load_mask(path: Source, like: Volume) -> Array:
     Raises:
         VolumeError: If the file is unusable, on another grid, of several channels, or nothing is inside.
     """
-    volume = Volume.load(os.fspath(path), allow_constant=True, options=like.options)
-    require_same_grid(volume, like)
-    if len(volume.data) != 1:
-        raise VolumeError(f"{path}: expected a mask of one channel, found {len(volume.data)} channels")
-    mask: Array = volume.data[0] > 0
+    mask = _load_values(path, like)[0] > 0
     if not mask.any():
         raise VolumeError(f"{path}: expected a mask with voxels above zero, found an empty mask")
-    return mask
+    return np.asarray(mask)
+
+
+def _load_values(path: Source, like: Volume) -> tuple[Array, list[str]]:
+    """Read the values of a mask (I, J, K), and what is odd about its file and its grid."""
+    volume = Volume.load(os.fspath(path), allow_constant=True, options=like.options)
+    grid_warnings = require_same_grid(volume, like)
+    if len(volume.data) != 1:
+        raise VolumeError(f"{path}: expected a mask of one channel, found {len(volume.data)} channels")
+    return volume.data[0], [*volume.warnings, *grid_warnings]
 
 
 def _fill_holes(mask: Array) -> Array:

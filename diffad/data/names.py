@@ -43,15 +43,17 @@ def strip_sequence(path: Path, sequence: str) -> str | None:
             whole name in which ``*`` stands for anything ("*_t1_head.nii.gz").
     """
     if "*" in sequence:
-        match = re.fullmatch(re.escape(sequence).replace(r"\*", "(.*)"), path.name, re.IGNORECASE)
+        match = re.fullmatch(re.escape(sequence).replace(r"\*", "(.*)"), path.name, re.IGNORECASE | re.DOTALL)
     else:
-        match = re.fullmatch(rf"(?:(.*)[^A-Za-z0-9])?{re.escape(sequence)}", stem(path), re.IGNORECASE)
+        match = re.fullmatch(
+            rf"(?:(.*)[^A-Za-z0-9])?{re.escape(sequence)}", stem(path), re.IGNORECASE | re.DOTALL
+        )
     return (match.group(1) or "") if match else None
 
 
 def is_mask(path: Path, pattern: str) -> bool:
     """Tell whether a file is named like a mask."""
-    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), path.name) is not None
+    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), path.name, re.DOTALL) is not None
 
 
 def find_volume_mask(path: Path, pattern: str) -> Path | None:

@@ -12,6 +12,7 @@ from diffad.data.scan_files import FileRow, ScanFiles, ScanRules, assemble_scans
 from diffad.data.scan_search import search_volumes
 from diffad.data.splits import choose_split, require_disjoint, split_scans
 from diffad.io.nifti import SUFFIXES
+from diffad.io.paths import is_present_file
 
 Splits = dict[str, list[ScanFiles]]
 NO_LABELS = LabelRule()
@@ -125,6 +126,6 @@ def _make_row(values: Mapping[str, str], where: str, folders: Sequence[Path], la
 def _find_file(text: str, folders: Sequence[Path], where: str) -> Path:
     candidates = list(dict.fromkeys(folder / text for folder in folders))
     for path in candidates:
-        if text and path.is_file():
+        if text and is_present_file(path):
             return path
     raise DataError(f"{where}: expected a NIfTI file, found none at {' or '.join(map(str, candidates))}")

@@ -9,7 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from diffad.data.grid import mask_centre
-from diffad.data.masks import brain_mask, resolve_mask
+from diffad.data.masks import find_stripped_brain, resolve_mask
+from diffad.data.oddities import list_oddities
 from diffad.data.slices import slice_spacing, to_slices
 from diffad.data.volume import Array, Source, Volume, VolumeError
 
@@ -34,25 +35,31 @@ class ScanSlices:
 
 
 def read_scan(
-    scan: Volume | Source | Sequence[Source], mask: Source | Array | None = None
+    scan: Volume | Source | Sequence[Source],
+    mask: Source | Array | None = None,
+    mask_threshold: float | None = None,
 ) -> tuple[Volume, Array]:
-    """Read a scan and its brain mask, (I, J, K), boolean.
+    """Read a scan and its brain mask, (I, J, K), boolean; what is odd about either is in its warnings.
 
     Args:
         scan: A file, a file for each sequence, or a volume that was read already.
-        mask: A file or an array (I, J, K) in RAS; without a mask the brain is what is not zero.
+        mask: A file or an array (I, J, K) in RAS; without a mask the brain is what is not background.
+        mask_threshold: What of a mask lies above it is brain; none takes 0, or .5 of probabilities.
 
     Raises:
         VolumeError: If either cannot be used, or the mask is empty; the message names the file.
     """
     volume = scan if isinstance(scan, Volume) else Volume.load(scan)
-    brain = brain_mask(volume.data)[0] if mask is None else resolve_mask(mask, volume)
+    if mask is None:
+        brain, warnings = find_stripped_brain(volume.data)
+    else:
+        brain, warnings = resolve_mask(mask, volume, mask_threshold)
     if not brain.any():
         raise VolumeError(
             f"{volume.name}: expected a brain mask with voxels above zero, found an empty one; "
             "give another mask"
         )
-    return volume, brain
+    return volume.warn(*warnings, *list_oddities(volume, brain)), brain
 
 
 def cut_slices(

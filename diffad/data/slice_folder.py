@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from diffad.data.image_file import read_grey_image
+
 
 def load_slices(folder: Path, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Read training and validation slices (N, 1, S, S) in [0, 1] and their brain mask (1, 1, S, S).
@@ -19,10 +21,10 @@ def load_slices(folder: Path, size: int) -> tuple[Tensor, Tensor, Tensor]:
         size: Side S of the slices, in pixels.
 
     Raises:
-        OSError: If a file is missing or cannot be read.
-        ValueError: If a slice has another shape than the mask.
+        OSError: If there is no slice.
+        ValueError: If a file is missing or cannot be read, or a slice has another shape than the mask.
     """
-    mask = _read_image(folder / "brain_mask.png")
+    mask = read_grey_image(folder / "brain_mask.png")
     brain = _fit_square(mask, size) > 0.5
     train, val = (_read_slices(folder / part, mask, size) * brain for part in ("train", "val"))
     return train, val, brain
@@ -34,20 +36,12 @@ def _read_slices(folder: Path, mask: Tensor, size: int) -> Tensor:
         raise FileNotFoundError(f"{folder}: expected PNG files, found none")
     slices = []
     for file in files:
-        image = _read_image(file)
+        image = read_grey_image(file)
         if image.shape != mask.shape:
             expected = f"expected the shape of the mask {tuple(mask.shape)}"
             raise ValueError(f"{file}: {expected}, got {tuple(image.shape)}")
         slices.append(_fit_square(image * mask, size))
     return torch.cat(slices)
-
-
-def _read_image(file: Path) -> Tensor:
-    import numpy as np
-    from PIL import Image
-
-    with Image.open(file) as image:
-        return torch.from_numpy(np.asarray(image.convert("L"), dtype=np.float32) / 255)
 
 
 def _fit_square(image: Tensor, size: int) -> Tensor:

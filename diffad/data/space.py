@@ -9,6 +9,7 @@ from torch import Tensor
 
 from diffad.config import SpaceConfig
 from diffad.data.grid import SquareGrid
+from diffad.data.hounsfield import check_brain_units
 from diffad.data.intensity import IntensityWindow, make_ct_window, make_percentile_window, normalise
 from diffad.types import Reconstruction
 
@@ -47,10 +48,19 @@ class Space:
         return self.config.axis == "volume"
 
     def window(self, x: Tensor, mask: Tensor) -> IntensityWindow:
-        """Find the intensity window of one scan ``x`` (C, *S) inside its ``mask`` (1, *S)."""
+        """Find the intensity window of one scan ``x`` (C, *S) inside its ``mask`` (1, *S).
+
+        Of a volume all of it is to be given, so that the window does not depend on the choice of slices.
+
+        Raises:
+            VolumeError: If a CT is not in Hounsfield units, or an MRI has no usable range.
+        """
         c = self.config
         if c.intensity == "ct":
-            return make_ct_window(c.centre, c.width, channels=x.shape[0])
+            window = make_ct_window(c.centre, c.width, channels=x.shape[0])
+            for channel, *bounds in zip(x, window.lower, window.upper, strict=True):
+                check_brain_units(channel.cpu().numpy(), mask[0].cpu().numpy() > 0, (bounds[0], bounds[1]))
+            return window
         return make_percentile_window(x, mask, low=c.low, high=c.high, headroom=c.headroom)
 
     def place(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from diffad.data.affine import check_affine, measure_shift
 from diffad.data.volume_axes import RAS as RAS
 from diffad.data.volume_axes import cast_exactly, make_image, turn_to_canonical, turn_to_stored
 from diffad.data.volume_error import VolumeError as VolumeError
-from diffad.data.volume_error import expect
+from diffad.data.volume_error import demand
 from diffad.data.volume_file import read_volume_file
 from diffad.io.atomic import write_bytes
 from diffad.io.nifti import WRITTEN_SUFFIXES
@@ -101,6 +101,11 @@ class Volume:
         warnings = tuple(dict.fromkeys([*file_warnings, *grid_warnings]))
         return cls(data, volumes[0].affine, volumes[0].origin, warnings)
 
+    def warn(self, *sentences: str) -> Volume:
+        """Return the scan with more warnings, each once; the scan itself where there is none that is new."""
+        warnings = tuple(dict.fromkeys((*self.warnings, *sentences)))
+        return self if warnings == self.warnings else replace(self, warnings=warnings)
+
     @property
     def spacing(self) -> Array:
         """Distance between voxel centres along I, J and K, (3,), in mm."""
@@ -141,7 +146,7 @@ class Volume:
             OSError: If the file cannot be written.
         """
         path = Path(path)
-        expect(path.name.endswith(WRITTEN_SUFFIXES), path, "a name ending in .nii or .nii.gz", path.name)
+        demand(path.name.endswith(WRITTEN_SUFFIXES), path, "a name ending in .nii or .nii.gz", path.name)
         raw = self._make_image(image, dtype, path).to_bytes()
         # mtime=0 makes the same map the same file, whenever it is written.
         write_bytes(path, gzip.compress(raw, 1, mtime=0) if path.suffix == ".gz" else raw)
@@ -156,7 +161,7 @@ class Volume:
         array = image.detach().float().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
         shape = self.data.shape[1:]
         fits = array.ndim in (3, 4) and array.shape[-3:] == shape
-        expect(fits, path, f"a map {shape}, or several as channels", f"shape {array.shape}")
+        demand(fits, path, f"a map {shape}, or several as channels", f"shape {array.shape}")
         stored_affine, header = (self.origin.affine, self.origin.header) if self.origin else (None, None)
         return make_image(
             cast_exactly(turn_to_stored(array, stored_affine), dtype, path), self.affine, header
@@ -193,7 +198,7 @@ def require_same_grid(volume: Volume, like: Volume) -> tuple[str, ...]:
     same_count = volume.data.shape[1:] == shape
     shift = min(measure_shift(a, b, shape) for a, b in pairs) if same_count else float("inf")
     same = shift <= LARGEST_SHIFT
-    expect(same, volume.path, f"the grid of {like.path}, {_describe_grid(like)}", _describe_grid(volume))
+    demand(same, volume.path, f"the grid of {like.path}, {_describe_grid(like)}", _describe_grid(volume))
     if shift <= ROUNDING_SHIFT:
         return ()
     name = volume.path.name if volume.path else "a volume"
@@ -213,7 +218,7 @@ def _load_file(path: Path, allow_constant: bool, options: ReadOptions) -> Volume
 
 def _check_voxels(data: Array, path: Path, allow_constant: bool) -> None:
     bad_voxels = data.size - int(np.isfinite(data).sum())
-    expect(not bad_voxels, path, "finite voxels", f"{bad_voxels} of {data.size} that are NaN or infinite")
+    demand(not bad_voxels, path, "finite voxels", f"{bad_voxels} of {data.size} that are NaN or infinite")
     for channel, values in enumerate(data):
         varies = allow_constant or values.min() < values.max()
-        expect(varies, path, "contrast", f"{values.flat[0]:g} everywhere in channel {channel}")
+        demand(varies, path, "contrast", f"{values.flat[0]:g} everywhere in channel {channel}")

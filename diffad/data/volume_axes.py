@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from nibabel import orientations
 
-from diffad.data.volume_error import expect
+from diffad.data.volume_error import demand
 
 Array = npt.NDArray[Any]
 RAS = np.array([[0, 1], [1, 1], [2, 1]])
@@ -56,7 +56,7 @@ def cast_exactly(values: Array, dtype: npt.DTypeLike, path: Path) -> Array:
     with np.errstate(invalid="ignore"):
         cast = values.astype(target)
     exact = target.kind not in "iu" or np.array_equal(cast, values)
-    expect(exact, path, f"values that {target} can hold", f"values from {values.min()} to {values.max()}")
+    demand(exact, path, f"values that {target} can hold", f"values from {values.min()} to {values.max()}")
     return cast
 
 

@@ -9,7 +9,7 @@ class VolumeError(ValueError):
     """A scan, mask or map that cannot be used; the message names file, expectation and finding."""
 
 
-def expect(ok: bool, name: Path | str | None, expectation: str, finding: object) -> None:
+def demand(ok: bool, name: Path | str | None, expectation: str, finding: object) -> None:
     """Refuse a file.
 
     Raises:

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from nibabel.volumeutils import apply_read_scaling
 
 from diffad.config.reading import ReadOptions
-from diffad.data.volume_error import VolumeError, expect
-from diffad.data.volume_header import VolumeHeader, read_header
+from diffad.data.volume_error import VolumeError, demand
+from diffad.data.volume_formats import parse_volume_header
+from diffad.data.volume_header import VolumeHeader
 from diffad.io.files import FileError, open_regular, require_file
 from diffad.io.nifti import PARTNERS, stem
 
@@ -59,19 +60,19 @@ def read_volume_header(path: Path, options: ReadOptions) -> VolumeHeader:
         ValueError: If it cannot be used.
     """
     with _open_stream(_find_partner(path, ".hdr") or path) as (stream, _):
-        return read_header(stream, path, options)
+        return parse_volume_header(stream, path, options)
 
 
 def _read(path: Path, options: ReadOptions, stack: ExitStack) -> tuple[VolumeHeader, npt.NDArray[np.float32]]:
     header_path = _find_partner(path, ".hdr") or path
     stream, limit = stack.enter_context(_open_stream(header_path))
-    header = read_header(stream, path, options)
+    header = parse_volume_header(stream, path, options)
     if image_path := _find_partner(path, ".img"):
         stream, limit = stack.enter_context(_open_stream(image_path))
         stream.read(header.offset)
     claim = header.offset + header.voxels * header.dtype.itemsize
     size = f"a file of {require_file(image_path or path).stat().st_size} bytes"
-    expect(claim <= limit, path, f"a readable NIfTI file of {claim} bytes, as its header claims", size)
+    demand(claim <= limit, path, f"a readable NIfTI file of {claim} bytes, as its header claims", size)
     voxels = _read_voxels(stream, header)
     if isinstance(stream, gzip.GzipFile):
         _finish(stream, path)
@@ -97,7 +98,7 @@ def _finish(stream: BinaryIO, path: Path) -> None:
     trailer = 0
     while size := len(stream.read(CHUNK)):
         trailer += size
-        expect(trailer <= MAX_TRAILER, path, f"at most {MAX_TRAILER} bytes after its voxels", "more")
+        demand(trailer <= MAX_TRAILER, path, f"at most {MAX_TRAILER} bytes after its voxels", "more")
 
 
 @contextmanager
@@ -125,5 +126,5 @@ def _find_partner(path: Path, kind: str) -> Path | None:
         return path
     matches = [path.with_name(name) for name in candidates if path.with_name(name).exists()]
     part = "header" if kind == ".hdr" else "image"
-    expect(bool(matches), path, f"its {part} {candidates[0]} beside it", "none")
+    demand(bool(matches), path, f"its {part} {candidates[0]} beside it", "none")
     return matches[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from diffad.config import SpaceConfig, to_dict
 from diffad.config.reading import MAX_VOXELS, ReadOptions
 from diffad.data.cache import Cache, CachedScan
 from diffad.data.duplicates import hash_scan, hash_voxels, remember, report_duplicates
+from diffad.data.grouping import group_warnings
 from diffad.data.items import DataError, TrainingItem
 from diffad.data.labels import LabelRule, Labels, load_lesion_mask, read_labels
 from diffad.data.progress import track
@@ -60,6 +62,7 @@ class Volumes:
             "*_lesion.nii.gz" beside the scans, or {masks: NAME}, which label each slice. None for no labels.
         trust: Which orientation of a file is taken where it has two, "qform" or "sform"; none for sform.
         max_voxels: Most voxels of a file, over all channels; one that claims more is refused.
+        mask_threshold: What of a brain mask lies above it is brain; none takes 0, or .5 of probabilities.
 
     Raises:
         DataError: If a scan cannot be used (none is skipped), scans do not fit together, splits overlap, or
@@ -84,8 +87,9 @@ class Volumes:
         labels: Labels = None,
         trust: str | None = None,
         max_voxels: int = MAX_VOXELS,
+        mask_threshold: float | None = None,
     ) -> None:
-        self._reading = ReadOptions(trust, max_voxels)
+        self._reading = ReadOptions(trust, max_voxels, mask_threshold)
         self.space, self.slices, self.min_brain = Space(space), _check_range(slices), min_brain
         if not 0 <= min_brain < 1:
             raise DataError(f"expected min_brain in [0, 1), got {min_brain}")
@@ -94,6 +98,7 @@ class Volumes:
         if self._rule.masks:
             options["lesions"] = self._rule.masks
         options |= {"trust": trust} if trust else {}
+        options |= {} if mask_threshold is None else {"mask_threshold": mask_threshold}
         self._cache = Cache(None if cache is None else Path(cache).expanduser(), options)
         rules = ScanRules(pattern, tuple(sequences) if sequences else None, mask)
         table = None if csv is None else _find_table(csv, Path(root))
@@ -109,6 +114,7 @@ class Volumes:
 
     def _load(self, what: str, labels: Sequence[int | None]) -> list[SliceItem]:
         items: list[SliceItem] = []
+        scan_warnings: dict[str, Sequence[str]] = {}
         self.slice_counts: list[int] = []
         """Slices of each scan that are items, in their order."""
         for scan, label in zip(track(self.scans, what), labels, strict=True):
@@ -117,6 +123,7 @@ class Volumes:
                 lambda scan=scan: self._prepare(scan),  # type: ignore[misc]
             )
             remember(scan.files, cached_scan.digest)
+            scan_warnings[str(scan.files[0])] = cached_scan.warnings
             if items and cached_scan.image.shape[1:] != items[0][0].shape:
                 raise DataError(
                     f"{scan.files[0]}: expected shape {tuple(items[0][0].shape)} as of "
@@ -125,6 +132,8 @@ class Volumes:
             self.slice_counts.append(len(cached_scan.image))
             for x, m in zip(cached_scan.image, cached_scan.mask, strict=True):
                 items.append((x, m[:1], scan.subject, int(m[1:].any()) if self._rule.masks else label))
+        for warning in group_warnings(scan_warnings, len(self.scans)):
+            warnings.warn(warning, stacklevel=2)
         return items
 
     def _prepare(self, scan: ScanFiles) -> CachedScan:
@@ -134,7 +143,8 @@ class Volumes:
         image, region = torch.from_numpy(volume.data), torch.from_numpy(brain)[None]
         raw = cut_slices(image, region, self.space.config.axis, volume.spacing.tolist(), self.slices, name)
         try:
-            x, mask, _ = self.space.place(raw.image, raw.brain, raw.spacing, raw.centre)
+            window = self.space.window(image, region)  # of the whole scan, as in use
+            x, mask, _ = self.space.place(raw.image, raw.brain, raw.spacing, raw.centre, window)
         except ValueError as error:
             raise DataError(f"{name}: {error}") from error
         cover = reduce(mask, "n ... -> n", "mean")
@@ -145,7 +155,8 @@ class Volumes:
                 f"found at most {float(cover.max()):.2%}; lower min_brain or check the mask"
             )
         channels = torch.cat([mask, *self._mark_lesions(scan, volume, raw.keys, mask)], dim=1)
-        return CachedScan(x[keep].contiguous(), channels[keep].to(torch.uint8), hash_voxels(volume.data))
+        masks = channels[keep].to(torch.uint8)
+        return CachedScan(x[keep].contiguous(), masks, hash_voxels(volume.data), volume.warnings)
 
     def _mark_lesions(self, scan: ScanFiles, volume: Volume, keys: list[int], like: Tensor) -> list[Tensor]:
         """Return 1 in the slices with a lesion, else 0, like the brain mask; nothing without lesion masks."""

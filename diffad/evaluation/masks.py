@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from diffad.io.entities import choose_mask, drop_last_word, find_rival, parse_bids_name
@@ -72,7 +73,7 @@ class MaskFolder:
         for base in dict.fromkeys((name, drop_last_word(name))):
             if path := self._match(name, base, self.ends[:-1]):
                 return path
-        if path := choose_mask(name, self._list_bases(), self.scans):
+        if path := choose_mask(name, self._bases, self.scans):
             return path
         bases = dict.fromkeys((name, drop_last_word(name)))
         return next((path for base in bases if (path := self._match(name, base, self.ends[-1:]))), None)
@@ -87,7 +88,7 @@ class MaskFolder:
     def find_near(self, name: str, used_masks: Collection[Path]) -> Path | None:
         """Find an unused mask of the same subject that says nothing to the contrary; else none."""
         own, used_files = parse_bids_name(name), {resolve_path(path) for path in used_masks}
-        for base, path in self._list_bases() if own else []:
+        for base, path in self._bases if own else []:
             mask = parse_bids_name(base)
             if own is None or mask is None or resolve_path(path) in used_files:
                 continue
@@ -106,7 +107,8 @@ class MaskFolder:
             )
         return matches[0] if matches else None
 
-    def _list_bases(self) -> list[tuple[str, Path]]:
+    @cached_property
+    def _bases(self) -> list[tuple[str, Path]]:
         names = [(stem(path), path) for path in self.paths]
         return [
             (name.removesuffix(end), path)

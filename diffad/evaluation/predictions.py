@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from diffad.evaluation.masks import BRAIN, MaskFolder
 from diffad.evaluation.masks import LESION as LESION
-from diffad.evaluation.masks import MaskFolder
 from diffad.evaluation.reading import PredictionFiles, read_sample
 from diffad.evaluation.samples import Sample
 from diffad.io.naming import Naming, find_maps
@@ -87,12 +87,14 @@ def collect_predictions(
     lesions = {name: mask_folder.find(name) if mask_folder else masks for name in names}
     if mask_folder and healthy_without_mask:
         _refuse_near(lesions, mask_folder)
+    brain_folder = MaskFolder(brains, BRAIN, names, folder) if brains else None
     predictions = Predictions()
     for path, naming in maps.items():
         if (lesion := lesions[naming.name]) is None and not healthy_without_mask:
             predictions.missing.append(naming.name)
         else:
-            scan = PredictionFiles(path, naming.name, lesion, brains, resample, naming.files(folder))
+            brain = brain_folder.find(naming.name) if brain_folder else None
+            scan = PredictionFiles(path, naming.name, lesion, brains, resample, naming.files(folder), brain)
             predictions.scans.append(scan)
     if not predictions.scans:
         name_text = list_names(predictions.missing, MAX_NAMES)

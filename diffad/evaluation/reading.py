@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diffad.data.mask_values import list_odd_values
 from diffad.data.names import infer_subject_below
 from diffad.data.slices import NAMES
 from diffad.data.volume import Volume, VolumeError, require_same_grid
@@ -32,6 +33,7 @@ class PredictionFiles:
         name: Name of the scan.
         lesion: Lesion mask, or none for a healthy scan.
         brains: Folder with brain masks, or none.
+        brain: The mask in it, where it is known already.
         resample: Bring masks of other grids to that of the map.
         files: What else predict wrote of the scan, by kind.
     """
@@ -42,6 +44,7 @@ class PredictionFiles:
     brains: Path | None = None
     resample: bool = False
     files: Mapping[str, Path] = field(default_factory=dict)
+    brain: Path | None = None
 
     def result_path(self, kind: str) -> Path:
         """Return where another result of the scan lies."""
@@ -95,7 +98,9 @@ def _read_info(path: Path) -> dict[str, Any]:
 def _read_region(scan: PredictionFiles, like: Volume, info: dict[str, Any]) -> Bools:
     """Return the voxels (I, J, K) that are scored."""
     region_path, brains = scan.result_path("seen"), scan.brains
-    mask = find_mask(scan.name, brains, BRAIN) if brains else region_path if region_path.is_file() else None
+    mask = scan.brain or (region_path if not brains and region_path.is_file() else None)
+    if brains and mask is None:
+        mask = find_mask(scan.name, brains, BRAIN)
     if mask is None:
         place = (
             f"a brain mask of {scan.name} in {brains}"
@@ -125,8 +130,7 @@ def _read_mask(path: Path, like: Volume, warnings: list[str], resample: bool = F
     require_same_grid(volume, like)
     if len(volume.data) != 1:
         raise VolumeError(f"{path}: expected a mask of one channel, found {len(volume.data)}")
-    if odd := np.setdiff1d(np.unique(volume.data), (0, 1)).tolist():
-        values = ", ".join(f"{v:g}" for v in odd[:4]) + (", ..." if len(odd) > 4 else "")
+    if values := list_odd_values(volume.data):
         warnings.append(
             f"{path}: voxels above 0 count as lesion, and there are other values than 0 and 1: {values}"
         )

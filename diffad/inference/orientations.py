@@ -153,6 +153,4 @@ class Slicing:
             "slice_range": list(self.slices) if self.slices else None,
         }
         info |= {"axes": list(self.axes), "fusion": self.fusion} if self.from_caller else {}
-        info |= {"noise_across": self.noise_across} if self.noise_across != "slice" else {}
-        warnings = axis_warnings(self.axes, self.own_axis)
-        return info | ({"warnings": warnings} if warnings else {})
+        return info | ({"noise_across": self.noise_across} if self.noise_across != "slice" else {})

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffad.data.mask_values import cut_mask
 from diffad.data.masks import brain_mask, load_mask
 from diffad.data.names import strip_sequence
 from diffad.data.scan_slices import read_scan
-from diffad.data.volume import Volume, VolumeError
+from diffad.data.volume import Array, Volume, VolumeError
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,14 @@ class ScanSource:
         brain: Brain mask, (B, 1, *S), bool.
         volume: The volume it is, or none for a tensor.
         region: Where its reconstruction may differ, (B, 1, *S), or none for no limit.
+        warnings: What a reader should know of how it was read.
     """
 
     image: Tensor
     brain: Tensor
     volume: Volume | None = None
     region: Tensor | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def spacing(self) -> list[float] | None:
@@ -43,13 +46,16 @@ class ScanSource:
         return str(self.volume.path) if self.volume and self.volume.path else "the scan"
 
 
-def read_source(scan: Any, mask: Any = None, region: Any = None) -> ScanSource:
+def read_source(
+    scan: Any, mask: Any = None, region: Any = None, *, mask_threshold: float | None = None
+) -> ScanSource:
     """Read a scan, its brain mask and where its reconstruction may differ, from wherever they are.
 
     Raises:
         ValueError: If one cannot be used; the message names the file.
     """
-    source = _check_tensor(scan, mask) if isinstance(scan, Tensor) else _read_volume(scan, mask)
+    read = _check_tensor if isinstance(scan, Tensor) else _read_volume
+    source = read(scan, mask, mask_threshold)
     return source if region is None else replace(source, region=_read_region(source, region))
 
 
@@ -70,11 +76,11 @@ def _read_region(source: ScanSource, region: Any) -> Tensor:
     return values
 
 
-def _read_volume(scan: Any, mask: Any) -> ScanSource:
-    volume, brain = read_scan(scan, mask)
+def _read_volume(scan: Any, mask: Any, mask_threshold: float | None) -> ScanSource:
+    volume, brain = read_scan(scan, mask, mask_threshold)
     image = torch.from_numpy(volume.data)[None]
     _check_finite(image, volume.name)
-    return ScanSource(image, torch.from_numpy(brain)[None, None], volume)
+    return ScanSource(image, torch.from_numpy(brain)[None, None], volume, None, volume.warnings)
 
 
 def _check_finite(x: Tensor, name: str) -> None:
@@ -82,7 +88,7 @@ def _check_finite(x: Tensor, name: str) -> None:
         raise VolumeError(f"{name}: expected finite intensities, got {bad} that are not")
 
 
-def _check_tensor(x: Tensor, mask: Any) -> ScanSource:
+def _check_tensor(x: Tensor, mask: Any, mask_threshold: float | None) -> ScanSource:
     if x.ndim not in (4, 5) or not x.numel():
         raise ValueError(f"expected a tensor (B, C, *S) with 2 or 3 spatial axes, got shape {tuple(x.shape)}")
     x = x.detach().float().cpu()
@@ -91,16 +97,27 @@ def _check_tensor(x: Tensor, mask: Any) -> ScanSource:
         raise ValueError(f"expected a tensor in [0, 1], got values {float(x.min()):g} to {float(x.max()):g}")
     if isinstance(mask, str | Path):
         raise TypeError(f"expected the mask of a tensor as a tensor (B, 1, *S), got the path {str(mask)!r}")
-    return ScanSource(x, _check_mask(x, mask))
+    brain, warnings = _check_mask(x, mask, mask_threshold)
+    return ScanSource(x, brain, warnings=tuple(warnings))
 
 
-def _check_mask(x: Tensor, mask: Any) -> Tensor:
-    brain = brain_mask(x) if mask is None else torch.as_tensor(mask).cpu() > 0
+def _check_mask(x: Tensor, mask: Any, threshold: float | None) -> tuple[Tensor, list[str]]:
+    warnings: list[str] = []
+    if mask is None:
+        brain = brain_mask(x)
+    else:
+        inside, warnings = cut_mask(_to_array(mask), threshold, "the tensor")
+        brain = torch.from_numpy(inside)
     if brain.shape != (len(x), 1, *x.shape[2:]):
         raise ValueError(f"expected a mask {(len(x), 1, *x.shape[2:])}, got shape {tuple(brain.shape)}")
     if empty := [i for i, item in enumerate(brain) if not item.any()]:
         raise ValueError(f"expected brain masks with pixels inside, got empty ones for items {empty}")
-    return brain
+    return brain, warnings
+
+
+def _to_array(mask: Any) -> Array:
+    values = torch.as_tensor(mask).cpu()
+    return (values if values.dtype == torch.bool else values.float()).numpy()
 
 
 def check_sequences(scan: Any, names: Sequence[str] | None) -> None:

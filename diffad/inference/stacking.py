@@ -10,8 +10,10 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from diffad.data.intensity import IntensityWindow
 from diffad.data.scan_slices import ScanSlices, cut_slices
 from diffad.data.slices import axis_index, from_slices, to_slices
+from diffad.data.space import Space
 from diffad.data.volume import VolumeError
 from diffad.inference.orientations import fuse_maps
 from diffad.inference.scan import ScanSource
@@ -67,6 +69,30 @@ def make_stacks(source: ScanSource, axis: str, slices: tuple[int, int] | None = 
         cut_fields: dict[str, Any] = {field.name: getattr(cut, field.name) for field in fields(cut)}
         stacks.append(Stack(**cut_fields, name=source.name, region=planes))
     return stacks
+
+
+def measure_windows(source: ScanSource, space: Space) -> list[IntensityWindow]:
+    """Find the intensity window of each item over its whole brain, whichever slices are looked at.
+
+    A tensor for a model of CT has the range of the model's window already.
+
+    Raises:
+        VolumeError: If the intensities of an item cannot be used; it is named.
+    """
+    if source.volume is None and space.config.intensity == "ct":
+        channels = source.image.shape[1]
+        return [IntensityWindow((0.0,) * channels, (1.0,) * channels)] * len(source.image)
+    try:
+        pairs = zip(source.image, source.brain, strict=True)
+        return [space.window(image, brain) for image, brain in pairs]
+    except VolumeError as error:  # parts below know no names
+        raise VolumeError(f"{source.name}: {error}") from error
+
+
+def describe_windows(windows: Sequence[IntensityWindow]) -> dict[str, Any]:
+    """Say which intensities became 0 and 1, by channel: "window" of one item, else "windows" of each."""
+    values = [{"lower": list(window.lower), "upper": list(window.upper)} for window in windows]
+    return {"window": values[0]} if len(values) == 1 else {"windows": values}
 
 
 def _cut_region(region: Tensor, axis: str, keys: Sequence[int]) -> Tensor:

@@ -6,7 +6,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from diffad.io.entities import choose_mask, drop_last_word, find_rival, is_companion, parse_bids_name
+from diffad.io.entities import (
+    choose_mask,
+    drop_last_word,
+    drop_sequence,
+    find_rival,
+    is_companion,
+    parse_bids_name,
+)
 from diffad.io.nifti import SUFFIXES, is_volume_name, stem
 from diffad.io.paths import is_present_file
 
@@ -66,7 +73,7 @@ def _shorten(name: str) -> list[str]:
 def _check_choice(scan: Path, base: str, paths: Sequence[Path], ending: str) -> Path:
     if len(paths) > 1:
         raise ValueError(f"{scan}: expected one mask, found {paths[0]} and {paths[1]}; move one away")
-    if base not in ("", stem(scan)):
+    if base not in ("", stem(scan), drop_sequence(stem(scan))):
         volumes = [stem(path) for path in _list_neighbours(scan)]
         if rival := find_rival(stem(scan), base, [n for n in volumes if not n.endswith(ending)]):
             raise ValueError(

@@ -5,31 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 FREE = ("desc", "space", "res", "den", "label", "mod")
 """Entities in which the mask of a scan may differ from it: how it was made, and on which grid."""
 
-NO_SCANS = ("mask", "defacemask", "dseg", "probseg", "roi", "xfm", "boldref", "sbref")
+NO_SCANS = ("mask", "defacemask", "dseg", "probseg", "seg", "roi", "lesion", "lesions", "boldref", "sbref")
 """Suffixes of volumes that are no scans of a head."""
 
-SEQUENCES = (
-    "t1",
-    "t1w",
-    "t1c",
-    "t1ce",
-    "t1gd",
-    "t1n",
-    "unit1",
-    "mp2rage",
-    "t2",
-    "t2w",
-    "t2f",
-    "t2star",
-    "t2starw",
-)
-SEQUENCES += ("flair", "pd", "pdw", "pdt2", "swi", "dwi", "adc", "trace", "ct", "cta", "mr", "mri", "mra")
-"""Last words of names, in lower case, that tell sequences of one session apart, and not sessions."""
+T1_WORDS = ("t1", "t1w", "t1c", "t1ce", "t1gd", "t1n", "unit1", "mp2rage")
+"""What T1-weighted scans are called, in lower case."""
+T2_WORDS = ("t2", "t2w", "t2f", "t2star", "t2starw", "flair", "pd", "pdw", "swi", "dwi", "adc", "trace")
+"""What other sequences are called, in lower case."""
+SEQUENCES = (*T1_WORDS, *T2_WORDS, "ct", "cta", "mr", "mri", "mra")
+"""Last words of names that tell sequences of one session apart, and not sessions."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +45,15 @@ class BidsName:
         return self.words[-1] if self.words else ""
 
 
+@lru_cache(100_000)
 def parse_bids_name(name: str) -> BidsName | None:
     """Parse a name without its suffixes; none if it does not begin with a subject."""
-    parts = name.split("_")
-    pairs = [match.groups() for part in parts if (match := re.fullmatch(r"([a-z]+)-(.+)", part, re.DOTALL))]
-    if not pairs or not re.match("sub-.", parts[0], re.DOTALL):
+    parts = [part for part in name.split("_") if part]
+    if not parts or not re.match("sub-.", parts[0], re.DOTALL):
         return None
-    words = tuple(p for p in parts if p and not re.fullmatch(r"[a-z]+-.+", p, re.DOTALL))
-    return BidsName(dict(reversed(pairs)), words)
+    words = tuple(part for part in parts if not re.match("[a-z]+-.", part, re.DOTALL))
+    pairs = [part.partition("-") for part in parts if part not in words]
+    return BidsName({key: value for key, _, value in reversed(pairs)}, words)
 
 
 def is_companion(name: str) -> bool:
@@ -101,13 +92,14 @@ def find_rival(scan: str, base: str, others: Sequence[str]) -> str | None:
         base: Name of the mask without its ending.
         others: Names of all scans.
     """
-    if scan == base or _drop_sequence(scan) == base:
+    if scan == base or drop_sequence(scan) == base:
         return None
     rivals = (name for name in others if name != scan and drop_last_word(name) == base)
-    return next((name for name in rivals if _drop_sequence(name) != base), None)
+    return next((name for name in rivals if drop_sequence(name) != base), None)
 
 
-def _drop_sequence(name: str) -> str:
+def drop_sequence(name: str) -> str:
+    """Drop the last part of a name if it is a sequence: ``a`` of ``a_t1``, but all of ``a_1``."""
     head, _, word = name.rpartition("_")
     return head if word.lower() in SEQUENCES else name
 

@@ -19,6 +19,11 @@ def is_present_file(path: Path) -> bool:
         return False
 
 
+def is_lost(path: Path) -> bool:
+    """Tell whether a path is a link that leads nowhere, or back to itself."""
+    return path.is_symlink() and not resolve_path(path).exists()
+
+
 def is_folder(path: Path) -> bool:
     """Tell whether a path leads to a folder; a name that is too long, or hidden from us, does not."""
     try:

@@ -15,6 +15,8 @@ from diffad.io.paths import is_folder, is_present_file, resolve_path
 from diffad.io.walk import FolderListing, find_content_gap, walk_folder
 
 FETCH = "fetch it first (datalad get, git annex get or git lfs pull)"
+NO_CONTENT = f"no content: {FETCH}"
+"""Why a scan that is a link to nothing, or a pointer, cannot be looked at."""
 MAX_NAMES = 3
 """Largest number of names in a sentence about many files."""
 
@@ -72,6 +74,8 @@ def describe_listing(listing: FolderListing) -> list[str]:
         lines.append(f"passed over what is no NIfTI or MGH volume: {kinds}")
     if listing.closed:
         lines.append(f"passed over folders that may not be read: {list_names(listing.closed)}")
+    if listing.lost:
+        lines.append(f"passed over links that lead nowhere: {list_names(listing.lost)}")
     if listing.repeats:
         lines.append(
             f"passed over links to folders that were searched already: {list_names(listing.repeats)}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from diffad.io.beside import find_mask_beside
 from diffad.io.entities import drop_last_word as drop_last_word
 from diffad.io.naming import Naming
-from diffad.io.nifti import stem
+from diffad.io.nifti import WRITTEN_SUFFIXES, stem
 from diffad.io.search import Search as Search
 from diffad.io.search import find_scans as find_scans
 from diffad.io.search import parse_mask as parse_mask
@@ -62,14 +62,18 @@ def group_subjects(scans: Sequence[Path], sequences: Sequence[str] = ()) -> list
     Without sequences each scan is a subject. With the sequences ``t1`` and ``flair`` the files ``A_t1.nii``
     and ``A_flair.nii`` of one folder are the subject ``A``; so are ``A/t1.nii`` and ``A/flair.nii``.
     Names that occur in several folders are told apart by as many folder names before them as it takes:
-    ``a/T1.nii.gz`` and ``b/T1.nii.gz`` become ``a_T1`` and ``b_T1``.
+    ``a/T1.nii.gz`` and ``b/T1.nii.gz`` become ``a_T1`` and ``b_T1``. Beside ``T1.nii``, the scan
+    ``T1.mgz`` is called ``T1_mgz``.
 
     Raises:
         ValueError: If no file belongs to a sequence, or two files would go by one name.
     """
     groups: dict[Path, dict[str, Path]] = {}
+    nifti_keys = {p.absolute().with_name(stem(p)) for p in scans if p.name.lower().endswith(WRITTEN_SUFFIXES)}
     for path in scans:
         key, sequence = _split_name(path.absolute(), sequences)
+        if not sequences and key in nifti_keys and not path.name.lower().endswith(WRITTEN_SUFFIXES):
+            key = path.absolute().with_name(path.name.replace(".", "_"))
         if key is not None:
             _add_sequence(groups.setdefault(key, {}), sequence, path)
     if not groups:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,24 +10,12 @@ from pathlib import Path
 
 from diffad.io.files import FETCH_ANNEX, FETCH_LFS, POINTER_BYTES, FileError, describe_pointer, open_regular
 from diffad.io.nifti import PARTNERS, is_volume_name, stem
-from diffad.io.paths import resolve_path
+from diffad.io.paths import is_lost, resolve_path
 
-SIDECARS = (
-    ".json",
-    ".tsv",
-    ".csv",
-    ".txt",
-    ".md",
-    ".rst",
-    ".bval",
-    ".bvec",
-    ".html",
-    ".yaml",
-    ".yml",
-    ".xml",
-)
-SIDECARS += (".log", ".pdf", ".py", ".sh", ".m", ".mat", ".lta", ".xfm", ".h5", ".gii", ".bidsignore", ".tmp")
-"""Ends of files that accompany scans, or tell of them, and that nobody takes for scans."""
+TEXTS = (".json", ".tsv", ".csv", ".txt", ".md", ".rst", ".html", ".yaml", ".yml", ".xml", ".log", ".pdf")
+"""Ends of files that tell of scans."""
+SIDECARS = (*TEXTS, ".bval", ".bvec", ".py", ".sh", ".m", ".mat", ".lta", ".xfm", ".h5", ".gii", ".tmp")
+"""Ends of files that accompany scans, and that nobody takes for scans."""
 
 TITLES = ("README", "CHANGES", "LICENSE", "LICENCE", "AUTHORS", "VERSION", "Makefile")
 """Names without an end that are texts."""
@@ -41,18 +30,21 @@ class FolderListing:
         others: Files that may be images but are of no kind that is read here.
         closed: Folders that may not be read.
         repeats: Linked folders that lead to one that was searched already.
+        lost: Links without an end in their names that lead nowhere, and may have led to folders.
     """
 
     volumes: list[Path] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
     closed: list[Path] = field(default_factory=list)
     repeats: list[Path] = field(default_factory=list)
+    lost: list[Path] = field(default_factory=list)
 
     def __iadd__(self, listing: FolderListing) -> FolderListing:
         self.volumes += listing.volumes
         self.others += listing.others
         self.closed += listing.closed
         self.repeats += listing.repeats
+        self.lost += listing.lost
         return self
 
 
@@ -113,6 +105,8 @@ def _sort_files(root: Path, names: list[str], listing: FolderListing) -> None:
         path, lower_name = root / name, name.lower()
         if is_volume_name(name):
             listing.volumes.append(path)
+        elif not path.suffix and is_lost(path):
+            listing.lost.append(path)
         elif lower_name.endswith(PARTNERS) and stem(path) in headers:
             continue  # the image of a pair, which its header stands for
         elif not lower_name.endswith(SIDECARS) and name not in TITLES:
@@ -126,15 +120,23 @@ def find_content_gap(path: Path) -> str | None:
         path: A file of a user, maybe a link that leads nowhere or a pointer of git-annex or Git LFS.
     """
     try:
-        if path.is_symlink() and not path.exists():
+        size = path.stat().st_size if path.is_file() else None
+        if size is None and is_lost(path) and not _leads_back(path):
             return FETCH_ANNEX if "annex/objects/" in str(path.readlink()) else "a link that leads nowhere"
-        if not path.is_file() or path.stat().st_size > POINTER_BYTES:
+        if size is None or size > POINTER_BYTES:
             return None
         with open_regular(path) as file:
             return describe_pointer(file.read(POINTER_BYTES))
     except FileError as error:
         return next((text for text in (FETCH_ANNEX, FETCH_LFS) if text in str(error)), None)
-    except RuntimeError:
-        return "a link that leads back to itself"
     except OSError:
         return None
+
+
+def _leads_back(path: Path) -> bool:
+    """Tell whether a link leads back to itself, which no fetching mends."""
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from diffad.io.files import read_regular
+from diffad.io.files import FileError, open_regular, read_regular
 from diffad.io.wording import shorten
 from diffad.ranges import check_options
 
@@ -113,8 +113,11 @@ def _check_shapes(folder: Path, expected: dict[str, tuple[int, ...]], floats: se
 
 def _read_header(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
     try:
+        open_regular(path, "whole weights").close()
         with safe_open(path, framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
             return {name: (tuple(s.get_shape()), s.get_dtype()) for name, s in slices.items()}
+    except FileError as error:
+        raise ModelError(str(error)) from error
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{path}: expected whole weights, found none ({shorten(error)})") from error

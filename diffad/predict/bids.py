@@ -11,7 +11,8 @@ from pathlib import Path
 from diffad.io.atomic import write_text
 from diffad.io.naming import split_entities
 from diffad.io.nifti import stem
-from diffad.io.paths import is_folder, resolve_path
+from diffad.io.paths import is_folder, is_lost, resolve_path
+from diffad.io.search import NO_CONTENT
 from diffad.io.subjects import Subject
 from diffad.io.version import __version__
 
@@ -47,7 +48,7 @@ def is_scan(path: Path, root: Path, sources: Sequence[Path]) -> bool:
 
 def list_visits(root: Path) -> list[Path]:
     """List the folders of the subjects and sessions of a data set, in order."""
-    subjects = sorted(path for path in root.glob("sub-*") if is_folder(path))
+    subjects = sorted(path for path in root.glob("sub-*") if is_folder(path) or is_lost(path))
     return [visit for path in subjects for visit in sorted(path.glob("ses-*")) or [path]]
 
 
@@ -65,7 +66,8 @@ def find_gaps(
     parents, gap_parents = ({q for p in paths for q in p.absolute().parents} for paths in (scans, gaps))
     visits = [v for v in list_visits(root) if v.absolute() not in parents | gap_parents]
     lack = f"no {', '.join(sequences)}" if sequences else "no scan in anat/"
-    return {"_".join(visit.relative_to(root).parts): lack for visit in visits}
+    names = {visit: "_".join(visit.relative_to(root).parts) for visit in visits}
+    return {name: NO_CONTENT if is_lost(visit) else lack for visit, name in names.items()}
 
 
 def place_subject(subject: Subject, sequences: Sequence[str] = ()) -> Subject:

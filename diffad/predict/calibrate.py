@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,11 +13,14 @@ import torch
 from torch import Tensor
 
 from diffad.config import PartSpec
-from diffad.data.volume import Volume
+from diffad.data.grouping import group_warnings
+from diffad.data.head import head_warning
+from diffad.data.volume import Volume, VolumeError
 from diffad.inference import scan as scans
 from diffad.inference.calibrating import calibrate_samplers
 from diffad.inference.detector import Detector
-from diffad.inference.stacking import make_stacks
+from diffad.inference.output import AnomalyOutput
+from diffad.inference.stacking import make_stacks, measure_windows
 from diffad.io.atomic import staged_folder
 from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, format_error, say
@@ -34,7 +38,8 @@ def calibrate_on(
 ) -> Calibration:
     """Measure a model on healthy scans, and give it what was found.
 
-    A scan that cannot be used is reported and left out.
+    A scan that cannot be used is reported and left out, and so is one that still has its skull and comes
+    without a mask, as it would shift the thresholds. Warnings of the others are said once for each kind.
 
     Args:
         pipe: The model.
@@ -48,15 +53,20 @@ def calibrate_on(
         ValueError: If no scan can be used, or a rate is out of range.
     """
     options = _calibrate_sampler(pipe, subjects, options, mask)
-    scores = []
+    scores: list[Tensor] = []
+    warnings: dict[str, list[str]] = {}
     with Progress(len(subjects)) as progress:
         pipe.progress_bar = progress.slices
         for subject in subjects:
             with progress.scan(subject.name):
                 try:
-                    scores.append(_score_subject(pipe, subject, options, mask))
+                    output = _look_at(pipe, subject, options, mask)
+                    scores.append(output.anomaly_map[output.analysed])
+                    warnings[str(subject.paths[0])] = output.info["warnings"]
                 except (ValueError, OSError) as error:
                     say(f"left out {subject.name}: {format_error(error)}", error)
+    for warning in group_warnings(warnings, len(scores)):
+        say(f"warning: {warning}")
     all_rates = sorted({*rates, pipe.config.postprocess["fpr"]})
     calibration = calibrate_thresholds(((values, None) for values in scores), all_rates)
     pipe.register_to_config(
@@ -130,22 +140,32 @@ def _look_at_subject(maps: Detector, subject: Subject, options: Options, mask: s
     """Return the scores of a scan inside the brain, on the model's grid."""
     source = _read_subject(subject, options, mask)
     values = []
-    for stack in make_stacks(source, maps.space.config.axis, options.slices):
-        x, brain, _ = maps.space.place(stack.image, stack.brain, stack.spacing, stack.centre, stack.window)
+    stacks = make_stacks(source, maps.space.config.axis, options.slices)
+    for stack, window in zip(stacks, measure_windows(source, maps.space), strict=True):
+        x, brain, _ = maps.space.place(stack.image, stack.brain, stack.spacing, stack.centre, window)
         values.append(maps.maps(x, brain, stack.keys).anomaly[brain > 0])
     return torch.cat(values)
 
 
-def _score_subject(
+def _look_at(
     pipe: AnomalyPipeline, subject: Subject, options: Options, mask: str | Path | None
-) -> Tensor:
+) -> AnomalyOutput:
     source = _read_subject(subject, options, mask)
     assert source.volume is not None
-    call: dict[str, Any] = replace(options, threshold=0.0).call()
-    output = pipe(source.volume, source.brain[0, 0].numpy(), **call)
-    return output.anomaly_map[output.analysed]
+    call: dict[str, Any] = replace(options, threshold=math.inf).call()  # no mask is asked for
+    return pipe(source.volume, source.brain[0, 0].numpy(), **call)
 
 
 def _read_subject(subject: Subject, options: Options, mask: str | Path | None) -> scans.ScanSource:
-    volume = Volume.load(subject.paths, options=options.reading)
-    return scans.read_source(volume, find_subject_mask(subject, mask))
+    """Read a scan and its brain.
+
+    Raises:
+        VolumeError: If it cannot be used, or is a head without a mask, which would shift the thresholds.
+    """
+    path = find_subject_mask(subject, mask)
+    source = scans.read_source(Volume.load(subject.paths, options=options.reading), path)
+    assert source.volume is not None
+    warning = head_warning(source.brain[0, 0].numpy(), source.volume.voxel_ml)
+    if path is None and warning:
+        raise VolumeError(f"{source.name}: {warning}")
+    return source

@@ -11,7 +11,7 @@ from typing import Any
 from diffad.io.atomic import write_text
 from diffad.io.files import read_regular
 from diffad.io.naming import REQUIRED_KINDS
-from diffad.predict.provenance import hash_file
+from diffad.io.records import describe_damage, record_file
 
 INFO_BYTES = 64_000_000
 """No information file is larger."""
@@ -30,7 +30,7 @@ class FinishedScan:
     damage: str = ""
 
 
-def read_finished(files: Mapping[str, Path], verify: bool = False) -> FinishedScan:
+def inspect_results(files: Mapping[str, Path], verify: bool = False) -> FinishedScan:
     """Read what is on disk of a scan, and tell whether its files are as they were written.
 
     Sizes are compared always; contents, by their SHA-256, on request. Results from before these were stored
@@ -51,19 +51,6 @@ def read_finished(files: Mapping[str, Path], verify: bool = False) -> FinishedSc
     return FinishedScan(info, _find_damage(files, info.get("files"), verify))
 
 
-def describe_files(files: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
-    """Return size and SHA-256 of the results of a scan, by kind, without the file that stores this.
-
-    Args:
-        files: Written files by kind.
-    """
-    return {
-        kind: {"bytes": path.stat().st_size, "sha256": hash_file(path)}
-        for kind, path in files.items()
-        if kind != "info"
-    }
-
-
 def store_files(info: dict[str, Any], path: Path, files: Mapping[str, Path]) -> None:
     """Store sizes and digests of a scan's files in its information file, beside what is stored there.
 
@@ -75,7 +62,8 @@ def store_files(info: dict[str, Any], path: Path, files: Mapping[str, Path]) -> 
     Raises:
         OSError: If it cannot be written.
     """
-    info["files"] = {**(info.get("files") or {}), **describe_files(files)}
+    records = {kind: record_file(place) for kind, place in files.items() if kind != "info"}
+    info["files"] = {**(info.get("files") or {}), **records}
     write_text(path, json.dumps(info, indent=1))
 
 
@@ -85,7 +73,7 @@ def _find_damage(files: Mapping[str, Path], records: Any, verify: bool) -> str:
     if gaps := [kind for kind in REQUIRED_KINDS if kind not in (*records, "info")]:
         return f"{files[gaps[0]].name} was never written"
     for kind, record in records.items():
-        if kind in files and isinstance(record, dict) and (damage := _compare(files[kind], record, verify)):
+        if kind in files and (damage := describe_damage(files[kind], record, verify)):
             return damage
     return ""
 
@@ -96,14 +84,4 @@ def _find_gap(files: Mapping[str, Path]) -> str:
             return f"{files[kind].name} is missing"
         if not files[kind].stat().st_size:
             return f"{files[kind].name} is empty"
-    return ""
-
-
-def _compare(path: Path, record: Mapping[str, Any], verify: bool) -> str:
-    if not path.is_file():
-        return f"{path.name} is missing"
-    if (size := path.stat().st_size) != record.get("bytes"):
-        return f"{path.name} has {size} bytes instead of {record.get('bytes')}"
-    if verify and hash_file(path) != record.get("sha256"):
-        return f"{path.name} has another content than was written"
     return ""

@@ -8,13 +8,10 @@ from pathlib import Path
 
 from diffad.io.nifti import stem
 from diffad.io.paths import resolve_path
-from diffad.io.search import FETCH, Search, describe_gaps, list_names
+from diffad.io.search import NO_CONTENT, Search, describe_gaps, list_names
 from diffad.io.subjects import Subject, group_subjects
 from diffad.predict import bids
 from diffad.predict.options import Inputs
-
-NO_CONTENT = f"no content: {FETCH}"
-"""Why a scan that is a link to nothing, or a pointer, cannot be looked at."""
 
 
 @dataclass
@@ -24,12 +21,14 @@ class CohortListing:
     Args:
         subjects: Subjects with all their scans.
         absent: Why other subjects cannot be looked at, by name.
+        details: More on that for some of them, for the table.
         ignored_files: How many masks, maps and scans of other folders are passed over.
         notes: What else is passed over, and what should be known of the choice.
     """
 
     subjects: list[Subject]
     absent: dict[str, str] = field(default_factory=dict)
+    details: dict[str, str] = field(default_factory=dict)
     ignored_files: int = 0
     notes: list[str] = field(default_factory=list)
 
@@ -72,13 +71,14 @@ def _list_plain(inputs: Inputs, search: Search) -> CohortListing:
     absent = _find_partial(subjects) | {stem(path): NO_CONTENT for path in search.gaps}
     notes = [*search.describe_rest(), *_describe_strangers(search.scans, subjects, inputs.sequences)]
     complete_subjects = [subject for subject in subjects if not subject.missing]
-    return CohortListing(complete_subjects, absent, len(search.ignored), notes)
+    return CohortListing(complete_subjects, absent, _describe_partial(subjects), len(search.ignored), notes)
 
 
 def _list_bids(inputs: Inputs, search: Search, root: Path) -> CohortListing:
     scans, gaps = (_choose_scans(paths, root, inputs.sources) for paths in (search.scans, search.gaps))
     if not scans:
-        raise ValueError(f"{root}: expected scans in sub-*/anat, found none")
+        hints = "".join(f"; {line}" for line in describe_gaps(gaps, len(gaps)))
+        raise ValueError(f"{root}: expected scans in sub-*/anat, found none{hints}")
     groups = group_subjects(scans, inputs.sequences)
     subjects = bids.separate_names([bids.place_subject(subject) for subject in groups])
     gaps = [path for path in gaps if not inputs.sequences or _has_sequence(path, inputs.sequences)]
@@ -90,7 +90,7 @@ def _list_bids(inputs: Inputs, search: Search, root: Path) -> CohortListing:
     notes = [*([warning] if warning else []), *search.describe_rest()]
     ignored_files = len(search.ignored) + len(search.scans) - len(scans)
     complete_subjects = [subject for subject in subjects if not subject.missing]
-    return CohortListing(complete_subjects, absent, ignored_files, notes)
+    return CohortListing(complete_subjects, absent, _describe_partial(subjects), ignored_files, notes)
 
 
 def _choose_scans(paths: Sequence[Path], root: Path, sources: Sequence[Path]) -> list[Path]:
@@ -103,6 +103,15 @@ def _has_sequence(path: Path, sequences: Sequence[str]) -> bool:
 
 def _find_partial(subjects: Sequence[Subject]) -> dict[str, str]:
     return {s.name: f"no {', '.join(s.missing)}" for s in subjects if s.missing}
+
+
+def _describe_partial(subjects: Sequence[Subject]) -> dict[str, str]:
+    return {
+        s.name: f"expected every sequence, found {', '.join(p.name for p in s.paths)} "
+        f"but none for {', '.join(s.missing)}"
+        for s in subjects
+        if s.missing
+    }
 
 
 def _describe_strangers(

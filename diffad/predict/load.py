@@ -66,9 +66,7 @@ def load_scan(
     if options is None:
         source = scans.read_source(Volume.load(paths, options=reading), mask)
         assert source.volume is not None
-        brain = source.brain[0, 0].numpy()
-        warning = head_warning(brain, source.volume.voxel_ml) if mask is None else None
-        return LoadedScan(source.volume, brain, [*source.volume.warnings, *([warning] if warning else [])])
+        return LoadedScan(source.volume, source.brain[0, 0].numpy(), source.warnings)
     if region:
         raise ValueError(f"{paths[0]}: expected no region with --prepare, as it lies on another grid")
     from diffad.prepare import prepare
@@ -89,23 +87,3 @@ def count_voxels(paths: Sequence[Path], prepares: bool) -> int:
     except Exception:  # reading it will say what is wrong
         return 0
     return voxels + (197 * 233 * 189 * len(paths) if prepares else 0)
-
-
-def head_warning(brain: Array, ml: float) -> str | None:
-    """Say so if the non-zero voxels of a scan look like a head in air, not like a brain alone.
-
-    A brain in a tight box fills about half of it and touches its faces in points; a head is cut by them. No
-    brain is larger than 2.5 litres, and hardly a head is smaller.
-
-    Args:
-        brain: Non-zero voxels, (I, J, K), bool.
-        ml: Volume of a voxel, in ml.
-    """
-    ends = [brain.take(i, axis) for axis in range(3) for i in (0, -1)]
-    cut_sides = sum(float(end.mean()) > 0.1 for end in ends)
-    fraction, litres = float(brain.mean()), float(brain.sum()) * ml / 1000
-    if fraction <= 0.6 and cut_sides < 3 and litres <= 2.5:
-        return None
-    extent = f"{litres:.1f} litres of non-zero voxels fill {fraction:.0%} of the field"
-    sides = f"cut by {cut_sides} of its 6 sides"
-    return f"{extent}, {sides}: this does not look skull-stripped, so give its brain mask with --mask"

@@ -46,6 +46,7 @@ class Options:
         axes: Axes that slices are cut along, their maps fused; none for the model's own.
         fusion: How the maps of several axes become one, a ``Fusion``; none for the mean.
         noise_across: What shares its noise, "slice" or "scan"; none for a noise of its own for every slice.
+        mask_threshold: What of a brain mask lies above it is brain; none takes 0, or .5 of probabilities.
         trust: Which orientation of a file is taken where it has two, "qform" or "sform"; none for sform.
         max_voxels: Most voxels of a file, over all channels; does not change the result.
 
@@ -65,6 +66,7 @@ class Options:
     axes: tuple[str, ...] | None = None
     fusion: str | None = None
     noise_across: str | None = None
+    mask_threshold: float | None = None
     trust: str | None = None
     max_voxels: int = MAX_VOXELS
 
@@ -88,12 +90,12 @@ class Options:
             require_choice("fusion", self.fusion, Fusion)
         if self.noise_across is not None:
             require_choice("noise_across", self.noise_across, NoiseScope)
-        ReadOptions(self.trust, self.max_voxels)
+        ReadOptions(self.trust, self.max_voxels, self.mask_threshold)
 
     @property
     def reading(self) -> ReadOptions:
         """How files are read."""
-        return ReadOptions(self.trust, self.max_voxels)
+        return ReadOptions(self.trust, self.max_voxels, self.mask_threshold)
 
     @property
     def method(self) -> Method:
@@ -101,15 +103,17 @@ class Options:
         return Method(self.noise, self.sampler, self.score, self.guidance)
 
     def call(self) -> dict[str, Any]:
-        """Return what ``AnomalyPipeline.__call__`` is to be called with."""
+        """Return what ``AnomalyPipeline.__call__`` is to be called with for a scan that was read."""
         late = ("axes", "fusion", "noise_across")
-        values = {k: v for k, v in asdict(self).items() if k not in ("trust", "max_voxels")}
+        reading = ("trust", "max_voxels", "mask_threshold")
+        values = {k: v for k, v in asdict(self).items() if k not in reading}
         return {k: v for k, v in values.items() if k not in late or v is not None}
 
     def to_request(self) -> dict[str, Any]:
         """Return what the maps follow from: all but the size of a batch and the limit of voxels."""
-        trust = {"trust": self.trust} if self.trust else {}
-        return {k: v for k, v in self.call().items() if k != "batch_size"} | trust
+        reading = {"trust": self.trust, "mask_threshold": self.mask_threshold}
+        chosen = {k: v for k, v in reading.items() if v is not None}
+        return {k: v for k, v in self.call().items() if k != "batch_size"} | chosen
 
 
 @dataclass(frozen=True)

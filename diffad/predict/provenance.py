@@ -4,19 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 
-from diffad.io.files import open_regular
 from diffad.pipeline import AnomalyPipeline
-
-
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file, or a mark that it cannot be read (which reading it will explain)."""
-    try:
-        with open_regular(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return "unreadable"
 
 
 def hash_model(pipe: AnomalyPipeline) -> str:

@@ -8,15 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diffad.io.records import hash_file
 from diffad.method import Method
 from diffad.predict.options import Options
-from diffad.predict.provenance import hash_file
 
 if TYPE_CHECKING:
     from diffad.prepare import PrepareOptions
 
 
-def describe_request(
+def collect_request(
     model: str,
     options: Options,
     method: Method,

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from diffad.distributed import Process
+from diffad.io.escape import escape_text
 from diffad.io.subjects import Subject, find_scans
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict import bids
@@ -107,9 +108,13 @@ def check_sequence_names(names: Sequence[str], model: Sequence[str] | None) -> N
 
 def _record_absent(cohort: Cohort, listing: CohortListing, summary: CohortSummary) -> None:
     """Give subjects that cannot be looked at a row in the table, unless it has results of theirs."""
-    for name, reason in listing.absent.items():
-        if cohort.results.rows.get(name, {}).get("status") != "ok":
-            cohort.results.add(ResultRow(name, "failed", error=reason))
+    cohort.results.add(
+        *(
+            ResultRow(name, "failed", error=listing.details.get(name, reason))
+            for name, reason in listing.absent.items()
+            if cohort.results.rows.get(escape_text(name), {}).get("status") != "ok"
+        )
+    )
     summary.absent, summary.notes = listing.absent, listing.describe()
     summary.ignored_files = listing.ignored_files
 

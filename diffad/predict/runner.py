@@ -16,13 +16,13 @@ from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.claims import ScanClaims
-from diffad.predict.finished import read_finished
+from diffad.predict.finished import inspect_results
 from diffad.predict.load import LoadedScan, count_voxels, load_scan
 from diffad.predict.options import Options as Options
 from diffad.predict.outcome import DISK_ERRORS, PendingScan, ScanOutcome, fail_scan
 from diffad.predict.outcome import WriteError as WriteError
 from diffad.predict.provenance import hash_model
-from diffad.predict.request import compare_requests, describe_request
+from diffad.predict.request import collect_request, compare_requests
 from diffad.predict.results import ResultRow, Results
 from diffad.predict.stages import run_overlapped
 from diffad.predict.summary import CohortSummary as CohortSummary
@@ -204,13 +204,13 @@ class Cohort:
     def _describe_request(self, subject: Subject, mask: Path | None, region: Path | None) -> dict[str, Any]:
         method = self.options.method.over(self.pipe.method)
         files = {"scan": subject.paths, "mask": mask, "region": region}
-        return describe_request(self.model, self.options, method, self.prepare, files)
+        return collect_request(self.model, self.options, method, self.prepare, files)
 
     def _find_finished(self, subject: Subject, request: dict[str, Any]) -> ScanOutcome | None:
         """Return the outcome of a scan that was done before; none if it is to be done now."""
         if self.overwrite:
             return None
-        scan = read_finished(subject.naming.files(self.out), self.verify)
+        scan = inspect_results(subject.naming.files(self.out), self.verify)
         if scan.damage:
             say(f"redoing {subject.name}: {scan.damage}")
         if scan.damage or scan.info is None:

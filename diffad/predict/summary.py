@@ -48,7 +48,7 @@ class CohortSummary:
 
     def __str__(self) -> str:
         outcomes = {"done": self.done, "done before": self.skipped, "kept from other options": self.other}
-        outcomes |= {"left to another run": self.busy, "failed": [*self.failed], "absent": [*self.absent]}
+        outcomes |= {"left to another run": self.busy, "failed": [*self.failed, *self.absent]}
         counts = [f"{len(names)} {what}" for what, names in outcomes.items() if names]
         note = f" (passed over {self.ignored_files} masks and maps)" if self.ignored_files else ""
         return f"{', '.join(counts) or 'nothing to do'}{note}"

@@ -8,11 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from diffad.config.reading import ReadOptions
+from diffad.io.atomic import shorten_name
+from diffad.io.claims import RUNNING, hold_claim
 from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import format_error
 from diffad.prepare.files import describe_request, read_finished, write_prepared
 from diffad.prepare.options import PrepareOptions
 from diffad.prepare.run import prepare
+
+PATIENCE_SECONDS = 3600.0
+"""How long to wait for another program that prepares the same scan; it is then done, and not done twice."""
 
 
 @dataclass
@@ -56,7 +61,8 @@ def prepare_all(
     for subject in subjects:
         with scan(subject.name):
             try:
-                _prepare(subject, out, options, mask, summary, say, reading)
+                with hold_claim(out / RUNNING / f"{shorten_name(subject.name)}.lock", PATIENCE_SECONDS):
+                    _prepare(subject, out, options, mask, summary, say, reading)
             except ImportError:
                 raise
             except Exception as error:  # a fault in one scan must not stop the others
@@ -77,7 +83,7 @@ def _prepare(
     if subject.missing:
         raise ValueError(f"expected a file for every sequence, found none for {', '.join(subject.missing)}")
     paths, mask_path = list(subject.paths), find_subject_mask(subject, mask)
-    request = describe_request(paths, mask_path, options, reading.trust)
+    request = describe_request(paths, mask_path, options, reading)
     old_record = read_finished(out, subject.name)
     if old_record is not None:
         _require_same(old_record["request"], request, out, subject.name)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from diffad.data.head import head_warning
+from diffad.data.hounsfield import AIR
 from diffad.data.masks import brain_mask, resolve_mask
 from diffad.data.volume import Array, Volume, VolumeError
 from diffad.prepare.ct_brain import find_brain_ct
 from diffad.prepare.deepbet import find_brain_deepbet
 from diffad.prepare.geometry import VoxelGrid
-from diffad.prepare.hounsfield import AIR
 from diffad.prepare.options import PrepareOptions
 from diffad.prepare.read import get_grid
 from diffad.prepare.record import Record, package_version
@@ -22,7 +23,12 @@ EDGE_LIMIT, LOSS_LIMIT = 0.1, 0.3
 """Fraction of the widest section at an edge before a warning; fraction of the brain that may be missing."""
 
 
-def find_brain(volume: Volume, mask: Path | Array | None, options: PrepareOptions, record: Record) -> Array:
+def find_brain(
+    volume: Volume,
+    mask: Path | Array | None,
+    options: PrepareOptions,
+    record: Record,
+) -> Array:
     """Find the brain mask of a scan, or take the given one, (I, J, K), bool, and check it.
 
     Args:
@@ -40,7 +46,10 @@ def find_brain(volume: Volume, mask: Path | Array | None, options: PrepareOption
     with record.step("brain", way=method) as entry:
         if method == "deepbet":
             entry["deepbet"] = package_version("deepbet")
-        brain = _segment_brain(volume, mask, method, options)
+        if method == "given":
+            brain = _take_mask(volume, mask, record)
+        else:
+            brain = _segment_brain(volume, method, options)
         grid, name = get_grid(volume), volume.name
         if not brain.any():
             raise VolumeError(f"{name}: expected a brain, found none ({method}); give a brain mask")
@@ -51,9 +60,7 @@ def find_brain(volume: Volume, mask: Path | Array | None, options: PrepareOption
     return brain
 
 
-def _segment_brain(volume: Volume, mask: Path | Array | None, method: str, options: PrepareOptions) -> Array:
-    if method == "given":
-        return _take_mask(volume, mask)
+def _segment_brain(volume: Volume, method: str, options: PrepareOptions) -> Array:
     image = volume.data[min(options.reference, len(volume.data) - 1)]
     if method == "deepbet":
         return find_brain_deepbet(image, options.threads)
@@ -64,10 +71,14 @@ def _segment_brain(volume: Volume, mask: Path | Array | None, method: str, optio
     return brain if method == "none" or no_skull else find_brain_ct(image, get_grid(volume), options.threads)
 
 
-def _take_mask(volume: Volume, mask: Path | Array | None) -> Array:
+def _take_mask(volume: Volume, mask: Path | Array | None, record: Record) -> Array:
     if mask is None:
         raise VolumeError(f"{volume.name}: expected a brain mask (brain='given'), found none")
-    return resolve_mask(mask, volume)
+    brain, warnings = resolve_mask(mask, volume)
+    for warning in [*warnings, head_warning(brain, volume.voxel_ml)]:
+        if warning:
+            record.warn(warning)
+    return brain
 
 
 def measure_edge_sections(brain: Array) -> dict[str, float]:

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from diffad.config.reading import ReadOptions
 from diffad.io.atomic import scratch_folder, write_text
+from diffad.io.records import describe_damage, record_file
 from diffad.io.text import read_json
 from diffad.prepare.geometry import format_itk
 from diffad.prepare.options import PrepareOptions
@@ -20,12 +22,16 @@ ENDS = (".nii.gz", "_brain_mask.nii.gz", "_to_native.txt", "_xfm.tfm", "_prepare
 
 
 def describe_request(
-    paths: list[Path], mask: Path | None, options: PrepareOptions, trust: str | None = None
+    paths: list[Path],
+    mask: Path | None,
+    options: PrepareOptions,
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
 ) -> dict[str, Any]:
     """Return what determines a prepared scan: files by name, size and time of change, and options."""
     files = [_identify(path) for path in (*paths, *([mask] if mask else []))]
     values = {key: value for key, value in asdict(options).items() if key != "threads"}
-    return {"files": files, "options": values} | ({"trust": trust} if trust else {})
+    choices = {"trust": reading.trust, "mask_threshold": reading.mask_threshold}
+    return {"files": files, "options": values, **{k: v for k, v in choices.items() if v is not None}}
 
 
 def _identify(path: Path) -> list[Any]:
@@ -40,7 +46,8 @@ def read_finished(out: Path, name: str) -> dict[str, Any] | None:
     """Read the record of a finished scan; none if there are no files of it.
 
     Raises:
-        FileExistsError: If there are files of that name that no finished run wrote.
+        FileExistsError: If there are files of that name that no finished run wrote, or that have another size
+            than they were written with.
     """
     paths = [out / f"{name}{end}" for end in ENDS if (out / f"{name}{end}").exists()]
     if not paths:
@@ -50,8 +57,15 @@ def read_finished(out: Path, name: str) -> dict[str, Any] | None:
     except (OSError, ValueError):
         record = None
     if len(paths) == len(ENDS) and isinstance(record, dict) and "request" in record:
+        _require_whole(paths, record.get("written"))
         return record
     raise FileExistsError(f"{paths[0]}: expected no such file, found one; as nothing is overwritten, move it")
+
+
+def _require_whole(paths: list[Path], records: Any) -> None:
+    for path, record in zip(paths, records if isinstance(records, list) else (), strict=False):
+        if damage := describe_damage(path, record):
+            raise FileExistsError(f"{path}: {damage}; as nothing is overwritten, move the files of this scan")
 
 
 def write_prepared(scan: PreparedScan, out: Path, name: str, request: dict[str, Any]) -> dict[str, Path]:
@@ -76,7 +90,9 @@ def write_prepared(scan: PreparedScan, out: Path, name: str, request: dict[str, 
         rows = [" ".join(f"{value:.12g}" for value in row) for row in scan.to_native]
         write_text(scratch / f"{name}{ENDS[2]}", "\n".join(rows) + "\n")
         write_text(scratch / f"{name}{ENDS[3]}", format_itk(scan.to_native))
-        write_text(scratch / f"{name}{ENDS[4]}", json.dumps(scan.record | {"request": request}, indent=1))
+        records = [record_file(scratch / f"{name}{end}") for end in ENDS[:-1]]
+        record = scan.record | {"request": request, "written": records}
+        write_text(scratch / f"{name}{ENDS[4]}", json.dumps(record, indent=1))
         return {end: _move(scratch / f"{name}{end}", out / f"{name}{end}") for end in ENDS}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,15 +11,15 @@ import nibabel as nib
 import numpy as np
 
 from diffad.config.reading import ReadOptions
-from diffad.data.volume import Array, Origin, Volume
+from diffad.data.volume import Array, Origin, Volume, VolumeError
 from diffad.prepare.bias import estimate_bias_field, shrink_factors
 from diffad.prepare.brain import find_brain
 from diffad.prepare.geometry import VoxelGrid, find_bounding_box, make_upright_grid, map_voxels, resample
-from diffad.prepare.hounsfield import check_units
+from diffad.prepare.hounsfield import check_brain, check_units
 from diffad.prepare.mni import register_to_template
 from diffad.prepare.options import PrepareOptions
 from diffad.prepare.prepared_scan import PreparedScan
-from diffad.prepare.read import get_grid, list_grid_warnings, read_sequences
+from diffad.prepare.read import MAX_VOXELS, get_grid, list_grid_warnings, read_sequences
 from diffad.prepare.record import Record, count_threads, package_version
 from diffad.prepare.sequences import stack_sequences
 from diffad.prepare.template import make_template_grid
@@ -56,6 +57,8 @@ def prepare(
     )
     native = _read_native(scan, options, record, reading)
     brain = find_brain(native, mask, options, record)
+    if options.modality == "ct":
+        check_brain(native, brain, record)
     fields = _estimate_bias(native, brain, options, record)
     index = min(options.reference, len(native.data) - 1)
     image = native.data[index] if fields is None else native.data[index] / fields[index]
@@ -123,7 +126,11 @@ def _choose_grid(native: Volume, brain: Array, options: PrepareOptions) -> Voxel
         return make_template_grid(options.spacing)
     if options.spacing is None:
         return get_grid(native)
-    return make_upright_grid(*find_bounding_box(brain, native.affine, MARGIN), options.spacing)
+    grid = make_upright_grid(*find_bounding_box(brain, native.affine, MARGIN), options.spacing)
+    if math.prod(grid.shape) > MAX_VOXELS:
+        finding = f"a brain that needs {tuple(grid.shape)}; check the voxel size in its header"
+        raise VolumeError(f"{native.name}: expected at most {MAX_VOXELS} voxels, found {finding}")
+    return grid
 
 
 def _make_origin(native: Volume, grid: VoxelGrid) -> Origin | None:

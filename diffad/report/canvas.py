@@ -7,6 +7,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from diffad.io.escape import escape_text
+
 PAPER, BRIGHT, PLAIN, FAINT = "#000000", "#f4f6f8", "#b4bcc6", "#7d8794"
 
 
@@ -23,9 +25,10 @@ def place_text(figure: Figure, x: float, y: float, text: str, size: float, colou
         style: Other options of ``Figure.text``.
     """
     width, height = figure.get_size_inches()
-    # names of scans may hold dollar signs, which are no formulas
+    # names of scans may hold dollar signs, which are no formulas, and bytes that are no text
     style = {"va": "top", "family": "DejaVu Sans", **style}
-    figure.text(x / width, 1 - y / height, text, fontsize=size, color=colour, parse_math=False, **style)
+    words = escape_text(text, keep="\n")
+    figure.text(x / width, 1 - y / height, words, fontsize=size, color=colour, parse_math=False, **style)
 
 
 def place_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:

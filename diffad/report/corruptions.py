@@ -99,7 +99,8 @@ def draw_corruptions(data: Path, out: Path, item: int, size: int, seed: int) -> 
         seed: Seed of the corruptions.
 
     Raises:
-        OSError: If a file is missing, or cannot be read or written.
+        OSError: If a file cannot be written.
+        ValueError: If a file is missing or cannot be read.
         ValueError: If there is no such slice, or a slice has another shape than the mask.
     """
     from diffad.data.slice_folder import load_slices

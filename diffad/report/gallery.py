@@ -69,7 +69,8 @@ def draw_gallery(source: str, data: Path, out: Path, item: int, size: int, seed:
         seed: Seed of lesions and noise.
 
     Raises:
-        OSError: If a file is missing, or cannot be read or written.
+        OSError: If a file cannot be written.
+        ValueError: If a file is missing or cannot be read.
         ValueError: If the pipeline cannot be used, or a slice has another shape than the mask.
     """
     from PIL import Image

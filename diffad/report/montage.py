@@ -56,7 +56,8 @@ def save_montage(
     Args:
         rows: Rows of one shape, top to bottom.
         path: PNG to write, whole or not at all.
-        info: How they were made, see ``AnomalyOutput``; its threshold is marked in the colour bar.
+        info: How they were made, see ``AnomalyOutput``; its threshold is marked in the colour bar, and its
+            warnings stand above the rows.
         title: First line.
         subtitle: Second line.
         planes: Where the rows come from, for pixel size and sides.
@@ -79,7 +80,8 @@ def save_montage(
         window=find_ct_window(info),
     )
     content, path = io.BytesIO(), Path(path)
-    text = SheetText(title, subtitle, f"{describe_origin(info)}\n{NOTICE}")
+    origin = f"{describe_origin(info)}\n{NOTICE}"
+    text = SheetText(title, subtitle, origin, info.get("warnings", ()))
     sheet.draw(text).savefig(content, format="png")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, content.getvalue())

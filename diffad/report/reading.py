@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
+from diffad.config.choices import Geometry
+from diffad.config.reading import ReadOptions
 from diffad.data.volume import Volume, VolumeError, require_same_grid
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.scan import read_source
 from diffad.io.files import open_regular
 from diffad.io.own_maps import read_scan_info
 
+BLOCK_BYTES = 1 << 20
+"""How much of a file is read at once."""
 LARGEST_NUMBER = 1e30
 """Largest score or threshold that is drawn; single precision holds no more than a few times that."""
 
@@ -35,7 +40,7 @@ def read_maps(files: Mapping[str, Path]) -> AnomalyOutput:
     """
     info = read_record(files["info"])
     _check_digests(files["info"], info)
-    scan = Volume.load(Path(info["scan"][0]))
+    scan = Volume.load(Path(info["scan"][0]), options=_read_as_then(info))
     kinds = ("anomaly", "twin", "mask", "seen", "pvalue")
     maps = {
         kind: torch.from_numpy(_read_map(files[kind], scan))[None]
@@ -68,7 +73,7 @@ def read_result(folder: Path, name: str, scan: Path) -> AnomalyOutput:
         OSError: If the information file is missing.
     """
     info = read_record(folder / f"{name}_info.json")
-    source = read_source(scan)
+    source = read_source(Volume.load(scan, options=_read_as_then(info)))
     assert source.volume is not None
     files = [folder / f"{name}_{kind}.nii.gz" for kind in ("anomaly", "twin", "mask")]
     anomaly, reconstruction, mask = (torch.from_numpy(_read_map(f, source.volume))[None] for f in files)
@@ -95,19 +100,32 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def _read_map(path: Path, scan: Volume) -> Any:
-    volume = Volume.load(path, allow_constant=True)
+    volume = Volume.load(path, allow_constant=True, options=scan.options)
     require_same_grid(volume, scan)
     return volume.data
+
+
+def _read_as_then(info: Mapping[str, Any]) -> ReadOptions:
+    """Return how the scan was read when its maps were made; what was not too large then is not now."""
+    request = info.get("request")
+    trust = request.get("trust") if isinstance(request, Mapping) else None
+    return ReadOptions(trust if trust in get_args(Geometry) else None, sys.maxsize)
 
 
 def _check_digests(path: Path, info: Mapping[str, Any]) -> None:
     """Refuse scans that changed since their maps were made."""
     digests = info.get("request", {}).get("scan")
     for scan, digest in zip(info["scan"], digests if isinstance(digests, list) else (), strict=False):
-        with open_regular(scan, "the scan of the maps") as file:
-            same = digest == hashlib.file_digest(file, "sha256").hexdigest()
-        if not same:
+        if digest != _hash_file(scan):
             raise VolumeError(
                 f"{scan}: expected the scan that the maps were made of, as {path.name} stores its SHA-256, "
                 "found another file; run diffad predict again, or bring the scan back"
             )
+
+
+def _hash_file(path: str) -> str:
+    digest = hashlib.sha256()
+    with open_regular(path, "the scan of the maps") as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

@@ -24,6 +24,10 @@ TRUTH, OTHER_TRUTH, DETECTION, BRAIN = "#35e0ff", "#2b7f90", "#ffb02e", "#5c5470
 MAP, MAP_TITLE = "inferno", "Anomaly map"
 TILE, GAP, LEFT, RIGHT, TOP, BOTTOM = 1.9, 0.1, 1.4, 0.16, 1.22, 1.12
 """Width of a tile, space between tiles, and margins, in inches."""
+LONGEST = 10.0
+"""Longest side of a tile over the other; a body is not so long, but voxels of a wrong size are."""
+WARNING, WARNING_LINES, LINE = "#ff7a59", 12, 0.17
+"""Colour of warnings, most lines of them, and height of a line in inches."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,18 @@ class SheetText:
         title: Name of the scan.
         subtitle: Its result.
         footer: Model and settings.
+        warnings: What must be known before the picture is read.
     """
 
     title: str
     subtitle: str = ""
     footer: str = ""
+    warnings: Sequence[str] = ()
+
+    def wrap_warnings(self, width: float) -> list[str]:
+        """Break the warnings into lines for a picture of some inches, the first ones if there are many."""
+        lines = [line for text in self.warnings for line in textwrap.wrap(f"! {text}", int(width * 12.5))]
+        return lines if len(lines) <= WARNING_LINES else [*lines[: WARNING_LINES - 1], "! ..."]
 
 
 @dataclass(frozen=True)
@@ -61,8 +72,13 @@ class Sheet:
 
     @cached_property
     def aspect(self) -> float:
-        """Height of a pixel over its width."""
-        return self.spacing[0] / self.spacing[1] if self.spacing else 1.0
+        """Height of a pixel over its width, within what leaves no side of a tile too long for a picture."""
+        aspect = self.spacing[0] / self.spacing[1] if self.spacing else 1.0
+        rows, columns = self.crop
+        tile = (rows.stop - rows.start) / (columns.stop - columns.start)
+        if 1 / LONGEST <= aspect * tile <= LONGEST:
+            return aspect
+        return (LONGEST if aspect * tile > LONGEST else 1 / LONGEST) / tile
 
     @cached_property
     def crop(self) -> tuple[slice, slice]:
@@ -100,15 +116,16 @@ class Sheet:
     def draw(self, text: SheetText) -> Figure:
         """Draw the picture."""
         columns = self._list_columns()
-        pitch = self.tile_height + GAP
-        size = LEFT + len(columns) * (TILE + GAP) + RIGHT, TOP + len(self.rows) * pitch + BOTTOM
+        pitch, width = self.tile_height + GAP, LEFT + len(columns) * (TILE + GAP) + RIGHT
+        top = TOP + LINE * len(text.wrap_warnings(width))
+        size = width, top + len(self.rows) * pitch + BOTTOM
         figure = Figure(size, dpi=150, facecolor=PAPER)
         FigureCanvasAgg(figure)
         for i, row in enumerate(self.rows):
-            self._draw_row(figure, row, TOP + i * pitch, columns, is_last=i == len(self.rows) - 1)
+            self._draw_row(figure, row, top + i * pitch, columns, is_last=i == len(self.rows) - 1)
         for j, (title, colour, _) in enumerate(columns):
             left = LEFT + j * (TILE + GAP)
-            place_text(figure, left + TILE / 2, TOP - 0.1, title, 9.5, colour, ha="center", va="bottom")
+            place_text(figure, left + TILE / 2, top - 0.1, title, 9.5, colour, ha="center", va="bottom")
             if title == MAP_TITLE:
                 self._draw_bar(figure, left, size[1] - BOTTOM + 0.1)
         _write_around(figure, text)
@@ -195,12 +212,14 @@ class Sheet:
 
 
 def _write_around(figure: Figure, text: SheetText) -> None:
-    """Write title, subtitle and footer, cut or broken where the picture ends."""
+    """Write title, subtitle, warnings and footer, cut or broken where the picture ends."""
     width, height = figure.get_size_inches()
     longest = int(width * 7.5)
     title = text.title if len(text.title) <= longest else f"{text.title[: longest - 4]} ..."
     place_text(figure, 0.16, 0.2, title, 15, BRIGHT, weight="bold")
     place_text(figure, 0.16, 0.52, text.subtitle, 9.5, PLAIN)
+    for i, line in enumerate(text.wrap_warnings(width)):
+        place_text(figure, 0.16, 0.76 + LINE * i, line, 8.5, WARNING, weight="bold")
     lines = [line for part in text.footer.splitlines() for line in textwrap.wrap(part, int(width * 16.5))]
     place_text(figure, 0.16, height - 0.16, "\n".join(lines), 7, FAINT, va="bottom", linespacing=1.5)
 

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from diffad.io.files import open_regular
 from diffad.score.sources import WeightFiles
 from diffad.score.trunks import KINDS, Trunk
 
@@ -74,6 +75,7 @@ def _read_file(path: Path, content: str, parse: Callable[[Arrays], T]) -> T:
 
 def _load_arrays(path: Path) -> Arrays:
     arrays: Arrays
+    open_regular(path, "weights").close()
     if path.suffix == ".ckpt":
         with path.open("rb") as file:
             arrays = ArrayUnpickler(file).load()

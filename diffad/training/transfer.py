@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from diffad.io.atomic import UnwritableError, staged_folder
+from diffad.io.files import open_regular
 from diffad.models.encoder import Encoder
 from diffad.training.checkpoint import CheckpointError
 
@@ -83,6 +84,7 @@ def load_weights(network: Any, path: Path) -> None:
     weights: dict[str, Tensor] = {}
     try:
         for file in sorted(folder.glob("*.safetensors")):
+            open_regular(file, "weights").close()
             weights |= load_file(file)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{file}: expected weights, found none ({error})") from error
@@ -99,6 +101,7 @@ def _read_encoder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         if not (isinstance(options["encoder"], dict) and isinstance(options["head"], bool)):
             raise TypeError("no options, or no word on its head")
         path = folder / WEIGHTS
+        open_regular(path, "weights").close()
         return options, load_file(path)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: expected a pretrained encoder, found none ({error})") from error

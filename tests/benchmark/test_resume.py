@@ -11,6 +11,7 @@ import pytest
 from diffad.benchmark import predict, score
 from diffad.benchmark.run import STOP_MESSAGE, run_benchmark, run_command
 from diffad.distributed import Process
+from diffad.io.claims import RUNNING, ClaimedError, hold_claim
 
 SINGLE_PROCESS = Process()
 
@@ -137,3 +138,18 @@ def test_two_processes_make_the_same_table_as_one(file, tiny, expected_table):
     assert len(lines) == len(list(tiny().out.rglob("maps/*/*/[!.]*.json")))
     assert {line.split(":")[0].split()[-1] for line in lines} == {str(len(lines) // 2)}
     assert (tiny().out / "results.csv").read_bytes() == expected_table
+
+
+def test_second_run_in_the_same_folder_is_refused_and_harms_nothing(file, tiny, expected_table):
+    out = tiny().out
+    (out / "maps").mkdir(parents=True)
+    partial = out / "maps" / ".01234567.unit.safetensors"  # of the run that is at work
+    partial.write_bytes(b"half")
+    with hold_claim(out / RUNNING / "benchmark.lock"):
+        with pytest.raises(ClaimedError, match=f"^{out}: expected nobody else at work here, found process"):
+            run_command(str(file), [])
+        assert partial.exists()
+    assert run_command(str(file), []) == 0
+    assert not partial.exists()
+    assert (out / "results.csv").read_bytes() == expected_table
+    assert not (out / RUNNING).exists()

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from diffad.cli.prepare import prepare_command
 from diffad.data.volume import Volume
+from diffad.io.claims import RUNNING, Claim
+from diffad.prepare import batch
 from diffad.prepare.files import ENDS
 from tests.helpers.disk import fill_disk
 from tests.helpers.heads import head
@@ -130,3 +132,30 @@ def test_missing_package_ends_the_run_at_once(run, cohort, tmp_path, monkeypatch
     found = run(cohort, "--out", tmp_path / "out", "--mask", "_mask", *QUICK)
     assert isinstance(found.exception, ImportError)
     assert "diffad[prepare]" in str(found.exception)
+
+
+def test_scan_that_was_damaged_since_is_named_and_left_alone(run, cohort, tmp_path):
+    out = tmp_path / "out"
+    run(cohort, "--out", out, "--mask", "_mask", *QUICK)
+    mask = out / "ü_T1w_brain_mask.nii.gz"
+    mask.write_bytes(mask.read_bytes()[:-20])
+    before = times(out)
+    again = run(cohort, "--out", out, "--mask", "_mask", *QUICK)
+    assert again.exit_code == 1
+    assert "ü_T1w_brain_mask.nii.gz has " in again.output
+    assert "1 done before" in again.output
+    assert times(out) == before
+
+
+def test_scan_that_another_run_prepares_is_waited_for_and_not_done_twice(run, cohort, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    held = Claim(out / RUNNING / "ü_T1w.lock")
+    assert held.acquire()
+    monkeypatch.setattr(batch, "PATIENCE_SECONDS", 0.1)
+    first = run(cohort, "--out", out, "--mask", "_mask", *QUICK)
+    assert first.exit_code == 1
+    assert "found process" in first.output
+    assert {p.name for p in out.iterdir()} == {RUNNING, *(f"a b_T1w{end}" for end in ENDS)}
+    held.release()
+    assert "1 done, 1 done before" in run(cohort, "--out", out, "--mask", "_mask", *QUICK).output
+    assert RUNNING not in {p.name for p in out.iterdir()}

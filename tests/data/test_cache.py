@@ -26,7 +26,7 @@ def reads(monkeypatch):
     names, read = [], volumes.read_scan
     monkeypatch.setattr(duplicates, "_DIGESTS", {})
     monkeypatch.setattr(
-        volumes, "read_scan", lambda files, mask=None: names.append(files[0].name) or read(files, mask)
+        volumes, "read_scan", lambda scan, mask=None: names.append(scan.path.name) or read(scan, mask)
     )
     return names
 

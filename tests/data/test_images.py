@@ -1,11 +1,14 @@
 """A folder of images is read whole or refused with the name of the file."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from diffad.config import SpaceConfig
+from diffad.data.image_file import read_grey_image, read_pixels
 from diffad.data.images import Images, infer_subject, read_image
 from diffad.data.items import DataError
 from tests.helpers.brains import save_image
@@ -46,6 +49,56 @@ def test_colour_becomes_three_channels(tmp_path):
 def test_other_modes_become_grey(tmp_path, mode):
     Image.new(mode, (5, 4), 1).save(tmp_path / "a.png")
     assert read_image(tmp_path / "a.png").shape == (1, 4, 5)
+
+
+def test_transparent_pixels_are_background(tmp_path):
+    values = np.full((2, 2, 4), 200, np.uint8)
+    values[..., 3] = 255
+    values[0, 0, 3] = 0
+    Image.fromarray(values).save(tmp_path / "a.png")
+    Image.fromarray(values[..., 2:]).save(tmp_path / "b.png")
+    for name in ("a.png", "b.png"):
+        image = read_image(tmp_path / name)[0]
+        assert image[0, 0] == 0
+        torch.testing.assert_close(image[1], torch.full((2,), 200 / 255))
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_image_of_several_pages_is_refused_with_their_number(tmp_path, suffix):
+    pages = [Image.new("L", (5, 4), value) for value in (1, 2, 3)]
+    pages[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=pages[1:])
+    with pytest.raises(DataError, match=rf"a\.{suffix}: expected an image of one page; .* found 3 pages"):
+        read_image(tmp_path / f"a.{suffix}")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "tiff"])
+def test_image_lies_as_its_exif_orientation_says(tmp_path, suffix):
+    values = np.zeros((16, 24), np.uint8)
+    values[:8, :8] = 255  # the corner at the upper left
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, clockwise
+    options = {"compression": "tiff_lzw"} if suffix == "tiff" else {}
+    Image.fromarray(values).save(tmp_path / f"a.{suffix}", exif=exif, **options)
+    image = read_image(tmp_path / f"a.{suffix}")[0]
+    assert image.shape == (24, 16)
+    assert image[:8, 8:].mean() > 0.95
+    assert image[8:].mean() < 0.05
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_refused_without_waiting(tmp_path, make):
+    make(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png: expected an image, found a (named pipe|character device)"):
+        read_image(tmp_path / "a.png")
+
+
+def test_sixteen_bits_stay_grey_values_where_one_channel_is_asked_for(tmp_path):
+    values = np.array([[0, 300], [257, 65535]], np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    assert read_pixels(tmp_path / "a.png").tolist() == values.tolist()
+    torch.testing.assert_close(read_grey_image(tmp_path / "a.png")[0, 1], torch.tensor(300 / 65535))
+    save_image(tmp_path / "b.png", channels=3)
+    assert read_grey_image(tmp_path / "b.png").ndim == 2
 
 
 def test_image_cut_off_anywhere_is_refused_by_name(tmp_path):

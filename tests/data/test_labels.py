@@ -181,7 +181,9 @@ def test_lesion_masks_label_each_slice(scans):
 
 @pytest.mark.parametrize(("axis", "positions"), [("coronal", [7]), ("sagittal", [6]), ("volume", [0])])
 def test_lesion_masks_are_cut_as_the_scan(tmp_path, axis, positions):
-    save_volume(tmp_path / "a.nii.gz", data=brain() + 1)
+    data = brain() + 1
+    data[0, 0, 0] = 2  # without a constant background all of it is brain
+    save_volume(tmp_path / "a.nii.gz", data=data)
     save_volume(tmp_path / "a_lesion.nii.gz", data=lesion(4))
     space = SpaceConfig(size=16, axis=axis)
     data = Volumes(str(tmp_path), labels="masks", space=space, shares=ALL["shares"], min_brain=0.0)

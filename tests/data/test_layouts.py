@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import nibabel as nib
 import numpy as np
@@ -10,8 +11,10 @@ from PIL import Image
 
 from diffad.cli import main
 from diffad.data.items import DataError
+from diffad.data.labels import read_rows
 from diffad.data.layouts.check import check_dataset
 from diffad.data.layouts.find import list_entries, recognise
+from diffad.data.layouts.sheet import read_sheet
 from diffad.registry import UnknownNameError
 
 COUNT = iter(range(10**6))
@@ -359,3 +362,16 @@ def test_folder_without_any_content_says_so(tmp_path):
     (tmp_path / "x.nii.gz").write_text("version https://git-lfs.github.com/spec/v1\n")
     with pytest.raises(DataError, match=r"found none of them; .*files without content; fetch it first"):
         check_dataset(tmp_path)
+
+
+def test_pipes_and_damaged_tables_are_no_tables_and_nothing_waits(tmp_path):
+    os.mkfifo(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_text('"' + "x" * 200_000)
+    with pytest.raises(DataError, match="found none of them"):
+        check_dataset(tmp_path)
+    os.mkfifo(tmp_path / "data.json")
+    with pytest.raises(DataError, match=r"found a named pipe|found none"):
+        list_entries(tmp_path, "medianomaly_json")
+    with pytest.raises(DataError, match="named pipe"):
+        read_rows(tmp_path / "a.csv", "labels")
+    assert "named pipe" in read_sheet(tmp_path / "a.csv")[1][0]

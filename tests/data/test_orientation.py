@@ -9,7 +9,7 @@ import pytest
 from diffad.config.reading import ReadOptions
 from diffad.data.affine import measure_shift
 from diffad.data.volume import Volume, VolumeError, require_same_grid
-from tests.data.test_volume import ramp, rotation, write_image
+from tests.helpers.nifti import ramp, rotation, write_image
 
 AFFINE = np.array([[30.0, 0, 0, -70], [0, 30, 0, -90], [0, 0, 30, -50], [0, 0, 0, 1]])
 FLIP = np.diag([-1.0, 1, 1, 1]) @ AFFINE

@@ -28,12 +28,12 @@ def test_file_that_is_wrong_is_named(folder):
     with pytest.raises(ValueError, match=r"odd.png: expected the shape of the mask \(40, 34\), got \(9, 7\)"):
         load_slices(folder, 32)
     odd.write_bytes(b"not a picture")
-    with pytest.raises(OSError, match=r"odd.png"):
+    with pytest.raises(ValueError, match=r"odd.png: expected an image, found a file of no format"):
         load_slices(folder, 32)
     for file in (folder / "val").iterdir():
         file.unlink()
     with pytest.raises(FileNotFoundError, match="val: expected PNG files, found none"):
         load_slices(folder, 32)
     (folder / "brain_mask.png").unlink()
-    with pytest.raises(OSError, match=r"brain_mask\.png"):
+    with pytest.raises(ValueError, match=r"brain_mask\.png"):
         load_slices(folder, 32)

@@ -13,7 +13,7 @@ import pytest
 from diffad.config.reading import MAX_VOXELS, ReadOptions
 from diffad.data import volume_file
 from diffad.data.volume import Volume, VolumeError
-from tests.data.test_volume import ORIENTATIONS, affine_for, ramp, write, write_image
+from tests.helpers.nifti import ORIENTATIONS, affine_for, ramp, write, write_image
 
 BIG = {"dim": [3, 2000, 2000, 1500, 1, 1, 1, 1]}
 SHAPE = (5, 7, 4)
@@ -218,6 +218,10 @@ def test_slope_that_is_no_number_is_named(tmp_path, slope):
     volume = Volume.load(write(tmp_path / "x.nii", ramp(), scl_slope=slope))
     assert volume.data.max() == ramp().max()
     assert any("slope of the intensities" in warning for warning in volume.warnings)
+
+
+def test_time_series_is_named(tmp_path):
+    assert any("40 volumes" in w for w in Volume.load(write(tmp_path / "x.nii", ramp((*SHAPE, 40)))).warnings)
 
 
 def test_slope_of_zero_means_no_scaling_without_a_word(tmp_path):

@@ -2,6 +2,7 @@
 
 import gzip
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,7 @@ from diffad.data.items import DataError
 from diffad.data.space import Space
 from diffad.data.volumes import Volumes
 from diffad.inference import scan as scans
-from diffad.inference.stacking import make_stacks
+from diffad.inference.stacking import make_stacks, measure_windows
 from tests.helpers.brains import SHAPE, brain, save_volume
 
 SPACE = SpaceConfig(size=16)
@@ -38,8 +39,9 @@ def test_slices_are_those_a_pipeline_places(tmp_path, axis, slices):
     path = save_volume(tmp_path / "scan.nii.gz", affine=LAS, data=np.pad(brain(), ((0, 6), (5, 0), (0, 4))))
     space = SpaceConfig(size=16, fov=20.0, axis=axis)
     data = Volumes(str(tmp_path), space=space, shares={"train": 1.0}, slices=slices, min_brain=0.0)
-    (stack,) = make_stacks(scans.read_source(path), axis, slices)
-    image, brain_, _ = Space(space).place(stack.image, stack.brain, stack.spacing, stack.centre, stack.window)
+    source = scans.read_source(path)
+    (stack,), (window,) = make_stacks(source, axis, slices), measure_windows(source, Space(space))
+    image, brain_, _ = Space(space).place(stack.image, stack.brain, stack.spacing, stack.centre, window)
     result, mask = stacked(data)
     assert torch.equal(result, image)
     assert torch.equal(mask, brain_)
@@ -239,3 +241,18 @@ def test_real_thick_slices_lie_in_their_mask(shared_dir):
     images, masks = stacked(data)
     assert not images[masks == 0].any()
     assert images[masks > 0].mean() > 0.2
+
+
+def test_orientation_and_size_of_files_are_the_users_choice(tmp_path):
+    image = nib.Nifti1Image(brain(), LAS)
+    image.set_qform(np.diag([1.5, 1.0, 3.0, 1.0]), 1)
+    image.set_sform(LAS, 2)
+    nib.save(image, tmp_path / "scan.nii")
+    options = {"shares": {"train": 1.0}, "space": SpaceConfig(axis="volume")}
+    plain, other = (Volumes(str(tmp_path), trust=trust, **options)[0].image for trust in (None, "qform"))
+    assert not torch.equal(plain, other)
+    assert torch.equal(plain, other.flip(1))
+    with pytest.raises(ValueError, match=r"scan\.nii: expected a readable file of at most 100 voxels"):
+        Volumes(str(tmp_path), max_voxels=100, **options)
+    with pytest.raises(ValueError, match="trust: expected one of qform, sform"):
+        Volumes(str(tmp_path), trust="both", **options)

@@ -1,6 +1,7 @@
 """Which lesion mask belongs to which scan; what could be meant for two is refused."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -118,4 +119,20 @@ def test_damaged_record_of_a_map_is_named(tmp_path):
     add(tmp_path, "s0", 0, lesion())
     (tmp_path / "maps" / "s0_info.json").write_text(json.dumps({"image_score": "high"}))
     with pytest.raises(ValueError, match=r"s0_info\.json: .* a number for image_score, found 'high'"):
+        list(collect_predictions(tmp_path / "maps", tmp_path / "masks").read())
+
+
+def test_one_brain_mask_for_two_visits_is_refused_before_anything_is_read(tmp_path):
+    for name in ("a_1", "a_2"):
+        add(tmp_path, name, 0, lesion())
+    touch(tmp_path / "brains", "a_brain.nii.gz")
+    with pytest.raises(ValueError, match="fits a_1 and a_2"):
+        collect_predictions(tmp_path / "maps", tmp_path / "masks", tmp_path / "brains")
+
+
+def test_pipe_as_record_of_a_map_is_named_and_not_waited_on(tmp_path):
+    add(tmp_path, "s0", 0, lesion())
+    (tmp_path / "maps" / "s0_info.json").unlink()
+    os.mkfifo(tmp_path / "maps" / "s0_info.json")
+    with pytest.raises(ValueError, match="found a named pipe"):
         list(collect_predictions(tmp_path / "maps", tmp_path / "masks").read())

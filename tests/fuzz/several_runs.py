@@ -2,8 +2,8 @@
 
 Pairs of programs work on one folder of results, over the same scans and over different ones; one of two is
 killed at a random moment, again and again. Afterwards every scan is whole, by the digests that were stored
-with it, every row is in the table, and nothing else is in the folder. Programs are forked from this one, which
-has loaded all that is needed, so that most of their time goes into what is tried.
+with it, every row is in the table, and nothing else is in the folder. Programs are forked from this one,
+which has loaded all that is needed, so that most of their time goes into what is tried.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 
 from diffad.cli import main
 from diffad.io.naming import Naming
-from diffad.predict.finished import read_finished
+from diffad.predict.finished import inspect_results
 from tests.helpers.cohorts import all_files, brain, names, table, write, write_model
 
 LIMIT_SECONDS = 300.0
@@ -63,7 +63,7 @@ def find_faults(out: Path, scans: list[Path], codes: list[int]) -> list[str]:
     stems = [scan.name.removesuffix(".nii.gz") for scan in scans]
     faults = [f"exit code {code}" for code in codes if code]
     for stem in stems:
-        scan = read_finished(Naming(stem).files(out), verify=True)
+        scan = inspect_results(Naming(stem).files(out), verify=True)
         if scan.info is None or scan.damage:
             faults.append(f"{stem}: {scan.damage or 'not finished'}")
     rows = table(out)

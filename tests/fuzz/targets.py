@@ -7,11 +7,13 @@ without a word. ``need`` is what a good input takes, in bytes, where that is muc
 """
 
 from tests.fuzz.model_target import ModelTarget
+from tests.fuzz.volume_target import VolumeTarget
 from tests.fuzz.yaml_target import YamlTarget
 
 TARGETS = {
     "yaml": YamlTarget,
     "model": ModelTarget,
+    "volume": VolumeTarget,
 }
 
 

@@ -61,6 +61,7 @@ def test_only_masks_is_an_error(tmp_path):
     [
         (["x/a.nii", "y/b.nii.gz"], ["a", "b"]),
         (["x/T1.nii", "y/T1.nii"], ["x_T1", "y_T1"]),
+        (["x/T1.mgz", "x/T1.nii.gz", "x/T2.hdr"], ["T1_mgz", "T1", "T2"]),
         (["x/anat/T1.nii", "y/anat/T1.nii", "z/T2.nii"], ["x_anat_T1", "y_anat_T1", "T2"]),
     ],
 )
@@ -181,8 +182,10 @@ def test_linked_folders_are_searched_once_and_repeats_are_told(tmp_path):
     (tmp_path / "in/s3").symlink_to(tmp_path / "store/s1")
     (tmp_path / "in/self.nii").symlink_to("self.nii")
     search = find_scans([tmp_path / "in"])
-    assert found(search, tmp_path) == ["in/s1/a.nii", "in/s2/b.nii"]
-    assert search.gaps == [tmp_path / "in/self.nii"]
+    (tmp_path / "in/gone.nii").symlink_to("nowhere.nii")
+    search = find_scans([tmp_path / "in"])
+    assert found(search, tmp_path) == ["in/s1/a.nii", "in/s2/b.nii", "in/self.nii"]  # which fails by itself
+    assert search.gaps == [tmp_path / "in/gone.nii"]
     assert search.listing.repeats == [tmp_path / "in/s3"]
     assert any("searched already" in line for line in search.describe_rest())
 

@@ -1,6 +1,7 @@
 """Models are found by name, and nothing foreign in a folder is loaded."""
 
 import json
+import os
 import pickle
 import re
 import shutil
@@ -152,3 +153,21 @@ def test_weights_that_fit_pass(original):
 def test_unknown_option_of_the_space_is_refused():
     with pytest.raises(ValueError, match=r"unknown config key 'space\.sise'; did you mean 'space\.size'"):
         AnomalyPipeline(UNet2D(channels=(8,), layers=1), DDPMScheduler(), space={"sise": 32})
+
+
+@pytest.mark.parametrize(
+    ("point", "finding"),
+    [
+        (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"), "with git lfs pull"),
+        (lambda path: path.symlink_to("../.git/annex/objects/a/b/K/K"), "with git annex get or datalad get"),
+        (os.mkfifo, "a named pipe"),
+    ],
+)
+def test_weights_that_must_be_fetched_first_are_named(model, point, finding):
+    path = next((model / "network").glob("*.safetensors"))
+    path.unlink()
+    point(path)
+    with pytest.raises(
+        (ModelError, OSError), match=rf"{path.name}: expected whole weights, found .*{finding}"
+    ):
+        AnomalyPipeline.from_pretrained(model)

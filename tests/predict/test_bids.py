@@ -109,11 +109,18 @@ def test_names_with_spaces_and_unicode(predict, tmp_path):
     assert "größe 1 &amp; ü" in (predict.out / "index.html").read_text(encoding="utf-8")
 
 
+def test_linked_subject_that_is_not_there_has_no_content(predict, tree):
+    (tree / "sub-04").symlink_to("../store/sub-04")
+    _, told = predict("--no-page", scans=[tree])
+    assert "1 of 4 subjects has no content: fetch it first" in told
+    assert f"passed over links that lead nowhere: {tree / 'sub-04'}" in told
+
+
 def test_subjects_without_the_sequence_are_told_once_with_their_number(predict, tree):
     write(tree / "sub-03/anat/sub-03_T2w.nii.gz", brain(5))
     write(tree / "sub-02/ses-b/anat/sub-02_ses-b_FLAIR.nii.gz", brain(6))
     code, told = predict("--sequences", "T1w", "--no-page", scans=[tree])
-    assert (code, "2 done, 2 absent" in told) == (1, True)
+    assert (code, "2 done, 2 failed" in told) == (1, True)
     assert "2 of 4 subjects have no T1w: sub-02_ses-b, sub-03" in told
     assert (told.count("sub-03"), told.count("sub-02_ses-b")) == (1, 1)
     assert table(predict.out)["sub-03"]["error"] == "no T1w"
@@ -162,7 +169,7 @@ def test_pointers_and_broken_links_of_a_plain_folder_are_counted(predict, cohort
     (cohort / "s3.nii.gz").symlink_to("nowhere.nii.gz")
     (cohort / "s4.dcm").write_bytes(b"x")
     code, told = predict("--no-page")
-    assert (code, "2 done, 2 absent" in told) == (1, True)
+    assert (code, "2 done, 2 failed" in told) == (1, True)
     assert "2 of 4 subjects have no content: fetch it first" in told
     assert "passed over what is no NIfTI or MGH volume: 1 .dcm" in told
     assert sorted(table(predict.out)) == ["s0", "s1", "s2", "s3"]

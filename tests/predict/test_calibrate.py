@@ -107,3 +107,25 @@ def test_no_scan_at_all_is_an_error(model, tmp_path, capsys):
     assert main(words) == 1
     assert "at least one healthy scan" in capsys.readouterr().err
     assert not (tmp_path / "ours").exists()
+
+
+def test_head_among_stripped_scans_shifts_no_threshold(calibrated, model, cohort, tmp_path, capsys):
+    scalp = 100 + np.random.default_rng(0).random(brain().shape, np.float32)
+    write(cohort / "head.nii.gz", np.where(inside(), brain(), scalp))
+    assert main(["calibrate", str(cohort), "--model", str(model), "--out", str(tmp_path / "three")]) == 0
+    assert "left out head: " in (told := capsys.readouterr().err)
+    assert "does not look skull-stripped" in told
+    both = [
+        AnomalyPipeline.from_pretrained(f).config.calibration for f in (calibrated[0], tmp_path / "three")
+    ]
+    assert both[0]["thresholds"] == both[1]["thresholds"]
+
+
+def test_warnings_of_many_scans_are_said_once(model, cohort, tmp_path, capsys):
+    for name in ("s0", "s1"):
+        write(cohort / f"{name}_mask.nii.gz", (inside() * np.linspace(0, 1, 10)).astype(np.float32))
+    words = ["calibrate", str(cohort), "--model", str(model), "--mask", "_mask", "--out"]
+    assert main([*words, str(tmp_path / "ours")]) == 0
+    assert capsys.readouterr().err.count("as probabilities") == 1
+    assert main([*words, str(tmp_path / "other"), "--mask-threshold", "0.2"]) == 0
+    assert "as probabilities" not in capsys.readouterr().err

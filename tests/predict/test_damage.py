@@ -10,7 +10,7 @@ from diffad.io.naming import Naming
 from diffad.io.subjects import group_subjects
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict import Cohort, Options
-from diffad.predict.finished import FinishedScan, read_finished
+from diffad.predict.finished import FinishedScan, inspect_results
 from tests.helpers.cohorts import KINDS, brain, info, names, write
 
 MADE = [kind for kind in KINDS if kind != "info.json"]
@@ -59,9 +59,9 @@ FILES = Naming("s0").files
 )
 @pytest.mark.parametrize("kind", MADE)
 def test_damaged_file_is_seen_by_its_size(out, kind, damage, told):
-    assert read_finished(FILES(out)).damage == ""
+    assert inspect_results(FILES(out)).damage == ""
     damage(out / f"s0_{kind}")
-    damage_found = read_finished(FILES(out)).damage
+    damage_found = inspect_results(FILES(out)).damage
     assert damage_found.startswith(f"s0_{kind} ")
     assert told in damage_found
 
@@ -69,13 +69,14 @@ def test_damaged_file_is_seen_by_its_size(out, kind, damage, told):
 @pytest.mark.parametrize("kind", MADE)
 def test_flipped_bit_is_seen_by_verify_alone(out, kind):
     flip(out / f"s0_{kind}")
-    assert read_finished(FILES(out)).damage == ""
-    assert read_finished(FILES(out), verify=True).damage == f"s0_{kind} has another content than was written"
+    assert inspect_results(FILES(out)).damage == ""
+    damage = inspect_results(FILES(out), verify=True).damage
+    assert damage == f"s0_{kind} has another content than was written"
 
 
 def test_no_results_are_no_damage(out):
     delete(out / "s0_info.json")
-    assert read_finished(FILES(out)) == FinishedScan()
+    assert inspect_results(FILES(out)) == FinishedScan()
 
 
 def test_damaged_files_are_made_anew_as_they_were(predict):
@@ -105,30 +106,30 @@ def test_results_of_before_digests_count_by_their_presence(out):
     stored = json.loads(path.read_text())
     del stored["files"]
     path.write_text(json.dumps(stored))
-    assert read_finished(FILES(out), verify=True) == FinishedScan(stored)
+    assert inspect_results(FILES(out), verify=True) == FinishedScan(stored)
     empty(out / "s0_mask.nii.gz")
-    assert read_finished(FILES(out)).damage == "s0_mask.nii.gz is empty"
+    assert inspect_results(FILES(out)).damage == "s0_mask.nii.gz is empty"
     delete(out / "s0_mask.nii.gz")
-    assert read_finished(FILES(out)).damage == "s0_mask.nii.gz is missing"
+    assert inspect_results(FILES(out)).damage == "s0_mask.nii.gz is missing"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", '{"files": 5', "\x00", "[" * 100_000, '"a"'])
 def test_information_that_cannot_be_read_is_damage(out, text):
     (out / "s0_info.json").write_text(text)
-    assert read_finished(FILES(out)) == FinishedScan(damage="s0_info.json cannot be read")
+    assert inspect_results(FILES(out)) == FinishedScan(damage="s0_info.json cannot be read")
 
 
 def test_information_that_is_a_pipe_is_damage_and_nothing_waits(out):
     delete(out / "s0_info.json")
     os.mkfifo(out / "s0_info.json")
-    assert read_finished(FILES(out)).damage == "s0_info.json cannot be read"
+    assert inspect_results(FILES(out)).damage == "s0_info.json cannot be read"
 
 
 @pytest.mark.parametrize("files", [5, [], {"mask": 5}, {"mask": {}}, {"mask": {"bytes": "x"}}])
 def test_records_of_another_form_do_no_harm(out, files):
     path = out / "s0_info.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"files": files}))
-    damage = read_finished(FILES(out), verify=True).damage
+    damage = inspect_results(FILES(out), verify=True).damage
     assert bool(damage) == isinstance(files, dict)
 
 

@@ -171,12 +171,30 @@ def test_report_is_a_picture_of_the_scan(predict, cohort, monkeypatch):
 
 
 def test_warning_is_told_and_stored_unless_a_mask_is_given(predict, tmp_path):
-    scan = write(tmp_path / "head.nii.gz", brain() + 100)
+    scalp = 100 + np.random.default_rng(0).random(brain().shape, np.float32)
+    scan = write(tmp_path / "head.nii.gz", np.where(inside(), brain(), scalp))
     told = predict(scans=[scan])[1]
     assert "warning: head: " in told
     assert "does not look skull-stripped" in info(predict.out, "head")["warnings"][0]
     mask = write(tmp_path / "m.nii.gz", np.uint8(inside()))
-    assert "warning:" not in predict("--mask", str(mask), "--overwrite", scans=[scan])[1]
+    told = predict("--mask", str(mask), "--overwrite", scans=[scan])[1]
+    assert "does not look skull-stripped" not in told
+    assert "does not look" not in str(info(predict.out, "head")["warnings"])
+
+
+def test_limit_of_the_mask_decides_and_is_part_of_the_request(predict, tmp_path, cohort):
+    mask = write(tmp_path / "p.nii.gz", (inside() * np.linspace(0, 1, 10)).astype(np.float32))
+    scan = [cohort / "s0.nii.gz"]
+    assert (
+        "as probabilities; what is above 0.5 counts as brain" in predict("--mask", str(mask), scans=scan)[1]
+    )
+    assert "above 0.5" in info(predict.out, "s0")["warnings"][0]
+    half = load(predict.out / "s0_seen.nii.gz").sum()
+    told = predict("--mask", str(mask), "--mask-threshold", "0.1", scans=scan)[1]
+    assert "made with other mask_threshold" in told
+    predict("--mask", str(mask), "--mask-threshold", "0.1", "--overwrite", scans=scan)
+    assert load(predict.out / "s0_seen.nii.gz").sum() > half
+    assert not any("probabilities" in warning for warning in info(predict.out, "s0")["warnings"])
 
 
 FUSION = "{name: fusion, level: 10, steps: 2}"

@@ -1,6 +1,7 @@
 """Pictures: what they show, which way round, and that the files are whole."""
 
 import warnings
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
@@ -13,7 +14,7 @@ from diffad.data.volume import Volume
 from diffad.inference.output import AnomalyOutput
 from diffad.report.montage import describe_origin, describe_result, save_montage, save_report
 from diffad.report.planes import Planes, orient_plane
-from diffad.report.sheet import LEFT, TILE, TOP, Sheet, SheetText
+from diffad.report.sheet import LEFT, TILE, TOP, WARNING, Sheet, SheetText
 from tests.helpers.disk import fill_disk
 
 SHAPE = (20, 24, 30)
@@ -126,6 +127,17 @@ def test_tiles_have_the_shape_of_the_body(axis, spacing):
     assert (1 - tile.y1) * down == pytest.approx(TOP)
 
 
+@pytest.mark.parametrize(
+    ("axis", "spacing"),
+    [("axial", (1e-3, 4, 4)), ("axial", (4, 1e-3, 4)), ("coronal", (1e4, 1, 1)), ("sagittal", (4, 4, 1e-3))],
+)
+def test_picture_of_voxels_of_a_wrong_size_stays_a_picture(tmp_path, axis, spacing):
+    save_report(output(spacing=spacing, axis=axis), tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as picture:
+        assert max(picture.size) < 20_000
+        assert picture.size[0] * picture.size[1] < 4e7
+
+
 def test_crop_keeps_all_of_the_brain():
     planes = Planes.of(output())
     rows = [planes.cut_row(k) for k in (8, 15, 20)]
@@ -225,3 +237,38 @@ def test_global_state_of_matplotlib_stays(tmp_path):
     save_report(output(), tmp_path / "r.png")
     assert dict(matplotlib.rcParams) == before
     assert not Gcf.get_all_fig_managers()
+
+
+def test_warnings_stand_above_the_rows_in_their_own_colour():
+    out = output()
+    plain, loud = (replace(out, info=out.info | {"warnings": w}) for w in ([], ["55% is flagged. " * 30]))
+    figures = []
+    for item in (plain, loud):
+        planes = Planes.of(item)
+        text = SheetText("title", "subtitle", "footer", item.info["warnings"])
+        figures.append(Sheet([planes.cut_row(8)], 0.25).draw(text))
+    words = [[(t.get_text(), t.get_color()) for t in figure.findobj(Text)] for figure in figures]
+    assert figures[1].get_figheight() > figures[0].get_figheight()
+    assert not any(colour == WARNING for _, colour in words[0])
+    assert any("55% is flagged" in text and colour == WARNING for text, colour in words[1])
+
+
+def test_report_draws_what_is_stored(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        Sheet, "draw", lambda self, text: drawn.append(text.warnings) or matplotlib.figure.Figure()
+    )
+    out = output()
+    save_report(replace(out, info=out.info | {"warnings": ["far too much"]}), tmp_path / "r.png")
+    assert list(drawn[0]) == ["far too much"]
+
+
+def test_names_that_are_no_text_are_shown_by_number():
+    from matplotlib.figure import Figure
+
+    from diffad.report.canvas import place_text
+
+    figure = Figure()
+    place_text(figure, 1, 1, "bad\udcff\x1b[31m\nline $x^$", 9, "white")
+    assert figure.texts[0].get_text() == "bad\\xff\\x1b[31m\nline $x^$"
+    figure.canvas.draw()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from glob import escape
 from pathlib import Path
 
 from diffad.data.items import DataError
@@ -63,7 +64,7 @@ def _list_tables(root: Path) -> list[Path]:
 
 def _make_entry(path: Path, pathology: str, split: str, label: int) -> Entry:
     folder = path.parent.with_name(path.parent.name.replace("_png", "_anno_pos_png"))
-    masks = sorted(folder.glob(f"{path.stem}_*.png")) if folder != path.parent else []
+    masks = sorted(folder.glob(f"{escape(path.stem)}_*.png")) if folder != path.parent else []
     name = f"{pathology}-{path.stem}"
     lesion = masks[0] if masks else None
     return Entry(name, path.stem, {"image": path}, lesion, split=split, label=label, group=pathology)

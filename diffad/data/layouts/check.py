@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffad.data.duplicates import group_equal, hash_scan
+from diffad.data.grouping import group_warnings
 from diffad.data.image_file import SUFFIXES, read_image
 from diffad.data.layouts.base import Entry
 from diffad.data.layouts.find import list_entries, recognise
 from diffad.data.layouts.folders import describe_lost_files
+from diffad.data.masks import find_stripped_brain
+from diffad.data.oddities import list_oddities
 from diffad.data.progress import track
 from diffad.data.volume import Volume, require_same_grid
 
@@ -29,6 +32,8 @@ class DatasetReport:
         recognised: All layouts that fit, with the number of files that speak for each.
         entries: What can be used.
         problems: What is wrong, one line each, the worst first.
+        notes: What is odd about scans that can be read, each kind once; no problem by itself, as training on
+            whole heads is.
         counts: Numbers of subjects, entries, entries by split, with lesion masks, and by sequence.
     """
 
@@ -37,6 +42,7 @@ class DatasetReport:
     entries: list[Entry]
     problems: list[str]
     counts: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def check_dataset(root: Path, layout: str | None = None, deep: bool = True) -> DatasetReport:
@@ -54,12 +60,14 @@ def check_dataset(root: Path, layout: str | None = None, deep: bool = True) -> D
     layouts = recognise(root)
     listing = list_entries(root, layout)
     problems = [*describe_lost_files(root), *listing.problems]
+    oddities: dict[str, list[str]] = {}
     if deep:
         digests: dict[Path, str] = {}
         for entry in track(listing.entries, "reading"):
-            problems = _check_files(entry, digests) + problems
+            problems = _check_files(entry, digests, oddities) + problems
         problems = _describe_duplicates(listing.entries, digests) + problems
-    return DatasetReport(listing.layout, layouts, listing.entries, problems, _count_entries(listing.entries))
+    counts, notes = _count_entries(listing.entries), group_warnings(oddities, len(oddities))
+    return DatasetReport(listing.layout, layouts, listing.entries, problems, counts, notes)
 
 
 def _count_entries(entries: Sequence[Entry]) -> dict[str, int]:
@@ -73,8 +81,8 @@ def _count_entries(entries: Sequence[Entry]) -> dict[str, int]:
     return counts
 
 
-def _check_files(entry: Entry, digests: dict[Path, str]) -> list[str]:
-    """Read the files of one entry, and return what is wrong with them."""
+def _check_files(entry: Entry, digests: dict[Path, str], oddities: dict[str, list[str]]) -> list[str]:
+    """Read the files of one entry, and return what is wrong with them; what is odd is added."""
     problems: list[str] = []
     images: dict[Path, Any] = {}
     for path in entry.images.values():
@@ -87,10 +95,20 @@ def _check_files(entry: Entry, digests: dict[Path, str]) -> list[str]:
         except (ValueError, OSError) as error:
             problems.append(" ".join(str(error).split()))
     first = next(iter(images.values()), None)
+    volumes = [image for image in images.values() if isinstance(image, Volume)]
+    oddities |= {v.name: _list_oddities(v, entry.brain is not None) for v in volumes}
     for kind, mask in (("lesion", entry.lesion), ("brain", entry.brain)):
         if mask is not None and first is not None:
             problems += _check_mask(kind, mask, entry, first)
     return problems
+
+
+def _list_oddities(volume: Volume, has_mask: bool) -> list[str]:
+    """List what is odd about a scan; without a brain mask also if it still has its skull."""
+    brain, warnings = find_stripped_brain(volume.data)
+    if has_mask or not brain.any():
+        return list(volume.warnings)
+    return list(volume.warn(*warnings, *list_oddities(volume, brain)).warnings)
 
 
 def _check_mask(kind: str, path: Path, entry: Entry, image: Any) -> list[str]:

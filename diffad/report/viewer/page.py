@@ -95,10 +95,10 @@ def _render_top(out: AnomalyOutput, title: str, links: Mapping[str, str]) -> str
         f'<a href="{quote(to, errors="surrogateescape")}">{escape(name)}</a>' for name, to in links.items()
     )
     warnings = "".join(f"<li>{escape(w)}</li>" for w in out.info.get("warnings", []))
-    notes = f'<div class="notice">Please note:<ul>{warnings}</ul></div>' if warnings else ""
+    notes = f'<div class="notice warning">Please note:<ul>{warnings}</ul></div>' if warnings else ""
     return (
-        f"<nav>{navigation}</nav><h1>{escape(title)}</h1><p>{escape(describe_result(out))}</p>"
-        f'<p class="notice">{escape(NOTICE)}</p>{notes}'
+        f"<nav>{navigation}</nav><h1>{escape(title)}</h1>{notes}<p>{escape(describe_result(out))}</p>"
+        f'<p class="notice">{escape(NOTICE)}</p>'
         '<noscript><p class="notice">The viewer needs JavaScript; '
         "the static picture below does not.</p></noscript>"
         '<p id="trouble"></p>'

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from diffad.predict.load import head_warning
+from diffad.data.head import head_warning
 from tests.helpers.cohorts import inside
 
 

@@ -1,0 +1,25 @@
+"""Telling a head in air from a brain alone."""
+
+from __future__ import annotations
+
+from diffad.data.volume import Array
+
+
+def head_warning(brain: Array, ml: float) -> str | None:
+    """Say so if what counts as brain looks like a head in air, not like a brain alone.
+
+    A brain in a tight box fills about half of it and touches its faces in points; a head is cut by them. No
+    brain is larger than 2.5 litres, and hardly a head is smaller.
+
+    Args:
+        brain: Given brain mask or non-zero voxels, (I, J, K), bool.
+        ml: Volume of a voxel, in ml.
+    """
+    ends = [brain.take(i, axis) for axis in range(3) for i in (0, -1)]
+    cut_sides = sum(float(end.mean()) > 0.1 for end in ends)
+    fraction, litres = float(brain.mean()), float(brain.sum()) * ml / 1000
+    if fraction <= 0.6 and cut_sides < 3 and litres <= 2.5:
+        return None
+    extent = f"{litres:.1f} litres that count as brain fill {fraction:.0%} of the field"
+    sides = f"cut by {cut_sides} of its 6 sides"
+    return f"{extent}, {sides}: this does not look skull-stripped, so give its brain mask with --mask"
