@@ -65,6 +65,9 @@ LIMITS = {
 }
 """Largest value of an option, and of each value of a list, of the parts of diffad; by its name."""
 
+SHARES = ("dropout", "drop", "share")
+"""Options that are a share, in [0, 1]."""
+
 LENGTHS = {"channels": 16, "mults": 16, "down": 16, "up": 16, "attention": 16, "taps": 1000}
 """Most values of a list that sets how many layers a network has."""
 
@@ -161,6 +164,8 @@ def _check_number(whose: str, name: str, value: Any, limits: Mapping[str, float]
     is_free = limits is None or key.endswith("seed")
     usual = MAX_NUMBER if not whole else MAX_INTEGER if is_free else MAX_COUNT
     high = (limits or {}).get(key, usual)
+    if key in SHARES and limits and math.isfinite(value):
+        _require(0 <= value <= 1, whose, name, "in [0, 1]", value)
     if whole or math.isfinite(value):
         _require(abs(value) <= high, whose, name, f"a number of at most {high:g}", value)
 

@@ -1,5 +1,7 @@
 """No option of a part may ask for more than a machine can do, and none of a wrong kind passes."""
 
+from typing import ClassVar
+
 import pytest
 
 from diffad.config import ConfigError, load
@@ -42,7 +44,7 @@ def test_parts_inside_parts_have_a_depth():
 
 def test_part_of_others_has_limits_of_its_own():
     class Wide:
-        limits = {"count": 10**9}
+        limits: ClassVar = {"count": 10**9}
 
         def __init__(self, *, count: int = 1, octaves: int = 1):
             self.count, self.octaves = count, octaves

@@ -88,8 +88,8 @@ def _check_scheduler(folder: Path, kind: Any) -> int:
         table = Schedule.from_diffusers(build(**options)).alphas_cumprod
     except Exception as error:  # whatever a scheduler says of options from a stranger
         raise ModelError(f"{path}: expected options that fit, found {shorten(error)}") from error
-    is_schedule = table.shape == (levels,) and bool(((table >= 0) & (table <= 1)).all())
-    if not is_schedule or not bool((table.diff() <= 0).all()):
+    is_schedule = table.shape == (levels,) and bool(((table >= 0) & (table < 1)).all())
+    if not is_schedule or not bool((table.diff() < 0).all()):
         raise ModelError(f"{path}: expected {levels} levels that hold ever less of the scan, found others")
     if values["prediction_type"] not in ("epsilon", "v_prediction", "sample"):
         found = shorten(repr(values["prediction_type"]))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from diffad.io.files import read_regular
+from diffad.io.wording import shorten
 
 RECORD = "digests.json"
 """Name of the record in a folder; without it, nothing is compared."""
@@ -61,15 +62,15 @@ def find_damage(folder: Path, skipped: Collection[str] = ()) -> str | None:
         files = [(folder / name, entry) for name, entry in entries]
         return next((text for file, entry in files if (text := _compare(file, entry)) is not None), None)
     except (OSError, ValueError, AttributeError, RecursionError) as error:
-        return f"{path.name} cannot be read ({error})"
+        return f"{path.name} cannot be read ({shorten(error)})"
 
 
 def _compare(path: Path, entry: object) -> str | None:
     if not path.is_file():
-        return f"{path.name} is missing"
+        return f"{shorten(path.name)} is missing"
     size = entry.get("size") if isinstance(entry, dict) else None
     if path.stat().st_size != size:
-        return f"{path.name} has {path.stat().st_size} bytes, not {size}"
+        return f"{path.name} has {path.stat().st_size} bytes, not {shorten(repr(size))}"
     return (
         None
         if describe_file(path) == entry

@@ -66,6 +66,9 @@ def change(path, key, value):
         (NETWORK, "channels", [10**6, 10**6], "expected channels to be a number of at most 8192"),
         (NETWORK, "channels", [4096, 4096], "expected .* of shape"),
         (NETWORK, "channels", "x", "expected options of UNet2D that fit"),
+        (NETWORK, "dropout", float("nan"), "expected dropout to be a finite number"),
+        (NETWORK, "dropout", -0.5, r"expected dropout to be in \[0, 1\]"),
+        (SCHEDULER, "beta_start", 1e-12, "levels that hold ever less"),
         (NETWORK, "layer", 1, "expected options of UNet2D, found 'layer'"),
         (NETWORK, "layers", None, "expected layers to be a whole number"),
         (SCHEDULER, "num_train_timesteps", 10**9, r"expected num_train_timesteps in 1\.\.10000"),
@@ -114,7 +117,7 @@ def test_weights_that_are_not_finite_are_refused(model):
     weights["unet.conv_in.bias"][0] = float("nan")
     save_file(weights, model / WEIGHTS, metadata={"format": "pt"})
     (model / RECORD).unlink()
-    with pytest.raises(ModelError, match="expected finite weights, found others in unet.conv_in.bias"):
+    with pytest.raises(ModelError, match="expected finite weights, found others in unet"):
         AnomalyPipeline.from_pretrained(model)
 
 
