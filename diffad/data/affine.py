@@ -46,7 +46,7 @@ def is_regular(affine: Affine) -> bool:
 def measure_shift(affine: Affine, like: Affine, shape: Sequence[int]) -> float:
     r"""Return how far apart two affines put the corners of a grid, in voxels.
 
-    .. math:: \max_c \| A^{-1} B \, c - c \|_\infty
+    .. math:: \max_c \| A^{-1} (B - A) \, c \|_\infty
 
     Args:
         affine: The one affine :math:`B`, (4, 4).
@@ -55,7 +55,8 @@ def measure_shift(affine: Affine, like: Affine, shape: Sequence[int]) -> float:
     """
     corners = np.array([[*c, 1] for c in itertools.product(*((0, n - 1) for n in shape[:3]))]).T
     with np.errstate(all="ignore"):
-        shift = np.abs(np.linalg.solve(like, affine @ corners) - corners).max()
+        # not A^-1 B c - c: far from the origin of the world, rounding alone would move a grid off itself
+        shift = np.abs(np.linalg.solve(like[:3, :3], (affine - like)[:3] @ corners)).max()
     return float(shift) if np.isfinite(shift) else float("inf")
 
 
@@ -86,9 +87,16 @@ def check_field(affine: Affine, shape: Sequence[int], path: Path) -> list[str]:
     sane = spacing.min() >= FINEST_SPACING and field.max() <= LARGEST_FIELD
     limits = f"voxels of at least {FINEST_SPACING} mm and sides of at most {LARGEST_FIELD / 1000:g} m"
     demand(bool(sane), path, limits, f"{size}; correct the voxel size in its header")
-    if is_plausible(affine, shape):
-        return []
-    return [f"the field of view is not that of a head: {size}; volumes in ml may be wrong"]
+    place = affine[:3, 3]
+    warnings = (
+        []
+        if is_plausible(affine, shape)
+        else [f"the field of view is not that of a head: {size}; volumes in ml may be wrong"]
+    )
+    if np.abs(place).max() > LARGEST_FIELD:
+        where = ", ".join(f"{x:.4g}" for x in place)
+        warnings.append(f"its first voxel lies at ({where}) mm: places of lesions in mm mean nothing")
+    return warnings
 
 
 def name_axes(affine: Affine) -> str:

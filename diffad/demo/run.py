@@ -15,7 +15,7 @@ from diffad.data.volume import Array, Volume
 from diffad.demo.case import RADIUS, SLICES, DemoCase, load_template, make_case
 from diffad.demo.measure import describe_files, format_measures, measure
 from diffad.inference.output import AnomalyOutput
-from diffad.io.atomic import scratch_folder
+from diffad.io.scratch import scratch_folder
 from diffad.io.terminal import hold_interrupts
 from diffad.pipeline import AnomalyPipeline
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from diffad.config.reading import ReadOptions
-from diffad.io.atomic import scratch_folder, write_text
+from diffad.io.atomic import write_text
 from diffad.io.records import describe_damage, record_file
+from diffad.io.scratch import scratch_folder
 from diffad.io.text import read_json
 from diffad.prepare.geometry import format_itk
 from diffad.prepare.options import PrepareOptions

@@ -180,3 +180,15 @@ def test_fine_voxels_are_compared_as_strictly_as_coarse_ones():
     fine = np.diag([0.001, 0.001, 0.001, 1])
     with pytest.raises(VolumeError, match="expected the grid of"):
         require_same_grid(grid(fine + 9e-4 * np.eye(4, k=3)), grid(fine))
+
+
+@pytest.mark.parametrize("place", [2e4, 1e20, -1e38])
+def test_scan_far_from_the_origin_of_its_world_stays_on_its_own_grid_and_says_so(tmp_path, place):
+    affine = AFFINE.copy()
+    affine[1, 3] = place
+    assert measure_shift(affine, affine, (5, 7, 4)) == 0
+    data = np.arange(10 * 12 * 8, dtype=np.float32).reshape(10, 12, 8)
+    nib.save(nib.Nifti1Image(data, affine), tmp_path / "x.nii")
+    volume = Volume.load(tmp_path / "x.nii")
+    assert any("mean nothing" in warning for warning in volume.warnings)
+    assert require_same_grid(Volume.load(tmp_path / "x.nii"), volume) == ()

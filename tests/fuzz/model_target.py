@@ -20,6 +20,8 @@ SIDE = 16
 class ModelTarget:
     """A tiny calibrated pipeline with a classifier beside it."""
 
+    names_file = True
+
     def prepare(self):
         """Make the folder that is mutated, and use it once."""
         torch.set_num_threads(1)

@@ -79,12 +79,13 @@ def mutate_bytes(rng, content):
     """Return bytes of which some are others, gone or more, and what was done."""
     kind = rng.choice(("flip", "flip", "cut", "double", "zeros", "insert", "empty"))
     n, at = len(content), rng.randrange(max(len(content), 1))
-    if kind == "flip":
+    if kind == "flip" and n:
         changed = bytearray(content)
         for _ in range(rng.choice((1, 1, 5, 50))):
             changed[rng.randrange(n)] ^= 1 << rng.randrange(8)
         return bytes(changed), "flip bits"
     changes = {
+        "flip": content,
         "cut": content[:at],
         "double": content + content[at:],
         "zeros": content[:at] + bytes(min(64, n - at)) + content[at + 64 :],

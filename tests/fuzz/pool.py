@@ -14,14 +14,19 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from diffad.io.terminal import is_expected
+from diffad.io.terminal import format_error, is_expected
 
 SECONDS = 10
 """Time that one case may take."""
 MEMORY = 2 * 2**30
 """Bytes that one case may take beyond what its process has."""
-MAX_MESSAGE = 4000
+MAX_MESSAGE = 2000
 """Characters of an error; a longer one fills a terminal."""
+ENDS = ("taken", "warned", "refused")
+"""How a case may end: used in silence, used with a warning, or refused by an error that a user can mend."""
+FAULTS = ("raw", "wrong", "hang", "memory", "long", "nameless")
+"""How no case may end: by an error that no user can mend, with a wrong result in silence, after too much time
+or memory, or by a message that fills a terminal or names no file."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a case ended: "taken", "refused", or one of the faults "raw", "wrong", "hang", "memory", "long"."""
+    """How a case ended: "taken", "warned" or "refused", or one of ``FAULTS``."""
 
     case: Case
     kind: str
@@ -50,7 +55,7 @@ class Outcome:
     @property
     def is_fault(self):
         """Whether the case must not end so."""
-        return self.kind not in ("taken", "refused")
+        return self.kind in FAULTS
 
 
 class WrongResultError(Exception):
@@ -59,30 +64,35 @@ class WrongResultError(Exception):
 
 def run_case(target, case, folder):
     """Make a mutation in ``folder``, feed it, and judge the end."""
-    change = target.mutate(case.rng, folder)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    change, peak = "", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
+        change = target.mutate(case.rng, folder)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            target.feed(folder)
+            is_odd = target.feed(folder)
     except WrongResultError as error:
         return Outcome(case, "wrong", change, str(error))
     except MemoryError as error:
         return Outcome(case, "memory", change, str(error))
     except Exception as error:
-        return Outcome(case, *_judge(error, change))
+        return Outcome(case, *_judge(error, change, folder if target.names_file else None))
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) * 1024
     if grown > MEMORY + getattr(target, "need", 0):
         return Outcome(case, "memory", change, f"{grown / 2**30:.1f} GB")
-    return Outcome(case, "taken", change)
+    return Outcome(case, "warned" if is_odd else "taken", change)
 
 
-def _judge(error, change):
-    message = f"{type(error).__name__}: {error}"
+def _judge(error, change, folder):
+    """Judge an error; where there is a folder, it must name it or a file in it."""
+    message = f"{type(error).__name__}: {format_error(error)}"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    text = f"{message[:500]} ({place.filename}:{place.lineno})"
     if not is_expected(error):
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        return "raw", change, f"{message[:500]} ({place.filename}:{place.lineno})"
-    return ("long" if len(message) > MAX_MESSAGE else "refused"), change, message[:500]
+        return "raw", change, text
+    if len(message) > MAX_MESSAGE:
+        return "long", change, text
+    names = [folder.name, *(p.name for p in folder.rglob("*"))] if folder else [""]
+    return ("refused" if any(name in message for name in names) else "nameless"), change, text
 
 
 def _work(targets, connection, base):

@@ -1,12 +1,14 @@
 """What can be fuzzed, by name: a new target is one line here.
 
 A target has ``prepare()``, which loads what all cases need; ``mutate(rng, folder)``, which writes a hostile
-input into an empty folder and says what it did; and ``feed(folder)``, which reads it as a user would. That
-may raise what a user can mend (``is_expected``), and ``WrongResultError`` where a wrong result came
-without a word. ``need`` is what a good input takes, in bytes, where that is much.
+input into an empty folder and says what it did; and ``feed(folder)``, which reads it as a user would, and
+returns whether there was a warning. That may raise what a user can mend (``is_expected``), and
+``WrongResultError`` where a wrong result came without a word. ``names_file`` tells whether its errors must
+name a file, and ``need`` is what a good input takes, in bytes, where that is much.
 """
 
 from tests.fuzz.model_target import ModelTarget
+from tests.fuzz.nifti_target import NiftiTarget
 from tests.fuzz.volume_target import VolumeTarget
 from tests.fuzz.yaml_target import YamlTarget
 
@@ -14,6 +16,7 @@ TARGETS = {
     "yaml": YamlTarget,
     "model": ModelTarget,
     "volume": VolumeTarget,
+    "nifti": NiftiTarget,
 }
 
 

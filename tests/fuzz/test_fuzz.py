@@ -20,14 +20,15 @@ def test_mutated_input_is_taken_or_refused_in_words(name):
 
 
 class Scripted:
-    """Ends as its case number says."""
+    """Ends as the test says."""
+
+    names_file = True
 
     def prepare(self):
         """There is nothing to load."""
 
     def mutate(self, rng, folder):
         (folder / "x").write_text(str(rng.random()))
-        self.number = len(list(folder.parent.iterdir()))
         return "scripted"
 
     def feed(self, folder):
@@ -48,7 +49,9 @@ def fail(error):
     ("action", "kind"),
     [
         (lambda: None, "taken"),
-        (lambda: fail(ValueError("said")), "refused"),
+        (lambda: True, "warned"),
+        (lambda: fail(ValueError("said of x")), "refused"),
+        (lambda: fail(ValueError("said of nothing")), "nameless"),
         (lambda: fail(ValueError("x" * 10_000)), "long"),
         (lambda: fail(KeyError("x")), "raw"),
         (lambda: fail(pool.WrongResultError("zeros")), "wrong"),

@@ -49,6 +49,8 @@ def make_files(kind, name):
 class VolumeTarget:
     """A small volume in every format."""
 
+    names_file = True
+
     def prepare(self):
         """Make one good volume of every format."""
         self.files = {name: make_files(kind, name) for name, kind in CLASSES.items()}
@@ -109,6 +111,7 @@ class VolumeTarget:
         if not volume.warnings:
             with contextlib.suppress(nib.filebasedimages.ImageFileError):  # of a length of header that is off
                 compare(volume, nib.as_closest_canonical(nib.load(path)))
+        return bool(volume.warnings)
 
 
 def compare(volume, image):

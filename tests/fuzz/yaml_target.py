@@ -33,6 +33,8 @@ def bomb(rng):
 class YamlTarget:
     """Every shipped training config, in its smallest variant."""
 
+    names_file = False  # its parts are built one by one, as words on a command line are
+
     def prepare(self):
         """Read the shipped configs as values and as text."""
         folder = resources.files("diffad.configs")
