@@ -8,7 +8,7 @@ import pytest
 
 from diffad.cli import main
 from diffad.config.reading import ReadOptions
-from diffad.io.records import hash_file
+from diffad.io.digests import hash_file
 from diffad.predict.load import count_voxels
 from tests.helpers.cohorts import AFFINE, SHAPE, brain, info, table, write
 
