@@ -13,6 +13,7 @@ import torch
 from diffad.benchmark.methods import Prediction
 from diffad.io.atomic import write_bytes, write_text
 from diffad.io.files import FileError
+from diffad.io.shapes import is_number, is_text, list_of, record_of
 from diffad.io.text import read_json
 
 LISTS = {"maps": "maps", "twins": "reconstructions", "detected": "detections"}
@@ -20,6 +21,10 @@ LISTS = {"maps": "maps", "twins": "reconstructions", "detected": "detections"}
 
 NUMBERS = ("scores", "slices", "nfe", "seconds")
 """What the JSON beside the tensors holds of a ``Prediction``."""
+
+INFO = record_of(
+    scores=list_of(is_number), slices=is_number, nfe=is_number, seconds=is_number, sha256=is_text
+)
 
 
 def store_maps(path: Path, prediction: Prediction, info: Mapping[str, Any]) -> None:
@@ -46,12 +51,12 @@ def store_maps(path: Path, prediction: Prediction, info: Mapping[str, Any]) -> N
 
 
 def read_info(path: Path) -> dict[str, Any] | None:
-    """Read the JSON beside maps; none if there is none, or it cannot be read."""
+    """Read the JSON beside maps; none if there is none, or it is none that ``store_maps`` wrote."""
     try:
         info = read_json(path.with_suffix(".json"))
     except FileError:
         return None
-    return info if isinstance(info, dict) else None
+    return info if INFO(info) else None
 
 
 def check_state(path: Path, fingerprint: str) -> str:

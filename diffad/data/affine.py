@@ -88,9 +88,11 @@ def check_field(affine: Affine, shape: Sequence[int], path: Path) -> list[str]:
     limits = f"voxels of at least {FINEST_SPACING} mm and sides of at most {LARGEST_FIELD / 1000:g} m"
     demand(bool(sane), path, limits, f"{size}; correct the voxel size in its header")
     place = affine[:3, 3]
-    warnings = [] if is_plausible(affine, shape) else [
-        f"the field of view is not that of a head: {size}; volumes in ml may be wrong"
-    ]
+    warnings = (
+        []
+        if is_plausible(affine, shape)
+        else [f"the field of view is not that of a head: {size}; volumes in ml may be wrong"]
+    )
     if np.abs(place).max() > LARGEST_FIELD:
         where = ", ".join(f"{x:.4g}" for x in place)
         warnings.append(f"its first voxel lies at ({where}) mm: places of lesions in mm mean nothing")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from diffad.io.files import open_regular
+from diffad.io.wording import shorten
 
 
 def record_file(path: Path) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def describe_damage(path: Path, record: Any, verify: bool = False) -> str:
     if not path.is_file():
         return f"{path.name} is missing"
     if (size := path.stat().st_size) != record.get("bytes"):
-        return f"{path.name} has {size} bytes instead of {record.get('bytes')}"
+        return f"{path.name} has {size} bytes instead of {shorten(record.get('bytes'))}"
     if verify and hash_file(path) != record.get("sha256"):
         return f"{path.name} has another content than was written"
     return ""

@@ -84,9 +84,8 @@ def run_case(target, case, folder):
 
 def _judge(error, change, folder):
     """Judge an error; where there is a folder, it must name it or a file in it."""
-    message = f"{type(error).__name__}: {format_error(error)}"
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    text = f"{message[:500]} ({place.filename}:{place.lineno})"
+    message, place = format_error(error), traceback.extract_tb(error.__traceback__)[-1]
+    text = f"{type(error).__name__}: {message[:500]} ({place.filename}:{place.lineno})"
     if not is_expected(error):
         return "raw", change, text
     if len(message) > MAX_MESSAGE:

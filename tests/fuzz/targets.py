@@ -7,8 +7,10 @@ returns whether there was a warning. That may raise what a user can mend (``is_e
 name a file, and ``need`` is what a good input takes, in bytes, where that is much.
 """
 
+from tests.fuzz.json_target import JsonTarget
 from tests.fuzz.model_target import ModelTarget
 from tests.fuzz.nifti_target import NiftiTarget
+from tests.fuzz.tables_target import TablesTarget
 from tests.fuzz.volume_target import VolumeTarget
 from tests.fuzz.yaml_target import YamlTarget
 
@@ -17,6 +19,8 @@ TARGETS = {
     "model": ModelTarget,
     "volume": VolumeTarget,
     "nifti": NiftiTarget,
+    "json": JsonTarget,
+    "tables": TablesTarget,
 }
 
 
