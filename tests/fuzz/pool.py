@@ -88,7 +88,7 @@ def _judge(error, change, folder):
     text = f"{type(error).__name__}: {message[:500]} ({place.filename}:{place.lineno})"
     if not is_expected(error):
         return "raw", change, text
-    if len(message) > MAX_MESSAGE:
+    if len(str(error)) > MAX_MESSAGE:
         return "long", change, text
     names = [folder.name, *(p.name for p in folder.rglob("*"))] if folder else [""]
     return ("refused" if any(name in message for name in names) else "nameless"), change, text

@@ -10,6 +10,7 @@ name a file, and ``need`` is what a good input takes, in bytes, where that is mu
 from tests.fuzz.json_target import JsonTarget
 from tests.fuzz.model_target import ModelTarget
 from tests.fuzz.nifti_target import NiftiTarget
+from tests.fuzz.safetensors_target import SafetensorsTarget
 from tests.fuzz.tables_target import TablesTarget
 from tests.fuzz.volume_target import VolumeTarget
 from tests.fuzz.yaml_target import YamlTarget
@@ -21,6 +22,7 @@ TARGETS = {
     "nifti": NiftiTarget,
     "json": JsonTarget,
     "tables": TablesTarget,
+    "safetensors": SafetensorsTarget,
 }
 
 
