@@ -45,6 +45,7 @@ from diffad.inference.thresholding import (
     compute_p_values,
     resolve_thresholds,
 )
+from diffad.io.digests import write_digests
 from diffad.method import Method
 from diffad.models.chunked import Chunked
 from diffad.models.pretrained import (
@@ -144,8 +145,19 @@ class AnomalyPipeline(DiffusionPipeline):
             is_whole = isinstance(error, ModelError) and str(error).startswith(f"{name}: ")
             raise error if is_whole else incompatible_model(name, error) from error
         for part, network in pipe.networks.items():
-            check_weights(folder / part, network)
+            if part not in options:
+                check_weights(folder / part, network)
         return pipe
+
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
+        """Write the pipeline to a folder, with checksums of its weights, which loading compares.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        super().save_pretrained(save_directory, **options)
+        folder = Path(save_directory)
+        write_digests(folder, folder.rglob("*.safetensors"))
 
     @property
     def networks(self) -> dict[str, Any]:

@@ -65,6 +65,9 @@ LIMITS = {
 }
 """Largest value of an option, and of each value of a list, of the parts of diffad; by its name."""
 
+SHARES = ("dropout", "drop", "share")
+"""Options that are a share, in [0, 1]."""
+
 LENGTHS = {"channels": 16, "mults": 16, "down": 16, "up": 16, "attention": 16, "taps": 1000}
 """Most values of a list that sets how many layers a network has."""
 
@@ -109,10 +112,10 @@ def check_values(whose: str, values: Mapping[str, Any]) -> None:
     """
     for name, value in values.items():
         _check_value(whose, name, value, None)
-    check_finite(whose, values)
+    check_finite_options(whose, values)
 
 
-def check_finite(whose: str, values: Mapping[str, Any]) -> None:
+def check_finite_options(whose: str, values: Mapping[str, Any]) -> None:
     """Refuse numbers that are not finite, which a part may have let pass.
 
     Raises:
@@ -120,9 +123,9 @@ def check_finite(whose: str, values: Mapping[str, Any]) -> None:
     """
     for name, value in values.items():
         if isinstance(value, Mapping):
-            check_finite(whose, value)
+            check_finite_options(whose, value)
         elif isinstance(value, list | tuple):
-            check_finite(whose, {name: dict(enumerate(value))} if value else {})
+            check_finite_options(whose, {name: dict(enumerate(value))} if value else {})
         elif isinstance(value, float):
             _require(math.isfinite(value), whose, str(name), "a finite number", value)
 
@@ -161,6 +164,8 @@ def _check_number(whose: str, name: str, value: Any, limits: Mapping[str, float]
     is_free = limits is None or key.endswith("seed")
     usual = MAX_NUMBER if not whole else MAX_INTEGER if is_free else MAX_COUNT
     high = (limits or {}).get(key, usual)
+    if key in SHARES and limits and math.isfinite(value):
+        _require(0 <= value <= 1, whose, name, "in [0, 1]", value)
     if whole or math.isfinite(value):
         _require(abs(value) <= high, whose, name, f"a number of at most {high:g}", value)
 

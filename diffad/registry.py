@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from diffad.io.wording import shorten
-from diffad.ranges import check_finite, check_options
+from diffad.ranges import check_finite_options, check_options
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -135,7 +135,7 @@ class Registry:
         """Build a part; what Python says of options of a wrong kind becomes an error that a user can mend."""
         try:
             built = part(**options)
-            check_finite(f"{self.kind} {name!r}", options)
+            check_finite_options(f"{self.kind} {name!r}", options)
             return built
         except UnknownNameError:
             raise
@@ -153,9 +153,11 @@ class Registry:
             what: What a message calls it, such as "an inner sampler"; none takes the kind.
 
         Raises:
-            ValueError: If a mapping has no name.
+            ValueError: If a mapping has no name, or it is a plain value.
             UnknownNameError: If the name or an option is unknown.
         """
+        if isinstance(part, str | bytes | int | float | list | tuple):
+            raise ValueError(f"expected {what or f'a {self.kind}'} with a name, got {shorten(repr(part))}")
         if not isinstance(part, Mapping):
             return part
         if "name" not in part:

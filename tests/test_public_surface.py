@@ -189,7 +189,7 @@ COMMANDS = {
         (
             "--axes --batch-size --bias --brain --device --fusion --guidance --layout --mask --mask-threshold"
             " --max-voxels --modality --model --no-bias --no-page --noise --noise-across --on-failure --out"
-            " --overwrite --page --precision --prepare --region --register --sampler --score --seed"
+            " --overwrite --page --precision --prepare --region --register --sampler --score --seed --verify"
             " --sequences --slices --threshold --trust"
         ),
     ),
@@ -230,7 +230,7 @@ OPTIONS = (
     "sampler score noise guidance threshold slices seed batch_size precision axes fusion noise_across"
     " trust max_voxels mask_threshold"
 )
-COHORT = "pipe out options mask region overwrite prepare page share"
+COHORT = "pipe out options mask region overwrite prepare page share verify"
 
 SUFFIXES = (
     "_anomaly.nii.gz _info.json _lesions.csv _lesions.json _mask.nii.gz _pvalue.nii.gz"
@@ -252,7 +252,7 @@ LESION_COLUMNS = (
     "number volume_ml voxels centre_x_mm centre_y_mm centre_z_mm centre_i centre_j centre_k"
     " extent_i_mm extent_j_mm extent_k_mm mean peak peak_i peak_j peak_k p_value"
 )
-RESULT_COLUMNS = "scan status score volume_ml threshold seconds nfe error"
+RESULT_COLUMNS = "scan status score volume_ml threshold seconds nfe error warnings"
 MODEL_INDEX = (
     "calibration guidance network noise postprocess provenance sampler scheduler score sequences space"
 )

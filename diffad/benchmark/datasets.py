@@ -16,8 +16,8 @@ from diffad.data.image_file import read_grey_image, read_pixels
 from diffad.data.layouts.base import Entry
 from diffad.data.volume import Volume, require_same_grid
 from diffad.evaluation.samples import Bools
+from diffad.io.digests import hash_file
 from diffad.io.nifti import is_volume_name
-from diffad.io.records import hash_file
 
 CHUNK = 16
 """Scans whose maps are one unit of work, and are in memory together."""

@@ -34,7 +34,7 @@ class _Loader(yaml.SafeLoader):
         self._sizes: dict[int, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event = self.peek_event()
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         self._depth += 1
         self._aliases += isinstance(event, yaml.AliasEvent)
         self._check(self._depth <= MAX_DEPTH, event, f"more than {MAX_DEPTH} levels")
@@ -58,7 +58,8 @@ class _Loader(yaml.SafeLoader):
 
     def _check(self, ok: bool, event: yaml.Event, excess: str) -> None:
         if not ok:
-            raise yaml.MarkedYAMLError(problem=f"found {excess}", problem_mark=event.start_mark)
+            mark: Any = event.start_mark
+            raise yaml.MarkedYAMLError(problem=f"found {excess}", problem_mark=mark)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys: set[Hashable] = set()

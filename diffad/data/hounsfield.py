@@ -30,7 +30,7 @@ def guess_units(data: Array) -> str:
     soft, shifted = _measure_share(sample, SOFT), _measure_share(sample, SHIFTED)
     if float((sample < AIR).mean()) >= 0.01:
         # with the offset air itself is near 24, and only what was filled in later is darker
-        return "offset" if shifted > 0.2 * soft else "hu"
+        return "offset" if shifted > 0.1 * soft else "hu"
     zero, values = float((sample == 0).mean()), sample[sample != 0]
     low, middle, high = (float(v) for v in np.percentile(values if values.size else sample, (1, 50, 99)))
     if zero > 0.2 and 5 <= middle <= 70 and low > -150 and high <= 250:

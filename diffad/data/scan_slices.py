@@ -50,10 +50,10 @@ def read_scan(
         VolumeError: If either cannot be used, or the mask is empty; the message names the file.
     """
     volume = scan if isinstance(scan, Volume) else Volume.load(scan)
-    given = mask is not None
-    brain, warnings = (
-        resolve_mask(mask, volume, mask_threshold) if given else find_stripped_brain(volume.data)
-    )
+    if mask is None:
+        brain, warnings = find_stripped_brain(volume.data)
+    else:
+        brain, warnings = resolve_mask(mask, volume, mask_threshold)
     if not brain.any():
         raise VolumeError(
             f"{volume.name}: expected a brain mask with voxels above zero, found an empty one; "

@@ -15,7 +15,7 @@ from diffad.data.volume import Array, Volume
 from diffad.demo.case import RADIUS, SLICES, DemoCase, load_template, make_case
 from diffad.demo.measure import describe_files, format_measures, measure
 from diffad.inference.output import AnomalyOutput
-from diffad.io.atomic import scratch_folder
+from diffad.io.scratch import scratch_folder
 from diffad.io.terminal import hold_interrupts
 from diffad.pipeline import AnomalyPipeline
 
@@ -88,7 +88,9 @@ def load_axial_model(model: str | Path) -> AnomalyPipeline:
 def _write_files(pipe: AnomalyPipeline, case: DemoCase, seed: int, folder: Path) -> dict[str, Any]:
     """Write everything but the table, and return what goes into it."""
     from diffad.demo.picture import draw_demo
+    from diffad.io.naming import Naming
     from diffad.predict import Options
+    from diffad.predict.finished import store_files
     from diffad.report.montage import save_report
 
     (folder / "scan").mkdir()
@@ -101,7 +103,9 @@ def _write_files(pipe: AnomalyPipeline, case: DemoCase, seed: int, folder: Path)
         options = replace(options, threshold=sick.info["threshold"])
     healthy = predict_scan(pipe, case.healthy, case.healthy.data[0], HEALTHY, folder, options)
     result = measure(case, sick, healthy)
-    save_report(sick, folder / "prediction" / f"{SICK}_report.png", case.labels)
+    files = Naming(SICK).files(folder / "prediction")
+    save_report(sick, files["report"], case.labels)
+    store_files(sick.info, files["info"], {"report": files["report"]})
     draw_demo(case, sick, healthy, result, folder / "montage.png")
     return result
 

@@ -22,6 +22,8 @@ INDEX = "model_index.json"
 REGISTRIES = {"noise": NOISES, "sampler": SAMPLERS, "score": SCORES, "guidance": GUIDANCES}
 SCHEDULE_OPTIONS = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "prediction_type")
 """Options whose defaults would be another schedule than the one trained with."""
+NEEDED = ("noise", "sampler", "score", "space", "postprocess")
+"""Keys of the index whose defaults would be another method than the one stored."""
 MAX_LEVELS = 10_000
 """Levels of a schedule."""
 
@@ -38,12 +40,12 @@ def check_model(folder: Path, names: Collection[str], replaced: Collection[str] 
         ModelError: With the file, what was expected, and what was found.
     """
     check_folder(folder)
-    if damage := find_damage(folder):
-        raise ModelError(f"{folder}: expected the files as they were written, found that {damage}")
     path, index = folder / INDEX, read_mapping(folder / INDEX)
     values = {k: v for k, v in index.items() if not k.startswith("_") and k not in replaced}
     if odd := sorted(values.keys() - set(names)):
         raise ModelError(f"{path}: expected keys of a pipeline, found {shorten(odd[0])!r}")
+    if absent := [k for k in NEEDED if k not in index and k not in replaced]:
+        raise ModelError(f"{path}: expected {absent[0]}, found none")
     channels = _check_networks(folder, index, replaced)
     levels = None if "scheduler" in replaced else _check_scheduler(folder / "scheduler", index["scheduler"])
     try:
@@ -51,6 +53,8 @@ def check_model(folder: Path, names: Collection[str], replaced: Collection[str] 
         _check_parts(values, levels)
     except (ValueError, UnknownNameError) as error:
         raise ModelError(f"{path}: {error}") from error
+    if damage := find_damage(folder, replaced):
+        raise ModelError(f"{folder}: expected the files as they were written, found that {damage}")
 
 
 def _check_networks(folder: Path, index: Mapping[str, Any], replaced: Collection[str]) -> int | None:
@@ -84,8 +88,8 @@ def _check_scheduler(folder: Path, kind: Any) -> int:
         table = Schedule.from_diffusers(build(**options)).alphas_cumprod
     except Exception as error:  # whatever a scheduler says of options from a stranger
         raise ModelError(f"{path}: expected options that fit, found {shorten(error)}") from error
-    is_schedule = table.shape == (levels,) and bool(((table >= 0) & (table <= 1)).all())
-    if not is_schedule or not bool((table.diff() <= 0).all()):
+    is_schedule = table.shape == (levels,) and bool(((table >= 0) & (table < 1)).all())
+    if not is_schedule or not bool((table.diff() < 0).all()):
         raise ModelError(f"{path}: expected {levels} levels that hold ever less of the scan, found others")
     if values["prediction_type"] not in ("epsilon", "v_prediction", "sample"):
         found = shorten(repr(values["prediction_type"]))

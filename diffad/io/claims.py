@@ -68,8 +68,8 @@ class Claim:
             except OSError as error:
                 if error.errno in NO_LOCKS:
                     return True
-                if error.errno != errno.ENOENT or time.monotonic() > end + 10:
-                    raise  # else the last holder removed the folder just now
+                if error.errno not in (errno.ENOENT, errno.EEXIST) or time.monotonic() > end + 1:
+                    raise  # else another holder removed or made the folder just now
 
     def release(self) -> None:
         """Give the claim back, and remove the lock file; a folder ``RUNNING`` goes with its last one."""

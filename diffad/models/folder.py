@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from diffad.io.files import FileError, open_regular, read_regular
 from diffad.io.wording import BoundedError, shorten
-from diffad.ranges import check_options
+from diffad.ranges import check_finite_options, check_options
 
 MAX_JSON = 16_000_000
 """Bytes of a JSON file of a model."""
@@ -60,6 +60,7 @@ def pick_options(path: Path, values: Mapping[str, Any], build: Any) -> dict[str,
         raise ModelError(f"{path}: expected all options of {build.__name__}, found no {absent[0]!r}")
     try:
         check_options(build, build.__name__, options)
+        check_finite_options(build.__name__, options)
     except ValueError as error:
         raise ModelError(f"{path}: {error}") from error
     return options
@@ -94,7 +95,7 @@ def check_network_folder(folder: Path, kind: Any) -> dict[str, Any]:
 
 
 def _check_shapes(folder: Path, expected: dict[str, tuple[int, ...]], floats: set[str]) -> None:
-    weights = {}
+    weights: dict[str, tuple[tuple[int, ...], str]] = {}
     for path in sorted(folder.glob("*.safetensors")):
         weights |= _read_header(path)
     if not weights:

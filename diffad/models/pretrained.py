@@ -113,10 +113,13 @@ def check_weights(folder: Path, network: Any) -> None:
         network: What they were loaded into.
 
     Raises:
-        ModelError: With the first weight that is missing or left over.
+        ModelError: With the first weight that is not finite, missing or left over.
     """
     from safetensors import safe_open
 
+    for name, weights in network.state_dict().items():
+        if not weights.isfinite().all():
+            raise ModelError(f"{folder}: expected finite weights, found others in {name}")
     network_names, file_names = set(network.state_dict()), set()
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:

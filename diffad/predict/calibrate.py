@@ -22,7 +22,6 @@ from diffad.inference.detector import Detector
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.stacking import make_stacks, measure_windows
 from diffad.io.atomic import staged_folder
-from diffad.io.digests import write_digests
 from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
@@ -86,7 +85,6 @@ def save_model(pipe: AnomalyPipeline, out: Path) -> None:
     require_new(out)
     with staged_folder(out) as partial:
         pipe.save_pretrained(partial)
-        write_digests(partial, partial.rglob("*.safetensors"))
         require_new(out)  # someone may have come first meanwhile
 
 
@@ -117,7 +115,11 @@ def _calibrate_sampler(
     pipe: AnomalyPipeline, subjects: Sequence[Subject], options: Options, mask: str | Path | None
 ) -> Options:
     """Measure what a sampler cuts of its own on the scans; return the options with it."""
-    settings = {"seed": options.seed, "batch_size": options.batch_size, "precision": options.precision}
+    settings: dict[str, Any] = {
+        "seed": options.seed,
+        "batch_size": options.batch_size,
+        "precision": options.precision,
+    }
 
     def build(sampler: PartSpec) -> Detector:
         return pipe.detector(replace(options.method, sampler=sampler), **settings)

@@ -6,9 +6,9 @@ import hashlib
 import os
 from pathlib import Path
 
-from diffad.io.atomic import shorten_name
 from diffad.io.claims import RUNNING, Claim
 from diffad.io.naming import Naming
+from diffad.io.scratch import shorten_name
 
 
 class ScanClaims:

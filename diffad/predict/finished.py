@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from diffad.io.atomic import write_text
+from diffad.io.digests import compare_file, describe_file
 from diffad.io.files import read_regular
 from diffad.io.naming import REQUIRED_KINDS
-from diffad.io.records import describe_damage, record_file
 
 INFO_BYTES = 64_000_000
 """No information file is larger."""
@@ -62,7 +62,7 @@ def store_files(info: dict[str, Any], path: Path, files: Mapping[str, Path]) -> 
     Raises:
         OSError: If it cannot be written.
     """
-    records = {kind: record_file(place) for kind, place in files.items() if kind != "info"}
+    records = {kind: describe_file(place) for kind, place in files.items() if kind != "info"}
     info["files"] = {**(info.get("files") or {}), **records}
     write_text(path, json.dumps(info, indent=1))
 
@@ -73,7 +73,7 @@ def _find_damage(files: Mapping[str, Path], records: Any, verify: bool) -> str:
     if gaps := [kind for kind in REQUIRED_KINDS if kind not in (*records, "info")]:
         return f"{files[gaps[0]].name} was never written"
     for kind, record in records.items():
-        if kind in files and (damage := describe_damage(files[kind], record, verify)):
+        if kind in files and (damage := compare_file(files[kind], record, verify)):
             return damage
     return ""
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffad.io.records import hash_file
+from diffad.io.digests import hash_file
 from diffad.method import Method
 from diffad.predict.options import Options
 

@@ -12,21 +12,20 @@ from typing import TYPE_CHECKING, Any
 from diffad.distributed import Process
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.precision import resolve_precision
-from diffad.io.subjects import Subject, find_subject_mask
+from diffad.io.subjects import Subject
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.claims import ScanClaims
-from diffad.predict.finished import inspect_results
-from diffad.predict.load import LoadedScan, count_voxels, load_scan
+from diffad.predict.load import LoadedScan, count_voxels
 from diffad.predict.options import Options as Options
 from diffad.predict.outcome import DISK_ERRORS, PendingScan, ScanOutcome, fail_scan
 from diffad.predict.outcome import WriteError as WriteError
 from diffad.predict.provenance import hash_model
-from diffad.predict.request import collect_request, compare_requests
+from diffad.predict.reader import ScanReader
 from diffad.predict.results import ResultRow, Results
 from diffad.predict.stages import run_overlapped
 from diffad.predict.summary import CohortSummary as CohortSummary
-from diffad.predict.writer import check_names, write_scan
+from diffad.predict.writer import write_scan
 
 if TYPE_CHECKING:
     from diffad.prepare import PrepareOptions as PrepareOptions
@@ -81,15 +80,26 @@ class Cohort:
         verify: bool = False,
     ) -> None:
         options = replace(options, precision=resolve_precision(options.precision, pipe.device))
-        self.pipe, self.out, self.options, self.overwrite = pipe, out, options, overwrite
-        self.mask, self.region, self.prepare, self.page = mask, region, prepare, page
-        self.process, self.verify = share or Process(), verify
+        self.pipe, self.out, self.options = pipe, out, options
+        self.prepares, self.page, self.process = prepare is not None, page, share or Process()
         pipe.detector(options.method)  # names and options fail here, at once
         if options.slices and pipe.config.space["axis"] == "volume":
             raise ValueError("expected no range of slices, as this model takes whole volumes")
         out.mkdir(parents=True, exist_ok=True)
         self.results, self.claims = Results(out / "results.csv"), ScanClaims(out)
-        self.model = hash_model(pipe)
+        self.reader = ScanReader(
+            out=out,
+            model=hash_model(pipe),
+            options=options,
+            method=options.method.over(pipe.method),
+            mask=mask,
+            region=region,
+            prepare=prepare,
+            overwrite=overwrite,
+            verify=verify,
+            claims=self.claims,
+            writing=self._writing,
+        )
 
     def run(self, subjects: Sequence[Subject]) -> CohortSummary:
         """Look at every subject; one that cannot be used is reported, and the rest go on.
@@ -128,7 +138,7 @@ class Cohort:
                 self._finish(subject, outcome)
 
         def size(subject: Subject) -> int:
-            return count_voxels(subject.paths, self.prepare is not None)
+            return count_voxels(subject.paths, self.prepares)
 
         run_overlapped(subjects, self._read, work, write, size)
         return rest
@@ -179,48 +189,8 @@ class Cohort:
             return fail_scan(subject.name, message)
 
     def _read(self, subject: Subject) -> PendingScan | ScanOutcome:
-        outcome: PendingScan | ScanOutcome = self._guard(self._read_one, subject)
+        outcome: PendingScan | ScanOutcome = self._guard(self.reader.read, subject)
         return outcome
-
-    def _read_one(self, subject: Subject) -> PendingScan | ScanOutcome:
-        check_names(subject.naming, self.out)
-        if subject.missing:
-            present = ", ".join(p.name for p in subject.paths) or "no scan"
-            raise ValueError(
-                f"expected every sequence, found {present} but none for {', '.join(subject.missing)}"
-            )
-        with self._writing("a lock file"):
-            if not self.claims.acquire(subject.naming):
-                return ScanOutcome(None, "busy")
-        mask = find_subject_mask(subject, self.mask)
-        region = find_subject_mask(subject, self.region, "region")
-        request = self._describe_request(subject, mask, region)
-        if outcome := self._find_finished(subject, request):
-            return outcome
-        is_region, reading = region is not None, self.options.reading
-        scan = load_scan(subject.paths, mask, self.prepare, is_region, reading=reading)
-        return PendingScan(request, region, scan)
-
-    def _describe_request(self, subject: Subject, mask: Path | None, region: Path | None) -> dict[str, Any]:
-        method = self.options.method.over(self.pipe.method)
-        files = {"scan": subject.paths, "mask": mask, "region": region}
-        return collect_request(self.model, self.options, method, self.prepare, files)
-
-    def _find_finished(self, subject: Subject, request: dict[str, Any]) -> ScanOutcome | None:
-        """Return the outcome of a scan that was done before; none if it is to be done now."""
-        if self.overwrite:
-            return None
-        scan = inspect_results(subject.naming.files(self.out), self.verify)
-        if scan.damage:
-            say(f"redoing {subject.name}: {scan.damage}")
-        if scan.damage or scan.info is None:
-            return None
-        differences = compare_requests(scan.info.get("request"), request)
-        if differences:
-            say(f"kept {subject.name}: made with other {', '.join(differences)}; --overwrite makes it anew")
-        return ScanOutcome(
-            ResultRow.from_info(subject.name, scan.info), "other" if differences else "skipped"
-        )
 
     def _look(self, subject: Subject, read: PendingScan) -> ScanOutcome:
         output = self._detect(subject, read.ready, read.region)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from diffad.inference.output import AnomalyOutput
-from diffad.io.atomic import scratch_folder
 from diffad.io.naming import REQUIRED_KINDS, RESULT_SUFFIXES, Naming
+from diffad.io.scratch import scratch_folder
 from diffad.io.terminal import hold_interrupts
 from diffad.predict.finished import store_files
 

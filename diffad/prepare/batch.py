@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from diffad.config.reading import ReadOptions
-from diffad.io.atomic import shorten_name
 from diffad.io.claims import RUNNING, hold_claim
+from diffad.io.scratch import shorten_name
 from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import format_error
 from diffad.prepare.files import describe_request, read_finished, write_prepared

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from diffad.config.reading import ReadOptions
-from diffad.io.atomic import scratch_folder, write_text
-from diffad.io.records import describe_damage, record_file
+from diffad.io.atomic import write_text
+from diffad.io.digests import compare_file, describe_file
+from diffad.io.scratch import scratch_folder
 from diffad.io.text import read_json
 from diffad.prepare.geometry import format_itk
 from diffad.prepare.options import PrepareOptions
@@ -64,7 +65,7 @@ def read_finished(out: Path, name: str) -> dict[str, Any] | None:
 
 def _require_whole(paths: list[Path], records: Any) -> None:
     for path, record in zip(paths, records if isinstance(records, list) else (), strict=False):
-        if damage := describe_damage(path, record):
+        if damage := compare_file(path, record):
             raise FileExistsError(f"{path}: {damage}; as nothing is overwritten, move the files of this scan")
 
 
@@ -90,7 +91,7 @@ def write_prepared(scan: PreparedScan, out: Path, name: str, request: dict[str, 
         rows = [" ".join(f"{value:.12g}" for value in row) for row in scan.to_native]
         write_text(scratch / f"{name}{ENDS[2]}", "\n".join(rows) + "\n")
         write_text(scratch / f"{name}{ENDS[3]}", format_itk(scan.to_native))
-        records = [record_file(scratch / f"{name}{end}") for end in ENDS[:-1]]
+        records = [describe_file(scratch / f"{name}{end}") for end in ENDS[:-1]]
         record = scan.record | {"request": request, "written": records}
         write_text(scratch / f"{name}{ENDS[4]}", json.dumps(record, indent=1))
         return {end: _move(scratch / f"{name}{end}", out / f"{name}{end}") for end in ENDS}

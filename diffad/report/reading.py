@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
+from diffad.config.choices import Geometry
+from diffad.config.reading import ReadOptions
 from diffad.data.volume import Volume, VolumeError, require_same_grid
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.scan import read_source
@@ -37,7 +40,7 @@ def read_maps(files: Mapping[str, Path]) -> AnomalyOutput:
     """
     info = read_record(files["info"])
     _check_digests(files["info"], info)
-    scan = Volume.load(Path(info["scan"][0]))
+    scan = Volume.load(Path(info["scan"][0]), options=_read_as_then(info))
     kinds = ("anomaly", "twin", "mask", "seen", "pvalue")
     maps = {
         kind: torch.from_numpy(_read_map(files[kind], scan))[None]
@@ -70,7 +73,7 @@ def read_result(folder: Path, name: str, scan: Path) -> AnomalyOutput:
         OSError: If the information file is missing.
     """
     info = read_record(folder / f"{name}_info.json")
-    source = read_source(scan)
+    source = read_source(Volume.load(scan, options=_read_as_then(info)))
     assert source.volume is not None
     files = [folder / f"{name}_{kind}.nii.gz" for kind in ("anomaly", "twin", "mask")]
     anomaly, reconstruction, mask = (torch.from_numpy(_read_map(f, source.volume))[None] for f in files)
@@ -97,9 +100,16 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def _read_map(path: Path, scan: Volume) -> Any:
-    volume = Volume.load(path, allow_constant=True)
+    volume = Volume.load(path, allow_constant=True, options=scan.options)
     require_same_grid(volume, scan)
     return volume.data
+
+
+def _read_as_then(info: Mapping[str, Any]) -> ReadOptions:
+    """Return how the scan was read when its maps were made; what was not too large then is not now."""
+    request = info.get("request")
+    trust = request.get("trust") if isinstance(request, Mapping) else None
+    return ReadOptions(trust if trust in get_args(Geometry) else None, sys.maxsize)
 
 
 def _check_digests(path: Path, info: Mapping[str, Any]) -> None:

@@ -108,9 +108,8 @@ class Survival:
         Raises:
             ValueError: If a key is missing or unknown, or the table is not sorted.
         """
-        if not isinstance(values, Mapping) or set(values) != (
-            keys := {"scores", "shares", "scans", "voxels"}
-        ):
+        keys = {"scores", "shares", "scans", "voxels"}
+        if not isinstance(values, Mapping) or set(values) != keys:
             raise ValueError(f"expected a table with {sorted(keys)}, got {shorten(values)}")
         scores, shares = (tuple(float(v) for v in values[key]) for key in ("scores", "shares"))
         return cls(scores, shares, int(values["scans"]), int(values["voxels"]))

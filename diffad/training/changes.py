@@ -33,7 +33,7 @@ SECTIONS = ("networks", "corrupt", "schedule", "space", "augment", "postprocess"
 
 
 @dataclass(frozen=True)
-class Change:
+class OptionChange:
     """An option of a run that is another than in its checkpoint.
 
     Args:
@@ -54,7 +54,7 @@ class Change:
         return any(self.key == key or self.key.startswith(f"{key}.") for key in keys)
 
 
-def list_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+def list_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[OptionChange]:
     """List the options that differ between two configs, by key; older ones may lack options of sections."""
     changes = []
     for key in sorted(old.keys() & new.keys()):
@@ -62,15 +62,15 @@ def list_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]
     return [change for change in changes if not change.is_binding(FREE_KEYS)]
 
 
-def say_changes(place: Path, changes: Sequence[Change]) -> None:
+def say_changes(place: Path, changes: Sequence[OptionChange]) -> None:
     """Tell the user each change, a line each."""
     for change in changes:
         values = f"{shorten(repr(change.old))} -> {shorten(repr(change.new))}"
         say(f"{place}: goes on with another {change.key}: {values}")
 
 
-def _compare(key: str, old: Any, new: Any, grows: bool) -> list[Change]:
+def _compare(key: str, old: Any, new: Any, grows: bool) -> list[OptionChange]:
     if not isinstance(old, Mapping) or not isinstance(new, Mapping) or old.get("name") != new.get("name"):
-        return [] if old == new else [Change(key, old, new)]
+        return [] if old == new else [OptionChange(key, old, new)]
     names = sorted(old.keys() & new.keys() if grows else old.keys() | new.keys())
     return [c for n in names for c in _compare(f"{key}.{n}", old.get(n), new.get(n), grows=False)]

@@ -12,7 +12,7 @@ import torch
 from diffad.config import to_dict
 from diffad.data.items import Dataset
 from diffad.io.atomic import staged_folder
-from diffad.io.digests import write_digests
+from diffad.io.digests import RECORD, write_digests
 from diffad.pipeline import AnomalyPipeline
 from diffad.training.calibration import calibrate_pipeline
 from diffad.training.curves import save_curves
@@ -102,9 +102,8 @@ def save_pipeline(pipe: AnomalyPipeline, target: Path, dtype: torch.dtype | None
         parts["network"] = copy.deepcopy(pipe.network).to(dtype)
     with staged_folder(target) as partial:
         type(pipe)(**parts, **_list_options(pipe)).save_pretrained(partial)
-        for path in partial.rglob("*.json"):
+        for path in {*partial.rglob("*.json")} - {partial / RECORD}:
             _forget_path(path)
-        write_digests(partial, partial.rglob("*.safetensors"))
     return target
 
 

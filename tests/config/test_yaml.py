@@ -1,9 +1,12 @@
 """YAML is read strictly, and changes are laid over it."""
 
+import os
+import time
+
 import pytest
 
 from diffad.config.schema import ConfigError
-from diffad.config.yaml import apply_variants, merge, override, read_yaml
+from diffad.config.yaml import apply_variants, merge, override, parse_yaml, read_yaml
 
 
 def test_overrides_are_laid_over_without_touching_the_original():
@@ -105,3 +108,63 @@ def test_unknown_variant_names_the_file_and_the_closest():
 )
 def test_part_of_another_name_replaces_the_whole_part(over, expected):
     assert merge(FILE["part"], over) == expected
+
+
+def bomb(depth, width):
+    lines = ["a0: &a0 [1, 2, 3]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * width)}]" for i in range(1, depth)]
+    return "\n".join(lines)
+
+
+HOSTILE = [
+    (bomb(9, 9), "found more than 10000 keys and values"),
+    (bomb(2, 200), "found more than 100 aliases"),
+    ("a: &a [*a]", "found an alias inside what it stands for"),
+    ("a: " + "[" * 50_000, "found more than 20 levels"),
+    ("a: " + "{b: " * 30 + "1" + "}" * 30, "found more than 20 levels"),
+    ("".join(f"k{i}: 1\n" for i in range(20_000)), "found more than 10000 keys and values"),
+    (f"a: {'x' * 300_000}", "expected YAML of at most 262144"),
+    ("a: !!bool x", "in line 1 found 'x', which is no bool"),
+    ("a: !!int x", "found 'x', which is no int"),
+    ("a: !!timestamp x", "which is no timestamp"),
+    ("a: 2001-99-99", "found '2001-99-99', which is no timestamp"),
+    (f"a: {'9' * 5000}", "which is no int"),
+    ("a: 99999999999999999999", "found a number beyond 9223372036854775807"),
+    ("? [a]\n: 1", "expected YAML, in line 1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), HOSTILE, ids=[said[:30] + str(i) for i, (_, said) in enumerate(HOSTILE)]
+)
+def test_hostile_yaml_is_refused_at_once_in_one_short_line(tmp_path, text, said):
+    (tmp_path / "c.yaml").write_text(text)
+    start = time.monotonic()
+    with pytest.raises(ConfigError, match=said) as caught:
+        read_yaml(tmp_path / "c.yaml")
+    assert time.monotonic() - start < 5
+    assert len(str(caught.value)) <= 2000
+    with pytest.raises(ConfigError):  # on the command line, too
+        parse_yaml(text, "noise")
+
+
+def test_shipped_aliases_are_read_and_count_as_what_they_repeat(tmp_path):
+    text = "a: &a {b: [1, 2]}\nc: [*a, *a]"
+    assert parse_yaml(text, "x") == {"a": {"b": [1, 2]}, "c": [{"b": [1, 2]}, {"b": [1, 2]}]}
+
+
+def test_pipe_in_the_place_of_a_file_is_refused_and_nothing_waits(tmp_path):
+    os.mkfifo(tmp_path / "c.yaml")
+    with pytest.raises(ConfigError, match="expected a file, found something else"):
+        read_yaml(tmp_path / "c.yaml")
+
+
+def test_assignment_into_many_levels_is_refused():
+    with pytest.raises(ConfigError, match="expected key=value"):
+        override({}, [".".join("a" * 5000) + "=1"])
+
+
+@pytest.mark.parametrize("variants", [[1], {"v": 1}, "v"])
+def test_variants_that_are_no_mappings_are_refused(variants):
+    with pytest.raises(ConfigError, match="expected variants as mappings by name"):
+        apply_variants({"variants": variants}, ["variant=v"], "c.yaml")

@@ -16,6 +16,15 @@ def places(value, path=()):
     return [path, *(place for key, v in inner for place in places(v, (*path, key)))]
 
 
+def pick_place(rng, tree):
+    """Pick a place, so that a key of a large table is no likelier than one beside the table."""
+    path, value = (), tree
+    while isinstance(value, dict | list) and len(value) and (not path or rng.random() < 0.7):
+        key = rng.choice(list(value) if isinstance(value, dict) else range(len(value)))
+        path, value = (*path, key), value[key]
+    return path
+
+
 def get_value(value, path):
     """Return what is at a path."""
     for key in path:
@@ -33,7 +42,7 @@ def nest(value, depth):
 def mutate_tree(rng, tree):
     """Return a copy of plain values in which one place is another, and what was done."""
     tree = copy.deepcopy(tree)
-    path = rng.choice(places(tree)[1:])
+    path = pick_place(rng, tree)
     parent, key = get_value(tree, path[:-1]), path[-1]
     kind = rng.choice(("value", "value", "value", "swap", "scale", "nest", "drop", "add", "rename"))
     if kind == "value":

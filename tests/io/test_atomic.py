@@ -14,12 +14,12 @@ from safetensors import SafetensorError
 from diffad.io.atomic import (
     UnwritableError,
     put_in_place,
-    scratch_folder,
     staged_file,
     staged_folder,
     write_bytes,
     write_text,
 )
+from diffad.io.scratch import scratch_folder
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 FILE_STEPS = {"fsync": (os, "fsync", 1), "rename": (Path, "replace", 1)}

@@ -1,5 +1,6 @@
 """Full disks, Ctrl-C and worse: nothing that is finished is ever harmed."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,6 +14,8 @@ from diffad.io.terminal import hold_interrupts
 from diffad.pipeline import AnomalyPipeline
 from tests.helpers.cohorts import all_files, brain, load, names, table, write
 from tests.helpers.disk import fill_disk
+
+GO_ON = "the files of finished scans are whole; run the same command to go on"
 
 
 def test_full_disk_stops_with_one_error_and_leaves_finished_files_whole(predict, monkeypatch):
@@ -33,6 +36,26 @@ def test_full_disk_while_overwriting_keeps_the_old_results(predict, monkeypatch)
     fill_disk(monkeypatch, "*_lesions.json")
     assert predict("--overwrite", "--seed", "5")[0] == 1
     assert {p.name: p.read_bytes() for p in predict.out.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENAMETOOLONG, "File name too long"), ValueError("no"), MemoryError(), KeyError("x")],
+)
+def test_scan_that_cannot_be_written_costs_no_other(predict, monkeypatch, error):
+    fill_disk(monkeypatch, "s0_twin.nii.gz", error)
+    code, told = predict()
+    assert (code, "1 done, 1 failed; see " in told, "failed s0: " in told) == (1, True, True)
+    assert names(predict.out) == all_files("s1")
+    assert {name: row["status"] for name, row in table(predict.out).items()} == {"s0": "failed", "s1": "ok"}
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EDQUOT, errno.EIO, errno.EACCES])
+def test_disk_that_takes_nothing_ends_the_run(predict, monkeypatch, number):
+    fill_disk(monkeypatch, "s0_twin.nii.gz", OSError(number, "gone"))
+    code, told = predict()
+    assert (code, told.splitlines()[-1]) == (1, f"error: {predict.out}: cannot write s0 (gone); {GO_ON}")
+    assert names(predict.out) == []
 
 
 def test_out_that_cannot_be_made_is_one_clear_error(predict):

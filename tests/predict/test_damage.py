@@ -55,7 +55,7 @@ FILES = Naming("s0").files
 
 @pytest.mark.parametrize(
     ("damage", "told"),
-    [(truncate, "bytes instead of"), (empty, "has 0 bytes instead of"), (delete, "missing")],
+    [(truncate, "bytes, not"), (empty, "has 0 bytes, not"), (delete, "missing")],
 )
 @pytest.mark.parametrize("kind", MADE)
 def test_damaged_file_is_seen_by_its_size(out, kind, damage, told):
@@ -71,7 +71,7 @@ def test_flipped_bit_is_seen_by_verify_alone(out, kind):
     flip(out / f"s0_{kind}")
     assert inspect_results(FILES(out)).damage == ""
     damage = inspect_results(FILES(out), verify=True).damage
-    assert damage == f"s0_{kind} has another content than was written"
+    assert damage == f"s0_{kind} is not what was written, by its checksum"
 
 
 def test_no_results_are_no_damage(out):
@@ -89,7 +89,7 @@ def test_damaged_files_are_made_anew_as_they_were(predict):
     assert (code, "1 done, 1 done before;" in told) == (0, True)
     assert "redoing s0: s0_anomaly.nii.gz has " in told
     assert maps.read_bytes() == before[0]
-    assert "redoing s1: s1_lesions.json has another content" in predict("--verify")[1]
+    assert "redoing s1: s1_lesions.json is not what was written" in predict("--verify")[1]
     assert lesions.read_bytes() == before[1]
     assert predict("--verify")[1] == f"2 done before; see {predict.out / 'results.csv'}\n"
 
@@ -98,7 +98,7 @@ def test_sizes_and_digests_of_all_files_are_stored(out):
     files = info(out, "s0")["files"]
     kinds = ["anomaly", "mask", "twin", "seen", "lesions_csv", "lesions_json", "report", "page"]
     assert list(files) == kinds
-    assert all(record["bytes"] > 0 and len(record["sha256"]) == 64 for record in files.values())
+    assert all(record["size"] > 0 and len(record["sha256"]) == 64 for record in files.values())
 
 
 def test_results_of_before_digests_count_by_their_presence(out):
@@ -125,7 +125,7 @@ def test_information_that_is_a_pipe_is_damage_and_nothing_waits(out):
     assert inspect_results(FILES(out)).damage == "s0_info.json cannot be read"
 
 
-@pytest.mark.parametrize("files", [5, [], {"mask": 5}, {"mask": {}}, {"mask": {"bytes": "x"}}])
+@pytest.mark.parametrize("files", [5, [], {"mask": 5}, {"mask": {}}, {"mask": {"size": "x"}}])
 def test_records_of_another_form_do_no_harm(out, files):
     path = out / "s0_info.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"files": files}))

@@ -6,8 +6,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from diffad.cli import main
 from diffad.config.reading import ReadOptions
-from diffad.io.records import hash_file
+from diffad.io.digests import hash_file
 from diffad.predict.load import count_voxels
 from tests.helpers.cohorts import AFFINE, SHAPE, brain, info, table, write
 
@@ -112,6 +113,17 @@ def test_trusted_orientation_is_part_of_what_the_maps_follow_from(predict, tmp_p
     after, before = nib.load(predict.out / "s_anomaly.nii.gz"), nib.load(scan)
     np.testing.assert_array_equal(after.get_qform(), before.get_qform())
     np.testing.assert_array_equal(after.affine, before.affine)
+
+
+def test_report_reads_the_scan_as_it_was_read_for_its_maps(predict, tmp_path):
+    scan = write_flip(tmp_path / "s.nii.gz")
+    assert predict("--trust", "qform", "--threshold", "0.05", scans=[scan])[0] == 0
+    lesions = predict.out / "s_lesions.json"
+    before = lesions.read_bytes()
+    assert b"centre_mm" in before
+    lesions.unlink()
+    assert main(["report", str(predict.out)]) == 0
+    assert lesions.read_bytes() == before
 
 
 def test_limit_of_voxels_fails_a_scan_and_does_not_make_old_maps_other(predict, tmp_path):

@@ -197,6 +197,27 @@ def test_forgotten_offset_can_be_shifted():
     assert guess_units(shifted.data[0]) == "offset"
 
 
+@pytest.mark.parametrize("padding", [-2000.0, -1000.0])
+@pytest.mark.parametrize("masked", [False, True])
+def test_padding_hides_no_offset_with_or_without_a_mask(padding, masked):
+    image, brain, _ = ct_head()
+    data = image.data + 1024
+    data[:, :3] = padding
+    options = PrepareOptions(**{**vars(CT), "brain": "given" if masked else "threshold"})
+    with pytest.raises(VolumeError, match="offset of -1024"):
+        prepare(Volume(data, image.affine), options, brain if masked else None)
+
+
+def test_mask_of_a_ct_that_is_no_brain_is_said():
+    image, _, _ = ct_head()
+    options = PrepareOptions(**{**vars(CT), "brain": "given"})
+    skull = 0.9 * (image.data[0] == 900)
+    skull[30, 40, 30] = 0.3
+    warnings = prepare(image, options, skull).record["warnings"]
+    for words in ("found a median of 900; look at the brain mask", "as probabilities"):
+        assert any(words in warning for warning in warnings)
+
+
 def test_resample_follows_any_matrix():
     rng = np.random.default_rng(0)
     old = VoxelGrid((9, 8, 7), np.eye(4))

@@ -259,5 +259,5 @@ def test_options_out_of_range_raise(options, message):
 
 @pytest.mark.parametrize("harmonise", ["300", 300, None, [1.5]])
 def test_levels_that_are_no_integers_raise(harmonise):
-    with pytest.raises(TypeError, match=r"expected .* integer"):
+    with pytest.raises(ValueError, match=r"expected .* integer"):
         SAMPLERS.build("harmonised", harmonise=harmonise)

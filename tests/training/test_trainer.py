@@ -1,5 +1,6 @@
 """One optimiser step does what the recipe says, however the batch is cut."""
 
+import json
 import math
 
 import pytest
@@ -198,6 +199,9 @@ def test_weights_of_other_shapes_under_the_same_config_raise(small, trainer_of):
     trainer.save()
     path = trainer.folder / "checkpoints" / "step-0000000" / "model.safetensors"
     save_file({"unet.conv_in.bias": torch.zeros(3)}, path)
+    info = json.loads((path.parent / "info.json").read_text())
+    info.pop("digests")  # as in checkpoints of older versions; else the other weights show by their checksum
+    (path.parent / "info.json").write_text(json.dumps(info))
     with pytest.raises(
         CheckpointError, match=r"expected weights of this network, found others: .*size mismatch"
     ):

@@ -18,7 +18,8 @@ from diffad.data.phantom.phantom import Phantom, make_phantom
 from diffad.data.phantom.plan import PhantomOptions, Plan, plan_subject
 from diffad.data.progress import track
 from diffad.data.volume import Array, Origin, Volume
-from diffad.io.atomic import put_in_place, scratch_folder, write_text
+from diffad.io.atomic import put_in_place, write_text
+from diffad.io.scratch import scratch_folder
 from diffad.io.text import read_json
 from diffad.io.wording import shorten
 

@@ -1,0 +1,100 @@
+"""The first stage of a cohort: whether a scan is to be done, and what is read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diffad.io.subjects import Subject, find_subject_mask
+from diffad.io.terminal import say
+from diffad.method import Method
+from diffad.predict.claims import ScanClaims
+from diffad.predict.finished import inspect_results
+from diffad.predict.load import load_scan
+from diffad.predict.options import Options
+from diffad.predict.outcome import PendingScan, ScanOutcome
+from diffad.predict.request import collect_request, compare_requests
+from diffad.predict.results import ResultRow
+from diffad.predict.writer import check_names
+
+if TYPE_CHECKING:
+    from diffad.prepare import PrepareOptions
+
+
+@dataclass(frozen=True)
+class ScanReader:
+    """Claims scans, passes over what is done, and reads the rest.
+
+    Args:
+        out: Folder of the results.
+        model: Hash of the model.
+        options: How scans are looked at.
+        method: Parts that are used.
+        mask: Brain mask of all scans, or the end of the masks' names, or none.
+        region: Where reconstructions may differ, alike.
+        prepare: How scans are made ready first, or none.
+        overwrite: Redo what is there.
+        verify: Compare the content of finished files, not only their size.
+        claims: Scans that this program is at work on.
+        writing: Context in which a file of ``out`` is written.
+    """
+
+    out: Path
+    model: str
+    options: Options
+    method: Method
+    mask: str | Path | None
+    region: str | Path | None
+    prepare: PrepareOptions | None
+    overwrite: bool
+    verify: bool
+    claims: ScanClaims
+    writing: Callable[[str], AbstractContextManager[None]]
+
+    def read(self, subject: Subject) -> PendingScan | ScanOutcome:
+        """Claim a scan and read it; one that is done, or that another program has, is not read.
+
+        Raises:
+            ValueError: If a file cannot be used; it is named.
+            WriteError: If it cannot be claimed.
+        """
+        check_names(subject.naming, self.out)
+        if subject.missing:
+            present = ", ".join(p.name for p in subject.paths) or "no scan"
+            raise ValueError(
+                f"expected every sequence, found {present} but none for {', '.join(subject.missing)}"
+            )
+        with self.writing("a lock file"):
+            if not self.claims.acquire(subject.naming):
+                return ScanOutcome(None, "busy")
+        mask = find_subject_mask(subject, self.mask)
+        region = find_subject_mask(subject, self.region, "region")
+        request = self._describe_request(subject, mask, region)
+        if outcome := self._find_finished(subject, request):
+            return outcome
+        is_region, reading = region is not None, self.options.reading
+        scan = load_scan(subject.paths, mask, self.prepare, is_region, reading=reading)
+        return PendingScan(request, region, scan)
+
+    def _describe_request(self, subject: Subject, mask: Path | None, region: Path | None) -> dict[str, Any]:
+        files = {"scan": subject.paths, "mask": mask, "region": region}
+        return collect_request(self.model, self.options, self.method, self.prepare, files)
+
+    def _find_finished(self, subject: Subject, request: dict[str, Any]) -> ScanOutcome | None:
+        """Return the outcome of a scan that was done before; none if it is to be done now."""
+        if self.overwrite:
+            return None
+        scan = inspect_results(subject.naming.files(self.out), self.verify)
+        if scan.damage:
+            say(f"redoing {subject.name}: {scan.damage}")
+        if scan.damage or scan.info is None:
+            return None
+        differences = compare_requests(scan.info.get("request"), request)
+        if differences:
+            say(f"kept {subject.name}: made with other {', '.join(differences)}; --overwrite makes it anew")
+        return ScanOutcome(
+            ResultRow.from_info(subject.name, scan.info), "other" if differences else "skipped"
+        )
