@@ -136,7 +136,7 @@ def _sum_cost(out: Path, label: str) -> Cost:
     slices = sum(info["slices"] for info in infos)
     seconds = sum(info["seconds"] for info in infos) / slices if slices else math.nan
     nfe = max((info["nfe"] for info in infos), default=0)
-    return Cost(label, nfe, seconds, max((info["parameters"] for info in infos), default=0))
+    return Cost(label, nfe, seconds, max((info.get("parameters", 0) for info in infos), default=0))
 
 
 def write_tables(outcome: Outcome, out: Path) -> None:

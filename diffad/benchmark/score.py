@@ -6,7 +6,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from diffad.distributed import Process
 from diffad.evaluation.result import Result
 from diffad.evaluation.samples import Sample
 from diffad.io.atomic import write_text
+from diffad.io.shapes import is_number, is_text, list_of, mapping_of, record_of
 from diffad.io.text import read_json
 
 RANKING_METRIC = "pixel_ap"
@@ -46,6 +47,15 @@ class UnitMetrics:
     subjects: dict[str, list[float]] = field(default_factory=dict)
     curves: dict[str, list[list[float]]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+
+METRICS = record_of(
+    kinds=mapping_of(mapping_of(list_of(is_number, (1, 2, 3)))),
+    subjects=mapping_of(list_of(is_number)),
+    curves=mapping_of(list_of(list_of(is_number), (2,))),
+    warnings=list_of(is_text),
+)
+"""What metrics on disk are."""
 
 
 def list_scorable(config: BenchmarkConfig, tests: TestSets) -> list[EvaluationUnit]:
@@ -194,9 +204,8 @@ def load_metrics(path: Path) -> UnitMetrics:
         OSError: If it cannot be read.
         ValueError: If it is another file.
     """
-    values = read_json(path, "metrics, as the benchmark writes them")
-    try:
-        values.pop("fingerprint")
-        return UnitMetrics(**values)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: expected metrics, as the benchmark writes them, found {error}") from error
+    expectation = "metrics, as the benchmark writes them"
+    values = read_json(path, expectation)
+    if not METRICS(values) or set(values) != {"fingerprint", *(f.name for f in fields(UnitMetrics))}:
+        raise ValueError(f"{path}: expected {expectation}, found others")
+    return UnitMetrics(**{name: value for name, value in values.items() if name != "fingerprint"})

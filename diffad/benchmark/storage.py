@@ -9,17 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from diffad.benchmark.methods import Prediction
 from diffad.io.atomic import write_bytes, write_text
 from diffad.io.files import FileError
+from diffad.io.shapes import is_number, is_text, list_of, record_of
 from diffad.io.text import read_json
+from diffad.io.wording import shorten
 
 LISTS = {"maps": "maps", "twins": "reconstructions", "detected": "detections"}
 """Lists of a ``Prediction`` by the names that its tensors have on disk."""
 
 NUMBERS = ("scores", "slices", "nfe", "seconds")
 """What the JSON beside the tensors holds of a ``Prediction``."""
+
+INFO = record_of(
+    scores=list_of(is_number), slices=is_number, nfe=is_number, seconds=is_number, sha256=is_text
+)
 
 
 def store_maps(path: Path, prediction: Prediction, info: Mapping[str, Any]) -> None:
@@ -46,12 +53,12 @@ def store_maps(path: Path, prediction: Prediction, info: Mapping[str, Any]) -> N
 
 
 def read_info(path: Path) -> dict[str, Any] | None:
-    """Read the JSON beside maps; none if there is none, or it cannot be read."""
+    """Read the JSON beside maps; none if there is none, or it is none that ``store_maps`` wrote."""
     try:
         info = read_json(path.with_suffix(".json"))
     except FileError:
         return None
-    return info if isinstance(info, dict) else None
+    return info if INFO(info) else None
 
 
 def check_state(path: Path, fingerprint: str) -> str:
@@ -72,16 +79,19 @@ def load_maps(path: Path) -> Prediction:
     """Read what was stored.
 
     Raises:
-        OSError: If a file cannot be read.
+        OSError: If a file cannot be read, or holds something else.
     """
     from safetensors.torch import load as parse
 
-    tensors, info = parse(path.read_bytes()), read_info(path)
+    info, content = read_info(path), path.read_bytes()
     if info is None:
         raise FileNotFoundError(f"{path.with_suffix('.json')}: expected the JSON beside the maps, found none")
     lists: dict[str, Any] = {field: [] for field in LISTS.values()}
-    for key in sorted(tensors):
-        lists[LISTS[key.partition(".")[0]]].append(tensors[key])
+    try:
+        for key, tensor in sorted(parse(content).items()):
+            lists[LISTS[key.partition(".")[0]]].append(tensor)
+    except (SafetensorError, KeyError) as error:
+        raise FileError(f"{path}: expected maps of the benchmark, found others ({shorten(error)})") from error
     lists["detections"] = [x.bool() for x in lists["detections"]]
     return Prediction(**lists, **{name: info[name] for name in NUMBERS})
 

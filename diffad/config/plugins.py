@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from diffad.io.terminal import format_error, say
+from diffad.io.wording import BoundedError
 from diffad.registry import REGISTRIES, VIEWS
 
 OPTION = "--plugin"
@@ -21,7 +22,7 @@ MODULES: dict[str, ModuleType] = {}
 """The plug-ins of this process, by file or module name, in order."""
 
 
-class PluginError(ValueError):
+class PluginError(BoundedError):
     """A plug-in that cannot be used; the message names it."""
 
 

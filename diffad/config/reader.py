@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from diffad.config.schema import ConfigError
+from diffad.io.wording import shorten
 from diffad.ranges import MAX_INTEGER
 
 MAX_SIZE = 262_144
@@ -65,9 +66,11 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
-                raise yaml.MarkedYAMLError(problem=f"found key {key!r}", problem_mark=key_node.start_mark)
+                problem = f"found key {shorten(repr(key))}"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
             if key in keys:
-                raise yaml.MarkedYAMLError(problem=f"found key {key!r} twice", problem_mark=node.start_mark)
+                problem = f"found key {shorten(repr(key))} twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
             keys.add(key)
         return super().construct_mapping(node, deep)
 
@@ -76,7 +79,7 @@ class _Loader(yaml.SafeLoader):
         try:
             value = super().construct_object(node, deep)
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-            problem = f"found {node.value!r}, which is no {node.tag.rpartition(':')[2]}"
+            problem = f"found {shorten(repr(node.value))}, which is no {node.tag.rpartition(':')[2]}"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
         if isinstance(value, int) and abs(value) > MAX_INTEGER:
             problem = f"found a number beyond {MAX_INTEGER}"

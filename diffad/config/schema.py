@@ -8,7 +8,7 @@ import types
 import typing
 from typing import Any, TypeVar
 
-from diffad.io.wording import MAX_LINE, shorten
+from diffad.io.wording import BoundedError, shorten
 from diffad.ranges import check_values
 from diffad.registry import unknown_name
 
@@ -17,11 +17,8 @@ PartSpec = dict[str, Any]
 """A part by name with its options: ``{"name": "simplex", "octaves": 6}``."""
 
 
-class ConfigError(ValueError):
+class ConfigError(BoundedError):
     """A configuration that cannot be used; the message says which key."""
-
-    def __init__(self, message: object) -> None:
-        super().__init__(shorten(message, MAX_LINE))
 
 
 def expect(ok: bool, key: str, expectation: str, value: object) -> None:

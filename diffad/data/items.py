@@ -7,8 +7,10 @@ from typing import Protocol
 
 from torch import Tensor
 
+from diffad.io.wording import BoundedError
 
-class DataError(ValueError):
+
+class DataError(BoundedError):
     """A data set that cannot be used; the message names the file or folder."""
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from diffad.io.wording import BoundedError
 
-class VolumeError(ValueError):
+
+class VolumeError(BoundedError):
     """A scan, mask or map that cannot be used; the message names file, expectation and finding."""
 
 

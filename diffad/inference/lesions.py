@@ -15,6 +15,7 @@ from scipy import ndimage
 from diffad.data.volume import Array, Volume
 from diffad.io.atomic import write_text
 from diffad.io.escape import format_csv
+from diffad.io.shapes import is_number, list_of, optional, record_of
 from diffad.io.text import read_json
 
 CONNECTIVITIES = {6: 1, 18: 2, 26: 3}
@@ -50,6 +51,26 @@ class Lesion:
     peak: float
     peak_voxel: tuple[int, int, int]
     p_value: float | None
+
+
+_TRIPLE = list_of(is_number, (3,))
+TABLE = record_of(
+    lesions=list_of(
+        record_of(
+            number=is_number,
+            volume_ml=is_number,
+            voxels=is_number,
+            centre_mm=_TRIPLE,
+            centre_voxel=_TRIPLE,
+            extent_mm=_TRIPLE,
+            mean=is_number,
+            peak=is_number,
+            peak_voxel=_TRIPLE,
+            p_value=optional(is_number),
+        )
+    )
+)
+"""What lesions on disk are."""
 
 
 def find_lesions(
@@ -142,11 +163,12 @@ def read_lesions(path: Path) -> list[Lesion]:
         ValueError: If it is another file; it is named.
         OSError: If it cannot be read.
     """
-    try:
-        rows: list[dict[str, Any]] = read_json(path)["lesions"]
-        return [Lesion(**{k: _freeze(v) for k, v in row.items()}) for row in rows]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: expected lesions, as predict writes them, found {error}") from error
+    expectation = "lesions, as predict writes them"
+    table = read_json(path, expectation)
+    names = {f.name for f in fields(Lesion)}
+    if not TABLE(table) or any(set(row) != names for row in table["lesions"]):
+        raise ValueError(f"{path}: expected {expectation}, found others")
+    return [Lesion(**{k: _freeze(v) for k, v in row.items()}) for row in table["lesions"]]
 
 
 def _freeze(value: Any) -> Any:

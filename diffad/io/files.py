@@ -8,6 +8,8 @@ import stat
 from io import BufferedReader
 from pathlib import Path
 
+from diffad.io.wording import MAX_LINE, shorten
+
 POINTER_BYTES = 1024
 """Git LFS and git-annex keep pointers to content in files that are shorter than this."""
 
@@ -34,6 +36,9 @@ FETCH_LFS = "a Git LFS pointer; fetch its content first with git lfs pull"
 
 class FileError(OSError, ValueError):
     """A path that is no regular file with content; the message names it and what was found."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(shorten(message, MAX_LINE))
 
 
 def require_file(path: Path | str, expectation: str = "a regular file") -> Path:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from diffad.io.escape import escape_text
+from diffad.io.wording import MAX_LINE, shorten
 from diffad.registry import UnknownNameError
 
 if TYPE_CHECKING:
@@ -135,8 +136,8 @@ def format_error(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror and type(error).__str__ is OSError.__str__:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if is_expected(error):
-        return text or type(error).__name__
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+        return shorten(text, MAX_LINE) or type(error).__name__
+    return shorten(f"{type(error).__name__}: {text}", MAX_LINE) if text else type(error).__name__
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from diffad.io.files import FileError, open_regular, read_regular
-from diffad.io.wording import shorten
+from diffad.io.wording import BoundedError, shorten
 from diffad.ranges import check_finite_options, check_options
 
 MAX_JSON = 16_000_000
@@ -21,7 +21,7 @@ FLOATS = ("F16", "BF16", "F32", "F64")
 """Types of weights on disk."""
 
 
-class ModelError(ValueError):
+class ModelError(BoundedError):
     """A model that cannot be used; the message names it and what is wrong with it."""
 
 

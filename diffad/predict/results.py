@@ -13,6 +13,7 @@ from diffad.io.atomic import write_text
 from diffad.io.claims import RUNNING, hold_claim
 from diffad.io.escape import escape_text, format_csv, unguard_cell
 from diffad.io.files import open_regular
+from diffad.io.wording import BoundedError
 
 PATIENCE_SECONDS = 60.0
 """How long to wait for another program that writes the table, which takes it a moment."""
@@ -134,6 +135,6 @@ def _read_table(path: Path) -> Table:
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: expected a table of results, found an unreadable one ({error})") from error
     if columns not in (COLUMNS, FORMER_COLUMNS):
-        raise ValueError(f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(columns)}")
+        raise BoundedError(f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(columns)}")
     cells = [{key: unguard_cell(row.get(key) or "") for key in COLUMNS} for row in rows]
     return {row["scan"]: row for row in cells}

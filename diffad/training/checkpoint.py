@@ -20,7 +20,7 @@ from torch import Tensor
 from diffad.io.atomic import UnwritableError, staged_folder
 from diffad.io.digests import describe_file
 from diffad.io.terminal import say
-from diffad.io.wording import shorten
+from diffad.io.wording import BoundedError, shorten
 from diffad.training.changes import BINDING_KEYS, list_changes, say_changes
 
 PREFIX = "step-"
@@ -32,7 +32,7 @@ DAMAGE = (OSError, SafetensorError, ValueError, LookupError, TypeError, Attribut
 Tensors = dict[str, Tensor]
 
 
-class CheckpointError(ValueError):
+class CheckpointError(BoundedError):
     """A checkpoint that cannot be used or written; the message names the folder and the reason."""
 
 

@@ -8,7 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from diffad.io.shapes import is_number, mapping_of
+from diffad.io.text import read_text
+
 LogLine = dict[str, float]
+NUMBERS = mapping_of(is_number)
 ERROR_PREFIX, ACCURACY_PREFIX = "val_mae_", "val_accuracy_"
 """What the log calls the error and the accuracy at a level, before the level."""
 
@@ -24,7 +28,8 @@ def save_curves(log: Path, path: Path, window: int = 50) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    lines = [line for line in map(_parse_line, log.read_text(encoding="utf-8").splitlines()) if line]
+    text = read_text(log, "the log of a run", errors="replace")
+    lines = [line for line in map(_parse_line, text.splitlines()) if line]
     validations = [line for line in lines if "val_loss" in line]
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     FigureCanvasAgg(figure)
@@ -37,8 +42,10 @@ def save_curves(log: Path, path: Path, window: int = 50) -> Path:
 
 def _draw_losses(axes: Any, lines: list[LogLine], validations: list[LogLine], n: int) -> None:
     """Draw the loss of training, as the running mean of ``n`` steps, and of validation."""
-    mean = np.convolve([line["loss"] for line in lines], np.ones(n) / n, "valid")
-    axes.plot([line["step"] for line in lines][n - 1 :], mean, label=f"training, mean of {n} steps", lw=1)
+    mean = np.convolve([line["loss"] for line in lines], np.ones(n) / n, "valid") if n else []
+    axes.plot(
+        [line["step"] for line in lines][max(n - 1, 0) :], mean, label=f"training, mean of {n} steps", lw=1
+    )
     steps = [line["step"] for line in validations]
     axes.plot(steps, [line["val_loss"] for line in validations], "o-", ms=3, label="validation")
     axes.set(xlabel="step", ylabel="loss", yscale="log")
@@ -65,6 +72,6 @@ def _parse_line(text: str) -> LogLine | None:
     """Read a line of the log; none where it is broken."""
     try:
         line = json.loads(text)
-        return line if {"step", "loss"} <= line.keys() else None
-    except (ValueError, AttributeError):
+    except (ValueError, RecursionError):
         return None
+    return line if isinstance(line, dict) and {"step", "loss"} <= line.keys() and NUMBERS(line) else None

@@ -97,5 +97,5 @@ def _parse_step(line: str) -> int:
     """Return the step of a log line, 0 for a broken one."""
     try:
         return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
         return 0

@@ -122,6 +122,7 @@ def _check_weights(path: Path, weights: dict[str, Tensor], expected: dict[str, T
         for k, v in expected.items()
         if k in weights and weights[k].shape != v.shape
     ]
+    faults += [f"{k} is not finite" for k, v in weights.items() if not v.isfinite().all()]
     if faults:
         more = f" and {len(faults) - MAX_NAMES} more" if len(faults) > MAX_NAMES else ""
         found = f"{'; '.join(faults[:MAX_NAMES])}{more}"

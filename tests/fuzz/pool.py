@@ -75,23 +75,22 @@ def run_case(target, case, folder):
     except MemoryError as error:
         return Outcome(case, "memory", change, str(error))
     except Exception as error:
-        return Outcome(case, *_judge(error, change, folder if target.names_file else None))
+        names = [folder.name, *(p.name for p in folder.rglob("*"))] if target.names_file else [""]
+        return Outcome(case, *_judge(error, change, names, MAX_MESSAGE + getattr(target, "echo", 0)))
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) * 1024
     if grown > MEMORY + getattr(target, "need", 0):
         return Outcome(case, "memory", change, f"{grown / 2**30:.1f} GB")
     return Outcome(case, "warned" if is_odd else "taken", change)
 
 
-def _judge(error, change, folder):
-    """Judge an error; where there is a folder, it must name it or a file in it."""
-    message = f"{type(error).__name__}: {format_error(error)}"
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    text = f"{message[:500]} ({place.filename}:{place.lineno})"
+def _judge(error, change, names, limit):
+    """Judge an error, which names a file, in a message of at most so many characters."""
+    message, place = format_error(error), traceback.extract_tb(error.__traceback__)[-1]
+    text = f"{type(error).__name__}: {message[:500]} ({place.filename}:{place.lineno})"
     if not is_expected(error):
         return "raw", change, text
-    if len(message) > MAX_MESSAGE:
+    if len(str(error)) > limit:
         return "long", change, text
-    names = [folder.name, *(p.name for p in folder.rglob("*"))] if folder else [""]
     return ("refused" if any(name in message for name in names) else "nameless"), change, text
 
 

@@ -1,7 +1,8 @@
 """Feed mutated inputs: python -m tests.fuzz.run --targets yaml,model --count 1000 --seed 0
 
 The exit code is 1 where a case ended raw (an error that no user can mend), wrong, in a hang, in too much
-memory, or in a message that fills a terminal or names no file. ``--only NUMBER`` runs one case alone and shows where it ends.
+memory, or in a message that fills a terminal or names no file. ``--only NUMBER`` runs one case of a target
+alone and shows where it ends.
 """
 
 import argparse

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from diffad.io.wording import MAX_LINE, shorten
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -54,6 +56,9 @@ class Listing:
     layout: str
     entries: list[Entry] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "problems", [shorten(line, MAX_LINE) for line in self.problems])
 
 
 class Layout:

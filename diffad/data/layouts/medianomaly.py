@@ -12,7 +12,9 @@ from typing import ClassVar
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
 from diffad.data.layouts.rules import IMAGES, Rule, RuleLayout, describe_faults, list_files
+from diffad.io.shapes import is_text, list_of, mapping_of
 from diffad.io.text import read_json, read_text
+from diffad.io.wording import shorten
 from diffad.registry import LAYOUTS
 
 FILE = r"(?P<case>[^/]+)\.(?:png|jpe?g)"
@@ -43,6 +45,10 @@ class MedianomalyBrats(RuleLayout):
         return patient.group() if patient else match["case"]
 
 
+TABLE = mapping_of(mapping_of(list_of(is_text)))
+"""Names of files by label by split."""
+
+
 @LAYOUTS.register("medianomaly_json")
 class MedianomalyJson(Layout):
     """RSNA, VinCXR, BrainTumor and LAG of MedIAnomaly: images/ and data.json with the splits."""
@@ -61,10 +67,10 @@ class MedianomalyJson(Layout):
         """
         path = root / "data.json"
         try:
-            table = read_json(path)
-            rows = list(_list_rows(table))
-        except (OSError, ValueError, AttributeError, TypeError) as error:
-            raise DataError(f"{path}: expected splits, labels and file names, found {error}") from error
+            rows = list(_list_rows(read_json(path)))
+        except (OSError, ValueError) as error:
+            found = shorten(error)
+            raise DataError(f"{path}: expected splits, labels and file names, found {found}") from error
         images = [(name, split, label, root / "images" / name) for name, split, label in rows]
         entries = [
             Entry(f"{split}-{Path(name).stem}", Path(name).stem, {"image": file}, split=split, label=label)
@@ -85,6 +91,8 @@ class MedianomalyJson(Layout):
 
 
 def _list_rows(table: dict[str, dict[str, list[str]]]) -> Iterator[tuple[str, str, int]]:
+    if not TABLE(table):
+        raise ValueError("something else")
     for split, labels in table.items():
         for label, names in labels.items():
             for name in names:

@@ -20,6 +20,8 @@ from diffad.data.progress import track
 from diffad.data.volume import Array, Origin, Volume
 from diffad.io.atomic import put_in_place, write_text
 from diffad.io.scratch import scratch_folder
+from diffad.io.text import read_json
+from diffad.io.wording import shorten
 
 DESCRIPTION = "dataset_description.json"
 BRAIN, LESIONS = "desc-brain_mask", "lesions"
@@ -110,7 +112,7 @@ def _claim_folder(out: Path, options: PhantomOptions, version: str) -> None:
         write_text(out / "README", _format_readme(out, options))
         return
     try:
-        options_then = json.loads(path.read_text(encoding="utf-8"))["Phantoms"]
+        options_then = dict(read_json(path)["Phantoms"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path}: expected the options of phantoms, found none; choose another folder"
@@ -181,4 +183,4 @@ def _write_participants(out: Path, options: PhantomOptions) -> None:
 
 
 def _format_value(value: Any) -> str:
-    return "/".join(map(str, value)) if isinstance(value, list) else str(value)
+    return shorten("/".join(map(str, value)) if isinstance(value, list) else value)
