@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Pair = tuple[float, float]
+MAX_PIXELS = 2**24
+"""Most pixels of a square before it is resampled; thin pixels on a long side would take all memory."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ class SquareGrid:
         shape = (x.shape[-2], x.shape[-1])
         side = self._square(shape, spacing)
         top, left = _find_corner(shape, side, centre)
-        return _resample(_shift_into(x, -top, -left, side), (self.size, self.size), mode)
+        grid = (self.size, self.size)
+        parts = _split_slices(x, side)
+        return torch.cat([_resample(_shift_into(part, -top, -left, side), grid, mode) for part in parts])
 
     def back(
         self,
@@ -89,7 +93,8 @@ class SquareGrid:
         rows, columns = shape
         side = self._square((rows, columns), spacing)
         top, left = _find_corner((rows, columns), side, centre)
-        return _shift_into(_resample(y, side, mode), top, left, (rows, columns))
+        parts = [_resample(part, side, mode) for part in _split_slices(y, side)]
+        return torch.cat([_shift_into(part, top, left, (rows, columns)) for part in parts])
 
     def _square(self, shape: tuple[int, int], spacing: Sequence[float] | None) -> tuple[int, int]:
         if spacing is None:
@@ -98,6 +103,12 @@ class SquareGrid:
             raise ValueError(f"expected positive (row, column) spacing in mm, got {tuple(spacing)}")
         fov = self.fov or max(n * s for n, s in zip(shape, spacing, strict=True))
         rows, columns = (max(1, round(fov / s)) for s in spacing)
+        if rows * columns > MAX_PIXELS:
+            size = f"{spacing[0]:.4g} x {spacing[1]:.4g} mm on a square of {fov:.4g} mm"
+            raise ValueError(
+                f"expected at most {MAX_PIXELS} pixels on the square that is resampled, got {rows} x {columns}, "
+                f"as pixels are {size}; correct the voxel size in the header of the scan"
+            )
         return rows, columns
 
 
@@ -116,6 +127,11 @@ def mask_centre(mask: Tensor) -> Pair | None:
         return None
     row, column = (_find_middle(extent.any(1 - axis)) for axis in range(2))
     return row, column
+
+
+def _split_slices(x: Tensor, side: tuple[int, int]) -> Sequence[Tensor]:
+    """Split slices so that squares of ``side`` of one part at a time are in memory."""
+    return x.split(max(1, 4 * MAX_PIXELS // max(1, x.shape[1] * side[0] * side[1])))
 
 
 def _check_slices(x: Tensor) -> None:

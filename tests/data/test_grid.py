@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffad.data import grid as grids
 from diffad.data.grid import SquareGrid, mask_centre
 
 sizes = st.integers(20, 70)
@@ -140,3 +141,21 @@ def test_wrong_input_raises():
 def test_field_of_view_must_be_a_length(fov):
     with pytest.raises(ValueError, match=f"expected positive size and fov, got size=16, fov={fov}"):
         SquareGrid(16, fov)
+
+
+def test_thin_pixels_on_a_long_side_are_refused_before_memory_is_taken():
+    x = torch.rand(3, 1, 20, 24)
+    with pytest.raises(ValueError, match="correct the voxel size"):
+        SquareGrid(16).to(x, spacing=(0.01, 400.0))
+    with pytest.raises(ValueError, match="correct the voxel size"):
+        SquareGrid(16).back(torch.rand(3, 1, 16, 16), (20, 24), spacing=(0.01, 400.0))
+
+
+def test_slices_are_the_same_a_few_at_a_time(monkeypatch):
+    x, spacing, centre = torch.rand(7, 2, 20, 24), (1.5, 2.0), (9.0, 13.0)
+    grid = SquareGrid(16)
+    whole = grid.to(x, spacing, centre)
+    back = grid.back(whole, (20, 24), spacing, centre)
+    monkeypatch.setattr(grids, "_split_slices", lambda x, side: x.split(2))
+    assert torch.equal(grid.to(x, spacing, centre), whole)
+    assert torch.equal(grid.back(whole, (20, 24), spacing, centre), back)

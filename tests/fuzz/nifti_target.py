@@ -22,7 +22,27 @@ AFFINE = np.array([[-2.5, 0.1, 0, 25], [0.1, 2.4, 0.2, -30], [0, -0.2, 3, -20], 
 KINDS = (".nii", ".nii.gz", ".nii.gz", "2.nii", "-4d.nii.gz", ".hdr", ".hdr", ".mgz", ".mgh", "-analyze.hdr")
 """What a base file is, and the end of its name."""
 INTEGERS = (0, 1, -1, 2, 3, 4, 5, 7, 8, 9, 255, 2047, 32767, -32768, 2**31 - 1, -(2**31), 2**40, 2**63 - 1)
-FLOATS = (0, -0.0, 1, -1, 0.001, 1e-30, 1e-12, 1000, 1e6, 1e20, 1e38, -1e38, 352, 351.5, 2**26, 2**31, 1e300)
+FLOATS = (
+    0.011,
+    400,
+    0,
+    -0.0,
+    1,
+    -1,
+    0.001,
+    1e-30,
+    1e-12,
+    1000,
+    1e6,
+    1e20,
+    1e38,
+    -1e38,
+    352,
+    351.5,
+    2**26,
+    2**31,
+    1e300,
+)
 NOT_FINITE = (float("nan"), float("inf"), float("-inf"))
 FIELDS = (
     ("dim", 3), ("pixdim", 3), ("datatype", 2), ("bitpix", 1), ("vox_offset", 2), ("scl_slope", 2),
