@@ -106,8 +106,8 @@ class SquareGrid:
         if rows * columns > MAX_PIXELS:
             size = f"{spacing[0]:.4g} x {spacing[1]:.4g} mm on a square of {fov:.4g} mm"
             raise ValueError(
-                f"expected at most {MAX_PIXELS} pixels on the square that is resampled, got {rows} x {columns}, "
-                f"as pixels are {size}; correct the voxel size in the header of the scan"
+                f"expected at most {MAX_PIXELS} pixels on the resampled square, got {rows} x {columns}"
+                f", as pixels are {size}; correct the voxel size in the header of the scan"
             )
         return rows, columns
 

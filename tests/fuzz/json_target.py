@@ -1,11 +1,14 @@
 """JSON that diffad keeps for itself, in the hands of strangers: every reader of it, one record each time."""
 
+import io
 import json
 import math
 import tempfile
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import torch
@@ -16,7 +19,7 @@ from diffad.benchmark.units import EvaluationUnit
 from diffad.cli import main
 from diffad.data.layouts.medianomaly import MedianomalyJson
 from diffad.data.phantom.plan import PhantomOptions
-from diffad.data.phantom.write import _claim_folder, make_phantoms
+from diffad.data.phantom.write import _claim_folder
 from diffad.inference.lesions import Lesion, read_lesions, write_lesions
 from diffad.io.claims import Claim
 from diffad.io.digests import find_damage, write_digests
@@ -30,6 +33,7 @@ from diffad.training.curves import save_curves
 from diffad.training.journal import RunLog
 from tests.fuzz.mutations import dump_json, mutate_bytes, mutate_tree
 from tests.fuzz.pool import WrongResultError
+from tests.fuzz.words_target import draw_nothing
 from tests.helpers.cohorts import brain, write, write_model
 
 LESION = Lesion(1, 2.5, 300, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), (7.0, 8.0, 9.0), 0.3, 0.7, (4, 5, 6), 0.01)
@@ -135,7 +139,7 @@ def make_prepared(folder, _):
 
 def make_phantom_folder(folder, _):
     """Write the description of a data set of phantoms."""
-    make_phantoms(folder / "p", 1, PhantomOptions())
+    _claim_folder(folder / "p", PhantomOptions(), "")
 
 
 def make_claim(folder, _):
@@ -187,7 +191,8 @@ class JsonTarget:
         root = Path(self.base.name)
         write(root / "s.nii.gz", brain(shape=(16, 18, 8)))
         words = ["--model", str(write_model(root / "model")), "--out", str(root / "out"), "--no-page"]
-        main(["predict", str(root / "s.nii.gz"), *words])
+        with mock.patch("diffad.report.montage.save_report", draw_nothing), redirect_stdout(io.StringIO()):
+            main(["predict", str(root / "s.nii.gz"), *words])
         self.results = root / "out"
         np.seterr(all="ignore")
 

@@ -1,4 +1,4 @@
-"""Feed mutated inputs: python -m tests.fuzz.run --targets yaml,model --count 1000 --seed 0
+"""Feed mutated inputs: python -m tests.fuzz.run --count 5000 --seed 0
 
 The exit code is 1 where a case ended raw (an error that no user can mend), wrong, in a hang, in too much
 memory, or in a message that fills a terminal or names no file. ``--only NUMBER`` runs one case of a target
@@ -55,7 +55,10 @@ def main():
         if outcome.is_fault:
             faults += 1
             case = outcome.case
-            print(f"{outcome.kind}: {case.target} {case.number}: {outcome.change[:200]!r}: {outcome.message}")
+            print(
+                f"{outcome.kind}: {case.target} {case.number}: {outcome.change[:200]!r}: {outcome.message}",
+                flush=True,
+            )
     print("\n".join(describe(counts, names)))
     return int(faults > 0)
 
