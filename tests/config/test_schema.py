@@ -29,14 +29,17 @@ class Outer:
 
 # the suite flushes subnormal numbers to zero
 floats = st.floats(allow_nan=False, allow_subnormal=False)
+LONGS = st.integers(-(2**63), 2**63 - 1)
+"""Whole numbers that a config may hold; larger ones are refused."""
+
 outers = st.builds(
     Outer,
-    count=st.integers(),
+    count=LONGS,
     part=st.dictionaries(
-        st.text("abc", min_size=1), st.none() | st.integers() | st.lists(st.booleans()), max_size=3
+        st.text("abc", min_size=1), st.none() | LONGS | st.lists(st.booleans()), max_size=3
     ).map(lambda d: {**d, "name": "x"}),
     inner=st.builds(Inner, rate=floats, name=st.text()),
-    pair=st.none() | st.tuples(st.integers(), st.integers()),
+    pair=st.none() | st.tuples(LONGS, LONGS),
     rates=st.lists(floats).map(tuple),
     on=st.booleans(),
 )
@@ -105,3 +108,9 @@ def test_intervals_are_open_and_closed_as_written(interval, inside, outside):
     for value in outside:
         with pytest.raises(ConfigError, match=r"config key inner\.rate: expected a number in"):
             check_range(Inner(value), "inner", interval, "rate")
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**400])
+def test_whole_number_beyond_all_use_is_refused(number):
+    with pytest.raises(ConfigError, match="expected"):
+        from_dict(Outer, {"count": 1, "part": {"name": "x", "a": number}})

@@ -156,7 +156,8 @@ def test_weights_of_another_architecture_are_refused(predict, model, tmp_path, o
     shutil.copy(source / weights, target / weights)
     code, told = predict(model=target)
     assert (code, told.count("\n")) == (1, 1)
-    assert f"error: {target}/network: expected weights of this architecture" in told
+    assert told.startswith(f"error: {target}: expected a model whose files fit together, found: ")
+    assert f"{target}/network: expected weights of this architecture, found others: unet." in told
     assert ("belongs to no layer" if own else "is missing") in told
 
 
