@@ -131,7 +131,7 @@ def mask_centre(mask: Tensor) -> Pair | None:
 
 def _split_slices(x: Tensor, side: tuple[int, int]) -> Sequence[Tensor]:
     """Split slices so that squares of ``side`` of one part at a time are in memory."""
-    return x.split(max(1, 4 * MAX_PIXELS // max(1, x.shape[1] * side[0] * side[1])))
+    return x.chunk(1 + x.shape[0] * x.shape[1] * side[0] * side[1] // (4 * MAX_PIXELS))
 
 
 def _check_slices(x: Tensor) -> None:

@@ -16,6 +16,7 @@ from diffad.data.items import DataError
 from diffad.data.names import find_volume_mask, is_mask
 from diffad.data.volume import Volume, require_same_grid
 from diffad.io.files import FileError
+from diffad.io.paths import is_present_file
 from diffad.io.text import read_text
 
 CLASSES = ("healthy", "diseased")
@@ -62,7 +63,7 @@ class LabelRule:
             return cls(masks=labels["masks"])
         if labels == "masks":
             return cls(masks=masks)
-        return cls(table=Path(labels) if Path(labels).is_file() else root / labels)
+        return cls(table=Path(labels) if is_present_file(Path(labels)) else root / labels)
 
     def is_lesion(self, path: Path) -> bool:
         """Tell whether a file is a lesion mask by its name, and no scan."""

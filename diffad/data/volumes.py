@@ -26,6 +26,7 @@ from diffad.data.slices import to_slices
 from diffad.data.space import Space
 from diffad.data.splits import SHARES
 from diffad.data.volume import Volume
+from diffad.io.paths import is_present_file
 from diffad.registry import DATASETS
 
 SliceItem = tuple[Tensor, Tensor, str, int | None]
@@ -187,7 +188,7 @@ class Volumes:
 
 
 def _find_table(csv: str, root: Path) -> Path:
-    return Path(csv) if Path(csv).is_file() else root / csv
+    return Path(csv) if is_present_file(Path(csv)) else root / csv
 
 
 def _check_range(slices: Sequence[int] | None) -> tuple[int, int] | None:

@@ -26,15 +26,16 @@ def list_of(shape: Shape, lengths: Sequence[int] = ()) -> Shape:
     """Return the shape of a list of values of one shape, of any length or of one of ``lengths``."""
 
     def fits(value: object) -> bool:
-        fits_length = isinstance(value, list) and (not lengths or len(value) in lengths)
-        return fits_length and all(map(shape, value))  # type: ignore[arg-type]
+        if not isinstance(value, list) or (lengths and len(value) not in lengths):
+            return False
+        return all(shape(item) for item in value)
 
     return fits
 
 
 def mapping_of(shape: Shape) -> Shape:
     """Return the shape of a mapping from any texts to values of one shape."""
-    return lambda value: isinstance(value, dict) and all(map(shape, value.values()))
+    return lambda value: isinstance(value, dict) and all(shape(item) for item in value.values())
 
 
 def record_of(**shapes: Shape) -> Shape:

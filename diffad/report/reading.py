@@ -16,7 +16,7 @@ from diffad.config.reading import ReadOptions
 from diffad.data.volume import Volume, VolumeError, require_same_grid
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.scan import read_source
-from diffad.io.files import open_regular
+from diffad.io.files import open_regular, require_file
 from diffad.io.own_maps import read_scan_info
 
 BLOCK_BYTES = 1 << 20
@@ -113,7 +113,9 @@ def _read_as_then(info: Mapping[str, Any]) -> ReadOptions:
 
 
 def _check_digests(path: Path, info: Mapping[str, Any]) -> None:
-    """Refuse scans that changed since their maps were made."""
+    """Refuse scans that are lost, or changed since their maps were made."""
+    for scan in info["scan"]:
+        require_file(scan, f"the scan of the maps, as {path.name} names it")
     digests = info.get("request", {}).get("scan")
     for scan, digest in zip(info["scan"], digests if isinstance(digests, list) else (), strict=False):
         if digest != _hash_file(scan):

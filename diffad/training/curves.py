@@ -42,10 +42,9 @@ def save_curves(log: Path, path: Path, window: int = 50) -> Path:
 
 def _draw_losses(axes: Any, lines: list[LogLine], validations: list[LogLine], n: int) -> None:
     """Draw the loss of training, as the running mean of ``n`` steps, and of validation."""
-    mean = np.convolve([line["loss"] for line in lines], np.ones(n) / n, "valid") if n else []
-    axes.plot(
-        [line["step"] for line in lines][max(n - 1, 0) :], mean, label=f"training, mean of {n} steps", lw=1
-    )
+    if n:
+        mean = np.convolve([line["loss"] for line in lines], np.ones(n) / n, "valid")
+        axes.plot([line["step"] for line in lines][n - 1 :], mean, label=f"training, mean of {n} steps", lw=1)
     steps = [line["step"] for line in validations]
     axes.plot(steps, [line["val_loss"] for line in validations], "o-", ms=3, label="validation")
     axes.set(xlabel="step", ylabel="loss", yscale="log")

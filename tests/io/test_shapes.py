@@ -10,6 +10,7 @@ from diffad.benchmark.methods import Prediction
 from diffad.benchmark.score import load_metrics
 from diffad.data.items import DataError
 from diffad.data.layouts.medianomaly import MedianomalyJson
+from diffad.data.layouts.table import Table
 from diffad.data.phantom.plan import PhantomOptions
 from diffad.data.phantom.write import make_phantoms
 from diffad.inference.lesions import Lesion, read_lesions, write_lesions
@@ -94,6 +95,18 @@ def test_maps_without_their_numbers_are_broken_and_other_tensors_are_named(tmp_p
     del info["nfe"]
     path.with_suffix(".json").write_text(json.dumps(info))
     assert storage.check_state(path, "f") == "broken"
+
+
+def test_a_name_that_no_file_can_have_is_one_missing_file(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/a.png").write_bytes(b"picture")
+    (tmp_path / "data.json").write_text(json.dumps({"test": {"0": ["a.png", "x" * 9000]}}))
+    listing = MedianomalyJson().entries(tmp_path)
+    assert [entry.name for entry in listing.entries] == ["test-a"]
+    assert len(listing.problems) == 1 and len(listing.problems[0]) <= 2000
+    (tmp_path / "table.csv").write_text(f"path,label\nimages/a.png,0\n{'x' * 300}.png,1\n")
+    listing = Table().entries(tmp_path)
+    assert [entry.name for entry in listing.entries] == ["a"] and "expected the file" in listing.problems[0]
 
 
 @pytest.mark.parametrize("table", [{"test": {"0": [5]}}, {"test": {"0": [["b.png"]]}}, {"test": 5}, [], None])

@@ -12,6 +12,7 @@ from typing import ClassVar
 from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
 from diffad.data.layouts.rules import IMAGES, Rule, RuleLayout, describe_faults, list_files
+from diffad.io.paths import is_present_file
 from diffad.io.shapes import is_text, list_of, mapping_of
 from diffad.io.text import read_json, read_text
 from diffad.io.wording import shorten
@@ -75,11 +76,11 @@ class MedianomalyJson(Layout):
         entries = [
             Entry(f"{split}-{Path(name).stem}", Path(name).stem, {"image": file}, split=split, label=label)
             for name, split, label, file in sorted(images)
-            if file.is_file()
+            if is_present_file(file)
         ]
         if not entries:
             raise DataError(f"{root}: expected the images of {path.name} in images/, found none")
-        missing_files = [file for *_, file in images if not file.is_file()]
+        missing_files = [file for *_, file in images if not is_present_file(file)]
         listed_files = {file for *_, file in images}
         unlisted_files = [p for p in list_files(root / "images", IMAGES) if p not in listed_files]
         problems = describe_faults(missing_files, root, f"missing images that {path.name} lists")
@@ -125,9 +126,9 @@ class MedianomalyIsic(Layout):
             entries += [
                 Entry(name, name, {"image": path}, split=split, label=label)
                 for name, label, path in images
-                if path.is_file()
+                if is_present_file(path)
             ]
-            missing_files = [path for *_, path in images if not path.is_file()]
+            missing_files = [path for *_, path in images if not is_present_file(path)]
             problems += describe_faults(missing_files, root, f"missing images that {tables[0].name} lists")
         if not entries:
             raise DataError(f"{root}: expected images and tables of ISIC 2018, found none")

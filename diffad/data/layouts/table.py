@@ -12,6 +12,7 @@ from diffad.data.items import DataError
 from diffad.data.layouts.base import Entry, Layout, Listing
 from diffad.data.layouts.rules import describe_divided_subjects
 from diffad.io.files import FileError, open_regular
+from diffad.io.paths import is_present_file
 from diffad.io.text import read_text
 from diffad.registry import LAYOUTS
 
@@ -61,7 +62,7 @@ class Table(Layout):
                 problems.append(f"{path}:{line}: {error}")
                 continue
             missing_files = [
-                p for p in (*entry.images.values(), entry.lesion, entry.brain) if p and not p.is_file()
+                p for p in (*entry.images.values(), entry.lesion, entry.brain) if p and not is_present_file(p)
             ]
             problems += [f"{path}:{line}: expected the file {p}, found none" for p in missing_files]
             if not set(missing_files) & set(entry.images.values()):
