@@ -136,5 +136,5 @@ def _read_table(path: Path) -> Table:
         raise ValueError(f"{path}: expected a table of results, found an unreadable one ({error})") from error
     if columns not in (COLUMNS, FORMER_COLUMNS):
         raise BoundedError(f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(columns)}")
-    cells = [{key: unguard_cell(row.get(key) or "") for key in COLUMNS} for row in rows]
+    cells = [{key: escape_text(unguard_cell(row.get(key) or "")) for key in COLUMNS} for row in rows]
     return {row["scan"]: row for row in cells}

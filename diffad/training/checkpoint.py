@@ -119,7 +119,7 @@ def _hash_info(info: dict[str, Any]) -> str:
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints of a run, oldest first."""
-    paths = (p for p in folder.glob(f"{PREFIX}*") if p.name.removeprefix(PREFIX).isdigit())
+    paths = (p for p in folder.glob(f"{PREFIX}*") if p.name.removeprefix(PREFIX).isdecimal())
     return sorted(paths, key=lambda p: int(p.name.removeprefix(PREFIX)))
 
 

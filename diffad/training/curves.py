@@ -13,6 +13,8 @@ from diffad.io.text import read_text
 
 LogLine = dict[str, float]
 NUMBERS = mapping_of(is_number)
+MAX_LEVELS = 40
+"""Most levels that are drawn; a legend of more covers the curves."""
 ERROR_PREFIX, ACCURACY_PREFIX = "val_mae_", "val_accuracy_"
 """What the log calls the error and the accuracy at a level, before the level."""
 
@@ -55,8 +57,10 @@ def _draw_levels(axes: Any, validations: list[LogLine]) -> None:
     """Draw one line for each level: the error of the estimate, or the accuracy of a classifier."""
     keys = {key for line in validations for key in line}
     prefix = ACCURACY_PREFIX if any(k.startswith(ACCURACY_PREFIX) for k in keys) else ERROR_PREFIX
-    levels = sorted(int(k.removeprefix(prefix)) for k in keys if k.removeprefix(prefix).isdigit())
-    for level in levels:  # a run that was resumed with others looks at some levels only for a while
+    levels = sorted(int(k.removeprefix(prefix)) for k in keys if k.removeprefix(prefix).isdecimal())
+    for level in levels[
+        :MAX_LEVELS
+    ]:  # a run that was resumed with others looks at some levels only for a while
         points = [(line["step"], line[key]) for line in validations if (key := f"{prefix}{level}") in line]
         axes.plot(*zip(*points, strict=True), label=f"level {level}", lw=1)
     if prefix == ACCURACY_PREFIX:

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from diffad.io.atomic import UnwritableError, staged_folder
 from diffad.io.files import open_regular
+from diffad.io.text import read_json
+from diffad.io.wording import shorten
 from diffad.models.encoder import Encoder
 from diffad.training.checkpoint import CheckpointError
 
@@ -97,14 +99,15 @@ def load_weights(network: Any, path: Path) -> None:
 def _read_encoder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     path = folder / OPTIONS
     try:
-        options = json.loads(path.read_text(encoding="utf-8"))
+        options = read_json(path, "the options of an encoder")
         if not (isinstance(options["encoder"], dict) and isinstance(options["head"], bool)):
             raise TypeError("no options, or no word on its head")
         path = folder / WEIGHTS
         open_regular(path, "weights").close()
         return options, load_file(path)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: expected a pretrained encoder, found none ({error})") from error
+        found = shorten(error)
+        raise CheckpointError(f"{path}: expected a pretrained encoder, found none ({found})") from error
 
 
 def _check_options(path: Path, options: dict[str, Any], expected: dict[str, Any]) -> None:

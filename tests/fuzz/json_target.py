@@ -33,6 +33,7 @@ from diffad.training.curves import save_curves
 from diffad.training.journal import RunLog
 from tests.fuzz.mutations import dump_json, mutate_bytes, mutate_tree
 from tests.fuzz.pool import WrongResultError
+from tests.fuzz.safetensors_target import make_checkpoint, make_encoder, read_checkpoint, read_encoder
 from tests.fuzz.words_target import draw_nothing
 from tests.helpers.cohorts import brain, write, write_model
 
@@ -174,6 +175,8 @@ RECORDS = (
     Record("metrics.json", make_metrics, read_metrics),
     Record(f"s{ENDS[-1]}", make_prepared, lambda folder: read_finished(folder, "s")),
     Record("p/dataset_description.json", make_phantom_folder, read_phantoms),
+    Record("encoder/encoder.json", lambda folder, _: make_encoder(folder), read_encoder),
+    Record("run/step-0000002/info.json", lambda folder, _: make_checkpoint(folder), read_checkpoint),
     Record("x.lock", make_claim, lambda folder: Claim(folder / "x.lock").describe_holder()),
     Record("log.jsonl", make_log, read_log),
 )

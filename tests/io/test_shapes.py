@@ -1,6 +1,7 @@
 """Records that come back from disk are looked at before they are used."""
 
 import json
+import time
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from diffad.training.curves import save_curves
 from diffad.training.journal import _parse_step
 
 DEEP = "[" * 100_000
+LOG = '{"step": 1, "loss": 1, "val_loss": 1, "val_mae_²": 1}'
 LESION = Lesion(1, 2.5, 300, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), (7.0, 8.0, 9.0), 0.3, 0.7, (4, 5, 6), None)
 METRICS = {
     "fingerprint": "f",
@@ -117,7 +119,7 @@ def test_a_table_of_splits_with_other_values_is_refused(tmp_path, table):
 
 
 @pytest.mark.parametrize(
-    "line", [DEEP, '{"step": 1e999}', '{"step": [1]}', "5", "null", '{"step": 1, "loss": "x"}']
+    "line", [DEEP, '{"step": 1e999}', '{"step": [1]}', "5", "null", '{"step": 1, "loss": "x"}', LOG]
 )
 def test_a_broken_line_of_a_log_does_not_end_a_run(tmp_path, line):
     assert _parse_step(line) in (0, 1)
@@ -126,6 +128,14 @@ def test_a_broken_line_of_a_log_does_not_end_a_run(tmp_path, line):
     with (tmp_path / "log.jsonl").open("a") as file:
         file.write('\n{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.4}\n')
     assert save_curves(tmp_path / "log.jsonl", tmp_path / "curves.png").stat().st_size
+
+
+def test_a_log_of_very_many_levels_is_drawn_in_time(tmp_path):
+    line = {"step": 1, "loss": 0.5, "val_loss": 0.4, **{f"val_mae_{i}": 0.1 for i in range(20_000)}}
+    (tmp_path / "log.jsonl").write_text(json.dumps(line) + "\n")
+    start = time.monotonic()
+    save_curves(tmp_path / "log.jsonl", tmp_path / "curves.png")
+    assert time.monotonic() - start < 10
 
 
 @pytest.mark.parametrize("phantoms", ["x", 5, {"age": "x" * 100_000}, DEEP])

@@ -11,7 +11,7 @@ from diffad.io.files import FileError
 from diffad.io.terminal import format_error
 from diffad.io.wording import MAX_LINE, BoundedError, shorten
 from diffad.models.folder import ModelError
-from diffad.predict.results import COLUMNS, Results
+from diffad.predict.results import COLUMNS, ResultRow, Results
 from diffad.training.checkpoint import CheckpointError
 
 LONG = f"FILE: expected a number, found {'9' * 100_000}; mend it"
@@ -44,3 +44,12 @@ def test_a_table_of_many_columns_is_refused_in_a_line(tmp_path):
     with pytest.raises(ValueError, match=r"results.csv: expected the columns") as error:
         Results(tmp_path / "results.csv")
     assert len(str(error.value)) <= MAX_LINE
+
+
+def test_cells_that_cannot_be_printed_are_shown_by_number_when_read_and_written_alike(tmp_path):
+    path = tmp_path / "results.csv"
+    path.write_bytes((",".join(COLUMNS) + "\n").encode() + b"s\0\x1b[2J,ok,1,,,,,,\n")
+    results = Results(path)
+    assert list(results.rows) == ["s\\x00\\x1b[2J"]
+    results.add(ResultRow("new", "ok"))
+    assert list(Results(path).rows) == ["s\\x00\\x1b[2J", "new"]

@@ -57,6 +57,7 @@ def test_folder_without_checkpoints_resumes_nothing(tmp_path):
 def test_only_the_newest_are_kept_by_number_not_by_name(tmp_path):
     for step in (9_999_998, 9_999_999, 10_000_000):
         save_checkpoint(tmp_path, state(step), keep=2)
+    (tmp_path / "step-²").mkdir()
     assert [p.name for p in list_checkpoints(tmp_path)] == ["step-9999999", "step-10000000"]
 
 

@@ -92,6 +92,12 @@ def test_weight_of_another_shape_raises_naming_both(saved):
     refused(network(), saved, r"resnet.conv1.weight has shape \(8, 1, 3, 3\), not \(8, 1, 7, 7\)")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_raise(saved, value):
+    change(saved, lambda w: w["resnet.bn1.bias"].fill_(value))
+    refused(network(), saved, "resnet.bn1.bias is not finite")
+
+
 def test_head_that_the_file_denies_raises(saved):
     change(saved, lambda w: w.update({HEAD[0]: torch.zeros(4, 64)}))
     refused(network(), saved, "resnet.fc.weight belongs to no layer")
@@ -125,13 +131,14 @@ def test_network_without_encoder_raises(saved):
 
 
 @pytest.mark.parametrize("name", [OPTIONS, WEIGHTS])
-@pytest.mark.parametrize("damage", ["absent", "cut", "other"])
+@pytest.mark.parametrize("damage", ["absent", "cut", "other", "deep"])
 def test_absent_or_damaged_file_raises_naming_it(saved, name, damage):
     path = saved / name
     content = path.read_bytes()
     path.unlink()
     if damage != "absent":
-        path.write_bytes(content[: len(content) // 2] if damage == "cut" else b'{"head": 1}')
+        others = {"cut": content[: len(content) // 2], "other": b'{"head": 1}', "deep": b"[" * 100_000}
+        path.write_bytes(others[damage])
     refused(network(), saved, f"{name}: expected a pretrained encoder, found none")
 
 
