@@ -51,7 +51,7 @@ class UnitMetrics:
 
 METRICS = record_of(
     kinds=mapping_of(mapping_of(list_of(is_number, (1, 2, 3)))),
-    subjects=mapping_of(list_of(is_number)),
+    subjects=mapping_of(list_of(is_number, range(1, 10**9))),
     curves=mapping_of(list_of(list_of(is_number), (2,))),
     warnings=list_of(is_text),
 )

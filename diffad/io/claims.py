@@ -87,7 +87,7 @@ class Claim:
         try:
             holder = json.loads(self.path.read_text(encoding="utf-8"))
             return f"process {int(holder['pid'])} on {str(holder['host'])[:80]}"
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return "another process"
 
     def _write_holder(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 
 Shape = Callable[[object], bool]
 """Tells whether a plain value is what a reader relies on."""
@@ -22,7 +22,7 @@ def is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def list_of(shape: Shape, lengths: Sequence[int] = ()) -> Shape:
+def list_of(shape: Shape, lengths: Collection[int] = ()) -> Shape:
     """Return the shape of a list of values of one shape, of any length or of one of ``lengths``."""
 
     def fits(value: object) -> bool:

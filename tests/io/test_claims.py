@@ -84,7 +84,10 @@ def test_programs_that_count_with_a_claim_lose_nothing(tmp_path):
     assert (tmp_path / "counter").read_text() == "300"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "\x00", '{"pid": "x", "host": 1}', "[" * 10_000])
+INFINITE = '{"pid": 1e999, "host": "h"}'
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "\x00", '{"pid": "x", "host": 1}', INFINITE, "[" * 10_000])
 def test_holder_that_wrote_nonsense_is_another_process(tmp_path, text):
     (tmp_path / "c.lock").write_text(text)
     assert Claim(tmp_path / "c.lock").describe_holder() == "another process"

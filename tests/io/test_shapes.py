@@ -74,6 +74,7 @@ def test_lesions_that_are_no_table_are_refused(tmp_path, text):
         {"kinds": 5},
         {"kinds": {"all": {"dice": [1] * 9}}},
         {"subjects": {"s": [[1]]}},
+        {"subjects": {"s": []}},
         {"curves": {"roc": [[1]]}},
     ],
 )
