@@ -294,7 +294,7 @@ class AnomalyPipeline(DiffusionPipeline):
         warnings = [
             *source.warnings,
             *list_domain_warnings(source, self.config),
-            *list_window_warnings(windows, self.config.space),
+            *list_window_warnings(source, windows, self.config.space),
             *axis_warnings(cuts.axes, cuts.own_axis),
             *list_share_warnings(output, calibration, self.config.postprocess["fpr"]),
         ]

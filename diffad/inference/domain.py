@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +21,8 @@ from diffad.threshold import Calibration
 USUAL_SHARE, OTSU_SHARE, LEAST_LIMIT, TIMES = 0.2, 0.5, 0.1, 5.0
 """Share of the brain that lesions hardly exceed, and that hardly lies above Otsu's threshold in any scan;
 smallest limit beside a calibrated rate, and its multiple."""
+DARK_END = 0.6
+"""Share of the bright end of a brain that its dark end hardly exceeds, as there is fluid in it."""
 SEQUENCES = ("t1", "t1w", "t1c", "t1ce", "t1gd", "t2", "t2w", "flair", "pd", "pdw", "dwi", "adc", "swi", "ct")
 """Last words of names that say which sequence a scan is."""
 
@@ -38,14 +41,23 @@ def list_domain_warnings(source: ScanSource, config: Mapping[str, Any]) -> list[
     return [warning for warning in warnings if warning]
 
 
-def list_window_warnings(windows: Sequence[IntensityWindow], space: Mapping[str, Any]) -> list[str]:
-    """Say so if the zero of a scan is not 0, but the background below its negative values."""
+def list_window_warnings(
+    source: ScanSource, windows: Sequence[IntensityWindow], space: Mapping[str, Any]
+) -> list[str]:
+    """Say what is odd about the zero of a scan, where the intensities of a model start there.
+
+    Args:
+        source: The scan.
+        windows: Its intensity windows, one for each item.
+        space: Settings of the model's space.
+    """
     if space["intensity"] == "ct" or space["low"] is not None:
         return []
     zeros = sorted({lower for window in windows for lower in window.lower if lower})
     values = ", ".join(f"{zero:.4g}" for zero in zeros)
-    text = f"it has negative values, so its background of {values} is taken for the zero of its intensities"
-    return [text] if zeros else []
+    text = f"its background is {values}, not 0, and taken for the zero of its intensities"
+    offset = None if source.volume is None else _describe_offset(source, windows[0])
+    return [*([text] if zeros else []), *([offset] if offset else [])]
 
 
 def list_share_warnings(
@@ -101,6 +113,19 @@ def _compare_modality(volume: Volume, intensity: str) -> str | None:
     if intensity == "ct" or volume.data.min() > -900 or guess_units(volume.data[0]) != "hu":
         return None
     return "the model was trained on MRI, and this scan looks like a CT: it has air near -1000"
+
+
+def _describe_offset(source: ScanSource, window: IntensityWindow) -> str | None:
+    """Say so if even the darkest of a brain is bright, as after adding a constant to z-scores."""
+    brain = source.brain[0, 0]
+    for channel, zero in zip(source.image[0], window.lower, strict=True):
+        low, high = (float(p) - zero for p in np.percentile(channel[brain].numpy(), (1, 99)))
+        if low > DARK_END * high:
+            return (
+                f"the darkest of its brain is {low / high:.0%} as bright as the brightest, as after adding a "
+                "constant; this model needs the zero of the scan, so give the scan as it was before"
+            )
+    return None
 
 
 def _compare_sequence(path: Path | None, names: Sequence[str] | None) -> str | None:

@@ -180,3 +180,17 @@ def test_fine_voxels_are_compared_as_strictly_as_coarse_ones():
     fine = np.diag([0.001, 0.001, 0.001, 1])
     with pytest.raises(VolumeError, match="expected the grid of"):
         require_same_grid(grid(fine + 9e-4 * np.eye(4, k=3)), grid(fine))
+
+
+def test_qform_is_taken_where_the_sform_cannot_be_used(tmp_path):
+    zeros = dict.fromkeys(("srow_x", "srow_y", "srow_z"), [0.0] * 4)
+    volume = Volume.load(save(tmp_path / "a.nii", **zeros))
+    np.testing.assert_allclose(volume.affine, AFFINE, atol=1e-4)
+    assert "the sform cannot be used: the qform is taken" in volume.warnings[0]
+
+
+def test_voxel_edges_that_are_not_those_of_the_only_orientation_are_said(tmp_path):
+    path = save(tmp_path / "a.nii", codes=(0, 2), pixdim=[1, 1, 1, 1, 0, 0, 0, 0])
+    assert (
+        "voxels are 1 x 1 x 1 mm by pixdim and 30 x 30 x 30 mm by the sform" in Volume.load(path).warnings[0]
+    )
