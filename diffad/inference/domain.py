@@ -41,23 +41,14 @@ def list_domain_warnings(source: ScanSource, config: Mapping[str, Any]) -> list[
     return [warning for warning in warnings if warning]
 
 
-def list_window_warnings(
-    source: ScanSource, windows: Sequence[IntensityWindow], space: Mapping[str, Any]
-) -> list[str]:
-    """Say what is odd about the zero of a scan, where the intensities of a model start there.
-
-    Args:
-        source: The scan.
-        windows: Its intensity windows, one for each item.
-        space: Settings of the model's space.
-    """
-    if space["intensity"] == "ct" or space["low"] is not None:
+def list_window_warnings(windows: Sequence[IntensityWindow], space: Mapping[str, Any]) -> list[str]:
+    """Say so if the zero of a scan is not 0, but its constant background."""
+    if not _keeps_zero(space):
         return []
     zeros = sorted({lower for window in windows for lower in window.lower if lower})
     values = ", ".join(f"{zero:.4g}" for zero in zeros)
     text = f"its background is {values}, not 0, and taken for the zero of its intensities"
-    offset = None if source.volume is None else _describe_offset(source, windows[0])
-    return [*([text] if zeros else []), *([offset] if offset else [])]
+    return [text] if zeros else []
 
 
 def list_share_warnings(
@@ -115,17 +106,29 @@ def _compare_modality(volume: Volume, intensity: str) -> str | None:
     return "the model was trained on MRI, and this scan looks like a CT: it has air near -1000"
 
 
-def _describe_offset(source: ScanSource, window: IntensityWindow) -> str | None:
-    """Say so if even the darkest of a brain is bright, as after adding a constant to z-scores."""
+def list_offset_warnings(source: ScanSource, window: IntensityWindow, space: Mapping[str, Any]) -> list[str]:
+    """Say so if even the darkest of a brain is bright, as after adding a constant to z-scores.
+
+    Args:
+        source: The scan.
+        window: Its intensity window.
+        space: Settings of the model's space.
+    """
+    if source.volume is None or not _keeps_zero(space):
+        return []
     brain = source.brain[0, 0]
     for channel, zero in zip(source.image[0], window.lower, strict=True):
         low, high = (float(p) - zero for p in np.percentile(channel[brain].numpy(), (1, 99)))
         if low > DARK_END * high:
-            return (
+            return [
                 f"the darkest of its brain is {low / high:.0%} as bright as the brightest, as after adding a "
                 "constant; this model needs the zero of the scan, so give the scan as it was before"
-            )
-    return None
+            ]
+    return []
+
+
+def _keeps_zero(space: Mapping[str, Any]) -> bool:
+    return space["intensity"] != "ct" and space["low"] is None
 
 
 def _compare_sequence(path: Path | None, names: Sequence[str] | None) -> str | None:

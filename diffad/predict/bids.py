@@ -98,10 +98,12 @@ def separate_names(subjects: Sequence[Subject]) -> list[Subject]:
     """
     counts = Counter(subject.name for subject in subjects)
     names = [_name_folder(s) if counts[s.name] > 1 and s.paths else s.name for s in subjects]
-    names = [
-        _name_suffix(s, n) if n in names[:i] else n
-        for i, (s, n) in enumerate(zip(subjects, names, strict=True))
-    ]
+    order = sorted(range(len(names)), key=lambda i: (not _is_usual(subjects[i]), i))
+    taken_names: set[str] = set()
+    for index in order:
+        if names[index] in taken_names:
+            names[index] = _name_suffix(subjects[index], names[index])
+        taken_names.add(names[index])
     for index, name in enumerate(names):
         if (first := names.index(name)) != index:
             pair = f"{subjects[first].paths[0]} and {subjects[index].paths[0]}"
@@ -113,6 +115,10 @@ def _name_folder(subject: Subject) -> str:
     parts = [p for p in subject.folder.parts[:-1] if not p.startswith(("sub-", "ses-"))]
     label = "".join(filter(str.isalnum, "".join(part[:1].upper() + part[1:] for part in parts)))
     return _add_description(subject.name, label[:1].lower() + label[1:]) if label else subject.name
+
+
+def _is_usual(subject: Subject) -> bool:
+    return bool(subject.paths) and subject.paths[0].name.endswith(".nii.gz")
 
 
 def _name_suffix(subject: Subject, name: str) -> str:
