@@ -21,7 +21,12 @@ from diffad.data.space import Space
 from diffad.data.volume import Volume
 from diffad.denoise import NetworkDenoiser
 from diffad.inference.detector import Detector
-from diffad.inference.domain import list_domain_warnings, list_share_warnings, list_window_warnings
+from diffad.inference.domain import (
+    list_domain_warnings,
+    list_offset_warnings,
+    list_share_warnings,
+    list_window_warnings,
+)
 from diffad.inference.orientations import Slicing, axis_warnings, resolve_axes
 from diffad.inference.output import AnomalyOutput as AnomalyOutput
 from diffad.inference.postprocess import Postprocess
@@ -297,6 +302,7 @@ class AnomalyPipeline(DiffusionPipeline):
             *list_window_warnings(windows, self.config.space),
             *axis_warnings(cuts.axes, cuts.own_axis),
             *list_share_warnings(output, calibration, self.config.postprocess["fpr"]),
+            *list_offset_warnings(source, windows[0], self.config.space),
         ]
         output.info |= {
             "nfe": maps.nfe,

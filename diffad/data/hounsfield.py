@@ -30,7 +30,7 @@ def guess_units(data: Array) -> str:
     soft, shifted = _measure_share(sample, SOFT), _measure_share(sample, SHIFTED)
     if float((sample < AIR).mean()) >= 0.01:
         # with the offset air itself is near 24, and only what was filled in later is darker
-        return "offset" if shifted > 0.1 * soft else "hu"
+        return "offset" if shifted > 0.1 * soft else "hu" if soft else "unknown"
     zero, values = float((sample == 0).mean()), sample[sample != 0]
     low, middle, high = (float(v) for v in np.percentile(values if values.size else sample, (1, 50, 99)))
     if zero > 0.2 and 5 <= middle <= 70 and low > -150 and high <= 250:
@@ -56,8 +56,8 @@ def describe_units(units: str, data: Array) -> str:
 def check_brain_units(x: Array, brain: Array, window: tuple[float, float]) -> None:
     """Check that the brain of a CT has values that the window of a model can show.
 
-    Its median lies in the window, near that of a brain where the window is one for brains, and its values
-    differ by at least a twentieth of the window.
+    Its median lies in the window, near that of a brain and most of it soft tissue where the window is one for
+    brains, and its values differ by at least a twentieth of the window.
 
     Args:
         x: One channel of a CT, (*S).
@@ -71,13 +71,15 @@ def check_brain_units(x: Array, brain: Array, window: tuple[float, float]) -> No
     values = x[brain]
     low, middle, high = (float(v) for v in np.percentile(values, (1, 50, 99)))
     spread = min(high, upper) - max(low, lower)
-    suits_brain = BRAIN[0] <= middle <= BRAIN[1] or not BRAIN_WINDOW[0] <= lower < upper <= BRAIN_WINDOW[1]
+    is_brain_window = BRAIN_WINDOW[0] <= lower < upper <= BRAIN_WINDOW[1]
+    is_brain = (
+        BRAIN[0] <= middle <= BRAIN[1] and not _is_shifted(values) and _measure_share(values, SOFT) > 0.8
+    )
+    suits_brain = is_brain or not is_brain_window
     if suits_brain and lower <= middle <= upper and spread >= 0.05 * (upper - lower):
         return
-    units, place = (
-        _guess_brain_units(x, middle),
-        f"brain from {low:.4g} to {high:.4g}, its median {middle:.4g}",
-    )
+    units = "offset" if is_brain_window and _is_shifted(values) else _guess_brain_units(x, middle)
+    place = f"brain from {low:.4g} to {high:.4g}, its median {middle:.4g}"
     raise VolumeError(
         f"expected a CT in Hounsfield units, as the model's window is {lower:g} to {upper:g}, found a {place}"
         f"{REASONS[units]}"
@@ -85,7 +87,7 @@ def check_brain_units(x: Array, brain: Array, window: tuple[float, float]) -> No
 
 
 REASONS = {
-    "hu": ", although the scan around it is in these units; check the brain mask",
+    "hu": ", although the scan around it is in these units; check the brain mask, or give one with --mask",
     "offset": ", as if the offset of -1024 (rescale intercept) had been forgotten; convert the scan again, "
     "or subtract the offset: diffad prepare --modality ct --hu shift",
     "bytes": ", as in an image of 8 bits (0 to 255); convert the scan again from DICOM",
@@ -100,6 +102,11 @@ def _guess_brain_units(x: Array, middle: float) -> str:
         return "offset"
     units = guess_units(x.reshape(x.shape[0], -1)[:, :, None])
     return {"stripped": "hu", "offset": "unknown"}.get(units, units)
+
+
+def _is_shifted(values: Array) -> bool:
+    """Tell whether there is soft tissue with the offset beside what looks like soft tissue and may be air."""
+    return _measure_share(values, SHIFTED) > max(0.02, 0.1 * _measure_share(values, SOFT))
 
 
 def _measure_share(values: Array, limits: tuple[float, float]) -> float:

@@ -173,7 +173,7 @@ def _measure_bounds(
     values = channel[brain]
     a, b = (float(p) for p in np.percentile(values, (low or 0, high)))
     if low is None:
-        a = find_zero(values, channel[~brain]) if channel.min() < 0 else 0.0
+        a = find_zero(values, channel[~brain])
     if not a < b:
         raise VolumeError(
             f"expected contrast inside the brain mask of channel {index}, "

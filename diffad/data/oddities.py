@@ -7,9 +7,12 @@ import numpy as np
 from diffad.config.choices import AXES
 from diffad.data.head import head_warning
 from diffad.data.volume import Array, Volume
+from diffad.data.zero import find_border
 
 FEW, SAMPLE = 12, 50_000
 """Fewest intensities of a scan that is no map of labels, and how many voxels are looked at."""
+MOST_BACKGROUND = 0.05
+"""Largest share of a brain mask that may lie where the scan shows nothing, as masks are smoother than brains."""
 
 
 def list_oddities(volume: Volume, brain: Array) -> list[str]:
@@ -21,7 +24,7 @@ def list_oddities(volume: Volume, brain: Array) -> list[str]:
     """
     warnings = [head_warning(brain, volume.voxel_ml)]
     warnings += [_describe_labels(channel, brain) for channel in volume.data]
-    warnings += [_describe_empty_slices(volume.data, brain)]
+    warnings += [_describe_empty_slices(volume.data, brain), _describe_background(volume.data, brain)]
     return list(dict.fromkeys(warning for warning in warnings if warning))
 
 
@@ -34,6 +37,22 @@ def _describe_labels(channel: Array, brain: Array) -> str | None:
         return None
     names = ", ".join(f"{v:g}" for v in levels[:4]) + (", ..." if len(levels) > 4 else "")
     return f"its brain has {len(levels)} different values only ({names}), as labels have and scans do not"
+
+
+def _describe_background(data: Array, brain: Array) -> str | None:
+    """Say so if some of a mask lies on the constant background of its scan, as a mask of another scan does."""
+    border = find_border(data)
+    is_air = np.all([channel[brain] == value for channel, value in zip(data, border, strict=True)], 0)
+    share = float(is_air.mean())
+    if share <= MOST_BACKGROUND or not _is_even(data, border):
+        return None
+    return f"{share:.0%} of its brain mask lies on the background of the scan: does the mask belong to it?"
+
+
+def _is_even(data: Array, border: list[float]) -> bool:
+    """Tell whether most of the faces of a scan are background."""
+    faces = [data.take(index, axis).reshape(len(data), -1) for axis in (1, 2, 3) for index in (0, -1)]
+    return bool((np.concatenate(faces, 1) == np.array(border)[:, None]).mean() > 0.5)
 
 
 def _describe_empty_slices(data: Array, brain: Array) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import nibabel as nib
 import numpy as np
@@ -14,6 +14,8 @@ KNOWN_CODES = range(6)
 """Codes of qform and sform that NIfTI defines; 0 means that there is none."""
 LARGEST_SHIFT = 0.5
 """How far apart qform and sform may put a corner before it is said, in voxels."""
+EDGE_TOLERANCE = 0.02
+"""How far voxel edges may differ that are the same, as a fraction."""
 UNITS = {1: ("metres", 1000.0), 3: ("microns", 0.001)}
 """Spatial units of NIfTI but for millimetres (2) and none (0), with their size in mm."""
 
@@ -46,13 +48,31 @@ def _choose_affine(
         affine, warning = _guess_affine(header, trust)
         return affine, [*warnings, warning]
     affines = {name: read_form(header, name) for name, code in codes.items() if code}
-    first = trust if trust in affines else "sform" if "sform" in affines else "qform"
+    first = trust if trust in affines else _choose_form(affines)
     if trust and first != trust:
         warnings.append(f"there is no {trust} to trust: its code is 0, and the {first} is taken")
+    if "qform" not in affines and not trust:
+        warnings += _compare_spacing(header, affines["sform"])
     if len(affines) == 2 and (difference := _compare_forms(affines, shape)):
         other = "qform" if first == "sform" else "sform"
         warnings.append(f"{difference}: the {first} is taken; --trust {other} takes the other")
     return affines[first], warnings
+
+
+def _choose_form(affines: Mapping[str, Affine]) -> str:
+    """Choose the sform, or the qform where only that can be used."""
+    return next(
+        (name for name in ("sform", "qform") if name in affines and is_regular(affines[name])), "sform"
+    )
+
+
+def _compare_spacing(header: nib.Nifti1Header, affine: Affine) -> list[str]:
+    """Say so if the voxel edges of the header are not those of the sform, where no qform holds them."""
+    edges, spacing = header["pixdim"][1:4].astype(float), np.linalg.norm(affine[:3, :3], axis=0)
+    if not is_regular(affine) or np.allclose(edges, spacing, rtol=EDGE_TOLERANCE):
+        return []
+    texts = [" x ".join(f"{edge:.4g}" for edge in values) for values in (edges, spacing)]
+    return [f"voxels are {texts[0]} mm by pixdim and {texts[1]} mm by the sform, which is taken"]
 
 
 def _guess_affine(header: nib.Nifti1Header, trust: str | None) -> tuple[Affine, str]:

@@ -72,6 +72,8 @@ def _read_analyze(block: bytes, path: Path, options: ReadOptions) -> VolumeHeade
 
 def _read_mgh(block: bytes, path: Path, options: ReadOptions) -> VolumeHeader:
     demand(len(block) == DATA_OFFSET, path, "a readable MGH file", f"{len(block)} bytes")
+    version = int.from_bytes(block[:4], "big")
+    demand(version == 1, path, "a readable MGH file, of version 1", f"version {version}")
     oriented = bool(int.from_bytes(block[28:30], "big"))
     mgh = MGHHeader(block[: MGHHeader._hdrdtype.itemsize])
     shape, dtype = check_layout(mgh, path, options)

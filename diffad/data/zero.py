@@ -13,8 +13,8 @@ RINGING = 0.01
 def find_zero(values: Array, exterior: Array) -> float:
     """Return the intensity that stands for air.
 
-    It is 0, or a negative background that is constant and darker than the brain, as after scaling a whole
-    scan to [-1, 1].
+    It is 0, or another background that is constant and no brighter than any of the brain, as after scaling a
+    whole scan to [-1, 1] or adding a constant.
 
     Args:
         values: Intensities of the brain, (N,).
@@ -24,7 +24,7 @@ def find_zero(values: Array, exterior: Array) -> float:
         VolumeError: If a brain with negative values has no such background, as a z-scored one.
     """
     background = find_background(exterior)
-    if background is not None and background < min(0.0, float(values.min())):
+    if background is not None and background != 0 and background <= float(values.min()):
         return background
     low, high = (float(p) for p in np.percentile(values, (1, 99)))
     if low >= -RINGING * (high - low):
@@ -47,16 +47,14 @@ def find_background(exterior: Array) -> float | None:
 
 
 def find_border(data: Array) -> list[float]:
-    """Return the background of each channel of a scan (C, I, J, K), in (C,): what all six faces are, else 0.
+    """Return the background of each channel of a scan (C, I, J, K), in (C,): what most of its faces are, else 0.
 
-    It is 0 in a skull-stripped scan as it should be, and another constant after an offset or a scaling.
+    It is 0 in a skull-stripped scan as it should be, and another constant after an offset or a scaling. A brain
+    in a tight box touches some faces.
     """
     return [_find_face_value(channel) for channel in data]
 
 
 def _find_face_value(channel: Array) -> float:
-    corner = float(channel[0, 0, 0])
-    if corner == 0:
-        return 0.0
-    faces = (channel.take(index, axis) for axis in range(3) for index in (0, -1))
-    return corner if all(bool((face == corner).all()) for face in faces) else 0.0
+    faces = [channel.take(index, axis).ravel() for axis in range(3) for index in (0, -1)]
+    return find_background(np.concatenate(faces)) or 0.0

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +21,8 @@ from diffad.threshold import Calibration
 USUAL_SHARE, OTSU_SHARE, LEAST_LIMIT, TIMES = 0.2, 0.5, 0.1, 5.0
 """Share of the brain that lesions hardly exceed, and that hardly lies above Otsu's threshold in any scan;
 smallest limit beside a calibrated rate, and its multiple."""
+DARK_END = 0.6
+"""Share of the bright end of a brain that its dark end hardly exceeds, as there is fluid in it."""
 SEQUENCES = ("t1", "t1w", "t1c", "t1ce", "t1gd", "t2", "t2w", "flair", "pd", "pdw", "dwi", "adc", "swi", "ct")
 """Last words of names that say which sequence a scan is."""
 
@@ -39,12 +42,12 @@ def list_domain_warnings(source: ScanSource, config: Mapping[str, Any]) -> list[
 
 
 def list_window_warnings(windows: Sequence[IntensityWindow], space: Mapping[str, Any]) -> list[str]:
-    """Say so if the zero of a scan is not 0, but the background below its negative values."""
-    if space["intensity"] == "ct" or space["low"] is not None:
+    """Say so if the zero of a scan is not 0, but its constant background."""
+    if not _keeps_zero(space):
         return []
     zeros = sorted({lower for window in windows for lower in window.lower if lower})
     values = ", ".join(f"{zero:.4g}" for zero in zeros)
-    text = f"it has negative values, so its background of {values} is taken for the zero of its intensities"
+    text = f"its background is {values}, not 0, and taken for the zero of its intensities"
     return [text] if zeros else []
 
 
@@ -101,6 +104,31 @@ def _compare_modality(volume: Volume, intensity: str) -> str | None:
     if intensity == "ct" or volume.data.min() > -900 or guess_units(volume.data[0]) != "hu":
         return None
     return "the model was trained on MRI, and this scan looks like a CT: it has air near -1000"
+
+
+def list_offset_warnings(source: ScanSource, window: IntensityWindow, space: Mapping[str, Any]) -> list[str]:
+    """Say so if even the darkest of a brain is bright, as after adding a constant to z-scores.
+
+    Args:
+        source: The scan.
+        window: Its intensity window.
+        space: Settings of the model's space.
+    """
+    if source.volume is None or not _keeps_zero(space):
+        return []
+    brain = source.brain[0, 0]
+    for channel, zero in zip(source.image[0], window.lower, strict=True):
+        low, high = (float(p) - zero for p in np.percentile(channel[brain].numpy(), (1, 99)))
+        if low > DARK_END * high:
+            return [
+                f"the darkest of its brain is {low / high:.0%} as bright as the brightest, as after adding a "
+                "constant; this model needs the zero of the scan, so give the scan as it was before"
+            ]
+    return []
+
+
+def _keeps_zero(space: Mapping[str, Any]) -> bool:
+    return space["intensity"] != "ct" and space["low"] is None
 
 
 def _compare_sequence(path: Path | None, names: Sequence[str] | None) -> str | None:

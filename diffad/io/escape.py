@@ -27,6 +27,11 @@ def escape_text(text: str, keep: str = "") -> str:
     return "".join(c if c.isprintable() or c in keep else _escape(c) for c in text)
 
 
+def escape_name(name: str) -> str:
+    r"""Show a name as ``escape_text`` does, so that no two names look the same: ``\`` is doubled."""
+    return escape_text(name.replace("\\", "\\\\"))
+
+
 def _escape(character: str) -> str:
     number = ord(character)
     if 0xDC80 <= number <= 0xDCFF:  # a byte of a file name that is no UTF-8

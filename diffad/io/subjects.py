@@ -10,7 +10,7 @@ from pathlib import Path
 from diffad.io.beside import find_mask_beside
 from diffad.io.entities import drop_last_word as drop_last_word
 from diffad.io.naming import Naming
-from diffad.io.nifti import WRITTEN_SUFFIXES, stem
+from diffad.io.nifti import SUFFIXES, stem
 from diffad.io.search import Search as Search
 from diffad.io.search import find_scans as find_scans
 from diffad.io.search import parse_mask as parse_mask
@@ -62,19 +62,22 @@ def group_subjects(scans: Sequence[Path], sequences: Sequence[str] = ()) -> list
     Without sequences each scan is a subject. With the sequences ``t1`` and ``flair`` the files ``A_t1.nii``
     and ``A_flair.nii`` of one folder are the subject ``A``; so are ``A/t1.nii`` and ``A/flair.nii``.
     Names that occur in several folders are told apart by as many folder names before them as it takes:
-    ``a/T1.nii.gz`` and ``b/T1.nii.gz`` become ``a_T1`` and ``b_T1``. Beside ``T1.nii``, the scan
-    ``T1.mgz`` is called ``T1_mgz``.
+    ``a/T1.nii.gz`` and ``b/T1.nii.gz`` become ``a_T1`` and ``b_T1``. Beside ``T1.nii.gz``, the scans
+    ``T1.nii`` and ``T1.mgz`` are called ``T1_nii`` and ``T1_mgz``.
 
     Raises:
         ValueError: If no file belongs to a sequence, or two files would go by one name.
     """
-    groups: dict[Path, dict[str, Path]] = {}
-    nifti_keys = {p.absolute().with_name(stem(p)) for p in scans if p.name.lower().endswith(WRITTEN_SUFFIXES)}
-    for path in scans:
-        key, sequence = _split_name(path.absolute(), sequences)
-        if not sequences and key in nifti_keys and not path.name.lower().endswith(WRITTEN_SUFFIXES):
-            key = path.absolute().with_name(path.name.replace(".", "_"))
+    places = [(path, *_split_name(path.absolute(), sequences)) for path in scans]
+    owners: dict[tuple[Path, str], Path] = {}
+    for path, key, sequence in sorted(places, key=lambda place: _rank_suffix(place[0])):
         if key is not None:
+            owners.setdefault((key, sequence), path)
+    groups: dict[Path, dict[str, Path]] = {}
+    for path, key, sequence in places:
+        if key is not None:
+            is_second = owners[key, sequence] != path
+            key = key.with_name(f"{key.name}_{name_suffix(path)}") if is_second else key
             _add_sequence(groups.setdefault(key, {}), sequence, path)
     if not groups:
         raise ValueError(
@@ -91,6 +94,17 @@ def _add_sequence(group: dict[str, Path], sequence: str, path: Path) -> None:
     if sequence in group:
         raise ValueError(f"{group[sequence]} and {path} would share the name of their results; rename one")
     group[sequence] = path
+
+
+def _rank_suffix(path: Path) -> tuple[int, str]:
+    """Order files of one name, so that the first of them has it: ``.nii.gz``, then ``.nii``, then others."""
+    ends = [index for index, end in enumerate(SUFFIXES) if path.name.lower().endswith(end)]
+    return min(ends, default=len(SUFFIXES)), str(path)
+
+
+def name_suffix(path: Path) -> str:
+    """Return the suffixes of a volume as one word: ``nii_gz`` of ``T1.nii.gz``."""
+    return path.name[len(stem(path)) :].strip(".").replace(".", "_")
 
 
 def _split_name(path: Path, sequences: Sequence[str]) -> tuple[Path | None, str]:

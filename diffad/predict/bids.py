@@ -13,7 +13,7 @@ from diffad.io.naming import split_entities
 from diffad.io.nifti import stem
 from diffad.io.paths import is_folder, is_lost, resolve_path
 from diffad.io.search import NO_CONTENT
-from diffad.io.subjects import Subject
+from diffad.io.subjects import Subject, name_suffix
 from diffad.io.version import __version__
 
 DESCRIPTION = "dataset_description.json"
@@ -91,13 +91,19 @@ def _name_session(name: str, folder: Path) -> str:
 
 
 def separate_names(subjects: Sequence[Subject]) -> list[Subject]:
-    """Tell subjects of one name apart by the folders above them, as ``desc-`` in their names.
+    """Tell subjects of one name apart by the folders above them, or their suffixes, as ``desc-`` in their names.
 
     Raises:
         ValueError: If the folders cannot tell them apart either; both scans are named.
     """
     counts = Counter(subject.name for subject in subjects)
     names = [_name_folder(s) if counts[s.name] > 1 and s.paths else s.name for s in subjects]
+    order = sorted(range(len(names)), key=lambda i: (not _is_usual(subjects[i]), i))
+    taken_names: set[str] = set()
+    for index in order:
+        if names[index] in taken_names:
+            names[index] = _name_suffix(subjects[index], names[index])
+        taken_names.add(names[index])
     for index, name in enumerate(names):
         if (first := names.index(name)) != index:
             pair = f"{subjects[first].paths[0]} and {subjects[index].paths[0]}"
@@ -108,8 +114,20 @@ def separate_names(subjects: Sequence[Subject]) -> list[Subject]:
 def _name_folder(subject: Subject) -> str:
     parts = [p for p in subject.folder.parts[:-1] if not p.startswith(("sub-", "ses-"))]
     label = "".join(filter(str.isalnum, "".join(part[:1].upper() + part[1:] for part in parts)))
-    *entities, suffix = subject.name.split("_")
-    return "_".join([*entities, f"desc-{label[:1].lower() + label[1:]}", suffix]) if label else subject.name
+    return _add_description(subject.name, label[:1].lower() + label[1:]) if label else subject.name
+
+
+def _is_usual(subject: Subject) -> bool:
+    return bool(subject.paths) and subject.paths[0].name.endswith(".nii.gz")
+
+
+def _name_suffix(subject: Subject, name: str) -> str:
+    return _add_description(name, name_suffix(subject.paths[0]).replace("_", "")) if subject.paths else name
+
+
+def _add_description(name: str, label: str) -> str:
+    *entities, suffix = name.split("_")
+    return "_".join([*entities, f"desc-{label}", suffix])
 
 
 def warn_mixed(subjects: Sequence[Subject]) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from diffad.inference.lesions import read_lesions
-from diffad.io.escape import escape_text
+from diffad.io.escape import escape_name
 from diffad.io.files import require_file
 from diffad.io.naming import Naming, find_maps
 from diffad.io.subjects import Subject
@@ -24,8 +24,8 @@ def write_cohort(out: Path, subjects: Sequence[Subject], rows: Mapping[str, Mapp
     Raises:
         OSError: If it cannot be written.
     """
-    namings = {escape_text(naming.name): naming for naming in find_maps(out).values()}
-    namings |= {escape_text(subject.name): subject.naming for subject in subjects}
+    namings = {escape_name(naming.name): naming for naming in find_maps(out).values()}
+    namings |= {escape_name(subject.name): subject.naming for subject in subjects}
     entries = [_make_row(out, name, namings.get(name), row) for name, row in rows.items()]
     return write_index(entries, out / "index.html", title="Anomaly maps")
 

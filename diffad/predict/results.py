@@ -11,7 +11,7 @@ from typing import Any
 
 from diffad.io.atomic import write_text
 from diffad.io.claims import RUNNING, hold_claim
-from diffad.io.escape import escape_text, format_csv, unguard_cell
+from diffad.io.escape import escape_name, escape_text, format_csv, unguard_cell
 from diffad.io.files import open_regular
 from diffad.io.wording import BoundedError
 
@@ -63,7 +63,7 @@ class ResultRow:
 
 
 Table = dict[str, dict[str, str]]
-"""Rows by scan; names are shown as ``escape_text`` shows them."""
+"""Rows by scan; names are shown as ``escape_name`` shows them."""
 
 COLUMNS = [f.name for f in fields(ResultRow)]
 FORMER_COLUMNS = COLUMNS[:-1]
@@ -118,11 +118,12 @@ class Results:
 
 
 def _format_row(row: ResultRow) -> dict[str, str]:
-    return {key: "" if v is None else escape_text(str(v)) for key, v in asdict(row).items()}
+    cells = {key: "" if v is None else escape_text(str(v)) for key, v in asdict(row).items()}
+    return cells | {"scan": escape_name(row.scan)}
 
 
 def _sort_rows(table: Table, order: Sequence[str]) -> Table:
-    places = {escape_text(name): index for index, name in enumerate(order)}
+    places = {escape_name(name): index for index, name in enumerate(order)}
     return dict(sorted(table.items(), key=lambda item: places.get(item[0], -1)))
 
 

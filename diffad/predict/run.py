@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from diffad.distributed import Process
-from diffad.io.escape import escape_text
+from diffad.io.escape import escape_name
 from diffad.io.subjects import Subject, find_scans
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict import bids
@@ -112,7 +112,7 @@ def _record_absent(cohort: Cohort, listing: CohortListing, summary: CohortSummar
         *(
             ResultRow(name, "failed", error=listing.details.get(name, reason))
             for name, reason in listing.absent.items()
-            if cohort.results.rows.get(escape_text(name), {}).get("status") != "ok"
+            if cohort.results.rows.get(escape_name(name), {}).get("status") != "ok"
         )
     )
     summary.absent, summary.notes = listing.absent, listing.describe()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from diffad.distributed import Process
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.precision import resolve_precision
+from diffad.io.escape import escape_name
 from diffad.io.subjects import Subject
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
@@ -112,7 +113,7 @@ class Cohort:
         """
         self.summary, self._rows = CohortSummary(), dict[str, ResultRow]()
         own = self.process.shard(subjects)
-        count_others = self._make_counter([s.name for s in subjects if s not in own])
+        count_others = self._make_counter([escape_name(s.name) for s in subjects if s not in own])
         with Progress(len(subjects), count_others, quiet=not self.process.is_main) as progress:
             self.pipe.progress_bar = progress.slices
             try:

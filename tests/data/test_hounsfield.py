@@ -67,6 +67,24 @@ def test_mask_of_air_and_scans_of_other_kinds_are_refused():
         check_brain_units(image * 0 + np.where(brain, 400 + 30 * np.sin(np.arange(20)), 0), brain, (0, 80))
 
 
+def test_offset_is_known_without_a_mask_though_air_looks_like_brain_then():
+    with pytest.raises(VolumeError, match="offset of -1024"):
+        check_brain_units(ct()[0] + 1024, np.ones(SHAPE, bool), (0, 80))
+
+
+def test_head_in_even_air_is_no_brain():
+    image, brain = ct()
+    head = (image > -900) | brain
+    with pytest.raises(VolumeError, match="give one with --mask"):
+        check_brain_units(image, head, (0, 80))
+
+
+def test_scan_far_from_any_tissue_is_not_called_one_in_hounsfield_units():
+    image, brain = ct()
+    with pytest.raises(VolumeError, match="as in an MRI or a scaled CT"):
+        check_brain_units(image - 8192, brain, (0, 80))
+
+
 def test_window_of_a_users_own_is_not_taken_for_one_of_brains():
     image, brain = ct()
     check_brain_units(image + 1024, brain, (1024, 1104))

@@ -80,3 +80,13 @@ def test_warnings_of_one_kind_are_one_sentence():
         "3 of 40 scans, for example s0.nii: 0.5 litres fill 0% of the field",
         "2 of 40 scans, for example m0.nii: the brain mask covers it",
     ]
+
+
+def test_mask_on_the_background_of_its_scan_is_said():
+    shift = np.roll(inside(), 3, 0)
+    for background in (0.0, -7.0):
+        data = np.where(inside(), brain(), np.float32(background))
+        assert any("of its brain mask lies on the background" in warning for warning in odd(data, shift))
+        assert odd(data) == []
+    noise = brain() + np.random.default_rng(0).random(inside().shape)
+    assert not any("background" in warning for warning in odd(noise.astype(np.float32), shift))

@@ -192,3 +192,15 @@ def test_scan_far_from_the_origin_of_its_world_stays_on_its_own_grid_and_says_so
     volume = Volume.load(tmp_path / "x.nii")
     assert any("mean nothing" in warning for warning in volume.warnings)
     assert require_same_grid(Volume.load(tmp_path / "x.nii"), volume) == ()
+def test_qform_is_taken_where_the_sform_cannot_be_used(tmp_path):
+    zeros = dict.fromkeys(("srow_x", "srow_y", "srow_z"), [0.0] * 4)
+    volume = Volume.load(save(tmp_path / "a.nii", **zeros))
+    np.testing.assert_allclose(volume.affine, AFFINE, atol=1e-4)
+    assert "the sform cannot be used: the qform is taken" in volume.warnings[0]
+
+
+def test_voxel_edges_that_are_not_those_of_the_only_orientation_are_said(tmp_path):
+    path = save(tmp_path / "a.nii", codes=(0, 2), pixdim=[1, 1, 1, 1, 0, 0, 0, 0])
+    assert (
+        "voxels are 1 x 1 x 1 mm by pixdim and 30 x 30 x 30 mm by the sform" in Volume.load(path).warnings[0]
+    )

@@ -230,3 +230,11 @@ def test_slope_of_zero_means_no_scaling_without_a_word(tmp_path):
     )
     assert volume.data.max() == ramp().max()
     assert volume.warnings == ()
+
+
+def test_file_called_mgh_that_is_none_is_refused_without_a_word_of_nibabel(tmp_path, caplog):
+    path = save_any(tmp_path / "s.nii")
+    other = path.rename(tmp_path / "s.mgh")
+    with pytest.raises(VolumeError, match="expected a readable MGH file, of version 1, found version"):
+        Volume.load(other)
+    assert not caplog.records

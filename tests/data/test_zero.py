@@ -49,11 +49,21 @@ def test_zero_inside_a_zscored_brain_is_brain():
 def test_constant_background_is_the_zero_of_a_scan_that_was_shifted_as_a_whole(scale, shift):
     raw = brain()
     image, warnings = place((raw * scale + shift).astype(np.float32))
-    if shift < 0:
-        torch.testing.assert_close(image, place(raw)[0], rtol=0, atol=1e-4)
+    torch.testing.assert_close(image, place(raw)[0], rtol=0, atol=1e-4)
     assert "its background is" in warnings[0]
     mask = read_scan(Volume((raw * scale + shift)[None], np.eye(4)))[1]
     np.testing.assert_array_equal(mask, inside())
+
+
+def test_background_is_known_though_the_box_or_the_mask_is_tight():
+    raw = brain() - 300
+    box = np.nonzero(inside())
+    tight = raw[box[0].min() :, :, box[2].min() : box[2].max() + 1]
+    volume, mask = read_scan(Volume(tight[None].astype(np.float32), np.eye(4)))
+    assert "its background is -300" in volume.warnings[0]
+    assert mask.sum() == inside().sum()
+    values = raw[inside()]
+    assert find_zero(np.append(values, -300), np.full(10, -300.0)) == -300
 
 
 def test_inverted_contrast_is_said():

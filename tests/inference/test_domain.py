@@ -128,3 +128,12 @@ def test_warnings_of_reading_are_in_the_info_of_every_call(pipe, tmp_path, way):
     assert len(said(output, "does not look skull-stripped")) == 1
     assert bool(said(output, "other values than 0 and 1")) == (way == "array")
     assert not said(pipe(path, mask, mask_threshold=1.5), "does not look skull-stripped")
+
+
+def test_constant_added_to_zscores_is_said_but_not_a_background_that_moved_along(pipe):
+    zscores = (brain() - brain()[inside()].mean()) / brain()[inside()].std()
+    assert said(pipe(Volume(np.where(inside(), zscores + 20, 0)[None], AFFINE)), "as after adding a constant")
+    shifted = pipe(Volume(scan().data + 900, AFFINE), inside())
+    assert not said(shifted, "as after adding a constant")
+    assert said(shifted, "its background is 900, not 0")
+    assert not said(pipe(scan()), "as after adding a constant")

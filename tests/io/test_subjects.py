@@ -69,9 +69,13 @@ def test_scans_of_one_name_are_told_apart_by_their_folders(tmp_path, files, expe
     assert [s.name for s in group_subjects([tmp_path / f for f in files])] == expected
 
 
-def test_two_files_that_cannot_be_told_apart_are_an_error_naming_both(tmp_path):
-    with pytest.raises(ValueError, match=r"a\.nii and .*a\.nii\.gz"):
-        group_subjects([tmp_path / "a.nii", tmp_path / "a.nii.gz"])
+@pytest.mark.parametrize("sequences", [(), ("t1",)])
+def test_files_of_one_name_are_told_apart_by_their_suffixes(tmp_path, sequences):
+    files = [tmp_path / f"a_t1{end}" for end in (".NII", ".mgz", ".nii.gz")]
+    name = "a" if sequences else "a_t1"
+    made = group_subjects(files, sequences)
+    assert [s.name for s in made] == [f"{name}_NII", f"{name}_mgz", name]
+    assert [s.paths for s in made] == [(path,) for path in files]
 
 
 PART = st.sampled_from(["a", "b", "a_b"])
