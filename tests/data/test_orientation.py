@@ -192,6 +192,8 @@ def test_scan_far_from_the_origin_of_its_world_stays_on_its_own_grid_and_says_so
     volume = Volume.load(tmp_path / "x.nii")
     assert any("mean nothing" in warning for warning in volume.warnings)
     assert require_same_grid(Volume.load(tmp_path / "x.nii"), volume) == ()
+
+
 def test_qform_is_taken_where_the_sform_cannot_be_used(tmp_path):
     zeros = dict.fromkeys(("srow_x", "srow_y", "srow_z"), [0.0] * 4)
     volume = Volume.load(save(tmp_path / "a.nii", **zeros))

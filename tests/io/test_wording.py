@@ -24,7 +24,8 @@ LONG = f"FILE: expected a number, found {'9' * 100_000}; mend it"
 def test_errors_keep_both_ends_of_a_long_message(kind):
     text = str(kind(LONG))
     assert len(text) == MAX_LINE
-    assert text.startswith("FILE: expected a number") and text.endswith("; mend it")
+    assert text.startswith("FILE: expected a number")
+    assert text.endswith("; mend it")
     assert str(kind("FILE: short")) == "FILE: short"
 
 
