@@ -12,7 +12,7 @@ from diffad.data.zero import find_border
 FEW, SAMPLE = 12, 50_000
 """Fewest intensities of a scan that is no map of labels, and how many voxels are looked at."""
 MOST_BACKGROUND = 0.05
-"""Largest share of a brain mask that may lie where the scan shows nothing, as masks are smoother than brains."""
+"""Largest share of a brain mask that may lie where the scan shows nothing, as masks are smooth."""
 
 
 def list_oddities(volume: Volume, brain: Array) -> list[str]:

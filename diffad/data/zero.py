@@ -47,10 +47,10 @@ def find_background(exterior: Array) -> float | None:
 
 
 def find_border(data: Array) -> list[float]:
-    """Return the background of each channel of a scan (C, I, J, K), in (C,): what most of its faces are, else 0.
+    """Return the background of each channel of a scan (C, I, J, K), in (C,).
 
-    It is 0 in a skull-stripped scan as it should be, and another constant after an offset or a scaling. A brain
-    in a tight box touches some faces.
+    It is what most voxels of the faces are, 0 in a skull-stripped scan as it should be, and another constant
+    after an offset or a scaling; 0 where the faces are noise. A brain in a tight box touches some faces.
     """
     return [_find_face_value(channel) for channel in data]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from diffad.io.entities import choose_mask, drop_last_word, find_rival, parse_bids_name
+from diffad.io.entities import SEQUENCES, choose_mask, drop_last_word, find_rival, parse_bids_name
 from diffad.io.nifti import stem
 from diffad.io.own_maps import is_own_map
 from diffad.io.paths import resolve_path
@@ -32,7 +33,9 @@ ANATOMY = (
     "tissue",
 )
 """Values of ``label`` and ``desc``, in lower case, of masks that are no lesions."""
-ODD_ENDS = ("_dseg", "_tumor", "_tumour", "_lesionmask")
+SEGMENTATIONS = ("_dseg", "_probseg")
+"""Ends of BIDS segmentations, which are lesion masks if a ``label-`` says so, and else may be of tissue."""
+ODD_ENDS = ("_tumor", "_tumour", "_lesionmask")
 """Other ends of names that nobody gives a scan."""
 
 
@@ -86,13 +89,22 @@ class MaskFolder:
         return [path for path in paths if resolve_path(path) not in used_files]
 
     def find_near(self, name: str, used_masks: Collection[Path]) -> Path | None:
-        """Find an unused mask of the same subject that says nothing to the contrary; else none."""
+        """Find an unused mask of the same subject that says nothing to the contrary; else none.
+
+        Names that are no BIDS names count if they, or their folders, hold the subject as a word of its own.
+        """
         own, used_files = parse_bids_name(name), {resolve_path(path) for path in used_masks}
-        for base, path in self._bases if own else []:
-            mask = parse_bids_name(base)
-            if own is None or mask is None or resolve_path(path) in used_files:
+        subject = f"sub-{own.entities['sub']}" if own else name
+        word = re.compile(rf"(?<![a-z0-9]){re.escape(subject)}(?![a-z0-9])", re.IGNORECASE)
+        for path in self.paths:
+            base = stem(path)
+            if resolve_path(path) in used_files or self._is_other(base) or _is_scan_name(base):
                 continue
-            if all(own.identity.get(key, value) == value for key, value in mask.identity.items()):
+            mask = parse_bids_name(base)
+            if mask is None or own is None or not mask.entities["sub"].isalnum():
+                if word.search(path.relative_to(self.folder).as_posix()) and base not in self.scans:
+                    return path
+            elif all(own.identity.get(key, value) == value for key, value in mask.identity.items()):
                 return path
         return None
 
@@ -109,18 +121,17 @@ class MaskFolder:
 
     @cached_property
     def _bases(self) -> list[tuple[str, Path]]:
-        names = [(stem(path), path) for path in self.paths]
+        names = [(stem(path), path) for path in self.paths if not self._is_other(stem(path))]
         return [
             (name.removesuffix(end), path)
             for name, path in names
-            for end in self.ends[:-1]
-            if name.endswith(end) and not self._is_other(name)
+            for end in (*self.ends[:-1], *(SEGMENTATIONS if _is_labelled(name) else ()))
+            if name.endswith(end)
         ]
 
     def _is_mask_name(self, name: str) -> bool:
-        bids = parse_bids_name(name)
-        is_label = bids is not None and "label" in bids.entities
-        return (name.endswith((*self.ends[:-1], *ODD_ENDS)) or is_label) and not self._is_other(name)
+        ends = (*self.ends[:-1], *SEGMENTATIONS, *ODD_ENDS)
+        return (name.endswith(ends) or _is_labelled(name)) and not self._is_other(name)
 
     def _is_other(self, name: str) -> bool:
         """Tell whether a mask is of the other kind: of a brain among lesions, of a lesion among brains."""
@@ -133,6 +144,16 @@ class MaskFolder:
                 "label" in entities and not is_anatomy
             )
         return is_anatomy or name.endswith(BRAIN[:2])
+
+
+def _is_labelled(name: str) -> bool:
+    bids = parse_bids_name(name)
+    return bids is not None and "label" in bids.entities
+
+
+def _is_scan_name(name: str) -> bool:
+    """Tell whether a name ends in a sequence, as that of another scan of the subject does."""
+    return name.rpartition("_")[2].lower() in SEQUENCES and not _is_labelled(name)
 
 
 def find_mask(name: str, folder: Path, ends: Sequence[str], but: Path | None = None) -> Path | None:

@@ -13,11 +13,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from diffad.io.files import read_regular, require_file
+
 RUNNING = ".running"
 """Folder for the lock files and the scratch of programs at work in a folder; gone when all have ended."""
 
 POLL_SECONDS = 0.05
 """How often a claim that another program holds is asked for again."""
+
+MAX_HOLDER = 10_000
+"""Bytes of a lock file."""
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 """Errors of file systems that keep no locks; there a claim is always granted."""
@@ -68,6 +73,9 @@ class Claim:
             except OSError as error:
                 if error.errno in NO_LOCKS:
                     return True
+                if self.path.parent.exists() and not self.path.parent.is_dir():
+                    finding = f"{self.path.parent}: expected a folder for lock files, found a file"
+                    raise ClaimedError(errno.ENOTDIR, f"{finding}; move it away") from error
                 if error.errno not in (errno.ENOENT, errno.EEXIST) or time.monotonic() > end + 1:
                     raise  # else another holder removed or made the folder just now
 
@@ -85,13 +93,26 @@ class Claim:
     def describe_holder(self) -> str:
         """Return who holds the claim: program number and machine, as far as the lock file says so."""
         try:
-            holder = json.loads(self.path.read_text(encoding="utf-8"))
+            holder = json.loads(read_regular(self.path, MAX_HOLDER))
             return f"process {int(holder['pid'])} on {str(holder['host'])[:80]}"
         except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return "another process"
 
+    def give_sign(self) -> None:
+        """Let others see that this program is alive, by the time of the lock file."""
+        with suppress(OSError):
+            os.utime(self.path)
+
+    def read_sign(self) -> int:
+        """Return what changes with every sign of life of the holder; 0 where there is none."""
+        try:
+            return self.path.stat().st_mtime_ns
+        except OSError:
+            return 0
+
     def _write_holder(self) -> None:
         with suppress(OSError):
+            require_file(self.path)
             self.path.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
 
 

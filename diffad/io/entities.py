@@ -11,6 +11,9 @@ from pathlib import Path
 FREE = ("desc", "space", "res", "den", "label", "mod")
 """Entities in which the mask of a scan may differ from it: how it was made, and on which grid."""
 
+INDICES = ("run", "echo", "inv", "split", "chunk")
+"""Entities whose values are numbers, in BIDS."""
+
 NO_SCANS = ("mask", "defacemask", "dseg", "probseg", "seg", "roi", "lesion", "lesions", "boldref", "sbref")
 """Suffixes of volumes that are no scans of a head."""
 
@@ -36,8 +39,10 @@ class BidsName:
 
     @property
     def identity(self) -> dict[str, str]:
-        """The entities that a scan and its masks have in common."""
-        return {key: value for key, value in self.entities.items() if key not in FREE}
+        """The entities that a scan and its masks have in common; ``run-01`` is ``run-1``."""
+        values = {key: value for key, value in self.entities.items() if key not in FREE}
+        numbers = {key: f"{int(v)}" for key, v in values.items() if key in INDICES and v.isdecimal()}
+        return values | numbers
 
     @property
     def suffix(self) -> str:

@@ -91,7 +91,7 @@ def _name_session(name: str, folder: Path) -> str:
 
 
 def separate_names(subjects: Sequence[Subject]) -> list[Subject]:
-    """Tell subjects of one name apart by the folders above them, or their suffixes, as ``desc-`` in their names.
+    """Tell subjects of one name apart by their folders, or suffixes, as ``desc-`` in their names.
 
     Raises:
         ValueError: If the folders cannot tell them apart either; both scans are named.

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from diffad.io.claims import RUNNING, Claim
 from diffad.io.naming import Naming
 from diffad.io.scratch import shorten_name
+
+
+BEAT_SECONDS = 10.0
+"""How often a program shows that it is alive, in the lock files of its scans."""
 
 
 class ScanClaims:
@@ -24,6 +30,8 @@ class ScanClaims:
     def __init__(self, out: Path) -> None:
         self._out = out
         self._claims: dict[str, Claim] = {}
+        self._end = threading.Event()
+        self._beat: threading.Thread | None = None
 
     def acquire(self, naming: Naming) -> bool:
         """Claim a scan; return whether no other program has it."""
@@ -31,6 +39,9 @@ class ScanClaims:
         if not claim.acquire():
             return False
         self._claims[naming.key] = claim
+        if self._beat is None:
+            self._beat = threading.Thread(target=self._give_signs, args=(self._end,), daemon=True)
+            self._beat.start()
         return True
 
     def release(self, naming: Naming) -> None:
@@ -40,6 +51,8 @@ class ScanClaims:
 
     def release_all(self) -> None:
         """Give all scans back."""
+        self._end.set()
+        self._end, self._beat = threading.Event(), None
         for key in list(self._claims):
             self._claims.pop(key).release()
 
@@ -49,6 +62,15 @@ class ScanClaims:
         free = claim.acquire()
         claim.release()
         return free
+
+    def read_signs(self, namings: Sequence[Naming]) -> list[int]:
+        """Return what changes while the programs that are at work on scans are alive, and not stopped."""
+        return [Claim(self._path(naming)).read_sign() for naming in namings]
+
+    def _give_signs(self, end: threading.Event) -> None:
+        while not end.wait(BEAT_SECONDS):
+            for claim in list(self._claims.values()):
+                claim.give_sign()
 
     def describe_holder(self, naming: Naming) -> str:
         """Return who is at work on a scan."""

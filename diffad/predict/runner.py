@@ -31,8 +31,8 @@ from diffad.predict.writer import write_scan
 if TYPE_CHECKING:
     from diffad.prepare import PrepareOptions as PrepareOptions
 
-PATIENCE_SECONDS = 3600.0
-"""How long to wait for a scan that another program is at work on, while no such scan is finished."""
+PATIENCE_SECONDS = 120.0
+"""How long to wait for scans that other programs are at work on, while these give no sign of life."""
 
 POLL_SECONDS = 0.5
 """How often to look whether it is."""
@@ -148,14 +148,21 @@ class Cohort:
         """Wait for scans that other programs are at work on; what they leave unfinished is done here."""
         if rest:
             say(f"waiting for {len(rest)} scans that {self.claims.describe_holder(rest[0].naming)} is at")
-        end = time.monotonic() + PATIENCE_SECONDS
+        end, signs = time.monotonic() + PATIENCE_SECONDS, self._read_signs(rest)
         while rest and time.monotonic() < end:
             if free := [s for s in rest if self.claims.is_free(s.naming)]:
                 rest = [s for s in rest if s not in free] + self._run_once(free, progress)
-                end = time.monotonic() + PATIENCE_SECONDS
             else:
                 time.sleep(POLL_SECONDS)
+            if free or self._read_signs(rest) != signs:
+                end, signs = time.monotonic() + PATIENCE_SECONDS, self._read_signs(rest)
+        if rest:
+            holder = self.claims.describe_holder(rest[0].naming)
+            say(f"gave up {len(rest)} scans: {holder} has them and gives no sign of life; end it and rerun")
         self.summary.busy += [s.name for s in rest]
+
+    def _read_signs(self, subjects: Sequence[Subject]) -> list[int]:
+        return self.claims.read_signs([subject.naming for subject in subjects])
 
     def _make_counter(self, names: Sequence[str]) -> Callable[[], int]:
         """Return what counts the scans that other processes have finished, by their rows in the table."""

@@ -136,3 +136,31 @@ def test_pipe_as_record_of_a_map_is_named_and_not_waited_on(tmp_path):
     os.mkfifo(tmp_path / "maps" / "s0_info.json")
     with pytest.raises(ValueError, match="found a named pipe"):
         list(collect_predictions(tmp_path / "maps", tmp_path / "masks").read())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["SUB-03_lesion", "sub-03-lesion", "lesion_sub-03", "sub-03/lesion", "sub-03_wmh", "sub-03_dseg"],
+)
+def test_mask_of_an_odd_name_is_near_its_subject(tmp_path, name):
+    (path,) = touch(tmp_path, f"{name}.nii.gz")
+    folder = MaskFolder(tmp_path, LESION, ["sub-03_T1w", "sub-4_T1w"])
+    assert folder.find("sub-03_T1w") is None
+    assert folder.find_near("sub-03_T1w", []) == path
+    assert folder.find_near("sub-4_T1w", []) is None
+    assert folder.find_near("sub-03_T1w", [path]) is None
+
+
+OTHERS = ["sub-03_FLAIR", "sub-03_ses-2_lesion", "sub-003_lesion", "sub-03_label-WM_dseg"]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_mask_of_others_is_not_near(tmp_path, name):
+    touch(tmp_path, f"{name}.nii.gz")
+    assert MaskFolder(tmp_path, LESION, []).find_near("sub-03_ses-1_T1w", []) is None
+
+
+@pytest.mark.parametrize("name", ["sub-03_run-01_label-lesion_dseg", "sub-03_run-1_label-lesion_probseg"])
+def test_segmentation_with_a_label_is_the_mask_of_its_scan(tmp_path, name):
+    (path,) = touch(tmp_path, f"{name}.nii.gz")
+    assert MaskFolder(tmp_path, LESION, []).find("sub-03_run-1_T1w") == path

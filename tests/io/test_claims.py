@@ -114,3 +114,11 @@ def test_folder_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "f").write_text("a file")
     with pytest.raises(OSError, match="f"):
         Claim(tmp_path / "f" / "c.lock").acquire()
+
+
+def test_file_in_the_place_of_the_locks_is_told_at_once(tmp_path):
+    (tmp_path / RUNNING).touch()
+    start = time.monotonic()
+    with pytest.raises(OSError, match="expected a folder for lock files, found a file"):
+        Claim(tmp_path / RUNNING / "a.lock").acquire(60)
+    assert time.monotonic() - start < 5

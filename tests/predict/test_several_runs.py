@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from diffad.io.claims import RUNNING
 from diffad.io.naming import Naming
 from diffad.io.subjects import find_scans, group_subjects
 from diffad.pipeline import AnomalyPipeline
-from diffad.predict import Cohort, Options, runner
+from diffad.predict import Cohort, Options, claims, runner
 from diffad.predict.claims import ScanClaims
 from tests.helpers.cohorts import all_files, brain, names, table, write
 
@@ -49,6 +50,32 @@ def test_scan_that_another_program_does_is_not_done_twice(pipe, subjects, tmp_pa
     assert RUNNING not in names(out)
 
 
+def test_program_that_works_long_is_waited_for_and_one_that_is_stopped_is_not(
+    pipe, subjects, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(claims, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(runner, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(runner, "POLL_SECONDS", 0.01)
+    other = ScanClaims(tmp_path / "out")
+    assert other.acquire(subjects[1].naming)
+    threading.Timer(2.5, other.release_all).start()
+    start = time.monotonic()
+    summary = Cohort(pipe, tmp_path / "out", Options()).run(subjects)
+    assert (sorted(summary.done), summary.busy) == (["s0", "s1"], [])
+    assert time.monotonic() - start > 2
+
+
+def test_pipe_for_a_lock_file_holds_nobody_up(tmp_path):
+    naming = Naming("a")
+    path = ScanClaims(tmp_path)._path(naming)
+    path.parent.mkdir()
+    os.mkfifo(path)
+    claim = ScanClaims(tmp_path)
+    claim.describe_holder(naming)
+    assert claim.acquire(naming)
+    claim.release_all()
+
+
 def test_scan_that_another_program_never_finishes_is_left_to_it_by_name(
     pipe, subjects, tmp_path, monkeypatch, capsys
 ):
@@ -59,7 +86,9 @@ def test_scan_that_another_program_never_finishes_is_left_to_it_by_name(
     summary = Cohort(pipe, tmp_path / "out", Options()).run(subjects)
     assert (summary.done, summary.busy, summary.code()) == (["s0"], ["s1"], 1)
     assert str(summary) == "1 done, 1 left to another run"
-    assert f"waiting for 1 scans that process {os.getpid()} on " in capsys.readouterr().err
+    text = capsys.readouterr().err
+    assert f"waiting for 1 scans that process {os.getpid()} on " in text
+    assert f"gave up 1 scans: process {os.getpid()} on" in text
     other.release(subjects[1].naming)
     assert Cohort(pipe, tmp_path / "out", Options()).run(subjects).complete
 
