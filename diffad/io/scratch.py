@@ -55,10 +55,11 @@ def _make_held_folder(target: Path) -> tuple[Path, int]:
     while True:
         partial = target.with_name(f".{shorten_name(target.name)}.{uuid.uuid4().hex[:8]}{PARTIAL}")
         partial.mkdir()
-        handle = _hold_folder(partial)
-        if os.fstat(handle).st_nlink:
-            return partial, handle
-        os.close(handle)  # another program took it for a leftover before it was held
+        with suppress(FileNotFoundError):  # another program took it for a leftover before it was held
+            handle = _hold_folder(partial)
+            if os.fstat(handle).st_nlink:
+                return partial, handle
+            os.close(handle)
 
 
 def _hold_folder(folder: Path, wait: bool = True) -> int:

@@ -79,9 +79,11 @@ def test_headroom_is_kept_for_what_is_brighter_than_healthy():
 
 
 def test_ct_is_windowed_in_hounsfield_units():
-    x = torch.tensor([-1000.0, 0.0, 40.0, 80.0, 3000.0]).reshape(1, 1, 1, 5).expand(1, 1, 5, 5)
+    x = torch.linspace(20.0, 60.0, 25).reshape(1, 1, 5, 5).clone()  # a brain, with five odd pixels in it
+    x[0, 0, 0] = torch.tensor([-1000.0, 0.0, 40.0, 80.0, 3000.0])
     y, _, _ = Space(SpaceConfig(size=5, intensity="ct")).place(x, torch.ones_like(x, dtype=torch.bool))
     torch.testing.assert_close(y[0, 0, 0], torch.tensor([0, 0, 0.5, 1, 1]))
+    torch.testing.assert_close(y[0, 0, 1:], x[0, 0, 1:] / 80)
 
 
 def test_whole_volume_stays_on_its_own_grid():

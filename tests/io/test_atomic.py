@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
+from diffad.io import scratch
 from diffad.io.atomic import (
     UnwritableError,
     put_in_place,
@@ -281,3 +282,25 @@ def test_long_name_that_the_file_system_takes_can_be_written(tmp_path, name):
     assert (tmp_path / name).read_text() == "text"
     with scratch_folder(tmp_path / name) as folder:
         assert folder.is_dir()
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before it is opened", "before it is held"])
+def test_scratch_folder_that_is_swept_up_before_it_is_held_is_made_again(tmp_path, monkeypatch, before):
+    hold, swept = scratch._hold_folder, []
+
+    def sweep_first(folder, wait=True):
+        if swept:
+            return hold(folder, wait)
+        swept.append(folder)
+        if before:
+            folder.rmdir()
+            return hold(folder, wait)
+        handle = hold(folder, wait)
+        folder.rmdir()
+        return handle
+
+    monkeypatch.setattr(scratch, "_hold_folder", sweep_first)
+    with scratch_folder(tmp_path / "s") as folder:
+        assert folder.is_dir()
+        assert [folder] != swept
+    assert list(tmp_path.iterdir()) == []
