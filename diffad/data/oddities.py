@@ -40,7 +40,7 @@ def _describe_labels(channel: Array, brain: Array) -> str | None:
 
 
 def _describe_background(data: Array, brain: Array) -> str | None:
-    """Say so if some of a mask lies on the constant background of its scan, as a mask of another scan does."""
+    """Say so if some of a mask lies on the constant background of its scan, as that of another scan does."""
     border = find_border(data)
     is_air = np.all([channel[brain] == value for channel, value in zip(data, border, strict=True)], 0)
     share = float(is_air.mean())

@@ -12,7 +12,6 @@ from diffad.io.atomic import shorten_name
 from diffad.io.claims import RUNNING, Claim
 from diffad.io.naming import Naming
 
-
 BEAT_SECONDS = 10.0
 """How often a program shows that it is alive, in the lock files of its scans."""
 
