@@ -30,6 +30,11 @@ KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "config": ((dict,), "a mapping"),
     "model": ((dict, str), "a mapping"),
     "slice_range": ((list, type(None)), "two slices"),
+    "slices": ((int,), "a number"),
+    "files": ((dict, type(None)), "a mapping"),
+    "sampler": ((dict, type(None)), "a mapping"),
+    "versions": ((dict,), "a mapping"),
+    "threshold_rule": ((str,), "a name"),
 }
 """What the values of the keys are, where a reader relies on it."""
 
@@ -90,9 +95,33 @@ def read_scan_info(path: Path) -> dict[str, Any]:
     for key, (kinds, what) in KINDS.items():
         if key in info and not (isinstance(info[key], kinds) and not isinstance(info[key], bool)):
             raise FileError(f"{path}: expected {EXPECTATION} with {what} for {key}, found {info[key]!r:.60}")
-    if any(not isinstance(scan, str) for scan in info.get("scan") or ()):
-        raise FileError(f"{path}: expected {EXPECTATION} with names of files for scan, found others")
+    _check_items(info, path)
     return info
+
+
+def _check_items(info: dict[str, Any], path: Path) -> None:
+    """Check what lies deeper in an information file.
+
+    Raises:
+        FileError: If a name is no text, a slice no number, or the space no mapping.
+    """
+    texts, numbers = [*(info.get("scan") or ()), *info.get("warnings", ())], info.get("slice_range") or ()
+    space = info.get("config", {}).get("space", {})
+    checks = {
+        "names of files for scan, and sentences for warnings": all(isinstance(text, str) for text in texts),
+        "two whole numbers for slice_range": len(numbers) in (0, 2) and all(type(n) is int for n in numbers),
+        "a mapping for config.space": isinstance(space, dict),
+        "numbers for config.space of a CT": _has_window(space),
+        "a name for config.space.axis": isinstance(space, dict) and isinstance(space.get("axis", ""), str),
+    }
+    if faults := [what for what, is_right in checks.items() if not is_right]:
+        raise FileError(f"{path}: expected {EXPECTATION} with {faults[0]}, found others")
+
+
+def _has_window(space: Any) -> bool:
+    """Tell whether the window of a CT is there, if it is one."""
+    is_ct = isinstance(space, dict) and space.get("intensity") == "ct"
+    return not is_ct or all(isinstance(space.get(key), int | float) for key in ("centre", "width"))
 
 
 def _refuse_constant(name: str) -> float:

@@ -104,8 +104,8 @@ def describe_origin(info: Mapping[str, Any]) -> str:
     sampler = dict(info.get("sampler") or {"name": "unknown"})
     options = ", ".join(f"{k}={_join_values(v)}" for k, v in sampler.items() if k != "name")
     parts = [
-        f"Model {(info.get('model') or {}).get('name', 'unnamed')}",
-        f"sampler {sampler['name']}({options})",
+        f"Model {_name_model(info.get('model'))}",
+        f"sampler {sampler.get('name', 'unknown')}({options})",
         f"{info['nfe']} network evaluations per slice" if "nfe" in info else "",
         f"{info['slices']} slices" if "slices" in info else "",
         f"seed {info['seed']}" if "seed" in info else "",
@@ -124,3 +124,7 @@ def find_ct_window(info: Mapping[str, Any]) -> tuple[float, float] | None:
     if space.get("intensity") != "ct":
         return None
     return space["centre"] - space["width"] / 2, space["centre"] + space["width"] / 2
+
+
+def _name_model(model: Any) -> str:
+    return str((model.get("name", "unnamed") if isinstance(model, dict) else model) or "unnamed")

@@ -12,6 +12,7 @@ import yaml
 
 from diffad.config import Config
 from diffad.io.atomic import UnwritableError, write_text
+from diffad.io.files import require_file
 from diffad.training.state import RunState
 
 
@@ -56,7 +57,7 @@ class RunLog:
         """Return the whole log lines up to the checkpoint; a killed run may have left half a line."""
         if not (self.is_resumed and self.path.exists()):
             return []
-        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = require_file(self.path).read_text(encoding="utf-8", errors="replace").splitlines()
         return [line for line in lines if 0 < _parse_step(line) <= self.trainer.step]
 
     def _start_bar(self, steps: int) -> Any:
