@@ -112,11 +112,16 @@ def test_code_in_a_model_folder_is_never_run(trained, tmp_path):
     folder = write_model(tmp_path / "model")
     trap = write_plugin(folder / "trap.py", f"open({str(tmp_path / 'sprung')!r}, 'w')\n")
     values = json.loads((folder / "model_index.json").read_text())
-    values |= {"plugins": [str(trap)], "provenance": {"plugins": [str(trap)]}}
+    values["provenance"] = {"plugins": [str(trap)]}
     (folder / "model_index.json").write_text(json.dumps(values))
     scan = write(tmp_path / "scan.nii.gz", brain())
-    run = run_module("diffad", "predict", scan, "--model", folder, "--out", tmp_path / "out")
+    words = ["predict", scan, "--model", folder, "--out", tmp_path / "out"]
+    run = run_module("diffad", *words)
     assert run.returncode == 0, run.stderr
+    (folder / "model_index.json").write_text(json.dumps(values | {"plugins": [str(trap)]}))
+    run = run_module("diffad", *words, "--overwrite")
+    assert run.returncode == 1
+    assert "expected keys of a pipeline, found 'plugins'" in run.stderr
     assert not (tmp_path / "sprung").exists()
 
 
