@@ -62,7 +62,8 @@ def group_subjects(scans: Sequence[Path], sequences: Sequence[str] = ()) -> list
     Without sequences each scan is a subject. With the sequences ``t1`` and ``flair`` the files ``A_t1.nii``
     and ``A_flair.nii`` of one folder are the subject ``A``; so are ``A/t1.nii`` and ``A/flair.nii``.
     Names that occur in several folders are told apart by as many folder names before them as it takes:
-    ``a/T1.nii.gz`` and ``b/T1.nii.gz`` become ``a_T1`` and ``b_T1``. Beside ``T1.nii.gz``, the scans
+    ``a/T1.nii.gz`` and ``b/T1.nii.gz`` become ``a_T1`` and ``b_T1``, and where even that makes one name of
+    two, folders end in two underscores (``a__T1`` beside ``a_T1``). Beside ``T1.nii.gz``, the scans
     ``T1.nii`` and ``T1.mgz`` are called ``T1_nii`` and ``T1_mgz``.
 
     Raises:
@@ -129,5 +130,15 @@ def _make_names(keys: Sequence[Path]) -> list[str]:
         if not clashes:
             return names
         if all(depths[i] >= len(keys[i].parts) for i in clashes):
-            raise ValueError(f"expected scans that can be told apart by name, got {names[clashes[0]]} twice")
+            return _mark_folders(keys, names, clashes)
         depths = [d + 1 if i in clashes else d for i, d in enumerate(depths)]
+
+
+def _mark_folders(keys: Sequence[Path], names: Sequence[str], clashes: Sequence[int]) -> list[str]:
+    """Tell ``a_b`` from ``a/b``, whose folders make no difference: folders end in two underscores."""
+    for depth in range(2, 1 + max(len(keys[i].parts) for i in clashes)):
+        marked = {i: "__".join(keys[i].parts[1:][-depth:]) for i in clashes}
+        result = [marked.get(i, name) for i, name in enumerate(names)]
+        if len(set(result)) == len(result):
+            return result
+    raise ValueError(f"expected scans that can be told apart by name, got {names[clashes[0]]} twice")
