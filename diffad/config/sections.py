@@ -157,7 +157,8 @@ class CorruptConfig:
         held_out: Kinds in validation; none takes those of training.
         chance: Share of the slices that is corrupted.
         role: "condition" shows the network the corrupted slice as its condition, and the healthy one is what
-            it must find; "class" makes corrupted slices the diseased class.
+            it must find; "restore" lays the noise over the corrupted slice, and the healthy one is what it
+            must find in that; "class" makes corrupted slices the diseased class.
         weight: How many times more the loss counts where a condition is corrupted: a network soon learns to
             copy what it is shown, and late to leave out what is not healthy.
     """
@@ -171,7 +172,7 @@ class CorruptConfig:
     def __post_init__(self) -> None:
         check_range(self, "corrupt", "[0, 1]", "chance")
         check_range(self, "corrupt", "[1, 1000000]", "weight")
-        check_choice(self, "corrupt", "role", "condition", "class")
+        check_choice(self, "corrupt", "role", "condition", "restore", "class")
 
 
 @dataclass(frozen=True)
