@@ -131,6 +131,9 @@ class AugmentConfig:
         gamma: Largest absolute log2 of the exponent intensities are raised to.
         gain: Largest relative change of the intensity scale.
         blur: Largest SD of a Gaussian blur, in pixels.
+        tone: Largest change of an intensity by a random ascending curve, of the range of the images.
+        bias: Largest absolute logarithm of a smooth field that the images are multiplied by.
+        noise: Largest SD of Rician noise, of the range of the images.
     """
 
     flip: float = 0.0
@@ -140,12 +143,18 @@ class AugmentConfig:
     gamma: float = 0.0
     gain: float = 0.0
     blur: float = 0.0
+    tone: float = 0.0
+    bias: float = 0.0
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
         check_range(self, "augment", "[0, 1]", "flip")
         check_range(self, "augment", "[0, 360]", "rotate")
         check_range(self, "augment", "[0, 100]", "shift", "gamma", "blur")
         check_range(self, "augment", "[0, 1)", "scale", "gain")
+        check_range(self, "augment", "[0, 0.25]", "tone")
+        check_range(self, "augment", "[0, 2]", "bias")
+        check_range(self, "augment", "[0, 1]", "noise")
 
 
 @dataclass(frozen=True)
