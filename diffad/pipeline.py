@@ -17,14 +17,15 @@ from torch import Tensor
 
 from diffad.capabilities import attach_networks
 from diffad.config import PartSpec, PostprocessConfig, SpaceConfig, from_dict, to_dict
+from diffad.data.intensity import IntensityWindow
 from diffad.data.space import Space
 from diffad.data.volume import Volume
 from diffad.denoise import NetworkDenoiser
 from diffad.inference.detector import Detector
 from diffad.inference.domain import (
-    list_domain_warnings,
+    DomainCheck,
+    check_domain,
     list_offset_warnings,
-    list_share_warnings,
     list_window_warnings,
 )
 from diffad.inference.orientations import Slicing, axis_warnings, resolve_axes
@@ -88,6 +89,7 @@ class AnomalyPipeline(DiffusionPipeline):
         sequences: Names of the sequences the network takes, in order, or none.
         classifier: Tells healthy from diseased, for parts that ask for it; or none.
         autoencoder: Rebuilds clean slices, for parts that ask for it; or none.
+        domain: Ranges of the scans it knows, one mapping for each sequence, see ``KnownScans``; or none.
     """
 
     _optional_components: ClassVar[list[str]] = list(AUXILIARY_NETWORKS)
@@ -107,6 +109,7 @@ class AnomalyPipeline(DiffusionPipeline):
         sequences: Sequence[str] | None = None,
         classifier: Any = None,
         autoencoder: Any = None,
+        domain: Sequence[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -125,6 +128,7 @@ class AnomalyPipeline(DiffusionPipeline):
             calibration=calibration,
             provenance=provenance or {},
             sequences=None if sequences is None else list(sequences),
+            domain=None if domain is None else list(domain),
         )
         self.set_progress_bar_config(disable=not sys.stderr.isatty(), desc="slices", leave=False)
 
@@ -242,6 +246,7 @@ class AnomalyPipeline(DiffusionPipeline):
         batch_size: int = 8,
         precision: str = "fp32",
         mask_threshold: float | None = None,
+        strict: bool = False,
     ) -> AnomalyOutput:
         """Find anomalies in a scan.
 
@@ -269,6 +274,7 @@ class AnomalyPipeline(DiffusionPipeline):
             batch_size: Slices per network evaluation. Few suit the caches of a CPU, a GPU likes more.
             precision: "fp32", "bf16", "fp16", or "auto" for bf16 where the device has it natively.
             mask_threshold: What of the mask lies above it is brain; none takes 0, or .5 of probabilities.
+            strict: Refuse a scan outside what the model knows, rather than warn.
 
         Returns:
             Maps, reconstruction, detections and score on the scan's own grid; what a reader should know of
@@ -276,6 +282,7 @@ class AnomalyPipeline(DiffusionPipeline):
 
         Raises:
             ValueError: If the scan, the mask or an option cannot be used.
+            DomainError: If the scan is outside what the model knows, and ``strict``.
         """
         start = time.perf_counter()
         check_threshold_option(threshold)
@@ -283,6 +290,7 @@ class AnomalyPipeline(DiffusionPipeline):
         method = Method(noise, sampler, score, guidance).over(own_method)
         check_sequences(scan, self.config.sequences)
         source = read_source(scan, mask, region, mask_threshold=mask_threshold)
+        domain = check_domain(source, self.config).require(source.name, strict)
         cuts = self._resolve_cuts(source, axes, slices, fusion, noise_across)
         stacks = [self._cut(source, axis, cuts) for axis in cuts.axes]
         windows = measure_windows(source, Space(from_dict(SpaceConfig, dict(self.config.space))))
@@ -296,14 +304,7 @@ class AnomalyPipeline(DiffusionPipeline):
         usual = region is None and method == own_method and cuts.usual
         calibration = self.config.calibration if usual else None
         output = self._threshold(source, maps, threshold, calibration)
-        warnings = [
-            *source.warnings,
-            *list_domain_warnings(source, self.config),
-            *list_window_warnings(windows, self.config.space),
-            *axis_warnings(cuts.axes, cuts.own_axis),
-            *list_share_warnings(output, calibration, self.config.postprocess["fpr"]),
-            *list_offset_warnings(source, windows[0], self.config.space),
-        ]
+        domain = domain.judge(output, calibration).require(source.name, strict)
         output.info |= {
             "nfe": maps.nfe,
             "slices": sum(len(s.image) for cut in stacks for s in cut),
@@ -312,10 +313,25 @@ class AnomalyPipeline(DiffusionPipeline):
             **describe_provenance(self.config, method),
             **cuts.to_info(),
             **describe_windows(windows),
-            "warnings": list(dict.fromkeys(warnings)),
+            **domain.to_info(),
+            "warnings": self._list_warnings(source, windows, cuts, domain),
+            "seconds": round(time.perf_counter() - start, 3),
         }
-        output.info["seconds"] = round(time.perf_counter() - start, 3)
         return output
+
+    def _list_warnings(
+        self, source: ScanSource, windows: Sequence[IntensityWindow], cuts: Slicing, domain: DomainCheck
+    ) -> list[str]:
+        """List what a reader should know of a scan and its result, each once."""
+        warnings = [
+            *source.warnings,
+            *domain.list_warnings(),
+            *list_window_warnings(windows, self.config.space),
+            *axis_warnings(cuts.axes, cuts.own_axis),
+            *domain.doubts,
+            *list_offset_warnings(source, windows[0], self.config.space),
+        ]
+        return list(dict.fromkeys(warnings))
 
     def _resolve_cuts(
         self,

@@ -189,7 +189,8 @@ COMMANDS = {
         (
             "--axes --batch-size --bias --brain --device --fusion --guidance --layout --mask --mask-threshold"
             " --max-voxels --modality --model --no-bias --no-page --noise --noise-across --on-failure --out"
-            " --overwrite --page --precision --prepare --region --register --sampler --score --seed --verify"
+            " --overwrite --page --precision --prepare --region --register --sampler --score --seed --strict"
+            " --verify"
             " --sequences --slices --threshold --trust"
         ),
     ),
@@ -245,16 +246,16 @@ BIDS = (
 
 INFO = (
     "threshold threshold_rule nfe slices seed precision sampler score model config versions"
-    " seconds axis slice_range image_score warnings anomalous_ml scan request"
+    " seconds axis slice_range image_score warnings anomalous_ml scan request domain"
 )
 LESION = "number volume_ml voxels centre_mm centre_voxel extent_mm mean peak peak_voxel p_value"
 LESION_COLUMNS = (
     "number volume_ml voxels centre_x_mm centre_y_mm centre_z_mm centre_i centre_j centre_k"
     " extent_i_mm extent_j_mm extent_k_mm mean peak peak_i peak_j peak_k p_value"
 )
-RESULT_COLUMNS = "scan status score volume_ml threshold seconds nfe error warnings"
+RESULT_COLUMNS = "scan status score volume_ml threshold seconds nfe error warnings domain"
 MODEL_INDEX = (
-    "calibration guidance network noise postprocess provenance sampler scheduler score sequences space"
+    "calibration guidance network noise postprocess provenance sampler scheduler score sequences space domain"
 )
 
 VOLUME_KEYS = (

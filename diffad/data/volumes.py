@@ -90,7 +90,7 @@ class Volumes:
         max_voxels: int = MAX_VOXELS,
         mask_threshold: float | None = None,
     ) -> None:
-        self._reading = ReadOptions(trust, max_voxels, mask_threshold)
+        self.reading = ReadOptions(trust, max_voxels, mask_threshold)
         self.space, self.slices, self.min_brain = Space(space), _check_range(slices), min_brain
         if not 0 <= min_brain < 1:
             raise DataError(f"expected min_brain in [0, 1), got {min_brain}")
@@ -140,7 +140,7 @@ class Volumes:
     def _prepare(self, scan: ScanFiles) -> CachedScan:
         """Read, cut and place one scan; a second channel of the mask is 1 in all slices with a lesion."""
         name = str(scan.files[0])
-        volume, brain = read_scan(Volume.load(scan.files, options=self._reading), scan.mask)
+        volume, brain = read_scan(Volume.load(scan.files, options=self.reading), scan.mask)
         image, region = torch.from_numpy(volume.data), torch.from_numpy(brain)[None]
         raw = cut_slices(image, region, self.space.config.axis, volume.spacing.tolist(), self.slices, name)
         try:

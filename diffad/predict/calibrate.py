@@ -19,6 +19,8 @@ from diffad.data.volume import Volume, VolumeError
 from diffad.inference import scan as scans
 from diffad.inference.calibrating import calibrate_samplers
 from diffad.inference.detector import Detector
+from diffad.inference.domain import summarise_domain
+from diffad.inference.features import ScanFeatures, measure_channels
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.stacking import make_stacks, measure_windows
 from diffad.io.atomic import staged_folder
@@ -54,6 +56,7 @@ def calibrate_on(
     """
     options = _calibrate_sampler(pipe, subjects, options, mask)
     scores: list[Tensor] = []
+    features: list[list[ScanFeatures]] = []
     warnings: dict[str, list[str]] = {}
     with Progress(len(subjects)) as progress:
         pipe.progress_bar = progress.slices
@@ -62,6 +65,7 @@ def calibrate_on(
                 try:
                     output = _look_at(pipe, subject, options, mask)
                     scores.append(output.anomaly_map[output.analysed])
+                    features.append(_measure(output))
                     warnings[str(subject.paths[0])] = output.info["warnings"]
                 except (ValueError, OSError) as error:
                     say(f"left out {subject.name}: {format_error(error)}", error)
@@ -69,10 +73,14 @@ def calibrate_on(
         say(f"warning: {warning}")
     all_rates = sorted({*rates, pipe.config.postprocess["fpr"]})
     calibration = calibrate_thresholds(((values, None) for values in scores), all_rates)
-    pipe.register_to_config(
-        calibration=calibration.to_dict(), **options.method.over(pipe.method).to_overrides()
-    )
+    measured = {"calibration": calibration.to_dict(), "domain": summarise_domain(features)}
+    pipe.register_to_config(**measured, **options.method.over(pipe.method).to_overrides())
     return calibration
+
+
+def _measure(output: AnomalyOutput) -> list[ScanFeatures]:
+    assert output.volume is not None
+    return measure_channels(output.volume, output.brain[0, 0])
 
 
 def save_model(pipe: AnomalyPipeline, out: Path) -> None:
