@@ -27,6 +27,7 @@ from diffad.inference.domain import (
     list_share_warnings,
     list_window_warnings,
 )
+from diffad.inference.healthy import FILE, HealthyMaps
 from diffad.inference.orientations import Slicing, axis_warnings, resolve_axes
 from diffad.inference.output import AnomalyOutput as AnomalyOutput
 from diffad.inference.postprocess import Postprocess
@@ -42,6 +43,7 @@ from diffad.inference.stacking import (
     fuse_scan_maps,
     make_stacks,
     measure_windows,
+    normalise_maps,
 )
 from diffad.inference.stored import check_model
 from diffad.inference.thresholding import (
@@ -91,6 +93,8 @@ class AnomalyPipeline(DiffusionPipeline):
     """
 
     _optional_components: ClassVar[list[str]] = list(AUXILIARY_NETWORKS)
+    healthy: HealthyMaps | None
+    """What maps of healthy scans look like by place, see ``postprocess.normalise``; none until measured."""
 
     def __init__(
         self,
@@ -126,6 +130,7 @@ class AnomalyPipeline(DiffusionPipeline):
             provenance=provenance or {},
             sequences=None if sequences is None else list(sequences),
         )
+        self.healthy = None
         self.set_progress_bar_config(disable=not sys.stderr.isatty(), desc="slices", leave=False)
 
     @classmethod
@@ -149,6 +154,7 @@ class AnomalyPipeline(DiffusionPipeline):
         except Exception as error:  # whatever diffusers says of files from a stranger
             is_whole = isinstance(error, ModelError) and str(error).startswith(f"{name}: ")
             raise error if is_whole else incompatible_model(name, error) from error
+        pipe.healthy = HealthyMaps.load(folder)
         for part, network in pipe.networks.items():
             if part not in options:
                 check_weights(folder / part, network)
@@ -162,6 +168,10 @@ class AnomalyPipeline(DiffusionPipeline):
         """
         super().save_pretrained(save_directory, **options)
         folder = Path(save_directory)
+        if self.healthy is None:
+            (folder / FILE).unlink(missing_ok=True)
+        else:
+            self.healthy.save(folder)
         write_digests(folder, folder.rglob("*.safetensors"))
 
     @property
@@ -279,8 +289,7 @@ class AnomalyPipeline(DiffusionPipeline):
         """
         start = time.perf_counter()
         check_threshold_option(threshold)
-        own_method = self.method
-        method = Method(noise, sampler, score, guidance).over(own_method)
+        method = Method(noise, sampler, score, guidance).over(self.method)
         check_sequences(scan, self.config.sequences)
         source = read_source(scan, mask, region, mask_threshold=mask_threshold)
         cuts = self._resolve_cuts(source, axes, slices, fusion, noise_across)
@@ -292,15 +301,17 @@ class AnomalyPipeline(DiffusionPipeline):
             detector = self.detector(method, **options, progress=bar.update)
             results = zip(stacks, [detector(cut) for cut in stacks], cuts.axes, strict=True)
         maps = fuse_scan_maps([assemble_maps(source, *result) for result in results], fusion)
+        usual = region is None and method == self.method and cuts.usual
         # a threshold belongs to the maps it was measured on, and other parts make others
-        usual = region is None and method == own_method and cuts.usual
-        calibration = self.config.calibration if usual else None
+        maps, unit_warnings = normalise_maps(source, maps, self.healthy, self.config.postprocess, usual)
+        calibration = None if unit_warnings or not usual else self.config.calibration
         output = self._threshold(source, maps, threshold, calibration)
         warnings = [
             *source.warnings,
             *list_domain_warnings(source, self.config),
             *list_window_warnings(windows, self.config.space),
             *axis_warnings(cuts.axes, cuts.own_axis),
+            *unit_warnings,
             *list_share_warnings(output, calibration, self.config.postprocess["fpr"]),
             *list_offset_warnings(source, windows[0], self.config.space),
         ]

@@ -147,7 +147,7 @@ EXPERIMENT_KEYS = {
     "augment": "flip rotate shift scale gamma gain blur",
     "postprocess": (
         "erosion median min_size erosion_rule median_first filled median_axes morphology min_mm3 pool"
-        " share fpr"
+        " share fpr normalise"
     ),
     "train": (
         "steps network batch_size accumulate lr warmup min_lr weight_decay clip_norm levels loss"
@@ -175,8 +175,8 @@ COMMANDS = {
     "benchmark": (2, ""),
     "calibrate": (
         1,
-        "--batch-size --device --fpr --mask --mask-threshold --max-voxels --model --out --sampler --score"
-        " --slices --trust",
+        "--batch-size --device --fpr --mask --mask-threshold --max-voxels --model --normalise --out --sampler"
+        " --score --slices --trust",
     ),
     "data check": (1, "--layout --out --quick --show"),
     "demo": (0, "--model --out --seed"),

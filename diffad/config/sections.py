@@ -47,6 +47,8 @@ class PostprocessConfig:
         pool: How a map becomes one score: "mean", "max" or "topk".
         share: Share of the brain that "topk" averages.
         fpr: Calibrated pixel false-positive rate whose threshold makes the mask.
+        normalise: "place" puts maps of volumes in units of the spread of healthy scans at the same place,
+            which calibration measures, see ``diffad.inference.healthy``; "none" leaves them.
     """
 
     erosion: int = 0
@@ -61,6 +63,7 @@ class PostprocessConfig:
     pool: str = "topk"
     share: float = 0.01
     fpr: float = 0.01
+    normalise: str = "none"
 
     def __post_init__(self) -> None:
         check_range(self, "postprocess", "[0, 256]", "erosion")
@@ -72,6 +75,7 @@ class PostprocessConfig:
         expect(self.median_axes in (2, 3), "postprocess.median_axes", "2 or 3", self.median_axes)
         check_choice(self, "postprocess", "erosion_rule", "cross", "average")
         check_choice(self, "postprocess", "pool", "mean", "max", "topk")
+        check_choice(self, "postprocess", "normalise", "none", "place")
         check_range(self, "postprocess", "(0, 1]", "share")
         check_range(self, "postprocess", "[0, 1)", "fpr")
 
