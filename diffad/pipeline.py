@@ -17,6 +17,7 @@ from torch import Tensor
 
 from diffad.capabilities import attach_networks
 from diffad.config import PartSpec, PostprocessConfig, SpaceConfig, from_dict, to_dict
+from diffad.data.intensity import IntensityWindow
 from diffad.data.space import Space
 from diffad.data.volume import Volume
 from diffad.denoise import NetworkDenoiser
@@ -49,6 +50,7 @@ from diffad.inference.stored import check_model
 from diffad.inference.thresholding import (
     binarise_maps,
     check_threshold_option,
+    compare_scan,
     compute_p_values,
     resolve_thresholds,
 )
@@ -252,6 +254,7 @@ class AnomalyPipeline(DiffusionPipeline):
         batch_size: int = 8,
         precision: str = "fp32",
         mask_threshold: float | None = None,
+        keep_small: bool = False,
     ) -> AnomalyOutput:
         """Find anomalies in a scan.
 
@@ -279,6 +282,8 @@ class AnomalyPipeline(DiffusionPipeline):
             batch_size: Slices per network evaluation. Few suit the caches of a CPU, a GPU likes more.
             precision: "fp32", "bf16", "fp16", or "auto" for bf16 where the device has it natively.
             mask_threshold: What of the mask lies above it is brain; none takes 0, or .5 of probabilities.
+            keep_small: Keep detections that are no larger than what healthy heads have, which a calibrated
+                model drops, see ``postprocess.clusters``.
 
         Returns:
             Maps, reconstruction, detections and score on the scan's own grid; what a reader should know of
@@ -305,15 +310,14 @@ class AnomalyPipeline(DiffusionPipeline):
         # a threshold belongs to the maps it was measured on, and other parts make others
         maps, unit_warnings = normalise_maps(source, maps, self.healthy, self.config.postprocess, usual)
         calibration = None if unit_warnings or not usual else self.config.calibration
-        output = self._threshold(source, maps, threshold, calibration)
+        output = self._threshold(source, maps, threshold, calibration, keep_small)
+        if slices is None:
+            output.info |= self._compare_scan(output, calibration)
         warnings = [
-            *source.warnings,
-            *list_domain_warnings(source, self.config),
-            *list_window_warnings(windows, self.config.space),
+            *self._list_scan_warnings(source, windows),
             *axis_warnings(cuts.axes, cuts.own_axis),
             *unit_warnings,
             *list_share_warnings(output, calibration, self.config.postprocess["fpr"]),
-            *list_offset_warnings(source, windows[0], self.config.space),
         ]
         output.info |= {
             "nfe": maps.nfe,
@@ -340,6 +344,19 @@ class AnomalyPipeline(DiffusionPipeline):
         resolved_axes = resolve_axes(axes, axis, source.image.ndim == 4, slices)
         return Slicing(tuple(resolved_axes), axis, slices, fusion, noise_across, axes is not None)
 
+    def _list_scan_warnings(self, source: ScanSource, windows: Sequence[IntensityWindow]) -> list[str]:
+        return [
+            *source.warnings,
+            *list_domain_warnings(source, self.config),
+            *list_window_warnings(windows, self.config.space),
+            *list_offset_warnings(source, windows[0], self.config.space),
+        ]
+
+    def _compare_scan(self, output: AnomalyOutput, calibration: Mapping[str, Any] | None) -> dict[str, Any]:
+        if output.volume is None:
+            return {}
+        return compare_scan(calibration, output.anomaly_map, output.analysed, self.config.postprocess)
+
     def _cut(self, source: ScanSource, axis: str, cuts: Slicing) -> list[Stack]:
         stacks = make_stacks(source, axis, cuts.slices)
         check_sequence_count(stacks, self.network.config.in_channels, source.name)
@@ -351,14 +368,17 @@ class AnomalyPipeline(DiffusionPipeline):
         maps: ScanMaps,
         threshold: float | str | None,
         calibration: Mapping[str, Any] | None,
+        keep_small: bool,
     ) -> AnomalyOutput:
         """Cut and pool finished maps."""
         post, anomaly, analysed = self.config.postprocess, maps.anomaly, maps.analysed
-        thresholds = resolve_thresholds(threshold, calibration, post["fpr"], anomaly, analysed)
+        clusters = "none" if keep_small else post["clusters"]
+        thresholds = resolve_thresholds(threshold, calibration, post["fpr"], anomaly, analysed, clusters)
+        size = (source.spacing, thresholds.least_mm3)
         return AnomalyOutput(
             anomaly_map=anomaly,
             reconstruction=maps.reconstruction,
-            mask=binarise_maps(anomaly, thresholds.values, source.brain, post, source.spacing),
+            mask=binarise_maps(anomaly, thresholds.values, source.brain, post, *size),
             score=pool_maps(anomaly, analysed, post["pool"], post["share"]),
             info=thresholds.to_info(),
             image=source.image,

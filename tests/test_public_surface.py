@@ -147,7 +147,7 @@ EXPERIMENT_KEYS = {
     "augment": "flip rotate shift scale gamma gain blur",
     "postprocess": (
         "erosion median min_size erosion_rule median_first filled median_axes morphology min_mm3 pool"
-        " share fpr normalise"
+        " share fpr normalise clusters"
     ),
     "train": (
         "steps network batch_size accumulate lr warmup min_lr weight_decay clip_norm levels loss"
@@ -187,9 +187,9 @@ COMMANDS = {
     "predict": (
         1,
         (
-            "--axes --batch-size --bias --brain --device --fusion --guidance --layout --mask --mask-threshold"
-            " --max-voxels --modality --model --no-bias --no-page --noise --noise-across --on-failure --out"
-            " --overwrite --page --precision --prepare --region --register --sampler --score --seed --verify"
+            "--axes --batch-size --bias --brain --device --fusion --guidance --keep-small --layout --mask"
+            " --mask-threshold --max-voxels --modality --model --no-bias --no-page --noise --noise-across"
+            " --on-failure --out --overwrite --page --precision --prepare --region --register --sampler --score --seed --verify"
             " --sequences --slices --threshold --trust"
         ),
     ),

@@ -39,7 +39,8 @@ def calibrate_command(
     fpr: Annotated[
         list[float] | None,
         typer.Option(
-            help="False-positive rate of pixels; may be repeated. By default 0.01, 0.02, 0.05, 0.1."
+            help="False-positive rate of pixels; may be repeated. By default 0.001, 0.005, 0.01, 0.02, 0.05 "
+            "and 0.1."
         ),
     ] = None,
     sampler: Annotated[

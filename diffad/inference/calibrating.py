@@ -12,6 +12,7 @@ from diffad.config import PartSpec
 from diffad.inference.detector import Detector
 from diffad.inference.healthy_scans import HealthyScan, measure_places, normalise_left_out
 from diffad.inference.postprocess import Postprocess
+from diffad.inference.whole_scans import measure_whole_scans
 from diffad.protocols import CalibratesThreshold
 from diffad.threshold import Calibration, calibrate_thresholds
 
@@ -52,7 +53,9 @@ def keep_raw_maps(pipe: Any) -> Iterator[None]:
         pipe.register_to_config(postprocess=post)
 
 
-def calibrate_model(pipe: Any, scans: Sequence[HealthyScan], rates: Sequence[float]) -> Calibration:
+def calibrate_model(
+    pipe: Any, scans: Sequence[HealthyScan], rates: Sequence[float], whole: bool = True
+) -> Calibration:
     """Give a pipeline what healthy scans say: its maps by place, where it asks for them, and thresholds.
 
     Thresholds are those of maps in units of the other scans, as a scan of use is in none of the sums.
@@ -61,6 +64,7 @@ def calibrate_model(pipe: Any, scans: Sequence[HealthyScan], rates: Sequence[flo
         pipe: An ``AnomalyPipeline``, whose own parts made the maps of the scans.
         scans: Healthy scans.
         rates: Pixel false-positive rates, in [0, 1); that of its masks is added.
+        whole: Whether all slices of the scans were looked at, as p-values of scans need.
 
     Raises:
         ValueError: If there is no scan, or a rate is out of range.
@@ -72,6 +76,7 @@ def calibrate_model(pipe: Any, scans: Sequence[HealthyScan], rates: Sequence[flo
         maps, pipe.healthy = [scan.anomaly for scan in scans], None
     pairs = ((values, scan.analysed) for values, scan in zip(maps, scans, strict=True))
     calibration = calibrate_thresholds(pairs, sorted({*rates, post["fpr"]}))
+    calibration = replace(calibration, whole=measure_whole_scans(scans, maps, calibration, post, whole))
     pipe.register_to_config(calibration=calibration.to_dict())
     return calibration
 

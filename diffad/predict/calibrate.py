@@ -69,7 +69,7 @@ def calibrate_on(
     for warning in group_warnings(warnings, len(scans)):
         say(f"warning: {warning}")
     pipe.register_to_config(**options.method.over(pipe.method).to_overrides())
-    return calibrate_model(pipe, scans, rates)
+    return calibrate_model(pipe, scans, rates, whole=options.slices is None)
 
 
 def choose_units(pipe: AnomalyPipeline, normalise: str | None) -> None:

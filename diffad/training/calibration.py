@@ -39,7 +39,7 @@ def calibrate_pipeline(pipe: AnomalyPipeline, data: Dataset, rates: Sequence[flo
     )
     pipe.register_to_config(sampler=sampler)
     if scans := _look_at_scans(pipe, data):
-        calibrate_model(pipe, scans, rates)
+        calibrate_model(pipe, scans, rates, whole=getattr(data, "slices", None) is None)
         return
     if pipe.config.postprocess["normalise"] != "none":
         say("note: maps are not normalised by place, as the validation data are no volumes")
