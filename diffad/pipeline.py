@@ -28,6 +28,7 @@ from diffad.inference.domain import (
     list_offset_warnings,
     list_window_warnings,
 )
+from diffad.inference.healthy import FILE, HealthyMaps
 from diffad.inference.orientations import Slicing, axis_warnings, resolve_axes
 from diffad.inference.output import AnomalyOutput as AnomalyOutput
 from diffad.inference.postprocess import Postprocess
@@ -43,11 +44,13 @@ from diffad.inference.stacking import (
     fuse_scan_maps,
     make_stacks,
     measure_windows,
+    normalise_maps,
 )
 from diffad.inference.stored import check_model
 from diffad.inference.thresholding import (
     binarise_maps,
     check_threshold_option,
+    compare_scan,
     compute_p_values,
     resolve_thresholds,
 )
@@ -93,6 +96,8 @@ class AnomalyPipeline(DiffusionPipeline):
     """
 
     _optional_components: ClassVar[list[str]] = list(AUXILIARY_NETWORKS)
+    healthy: HealthyMaps | None
+    """What maps of healthy scans look like by place, see ``postprocess.normalise``; none until measured."""
 
     def __init__(
         self,
@@ -130,6 +135,7 @@ class AnomalyPipeline(DiffusionPipeline):
             sequences=None if sequences is None else list(sequences),
             domain=None if domain is None else list(domain),
         )
+        self.healthy = None
         self.set_progress_bar_config(disable=not sys.stderr.isatty(), desc="slices", leave=False)
 
     @classmethod
@@ -153,6 +159,7 @@ class AnomalyPipeline(DiffusionPipeline):
         except Exception as error:  # whatever diffusers says of files from a stranger
             is_whole = isinstance(error, ModelError) and str(error).startswith(f"{name}: ")
             raise error if is_whole else incompatible_model(name, error) from error
+        pipe.healthy = HealthyMaps.load(folder)
         for part, network in pipe.networks.items():
             if part not in options:
                 check_weights(folder / part, network)
@@ -166,6 +173,10 @@ class AnomalyPipeline(DiffusionPipeline):
         """
         super().save_pretrained(save_directory, **options)
         folder = Path(save_directory)
+        if self.healthy is None:
+            (folder / FILE).unlink(missing_ok=True)
+        else:
+            self.healthy.save(folder)
         write_digests(folder, folder.rglob("*.safetensors"))
 
     @property
@@ -247,6 +258,7 @@ class AnomalyPipeline(DiffusionPipeline):
         precision: str = "fp32",
         mask_threshold: float | None = None,
         strict: bool = False,
+        keep_small: bool = False,
     ) -> AnomalyOutput:
         """Find anomalies in a scan.
 
@@ -275,6 +287,8 @@ class AnomalyPipeline(DiffusionPipeline):
             precision: "fp32", "bf16", "fp16", or "auto" for bf16 where the device has it natively.
             mask_threshold: What of the mask lies above it is brain; none takes 0, or .5 of probabilities.
             strict: Refuse a scan outside what the model knows, rather than warn.
+            keep_small: Keep detections that are no larger than what healthy heads have, which a calibrated
+                model drops, see ``postprocess.clusters``.
 
         Returns:
             Maps, reconstruction, detections and score on the scan's own grid; what a reader should know of
@@ -286,25 +300,26 @@ class AnomalyPipeline(DiffusionPipeline):
         """
         start = time.perf_counter()
         check_threshold_option(threshold)
-        own_method = self.method
-        method = Method(noise, sampler, score, guidance).over(own_method)
+        method = Method(noise, sampler, score, guidance).over(self.method)
         check_sequences(scan, self.config.sequences)
         source = read_source(scan, mask, region, mask_threshold=mask_threshold)
         domain = check_domain(source, self.config).require(source.name, strict)
         cuts = self._resolve_cuts(source, axes, slices, fusion, noise_across)
-        stacks = [self._cut(source, axis, cuts) for axis in cuts.axes]
         windows = measure_windows(source, Space(from_dict(SpaceConfig, dict(self.config.space))))
-        stacks = [[replace(s, window=w) for s, w in zip(cut, windows, strict=True)] for cut in stacks]
+        stacks = [self._cut(source, axis, cuts, windows) for axis in cuts.axes]
         with self.progress_bar(total=sum(len(s.image) for cut in stacks for s in cut)) as bar:
             options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "precision": precision}
             detector = self.detector(method, **options, progress=bar.update)
             results = zip(stacks, [detector(cut) for cut in stacks], cuts.axes, strict=True)
         maps = fuse_scan_maps([assemble_maps(source, *result) for result in results], fusion)
         # a threshold belongs to the maps it was measured on, and other parts make others
-        usual = region is None and method == own_method and cuts.usual
-        calibration = self.config.calibration if usual else None
-        output = self._threshold(source, maps, threshold, calibration)
+        usual = region is None and method == self.method and cuts.usual
+        maps, notes = normalise_maps(source, maps, self.healthy, self.config.postprocess, usual)
+        calibration = None if notes or not usual else self.config.calibration
+        output = self._threshold(source, maps, threshold, calibration, keep_small)
+        output.info |= self._compare_scan(output, calibration) if slices is None else {}
         domain = domain.judge(output, calibration).require(source.name, strict)
+        warnings = [*self._list_warnings(source, windows, cuts, domain), *notes]
         output.info |= {
             "nfe": maps.nfe,
             "slices": sum(len(s.image) for cut in stacks for s in cut),
@@ -314,7 +329,7 @@ class AnomalyPipeline(DiffusionPipeline):
             **cuts.to_info(),
             **describe_windows(windows),
             **domain.to_info(),
-            "warnings": self._list_warnings(source, windows, cuts, domain),
+            "warnings": list(dict.fromkeys(warnings)),
             "seconds": round(time.perf_counter() - start, 3),
         }
         return output
@@ -322,8 +337,8 @@ class AnomalyPipeline(DiffusionPipeline):
     def _list_warnings(
         self, source: ScanSource, windows: Sequence[IntensityWindow], cuts: Slicing, domain: DomainCheck
     ) -> list[str]:
-        """List what a reader should know of a scan and its result, each once."""
-        warnings = [
+        """List what a reader should know of a scan and its result."""
+        return [
             *source.warnings,
             *domain.list_warnings(),
             *list_window_warnings(windows, self.config.space),
@@ -331,7 +346,6 @@ class AnomalyPipeline(DiffusionPipeline):
             *domain.doubts,
             *list_offset_warnings(source, windows[0], self.config.space),
         ]
-        return list(dict.fromkeys(warnings))
 
     def _resolve_cuts(
         self,
@@ -345,10 +359,18 @@ class AnomalyPipeline(DiffusionPipeline):
         resolved_axes = resolve_axes(axes, axis, source.image.ndim == 4, slices)
         return Slicing(tuple(resolved_axes), axis, slices, fusion, noise_across, axes is not None)
 
-    def _cut(self, source: ScanSource, axis: str, cuts: Slicing) -> list[Stack]:
+    def _compare_scan(self, output: AnomalyOutput, calibration: Mapping[str, Any] | None) -> dict[str, Any]:
+        if output.volume is None:
+            return {}
+        return compare_scan(calibration, output.anomaly_map, output.analysed, self.config.postprocess)
+
+    def _cut(
+        self, source: ScanSource, axis: str, cuts: Slicing, windows: Sequence[IntensityWindow]
+    ) -> list[Stack]:
         stacks = make_stacks(source, axis, cuts.slices)
         check_sequence_count(stacks, self.network.config.in_channels, source.name)
-        return [replace(s, noise_keys=cuts.noise_keys(s.keys, axis)) for s in stacks]
+        pairs = zip(stacks, windows, strict=True)
+        return [replace(s, noise_keys=cuts.noise_keys(s.keys, axis), window=w) for s, w in pairs]
 
     def _threshold(
         self,
@@ -356,14 +378,17 @@ class AnomalyPipeline(DiffusionPipeline):
         maps: ScanMaps,
         threshold: float | str | None,
         calibration: Mapping[str, Any] | None,
+        keep_small: bool,
     ) -> AnomalyOutput:
         """Cut and pool finished maps."""
         post, anomaly, analysed = self.config.postprocess, maps.anomaly, maps.analysed
-        thresholds = resolve_thresholds(threshold, calibration, post["fpr"], anomaly, analysed)
+        clusters = "none" if keep_small else post["clusters"]
+        thresholds = resolve_thresholds(threshold, calibration, post["fpr"], anomaly, analysed, clusters)
+        size = (source.spacing, thresholds.least_mm3)
         return AnomalyOutput(
             anomaly_map=anomaly,
             reconstruction=maps.reconstruction,
-            mask=binarise_maps(anomaly, thresholds.values, source.brain, post, source.spacing),
+            mask=binarise_maps(anomaly, thresholds.values, source.brain, post, *size),
             score=pool_maps(anomaly, analysed, post["pool"], post["share"]),
             info=thresholds.to_info(),
             image=source.image,

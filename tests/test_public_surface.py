@@ -147,7 +147,7 @@ EXPERIMENT_KEYS = {
     "augment": "flip rotate shift scale gamma gain blur tone bias noise",
     "postprocess": (
         "erosion median min_size erosion_rule median_first filled median_axes morphology min_mm3 pool"
-        " share fpr"
+        " share fpr normalise clusters"
     ),
     "train": (
         "steps network batch_size accumulate lr warmup min_lr weight_decay clip_norm levels loss"
@@ -175,8 +175,8 @@ COMMANDS = {
     "benchmark": (2, ""),
     "calibrate": (
         1,
-        "--batch-size --device --fpr --mask --mask-threshold --max-voxels --model --out --sampler --score"
-        " --slices --trust",
+        "--batch-size --device --fpr --mask --mask-threshold --max-voxels --model --normalise --out --sampler"
+        " --score --slices --trust",
     ),
     "data check": (1, "--layout --out --quick --show"),
     "demo": (0, "--model --out --seed"),
@@ -187,10 +187,10 @@ COMMANDS = {
     "predict": (
         1,
         (
-            "--axes --batch-size --bias --brain --device --fusion --guidance --layout --mask --mask-threshold"
-            " --max-voxels --modality --model --no-bias --no-page --noise --noise-across --on-failure --out"
-            " --overwrite --page --precision --prepare --region --register --sampler --score --seed --strict"
-            " --verify"
+            "--axes --batch-size --bias --brain --device --fusion --guidance --keep-small --layout --mask"
+            " --mask-threshold --max-voxels --modality --model --no-bias --no-page --noise --noise-across"
+            " --on-failure --out --overwrite --page --precision --prepare --region --register --sampler"
+            " --score --seed --strict --verify"
             " --sequences --slices --threshold --trust"
         ),
     ),

@@ -97,6 +97,13 @@ def predict_command(
     fusion: Annotated[
         Fusion | None, typer.Option(help="How the maps of several axes become one; the mean by default.")
     ] = None,
+    keep_small: Annotated[
+        bool,
+        typer.Option(
+            "--keep-small",
+            help="Keep detections no larger than those of healthy heads, of a calibrated model.",
+        ),
+    ] = False,
     noise_across: Annotated[
         NoiseScope | None,
         typer.Option(help="Draw noise for each slice, or once for all slices of a scan; slice by default."),
@@ -190,6 +197,7 @@ def predict_command(
             axes=parse_words(axes) or None,
             fusion=fusion,
             noise_across=noise_across,
+            keep_small=keep_small,
             mask_threshold=mask_threshold,
             trust=trust,
             max_voxels=max_voxels,

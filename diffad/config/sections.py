@@ -47,6 +47,11 @@ class PostprocessConfig:
         pool: How a map becomes one score: "mean", "max" or "topk".
         share: Share of the brain that "topk" averages.
         fpr: Calibrated pixel false-positive rate whose threshold makes the mask.
+        normalise: "place" puts maps of volumes in units of the spread of healthy scans at the same place,
+            which calibration measures, see ``diffad.inference.healthy``; "none" leaves them.
+        clusters: Detections that are dropped from masks at a calibrated threshold, by volume: "few" drops
+            those of volumes of which 95 % of healthy heads have at most three above, "clean" those of which
+            they have none, "none" drops nothing. See ``diffad.threshold.clusters``.
     """
 
     erosion: int = 0
@@ -61,6 +66,8 @@ class PostprocessConfig:
     pool: str = "topk"
     share: float = 0.01
     fpr: float = 0.01
+    normalise: str = "none"
+    clusters: str = "few"
 
     def __post_init__(self) -> None:
         check_range(self, "postprocess", "[0, 256]", "erosion")
@@ -72,6 +79,8 @@ class PostprocessConfig:
         expect(self.median_axes in (2, 3), "postprocess.median_axes", "2 or 3", self.median_axes)
         check_choice(self, "postprocess", "erosion_rule", "cross", "average")
         check_choice(self, "postprocess", "pool", "mean", "max", "topk")
+        check_choice(self, "postprocess", "normalise", "none", "place")
+        check_choice(self, "postprocess", "clusters", "few", "clean", "none")
         check_range(self, "postprocess", "(0, 1]", "share")
         check_range(self, "postprocess", "[0, 1)", "fpr")
 
@@ -251,7 +260,7 @@ class TrainConfig:
     checkpoint_every: int = 500
     keep_checkpoints: int = 2
     encoder: str | None = None
-    calibrate_fpr: tuple[float, ...] = (0.01, 0.02, 0.05)
+    calibrate_fpr: tuple[float, ...] = (0.001, 0.005, 0.01, 0.02, 0.05)
     allow_changes: bool = False
 
     def __post_init__(self) -> None:

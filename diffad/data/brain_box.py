@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 from torch import Tensor
 
 BOX_SHAPE = (16, 20, 16)
 """Cells of the box, left to right, back to front, bottom to top: about 9 mm each in an adult brain."""
 
 
-def find_brain_box(brain: Tensor) -> tuple[slice, ...]:
-    """Find the smallest box that holds a brain (*S), boolean.
+def find_brain_box(brain: Tensor) -> tuple[slice, slice, slice]:
+    """Find the smallest box that holds a brain (I, J, K), boolean.
 
     Raises:
         ValueError: If the mask is empty.
     """
-    if not brain.any():
-        raise ValueError("expected a brain mask with voxels in it, got an empty one")
-    return tuple(slice(int(i.min()), int(i.max()) + 1) for i in brain.nonzero(as_tuple=True))
+    box = ndimage.find_objects(brain.to(torch.uint8).numpy())
+    if not box:
+        raise ValueError(f"expected a brain mask with voxels inside, got an empty one {tuple(brain.shape)}")
+    first, second, third = box[0]
+    return first, second, third
 
 
 def pool_brain_box(

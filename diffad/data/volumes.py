@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from diffad.data.scan_slices import cut_slices, read_scan
 from diffad.data.slices import to_slices
 from diffad.data.space import Space
 from diffad.data.splits import SHARES
-from diffad.data.volume import Volume
+from diffad.data.volume import Array, Volume
 from diffad.io.paths import is_present_file
 from diffad.registry import DATASETS
 
@@ -167,6 +168,14 @@ class Volumes:
         slices = lesion[None] if self.space.whole else to_slices(lesion, self.space.config.axis)[keys]
         # whole slices are marked, since a small lesion might vanish in the grid
         return [torch.stack([torch.full_like(m, bool(y.any())) for m, y in zip(like, slices, strict=True)])]
+
+    def read_scans(self) -> Iterator[tuple[str, Volume, Array]]:
+        """Read every scan that is not labelled as diseased, whole: its file, its volume, its brain mask."""
+        ends = accumulate(self.slice_counts)
+        for scan, count, end in zip(self.scans, self.slice_counts, ends, strict=True):
+            if not any(label == 1 for *_, label in self._items[end - count : end]):
+                volume = Volume.load(scan.files, options=self.reading)
+                yield str(scan.files[0]), *read_scan(volume, scan.mask, self.reading.mask_threshold)
 
     def __len__(self) -> int:
         return len(self._items)

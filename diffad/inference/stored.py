@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from diffad.config import PostprocessConfig, SpaceConfig, from_dict
+from diffad.inference.healthy import FILE, HealthyMaps
 from diffad.inference.known import KnownScans
 from diffad.io.digests import find_damage
 from diffad.io.wording import shorten
@@ -54,6 +55,10 @@ def check_model(folder: Path, names: Collection[str], replaced: Collection[str] 
         _check_parts(values, levels)
     except (ValueError, UnknownNameError) as error:
         raise ModelError(f"{path}: {error}") from error
+    needs_maps = (values.get("postprocess") or {}).get("normalise") == "place"
+    if HealthyMaps.load(folder) is None and needs_maps and values.get("calibration"):
+        expectation = "the healthy maps by which postprocess.normalise: place"
+        raise ModelError(f"{folder / FILE}: expected {expectation} measures scans, found no such file")
     if damage := find_damage(folder, replaced):
         raise ModelError(f"{folder}: expected the files as they were written, found that {damage}")
 

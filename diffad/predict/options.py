@@ -50,6 +50,7 @@ class Options:
         trust: Which orientation of a file is taken where it has two, "qform" or "sform"; none for sform.
         max_voxels: Most voxels of a file, over all channels; does not change the result.
         strict: Refuse a scan outside what the model knows; does not change the result of another.
+        keep_small: Keep detections no larger than those of healthy heads.
 
     Raises:
         ValueError: If an option cannot be used; it is named.
@@ -71,6 +72,7 @@ class Options:
     trust: str | None = None
     max_voxels: int = MAX_VOXELS
     strict: bool = False
+    keep_small: bool = False
 
     def __post_init__(self) -> None:
         for name in PARTS:
@@ -109,7 +111,8 @@ class Options:
         late = ("axes", "fusion", "noise_across")
         reading = ("trust", "max_voxels", "mask_threshold")
         values = {k: v for k, v in asdict(self).items() if k not in reading}
-        return {k: v for k, v in values.items() if k not in late or v is not None}
+        late_flags = () if self.keep_small else ("keep_small",)
+        return {k: v for k, v in values.items() if k not in late_flags and (k not in late or v is not None)}
 
     def to_request(self) -> dict[str, Any]:
         """Return what the maps follow from: all but batches, limits of voxels and refusals."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from diffad.data.items import Dataset
-from diffad.inference.calibrating import calibrate_samplers
+from diffad.inference.calibrating import calibrate_model, calibrate_samplers, keep_raw_maps
 from diffad.inference.detector import Detector
+from diffad.inference.healthy_scans import HealthyScan
+from diffad.io.terminal import say
 from diffad.method import Method
 from diffad.pipeline import AnomalyPipeline
 from diffad.threshold import Calibration, calibrate_thresholds
@@ -34,10 +38,26 @@ def calibrate_pipeline(pipe: AnomalyPipeline, data: Dataset, rates: Sequence[flo
         lambda maps, fpr: _measure_thresholds(maps, x, brain, [fpr]).threshold(fpr),
     )
     pipe.register_to_config(sampler=sampler)
+    if scans := _look_at_scans(pipe, data):
+        calibrate_model(pipe, scans, rates, whole=getattr(data, "slices", None) is None)
+        return
+    if pipe.config.postprocess["normalise"] != "none":
+        say("note: maps are not normalised by place, as the validation data are no volumes")
+        pipe.register_to_config(postprocess={**pipe.config.postprocess, "normalise": "none"})
     # the rate that makes the masks must be among those calibrated
     rates = sorted({*rates, pipe.config.postprocess["fpr"]})
     calibration = _measure_thresholds(pipe.detector(), x, brain, rates, count_healthy_slices(data))
     pipe.register_to_config(calibration=calibration.to_dict())
+
+
+def _look_at_scans(pipe: AnomalyPipeline, data: Dataset) -> list[HealthyScan]:
+    """Look at the whole healthy scans behind the data as in use; none where the data are no volumes."""
+    if not hasattr(data, "read_scans"):
+        return []
+    slices = getattr(data, "slices", None) if pipe.config.space["axis"] != "volume" else None
+    call: dict[str, Any] = {"slices": slices, "threshold": math.inf}
+    with keep_raw_maps(pipe):
+        return [HealthyScan.of(pipe(volume, brain, **call)) for _, volume, brain in data.read_scans()]
 
 
 def collect_healthy(data: Dataset) -> tuple[Tensor, Tensor]:

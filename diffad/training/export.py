@@ -103,7 +103,9 @@ def save_pipeline(pipe: AnomalyPipeline, target: Path, dtype: torch.dtype | None
     if dtype is not None:
         parts["network"] = copy.deepcopy(pipe.network).to(dtype)
     with staged_folder(target) as partial:
-        type(pipe)(**parts, **_list_options(pipe)).save_pretrained(partial)
+        copied = type(pipe)(**parts, **_list_options(pipe))
+        copied.healthy = pipe.healthy
+        copied.save_pretrained(partial)
         for path in {*partial.rglob("*.json")} - {partial / RECORD}:
             _forget_path(path)
     return target

@@ -63,7 +63,7 @@ def test_cells_are_where_they_are():
 
 
 def test_empty_brain_has_no_box():
-    with pytest.raises(ValueError, match="expected a brain mask with voxels in it"):
+    with pytest.raises(ValueError, match="expected a brain mask with voxels inside"):
         find_brain_box(torch.zeros(4, 4, 4, dtype=torch.bool))
 
 
