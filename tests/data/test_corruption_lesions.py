@@ -10,7 +10,7 @@ from diffad.data.corruptions import ANY, LESIONS, SETS, TASKS, corrupt, corrupt_
 from diffad.data.corruptions.batch import _draw_task
 from diffad.data.corruptions.disyre import add_bias, match_range, mix_patch
 from diffad.data.corruptions.fluid import advect, curl, draw_flow
-from diffad.data.corruptions.paint import Paint, paint
+from diffad.data.corruptions.paint import Paint, paint_tissue
 from diffad.data.corruptions.walk import draw_walk, fill_walk
 from tests.data.test_corruptions import generator, phantom
 
@@ -104,7 +104,7 @@ def test_paint_leaves_voxels_without_weight_and_shifts_by_the_mean():
     image, weight = rng(1).random((2, 30, 30)), np.zeros((30, 30))
     weight[5:20, 5:20] = 1
     look = Paint(np.array([-0.5, 1.0]), 1.0, 0.0, 1.0)
-    result = paint(image, weight, look, rng())
+    result = paint_tissue(image, weight, look, rng())
     assert np.array_equal(result[:, weight == 0], image[:, weight == 0])
     mean = image[:, weight > 0].mean(1)
     np.testing.assert_allclose(result[0, weight > 0], mean[0] / 2)

@@ -37,19 +37,20 @@ class Window:
 
 
 def draw_radius(brain: Bools, rng: Random, share: float = LARGEST_SHARE) -> float:
-    """Draw a radius, log-uniform from two voxels to that of a ball with a share of the brain."""
+    """Draw a radius from two voxels to that of a share of the brain; half of them log-uniformly."""
     ball = math.pi if brain.ndim == 2 else 4 * math.pi / 3
     largest = (share * max(int(brain.sum()), 1) / ball) ** (1 / brain.ndim)
-    return math.exp(rng.uniform(*np.log([LEAST_RADIUS, max(largest, LEAST_RADIUS + 0.1)])))
+    ends = (LEAST_RADIUS, max(largest, LEAST_RADIUS + 0.1))
+    return math.exp(rng.uniform(*np.log(ends))) if rng.random() < 0.5 else float(rng.uniform(*ends))
 
 
-def draw_centre(brain: Bools, rng: Random) -> Floats:
+def draw_brain_voxel(brain: Bools, rng: Random) -> Floats:
     """Draw a voxel of the brain, uniformly, (n,)."""
     flat = np.flatnonzero(brain)
     return np.array(np.unravel_index(flat[rng.integers(len(flat))], brain.shape), dtype=float)
 
 
-def draw_level(window: Window, radius: float, rng: Random, roughness: float = 0.6) -> Floats:
+def draw_level(window: Window, radius: float, rng: Random, roughness: float = 0.45) -> Floats:
     r"""Draw a function whose positive part is a ragged ball.
 
     .. math:: f(x) = 1 - |x - c| / r + \rho \, z(x)

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from diffad.data.corruptions.blend import match_source
-from diffad.data.corruptions.blob import Window, draw_centre, draw_level
+from diffad.data.corruptions.blob import Window, draw_brain_voxel, draw_level
 from diffad.data.corruptions.shape import Bools, Floats, Random, draw_rotation, index_voxels
 
 SIDES = (0.08, 0.34)
@@ -95,7 +95,7 @@ def draw_soft_shape(brain: Bools, rng: Random) -> tuple[tuple[slice, ...], Float
     sides = rng.uniform(*SIDES, brain.ndim) * side
     blur = rng.uniform(0, BLUR * side) if rng.random() < 0.7 else 0.0
     reach = float(np.linalg.norm(sides)) / 2 + 2 * blur + 1
-    window = Window.around(centre := draw_centre(brain, rng), reach, brain.shape)
+    window = Window.around(centre := draw_brain_voxel(brain, rng), reach, brain.shape)
     if (kind := rng.integers(3)) == 0:
         corner = [cut.start for cut in window.box]
         shift = index_voxels(window.distance.shape) + np.expand_dims(
@@ -178,7 +178,7 @@ def draw_patch(
     """Cut a patch of the size of a box, (C, *box), around tissue of a source; small sources are repeated."""
     source = match_source(sources[rng.integers(len(sources))], image, rng) if sources else image
     tissue = source[0] > source[0].min() if sources else brain
-    centre = draw_centre(tissue, rng) if tissue.any() else np.array(tissue.shape) // 2
+    centre = draw_brain_voxel(tissue, rng) if tissue.any() else np.array(tissue.shape) // 2
     patch = source
     for axis, (cut, middle) in enumerate(zip(box, centre, strict=True), 1):
         side, whole = cut.stop - cut.start, source.shape[axis]

@@ -9,8 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from diffad.data.corruptions.blob import Window, draw_centre, draw_level, draw_radius, draw_smooth, soften
-from diffad.data.corruptions.paint import Paint, paint
+from diffad.data.corruptions.blob import (
+    Window,
+    draw_brain_voxel,
+    draw_level,
+    draw_radius,
+    draw_smooth,
+    soften,
+)
+from diffad.data.corruptions.paint import Paint, paint_tissue
 from diffad.data.corruptions.shape import Bools, Floats, Random
 
 TRAVEL = (1.0, 9.0)
@@ -96,12 +103,12 @@ def paint_fluid(image: Floats, brain: Bools, rng: Random) -> tuple[Floats, dict[
     Reference:
         UNA (Liu et al., 2025).
     """
-    radius, centre = draw_radius(brain, rng), draw_centre(brain, rng)
+    radius, centre = draw_radius(brain, rng), draw_brain_voxel(brain, rng)
     travel = float(rng.uniform(TRAVEL[0], min(TRAVEL[1], 1.5 * radius)))
     window = Window.around(centre, 1.5 * radius + travel + 2, brain.shape)
     start = soften(draw_level(window, radius, rng), rng.uniform(0.1, 0.8) + 0.5 / radius)
-    flow = draw_flow(start.shape, max(radius * rng.uniform(0.7, 1.6), 4), rng)
+    flow = draw_flow(start.shape, max(radius * rng.uniform(1, 2.5), 5), rng)
     weight = advect(start / max(float(start.max()), 1e-12), flow, travel) * brain[window.box]
     look, values = Paint.draw(len(image), rng), image.copy()
-    values[(slice(None), *window.box)] = paint(image[(slice(None), *window.box)], weight, look, rng)
+    values[(slice(None), *window.box)] = paint_tissue(image[(slice(None), *window.box)], weight, look, rng)
     return values, {"radius": radius, "travel": travel, "amounts": tuple(look.amounts.tolist())}

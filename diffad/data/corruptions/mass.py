@@ -6,8 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from diffad.data.corruptions.blob import Window, draw_centre, draw_level, draw_radius, draw_smooth, soften
-from diffad.data.corruptions.paint import Paint, paint
+from diffad.data.corruptions.blob import (
+    Window,
+    draw_brain_voxel,
+    draw_level,
+    draw_radius,
+    draw_smooth,
+    soften,
+)
+from diffad.data.corruptions.paint import Paint, paint_tissue
 from diffad.data.corruptions.shape import Bools, Floats, Random
 
 REACH = 2.2
@@ -32,7 +39,7 @@ def paint_mass(image: Floats, brain: Bools, rng: Random) -> tuple[Floats, dict[s
         The image after the change, and the drawn numbers: ``kind``, ``radius`` (voxels), ``push`` and
         ``amounts``.
     """
-    radius, centre = max(draw_radius(brain, rng, LARGEST_SHARE), 3.0), draw_centre(brain, rng)
+    radius, centre = max(draw_radius(brain, rng, LARGEST_SHARE), 3.0), draw_brain_voxel(brain, rng)
     kind, push = KINDS[rng.integers(len(KINDS))], float(rng.uniform(0, 0.8))
     window = Window.around(centre, REACH * radius + 2, brain.shape)
     box = (slice(None), *window.box)
@@ -42,10 +49,10 @@ def paint_mass(image: Floats, brain: Bools, rng: Random) -> tuple[Floats, dict[s
     if rng.random() < 0.7:
         local = _paint_halo(local, level, radius, tissue, rng)
     look = Paint.draw(len(image), rng, (0.15, 0.9))
-    local = paint(local, _draw_body(level, kind, radius, rng) * tissue, look, rng)
+    local = paint_tissue(local, _draw_body(level, kind, radius, rng) * tissue, look, rng)
     if kind == "necrotic":
         core = soften(level - rng.uniform(0.35, 0.55), 0.2) * tissue
-        local = paint(local, core, Paint.draw(len(image), rng, (0.3, 0.9)), rng)
+        local = paint_tissue(local, core, Paint.draw(len(image), rng, (0.3, 0.9)), rng)
     values[box] = np.where(tissue, local, image[box])
     return values, {"kind": kind, "radius": radius, "push": push, "amounts": tuple(look.amounts.tolist())}
 
@@ -60,7 +67,7 @@ def _draw_body(level: Floats, kind: str, radius: float, rng: Random) -> Floats:
 def _paint_halo(image: Floats, level: Floats, radius: float, tissue: Bools, rng: Random) -> Floats:
     """Paint oedema: wide, weak, with fingers, and fading outwards."""
     fingers = level + rng.uniform(0.4, 1) + 0.8 * draw_smooth(level.shape, max(radius * 0.6, 3), rng)
-    return paint(image, soften(fingers, 0.8) * tissue, Paint.draw(len(image), rng, (0.1, 0.45)), rng)
+    return paint_tissue(image, soften(fingers, 0.8) * tissue, Paint.draw(len(image), rng, (0.1, 0.45)), rng)
 
 
 def _push(image: Floats, window: Window, centre: Floats, radius: float, push: float) -> Floats:

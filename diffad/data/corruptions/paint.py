@@ -20,7 +20,7 @@ class Paint:
         amounts: Change of each channel as a fraction of what is possible, (C,): of the local mean where it
             becomes darker (negative), of the way to 1, at most as much again, where brighter.
         opacity: How much of the anatomy underneath disappears, in [0, 1].
-        grain: Standard deviation of the texture, as a fraction of the local mean.
+        grain: Standard deviation of the texture, as a fraction of the way to 0 or 1, the shorter of the two.
         width: Width of the grains, in voxels.
     """
 
@@ -30,7 +30,7 @@ class Paint:
     width: float
 
     @classmethod
-    def draw(cls, channels: int, rng: Random, amounts: tuple[float, float] = (0.15, 1.0)) -> Paint:
+    def draw(cls, channels: int, rng: Random, amounts: tuple[float, float] = (0.15, 0.9)) -> Paint:
         """Draw the look of a lesion; half of them change all channels alike, the others each its own way."""
         signs = np.where(rng.random(channels) < DARK, -1.0, 1.0)
         signs = np.full(channels, signs[0]) if rng.random() < 0.5 else signs
@@ -38,10 +38,12 @@ class Paint:
         return cls(amount * signs, rng.random(), rng.uniform(0, 0.15), rng.uniform(0.5, 2))
 
 
-def paint(image: Floats, weight: Floats, look: Paint, rng: Random, mean: Floats | None = None) -> Floats:
+def paint_tissue(
+    image: Floats, weight: Floats, look: Paint, rng: Random, mean: Floats | None = None
+) -> Floats:
     r"""Paint a lesion.
 
-    .. math:: y + P \, \bigl(o (\mu - y) + a \nu + g \mu n\bigr), \quad
+    .. math:: y + P \, \bigl(o (\mu - y) + a \nu + g \min(\mu, 1 - \mu) n\bigr), \quad
               \nu = \begin{cases} \mu & a < 0 \\ \min(\mu, 1 - \mu) & a \ge 0 \end{cases}
 
     with the mean :math:`\mu` of the tissue under the shape, amount :math:`a`, opacity :math:`o`, grain
@@ -62,8 +64,9 @@ def paint(image: Floats, weight: Floats, look: Paint, rng: Random, mean: Floats 
         mean = (image * weight).reshape(len(image), -1).sum(1).reshape(column) / max(weight.sum(), 1e-12)
     texture = draw_grain(weight.shape, look.width, rng)
     amounts = look.amounts.reshape(column)
-    room = np.where(amounts < 0, mean, np.minimum(mean, 1 - mean))
-    change = look.opacity * (mean - image) + amounts * room + look.grain * mean * texture
+    least = np.minimum(mean, 1 - mean)
+    change = amounts * np.where(amounts < 0, mean, least) + look.grain * least * texture
+    change = change + look.opacity * (mean - image)
     return np.where(weight > 0, image + weight * change, image)
 
 

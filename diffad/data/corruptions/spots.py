@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from diffad.data.corruptions.blob import Window, draw_level, soften
-from diffad.data.corruptions.paint import Paint, average_tissue, paint
+from diffad.data.corruptions.paint import Paint, average_tissue, paint_tissue
 from diffad.data.corruptions.shape import Bools, Floats, Random
 
 MAX_SPOTS = 15
@@ -43,7 +43,7 @@ def paint_spots(image: Floats, brain: Bools, rng: Random) -> tuple[Floats, dict[
         spot = rng.uniform(0.6, 1) * soften(level, 0.9)
         weight[window.box] = np.maximum(weight[window.box], spot / max(float(spot.max()), 0.5))
     look = Paint.draw(len(image), rng, (0.1, 0.8))
-    values = paint(image, weight * brain, look, rng, mean)
+    values = paint_tissue(image, weight * brain, look, rng, mean)
     return values, {"radii": tuple(radii.tolist()), "amounts": tuple(look.amounts.tolist())}
 
 

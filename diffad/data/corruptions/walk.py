@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from diffad.data.corruptions.blob import draw_centre
+from diffad.data.corruptions.blob import draw_brain_voxel
 from diffad.data.corruptions.paint import draw_grain
 from diffad.data.corruptions.perlin import draw_fractal
 from diffad.data.corruptions.shape import Bools, Floats, Random
@@ -34,7 +34,7 @@ def draw_walk(brain: Bools, most: int, rng: Random) -> Floats:
     lengths = np.arange(most)
     odds = 10 - 9 * lengths / most
     count = int(rng.choice(lengths, p=odds / odds.sum()))
-    point = draw_centre(brain, rng)
+    point = draw_brain_voxel(brain, rng)
     cell = max(max(brain.shape) / CELLS, 1.0)
     points, ends = [point], np.array(brain.shape) - 1
     for move in rng.integers(-1, 2, (count, brain.ndim)) * cell:
