@@ -7,6 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from diffad.data.place import SlicePlace
 from diffad.io.wording import BoundedError
 
 
@@ -23,12 +24,14 @@ class TrainingItem:
         mask: Brain mask, (1, *S), in {0, 1}.
         subject: Who was scanned; splits never divide a subject.
         label: 0 healthy, 1 diseased; none where it is not known.
+        place: Where in the brain a slice lies; none where it is not known, or the item is a volume.
     """
 
     image: Tensor
     mask: Tensor
     subject: str
     label: int | None = None
+    place: SlicePlace | None = None
 
 
 class Dataset(Protocol):

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from diffad.data.items import Dataset
+from diffad.data.place import tabulate_places
 from diffad.types import generator_for
 
 
@@ -24,10 +25,12 @@ def _shuffle(seed: int, epoch: int, length: int) -> Tensor:
     return torch.randperm(length, generator=generator_for(seed, 0, epoch))
 
 
-class Stream(TorchDataset[tuple[Tensor, Tensor, int, int]]):
-    """Item g of an endless pass over ``data``, shuffled anew each epoch: image, mask, g and label.
+StreamItem = tuple[Tensor, Tensor, int, int, Tensor]
+"""Image, mask, g, label and place; -1 for no label, and a row of -1 and 0 for no place."""
 
-    The label is -1 where there is none.
+
+class Stream(TorchDataset[StreamItem]):
+    """Item g of an endless pass over ``data``, shuffled anew each epoch.
 
     Args:
         data: The data set.
@@ -38,10 +41,11 @@ class Stream(TorchDataset[tuple[Tensor, Tensor, int, int]]):
         self.data = data
         self.seed = seed
 
-    def __getitem__(self, g: int) -> tuple[Tensor, Tensor, int, int]:
+    def __getitem__(self, g: int) -> StreamItem:
         epoch, position = divmod(g, len(self.data))
         item = self.data[int(_shuffle(self.seed, epoch, len(self.data))[position])]
-        return item.image, item.mask, g, -1 if item.label is None else item.label
+        place = tabulate_places([item.place])[0]
+        return item.image, item.mask, g, -1 if item.label is None else item.label, place
 
 
 class StreamShard(Sampler[int]):
@@ -71,7 +75,7 @@ def make_loader(
     rank: int,
     world_size: int,
     workers: int,
-) -> DataLoader[tuple[Tensor, Tensor, int, int]]:
+) -> DataLoader[StreamItem]:
     """Load what one process trains on at every step, in ``accumulate`` equal micro-batches.
 
     Raises:
