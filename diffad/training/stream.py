@@ -1,7 +1,7 @@
 """An endless, stateless stream of training items: item g is the same whoever asks, whenever.
 
-The order, the augmentation, the level and the noise of item g follow from (seed, g) alone. A resumed run, or
-one on more processes, therefore sees exactly what an uninterrupted run on one process sees.
+The order, the image, the augmentation, the level and the noise of item g follow from (seed, g) alone. A resumed
+run, or one on more processes, therefore sees exactly what an uninterrupted run on one process sees.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from diffad.data.items import Dataset
+from diffad.data.items import Dataset, draw_item
 from diffad.types import generator_for
 
 
@@ -40,7 +40,8 @@ class Stream(TorchDataset[tuple[Tensor, Tensor, int, int]]):
 
     def __getitem__(self, g: int) -> tuple[Tensor, Tensor, int, int]:
         epoch, position = divmod(g, len(self.data))
-        item = self.data[int(_shuffle(self.seed, epoch, len(self.data))[position])]
+        index = int(_shuffle(self.seed, epoch, len(self.data))[position])
+        item = draw_item(self.data, index, generator_for(self.seed, 7, g))
         return item.image, item.mask, g, -1 if item.label is None else item.label
 
 
