@@ -96,7 +96,10 @@ class LabelMaps:
         self.painter = Painter(self.space, weights, deform, strip, whole_box, voxel)
         rules, path = ScanRules(pattern, None, None), Path(root)
         listing = None if csv is None else (Path(csv) if is_present_file(Path(csv)) else path / csv)
-        self.scans = list_splits(path, rules, listing, shares, split_seed, split)[split][:limit]
+        splits = list_splits(path, rules, listing, shares, split_seed, split)
+        self.scans = splits[split][:limit]
+        self.subjects = {name: [scan.subject for scan in scans] for name, scans in splits.items()}
+        """Subjects by split."""
         self._options = ReadOptions(trust, max_voxels, None)
         self._table = table if table is None else (TABLES.get(table) or read_table(Path(table), path))
         self._range, self._min_brain = slices, min_brain

@@ -107,6 +107,8 @@ class Volumes:
         splits = list_splits(Path(root), rules, table, shares, split_seed, split, self._rule)
         splits = {name: scans[:limit] for name, scans in splits.items()}
         self.scans = splits[split]
+        self.subjects = {name: [scan.subject for scan in scans] for name, scans in splits.items()}
+        """Subjects by split."""
         subjects = [scan.subject for scan in self.scans]
         scan_labels = read_labels(
             self._rule, [scan.files for scan in self.scans], subjects, Path(root), split

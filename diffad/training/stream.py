@@ -1,7 +1,7 @@
 """An endless, stateless stream of training items: item g is the same whoever asks, whenever.
 
-The order, the image, the augmentation, the level and the noise of item g follow from (seed, g) alone. A resumed
-run, or one on more processes, therefore sees exactly what an uninterrupted run on one process sees.
+The order, the image, the augmentation, the level and the noise of item g follow from (seed, g) alone. A
+resumed run, or one on more processes, therefore sees exactly what an uninterrupted run on one process sees.
 """
 
 from __future__ import annotations

@@ -19,6 +19,9 @@ from diffad.data.volume import Array, Volume
 RIM = 8.0
 """Width of what is kept around a brain, in mm: no stripping leaves more."""
 
+FLUID = 4.0
+"""Width of the fluid around a brain whose labels know none, in mm."""
+
 GAP = 5.0
 """Half the width of the sulci that belong to the brain, in mm."""
 
@@ -97,10 +100,10 @@ class LabelMap:
         field = tuple(n * s for n, s in zip(tissues.shape, spacing, strict=True))
         tissues = _cut_to_brain(tissues, spacing)
         depth = _measure_depth(tissues, spacing)
-        inside, rim = depth <= 0, (depth > 0) & (depth <= RIM)
+        rim = (depth > 0) & (depth < 2)
         # the fluid around a brain that labels do not know is where a scan would show it
-        has_rim = (tissues[rim & (depth < 2)] == CSF).mean() > 0.2
-        tissues[(tissues == 0) & (inside if has_rim else inside | rim)] = CSF
+        has_rim = (tissues[rim] == CSF).mean() > 0.2
+        tissues[(tissues == 0) & (depth <= (0 if has_rim else FLUID))] = CSF
         tissues[depth > RIM] = 0
         depth = np.clip(depth * DEPTH_SCALE, -127, 127).astype(np.int8)
         return cls(tissues, depth, spacing, field, *_place_probes(tissues, depth, spacing), warnings)

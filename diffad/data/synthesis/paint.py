@@ -18,7 +18,6 @@ from diffad.data.synthesis.geometry import draw_points, read_nearest
 from diffad.data.synthesis.label_map import COARSE, DEPTH_SCALE, LabelMap
 from diffad.data.synthesis.scanner import Scanner
 from diffad.data.synthesis.stripping import Stripping
-from diffad.data.synthesis.tissues import TISSUES
 
 FINE = 1.2
 """Pixels above this size are painted at half of it and averaged, in mm."""
