@@ -31,8 +31,8 @@ class Mix:
     repeated, and drawn anew each time if they can be.
 
     Args:
-        parts: Data sets, each a mapping of its name and its options, and of ``weight``, its share of the items
-            (1 where nothing is said), and ``splits``, the splits that it is part of (all by default).
+        parts: Data sets, each a mapping of its name and its options, of ``weight``, its share of the items (1
+            where nothing is said), and of ``splits``, the splits that it is part of (all by default).
         split: Name of the split.
         space: Grid and intensity of the model, for all parts.
 
@@ -98,8 +98,8 @@ def join_subjects(parts: Mapping[str, Dataset]) -> dict[str, list[str]]:
                 other = homes.setdefault(_simplify(subject), (split, subject, name))
                 if other[0] != split:
                     raise DataError(
-                        f"expected each subject in one split, found {other[1]} in {other[0]} of {other[2]} and "
-                        f"{subject} in {split} of {name}; name the splits in tables of both, or in folders"
+                        f"expected each subject in one split, found {other[1]} in {other[0]} of {other[2]} "
+                        f"and {subject} in {split} of {name}; name the splits in tables of both, or in folders"
                     )
     return subjects
 

@@ -49,8 +49,8 @@ class LabelMaps:
         space: Grid and intensity of the model; with the axis "volume" an item is a box of ``box`` voxels.
         csv: Table with the columns path[, subject][, split]; none lists the folder.
         pattern: Glob of the label maps below the folder.
-        table: Tissue of each label: "freesurfer", "muse", "tissue", or the path of a CSV with the columns label
-            and tissue, which adds to the known tables; none takes the known table that fits.
+        table: Tissue of each label: "freesurfer", "muse", "tissue", or the path of a CSV with the columns
+            label and tissue; none takes the known table that fits.
         contrast: Contrasts: "t1", "t1-like", "t2", "flair", "pd", "ct" or "random", one name, a list of them,
             or a weight for each; none takes all of MR, or CT where ``space.intensity`` is "ct".
         deform: How much shapes change, in [0, 1].

@@ -59,7 +59,7 @@ class Head:
         return cls(planes[0], planes[1], spacing, pitch, label_map)
 
     def read_planes(self, key: int, thickness: float) -> tuple[Tensor, tuple[float, ...]]:
-        """Return the planes of a slice of some thickness, (N, *S), and their pixel size; coarse ones are cut."""
+        """Return the planes of a thick slice, (N, *S), and their pixel size; coarse pixels are cut in two."""
         reach = min(round(thickness / self.pitch), MOST_SLICES) // 2
         planes = (
             self.tissues[max(0, key - reach) : key + reach + 1] if self.tissues.ndim == 3 else self.tissues
