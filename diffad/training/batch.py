@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.config import CorruptConfig
+from diffad.config import Config, CorruptConfig
+from diffad.data.augment import augment
 from diffad.data.corruptions import corrupt_batch
 from diffad.data.corruptions.place import Foreground
 from diffad.data.items import Dataset
@@ -47,6 +48,29 @@ class Batch:
     original: Tensor | None = None
     weight: Tensor | None = None
     damaged_image: Tensor | None = None
+
+
+def make_batch(
+    images: Tensor,
+    masks: Tensor,
+    label: Tensor,
+    config: Config,
+    generators: list[torch.Generator],
+    pool: Sequence[Tensor] = (),
+) -> Batch:
+    """Augment, cut and corrupt the items of a data set, as training shows them to a network.
+
+    Args:
+        images: Images in the grid of the model, (B, C, *S), in [0, 1].
+        masks: Brain masks, (B, 1, *S), in {0, 1}.
+        label: 0 healthy, 1 diseased, -1 unknown, (B,).
+        config: The experiment.
+        generators: One for each item.
+        pool: Images that patches of corruptions come from.
+    """
+    images, masks = augment(images, masks, config.augment, generators)
+    image, brain = (crop_to_brain(v, masks, config.space.window) for v in (images, masks))
+    return corrupt_items(image, brain, label, config.corrupt, config.corrupt.tasks, generators, pool)
 
 
 def corrupt_items(

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from diffad.data.items import Dataset, draw_item
+from diffad.data.items import Dataset, TrainingItem, draw_item
 from diffad.types import generator_for
 
 
@@ -38,10 +38,14 @@ class Stream(TorchDataset[tuple[Tensor, Tensor, int, int]]):
         self.data = data
         self.seed = seed
 
-    def __getitem__(self, g: int) -> tuple[Tensor, Tensor, int, int]:
+    def draw(self, g: int) -> TrainingItem:
+        """Draw item g."""
         epoch, position = divmod(g, len(self.data))
         index = int(_shuffle(self.seed, epoch, len(self.data))[position])
-        item = draw_item(self.data, index, generator_for(self.seed, 7, g))
+        return draw_item(self.data, index, generator_for(self.seed, 7, g))
+
+    def __getitem__(self, g: int) -> tuple[Tensor, Tensor, int, int]:
+        item = self.draw(g)
         return item.image, item.mask, g, -1 if item.label is None else item.label
 
 
