@@ -53,22 +53,21 @@ class Mix:
         self.parts = [_build_part(k, parts[k], split, space) for k in places]
         weights = [_read_weight(k, parts[k]) for k in places]
         self._ends = list(accumulate(share_items([len(part) for part in self.parts], weights)))
-        self.subjects = join_subjects(
-            {f"data.parts[{k}]": p for k, p in zip(places, self.parts, strict=True)}
-        )
+        names = [f"data.parts[{k}]" for k in places]
+        roots = {name: parts[k].get("root") for name, k in zip(names, places, strict=True)}
+        self.subjects = join_subjects(dict(zip(names, self.parts, strict=True)), roots)
+        """Subjects by split."""
         _require_one_shape(self.parts)
 
     def __len__(self) -> int:
         return self._ends[-1]
 
     def __getitem__(self, index: int) -> TrainingItem:
-        return self.draw(index, generator_for(STREAM, index % len(self)))
+        index = range(len(self))[index]
+        return self.draw(index, generator_for(STREAM, index))
 
     def draw(self, index: int, generator: torch.Generator) -> TrainingItem:
         """Draw item ``index``, anew if its part can; all that is random follows from the generator."""
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        index %= len(self)
         k = bisect_right(self._ends, index)
         part, offset = self.parts[k], self._ends[k - 1] if k else 0
         return draw_item(part, (index - offset) % len(part), generator)
@@ -80,11 +79,15 @@ def share_items(lengths: Sequence[int], weights: Sequence[float]) -> list[int]:
     return [max(n, math.floor(pass_length * w)) for n, w in zip(lengths, weights, strict=True)]
 
 
-def join_subjects(parts: Mapping[str, Dataset]) -> dict[str, list[str]]:
+def join_subjects(parts: Mapping[str, Dataset], roots: Mapping[str, object]) -> dict[str, list[str]]:
     """Join the subjects of all parts by split.
 
-    Subjects count as one if their names differ in ``sub-``, capitals or what follows the number only, as
-    ``sub-IXI012`` and ``IXI012-HH-1211`` do.
+    Names that differ in ``sub-``, capitals or what follows the number only are one subject, as ``sub-IXI012``
+    and ``IXI012-HH-1211`` are; plain numbers are, where they come from one folder.
+
+    Args:
+        parts: Parts by what messages call them.
+        roots: Folder of each part, or none.
 
     Raises:
         DataError: If a subject is in one split of a part and another split of another.
@@ -95,19 +98,25 @@ def join_subjects(parts: Mapping[str, Dataset]) -> dict[str, list[str]]:
         for split, members in getattr(part, "subjects", {}).items():
             subjects.setdefault(split, []).extend(members)
             for subject in dict.fromkeys(members):
-                other = homes.setdefault(_simplify(subject), (split, subject, name))
-                if other[0] != split:
-                    raise DataError(
-                        f"expected each subject in one split, found {other[1]} in {other[0]} of {other[2]} "
-                        f"and {subject} in {split} of {name}; name the splits in tables of both, or in folders"
-                    )
+                other = homes.setdefault(_name_person(subject, roots[name]), (split, subject, name))
+                _require_one_split(other, (split, subject, name))
     return subjects
 
 
-def _simplify(subject: str) -> str:
+def _require_one_split(home: tuple[str, str, str], other: tuple[str, str, str]) -> None:
+    if home[0] != other[0]:
+        (split, subject, part), (other_split, other_subject, other_part) = home, other
+        raise DataError(
+            f"expected each subject in one split, found {subject} in {split} of {part} and {other_subject} "
+            f"in {other_split} of {other_part}; give both parts the same splits, by folders or in a table"
+        )
+
+
+def _name_person(subject: str, root: object) -> str:
     name = subject.lower().removeprefix("sub-")
     match = re.match(r"[a-z]*\d+(?![a-z0-9])", name)
-    return match.group() if match else name
+    person = match.group() if match else name
+    return f"{root}/{person}" if person.isdigit() else person
 
 
 def _build_part(k: int, part: Mapping[str, Any], split: str, space: SpaceConfig) -> Dataset:

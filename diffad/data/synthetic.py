@@ -19,9 +19,9 @@ from diffad.data.slices import axis_index
 from diffad.data.space import Space
 from diffad.data.splits import SHARES
 from diffad.data.synthesis.contrast import CONTRASTS
-from diffad.data.synthesis.label_map import DEPTH_SCALE, LabelMap
-from diffad.data.synthesis.paint import Head, Painter
-from diffad.data.synthesis.stripping import EXACT
+from diffad.data.synthesis.head import Head
+from diffad.data.synthesis.label_map import LabelMap
+from diffad.data.synthesis.paint import Painter
 from diffad.data.synthesis.tissues import TABLES
 from diffad.data.synthesis.tissues_file import read_table
 from diffad.io.paths import is_present_file
@@ -48,7 +48,8 @@ class LabelMaps:
         split: Name of the split.
         space: Grid and intensity of the model; with the axis "volume" an item is a box of ``box`` voxels.
         csv: Table with the columns path[, subject][, split]; none lists the folder.
-        pattern: Glob of the label maps below the folder.
+        pattern: Glob of the label maps below the folder, such as "**/*_dseg.nii.gz"; the default
+            takes all volumes.
         table: Tissue of each label: "freesurfer", "muse", "tissue", or the path of a CSV with the columns
             label and tissue; none takes the known table that fits.
         contrast: Contrasts: "t1", "t1-like", "t2", "flair", "pd", "ct" or "random", one name, a list of them,
@@ -75,7 +76,7 @@ class LabelMaps:
         split: str = "train",
         space: SpaceConfig = SpaceConfig(),  # noqa: B008 (frozen)
         csv: str | None = None,
-        pattern: str = "**/*.nii*",
+        pattern: str = "**/*",
         table: str | None = None,
         contrast: str | Sequence[str] | Mapping[str, float] | None = None,
         deform: float = 1.0,
@@ -91,6 +92,8 @@ class LabelMaps:
         max_voxels: int = MAX_VOXELS,
     ) -> None:
         self.space = Space(space)
+        if not 0 <= deform <= 1:
+            raise DataError(f"expected deform in [0, 1], got {deform}")
         weights = weigh_contrasts(contrast, space.intensity)
         whole_box = _check_box(box, self.space.whole)
         self.painter = Painter(self.space, weights, deform, strip, whole_box, voxel)
@@ -98,8 +101,7 @@ class LabelMaps:
         listing = None if csv is None else (Path(csv) if is_present_file(Path(csv)) else path / csv)
         splits = list_splits(path, rules, listing, shares, split_seed, split)
         self.scans = splits[split][:limit]
-        self.subjects = {name: [scan.subject for scan in scans] for name, scans in splits.items()}
-        """Subjects by split."""
+        self._splits = splits
         self._options = ReadOptions(trust, max_voxels, None)
         self._table = table if table is None else (TABLES.get(table) or read_table(Path(table), path))
         self._range, self._min_brain = slices, min_brain
@@ -125,8 +127,7 @@ class LabelMaps:
     def _choose_slices(self, head: Head, path: Path) -> list[int]:
         if self.space.whole:
             return [0]
-        brain = (head.depth <= EXACT * DEPTH_SCALE) & (head.tissues > 0)
-        cover = brain.flatten(1).sum(1) * head.spacing[0] * head.spacing[1] / self.painter.measure_grid(head)
+        cover = head.measure_brain() / self.painter.lay_grid(head).area
         first, last = self._range or (0, len(cover))
         keys = [k for k in range(first, min(last, len(cover))) if cover[k] >= max(self._min_brain, 1e-6)]
         if not keys:
@@ -136,10 +137,16 @@ class LabelMaps:
             )
         return keys
 
+    @property
+    def subjects(self) -> dict[str, list[str]]:
+        """Subjects of all splits."""
+        return {name: [scan.subject for scan in scans] for name, scans in self._splits.items()}
+
     def __len__(self) -> int:
         return len(self._items)
 
     def __getitem__(self, index: int) -> TrainingItem:
+        index = range(len(self))[index]
         return self.draw(index, generator_for(STREAM, index))
 
     def draw(self, index: int, generator: torch.Generator) -> TrainingItem:

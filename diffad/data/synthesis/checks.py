@@ -24,10 +24,17 @@ MOST_UNEVEN = 2.0
 BRAIN_ML = (700.0, 2200.0)
 """Volume of a whole brain with ventricles, from and to, in ml; beyond it the map shows a part or a child."""
 
+MOST_CUT = 0.05
+"""Area of a brain in a face of the map, as a fraction of its largest plane, without a warning."""
+
+SCAN_HINT = "it looks like a scan, which the data set volumes takes; name the label maps with data.pattern"
+"""What is said of a file that is none."""
+
 NEEDED = ("cortex", "white")
+"""Tissues without which there is no brain."""
 
 
-def check_labels(labels: Array, table: Table | None, path: Path) -> tuple[Array, Table]:
+def match_labels(labels: Array, table: Table | None, path: Path) -> tuple[Array, Table]:
     """Return the labels of a map, ascending, and the table that knows them.
 
     Raises:
@@ -37,7 +44,7 @@ def check_labels(labels: Array, table: Table | None, path: Path) -> tuple[Array,
     if not (np.equal(values, np.rint(values)).all() and values[0] >= 0 and values[-1] < 2**16):
         raise DataError(
             f"{path}: expected a label map of whole numbers from 0 on, found {len(values)} values from "
-            f"{values[0]:.4g} to {values[-1]:.4g}; this looks like a scan, which the data set volumes takes"
+            f"{values[0]:.4g} to {values[-1]:.4g}; {SCAN_HINT}"
         )
     values = values.astype(np.int64)
     name, table, unknown_labels = (
@@ -48,7 +55,7 @@ def check_labels(labels: Array, table: Table | None, path: Path) -> tuple[Array,
     if len(unknown_labels) >= MOST_UNKNOWN:
         raise DataError(
             f"{path}: expected a label map, found {len(values)} different values, {len(unknown_labels)} of "
-            "them no known labels; this looks like a scan, which the data set volumes takes"
+            f"them no known labels; {SCAN_HINT}"
         )
     if unknown_labels:
         raise DataError(
@@ -58,7 +65,7 @@ def check_labels(labels: Array, table: Table | None, path: Path) -> tuple[Array,
     return values, table
 
 
-def check_spacing(spacing: Sequence[float], in_plane: Sequence[int], path: Path) -> list[str]:
+def check_voxels(spacing: Sequence[float], in_plane: Sequence[int], path: Path) -> list[str]:
     """List what is odd about the voxels of a label map.
 
     Raises:
@@ -102,11 +109,11 @@ def check_anatomy(tissues: Array, spacing: Sequence[float], path: Path) -> list[
 def _describe_cuts(brain: Array) -> list[str]:
     """Say so if a face of the map cuts the brain; the brain stem may leave at the bottom."""
     names = (("left", "right"), ("back", "front"), ("bottom", "top"))
-    limit = 0.25 * max(brain.sum(tuple(a for a in range(3) if a != axis)).max() for axis in range(3))
+    largest = max(brain.sum(tuple({0, 1, 2} - {axis})).max() for axis in range(3))
     cuts = [
         names[axis][end]
         for axis in range(3)
         for end in range(2)
-        if brain.take(-end, axis).sum() > limit * 0.2
+        if brain.take(-end, axis).sum() > MOST_CUT * largest
     ]
     return [f"its brain is cut at the {' and '.join(cuts)}: the rest is not painted"] if cuts else []

@@ -7,7 +7,8 @@ inversion time TI do the rest,
 .. math:: S = \rho \, |1 - 2 e^{-TI/T_1} + e^{-TR/T_1}| \, e^{-TE/T_2}
           \quad \text{(without TI: } \rho (1 - e^{-TR/T_1}) e^{-TE/T_2} \text{)}
 
-CT means are Hounsfield units of unenhanced scans. Relaxation times are round numbers from the literature.
+The T2 of fluid is what fast spin echoes show of it, shorter than at rest. CT means are Hounsfield units of
+unenhanced scans. Relaxation times are round numbers from the literature.
 
 Reference:
     SynthSeg (Billot et al., 2023), its prior of T1 scans; T1, T2 relaxation and magnetization transfer in
@@ -29,8 +30,8 @@ from diffad.data.synthesis.tissues import TISSUES
 _ROWS: Mapping[str, tuple[float, ...]] = MappingProxyType(
     {
         "background": (0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0),
-        "csf": (1.0, 4000, 4200, 1800, 1500, 44.4, 11.2, 8.0),
-        "ventricle": (1.0, 4000, 4200, 2000, 1700, 44.4, 11.2, 7.0),
+        "csf": (1.0, 4000, 4200, 1000, 800, 44.4, 11.2, 8.0),
+        "ventricle": (1.0, 4000, 4200, 1000, 800, 44.4, 11.2, 7.0),
         "choroid": (0.9, 1500, 1900, 180, 160, 59.6, 16.0, 34.0),
         "cortex": (0.82, 1050, 1350, 96, 88, 96.3, 12.2, 38.5),
         "white": (0.70, 650, 850, 78, 72, 160.3, 21.7, 29.5),
@@ -82,7 +83,7 @@ def _draw_wide_t1(generator: torch.Generator) -> Palette:
 
 
 def _draw_t2(generator: torch.Generator) -> Palette:
-    echo = {"tr": _uniform(2500, 7000, generator), "te": _uniform(75, 125, generator)}
+    echo = {"tr": _uniform(2500, 7000, generator), "te": _uniform(60, 115, generator)}
     return _draw_echo(echo, generator)
 
 
@@ -108,10 +109,8 @@ def _draw_echo(echo: Mapping[str, float], generator: torch.Generator) -> Palette
     t1 = torch.lerp(_VALUES[:, 1], _VALUES[:, 2], field) * wobble[1]
     t2 = torch.lerp(_VALUES[:, 3], _VALUES[:, 4], field) * wobble[2]
     recovery = torch.exp(-echo["tr"] / t1)
-    if "ti" in echo:
-        magnetisation = (1 - 2 * torch.exp(-echo["ti"] / t1) + recovery).abs()
-    else:
-        magnetisation = 1 - recovery
+    inversion = 2 * torch.exp(-echo["ti"] / t1) if "ti" in echo else 2 * recovery
+    magnetisation = (1 - inversion + recovery).abs()
     return _finish(
         _share_fluid(density * magnetisation * torch.exp(-echo["te"] / t2), 0.0, generator), generator
     )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from diffad.data.spline import draw_controls, evaluate_spline
@@ -51,13 +52,31 @@ def _draw_matrix(n: int, generator: torch.Generator) -> Tensor:
     return turn - turn.T + torch.diag(steps[1, 0]) * SCALE + torch.triu(steps[2], 1) * SHEAR
 
 
-def read_nearest(values: Tensor, points: Tensor) -> Tensor:
-    """Read ``values`` (N, *S) at ``points`` (D, *T) in voxels, (N, *T); 0 beyond the border."""
+def read_nearest(values: Tensor, points: Tensor, spacing: Sequence[float]) -> Tensor:
+    """Read images at scattered points, 0 beyond their border.
+
+    Args:
+        values: Images, (N, *S).
+        points: Positions, (D, *T), in mm from the middle.
+        spacing: Pixel size of the images, in mm.
+
+    Returns:
+        Values of the nearest pixels, (N, *T).
+    """
     shape = values.shape[1:]
-    index = points.round().long()
-    is_inside = torch.ones(index.shape[1:], dtype=torch.bool)
-    flat = torch.zeros(index.shape[1:], dtype=torch.long)
-    for axis, size in enumerate(shape):
-        is_inside &= (index[axis] >= 0) & (index[axis] < size)
-        flat = flat * size + index[axis].clamp(0, size - 1)
-    return values.flatten(1)[:, flat.flatten()].unflatten(1, index.shape[1:]) * is_inside
+    flat = torch.zeros(points.shape[1:], dtype=torch.long)
+    is_inside = torch.ones(points.shape[1:], dtype=torch.bool)
+    for position, size, step in zip(points, shape, spacing, strict=True):
+        index = (position / step + (size - 1) / 2).round().long()
+        is_inside &= (index >= 0) & (index < size)
+        flat = flat * size + index.clamp(0, size - 1)
+    return values.flatten(1)[:, flat.flatten()].unflatten(1, points.shape[1:]) * is_inside
+
+
+def read_linear(values: Tensor, points: Tensor, spacing: Sequence[float]) -> Tensor:
+    """Interpolate one image (*S) at ``points`` (D, *T), as ``read_nearest`` has them; its border goes on."""
+    sides = [n * s for n, s in zip(values.shape, spacing, strict=True)]
+    fractions = [2 * p / side for p, side in zip(points, sides, strict=True)]
+    grid = torch.stack(fractions[::-1], -1)[None]
+    image = values[None, None].to(grid)
+    return F.grid_sample(image, grid, padding_mode="border", align_corners=False)[0, 0]

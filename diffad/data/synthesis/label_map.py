@@ -12,7 +12,7 @@ import torch
 from diffad.config.reading import ReadOptions
 from diffad.data.items import DataError
 from diffad.data.slices import axis_index
-from diffad.data.synthesis.checks import check_anatomy, check_labels, check_spacing
+from diffad.data.synthesis.checks import check_anatomy, check_voxels, match_labels
 from diffad.data.synthesis.tissues import TISSUES, Table
 from diffad.data.volume import Array, Volume
 
@@ -27,9 +27,6 @@ GAP = 5.0
 
 DEPTH_SCALE = 8
 """Steps of the depth in a mm."""
-
-COARSE = 1.6
-"""Voxels from this size on are cut in two in the plane, in mm."""
 
 PROBES, PROBE_REACH = 4096, 0.8
 """Places of a brain that its intensity window follows from, and half the width of each, in mm."""
@@ -80,9 +77,9 @@ class LabelMap:
         if len(volume.data) != 1:
             raise DataError(f"{path}: expected a label map of one channel, found {len(volume.data)} channels")
         spacing = tuple(float(s) for s in volume.spacing)
-        warnings = [*volume.warnings, *check_spacing(spacing, in_plane, path)]
+        warnings = [*volume.warnings, *check_voxels(spacing, in_plane, path)]
         labels = volume.data[0]
-        values, table = check_labels(labels, table, path)
+        values, table = match_labels(labels, table, path)
         tissues = np.zeros(int(values[-1]) + 1, np.uint8)
         tissues[values] = [TISSUES.index(table[int(v)]) for v in values]
         tissues = tissues[labels.astype(np.int64)]

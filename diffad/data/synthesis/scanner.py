@@ -9,10 +9,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from diffad.data.spline import draw_controls, evaluate_at_points, evaluate_weights
+from diffad.data.scan_noise import add_gaussian_noise, add_rician_noise
+from diffad.data.spline import draw_controls, evaluate_at_points, evaluate_spline
 
 KNOTS = 0.5
 """Distance of the knots of the uneven sensitivity, as a fraction of the head."""
+
+BIAS, GAMMA = 0.9, 0.2
+"""Largest logarithm of the sensitivity, and standard deviation of that of the exponent."""
+
+NOISE, CT_NOISE = 0.04, 4.0
+"""Most noise of MR, where the brightest tissue is 1, and of CT, in Hounsfield units."""
+
+GRAIN, THICKNESS, COARSE_CHANCE = 2.2, 5.5, 0.4
+"""Most pixels of the grid in one of the scanner, thickest slice in mm, and how often each of them occurs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,34 +48,29 @@ class Scanner:
     @classmethod
     def draw(cls, ct: bool, generator: torch.Generator) -> Scanner:
         """Draw a scanner."""
-        bias, gamma, noise, grain, is_grained, thickness, is_thick = torch.rand(
-            7, generator=generator
+        bias, noise, grain, thickness, grain_chance, thickness_chance = torch.rand(
+            6, generator=generator
         ).tolist()
-        controls = draw_controls(1, (1.0,) * 3, KNOTS, generator) * (0.0 if ct else 0.9 * bias)
-        exponent = (
-            1.0 if ct else float(torch.exp(0.2 * torch.randn((), generator=generator).clamp(-2.5, 2.5)))
-        )
+        controls = draw_controls(1, (1.0,) * 3, KNOTS, generator)
+        exponent = float(torch.exp(GAMMA * torch.randn((), generator=generator).clamp(-2.5, 2.5)))
         return cls(
-            controls,
-            exponent,
-            (1.0 + 3.0 * noise) if ct else 0.04 * noise**1.5,
-            1 + 1.2 * grain if is_grained < 0.4 else 1.0,
-            1.5 + 4.0 * thickness if is_thick < 0.4 else 0.0,
-            ct,
+            bias=controls * (0.0 if ct else BIAS * bias),
+            gamma=1.0 if ct else exponent,
+            noise=CT_NOISE * (1 + 2 * noise) / 3 if ct else NOISE * noise**1.5,
+            grain=1 + (GRAIN - 1) * grain if grain_chance < COARSE_CHANCE else 1.0,
+            thickness=THICKNESS * (0.3 + 0.7 * thickness) if thickness_chance < COARSE_CHANCE else 0.0,
+            ct=ct,
         )
 
-    def evaluate_bias(self, fractions: Sequence[Tensor], controls: Tensor | None = None) -> Tensor:
+    def evaluate_bias(self, controls: Tensor, fractions: Sequence[Tensor]) -> Tensor:
         """Return the sensitivity on a grid, (*S), positive.
 
         Args:
+            controls: Control values, (1, *K), on the axes of the grid.
             fractions: Positions along each axis, in [0, 1].
-            controls: Control values on other axes; none for those of the head.
         """
-        values = self.bias if controls is None else controls
-        for u in fractions:
-            weights = evaluate_weights(u.clamp(0, 1), values.shape[1], KNOTS)
-            values = torch.einsum("cx...,ix->c...i", values, weights)
-        return values[0].exp()
+        positions = [u.clamp(0, 1) for u in fractions]
+        return evaluate_spline(controls, KNOTS, positions, (0.0,) * len(positions))[0].exp()
 
     def probe_bias(self, places: Tensor) -> Tensor:
         """Return the sensitivity at ``places`` (P, 3) in [0, 1], (P,)."""
@@ -93,20 +98,3 @@ class Scanner:
             return coarse
         mode = "bilinear" if len(shape) == 2 else "trilinear"
         return F.interpolate(coarse[None], shape, mode=mode, align_corners=False)[0]
-
-
-def add_rician_noise(image: Tensor, sd: float, generator: torch.Generator) -> Tensor:
-    r"""Return the magnitude of a signal with noise in both of its parts.
-
-    .. math:: y = \sqrt{(x + \sigma n_1)^2 + (\sigma n_2)^2}
-
-    Reference:
-        The Rician distribution of noisy MRI data (Gudbjartsson and Patz, 1995), eq. 1.
-    """
-    real, imaginary = sd * torch.randn((2, *image.shape), generator=generator)
-    return torch.hypot(image + real, imaginary)
-
-
-def add_gaussian_noise(image: Tensor, sd: float, generator: torch.Generator) -> Tensor:
-    """Return an image with noise of one standard deviation everywhere."""
-    return image + sd * torch.randn(image.shape, generator=generator)
