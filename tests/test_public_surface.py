@@ -179,6 +179,7 @@ COMMANDS = {
         " --score --slices --trust",
     ),
     "data check": (1, "--layout --out --quick --show"),
+    "data sheet": (2, "--count --out --split"),
     "demo": (0, "--model --out --seed"),
     "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample"),
     "list": (1, ""),

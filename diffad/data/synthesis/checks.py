@@ -12,7 +12,7 @@ from diffad.data.items import DataError
 from diffad.data.synthesis.tissues import TISSUES, Table, choose_table
 from diffad.data.volume import Array
 
-MOST_UNKNOWN = 40
+IMAGE_LABELS = 40
 """From this number of unknown labels on, a file is an image and no label map."""
 
 THICKEST = 3.0
@@ -30,7 +30,7 @@ MOST_CUT = 0.05
 SCAN_HINT = "it looks like a scan, which the data set volumes takes; name the label maps with data.pattern"
 """What is said of a file that is none."""
 
-NEEDED = ("cortex", "white")
+VITAL_TISSUES = ("cortex", "white")
 """Tissues without which there is no brain."""
 
 
@@ -52,7 +52,7 @@ def match_labels(labels: Array, table: Table | None, path: Path) -> tuple[Array,
         if table is None
         else ("given", table, [v for v in values.tolist() if v not in table])
     )
-    if len(unknown_labels) >= MOST_UNKNOWN:
+    if len(unknown_labels) >= IMAGE_LABELS:
         raise DataError(
             f"{path}: expected a label map, found {len(values)} different values, {len(unknown_labels)} of "
             f"them no known labels; {SCAN_HINT}"
@@ -90,7 +90,7 @@ def check_anatomy(tissues: Array, spacing: Sequence[float], path: Path) -> list[
     Raises:
         DataError: If it lacks grey or white matter.
     """
-    gaps = [name for name in NEEDED if not (tissues == TISSUES.index(name)).any()]
+    gaps = [name for name in VITAL_TISSUES if not (tissues == TISSUES.index(name)).any()]
     if gaps:
         names = ", ".join(TISSUES[t] for t in np.unique(tissues)) or "nothing"
         raise DataError(

@@ -85,6 +85,6 @@ TABLES: Mapping[str, Table] = MappingProxyType({"tissue": PLAIN, "freesurfer": F
 
 def choose_table(labels: Sequence[int]) -> tuple[str, Table, list[int]]:
     """Return the table that knows the most of the labels, its name, and the labels that it does not know."""
-    unknown = {name: [x for x in labels if x not in table] for name, table in TABLES.items()}
-    name = min(unknown, key=lambda name: len(unknown[name]))
-    return name, TABLES[name], unknown[name]
+    gaps = {name: [x for x in labels if x not in table] for name, table in TABLES.items()}
+    name = min(gaps, key=lambda name: len(gaps[name]))
+    return name, TABLES[name], gaps[name]
