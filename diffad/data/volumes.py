@@ -106,7 +106,7 @@ class Volumes:
         table = None if csv is None else _find_table(csv, Path(root))
         splits = list_splits(Path(root), rules, table, shares, split_seed, split, self._rule)
         splits = {name: scans[:limit] for name, scans in splits.items()}
-        self.scans = splits[split]
+        self.scans, self._splits = splits[split], splits
         subjects = [scan.subject for scan in self.scans]
         scan_labels = read_labels(
             self._rule, [scan.files for scan in self.scans], subjects, Path(root), split
@@ -185,6 +185,11 @@ class Volumes:
             if not any(item.label == 1 for item in self._items[end - count : end]):
                 volume = Volume.load(scan.files, options=self.reading)
                 yield str(scan.files[0]), *read_scan(volume, scan.mask, self.reading.mask_threshold)
+
+    @property
+    def subjects(self) -> dict[str, list[str]]:
+        """Subjects of all splits."""
+        return {name: [scan.subject for scan in scans] for name, scans in self._splits.items()}
 
     def __len__(self) -> int:
         return len(self._items)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from diffad.config import CorruptConfig
+from diffad.config import Config, CorruptConfig
+from diffad.data.augment import augment_items
 from diffad.data.corruptions import corrupt_batch
 from diffad.data.corruptions.place import Foreground
 from diffad.data.items import Dataset
@@ -49,6 +50,32 @@ class Batch:
     weight: Tensor | None = None
     damaged_image: Tensor | None = None
     place: Tensor | None = None
+
+
+def make_batch(
+    images: Tensor,
+    masks: Tensor,
+    label: Tensor,
+    places: Tensor,
+    config: Config,
+    generators: list[torch.Generator],
+    pool: Sequence[Tensor] = (),
+) -> Batch:
+    """Augment, cut and corrupt the items of a data set, as training shows them to a network.
+
+    Args:
+        images: Images in the grid of the model, (B, C, *S), in [0, 1].
+        masks: Brain masks, (B, 1, *S), in {0, 1}.
+        label: 0 healthy, 1 diseased, -1 unknown, (B,).
+        places: Orientation and position of each slice, (B, 2), see ``tabulate_places``.
+        config: The experiment.
+        generators: One for each item.
+        pool: Images that patches of corruptions come from.
+    """
+    images, masks, place = augment_items(images, masks, places, config.augment, generators)
+    image, brain = (crop_to_brain(v, masks, config.space.window) for v in (images, masks))
+    batch = corrupt_items(image, brain, label, config.corrupt, config.corrupt.tasks, generators, pool)
+    return replace(batch, place=place)
 
 
 def corrupt_items(

@@ -1,7 +1,7 @@
 """An endless, stateless stream of training items: item g is the same whoever asks, whenever.
 
-The order, the augmentation, the level and the noise of item g follow from (seed, g) alone. A resumed run, or
-one on more processes, therefore sees exactly what an uninterrupted run on one process sees.
+The order, the image, the augmentation, the level and the noise of item g follow from (seed, g) alone. A
+resumed run, or one on more processes, therefore sees exactly what an uninterrupted run on one process sees.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from diffad.data.items import Dataset
+from diffad.data.items import Dataset, TrainingItem, draw_item
 from diffad.data.place import tabulate_places
 from diffad.types import generator_for
 
@@ -41,9 +41,14 @@ class Stream(TorchDataset[StreamItem]):
         self.data = data
         self.seed = seed
 
-    def __getitem__(self, g: int) -> StreamItem:
+    def draw(self, g: int) -> TrainingItem:
+        """Draw item g."""
         epoch, position = divmod(g, len(self.data))
-        item = self.data[int(_shuffle(self.seed, epoch, len(self.data))[position])]
+        index = int(_shuffle(self.seed, epoch, len(self.data))[position])
+        return draw_item(self.data, index, generator_for(self.seed, 7, g))
+
+    def __getitem__(self, g: int) -> StreamItem:
+        item = self.draw(g)
         place = tabulate_places([item.place])[0]
         return item.image, item.mask, g, -1 if item.label is None else item.label, place
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,14 @@ import torch
 from torch import Tensor
 
 from diffad.config import Config
-from diffad.data.augment import augment_items
 from diffad.data.items import Dataset
 from diffad.data.labels import require_both
 from diffad.data.place import tabulate_places
-from diffad.data.window import crop_to_brain
 from diffad.protocols import MakesExamples
 from diffad.registry import MODELS, NOISES, SAMPLERS
 from diffad.schedule import Schedule
 from diffad.training import checkpoint
-from diffad.training.batch import Batch, MicroBatch, corrupt_items, sample_pool
+from diffad.training.batch import Batch, MicroBatch, make_batch, sample_pool
 from diffad.training.changes import BINDING_KEYS
 from diffad.training.checkpoint import Checkpoint, CheckpointError
 from diffad.training.loss import learning_rate
@@ -126,16 +123,10 @@ class Trainer:
         places: Tensor | None,
         generators: list[torch.Generator],
     ) -> Batch:
-        config, device = self.config, self.device
-        table = tabulate_places([None] * len(images)) if places is None else places
-        images, masks, place = augment_items(
-            images.to(device), masks.to(device), table.to(device), config.augment, generators
-        )
-        image, brain = (crop_to_brain(v, masks, config.space.window) for v in (images, masks))
         label = torch.full((len(images),), -1) if labels is None else labels
-        corrupt = config.corrupt
-        batch = corrupt_items(image, brain, label.to(device), corrupt, corrupt.tasks, generators, self.pool)
-        return replace(batch, place=place)
+        table = tabulate_places([None] * len(images)) if places is None else places
+        images, masks, label, table = (v.to(self.device) for v in (images, masks, label, table))
+        return make_batch(images, masks, label, table, self.config, generators, self.pool)
 
     def update(self, micro_batches: Sequence[MicroBatch]) -> float:
         """Take one optimiser step and return its loss, averaged over all processes.
