@@ -113,7 +113,8 @@ class UNet2D(ModelMixin, ConfigMixin):
             x_t: State.
             labels: Level less 1.
             embedding: Condition vectors, (B, embedding), where the network takes them.
-            place: Orientation and position of each slice, (B, 2), see ``diffad.data.place``; none where unknown.
+            place: Orientation and position of each slice, (B, 2), see ``diffad.data.place``; none where not
+                known.
         """
         check_input(x_t, self.config.in_channels, 2, "UNet2D")
         check_embedding(embedding, self.config.embedding, len(x_t), "UNet2D")
