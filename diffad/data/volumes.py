@@ -164,9 +164,7 @@ class Volumes:
             except ValueError as error:
                 raise DataError(f"{name}: {error}") from error
             marks = self._mark_lesions(scan, volume, axis, raw.keys, mask)
-            parts.append(
-                (x, torch.cat([mask, *marks], dim=1), tabulate_places(raw.places or [None] * len(x)))
-            )
+            parts.append((x, torch.cat([mask, *marks], dim=1), tabulate_places(raw.list_places())))
         x, channels, places = (torch.cat(values) for values in zip(*parts, strict=True))
         return self._choose_slices(x, channels, places, volume)
 
