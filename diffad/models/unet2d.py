@@ -129,7 +129,7 @@ class UNet2D(ModelMixin, ConfigMixin):
                 raise ValueError("UNet2D expected no place, as it was built with place = false, got one")
             return vector
         place = drop_places(place, self.config.place_drop) if self.training else place
-        places: Tensor = self.place_layers(encode_places(place, batch, self.place_layers[0].weight))
+        places: Tensor = self.place_layers(encode_places(place, batch, next(self.place_layers.parameters())))
         return places if vector is None else vector + places
 
     def _run_unet(self, x: Tensor, labels: Tensor, vector: Tensor | None) -> Tensor:
