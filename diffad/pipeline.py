@@ -311,8 +311,6 @@ class AnomalyPipeline(DiffusionPipeline):
         maps, unit_warnings = normalise_maps(source, maps, self.healthy, self.config.postprocess, usual)
         calibration = None if unit_warnings or not usual else self.config.calibration
         output = self._threshold(source, maps, threshold, calibration, keep_small)
-        if slices is None:
-            output.info |= self._compare_scan(output, calibration)
         warnings = [
             *self._list_scan_warnings(source, windows),
             *axis_warnings(cuts.axes, cuts.own_axis),
@@ -327,6 +325,7 @@ class AnomalyPipeline(DiffusionPipeline):
             **describe_provenance(self.config, method),
             **cuts.to_info(),
             **describe_windows(windows),
+            **self._compare_scan(output, calibration if slices is None else None),
             "warnings": list(dict.fromkeys(warnings)),
         }
         output.info["seconds"] = round(time.perf_counter() - start, 3)

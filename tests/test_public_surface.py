@@ -176,7 +176,7 @@ COMMANDS = {
     "calibrate": (
         1,
         "--batch-size --device --fpr --mask --mask-threshold --max-voxels --model --normalise --out --sampler"
-        " --score --slices --trust",
+        " --score --site --slices --trust",
     ),
     "data check": (1, "--layout --out --quick --show"),
     "demo": (0, "--model --out --seed"),
@@ -189,8 +189,8 @@ COMMANDS = {
         (
             "--axes --batch-size --bias --brain --device --fusion --guidance --keep-small --layout --mask"
             " --mask-threshold --max-voxels --modality --model --no-bias --no-page --noise --noise-across"
-            " --on-failure --out --overwrite --page --precision --prepare --region --register --sampler --score --seed --verify"
-            " --sequences --slices --threshold --trust"
+            " --on-failure --out --overwrite --page --precision --prepare --region --register --sampler"
+            " --score --seed --verify --sequences --slices --threshold --trust"
         ),
     ),
     "prepare": (

@@ -36,6 +36,14 @@ def calibrate_command(
     slices: Slices = "",
     trust: Trust = None,
     max_voxels: MaxVoxels = MAX_VOXELS,
+    site: Annotated[
+        str,
+        typer.Option(
+            metavar="folder|TABLE",
+            help="Where scans were made, to state rates by site: the folders they lie in, or a CSV with the "
+            "columns path and site.",
+        ),
+    ] = "",
     fpr: Annotated[
         list[float] | None,
         typer.Option(
@@ -72,6 +80,7 @@ def calibrate_command(
     \b
     Examples:
       diffad calibrate controls/ --mask _brain_mask --out models/ours
+      diffad calibrate siteA/ siteB/ --mask _brain_mask --site folder --normalise place --out models/both
       diffad calibrate controls/ --sampler "{name: resampled}" --out models/resampled
       diffad predict patients/ --mask _brain_mask --model models/ours --out maps
     """  # noqa: D301 (\b keeps the lines that follow as they are)
@@ -87,6 +96,7 @@ def calibrate_command(
     )
     from diffad.predict.listing import list_subjects
     from diffad.predict.run import choose_device, load_model
+    from diffad.predict.sites import read_sites
     from diffad.threshold import RATES
 
     require_new(out)
@@ -107,7 +117,8 @@ def calibrate_command(
     pipe = load_model(model, choose_device(device))
     with report_wrong_usage():
         choose_units(pipe, normalise)
-    calibration = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES)
+    sites = read_sites(site, subjects, inputs.sources)
+    calibration = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES, sites)
     save_model(pipe, out)
     tell(*describe_calibration(calibration, len(subjects)).splitlines())
     for note in listing.describe():

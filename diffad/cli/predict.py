@@ -161,7 +161,6 @@ def predict_command(
     from diffad.predict import Inputs, Options
     from diffad.prepare.options import PrepareOptions
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     mask_source, region_source = parse_mask_option(mask), parse_mask_option(region)
     with report_wrong_usage():
         method = parse_brain(brain, mask_source) if prepare else ""
@@ -206,6 +205,7 @@ def _predict_and_report(inputs: Inputs, options: Options) -> int:
     from diffad.distributed import Process
     from diffad.predict import predict_scans
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     process = Process.from_launcher()
     try:
         summary = predict_scans(inputs, options, process)

@@ -144,8 +144,8 @@ class HealthyMaps:
         try:
             tensors = load(read_regular(path, MAX_BYTES))
             unit = float(tensors["unit"])
-            grids = (tensors[name].float() * unit for name in ("mean", "sd"))
-            return cls(*grids, float(tensors["floor"]), int(tensors["scans"]))
+            mean, sd = (tensors[name].float() * unit for name in ("mean", "sd"))
+            return cls(mean, sd, float(tensors["floor"]), int(tensors["scans"]))
         except Exception as error:  # whatever safetensors says of files from a stranger
             expectation = f"mean and sd of healthy maps {GRID}"
             raise ModelError(f"{path}: expected {expectation}, found others ({error})") from error

@@ -42,8 +42,8 @@ class HealthyScan:
             raise ValueError("expected the result of a volume, got that of a tensor")
         box = find_brain_box(output.brain[0, 0])
         maps = (output.anomaly_map, output.analysed.bool(), output.brain.bool())
-        parts = [values[0, 0][box].clone() for values in maps]
-        return cls(*parts, voxel_mm3=math.prod(output.volume.spacing.tolist()), site=site)
+        anomaly, analysed, brain = (values[0, 0][box].clone() for values in maps)
+        return cls(anomaly, analysed, brain, math.prod(output.volume.spacing.tolist()), site)
 
     def normalise(self, healthy: HealthyMaps) -> Tensor:
         """Return its map in units of healthy scans at the same place, (I, J, K)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.options import Options
 from diffad.threshold import RATES, Calibration, calibrate_thresholds
+from diffad.threshold.describe import describe_whole_scans
 
 
 def calibrate_on(
@@ -36,6 +37,7 @@ def calibrate_on(
     options: Options,
     mask: str | Path | None = None,
     rates: Sequence[float] = RATES,
+    sites: Mapping[str, str] | None = None,
 ) -> Calibration:
     """Measure a model on healthy scans, and give it what was found.
 
@@ -49,6 +51,7 @@ def calibrate_on(
             sampler that cuts a map of its own gets the threshold of that first.
         mask: Brain mask of all scans, or the end of the masks' names; none takes the non-zero voxels.
         rates: Pixel false-positive rates, in [0, 1).
+        sites: Where each subject was scanned, by its name; none where nobody says.
 
     Raises:
         ValueError: If no scan can be used, or a rate is out of range.
@@ -62,7 +65,7 @@ def calibrate_on(
             with progress.scan(subject.name):
                 try:
                     output = _look_at(pipe, subject, options, mask)
-                    scans.append(HealthyScan.of(output))
+                    scans.append(HealthyScan.of(output, (sites or {}).get(subject.name, "")))
                     warnings[str(subject.paths[0])] = output.info["warnings"]
                 except (ValueError, OSError) as error:
                     say(f"left out {subject.name}: {format_error(error)}", error)
@@ -116,6 +119,7 @@ def describe_calibration(calibration: Calibration, scans: int) -> str:
         lines.append(
             f"  nominal FPR {rate:g}: threshold {threshold:.5g}, achieved on left-out scans {rate_text}"
         )
+    lines += describe_whole_scans(calibration.whole) if calibration.whole else []
     return "\n".join(lines)
 
 

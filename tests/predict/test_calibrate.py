@@ -188,3 +188,47 @@ def test_unknown_units_are_wrong_usage(model, cohort, tmp_path, capsys):
     words = ["calibrate", str(cohort), "--model", str(model), "--out", str(tmp_path / "ours")]
     assert main([*words, "--normalise", "voxel"]) == 2
     assert "normalise" in capsys.readouterr().err
+
+
+def test_detections_of_the_size_of_healthy_ones_are_dropped_unless_asked_for(normalised, cohort):
+    pipe = AnomalyPipeline.from_pretrained(normalised)
+    whole = Calibration.from_dict(pipe.config.calibration).whole
+    limit = whole.clusters.limit("few", 0.01)
+    assert limit > 0
+    scan = cohort / "s0.nii.gz"
+    output, everything = pipe(scan), pipe(scan, keep_small=True)
+    assert output.info["least_mm3"] == pytest.approx(limit, abs=1e-3)
+    assert "least_mm3" not in everything.info
+    assert torch.equal(everything.mask, everything.anomaly_map > everything.info["threshold"])
+    assert all(lesion.volume_ml * 1000 > limit - 1e-3 for lesion in output.lesions())
+    assert len(output.lesions()) <= 3 < len(everything.lesions())
+    assert "least_mm3" not in pipe(scan, threshold=0.5).info
+
+
+def test_scan_is_compared_with_whole_scans_only(normalised, cohort):
+    pipe = AnomalyPipeline.from_pretrained(normalised)
+    comparison = pipe(cohort / "s0.nii.gz").info["healthy_scans"]
+    assert comparison["scans"] == 2
+    assert comparison["floor"] == pytest.approx(1 / 3)
+    assert set(comparison["by"]) == {"topk", "max", "flagged"}
+    assert "healthy_scans" not in pipe(cohort / "s0.nii.gz", slices=(3, 6)).info
+
+
+def test_rates_are_stated_by_site(model, cohort, tmp_path, capsys):
+    for name in ("s0", "s1"):
+        (cohort / name).mkdir()
+        (cohort / f"{name}.nii.gz").rename(cohort / name / f"{name}.nii.gz")
+    words = ["calibrate", str(cohort), "--model", str(model), "--out"]
+    assert main([*words, str(tmp_path / "ours"), "--site", "folder", "--normalise", "place"]) == 0
+    lines = capsys.readouterr().out
+    assert "site s0, 1 scans: " in lines
+    assert "with thresholds of the other sites" in lines
+    (tmp_path / "sites.csv").write_text("scan,site\ns0,north\n")
+    assert main([*words, str(tmp_path / "other"), "--site", str(tmp_path / "sites.csv")]) == 1
+    assert "expected the site of" in capsys.readouterr().err
+    (tmp_path / "sites.csv").write_text("scan,site\ns0,north\ns1,south\n")
+    assert main([*words, str(tmp_path / "other"), "--site", str(tmp_path / "sites.csv")]) == 0
+    whole = Calibration.from_dict(
+        AnomalyPipeline.from_pretrained(tmp_path / "other").config.calibration
+    ).whole
+    assert set(whole.sites) == {"north", "south"}
