@@ -176,7 +176,7 @@ COMMANDS = {
     "calibrate": (
         1,
         "--batch-size --device --fpr --mask --mask-threshold --max-voxels --model --normalise --out --sampler"
-        " --score --site --slices --trust",
+        " --score --sensitivity --site --slices --trust",
     ),
     "data check": (1, "--layout --out --quick --show"),
     "demo": (0, "--model --out --seed"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,25 @@ def measure_whole_scans(
     scores = {name: tuple(sorted(row[name] for row in rows)) for name in rows[0]}
     sites = measure_sites(scans, maps, calibration, post["normalise"] == "place")
     return WholeScans(ClusterSizes.of(volumes), scores if whole else None, sites)
+
+
+def raise_to_sites(
+    calibration: Calibration, pairs: Sequence[tuple[Tensor, Tensor]], sites: Sequence[str]
+) -> Calibration:
+    """Raise thresholds to those of the site that needs the highest; they stay where there is one site.
+
+    Args:
+        calibration: Thresholds of all scans together.
+        pairs: Map and mask of each scan.
+        sites: Where each was made.
+    """
+    if len(set(sites)) < 2:
+        return calibration
+    groups = [[p for p, s in zip(pairs, sites, strict=True) if s == site] for site in sorted(set(sites))]
+    values = [torch.cat([z[mask] for z, mask in group]) for group in groups]
+    rates = calibration.thresholds
+    thresholds = {rate: max(healthy_threshold(v, rate) for v in values) for rate in rates}
+    return replace(calibration, thresholds=thresholds)
 
 
 def list_volumes(binary: Tensor, voxel_mm3: float) -> list[float]:

@@ -86,8 +86,13 @@ def choose_units(pipe: AnomalyPipeline, normalise: str | None) -> None:
         pipe.register_to_config(postprocess=post)
 
 
-def save_model(pipe: AnomalyPipeline, out: Path) -> None:
+def save_model(pipe: AnomalyPipeline, out: Path, table: Sequence[str] = ()) -> None:
     """Write a model to a new folder, whole or not at all.
+
+    Args:
+        pipe: The model.
+        out: The folder.
+        table: What it finds of lesions, for ``sensitivity.md``; empty for no such file.
 
     Raises:
         ValueError: If there is something.
@@ -96,6 +101,8 @@ def save_model(pipe: AnomalyPipeline, out: Path) -> None:
     require_new(out)
     with staged_folder(out) as partial:
         pipe.save_pretrained(partial)
+        if table:
+            (partial / "sensitivity.md").write_text("\n".join(table) + "\n", encoding="utf-8")
         require_new(out)  # someone may have come first meanwhile
 
 
@@ -166,6 +173,18 @@ def _look_at(
     assert source.volume is not None
     call: dict[str, Any] = replace(options, threshold=math.inf).call()  # no mask is asked for
     return pipe(source.volume, source.brain[0, 0].numpy(), **call)
+
+
+def read_healthy(subject: Subject, options: Options, mask: str | Path | None = None) -> tuple[Volume, Tensor]:
+    """Read a healthy scan and its brain mask (I, J, K).
+
+    Raises:
+        ValueError: If it cannot be used, or is a head without a mask.
+        OSError: If it cannot be read.
+    """
+    source = _read_subject(subject, options, mask)
+    assert source.volume is not None
+    return source.volume, source.brain[0, 0]
 
 
 def _read_subject(subject: Subject, options: Options, mask: str | Path | None) -> scans.ScanSource:

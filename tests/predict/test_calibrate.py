@@ -5,13 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from diffad import AnomalyPipeline
 from diffad.cli import main
+from diffad.data.volume import Volume
 from diffad.inference.postprocess import Postprocess
 from diffad.inference.scan import read_source
 from diffad.inference.stacking import make_stacks
 from diffad.models.folder import ModelError
+from diffad.predict.sensitivity import implant_sizes
 from diffad.threshold import Calibration
 from tests.helpers.cohorts import brain, info, inside, load, write
 
@@ -232,3 +235,33 @@ def test_rates_are_stated_by_site(model, cohort, tmp_path, capsys):
         AnomalyPipeline.from_pretrained(tmp_path / "other").config.calibration
     ).whole
     assert set(whole.sites) == {"north", "south"}
+
+
+def test_implanted_lesions_give_a_table_with_the_model(model, tmp_path, capsys):
+    shape = (40, 44, 36)
+    for number in range(2):
+        write(tmp_path / "heads" / f"s{number}.nii.gz", brain(number, shape), np.diag([2.0, 2.0, 2.0, 1.0]))
+    words = ["calibrate", str(tmp_path / "heads"), "--model", str(model), "--out", str(tmp_path / "ours")]
+    assert main([*words, "--sensitivity", "1", "--fpr", "0.1"]) == 0
+    text = (tmp_path / "ours" / "sensitivity.md").read_text()
+    assert text.splitlines()[0] in capsys.readouterr().out
+    rows = Calibration.from_dict(
+        AnomalyPipeline.from_pretrained(tmp_path / "ours").config.calibration
+    ).sensitivity
+    assert {row.kind for row in rows} == {"dark", "bright", "textured", "mass_effect"}
+    assert {row.rate for row in rows} == {0.01, 0.1}
+    assert all(row.lesions >= 1 for row in rows)
+
+
+def test_implanted_lesions_lie_apart_and_change_nothing_else():
+    volume = Volume(brain(0, (40, 44, 36))[None], np.diag([2.0, 2.0, 2.0, 1.0]))
+    mask = torch.from_numpy(inside((40, 44, 36)))
+    changed, lesions = implant_sizes(volume, mask, "dark", "key")
+    again, _ = implant_sizes(volume, mask, "dark", "key")
+    assert np.array_equal(changed.data, again.data)
+    _, count = ndimage.label(lesions.numpy())
+    assert count >= 3
+    assert bool((lesions <= mask).all())
+    difference = torch.from_numpy(changed.data - volume.data)[0]
+    assert float(difference[~mask].abs().max()) == 0
+    assert float(difference[lesions].mean()) < 0
