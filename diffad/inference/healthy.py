@@ -57,8 +57,8 @@ class HealthyMaps:
 
     def __post_init__(self) -> None:
         if not all(tuple(values.shape) == GRID for values in (self.mean, self.sd)):
-            found = f"{tuple(self.mean.shape)} and {tuple(self.sd.shape)}"
-            raise ValueError(f"expected mean and sd of shape {GRID}, got {found}")
+            shapes = f"{tuple(self.mean.shape)} and {tuple(self.sd.shape)}"
+            raise ValueError(f"expected mean and sd of shape {GRID}, got {shapes}")
         if not (bool(self.mean.isfinite().all()) and bool((self.sd >= 0).all() & self.sd.isfinite().all())):
             raise ValueError("expected finite means and SDs of at least 0, got others")
         if not 0 < self.floor < float("inf") or self.scans < 1:

@@ -71,7 +71,7 @@ def normalise_left_out(scans: Sequence[HealthyScan], groups: Sequence[Hashable])
     total = PlaceSums.total(sums)
     healthy: dict[Hashable, HealthyMaps] = {}
     for group in dict.fromkeys(groups):
-        own = PlaceSums.total(s for s, g in zip(sums, groups, strict=True) if g == group)
-        rest = total - own
+        part = PlaceSums.total(s for s, g in zip(sums, groups, strict=True) if g == group)
+        rest = total - part
         healthy[group] = HealthyMaps.of(rest if rest.scans else total)
     return [scan.normalise(healthy[group]) for scan, group in zip(scans, groups, strict=True)]

@@ -87,7 +87,7 @@ def measure_scores(
     largest = pool_maps(anomaly, analysed, "max")
     shares = [_exceed(select_values(z, m), threshold) for z, m in zip(anomaly, analysed, strict=True)]
     columns = zip(highest.tolist(), largest.tolist(), shares, strict=True)
-    return [{"topk": topk, "max": most, "flagged": share} for topk, most, share in columns]
+    return [{"topk": topk, "max": peak, "flagged": share} for topk, peak, share in columns]
 
 
 def measure_sites(
@@ -110,12 +110,14 @@ def measure_sites(
         here = [i for i, site in enumerate(names) if site == name]
         rest = [maps[i][scans[i].analysed] for i in range(len(scans)) if i not in here]
         values = torch.cat([foreign[i][scans[i].analysed] for i in here])
-        own = torch.cat([maps[i][scans[i].analysed] for i in here])
+        native = torch.cat([maps[i][scans[i].analysed] for i in here])
         others = torch.cat(rest) if rest else None
         rates = calibration.thresholds
-        achieved = {} if others is None else {r: _exceed(values, healthy_threshold(others, r)) for r in rates}
-        shares = {rate: _exceed(own, cut) for rate, cut in rates.items()}
-        sites[name or "none"] = SiteRates(len(here), achieved, shares)
+        foreign_rates = (
+            {} if others is None else {r: _exceed(values, healthy_threshold(others, r)) for r in rates}
+        )
+        shares = {rate: _exceed(native, cut) for rate, cut in rates.items()}
+        sites[name or "none"] = SiteRates(len(here), foreign_rates, shares)
     return sites
 
 

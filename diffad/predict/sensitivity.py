@@ -93,8 +93,10 @@ def _list_samples(
                 try:
                     volume, brain = read_healthy(subject, options, mask)
                     for kind in KINDS:
-                        changed, lesions = implant_sizes(volume, brain, kind, f"{seed}/{subject.name}/{kind}")
-                        output = pipe(changed, brain.numpy(), **call)
+                        lesion_scan, lesions = implant_sizes(
+                            volume, brain, kind, f"{seed}/{subject.name}/{kind}"
+                        )
+                        output = pipe(lesion_scan, brain.numpy(), **call)
                         lesions = lesions & output.analysed[0, 0]
                         map_3d = output.anomaly_map[0, 0]
                         yield LesionSample(kind, lesions, map_3d, volume.voxel_ml * 1000)
@@ -131,5 +133,5 @@ def implant_sizes(volume: Volume, brain: Tensor, kind: str, key: str) -> tuple[V
         steps = math.ceil((GAP_MM + radius / 3) / edge)
         grown = ndimage.binary_dilation(lesion.mask[0].numpy(), iterations=steps)
         room = room & ~torch.from_numpy(grown)
-    changed = torch.where(unit != healthy, unit * (high - low) + low, image)
-    return replace(volume, data=changed.numpy().astype(volume.data.dtype)), lesions
+    values = torch.where(unit != healthy, unit * (high - low) + low, image)
+    return replace(volume, data=values.numpy().astype(volume.data.dtype)), lesions

@@ -45,8 +45,8 @@ class Sensitivity:
         high_ml: Upper end; none for no end.
         rate: Nominal rate of the threshold.
         lesions: How many lesions.
-        detected: Share of the lesions of which detections cover at least a tenth; small detections dropped.
-        voxels: Share of their voxels above the threshold, whatever the size of detections.
+        lesion_share: Share of the lesions a tenth of which detections cover; small detections are dropped.
+        voxel_share: Share of their voxels above the threshold, whatever the size of detections.
     """
 
     kind: str
@@ -54,8 +54,8 @@ class Sensitivity:
     high_ml: float | None
     rate: float
     lesions: int
-    detected: float
-    voxels: float
+    lesion_share: float
+    voxel_share: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold."""
@@ -71,7 +71,7 @@ class Sensitivity:
         try:
             high = None if values["high_ml"] is None else float(values["high_ml"])
             ends, counts = (float(values["low_ml"]), high), (float(values["rate"]), int(values["lesions"]))
-            shares = float(values["detected"]), float(values["voxels"])
+            shares = float(values["lesion_share"]), float(values["voxel_share"])
             row = cls(str(values["kind"]), *ends, *counts, *shares)
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError(f"expected a row of sensitivity, got {shorten(values)}") from error
@@ -116,7 +116,7 @@ def describe_sensitivity(rows: Sequence[Sensitivity]) -> list[str]:
     for (kind, low), by_rate in groups.items():
         first = next(iter(by_rate.values()))
         ends = f"above {low:g}" if first.high_ml is None else f"{low:g} to {first.high_ml:g}"
-        cells = [f"{by_rate[rate].detected:.2f} / {by_rate[rate].voxels:.2f}" for rate in rates]
+        cells = [f"{by_rate[rate].lesion_share:.2f} / {by_rate[rate].voxel_share:.2f}" for rate in rates]
         lines.append(f"| {kind} | {ends} | {first.lesions} | " + " | ".join(cells) + " |")
     return lines
 

@@ -23,20 +23,20 @@ def make_sample():
 def test_lesions_and_voxels_are_counted_by_size():
     small, large = measure_sensitivity([make_sample()], {0.01: 0.5}, {})
     assert (small.low_ml, small.high_ml, large.low_ml, large.high_ml) == (0.0, 0.2, 0.2, 1.0)
-    assert (small.lesions, small.detected, small.voxels) == (1, 1.0, 1.0)
-    assert (large.lesions, large.detected, large.voxels) == (1, 1.0, 0.5)
+    assert (small.lesions, small.lesion_share, small.voxel_share) == (1, 1.0, 1.0)
+    assert (large.lesions, large.lesion_share, large.voxel_share) == (1, 1.0, 0.5)
 
 
 def test_detections_that_are_dropped_detect_nothing():
     small, large = measure_sensitivity([make_sample()], {0.01: 0.5}, {0.01: 27.0})
-    assert (small.detected, small.voxels, large.detected) == (0.0, 1.0, 1.0)
+    assert (small.lesion_share, small.voxel_share, large.lesion_share) == (0.0, 1.0, 1.0)
 
 
 def test_higher_thresholds_find_no_more():
     sample = make_sample()
     noisy = LesionSample("dark", sample.lesions, sample.anomaly * torch.rand(20, 20, 20), 1.0)
     rows = measure_sensitivity([noisy], {0.1: 0.2, 0.01: 0.6}, {})
-    by_rate = {rate: [r.voxels for r in rows if r.rate == rate] for rate in (0.1, 0.01)}
+    by_rate = {rate: [r.voxel_share for r in rows if r.rate == rate] for rate in (0.1, 0.01)}
     assert all(low >= high for low, high in zip(by_rate[0.1], by_rate[0.01], strict=True))
 
 
@@ -49,7 +49,7 @@ def test_table_is_markdown_and_survives_with_the_calibration():
     assert Calibration.from_dict(calibration.to_dict()) == calibration
 
 
-@pytest.mark.parametrize("change", [{"voxels": 2.0}, {"kind": "dark", "more": 1}, {"rate": None}])
+@pytest.mark.parametrize("change", [{"voxel_share": 2.0}, {"kind": "dark", "more": 1}, {"rate": None}])
 def test_odd_rows_are_refused(change):
     values = Sensitivity("dark", 0.0, 0.2, 0.01, 1, 1.0, 0.5).to_dict()
     with pytest.raises(ValueError, match="expected a row of sensitivity"):
