@@ -144,7 +144,7 @@ EXPERIMENT_KEYS = {
     "corrupt": "tasks held_out chance role weight",
     "schedule": "num_train_timesteps beta_start beta_end beta_schedule prediction_type",
     "space": "size fov window axis intensity low high headroom centre width",
-    "augment": "flip rotate shift scale gamma gain blur",
+    "augment": "flip rotate shift scale gamma gain blur tone bias noise",
     "postprocess": (
         "erosion median min_size erosion_rule median_first filled median_axes morphology min_mm3 pool"
         " share fpr normalise clusters"
@@ -190,7 +190,8 @@ COMMANDS = {
             "--axes --batch-size --bias --brain --device --fusion --guidance --keep-small --layout --mask"
             " --mask-threshold --max-voxels --modality --model --no-bias --no-page --noise --noise-across"
             " --on-failure --out --overwrite --page --precision --prepare --region --register --sampler"
-            " --score --seed --verify --sequences --slices --threshold --trust"
+            " --score --seed --strict --verify"
+            " --sequences --slices --threshold --trust"
         ),
     ),
     "prepare": (
@@ -245,16 +246,16 @@ BIDS = (
 
 INFO = (
     "threshold threshold_rule nfe slices seed precision sampler score model config versions"
-    " seconds axis slice_range image_score warnings anomalous_ml scan request"
+    " seconds axis slice_range image_score warnings anomalous_ml scan request domain"
 )
 LESION = "number volume_ml voxels centre_mm centre_voxel extent_mm mean peak peak_voxel p_value"
 LESION_COLUMNS = (
     "number volume_ml voxels centre_x_mm centre_y_mm centre_z_mm centre_i centre_j centre_k"
     " extent_i_mm extent_j_mm extent_k_mm mean peak peak_i peak_j peak_k p_value"
 )
-RESULT_COLUMNS = "scan status score volume_ml threshold seconds nfe error warnings"
+RESULT_COLUMNS = "scan status score volume_ml threshold seconds nfe error warnings domain"
 MODEL_INDEX = (
-    "calibration guidance network noise postprocess provenance sampler scheduler score sequences space"
+    "calibration guidance network noise postprocess provenance sampler scheduler score sequences space domain"
 )
 
 VOLUME_KEYS = (

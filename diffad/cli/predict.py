@@ -136,6 +136,10 @@ def predict_command(
             "sizes are compared always.",
         ),
     ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Let scans outside what the model knows fail, rather than warn."),
+    ] = False,
 ) -> None:
     """Find anomalies: a map, detections, a pseudo-healthy reconstruction and a page of each scan.
 
@@ -196,6 +200,7 @@ def predict_command(
             mask_threshold=mask_threshold,
             trust=trust,
             max_voxels=max_voxels,
+            strict=strict,
         )
     raise typer.Exit(_predict_and_report(inputs, options))
 

@@ -140,6 +140,9 @@ class AugmentConfig:
         gamma: Largest absolute log2 of the exponent intensities are raised to.
         gain: Largest relative change of the intensity scale.
         blur: Largest SD of a Gaussian blur, in pixels.
+        tone: Largest change of an intensity by a random ascending curve, of the range of the images.
+        bias: Largest absolute logarithm of a smooth field that the images are multiplied by.
+        noise: Largest SD of Rician noise, of the range of the images.
     """
 
     flip: float = 0.0
@@ -149,12 +152,18 @@ class AugmentConfig:
     gamma: float = 0.0
     gain: float = 0.0
     blur: float = 0.0
+    tone: float = 0.0
+    bias: float = 0.0
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
         check_range(self, "augment", "[0, 1]", "flip")
         check_range(self, "augment", "[0, 360]", "rotate")
         check_range(self, "augment", "[0, 100]", "shift", "gamma", "blur")
         check_range(self, "augment", "[0, 1)", "scale", "gain")
+        check_range(self, "augment", "[0, 0.25]", "tone")
+        check_range(self, "augment", "[0, 2]", "bias")
+        check_range(self, "augment", "[0, 1]", "noise")
 
 
 @dataclass(frozen=True)
@@ -166,7 +175,8 @@ class CorruptConfig:
         held_out: Kinds in validation; none takes those of training.
         chance: Share of the slices that is corrupted.
         role: "condition" shows the network the corrupted slice as its condition, and the healthy one is what
-            it must find; "class" makes corrupted slices the diseased class.
+            it must find; "restore" lays the noise over the corrupted slice, and the healthy one is what it
+            must find in that; "class" makes corrupted slices the diseased class.
         weight: How many times more the loss counts where a condition is corrupted: a network soon learns to
             copy what it is shown, and late to leave out what is not healthy.
     """
@@ -180,7 +190,7 @@ class CorruptConfig:
     def __post_init__(self) -> None:
         check_range(self, "corrupt", "[0, 1]", "chance")
         check_range(self, "corrupt", "[1, 1000000]", "weight")
-        check_choice(self, "corrupt", "role", "condition", "class")
+        check_choice(self, "corrupt", "role", "condition", "restore", "class")
 
 
 @dataclass(frozen=True)

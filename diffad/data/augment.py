@@ -10,6 +10,7 @@ from einops import rearrange
 from torch import Tensor
 
 from diffad.config import AugmentConfig
+from diffad.data.augment_scanner import bend_tones, lay_bias, lay_noise
 
 
 def augment(
@@ -43,7 +44,19 @@ def augment(
     if config.blur:
         sharpness = torch.stack([torch.rand((), generator=g) for g in generators]).to(images.device)
         images = _blur(images, sharpness * config.blur) * masks
-    return _change_intensity(images, steps[:, 4], steps[:, 5], config), masks
+    images = _change_intensity(images, steps[:, 4], steps[:, 5], config)
+    return _imitate_scanner(images, masks, config, generators), masks
+
+
+def _imitate_scanner(
+    images: Tensor, masks: Tensor, config: AugmentConfig, generators: list[torch.Generator]
+) -> Tensor:
+    """Change contrast, evenness and noise; what is not asked for draws nothing."""
+    if config.tone:
+        images = bend_tones(images, config.tone, generators)
+    if config.bias:
+        images = lay_bias(images, config.bias, generators)
+    return lay_noise(images, config.noise, generators) * masks if config.noise else images
 
 
 def _blur(x: Tensor, sd: Tensor, reach: int = 3) -> Tensor:

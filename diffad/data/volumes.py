@@ -91,7 +91,7 @@ class Volumes:
         max_voxels: int = MAX_VOXELS,
         mask_threshold: float | None = None,
     ) -> None:
-        self._reading = ReadOptions(trust, max_voxels, mask_threshold)
+        self.reading = ReadOptions(trust, max_voxels, mask_threshold)
         self.space, self.slices, self.min_brain = Space(space), _check_range(slices), min_brain
         if not 0 <= min_brain < 1:
             raise DataError(f"expected min_brain in [0, 1), got {min_brain}")
@@ -141,7 +141,7 @@ class Volumes:
     def _prepare(self, scan: ScanFiles) -> CachedScan:
         """Read, cut and place one scan; a second channel of the mask is 1 in all slices with a lesion."""
         name = str(scan.files[0])
-        volume, brain = read_scan(Volume.load(scan.files, options=self._reading), scan.mask)
+        volume, brain = read_scan(Volume.load(scan.files, options=self.reading), scan.mask)
         image, region = torch.from_numpy(volume.data), torch.from_numpy(brain)[None]
         raw = cut_slices(image, region, self.space.config.axis, volume.spacing.tolist(), self.slices, name)
         try:
@@ -174,8 +174,8 @@ class Volumes:
         ends = accumulate(self.slice_counts)
         for scan, count, end in zip(self.scans, self.slice_counts, ends, strict=True):
             if not any(label == 1 for *_, label in self._items[end - count : end]):
-                volume = Volume.load(scan.files, options=self._reading)
-                yield scan.site, *read_scan(volume, scan.mask, self._reading.mask_threshold)
+                volume = Volume.load(scan.files, options=self.reading)
+                yield scan.site, *read_scan(volume, scan.mask, self.reading.mask_threshold)
 
     def __len__(self) -> int:
         return len(self._items)

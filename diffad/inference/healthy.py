@@ -12,7 +12,8 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from diffad.inference.place_sums import GRID, PlaceSums, find_brain_box
+from diffad.data.brain_box import find_brain_box
+from diffad.inference.place_sums import GRID, PlaceSums
 from diffad.io.files import read_regular
 from diffad.models.folder import ModelError
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from diffad.data.brain_box import find_brain_box
 from diffad.inference.healthy import HealthyMaps
 from diffad.inference.output import AnomalyOutput
-from diffad.inference.place_sums import PlaceSums, find_brain_box
+from diffad.inference.place_sums import PlaceSums
 
 
 @dataclass(frozen=True)

@@ -6,25 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
+from diffad.data.brain_box import find_brain_box
+
 GRID = (32, 40, 32)
 """Cells of the box around a brain, along its axes in RAS: about 4.5 mm each."""
-
-
-def find_brain_box(brain: Tensor) -> tuple[slice, slice, slice]:
-    """Return the box around a brain, along the axes of its mask (I, J, K).
-
-    Raises:
-        ValueError: If the mask is empty.
-    """
-    box = ndimage.find_objects(brain.to(torch.uint8).numpy())
-    if not box:
-        raise ValueError(f"expected a brain mask with voxels inside, got an empty one {tuple(brain.shape)}")
-    first, second, third = box[0]
-    return first, second, third
 
 
 @dataclass(frozen=True)

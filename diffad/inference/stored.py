@@ -9,6 +9,7 @@ from typing import Any
 
 from diffad.config import PostprocessConfig, SpaceConfig, from_dict
 from diffad.inference.healthy import FILE, HealthyMaps
+from diffad.inference.known import KnownScans
 from diffad.io.digests import find_damage
 from diffad.io.wording import shorten
 from diffad.method import PARTS
@@ -112,6 +113,8 @@ def _check_settings(values: Mapping[str, Any], channels: int | None) -> None:
     _check_sequences(values.get("sequences"), channels)
     if not isinstance(values.get("provenance") or {}, dict):
         raise ValueError(f"expected provenance as a mapping, found {shorten(repr(values['provenance']))}")
+    for known in values.get("domain") or []:
+        KnownScans.from_dict(known)
     if values.get("calibration") is not None:
         _check_calibration(values["calibration"], post.fpr)
 

@@ -19,6 +19,8 @@ from diffad.data.volume import Volume, VolumeError
 from diffad.inference import scan as scans
 from diffad.inference.calibrating import calibrate_model, calibrate_samplers, keep_raw_maps
 from diffad.inference.detector import Detector
+from diffad.inference.domain import summarise_domain
+from diffad.inference.features import ScanFeatures, measure_channels
 from diffad.inference.healthy_scans import HealthyScan
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.stacking import make_stacks, measure_windows
@@ -57,6 +59,7 @@ def calibrate_on(
         ValueError: If no scan can be used, or a rate is out of range.
     """
     options = _calibrate_sampler(pipe, subjects, options, mask)
+    features: list[list[ScanFeatures]] = []
     scans: list[HealthyScan] = []
     warnings: dict[str, list[str]] = {}
     with Progress(len(subjects)) as progress, keep_raw_maps(pipe):
@@ -66,12 +69,14 @@ def calibrate_on(
                 try:
                     output = _look_at(pipe, subject, options, mask)
                     scans.append(HealthyScan.of(output, (sites or {}).get(subject.name, "")))
+                    features.append(_measure(output))
                     warnings[str(subject.paths[0])] = output.info["warnings"]
                 except (ValueError, OSError) as error:
                     say(f"left out {subject.name}: {format_error(error)}", error)
     for warning in group_warnings(warnings, len(scans)):
         say(f"warning: {warning}")
-    pipe.register_to_config(**options.method.over(pipe.method).to_overrides())
+    overrides = options.method.over(pipe.method).to_overrides()
+    pipe.register_to_config(domain=summarise_domain(features), **overrides)
     return calibrate_model(pipe, scans, rates, whole=options.slices is None)
 
 
@@ -84,6 +89,11 @@ def choose_units(pipe: AnomalyPipeline, normalise: str | None) -> None:
     if normalise is not None:
         post = to_dict(from_dict(PostprocessConfig, {**pipe.config.postprocess, "normalise": normalise}))
         pipe.register_to_config(postprocess=post)
+
+
+def _measure(output: AnomalyOutput) -> list[ScanFeatures]:
+    assert output.volume is not None
+    return measure_channels(output.volume, output.brain[0, 0])
 
 
 def save_model(pipe: AnomalyPipeline, out: Path, table: Sequence[str] = ()) -> None:

@@ -37,6 +37,7 @@ class Batch:
         label: 0 healthy, 1 diseased, -1 unknown, (B,).
         original: The images before they were corrupted, (B, C, *S), or none where nothing is corrupted.
         weight: How much the loss counts, (B, 1, *S), or none where it counts the same everywhere.
+        damaged_image: What noise is laid over, (B, C, *S), in [0, 1]; none takes the image.
     """
 
     image: Tensor
@@ -45,6 +46,7 @@ class Batch:
     label: Tensor
     original: Tensor | None = None
     weight: Tensor | None = None
+    damaged_image: Tensor | None = None
 
 
 def corrupt_items(
@@ -75,8 +77,10 @@ def corrupt_items(
         corruption = corrupt_batch(image[indices].cpu(), brain[indices].cpu() > 0, *drawing)
         corrupted_image[indices], disease[indices] = corruption.image.to(image), corruption.label.to(label)
         weight[indices] += (config.weight - 1) * corruption.mask.to(brain)
-    if config.role == "condition":
-        return Batch(image, brain, corrupted_image, label, image, None if config.weight == 1 else weight)
+    if config.role != "class":
+        damaged_image = corrupted_image if config.role == "restore" else None
+        loss_weight = None if config.weight == 1 else weight
+        return Batch(image, brain, corrupted_image, label, image, loss_weight, damaged_image)
     return Batch(corrupted_image, brain, corrupted_image, torch.maximum(label, disease), image)
 
 

@@ -47,6 +47,7 @@ class Trainer:
         self.sampler = build_part(SAMPLERS, config.sampler, "sampler")
         self.objective = make_objective(config)
         self.pool: list[Tensor] = []
+        self.training_data: Dataset | None = None
         self.step, self.seconds = 0, 0.0
         # initial weights come from the global generator, as everywhere in torch
         torch.manual_seed(config.seed)
@@ -96,6 +97,7 @@ class Trainer:
         Raises:
             DataError: If a classifier has labels of one class only, or none.
         """
+        self.training_data = data
         if self.config.corrupt.tasks:
             self.pool = sample_pool(data, self.config.space.window)
         elif self.config.task == "classify":
