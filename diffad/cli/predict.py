@@ -165,15 +165,14 @@ def predict_command(
     from diffad.predict import Inputs, Options
     from diffad.prepare.options import PrepareOptions
 
-    mask_source, region_source = parse_mask_option(mask), parse_mask_option(region)
     with report_wrong_usage():
-        method = parse_brain(brain, mask_source) if prepare else ""
+        method = parse_brain(brain, parse_mask_option(mask)) if prepare else ""
         inputs = Inputs(
             sources=scan,
             model=model,
             out=out,
-            mask=mask_source,
-            region=region_source,
+            mask=parse_mask_option(mask),
+            region=parse_mask_option(region),
             sequences=parse_words(sequences),
             device=device,
             overwrite=overwrite,

@@ -85,7 +85,7 @@ def measure_scores(
     """
     highest = pool_maps(anomaly, analysed, "topk", post["share"])
     largest = pool_maps(anomaly, analysed, "max")
-    shares = [_exceed(select_values(z, m), threshold) for z, m in zip(anomaly, analysed, strict=True)]
+    shares = [_share_above(select_values(z, m), threshold) for z, m in zip(anomaly, analysed, strict=True)]
     columns = zip(highest.tolist(), largest.tolist(), shares, strict=True)
     return [{"topk": topk, "max": peak, "flagged": share} for topk, peak, share in columns]
 
@@ -107,21 +107,21 @@ def measure_sites(
     foreign = normalise_left_out(scans, names) if by_place else maps
     sites = {}
     for name in sorted(set(names)):
-        here = [i for i, site in enumerate(names) if site == name]
-        rest = [maps[i][scans[i].analysed] for i in range(len(scans)) if i not in here]
-        values = torch.cat([foreign[i][scans[i].analysed] for i in here])
-        native = torch.cat([maps[i][scans[i].analysed] for i in here])
+        indices = [i for i, site in enumerate(names) if site == name]
+        rest = [maps[i][scans[i].analysed] for i in range(len(scans)) if i not in indices]
+        values = torch.cat([foreign[i][scans[i].analysed] for i in indices])
+        native = torch.cat([maps[i][scans[i].analysed] for i in indices])
         others = torch.cat(rest) if rest else None
         rates = calibration.thresholds
         foreign_rates = (
-            {} if others is None else {r: _exceed(values, healthy_threshold(others, r)) for r in rates}
+            {} if others is None else {r: _share_above(values, healthy_threshold(others, r)) for r in rates}
         )
-        shares = {rate: _exceed(native, cut) for rate, cut in rates.items()}
-        sites[name or "none"] = SiteRates(len(here), foreign_rates, shares)
+        shares = {rate: _share_above(native, cut) for rate, cut in rates.items()}
+        sites[name or "none"] = SiteRates(len(indices), foreign_rates, shares)
     return sites
 
 
-def _exceed(values: Tensor, threshold: float) -> float:
+def _share_above(values: Tensor, threshold: float) -> float:
     return float((values > threshold).double().mean())
 
 

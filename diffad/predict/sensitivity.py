@@ -131,7 +131,7 @@ def implant_sizes(volume: Volume, brain: Tensor, kind: str, key: str) -> tuple[V
             continue
         unit, lesions = lesion.image, lesions | lesion.mask[0]
         steps = math.ceil((GAP_MM + radius / 3) / edge)
-        grown = ndimage.binary_dilation(lesion.mask[0].numpy(), iterations=steps)
-        room = room & ~torch.from_numpy(grown)
+        margin = ndimage.binary_dilation(lesion.mask[0].numpy(), iterations=steps)
+        room = room & ~torch.from_numpy(margin)
     values = torch.where(unit != healthy, unit * (high - low) + low, image)
     return replace(volume, data=values.numpy().astype(volume.data.dtype)), lesions

@@ -58,9 +58,9 @@ def _read_table(table: Path) -> dict[str, str]:
 def _find_row(subject: Subject, sites: Mapping[str, str], table: Path) -> str:
     path = subject.paths[0]
     names = [str(path), path.name, stem(path), subject.name]
-    beside = {str((table.parent / key).resolve()): site for key, site in sites.items()}
+    paths = {str((table.parent / key).resolve()): site for key, site in sites.items()}
     rows = [sites[name] for name in names if name in sites] + [
-        site for key, site in beside.items() if key == str(path.resolve())
+        site for key, site in paths.items() if key == str(path.resolve())
     ]
     if not rows:
         raise ValueError(f"{table}: expected the site of {path}, found no such row")

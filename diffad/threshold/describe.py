@@ -30,7 +30,7 @@ def _describe_clusters(clusters: ClusterSizes) -> list[str]:
 def _describe_site(name: str, site: SiteRates) -> str:
     rates = [
         f"FPR {rate:g} is {site.own[rate]:.4f}"
-        + (f" (with thresholds of the other sites {site.achieved[rate]:.4f})" if site.achieved else "")
+        + (f" (with thresholds of the other sites {site.foreign[rate]:.4f})" if site.foreign else "")
         for rate in sorted(site.own)
     ]
     return f"  site {name}, {site.scans} scans: " + ", ".join(rates)

@@ -97,10 +97,10 @@ def measure_sensitivity(
         for rate, cut in thresholds.items():
             above = (sample.anomaly > cut).numpy()
             detections = _drop_small(above, limits_mm3.get(rate, 0.0) / sample.voxel_mm3)
-            hits, covered = (_count_inside(labels, values, count) for values in (above, detections))
+            hits, cover = (_count_inside(labels, values, count) for values in (above, detections))
             for label in range(1, count + 1):
                 key = (sample.kind, _find_stratum(sizes[label] * sample.voxel_mm3 / 1000), rate)
-                lesion = (int(sizes[label]), int(hits[label]), bool(covered[label] >= COVER * sizes[label]))
+                lesion = (int(sizes[label]), int(hits[label]), bool(cover[label] >= COVER * sizes[label]))
                 rows.setdefault(key, []).append(lesion)
     return [_summarise(*key, lesions) for key, lesions in sorted(rows.items())]
 
