@@ -117,7 +117,7 @@ class HealthyMaps:
         Raises:
             OSError: If it cannot be written.
         """
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         unit = _choose_unit(self.mean, self.sd)
         tensors = {"mean": (self.mean / unit).half(), "sd": (self.sd / unit).half()}
@@ -127,7 +127,7 @@ class HealthyMaps:
             "scans": torch.tensor(self.scans),
         }
         path = folder / FILE
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+        path.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}))
         return path
 
     @classmethod
