@@ -107,7 +107,7 @@ PARTS = {
         " temporal zscore"
     ),
     "MODELS": "adm autoencoder beside classifier conditioned dae labelled unet2d unet3d",
-    "DATASETS": "images toy volumes",
+    "DATASETS": "images labels mix toy volumes",
     "LAYOUTS": (
         "atlas2 behrendt bercea bmad brats2020 brats2021 brats2023 fastmri_plus ixi medianomaly_brats"
         " medianomaly_isic medianomaly_json mslub slices table upd wmh"
@@ -179,6 +179,7 @@ COMMANDS = {
         " --score --sensitivity --site --slices --trust",
     ),
     "data check": (1, "--layout --out --quick --show"),
+    "data sheet": (2, "--count --out --split"),
     "demo": (0, "--model --out --seed"),
     "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample"),
     "list": (1, ""),

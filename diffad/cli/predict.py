@@ -38,6 +38,7 @@ from diffad.io.terminal import say, tell
 
 if TYPE_CHECKING:
     from diffad.predict import Inputs, Options
+    from diffad.prepare.options import PrepareOptions
 
 
 def predict_command(
@@ -163,16 +164,16 @@ def predict_command(
     Where file names repeat, names of results begin with those of the folders: a_T1_anomaly.nii.gz.
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.predict import Inputs, Options
-    from diffad.prepare.options import PrepareOptions
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    mask_source, region_source = parse_mask_option(mask), parse_mask_option(region)
     with report_wrong_usage():
-        method = parse_brain(brain, parse_mask_option(mask)) if prepare else ""
         inputs = Inputs(
             sources=scan,
             model=model,
             out=out,
-            mask=parse_mask_option(mask),
-            region=parse_mask_option(region),
+            mask=mask_source,
+            region=region_source,
             sequences=parse_words(sequences),
             device=device,
             overwrite=overwrite,
@@ -180,7 +181,7 @@ def predict_command(
             layout=layout,
             page=page,
             on_failure=on_failure,
-            prepare=PrepareOptions(modality, bias, method, register) if prepare else None,
+            prepare=_choose_preparation(modality, bias, brain, register, mask_source) if prepare else None,
         )
         options = Options(
             sampler=parse_part("sampler", sampler or []),
@@ -204,12 +205,20 @@ def predict_command(
     raise typer.Exit(_predict_and_report(inputs, options))
 
 
+def _choose_preparation(
+    modality: ScanModality, bias: bool, brain: str, register: str, mask: str | Path | None
+) -> PrepareOptions:
+    """Say how scans are made ready."""
+    from diffad.prepare.options import PrepareOptions
+
+    return PrepareOptions(modality, bias, parse_brain(brain, mask), register)
+
+
 def _predict_and_report(inputs: Inputs, options: Options) -> int:
     """Run over all scans, say what became of them, and return the exit code."""
     from diffad.distributed import Process
     from diffad.predict import predict_scans
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     process = Process.from_launcher()
     try:
         summary = predict_scans(inputs, options, process)

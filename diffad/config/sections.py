@@ -172,6 +172,7 @@ class CorruptConfig:
 
     Args:
         tasks: Kinds that are trained on, see ``diffad.data.corruptions``; none leaves the slices as they are.
+            A kind named twice is drawn twice as often, and "published", "brain" and "any" stand for several.
         held_out: Kinds in validation; none takes those of training.
         chance: Share of the slices that is corrupted.
         role: "condition" shows the network the corrupted slice as its condition, and the healthy one is what

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from diffad.data.items import Dataset
+from diffad.data.place import tabulate_places
 from diffad.inference.calibrating import calibrate_model, calibrate_samplers, keep_raw_maps
 from diffad.inference.detector import Detector
 from diffad.inference.healthy_scans import HealthyScan
@@ -32,10 +33,11 @@ def calibrate_pipeline(pipe: AnomalyPipeline, data: Dataset, rates: Sequence[flo
         ValueError: If there is no healthy scan.
     """
     x, brain = collect_healthy(data)
+    where = collect_healthy_places(data)
     sampler = calibrate_samplers(
         pipe.config.sampler,
         lambda spec: pipe.detector(Method(sampler=spec)),
-        lambda maps, fpr: _measure_thresholds(maps, x, brain, [fpr]).threshold(fpr),
+        lambda maps, fpr: _measure_thresholds(maps, x, brain, where, [fpr]).threshold(fpr),
     )
     pipe.register_to_config(sampler=sampler)
     if scans := _look_at_scans(pipe, data):
@@ -46,7 +48,7 @@ def calibrate_pipeline(pipe: AnomalyPipeline, data: Dataset, rates: Sequence[flo
         pipe.register_to_config(postprocess={**pipe.config.postprocess, "normalise": "none"})
     # the rate that makes the masks must be among those calibrated
     rates = sorted({*rates, pipe.config.postprocess["fpr"]})
-    calibration = _measure_thresholds(pipe.detector(), x, brain, rates, count_healthy_slices(data))
+    calibration = _measure_thresholds(pipe.detector(), x, brain, where, rates, count_healthy_slices(data))
     pipe.register_to_config(calibration=calibration.to_dict())
 
 
@@ -72,6 +74,12 @@ def collect_healthy(data: Dataset) -> tuple[Tensor, Tensor]:
     return torch.stack([i.image for i in items]), torch.stack([i.mask for i in items])
 
 
+def collect_healthy_places(data: Dataset) -> Tensor:
+    """Return the places (N, 2) of the items that ``collect_healthy`` returns, in their order."""
+    items = (data[i] for i in range(len(data)))
+    return tabulate_places([item.place for item in items if item.label != 1])
+
+
 def count_healthy_slices(data: Dataset) -> list[int]:
     """Return how many of the items that ``collect_healthy`` returns are slices of each scan, in their order.
 
@@ -86,8 +94,13 @@ def count_healthy_slices(data: Dataset) -> list[int]:
 
 
 def _measure_thresholds(
-    detector: Detector, x: Tensor, brain: Tensor, rates: Sequence[float], counts: Sequence[int] | None = None
+    detector: Detector,
+    x: Tensor,
+    brain: Tensor,
+    where: Tensor,
+    rates: Sequence[float],
+    counts: Sequence[int] | None = None,
 ) -> Calibration:
     # each scan has noise of its own
-    maps = detector.maps(x, brain, range(len(x)), counts=counts).anomaly
+    maps = detector.maps(x, brain, range(len(x)), counts=counts, where=where).anomaly
     return calibrate_thresholds(((m[None], b[None]) for m, b in zip(maps, brain.bool(), strict=True)), rates)

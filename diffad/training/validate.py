@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from diffad.config import Config
 from diffad.data.items import Dataset
+from diffad.data.place import tabulate_places
 from diffad.data.space import to_public
 from diffad.data.window import crop_to_brain
 from diffad.denoise import NetworkDenoiser
@@ -59,7 +60,9 @@ def draw_validation_images(data: Dataset, config: Config, count: int, pool: Sequ
     image, brain = (crop_to_brain(v, masks, config.space.window) for v in (images, masks))
     tasks = config.corrupt.held_out or config.corrupt.tasks
     generators = [generator_for(config.seed, 4, i) for i in range(count)]
-    return corrupt_items(image, brain, collect_labels(data, indices), config.corrupt, tasks, generators, pool)
+    labels = collect_labels(data, indices)
+    batch = corrupt_items(image, brain, labels, config.corrupt, tasks, generators, pool)
+    return replace(batch, place=tabulate_places([item.place for item in items]))
 
 
 def spread_levels(config: Config, count: int) -> Tensor:
