@@ -46,8 +46,8 @@ class Volumes:
         root: Folder with the volumes, or with one folder for each split.
         split: Name of the split.
         space: Grid and intensity of the model.
-        csv: Table with the columns path[, subject][, mask][, split]. Its path, and the paths in it, may be
-            relative to ``root``. None lists the folder.
+        csv: Table with the columns path[, subject][, mask][, split][, site]. Its path, and the paths in it,
+            may be relative to ``root``. None lists the folder.
         pattern: Glob of the volumes below the folder; the default takes volumes of every suffix, and leaves
             out maps of ours and what is no scan by its BIDS name.
         sequences: Sequences stacked as channels, by the last word of their names ("t1", "flair") or by a
@@ -193,12 +193,12 @@ class Volumes:
         return [torch.stack([torch.full_like(m, bool(y.any())) for m, y in zip(like, slices, strict=True)])]
 
     def read_scans(self) -> Iterator[tuple[str, Volume, Array]]:
-        """Read every scan that is not labelled as diseased, whole: its file, its volume, its brain mask."""
+        """Read every scan that is not labelled as diseased, whole: its site, its volume, its brain mask."""
         ends = accumulate(self.slice_counts)
         for scan, count, end in zip(self.scans, self.slice_counts, ends, strict=True):
             if not any(item.label == 1 for item in self._items[end - count : end]):
                 volume = Volume.load(scan.files, options=self.reading)
-                yield str(scan.files[0]), *read_scan(volume, scan.mask, self.reading.mask_threshold)
+                yield scan.site, *read_scan(volume, scan.mask, self.reading.mask_threshold)
 
     @property
     def subjects(self) -> dict[str, list[str]]:
