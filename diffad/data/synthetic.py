@@ -12,6 +12,7 @@ from diffad.config import SpaceConfig
 from diffad.config.reading import MAX_VOXELS, ReadOptions
 from diffad.data.grouping import group_warnings
 from diffad.data.items import DataError, TrainingItem
+from diffad.data.place import SlicePlace, find_places
 from diffad.data.progress import track
 from diffad.data.scan_files import ScanFiles, ScanRules
 from diffad.data.scan_listing import list_splits
@@ -20,8 +21,9 @@ from diffad.data.space import Space
 from diffad.data.splits import SHARES
 from diffad.data.synthesis.contrast import CONTRASTS
 from diffad.data.synthesis.head import Head
-from diffad.data.synthesis.label_map import LabelMap
+from diffad.data.synthesis.label_map import DEPTH_SCALE, LabelMap
 from diffad.data.synthesis.paint import Painter
+from diffad.data.synthesis.stripping import EXACT
 from diffad.data.synthesis.tissues import TABLES
 from diffad.data.synthesis.tissues_file import read_table
 from diffad.io.paths import is_present_file
@@ -92,6 +94,10 @@ class LabelMaps:
         max_voxels: int = MAX_VOXELS,
     ) -> None:
         self.space = Space(space)
+        if slices is not None and space.further_axes:
+            raise DataError(
+                f"expected a range of slices along one axis only, got {slices} along {space.axes}"
+            )
         if not 0 <= deform <= 1:
             raise DataError(f"expected deform in [0, 1], got {deform}")
         weights = weigh_contrasts(contrast, space.intensity)
@@ -105,24 +111,26 @@ class LabelMaps:
         self._options = ReadOptions(trust, max_voxels, None)
         self._table = table if table is None else (TABLES.get(table) or read_table(Path(table), path))
         self._range, self._min_brain = slices, min_brain
-        self._heads: list[Head] = []
-        self._items: list[tuple[int, int]] = []
+        self._items: list[tuple[Head, int, int, SlicePlace | None]] = []
         self._load(f"reading {split} label maps")
 
     def _load(self, what: str) -> None:
         scan_warnings: dict[str, Sequence[str]] = {}
         for number, scan in enumerate(track(self.scans, what)):
-            head = self._read(scan)
-            scan_warnings[str(scan.files[0])] = head.label_map.warnings
-            self._heads.append(head)
-            self._items += [(number, key) for key in self._choose_slices(head, scan.files[0])]
+            label_map = self._read(scan)
+            scan_warnings[str(scan.files[0])] = label_map.warnings
+            for axis in self.space.config.axes:
+                head = Head.cut(label_map, axis)
+                keys = self._choose_slices(head, scan.files[0])
+                places = self._find_places(head, keys)
+                self._items += ((head, number, *item) for item in zip(keys, places, strict=True))
         for warning in group_warnings(scan_warnings, len(self.scans)):
             warnings.warn(warning, stacklevel=2)
 
-    def _read(self, scan: ScanFiles) -> Head:
-        axis = self.space.config.axis
-        in_plane = [a for a in range(3) if self.space.whole or a != axis_index(axis)]
-        return Head.cut(LabelMap.load(scan.files[0], self._table, self._options, in_plane), axis)
+    def _read(self, scan: ScanFiles) -> LabelMap:
+        cuts = [] if self.space.whole else [axis_index(axis) for axis in self.space.config.axes]
+        in_plane = [a for a in range(3) if cuts != [a]]
+        return LabelMap.load(scan.files[0], self._table, self._options, in_plane)
 
     def _choose_slices(self, head: Head, path: Path) -> list[int]:
         if self.space.whole:
@@ -142,6 +150,12 @@ class LabelMaps:
         """Subjects of all splits."""
         return {name: [scan.subject for scan in scans] for name, scans in self._splits.items()}
 
+    def _find_places(self, head: Head, keys: list[int]) -> Sequence[SlicePlace | None]:
+        if self.space.whole:
+            return [None]
+        brain = head.label_map.depth <= EXACT * DEPTH_SCALE
+        return find_places(torch.from_numpy(brain)[None], head.axis, keys)
+
     def __len__(self) -> int:
         return len(self._items)
 
@@ -151,9 +165,9 @@ class LabelMaps:
 
     def draw(self, index: int, generator: torch.Generator) -> TrainingItem:
         """Paint item ``index`` anew; all of it follows from the generator."""
-        number, key = self._items[index]
-        image, mask = self.painter.paint(self._heads[number], key, generator)
-        return TrainingItem(image, mask, self.scans[number].subject)
+        head, number, key, place = self._items[index]
+        image, mask = self.painter.paint(head, key, generator)
+        return TrainingItem(image, mask, self.scans[number].subject, None, place)
 
 
 def weigh_contrasts(

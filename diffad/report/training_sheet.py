@@ -70,7 +70,7 @@ def tile_pictures(rows: Sequence[Tensor]) -> Tensor:
     blocks = torch.cat([_frame(row) for row in rows], 1)
     empty = -count % columns
     blocks = torch.cat([blocks, blocks.new_full((empty, *blocks.shape[1:]), SHADE)])
-    return torch.cat([torch.cat(list(line), 1) for line in blocks.split(columns)])
+    return torch.cat([torch.cat(list(line), 1) for line in torch.split(blocks, columns)])
 
 
 def _frame(images: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ def test_table_is_recognised(tmp_path, kind):
 
 def test_maps_without_outer_fluid_get_a_rim_of_it(tmp_path):
     save_labels(tmp_path / "a.nii.gz", "muse")
-    (head,) = build(tmp_path)._heads
+    head = build(tmp_path)._items[0][0]
     rim = (head.depth > 0) & (head.depth < 8 * 3)
     assert (head.tissues[rim] == TISSUES.index("csf")).float().mean() > 0.9
 
@@ -97,14 +97,32 @@ def test_lesions_among_the_labels_become_white_matter(tmp_path):
     save_labels(tmp_path / "lesion.nii.gz", data=data)
     data[data == 77] = 2
     save_labels(tmp_path / "none.nii.gz", data=data)
-    lesion, none = build(tmp_path)._heads
-    assert torch.equal(lesion.tissues, none.tissues)
+    items = build(tmp_path)._items
+    assert items[0][0] is not items[-1][0]
+    assert torch.equal(items[0][0].tissues, items[-1][0].tissues)
 
 
 @pytest.mark.parametrize("axis", ["axial", "coronal", "sagittal"])
 def test_slices_of_every_axis_show_a_brain(folder, axis):
     data = build(folder, space=SpaceConfig(size=48, fov=220.0, axis=axis))
     assert float(data[len(data) // 2].mask.mean()) > 0.1
+
+
+@pytest.mark.parametrize(("axis", "plane"), [("axial", 2), ("coronal", 1), ("sagittal", 0)])
+def test_slices_know_their_place_in_the_brain(folder, axis, plane):
+    data = build(folder, space=SpaceConfig(size=48, fov=220.0, axis=axis), min_brain=0)
+    places = [data[i].place for i in range(len(data))]
+    assert {place.orientation for place in places} == {plane}
+    positions = [place.position for place in places]
+    assert positions == sorted(positions)
+    assert positions[0] < 0.03
+    assert positions[-1] > 0.97
+
+
+def test_one_data_set_holds_slices_of_several_planes(folder):
+    data = build(folder, space=SpaceConfig(size=48, fov=220.0, further_axes=["coronal", "sagittal"]))
+    assert {data[i].place.orientation for i in range(0, len(data), 10)} == {0, 1, 2}
+    assert all(float(data[i].mask.mean()) > 0.02 for i in range(5, len(data), 20))
 
 
 def test_axis_volume_paints_boxes(folder):
@@ -182,6 +200,13 @@ def test_scan_given_as_labels_is_refused(tmp_path):
         build(tmp_path)
 
 
+def test_scan_whose_values_could_be_labels_is_refused(tmp_path):
+    data = np.random.default_rng(0).integers(100, 200, make_labels().shape).astype(np.int16)
+    save_labels(tmp_path / "a.nii.gz", data=data)
+    with pytest.raises(DataError, match=r"it looks like a scan"):
+        build(tmp_path)
+
+
 def test_fractions_given_as_labels_are_refused(tmp_path):
     save_labels(tmp_path / "a.nii.gz", data=make_labels().astype(np.float32) / 3)
     with pytest.raises(DataError, match=r"whole numbers.*looks like a scan"):
@@ -223,6 +248,10 @@ def test_subject_in_two_splits_is_refused(tmp_path):
     [
         ({"box": [8, 8, 8]}, r"data\.box with space\.axis=volume only"),
         ({"space": SpaceConfig(axis="volume")}, r"data\.box of three sizes"),
+        (
+            {"slices": [1, 2], "space": SpaceConfig(fov=200.0, further_axes=["coronal"])},
+            "slices along one axis only",
+        ),
         ({"contrast": {}}, "weight .* for each contrast"),
         ({"contrast": {"t1": -1}}, "at least 0"),
         ({"contrast": {"t1": 0}}, "above 0"),

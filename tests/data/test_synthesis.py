@@ -1,5 +1,6 @@
 """The parts of the generator: shapes that do not fold, fields, scanners, strippings."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from diffad.data.spline import draw_controls, evaluate_at_points, evaluate_splin
 from diffad.data.synthesis.geometry import draw_points, read_linear, read_nearest
 from diffad.data.synthesis.grid import PaintGrid
 from diffad.data.synthesis.head import _refine
+from diffad.data.synthesis.label_map import fill_planes
 from diffad.data.synthesis.scanner import Scanner
 from diffad.data.synthesis.stripping import Stripping
 from diffad.types import generator_for
@@ -107,3 +109,12 @@ def test_stripping_cuts_at_its_rim_and_never_in_the_depth_of_a_brain():
         left = Stripping.draw(generator_for(seed)).cut(depth, axes, generator_for(seed, 1))
         assert left[depth < -5].all()
         assert not left[depth > 11].any()
+
+
+def test_small_tunnels_are_filled_and_large_ones_stay():
+    mask = np.ones((20, 20, 20), bool)
+    mask[5:7, 5:7, :] = False
+    mask[9:18, 9:18, :] = False
+    result = fill_planes(mask, 10)
+    assert result[5:7, 5:7].all()
+    assert not result[9:18, 9:18].any()

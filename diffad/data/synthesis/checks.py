@@ -15,6 +15,9 @@ from diffad.data.volume import Array
 IMAGE_LABELS = 40
 """From this number of unknown labels on, a file is an image and no label map."""
 
+LEAST_UNITY = 0.4
+"""Fraction of neighbours with one label below which a file is an image."""
+
 THICKEST = 3.0
 """Largest voxel that a slice shows, in mm."""
 
@@ -52,10 +55,10 @@ def match_labels(labels: Array, table: Table | None, path: Path) -> tuple[Array,
         if table is None
         else ("given", table, [v for v in values.tolist() if v not in table])
     )
-    if len(unknown_labels) >= IMAGE_LABELS:
+    if len(unknown_labels) >= IMAGE_LABELS or _measure_unity(labels) < LEAST_UNITY:
         raise DataError(
-            f"{path}: expected a label map, found {len(values)} different values, {len(unknown_labels)} of "
-            f"them no known labels; {SCAN_HINT}"
+            f"{path}: expected a label map, found {len(values)} different values that change from "
+            f"voxel to voxel or are no known labels; {SCAN_HINT}"
         )
     if unknown_labels:
         raise DataError(
@@ -63,6 +66,13 @@ def match_labels(labels: Array, table: Table | None, path: Path) -> tuple[Array,
             "name their tissues in a CSV with the columns label and tissue, and give it as data.table"
         )
     return values, table
+
+
+def _measure_unity(labels: Array) -> float:
+    """Return how many neighbours of labelled voxels share their label: most in a label map, few in a scan."""
+    left, right = labels[1:], labels[:-1]
+    pairs = (left > 0) & (right > 0)
+    return float((left == right)[pairs].mean()) if pairs.any() else 1.0
 
 
 def check_voxels(spacing: Sequence[float], in_plane: Sequence[int], path: Path) -> list[str]:

@@ -70,7 +70,7 @@ def read_nearest(values: Tensor, points: Tensor, spacing: Sequence[float]) -> Te
         index = (position / step + (size - 1) / 2).round().long()
         is_inside &= (index >= 0) & (index < size)
         flat = flat * size + index.clamp(0, size - 1)
-    return values.flatten(1)[:, flat.flatten()].unflatten(1, points.shape[1:]) * is_inside
+    return values.flatten(1)[:, flat.flatten()].reshape(-1, *flat.shape) * is_inside
 
 
 def read_linear(values: Tensor, points: Tensor, spacing: Sequence[float]) -> Tensor:

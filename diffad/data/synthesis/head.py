@@ -29,6 +29,7 @@ class Head:
         depth: Distance from the hull of the brain, of the same shape, int8, as in ``LabelMap``.
         spacing: Pixel size in the plane, or voxel size, in mm.
         pitch: Distance of the planes, in mm.
+        axis: Plane of the slices, or "volume".
         label_map: The map.
     """
 
@@ -36,6 +37,7 @@ class Head:
     depth: Tensor
     spacing: tuple[float, ...]
     pitch: float
+    axis: str
     label_map: LabelMap
 
     @classmethod
@@ -43,11 +45,16 @@ class Head:
         """Cut a label map into planes, or leave it whole where the axis is "volume"."""
         tissues, depth = (torch.from_numpy(v)[None] for v in (label_map.tissues, label_map.depth))
         if axis == "volume":
-            return cls(tissues, depth, label_map.spacing, 1.0, label_map)
+            return cls(tissues, depth, label_map.spacing, 1.0, axis, label_map)
         planes = [to_slices(v, axis)[:, 0].contiguous() for v in (tissues, depth)]
         spacing = slice_spacing(label_map.spacing, axis)
         pitch = math.prod(label_map.spacing) / math.prod(spacing)
-        return cls(planes[0], planes[1], spacing, pitch, label_map)
+        return cls(planes[0], planes[1], spacing, pitch, axis, label_map)
+
+    @property
+    def mirror_axis(self) -> int | None:
+        """Axis of a plane, or of the volume, that runs from left to right; none of a sagittal plane."""
+        return {"volume": 0, "sagittal": None}.get(self.axis, 1)
 
     @property
     def sides(self) -> list[float]:
@@ -55,7 +62,7 @@ class Head:
         return [n * s for n, s in zip(self.tissues.shape[1:], self.spacing, strict=True)]
 
     def measure_brain(self) -> Tensor:
-        """Return the area of brain in each plane, (N,), in square mm."""
+        """Return the area of brain in each plane, (N,), in square mm, where nothing goes wrong."""
         brain = (self.depth <= EXACT * DEPTH_SCALE) & (self.tissues > 0)
         return brain.flatten(1).sum(1) * math.prod(self.spacing)
 

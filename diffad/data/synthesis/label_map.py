@@ -19,8 +19,11 @@ from diffad.data.volume import Array, Volume
 RIM = 8.0
 """Width of what is kept around a brain, in mm: no stripping leaves more."""
 
-FLUID = 4.0
-"""Width of the fluid around a brain whose labels know none, in mm."""
+FLUID, HOLES = 4.0, 2.5
+"""Width of the fluid around a brain whose labels know none, and of what is filled in other maps, in mm."""
+
+HOLE_AREA = 400.0
+"""Largest hole of the hull that is filled in a plane, in square mm."""
 
 GAP = 5.0
 """Half the width of the sulci that belong to the brain, in mm."""
@@ -100,7 +103,7 @@ class LabelMap:
         rim = (depth > 0) & (depth < 2)
         # the fluid around a brain that labels do not know is where a scan would show it
         has_rim = (tissues[rim] == CSF).mean() > 0.2
-        tissues[(tissues == 0) & (depth <= (0 if has_rim else FLUID))] = CSF
+        tissues[(tissues == 0) & (depth <= (HOLES if has_rim else FLUID))] = CSF
         tissues[depth > RIM] = 0
         depth = np.clip(depth * DEPTH_SCALE, -127, 127).astype(np.int8)
         return cls(tissues, depth, spacing, field, *_place_probes(tissues, depth, spacing), warnings)
@@ -128,12 +131,26 @@ def _measure_depth(tissues: Array, spacing: Sequence[float]) -> Array:
     brain = (tissues > CSF)[tuple(slice(n // 2, None, n) for n in steps)]
     pitch = [s * n for s, n in zip(spacing, steps, strict=True)]
     bridge = edt(edt(~brain, sampling=pitch) <= GAP, sampling=pitch) > GAP
-    hull = bridge | brain
+    hull = fill_planes(bridge | brain, round(HOLE_AREA / min(pitch) ** 2))
     # the surface lies between the voxels, half a voxel from either
     half = min(pitch) / 2
     distance = np.where(hull, half - edt(hull, sampling=pitch), edt(~hull, sampling=pitch) - half)
     factors = [n / m for n, m in zip(tissues.shape, distance.shape, strict=True)]
     result: Array = zoom(distance.astype(np.float32), factors, order=1, grid_mode=True, mode="nearest")
+    return result
+
+
+def fill_planes(mask: Array, limit: int) -> Array:
+    """Fill what a mask (I, J, K) encloses in a plane, up to ``limit`` pixels: no stripping leaves holes."""
+    from scipy.ndimage import binary_fill_holes, label
+
+    result = mask.copy()
+    for axis in range(3):
+        planes, whole_planes = np.moveaxis(mask, axis, 0), np.moveaxis(result, axis, 0)
+        for plane, whole_plane in zip(planes, whole_planes, strict=True):
+            holes, _ = label(binary_fill_holes(plane) & ~plane)
+            sizes = np.bincount(holes.ravel())
+            whole_plane |= (holes > 0) & (sizes <= limit)[holes]
     return result
 
 

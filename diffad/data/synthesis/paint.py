@@ -81,7 +81,7 @@ class Painter:
         scan = Scan.draw(self.contrasts, self.strip, generator)
         window = scan.find_window(head.label_map, self.space, generator)
         grid = self.lay_grid(head)
-        points = draw_points(grid.fine_axes, self._mirror_axis, self.deform, generator)
+        points = draw_points(grid.fine_axes, head.mirror_axis, self.deform, generator)
         image, share = _paint_tissues(scan, head, key, grid, points, generator)
         image = scan.scanner.show(image, self._evaluate_bias(scan.scanner, head, key, grid))
         image = scan.scanner.digitise(image[None], generator)
@@ -96,21 +96,15 @@ class Painter:
             pitch = head.spacing if self.voxel is None else (self.voxel,) * 3
             return PaintGrid(self.box, self.box, pitch)
         config = self.space.config
-        field = config.fov or head.label_map.measure_field(config.axis)
+        field = config.fov or head.label_map.measure_field(head.axis)
         return PaintGrid.around(head.sides, config.size, field)
-
-    @property
-    def _mirror_axis(self) -> int | None:
-        if self.space.whole:
-            return 0
-        return None if self.space.config.axis == "sagittal" else 1
 
     def _evaluate_bias(self, scanner: Scanner, head: Head, key: int, grid: PaintGrid) -> Tensor:
         fractions = [a / side + 0.5 for a, side in zip(grid.axes, head.sides, strict=True)]
         if self.space.whole:
             return scanner.evaluate_bias(scanner.bias, fractions)
         through = torch.tensor([(key + 0.5) / len(head.tissues)])
-        controls = to_slices(scanner.bias, self.space.config.axis)[None, :, 0]
+        controls = to_slices(scanner.bias, head.axis)[None, :, 0]
         return scanner.evaluate_bias(controls, [through, *fractions])[0]
 
 
