@@ -82,8 +82,8 @@ def share_items(lengths: Sequence[int], weights: Sequence[float]) -> list[int]:
 def join_subjects(parts: Mapping[str, Dataset], roots: Mapping[str, object]) -> dict[str, list[str]]:
     """Join the subjects of all parts by split.
 
-    Names that differ in capitals, in what follows the number or what precedes ``sub-`` only are one subject, as
-    ``sub-IXI012`` and ``IXI012-HH-1211`` are; plain numbers are, where they come from one folder.
+    Names that differ in capitals, in what follows the number or what precedes ``sub-`` only are one subject,
+    as ``sub-IXI012`` and ``IXI012-HH-1211`` are; plain numbers are, where they come from one folder.
 
     Args:
         parts: Parts by what messages call them.
