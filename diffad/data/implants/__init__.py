@@ -1,0 +1,4 @@
+"""Sets of whole brains with implanted lesions of known kind, place and volume."""
+
+from diffad.data.implants.write import ImplantSet as ImplantSet
+from diffad.data.implants.write import write_implants as write_implants
