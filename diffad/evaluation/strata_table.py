@@ -11,7 +11,7 @@ from diffad.evaluation.strata import Strata
 from diffad.evaluation.tables import open_console
 
 COLUMNS = {
-    "stratum": "lesions by size, kind, region",
+    "stratum": "stratum",
     "lesions": "lesions",
     "scans": "scans",
     "prevalence": "prevalence",
