@@ -24,6 +24,9 @@ from diffad.data.volume import Array
 REACH_RADII = 3.0
 """Half-side of the box that a lesion may fill, in radii of the ball of its volume."""
 
+TRIES = 6
+"""Thresholds that are tried to come near a volume."""
+
 NOISE_SCALES = ((0.5, 0.45), (0.22, 0.15))
 """Correlation lengths, in radii, and weights of the two noises that make a border irregular."""
 
@@ -42,7 +45,7 @@ def implant_irregular(
     .. math:: g(p) = \frac{\lVert A (p - c) \rVert}{r} + n(p), \quad L = \{p \in B : g(p) < t\}
 
     with :math:`A` a random stretch of unit volume, :math:`n` coarse noise, :math:`B` the brain, and :math:`t`
-    such that :math:`L` has the volume; parts without contact to the centre are dropped. What the kind does to
+    such that the largest piece of :math:`L`, which is the lesion, has about the volume. What the kind does to
     the tissue follows the distance from the border of :math:`L`, as in ``implant``.
 
     Args:
@@ -67,9 +70,9 @@ def implant_irregular(
     change = KIND_BY_NAME[kind].change(image[box], blob, contrast, generator).clamp(0, 1)
     lesion_image[box] = torch.where(brain[box], change, image[box])
     mask[box] = shape[None] & brain[box]
-    return ImplantedLesion(
-        lesion_image, mask, kind, {"centre": centre, "radius": radius, "contrast": contrast}
-    )
+    middle = tuple(c + cut.start for c, cut in zip(blob.centre, cuts, strict=True))
+    params = {"centre": middle, "radius": radius, "contrast": contrast}
+    return ImplantedLesion(lesion_image, mask, kind, params)
 
 
 def draw_irregular(
@@ -87,9 +90,8 @@ def draw_irregular(
     field = draw_norm(offset * edges, generator) / radius
     for scale, weight in NOISE_SCALES:
         field = field + weight * _draw_noise(tuple(brain.shape), scale * radius, spacing, generator)
-    field[centre] = -math.inf
     count = max(round(volume / math.prod(spacing)), 1)
-    inside = _take_lowest(field.masked_fill(~brain, math.inf).numpy(), count, centre)
+    inside = _take_lowest(field.masked_fill(~brain, math.inf).numpy(), count)
     q, depth = _measure_border(inside, spacing)
     radius_voxels = radius / float(np.prod(spacing)) ** (1 / 3)
     # a growth pushes from where it is thickest
@@ -109,15 +111,28 @@ def _draw_noise(
     return torch.from_numpy(noise / max(float(noise.std()), 1e-6))
 
 
-def _take_lowest(field: Array, count: int, centre: tuple[int, ...]) -> Array:
-    """Mark as many of the lowest values (I, J, K) as hang together with a voxel, without holes."""
+def _take_lowest(field: Array, count: int) -> Array:
+    """Mark the largest piece, without holes, of the lowest values (I, J, K), of about ``count`` voxels."""
+    order, total = np.sort(field[np.isfinite(field)]), count
+    best: Array | None = None
+    for _ in range(TRIES):
+        piece = _take_largest(field <= order[min(total, len(order)) - 1])
+        size = int(piece.sum())
+        if best is None or abs(size - count) < abs(int(best.sum()) - count):
+            best = piece
+        if abs(size - count) <= count / 10:
+            break
+        total = max(round(total * count / size), 1)
+    assert best is not None
+    return best & np.isfinite(field)
+
+
+def _take_largest(mask: Array) -> Array:
     from scipy.ndimage import binary_fill_holes, label
 
-    finite = np.isfinite(field) | (field == -np.inf)
-    count = min(count, int(finite.sum()))
-    limit = np.partition(field.ravel(), count - 1)[count - 1]
-    labels, _ = label((field <= limit) & finite)
-    return np.asarray(binary_fill_holes(labels == labels[centre]) & finite)
+    labels, _ = label(mask)
+    largest = int(np.bincount(labels.ravel())[1:].argmax()) + 1
+    return np.asarray(binary_fill_holes(labels == largest))
 
 
 def _measure_border(inside: Array, spacing: Sequence[float]) -> tuple[Array, Array]:
