@@ -21,8 +21,9 @@ def load_volume_baseline(label: str, data: DataConfig) -> BenchmarkMethod:
     Raises:
         ValueError: If there are none, or a scan cannot be used.
     """
-    from diffad.evaluation.volume_baselines import ATLASES, MAPS
+    from diffad.evaluation.volume_baselines import ATLASES, MAPS, VolumeMap
 
+    score: VolumeMap
     if label in ATLASES:
         scans = _list_healthy(data)
         digest = hash_values([hash_file(path) for pair in scans for path in pair if path])
