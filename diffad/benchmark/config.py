@@ -163,7 +163,7 @@ class BenchmarkConfig:
 
     def __post_init__(self) -> None:
         labels = [m.label for m in (*self.methods, *self.networks)]
-        reserved = (*BASELINES, *VOLUME_BASELINES)
+        reserved = {*BASELINES, *self._list_baselines()}
         duplicates = sorted({label for label in labels if labels.count(label) > 1 or label in reserved})
         expect(not duplicates, "methods.label", "names used once", ", ".join(duplicates))
         expect(bool(self.labels), "methods", "a method, or baselines: true", self.methods)

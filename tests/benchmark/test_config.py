@@ -23,9 +23,7 @@ def test_every_training_config_of_a_shipped_benchmark_can_be_read(name):
     assert all(find_dependencies(m) <= labels for m in specs)
 
 
-@pytest.mark.parametrize(
-    "name", ["benchmark_shipped", "benchmark_methods", "benchmark_controls", "benchmark_brain"]
-)
+@pytest.mark.parametrize("name", ["benchmark_shipped", "benchmark_methods", "benchmark_controls"])
 def test_benchmark_of_trained_networks_names_those_there_are_and_parts_that_can_be_built(name):
     config, trained = load_benchmark(name), load_benchmark("benchmark_ixi")
     places = {f"{trained.output}/runs/{m.label}/pipeline" for m in trained.methods}
