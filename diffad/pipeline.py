@@ -17,16 +17,18 @@ from torch import Tensor
 
 from diffad.capabilities import attach_networks
 from diffad.config import PartSpec, PostprocessConfig, SpaceConfig, from_dict, to_dict
+from diffad.data.intensity import IntensityWindow
 from diffad.data.space import Space
 from diffad.data.volume import Volume
 from diffad.denoise import NetworkDenoiser
 from diffad.inference.detector import Detector
 from diffad.inference.domain import (
-    list_domain_warnings,
+    DomainCheck,
+    check_domain,
     list_offset_warnings,
-    list_share_warnings,
     list_window_warnings,
 )
+from diffad.inference.healthy import FILE, HealthyMaps
 from diffad.inference.orientations import Slicing, axis_warnings, resolve_axes
 from diffad.inference.output import AnomalyOutput as AnomalyOutput
 from diffad.inference.postprocess import Postprocess
@@ -42,11 +44,13 @@ from diffad.inference.stacking import (
     fuse_scan_maps,
     make_stacks,
     measure_windows,
+    normalise_maps,
 )
 from diffad.inference.stored import check_model
 from diffad.inference.thresholding import (
     binarise_maps,
     check_threshold_option,
+    compare_scan,
     compute_p_values,
     resolve_thresholds,
 )
@@ -88,9 +92,12 @@ class AnomalyPipeline(DiffusionPipeline):
         sequences: Names of the sequences the network takes, in order, or none.
         classifier: Tells healthy from diseased, for parts that ask for it; or none.
         autoencoder: Rebuilds clean slices, for parts that ask for it; or none.
+        domain: Ranges of the scans it knows, one mapping for each sequence, see ``KnownScans``; or none.
     """
 
     _optional_components: ClassVar[list[str]] = list(AUXILIARY_NETWORKS)
+    healthy: HealthyMaps | None
+    """What maps of healthy scans look like by place, see ``postprocess.normalise``; none until measured."""
 
     def __init__(
         self,
@@ -107,6 +114,7 @@ class AnomalyPipeline(DiffusionPipeline):
         sequences: Sequence[str] | None = None,
         classifier: Any = None,
         autoencoder: Any = None,
+        domain: Sequence[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -125,7 +133,9 @@ class AnomalyPipeline(DiffusionPipeline):
             calibration=calibration,
             provenance=provenance or {},
             sequences=None if sequences is None else list(sequences),
+            domain=None if domain is None else list(domain),
         )
+        self.healthy = None
         self.set_progress_bar_config(disable=not sys.stderr.isatty(), desc="slices", leave=False)
 
     @classmethod
@@ -149,6 +159,7 @@ class AnomalyPipeline(DiffusionPipeline):
         except Exception as error:  # whatever diffusers says of files from a stranger
             is_whole = isinstance(error, ModelError) and str(error).startswith(f"{name}: ")
             raise error if is_whole else incompatible_model(name, error) from error
+        pipe.healthy = HealthyMaps.load(folder)
         for part, network in pipe.networks.items():
             if part not in options:
                 check_weights(folder / part, network)
@@ -162,6 +173,10 @@ class AnomalyPipeline(DiffusionPipeline):
         """
         super().save_pretrained(save_directory, **options)
         folder = Path(save_directory)
+        if self.healthy is None:
+            (folder / FILE).unlink(missing_ok=True)
+        else:
+            self.healthy.save(folder)
         write_digests(folder, folder.rglob("*.safetensors"))
 
     @property
@@ -242,6 +257,8 @@ class AnomalyPipeline(DiffusionPipeline):
         batch_size: int = 8,
         precision: str = "fp32",
         mask_threshold: float | None = None,
+        strict: bool = False,
+        keep_small: bool = False,
     ) -> AnomalyOutput:
         """Find anomalies in a scan.
 
@@ -269,6 +286,9 @@ class AnomalyPipeline(DiffusionPipeline):
             batch_size: Slices per network evaluation. Few suit the caches of a CPU, a GPU likes more.
             precision: "fp32", "bf16", "fp16", or "auto" for bf16 where the device has it natively.
             mask_threshold: What of the mask lies above it is brain; none takes 0, or .5 of probabilities.
+            strict: Refuse a scan outside what the model knows, rather than warn.
+            keep_small: Keep detections that are no larger than what healthy heads have, which a calibrated
+                model drops, see ``postprocess.clusters``.
 
         Returns:
             Maps, reconstruction, detections and score on the scan's own grid; what a reader should know of
@@ -276,34 +296,30 @@ class AnomalyPipeline(DiffusionPipeline):
 
         Raises:
             ValueError: If the scan, the mask or an option cannot be used.
+            DomainError: If the scan is outside what the model knows, and ``strict``.
         """
         start = time.perf_counter()
         check_threshold_option(threshold)
-        own_method = self.method
-        method = Method(noise, sampler, score, guidance).over(own_method)
+        method = Method(noise, sampler, score, guidance).over(self.method)
         check_sequences(scan, self.config.sequences)
         source = read_source(scan, mask, region, mask_threshold=mask_threshold)
+        domain = check_domain(source, self.config).require(source.name, strict)
         cuts = self._resolve_cuts(source, axes, slices, fusion, noise_across)
-        stacks = [self._cut(source, axis, cuts) for axis in cuts.axes]
         windows = measure_windows(source, Space(from_dict(SpaceConfig, dict(self.config.space))))
-        stacks = [[replace(s, window=w) for s, w in zip(cut, windows, strict=True)] for cut in stacks]
+        stacks = [self._cut(source, axis, cuts, windows) for axis in cuts.axes]
         with self.progress_bar(total=sum(len(s.image) for cut in stacks for s in cut)) as bar:
             options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "precision": precision}
             detector = self.detector(method, **options, progress=bar.update)
             results = zip(stacks, [detector(cut) for cut in stacks], cuts.axes, strict=True)
         maps = fuse_scan_maps([assemble_maps(source, *result) for result in results], fusion)
         # a threshold belongs to the maps it was measured on, and other parts make others
-        usual = region is None and method == own_method and cuts.usual
-        calibration = self.config.calibration if usual else None
-        output = self._threshold(source, maps, threshold, calibration)
-        warnings = [
-            *source.warnings,
-            *list_domain_warnings(source, self.config),
-            *list_window_warnings(windows, self.config.space),
-            *axis_warnings(cuts.axes, cuts.own_axis),
-            *list_share_warnings(output, calibration, self.config.postprocess["fpr"]),
-            *list_offset_warnings(source, windows[0], self.config.space),
-        ]
+        usual = region is None and method == self.method and cuts.usual
+        maps, notes = normalise_maps(source, maps, self.healthy, self.config.postprocess, usual)
+        calibration = None if notes or not usual else self.config.calibration
+        output = self._threshold(source, maps, threshold, calibration, keep_small)
+        output.info |= self._compare_scan(output, calibration) if slices is None else {}
+        domain = domain.judge(output, calibration).require(source.name, strict)
+        warnings = [*self._list_warnings(source, windows, cuts, domain), *notes]
         output.info |= {
             "nfe": maps.nfe,
             "slices": sum(len(s.image) for cut in stacks for s in cut),
@@ -312,10 +328,24 @@ class AnomalyPipeline(DiffusionPipeline):
             **describe_provenance(self.config, method),
             **cuts.to_info(),
             **describe_windows(windows),
+            **domain.to_info(),
             "warnings": list(dict.fromkeys(warnings)),
+            "seconds": round(time.perf_counter() - start, 3),
         }
-        output.info["seconds"] = round(time.perf_counter() - start, 3)
         return output
+
+    def _list_warnings(
+        self, source: ScanSource, windows: Sequence[IntensityWindow], cuts: Slicing, domain: DomainCheck
+    ) -> list[str]:
+        """List what a reader should know of a scan and its result."""
+        return [
+            *source.warnings,
+            *domain.list_warnings(),
+            *list_window_warnings(windows, self.config.space),
+            *axis_warnings(cuts.axes, cuts.own_axis),
+            *domain.doubts,
+            *list_offset_warnings(source, windows[0], self.config.space),
+        ]
 
     def _resolve_cuts(
         self,
@@ -329,10 +359,18 @@ class AnomalyPipeline(DiffusionPipeline):
         resolved_axes = resolve_axes(axes, axis, source.image.ndim == 4, slices)
         return Slicing(tuple(resolved_axes), axis, slices, fusion, noise_across, axes is not None)
 
-    def _cut(self, source: ScanSource, axis: str, cuts: Slicing) -> list[Stack]:
+    def _compare_scan(self, output: AnomalyOutput, calibration: Mapping[str, Any] | None) -> dict[str, Any]:
+        if output.volume is None:
+            return {}
+        return compare_scan(calibration, output.anomaly_map, output.analysed, self.config.postprocess)
+
+    def _cut(
+        self, source: ScanSource, axis: str, cuts: Slicing, windows: Sequence[IntensityWindow]
+    ) -> list[Stack]:
         stacks = make_stacks(source, axis, cuts.slices)
         check_sequence_count(stacks, self.network.config.in_channels, source.name)
-        return [replace(s, noise_keys=cuts.noise_keys(s.keys, axis)) for s in stacks]
+        pairs = zip(stacks, windows, strict=True)
+        return [replace(s, noise_keys=cuts.noise_keys(s.keys, axis), window=w) for s, w in pairs]
 
     def _threshold(
         self,
@@ -340,14 +378,17 @@ class AnomalyPipeline(DiffusionPipeline):
         maps: ScanMaps,
         threshold: float | str | None,
         calibration: Mapping[str, Any] | None,
+        keep_small: bool,
     ) -> AnomalyOutput:
         """Cut and pool finished maps."""
         post, anomaly, analysed = self.config.postprocess, maps.anomaly, maps.analysed
-        thresholds = resolve_thresholds(threshold, calibration, post["fpr"], anomaly, analysed)
+        clusters = "none" if keep_small else post["clusters"]
+        thresholds = resolve_thresholds(threshold, calibration, post["fpr"], anomaly, analysed, clusters)
+        size = (source.spacing, thresholds.least_mm3)
         return AnomalyOutput(
             anomaly_map=anomaly,
             reconstruction=maps.reconstruction,
-            mask=binarise_maps(anomaly, thresholds.values, source.brain, post, source.spacing),
+            mask=binarise_maps(anomaly, thresholds.values, source.brain, post, *size),
             score=pool_maps(anomaly, analysed, post["pool"], post["share"]),
             info=thresholds.to_info(),
             image=source.image,

@@ -52,6 +52,11 @@ class Denoiser(ABC):
         """Label of no class, which is the number of classes; none where the network takes no labels."""
         return None
 
+    @property
+    def takes_place(self) -> bool:
+        """Whether it may be told the place of a slice in the brain, as ``place`` (B, 2)."""
+        return False
+
     def without_clamp(self) -> Denoiser:
         """Return the same denoiser without its clamp to [-1, 1]; itself where it has none."""
         return self
@@ -209,6 +214,16 @@ class TakesLabels(Protocol):
 
     null: int | None
     """Label of no class, which is the number of classes; none where the network takes no labels."""
+
+
+@runtime_checkable
+class TakesPlace(Protocol):
+    """A network that may be told where in the brain a slice lies, as ``place`` (B, 2)."""
+
+    @property
+    def takes_place(self) -> bool:
+        """Whether it was built so; each row is an orientation and a position, -1 and 0 where unknown."""
+        ...
 
 
 @runtime_checkable

@@ -45,6 +45,7 @@ class Example:
         region: Where the loss counts, (B, 1, *S), bool, or how much; none counts every voxel alike.
         cond_image: Conditioning images, (B, C, *S), in [0, 1]; none conditions on the clean images.
         label: Class of each image, (B,), 0 healthy, 1 diseased, -1 unknown; none where no labels are known.
+        place: Orientation and position of each slice, (B, 2), see ``diffad.data.place``; none where unknown.
     """
 
     x: Tensor
@@ -53,6 +54,7 @@ class Example:
     region: Tensor | None = None
     cond_image: Tensor | None = None
     label: Tensor | None = None
+    place: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ PARTS = {
         " temporal zscore"
     ),
     "MODELS": "adm autoencoder beside classifier conditioned dae labelled unet2d unet3d",
-    "DATASETS": "images toy volumes",
+    "DATASETS": "images labels mix toy volumes",
     "LAYOUTS": (
         "atlas2 behrendt bercea bmad brats2020 brats2021 brats2023 fastmri_plus ixi medianomaly_brats"
         " medianomaly_isic medianomaly_json mslub slices table upd wmh"
@@ -144,10 +144,10 @@ EXPERIMENT_KEYS = {
     "corrupt": "tasks held_out chance role weight",
     "schedule": "num_train_timesteps beta_start beta_end beta_schedule prediction_type",
     "space": "size fov window axis intensity low high headroom centre width",
-    "augment": "flip rotate shift scale gamma gain blur",
+    "augment": "flip rotate shift scale gamma gain blur tone bias noise",
     "postprocess": (
         "erosion median min_size erosion_rule median_first filled median_axes morphology min_mm3 pool"
-        " share fpr"
+        " share fpr normalise clusters"
     ),
     "train": (
         "steps network batch_size accumulate lr warmup min_lr weight_decay clip_norm levels loss"
@@ -175,10 +175,11 @@ COMMANDS = {
     "benchmark": (2, ""),
     "calibrate": (
         1,
-        "--batch-size --device --fpr --mask --mask-threshold --max-voxels --model --out --sampler --score"
-        " --slices --trust",
+        "--batch-size --device --fpr --mask --mask-threshold --max-voxels --model --normalise --out --sampler"
+        " --score --slices --trust",
     ),
     "data check": (1, "--layout --out --quick --show"),
+    "data sheet": (2, "--count --out --split"),
     "demo": (0, "--model --out --seed"),
     "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample --strata"),
     "implant": (1, "--healthy --limit --mask --out --per-scan --seed"),
@@ -188,9 +189,10 @@ COMMANDS = {
     "predict": (
         1,
         (
-            "--axes --batch-size --bias --brain --device --fusion --guidance --layout --mask --mask-threshold"
-            " --max-voxels --modality --model --no-bias --no-page --noise --noise-across --on-failure --out"
-            " --overwrite --page --precision --prepare --region --register --sampler --score --seed --verify"
+            "--axes --batch-size --bias --brain --device --fusion --guidance --keep-small --layout --mask"
+            " --mask-threshold --max-voxels --modality --model --no-bias --no-page --noise --noise-across"
+            " --on-failure --out --overwrite --page --precision --prepare --region --register --sampler"
+            " --score --seed --strict --verify"
             " --sequences --slices --threshold --trust"
         ),
     ),
@@ -246,16 +248,16 @@ BIDS = (
 
 INFO = (
     "threshold threshold_rule nfe slices seed precision sampler score model config versions"
-    " seconds axis slice_range image_score warnings anomalous_ml scan request"
+    " seconds axis slice_range image_score warnings anomalous_ml scan request domain"
 )
 LESION = "number volume_ml voxels centre_mm centre_voxel extent_mm mean peak peak_voxel p_value"
 LESION_COLUMNS = (
     "number volume_ml voxels centre_x_mm centre_y_mm centre_z_mm centre_i centre_j centre_k"
     " extent_i_mm extent_j_mm extent_k_mm mean peak peak_i peak_j peak_k p_value"
 )
-RESULT_COLUMNS = "scan status score volume_ml threshold seconds nfe error warnings"
+RESULT_COLUMNS = "scan status score volume_ml threshold seconds nfe error warnings domain"
 MODEL_INDEX = (
-    "calibration guidance network noise postprocess provenance sampler scheduler score sequences space"
+    "calibration guidance network noise postprocess provenance sampler scheduler score sequences space domain"
 )
 
 VOLUME_KEYS = (

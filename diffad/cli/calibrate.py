@@ -39,7 +39,8 @@ def calibrate_command(
     fpr: Annotated[
         list[float] | None,
         typer.Option(
-            help="False-positive rate of pixels; may be repeated. By default 0.01, 0.02, 0.05, 0.1."
+            help="False-positive rate of pixels; may be repeated. By default 0.001, 0.005, 0.01, 0.02, 0.05 "
+            "and 0.1."
         ),
     ] = None,
     sampler: Annotated[
@@ -52,6 +53,13 @@ def calibrate_command(
     score: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME|YAML|KEY=VALUE", help="Another score, which becomes the model's own."),
+    ] = None,
+    normalise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="place|none",
+            help="Measure maps in units of healthy scans at the same place, or not; by default as the model.",
+        ),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Slices per network evaluation.")] = 8,
     device: Device = "auto",
@@ -70,7 +78,13 @@ def calibrate_command(
     from diffad.io.subjects import find_scans
     from diffad.io.terminal import say
     from diffad.predict import Inputs, Options
-    from diffad.predict.calibrate import calibrate_on, describe_calibration, require_new, save_model
+    from diffad.predict.calibrate import (
+        calibrate_on,
+        choose_units,
+        describe_calibration,
+        require_new,
+        save_model,
+    )
     from diffad.predict.listing import list_subjects
     from diffad.predict.run import choose_device, load_model
     from diffad.threshold import RATES
@@ -91,6 +105,8 @@ def calibrate_command(
     listing = list_subjects(inputs, find_scans(inputs.sources, out, mask_source))
     subjects = listing.subjects
     pipe = load_model(model, choose_device(device))
+    with report_wrong_usage():
+        choose_units(pipe, normalise)
     calibration = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES)
     save_model(pipe, out)
     tell(*describe_calibration(calibration, len(subjects)).splitlines())

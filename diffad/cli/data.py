@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from diffad.cli.options import Assignments, ConfigName
 from diffad.io.terminal import plain_text, tell
 
 if TYPE_CHECKING:
@@ -56,6 +57,32 @@ def check_command(
         write_table(report.entries, out)
         tell(f"see {out}")
     raise typer.Exit(1 if report.problems else 0)
+
+
+@data_app.command("sheet", short_help="Draw what a network is trained on.")
+def sheet_command(
+    config: ConfigName,
+    assignments: Assignments = None,
+    out: Annotated[Path, typer.Option(metavar="FILE.png", help="Picture to write.")] = Path("sheet.png"),
+    count: Annotated[int, typer.Option(min=1, max=400, help="Number of items.")] = 32,
+    split: Annotated[str, typer.Option(help="Split of the data set.")] = "train",
+) -> None:
+    """Draw the first items of a training as a network sees them: augmented, cut to the window, corrupted.
+
+    Where images are corrupted, the image that was there before stands below each of them.
+
+    \b
+    Examples:
+      diffad data sheet configs/ixi_t1_axial.yaml data.root=DATA --out sheet.png
+      diffad data sheet CONFIG "data={name: labels, root: MAPS, contrast: flair}" --count 16
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
+    from diffad.config import load
+    from diffad.report.training_sheet import save_training_sheet
+
+    if out.suffix != ".png":
+        raise typer.BadParameter(f"--out: expected a name that ends in .png, got {out}")
+    subjects = save_training_sheet(load(config, assignments or []), split, count, out)
+    tell(f"drew {count} items of {subjects} subjects; see {out}")
 
 
 def _print_report(folder: Path, report: DatasetReport, limit: int) -> None:

@@ -38,6 +38,7 @@ from diffad.io.terminal import say, tell
 
 if TYPE_CHECKING:
     from diffad.predict import Inputs, Options
+    from diffad.prepare.options import PrepareOptions
 
 
 def predict_command(
@@ -97,6 +98,13 @@ def predict_command(
     fusion: Annotated[
         Fusion | None, typer.Option(help="How the maps of several axes become one; the mean by default.")
     ] = None,
+    keep_small: Annotated[
+        bool,
+        typer.Option(
+            "--keep-small",
+            help="Keep detections no larger than those of healthy heads, of a calibrated model.",
+        ),
+    ] = False,
     noise_across: Annotated[
         NoiseScope | None,
         typer.Option(help="Draw noise for each slice, or once for all slices of a scan; slice by default."),
@@ -129,6 +137,10 @@ def predict_command(
             "sizes are compared always.",
         ),
     ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Let scans outside what the model knows fail, rather than warn."),
+    ] = False,
 ) -> None:
     """Find anomalies: a map, detections, a pseudo-healthy reconstruction and a page of each scan.
 
@@ -152,12 +164,10 @@ def predict_command(
     Where file names repeat, names of results begin with those of the folders: a_T1_anomaly.nii.gz.
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.predict import Inputs, Options
-    from diffad.prepare.options import PrepareOptions
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     mask_source, region_source = parse_mask_option(mask), parse_mask_option(region)
     with report_wrong_usage():
-        method = parse_brain(brain, mask_source) if prepare else ""
         inputs = Inputs(
             sources=scan,
             model=model,
@@ -171,7 +181,7 @@ def predict_command(
             layout=layout,
             page=page,
             on_failure=on_failure,
-            prepare=PrepareOptions(modality, bias, method, register) if prepare else None,
+            prepare=_choose_preparation(modality, bias, brain, register, mask_source) if prepare else None,
         )
         options = Options(
             sampler=parse_part("sampler", sampler or []),
@@ -186,11 +196,22 @@ def predict_command(
             axes=parse_words(axes) or None,
             fusion=fusion,
             noise_across=noise_across,
+            keep_small=keep_small,
             mask_threshold=mask_threshold,
             trust=trust,
             max_voxels=max_voxels,
+            strict=strict,
         )
     raise typer.Exit(_predict_and_report(inputs, options))
+
+
+def _choose_preparation(
+    modality: ScanModality, bias: bool, brain: str, register: str, mask: str | Path | None
+) -> PrepareOptions:
+    """Say how scans are made ready."""
+    from diffad.prepare.options import PrepareOptions
+
+    return PrepareOptions(modality, bias, parse_brain(brain, mask), register)
 
 
 def _predict_and_report(inputs: Inputs, options: Options) -> int:

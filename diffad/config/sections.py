@@ -47,6 +47,11 @@ class PostprocessConfig:
         pool: How a map becomes one score: "mean", "max" or "topk".
         share: Share of the brain that "topk" averages.
         fpr: Calibrated pixel false-positive rate whose threshold makes the mask.
+        normalise: "place" puts maps of volumes in units of the spread of healthy scans at the same place,
+            which calibration measures, see ``diffad.inference.healthy``; "none" leaves them.
+        clusters: Detections that are dropped from masks at a calibrated threshold, by volume: "few" drops
+            those of volumes of which 95 % of healthy heads have at most three above, "clean" those of which
+            they have none, "none" drops nothing. See ``diffad.threshold.clusters``.
     """
 
     erosion: int = 0
@@ -61,6 +66,8 @@ class PostprocessConfig:
     pool: str = "topk"
     share: float = 0.01
     fpr: float = 0.01
+    normalise: str = "none"
+    clusters: str = "few"
 
     def __post_init__(self) -> None:
         check_range(self, "postprocess", "[0, 256]", "erosion")
@@ -72,6 +79,8 @@ class PostprocessConfig:
         expect(self.median_axes in (2, 3), "postprocess.median_axes", "2 or 3", self.median_axes)
         check_choice(self, "postprocess", "erosion_rule", "cross", "average")
         check_choice(self, "postprocess", "pool", "mean", "max", "topk")
+        check_choice(self, "postprocess", "normalise", "none", "place")
+        check_choice(self, "postprocess", "clusters", "few", "clean", "none")
         check_range(self, "postprocess", "(0, 1]", "share")
         check_range(self, "postprocess", "[0, 1)", "fpr")
 
@@ -131,6 +140,9 @@ class AugmentConfig:
         gamma: Largest absolute log2 of the exponent intensities are raised to.
         gain: Largest relative change of the intensity scale.
         blur: Largest SD of a Gaussian blur, in pixels.
+        tone: Largest change of an intensity by a random ascending curve, of the range of the images.
+        bias: Largest absolute logarithm of a smooth field that the images are multiplied by.
+        noise: Largest SD of Rician noise, of the range of the images.
     """
 
     flip: float = 0.0
@@ -140,12 +152,18 @@ class AugmentConfig:
     gamma: float = 0.0
     gain: float = 0.0
     blur: float = 0.0
+    tone: float = 0.0
+    bias: float = 0.0
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
         check_range(self, "augment", "[0, 1]", "flip")
         check_range(self, "augment", "[0, 360]", "rotate")
         check_range(self, "augment", "[0, 100]", "shift", "gamma", "blur")
         check_range(self, "augment", "[0, 1)", "scale", "gain")
+        check_range(self, "augment", "[0, 0.25]", "tone")
+        check_range(self, "augment", "[0, 2]", "bias")
+        check_range(self, "augment", "[0, 1]", "noise")
 
 
 @dataclass(frozen=True)
@@ -154,10 +172,12 @@ class CorruptConfig:
 
     Args:
         tasks: Kinds that are trained on, see ``diffad.data.corruptions``; none leaves the slices as they are.
+            A kind named twice is drawn twice as often, and "published", "brain" and "any" stand for several.
         held_out: Kinds in validation; none takes those of training.
         chance: Share of the slices that is corrupted.
         role: "condition" shows the network the corrupted slice as its condition, and the healthy one is what
-            it must find; "class" makes corrupted slices the diseased class.
+            it must find; "restore" lays the noise over the corrupted slice, and the healthy one is what it
+            must find in that; "class" makes corrupted slices the diseased class.
         weight: How many times more the loss counts where a condition is corrupted: a network soon learns to
             copy what it is shown, and late to leave out what is not healthy.
     """
@@ -171,7 +191,7 @@ class CorruptConfig:
     def __post_init__(self) -> None:
         check_range(self, "corrupt", "[0, 1]", "chance")
         check_range(self, "corrupt", "[1, 1000000]", "weight")
-        check_choice(self, "corrupt", "role", "condition", "class")
+        check_choice(self, "corrupt", "role", "condition", "restore", "class")
 
 
 @dataclass(frozen=True)
@@ -241,7 +261,7 @@ class TrainConfig:
     checkpoint_every: int = 500
     keep_checkpoints: int = 2
     encoder: str | None = None
-    calibrate_fpr: tuple[float, ...] = (0.01, 0.02, 0.05)
+    calibrate_fpr: tuple[float, ...] = (0.001, 0.005, 0.01, 0.02, 0.05)
     allow_changes: bool = False
 
     def __post_init__(self) -> None:

@@ -10,6 +10,8 @@ from einops import rearrange
 from torch import Tensor
 
 from diffad.config import AugmentConfig
+from diffad.data.augment_scanner import bend_tones, lay_bias, lay_noise
+from diffad.data.place import SAGITTAL, mirror_places, tabulate_places
 
 
 def augment(
@@ -29,6 +31,28 @@ def augment(
     Returns:
         The changed images and masks, of the same shapes.
     """
+    unknown = tabulate_places([None] * len(images)).to(images.device)
+    return augment_items(images, masks, unknown, config, generators)[:2]
+
+
+def augment_items(
+    images: Tensor, masks: Tensor, places: Tensor, config: AugmentConfig, generators: list[torch.Generator]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Change items as ``augment`` does, whose slices have places.
+
+    A flip changes left and right. A sagittal slice, known by its place, stays as it is then, and its place is
+    that on the other side.
+
+    Args:
+        images: Slices or volumes in [0, 1], background 0, (B, C, *S).
+        masks: Brain masks, (B, 1, *S), in {0, 1}.
+        places: Orientation and position of each slice, (B, 2).
+        config: How far each change may go.
+        generators: One per item.
+
+    Returns:
+        The changed images, masks and places.
+    """
     draws = torch.stack([torch.rand(7, generator=g) for g in generators]).to(images.device)
     flip, steps = draws[:, 0] < config.flip, draws[:, 1:] * 2 - 1
     if config.rotate or config.shift or config.scale:
@@ -39,11 +63,24 @@ def augment(
         # Interpolation reaches half a pixel beyond the mask.
         images = images * masks
     if config.flip:
-        images, masks = _mirror(images, flip), _mirror(masks, flip)
+        turn = flip & (places[:, 0] != SAGITTAL)
+        images, masks, places = _mirror(images, turn), _mirror(masks, turn), mirror_places(places, flip)
     if config.blur:
         sharpness = torch.stack([torch.rand((), generator=g) for g in generators]).to(images.device)
         images = _blur(images, sharpness * config.blur) * masks
-    return _change_intensity(images, steps[:, 4], steps[:, 5], config), masks
+    images = _change_intensity(images, steps[:, 4], steps[:, 5], config)
+    return _imitate_scanner(images, masks, config, generators), masks, places
+
+
+def _imitate_scanner(
+    images: Tensor, masks: Tensor, config: AugmentConfig, generators: list[torch.Generator]
+) -> Tensor:
+    """Change contrast, evenness and noise; what is not asked for draws nothing."""
+    if config.tone:
+        images = bend_tones(images, config.tone, generators)
+    if config.bias:
+        images = lay_bias(images, config.bias, generators)
+    return lay_noise(images, config.noise, generators) * masks if config.noise else images
 
 
 def _blur(x: Tensor, sd: Tensor, reach: int = 3) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 from diffad.data.duplicates import stamp_files
 from diffad.io.atomic import staged_file
 
-FORMAT = 2
+FORMAT = 3
 """Number of the way in which slices are cut and placed; a new number keeps old files from being used."""
 DAMAGE_ERRORS = (SafetensorError, OSError, KeyError, TypeError, ValueError)
 """What reading a damaged file may raise."""
@@ -33,11 +33,13 @@ class CachedScan:
         mask: Brain mask, (N, 1, *S), uint8 in {0, 1}.
         digest: Digest of the voxels as they lie on disk.
         warnings: What a reader should know of how it was read.
+        places: Orientation and position of each slice, (N, 2), see ``diffad.data.place``.
     """
 
     image: Tensor
     mask: Tensor
     digest: str
+    places: Tensor
     warnings: tuple[str, ...] = ()
 
 
@@ -96,18 +98,19 @@ class Cache:
 def _read_cached(path: Path, key: str) -> CachedScan:
     with safe_open(path, framework="pt") as file:
         notes = file.metadata()
-        image, mask = file.get_tensor("image"), file.get_tensor("mask")
-    if notes["key"] != key or int(notes["crc"]) != _compute_crc(image, mask):
+        image, mask, places = (file.get_tensor(name) for name in ("image", "mask", "places"))
+    if notes["key"] != key or int(notes["crc"]) != _compute_crc(image, mask, places):
         raise ValueError("its content does not match its checksum")
-    return CachedScan(image, mask, notes["digest"], tuple(json.loads(notes["warnings"])))
+    return CachedScan(image, mask, notes["digest"], places, tuple(json.loads(notes["warnings"])))
 
 
 def _write_cached(scan: CachedScan, path: Path, key: str) -> None:
-    notes = {"key": key, "digest": scan.digest, "crc": str(_compute_crc(scan.image, scan.mask))}
+    notes = {"key": key, "digest": scan.digest, "crc": str(_compute_crc(scan.image, scan.mask, scan.places))}
     notes["warnings"] = json.dumps(scan.warnings)
+    tensors = {"image": scan.image, "mask": scan.mask, "places": scan.places}
     with staged_file(path) as partial:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"image": scan.image, "mask": scan.mask}, partial, metadata=notes)
+        save_file(tensors, partial, metadata=notes)
 
 
 def _compute_crc(*tensors: Tensor) -> int:

@@ -71,6 +71,8 @@ class Images:
         splits = _list_splits(Path(root), mask_path, shares, split_seed, split, self._rule)
         splits = {name: paths[:limit] for name, paths in splits.items()}
         self.paths = splits[split]
+        self.subjects = {name: [infer_subject(path) for path in paths] for name, paths in splits.items()}
+        """Subjects by split."""
         files, subjects = [[path] for path in self.paths], [infer_subject(path) for path in self.paths]
         self._labels = read_labels(self._rule, files, subjects, Path(root), split)
         self._space = Space(space)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
+from diffad.data.place import SlicePlace
 from diffad.io.wording import BoundedError
 
 
@@ -23,12 +25,14 @@ class TrainingItem:
         mask: Brain mask, (1, *S), in {0, 1}.
         subject: Who was scanned; splits never divide a subject.
         label: 0 healthy, 1 diseased; none where it is not known.
+        place: Where in the brain a slice lies; none where it is not known, or the item is a volume.
     """
 
     image: Tensor
     mask: Tensor
     subject: str
     label: int | None = None
+    place: SlicePlace | None = None
 
 
 class Dataset(Protocol):
@@ -41,3 +45,17 @@ class Dataset(Protocol):
     def __getitem__(self, index: int) -> TrainingItem:
         """Return item ``index``, the same each time."""
         ...
+
+
+@runtime_checkable
+class Generative(Protocol):
+    """A data set whose items can be drawn anew, each time another image of the same subject."""
+
+    def draw(self, index: int, generator: torch.Generator) -> TrainingItem:
+        """Draw item ``index``; all that is random about it follows from the generator."""
+        ...
+
+
+def draw_item(data: Dataset, index: int, generator: torch.Generator) -> TrainingItem:
+    """Draw item ``index`` where a data set can, else return it as it always is."""
+    return data.draw(index, generator) if isinstance(data, Generative) else data[index]

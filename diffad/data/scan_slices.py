@@ -11,6 +11,7 @@ from torch import Tensor
 from diffad.data.grid import mask_centre
 from diffad.data.masks import find_stripped_brain, resolve_mask
 from diffad.data.oddities import list_oddities
+from diffad.data.place import SlicePlace, find_places
 from diffad.data.slices import slice_spacing, to_slices
 from diffad.data.volume import Array, Source, Volume, VolumeError
 
@@ -25,6 +26,7 @@ class ScanSlices:
         keys: Position of each slice in the volume, counted in RAS.
         spacing: Pixel size (row, column) in mm, where known.
         centre: Raw position (row, column) that goes to the grid's centre, or none for the middle.
+        places: Where in the brain each slice lies; none where that is not known, as of images and volumes.
     """
 
     image: Tensor
@@ -32,6 +34,7 @@ class ScanSlices:
     keys: list[int]
     spacing: tuple[float, float] | None = None
     centre: tuple[float, float] | None = None
+    places: list[SlicePlace] | None = None
 
 
 def read_scan(
@@ -99,7 +102,8 @@ def cut_slices(
             f"the scan has {len(planes)} slices, and its brain lies in {_describe_range(masks)}"
         )
     size = None if spacing is None else slice_spacing(spacing, axis)
-    return ScanSlices(planes[keys], masks[keys], keys, size, mask_centre(masks))
+    places = find_places(brain, axis, keys)
+    return ScanSlices(planes[keys], masks[keys], keys, size, mask_centre(masks), places)
 
 
 def _describe_range(masks: Tensor) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from diffad.data.duplicates import hash_scan, hash_voxels, remember, report_dupl
 from diffad.data.grouping import group_warnings
 from diffad.data.items import DataError, TrainingItem
 from diffad.data.labels import LabelRule, Labels, load_lesion_mask, read_labels
+from diffad.data.place import read_places, tabulate_places
 from diffad.data.progress import track
 from diffad.data.scan_files import ScanFiles, ScanRules
 from diffad.data.scan_listing import list_splits
@@ -25,11 +28,9 @@ from diffad.data.scan_slices import cut_slices, read_scan
 from diffad.data.slices import to_slices
 from diffad.data.space import Space
 from diffad.data.splits import SHARES
-from diffad.data.volume import Volume
+from diffad.data.volume import Array, Volume
 from diffad.io.paths import is_present_file
 from diffad.registry import DATASETS
-
-SliceItem = tuple[Tensor, Tensor, str, int | None]
 
 
 @DATASETS.register("volumes")
@@ -90,7 +91,7 @@ class Volumes:
         max_voxels: int = MAX_VOXELS,
         mask_threshold: float | None = None,
     ) -> None:
-        self._reading = ReadOptions(trust, max_voxels, mask_threshold)
+        self.reading = ReadOptions(trust, max_voxels, mask_threshold)
         self.space, self.slices, self.min_brain = Space(space), _check_range(slices), min_brain
         if not 0 <= min_brain < 1:
             raise DataError(f"expected min_brain in [0, 1), got {min_brain}")
@@ -105,16 +106,16 @@ class Volumes:
         table = None if csv is None else _find_table(csv, Path(root))
         splits = list_splits(Path(root), rules, table, shares, split_seed, split, self._rule)
         splits = {name: scans[:limit] for name, scans in splits.items()}
-        self.scans = splits[split]
+        self.scans, self._splits = splits[split], splits
         subjects = [scan.subject for scan in self.scans]
         scan_labels = read_labels(
             self._rule, [scan.files for scan in self.scans], subjects, Path(root), split
         )
-        self._items = self._load(f"preparing {split} scans", scan_labels)
+        self._items: list[TrainingItem] = self._load(f"preparing {split} scans", scan_labels)
         report_duplicates({name: self._collect_digests(scans) for name, scans in splits.items()}, split)
 
-    def _load(self, what: str, labels: Sequence[int | None]) -> list[SliceItem]:
-        items: list[SliceItem] = []
+    def _load(self, what: str, labels: Sequence[int | None]) -> list[TrainingItem]:
+        items: list[TrainingItem] = []
         scan_warnings: dict[str, Sequence[str]] = {}
         self.slice_counts: list[int] = []
         """Slices of each scan that are items, in their order."""
@@ -125,22 +126,30 @@ class Volumes:
             )
             remember(scan.files, cached_scan.digest)
             scan_warnings[str(scan.files[0])] = cached_scan.warnings
-            if items and cached_scan.image.shape[1:] != items[0][0].shape:
+            if items and cached_scan.image.shape[1:] != items[0].image.shape:
                 raise DataError(
-                    f"{scan.files[0]}: expected shape {tuple(items[0][0].shape)} as of "
+                    f"{scan.files[0]}: expected shape {tuple(items[0].image.shape)} as of "
                     f"{self.scans[0].files[0]}, found {tuple(cached_scan.image.shape[1:])}"
                 )
             self.slice_counts.append(len(cached_scan.image))
-            for x, m in zip(cached_scan.image, cached_scan.mask, strict=True):
-                items.append((x, m[:1], scan.subject, int(m[1:].any()) if self._rule.masks else label))
+            items += self._make_items(cached_scan, scan.subject, label)
         for warning in group_warnings(scan_warnings, len(self.scans)):
             warnings.warn(warning, stacklevel=2)
         return items
 
+    def _make_items(self, scan: CachedScan, subject: str, label: int | None) -> list[TrainingItem]:
+        """Return the slices of a scan as items whose masks are bytes, as they take less memory."""
+        slices = zip(scan.image, scan.mask, read_places(scan.places), strict=True)
+        by_slice = self._rule.masks
+        return [
+            TrainingItem(x, m[:1], subject, int(m[1:].any()) if by_slice else label, place)
+            for x, m, place in slices
+        ]
+
     def _prepare(self, scan: ScanFiles) -> CachedScan:
         """Read, cut and place one scan; a second channel of the mask is 1 in all slices with a lesion."""
         name = str(scan.files[0])
-        volume, brain = read_scan(Volume.load(scan.files, options=self._reading), scan.mask)
+        volume, brain = read_scan(Volume.load(scan.files, options=self.reading), scan.mask)
         image, region = torch.from_numpy(volume.data), torch.from_numpy(brain)[None]
         raw = cut_slices(image, region, self.space.config.axis, volume.spacing.tolist(), self.slices, name)
         try:
@@ -157,7 +166,8 @@ class Volumes:
             )
         channels = torch.cat([mask, *self._mark_lesions(scan, volume, raw.keys, mask)], dim=1)
         masks = channels[keep].to(torch.uint8)
-        return CachedScan(x[keep].contiguous(), masks, hash_voxels(volume.data), volume.warnings)
+        places = tabulate_places(raw.places or [None] * len(x))[keep]
+        return CachedScan(x[keep].contiguous(), masks, hash_voxels(volume.data), places, volume.warnings)
 
     def _mark_lesions(self, scan: ScanFiles, volume: Volume, keys: list[int], like: Tensor) -> list[Tensor]:
         """Return 1 in the slices with a lesion, else 0, like the brain mask; nothing without lesion masks."""
@@ -168,12 +178,25 @@ class Volumes:
         # whole slices are marked, since a small lesion might vanish in the grid
         return [torch.stack([torch.full_like(m, bool(y.any())) for m, y in zip(like, slices, strict=True)])]
 
+    def read_scans(self) -> Iterator[tuple[str, Volume, Array]]:
+        """Read every scan that is not labelled as diseased, whole: its file, its volume, its brain mask."""
+        ends = accumulate(self.slice_counts)
+        for scan, count, end in zip(self.scans, self.slice_counts, ends, strict=True):
+            if not any(item.label == 1 for item in self._items[end - count : end]):
+                volume = Volume.load(scan.files, options=self.reading)
+                yield str(scan.files[0]), *read_scan(volume, scan.mask, self.reading.mask_threshold)
+
+    @property
+    def subjects(self) -> dict[str, list[str]]:
+        """Subjects of all splits."""
+        return {name: [scan.subject for scan in scans] for name, scans in self._splits.items()}
+
     def __len__(self) -> int:
         return len(self._items)
 
     def __getitem__(self, index: int) -> TrainingItem:
-        image, mask, subject, label = self._items[index]
-        return TrainingItem(image, mask.to(image.dtype), subject, label)
+        item = self._items[index]
+        return replace(item, mask=item.mask.to(item.image.dtype))
 
     def _list_files(self, scan: ScanFiles) -> list[Path]:
         return [*scan.files, *(p for p in (scan.mask, self._rule.find_lesion(scan.files)) if p)]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.protocols import Conditional, Denoiser, TakesLabels
+from diffad.protocols import Conditional, Denoiser, TakesLabels, TakesPlace
 from diffad.schedule import Schedule
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
@@ -68,6 +68,11 @@ def null_label(network: Any) -> int | None:
     return network.null if isinstance(network, TakesLabels) else None
 
 
+def takes_place(network: Any) -> bool:
+    """Tell whether a network may be told the place of a slice in the brain."""
+    return isinstance(network, TakesPlace) and network.takes_place
+
+
 class NetworkDenoiser(Denoiser):
     """Estimates the clean image with a network that predicts noise, velocity or the image itself.
 
@@ -114,6 +119,11 @@ class NetworkDenoiser(Denoiser):
     def null_label(self) -> int | None:
         """Label of no class; none where the network takes no labels."""
         return null_label(self.network)
+
+    @property
+    def takes_place(self) -> bool:
+        """Whether it may be told the place of a slice in the brain, as ``place`` (B, 2)."""
+        return takes_place(self.network)
 
     def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
         """Map ``x_t`` (B, C, *S) at level ``t`` () or (B,) to x_hat (B, C, *S)."""

@@ -61,6 +61,11 @@ class PlainDenoiser(Denoiser):
         label: int | None = self._find("null_label", "null")
         return label
 
+    @property
+    def takes_place(self) -> bool:
+        """Whether it may be told the place of a slice in the brain, as ``place`` (B, 2)."""
+        return bool(self._find("takes_place"))
+
     def without_clamp(self) -> Denoiser:
         """Return the same denoiser without its clamp, where it says how."""
         return self._rebuild("without_clamp", "unclipped")

@@ -52,6 +52,11 @@ class DenoiserWrapper(Denoiser):
         """Label of no class; none where the network takes no labels."""
         return self.inner.null_label
 
+    @property
+    def takes_place(self) -> bool:
+        """Whether it may be told the place of a slice in the brain, as ``place`` (B, 2)."""
+        return self.inner.takes_place
+
     def wrap(self, inner: Denoiser) -> Self:
         """Return the same wrapper around another denoiser; itself around its own."""
         if inner is self.inner:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from diffad.data.corruptions import TASKS, corrupt
+from diffad.data.corruptions import ANY, TASKS, corrupt
 from diffad.data.lesions import KINDS, implant_all
 
 Lesions = dict[str, tuple[Tensor, Tensor]]
@@ -31,7 +31,7 @@ def corrupt_all(
         slices: Healthy scans, (N, C, *S), in [0, 1].
         brains: Brain masks, (N, 1, *S) or one for all (1, 1, *S), boolean.
         seed: Any integer.
-        tasks: Which tasks, out of ``TASKS``.
+        tasks: Which tasks, out of ``ANY``.
         others: Scans that patches come from, (C, *S) each; none takes them from the scan itself.
 
     Returns:
@@ -59,15 +59,16 @@ def lesion_maker(
 
     Args:
         lesions: "implanted" or "corrupted".
-        kinds: Kinds of lesions, or tasks of corruptions; none for all.
+        kinds: Kinds of lesions, none for all; or tasks of corruptions, none for the five published.
         others: As for ``corrupt_all``.
 
     Raises:
         ValueError: If there are no such lesions, or they have no such kind.
     """
-    if lesions not in (families := {"implanted": KINDS, "corrupted": TASKS}):
+    if lesions not in (families := {"implanted": KINDS, "corrupted": ANY}):
         raise ValueError(f"expected lesions {' or '.join(families)}, got {lesions!r}")
-    names = families[lesions] if kinds is None else tuple(dict.fromkeys(kinds))
+    defaults = {"implanted": KINDS, "corrupted": TASKS}[lesions]
+    names = defaults if kinds is None else tuple(dict.fromkeys(kinds))
     if strange := [name for name in names if name not in families[lesions]]:
         choices = ", ".join(families[lesions])
         raise ValueError(f"expected kinds of {lesions} lesions out of {choices}, got {', '.join(strange)}")

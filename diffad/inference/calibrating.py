@@ -1,16 +1,20 @@
-"""Thresholds of samplers that cut a map of their own, measured before the maps of a pipeline are."""
+"""What healthy scans tell a pipeline: thresholds of its samplers, its maps by place, thresholds of those."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from diffad.capabilities import Place, list_parts
 from diffad.config import PartSpec
 from diffad.inference.detector import Detector
+from diffad.inference.healthy_scans import HealthyScan, measure_places, normalise_left_out
 from diffad.inference.postprocess import Postprocess
+from diffad.inference.whole_scans import measure_whole_scans
 from diffad.protocols import CalibratesThreshold
+from diffad.threshold import Calibration, calibrate_thresholds
 
 
 def calibrate_samplers(
@@ -32,6 +36,49 @@ def calibrate_samplers(
         maps = replace(detector, sampler=first_sampler, score=likelihood, post=Postprocess(median=1))
         sampler = _set_threshold(sampler, place, measure(maps, part.fpr))
     return sampler
+
+
+@contextmanager
+def keep_raw_maps(pipe: Any) -> Iterator[None]:
+    """Let a pipeline return maps as score and smoothing leave them, without units of healthy scans.
+
+    Args:
+        pipe: An ``AnomalyPipeline``.
+    """
+    post = dict(pipe.config.postprocess)
+    pipe.register_to_config(postprocess={**post, "normalise": "none"})
+    try:
+        yield
+    finally:
+        pipe.register_to_config(postprocess=post)
+
+
+def calibrate_model(
+    pipe: Any, scans: Sequence[HealthyScan], rates: Sequence[float], whole: bool = True
+) -> Calibration:
+    """Give a pipeline what healthy scans say: its maps by place, where it asks for them, and thresholds.
+
+    Thresholds are those of maps in units of the other scans, as a scan of use is in none of the sums.
+
+    Args:
+        pipe: An ``AnomalyPipeline``, whose own parts made the maps of the scans.
+        scans: Healthy scans.
+        rates: Pixel false-positive rates, in [0, 1); that of its masks is added.
+        whole: Whether all slices of the scans were looked at, as p-values of scans need.
+
+    Raises:
+        ValueError: If there is no scan, or a rate is out of range.
+    """
+    post = pipe.config.postprocess
+    if post["normalise"] == "place" and scans:
+        maps, pipe.healthy = normalise_left_out(scans, range(len(scans))), measure_places(scans)
+    else:
+        maps, pipe.healthy = [scan.anomaly for scan in scans], None
+    pairs = ((values, scan.analysed) for values, scan in zip(maps, scans, strict=True))
+    calibration = calibrate_thresholds(pairs, sorted({*rates, post["fpr"]}))
+    calibration = replace(calibration, whole=measure_whole_scans(scans, maps, calibration, post, whole))
+    pipe.register_to_config(calibration=calibration.to_dict())
+    return calibration
 
 
 def _find_uncalibrated(detector: Detector) -> tuple[Place, CalibratesThreshold] | None:

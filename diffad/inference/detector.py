@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from diffad.capabilities import begin_run, restrict_to_region, wants_records
+from diffad.data.place import tabulate_places
 from diffad.data.space import Placement, Space, to_model
 from diffad.data.volume import VolumeError
 from diffad.data.window import Corner, crop_windows, place_window, window_holds
@@ -63,7 +64,8 @@ class Detector:
         x, brain = torch.cat([p[0] for p in places]), torch.cat([p[1] for p in places])
         cond_image = torch.cat([self.cond_image(place[0]) for place in places])
         counts = [len(stack.image) for stack in stacks]
-        result = self.maps(x, brain, keys, cond_image, self._regions(stacks), counts)
+        where = tabulate_places([p for s in stacks for p in s.places or [None] * len(s.image)])
+        result = self.maps(x, brain, keys, cond_image, self._regions(stacks), counts, where)
         parts = zip(stacks, places, result.split(x, counts), strict=True)
         return [self._lay_back(stack, place[2], part, result.nfe) for stack, place, part in parts]
 
@@ -93,6 +95,7 @@ class Detector:
         cond_image: Tensor | None = None,
         region: Tensor | None = None,
         counts: Sequence[int] | None = None,
+        where: Tensor | None = None,
     ) -> BatchResult:
         """Score images that are in the network's space already.
 
@@ -106,18 +109,20 @@ class Detector:
                 the sampler.
             counts: Number of slices of each scan, one after the other, for what is smoothed across slices;
                 none makes each image a scan of its own.
+            where: Orientation and position of each slice in the brain, (N, 2); none where unknown.
 
         Raises:
             ValueError: If there is a region, and the sampler takes none.
         """
         result = BatchResult(torch.zeros_like(x[:, :1]), torch.zeros_like(x))
         cond_image = self.cond_image(x) if cond_image is None else cond_image
+        where = tabulate_places([None] * len(x)) if where is None else where
         for items, corners in self._groups(brain):
             for start in range(0, len(items), self.batch_size):
                 batch = items[start : start + self.batch_size]
                 places = corners[start : start + self.batch_size]
                 edits = None if region is None else region[batch]
-                images = (x[batch], brain[batch], cond_image[batch], edits)
+                images = (x[batch], brain[batch], cond_image[batch], edits, where[batch])
                 result.put(batch, self._score_windows(*images, [keys[i] for i in batch], places))
                 self.progress(len(batch))
         if self._joins_slices:
@@ -155,26 +160,33 @@ class Detector:
         brain: Tensor,
         cond_image: Tensor,
         region: Tensor | None,
+        where: Tensor,
         keys: Sequence[int],
         corners: Sequence[Corner],
     ) -> BatchResult:
         """Score a batch in the window at ``corners``, or whole where there are none."""
         window = self.space.config.window
         if window is None or not corners:
-            return self._score_batch(x, brain, cond_image, region, keys)
+            return self._score_batch(x, brain, cond_image, region, where, keys)
         image, mask, cond = (crop_windows(values, window, corners) for values in (x, brain, cond_image))
         edits = None if region is None else crop_windows(region, window, corners)
-        return self._score_batch(image, mask, cond, edits, keys).paste(x.shape[2:], corners)
+        return self._score_batch(image, mask, cond, edits, where, keys).paste(x.shape[2:], corners)
 
     def _score_batch(
-        self, x: Tensor, brain: Tensor, cond_image: Tensor, region: Tensor | None, keys: Sequence[int]
+        self,
+        x: Tensor,
+        brain: Tensor,
+        cond_image: Tensor,
+        region: Tensor | None,
+        where: Tensor,
+        keys: Sequence[int],
     ) -> BatchResult:
-        x, brain, cond_image = (v.to(self.device) for v in (x, brain, cond_image))
+        x, brain, cond_image, where = (v.to(self.device) for v in (x, brain, cond_image, where))
         generators = [generator_for(self.seed, key) for key in keys]
         run = begin_run(self.score, to_model(x), self.denoiser.schedule)
         narrow = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
         with torch.no_grad(), narrow:
-            denoiser = self._bind_conditions(cond_image, brain)
+            denoiser = self._bind_conditions(cond_image, brain, where)
             steps: dict[str, Any] = {"mask": brain, "on_step": run.record if wants_records(run) else None}
             sampler = self._restrict_sampler(region)
             output = sampler(to_model(x), denoiser, self.noise, generator=generators, **steps)
@@ -189,9 +201,10 @@ class Detector:
             return self.sampler
         return restrict_to_region(self.sampler, region.to(self.device))
 
-    def _bind_conditions(self, cond_image: Tensor, brain: Tensor) -> Denoiser:
+    def _bind_conditions(self, cond_image: Tensor, brain: Tensor, where: Tensor) -> Denoiser:
         """Bind what the denoiser must know of this batch, computed once for all levels."""
-        return bind(self.denoiser, self.denoiser.conditions(cond_image, brain))
+        place = {"place": where} if self.denoiser.takes_place else {}
+        return bind(self.denoiser, {**self.denoiser.conditions(cond_image, brain), **place})
 
     def _lay_back(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from diffad.data.hounsfield import guess_units
 from diffad.data.intensity import IntensityWindow
 from diffad.data.names import strip_sequence
 from diffad.data.volume import Volume
+from diffad.inference.features import ScanFeatures, measure_channels
+from diffad.inference.known import KnownScans
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.scan import ScanSource
 from diffad.threshold import Calibration
@@ -23,22 +26,104 @@ USUAL_SHARE, OTSU_SHARE, LEAST_LIMIT, TIMES = 0.2, 0.5, 0.1, 5.0
 smallest limit beside a calibrated rate, and its multiple."""
 DARK_END = 0.6
 """Share of the bright end of a brain that its dark end hardly exceeds, as there is fluid in it."""
+MOST_REASONS = 3
+"""Reasons that a warning names."""
 SEQUENCES = ("t1", "t1w", "t1c", "t1ce", "t1gd", "t2", "t2w", "flair", "pd", "pdw", "dwi", "adc", "swi", "ct")
 """Last words of names that say which sequence a scan is."""
 
 
-def list_domain_warnings(source: ScanSource, config: Mapping[str, Any]) -> list[str]:
-    """List in what a scan differs from those a model was trained on, as far as its values and name say.
+class DomainError(ValueError):
+    """A scan that a model does not know, where only known ones are to be looked at."""
+
+
+@dataclass(frozen=True)
+class DomainCheck:
+    """Whether a scan is one of those a model knows.
+
+    Args:
+        known: Whether the model says which scans it knows, and the scan could be compared.
+        fpr: False-positive rate at which it detects.
+        reasons: What of the scan lies outside; the most telling first.
+        doubts: What of its result is not credible, in sentences.
+    """
+
+    known: bool
+    fpr: float
+    reasons: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """``outside``, ``inside``, or ``unknown`` where the model does not say what it knows."""
+        is_outside = self.reasons or self.doubts
+        return "outside" if is_outside else "inside" if self.known else "unknown"
+
+    def list_warnings(self) -> list[str]:
+        """Say what of the scan lies outside, in a sentence; nothing for a scan that is inside."""
+        if not self.reasons:
+            return []
+        more = len(self.reasons) - MOST_REASONS
+        text = "; ".join(self.reasons[:MOST_REASONS]) + (f"; and {more} more" if more > 0 else "")
+        return [f"outside what the model knows: {text}"]
+
+    def require(self, name: str, strict: bool = True) -> DomainCheck:
+        """Refuse a scan that is outside, if that is asked for; return the check of any other.
+
+        Raises:
+            DomainError: Naming the scan and the reasons.
+        """
+        if strict and (warnings := [*self.list_warnings(), *self.doubts]):
+            raise DomainError(f"{name}: {warnings[0]}")
+        return self
+
+    def judge(self, output: AnomalyOutput, calibration: Mapping[str, Any] | None) -> DomainCheck:
+        """Add what is not credible of a result; see ``list_share_warnings``."""
+        return replace(self, doubts=tuple(list_share_warnings(output, calibration, self.fpr)))
+
+    def to_info(self) -> dict[str, Any]:
+        """Return what is stored with the result."""
+        return {"domain": {"status": self.status, "reasons": [*self.reasons, *self.doubts]}}
+
+
+def check_domain(source: ScanSource, config: Mapping[str, Any]) -> DomainCheck:
+    """Compare a scan with those that a model knows.
 
     Args:
         source: The scan.
-        config: Settings of the model, with its space and, where known, its sequences.
+        config: Settings of the model, with its space and, where known, its sequences and its domain.
     """
     if source.volume is None:
-        return []
-    warnings = [_compare_modality(source.volume, config["space"]["intensity"])]
-    warnings += [_compare_sequence(source.volume.path, config.get("sequences"))]
-    return [warning for warning in warnings if warning]
+        return DomainCheck(False, config["postprocess"]["fpr"])
+    reasons = [_compare_modality(source.volume, config["space"]["intensity"])]
+    reasons += [_compare_sequence(source.volume.path, config.get("sequences"))]
+    domain = config.get("domain")
+    if domain is not None:
+        reasons += _compare_features(source, [KnownScans.from_dict(values) for values in domain])
+    fpr = config["postprocess"]["fpr"]
+    return DomainCheck(domain is not None, fpr, tuple(reason for reason in reasons if reason))
+
+
+def _compare_features(source: ScanSource, domain: Sequence[KnownScans]) -> list[str]:
+    assert source.volume is not None
+    if len(source.volume.data) != len(domain):
+        return []  # said where channels are counted
+    scans = measure_channels(source.volume, source.brain[0, 0])
+    reasons = [known.list_reasons(scan) for known, scan in zip(domain, scans, strict=True)]
+    if len(domain) == 1:
+        return reasons[0]
+    return [f"of sequence {i}: {reason}" for i, own in enumerate(reasons, 1) for reason in own]
+
+
+def summarise_domain(scans: Sequence[Sequence[ScanFeatures]]) -> list[dict[str, Any]]:
+    """Return what a model stores of healthy scans it knows, one mapping for each sequence.
+
+    Args:
+        scans: What was measured of every sequence of each scan.
+
+    Raises:
+        ValueError: If there is no scan, or they differ in their number of sequences.
+    """
+    return [KnownScans.of(channel).to_dict() for channel in zip(*scans, strict=True)]
 
 
 def list_window_warnings(windows: Sequence[IntensityWindow], space: Mapping[str, Any]) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from diffad.data.scan_slices import ScanSlices, cut_slices
 from diffad.data.slices import axis_index, from_slices, to_slices
 from diffad.data.space import Space
 from diffad.data.volume import VolumeError
+from diffad.inference.healthy import HealthyMaps
 from diffad.inference.orientations import fuse_maps
 from diffad.inference.scan import ScanSource
 from diffad.inference.stack import Stack, StackResult
@@ -159,6 +160,38 @@ def _mark_analysed(source: ScanSource, stacks: Sequence[Stack], axis: str) -> Te
         pattern = ("n -> 1 n 1 1", "n -> 1 1 n 1", "n -> 1 1 1 n")[axis_index(axis)]
         analysed[i] = source.brain[i] & rearrange(index, pattern)
     return analysed
+
+
+def normalise_maps(
+    source: ScanSource,
+    maps: ScanMaps,
+    healthy: HealthyMaps | None,
+    post: Mapping[str, Any],
+    usual: bool = True,
+) -> tuple[ScanMaps, list[str]]:
+    """Put the maps of a volume in units of healthy scans at the same place, where a model asks for it.
+
+    Args:
+        source: The scan.
+        maps: What it became, with maps as score and smoothing left them.
+        healthy: Healthy maps of the model; none before they are measured.
+        post: Options of a ``PostprocessConfig``.
+        usual: Whether the maps are made as those of the healthy scans were.
+
+    Returns:
+        The maps, and why they are as they were although the model asks for it: thresholds in its units do
+        not hold for them.
+    """
+    if post["normalise"] == "none":
+        return maps, []
+    if healthy is None:
+        return maps, ["the map is not normalised by place, as the model was not calibrated on healthy scans"]
+    if source.volume is None:
+        return maps, ["the map is not normalised by place, as a tensor does not say where in the head it is"]
+    if not usual:
+        reason = "the parts, axes or region asked for make other maps than the model's own"
+        return maps, [f"the map is not normalised by place, as {reason}"]
+    return replace(maps, anomaly=healthy.normalise(maps.anomaly, maps.analysed, source.brain)), []
 
 
 def fuse_scan_maps(parts: Sequence[ScanMaps], fusion: str) -> ScanMaps:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from diffad.config import PostprocessConfig, SpaceConfig, from_dict
+from diffad.inference.healthy import FILE, HealthyMaps
+from diffad.inference.known import KnownScans
 from diffad.io.digests import find_damage
 from diffad.io.wording import shorten
 from diffad.method import PARTS
@@ -53,6 +55,10 @@ def check_model(folder: Path, names: Collection[str], replaced: Collection[str] 
         _check_parts(values, levels)
     except (ValueError, UnknownNameError) as error:
         raise ModelError(f"{path}: {error}") from error
+    needs_maps = (values.get("postprocess") or {}).get("normalise") == "place"
+    if HealthyMaps.load(folder) is None and needs_maps and values.get("calibration"):
+        expectation = "the healthy maps by which postprocess.normalise: place"
+        raise ModelError(f"{folder / FILE}: expected {expectation} measures scans, found no such file")
     if damage := find_damage(folder, replaced):
         raise ModelError(f"{folder}: expected the files as they were written, found that {damage}")
 
@@ -107,6 +113,8 @@ def _check_settings(values: Mapping[str, Any], channels: int | None) -> None:
     _check_sequences(values.get("sequences"), channels)
     if not isinstance(values.get("provenance") or {}, dict):
         raise ValueError(f"expected provenance as a mapping, found {shorten(repr(values['provenance']))}")
+    for known in values.get("domain") or []:
+        KnownScans.from_dict(known)
     if values.get("calibration") is not None:
         _check_calibration(values["calibration"], post.fpr)
 

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.inference.postprocess import Postprocess
+from diffad.inference.postprocess import Postprocess, remove_small
+from diffad.inference.whole_scans import count_least_voxels, measure_scores
 from diffad.threshold import Calibration, otsu
 
 
@@ -35,10 +36,12 @@ class Thresholds:
     Args:
         values: One for each item.
         rule: Where they come from.
+        least_mm3: Volume that detections must exceed, in mm3; 0 for none.
     """
 
     values: list[float]
     rule: str
+    least_mm3: float = 0.0
 
     def to_info(self) -> dict[str, Any]:
         """Say one number, their mean where they differ, and then each of them."""
@@ -46,6 +49,7 @@ class Thresholds:
             "threshold": sum(self.values) / len(self.values),
             "threshold_rule": self.rule,
         }
+        info |= {"least_mm3": round(self.least_mm3, 3)} if self.least_mm3 else {}
         if len(set(self.values)) == 1:
             return info | {"threshold": self.values[0]}
         return info | {"thresholds": list(self.values)}
@@ -57,6 +61,7 @@ def resolve_thresholds(
     fpr: float,
     anomaly: Tensor,
     analysed: Tensor,
+    clusters: str = "none",
 ) -> Thresholds:
     """Find the threshold of each item.
 
@@ -66,6 +71,7 @@ def resolve_thresholds(
         fpr: Which of the calibrated false-positive rates.
         anomaly: Maps, (B, 1, *S).
         analysed: Part of the brain that was looked at, (B, 1, *S).
+        clusters: Which calibrated size detections must exceed, see ``PostprocessConfig``.
 
     Raises:
         ValueError: If this rate was not calibrated.
@@ -73,8 +79,10 @@ def resolve_thresholds(
     if isinstance(threshold, int | float):
         return Thresholds([float(threshold)] * len(anomaly), "fixed")
     if threshold is None and calibration:
-        value = Calibration.from_dict(calibration).threshold(fpr)
-        return Thresholds([value] * len(anomaly), f"healthy pixel FPR {fpr:g}")
+        stored = Calibration.from_dict(calibration)
+        least_mm3 = stored.whole.clusters.limit(clusters, fpr) if stored.whole else 0.0
+        values = [stored.threshold(fpr)] * len(anomaly)
+        return Thresholds(values, f"healthy pixel FPR {fpr:g}", least_mm3)
     # item by item, so that a scan is cut alike in any batch
     values = [otsu(item, mask) for item, mask in zip(anomaly, analysed, strict=True)]
     return Thresholds(values, "otsu")
@@ -88,12 +96,32 @@ def compute_p_values(
     return None if p_value is None else p_value.masked_fill(~analysed.bool(), 1)
 
 
+def compare_scan(
+    calibration: Mapping[str, Any] | None, anomaly: Tensor, analysed: Tensor, post: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return how surprising a scan is by whole healthy scans, see ``WholeScans``, under "healthy_scans".
+
+    Args:
+        calibration: Thresholds from healthy scans; none where they do not hold.
+        anomaly: Map of the whole scan, (1, 1, *S).
+        analysed: Part of the brain that was looked at, (1, 1, *S).
+        post: Options of a ``PostprocessConfig``.
+    """
+    stored = Calibration.from_dict(calibration) if calibration else None
+    if stored is None or stored.whole is None or len(anomaly) != 1:
+        return {}
+    scores = measure_scores(anomaly, analysed, stored.threshold(post["fpr"]), post)[0]
+    comparison = stored.whole.compare(scores)
+    return {} if comparison is None else {"healthy_scans": comparison}
+
+
 def binarise_maps(
     anomaly: Tensor,
     thresholds: Sequence[float],
     brain: Tensor,
     post: Mapping[str, Any],
     spacing: Sequence[float] | None = None,
+    limit_mm3: float = 0.0,
 ) -> Tensor:
     """Cut each map at its threshold, less what is too small.
 
@@ -103,10 +131,12 @@ def binarise_maps(
         brain: Brain masks, (B, 1, *S).
         post: Options of a ``PostprocessConfig``.
         spacing: Edges of a voxel, in mm; none where nobody says, which counts as 1 mm.
+        limit_mm3: Volume that a detection of a volume must exceed on top of that, without holes.
     """
     # one voxel too many would be lost to rounding: 64 mm3 are 8 voxels of 8 mm3
     least = math.ceil(post["min_mm3"] / math.prod(spacing or (1.0,)) - 1e-6)
     min_size = max(post["min_size"], least)
     cut_only = Postprocess(erosion=0, median=1, min_size=min_size, filled=post["filled"])
     items = zip(anomaly, thresholds, brain, strict=True)
-    return torch.cat([cut_only.binarise(item[None], cut, mask[None]) for item, cut, mask in items])
+    binary = torch.cat([cut_only.binarise(item[None], cut, mask[None]) for item, cut, mask in items])
+    return remove_small(binary, count_least_voxels(limit_mm3, spacing))

@@ -12,7 +12,9 @@ from einops import rearrange
 from torch import Tensor
 
 from diffad.data.space import to_model
+from diffad.denoise import takes_place
 from diffad.models.padding import check_input
+from diffad.models.place import pass_place
 from diffad.registry import MODELS
 
 OWN_OPTIONS = ("in_channels", "out_channels", "embedding")
@@ -70,17 +72,25 @@ class Beside(ModelMixin, ConfigMixin):
         """What the sides of an input are padded to."""
         return int(self.backbone.multiple)
 
+    @property
+    def takes_place(self) -> bool:
+        """Whether the backbone may be told the place of a slice in the brain."""
+        return takes_place(self.backbone)
+
     def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return images (B, C, *S) in [0, 1] as ``image``; the mask is not used."""
         return {"image": image}
 
-    def forward(self, x_t: Tensor, labels: Tensor, image: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x_t: Tensor, labels: Tensor, image: Tensor | None = None, place: Tensor | None = None
+    ) -> Tensor:
         """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,), given the clean image.
 
         Args:
             x_t: State, (B, C, *S).
             labels: Level less 1, (B,).
             image: Clean images in [0, 1], (B, C, *S).
+            place: Places of the slices, (B, 2), where the backbone takes them; or none.
         """
         check_input(x_t, self.config.in_channels, x_t.ndim - 2, "Beside")
         if image is None:
@@ -88,7 +98,8 @@ class Beside(ModelMixin, ConfigMixin):
         if image.shape != x_t.shape:
             raise ValueError(f"Beside expected an image {tuple(x_t.shape)}, got {tuple(image.shape)}")
         cond_image = to_model(image.to(x_t.dtype)) * self._draw_presence(x_t)
-        return cast(Tensor, self.backbone(torch.cat([x_t, cond_image], dim=1), labels))
+        state = torch.cat([x_t, cond_image], dim=1)
+        return cast(Tensor, self.backbone(state, labels, **pass_place(place)))
 
     def _draw_presence(self, x_t: Tensor) -> Tensor:
         """Return 0 for the items whose image is dropped, else 1, over all axes of ``x_t``."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.denoise import network_conditions, null_label
+from diffad.denoise import network_conditions, null_label, takes_place
 
 
 class Chunked:
@@ -49,6 +49,11 @@ class Chunked:
     def null(self) -> int | None:
         """Label of no class; none where the network takes no labels."""
         return null_label(self.network)
+
+    @property
+    def takes_place(self) -> bool:
+        """Whether the network may be told the place of a slice in the brain."""
+        return takes_place(self.network)
 
     def _split(self, batch: int) -> list[slice]:
         return [slice(start, start + self.size) for start in range(0, batch, self.size)]

@@ -9,7 +9,9 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
+from diffad.denoise import takes_place
 from diffad.models.encoder import Encoder
+from diffad.models.place import pass_place
 from diffad.registry import MODELS
 
 OWN_OPTIONS = ("in_channels", "out_channels", "embedding")
@@ -74,12 +76,22 @@ class Conditioned(ModelMixin, ConfigMixin):
         """What the sides of an input are padded to."""
         return int(self.backbone.multiple)
 
+    @property
+    def takes_place(self) -> bool:
+        """Whether the backbone may be told the place of a slice in the brain."""
+        return takes_place(self.backbone)
+
     def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the vectors (B, D) of images (B, C, *S) in [0, 1] as ``embedding``; the mask is not used."""
         return {"embedding": self.encoder(image)}
 
     def forward(
-        self, x_t: Tensor, labels: Tensor, image: Tensor | None = None, embedding: Tensor | None = None
+        self,
+        x_t: Tensor,
+        labels: Tensor,
+        image: Tensor | None = None,
+        embedding: Tensor | None = None,
+        place: Tensor | None = None,
     ) -> Tensor:
         """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,), given the clean image.
 
@@ -88,6 +100,7 @@ class Conditioned(ModelMixin, ConfigMixin):
             labels: Level less 1, (B,).
             image: Clean images in [0, 1], (B, C, *S), which are encoded; or none.
             embedding: Their vectors, (B, D), as from ``conditions``; or none.
+            place: Places of the slices, (B, 2), where the backbone takes them; or none.
         """
         if (image is None) == (embedding is None):
             inputs = "neither" if image is None else "both"
@@ -95,7 +108,7 @@ class Conditioned(ModelMixin, ConfigMixin):
         if image is not None:
             _check_batch(image, x_t)
         vector = embedding if image is None else self.encoder(image)
-        answer: Tensor = self.backbone(x_t, labels, embedding=vector)
+        answer: Tensor = self.backbone(x_t, labels, embedding=vector, **pass_place(place))
         return answer
 
 

@@ -10,6 +10,8 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
+from diffad.denoise import takes_place
+from diffad.models.place import pass_place
 from diffad.registry import MODELS
 
 OWN_OPTIONS = ("in_channels", "out_channels", "embedding")
@@ -73,20 +75,28 @@ class Labelled(ModelMixin, ConfigMixin):
         return int(self.backbone.multiple)
 
     @property
+    def takes_place(self) -> bool:
+        """Whether the backbone may be told the place of a slice in the brain."""
+        return takes_place(self.backbone)
+
+    @property
     def null(self) -> int:
         """The label of an image of unknown class, K."""
         return int(self.config.classes)
 
-    def forward(self, x_t: Tensor, labels: Tensor, y: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x_t: Tensor, labels: Tensor, y: Tensor | None = None, place: Tensor | None = None
+    ) -> Tensor:
         """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,), given the classes.
 
         Args:
             x_t: State, (B, C, *S).
             labels: Level less 1, (B,).
             y: Class of each item, 0..K-1, or K where it is unknown, (B,); none for all unknown.
+            place: Places of the slices, (B, 2), where the backbone takes them; or none.
         """
         classes = self._drop_labels(self._check_labels(y, x_t))
-        answer: Tensor = self.backbone(x_t, labels, embedding=self.table(classes))
+        answer: Tensor = self.backbone(x_t, labels, embedding=self.table(classes), **pass_place(place))
         return answer
 
     def _check_labels(self, y: Tensor | None, x_t: Tensor) -> Tensor:

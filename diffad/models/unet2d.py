@@ -11,6 +11,7 @@ from torch import Tensor
 from diffad.models.embedding import check_embedding, check_width, embed, make_embedding_layers
 from diffad.models.padding import check_input, check_widths, list_scales, run_padded
 from diffad.models.patches import check_patch, fold_patches, unfold_patches
+from diffad.models.place import drop_places, encode_places, make_place_layers
 from diffad.registry import MODELS
 
 
@@ -35,6 +36,8 @@ class UNet2D(ModelMixin, ConfigMixin):
         film: Scale and shift the residual blocks by the embedding, after their normalisation; otherwise it is
             added before, where it has no effect on a block of as many groups as channels.
         head_channels: Channels of a head of the attention; 0 takes 32 where they divide the coarsest width.
+        place: Take the place of a slice in the brain, its orientation and position (B, 2), as a condition.
+        place_drop: Chance in training that the place of an item is forgotten, as it may be unknown in use.
 
     Raises:
         ValueError: If a width is not divisible by ``groups``, an input has other axes or channels than the
@@ -59,11 +62,15 @@ class UNet2D(ModelMixin, ConfigMixin):
         embedding: int = 0,
         film: bool = False,
         head_channels: int = 0,
+        place: bool = False,
+        place_drop: float = 0.1,
     ) -> None:
         super().__init__()
         check_widths(channels, groups, "UNet2D")
         check_patch(patch, "UNet2D")
         check_width(embedding, "UNet2D")
+        if not 0 <= place_drop <= 1:
+            raise ValueError(f"UNet2D expected place_drop in [0, 1], got {place_drop}")
         down, up = _list_attention(attention, len(channels))
         default_head = 32 if channels[-1] % 32 == 0 else groups
         self.unet = UNet2DModel(
@@ -77,25 +84,55 @@ class UNet2D(ModelMixin, ConfigMixin):
             attention_head_dim=head_channels or default_head,
             norm_num_groups=groups,
             dropout=dropout,
-            class_embed_type="identity" if embedding else None,
+            class_embed_type="identity" if embedding or place else None,
             resnet_time_scale_shift="scale_shift" if film else "default",
         )
         self.condition = make_embedding_layers(embedding, 4 * channels[0]) if embedding else None
+        self.place_layers = make_place_layers(4 * channels[0]) if place else None
+
+    @property
+    def takes_place(self) -> bool:
+        """Whether it may be told the place of a slice in the brain."""
+        return self.place_layers is not None
 
     @property
     def multiple(self) -> int:
         """What the sides of an input are padded to."""
         return int(self.config.patch * 2 ** (len(self.config.channels) - 1))
 
-    def forward(self, x_t: Tensor, labels: Tensor, embedding: Tensor | None = None) -> Tensor:
-        """Answer for ``x_t`` (B, C, H, W) at diffusers indices ``labels`` (B,), given c (B, embedding)."""
+    def forward(
+        self,
+        x_t: Tensor,
+        labels: Tensor,
+        embedding: Tensor | None = None,
+        place: Tensor | None = None,
+    ) -> Tensor:
+        """Answer for ``x_t`` (B, C, H, W) at the diffusers indices ``labels`` (B,).
+
+        Args:
+            x_t: State.
+            labels: Level less 1.
+            embedding: Condition vectors, (B, embedding), where the network takes them.
+            place: Orientation and position of each slice, (B, 2), see ``diffad.data.place``; none where unknown.
+        """
         check_input(x_t, self.config.in_channels, 2, "UNet2D")
         check_embedding(embedding, self.config.embedding, len(x_t), "UNet2D")
-        return run_padded(lambda x: self._run_unet(x, labels, embedding), x_t, self.multiple)
+        vector = self._embed(embedding, place, len(x_t))
+        return run_padded(lambda x: self._run_unet(x, labels, vector), x_t, self.multiple)
 
-    def _run_unet(self, x: Tensor, labels: Tensor, embedding: Tensor | None) -> Tensor:
-        patches = fold_patches(x, self.config.patch).to(self.dtype)
+    def _embed(self, embedding: Tensor | None, place: Tensor | None, batch: int) -> Tensor | None:
+        """Return what is added to the time embedding, or none of a network without conditions."""
         vector = embed(self.condition, embedding, self.dtype)
+        if self.place_layers is None:
+            if place is not None:
+                raise ValueError("UNet2D expected no place, as it was built with place = false, got one")
+            return vector
+        place = drop_places(place, self.config.place_drop) if self.training else place
+        places: Tensor = self.place_layers(encode_places(place, batch, self.place_layers[0].weight))
+        return places if vector is None else vector + places
+
+    def _run_unet(self, x: Tensor, labels: Tensor, vector: Tensor | None) -> Tensor:
+        patches = fold_patches(x, self.config.patch).to(self.dtype)
         return unfold_patches(self.unet(patches, labels, vector, return_dict=False)[0], self.config.patch)
 
 

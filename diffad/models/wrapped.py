@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from diffad.registry import MODELS
 
-CAPABILITIES = ("conditions", "null")
-"""What a network may have besides its answer: see ``Conditional`` and ``TakesLabels``."""
+CAPABILITIES = ("conditions", "null", "takes_place")
+"""What a network may have besides its answer: see ``Conditional``, ``TakesLabels`` and ``TakesPlace``."""
 
 
 class WrappedNetwork(ModelMixin, ConfigMixin):

@@ -12,13 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.config import PartSpec
+from diffad.config import PartSpec, PostprocessConfig, from_dict, to_dict
 from diffad.data.grouping import group_warnings
 from diffad.data.head import head_warning
 from diffad.data.volume import Volume, VolumeError
 from diffad.inference import scan as scans
-from diffad.inference.calibrating import calibrate_samplers
+from diffad.inference.calibrating import calibrate_model, calibrate_samplers, keep_raw_maps
 from diffad.inference.detector import Detector
+from diffad.inference.domain import summarise_domain
+from diffad.inference.features import ScanFeatures, measure_channels
+from diffad.inference.healthy_scans import HealthyScan
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.stacking import make_stacks, measure_windows
 from diffad.io.atomic import staged_folder
@@ -53,26 +56,41 @@ def calibrate_on(
         ValueError: If no scan can be used, or a rate is out of range.
     """
     options = _calibrate_sampler(pipe, subjects, options, mask)
-    scores: list[Tensor] = []
+    features: list[list[ScanFeatures]] = []
+    scans: list[HealthyScan] = []
     warnings: dict[str, list[str]] = {}
-    with Progress(len(subjects)) as progress:
+    with Progress(len(subjects)) as progress, keep_raw_maps(pipe):
         pipe.progress_bar = progress.slices
         for subject in subjects:
             with progress.scan(subject.name):
                 try:
                     output = _look_at(pipe, subject, options, mask)
-                    scores.append(output.anomaly_map[output.analysed])
+                    scans.append(HealthyScan.of(output))
+                    features.append(_measure(output))
                     warnings[str(subject.paths[0])] = output.info["warnings"]
                 except (ValueError, OSError) as error:
                     say(f"left out {subject.name}: {format_error(error)}", error)
-    for warning in group_warnings(warnings, len(scores)):
+    for warning in group_warnings(warnings, len(scans)):
         say(f"warning: {warning}")
-    all_rates = sorted({*rates, pipe.config.postprocess["fpr"]})
-    calibration = calibrate_thresholds(((values, None) for values in scores), all_rates)
-    pipe.register_to_config(
-        calibration=calibration.to_dict(), **options.method.over(pipe.method).to_overrides()
-    )
-    return calibration
+    overrides = options.method.over(pipe.method).to_overrides()
+    pipe.register_to_config(domain=summarise_domain(features), **overrides)
+    return calibrate_model(pipe, scans, rates, whole=options.slices is None)
+
+
+def choose_units(pipe: AnomalyPipeline, normalise: str | None) -> None:
+    """Let a model measure maps in units of healthy scans by place, or not; none leaves what it does.
+
+    Raises:
+        ValueError: If it is neither "place" nor "none", or the model takes no volumes.
+    """
+    if normalise is not None:
+        post = to_dict(from_dict(PostprocessConfig, {**pipe.config.postprocess, "normalise": normalise}))
+        pipe.register_to_config(postprocess=post)
+
+
+def _measure(output: AnomalyOutput) -> list[ScanFeatures]:
+    assert output.volume is not None
+    return measure_channels(output.volume, output.brain[0, 0])
 
 
 def save_model(pipe: AnomalyPipeline, out: Path) -> None:

@@ -49,6 +49,8 @@ class Options:
         mask_threshold: What of a brain mask lies above it is brain; none takes 0, or .5 of probabilities.
         trust: Which orientation of a file is taken where it has two, "qform" or "sform"; none for sform.
         max_voxels: Most voxels of a file, over all channels; does not change the result.
+        strict: Refuse a scan outside what the model knows; does not change the result of another.
+        keep_small: Keep detections no larger than those of healthy heads.
 
     Raises:
         ValueError: If an option cannot be used; it is named.
@@ -69,6 +71,8 @@ class Options:
     mask_threshold: float | None = None
     trust: str | None = None
     max_voxels: int = MAX_VOXELS
+    strict: bool = False
+    keep_small: bool = False
 
     def __post_init__(self) -> None:
         for name in PARTS:
@@ -107,13 +111,14 @@ class Options:
         late = ("axes", "fusion", "noise_across")
         reading = ("trust", "max_voxels", "mask_threshold")
         values = {k: v for k, v in asdict(self).items() if k not in reading}
-        return {k: v for k, v in values.items() if k not in late or v is not None}
+        late_flags = () if self.keep_small else ("keep_small",)
+        return {k: v for k, v in values.items() if k not in late_flags and (k not in late or v is not None)}
 
     def to_request(self) -> dict[str, Any]:
-        """Return what the maps follow from: all but the size of a batch and the limit of voxels."""
+        """Return what the maps follow from: all but batches, limits of voxels and refusals."""
         reading = {"trust": self.trust, "mask_threshold": self.mask_threshold}
         chosen = {k: v for k, v in reading.items() if v is not None}
-        return {k: v for k, v in self.call().items() if k != "batch_size"} | chosen
+        return {k: v for k, v in self.call().items() if k not in ("batch_size", "strict")} | chosen
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ def hash_model(pipe: AnomalyPipeline) -> str:
         {k: pipe.config[k] for k in parts} | dict(pipe.scheduler.config), sort_keys=True, default=str
     )
     digest = hashlib.sha256(text.encode())
+    if pipe.healthy is not None:
+        digest.update(pipe.healthy.mean.numpy().tobytes() + pipe.healthy.sd.numpy().tobytes())
     for network in pipe.networks.values():
         for name, weights in sorted(network.state_dict().items()):
             digest.update(name.encode() + weights.cpu().double().numpy().tobytes())

@@ -33,6 +33,7 @@ class ResultRow:
         nfe: Network evaluations per slice.
         error: Why it failed.
         warnings: What should be known of the result, in sentences.
+        domain: "inside" or "outside" what the model knows, or "unknown".
     """
 
     scan: str
@@ -44,6 +45,7 @@ class ResultRow:
     nfe: int | str = ""
     error: str = ""
     warnings: str = ""
+    domain: str = ""
 
     @classmethod
     def from_info(cls, name: str, info: dict[str, Any]) -> ResultRow:
@@ -59,15 +61,21 @@ class ResultRow:
             seconds=info.get("seconds", ""),
             nfe=info.get("nfe", ""),
             warnings=" | ".join(map(str, sentences)),
+            domain=_get_status(info.get("domain")),
         )
+
+
+def _get_status(domain: Any) -> str:
+    """Return the status of a stored domain, of results from before there was one too."""
+    return str(domain.get("status", "")) if isinstance(domain, dict) else ""
 
 
 Table = dict[str, dict[str, str]]
 """Rows by scan; names are shown as ``escape_name`` shows them."""
 
 COLUMNS = [f.name for f in fields(ResultRow)]
-FORMER_COLUMNS = COLUMNS[:-1]
-"""Columns of a table from before there were warnings in it."""
+FORMER_COLUMNS = (COLUMNS[:-2], COLUMNS[:-1])
+"""Columns of tables from before there were warnings, or domains, in them."""
 
 
 class Results:
@@ -135,7 +143,7 @@ def _read_table(path: Path) -> Table:
         rows, columns = list(table), list(table.fieldnames or [])
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: expected a table of results, found an unreadable one ({error})") from error
-    if columns not in (COLUMNS, FORMER_COLUMNS):
+    if columns not in (COLUMNS, *FORMER_COLUMNS):
         raise BoundedError(f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(columns)}")
     cells = [{key: escape_text(unguard_cell(row.get(key) or "")) for key in COLUMNS} for row in rows]
     return {row["scan"]: row for row in cells}

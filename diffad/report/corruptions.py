@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from diffad.data.corruptions import TASKS, CorruptedImage, corrupt
+from diffad.data.corruptions import SETS, TASKS, CorruptedImage, corrupt, expand_tasks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,12 @@ SCALE = 0.5
 
 
 def corrupt_by_every_task(
-    image: Tensor, brain: Tensor, seed: int, others: Sequence[Tensor] = (), foreign: Sequence[Tensor] = ()
+    image: Tensor,
+    brain: Tensor,
+    seed: int,
+    others: Sequence[Tensor] = (),
+    foreign: Sequence[Tensor] = (),
+    tasks: Sequence[str] = TASKS,
 ) -> dict[str, CorruptedImage]:
     """Corrupt one image by every task.
 
@@ -34,10 +39,11 @@ def corrupt_by_every_task(
         seed: Any integer; all tasks start from it.
         others: Sources of ``blend``, see ``diffad.data.corruptions.corrupt``.
         foreign: Sources of ``cross_blend``.
+        tasks: Tasks, or names for several, see ``diffad.data.corruptions.SETS``.
     """
     return {
         task: corrupt(image, brain, task, torch.Generator().manual_seed(seed), others, foreign)
-        for task in TASKS
+        for task in dict.fromkeys(expand_tasks(tasks))
     }
 
 
@@ -88,7 +94,9 @@ def _draw_grey(axis: Axes, image: Tensor) -> None:
     axis.imshow(image.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
 
-def draw_corruptions(data: Path, out: Path, item: int, size: int, seed: int) -> Path:
+def draw_corruptions(
+    data: Path, out: Path, item: int, size: int, seed: int, tasks: Sequence[str] = TASKS
+) -> Path:
     """Write the picture for one validation slice; the training slices are the sources of ``blend``.
 
     Args:
@@ -97,6 +105,7 @@ def draw_corruptions(data: Path, out: Path, item: int, size: int, seed: int) -> 
         item: Number of the validation slice, from 0.
         size: Side of the slice, in pixels.
         seed: Seed of the corruptions.
+        tasks: As for ``corrupt_by_every_task``.
 
     Raises:
         OSError: If a file cannot be written.
@@ -111,7 +120,7 @@ def draw_corruptions(data: Path, out: Path, item: int, size: int, seed: int) -> 
         raise ValueError(f"expected a slice from 0 to {len(val) - 1} in {data / 'val'}, got {item}")
     box = _box_brain(brain[0, 0])
     content = io.BytesIO()
-    examples = corrupt_by_every_task(val[item][box], brain[0][box], seed, list(train[:, *box]))
+    examples = corrupt_by_every_task(val[item][box], brain[0][box], seed, list(train[:, *box]), tasks=tasks)
     draw_columns(examples).savefig(content, format="png")
     out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(out, content.getvalue())
@@ -136,10 +145,13 @@ def run_corruptions_arguments(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/images/corruptions.png"), help="PNG to write")
     parser.add_argument("--item", type=int, default=0, help="number of the validation slice, from 0")
     parser.add_argument("--size", type=int, default=128, help="side of the slice, in pixels")
+    tasks_help = f"tasks, or names for several: {', '.join(SETS)}"
+    parser.add_argument("--tasks", nargs="+", default=["published"], help=tasks_help)
     parser.add_argument("--seed", type=int, default=0, help="seed of the corruptions")
     options = parser.parse_args(arguments)
     try:
-        print(draw_corruptions(options.data, options.out, options.item, options.size, options.seed))
+        size, seed, tasks = options.size, options.seed, options.tasks
+        print(draw_corruptions(options.data, options.out, options.item, size, seed, tasks))
     except (OSError, ValueError) as error:
         parser.error(str(error))
 

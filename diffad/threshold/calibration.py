@@ -13,7 +13,9 @@ from torch import Tensor
 
 from diffad.io.wording import shorten
 from diffad.threshold.conformal import Survival
+from diffad.threshold.rates import write_rates
 from diffad.threshold.rules import RATES, check_rate, check_threshold, order_statistic, select_values
+from diffad.threshold.whole_scans import WholeScans
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Calibration:
         achieved: By the same rates, the rate on healthy scans that were left out: thresholds of one half of
             the scans cut the other half, both ways. Empty where there are fewer than two scans.
         survival: How often healthy voxels score as high, for p-values; none in older models.
+        whole: What the scans say as wholes: sizes of detections, scores, sites; none where they were slices.
 
     Raises:
         ValueError: If there is no threshold or scan, a rate or threshold is out of range, or thresholds rise.
@@ -37,6 +40,7 @@ class Calibration:
     pixels: int
     achieved: Mapping[float, float] = field(default_factory=dict)
     survival: Survival | None = None
+    whole: WholeScans | None = None
 
     def __post_init__(self) -> None:
         if not self.thresholds:
@@ -72,11 +76,9 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold; rates become strings."""
-        rates = {
-            key: {repr(float(rate)): value for rate, value in getattr(self, key).items()}
-            for key in ("thresholds", "achieved")
-        }
-        table = {} if self.survival is None else {"survival": self.survival.to_dict()}
+        rates = {key: write_rates(getattr(self, key)) for key in ("thresholds", "achieved")}
+        table: dict[str, Any] = {} if self.survival is None else {"survival": self.survival.to_dict()}
+        table |= {} if self.whole is None else {"whole": self.whole.to_dict()}
         return {**rates, "scans": self.scans, "pixels": self.pixels, **table}
 
     @classmethod
@@ -86,7 +88,8 @@ class Calibration:
         Raises:
             ValueError: If a key is missing or unknown.
         """
-        required_keys, optional_keys = {"thresholds", "scans", "pixels"}, {"achieved", "survival"}
+        required_keys = {"thresholds", "scans", "pixels"}
+        optional_keys = {"achieved", "survival", "whole"}
         if not required_keys <= set(values) or set(values) - required_keys - optional_keys:
             found = shorten(sorted(map(str, values)))
             raise ValueError(f"expected a calibration with {sorted(required_keys)}, got {found}")
@@ -97,7 +100,9 @@ class Calibration:
             )
             table = values.get("survival")
             survival = None if table is None else Survival.from_dict(table)
-            return cls(thresholds, int(values["scans"]), int(values["pixels"]), achieved_rates, survival)
+            whole = None if values.get("whole") is None else WholeScans.from_dict(values["whole"])
+            counts = int(values["scans"]), int(values["pixels"])
+            return cls(thresholds, *counts, achieved_rates, survival, whole)
         except (TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"expected numbers by rates, got others ({shorten(error)})") from error
 

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from torch import Tensor
 
-RATES = (0.01, 0.02, 0.05, 0.1)
+RATES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Pixel false-positive rates that are calibrated unless others are asked for."""
 
 

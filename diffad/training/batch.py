@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from diffad.config import CorruptConfig
+from diffad.config import Config, CorruptConfig
+from diffad.data.augment import augment_items
 from diffad.data.corruptions import corrupt_batch
 from diffad.data.corruptions.place import Foreground
 from diffad.data.items import Dataset
 from diffad.data.space import to_public
 from diffad.data.window import crop_to_brain
-from diffad.denoise import null_label
+from diffad.denoise import null_label, takes_place
 from diffad.protocols import Conditional
 from diffad.types import Example
 
-MicroBatch = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Images (B, C, *S), masks (B, 1, *S), and the numbers (B,) and labels (B,) of the items."""
+MicroBatch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+"""Images (B, C, *S), masks (B, 1, *S), and the numbers (B,), labels (B,) and places (B, 2) of the items."""
 
 POOL_SIZE = 32
 """Images that patches are blended from: enough to differ, few enough to stay in memory."""
@@ -37,6 +38,8 @@ class Batch:
         label: 0 healthy, 1 diseased, -1 unknown, (B,).
         original: The images before they were corrupted, (B, C, *S), or none where nothing is corrupted.
         weight: How much the loss counts, (B, 1, *S), or none where it counts the same everywhere.
+        damaged_image: What noise is laid over, (B, C, *S), in [0, 1]; none takes the image.
+        place: Orientation and position of each slice, (B, 2), see ``diffad.data.place``; none where unknown.
     """
 
     image: Tensor
@@ -45,6 +48,34 @@ class Batch:
     label: Tensor
     original: Tensor | None = None
     weight: Tensor | None = None
+    damaged_image: Tensor | None = None
+    place: Tensor | None = None
+
+
+def make_batch(
+    images: Tensor,
+    masks: Tensor,
+    label: Tensor,
+    places: Tensor,
+    config: Config,
+    generators: list[torch.Generator],
+    pool: Sequence[Tensor] = (),
+) -> Batch:
+    """Augment, cut and corrupt the items of a data set, as training shows them to a network.
+
+    Args:
+        images: Images in the grid of the model, (B, C, *S), in [0, 1].
+        masks: Brain masks, (B, 1, *S), in {0, 1}.
+        label: 0 healthy, 1 diseased, -1 unknown, (B,).
+        places: Orientation and position of each slice, (B, 2), see ``tabulate_places``.
+        config: The experiment.
+        generators: One for each item.
+        pool: Images that patches of corruptions come from.
+    """
+    images, masks, place = augment_items(images, masks, places, config.augment, generators)
+    image, brain = (crop_to_brain(v, masks, config.space.window) for v in (images, masks))
+    batch = corrupt_items(image, brain, label, config.corrupt, config.corrupt.tasks, generators, pool)
+    return replace(batch, place=place)
 
 
 def corrupt_items(
@@ -75,8 +106,10 @@ def corrupt_items(
         corruption = corrupt_batch(image[indices].cpu(), brain[indices].cpu() > 0, *drawing)
         corrupted_image[indices], disease[indices] = corruption.image.to(image), corruption.label.to(label)
         weight[indices] += (config.weight - 1) * corruption.mask.to(brain)
-    if config.role == "condition":
-        return Batch(image, brain, corrupted_image, label, image, None if config.weight == 1 else weight)
+    if config.role != "class":
+        damaged_image = corrupted_image if config.role == "restore" else None
+        loss_weight = None if config.weight == 1 else weight
+        return Batch(image, brain, corrupted_image, label, image, loss_weight, damaged_image)
     return Batch(corrupted_image, brain, corrupted_image, torch.maximum(label, disease), image)
 
 
@@ -105,13 +138,18 @@ def collect_labels(data: Dataset, indices: Sequence[int]) -> Tensor:
 def condition_kwargs(network: Any, example: Example) -> dict[str, Tensor]:
     """Return the image for a network that has ``conditions``, the labels for one with a null label.
 
+    One that takes the place of slices is given that, too.
+
     Args:
         network: The network without wrappers.
         example: What it is shown.
     """
+    place = example.place if takes_place(network) else None
+    cond = {} if place is None else {"place": place}
     if isinstance(network, Conditional):
-        return {"image": to_public(example.x) if example.cond_image is None else example.cond_image}
+        image = to_public(example.x) if example.cond_image is None else example.cond_image
+        return {"image": image, **cond}
     null = null_label(network)
     if null is None or example.label is None:
-        return {}
-    return {"y": torch.where(example.label < 0, null, example.label)}
+        return cond
+    return {"y": torch.where(example.label < 0, null, example.label), **cond}

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from diffad.data.items import Dataset
-from diffad.inference.calibrating import calibrate_samplers
+from diffad.data.place import tabulate_places
+from diffad.inference.calibrating import calibrate_model, calibrate_samplers, keep_raw_maps
 from diffad.inference.detector import Detector
+from diffad.inference.healthy_scans import HealthyScan
+from diffad.io.terminal import say
 from diffad.method import Method
 from diffad.pipeline import AnomalyPipeline
 from diffad.threshold import Calibration, calibrate_thresholds
@@ -28,16 +33,33 @@ def calibrate_pipeline(pipe: AnomalyPipeline, data: Dataset, rates: Sequence[flo
         ValueError: If there is no healthy scan.
     """
     x, brain = collect_healthy(data)
+    where = collect_healthy_places(data)
     sampler = calibrate_samplers(
         pipe.config.sampler,
         lambda spec: pipe.detector(Method(sampler=spec)),
-        lambda maps, fpr: _measure_thresholds(maps, x, brain, [fpr]).threshold(fpr),
+        lambda maps, fpr: _measure_thresholds(maps, x, brain, where, [fpr]).threshold(fpr),
     )
     pipe.register_to_config(sampler=sampler)
+    if scans := _look_at_scans(pipe, data):
+        calibrate_model(pipe, scans, rates, whole=getattr(data, "slices", None) is None)
+        return
+    if pipe.config.postprocess["normalise"] != "none":
+        say("note: maps are not normalised by place, as the validation data are no volumes")
+        pipe.register_to_config(postprocess={**pipe.config.postprocess, "normalise": "none"})
     # the rate that makes the masks must be among those calibrated
     rates = sorted({*rates, pipe.config.postprocess["fpr"]})
-    calibration = _measure_thresholds(pipe.detector(), x, brain, rates, count_healthy_slices(data))
+    calibration = _measure_thresholds(pipe.detector(), x, brain, where, rates, count_healthy_slices(data))
     pipe.register_to_config(calibration=calibration.to_dict())
+
+
+def _look_at_scans(pipe: AnomalyPipeline, data: Dataset) -> list[HealthyScan]:
+    """Look at the whole healthy scans behind the data as in use; none where the data are no volumes."""
+    if not hasattr(data, "read_scans"):
+        return []
+    slices = getattr(data, "slices", None) if pipe.config.space["axis"] != "volume" else None
+    call: dict[str, Any] = {"slices": slices, "threshold": math.inf}
+    with keep_raw_maps(pipe):
+        return [HealthyScan.of(pipe(volume, brain, **call)) for _, volume, brain in data.read_scans()]
 
 
 def collect_healthy(data: Dataset) -> tuple[Tensor, Tensor]:
@@ -50,6 +72,12 @@ def collect_healthy(data: Dataset) -> tuple[Tensor, Tensor]:
     if not items:
         raise ValueError(f"expected healthy scans to calibrate on, found {len(data)} diseased ones")
     return torch.stack([i.image for i in items]), torch.stack([i.mask for i in items])
+
+
+def collect_healthy_places(data: Dataset) -> Tensor:
+    """Return the places (N, 2) of the items that ``collect_healthy`` returns, in their order."""
+    items = (data[i] for i in range(len(data)))
+    return tabulate_places([item.place for item in items if item.label != 1])
 
 
 def count_healthy_slices(data: Dataset) -> list[int]:
@@ -66,8 +94,13 @@ def count_healthy_slices(data: Dataset) -> list[int]:
 
 
 def _measure_thresholds(
-    detector: Detector, x: Tensor, brain: Tensor, rates: Sequence[float], counts: Sequence[int] | None = None
+    detector: Detector,
+    x: Tensor,
+    brain: Tensor,
+    where: Tensor,
+    rates: Sequence[float],
+    counts: Sequence[int] | None = None,
 ) -> Calibration:
     # each scan has noise of its own
-    maps = detector.maps(x, brain, range(len(x)), counts=counts).anomaly
+    maps = detector.maps(x, brain, range(len(x)), counts=counts, where=where).anomaly
     return calibrate_thresholds(((m[None], b[None]) for m, b in zip(maps, brain.bool(), strict=True)), rates)

@@ -16,6 +16,7 @@ from diffad.io.digests import RECORD, write_digests
 from diffad.pipeline import AnomalyPipeline
 from diffad.training.calibration import calibrate_pipeline
 from diffad.training.curves import save_curves
+from diffad.training.domain import measure_domain
 from diffad.training.parts import load_auxiliary
 from diffad.training.pictures import draw_picture
 from diffad.training.state import NetworkRun
@@ -48,6 +49,7 @@ def export_pipeline(trainer: NetworkRun, data: Dataset) -> Path:
         postprocess=to_dict(config.postprocess),
         provenance=provenance,
         sequences=config.data.get("sequences"),
+        domain=None if trainer.training_data is None else measure_domain(trainer.training_data),
         **load_auxiliary(config),
     )
     calibrate_pipeline(pipe, data, config.train.calibrate_fpr)
@@ -101,7 +103,9 @@ def save_pipeline(pipe: AnomalyPipeline, target: Path, dtype: torch.dtype | None
     if dtype is not None:
         parts["network"] = copy.deepcopy(pipe.network).to(dtype)
     with staged_folder(target) as partial:
-        type(pipe)(**parts, **_list_options(pipe)).save_pretrained(partial)
+        copied = type(pipe)(**parts, **_list_options(pipe))
+        copied.healthy = pipe.healthy
+        copied.save_pretrained(partial)
         for path in {*partial.rglob("*.json")} - {partial / RECORD}:
             _forget_path(path)
     return target

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,11 +11,10 @@ from torch import Tensor
 
 from diffad.config import Config
 from diffad.data.items import Dataset
-from diffad.data.space import to_model
-from diffad.samplers import examples
 from diffad.training.autoencoding import Autoencoding
 from diffad.training.batch import Batch, condition_kwargs
 from diffad.training.classifying import Classifying
+from diffad.training.example import make_batch_example
 from diffad.training.export import export_pipeline
 from diffad.training.loss import denoising_loss
 from diffad.training.state import NetworkRun
@@ -55,12 +53,7 @@ class Denoising:
         config, device = trainer.config, batch.image.device
         low, high = config.train.levels
         t = torch.stack([torch.randint(low, high + 1, (), generator=g) for g in generators]).to(device)
-        drawing = (t, trainer.noise, trainer.schedule, generators)
-        example = examples.make_example(trainer.sampler, to_model(batch.image), batch.brain, *drawing)
-        example = replace(example, cond_image=batch.cond_image, label=batch.label)
-        if batch.weight is not None:
-            region = batch.weight if example.region is None else batch.weight * example.region
-            example = replace(example, region=region)
+        example = make_batch_example(trainer.sampler, batch, t, trainer.noise, trainer.schedule, generators)
         recipe = (config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
         cond = condition_kwargs(trainer.ema_network, example)
         return denoising_loss(trainer.network, example, t, trainer.schedule, *recipe, cond)

@@ -8,6 +8,7 @@ from typing import Any
 from diffad.config import Config, ConfigError, PartSpec, to_dict
 from diffad.data.items import Dataset
 from diffad.models.auxiliary import load_network
+from diffad.protocols import MakesExamples
 from diffad.registry import DATASETS, GUIDANCES, SAMPLERS, SCORES, Registry
 
 
@@ -63,7 +64,13 @@ def check_parts(config: Config) -> None:
         ConfigError: If sampler, score or guidance cannot be built, or a network beside takes other channels.
         ModelError: If the folder of a network beside holds none.
     """
-    build_part(SAMPLERS, config.sampler, "sampler")
+    sampler = build_part(SAMPLERS, config.sampler, "sampler")
+    if config.corrupt.role == "restore" and config.corrupt.tasks and isinstance(sampler, MakesExamples):
+        name = config.sampler["name"]
+        raise ConfigError(
+            f"config key corrupt.role: sampler {name!r} makes examples of its own, which cannot be restored; "
+            "expected condition or class"
+        )
     build_part(SCORES, config.score, "score")
     if config.guidance:
         build_part(GUIDANCES, config.guidance, "guidance")

@@ -86,7 +86,7 @@ class Pretrainer:
             group["lr"] = learning_rate(self.step, train.lr, train.warmup, train.steps, train.min_lr)
         self.network.train()
         total = 0.0
-        for images, masks, numbers, _ in micro_batches:
+        for images, masks, numbers, *_ in micro_batches:
             generators = [generator_for(config.seed, 5, g) for g in numbers.tolist()]
             views = augment(images.to(device), masks.to(device), config.augment, generators)
             loss = self.loss(*views, generators) / len(micro_batches)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from diffad.config import Config
+from diffad.data.items import Dataset
 from diffad.protocols import NoiseGenerator, Sampler
 from diffad.schedule import Schedule
 from diffad.training.batch import MicroBatch
@@ -56,6 +57,7 @@ class NetworkRun(RunState, Protocol):
         noise: Draws the noise of the examples.
         sampler: Makes the examples, where it has a way of its own.
         pool: Images that corruptions blend patches from.
+        training_data: What it trains on; none before it was looked at.
         network: The network as it trains, wrapped for several processes.
         ema_network: One of the same architecture for the averaged weights; see ``refresh_ema_network``.
     """
@@ -65,6 +67,7 @@ class NetworkRun(RunState, Protocol):
     noise: NoiseGenerator
     sampler: Sampler
     pool: list[Tensor]
+    training_data: Dataset | None
     network: Any
     ema_network: Any
 

@@ -1,7 +1,7 @@
 """An endless, stateless stream of training items: item g is the same whoever asks, whenever.
 
-The order, the augmentation, the level and the noise of item g follow from (seed, g) alone. A resumed run, or
-one on more processes, therefore sees exactly what an uninterrupted run on one process sees.
+The order, the image, the augmentation, the level and the noise of item g follow from (seed, g) alone. A
+resumed run, or one on more processes, therefore sees exactly what an uninterrupted run on one process sees.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from diffad.data.items import Dataset
+from diffad.data.items import Dataset, TrainingItem, draw_item
+from diffad.data.place import tabulate_places
 from diffad.types import generator_for
 
 
@@ -24,10 +25,12 @@ def _shuffle(seed: int, epoch: int, length: int) -> Tensor:
     return torch.randperm(length, generator=generator_for(seed, 0, epoch))
 
 
-class Stream(TorchDataset[tuple[Tensor, Tensor, int, int]]):
-    """Item g of an endless pass over ``data``, shuffled anew each epoch: image, mask, g and label.
+StreamItem = tuple[Tensor, Tensor, int, int, Tensor]
+"""Image, mask, g, label and place; -1 for no label, and a row of -1 and 0 for no place."""
 
-    The label is -1 where there is none.
+
+class Stream(TorchDataset[StreamItem]):
+    """Item g of an endless pass over ``data``, shuffled anew each epoch.
 
     Args:
         data: The data set.
@@ -38,10 +41,16 @@ class Stream(TorchDataset[tuple[Tensor, Tensor, int, int]]):
         self.data = data
         self.seed = seed
 
-    def __getitem__(self, g: int) -> tuple[Tensor, Tensor, int, int]:
+    def draw(self, g: int) -> TrainingItem:
+        """Draw item g."""
         epoch, position = divmod(g, len(self.data))
-        item = self.data[int(_shuffle(self.seed, epoch, len(self.data))[position])]
-        return item.image, item.mask, g, -1 if item.label is None else item.label
+        index = int(_shuffle(self.seed, epoch, len(self.data))[position])
+        return draw_item(self.data, index, generator_for(self.seed, 7, g))
+
+    def __getitem__(self, g: int) -> StreamItem:
+        item = self.draw(g)
+        place = tabulate_places([item.place])[0]
+        return item.image, item.mask, g, -1 if item.label is None else item.label, place
 
 
 class StreamShard(Sampler[int]):
@@ -71,7 +80,7 @@ def make_loader(
     rank: int,
     world_size: int,
     workers: int,
-) -> DataLoader[tuple[Tensor, Tensor, int, int]]:
+) -> DataLoader[StreamItem]:
     """Load what one process trains on at every step, in ``accumulate`` equal micro-batches.
 
     Raises:

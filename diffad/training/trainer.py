@@ -12,15 +12,14 @@ import torch
 from torch import Tensor
 
 from diffad.config import Config
-from diffad.data.augment import augment
 from diffad.data.items import Dataset
 from diffad.data.labels import require_both
-from diffad.data.window import crop_to_brain
+from diffad.data.place import tabulate_places
 from diffad.protocols import MakesExamples
 from diffad.registry import MODELS, NOISES, SAMPLERS
 from diffad.schedule import Schedule
 from diffad.training import checkpoint
-from diffad.training.batch import Batch, MicroBatch, corrupt_items, sample_pool
+from diffad.training.batch import Batch, MicroBatch, make_batch, sample_pool
 from diffad.training.changes import BINDING_KEYS
 from diffad.training.checkpoint import Checkpoint, CheckpointError
 from diffad.training.loss import learning_rate
@@ -47,6 +46,7 @@ class Trainer:
         self.sampler = build_part(SAMPLERS, config.sampler, "sampler")
         self.objective = make_objective(config)
         self.pool: list[Tensor] = []
+        self.training_data: Dataset | None = None
         self.step, self.seconds = 0, 0.0
         # initial weights come from the global generator, as everywhere in torch
         torch.manual_seed(config.seed)
@@ -96,26 +96,37 @@ class Trainer:
         Raises:
             DataError: If a classifier has labels of one class only, or none.
         """
+        self.training_data = data
         if self.config.corrupt.tasks:
             self.pool = sample_pool(data, self.config.space.window)
         elif self.config.task == "classify":
             require_both([data[i].label for i in range(len(data))], self.config.data.get("root", "data"))
 
-    def loss(self, images: Tensor, masks: Tensor, numbers: Tensor, labels: Tensor | None = None) -> Tensor:
+    def loss(
+        self,
+        images: Tensor,
+        masks: Tensor,
+        numbers: Tensor,
+        labels: Tensor | None = None,
+        places: Tensor | None = None,
+    ) -> Tensor:
         """Return the mean loss of a micro-batch; all its randomness follows from the item numbers (B,)."""
         generators = [generator_for(self.config.seed, 2, g) for g in numbers.tolist()]
-        batch = self._make_batch(images, masks, labels, generators)
+        batch = self._make_batch(images, masks, labels, places, generators)
         return self.objective.loss(self, batch, generators).mean()
 
     def _make_batch(
-        self, images: Tensor, masks: Tensor, labels: Tensor | None, generators: list[torch.Generator]
+        self,
+        images: Tensor,
+        masks: Tensor,
+        labels: Tensor | None,
+        places: Tensor | None,
+        generators: list[torch.Generator],
     ) -> Batch:
-        config, device = self.config, self.device
-        images, masks = augment(images.to(device), masks.to(device), config.augment, generators)
-        image, brain = (crop_to_brain(v, masks, config.space.window) for v in (images, masks))
         label = torch.full((len(images),), -1) if labels is None else labels
-        corrupt = config.corrupt
-        return corrupt_items(image, brain, label.to(device), corrupt, corrupt.tasks, generators, self.pool)
+        table = tabulate_places([None] * len(images)) if places is None else places
+        images, masks, label, table = (v.to(self.device) for v in (images, masks, label, table))
+        return make_batch(images, masks, label, table, self.config, generators, self.pool)
 
     def update(self, micro_batches: Sequence[MicroBatch]) -> float:
         """Take one optimiser step and return its loss, averaged over all processes.

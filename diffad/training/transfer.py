@@ -15,6 +15,7 @@ from diffad.io.files import open_regular
 from diffad.io.text import read_json
 from diffad.io.wording import shorten
 from diffad.models.encoder import Encoder
+from diffad.models.place import LAYERS
 from diffad.training.checkpoint import CheckpointError
 
 WEIGHTS = "encoder.safetensors"
@@ -75,6 +76,9 @@ def load_encoder(network: Any, path: str | Path) -> None:
 def load_weights(network: Any, path: Path) -> None:
     """Load all weights of a network of the same architecture.
 
+    Weights of a network that knew no places may be loaded into one that does: its layers of places stay as
+    they are, and answer 0 at first.
+
     Args:
         network: What they are loaded into.
         path: Folder of a pipeline, or of a network.
@@ -92,7 +96,11 @@ def load_weights(network: Any, path: Path) -> None:
         raise CheckpointError(f"{file}: expected weights, found none ({error})") from error
     if not weights:
         raise CheckpointError(f"{path}: expected the folder of a pipeline or a network, found no weights")
-    _check_weights(folder, weights, network.state_dict())
+    state = network.state_dict()
+    new = {k: v for k, v in state.items() if LAYERS in k.split(".")}
+    if not new.keys() & weights.keys():
+        weights = {**new, **weights}
+    _check_weights(folder, weights, state)
     network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
 
 

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from diffad.config import Config
 from diffad.data.items import Dataset
-from diffad.data.space import to_model, to_public
+from diffad.data.place import tabulate_places
+from diffad.data.space import to_public
 from diffad.data.window import crop_to_brain
 from diffad.denoise import NetworkDenoiser
 from diffad.protocols import NoiseGenerator, Sampler
-from diffad.samplers import examples
 from diffad.schedule import Schedule
 from diffad.training.batch import Batch, collect_labels, condition_kwargs, corrupt_items
+from diffad.training.example import make_batch_example
 from diffad.training.loss import denoising_loss, mean_over
 from diffad.training.pictures import draw_picture
 from diffad.types import Example, generator_for
@@ -59,7 +60,9 @@ def draw_validation_images(data: Dataset, config: Config, count: int, pool: Sequ
     image, brain = (crop_to_brain(v, masks, config.space.window) for v in (images, masks))
     tasks = config.corrupt.held_out or config.corrupt.tasks
     generators = [generator_for(config.seed, 4, i) for i in range(count)]
-    return corrupt_items(image, brain, collect_labels(data, indices), config.corrupt, tasks, generators, pool)
+    labels = collect_labels(data, indices)
+    batch = corrupt_items(image, brain, labels, config.corrupt, tasks, generators, pool)
+    return replace(batch, place=tabulate_places([item.place for item in items]))
 
 
 def spread_levels(config: Config, count: int) -> Tensor:
@@ -81,9 +84,7 @@ def draw_validation_examples(
     count = min(config.train.validate_items, len(data))
     batch, t = draw_validation_images(data, config, count, pool), spread_levels(config, count)
     generators = [generator_for(config.seed, 1, i) for i in range(count)]
-    drawing = (t, noise, schedule, generators)
-    example = examples.make_example(sampler, to_model(batch.image), batch.brain, *drawing)
-    return ValidationExamples(replace(example, cond_image=batch.cond_image, label=batch.label), t)
+    return ValidationExamples(make_batch_example(sampler, batch, t, noise, schedule, generators), t)
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from diffad.config import SpaceConfig
 from diffad.data.items import TrainingItem
 from diffad.registry import DATASETS
 from tests.helpers.brains import save_image, save_volume
+from tests.helpers.label_maps import save_labels
 
 SIZE = 16
 
@@ -25,8 +26,24 @@ def volumes(folder):
     return {"root": str(folder), "min_brain": 0.05}
 
 
+def labels(folder):
+    for i in range(5):
+        save_labels(folder / f"sub-{i}_dseg.nii.gz", seed=i)
+    return {"root": str(folder), "slices": [28, 32], "contrast": "t1"}
+
+
+def mix(folder):
+    return {"parts": [{"name": "toy", "count": 3, "weight": 0.1}, {"name": "labels", **labels(folder)}]}
+
+
 # What each data set is built from, as little as possible: one row for each.
-MAKE = {"images": images, "toy": lambda folder: {"count": 6}, "volumes": volumes}
+MAKE = {
+    "images": images,
+    "labels": labels,
+    "mix": mix,
+    "toy": lambda folder: {"count": 6},
+    "volumes": volumes,
+}
 
 
 @pytest.fixture(params=sorted(DATASETS))

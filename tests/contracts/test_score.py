@@ -41,7 +41,7 @@ def needs(name):
 
 
 OPTIONS = {
-    "l1": [{}, {"channels": "sum"}, {"channels": "max"}],
+    "l1": [{}, {"channels": "sum"}, {"channels": "max"}, {"dark": 0.0}, {"dark": 2.0, "power": 1.0}],
     "change": [{}, {"channels": "sum"}, {"channels": "max"}],
     "ssim": [{}, {"window": 11, "sigma": 1.5}, {"window": 3}],
     "mean": [{}, {"scores": [{"name": "ssim", "window": 5}, {"name": "l2"}]}],

@@ -8,9 +8,12 @@ from scipy.ndimage import gaussian_filter
 
 from diffad.config import AugmentConfig
 from diffad.data.augment import _blur, augment
+from diffad.data.augment_scanner import ANCHOR, bend_tones, lay_bias, lay_noise
 from diffad.data.toy import draw_toy_slice
 
-ALL = AugmentConfig(flip=0.5, rotate=12.0, shift=0.1, scale=0.1, gamma=0.3, gain=0.2, blur=0.8)
+ALL = AugmentConfig(
+    flip=0.5, rotate=12.0, shift=0.1, scale=0.1, gamma=0.3, gain=0.2, blur=0.8, tone=0.1, bias=0.3, noise=0.05
+)
 MOVES = AugmentConfig(flip=0.5, rotate=12.0, shift=0.1, scale=0.1)
 
 
@@ -161,3 +164,30 @@ def test_blurred_item_alone_equals_item_in_batch_and_background_stays_zero(shape
     assert torch.equal(images[1:2], alone)
     assert (images[masks == 0] == 0).all()
     assert not torch.equal(images, x * masks)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10_000), st.floats(0.01, 0.25))
+def test_tone_curves_ascend_and_keep_both_ends(seed, amplitude):
+    x = torch.linspace(0, 1, 200).reshape(1, 1, 200, 1)
+    y = bend_tones(x, amplitude, [torch.Generator().manual_seed(seed)])
+    assert (y.diff(dim=2) >= -1e-6).all()
+    assert (y - x).abs().max() <= amplitude + 1e-6
+    assert y[0, 0, 0] == 0
+    torch.testing.assert_close(y[x >= ANCHOR], x[x >= ANCHOR], atol=1e-6, rtol=0)
+
+
+def test_bias_is_smooth_and_bounded(generators):
+    x = torch.full((8, 1, 32, 32), 0.3)
+    field = (lay_bias(x, 0.5, generators(*range(8))) / x).log()
+    assert 0.1 < field.abs().max() <= 0.5
+    assert field.diff(dim=-1).abs().max() < 0.12
+    assert field.std(dim=(1, 2, 3)).unique().numel() == 8
+
+
+def test_noise_is_rician(generators):
+    x = torch.cat([torch.zeros(1, 1, 200, 200), torch.full((1, 1, 200, 200), 0.5)])
+    level = torch.rand(1, generator=generators(3)[0]) * 0.1
+    y = lay_noise(x, 0.1, generators(3, 3))
+    assert y[0].mean().item() == pytest.approx(level.item() * (torch.pi / 2) ** 0.5, rel=0.02)
+    assert (y[1] - x[1]).std().item() == pytest.approx(level.item(), rel=0.02)

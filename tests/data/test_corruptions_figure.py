@@ -87,3 +87,12 @@ def test_real_slice_changes_in_the_brain_under_every_task(shared_dir):
         assert item.mask.any()
         assert not (item.mask & ~brain[0]).any()
         assert (item.image - item.target).abs()[item.mask].mean() > 0.005
+
+
+def test_command_draws_the_tasks_that_are_asked_for(data, tmp_path, capsys):
+    out = tmp_path / "lesions.png"
+    run_corruptions_arguments([str(data), "--out", str(out), "--size", "40", "--tasks", "brain", "sink"])
+    assert Image.open(out).width == pytest.approx(1.3 * 130 * 10, abs=2)
+    with pytest.raises(SystemExit):
+        run_corruptions_arguments([str(data), "--out", str(out), "--size", "40", "--tasks", "swirl"])
+    assert "a task among blend" in capsys.readouterr().err

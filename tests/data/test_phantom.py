@@ -8,7 +8,7 @@ pytest.importorskip("nilearn")
 from diffad.data.phantom import CONTRASTS, KINDS, make_phantom
 from diffad.data.phantom.anatomy import EXTENT, ORIGIN, PhantomGrid, load_tissues
 from diffad.data.phantom.deform import FOLD, LEVELS, Warp, draw_warp
-from diffad.data.phantom.spline import draw_controls, evaluate_spline
+from diffad.data.phantom.spline import draw_template_controls, evaluate_template_spline
 from diffad.data.phantom.tissue import bend
 from diffad.types import generator_for
 
@@ -121,7 +121,7 @@ def test_no_draw_can_fold():
     assert sum(bound / knots for knots, bound in LEVELS) < 1 / FOLD
     worst = []
     for seed in range(3):
-        signs = [torch.sign(draw_controls(3, knots, generator_for(seed))) for knots, _ in LEVELS]
+        signs = [torch.sign(draw_template_controls(3, knots, generator_for(seed))) for knots, _ in LEVELS]
         controls = tuple(bound * s for s, (_, bound) in zip(signs, LEVELS, strict=True))
         warp = Warp(torch.eye(3), torch.zeros(3), controls)
         worst.append(float(warp.jacobian(PhantomGrid(4.0).axes).min()))
@@ -145,8 +145,10 @@ def test_jacobian_is_that_of_finite_differences():
 
 def test_splines_of_equal_controls_are_constant():
     axes = PhantomGrid(8.0).axes
-    controls = torch.ones_like(draw_controls(1, 40.0, generator_for(0)))
-    torch.testing.assert_close(evaluate_spline(controls, 40.0, axes), torch.ones(1, *(len(u) for u in axes)))
+    controls = torch.ones_like(draw_template_controls(1, 40.0, generator_for(0)))
+    torch.testing.assert_close(
+        evaluate_template_spline(controls, 40.0, axes), torch.ones(1, *(len(u) for u in axes))
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

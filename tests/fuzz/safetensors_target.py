@@ -113,7 +113,7 @@ def make_cache(folder):
 def make_cached():
     """Return a prepared scan."""
     ramp = torch.linspace(0, 1, 3 * 64).reshape(3, 1, 8, 8)
-    return CachedScan(ramp, (ramp > 0.5).to(torch.uint8), "digest")
+    return CachedScan(ramp, (ramp > 0.5).to(torch.uint8), "digest", torch.zeros(len(ramp), 2))
 
 
 def make_maps(folder):

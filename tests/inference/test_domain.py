@@ -8,7 +8,8 @@ import torch
 
 from diffad import AnomalyPipeline, Volume
 from diffad.data.volumes import Volumes
-from diffad.inference.domain import list_share_warnings
+from diffad.inference.domain import DomainError, list_share_warnings, summarise_domain
+from diffad.inference.features import measure_channels
 from tests.helpers.cohorts import AFFINE, brain, inside, write, write_model
 
 SHAPE = inside().shape
@@ -137,3 +138,67 @@ def test_constant_added_to_zscores_is_said_but_not_a_background_that_moved_along
     assert not said(shifted, "as after adding a constant")
     assert said(shifted, "its background is 900, not 0")
     assert not said(pipe(scan()), "as after adding a constant")
+
+
+def known_domain(factor=1.0):
+    """Describe scans like ``scan``, but for the size of their voxels."""
+    volume = Volume(scan().data, AFFINE @ np.diag([factor, factor, factor, 1.0]))
+    return summarise_domain([measure_channels(volume, torch.from_numpy(inside()))] * 3)
+
+
+def test_scan_inside_the_domain_is_said_to_be(model):
+    output = load(model, domain=known_domain(), calibration=calibration(9.0))(scan(), strict=True)
+    assert output.info["domain"] == {"status": "inside", "reasons": []}
+    assert not said(output, "outside")
+
+
+def test_scan_outside_the_domain_is_said_and_refused_if_asked(model):
+    pipe = load(model, domain=known_domain(2.0), calibration=calibration(9.0))
+    output = pipe(scan())
+    assert output.info["domain"]["status"] == "outside"
+    reasons = output.info["domain"]["reasons"]
+    (warning,) = said(output, "outside what the model knows")
+    assert all(reason in warning for reason in reasons[:3])
+    with pytest.raises(DomainError, match="the scan: outside what the model knows: the width of its brain"):
+        pipe(scan(), strict=True)
+
+
+def test_far_more_flagged_than_calibrated_is_outside_too(model):
+    low = float(load(model)(scan()).anomaly_map.quantile(0.5))
+    pipe = load(model, domain=known_domain(), calibration=calibration(low))
+    output = pipe(scan())
+    assert output.info["domain"]["status"] == "outside"
+    assert "is flagged" in output.info["domain"]["reasons"][0]
+    with pytest.raises(DomainError, match="is flagged"):
+        pipe(scan(), strict=True)
+
+
+def test_model_without_a_domain_does_not_know(pipe):
+    assert pipe(scan(), threshold=9.0).info["domain"]["status"] == "unknown"
+    assert pipe(torch.rand(1, 1, 24, 24), threshold=9.0).info["domain"]["status"] == "unknown"
+
+
+def test_each_sequence_has_a_domain_of_its_own(model):
+    from diffad.inference.domain import check_domain
+    from diffad.inference.scan import ScanSource
+
+    pair = np.concatenate([scan().data, scan().data[:, :, :, ::-1]])
+    brain = torch.from_numpy(inside())[None, None]
+    source = ScanSource(torch.from_numpy(pair)[None], brain, Volume(pair, AFFINE))
+    (near,), (far,) = known_domain(), known_domain(2.0)
+    check = check_domain(source, {**load(model).config, "domain": [near, far]})
+    assert all(reason.startswith("of sequence 2: ") for reason in check.reasons)
+    assert check.status == "outside"
+
+
+def test_domain_is_stored_with_the_model(model, tmp_path):
+    load(model, domain=known_domain()).save_pretrained(tmp_path / "m")
+    assert load(tmp_path / "m").config.domain == known_domain()
+
+
+def test_damaged_domain_is_refused_at_load(model, tmp_path):
+    from diffad.models.pretrained import ModelError
+
+    load(model, domain=[{**known_domain()[0], "scans": "x"}]).save_pretrained(tmp_path / "m")
+    with pytest.raises(ModelError, match="a sequence and a number of scans"):
+        load(tmp_path / "m")

@@ -11,6 +11,7 @@ from diffad.cli import main
 from diffad.inference.postprocess import Postprocess
 from diffad.inference.scan import read_source
 from diffad.inference.stacking import make_stacks
+from diffad.models.folder import ModelError
 from diffad.threshold import Calibration
 from tests.helpers.cohorts import brain, info, inside, load, write
 
@@ -129,3 +130,61 @@ def test_warnings_of_many_scans_are_said_once(model, cohort, tmp_path, capsys):
     assert capsys.readouterr().err.count("as probabilities") == 1
     assert main([*words, str(tmp_path / "other"), "--mask-threshold", "0.2"]) == 0
     assert "as probabilities" not in capsys.readouterr().err
+
+
+@pytest.fixture
+def normalised(model, cohort, tmp_path):
+    words = ["calibrate", str(cohort), "--model", str(model), "--out", str(tmp_path / "ours")]
+    assert main([*words, "--normalise", "place"]) == 0
+    return tmp_path / "ours"
+
+
+def test_maps_are_in_units_of_healthy_scans_once_calibrated(normalised, model, cohort):
+    pipe, raw = AnomalyPipeline.from_pretrained(normalised), AnomalyPipeline.from_pretrained(model)
+    scan = cohort / "s0.nii.gz"
+    output, plain = pipe(scan), raw(scan)
+    expected = pipe.healthy.normalise(plain.anomaly_map, plain.analysed, plain.brain)
+    torch.testing.assert_close(output.anomaly_map, expected)
+    assert output.info["threshold"] == Calibration.from_dict(pipe.config.calibration).threshold(0.01)
+    assert output.info["config"]["postprocess"]["normalise"] == "place"
+    assert (normalised / "healthy.safetensors").stat().st_size < 200_000
+
+
+def test_maps_that_cannot_be_normalised_are_as_they_were_and_it_is_said_once(normalised, cohort):
+    pipe = AnomalyPipeline.from_pretrained(normalised)
+    calls = (
+        ((torch.rand(2, 1, 24, 28),), {}, "a tensor does not say where"),
+        ((cohort / "s0.nii.gz",), {"score": {"name": "l2"}}, "other maps than the model's own"),
+    )
+    for scan, options, reason in calls:
+        output = pipe(*scan, **options)
+        assert output.info["threshold_rule"] == "otsu"
+        assert output.p_value is None
+        assert sum(reason in text for text in output.info["warnings"]) == 1
+
+
+def test_saving_anew_keeps_or_drops_healthy_maps(normalised, tmp_path):
+    pipe = AnomalyPipeline.from_pretrained(normalised)
+    pipe.save_pretrained(tmp_path / "copy")
+    copy = AnomalyPipeline.from_pretrained(tmp_path / "copy")
+    assert torch.equal(copy.healthy.mean, pipe.healthy.mean)
+    pipe.healthy = None
+    pipe.save_pretrained(tmp_path / "copy")
+    assert not (tmp_path / "copy" / "healthy.safetensors").exists()
+    with pytest.raises(ModelError, match=r"healthy.safetensors: expected the healthy maps"):
+        AnomalyPipeline.from_pretrained(tmp_path / "copy")
+
+
+def test_damaged_healthy_maps_are_found(normalised):
+    path = normalised / "healthy.safetensors"
+    values = bytearray(path.read_bytes())
+    values[-1000] ^= 1
+    path.write_bytes(values)
+    with pytest.raises(ModelError, match=r"healthy.safetensors is not what was written"):
+        AnomalyPipeline.from_pretrained(normalised)
+
+
+def test_unknown_units_are_wrong_usage(model, cohort, tmp_path, capsys):
+    words = ["calibrate", str(cohort), "--model", str(model), "--out", str(tmp_path / "ours")]
+    assert main([*words, "--normalise", "voxel"]) == 2
+    assert "normalise" in capsys.readouterr().err

@@ -74,3 +74,37 @@ def test_one_sequence_alone_makes_the_map(name):
 def test_a_reference_of_another_shape_raises():
     with pytest.raises(ValueError, match=r"expected restoration.reference of shape \(2, 3, 6, 5\)"):
         SCORES.build("change")(X, replace(TWIN, reference=R[:1]))
+
+
+def test_brighter_and_darker_are_weighed_apart():
+    x, x_hat = torch.tensor([[[[0.9, 0.1]]]]), torch.tensor([[[[0.5, 0.5]]]])
+
+    def score(**weights):
+        return SCORES.build("l1", **weights)(x, Reconstruction(x_hat, nfe=1)).flatten().tolist()
+
+    assert score(dark=0.0) == pytest.approx([0.4, 0.0])
+    assert score(bright=0.0) == pytest.approx([0.0, 0.4])
+    assert score(bright=2.0, dark=0.5) == pytest.approx([0.8, 0.2])
+
+
+def test_both_sides_add_up_to_the_absolute_residual():
+    bright, dark = (SCORES.build("l1", **weights)(X, TWIN) for weights in ({"dark": 0.0}, {"bright": 0.0}))
+    torch.testing.assert_close(bright + dark, SCORES.build("l1")(X, TWIN))
+
+
+@pytest.mark.parametrize("weights", [{"bright": -1.0}, {"bright": 0.0, "dark": 0.0}, {"dark": float("nan")}])
+def test_weights_that_make_no_map_are_refused(weights):
+    with pytest.raises(ValueError, match="expected weights of at least 0, one above"):
+        SCORES.build("l1", **weights)
+
+
+@pytest.mark.parametrize("power", [-1.0, 17.0, float("nan")])
+def test_power_out_of_range_is_refused(power):
+    with pytest.raises(ValueError, match=r"expected power in \[0, 16\]"):
+        SCORES.build("l1", power=power)
+
+
+def test_power_weighs_a_residual_by_the_brightness_of_the_scan():
+    x, x_hat = torch.tensor([[[[0.8, 0.4]]]]), torch.tensor([[[[0.6, 0.2]]]])
+    scores = SCORES.build("l1", power=2.0)(x, Reconstruction(x_hat, nfe=1))
+    assert scores.flatten().tolist() == pytest.approx([0.2 * 0.64, 0.2 * 0.16])

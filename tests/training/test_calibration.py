@@ -86,3 +86,26 @@ def test_volumes_say_how_many_slices_each_scan_has(tmp_path):
     data = Volumes(str(tmp_path), space=SpaceConfig(size=16))
     assert len(data.slice_counts) == 2
     assert sum(data.slice_counts) == len(data) > max(data.slice_counts)
+
+
+def test_volumes_calibrate_as_whole_scans_and_give_healthy_maps_by_place(small, tmp_path):
+    root = tmp_path / "scans"
+    for split, number in (("train", 0), ("val", 3), ("val", 4), ("val", 5)):
+        save_volume(root / split / f"sub-{number}.nii.gz", seed=number, shape=(20, 18, 10))
+    data = f"data={{name: volumes, root: {root}}}"
+    folder = train(small(data, "postprocess.normalise=place", "train.steps=2"))
+    pipe = AnomalyPipeline.from_pretrained(folder)
+    assert pipe.healthy.scans == pipe.config.calibration["scans"] == 3
+    assert pipe.config.postprocess["normalise"] == "place"
+    output = pipe(root / "val" / "sub-3.nii.gz")
+    assert output.info["threshold_rule"] == "healthy pixel FPR 0.01"
+    assert not any("not normalised" in text for text in output.info["warnings"])
+    # units of the spread of healthy scans, not of intensities
+    assert 0.1 < float(output.anomaly_map[output.analysed].mean()) < 3
+
+
+def test_slices_that_are_no_volumes_leave_maps_as_they_are(small, capsys):
+    pipe = AnomalyPipeline.from_pretrained(train(small("postprocess.normalise=place", "train.steps=2")))
+    assert pipe.healthy is None
+    assert pipe.config.postprocess["normalise"] == "none"
+    assert capsys.readouterr().err.count("not normalised by place") == 1

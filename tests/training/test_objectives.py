@@ -10,13 +10,19 @@ import torch
 from diffad import AnomalyPipeline
 from diffad.config import ConfigError, CorruptConfig
 from diffad.data.items import DataError
+from diffad.data.space import to_model
 from diffad.data.toy import Toy
+from diffad.denoise import NetworkDenoiser, training_target
 from diffad.models.auxiliary import load_network
 from diffad.models.pretrained import ModelError
+from diffad.noise.gaussian import GaussianNoise
 from diffad.registry import MODELS
+from diffad.samplers.oneshot import OneShot
+from diffad.schedule import Schedule
 from diffad.training import classifying
 from diffad.training.batch import Batch, corrupt_items
 from diffad.training.checkpoint import CheckpointError
+from diffad.training.example import make_batch_example
 from diffad.training.journal import make_accelerator
 from diffad.training.parts import build_data
 from diffad.training.run import train
@@ -269,3 +275,60 @@ def test_batch_without_corruption_is_what_came():
     assert batch.original is None
     assert torch.equal(batch.image, image)
     assert batch.label.tolist() == [0, 1, -1, 0]
+
+
+RESTORE = "corrupt={tasks: [intensity], chance: 1.0, role: restore, weight: 4.0}"
+
+
+def example_of(config, t, seed=0):
+    """Make an example of corrupted brains; return it with its batch and schedule."""
+    image, brain = brains()
+    batch, schedule = batch_of(config, image, brain, seed=seed), Schedule.linear()
+    generators = [generator_for(1, i) for i in range(len(image))]
+    levels = torch.full((len(image),), t)
+    return (
+        make_batch_example(OneShot(), batch, levels, GaussianNoise(), schedule, generators),
+        batch,
+        schedule,
+    )
+
+
+@pytest.mark.parametrize("t", [1, 50, 1000])
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+def test_network_that_answers_as_asked_restores_what_was_damaged(small, t, prediction):
+    example, batch, schedule = example_of(small(RESTORE), t)
+    levels = torch.full((len(example.x),), t)
+    target = training_target(example.x.double(), example.z.double(), levels, schedule, prediction)
+    denoiser = NetworkDenoiser(lambda x_t, labels: target.float(), schedule, prediction)
+    restored = denoiser.without_clamp()(example.x_t, levels)
+    assert (batch.damaged_image != batch.image).any()
+    torch.testing.assert_close(restored, to_model(batch.image), atol=2e-3, rtol=0)
+
+
+def test_noise_is_laid_over_the_damaged_image(small):
+    example, batch, schedule = example_of(small(RESTORE), 50)
+    generators = [generator_for(1, i) for i in range(len(example.x))]
+    z = GaussianNoise()(example.x, generator=generators)
+    noised = schedule.add_noise(to_model(batch.damaged_image), z, torch.full((len(z),), 50))
+    torch.testing.assert_close(example.x_t, noised)
+    damaged = (batch.damaged_image != batch.image).any(1, keepdim=True)
+    assert torch.equal(example.z[~damaged.expand_as(z)], z[~damaged.expand_as(z)])
+    assert set(example.region.unique().tolist()) == {1.0, 4.0}
+
+
+def test_nothing_is_damaged_without_tasks(small):
+    config = small("corrupt={tasks: [], role: restore}")
+    example, batch, _ = example_of(config, 50)
+    assert batch.damaged_image is None
+    assert torch.equal(example.x, to_model(batch.image))
+
+
+def test_a_sampler_with_examples_of_its_own_cannot_restore(small):
+    sampler = "sampler={name: patched, inner: {name: oneshot, levels: [10]}}"
+    with pytest.raises(ConfigError, match=r"corrupt\.role: sampler 'patched' makes examples of its own"):
+        train(small(RESTORE, sampler))
+
+
+def test_training_restores(small):
+    folder = train(small(RESTORE))
+    assert log_of(folder.parent)[-1]["val_mae"] > 0

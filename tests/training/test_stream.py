@@ -1,5 +1,7 @@
 """The stream of items depends on nothing but its seed."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -65,3 +67,21 @@ def test_batch_that_cannot_be_shared_out_raises():
 
 def test_share_of_no_steps_is_empty():
     assert list(StreamShard((4, 4), 8, 0, 1)) == []
+
+
+class Drawn(Toy):
+    """Toy slices that are dimmed anew in each draw."""
+
+    def draw(self, index, generator):
+        item = self[index]
+        return replace(item, image=item.image * torch.rand((), generator=generator))
+
+
+def test_items_that_can_be_drawn_are_drawn_anew_each_epoch_and_alike_for_everyone():
+    data = Drawn(size=8, count=5)
+    one, two = Stream(data, seed=3), Stream(data, seed=3)
+    brightness = [float(one[g][0].max()) for g in range(15)]
+    assert len(set(brightness)) == 15
+    assert [float(two[g][0].max()) for g in reversed(range(15))] == brightness[::-1]
+    in_workers = make_loader(two, (0, 3), 5, 1, 0, 1, 1)
+    assert [float(x.max()) for batch in in_workers for x in batch[0]] == brightness

@@ -1,9 +1,13 @@
-"""Synthetic corruptions that a network learns to undo: blended patches, sinks, sources, intensities."""
+"""Synthetic corruptions that a network learns to undo: patches, sinks, sources, intensities, lesions."""
 
 from diffad.data.corruptions.batch import CorruptedBatch as CorruptedBatch
 from diffad.data.corruptions.batch import corrupt_batch as corrupt_batch
 from diffad.data.corruptions.corrupt import CorruptedImage as CorruptedImage
 from diffad.data.corruptions.corrupt import corrupt as corrupt
+from diffad.data.corruptions.tasks import ANY as ANY
 from diffad.data.corruptions.tasks import FOLDS as FOLDS
+from diffad.data.corruptions.tasks import LESIONS as LESIONS
+from diffad.data.corruptions.tasks import SETS as SETS
 from diffad.data.corruptions.tasks import TASKS as TASKS
+from diffad.data.corruptions.tasks import expand_tasks as expand_tasks
 from diffad.data.corruptions.tasks import split_tasks as split_tasks

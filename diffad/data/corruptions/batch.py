@@ -10,7 +10,7 @@ from torch import Tensor
 
 from diffad.data.corruptions.corrupt import check_images, corrupt_by, seed_rng
 from diffad.data.corruptions.shape import Random
-from diffad.data.corruptions.tasks import Sources, check_task
+from diffad.data.corruptions.tasks import Sources, expand_tasks
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,14 @@ class CorruptedBatch:
         target: The images before the change, the very same tensor.
         mask: What changed, (B, 1, *S), boolean.
         label: 1 where an item was corrupted, else 0, (B,), long.
+        severity: Largest change of a voxel of each item, (B,), in [0, 1].
     """
 
     image: Tensor
     target: Tensor
     mask: Tensor
     label: Tensor
+    severity: Tensor
 
 
 def corrupt_batch(
@@ -46,10 +48,11 @@ def corrupt_batch(
     Args:
         images: Images, (B, C, *S), in [0, 1].
         brains: Brain masks, (B, 1, *S), boolean, or one for all, (1, 1, *S).
-        tasks: Tasks to draw from, of ``TASKS``.
+        tasks: Tasks to draw from, of ``ANY``, or names of ``SETS``; one that occurs twice counts twice.
         chance: Probability that an item is corrupted, in [0, 1].
         generators: One per item; one number is drawn from each.
-        pool: Sources of ``blend``, each (C', *S'); when empty, an item is its own source.
+        pool: Sources of ``blend``, ``disyre`` and ``foreign``, each (C', *S'); when empty, an item is its
+            own source.
         foreign: Sources of ``cross_blend``; when empty, the pool with inverted contrast.
 
     Raises:
@@ -62,6 +65,7 @@ def corrupt_batch(
     brains = brains.expand(len(images), *brains.shape[1:]) if len(brains) == 1 else brains
     check_images(images, brains, ("B", "C"), ("B", "1"))
     _check_batch(tasks, chance, len(images), len(generators))
+    tasks = expand_tasks(tasks)
     image, mask = images.clone(), torch.zeros_like(brains)
     for i, generator in enumerate(generators):
         rng = seed_rng(generator)
@@ -69,7 +73,8 @@ def corrupt_batch(
         if task is not None:
             result = corrupt_by(images[i], brains[i], task, rng, Sources(pool, foreign))
             image[i], mask[i] = result.image, result.mask
-    return CorruptedBatch(image, images, mask, mask.any(tuple(range(1, mask.ndim))).long())
+    severity = (image - images).abs().flatten(1).amax(1)
+    return CorruptedBatch(image, images, mask, mask.any(tuple(range(1, mask.ndim))).long(), severity)
 
 
 def _draw_task(tasks: Sequence[str], chance: float, rng: Random) -> str | None:
@@ -79,8 +84,6 @@ def _draw_task(tasks: Sequence[str], chance: float, rng: Random) -> str | None:
 def _check_batch(tasks: Sequence[str], chance: float, items: int, generators: int) -> None:
     if not tasks:
         raise ValueError("expected at least one task, got none")
-    for task in tasks:
-        check_task(task)
     if not 0 <= chance <= 1:
         raise ValueError(f"expected a chance in [0, 1], got {chance}")
     if items != generators:

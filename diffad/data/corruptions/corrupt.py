@@ -10,12 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffad.data.corruptions.place import Foreground, Place, draw_place
+from diffad.data.corruptions.place import Box, Foreground, Place, draw_place
 from diffad.data.corruptions.shape import Bools, Floats, Random
-from diffad.data.corruptions.tasks import BLENDS, CHANGES, Sources, check_task
+from diffad.data.corruptions.tasks import BLENDS, CHANGES, PAINTERS, Sources, check_task
 
 VISIBLE_CHANGE = 1e-3
-"""Smallest change of a channel by which a blend counts."""
+"""Smallest change of a channel by which a blend or a lesion counts."""
+
+Changed = tuple[Floats, Bools, list[dict[str, Any]]]
+"""An image after the change, where it changed, and the drawn numbers of each change."""
 
 MAX_CHANGES = 4
 """Largest number of changes of one image."""
@@ -32,9 +35,11 @@ class CorruptedImage:
         image: Changed image, (C, *S), in [0, 1].
         target: The image before the change, the very same tensor.
         mask: What changed, (1, *S), boolean: the drawn shapes for ``sink``, ``source`` and ``intensity``; for
-            blends, where a channel moved by more than 0.001. Outside, ``image`` equals ``target`` bit by bit.
-        task: One of ``TASKS``.
-        params: The drawn numbers: ``changes``, with the ``box`` and the numbers of the task for each change.
+            all others, where a channel moved by more than 0.001. Outside, ``image`` equals ``target`` bit by
+            bit.
+        task: One of ``ANY``.
+        params: The drawn numbers: ``changes``, with the ``box`` and the numbers of the task for each change,
+            and ``severity``, the largest change of a voxel, in [0, 1].
     """
 
     image: Tensor
@@ -56,15 +61,20 @@ def corrupt(
     r"""Change one to four places of the brain (probabilities 1/2, 1/4, 1/8, 1/8).
 
     Each change draws a convex shape, a place and the numbers of the task; the result is clipped to the
-    range of each channel of the image.
+    range of each channel of the image. Lesions (``fluid`` and what follows) are painted once, by ways of
+    their own, never beyond the brain, and clipped to [0, 1].
 
     Args:
         image: Image :math:`y`, (C, *S) with two or three spatial axes, in [0, 1].
         brain: Brain mask, (1, *S), boolean.
         task: ``blend`` (a patch of another image), ``cross_blend`` (a patch of another modality), ``sink``
-            (tissue drawn inwards), ``source`` (tissue pushed outwards) or ``intensity`` (textured change).
+            (tissue drawn inwards), ``source`` (tissue pushed outwards), ``intensity`` (textured change),
+            ``fluid`` (a blob carried by a fluid), ``spots`` (several small ones), ``mass`` (a growth that
+            displaces), ``disyre`` (shape, texture and bias), ``foreign`` (a soft patch) or ``walk`` (ragged
+            polygons).
         generator: Source of all randomness; one number is drawn from it.
-        others: Images for ``blend``, (C', *S'); when empty, patches come from other places of the image.
+        others: Images for ``blend``, ``disyre`` and ``foreign``, (C', *S'); when empty, patches come from
+            other places of the image.
         foreign: Images of another modality for ``cross_blend``; when empty, ``others`` or the image itself
             with inverted contrast of the tissue, see ``blend.remap_contrast``.
         keep: Whether the background stays as it is; otherwise shapes reach beyond the brain, as published.
@@ -86,11 +96,22 @@ def corrupt_by(
     image: Tensor, brain: Tensor, task: str, rng: Random, sources: Sources, keep: bool = True
 ) -> CorruptedImage:
     """Corrupt an image that was checked; arguments are those of ``corrupt``."""
-    current = image.detach().cpu().double().numpy().copy()
-    foreground = Foreground.of(brain[0].cpu().numpy())
+    make = _paint_lesion if task in PAINTERS else _change_places
+    values = image.detach().cpu().double().numpy()
+    current, mask, changes = make(values, brain[0].cpu().numpy(), task, rng, sources, keep)
+    region = torch.from_numpy(mask).to(image.device)[None]
+    result = torch.where(region, torch.from_numpy(current).to(image), image)
+    params = {"changes": tuple(changes), "severity": float((result - image).abs().max())}
+    return CorruptedImage(result, image, region, task, params)
+
+
+def _change_places(
+    image: Floats, brain: Bools, task: str, rng: Random, sources: Sources, keep: bool
+) -> Changed:
+    current, foreground = image.copy(), Foreground.of(brain)
     axes = tuple(range(1, current.ndim))
     limits = current.min(axes, keepdims=True), current.max(axes, keepdims=True)
-    mask, changes = np.zeros_like(foreground.mask), []
+    mask, changes = np.zeros_like(brain), []
     for _ in range(draw_count(rng)):
         for _ in range(MAX_TRIES):
             place = draw_place(foreground, rng)
@@ -99,11 +120,33 @@ def corrupt_by(
             if change.any():
                 break
         mask[place.box] |= change
-        corners = tuple((cut.start, cut.stop) for cut in place.box)
-        changes.append({"box": corners, "ellipse": place.shape.ellipse, **params})
-    region = torch.from_numpy(mask).to(image.device)[None]
-    result = torch.where(region, torch.from_numpy(current).to(image), image)
-    return CorruptedImage(result, image, region, task, {"changes": tuple(changes)})
+        changes.append({"box": _list_ends(place.box), "ellipse": place.shape.ellipse, **params})
+    return current, mask, changes
+
+
+def _paint_lesion(
+    image: Floats, brain: Bools, task: str, rng: Random, sources: Sources, keep: bool
+) -> Changed:
+    """Paint within the box around the brain until something shows; ``keep`` is always so."""
+    boxes = np.array([_list_ends(box) for box in Foreground.of(brain).boxes])
+    box = tuple(
+        slice(low, high) for low, high in zip(boxes[..., 0].min(0), boxes[..., 1].max(0), strict=True)
+    )
+    tissue, current, mask = brain[box], image.copy(), np.zeros_like(brain)
+    view = current[(slice(None), *box)]
+    for _ in range(MAX_TRIES):
+        values, params = PAINTERS[task](view, tissue, sources, rng)
+        values = np.clip(values, 0, 1)
+        change = (np.abs(values - view) > VISIBLE_CHANGE).any(0) & tissue
+        if change.any():
+            break
+    view[...] = np.where(change, values, view)
+    mask[box] = change
+    return current, mask, [{"box": _list_ends(box), **params}]
+
+
+def _list_ends(box: Box) -> tuple[tuple[int, int], ...]:
+    return tuple((int(cut.start), int(cut.stop)) for cut in box)
 
 
 def draw_count(rng: Random) -> int:

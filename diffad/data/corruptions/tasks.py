@@ -11,9 +11,14 @@ from torch import Tensor
 
 from diffad.data.corruptions.blend import blend
 from diffad.data.corruptions.deform import deform
+from diffad.data.corruptions.disyre import paint_disyre, paint_foreign
+from diffad.data.corruptions.fluid import paint_fluid
 from diffad.data.corruptions.intensity import change_intensity
+from diffad.data.corruptions.mass import paint_mass
 from diffad.data.corruptions.place import Place
-from diffad.data.corruptions.shape import Floats, Random
+from diffad.data.corruptions.shape import Bools, Floats, Random
+from diffad.data.corruptions.spots import paint_spots
+from diffad.data.corruptions.walk import paint_walk
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,43 @@ CHANGES: dict[str, Change] = {
 }
 
 TASKS = tuple(CHANGES)
-"""Names of the tasks; their order is that of their numbers."""
+"""Names of the five published tasks; their order is that of their numbers."""
+
+Painter = Callable[[Floats, Bools, Sources, Random], tuple[Floats, dict[str, Any]]]
+
+PAINTERS: dict[str, Painter] = {
+    "fluid": lambda image, brain, sources, rng: paint_fluid(image, brain, rng),
+    "spots": lambda image, brain, sources, rng: paint_spots(image, brain, rng),
+    "mass": lambda image, brain, sources, rng: paint_mass(image, brain, rng),
+    "disyre": lambda image, brain, sources, rng: paint_disyre(image, brain, sources.others, rng),
+    "foreign": lambda image, brain, sources, rng: paint_foreign(image, brain, sources.others, rng),
+    "walk": lambda image, brain, sources, rng: paint_walk(image, brain, rng),
+}
+
+LESIONS = tuple(PAINTERS)
+"""Tasks that paint lesions into the brain, soft and of any intensity in [0, 1]."""
+
+ANY = (*TASKS, *LESIONS)
+"""All tasks."""
+
+SETS = {
+    "published": TASKS,
+    "brain": (
+        "fluid",
+        "fluid",
+        "spots",
+        "spots",
+        "mass",
+        "disyre",
+        "foreign",
+        "walk",
+        "intensity",
+        "source",
+        "sink",
+    ),
+    "any": ANY,
+}
+"""Names for several tasks; a task that occurs twice is drawn twice as often."""
 
 BLENDS = ("blend", "cross_blend")
 """Tasks that reach beyond their shape, so that the mask marks where the image changed."""
@@ -82,11 +123,24 @@ def split_tasks(k: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return FOLDS[k], tuple(task for task in TASKS if task not in FOLDS[k])
 
 
+def expand_tasks(names: Sequence[str]) -> tuple[str, ...]:
+    """Replace the names of ``SETS`` by their tasks; whatever is named twice counts twice.
+
+    Raises:
+        ValueError: If a name is unknown; the message lists the known ones.
+    """
+    tasks = tuple(task for name in names for task in SETS.get(name, (name,)))
+    for task in tasks:
+        if task not in ANY:
+            raise ValueError(f"expected a task among {', '.join((*ANY, *SETS))}, got {task!r}")
+    return tasks
+
+
 def check_task(task: str) -> None:
     """Check that a task is known.
 
     Raises:
         ValueError: If it is not; the message lists the known ones.
     """
-    if task not in CHANGES:
-        raise ValueError(f"expected a task among {', '.join(TASKS)}, got {task!r}")
+    if task not in ANY:
+        raise ValueError(f"expected a task among {', '.join(ANY)}, got {task!r}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from diffad.data.phantom.spline import draw_controls, evaluate_spline
+from diffad.data.phantom.spline import draw_template_controls, evaluate_template_spline
 
 LEVELS = ((76.0, 15.0), (38.0, 5.0), (19.0, 1.2))
 """Distance of the knots and largest displacement of a control point, in mm, from coarse to fine."""
@@ -53,7 +53,7 @@ class Warp:
         """Return the positions in the template, (3, I, J, K) in mm, for the grid of ``axes``."""
         positions = torch.stack(torch.meshgrid(*axes, indexing="ij"))
         for controls, (knots, _) in zip(self.controls, LEVELS, strict=True):
-            positions += evaluate_spline(controls, knots, axes)
+            positions += evaluate_template_spline(controls, knots, axes)
         centre = torch.tensor(CENTRE).to(self.matrix)
         offset = centre + self.shift - self.matrix @ centre
         return torch.einsum("ab,bijk->aijk", self.matrix, positions) + offset[:, None, None, None]
@@ -63,7 +63,7 @@ class Warp:
         slopes = axes[0].new_zeros((3, 3, *(len(u) for u in axes)))
         for controls, (knots, _) in zip(self.controls, LEVELS, strict=True):
             slopes += torch.stack(
-                [evaluate_spline(controls, knots, axes, derivative_axis=a) for a in range(3)], 1
+                [evaluate_template_spline(controls, knots, axes, derivative_axis=a) for a in range(3)], 1
             )
         gradient = torch.movedim(slopes, (0, 1), (-2, -1)) + torch.eye(3).to(slopes)
         return torch.linalg.det(self.matrix @ gradient)
@@ -73,7 +73,7 @@ def draw_warp(generator: torch.Generator) -> Warp:
     """Draw the deformation of one person."""
     scale, turn, shift = 2 * torch.rand((3, 3), generator=generator) - 1
     matrix = _make_rotation(turn * math.radians(TURN)) * (scale * SCALE + ENLARGEMENT).exp()
-    controls = [limit * draw_controls(3, knots, generator) for knots, limit in LEVELS]
+    controls = [limit * draw_template_controls(3, knots, generator) for knots, limit in LEVELS]
     return Warp(matrix, shift * SHIFT, tuple(controls))
 
 

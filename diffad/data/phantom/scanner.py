@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from diffad.data.phantom.spline import draw_field
+from diffad.data.scan_noise import add_gaussian_noise, add_rician_noise
 
 BLUR = 0.55
 """Standard deviation of the blur, in mm."""
@@ -50,8 +51,7 @@ def scan_mri(
     """
     gain = UNIT * float(torch.empty(()).uniform_(0.85, 1.15, generator=generator))
     bias = (BIAS * draw_field(75.0, axes, generator)).exp()
-    real, imaginary = noise * torch.randn((2, *image.shape), generator=generator)
-    return torch.hypot(bias * image + real, imaginary).mul(gain).round().clamp(min=1) * brain
+    return add_rician_noise(bias * image, noise, generator).mul(gain).round().clamp(min=1) * brain
 
 
 def scan_ct(image: Tensor, noise: float, generator: torch.Generator) -> Tensor:
@@ -62,5 +62,5 @@ def scan_ct(image: Tensor, noise: float, generator: torch.Generator) -> Tensor:
         noise: Standard deviation in Hounsfield units.
         generator: Source of the noise.
     """
-    noisy = image + noise * torch.randn(image.shape, generator=generator)
+    noisy = add_gaussian_noise(image, noise, generator)
     return torch.where(image < -990, -1000.0, noisy).round()

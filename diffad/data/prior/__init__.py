@@ -1,0 +1,1 @@
+"""What is known of any brain before a scan is looked at."""

@@ -1,0 +1,1 @@
+"""Synthetic scans of healthy heads, painted from label maps."""

@@ -1,0 +1,196 @@
+"""The scans a model knows: ranges of what was measured of them, stored with the model."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffad.data.brain_box import BOX_SHAPE
+from diffad.inference.features import ScanFeatures, correlate, overlap
+from diffad.io.wording import shorten
+
+
+@dataclass(frozen=True)
+class Feature:
+    """How a measured number is said, and how far beyond those of known scans it may lie.
+
+    Args:
+        text: What it is, for a sentence.
+        digits: Decimals in the sentence.
+        slack: Least distance beyond the range that is tolerated, in its unit.
+        unit: Unit, with the space before it.
+    """
+
+    text: str
+    digits: int
+    slack: float
+    unit: str = ""
+
+
+SHARE = " of the bright end of the brain"
+FEATURES = {
+    "volume": Feature("the volume of its brain", 0, 150, " ml"),
+    "width": Feature("the width of its brain", 0, 10, " mm"),
+    "length": Feature("the length of its brain", 0, 12, " mm"),
+    "height": Feature("the height of its brain", 0, 15, " mm"),
+    "thickness": Feature("the largest edge of its voxels", 1, 1.2, " mm"),
+    "sharpness": Feature("the mean difference of voxels 2 mm apart", 3, 0.02, SHARE),
+    **{f"p{q}": Feature(f"percentile {q} of its brain", 2, 0.08, SHARE) for q in (1, 5, 10, 25, 50, 75)},
+    "p95": Feature("percentile 95 of its brain", 2, 0.08, SHARE),
+    "p99": Feature("percentile 99 of its brain", 2, 0.2, SHARE),
+    "fluid": Feature("the brightness of its fluid", 2, 0.1, SHARE),
+    "grey": Feature("the brightness of its grey matter", 2, 0.06, SHARE),
+    "white": Feature("the brightness of its white matter", 2, 0.08, SHARE),
+    "likeness": Feature("the correlation of its contrast with the mean of known scans", 2, 0.2),
+    "overlap": Feature("the overlap of its brain with the mean shape of known brains", 2, 0.05),
+}
+"""What is compared; the last two have no upper end, and neither has the lower end of the thickness."""
+ONLY_LOWER, ONLY_UPPER = ("likeness", "overlap"), ("thickness",)
+TAIL = 0.5
+"""How far beyond the range of known scans a number may lie, as a share of the width of that range."""
+QUANTILES = (0.02, 0.98)
+"""Ends of the range of known scans."""
+KEYS = ("ranges", "means", "cover", "sequence", "scans")
+"""What is stored."""
+
+
+@dataclass(frozen=True)
+class KnownScans:
+    """Ranges of the scans that a model was trained or calibrated on.
+
+    Args:
+        ranges: Lower and upper end of every number, by name.
+        means: Mean picture of the scans in the box of their brains, (16, 20, 16), in [0, 1].
+        cover: Mean cover of that box, (16, 20, 16), in [0, 1].
+        sequence: Order of the tissues in most of them, as ``TissueContrast.sequence`` names it, or none.
+        scans: How many there were.
+    """
+
+    ranges: Mapping[str, tuple[float, float]]
+    means: Tensor
+    cover: Tensor
+    sequence: str | None
+    scans: int
+
+    @classmethod
+    def of(cls, scans: Sequence[ScanFeatures]) -> KnownScans:
+        """Summarise healthy scans.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        if not scans:
+            raise ValueError("expected healthy scans to learn a domain from, found none")
+        weight = torch.stack([s.cover for s in scans])
+        total = weight.sum(0)
+        means = (torch.stack([s.means for s in scans]) * weight).sum(0) / total.clamp(min=1e-6)
+        means, cover = _to_cells(_to_text(means)), _to_cells(_to_text(total / len(scans)))
+        rows = [s.numbers | _compare(s, means, cover) for s in scans]
+        names = [name for name in FEATURES if all(name in row for row in rows)]
+        ranges = {name: _find_range([row[name] for row in rows]) for name in names}
+        words = [s.tissues.sequence for s in scans if s.tissues]
+        sequence = max(set(words), key=words.count) if words else None
+        return cls(ranges, means, cover, sequence, len(scans))
+
+    def list_reasons(self, scan: ScanFeatures) -> list[str]:
+        """List what lies outside the ranges, in sentences; nothing for a scan like the known ones."""
+        numbers = scan.numbers | _compare(scan, self.means, self.cover)
+        reasons = [_say(name, numbers[name], *self.ranges[name]) for name in self.ranges if name in numbers]
+        return [*self._compare_order(scan), *(reason for reason in reasons if reason)]
+
+    def _compare_order(self, scan: ScanFeatures) -> list[str]:
+        if scan.tissues is None:
+            return ["its brain does not fill the box around it, as if it were a part of a brain or a shell"]
+        order = scan.tissues.sequence
+        if None in (self.sequence, order) or order == self.sequence:
+            return []
+        return [f"it looks like {order} by the order of its tissues, and the model knows {self.sequence}"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return {
+            "ranges": {name: [round(v, 4) for v in ends] for name, ends in self.ranges.items()},
+            "means": _to_text(self.means),
+            "cover": _to_text(self.cover),
+            "sequence": self.sequence,
+            "scans": self.scans,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> KnownScans:
+        """Read what ``to_dict`` returned.
+
+        Raises:
+            ValueError: If it is no such mapping; the message names the key.
+        """
+        if not isinstance(values, Mapping) or values.keys() != {
+            "ranges",
+            "means",
+            "cover",
+            "sequence",
+            "scans",
+        }:
+            raise ValueError(f"expected a domain with ranges and pictures, found {shorten(repr(values))}")
+        ranges = values["ranges"]
+        if not isinstance(ranges, Mapping) or not all(map(_is_range, ranges.items())):
+            raise ValueError(
+                f"expected ranges of known features in domain.ranges, found {shorten(repr(ranges))}"
+            )
+        means, cover = (_to_cells(values[key], f"domain.{key}") for key in ("means", "cover"))
+        ends = {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
+        sequence, scans = values["sequence"], values["scans"]
+        if not (sequence is None or isinstance(sequence, str)) or not isinstance(scans, int):
+            raise ValueError(f"expected a sequence and a number of scans, found {sequence!r} and {scans!r}")
+        return cls(ends, means, cover, sequence, scans)
+
+
+def _compare(scan: ScanFeatures, means: Tensor, cover: Tensor) -> dict[str, float]:
+    return {"likeness": correlate(scan, means, cover), "overlap": overlap(scan, cover)}
+
+
+def _find_range(values: Sequence[float]) -> tuple[float, float]:
+    low, high = np.quantile(values, QUANTILES)
+    return float(low), float(high)
+
+
+def _say(name: str, value: float, low: float, high: float) -> str | None:
+    feature = FEATURES[name]
+    margin = max(feature.slack, TAIL * (high - low))
+    too_low = value < low - margin and name not in ONLY_UPPER
+    too_high = value > high + margin and name not in ONLY_LOWER
+    if not (too_low or too_high):
+        return None
+    d = feature.digits
+    return (
+        f"{feature.text} is {value:.{d}f}{feature.unit}, and that of known scans {low:.{d}f} to {high:.{d}f}"
+    )
+
+
+def _is_range(item: tuple[Any, Any]) -> bool:
+    name, ends = item
+    if name not in FEATURES or not isinstance(ends, Sequence) or len(ends) != 2:
+        return False
+    return all(isinstance(v, int | float) and math.isfinite(v) for v in ends) and ends[0] <= ends[1]
+
+
+def _to_text(x: Tensor) -> str:
+    cells = (x.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    return base64.b64encode(cells.tobytes()).decode("ascii")
+
+
+def _to_cells(text: Any, key: str = "picture") -> Tensor:
+    size = math.prod(BOX_SHAPE)
+    if not isinstance(text, str) or len(text) != 4 * math.ceil(size / 3):
+        raise ValueError(f"expected {size} bytes in base64 as {key}, found {shorten(repr(text))}")
+    try:
+        cells = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+        return torch.from_numpy(cells.reshape(BOX_SHAPE).astype(np.float32) / 255)
+    except ValueError as error:
+        raise ValueError(f"expected {size} bytes in base64 as {key}, found {shorten(repr(text))}") from error

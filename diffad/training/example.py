@@ -1,0 +1,58 @@
+"""What a network is shown in a training step, from a batch of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from diffad.data.space import to_model
+from diffad.protocols import NoiseGenerator, Sampler
+from diffad.samplers import examples
+from diffad.schedule import Schedule
+from diffad.training.batch import Batch
+from diffad.types import Example
+
+
+def make_batch_example(
+    sampler: Sampler,
+    batch: Batch,
+    t: Tensor,
+    noise: NoiseGenerator,
+    schedule: Schedule,
+    generators: Sequence[torch.Generator],
+) -> Example:
+    r"""Noise the images of a batch, and say what a network should find in them.
+
+    Where images are damaged (``corrupt.role: restore``), noise is laid over the damaged image :math:`y`, and
+    the network must find the image :math:`x`: what it sees then holds, beside the noise, what is wrong.
+
+    .. math:: x_t = a_t y + s_t z = a_t x + s_t z', \quad z' = z + \frac{a_t}{s_t} (y - x)
+
+    Args:
+        sampler: Whose way of making examples is taken, if it has one.
+        batch: Images, masks, conditions and labels.
+        t: Levels, (B,), 1 or more.
+        noise: Noise to draw.
+        schedule: Amplitudes :math:`a_t, s_t` by level.
+        generators: One for each item.
+    """
+    drawing = (batch.brain, t, noise, schedule, generators)
+    if batch.damaged_image is None:
+        example = examples.make_example(sampler, to_model(batch.image), *drawing)
+    else:
+        damaged = examples.make_example(sampler, to_model(batch.damaged_image), *drawing)
+        example = _ask_for(to_model(batch.image), damaged, t, schedule)
+    example = replace(example, cond_image=batch.cond_image, label=batch.label, place=batch.place)
+    if batch.weight is None:
+        return example
+    region = batch.weight if example.region is None else batch.weight * example.region
+    return replace(example, region=region)
+
+
+def _ask_for(x: Tensor, damaged: Example, t: Tensor, schedule: Schedule) -> Example:
+    """Ask for ``x`` in what a network sees of damaged images, whatever it predicts."""
+    a, s = schedule.amplitudes(t, x)
+    return replace(damaged, x=x, z=damaged.z + a / s * (damaged.x - x))
