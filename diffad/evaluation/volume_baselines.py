@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from diffad.data.brain_box import find_brain_box
 from diffad.data.intensity import make_percentile_window
 from diffad.types import generator_for
 
@@ -143,7 +144,7 @@ def _require_scans(count: int, least: int) -> None:
 
 def _to_box(image: Tensor, brain: Tensor) -> tuple[Tensor, Box]:
     """Bring the box of a brain to ``SHAPE``; return it with the box."""
-    box = tuple(slice(int(i.min()), int(i.max()) + 1) for i in brain.nonzero(as_tuple=True))
+    box = find_brain_box(brain)
     x = F.interpolate(image[box][None, None].float(), SHAPE, mode="trilinear", align_corners=False)
     return x[0, 0], box
 
