@@ -182,7 +182,7 @@ COMMANDS = {
     "data sheet": (2, "--count --out --split"),
     "demo": (0, "--model --out --seed"),
     "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample --strata"),
-    "implant": (1, "--healthy --limit --mask --out --per-scan --seed"),
+    "implant": (1, "--healthy --limit --mask --out --paint --per-scan --seed"),
     "list": (1, ""),
     "noise": (2, "--all --count --level --save --seed --size"),
     "phantom": (0, "--lesioned --lesions --modality --out --picture --seed --spacing --subjects"),

@@ -124,3 +124,27 @@ def test_wrong_use_is_said(healthy, tmp_path, capsys):
     assert "expected a new or an empty folder" in capsys.readouterr().err
     assert main(["implant", str(healthy), "--mask", "_skull", "--out", str(tmp_path / "c")]) == 1
     assert "expected a brain mask _skull beside it, found none" in capsys.readouterr().err
+
+
+def test_heads_are_painted_from_label_maps(tmp_path):
+    axes = [torch.linspace(-1, 1, n) for n in (60, 72, 60)]
+    distance = torch.stack(torch.meshgrid(*axes, indexing="ij")).square().sum(0).sqrt()
+    labels = torch.zeros(60, 72, 60)
+    for value, edge in ((24, 0.95), (3, 0.85), (2, 0.7), (4, 0.2)):
+        labels[distance < edge] = value
+    (tmp_path / "maps").mkdir()
+    affine = np.diag([2.5, 2.5, 2.5, 1.0])
+    nib.save(nib.Nifti1Image(labels.numpy().astype(np.int16), affine), tmp_path / "maps" / "a_seg.nii.gz")
+    assert main(["implant", str(tmp_path / "maps"), "--paint", "t2,flair", "--out", str(tmp_path / "o")]) == 0
+    names = {p.name for p in (tmp_path / "o" / "scans").glob("*[0-9].nii.gz")}
+    assert names == {"a_seg_flair-01.nii.gz", "a_seg_t2-01.nii.gz"}
+    rows = csv.DictReader((tmp_path / "o" / "table.csv").open())
+    assert {row["subject"] for row in rows} == {"a_seg"}
+    means = {}
+    for contrast in ("t2", "flair"):
+        image = nib.load(tmp_path / "o" / "painted" / f"a_seg_{contrast}.nii.gz").get_fdata()
+        middle = tuple(slice(n // 2 - 3, n // 2 + 3) for n in image.shape)
+        brain = nib.load(tmp_path / "o" / "painted" / f"a_seg_{contrast}_brain_mask.nii.gz").get_fdata() > 0
+        means[contrast] = image[middle].mean() / image[brain].mean()
+    # fluid is the brightest in T2 and dark in FLAIR
+    assert means["t2"] > 1 > means["flair"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from diffad.data.implants.brain import LesionRow, implant_brain
+from diffad.data.implants.painted import PAINTED
 from diffad.data.implants.plan import ImplantPlan, plan_volume, seed_generator
 from diffad.data.layouts.base import Entry
 from diffad.data.layouts.table import write_table
@@ -35,6 +36,7 @@ class ImplantSet:
     Args:
         scans: Healthy scans.
         masks: Brain mask of each; none for a stripped scan.
+        subjects: Who was scanned, for each; none goes by the names of the scans.
         per_scan: Volumes with lesions made of each scan.
         healthy: Whether each scan is also written as it is, with an empty lesion mask.
         seed: Seed of everything.
@@ -42,6 +44,7 @@ class ImplantSet:
 
     scans: Sequence[Path]
     masks: Sequence[Path | None]
+    subjects: Sequence[str] | None = None
     per_scan: int = 1
     healthy: bool = False
     seed: int = 0
@@ -60,8 +63,7 @@ def write_implants(out: Path, implant_set: ImplantSet) -> list[tuple[str, Lesion
         VolumeError: If a scan or a mask cannot be used.
         OSError: If a file cannot be written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out}: expected a new or an empty folder, found files; choose another one")
+    require_new(out, PAINTED)
     names = [stem(path) for path in implant_set.scans]
     if repeats := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"expected a name for each scan, found {repeats[0]} twice; rename one")
@@ -75,17 +77,36 @@ def write_implants(out: Path, implant_set: ImplantSet) -> list[tuple[str, Lesion
         for run, plan in _plan_runs(number, implant_set):
             name = name_run(stem(scan), run)
             image, truth, lesions = _make_volume(volume, brain, plan, name, implant_set.seed)
-            entries.append(_save(out, name, volume, brain, image, truth, plan))
+            entry = _save(out, name, volume, brain, image, truth)
+            entries.append(replace(entry, subject=_find_subject(number, implant_set), group=plan.group))
             rows += [(name, row) for row in lesions]
     write_table(entries, out / TABLE, relative=True)
     write_text(out / ROWS, format_rows(rows))
     return rows
 
 
+def require_new(out: Path, allowed: str = "") -> None:
+    """Refuse a folder that holds files, but for the folder ``allowed``.
+
+    Raises:
+        ValueError: If it is no folder, or not empty.
+    """
+    if out.exists() and (not out.is_dir() or any(path.name != allowed for path in out.iterdir())):
+        raise ValueError(f"{out}: expected a new or an empty folder, found files; choose another one")
+
+
 def _plan_runs(number: int, implant_set: ImplantSet) -> list[tuple[int, ImplantPlan]]:
     count = implant_set.per_scan
     runs = [(run + 1, plan_volume(number * count + run)) for run in range(count)]
     return [(0, ImplantPlan()), *runs] if implant_set.healthy else runs
+
+
+def _find_subject(number: int, implant_set: ImplantSet) -> str:
+    """Return who was scanned, the same in all volumes made of a scan."""
+    if implant_set.subjects is not None:
+        return implant_set.subjects[number]
+    path = implant_set.scans[number]
+    return infer_subject_below(path, path.parent) or stem(path)
 
 
 def _make_volume(
@@ -104,17 +125,14 @@ def name_run(name: str, run: int) -> str:
     return f"{name}-{run:02}"
 
 
-def _save(
-    out: Path, name: str, volume: Volume, brain: Array, image: Array, truth: Array, plan: ImplantPlan
-) -> Entry:
+def _save(out: Path, name: str, volume: Volume, brain: Array, image: Array, truth: Array) -> Entry:
     scan = out / SCANS / f"{name}.nii.gz"
     mask = out / SCANS / f"{name}_brain_mask.nii.gz"
     lesion = out / LESIONS / f"{name}_lesion.nii.gz"
     volume.save(image.astype(np.float32), scan)
     volume.save(brain.astype(np.uint8), mask, dtype=np.uint8)
     volume.save(truth.astype(np.uint8), lesion, dtype=np.uint8)
-    subject = infer_subject_below(scan, scan.parent) or name
-    return Entry(name, subject, {"image": scan}, lesion, mask, "test", group=plan.group)
+    return Entry(name, name, {"image": scan}, lesion, mask, "test")
 
 
 def format_rows(rows: Sequence[tuple[str, LesionRow]]) -> str:
