@@ -54,9 +54,9 @@ def implant_command(
       diffad evaluate maps --masks implants/lesions --strata
       diffad benchmark benchmark_brain data.root=implants
     """  # noqa: D301 (\b keeps the lines that follow as they are)
-    from diffad.data.implants import ImplantSet, paint_scans, require_new, write_implants
+    from diffad.data.implants import ImplantSet, paint_scans, require_empty, write_implants
 
-    require_new(out)
+    require_empty(out)
     if paint and (mask or len(scan) > 1):
         raise typer.BadParameter("--paint: expected one folder of label maps and no --mask")
     subjects: Sequence[str] | None = None

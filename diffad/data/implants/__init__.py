@@ -2,5 +2,5 @@
 
 from diffad.data.implants.painted import paint_scans as paint_scans
 from diffad.data.implants.write import ImplantSet as ImplantSet
-from diffad.data.implants.write import require_new as require_new
+from diffad.data.implants.write import require_empty as require_empty
 from diffad.data.implants.write import write_implants as write_implants

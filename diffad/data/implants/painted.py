@@ -63,5 +63,14 @@ def paint_scans(
 
 def _read_heads(labels: Path, contrast: str, limit: int | None) -> LabelMaps:
     space = SpaceConfig(axis="volume", intensity="ct" if contrast == "ct" else "percentile")
-    options = {"box": BOX, "voxel": SPACING, "shares": {"test": 1.0}, "limit": limit}
-    return LabelMaps(str(labels), "test", space, contrast=contrast, strip=False, **options)
+    return LabelMaps(
+        str(labels),
+        "test",
+        space,
+        contrast=contrast,
+        strip=False,
+        box=BOX,
+        voxel=SPACING,
+        shares={"test": 1.0},
+        limit=limit,
+    )

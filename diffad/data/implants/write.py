@@ -63,7 +63,7 @@ def write_implants(out: Path, implant_set: ImplantSet) -> list[tuple[str, Lesion
         VolumeError: If a scan or a mask cannot be used.
         OSError: If a file cannot be written.
     """
-    require_new(out, PAINTED)
+    require_empty(out, PAINTED)
     names = [stem(path) for path in implant_set.scans]
     if repeats := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"expected a name for each scan, found {repeats[0]} twice; rename one")
@@ -85,7 +85,7 @@ def write_implants(out: Path, implant_set: ImplantSet) -> list[tuple[str, Lesion
     return rows
 
 
-def require_new(out: Path, allowed: str = "") -> None:
+def require_empty(out: Path, allowed: str = "") -> None:
     """Refuse a folder that holds files, but for the folder ``allowed``.
 
     Raises:
