@@ -37,14 +37,14 @@ class Stratum:
         lesions: Number of lesions.
         hits: Lesions with a flagged voxel.
         scores: Scores of their voxels.
-        flagged: Number of their voxels that are flagged.
+        flagged_voxels: Number of their voxels that are flagged.
         scans: The scans that have such lesions, by number.
     """
 
     lesions: int = 0
     hits: int = 0
     scores: list[NDArray[Any]] = field(default_factory=list)
-    flagged: int = 0
+    flagged_voxels: int = 0
     scans: set[int] = field(default_factory=set)
 
 
@@ -96,7 +96,7 @@ class StrataSet:
 
     def _add_lesion(self, sample: Sample, lesion: Bools, regions: NDArray[Any], number: int) -> None:
         scores = sample.scores[lesion].astype(np.float32)
-        flagged = 0 if sample.detected is None else int(sample.detected[lesion].sum())
+        flagged_voxels = 0 if sample.detected is None else int(sample.detected[lesion].sum())
         ml = len(scores) * math.prod(sample.edges) / 1000
         region = REGIONS[int(np.bincount(regions, minlength=len(REGIONS)).argmax())]
         size = next(name for name, limit in SIZES if ml <= limit)
@@ -105,8 +105,8 @@ class StrataSet:
             keys.append(("kind", kind))
         for stratum in (self._strata[key] for key in keys):
             stratum.lesions += 1
-            stratum.hits += flagged > 0
-            stratum.flagged += flagged
+            stratum.hits += flagged_voxels > 0
+            stratum.flagged_voxels += flagged_voxels
             stratum.scores.append(scores)
             stratum.scans.add(number)
 
@@ -126,7 +126,7 @@ class StrataSet:
             np.concatenate([positive, negative]), np.repeat([1, 0], [len(positive), len(negative)])
         )
         alarms = [self._alarms[i] for i in sorted(stratum.scans)]
-        flagged = stratum.flagged + sum(row["flagged"] for row in alarms)
+        flagged_voxels = stratum.flagged_voxels + sum(row["flagged"] for row in alarms)
         return {
             "by": key[0],
             "stratum": key[1],
@@ -135,8 +135,8 @@ class StrataSet:
             "prevalence": len(positive) / (len(positive) + len(negative)),
             "pixel_ap": curve.average_precision(),
             "best_dice": curve.best_dice().dice,
-            "dice": 2 * stratum.flagged / (flagged + len(positive)),
-            "sensitivity": math.nan if math.isnan(flagged) else stratum.hits / stratum.lesions,
+            "dice": 2 * stratum.flagged_voxels / (flagged_voxels + len(positive)),
+            "sensitivity": math.nan if math.isnan(flagged_voxels) else stratum.hits / stratum.lesions,
             "false_positives": _average(alarms, "false"),
             "false_positives_1ml": _average(alarms, "false_large"),
         }
@@ -165,8 +165,8 @@ def _count_alarms(sample: Sample, truth: Bools) -> dict[str, Any]:
     sizes = np.bincount(labels.ravel(), minlength=count + 1) * math.prod(sample.edges) / 1000
     false = np.setdiff1d(np.arange(1, count + 1), labels[truth])
     large = int((sizes[false] > LARGE_ML).sum())
-    flagged = int((sample.detected & healthy).sum())
-    return row | {"flagged": flagged, "false": len(false), "false_large": large}
+    flagged_voxels = int((sample.detected & healthy).sum())
+    return row | {"flagged": flagged_voxels, "false": len(false), "false_large": large}
 
 
 def _average(rows: list[dict[str, Any]], name: str) -> float:

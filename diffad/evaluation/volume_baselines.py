@@ -44,8 +44,8 @@ def map_asymmetry(image: Tensor, brain: Tensor) -> Tensor:
 
     with :math:`\bar p` the mirrored place and :math:`G` a mean over 3 voxels of the box.
     """
-    inside, box = _to_box(scale_intensity(image, brain), brain)
-    difference = inside - inside.flip(0)
+    x, box = _to_box(scale_intensity(image, brain), brain)
+    difference = x - x.flip(0)
     smooth = F.avg_pool3d(difference[None, None], 3, stride=1, padding=1, count_include_pad=False)[0, 0]
     return _from_box(smooth.abs(), box, brain)
 

@@ -13,7 +13,7 @@ from diffad.data.synthetic import LabelMaps
 from diffad.data.volume import Volume
 from diffad.io.nifti import stem
 
-PAINTED = "painted"
+HEADS = "painted"
 """Folder of the painted heads in a set."""
 
 SPACING = 2.0
@@ -43,7 +43,7 @@ def paint_scans(
         UnknownNameError: If a contrast is unknown.
         OSError: If a file cannot be written.
     """
-    folder = out / PAINTED
+    folder = out / HEADS
     affine = np.diag([SPACING] * 3 + [1.0])
     scans, masks, subjects = [], [], []
     for contrast in contrasts:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from diffad.data.implants.brain import LesionRow, implant_brain
-from diffad.data.implants.painted import PAINTED
+from diffad.data.implants.painted import HEADS
 from diffad.data.implants.plan import ImplantPlan, plan_volume, seed_generator
 from diffad.data.layouts.base import Entry
 from diffad.data.layouts.table import write_table
@@ -63,7 +63,7 @@ def write_implants(out: Path, implant_set: ImplantSet) -> list[tuple[str, Lesion
         VolumeError: If a scan or a mask cannot be used.
         OSError: If a file cannot be written.
     """
-    require_empty(out, PAINTED)
+    require_empty(out, HEADS)
     names = [stem(path) for path in implant_set.scans]
     if repeats := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"expected a name for each scan, found {repeats[0]} twice; rename one")
@@ -85,13 +85,13 @@ def write_implants(out: Path, implant_set: ImplantSet) -> list[tuple[str, Lesion
     return rows
 
 
-def require_empty(out: Path, allowed: str = "") -> None:
-    """Refuse a folder that holds files, but for the folder ``allowed``.
+def require_empty(out: Path, folder: str = "") -> None:
+    """Refuse a folder that holds files, but for one folder.
 
     Raises:
         ValueError: If it is no folder, or not empty.
     """
-    if out.exists() and (not out.is_dir() or any(path.name != allowed for path in out.iterdir())):
+    if out.exists() and (not out.is_dir() or any(path.name != folder for path in out.iterdir())):
         raise ValueError(f"{out}: expected a new or an empty folder, found files; choose another one")
 
 

@@ -91,13 +91,13 @@ def draw_irregular(
     for scale, weight in NOISE_SCALES:
         field = field + weight * _draw_noise(tuple(brain.shape), scale * radius, spacing, generator)
     count = max(round(volume / math.prod(spacing)), 1)
-    inside = _take_lowest(field.masked_fill(~brain, math.inf).numpy(), count)
-    q, depth = _measure_border(inside, spacing)
+    lesion_mask = _take_lowest(field.masked_fill(~brain, math.inf).numpy(), count)
+    q, depth = _measure_border(lesion_mask, spacing)
     radius_voxels = radius / float(np.prod(spacing)) ** (1 / 3)
     # a growth pushes from where it is thickest
     middle = tuple(int(i) for i in np.unravel_index(int(depth.argmax()), depth.shape))
     offset = offset + torch.tensor(centre).float() - torch.tensor(middle).float()
-    return Blob(middle, radius_voxels, offset, torch.from_numpy(q)), torch.from_numpy(inside)
+    return Blob(middle, radius_voxels, offset, torch.from_numpy(q)), torch.from_numpy(lesion_mask)
 
 
 def _draw_noise(
@@ -135,13 +135,13 @@ def _take_largest(mask: Array) -> Array:
     return np.asarray(binary_fill_holes(labels == largest))
 
 
-def _measure_border(inside: Array, spacing: Sequence[float]) -> tuple[Array, Array]:
+def _measure_border(lesion_mask: Array, spacing: Sequence[float]) -> tuple[Array, Array]:
     """Return the distance from the middle in units of that of the border, (I, J, K), and the depth in mm."""
     from scipy.ndimage import distance_transform_edt
 
     half = min(spacing) / 2
-    depth = distance_transform_edt(np.pad(inside, 1), spacing)[(slice(1, -1),) * inside.ndim]
-    beyond = distance_transform_edt(~inside, spacing)
-    signed = np.where(inside, half - depth, beyond - half)
+    depth = distance_transform_edt(np.pad(lesion_mask, 1), spacing)[(slice(1, -1),) * lesion_mask.ndim]
+    beyond = distance_transform_edt(~lesion_mask, spacing)
+    signed = np.where(lesion_mask, half - depth, beyond - half)
     thickness = max(float(-signed.min()), half)
     return (1 + signed / thickness).clip(0).astype(np.float32), depth
