@@ -79,8 +79,8 @@ def implant_brain(
         rows.append(
             LesionRow(lesion.kind, str(plan.size), size_ml, region, centre, lesion.params["contrast"])
         )
-    changed = torch.where(x == healthy, raw, window.invert(x, channel_axis=0))
-    return changed[0].numpy(), truth[0].numpy(), rows
+    raw_image = torch.where(x == healthy, raw, window.invert(x, channel_axis=0))
+    return raw_image[0].numpy(), truth[0].numpy(), rows
 
 
 def _mark_far(

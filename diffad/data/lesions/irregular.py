@@ -142,6 +142,6 @@ def _measure_border(lesion_mask: Array, spacing: Sequence[float]) -> tuple[Array
     half = min(spacing) / 2
     depth = distance_transform_edt(np.pad(lesion_mask, 1), spacing)[(slice(1, -1),) * lesion_mask.ndim]
     beyond = distance_transform_edt(~lesion_mask, spacing)
-    signed = np.where(lesion_mask, half - depth, beyond - half)
-    thickness = max(float(-signed.min()), half)
-    return (1 + signed / thickness).clip(0).astype(np.float32), depth
+    distance = np.where(lesion_mask, half - depth, beyond - half)
+    thickness = max(float(-distance.min()), half)
+    return (1 + distance / thickness).clip(0).astype(np.float32), depth
