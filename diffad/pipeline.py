@@ -342,7 +342,7 @@ class AnomalyPipeline(DiffusionPipeline):
             *source.warnings,
             *domain.list_warnings(),
             *list_window_warnings(windows, self.config.space),
-            *axis_warnings(cuts.axes, cuts.own_axis),
+            *axis_warnings(cuts.axes, from_dict(SpaceConfig, dict(self.config.space)).axes),
             *domain.doubts,
             *list_offset_warnings(source, windows[0], self.config.space),
         ]

@@ -491,3 +491,22 @@ def test_moves_are_recorded_for_scores_that_want_them_only(pipe, monkeypatch, sc
 
     replace(detector, sampler=sampler).maps(torch.rand(1, 1, 16, 16), torch.ones(1, 1, 16, 16), [0])
     assert asked == [heard]
+
+
+def test_slices_of_a_scan_are_told_their_places_and_images_are_not(path):
+    """A range of slices changes no place, and batches none either; one plane more needs no warning."""
+    torch.manual_seed(1)
+    network = UNet2D(channels=(8, 16), layers=1, groups=4, attention=False, place=True)
+    space = {"size": 16, "further_axes": ["coronal"]}
+    pipe = make(network, space=space)
+    before, image = pipe(path).anomaly_map, pipe(images()).anomaly_map
+    torch.nn.init.normal_(network.place_layers[-1].weight, std=0.5)
+    out = pipe(path)
+    assert not torch.allclose(out.anomaly_map, before, atol=1e-4)
+    assert torch.allclose(pipe(path, batch_size=1).anomaly_map, out.anomaly_map, atol=1e-5)
+    some = pipe(path, slices=(3, 6))
+    assert torch.allclose(some.anomaly_map[..., 3:6], out.anomaly_map[..., 3:6], atol=1e-5)
+    assert not torch.allclose(pipe(images()).anomaly_map, image, atol=1e-4)  # no place is one of its own
+    words = " ".join(pipe(path, axes=["axial", "coronal"]).info["warnings"])
+    assert "was trained on" not in words
+    assert "was trained on" in " ".join(pipe(path, axes=["sagittal"]).info["warnings"])

@@ -143,7 +143,7 @@ EXPERIMENT_KEYS = {
     "networks": "classifier autoencoder",
     "corrupt": "tasks held_out chance role weight",
     "schedule": "num_train_timesteps beta_start beta_end beta_schedule prediction_type",
-    "space": "size fov window axis intensity low high headroom centre width",
+    "space": "size fov window axis further_axes intensity low high headroom centre width",
     "augment": "flip rotate shift scale gamma gain blur tone bias noise",
     "postprocess": (
         "erosion median min_size erosion_rule median_first filled median_axes morphology min_mm3 pool"
@@ -176,7 +176,7 @@ COMMANDS = {
     "calibrate": (
         1,
         "--batch-size --device --fpr --mask --mask-threshold --max-voxels --model --normalise --out --sampler"
-        " --score --slices --trust",
+        " --score --sensitivity --site --slices --trust",
     ),
     "data check": (1, "--layout --out --quick --show"),
     "data sheet": (2, "--count --out --split"),
@@ -255,7 +255,7 @@ LESION_COLUMNS = (
     "number volume_ml voxels centre_x_mm centre_y_mm centre_z_mm centre_i centre_j centre_k"
     " extent_i_mm extent_j_mm extent_k_mm mean peak peak_i peak_j peak_k p_value"
 )
-RESULT_COLUMNS = "scan status score volume_ml threshold seconds nfe error warnings domain"
+RESULT_COLUMNS = "scan status score volume_ml threshold seconds nfe error warnings domain p_value"
 MODEL_INDEX = (
     "calibration guidance network noise postprocess provenance sampler scheduler score sequences space domain"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,14 @@ def calibrate_command(
     slices: Slices = "",
     trust: Trust = None,
     max_voxels: MaxVoxels = MAX_VOXELS,
+    site: Annotated[
+        str,
+        typer.Option(
+            metavar="folder|TABLE",
+            help="Where scans were made, to state rates by site: the folders they lie in, or a CSV with the "
+            "columns path and site.",
+        ),
+    ] = "",
     fpr: Annotated[
         list[float] | None,
         typer.Option(
@@ -61,6 +70,15 @@ def calibrate_command(
             help="Measure maps in units of healthy scans at the same place, or not; by default as the model.",
         ),
     ] = None,
+    sensitivity: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Implant lesions in the first N scans, and state what each threshold finds of them by kind "
+            "and size, on the console, in the model and in sensitivity.md beside it.",
+        ),
+    ] = 0,
     batch_size: Annotated[int, typer.Option(help="Slices per network evaluation.")] = 8,
     device: Device = "auto",
 ) -> None:
@@ -72,11 +90,11 @@ def calibrate_command(
     \b
     Examples:
       diffad calibrate controls/ --mask _brain_mask --out models/ours
+      diffad calibrate siteA/ siteB/ --mask _brain_mask --site folder --normalise place --out models/both
       diffad calibrate controls/ --sampler "{name: resampled}" --out models/resampled
       diffad predict patients/ --mask _brain_mask --model models/ours --out maps
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.io.subjects import find_scans
-    from diffad.io.terminal import say
     from diffad.predict import Inputs, Options
     from diffad.predict.calibrate import (
         calibrate_on,
@@ -87,6 +105,8 @@ def calibrate_command(
     )
     from diffad.predict.listing import list_subjects
     from diffad.predict.run import choose_device, load_model
+    from diffad.predict.sensitivity import describe_lesions
+    from diffad.predict.sites import read_sites
     from diffad.threshold import RATES
 
     require_new(out)
@@ -107,9 +127,17 @@ def calibrate_command(
     pipe = load_model(model, choose_device(device))
     with report_wrong_usage():
         choose_units(pipe, normalise)
-    calibration = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES)
-    save_model(pipe, out)
-    tell(*describe_calibration(calibration, len(subjects)).splitlines())
-    for note in listing.describe():
+    sites = read_sites(site, subjects, inputs.sources)
+    calibration = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES, sites)
+    table = describe_lesions(pipe, subjects[:sensitivity], options, mask_source)
+    save_model(pipe, out, table)
+    tell(*describe_calibration(calibration, len(subjects)).splitlines(), *table)
+    _report_end(listing.describe(), out)
+
+
+def _report_end(notes: Sequence[str], out: Path) -> None:
+    from diffad.io.terminal import say
+
+    for note in notes:
         say(f"note: {note}")
     tell(f"see {out}; use it with --model {out}")

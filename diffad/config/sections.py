@@ -95,6 +95,8 @@ class SpaceConfig:
         window: Rows and columns around the brain that the network looks at, in pixels of the grid; none for
             all. A brain that does not fit is looked at in the whole grid.
         axis: Plane of the slices, "axial", "coronal" or "sagittal"; "volume" for 3-D networks.
+        further_axes: More planes whose slices the network is trained on; it should be told their places then,
+            and size and window must suit all of them.
         intensity: "percentile" (MRI) or "ct" (window in HU).
         low: Percentile inside the mask that becomes 0; none keeps the zero of the scan.
         high: Percentile inside the mask that becomes 1 - headroom.
@@ -107,6 +109,7 @@ class SpaceConfig:
     fov: float | None = None
     window: tuple[int, int] | None = None
     axis: str = "axial"
+    further_axes: tuple[str, ...] = ()
     intensity: str = "percentile"
     low: float | None = None
     high: float = 99.0
@@ -118,6 +121,10 @@ class SpaceConfig:
         check_range(self, "space", "[1, 4096]", "size")
         check_range(self, "space", "(0, 100000]", "fov", "width")
         check_choice(self, "space", "axis", *AXES, "volume")
+        others = [axis for axis in AXES if axis != self.axis] if self.axis != "volume" else []
+        planes = set(self.further_axes)
+        suits = planes <= set(others) and len(planes) == len(self.further_axes)
+        expect(suits, "space.further_axes", f"some of {others}, each once", list(self.further_axes))
         check_choice(self, "space", "intensity", "percentile", "ct")
         check_range(self, "space", "[0, 100]", "low", "high")
         expect((self.low or 0) < self.high, "space.high", f"more than space.low = {self.low}", self.high)
@@ -126,6 +133,11 @@ class SpaceConfig:
         flat, window = self.axis != "volume", self.window
         fits = window is None or (flat and 0 < min(window) <= max(window) <= self.size)
         expect(fits, "space.window", f"slices, and sizes in 1..space.size = {self.size}", window)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """All planes that the network is trained on, its own first."""
+        return (self.axis, *self.further_axes)
 
 
 @dataclass(frozen=True)

@@ -82,8 +82,8 @@ def share_items(lengths: Sequence[int], weights: Sequence[float]) -> list[int]:
 def join_subjects(parts: Mapping[str, Dataset], roots: Mapping[str, object]) -> dict[str, list[str]]:
     """Join the subjects of all parts by split.
 
-    Names that differ in ``sub-``, capitals or what follows the number only are one subject, as ``sub-IXI012``
-    and ``IXI012-HH-1211`` are; plain numbers are, where they come from one folder.
+    Names that differ in capitals, in what follows the number or what precedes ``sub-`` only are one subject, as
+    ``sub-IXI012`` and ``IXI012-HH-1211`` are; plain numbers are, where they come from one folder.
 
     Args:
         parts: Parts by what messages call them.
@@ -113,7 +113,7 @@ def _require_one_split(home: tuple[str, str, str], other: tuple[str, str, str]) 
 
 
 def _name_person(subject: str, root: object) -> str:
-    name = subject.lower().removeprefix("sub-")
+    name = subject.lower().rpartition("sub-")[2]
     match = re.match(r"[a-z]*\d+(?![a-z0-9])", name)
     person = match.group() if match else name
     return f"{root}/{person}" if person.isdigit() else person

@@ -22,8 +22,8 @@ class SlicePlace:
 
     Args:
         orientation: 0 sagittal, 1 coronal, 2 axial.
-        position: Where the middle of the slice lies in the box around the brain, in [0, 1]; 0 is the left, the
-            posterior or the inferior end.
+        position: Where the middle of the slice lies in the box around the brain, in [0, 1]; 0 is the left,
+            the posterior or the inferior end.
 
     Raises:
         ValueError: If either is out of its range.
@@ -51,8 +51,8 @@ def find_places(brain: Tensor, axis: Axis, keys: Sequence[int]) -> list[SlicePla
         axis: Plane of the slices.
         keys: Numbers of the slices, counted in RAS; those beyond the brain lie at its end.
     """
-    filled = to_slices(brain, axis).flatten(1).any(1).nonzero().flatten()
-    first, last = int(filled[0]), int(filled[-1])
+    indices = to_slices(brain, axis).flatten(1).any(1).nonzero().flatten()
+    first, last = int(indices[0]), int(indices[-1])
     positions = ((key - first + 0.5) / (last - first + 1) for key in keys)
     return [SlicePlace(axis_index(axis), min(1.0, max(0.0, p))) for p in positions]
 
@@ -70,5 +70,5 @@ def read_places(table: Tensor) -> list[SlicePlace | None]:
 
 def mirror_places(table: Tensor, flip: Tensor) -> Tensor:
     """Mirror the places (B, 2) of the heads whose left and right were changed, (B,) bool."""
-    mirrored = torch.stack([table[:, 0], 1 - table[:, 1]], 1)
-    return torch.where((flip & (table[:, 0] == SAGITTAL))[:, None], mirrored, table)
+    other_side = torch.stack([table[:, 0], 1 - table[:, 1]], 1)
+    return torch.where((flip & (table[:, 0] == SAGITTAL))[:, None], other_side, table)

@@ -21,12 +21,14 @@ class ScanFiles:
         subject: Who was scanned.
         mask: Brain mask, or none.
         split: Split of the scan, or none.
+        site: Where it was made, or empty.
     """
 
     files: tuple[Path, ...]
     subject: str
     mask: Path | None = None
     split: str | None = None
+    site: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class FileRow:
         from_table: Whether a table says so; the files of a scan may then lie in several folders.
         mask: Brain mask, where a table names it.
         split: Split, where a table names it.
+        site: Where it was made, where a table names it.
     """
 
     path: Path
@@ -61,6 +64,7 @@ class FileRow:
     from_table: bool = False
     mask: Path | None = None
     split: str | None = None
+    site: str = ""
 
 
 class _Key(NamedTuple):
@@ -121,7 +125,7 @@ def _make_scan(group: Mapping[str, FileRow], subject: str, rules: ScanRules) -> 
             f"found them in {_join(sorted(map(str, splits)))}"
         )
     files = tuple(row.path for row in rows)
-    return ScanFiles(files, subject, _find_mask(rows, rules.mask), rows[0].split)
+    return ScanFiles(files, subject, _find_mask(rows, rules.mask), rows[0].split, rows[0].site)
 
 
 def _find_mask(rows: Sequence[FileRow], pattern: str | None) -> Path | None:

@@ -32,7 +32,7 @@ def list_splits(
     Args:
         root: Folder of the volumes, or with one folder for each split.
         rules: How files become scans.
-        table: CSV with the columns path[, subject][, mask][, split]; none lists the folder.
+        table: CSV with the columns path[, subject][, mask][, split][, site]; none lists the folder.
         shares: Fraction of the subjects by split, where neither a table nor folders say.
         seed: Seed of the shuffle of the subjects.
         split: The split that must not be empty.
@@ -120,7 +120,7 @@ def _make_row(values: Mapping[str, str], where: str, folders: Sequence[Path], la
     listed_subject = values.get("subject")
     root = next((folder for folder in reversed(folders) if path.is_relative_to(folder)), path.parent)
     subject = listed_subject or infer_subject_below(path, labels.find_subject_root(path, root))
-    return FileRow(path, subject, bool(listed_subject), mask, values.get("split"))
+    return FileRow(path, subject, bool(listed_subject), mask, values.get("split"), values.get("site", ""))
 
 
 def _find_file(text: str, folders: Sequence[Path], where: str) -> Path:

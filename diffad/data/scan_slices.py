@@ -36,6 +36,10 @@ class ScanSlices:
     centre: tuple[float, float] | None = None
     places: list[SlicePlace] | None = None
 
+    def list_places(self) -> list[SlicePlace | None]:
+        """Return the place of each slice, where it is known."""
+        return [None] * len(self.image) if self.places is None else [*self.places]
+
 
 def read_scan(
     scan: Volume | Source | Sequence[Source],

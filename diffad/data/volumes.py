@@ -46,8 +46,8 @@ class Volumes:
         root: Folder with the volumes, or with one folder for each split.
         split: Name of the split.
         space: Grid and intensity of the model.
-        csv: Table with the columns path[, subject][, mask][, split]. Its path, and the paths in it, may be
-            relative to ``root``. None lists the folder.
+        csv: Table with the columns path[, subject][, mask][, split][, site]. Its path, and the paths in it,
+            may be relative to ``root``. None lists the folder.
         pattern: Glob of the volumes below the folder; the default takes volumes of every suffix, and leaves
             out maps of ours and what is no scan by its BIDS name.
         sequences: Sequences stacked as channels, by the last word of their names ("t1", "flair") or by a
@@ -93,6 +93,10 @@ class Volumes:
     ) -> None:
         self.reading = ReadOptions(trust, max_voxels, mask_threshold)
         self.space, self.slices, self.min_brain = Space(space), _check_range(slices), min_brain
+        if slices is not None and space.further_axes:
+            raise DataError(
+                f"expected a range of slices along one axis only, got {slices} along {space.axes}"
+            )
         if not 0 <= min_brain < 1:
             raise DataError(f"expected min_brain in [0, 1), got {min_brain}")
         self._rule = LabelRule.parse(labels, Path(root), "*_lesion.nii.gz")
@@ -151,40 +155,50 @@ class Volumes:
         name = str(scan.files[0])
         volume, brain = read_scan(Volume.load(scan.files, options=self.reading), scan.mask)
         image, region = torch.from_numpy(volume.data), torch.from_numpy(brain)[None]
-        raw = cut_slices(image, region, self.space.config.axis, volume.spacing.tolist(), self.slices, name)
-        try:
-            window = self.space.window(image, region)  # of the whole scan, as in use
-            x, mask, _ = self.space.place(raw.image, raw.brain, raw.spacing, raw.centre, window)
-        except ValueError as error:
-            raise DataError(f"{name}: {error}") from error
+        parts = []
+        for axis in self.space.config.axes:
+            raw = cut_slices(image, region, axis, volume.spacing.tolist(), self.slices, name)
+            try:
+                window = self.space.window(image, region)  # of the whole scan, as in use
+                x, mask, _ = self.space.place(raw.image, raw.brain, raw.spacing, raw.centre, window)
+            except ValueError as error:
+                raise DataError(f"{name}: {error}") from error
+            marks = self._mark_lesions(scan, volume, axis, raw.keys, mask)
+            parts.append((x, torch.cat([mask, *marks], dim=1), tabulate_places(raw.list_places())))
+        x, channels, places = (torch.cat(values) for values in zip(*parts, strict=True))
+        return self._choose_slices(x, channels, places, volume)
+
+    def _choose_slices(self, x: Tensor, channels: Tensor, places: Tensor, volume: Volume) -> CachedScan:
+        """Keep the slices that show enough brain."""
+        mask = channels[:, :1]
         cover = reduce(mask, "n ... -> n", "mean")
         keep = cover >= self.min_brain
         if not keep.any():
             raise DataError(
-                f"{name}: expected slices with brain on at least {self.min_brain:.2%} of the grid, "
+                f"{volume.name}: expected slices with brain on at least {self.min_brain:.2%} of the grid, "
                 f"found at most {float(cover.max()):.2%}; lower min_brain or check the mask"
             )
-        channels = torch.cat([mask, *self._mark_lesions(scan, volume, raw.keys, mask)], dim=1)
-        masks = channels[keep].to(torch.uint8)
-        places = tabulate_places(raw.places or [None] * len(x))[keep]
-        return CachedScan(x[keep].contiguous(), masks, hash_voxels(volume.data), places, volume.warnings)
+        digest, masks = hash_voxels(volume.data), channels[keep].to(torch.uint8)
+        return CachedScan(x[keep].contiguous(), masks, digest, places[keep], volume.warnings)
 
-    def _mark_lesions(self, scan: ScanFiles, volume: Volume, keys: list[int], like: Tensor) -> list[Tensor]:
+    def _mark_lesions(
+        self, scan: ScanFiles, volume: Volume, axis: str, keys: list[int], like: Tensor
+    ) -> list[Tensor]:
         """Return 1 in the slices with a lesion, else 0, like the brain mask; nothing without lesion masks."""
         if (path := self._rule.find_lesion(scan.files)) is None:
             return []
         lesion = load_lesion_mask(path, volume)
-        slices = lesion[None] if self.space.whole else to_slices(lesion, self.space.config.axis)[keys]
+        slices = lesion[None] if self.space.whole else to_slices(lesion, axis)[keys]
         # whole slices are marked, since a small lesion might vanish in the grid
         return [torch.stack([torch.full_like(m, bool(y.any())) for m, y in zip(like, slices, strict=True)])]
 
     def read_scans(self) -> Iterator[tuple[str, Volume, Array]]:
-        """Read every scan that is not labelled as diseased, whole: its file, its volume, its brain mask."""
+        """Read every scan that is not labelled as diseased, whole: its site, its volume, its brain mask."""
         ends = accumulate(self.slice_counts)
         for scan, count, end in zip(self.scans, self.slice_counts, ends, strict=True):
             if not any(item.label == 1 for item in self._items[end - count : end]):
                 volume = Volume.load(scan.files, options=self.reading)
-                yield str(scan.files[0]), *read_scan(volume, scan.mask, self.reading.mask_threshold)
+                yield scan.site, *read_scan(volume, scan.mask, self.reading.mask_threshold)
 
     @property
     def subjects(self) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from diffad.config import PartSpec
 from diffad.inference.detector import Detector
 from diffad.inference.healthy_scans import HealthyScan, measure_places, normalise_left_out
 from diffad.inference.postprocess import Postprocess
-from diffad.inference.whole_scans import measure_whole_scans
+from diffad.inference.whole_scans import measure_whole_scans, raise_to_sites
 from diffad.protocols import CalibratesThreshold
 from diffad.threshold import Calibration, calibrate_thresholds
 
@@ -58,7 +58,8 @@ def calibrate_model(
 ) -> Calibration:
     """Give a pipeline what healthy scans say: its maps by place, where it asks for them, and thresholds.
 
-    Thresholds are those of maps in units of the other scans, as a scan of use is in none of the sums.
+    Thresholds are those of maps in units of the other scans, as a scan of use is in none of the sums. With
+    several sites, each is that of the site which needs the highest, so that no site exceeds its rate.
 
     Args:
         pipe: An ``AnomalyPipeline``, whose own parts made the maps of the scans.
@@ -74,8 +75,9 @@ def calibrate_model(
         maps, pipe.healthy = normalise_left_out(scans, range(len(scans))), measure_places(scans)
     else:
         maps, pipe.healthy = [scan.anomaly for scan in scans], None
-    pairs = ((values, scan.analysed) for values, scan in zip(maps, scans, strict=True))
+    pairs = [(values, scan.analysed) for values, scan in zip(maps, scans, strict=True)]
     calibration = calibrate_thresholds(pairs, sorted({*rates, post["fpr"]}))
+    calibration = raise_to_sites(calibration, pairs, [scan.site for scan in scans])
     calibration = replace(calibration, whole=measure_whole_scans(scans, maps, calibration, post, whole))
     pipe.register_to_config(calibration=calibration.to_dict())
     return calibration

@@ -64,7 +64,7 @@ class Detector:
         x, brain = torch.cat([p[0] for p in places]), torch.cat([p[1] for p in places])
         cond_image = torch.cat([self.cond_image(place[0]) for place in places])
         counts = [len(stack.image) for stack in stacks]
-        where = tabulate_places([p for s in stacks for p in s.places or [None] * len(s.image)])
+        where = tabulate_places([place for stack in stacks for place in stack.list_places()])
         result = self.maps(x, brain, keys, cond_image, self._regions(stacks), counts, where)
         parts = zip(stacks, places, result.split(x, counts), strict=True)
         return [self._lay_back(stack, place[2], part, result.nfe) for stack, place, part in parts]

@@ -58,8 +58,8 @@ class HealthyMaps:
 
     def __post_init__(self) -> None:
         if not all(tuple(values.shape) == GRID for values in (self.mean, self.sd)):
-            found = f"{tuple(self.mean.shape)} and {tuple(self.sd.shape)}"
-            raise ValueError(f"expected mean and sd of shape {GRID}, got {found}")
+            shapes = f"{tuple(self.mean.shape)} and {tuple(self.sd.shape)}"
+            raise ValueError(f"expected mean and sd of shape {GRID}, got {shapes}")
         if not (bool(self.mean.isfinite().all()) and bool((self.sd >= 0).all() & self.sd.isfinite().all())):
             raise ValueError("expected finite means and SDs of at least 0, got others")
         if not 0 < self.floor < float("inf") or self.scans < 1:
@@ -117,7 +117,7 @@ class HealthyMaps:
         Raises:
             OSError: If it cannot be written.
         """
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         unit = _choose_unit(self.mean, self.sd)
         tensors = {"mean": (self.mean / unit).half(), "sd": (self.sd / unit).half()}
@@ -127,7 +127,7 @@ class HealthyMaps:
             "scans": torch.tensor(self.scans),
         }
         path = folder / FILE
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+        path.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}))
         return path
 
     @classmethod
@@ -145,8 +145,8 @@ class HealthyMaps:
         try:
             tensors = load(read_regular(path, MAX_BYTES))
             unit = float(tensors["unit"])
-            grids = (tensors[name].float() * unit for name in ("mean", "sd"))
-            return cls(*grids, float(tensors["floor"]), int(tensors["scans"]))
+            mean, sd = (tensors[name].float() * unit for name in ("mean", "sd"))
+            return cls(mean, sd, float(tensors["floor"]), int(tensors["scans"]))
         except Exception as error:  # whatever safetensors says of files from a stranger
             expectation = f"mean and sd of healthy maps {GRID}"
             raise ModelError(f"{path}: expected {expectation}, found others ({error})") from error

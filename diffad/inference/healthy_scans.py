@@ -43,8 +43,8 @@ class HealthyScan:
             raise ValueError("expected the result of a volume, got that of a tensor")
         box = find_brain_box(output.brain[0, 0])
         maps = (output.anomaly_map, output.analysed.bool(), output.brain.bool())
-        parts = [values[0, 0][box].clone() for values in maps]
-        return cls(*parts, voxel_mm3=math.prod(output.volume.spacing.tolist()), site=site)
+        anomaly, analysed, brain = (values[0, 0][box].clone() for values in maps)
+        return cls(anomaly, analysed, brain, math.prod(output.volume.spacing.tolist()), site)
 
     def normalise(self, healthy: HealthyMaps) -> Tensor:
         """Return its map in units of healthy scans at the same place, (I, J, K)."""
@@ -72,7 +72,7 @@ def normalise_left_out(scans: Sequence[HealthyScan], groups: Sequence[Hashable])
     total = PlaceSums.total(sums)
     healthy: dict[Hashable, HealthyMaps] = {}
     for group in dict.fromkeys(groups):
-        own = PlaceSums.total(s for s, g in zip(sums, groups, strict=True) if g == group)
-        rest = total - own
+        part = PlaceSums.total(s for s, g in zip(sums, groups, strict=True) if g == group)
+        rest = total - part
         healthy[group] = HealthyMaps.of(rest if rest.scans else total)
     return [scan.normalise(healthy[group]) for scan, group in zip(scans, groups, strict=True)]

@@ -103,10 +103,10 @@ def derive_noise_keys(keys: Sequence[int], axis: str, own_axis: str, across: str
     return [start + (key if across == "slice" else 0) for key in keys]
 
 
-def axis_warnings(axes: Sequence[str], own_axis: str) -> list[str]:
+def axis_warnings(axes: Sequence[str], trained_axes: Sequence[str]) -> list[str]:
     """Say so if slices are cut along an axis that the model never saw."""
-    foreign = ", ".join(axis for axis in axes if axis != own_axis)
-    cut = f"slices cut along {foreign}, but the model was trained on {own_axis} ones"
+    foreign = ", ".join(axis for axis in axes if axis not in trained_axes)
+    cut = f"slices cut along {foreign}, but the model was trained on {' and '.join(trained_axes)} ones"
     return [f"{cut}: its maps there are beyond what it learned"] if foreign else []
 
 

@@ -40,8 +40,8 @@ class PlaceSums:
             ValueError: If the brain mask is empty.
         """
         box = find_brain_box(brain)
-        part, inside = anomaly[box].double(), analysed[box].double()
-        moments = torch.stack([inside, part * inside, part.square() * inside])
+        part, weights = anomaly[box].double(), analysed[box].double()
+        moments = torch.stack([weights, part * weights, part.square() * weights])
         return cls(functional.adaptive_avg_pool3d(moments[None], GRID)[0], 1)
 
     def __add__(self, other: PlaceSums) -> PlaceSums:

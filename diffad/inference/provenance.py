@@ -19,7 +19,7 @@ def describe_provenance(config: Mapping[str, Any], method: Method) -> dict[str, 
     settings: dict[str, Any] = {"noise": method.noise, "guidance": method.guidance}
     settings |= {key: config[key] for key in ("space", "postprocess", "calibration")}
     if settings["calibration"]:
-        left_out = ("survival", "whole")  # long tables
+        left_out = ("survival", "whole", "sensitivity")  # long tables
         settings["calibration"] = {k: v for k, v in settings["calibration"].items() if k not in left_out}
     parts = {"sampler": dict(method.sampler or {}), "score": dict(method.score or {})}
     return {**parts, "model": dict(config["provenance"]), "config": settings, "versions": versions}

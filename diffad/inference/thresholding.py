@@ -79,9 +79,9 @@ def resolve_thresholds(
     if isinstance(threshold, int | float):
         return Thresholds([float(threshold)] * len(anomaly), "fixed")
     if threshold is None and calibration:
-        stored = Calibration.from_dict(calibration)
-        least_mm3 = stored.whole.clusters.limit(clusters, fpr) if stored.whole else 0.0
-        values = [stored.threshold(fpr)] * len(anomaly)
+        record = Calibration.from_dict(calibration)
+        least_mm3 = record.whole.clusters.limit(clusters, fpr) if record.whole else 0.0
+        values = [record.threshold(fpr)] * len(anomaly)
         return Thresholds(values, f"healthy pixel FPR {fpr:g}", least_mm3)
     # item by item, so that a scan is cut alike in any batch
     values = [otsu(item, mask) for item, mask in zip(anomaly, analysed, strict=True)]
@@ -107,11 +107,11 @@ def compare_scan(
         analysed: Part of the brain that was looked at, (1, 1, *S).
         post: Options of a ``PostprocessConfig``.
     """
-    stored = Calibration.from_dict(calibration) if calibration else None
-    if stored is None or stored.whole is None or len(anomaly) != 1:
+    record = Calibration.from_dict(calibration) if calibration else None
+    if record is None or record.whole is None or len(anomaly) != 1:
         return {}
-    scores = measure_scores(anomaly, analysed, stored.threshold(post["fpr"]), post)[0]
-    comparison = stored.whole.compare(scores)
+    scores = measure_scores(anomaly, analysed, record.threshold(post["fpr"]), post)[0]
+    comparison = record.whole.compare(scores)
     return {} if comparison is None else {"healthy_scans": comparison}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,25 @@ def measure_whole_scans(
     return WholeScans(ClusterSizes.of(volumes), scores if whole else None, sites)
 
 
+def raise_to_sites(
+    calibration: Calibration, pairs: Sequence[tuple[Tensor, Tensor]], sites: Sequence[str]
+) -> Calibration:
+    """Raise thresholds to those of the site that needs the highest; they stay where there is one site.
+
+    Args:
+        calibration: Thresholds of all scans together.
+        pairs: Map and mask of each scan.
+        sites: Where each was made.
+    """
+    if len(set(sites)) < 2:
+        return calibration
+    groups = [[p for p, s in zip(pairs, sites, strict=True) if s == site] for site in sorted(set(sites))]
+    values = [torch.cat([z[mask] for z, mask in group]) for group in groups]
+    rates = calibration.thresholds
+    thresholds = {rate: max(healthy_threshold(v, rate) for v in values) for rate in rates}
+    return replace(calibration, thresholds=thresholds)
+
+
 def list_volumes(binary: Tensor, voxel_mm3: float) -> list[float]:
     """Return the volumes in mm3 of the connected components of detections (I, J, K), 26 neighbours."""
     labels, _ = ndimage.label(binary.numpy(), np.ones((3, 3, 3), dtype=bool))
@@ -65,9 +85,9 @@ def measure_scores(
     """
     highest = pool_maps(anomaly, analysed, "topk", post["share"])
     largest = pool_maps(anomaly, analysed, "max")
-    shares = [_exceed(select_values(z, m), threshold) for z, m in zip(anomaly, analysed, strict=True)]
+    shares = [_share_above(select_values(z, m), threshold) for z, m in zip(anomaly, analysed, strict=True)]
     columns = zip(highest.tolist(), largest.tolist(), shares, strict=True)
-    return [{"topk": topk, "max": most, "flagged": share} for topk, most, share in columns]
+    return [{"topk": topk, "max": peak, "flagged": share} for topk, peak, share in columns]
 
 
 def measure_sites(
@@ -87,19 +107,21 @@ def measure_sites(
     foreign = normalise_left_out(scans, names) if by_place else maps
     sites = {}
     for name in sorted(set(names)):
-        here = [i for i, site in enumerate(names) if site == name]
-        rest = [maps[i][scans[i].analysed] for i in range(len(scans)) if i not in here]
-        values = torch.cat([foreign[i][scans[i].analysed] for i in here])
-        own = torch.cat([maps[i][scans[i].analysed] for i in here])
+        indices = [i for i, site in enumerate(names) if site == name]
+        rest = [maps[i][scans[i].analysed] for i in range(len(scans)) if i not in indices]
+        values = torch.cat([foreign[i][scans[i].analysed] for i in indices])
+        native = torch.cat([maps[i][scans[i].analysed] for i in indices])
         others = torch.cat(rest) if rest else None
         rates = calibration.thresholds
-        achieved = {} if others is None else {r: _exceed(values, healthy_threshold(others, r)) for r in rates}
-        shares = {rate: _exceed(own, cut) for rate, cut in rates.items()}
-        sites[name or "none"] = SiteRates(len(here), achieved, shares)
+        foreign_rates = (
+            {} if others is None else {r: _share_above(values, healthy_threshold(others, r)) for r in rates}
+        )
+        shares = {rate: _share_above(native, cut) for rate, cut in rates.items()}
+        sites[name or "none"] = SiteRates(len(indices), foreign_rates, shares)
     return sites
 
 
-def _exceed(values: Tensor, threshold: float) -> float:
+def _share_above(values: Tensor, threshold: float) -> float:
     return float((values > threshold).double().mean())
 
 

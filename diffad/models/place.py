@@ -49,10 +49,10 @@ def encode_places(place: Tensor | None, batch: int, like: Tensor) -> Tensor:
     table = like.new_tensor([[-1.0, 0.0]]).expand(batch, 2).float() if place is None else place.float()
     _check_places(table, batch)
     table = table.to(like.device)
-    known = (table[:, 0] >= 0)[:, None]
-    orientation = torch.where(known[:, 0], table[:, 0], ORIENTATIONS).long()
+    has_place = table[:, :1] >= 0
+    orientation = torch.where(has_place[:, 0], table[:, 0], ORIENTATIONS).long()
     angles = math.pi * table[:, 1:] * 2.0 ** torch.arange(WAVES, device=like.device)
-    waves = torch.cat([angles.sin(), angles.cos()], 1) * known
+    waves = torch.cat([angles.sin(), angles.cos()], 1) * has_place
     return torch.cat([F.one_hot(orientation, ORIENTATIONS + 1), waves], 1).to(like)
 
 

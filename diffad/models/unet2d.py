@@ -113,7 +113,8 @@ class UNet2D(ModelMixin, ConfigMixin):
             x_t: State.
             labels: Level less 1.
             embedding: Condition vectors, (B, embedding), where the network takes them.
-            place: Orientation and position of each slice, (B, 2), see ``diffad.data.place``; none where unknown.
+            place: Orientation and position of each slice, (B, 2), see ``diffad.data.place``; none where not
+                known.
         """
         check_input(x_t, self.config.in_channels, 2, "UNet2D")
         check_embedding(embedding, self.config.embedding, len(x_t), "UNet2D")
@@ -128,7 +129,7 @@ class UNet2D(ModelMixin, ConfigMixin):
                 raise ValueError("UNet2D expected no place, as it was built with place = false, got one")
             return vector
         place = drop_places(place, self.config.place_drop) if self.training else place
-        places: Tensor = self.place_layers(encode_places(place, batch, self.place_layers[0].weight))
+        places: Tensor = self.place_layers(encode_places(place, batch, next(self.place_layers.parameters())))
         return places if vector is None else vector + places
 
     def _run_unet(self, x: Tensor, labels: Tensor, vector: Tensor | None) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.options import Options
 from diffad.threshold import RATES, Calibration, calibrate_thresholds
+from diffad.threshold.describe import describe_whole_scans
 
 
 def calibrate_on(
@@ -38,6 +39,7 @@ def calibrate_on(
     options: Options,
     mask: str | Path | None = None,
     rates: Sequence[float] = RATES,
+    sites: Mapping[str, str] | None = None,
 ) -> Calibration:
     """Measure a model on healthy scans, and give it what was found.
 
@@ -51,6 +53,7 @@ def calibrate_on(
             sampler that cuts a map of its own gets the threshold of that first.
         mask: Brain mask of all scans, or the end of the masks' names; none takes the non-zero voxels.
         rates: Pixel false-positive rates, in [0, 1).
+        sites: Where each subject was scanned, by its name; none where nobody says.
 
     Raises:
         ValueError: If no scan can be used, or a rate is out of range.
@@ -65,7 +68,7 @@ def calibrate_on(
             with progress.scan(subject.name):
                 try:
                     output = _look_at(pipe, subject, options, mask)
-                    scans.append(HealthyScan.of(output))
+                    scans.append(HealthyScan.of(output, (sites or {}).get(subject.name, "")))
                     features.append(_measure(output))
                     warnings[str(subject.paths[0])] = output.info["warnings"]
                 except (ValueError, OSError) as error:
@@ -93,8 +96,13 @@ def _measure(output: AnomalyOutput) -> list[ScanFeatures]:
     return measure_channels(output.volume, output.brain[0, 0])
 
 
-def save_model(pipe: AnomalyPipeline, out: Path) -> None:
+def save_model(pipe: AnomalyPipeline, out: Path, table: Sequence[str] = ()) -> None:
     """Write a model to a new folder, whole or not at all.
+
+    Args:
+        pipe: The model.
+        out: The folder.
+        table: What it finds of lesions, for ``sensitivity.md``; empty for no such file.
 
     Raises:
         ValueError: If there is something.
@@ -103,6 +111,8 @@ def save_model(pipe: AnomalyPipeline, out: Path) -> None:
     require_new(out)
     with staged_folder(out) as partial:
         pipe.save_pretrained(partial)
+        if table:
+            (partial / "sensitivity.md").write_text("\n".join(table) + "\n", encoding="utf-8")
         require_new(out)  # someone may have come first meanwhile
 
 
@@ -126,6 +136,7 @@ def describe_calibration(calibration: Calibration, scans: int) -> str:
         lines.append(
             f"  nominal FPR {rate:g}: threshold {threshold:.5g}, achieved on left-out scans {rate_text}"
         )
+    lines += describe_whole_scans(calibration.whole) if calibration.whole else []
     return "\n".join(lines)
 
 
@@ -172,6 +183,18 @@ def _look_at(
     assert source.volume is not None
     call: dict[str, Any] = replace(options, threshold=math.inf).call()  # no mask is asked for
     return pipe(source.volume, source.brain[0, 0].numpy(), **call)
+
+
+def read_healthy(subject: Subject, options: Options, mask: str | Path | None = None) -> tuple[Volume, Tensor]:
+    """Read a healthy scan and its brain mask (I, J, K).
+
+    Raises:
+        ValueError: If it cannot be used, or is a head without a mask.
+        OSError: If it cannot be read.
+    """
+    source = _read_subject(subject, options, mask)
+    assert source.volume is not None
+    return source.volume, source.brain[0, 0]
 
 
 def _read_subject(subject: Subject, options: Options, mask: str | Path | None) -> scans.ScanSource:

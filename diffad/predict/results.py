@@ -34,6 +34,7 @@ class ResultRow:
         error: Why it failed.
         warnings: What should be known of the result, in sentences.
         domain: "inside" or "outside" what the model knows, or "unknown".
+        p_value: How surprising the scan were if it was healthy, by whole healthy scans; empty where unknown.
     """
 
     scan: str
@@ -46,6 +47,7 @@ class ResultRow:
     error: str = ""
     warnings: str = ""
     domain: str = ""
+    p_value: float | str = ""
 
     @classmethod
     def from_info(cls, name: str, info: dict[str, Any]) -> ResultRow:
@@ -62,6 +64,7 @@ class ResultRow:
             nfe=info.get("nfe", ""),
             warnings=" | ".join(map(str, sentences)),
             domain=_get_status(info.get("domain")),
+            p_value=_get_p_value(info.get("healthy_scans")),
         )
 
 
@@ -70,12 +73,17 @@ def _get_status(domain: Any) -> str:
     return str(domain.get("status", "")) if isinstance(domain, dict) else ""
 
 
+def _get_p_value(comparison: Any) -> float | str:
+    """Return the p-value of a stored comparison with healthy scans, empty where there is none."""
+    return comparison.get("p_value", "") if isinstance(comparison, dict) else ""
+
+
 Table = dict[str, dict[str, str]]
 """Rows by scan; names are shown as ``escape_name`` shows them."""
 
 COLUMNS = [f.name for f in fields(ResultRow)]
-FORMER_COLUMNS = (COLUMNS[:-2], COLUMNS[:-1])
-"""Columns of tables from before there were warnings, or domains, in them."""
+FORMER_COLUMNS = (COLUMNS[:-3], COLUMNS[:-2], COLUMNS[:-1])
+"""Columns of tables from before there were warnings, domains, or p-values in them."""
 
 
 class Results:

@@ -15,6 +15,7 @@ from diffad.io.wording import shorten
 from diffad.threshold.conformal import Survival
 from diffad.threshold.rates import write_rates
 from diffad.threshold.rules import RATES, check_rate, check_threshold, order_statistic, select_values
+from diffad.threshold.sensitivity import Sensitivity
 from diffad.threshold.whole_scans import WholeScans
 
 
@@ -30,6 +31,7 @@ class Calibration:
             the scans cut the other half, both ways. Empty where there are fewer than two scans.
         survival: How often healthy voxels score as high, for p-values; none in older models.
         whole: What the scans say as wholes: sizes of detections, scores, sites; none where they were slices.
+        sensitivity: What thresholds find of lesions implanted in healthy scans; empty where not measured.
 
     Raises:
         ValueError: If there is no threshold or scan, a rate or threshold is out of range, or thresholds rise.
@@ -41,6 +43,7 @@ class Calibration:
     achieved: Mapping[float, float] = field(default_factory=dict)
     survival: Survival | None = None
     whole: WholeScans | None = None
+    sensitivity: tuple[Sensitivity, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.thresholds:
@@ -79,6 +82,8 @@ class Calibration:
         rates = {key: write_rates(getattr(self, key)) for key in ("thresholds", "achieved")}
         table: dict[str, Any] = {} if self.survival is None else {"survival": self.survival.to_dict()}
         table |= {} if self.whole is None else {"whole": self.whole.to_dict()}
+        if self.sensitivity:
+            table["sensitivity"] = [row.to_dict() for row in self.sensitivity]
         return {**rates, "scans": self.scans, "pixels": self.pixels, **table}
 
     @classmethod
@@ -89,7 +94,7 @@ class Calibration:
             ValueError: If a key is missing or unknown.
         """
         required_keys = {"thresholds", "scans", "pixels"}
-        optional_keys = {"achieved", "survival", "whole"}
+        optional_keys = {"achieved", "survival", "whole", "sensitivity"}
         if not required_keys <= set(values) or set(values) - required_keys - optional_keys:
             found = shorten(sorted(map(str, values)))
             raise ValueError(f"expected a calibration with {sorted(required_keys)}, got {found}")
@@ -102,7 +107,8 @@ class Calibration:
             survival = None if table is None else Survival.from_dict(table)
             whole = None if values.get("whole") is None else WholeScans.from_dict(values["whole"])
             counts = int(values["scans"]), int(values["pixels"])
-            return cls(thresholds, *counts, achieved_rates, survival, whole)
+            rows = tuple(Sensitivity.from_dict(row) for row in values.get("sensitivity", ()))
+            return cls(thresholds, *counts, achieved_rates, survival, whole, rows)
         except (TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"expected numbers by rates, got others ({shorten(error)})") from error
 

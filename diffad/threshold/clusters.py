@@ -70,9 +70,9 @@ class ClusterSizes:
         tables: dict[str, dict[float, float]] = {name: {} for name in TABLES}
         for rate, heads in volumes.items():
             for rule, rank in zip(RULES, (DETECTIONS, 0), strict=True):
-                ranked = [_take_rank(head, rank) for head in heads]
-                tables[rule][rate] = find_limit(ranked)
-                tables[f"left_out_{rule}"][rate] = _measure_left_out(ranked)
+                by_rank = [_take_rank(head, rank) for head in heads]
+                tables[rule][rate] = find_limit(by_rank)
+                tables[f"left_out_{rule}"][rate] = _measure_left_out(by_rank)
         return cls(**tables)
 
     def limit(self, rule: str, fpr: float) -> float:
@@ -118,10 +118,10 @@ def _take_rank(volumes: Sequence[float], rank: int) -> float:
     return sorted(volumes, reverse=True)[rank] if len(volumes) > rank else 0.0
 
 
-def _measure_left_out(ranked: Sequence[float]) -> float:
+def _measure_left_out(by_rank: Sequence[float]) -> float:
     """Return the share of heads above the limit of the others; that of a single head is not known."""
-    if len(ranked) < 2:
+    if len(by_rank) < 2:
         return 1.0
-    rests = [[*ranked[:i], *ranked[i + 1 :]] for i in range(len(ranked))]
-    above = [value > find_limit(rest) for value, rest in zip(ranked, rests, strict=True)]
+    rests = [[*by_rank[:i], *by_rank[i + 1 :]] for i in range(len(by_rank))]
+    above = [value > find_limit(rest) for value, rest in zip(by_rank, rests, strict=True)]
     return sum(above) / len(above)

@@ -23,13 +23,13 @@ class SiteRates:
 
     Args:
         scans: Healthy scans of the site.
-        achieved: By nominal rate, the share of the site's voxels above thresholds measured without the site;
+        foreign: By nominal rate, the share of the site's voxels above thresholds measured without the site;
             empty where there is one site only.
         own: By nominal rate, the share above the thresholds of all sites.
     """
 
     scans: int
-    achieved: Mapping[float, float]
+    foreign: Mapping[float, float]
     own: Mapping[float, float]
 
 
@@ -81,7 +81,7 @@ class WholeScans:
         """Return what JSON can hold."""
         scores = None if self.scores is None else {k: [*v] for k, v in self.scores.items()}
         sites = {
-            name: {"scans": s.scans, "achieved": write_rates(s.achieved), "own": write_rates(s.own)}
+            name: {"scans": s.scans, "foreign": write_rates(s.foreign), "own": write_rates(s.own)}
             for name, s in self.sites.items()
         }
         return {"clusters": self.clusters.to_dict(), "scores": scores, "sites": sites}
@@ -106,11 +106,11 @@ class WholeScans:
 
 
 def _read_site(values: Mapping[str, Any]) -> SiteRates:
-    return SiteRates(int(values["scans"]), read_rates(values["achieved"]), read_rates(values["own"]))
+    return SiteRates(int(values["scans"]), read_rates(values["foreign"]), read_rates(values["own"]))
 
 
 def _compare_number(value: float, healthy: Sequence[float]) -> dict[str, float | None]:
     middle = median(healthy)
-    reached = sum(other >= value for other in healthy)
+    exceedances = sum(other >= value for other in healthy)
     times = round(value / middle, 3) if middle > 0 else None
-    return {"value": value, "p_value": (1 + reached) / (1 + len(healthy)), "times": times}
+    return {"value": value, "p_value": (1 + exceedances) / (1 + len(healthy)), "times": times}

@@ -59,7 +59,7 @@ def _look_at_scans(pipe: AnomalyPipeline, data: Dataset) -> list[HealthyScan]:
     slices = getattr(data, "slices", None) if pipe.config.space["axis"] != "volume" else None
     call: dict[str, Any] = {"slices": slices, "threshold": math.inf}
     with keep_raw_maps(pipe):
-        return [HealthyScan.of(pipe(volume, brain, **call)) for _, volume, brain in data.read_scans()]
+        return [HealthyScan.of(pipe(scan, brain, **call), site) for site, scan, brain in data.read_scans()]
 
 
 def collect_healthy(data: Dataset) -> tuple[Tensor, Tensor]:

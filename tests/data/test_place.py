@@ -48,8 +48,8 @@ def test_a_table_holds_all_places(places):
 def test_a_mirror_moves_sagittal_slices_to_the_other_side():
     """Other slices, and those without a place, stay where they are."""
     places = [SlicePlace(0, 0.25), SlicePlace(0, 0.25), SlicePlace(2, 0.25), None]
-    mirrored = mirror_places(tabulate_places(places), torch.tensor([True, False, True, True]))
-    assert read_places(mirrored) == [SlicePlace(0, 0.75), *places[1:]]
+    table = mirror_places(tabulate_places(places), torch.tensor([True, False, True, True]))
+    assert read_places(table) == [SlicePlace(0, 0.75), *places[1:]]
 
 
 @pytest.mark.parametrize(("orientation", "position"), [(3, 0.5), (-1, 0.5), (0, 1.1), (0, float("nan"))])

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from diffad.config import SpaceConfig
+from diffad.config import ConfigError, SpaceConfig
 from diffad.data.items import DataError
+from diffad.data.place import tabulate_places
 from diffad.data.space import Space
 from diffad.data.volumes import Volumes
 from diffad.inference import scan as scans
@@ -256,3 +257,30 @@ def test_orientation_and_size_of_files_are_the_users_choice(tmp_path):
         Volumes(str(tmp_path), max_voxels=100, **options)
     with pytest.raises(ValueError, match="trust: expected one of qform, sform"):
         Volumes(str(tmp_path), trust="both", **options)
+
+
+def test_slices_of_several_planes_are_items_with_their_places(tmp_path):
+    """One network may serve all planes; what it is told is what a pipeline tells it."""
+    path = save_volume(tmp_path / "scan.nii.gz", affine=LAS)
+    space = SpaceConfig(size=16, fov=20.0, further_axes=("coronal", "sagittal"))
+    options = {"shares": {"train": 1.0}, "min_brain": 0.0, "cache": str(tmp_path / "cache")}
+    data = Volumes(str(tmp_path), space=space, **options)
+    source = scans.read_source(path)
+    (window,) = measure_windows(source, Space(space))
+    stacks = [make_stacks(source, axis)[0] for axis in space.axes]
+    parts = [Space(space).place(s.image, s.brain, s.spacing, s.centre, window)[0] for s in stacks]
+    assert torch.equal(stacked(data)[0], torch.cat(parts))
+    places = tabulate_places([item.place for item in data])
+    assert torch.equal(places, tabulate_places([p for s in stacks for p in s.places]))
+    again = Volumes(str(tmp_path), space=space, **options)
+    assert [item.place for item in again] == [item.place for item in data]
+    with pytest.raises(DataError, match="one axis only"):
+        Volumes(str(tmp_path), space=space, slices=(1, 3), **options)
+
+
+def test_planes_that_come_twice_are_refused():
+    """A plane is the network's own, or a further one."""
+    with pytest.raises(ConfigError, match=r"space\.further_axes"):
+        SpaceConfig(further_axes=("axial",))
+    with pytest.raises(ConfigError, match=r"space\.further_axes"):
+        SpaceConfig(axis="volume", further_axes=("axial",))

@@ -5,13 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from diffad import AnomalyPipeline
 from diffad.cli import main
+from diffad.data.volume import Volume
 from diffad.inference.postprocess import Postprocess
 from diffad.inference.scan import read_source
 from diffad.inference.stacking import make_stacks
 from diffad.models.folder import ModelError
+from diffad.predict.sensitivity import implant_sizes
 from diffad.threshold import Calibration
 from tests.helpers.cohorts import brain, info, inside, load, write
 
@@ -188,3 +191,77 @@ def test_unknown_units_are_wrong_usage(model, cohort, tmp_path, capsys):
     words = ["calibrate", str(cohort), "--model", str(model), "--out", str(tmp_path / "ours")]
     assert main([*words, "--normalise", "voxel"]) == 2
     assert "normalise" in capsys.readouterr().err
+
+
+def test_detections_of_the_size_of_healthy_ones_are_dropped_unless_asked_for(normalised, cohort):
+    pipe = AnomalyPipeline.from_pretrained(normalised)
+    whole = Calibration.from_dict(pipe.config.calibration).whole
+    limit = whole.clusters.limit("few", 0.01)
+    assert limit > 0
+    scan = cohort / "s0.nii.gz"
+    output, everything = pipe(scan), pipe(scan, keep_small=True)
+    assert output.info["least_mm3"] == pytest.approx(limit, abs=1e-3)
+    assert "least_mm3" not in everything.info
+    assert torch.equal(everything.mask, everything.anomaly_map > everything.info["threshold"])
+    assert all(lesion.volume_ml * 1000 > limit - 1e-3 for lesion in output.lesions())
+    assert len(output.lesions()) <= 3 < len(everything.lesions())
+    assert "least_mm3" not in pipe(scan, threshold=0.5).info
+
+
+def test_scan_is_compared_with_whole_scans_only(normalised, cohort):
+    pipe = AnomalyPipeline.from_pretrained(normalised)
+    comparison = pipe(cohort / "s0.nii.gz").info["healthy_scans"]
+    assert comparison["scans"] == 2
+    assert comparison["floor"] == pytest.approx(1 / 3)
+    assert set(comparison["by"]) == {"topk", "max", "flagged"}
+    assert "healthy_scans" not in pipe(cohort / "s0.nii.gz", slices=(3, 6)).info
+
+
+def test_rates_are_stated_by_site(model, cohort, tmp_path, capsys):
+    for name in ("s0", "s1"):
+        (cohort / name).mkdir()
+        (cohort / f"{name}.nii.gz").rename(cohort / name / f"{name}.nii.gz")
+    words = ["calibrate", str(cohort), "--model", str(model), "--out"]
+    assert main([*words, str(tmp_path / "ours"), "--site", "folder", "--normalise", "place"]) == 0
+    lines = capsys.readouterr().out
+    assert "site s0, 1 scans: " in lines
+    assert "with thresholds of the other sites" in lines
+    (tmp_path / "sites.csv").write_text("scan,site\ns0,north\n")
+    assert main([*words, str(tmp_path / "other"), "--site", str(tmp_path / "sites.csv")]) == 1
+    assert "expected the site of" in capsys.readouterr().err
+    (tmp_path / "sites.csv").write_text("scan,site\ns0,north\ns1,south\n")
+    assert main([*words, str(tmp_path / "other"), "--site", str(tmp_path / "sites.csv")]) == 0
+    whole = Calibration.from_dict(
+        AnomalyPipeline.from_pretrained(tmp_path / "other").config.calibration
+    ).whole
+    assert set(whole.sites) == {"north", "south"}
+
+
+def test_implanted_lesions_give_a_table_with_the_model(model, tmp_path, capsys):
+    shape = (40, 44, 36)
+    for number in range(2):
+        write(tmp_path / "heads" / f"s{number}.nii.gz", brain(number, shape), np.diag([2.0, 2.0, 2.0, 1.0]))
+    words = ["calibrate", str(tmp_path / "heads"), "--model", str(model), "--out", str(tmp_path / "ours")]
+    assert main([*words, "--sensitivity", "1", "--fpr", "0.1"]) == 0
+    text = (tmp_path / "ours" / "sensitivity.md").read_text()
+    assert text.splitlines()[0] in capsys.readouterr().out
+    rows = Calibration.from_dict(
+        AnomalyPipeline.from_pretrained(tmp_path / "ours").config.calibration
+    ).sensitivity
+    assert {row.kind for row in rows} == {"dark", "bright", "textured", "mass_effect"}
+    assert {row.rate for row in rows} == {0.01, 0.1}
+    assert all(row.lesions >= 1 for row in rows)
+
+
+def test_implanted_lesions_lie_apart_and_change_nothing_else():
+    volume = Volume(brain(0, (40, 44, 36))[None], np.diag([2.0, 2.0, 2.0, 1.0]))
+    mask = torch.from_numpy(inside((40, 44, 36)))
+    changed, lesions = implant_sizes(volume, mask, "dark", "key")
+    again, _ = implant_sizes(volume, mask, "dark", "key")
+    assert np.array_equal(changed.data, again.data)
+    _, count = ndimage.label(lesions.numpy())
+    assert count >= 3
+    assert bool((lesions <= mask).all())
+    difference = torch.from_numpy(changed.data - volume.data)[0]
+    assert float(difference[~mask].abs().max()) == 0
+    assert float(difference[lesions].mean()) < 0

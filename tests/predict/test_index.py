@@ -33,7 +33,7 @@ def test_table_of_before_warnings_is_read(tmp_path):
     results = Results(path)
     assert results.rows["s0"]["score"] == "1"
     results.add(ResultRow("s1", "ok", warnings="odd"))
-    assert path.read_text().splitlines()[0].endswith(",error,warnings")
+    assert ",error,warnings," in path.read_text().splitlines()[0]
     assert [row["warnings"] for row in Results(path).rows.values()] == ["", "odd"]
 
 

@@ -109,3 +109,25 @@ def test_slices_that_are_no_volumes_leave_maps_as_they_are(small, capsys):
     assert pipe.healthy is None
     assert pipe.config.postprocess["normalise"] == "none"
     assert capsys.readouterr().err.count("not normalised by place") == 1
+
+
+def test_a_table_says_where_scans_were_made(tmp_path):
+    for name in ("a", "b"):
+        save_volume(tmp_path / f"{name}.nii.gz", seed=ord(name), shape=(16, 14, 9))
+    (tmp_path / "scans.csv").write_text("path,split,site\na.nii.gz,val,north\nb.nii.gz,val,south\n")
+    data = Volumes(str(tmp_path), "val", SpaceConfig(size=16), csv="scans.csv")
+    sites = {site: volume.name for site, volume, _ in data.read_scans()}
+    assert {site: name.rpartition("/")[2] for site, name in sites.items()} == {
+        "north": "a.nii.gz",
+        "south": "b.nii.gz",
+    }
+
+
+def test_diseased_volumes_are_not_read_for_calibration(tmp_path):
+    for name in ("a", "b"):
+        save_volume(tmp_path / f"{name}.nii.gz", seed=ord(name), shape=(16, 14, 9))
+    (tmp_path / "scans.csv").write_text("path,split\na.nii.gz,val\nb.nii.gz,val\n")
+    (tmp_path / "labels.csv").write_text("file,label\na.nii.gz,diseased\nb.nii.gz,healthy\n")
+    labels = str(tmp_path / "labels.csv")
+    data = Volumes(str(tmp_path), "val", SpaceConfig(size=16), csv="scans.csv", labels=labels)
+    assert [volume.name.rpartition("/")[2] for _, volume, _ in data.read_scans()] == ["b.nii.gz"]

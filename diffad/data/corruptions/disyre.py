@@ -176,7 +176,7 @@ def draw_patch(
     image: Floats, brain: Bools, box: tuple[slice, ...], sources: Sequence[Tensor], rng: Random
 ) -> Floats:
     """Cut a patch of the size of a box, (C, *box), around tissue of a source; small sources are repeated."""
-    source = match_source(sources[rng.integers(len(sources))], image, rng) if sources else image
+    source = match_source(sources[int(rng.integers(len(sources)))], image, rng) if sources else image
     tissue = source[0] > source[0].min() if sources else brain
     centre = draw_brain_voxel(tissue, rng) if tissue.any() else np.array(tissue.shape) // 2
     patch = source

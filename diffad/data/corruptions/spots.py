@@ -35,7 +35,7 @@ def paint_spots(image: Floats, brain: Bools, rng: Random) -> tuple[Floats, dict[
     count = round(math.exp(rng.uniform(0, math.log(MAX_SPOTS))))
     mean = average_tissue(image, brain, 4)
     centres = _draw_centres(image[0], brain, count, rng)
-    radii = np.exp(rng.uniform(*np.log(RADII), count))
+    radii = np.exp(rng.uniform(math.log(RADII[0]), math.log(RADII[1]), count))
     weight = np.zeros(brain.shape)
     for centre, radius in zip(centres, radii, strict=True):
         window = Window.around(centre, 2 * radius + 1, brain.shape)
