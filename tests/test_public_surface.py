@@ -161,7 +161,7 @@ BENCHMARK_KEYS = {
         "name data methods networks baselines seeds protocols folds resamples batch_size precision"
         " budget output"
     ),
-    "data": "slices size lesions limit root layout sequence split",
+    "data": "slices size lesions limit root layout sequence split by_group healthy healthy_mask",
     "data.lesions": "implanted corrupted",
     "methods.0": METHOD_KEYS,
     "methods.0.parts": "sampler score noise guidance",
@@ -181,7 +181,8 @@ COMMANDS = {
     "data check": (1, "--layout --out --quick --show"),
     "data sheet": (2, "--count --out --split"),
     "demo": (0, "--model --out --seed"),
-    "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample"),
+    "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample --strata"),
+    "implant": (1, "--healthy --limit --mask --out --paint --per-scan --seed"),
     "list": (1, ""),
     "noise": (2, "--all --count --level --save --seed --size"),
     "phantom": (0, "--lesioned --lesions --modality --out --picture --seed --spacing --subjects"),

@@ -21,6 +21,16 @@ RUNS = "{runs}"
 BASELINES = ("raw intensity", "z-score", "PCA 16", "median of training")
 """Labels of the naive baselines."""
 
+VOLUME_BASELINES = (
+    "bright intensity",
+    "dark intensity",
+    "atlas z-score",
+    "mirror asymmetry",
+    "atlas PCA 16",
+    "random",
+)
+"""Labels of those of whole volumes; see ``diffad.evaluation.volume_baselines``."""
+
 
 @dataclass(frozen=True)
 class LesionsConfig:
@@ -48,6 +58,11 @@ class DataConfig:
         layout: How that data set lies on disk; none to recognise it.
         sequence: Which sequence of it.
         split: Which part of it, if the layout has parts; none for all.
+        by_group: Report each group of the data set (kind of lesion, hospital) by itself; "healthy" goes with
+            each of the others.
+        healthy: Folder of healthy whole-brain scans that the baselines of whole volumes learn from; none
+            leaves these baselines out.
+        healthy_mask: End of the names of their brain masks; none for stripped scans.
     """
 
     slices: str | None = None
@@ -58,6 +73,9 @@ class DataConfig:
     layout: str | None = None
     sequence: str = "t1"
     split: str | None = "test"
+    by_group: bool = False
+    healthy: str | None = None
+    healthy_mask: str | None = None
 
     def __post_init__(self) -> None:
         expect(bool(self.slices or self.root), "data", "slices or root", None)
@@ -145,7 +163,8 @@ class BenchmarkConfig:
 
     def __post_init__(self) -> None:
         labels = [m.label for m in (*self.methods, *self.networks)]
-        duplicates = sorted({label for label in labels if labels.count(label) > 1 or label in BASELINES})
+        reserved = {*BASELINES, *self._list_baselines()}
+        duplicates = sorted({label for label in labels if labels.count(label) > 1 or label in reserved})
         expect(not duplicates, "methods.label", "names used once", ", ".join(duplicates))
         expect(bool(self.labels), "methods", "a method, or baselines: true", self.methods)
         expect(bool(self.seeds), "seeds", "at least one", self.seeds)
@@ -154,8 +173,13 @@ class BenchmarkConfig:
     @property
     def labels(self) -> list[str]:
         """Labels of all rows, the naive baselines last."""
-        baselines = BASELINES if self.data.slices else BASELINES[:1]  # the others learn from training slices
-        return [m.label for m in self.methods] + list(baselines if self.baselines else ())
+        return [m.label for m in self.methods] + list(self._list_baselines() if self.baselines else ())
+
+    def _list_baselines(self) -> tuple[str, ...]:
+        if self.data.slices:
+            return BASELINES
+        # the others of slices learn from training slices
+        return VOLUME_BASELINES if self.data.healthy else BASELINES[:1]
 
     @property
     def out(self) -> Path:

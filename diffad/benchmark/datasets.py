@@ -37,10 +37,14 @@ def list_chunks(data: DataConfig) -> list[TestSet]:
     if not entries:
         request = f"sequence {data.sequence!r}, split {data.split!r}"
         raise ValueError(f"{data.root}: expected scans of {request} in layout {listing.layout}, found none")
-    chunks = [entries[i : i + CHUNK] for i in range(0, len(entries), CHUNK)]
+    groups = {listing.layout: entries}
+    if data.by_group:
+        names = dict.fromkeys(e.group or listing.layout for e in entries)
+        groups = {name: [e for e in entries if (e.group or listing.layout) == name] for name in names}
     return [
-        _make_chunk(f"{listing.layout}-{number:04}", listing.layout, chunk, data)
-        for number, chunk in enumerate(chunks)
+        _make_chunk(f"{kind}-{number:04}", kind, chunk, data)
+        for kind, members in groups.items()
+        for number, chunk in enumerate(members[i : i + CHUNK] for i in range(0, len(members), CHUNK))
     ]
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,57 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.benchmark.config import BASELINES, BenchmarkConfig, MethodConfig, hash_values
+from diffad.benchmark.config import (
+    BASELINES,
+    VOLUME_BASELINES,
+    BenchmarkConfig,
+    MethodConfig,
+    hash_values,
+)
 from diffad.benchmark.items import TestItem, hash_tensors
+from diffad.benchmark.prediction import BenchmarkMethod as BenchmarkMethod
+from diffad.benchmark.prediction import Prediction as Prediction
 from diffad.benchmark.slices import HealthySlices
+from diffad.benchmark.volume_baselines import load_volume_baseline
 from diffad.data.volume import Volume
-
-
-@dataclass
-class Prediction:
-    """Maps of the scans of one set, and what they cost.
-
-    Args:
-        maps: Anomaly maps, (*S) each.
-        reconstructions: Pseudo-healthy reconstructions, (*S) each; empty if the method makes none.
-        detections: Voxels above the threshold stored in the model, (*S) each; empty if it has none.
-        scores: Scores of the whole scans; empty if the method gives none.
-        slices: Number of slices.
-        nfe: Network evaluations per slice.
-        seconds: Seconds for the whole set.
-    """
-
-    maps: list[Tensor] = field(default_factory=list)
-    reconstructions: list[Tensor] = field(default_factory=list)
-    detections: list[Tensor] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    slices: int = 0
-    nfe: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class BenchmarkMethod:
-    """One row of the tables.
-
-    Args:
-        label: What it is called.
-        fingerprint: Hash of all that its maps follow from, but for the scans and the seed.
-        parameters: Weights of the network.
-        run: Maps scans with a seed of the noise.
-    """
-
-    label: str
-    fingerprint: str
-    parameters: int
-    run: Callable[[Sequence[TestItem], int], Prediction]
-
-    def predict(self, items: Sequence[TestItem], seed: int) -> Prediction:
-        """Return the maps with the seconds they took."""
-        start = time.perf_counter()
-        prediction = self.run(items, seed)
-        prediction.seconds = time.perf_counter() - start
-        return prediction
 
 
 def load_method(
@@ -77,6 +37,8 @@ def load_method(
     for spec in config.methods:
         if spec.label == label:
             return _load_pipeline(spec, config, device)
+    if label in VOLUME_BASELINES:
+        return load_volume_baseline(label, config.data)
     return _load_baseline(label, slices)
 
 

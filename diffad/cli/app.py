@@ -17,6 +17,7 @@ from diffad.cli.calibrate import calibrate_command
 from diffad.cli.data import data_app
 from diffad.cli.demo import demo_command
 from diffad.cli.evaluate import evaluate_command
+from diffad.cli.implant import implant_command
 from diffad.cli.list import list_command
 from diffad.cli.noise import noise_command
 from diffad.cli.phantom import phantom_command
@@ -95,6 +96,7 @@ app.command("calibrate", short_help="Measure thresholds on your own healthy scan
 app.command("pretrain", short_help="Pretrain the encoder of a conditioned network.")(pretrain_command)
 app.command("noise", short_help="Show a noise in pictures and numbers.")(noise_command)
 app.command("phantom", short_help="Make a data set of phantoms.")(phantom_command)
+app.command("implant", short_help="Implant lesions in whole healthy brains.")(implant_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

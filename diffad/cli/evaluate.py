@@ -43,6 +43,13 @@ def evaluate_command(
         Path | None,
         typer.Option(help="Folder that diffad predict wrote of the model's training scans; AHI needs it."),
     ] = None,
+    strata: Annotated[
+        bool,
+        typer.Option(
+            "--strata",
+            help="Also score by size, kind and region of the lesions, and false alarms in healthy heads.",
+        ),
+    ] = False,
     out: Annotated[
         list[Path] | None, typer.Option(help="Write the scores to a .json or .csv file; may be repeated.")
     ] = None,
@@ -60,12 +67,15 @@ def evaluate_command(
       diffad evaluate maps --masks lesions --out scores.json --out scores.csv
       diffad evaluate maps --masks lesions --healthy-without-mask
       diffad evaluate maps --masks lesions --protocol diffad --protocol pddpm --folds 2
+      diffad evaluate maps --masks implants/lesions --strata --out scores.json
       diffad evaluate maps --masks lesions --normative --normals maps_of_training_scans
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.evaluation import tables
     from diffad.evaluation.cohort import evaluate_predictions
     from diffad.evaluation.normative import NormativeSet
     from diffad.evaluation.predictions import collect_predictions, read_predictions
+    from diffad.evaluation.strata import StrataSet, read_kinds
+    from diffad.evaluation.strata_table import print_strata
     from diffad.registry import PROTOCOLS
 
     if others := [path for path in out or [] if path.suffix not in tables.WRITERS]:
@@ -76,11 +86,14 @@ def evaluate_command(
     maps = collect_predictions(predictions, masks, brains, healthy_without_mask, resample)
     training_scans = read_predictions(normals) if normals is not None else ()
     normative_set = NormativeSet.of(training_scans) if normative else None
-    evaluation = evaluate_predictions(maps, protocols, folds, normative_set)
+    strata_set = StrataSet(read_kinds(masks)) if strata else None
+    evaluation = evaluate_predictions(maps, protocols, folds, normative_set, strata_set)
     for warning in evaluation.warnings:
         say(f"warning: {warning}")
     tables.print_evaluation(evaluation)
     for result in evaluation.protocols:
         tables.print_protocol(result)
+    if evaluation.strata is not None:
+        print_strata(evaluation.strata)
     for path in out or []:
         tables.write_evaluation(evaluation, path)

@@ -13,6 +13,7 @@ from diffad.evaluation.protocols.evaluate import evaluate_images
 from diffad.evaluation.protocols.prepare import ImageSet
 from diffad.evaluation.protocols.protocol import Protocol
 from diffad.evaluation.result import Result
+from diffad.evaluation.strata import Strata, StrataSet
 from diffad.registry import PROTOCOLS
 
 DEFAULT = "stored"
@@ -31,6 +32,7 @@ class Evaluation:
         missing: Scans that were left out, as they have no lesion mask.
         warnings: What a reader should know.
         protocols: What other protocols say.
+        strata: What holds by size, kind and region of the lesions, or none.
     """
 
     pooled: Row
@@ -38,6 +40,7 @@ class Evaluation:
     missing: list[str]
     warnings: list[str]
     protocols: list[Result] = field(default_factory=list)
+    strata: Strata | None = None
 
 
 def evaluate_predictions(
@@ -45,6 +48,7 @@ def evaluate_predictions(
     protocols: Sequence[Protocol] = (),
     folds: int = 0,
     normative_set: NormativeSet | None = None,
+    strata_set: StrataSet | None = None,
 ) -> Evaluation:
     """Score a cohort by the protocol "stored" and by others; every file is read once.
 
@@ -53,6 +57,7 @@ def evaluate_predictions(
         protocols: Other protocols.
         folds: Folds of subjects that choose the thresholds of these.
         normative_set: Measures the reconstructions, too, and has taken in those of training scans; or none.
+        strata_set: Measures lesions by size, kind and region, and healthy heads; or none.
 
     Raises:
         VolumeError: If a file cannot be read, or does not fit the map.
@@ -64,6 +69,8 @@ def evaluate_predictions(
             image_set.add(sample)
         if normative_set is not None:
             normative_set.add(sample)
+        if strata_set is not None:
+            strata_set.add(sample)
     if not image_sets[0].images:
         reasons = "; ".join(predictions.warnings)
         raise ValueError(f"expected a scan whose lesion was analysed, found none: {reasons}")
@@ -73,7 +80,8 @@ def evaluate_predictions(
         results.append(normative_set.evaluate(image_sets[0].images))
     warnings = [*predictions.warnings, *_describe_classes(default.rows)]
     volumes = [_make_volume_row(row) for row in default.rows]
-    return Evaluation(_pool_row(default, volumes), volumes, predictions.missing, warnings, results)
+    strata = None if strata_set is None else strata_set.evaluate()
+    return Evaluation(_pool_row(default, volumes), volumes, predictions.missing, warnings, results, strata)
 
 
 def _describe_classes(rows: Sequence[Row]) -> list[str]:

@@ -49,7 +49,7 @@ TABLE_KEYS = ("voxels", "pixel_auroc", "oracle_dice", "oracle_threshold")
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """Print the metrics of each scan and of the whole cohort; a dash is what is not defined."""
-    console = _open_console()
+    console = open_console()
     scans = Table(*COLUMNS.values(), title="per scan", title_justify="left")
     for row in evaluation.volumes:
         scans.add_row(*(plain_text(_format_cell(row[key])) for key in COLUMNS))
@@ -68,10 +68,11 @@ def print_protocol(result: Result) -> None:
     table = Table("metric", "", title=title, title_justify="left")
     for name, metric in result.figures.items():
         table.add_row(name.replace("_", " "), str(metric))
-    _open_console().print(table)
+    open_console().print(table)
 
 
-def _open_console() -> Console:
+def open_console() -> Console:
+    """Open a console as wide as the terminal, or as a page where there is none."""
     return Console(width=None if sys.stdout.isatty() else 120)
 
 
@@ -93,13 +94,16 @@ def write_evaluation(evaluation: Evaluation, path: Path) -> None:
 
 def as_json(evaluation: Evaluation) -> str:
     """Return everything as JSON; what is not defined is null."""
-    content = {
+    content: dict[str, Any] = {
         "pooled": _replace_nan(evaluation.pooled),
         "volumes": [_replace_nan(row) for row in evaluation.volumes],
         "missing": evaluation.missing,
         "warnings": evaluation.warnings,
         "protocols": {result.protocol: _describe_result(result) for result in evaluation.protocols},
     }
+    if (strata := evaluation.strata) is not None:
+        rows = [_replace_nan(row) for row in strata.lesions]
+        content["strata"] = {"lesions": rows, "healthy": _replace_nan(strata.healthy)}
     return json.dumps(content, indent=1)
 
 

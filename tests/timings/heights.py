@@ -30,15 +30,17 @@ from diffad import AnomalyPipeline
 from diffad.config import SpaceConfig, from_dict
 from diffad.data.lesions import KINDS, implant
 from diffad.data.lesions.implant import _seed_generator
+from diffad.data.slices import to_slices
 from diffad.data.space import Space
 from diffad.data.volume import Volume
 from diffad.evaluation.metrics.ranking import average_precision
 from diffad.inference.scan import read_source
-from diffad.inference.stacking import make_stacks, measure_windows
+from diffad.inference.stacking import assemble_maps, make_stacks, measure_windows
 from diffad.method import Method
 
 HEIGHTS = (0.3, 0.45, 0.6, 0.75)
 RADIUS_MM = (7.4, 18.5)
+SOURCES = {}
 SITES = ("ixi_hh", "ds002748")
 REAL = {
     "ms T1": ("ms_patient07/p07_T1.nii.gz", "ms_patient07/p07_lesions.nii.gz", None),
@@ -60,7 +62,25 @@ def cut(pipe, scan, mask=None):
     source = read_source(scan, mask)
     space = Space(from_dict(SpaceConfig, dict(pipe.config.space)))
     (stack,) = make_stacks(source, space.config.axis)
+    SOURCES[stack.name] = source
     return replace(stack, window=measure_windows(source, space)[0])
+
+
+def make_detect(pipe, detector, usual):
+    """Return what maps stacks, in units of healthy scans at the same place where the model asks for it."""
+    healthy, axis = getattr(pipe, "healthy", None), pipe.config.space["axis"]
+    if not usual or healthy is None or pipe.config.postprocess.get("normalise", "none") == "none":
+        return detector
+
+    def detect(stacks):
+        return [normalise(r, s, SOURCES[s.name]) for r, s in zip(detector(stacks), stacks, strict=True)]
+
+    def normalise(result, stack, source):
+        maps = assemble_maps(source, [stack], [result], axis)
+        scores = healthy.normalise(maps.anomaly, maps.analysed, source.brain)
+        return replace(result, anomaly=to_slices(scores[0], axis)[list(stack.keys)])
+
+    return detect
 
 
 def pick(stack, rows):
@@ -176,7 +196,6 @@ def own_threshold(pipe):
 def score_real(pipe, detect, brains, slices):
     """Measure real lesions, beside the intensity in the same voxels."""
     from diffad.data.masks import load_mask
-    from diffad.data.slices import to_slices
 
     result = {}
     for name, (scan, lesion, mask) in REAL.items():
@@ -271,7 +290,8 @@ def main():
     method = Method(options.noise, options.sampler, options.score, options.guidance)
     if method != Method():
         pipe.register_to_config(calibration=None)  # thresholds of other maps
-    detect = pipe.detector(method, batch_size=options.batch, precision=options.precision)
+    detector = pipe.detector(method, batch_size=options.batch, precision=options.precision)
+    detect = make_detect(pipe, detector, method == Method())
     parts, result = options.parts.split(","), {"model": options.model}
     if "slices" in parts:
         result["slices"] = score_slices(

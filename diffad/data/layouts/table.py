@@ -78,19 +78,28 @@ class Table(Layout):
         )
 
 
-def write_table(entries: Iterable[Entry], path: Path) -> None:
+def write_table(entries: Iterable[Entry], path: Path, relative: bool = False) -> None:
     """Write entries as a table of this layout, a row for each sequence.
+
+    Args:
+        entries: What is listed.
+        path: Where the table is written.
+        relative: Give paths from the folder of the table, in which all files lie, so that it can be moved.
 
     Raises:
         OSError: If it cannot be written.
     """
+
+    def show(file: Path) -> str:
+        return file.relative_to(path.parent).as_posix() if relative else str(file.resolve())
+
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
         for e in entries:
             rest = {
-                "lesion": e.lesion.resolve() if e.lesion else "",
-                "brain": e.brain.resolve() if e.brain else "",
+                "lesion": show(e.lesion) if e.lesion else "",
+                "brain": show(e.brain) if e.brain else "",
                 "positive": " ".join(map(str, e.positive or ())),
                 "ignored": " ".join(map(str, e.ignored)),
                 "split": e.split or "",
@@ -99,7 +108,7 @@ def write_table(entries: Iterable[Entry], path: Path) -> None:
             label = "" if e.label is None else e.label
             for sequence, image in sorted(e.images.items()):
                 name = e.name if len(e.images) == 1 else f"{e.name}-{sequence}"
-                row = {"path": image.resolve(), "sequence": sequence, "subject": e.subject, "name": name}
+                row = {"path": show(image), "sequence": sequence, "subject": e.subject, "name": name}
                 table.writerow({**row, "label": label, **rest})
 
 

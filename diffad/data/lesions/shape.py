@@ -81,7 +81,7 @@ def draw_blob(
     axes = [torch.arange(n, device=like.device, dtype=like.dtype) for n in shape]
     offset = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1) - torch.tensor(centre).to(like)
     border = radius * (1 + _draw_irregularity(offset, generator))
-    return Blob(centre, radius, offset, _draw_norm(offset, generator) / border)
+    return Blob(centre, radius, offset, draw_norm(offset, generator) / border)
 
 
 def find_deep_places(brain: Tensor, depth: float) -> Tensor:
@@ -104,7 +104,8 @@ def average_locally(x: Tensor, radius: float) -> Tensor:
     return torch.from_numpy(uniform_filter(x.cpu().numpy(), 2 * round(radius / 2) + 1)).to(x)
 
 
-def _draw_norm(offset: Tensor, generator: torch.Generator) -> Tensor:
+def draw_norm(offset: Tensor, generator: torch.Generator) -> Tensor:
+    """Measure offsets (*S, n) by a norm whose unit ball is a random ellipsoid of unit volume, (*S)."""
     n = offset.shape[-1]
     rotation = torch.linalg.qr(draw_normal((n, n), offset, generator)).Q
     stretch = (0.2 * draw_normal((n,), offset, generator)).clamp(-0.3, 0.3)
