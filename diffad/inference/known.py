@@ -57,6 +57,8 @@ TAIL = 0.5
 """How far beyond the range of known scans a number may lie, as a share of the width of that range."""
 QUANTILES = (0.02, 0.98)
 """Ends of the range of known scans."""
+ORDER_DISTANCE = 3.0
+"""How far, in margins, tissues of another order count as being away."""
 KEYS = ("ranges", "means", "cover", "sequence", "scans")
 """What is stored."""
 
@@ -104,6 +106,28 @@ class KnownScans:
         numbers = scan.numbers | _compare(scan, self.means, self.cover)
         reasons = [_say(name, numbers[name], *self.ranges[name]) for name in self.ranges if name in numbers]
         return [*self._compare_order(scan), *(reason for reason in reasons if reason)]
+
+    def measure_distance(self, scan: ScanFeatures) -> float:
+        r"""Measure how far a scan lies from the known ones; 0 if every number is within its range.
+
+        .. math:: d = \sqrt{\frac{1}{n + 1} \Big(o^2 + \sum_i e_i^2\Big)}, \quad
+            e_i = \max(0, l_i - v_i, v_i - h_i) / m_i
+
+        with the numbers :math:`v_i`, their ranges :math:`[l_i, h_i]`, the margins :math:`m_i` beyond which
+        ``list_reasons`` names them, and :math:`o = 3` for tissues of another order, else 0.
+        """
+        numbers = scan.numbers | _compare(scan, self.means, self.cover)
+        excess = [
+            _find_excess(name, numbers[name], *self.ranges[name]) for name in self.ranges if name in numbers
+        ]
+        excess.append(ORDER_DISTANCE if self._compare_order(scan) else 0.0)
+        return math.sqrt(sum(e**2 for e in excess) / len(excess))
+
+    @property
+    def breadth(self) -> float:
+        """Mean width of the ranges, each in units of the least distance beyond it that is tolerated."""
+        widths = [(high - low) / FEATURES[name].slack for name, (low, high) in self.ranges.items()]
+        return sum(widths) / max(1, len(widths))
 
     def _compare_order(self, scan: ScanFeatures) -> list[str]:
         if scan.tissues is None:
@@ -160,13 +184,18 @@ def _find_range(values: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _say(name: str, value: float, low: float, high: float) -> str | None:
+def _find_excess(name: str, value: float, low: float, high: float) -> float:
+    """Return how far a number lies beyond its range, in units of what is tolerated."""
     feature = FEATURES[name]
-    margin = max(feature.slack, TAIL * (high - low))
-    too_low = value < low - margin and name not in ONLY_UPPER
-    too_high = value > high + margin and name not in ONLY_LOWER
-    if not (too_low or too_high):
+    below = low - value if name not in ONLY_UPPER else 0.0
+    above = value - high if name not in ONLY_LOWER else 0.0
+    return max(0.0, below, above) / max(feature.slack, TAIL * (high - low))
+
+
+def _say(name: str, value: float, low: float, high: float) -> str | None:
+    if _find_excess(name, value, low, high) <= 1:
         return None
+    feature = FEATURES[name]
     d = feature.digits
     return (
         f"{feature.text} is {value:.{d}f}{feature.unit}, and that of known scans {low:.{d}f} to {high:.{d}f}"
