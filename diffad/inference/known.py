@@ -57,6 +57,8 @@ TAIL = 0.5
 """How far beyond the range of known scans a number may lie, as a share of the width of that range."""
 QUANTILES = (0.02, 0.98)
 """Ends of the range of known scans."""
+COMMON = 0.8
+"""Least share of known scans that have one order of tissues, if that is to be the order of all."""
 ORDER_DISTANCE = 3.0
 """How far, in margins, tissues of another order count as being away."""
 KEYS = ("ranges", "means", "cover", "sequence", "scans")
@@ -71,7 +73,7 @@ class KnownScans:
         ranges: Lower and upper end of every number, by name.
         means: Mean picture of the scans in the box of their brains, (16, 20, 16), in [0, 1].
         cover: Mean cover of that box, (16, 20, 16), in [0, 1].
-        sequence: Order of the tissues in most of them, as ``TissueContrast.sequence`` names it, or none.
+        sequence: Order of the tissues in nearly all, as ``TissueContrast.sequence`` names it, or none.
         scans: How many there were.
     """
 
@@ -98,8 +100,7 @@ class KnownScans:
         names = [name for name in FEATURES if all(name in row for row in rows)]
         ranges = {name: _find_range([row[name] for row in rows]) for name in names}
         words = [s.tissues.sequence for s in scans if s.tissues]
-        sequence = max(set(words), key=words.count) if words else None
-        return cls(ranges, means, cover, sequence, len(scans))
+        return cls(ranges, means, cover, _find_common(words), len(scans))
 
     def list_reasons(self, scan: ScanFeatures) -> list[str]:
         """List what lies outside the ranges, in sentences; nothing for a scan like the known ones."""
@@ -177,6 +178,12 @@ class KnownScans:
 
 def _compare(scan: ScanFeatures, means: Tensor, cover: Tensor) -> dict[str, float]:
     return {"likeness": correlate(scan, means, cover), "overlap": overlap(scan, cover)}
+
+
+def _find_common(words: Sequence[str | None]) -> str | None:
+    """Return the word of nearly all; none where they differ, as those of several contrasts do."""
+    word = max(set(words), key=words.count) if words else None
+    return word if words.count(word) >= COMMON * len(words) else None
 
 
 def _find_range(values: Sequence[float]) -> tuple[float, float]:

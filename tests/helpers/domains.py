@@ -36,9 +36,9 @@ def features_of(*args, **options):
 
 
 @functools.cache
-def know(*contrasts, count=3):
+def know(*contrasts, count=4):
     """Scans of some contrasts, as a model knows them."""
-    scales = [0.96 + 0.01 * i for i in range(count)]
+    scales = np.linspace(0.96, 1.04, count)
     return KnownScans.of(
         [features_of(c, seed=i, scale=scale) for c in contrasts for i, scale in enumerate(scales)]
     )

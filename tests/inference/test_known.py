@@ -192,3 +192,8 @@ def test_scans_lie_nearer_to_their_own_contrast():
 
 def test_more_contrasts_are_broader():
     assert know("T1", "T2").breadth > 2 * know("T1").breadth > 0
+
+
+def test_a_model_of_several_contrasts_knows_no_order_of_tissues():
+    assert know("T1").sequence == "T1"
+    assert know("T1", "T2").sequence is None

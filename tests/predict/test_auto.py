@@ -55,7 +55,7 @@ def test_each_scan_gets_its_model_loaded_once(predict, models, heads, loads):
     assert {n: c["name"] for n, c in choices.items()} == {n: str(models / SCANS[n].lower()) for n in SCANS}
     assert set(choices["a"]["distances"]) == {str(models / name) for name in ("t1", "t2", "flair")}
     assert f"b: the model {models / 'flair'}, as the scan lies within what it knows" in text
-    assert {row["domain"] for row in table(predict.out).values()} == {"inside"}
+    assert "outside what the model knows" not in text
     digests = {name: info(predict.out, name)["request"]["model"] for name in SCANS}
     assert digests["a"] == digests["c"] != digests["b"]
 
