@@ -162,5 +162,6 @@ def _explain(fits: Sequence[ModelFit]) -> str:
     if not best.inside:
         return f"the scan lies outside what each model knows, and nearest to this one ({best.distance:.2f})"
     others = [fit.candidate.name for fit in rest if fit.inside]
-    more = f", which is narrower than what {', '.join(others)} know" if others else ""
+    verb = "knows" if len(others) == 1 else "know"
+    more = f", which is narrower than what {' and '.join(others)} {verb}" if others else ""
     return f"the scan lies within what it knows{more}"
