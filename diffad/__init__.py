@@ -27,12 +27,14 @@ _HOMES = {
     "SALIENCIES": "diffad.registry",
     "SAMPLERS": "diffad.registry",
     "SCORES": "diffad.registry",
+    "choose_model": "diffad.inference.choice",
 }
 
 __all__ = [*sorted(_HOMES), "__version__"]
 
 if TYPE_CHECKING:
     from diffad.data.volume import Volume as Volume
+    from diffad.inference.choice import choose_model as choose_model
     from diffad.pipeline import AnomalyOutput as AnomalyOutput
     from diffad.pipeline import AnomalyPipeline as AnomalyPipeline
     from diffad.registry import DATASETS as DATASETS

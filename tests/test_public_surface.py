@@ -30,6 +30,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 IMPORTS = {
     "diffad": (
         "AnomalyOutput AnomalyPipeline DATASETS GUIDANCES MODELS NOISES SAMPLERS SCORES Volume __version__"
+        " choose_model"
     ),
     "diffad.pipeline": "AnomalyOutput AnomalyPipeline",
     "diffad.predict": "Cohort Options Summary",

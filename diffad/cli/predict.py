@@ -17,7 +17,6 @@ from diffad.cli.options import (
     Mask,
     MaskThreshold,
     MaxVoxels,
-    Model,
     Register,
     ScanModality,
     Seed,
@@ -46,7 +45,14 @@ def predict_command(
         list[Path],
         typer.Argument(metavar="SCAN", help="NIfTI files, or folders that are searched for them."),
     ],
-    model: Model = DEFAULT_MODEL,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FOLDER|auto[:PLACE,...]",
+            help="A shipped model, a pipeline folder or a hub id; auto gives each scan the shipped model it "
+            "suits best, or one of the places: folders of pipelines, pipelines, or shipped.",
+        ),
+    ] = DEFAULT_MODEL,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
     mask: Mask = "",
     mask_threshold: MaskThreshold = None,
@@ -154,6 +160,7 @@ def predict_command(
       diffad predict sub-01_T1w.nii.gz --out maps --slices 91:100
       diffad predict cohort/ --out maps --mask _brain_mask       A.nii.gz has A_brain_mask.nii.gz
       diffad predict cohort/ --out maps --sequences t1,flair     A_t1.nii.gz with A_flair.nii.gz
+      diffad predict cohort/ --out maps --model auto:models      each scan by the model in models/ it suits
       diffad predict bids/ --out bids/derivatives/diffad --prepare --sequences T1w
       torchrun --nproc_per_node 2 -m diffad.predict cohort/ --out maps
       diffad predict scan.nii.gz --sampler "{name: chain, level: 200, steps: 10}" --threshold otsu

@@ -95,7 +95,7 @@ def check_domain(source: ScanSource, config: Mapping[str, Any]) -> DomainCheck:
     if source.volume is None:
         return DomainCheck(False, config["postprocess"]["fpr"])
     reasons = [_compare_modality(source.volume, config["space"]["intensity"])]
-    reasons += [_compare_sequence(source.volume.path, config.get("sequences"))]
+    reasons += [compare_sequence(source.volume.path, config.get("sequences"))]
     domain = config.get("domain")
     if domain is not None:
         reasons += _compare_features(source, [KnownScans.from_dict(values) for values in domain])
@@ -216,7 +216,8 @@ def _keeps_zero(space: Mapping[str, Any]) -> bool:
     return space["intensity"] != "ct" and space["low"] is None
 
 
-def _compare_sequence(path: Path | None, names: Sequence[str] | None) -> str | None:
+def compare_sequence(path: Path | None, names: Sequence[str] | None) -> str | None:
+    """Say so if a file is named like another sequence than those of a model."""
     if path is None or not names or any(strip_sequence(path, name) is not None for name in names):
         return None
     others = [word for word in SEQUENCES if strip_sequence(path, word) is not None]

@@ -57,6 +57,10 @@ TAIL = 0.5
 """How far beyond the range of known scans a number may lie, as a share of the width of that range."""
 QUANTILES = (0.02, 0.98)
 """Ends of the range of known scans."""
+COMMON = 0.8
+"""Least share of known scans that have one order of tissues, if that is to be the order of all."""
+ORDER_DISTANCE = 3.0
+"""How far, in margins, tissues of another order count as being away."""
 KEYS = ("ranges", "means", "cover", "sequence", "scans")
 """What is stored."""
 
@@ -69,7 +73,7 @@ class KnownScans:
         ranges: Lower and upper end of every number, by name.
         means: Mean picture of the scans in the box of their brains, (16, 20, 16), in [0, 1].
         cover: Mean cover of that box, (16, 20, 16), in [0, 1].
-        sequence: Order of the tissues in most of them, as ``TissueContrast.sequence`` names it, or none.
+        sequence: Order of the tissues in nearly all, as ``TissueContrast.sequence`` names it, or none.
         scans: How many there were.
     """
 
@@ -96,14 +100,35 @@ class KnownScans:
         names = [name for name in FEATURES if all(name in row for row in rows)]
         ranges = {name: _find_range([row[name] for row in rows]) for name in names}
         words = [s.tissues.sequence for s in scans if s.tissues]
-        sequence = max(set(words), key=words.count) if words else None
-        return cls(ranges, means, cover, sequence, len(scans))
+        return cls(ranges, means, cover, _find_common(words), len(scans))
 
     def list_reasons(self, scan: ScanFeatures) -> list[str]:
         """List what lies outside the ranges, in sentences; nothing for a scan like the known ones."""
         numbers = scan.numbers | _compare(scan, self.means, self.cover)
         reasons = [_say(name, numbers[name], *self.ranges[name]) for name in self.ranges if name in numbers]
         return [*self._compare_order(scan), *(reason for reason in reasons if reason)]
+
+    def measure_distance(self, scan: ScanFeatures) -> float:
+        r"""Measure how far a scan lies from the known ones; 0 if every number is within its range.
+
+        .. math:: d = \sqrt{\frac{1}{n + 1} \Big(o^2 + \sum_i e_i^2\Big)}, \quad
+            e_i = \max(0, l_i - v_i, v_i - h_i) / m_i
+
+        with the numbers :math:`v_i`, their ranges :math:`[l_i, h_i]`, the margins :math:`m_i` beyond which
+        ``list_reasons`` names them, and :math:`o = 3` for tissues of another order, else 0.
+        """
+        numbers = scan.numbers | _compare(scan, self.means, self.cover)
+        excess = [
+            _find_excess(name, numbers[name], *self.ranges[name]) for name in self.ranges if name in numbers
+        ]
+        excess.append(ORDER_DISTANCE if self._compare_order(scan) else 0.0)
+        return math.sqrt(sum(e**2 for e in excess) / len(excess))
+
+    @property
+    def breadth(self) -> float:
+        """Mean width of the ranges, each in units of the least distance beyond it that is tolerated."""
+        widths = [(high - low) / FEATURES[name].slack for name, (low, high) in self.ranges.items()]
+        return sum(widths) / max(1, len(widths))
 
     def _compare_order(self, scan: ScanFeatures) -> list[str]:
         if scan.tissues is None:
@@ -155,18 +180,29 @@ def _compare(scan: ScanFeatures, means: Tensor, cover: Tensor) -> dict[str, floa
     return {"likeness": correlate(scan, means, cover), "overlap": overlap(scan, cover)}
 
 
+def _find_common(words: Sequence[str | None]) -> str | None:
+    """Return the word of nearly all; none where they differ, as those of several contrasts do."""
+    word = max(set(words), key=words.count) if words else None
+    return word if words.count(word) >= COMMON * len(words) else None
+
+
 def _find_range(values: Sequence[float]) -> tuple[float, float]:
     low, high = np.quantile(values, QUANTILES)
     return float(low), float(high)
 
 
-def _say(name: str, value: float, low: float, high: float) -> str | None:
+def _find_excess(name: str, value: float, low: float, high: float) -> float:
+    """Return how far a number lies beyond its range, in units of what is tolerated."""
     feature = FEATURES[name]
-    margin = max(feature.slack, TAIL * (high - low))
-    too_low = value < low - margin and name not in ONLY_UPPER
-    too_high = value > high + margin and name not in ONLY_LOWER
-    if not (too_low or too_high):
+    below = low - value if name not in ONLY_UPPER else 0.0
+    above = value - high if name not in ONLY_LOWER else 0.0
+    return max(0.0, below, above) / max(feature.slack, TAIL * (high - low))
+
+
+def _say(name: str, value: float, low: float, high: float) -> str | None:
+    if _find_excess(name, value, low, high) <= 1:
         return None
+    feature = FEATURES[name]
     d = feature.digits
     return (
         f"{feature.text} is {value:.{d}f}{feature.unit}, and that of known scans {low:.{d}f} to {high:.{d}f}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from diffad.inference.candidates import is_auto
 from diffad.io.nifti import stem
 from diffad.io.paths import resolve_path
 from diffad.io.search import NO_CONTENT, Search, describe_gaps, list_names
@@ -86,7 +87,7 @@ def _list_bids(inputs: Inputs, search: Search, root: Path) -> CohortListing:
     if any(resolve_path(source) == resolve_path(root) for source in inputs.sources):
         paths = [path for subject in subjects for path in subject.paths]
         absent |= bids.find_gaps(root, paths, inputs.sequences, gaps)
-    warning = None if inputs.sequences else bids.warn_mixed(subjects)
+    warning = None if inputs.sequences or is_auto(inputs.model) else bids.warn_mixed(subjects)
     notes = [*([warning] if warning else []), *search.describe_rest()]
     ignored_files = len(search.ignored) + len(search.scans) - len(scans)
     complete_subjects = [subject for subject in subjects if not subject.missing]

@@ -127,7 +127,8 @@ class Inputs:
 
     Args:
         sources: NIfTI files, and folders that are searched for them.
-        model: Name of a shipped model, a pipeline folder, or a hub id.
+        model: Name of a shipped model, a pipeline folder, or a hub id; or "auto" or "auto:PLACE,...", which
+            give each scan the model that it suits best, see ``list_candidates``.
         out: Folder of the results; made if absent.
         mask: Brain mask of all scans, or the end of the masks' names; none takes the non-zero voxels.
         region: Where reconstructions may differ, or the end of the names of such files; none leaves it open.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from diffad.inference.choice import ModelChoice
 from diffad.inference.output import AnomalyOutput
 from diffad.predict.load import LoadedScan
 from diffad.predict.results import ResultRow
@@ -33,11 +34,12 @@ class WriteError(OSError):
 
 @dataclass
 class PendingScan:
-    """A scan that is to be looked at: what is asked of it, and what was read."""
+    """A scan that is to be looked at: what is asked of it, what was read, and the model that looks at it."""
 
     request: dict[str, Any]
     region: Path | None
     ready: LoadedScan
+    choice: ModelChoice
 
 
 @dataclass

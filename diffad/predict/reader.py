@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diffad.inference.choice import ModelChoice
 from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import say
-from diffad.method import Method
 from diffad.predict.claims import ScanClaims
 from diffad.predict.finished import inspect_results
 from diffad.predict.load import load_scan
@@ -18,6 +18,7 @@ from diffad.predict.options import Options
 from diffad.predict.outcome import PendingScan, ScanOutcome
 from diffad.predict.request import collect_request, compare_requests
 from diffad.predict.results import ResultRow
+from diffad.predict.shelf import ModelShelf
 from diffad.predict.writer import check_names
 
 if TYPE_CHECKING:
@@ -30,9 +31,8 @@ class ScanReader:
 
     Args:
         out: Folder of the results.
-        model: Hash of the model.
+        shelf: The model of each scan.
         options: How scans are looked at.
-        method: Parts that are used.
         mask: Brain mask of all scans, or the end of the masks' names, or none.
         region: Where reconstructions may differ, alike.
         prepare: How scans are made ready first, or none.
@@ -43,9 +43,8 @@ class ScanReader:
     """
 
     out: Path
-    model: str
+    shelf: ModelShelf
     options: Options
-    method: Method
     mask: str | Path | None
     region: str | Path | None
     prepare: PrepareOptions | None
@@ -72,29 +71,42 @@ class ScanReader:
                 return ScanOutcome(None, "busy")
         mask = find_subject_mask(subject, self.mask)
         region = find_subject_mask(subject, self.region, "region")
-        request = self._describe_request(subject, mask, region)
-        if outcome := self._find_finished(subject, request):
-            return outcome
-        is_region, reading = region is not None, self.options.reading
-        scan = load_scan(subject.paths, mask, self.prepare, is_region, reading=reading)
-        return PendingScan(request, region, scan)
-
-    def _describe_request(self, subject: Subject, mask: Path | None, region: Path | None) -> dict[str, Any]:
         files = {"scan": subject.paths, "mask": mask, "region": region}
-        return collect_request(self.model, self.options, self.method, self.prepare, files)
+        info = self._find_finished(subject)
+        choice = self.shelf.recall(info)
+        if info is not None and choice is not None:
+            return self._compare(subject, info, self._describe_request(choice, files))
+        return self._read_scan(files, choice, info, subject)
 
-    def _find_finished(self, subject: Subject, request: dict[str, Any]) -> ScanOutcome | None:
-        """Return the outcome of a scan that was done before; none if it is to be done now."""
+    def _read_scan(
+        self, files: dict[str, Any], choice: ModelChoice | None, info: dict[str, Any] | None, subject: Subject
+    ) -> PendingScan | ScanOutcome:
+        """Read a scan, choose its model if need be, and compare results that are there with its choice."""
+        is_region, reading = files["region"] is not None, self.options.reading
+        request = self._describe_request(choice, files) if choice else None
+        scan = load_scan(files["scan"], files["mask"], self.prepare, is_region, reading=reading)
+        choice = choice or self.shelf.choose(scan)
+        request = request or self._describe_request(choice, files)
+        if info is not None:
+            return self._compare(subject, info, request)
+        return PendingScan(request, files["region"], scan, choice)
+
+    def _describe_request(self, choice: ModelChoice, files: dict[str, Any]) -> dict[str, Any]:
+        model = self.shelf.take(choice)
+        return collect_request(model.digest, self.options, model.method, self.prepare, files)
+
+    def _find_finished(self, subject: Subject) -> dict[str, Any] | None:
+        """Return what is stored of a scan that was done before; none if it is to be done now."""
         if self.overwrite:
             return None
         scan = inspect_results(subject.naming.files(self.out), self.verify)
         if scan.damage:
             say(f"redoing {subject.name}: {scan.damage}")
-        if scan.damage or scan.info is None:
-            return None
-        differences = compare_requests(scan.info.get("request"), request)
+        return None if scan.damage else scan.info
+
+    def _compare(self, subject: Subject, info: dict[str, Any], request: dict[str, Any]) -> ScanOutcome:
+        """Return the outcome of a scan that was done before, with these options or others."""
+        differences = compare_requests(info.get("request"), request)
         if differences:
             say(f"kept {subject.name}: made with other {', '.join(differences)}; --overwrite makes it anew")
-        return ScanOutcome(
-            ResultRow.from_info(subject.name, scan.info), "other" if differences else "skipped"
-        )
+        return ScanOutcome(ResultRow.from_info(subject.name, info), "other" if differences else "skipped")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from diffad.distributed import Process
+from diffad.inference.candidates import is_auto, list_candidates
 from diffad.io.escape import escape_name
 from diffad.io.subjects import Subject, find_scans
+from diffad.io.terminal import say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict import bids
 from diffad.predict.index import write_cohort
@@ -17,13 +20,14 @@ from diffad.predict.listing import CohortListing, list_subjects
 from diffad.predict.options import Inputs, Options
 from diffad.predict.results import ResultRow
 from diffad.predict.runner import Cohort
+from diffad.predict.shelf import ModelSet
 from diffad.predict.summary import CohortSummary
 
 
 def predict_scans(
     inputs: Inputs, options: Options | None = None, process: Process | None = None
 ) -> CohortSummary:
-    """Look at all scans with one model, and write a folder of results; what is finished is left alone.
+    """Look at all scans, each with the one model or the one it suits best; what is finished is left alone.
 
     Args:
         inputs: Scans, model and folder of the results.
@@ -42,10 +46,8 @@ def predict_scans(
     search = find_scans(inputs.sources, inputs.out, inputs.mask, inputs.region)
     listing = list_subjects(inputs, search)
     subjects = listing.subjects
-    pipe = load_model(inputs.model, choose_device(inputs.device, process))
-    check_sequence_names(inputs.sequences, pipe.config.sequences)
     cohort = Cohort(
-        pipe,
+        _find_models(inputs, process),
         inputs.out,
         options or Options(),
         inputs.mask,
@@ -66,6 +68,42 @@ def predict_scans(
     return summary
 
 
+def _find_models(inputs: Inputs, process: Process) -> AnomalyPipeline | ModelSet:
+    device = choose_device(inputs.device, process)
+    if is_auto(inputs.model):
+        return _list_models(inputs, device, process.is_main)
+    pipe = load_model(inputs.model, device)
+    check_sequence_names(inputs.sequences, pipe.config.sequences)
+    return pipe
+
+
+def _list_models(inputs: Inputs, device: str, is_main: bool) -> ModelSet:
+    """Find the models to choose among that take the sequences asked for."""
+    candidates, warnings = list_candidates(inputs.model)
+    for warning in warnings if is_main else ():
+        say(f"warning: {warning}")
+    names = [c.sequences for c in candidates]
+    usable = [c for c in candidates if _takes_sequences(inputs.sequences, c.sequences)]
+    if not usable:
+        check_sequence_names(inputs.sequences, names[0])
+    quieten()
+    is_ct = inputs.prepare.modality == "ct" if inputs.prepare else None
+    return ModelSet(usable, partial(load_model, device=device), torch.device(device), is_ct)
+
+
+def _takes_sequences(names: Sequence[str], model: Sequence[str] | None) -> bool:
+    return not (names and model) or [n.lower() for n in names] == [n.lower() for n in model]
+
+
+def quieten() -> None:
+    """Silence the libraries that models are built with, and let tiny numbers be 0 in this thread."""
+    from diffusers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity(logging.CRITICAL)  # what matters comes as an exception, and is said once
+    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down a hundredfold, and no map needs them
+
+
 def load_model(name: str, device: str) -> AnomalyPipeline:
     """Load a pipeline without a word on the way.
 
@@ -77,11 +115,7 @@ def load_model(name: str, device: str) -> AnomalyPipeline:
         OSError: If there is no such model.
         ValueError: If its files do not fit together; the model is named.
     """
-    from diffusers.utils import logging
-
-    logging.disable_progress_bar()
-    logging.set_verbosity(logging.CRITICAL)  # what matters comes as an exception, and is said once
-    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down a hundredfold, and no map needs them
+    quieten()
     pipe: AnomalyPipeline = AnomalyPipeline.from_pretrained(name).to(device)
     return pipe
 
@@ -100,7 +134,8 @@ def check_sequence_names(names: Sequence[str], model: Sequence[str] | None) -> N
     Raises:
         ValueError: With both lists.
     """
-    if names and model and [n.lower() for n in names] != [n.lower() for n in model]:
+    if not _takes_sequences(names, model):
+        assert model is not None
         raise ValueError(
             f"sequences: expected {','.join(model)}, as the model was trained on, got {','.join(names)}"
         )

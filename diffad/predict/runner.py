@@ -17,13 +17,13 @@ from diffad.io.subjects import Subject
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.claims import ScanClaims
-from diffad.predict.load import LoadedScan, count_voxels
+from diffad.predict.load import count_voxels
 from diffad.predict.options import Options as Options
 from diffad.predict.outcome import DISK_ERRORS, PendingScan, ScanOutcome, fail_scan
 from diffad.predict.outcome import WriteError as WriteError
-from diffad.predict.provenance import hash_model
 from diffad.predict.reader import ScanReader
 from diffad.predict.results import ResultRow, Results
+from diffad.predict.shelf import ModelSet, place_on_shelf
 from diffad.predict.stages import run_overlapped
 from diffad.predict.summary import CohortSummary as CohortSummary
 from diffad.predict.writer import write_scan
@@ -49,7 +49,7 @@ class Cohort:
     work on one folder: each scan is claimed by one of them, and the table is written by one at a time.
 
     Args:
-        pipe: The model.
+        pipe: The model, or several of which each scan gets the one that it suits best.
         out: Folder of the results; made if absent.
         options: How scans are looked at.
         mask: Brain mask of all scans, or the end of the masks' names; none takes the non-zero voxels.
@@ -68,7 +68,7 @@ class Cohort:
 
     def __init__(
         self,
-        pipe: AnomalyPipeline,
+        pipe: AnomalyPipeline | ModelSet,
         out: Path,
         options: Options,
         mask: str | Path | None = None,
@@ -81,18 +81,15 @@ class Cohort:
         verify: bool = False,
     ) -> None:
         options = replace(options, precision=resolve_precision(options.precision, pipe.device))
-        self.pipe, self.out, self.options = pipe, out, options
+        self.out, self.options = out, options
         self.prepares, self.page, self.process = prepare is not None, page, share or Process()
-        pipe.detector(options.method)  # names and options fail here, at once
-        if options.slices and pipe.config.space["axis"] == "volume":
-            raise ValueError("expected no range of slices, as this model takes whole volumes")
+        self.shelf = place_on_shelf(pipe, options)
         out.mkdir(parents=True, exist_ok=True)
         self.results, self.claims = Results(out / "results.csv"), ScanClaims(out)
         self.reader = ScanReader(
             out=out,
-            model=hash_model(pipe),
+            shelf=self.shelf,
             options=options,
-            method=options.method.over(pipe.method),
             mask=mask,
             region=region,
             prepare=prepare,
@@ -115,7 +112,7 @@ class Cohort:
         own = self.process.shard(subjects)
         count_others = self._make_counter([escape_name(s.name) for s in subjects if s not in own])
         with Progress(len(subjects), count_others, quiet=not self.process.is_main) as progress:
-            self.pipe.progress_bar = progress.slices
+            self._progress_bar = progress.slices
             try:
                 self._run_rest(self._run_once(own, progress), progress)
             finally:
@@ -201,12 +198,20 @@ class Cohort:
         return outcome
 
     def _look(self, subject: Subject, read: PendingScan) -> ScanOutcome:
-        output = self._detect(subject, read.ready, read.region)
+        output = self._detect(subject, read)
         output.info |= {"scan": [str(p) for p in subject.paths], "request": read.request}
+        if read.choice.name:
+            output.info["model_choice"] = read.choice.to_info()
         return ScanOutcome(ResultRow.from_info(subject.name, output.info), "done", output)
 
-    def _detect(self, subject: Subject, scan: LoadedScan, region: Path | None) -> AnomalyOutput:
-        output = self.pipe(scan.volume, scan.brain, region=region, **self.options.call())
+    def _detect(self, subject: Subject, read: PendingScan) -> AnomalyOutput:
+        scan, choice = read.ready, read.choice
+        if choice.name:
+            say(f"{subject.name}: the model {choice.name}, as {choice.reason}")
+        pipe = self.shelf.take(choice).pipe
+        pipe.progress_bar = self._progress_bar
+        with self.shelf.lock:
+            output = pipe(scan.volume, scan.brain, region=read.region, **self.options.call())
         warnings = list(dict.fromkeys([*scan.warnings, *output.info.get("warnings", [])]))
         for warning in warnings:
             say(f"warning: {subject.name}: {warning}")

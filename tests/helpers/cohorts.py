@@ -40,8 +40,8 @@ def write(path, data, affine=AFFINE):
     return path
 
 
-def write_model(folder, levels=100, **network):
-    """Write a pipeline folder."""
+def write_model(folder, levels=100, settings=None, **network):
+    """Write a pipeline folder; the settings are those of the pipeline."""
     from diffusers import DDPMScheduler
 
     from diffad.models.unet2d import UNet2D
@@ -51,7 +51,8 @@ def write_model(folder, levels=100, **network):
     options = {"channels": (8, 16), "layers": 1, "attention": False} | network
     scheduler = DDPMScheduler(num_train_timesteps=levels, clip_sample=False)
     sampler = {"name": "oneshot", "levels": [20]}
-    AnomalyPipeline(UNet2D(**options), scheduler, sampler=sampler, space={"size": 32}).save_pretrained(folder)
+    settings = {"sampler": sampler, "space": {"size": 32}} | (settings or {})
+    AnomalyPipeline(UNet2D(**options), scheduler, **settings).save_pretrained(folder)
     return folder
 
 

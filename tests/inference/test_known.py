@@ -1,6 +1,7 @@
 """A model knows its domain: what other contrasts, parts of brains and heads are told by."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,27 +14,7 @@ from diffad.data.volume import Volume
 from diffad.inference.features import measure_features
 from diffad.inference.known import FEATURES, KnownScans
 from diffad.inference.tissues import fit_tissues, load_tissue_prior
-
-CONTRASTS = {"T1": (0.3, 0.6, 0.95), "T2": (0.95, 0.6, 0.45), "FLAIR": (0.3, 0.9, 0.7), None: (0.3, 0.8, 0.8)}
-SPACING = 4.0
-
-
-def draw_scan(contrast="T1", seed=0, grain=0.03, scale=1.0):
-    """Draw a brain of the mean shape, its tissues of one contrast."""
-    rng = np.random.default_rng(seed)
-    prior = torch.from_numpy(load_tissue_prior())[None]
-    shape = [round(n * 9 / SPACING * scale) for n in BOX_SHAPE]
-    shares = torch.nn.functional.interpolate(prior, shape, mode="trilinear")[0].numpy()
-    brain = shares.sum(0) > 0.5
-    levels = np.array(CONTRASTS[contrast]) * (1 + 0.02 * rng.standard_normal(3))
-    image = np.einsum("k,k...->...", levels, shares / shares.sum(0).clip(1e-3))
-    image = (image + grain * rng.standard_normal(brain.shape)).clip(0.01) * brain
-    affine = np.diag([SPACING, SPACING, SPACING, 1.0])
-    return Volume(np.pad(image, 3)[None].astype(np.float32), affine), torch.from_numpy(np.pad(brain, 3))
-
-
-def features_of(*args, **options):
-    return measure_features(*draw_scan(*args, **options))
+from tests.helpers.domains import CONTRASTS, SPACING, draw_scan, features_of, know
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +165,35 @@ def test_damaged_domains_are_refused(known, change, words):
 def test_no_scans_make_no_domain():
     with pytest.raises(ValueError, match="expected healthy scans to learn a domain from"):
         KnownScans.of([])
+
+
+def test_distance_is_the_mean_square_of_what_lies_beyond_the_ranges(known):
+    inside = features_of(seed=20)
+    numbers = dict.fromkeys(known.ranges, 0.0) | {n: (a + b) / 2 for n, (a, b) in known.ranges.items()}
+    middle = replace(inside, numbers=numbers | {"likeness": 1.0, "overlap": 1.0})
+    base = known.measure_distance(middle)
+    assert base < 0.1
+    low, high = known.ranges["p50"]
+    margin = max(FEATURES["p50"].slack, 0.5 * (high - low))
+    moved = replace(middle, numbers=middle.numbers | {"p50": high + 3 * margin})
+    expected = np.sqrt(base**2 + 9 / (len(known.ranges) + 1))
+    assert known.measure_distance(moved) == pytest.approx(expected, rel=1e-5)
+    assert [reason.split(" is ")[0] for reason in known.list_reasons(moved)] == [FEATURES["p50"].text]
+
+
+def test_scans_lie_nearer_to_their_own_contrast():
+    models = {contrast: know(contrast) for contrast in ("T1", "T2", "FLAIR")}
+    for contrast in models:
+        scan = features_of(contrast, seed=30)
+        distances = {name: known.measure_distance(scan) for name, known in models.items()}
+        assert min(distances, key=distances.get) == contrast
+        assert sorted(distances.values())[1] > 5 * distances[contrast] + 0.3
+
+
+def test_more_contrasts_are_broader():
+    assert know("T1", "T2").breadth > 2 * know("T1").breadth > 0
+
+
+def test_a_model_of_several_contrasts_knows_no_order_of_tissues():
+    assert know("T1").sequence == "T1"
+    assert know("T1", "T2").sequence is None

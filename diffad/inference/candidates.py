@@ -1,0 +1,125 @@
+"""Models that a choice is made among: what each says of the scans it knows, read without its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from diffad.inference.known import KnownScans
+from diffad.inference.stored import INDEX, check_model
+from diffad.models.folder import ModelError, read_mapping
+from diffad.models.pretrained import list_shipped_models, locate_model
+
+AUTO, SHIPPED = "auto", "shipped"
+"""Word that asks for a choice, and the word among its places that stands for the shipped models."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model, as far as a choice needs it.
+
+    Args:
+        name: Name of a shipped model, or a pipeline folder.
+        channels: Sequences it takes.
+        settings: What it says of the scans it knows: ``intensity``, ``sequences`` and ``domain``.
+        domain: The last of these, read; none where the model does not say.
+    """
+
+    name: str
+    channels: int
+    settings: Mapping[str, Any] = field(repr=False)
+    domain: tuple[KnownScans, ...] | None = field(default=None, repr=False)
+
+    @property
+    def is_ct(self) -> bool:
+        """Whether it takes CT, in Hounsfield units."""
+        return bool(self.settings["intensity"] == "ct")
+
+    @property
+    def sequences(self) -> Sequence[str] | None:
+        """Names of its sequences, where known."""
+        names: Sequence[str] | None = self.settings["sequences"]
+        return names
+
+    @classmethod
+    def read(cls, name: str) -> Candidate:
+        """Read a model's folder and check all of its files; no network is built.
+
+        Raises:
+            OSError: If there is no such model here.
+            ModelError: If its files do not fit together; the file is named.
+        """
+        folder = Path(locate_model(name))
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{name}: expected a folder or a shipped model, found neither")
+        index = read_mapping(folder / INDEX)
+        check_model(folder, index)
+        domain = index.get("domain")
+        return cls(
+            name,
+            read_mapping(folder / "network" / "config.json").get("in_channels", 1),
+            {
+                "intensity": index["space"].get("intensity"),
+                "sequences": index.get("sequences"),
+                "domain": domain,
+            },
+            None if domain is None else tuple(KnownScans.from_dict(values) for values in domain),
+        )
+
+
+def is_auto(model: str) -> bool:
+    """Tell whether a model is to be chosen for each scan: ``auto``, or ``auto:PLACE,...``."""
+    return model == AUTO or model.startswith(f"{AUTO}:")
+
+
+def list_candidates(model: str) -> tuple[list[Candidate], list[str]]:
+    """List the models to choose among.
+
+    Args:
+        model: ``auto`` for the shipped models; ``auto:PLACE,...`` for those of places, each a folder that
+            holds pipelines, a pipeline, the name of a shipped model, or ``shipped`` for all of these.
+
+    Returns:
+        The models, and a sentence for each in a folder that cannot be used and is passed over.
+
+    Raises:
+        OSError: If a place does not exist, or there is no usable model.
+        ModelError: If a model that was named itself cannot be used.
+    """
+    candidates: dict[Path, Candidate] = {}
+    warnings: list[str] = []
+    for place in _split_places(model):
+        for name, is_named in _list_names(place):
+            try:
+                candidates.setdefault(Path(locate_model(name)).resolve(), Candidate.read(name))
+            except ModelError as error:
+                if is_named:
+                    raise
+                warnings.append(f"passed over the model {name}: {error}")
+    if not candidates:
+        hint = "".join(f"; {warning}" for warning in warnings)
+        raise FileNotFoundError(f"{model}: expected a model that can be used, found none{hint}")
+    return list(candidates.values()), warnings
+
+
+def _split_places(model: str) -> list[str]:
+    _, colon, text = model.partition(":")
+    places = [word.strip() for word in text.split(",")] if colon else [SHIPPED]
+    if not all(places):
+        raise FileNotFoundError(f"{model}: expected a name between the commas, found none")
+    return places
+
+
+def _list_names(place: str) -> list[tuple[str, bool]]:
+    """Return the models of a place, and whether each was named itself."""
+    if place == SHIPPED:
+        return [(name, False) for name in list_shipped_models()]
+    folder = Path(place).expanduser()
+    if not folder.is_dir() or (folder / INDEX).is_file():
+        return [(place, True)]
+    folders = [path for path in sorted(folder.iterdir()) if (path / INDEX).is_file()]
+    if not folders:
+        raise FileNotFoundError(f"{place}: expected a folder that holds pipelines, found none with {INDEX}")
+    return [(str(path), False) for path in folders]
