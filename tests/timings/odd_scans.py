@@ -8,7 +8,6 @@ No network is run. VOLUMES holds a CT without its skull and a glioma with thick 
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,13 +79,20 @@ def list_real(brains, volumes, prepared):
             for s in ("FLAIR", "T1C")
         ]
     if volumes:
-        real += [("CT", volumes / "ct_template_hu_stripped.nii.gz", None)]
+        ct = volumes / "ct_template_hu_stripped.nii.gz"
+        real += [("CT without its skull", ct, None), ("the same, 0 for less", cut_zero(ct), None)]
         real += [("glioma, thick T1c", volumes / "glioma_t1c_head.nii.gz", volumes / "glioma_t1c_brain_mask.nii.gz")]
-        real += [(f"head {n}", volumes / f"{n}_head.nii.gz", None) for n in ("glioma_flair", "healthy_t1")]
-    real += [(f"third site, head {p.name[:6]}", p, None) for p in sorted((brains / "ds000011").glob("*.nii.gz"))]
+        real += [(f"whole head, {n}", volumes / f"{n}_head.nii.gz", None) for n in ("glioma_flair", "healthy_t1")]
+    real += [(f"third site, whole head {p.name[:6]}", p, None) for p in sorted((brains / "ds000011").glob("*.nii.gz"))]
     for path in sorted(prepared.glob("*_T1w.nii.gz")) if prepared else []:
-        real.append((f"third site {path.name[:6]}", path, path.with_name(path.name.replace("_T1w", "_T1w_brain_mask"))))
+        real.append((f"third site, prepared {path.name[:6]}", path, path.with_name(path.name.replace("_T1w", "_T1w_brain_mask"))))
     return real
+
+
+def cut_zero(path):
+    """Return a CT with 0 where it is below, as those without a skull often are."""
+    volume = Volume.load(path)
+    return Volume(volume.data.clip(0), volume.affine)
 
 
 def load(path, mask):
