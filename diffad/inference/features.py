@@ -65,7 +65,7 @@ def measure_features(volume: Volume, brain: Tensor, channel: int = 0) -> ScanFea
         "length": length,
         "height": height,
         "thickness": float(spacing.max()),
-        "grain": _measure_grain(image / bright, brain),
+        "grain": _measure_grain(image[box] / bright, brain[box]),
     }
     fine, fine_cover = pool_brain_box(image[None] / bright, brain, FINE_SHAPE)
     numbers["sharpness"] = _measure_edges(fine[0], fine_cover)
@@ -104,10 +104,12 @@ def _measure_grain(image: Tensor, brain: Tensor) -> float:
     """Return the lower quartile of absolute second differences of voxels: noise, as edges are few."""
     quartiles = []
     for axis in range(3):
-        is_line = _both(_both(brain, axis), axis)
+        other = (slice(None),) * ((axis + 1) % 3) + (slice(None, None, 4),)
+        values, inside = image[other], brain[other]
+        is_line = _both(_both(inside, axis), axis)
         if is_line.any():
-            values = _thin_out(image.diff(n=2, dim=axis)[is_line].abs())
-            quartiles.append(float(torch.quantile(values, 0.25)))
+            differences = _thin_out(values.diff(n=2, dim=axis)[is_line].abs())
+            quartiles.append(float(torch.quantile(differences, 0.25)))
     return sum(quartiles) / max(1, len(quartiles))
 
 

@@ -32,7 +32,9 @@ def compare_sequence_names(path: Path | None, names: Sequence[str] | None) -> st
     if path is None or not names:
         return None
     known = {_name_alike(name) for name in names}
-    words = [word for alike in SAME_NAMES.values() for word in alike if strip_sequence(path, word) is not None]
+    words = [
+        word for alike in SAME_NAMES.values() for word in alike if strip_sequence(path, word) is not None
+    ]
     if agent := re.search(r"(?:^|_)(ce-[A-Za-z0-9]+)_", path.name):
         words = [agent.group(1)]
     elif any(strip_sequence(path, name) is not None for name in names):

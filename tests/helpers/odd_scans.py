@@ -192,8 +192,9 @@ def make_holes(share, seed=0):
 def rotate(degrees):
     def change(scan):
         options = {"angle": degrees, "axes": (1, 2), "reshape": True}
-        brain = ndimage.rotate(scan.brain.astype(np.float32), order=1, **options) > 0.5
-        return Scan(ndimage.rotate(scan.data, order=1, **options) * brain, brain, scan.spacing)
+        weight = ndimage.rotate(scan.brain.astype(np.float32), order=1, **options)
+        data, brain = ndimage.rotate(scan.data, order=1, **options) / weight.clip(0.1), weight > 0.5
+        return Scan(np.where(brain, data, 0), brain, scan.spacing)
 
     return change
 
@@ -242,9 +243,7 @@ ODD = {
     "10 mm of skull left": leave_skull(10.0),
     "holes in the mask": make_holes(0.2),
     "inverted": invert,
-    "z-scored": lambda s: s.with_data(
-        (s.data - s.data[s.brain].mean()) / s.data[s.brain].std()
-    ),
+    "z-scored": lambda s: s.with_data((s.data - s.data[s.brain].mean()) / s.data[s.brain].std()),
     "gamma 3": change_values(lambda x: x**3),
     "gamma 0.3": change_values(lambda x: x.clip(0) ** 0.3),
     "saturated": change_values(lambda x: x.clip(0, 0.7)),

@@ -7,7 +7,9 @@ import pytest
 from diffad.inference.sequence_names import compare_sequence_names
 
 
-@pytest.mark.parametrize("name", ["p07_T1.nii.gz", "sub-1_T1w.nii.gz", "t1w.nii", "sub-1_scan.nii.gz", "headflair.nii"])
+@pytest.mark.parametrize(
+    "name", ["p07_T1.nii.gz", "sub-1_T1w.nii.gz", "t1w.nii", "sub-1_scan.nii.gz", "headflair.nii"]
+)
 def test_names_of_one_sequence_and_no_names_pass(name):
     assert compare_sequence_names(Path(name), ["T1w"]) is None
     assert compare_sequence_names(Path(name), None) is None

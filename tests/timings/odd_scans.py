@@ -60,12 +60,17 @@ def look(config, scan, mask=None):
 def show(name, results):
     """Print how many of a kind are outside or refused, and the first reason of the first that is."""
     counts = [sum(r[0] == status for r in results) for status in ("inside", "outside", "refused")]
-    status = ", ".join(f"{word} {n}" for word, n in zip(("inside", "outside", "refused"), counts, strict=True) if n)
+    status = ", ".join(
+        f"{word} {n}" for word, n in zip(("inside", "outside", "refused"), counts, strict=True) if n
+    )
     reasons = [r[1] for r in results if r[1]]
     first = reasons[0][0] if reasons else ""
     more = sum(map(len, reasons)) / len(reasons) - 1 if reasons else 0
     others = list(dict.fromkeys(w for r in results for w in r[2]))
-    print(f"| {name} | {status} | {first}{f' (+{more:.1f})' if more > 0 else ''} | {'; '.join(others[:2])} |", flush=True)
+    print(
+        f"| {name} | {status} | {first}{f' (+{more:.1f})' if more > 0 else ''} | {'; '.join(others[:2])} |",
+        flush=True,
+    )
 
 
 def list_real(brains, volumes, prepared):
@@ -81,11 +86,28 @@ def list_real(brains, volumes, prepared):
     if volumes:
         ct = volumes / "ct_template_hu_stripped.nii.gz"
         real += [("CT without its skull", ct, None), ("the same, 0 for less", cut_zero(ct), None)]
-        real += [("glioma, thick T1c", volumes / "glioma_t1c_head.nii.gz", volumes / "glioma_t1c_brain_mask.nii.gz")]
-        real += [(f"whole head, {n}", volumes / f"{n}_head.nii.gz", None) for n in ("glioma_flair", "healthy_t1")]
-    real += [(f"third site, whole head {p.name[:6]}", p, None) for p in sorted((brains / "ds000011").glob("*.nii.gz"))]
+        real += [
+            (
+                "glioma, thick T1c",
+                volumes / "glioma_t1c_head.nii.gz",
+                volumes / "glioma_t1c_brain_mask.nii.gz",
+            )
+        ]
+        real += [
+            (f"whole head, {n}", volumes / f"{n}_head.nii.gz", None) for n in ("glioma_flair", "healthy_t1")
+        ]
+    real += [
+        (f"third site, whole head {p.name[:6]}", p, None)
+        for p in sorted((brains / "ds000011").glob("*.nii.gz"))
+    ]
     for path in sorted(prepared.glob("*_T1w.nii.gz")) if prepared else []:
-        real.append((f"third site, prepared {path.name[:6]}", path, path.with_name(path.name.replace("_T1w", "_T1w_brain_mask"))))
+        real.append(
+            (
+                f"third site, prepared {path.name[:6]}",
+                path,
+                path.with_name(path.name.replace("_T1w", "_T1w_brain_mask")),
+            )
+        )
     return real
 
 
