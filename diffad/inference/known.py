@@ -55,10 +55,10 @@ FEATURES = {
     "likeness": Feature("the correlation of its contrast with the mean of known scans", 2, 0.2),
     "overlap": Feature("the overlap of its brain with the mean shape of known brains", 2, 0.05),
 }
-"""What is compared. Above the volumes of known brains there is more room, as masks may hold the fluid around a
-brain, and a brain that is registered to MNI152 has the 1.9 litres of that template. Tissues of two sites
-differ by more than people do, which the room beside their brightness is for. A ball of 60 ml that is missing
-makes a gap of some 50 ml, and brains that lie askew one of up to 27."""
+"""What is compared. There is more room above the volumes of known brains, as masks may hold the fluid around
+a brain, and one that is registered to MNI152 has the 1.9 litres of that template. The tissues of two sites
+differ by more than those of people do, hence the room beside their brightness. A ball of 60 ml that is
+missing makes a gap of some 50 ml, and a brain that lies askew one of up to 27."""
 ONLY_LOWER, ONLY_UPPER = ("likeness", "overlap"), ("thickness", "grain", "gap")
 TAIL = 0.5
 """How far beyond the range of known scans a number may lie, as a share of the width of that range."""

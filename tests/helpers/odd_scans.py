@@ -170,7 +170,7 @@ def leave_skull(mm):
         pad = [(int(np.ceil(mm / s)) + 1,) * 2 for s in scan.spacing]
         data, brain = np.pad(scan.data, pad), np.pad(scan.brain, pad)
         distance = ndimage.distance_transform_edt(~brain, scan.spacing)
-        shell = (0 < distance) & (distance <= mm)
+        shell = (distance > 0) & (distance <= mm)
         texture = np.random.default_rng(0).uniform(0.8, 1.2, data.shape) * scan.bright
         rim = np.where(distance > 0.6 * mm, 1.5, 0.15) * texture
         return Scan(np.where(shell, rim, data).astype(np.float32), brain | shell, scan.spacing)
