@@ -37,6 +37,10 @@ class Denoiser(ABC):
     def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
         """Map ``x_t`` (B, C, *S) at level ``t`` () or (B,) to x_hat (B, C, *S)."""
 
+    def estimate(self, x_t: Tensor, t: Tensor, **cond: Any) -> tuple[Tensor, Tensor | None]:
+        """Return x_hat, and how likely each voxel is not healthy, (B, 1, *S), where that is known."""
+        return self(x_t, t, **cond), None
+
     @property
     def clamps(self) -> bool:
         """Whether estimates are clamped to [-1, 1]."""
@@ -214,6 +218,16 @@ class TakesLabels(Protocol):
 
     null: int | None
     """Label of no class, which is the number of classes; none where the network takes no labels."""
+
+
+@runtime_checkable
+class MarksAnomalies(Protocol):
+    """A network that may answer one channel more: the logit of a voxel that is not healthy."""
+
+    @property
+    def marks(self) -> bool:
+        """Whether it was built so."""
+        ...
 
 
 @runtime_checkable

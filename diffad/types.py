@@ -46,6 +46,7 @@ class Example:
         cond_image: Conditioning images, (B, C, *S), in [0, 1]; none conditions on the clean images.
         label: Class of each image, (B,), 0 healthy, 1 diseased, -1 unknown; none where no labels are known.
         place: Orientation and position of each slice, (B, 2), see ``diffad.data.place``; none where unknown.
+        damage: 1 where an image was damaged before it was noised, (B, 1, *S); none where none was.
     """
 
     x: Tensor
@@ -55,6 +56,7 @@ class Example:
     cond_image: Tensor | None = None
     label: Tensor | None = None
     place: Tensor | None = None
+    damage: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from diffad.denoise import as_denoiser
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.types import Generators, StepRecord, generators_for
 
@@ -86,17 +87,18 @@ def estimate_stack(noised_states: Iterable[tuple[int, Tensor]], denoiser: Denois
     levels, states = zip(*noised_states, strict=True)
     batch = states[0].shape[0]
     t = torch.tensor(levels, device=states[0].device).repeat_interleave(batch)
-    x_hats = denoiser(rearrange(list(states), "level b ... -> (level b) ..."), t)
-    x_hats = rearrange(x_hats, "(level b) ... -> level b ...", b=batch)
-    for level, x_t, x_hat in zip(levels, states, x_hats, strict=True):
-        yield StepRecord(level, 0, x_t, x_hat, x_hat)
+    x_hats, marks = as_denoiser(denoiser).estimate(rearrange(list(states), "level b ... -> (level b) ..."), t)
+    split = "(level b) ... -> level b ..."
+    maps = [None] * len(levels) if marks is None else rearrange(marks, split, b=batch)
+    for level, x_t, x_hat, mark in zip(levels, states, rearrange(x_hats, split, b=batch), maps, strict=True):
+        yield StepRecord(level, 0, x_t, x_hat, x_hat, mark)
 
 
 def estimate_singly(noised_states: Iterable[tuple[int, Tensor]], denoiser: Denoiser) -> Iterator[StepRecord]:
     """Estimate the clean image from states (B, C, *S) at several levels, one after the other."""
     for t, x_t in noised_states:
-        x_hat = denoiser(x_t, as_level(t, x_t))
-        yield StepRecord(t, 0, x_t, x_hat, x_hat)
+        x_hat, mark = as_denoiser(denoiser).estimate(x_t, as_level(t, x_t))
+        yield StepRecord(t, 0, x_t, x_hat, x_hat, mark)
 
 
 noised = noise_to_level  # the former name, which parts of other distributions may still import

@@ -27,6 +27,9 @@ class OneShot:
 
     .. math:: \bar x = \frac{1}{K R} \sum_{k=1}^{K} \sum_{r=1}^{R} \hat x(x_{t_k}^{(r)}, t_k)
 
+    Where the network marks anomalies (``marks`` of "unet2d"), the mean of its marks is the map of the
+    sampler, which the score "likelihood" takes.
+
     Args:
         levels: Levels :math:`t_1 \dots t_K`, each in 1..T; a single one may be bare.
         repeats: Noise draws :math:`R` at each level.
@@ -72,12 +75,15 @@ class OneShot:
         draws = [t for t in self.levels for _ in range(self.repeats)]
         noised_states = ((t, noise_to_level(x, t, denoiser, noise, generator)) for t in draws)
         estimate = estimate_stack if self.stack else estimate_singly
-        estimates = RunningMoments()
+        estimates, marks = RunningMoments(), RunningMoments()
         for record in estimate(noised_states, denoiser):
             estimates.add(record.x_hat)
+            if record.map is not None:
+                marks.add(record.map)
             if on_step is not None:
                 on_step(record)
-        return Reconstruction(estimates.mean, nfe=len(draws), std=estimates.std)
+        marked = marks.mean if marks.count else None
+        return Reconstruction(estimates.mean, nfe=len(draws), std=estimates.std, map=marked)
 
 
 def _check_levels(levels: Sequence[int] | int) -> tuple[int, ...]:

@@ -141,7 +141,7 @@ EXPERIMENT_KEYS = {
         " space augment postprocess train seed output"
     ),
     "networks": "classifier autoencoder",
-    "corrupt": "tasks held_out chance role weight",
+    "corrupt": "tasks held_out chance role weight mark",
     "schedule": "num_train_timesteps beta_start beta_end beta_schedule prediction_type",
     "space": "size fov window axis further_axes intensity low high headroom centre width",
     "augment": "flip rotate shift scale gamma gain blur tone bias noise",

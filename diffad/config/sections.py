@@ -192,6 +192,7 @@ class CorruptConfig:
             must find in that; "class" makes corrupted slices the diseased class.
         weight: How many times more the loss counts where a condition is corrupted: a network soon learns to
             copy what it is shown, and late to leave out what is not healthy.
+        mark: Weight of the cross-entropy of what a network marks as corrupted, with ``model.marks``.
     """
 
     tasks: tuple[str, ...] = ()
@@ -199,10 +200,12 @@ class CorruptConfig:
     chance: float = 0.8
     role: str = "condition"
     weight: float = 1.0
+    mark: float = 0.1
 
     def __post_init__(self) -> None:
         check_range(self, "corrupt", "[0, 1]", "chance")
         check_range(self, "corrupt", "[1, 1000000]", "weight")
+        check_range(self, "corrupt", "[0, 1000000]", "mark")
         check_choice(self, "corrupt", "role", "condition", "restore", "class")
 
 

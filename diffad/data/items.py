@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from diffad.data.place import SlicePlace
+from diffad.data.volume import Array, Volume
 from diffad.io.wording import BoundedError
 
 
@@ -44,6 +46,15 @@ class Dataset(Protocol):
 
     def __getitem__(self, index: int) -> TrainingItem:
         """Return item ``index``, the same each time."""
+        ...
+
+
+@runtime_checkable
+class HoldsScans(Protocol):
+    """A data set that was cut from whole scans, which it can read again."""
+
+    def read_scans(self, every: int = 1) -> Iterator[tuple[str, Volume, Array]]:
+        """Read every so many scans that are not labelled as diseased: their site, volume and brain mask."""
         ...
 
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from diffad.config import SpaceConfig
-from diffad.data.items import DataError, Dataset, TrainingItem, draw_item
+from diffad.data.items import DataError, Dataset, HoldsScans, TrainingItem, draw_item
+from diffad.data.volume import Array, Volume
 from diffad.registry import DATASETS
 from diffad.types import generator_for
 
 STREAM = 8
 """Stream of the randomness of an item that is asked for without a generator."""
 
-OWN_KEYS = ("weight", "splits")
+OWN_KEYS = ("weight", "splits", "site")
 """Keys of a part that are not options of its data set."""
 
 
@@ -32,9 +34,11 @@ class Mix:
 
     Args:
         parts: Data sets, each a mapping of its name and its options, of ``weight``, its share of the items (1
-            where nothing is said), and of ``splits``, the splits that it is part of (all by default).
+            where nothing is said), of ``splits``, the splits that it is part of (all by default), and of
+            ``site``, what its scans are called in a calibration by site.
         split: Name of the split.
         space: Grid and intensity of the model, for all parts.
+        root: Folder that the roots of the parts may be relative to.
 
     Raises:
         DataError: If there are no parts in the split, weights are not positive, images differ in shape, or a
@@ -46,7 +50,9 @@ class Mix:
         parts: Sequence[Mapping[str, Any]],
         split: str = "train",
         space: SpaceConfig = SpaceConfig(),  # noqa: B008 (frozen)
+        root: str = ".",
     ) -> None:
+        parts = [_lay_root(part, Path(root)) for part in parts]
         places = [k for k, part in enumerate(parts) if split in part.get("splits", (split,))]
         if not places:
             raise DataError(f"expected data.parts with a part in split {split!r}, found none")
@@ -57,6 +63,7 @@ class Mix:
         roots = {name: parts[k].get("root") for name, k in zip(names, places, strict=True)}
         self.subjects = join_subjects(dict(zip(names, self.parts, strict=True)), roots)
         """Subjects by split."""
+        self._sites = [str(parts[k].get("site", "")) for k in places]
         _require_one_shape(self.parts)
 
     def __len__(self) -> int:
@@ -66,11 +73,24 @@ class Mix:
         index = range(len(self))[index]
         return self.draw(index, generator_for(STREAM, index))
 
+    def read_scans(self, every: int = 1) -> Iterator[tuple[str, Volume, Array]]:
+        """Read the healthy scans of all parts that have any; see ``HoldsScans``."""
+        for part, name in zip(self.parts, self._sites, strict=True):
+            if isinstance(part, HoldsScans):
+                for site, volume, brain in part.read_scans(every):
+                    yield site or name, volume, brain
+
     def draw(self, index: int, generator: torch.Generator) -> TrainingItem:
         """Draw item ``index``, anew if its part can; all that is random follows from the generator."""
         k = bisect_right(self._ends, index)
         part, offset = self.parts[k], self._ends[k - 1] if k else 0
         return draw_item(part, (index - offset) % len(part), generator)
+
+
+def _lay_root(part: Mapping[str, Any], root: Path) -> Mapping[str, Any]:
+    """Return a part whose root, if it has one, lies below another."""
+    is_below = isinstance(part, Mapping) and isinstance(part.get("root"), str)
+    return {**part, "root": str(root / part["root"])} if is_below else part
 
 
 def share_items(lengths: Sequence[int], weights: Sequence[float]) -> list[int]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from diffad.config import SpaceConfig
 from diffad.config.reading import MAX_VOXELS, ReadOptions
@@ -26,6 +29,7 @@ from diffad.data.synthesis.paint import Painter
 from diffad.data.synthesis.stripping import EXACT
 from diffad.data.synthesis.tissues import TABLES
 from diffad.data.synthesis.tissues_file import read_table
+from diffad.data.volume import Array, Volume
 from diffad.io.paths import is_present_file
 from diffad.registry import DATASETS, unknown_name
 from diffad.types import generator_for
@@ -33,8 +37,14 @@ from diffad.types import generator_for
 MRI: Mapping[str, float] = {"t1": 1, "t1-like": 1, "t2": 1, "flair": 1, "pd": 0.5, "random": 1}
 """Weights of the contrasts of MR, where nothing is said."""
 
-STREAM = 7
-"""Stream of the randomness of an item that is asked for without a generator."""
+STREAM, WHOLE_STREAM = 7, 9
+"""Streams of the randomness of an item, and of a whole head, that is asked for without a generator."""
+
+NOMINAL = ("t1", "t2", "flair", "pd", "ct")
+"""Contrasts of scanners, which whole heads are painted in; the others are for training alone."""
+
+WHOLE_BOX, WHOLE_VOXEL = (96, 112, 96), 2.0
+"""Voxels of a whole head, 192 x 224 x 192 mm, which holds any brain, and their edge in mm."""
 
 
 @DATASETS.register("labels")
@@ -155,6 +165,28 @@ class LabelMaps:
             return [None]
         brain = head.label_map.depth <= EXACT * DEPTH_SCALE
         return find_places(torch.from_numpy(brain)[None], head.axis, keys)
+
+    def read_scans(self, every: int = 1) -> Iterator[tuple[str, Volume, Array]]:
+        """Paint every so many heads whole, each in the next of the nominal contrasts; see ``HoldsScans``.
+
+        Calibration and domain of a model that knows contrasts of which there are no healthy scans come from
+        these. Their site is "painted" with the contrast; strippings are perfect.
+        """
+        heads = {number: head.label_map for head, number, *_ in self._items}
+        names = [name for name, weight in self.painter.contrasts.items() if weight and name in NOMINAL]
+        whole = Space(replace(self.space.config, axis="volume", window=None, further_axes=()))
+        for turn, (number, label_map) in enumerate(list(heads.items())[::every] if names else []):
+            name = names[turn % len(names)]
+            painter = Painter(whole, {name: 1.0}, self.painter.deform, False, WHOLE_BOX, WHOLE_VOXEL)
+            head, generator = Head.cut(label_map, "volume"), generator_for(WHOLE_STREAM, number)
+            image, mask = painter.paint(head, 0, generator)
+            volume = Volume(self._restore_units(image).numpy(), np.diag([WHOLE_VOXEL] * 3 + [1.0]))
+            yield f"painted {name}", volume, mask[0].numpy() > 0
+
+    def _restore_units(self, image: Tensor) -> Tensor:
+        """Return an image (C, *S) in [0, 1] in the units of a scan: HU of a CT."""
+        space = self.space.config
+        return image * space.width + space.centre - space.width / 2 if space.intensity == "ct" else image
 
     def __len__(self) -> int:
         return len(self._items)

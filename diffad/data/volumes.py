@@ -192,10 +192,14 @@ class Volumes:
         # whole slices are marked, since a small lesion might vanish in the grid
         return [torch.stack([torch.full_like(m, bool(y.any())) for m, y in zip(like, slices, strict=True)])]
 
-    def read_scans(self) -> Iterator[tuple[str, Volume, Array]]:
-        """Read every scan that is not labelled as diseased, whole: its site, its volume, its brain mask."""
-        ends = accumulate(self.slice_counts)
-        for scan, count, end in zip(self.scans, self.slice_counts, ends, strict=True):
+    def read_scans(self, every: int = 1) -> Iterator[tuple[str, Volume, Array]]:
+        """Read scans that are not labelled as diseased, whole: their site, volume and brain mask.
+
+        Args:
+            every: Distance of the scans that are read; 1 reads all.
+        """
+        ends = list(accumulate(self.slice_counts))
+        for scan, count, end in list(zip(self.scans, self.slice_counts, ends, strict=True))[::every]:
             if not any(item.label == 1 for item in self._items[end - count : end]):
                 volume = Volume.load(scan.files, options=self.reading)
                 yield scan.site, *read_scan(volume, scan.mask, self.reading.mask_threshold)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.protocols import Conditional, Denoiser, TakesLabels, TakesPlace
+from diffad.protocols import Conditional, Denoiser, MarksAnomalies, TakesLabels, TakesPlace
 from diffad.schedule import Schedule
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
@@ -73,6 +73,17 @@ def takes_place(network: Any) -> bool:
     return isinstance(network, TakesPlace) and network.takes_place
 
 
+def marks_anomalies(network: Any) -> bool:
+    """Tell whether the last channel of a network's answer says how likely a voxel is not healthy."""
+    return isinstance(network, MarksAnomalies) and network.marks
+
+
+def split_answer(output: Tensor, channels: int) -> tuple[Tensor, Tensor | None]:
+    """Split an answer into that for the image, (B, C, *S), and the logits of anomalies (B, 1, *S), if any."""
+    answer, logits = output[:, :channels], output[:, channels:]
+    return answer, logits if logits.shape[1] else None
+
+
 class NetworkDenoiser(Denoiser):
     """Estimates the clean image with a network that predicts noise, velocity or the image itself.
 
@@ -127,12 +138,19 @@ class NetworkDenoiser(Denoiser):
 
     def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
         """Map ``x_t`` (B, C, *S) at level ``t`` () or (B,) to x_hat (B, C, *S)."""
+        return self.estimate(x_t, t, **cond)[0]
+
+    def estimate(self, x_t: Tensor, t: Tensor, **cond: Any) -> tuple[Tensor, Tensor | None]:
+        """Return x_hat, and the probability (B, 1, *S) of an anomaly where the network marks them."""
         t = torch.as_tensor(t, device=x_t.device)
         if int(t.min()) < 1:
             raise ValueError(f"a network is called at levels 1..{self.schedule.num_levels}, got {t.tolist()}")
         output = call_network(self.network, x_t, t, **cond).to(x_t.dtype)
+        logits = None
+        if marks_anomalies(self.network):
+            output, logits = split_answer(output, x_t.shape[1])
         x_hat = clean_estimate(output, x_t, t, self.schedule, self.prediction_type)
-        return x_hat.clamp(-1, 1) if self.clip else x_hat
+        return x_hat.clamp(-1, 1) if self.clip else x_hat, None if logits is None else logits.sigmoid()
 
     def without_clamp(self) -> NetworkDenoiser:
         """Return the same denoiser without the clamp; itself where it has none."""

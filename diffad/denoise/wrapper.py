@@ -37,6 +37,12 @@ class DenoiserWrapper(Denoiser):
         """Map ``x_t`` (B, C, *S) at level ``t`` () or (B,) to x_hat (B, C, *S)."""
         return self.inner(x_t, t, **cond)
 
+    def estimate(self, x_t: Tensor, t: Tensor, **cond: Any) -> tuple[Tensor, Tensor | None]:
+        """Return what ``__call__`` does, and the anomalies that the one inside marks in the same state."""
+        if type(self).__call__ is DenoiserWrapper.__call__:
+            return self.inner.estimate(x_t, t, **cond)
+        return self(x_t, t, **cond), None
+
     @property
     def clamps(self) -> bool:
         """Whether estimates are clamped to [-1, 1]."""
@@ -117,6 +123,11 @@ class ConditionedDenoiser(DenoiserWrapper):
         """Denoise a stack "(k b)" of k states of each scan, (k b, C, *S), at levels () or (k b,)."""
         rows = {name: _repeat_rows(value, len(x_t)) for name, value in self.cond.items()}
         return self.inner(x_t, t, **rows, **cond)
+
+    def estimate(self, x_t: Tensor, t: Tensor, **cond: Any) -> tuple[Tensor, Tensor | None]:
+        """Denoise a stack "(k b)", and return what is marked in it."""
+        rows = {name: _repeat_rows(value, len(x_t)) for name, value in self.cond.items()}
+        return self.inner.estimate(x_t, t, **rows, **cond)
 
     def select(self, items: Tensor) -> Denoiser:
         """Return the denoiser of some states of a stack "(k b)" of the b scans, by their numbers (n,)."""

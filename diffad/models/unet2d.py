@@ -37,6 +37,8 @@ class UNet2D(ModelMixin, ConfigMixin):
             added before, where it has no effect on a block of as many groups as channels.
         head_channels: Channels of a head of the attention; 0 takes 32 where they divide the coarsest width.
         place: Take the place of a slice in the brain, its orientation and position (B, 2), as a condition.
+        marks: Answer one channel more, the logit of a voxel that is not healthy; it is trained beside the
+            rest where slices are corrupted and restored, see ``corrupt.mark``.
         place_drop: Chance in training that the place of an item is forgotten, as it may be unknown in use.
 
     Raises:
@@ -64,6 +66,7 @@ class UNet2D(ModelMixin, ConfigMixin):
         head_channels: int = 0,
         place: bool = False,
         place_drop: float = 0.1,
+        marks: bool = False,
     ) -> None:
         super().__init__()
         check_widths(channels, groups, "UNet2D")
@@ -75,7 +78,7 @@ class UNet2D(ModelMixin, ConfigMixin):
         default_head = 32 if channels[-1] % 32 == 0 else groups
         self.unet = UNet2DModel(
             in_channels=in_channels * patch**2,
-            out_channels=out_channels * patch**2,
+            out_channels=(out_channels + marks) * patch**2,
             block_out_channels=tuple(channels),
             layers_per_block=layers,
             down_block_types=tuple(f"{prefix}DownBlock2D" for prefix in down),
@@ -89,6 +92,11 @@ class UNet2D(ModelMixin, ConfigMixin):
         )
         self.condition = make_embedding_layers(embedding, 4 * channels[0]) if embedding else None
         self.place_layers = make_place_layers(4 * channels[0]) if place else None
+
+    @property
+    def marks(self) -> bool:
+        """Whether the last channel of its answer says how likely a voxel is not healthy."""
+        return bool(self.config.marks)
 
     @property
     def takes_place(self) -> bool:

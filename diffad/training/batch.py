@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from diffad.config import Config, CorruptConfig
@@ -23,6 +24,8 @@ from diffad.types import Example
 MicroBatch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 """Images (B, C, *S), masks (B, 1, *S), and the numbers (B,), labels (B,) and places (B, 2) of the items."""
 
+REACH, VISIBLE = 5, 0.015
+"""Width of a neighbourhood, and its mean change from which on it counts as damaged."""
 POOL_SIZE = 32
 """Images that patches are blended from: enough to differ, few enough to stay in memory."""
 
@@ -39,6 +42,7 @@ class Batch:
         original: The images before they were corrupted, (B, C, *S), or none where nothing is corrupted.
         weight: How much the loss counts, (B, 1, *S), or none where it counts the same everywhere.
         damaged_image: What noise is laid over, (B, C, *S), in [0, 1]; none takes the image.
+        damage: 1 where the damaged image differs, (B, 1, *S); none without one.
         place: Orientation and position of each slice, (B, 2), see ``diffad.data.place``; none where unknown.
     """
 
@@ -49,6 +53,7 @@ class Batch:
     original: Tensor | None = None
     weight: Tensor | None = None
     damaged_image: Tensor | None = None
+    damage: Tensor | None = None
     place: Tensor | None = None
 
 
@@ -100,17 +105,28 @@ def corrupt_items(
     """
     if not tasks:
         return Batch(image, brain, image, label)
-    corrupted_image, disease, weight = image.clone(), torch.zeros_like(label), torch.ones_like(brain)
+    corrupted_image, disease = image.clone(), torch.zeros_like(label)
+    changed = torch.zeros_like(brain)
     if indices := [i for i, item in enumerate(brain) if _has_room(item)]:
         drawing = (tasks, config.chance, [generators[i] for i in indices], pool)
         corruption = corrupt_batch(image[indices].cpu(), brain[indices].cpu() > 0, *drawing)
         corrupted_image[indices], disease[indices] = corruption.image.to(image), corruption.label.to(label)
-        weight[indices] += (config.weight - 1) * corruption.mask.to(brain)
-    if config.role != "class":
-        damaged_image = corrupted_image if config.role == "restore" else None
-        loss_weight = None if config.weight == 1 else weight
-        return Batch(image, brain, corrupted_image, label, image, loss_weight, damaged_image)
-    return Batch(corrupted_image, brain, corrupted_image, torch.maximum(label, disease), image)
+        changed[indices] = corruption.mask.to(brain)
+    if config.role == "class":
+        return Batch(corrupted_image, brain, corrupted_image, torch.maximum(label, disease), image)
+    weight = None if config.weight == 1 else 1 + (config.weight - 1) * changed
+    batch = Batch(image, brain, corrupted_image, label, image, weight)
+    if config.role == "condition":
+        return batch
+    damage = changed * _find_visible(corrupted_image - image)
+    return replace(batch, damaged_image=corrupted_image, damage=damage)
+
+
+def _find_visible(change: Tensor) -> Tensor:
+    """Return 1 where the neighbourhood of a voxel changed by more than can be overlooked, (B, 1, *S)."""
+    pool = F.avg_pool2d if change.ndim == 4 else F.avg_pool3d
+    near = pool(change.abs().amax(1, keepdim=True), REACH, stride=1, padding=REACH // 2)
+    return (near > VISIBLE).to(change)
 
 
 def _has_room(brain: Tensor) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.data.items import Dataset
+from diffad.data.items import Dataset, HoldsScans
 from diffad.data.place import tabulate_places
 from diffad.inference.calibrating import calibrate_model, calibrate_samplers, keep_raw_maps
 from diffad.inference.detector import Detector
@@ -32,12 +32,10 @@ def calibrate_pipeline(pipe: AnomalyPipeline, data: Dataset, rates: Sequence[flo
     Raises:
         ValueError: If there is no healthy scan.
     """
-    x, brain = collect_healthy(data)
-    where = collect_healthy_places(data)
     sampler = calibrate_samplers(
         pipe.config.sampler,
         lambda spec: pipe.detector(Method(sampler=spec)),
-        lambda maps, fpr: _measure_thresholds(maps, x, brain, where, [fpr]).threshold(fpr),
+        lambda maps, fpr: _measure_thresholds(maps, data, [fpr]).threshold(fpr),
     )
     pipe.register_to_config(sampler=sampler)
     if scans := _look_at_scans(pipe, data):
@@ -48,13 +46,13 @@ def calibrate_pipeline(pipe: AnomalyPipeline, data: Dataset, rates: Sequence[flo
         pipe.register_to_config(postprocess={**pipe.config.postprocess, "normalise": "none"})
     # the rate that makes the masks must be among those calibrated
     rates = sorted({*rates, pipe.config.postprocess["fpr"]})
-    calibration = _measure_thresholds(pipe.detector(), x, brain, where, rates, count_healthy_slices(data))
+    calibration = _measure_thresholds(pipe.detector(), data, rates, count_healthy_slices(data))
     pipe.register_to_config(calibration=calibration.to_dict())
 
 
 def _look_at_scans(pipe: AnomalyPipeline, data: Dataset) -> list[HealthyScan]:
     """Look at the whole healthy scans behind the data as in use; none where the data are no volumes."""
-    if not hasattr(data, "read_scans"):
+    if not isinstance(data, HoldsScans):
         return []
     slices = getattr(data, "slices", None) if pipe.config.space["axis"] != "volume" else None
     call: dict[str, Any] = {"slices": slices, "threshold": math.inf}
@@ -94,13 +92,10 @@ def count_healthy_slices(data: Dataset) -> list[int]:
 
 
 def _measure_thresholds(
-    detector: Detector,
-    x: Tensor,
-    brain: Tensor,
-    where: Tensor,
-    rates: Sequence[float],
-    counts: Sequence[int] | None = None,
+    detector: Detector, data: Dataset, rates: Sequence[float], counts: Sequence[int] | None = None
 ) -> Calibration:
+    x, brain = collect_healthy(data)
+    where = collect_healthy_places(data)
     # each scan has noise of its own
     maps = detector.maps(x, brain, range(len(x)), counts=counts, where=where).anomaly
     return calibrate_thresholds(((m[None], b[None]) for m, b in zip(maps, brain.bool(), strict=True)), rates)

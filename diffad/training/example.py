@@ -45,7 +45,8 @@ def make_batch_example(
     else:
         damaged = examples.make_example(sampler, to_model(batch.damaged_image), *drawing)
         example = _ask_for(to_model(batch.image), damaged, t, schedule)
-    example = replace(example, cond_image=batch.cond_image, label=batch.label, place=batch.place)
+    example = replace(example, cond_image=batch.cond_image, label=batch.label)
+    example = replace(example, place=batch.place, damage=batch.damage)
     if batch.weight is None:
         return example
     region = batch.weight if example.region is None else batch.weight * example.region

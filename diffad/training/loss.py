@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor
 
-from diffad.denoise import call_network, training_target
+from diffad.denoise import call_network, split_answer, training_target
 from diffad.schedule import Schedule
 from diffad.types import Example
 
@@ -46,6 +47,7 @@ def denoising_loss(
     kind: str = "l2",
     gamma: float | None = None,
     cond: Mapping[str, Tensor] | None = None,
+    mark: float = 0.0,
 ) -> Tensor:
     """Return the weighted loss of each item, (B,).
 
@@ -58,14 +60,24 @@ def denoising_loss(
         kind: "l1" or "l2".
         gamma: Cap of the min-SNR weight, or none.
         cond: What else the network is given, by name.
+        mark: Weight of the cross-entropy of what the network marks as damaged, where it does.
 
     Reference:
         Denoising Diffusion Probabilistic Models (Ho et al., 2020), eq. 14.
     """
-    output = call_network(network, example.x_t, t, **(cond or {}))
-    error = output.float() - training_target(example.x, example.z, t, schedule, prediction)
+    output = call_network(network, example.x_t, t, **(cond or {})).float()
+    output, logits = split_answer(output, example.x.shape[1])
+    error = output - training_target(example.x, example.z, t, schedule, prediction)
     per_item = mean_over(error.abs() if kind == "l1" else error.square(), example.region)
-    return per_item * snr_weight(t.cpu(), schedule, prediction, gamma).to(output.device)
+    loss = per_item * snr_weight(t.cpu(), schedule, prediction, gamma).to(output.device)
+    return loss if logits is None else loss + mark * marking_loss(logits, example.damage)
+
+
+def marking_loss(logits: Tensor, damage: Tensor | None) -> Tensor:
+    """Return the cross-entropy (B,) of the logits (B, 1, *S) of what was damaged; without, of nothing."""
+    target = torch.zeros_like(logits) if damage is None else damage.to(logits)
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return reduce(entropy, "b ... -> b", "mean")
 
 
 def mean_over(error: Tensor, region: Tensor | None) -> Tensor:

@@ -56,7 +56,8 @@ class Denoising:
         example = make_batch_example(trainer.sampler, batch, t, trainer.noise, trainer.schedule, generators)
         recipe = (config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
         cond = condition_kwargs(trainer.ema_network, example)
-        return denoising_loss(trainer.network, example, t, trainer.schedule, *recipe, cond)
+        loss = (trainer.network, example, t, trainer.schedule, *recipe, cond)
+        return denoising_loss(*loss, mark=config.corrupt.mark)
 
     def draw_validation_batch(self, trainer: NetworkRun, data: Dataset) -> ValidationExamples:
         """Draw what validation looks at, the same every time."""

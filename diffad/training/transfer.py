@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from diffad.denoise import marks_anomalies
 from diffad.io.atomic import UnwritableError, staged_folder
 from diffad.io.files import open_regular
 from diffad.io.text import read_json
@@ -21,6 +23,8 @@ from diffad.training.checkpoint import CheckpointError
 WEIGHTS = "encoder.safetensors"
 OPTIONS = "encoder.json"
 HEAD = ("resnet.fc.weight", "resnet.fc.bias")
+LAST = {"unet.conv_out.weight", "unet.conv_out.bias"}
+"""Weights of the layer that marks are added to."""
 MAX_NAMES = 3
 """How many names an error lists."""
 
@@ -77,7 +81,7 @@ def load_weights(network: Any, path: Path) -> None:
     """Load all weights of a network of the same architecture.
 
     Weights of a network that knew no places may be loaded into one that does: its layers of places stay as
-    they are, and answer 0 at first.
+    they are, and answer 0 at first. So does what marks anomalies, where it is new.
 
     Args:
         network: What they are loaded into.
@@ -100,8 +104,18 @@ def load_weights(network: Any, path: Path) -> None:
     new = {k: v for k, v in state.items() if LAYERS in k.split(".")}
     if not new.keys() & weights.keys():
         weights = {**new, **weights}
+    if marks_anomalies(network):
+        weights |= {k: _add_marks(weights[k], state[k]) for k in LAST & weights.keys() & state.keys()}
     _check_weights(folder, weights, state)
     network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+
+
+def _add_marks(weight: Tensor, like: Tensor) -> Tensor:
+    """Add rows of zeros for the marks to the last layer of a network without."""
+    rows = len(like) - len(weight)
+    if rows <= 0 or weight.shape[1:] != like.shape[1:] or len(weight) % rows:
+        return weight
+    return torch.cat([weight, weight.new_zeros(rows, *weight.shape[1:])])
 
 
 def _read_encoder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

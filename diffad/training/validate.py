@@ -100,7 +100,7 @@ def validate(
         example, t = validation.select(range(k, min(k + size, len(validation.t))), device)
         recipe = (schedule, prediction, config.train.loss, config.train.snr_gamma)
         cond = condition_kwargs(network, example)
-        losses.append(denoising_loss(network, example, t, *recipe, cond).cpu())
+        losses.append(denoising_loss(network, example, t, *recipe, cond, config.corrupt.mark).cpu())
         distance = (denoiser(example.x_t, t, **cond) - example.x).abs()
         errors.append(mean_over(distance, example.region).cpu() / 2)
     error, levels = torch.cat(errors), validation.t

@@ -57,6 +57,13 @@ class Marked(Denoiser):
     def null_label(self):
         return 7
 
+    @property
+    def takes_place(self):
+        return True
+
+    def estimate(self, x_t, t, **cond):
+        return self(x_t, t, **cond), x_t - t.reshape(-1, 1, 1, 1) / 1000
+
     def __call__(self, x_t, t, **cond):
         x_hat = 3 * x_t + sum(value.float().mean() for value in cond.values())
         return x_hat.clamp(-1, 1) if self.clamps else x_hat
@@ -88,13 +95,16 @@ WRAPPERS = {
     GuidedDenoiser: (GuidedDenoiser, {"without_guidance"}),
     ClampedDenoiser: (ClampedDenoiser, {"without_clamp"}),
     ConditionedDenoiser: (lambda inner: ConditionedDenoiser(inner, {"level": torch.ones(2, 1)}), set()),
-    ContextDenoiser: (lambda inner: ContextDenoiser(inner, X, ONES), set()),
+    ContextDenoiser: (lambda inner: ContextDenoiser(inner, X, ONES), {"estimate"}),
     ReferenceDenoiser: (lambda inner: ReferenceDenoiser(inner, "mirror"), {"reference"}),
     ClassifierGuidedDenoiser: (
         lambda inner: ClassifierGuidedDenoiser(inner, judge, (2.0, 3.0)),
-        {"without_guidance"},
+        {"without_guidance", "estimate"},
     ),
-    ContrastedDenoiser: (lambda inner: ContrastedDenoiser(inner, 2.0, 0, 1), {"without_guidance"}),
+    ContrastedDenoiser: (
+        lambda inner: ContrastedDenoiser(inner, 2.0, 0, 1),
+        {"without_guidance", "estimate"},
+    ),
 }
 CAPABILITIES = sorted(name for name in vars(Denoiser) if not name.startswith("_"))
 REBUILDING = {
@@ -108,8 +118,10 @@ TELLING = {
     "clamps": lambda denoiser: denoiser.clamps,
     "prediction_type": lambda denoiser: denoiser.prediction_type,
     "null_label": lambda denoiser: denoiser.null_label,
+    "takes_place": lambda denoiser: denoiser.takes_place,
     "conditions": lambda denoiser: denoiser.conditions(X, ONES)["embedding"].tolist(),
     "reference": lambda denoiser: denoiser.reference(X).tolist(),
+    "estimate": lambda denoiser: denoiser.estimate(X, T)[1].tolist(),
 }
 """Capabilities that tell something."""
 CASES = [(kind, name) for kind in WRAPPERS for name in CAPABILITIES if name not in WRAPPERS[kind][1]]
@@ -147,6 +159,8 @@ def test_every_wrapper_hands_every_capability_on(kind, name):
 @pytest.mark.parametrize("kind", WRAPPERS, ids=lambda kind: kind.__name__)
 def test_pairs_of_wrappers_hand_on_what_neither_changes(outer, kind):
     changed = WRAPPERS[outer][1] | WRAPPERS[kind][1]
+    if outer is kind is ConditionedDenoiser:
+        changed = changed | {"estimate"}  # both would name the same condition
     both = WRAPPERS[outer][0](WRAPPERS[kind][0](Marked()))
     for name in set(REBUILDING) - changed:
         marks, args = REBUILDING[name]
@@ -243,8 +257,9 @@ def test_plain_denoiser_is_understood_by_former_names():
 
 def test_plain_wrapper_tells_of_the_denoiser_inside():
     denoiser = as_denoiser(PlainWrapper(Marked()))
+    assert denoiser.estimate(X, T)[1] is None
     for tell in TELLING.values():
-        if tell is not TELLING["schedule"]:
+        if tell not in (TELLING["schedule"], TELLING["estimate"]):
             assert tell(denoiser) == tell(Marked())
 
 
@@ -270,3 +285,11 @@ def test_wrapper_of_another_distribution_may_keep_values_of_its_own():
     assert (type(free), free.by, free.inner.marks) == (Scaled, 0.5, ("without_clamp",))
     assert torch.equal(free(X, T), 1.5 * X)
     assert list(inspect.signature(Scaled).parameters) == ["inner", "by"]
+
+
+@pytest.mark.parametrize("kind", WRAPPERS, ids=lambda kind: kind.__name__)
+def test_estimate_of_a_wrapper_is_its_own_answer(kind):
+    wrapper = WRAPPERS[kind][0](Marked())
+    x_hat, marks = wrapper.estimate(X, T)
+    torch.testing.assert_close(x_hat, wrapper(X, T))
+    assert (marks is None) == ("estimate" in WRAPPERS[kind][1])

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from diffad.config import SpaceConfig
-from diffad.data.items import DataError, Generative
+from diffad.data.items import DataError, Generative, HoldsScans
 from diffad.data.synthesis.tissues import TISSUES
-from diffad.data.synthetic import LabelMaps, weigh_contrasts
+from diffad.data.synthetic import WHOLE_BOX, LabelMaps, weigh_contrasts
+from diffad.inference.features import measure_features
 from diffad.registry import UnknownNameError
 from diffad.types import generator_for
 from tests.helpers.label_maps import make_labels, save_labels
@@ -268,3 +269,33 @@ def test_options_that_do_not_fit_are_refused(folder, options, message):
 def test_unknown_contrast_is_named_with_the_nearest():
     with pytest.raises(UnknownNameError, match="did you mean 'flair'"):
         weigh_contrasts(["t1", "flar"], "percentile")
+
+
+def test_whole_heads_are_painted_in_nominal_contrasts_for_calibration(tmp_path):
+    for name in "abc":
+        save_labels(tmp_path / f"{name}.nii.gz")
+    data = build(tmp_path, contrast={"random": 1, "t1": 1, "t2": 2, "flair": 0})
+    assert isinstance(data, HoldsScans)
+    scans = list(data.read_scans())
+    assert [site for site, *_ in scans] == ["painted t1", "painted t2", "painted t1"]
+    for site, volume, brain in scans:
+        assert volume.data.shape == (1, *WHOLE_BOX) == (1, *brain.shape)
+        assert volume.spacing.tolist() == [2, 2, 2]
+        assert not volume.data[0, ~brain].any()
+        values = volume.data[0, brain]
+        assert 0.2 < float(np.median(values)) < 0.9, site
+        assert 300 < measure_features(volume, torch.from_numpy(brain)).numbers["volume"] < 2500
+    again = list(data.read_scans())
+    assert all(np.array_equal(a[1].data, b[1].data) for a, b in zip(scans, again, strict=True))
+    assert [site for site, *_ in data.read_scans(every=2)] == ["painted t1", "painted t2"]
+
+
+def test_whole_heads_of_a_ct_are_in_hounsfield_units(folder):
+    data = build(folder, space=SpaceConfig(size=48, fov=200.0, intensity="ct"), contrast="ct")
+    (site, volume, brain), *_ = data.read_scans()
+    assert site == "painted ct"
+    assert 10 < float(np.median(volume.data[0, brain])) < 60
+
+
+def test_random_contrasts_have_no_whole_heads(folder):
+    assert list(build(folder, contrast="random").read_scans()) == []

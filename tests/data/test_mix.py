@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffad.config import SpaceConfig
-from diffad.data.items import DataError
+from diffad.data.items import DataError, HoldsScans
 from diffad.data.mix import Mix, share_items
 from diffad.types import generator_for
 from tests.helpers.brains import save_volume
@@ -92,3 +92,26 @@ def test_person_in_two_splits_under_two_names_is_refused(tmp_path, names, clash)
 def test_parts_that_do_not_fit_are_refused(parts, message):
     with pytest.raises(DataError, match=message):
         build(*parts)
+
+
+def test_roots_of_parts_lie_below_the_root(tmp_path):
+    save_volume(tmp_path / "a" / "sub-1_T1w.nii.gz")
+    part = {"name": "volumes", "root": "a", "shares": {"train": 1.0}}
+    assert len(Mix([part], "train", SPACE, root=str(tmp_path)))
+    absolute = {**part, "root": str(tmp_path / "a")}
+    assert len(Mix([absolute], "train", SPACE, root="elsewhere"))
+
+
+def test_scans_of_all_parts_are_read_with_their_sites(tmp_path):
+    for site, count in (("a", 2), ("b", 3)):
+        for k in range(count):
+            save_volume(tmp_path / site / f"sub-{site}{k}_T1w.nii.gz", seed=10 * count + k)
+    parts = [
+        {"name": "volumes", "root": str(tmp_path / site), "shares": {"train": 1.0}, "site": site}
+        for site in "ab"
+    ]
+    data = build(TOY, *parts)
+    assert isinstance(data, HoldsScans)
+    scans = [(site, volume.name.rpartition("/")[2]) for site, volume, _ in data.read_scans()]
+    assert scans == [(s, f"sub-{s}{k}_T1w.nii.gz") for s, n in (("a", 2), ("b", 3)) for k in range(n)]
+    assert [site for site, *_ in data.read_scans(every=2)] == ["a", "b", "b"]

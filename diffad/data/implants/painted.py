@@ -9,18 +9,12 @@ import numpy as np
 
 from diffad.config import SpaceConfig
 from diffad.data.implants.plan import seed_generator
-from diffad.data.synthetic import LabelMaps
+from diffad.data.synthetic import WHOLE_BOX, WHOLE_VOXEL, LabelMaps
 from diffad.data.volume import Volume
 from diffad.io.nifti import stem
 
 HEADS = "painted"
 """Folder of the painted heads in a set."""
-
-SPACING = 2.0
-"""Edge of a voxel, in mm."""
-
-BOX = (96, 112, 96)
-"""Voxels of a painted head: 192 x 224 x 192 mm, which holds any brain."""
 
 SCALE = 1000.0
 """Intensity that 1 becomes."""
@@ -44,7 +38,7 @@ def paint_scans(
         OSError: If a file cannot be written.
     """
     folder = out / HEADS
-    affine = np.diag([SPACING] * 3 + [1.0])
+    affine = np.diag([WHOLE_VOXEL] * 3 + [1.0])
     scans, masks, subjects = [], [], []
     for contrast in contrasts:
         heads = _read_heads(labels, contrast, limit)
@@ -69,8 +63,8 @@ def _read_heads(labels: Path, contrast: str, limit: int | None) -> LabelMaps:
         space,
         contrast=contrast,
         strip=False,
-        box=BOX,
-        voxel=SPACING,
+        box=WHOLE_BOX,
+        voxel=WHOLE_VOXEL,
         shares={"test": 1.0},
         limit=limit,
     )
