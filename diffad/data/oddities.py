@@ -11,6 +11,9 @@ from diffad.data.zero import find_border
 
 FEW, SAMPLE = 12, 50_000
 """Fewest intensities of a scan that is no map of labels, and how many voxels are looked at."""
+LEAST_EDGE, MOST_EDGE = 30.0, 400.0
+"""Longest edge of a brain in mm: that of an adult's is some 180, and 18 where centimetres pass for mm; that
+of a mouse's is some 15. Five slices of a head are as long as the whole of it."""
 MOST_BACKGROUND = 0.05
 """Largest share of a brain mask that may lie where the scan shows nothing, as masks are smooth."""
 
@@ -25,18 +28,30 @@ def list_oddities(volume: Volume, brain: Array) -> list[str]:
     warnings = [head_warning(brain, volume.voxel_ml)]
     warnings += [_describe_labels(channel, brain) for channel in volume.data]
     warnings += [_describe_empty_slices(volume.data, brain), _describe_background(volume.data, brain)]
+    warnings += [_describe_extent(volume, brain)]
     return list(dict.fromkeys(warning for warning in warnings if warning))
 
 
 def _describe_labels(channel: Array, brain: Array) -> str | None:
-    """Say so if a scan holds a few whole numbers only, as a segmentation does."""
+    """Say so if a scan holds a few different numbers only, as a segmentation does, scaled or not."""
     values = channel[brain]
     sample = values[:: max(1, values.size // SAMPLE)]
     levels = np.unique(sample)
-    if len(levels) > FEW or sample.size <= 8 * FEW or (levels % 1 != 0).any():
+    if len(levels) > FEW or sample.size <= 8 * FEW:
         return None
-    names = ", ".join(f"{v:g}" for v in levels[:4]) + (", ..." if len(levels) > 4 else "")
+    names = ", ".join(f"{v:.3g}" for v in levels[:4]) + (", ..." if len(levels) > 4 else "")
     return f"its brain has {len(levels)} different values only ({names}), as labels have and scans do not"
+
+
+def _describe_extent(volume: Volume, brain: Array) -> str | None:
+    """Say so if no brain is that long, as where a header has another unit than its voxels."""
+    others = ((1, 2), (0, 2), (0, 1))
+    lines = [np.flatnonzero(brain.any(axes)) for axes in others]
+    edge = max((at[-1] - at[0] + 1) * mm for at, mm in zip(lines, volume.spacing, strict=True))
+    if LEAST_EDGE <= edge <= MOST_EDGE:
+        return None
+    size = f"its brain is {edge:.3g} mm long, and that of an adult some 180"
+    return f"{size}: are its voxels of {volume.spacing[0]:.3g} mm given in another unit, such as centimetres?"
 
 
 def _describe_background(data: Array, brain: Array) -> str | None:

@@ -15,9 +15,9 @@ from diffad.data.hounsfield import guess_units
 from diffad.data.names import strip_sequence
 from diffad.data.volume import Volume
 from diffad.inference.candidates import AUTO, Candidate, list_candidates
-from diffad.inference.domain import compare_sequence
 from diffad.inference.features import ScanFeatures, measure_channels
 from diffad.inference.scan import read_source
+from diffad.inference.sequence_names import compare_sequence_names
 
 CT_AIR = -900.0
 """What air in a CT lies below, in Hounsfield units."""
@@ -130,7 +130,7 @@ def _fit(candidate: Candidate, volume: Volume, scans: Sequence[ScanFeatures], is
     if candidate.domain is None:
         return ModelFit(candidate, other_modality, None, False)
     pairs = list(zip(candidate.domain, scans, strict=True))
-    is_other_name = compare_sequence(volume.path, candidate.sequences) is not None
+    is_other_name = compare_sequence_names(volume.path, candidate.sequences) is not None
     squares = [known.measure_distance(scan) ** 2 for known, scan in pairs]
     distance = math.sqrt(sum(squares) / len(squares) + NAME_DISTANCE * is_other_name)
     is_outside = is_other_name or any(known.list_reasons(scan) for known, scan in pairs)

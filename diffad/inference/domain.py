@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,12 @@ from torch import Tensor
 
 from diffad.data.hounsfield import guess_units
 from diffad.data.intensity import IntensityWindow
-from diffad.data.names import strip_sequence
 from diffad.data.volume import Volume
 from diffad.inference.features import ScanFeatures, measure_channels
 from diffad.inference.known import KnownScans
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.scan import ScanSource
+from diffad.inference.sequence_names import compare_sequence_names
 from diffad.threshold import Calibration
 
 USUAL_SHARE, OTSU_SHARE, LEAST_LIMIT, TIMES = 0.2, 0.5, 0.1, 5.0
@@ -28,8 +27,6 @@ DARK_END = 0.6
 """Share of the bright end of a brain that its dark end hardly exceeds, as there is fluid in it."""
 MOST_REASONS = 3
 """Reasons that a warning names."""
-SEQUENCES = ("t1", "t1w", "t1c", "t1ce", "t1gd", "t2", "t2w", "flair", "pd", "pdw", "dwi", "adc", "swi", "ct")
-"""Last words of names that say which sequence a scan is."""
 
 
 class DomainError(ValueError):
@@ -95,7 +92,7 @@ def check_domain(source: ScanSource, config: Mapping[str, Any]) -> DomainCheck:
     if source.volume is None:
         return DomainCheck(False, config["postprocess"]["fpr"])
     reasons = [_compare_modality(source.volume, config["space"]["intensity"])]
-    reasons += [compare_sequence(source.volume.path, config.get("sequences"))]
+    reasons += [compare_sequence_names(source.volume.path, config.get("sequences"))]
     domain = config.get("domain")
     if domain is not None:
         reasons += _compare_features(source, [KnownScans.from_dict(values) for values in domain])
@@ -214,12 +211,3 @@ def list_offset_warnings(source: ScanSource, window: IntensityWindow, space: Map
 
 def _keeps_zero(space: Mapping[str, Any]) -> bool:
     return space["intensity"] != "ct" and space["low"] is None
-
-
-def compare_sequence(path: Path | None, names: Sequence[str] | None) -> str | None:
-    """Say so if a file is named like another sequence than those of a model."""
-    if path is None or not names or any(strip_sequence(path, name) is not None for name in names):
-        return None
-    others = [word for word in SEQUENCES if strip_sequence(path, word) is not None]
-    known = ", ".join(names)
-    return f"the model was trained on {known}, and this scan is named {others[-1]}" if others else None

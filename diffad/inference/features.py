@@ -10,6 +10,7 @@ from torch import Tensor
 
 from diffad.data.brain_box import find_brain_box, pool_brain_box
 from diffad.data.volume import Volume
+from diffad.inference.side_gaps import measure_side_gap
 from diffad.inference.tissues import TissueContrast, fit_tissues
 
 BRIGHT_END = 90.0
@@ -64,8 +65,11 @@ def measure_features(volume: Volume, brain: Tensor, channel: int = 0) -> ScanFea
         "length": length,
         "height": height,
         "thickness": float(spacing.max()),
-        "sharpness": _measure_edges(image / bright, brain),
+        "grain": _measure_grain(image[box] / bright, brain[box]),
     }
+    fine, fine_cover = pool_brain_box(image[None] / bright, brain, FINE_SHAPE)
+    numbers["sharpness"] = _measure_edges(fine[0], fine_cover)
+    numbers["gap"] = measure_side_gap(fine[0], fine_cover, tissues, width * length * height / 1000)
     numbers |= {f"p{q}": float(v) / bright for q, v in zip(HISTOGRAM, values[1:], strict=True)}
     if tissues is not None:
         numbers |= {"fluid": tissues.fluid, "grey": tissues.grey, "white": tissues.white}
@@ -89,12 +93,24 @@ def _fit_if_filled(means: Tensor, cover: Tensor) -> TissueContrast | None:
         return None
 
 
-def _measure_edges(image: Tensor, brain: Tensor) -> float:
+def _measure_edges(means: Tensor, cover: Tensor) -> float:
     """Return the mean absolute difference of neighbours at about 2 mm, inside the brain."""
-    means, cover = pool_brain_box(image[None], brain, FINE_SHAPE)
     inside = cover > 0.99
-    pairs = [(means[0].diff(dim=a).abs(), _both(inside, a)) for a in range(3)]
+    pairs = [(means.diff(dim=a).abs(), _both(inside, a)) for a in range(3)]
     return float(sum(float(d[m].mean()) for d, m in pairs if m.any()) / 3)
+
+
+def _measure_grain(image: Tensor, brain: Tensor) -> float:
+    """Return the lower quartile of absolute second differences of voxels: noise, as edges are few."""
+    quartiles = []
+    for axis in range(3):
+        other = (slice(None),) * ((axis + 1) % 3) + (slice(None, None, 4),)
+        values, inside = image[other], brain[other]
+        is_line = _both(_both(inside, axis), axis)
+        if is_line.any():
+            differences = _thin_out(values.diff(n=2, dim=axis)[is_line].abs())
+            quartiles.append(float(torch.quantile(differences, 0.25)))
+    return sum(quartiles) / max(1, len(quartiles))
 
 
 def _both(inside: Tensor, axis: int) -> Tensor:

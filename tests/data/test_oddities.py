@@ -29,6 +29,17 @@ def test_labels_are_no_scan():
     assert "as labels have and scans do not" in odd(labels)[0]
 
 
+def test_few_grey_values_are_said_whatever_their_scale():
+    labels = np.digitize(brain(), [105, 110, 115]).astype(np.float32) * inside()
+    assert "different values only" in odd(labels / 3.7)[0]
+
+
+@pytest.mark.parametrize("factor", [0.1, 1.0, 30.0])
+def test_centimetres_for_mm_are_said(factor):
+    warnings = list_oddities(Volume(brain()[None], AFFINE @ np.diag([*[factor] * 3, 1])), inside())
+    assert any("given in another unit" in warning for warning in warnings) == (factor != 1)
+
+
 @pytest.mark.parametrize("value", [0.0, 77.0])
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_missing_slices_are_said(axis, value):
