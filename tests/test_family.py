@@ -27,7 +27,7 @@ QUICK = [
 
 
 def test_every_config_of_the_family_is_tried():
-    assert set(list_configs()) == {*FLAT, *BESIDE, *STEERED, "ddpm3d", "ixi_t1_axial", "smoke"}
+    assert set(list_configs()) == {*FLAT, *BESIDE, *STEERED, "brain_any", "ddpm3d", "ixi_t1_axial", "smoke"}
 
 
 def trained(name, folder, data, *changes):
@@ -114,3 +114,20 @@ def test_smoke_variant_trains_and_finds_on_phantoms(name, phantoms, tmp_path):
     assert torch.isfinite(found.anomaly_map).all()
     assert found.anomaly_map[found.brain].max() > 0
     assert not found.anomaly_map[~found.brain].any()
+
+
+def test_whole_brain_recipe_trains_from_volumes_to_marked_maps(tmp_path):
+    for split, count in (("train", 3), ("val", 2)):
+        for k in range(count):
+            path = tmp_path / "data" / split / f"sub-{split}{k}_T1w.nii.gz"
+            save_volume(path, seed=k + 5 * (split == "val"), shape=(16, 14, 10))
+    part = "data.parts=[{name: volumes, root: ., site: north}]"
+    changes = [*QUICK, f"data.root={tmp_path / 'data'}", part, f"output={tmp_path}", "space.size=16"]
+    pipe = AnomalyPipeline.from_pretrained(train(load("brain_any", changes)))
+    assert pipe.network.marks
+    assert pipe.network.takes_place
+    assert pipe.config.domain
+    assert list(pipe.config.calibration["whole"]["sites"]) == ["north"]
+    found = pipe(save_volume(tmp_path / "scan.nii.gz", seed=9, shape=(15, 13, 8)))
+    assert found.anomaly_map.shape == (1, 1, 15, 13, 8)
+    assert found.anomaly_map.max() > 0

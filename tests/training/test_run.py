@@ -115,7 +115,7 @@ def test_exported_pipeline_has_the_averaged_weights_and_the_thresholds(finished)
     pipe = AnomalyPipeline.from_pretrained(finished / "pipeline")
     averaged = load_file(finished / "checkpoints" / "step-0000008" / "ema.safetensors")
     assert all(torch.equal(v, averaged[k]) for k, v in pipe.network.state_dict().items())
-    assert set(pipe.config.calibration["thresholds"]) == {"0.001", "0.01", "0.02", "0.05"}
+    assert set(pipe.config.calibration["thresholds"]) == {"0.001", "0.005", "0.01", "0.02", "0.05"}
     assert pipe.config.provenance["steps"] == 8
     image, mask = torch.zeros(1, 1, 16, 16), torch.ones(1, 1, 16, 16)
     image[..., 4:12, 4:12] = 0.5
