@@ -8,8 +8,8 @@ import numpy as np
 
 from diffad.data.corruptions.shape import Bools, Floats, Random
 
-DARK = 0.6
-"""Share of the lesions that are darker than their surroundings, as most are on T1."""
+DARK = 0.5
+"""Share of the lesions that are darker than their surroundings: most are on T1, and few on FLAIR."""
 
 
 @dataclass(frozen=True)
