@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diffad.cli.options import Assignments, ConfigName
+from diffad.cli.talking import talk
 from diffad.io.terminal import plain_text, tell
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ def data_command() -> None:
     """Look at data sets on disk."""
 
 
-@data_app.command("check", short_help="Say what a data set holds and what is wrong with it.")
 def check_command(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder of a data set, or a CSV file that lists one.")
@@ -59,7 +59,6 @@ def check_command(
     raise typer.Exit(1 if report.problems else 0)
 
 
-@data_app.command("sheet", short_help="Draw what a network is trained on.")
 def sheet_command(
     config: ConfigName,
     assignments: Assignments = None,
@@ -103,3 +102,11 @@ def _print_report(folder: Path, report: DatasetReport, limit: int) -> None:
         tell(f"problem: {line}")
     if len(report.problems) > limit:
         tell(f"... and {len(report.problems) - limit} more; --show {len(report.problems)} shows all")
+
+
+COMMANDS = (
+    ("check", "Say what a data set holds and what is wrong with it.", check_command),
+    ("sheet", "Draw what a network is trained on.", sheet_command),
+)
+for _name, _help, _command in COMMANDS:
+    data_app.command(_name, short_help=_help)(talk(f"data {_name}", _command))

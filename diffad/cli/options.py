@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +19,9 @@ from diffad.config.yaml import override, parse_yaml
 DEFAULT_MODEL = "ixi-t1-axial"
 
 Model = Annotated[str, typer.Option(help="Name of a shipped model, a pipeline folder, or a hub id.")]
+ModelName = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Name of a shipped model, a pipeline folder, or a hub id.")
+]
 Mask = Annotated[
     str,
     typer.Option(
@@ -82,6 +87,28 @@ def report_wrong_usage() -> Iterator[None]:
     except ValueError as error:
         text = re.sub(r"^(\w+):", lambda match: f"--{match[1].replace('_', '-')}:", str(error))
         raise typer.BadParameter(text) from error
+
+
+def require_sources(sources: Sequence[Path], out: Path | None = None) -> None:
+    """Refuse scans that are not there, before any work is done.
+
+    Args:
+        sources: Files and folders that were named.
+        out: Folder of the results, for the message to who writes a command as BIDS Apps take it.
+
+    Raises:
+        BadParameter: If the words are those of a BIDS App.
+        FileNotFoundError: With what is not there, and the name in its folder that is most like it.
+    """
+    gaps = [path for path in sources if not os.path.lexists(path)]
+    if len(sources) == 3 and str(sources[2]) in ("participant", "group") and sources[2] in gaps:
+        command = f"diffad predict {sources[0]} --out {sources[1]}"
+        raise typer.BadParameter(f"expected scans, got the words of a BIDS App; write {command}")
+    if gaps:
+        names = [path.name for path in gaps[0].parent.iterdir()] if gaps[0].parent.is_dir() else []
+        close = difflib.get_close_matches(gaps[0].name, names, n=1)
+        hint = f"; did you mean {gaps[0].parent / close[0]}?" if close else ""
+        raise FileNotFoundError(f"{gaps[0]}: expected a file or a folder, found nothing of that name{hint}")
 
 
 def parse_slices(text: str) -> tuple[int, int] | None:

@@ -30,13 +30,16 @@ from diffad.cli.options import (
     parse_threshold,
     parse_words,
     report_wrong_usage,
+    require_sources,
 )
 from diffad.config.choices import FailurePolicy, Fusion, NoiseScope, Precision, ResultLayout
 from diffad.config.reading import MAX_VOXELS
-from diffad.io.terminal import say, tell
+from diffad.io.console import get_console
+from diffad.io.terminal import say
 
 if TYPE_CHECKING:
     from diffad.predict import Inputs, Options
+    from diffad.predict.summary import CohortSummary
     from diffad.prepare.options import PrepareOptions
 
 
@@ -45,6 +48,7 @@ def predict_command(
         list[Path],
         typer.Argument(metavar="SCAN", help="NIfTI files, or folders that are searched for them."),
     ],
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
     model: Annotated[
         str,
         typer.Option(
@@ -53,7 +57,17 @@ def predict_command(
             "suits best, or one of the places: folders of pipelines, pipelines, or shipped.",
         ),
     ] = DEFAULT_MODEL,
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
+    prepare: Annotated[
+        bool,
+        typer.Option(
+            "--prepare",
+            help="Prepare scans first, see diffad prepare; results return to the scan's own grid.",
+        ),
+    ] = False,
+    modality: ScanModality = "mri",
+    brain: Brain = "auto",
+    register: Register = "affine",
+    bias: Bias = True,
     mask: Mask = "",
     mask_threshold: MaskThreshold = None,
     region: Annotated[
@@ -115,17 +129,6 @@ def predict_command(
         NoiseScope | None,
         typer.Option(help="Draw noise for each slice, or once for all slices of a scan; slice by default."),
     ] = None,
-    prepare: Annotated[
-        bool,
-        typer.Option(
-            "--prepare",
-            help="Prepare scans first, see diffad prepare; results return to the scan's own grid.",
-        ),
-    ] = False,
-    modality: ScanModality = "mri",
-    brain: Brain = "auto",
-    register: Register = "affine",
-    bias: Bias = True,
     layout: Annotated[
         ResultLayout, typer.Option(help="How results are named; auto is bids for scans of a BIDS tree.")
     ] = "auto",
@@ -173,6 +176,7 @@ def predict_command(
     from diffad.predict import Inputs, Options
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    require_sources(scan, out)
     mask_source, region_source = parse_mask_option(mask), parse_mask_option(region)
     with report_wrong_usage():
         inputs = Inputs(
@@ -230,14 +234,23 @@ def _predict_and_report(inputs: Inputs, options: Options) -> int:
     try:
         summary = predict_scans(inputs, options, process)
     except KeyboardInterrupt:
-        print("\nstopped; finished scans are whole, run the same command to go on", file=sys.stderr)
+        say("stopped; finished scans are whole, run the same command to go on")
         return 130
     if not process.is_main:
         return 0
+    _report_summary(summary, inputs.out, inputs.page)
+    return summary.code(inputs.on_failure)
+
+
+def _report_summary(summary: CohortSummary, out: Path, page: bool) -> None:
+    """Say what became of all scans, and where to look first."""
     if lines := summary.failures():
         for line in (f"{len(lines)} scans failed:", *lines):
             say(line)
     for note in summary.notes:
         say(f"note: {note}")
-    tell(f"{summary}; see {inputs.out / 'results.csv'}")
-    return summary.code(inputs.on_failure)
+    for line in summary.list_first():
+        say(f"look first at {line}")
+    files = {"table": str(out / "results.csv")} | ({"page": str(out / "index.html")} if page else {})
+    text = " and ".join(files.values())
+    get_console().emit("summary", f"{summary}; see {text}", sys.stdout, **summary.to_dict(), **files)

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
+
+from diffad.io.search import list_names
+from diffad.predict.results import ResultRow
+
+MOST_SCANS = 3
+"""How many scans of a kind are named where one should look first."""
 
 
 @dataclass
@@ -18,6 +25,9 @@ class CohortSummary:
         absent: Could not be looked at, as a scan or its content is not there, with the reason.
         ignored_files: How many masks and maps among the files were passed over.
         notes: What else a reader of the results should know: who is absent, what was passed over.
+        warned: Have results with warnings.
+        outside: Are outside what the model knows.
+        volumes: Volume of all detections, in ml, by name.
     """
 
     done: list[str] = field(default_factory=list)
@@ -28,6 +38,15 @@ class CohortSummary:
     ignored_files: int = 0
     busy: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
+    volumes: dict[str, float] = field(default_factory=dict)
+
+    def note_row(self, name: str, row: ResultRow) -> None:
+        """Keep what a reader should know of a scan from its row in the table."""
+        self.warned += [name] if row.warnings else []
+        self.outside += [name] if row.domain == "outside" else []
+        self.volumes |= {name: float(row.volume_ml)} if row.volume_ml not in ("", None) else {}
 
     @property
     def complete(self) -> bool:
@@ -44,11 +63,15 @@ class CohortSummary:
             self.ignored_files + summary.ignored_files,
             self.busy + summary.busy,
             [*self.notes, *summary.notes],
+            self.warned + summary.warned,
+            self.outside + summary.outside,
+            self.volumes | summary.volumes,
         )
 
     def __str__(self) -> str:
         outcomes = {"done": self.done, "done before": self.skipped, "kept from other options": self.other}
         outcomes |= {"left to another run": self.busy, "failed": [*self.failed, *self.absent]}
+        outcomes |= {"with warnings": self.warned, "outside what the model knows": self.outside}
         counts = [f"{len(names)} {what}" for what, names in outcomes.items() if names]
         note = f" (passed over {self.ignored_files} masks and maps)" if self.ignored_files else ""
         return f"{', '.join(counts) or 'nothing to do'}{note}"
@@ -56,6 +79,24 @@ class CohortSummary:
     def failures(self) -> list[str]:
         """Return one line for each failed scan, where there are several to remember."""
         return [f"  {name}: {why}" for name, why in self.failed.items()] if len(self.failed) > 1 else []
+
+    def list_first(self) -> list[str]:
+        """Say which scans to look at first, and why: nothing where one scan is all there is."""
+        if len(self.volumes) + len(self.failed) + len(self.absent) < 2:
+            return []
+        kinds = {"failed": [*self.failed, *self.absent], "outside what the model knows": self.outside}
+        kinds |= {"with warnings": [name for name in self.warned if name not in self.outside]}
+        lines = [f"{list_names(names, MOST_SCANS)} ({why})" for why, names in kinds.items() if names]
+        volumes = sorted(((ml, name) for name, ml in self.volumes.items() if ml > 0), reverse=True)
+        largest = [f"{name} ({ml:.2f} ml)" for ml, name in volumes[:MOST_SCANS]]
+        return [*lines, *([f"the most detected: {', '.join(largest)}"] if largest else [])]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return counts and names for programs."""
+        names = {"done": self.done, "done_before": self.skipped, "other_options": self.other}
+        names |= {"busy": self.busy, "failed": [*self.failed], "absent": [*self.absent]}
+        names |= {"warned": self.warned, "outside_domain": self.outside}
+        return {"complete": self.complete, **names, "ignored_files": self.ignored_files}
 
     def code(self, policy: str = "any") -> int:
         """Return the exit code.
