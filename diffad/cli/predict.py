@@ -249,8 +249,8 @@ def _report_summary(summary: CohortSummary, out: Path, page: bool) -> None:
             say(line)
     for note in summary.notes:
         say(f"note: {note}")
-    for line in summary.list_first():
-        say(f"look first at {line}")
+    if first := summary.describe_first():
+        say(first)
     files = {"table": str(out / "results.csv")} | ({"page": str(out / "index.html")} if page else {})
     text = " and ".join(files.values())
     get_console().emit("summary", f"{summary}; see {text}", sys.stdout, **summary.to_dict(), **files)

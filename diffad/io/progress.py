@@ -39,7 +39,7 @@ class Progress:
         self._bar = progress.Progress(*columns, *times, console=terminal, disable=disable)
         self._task = self._bar.add_task("scans", total=scans)
         self._scans, self._finished, self._others = scans, 0, others
-        self._is_silent, self._shows_bar = quiet, not disable
+        self._is_silent, self._shows_bar, self._concluded = quiet, not disable, 0
         self._times: dict[str, dict[str, float]] = {}
         self._lines: dict[tuple[str, str], Any] = {}
         self._lock, self._last_words = threading.Lock(), time.monotonic()
@@ -86,7 +86,8 @@ class Progress:
         if self._is_silent:
             return
         times = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages.items())
-        words = [f"{min(self._finished + self._others(), self._scans)} of {self._scans}: {name}"]
+        self._concluded += 1
+        words = [f"{min(self._concluded + self._others(), self._scans)} of {self._scans}: {name}"]
         words += [f": {result}"] if result else []
         words += [f" ({times})"] if times else []
         rounded = {stage: round(seconds, 3) for stage, seconds in stages.items()}

@@ -80,16 +80,17 @@ class CohortSummary:
         """Return one line for each failed scan, where there are several to remember."""
         return [f"  {name}: {why}" for name, why in self.failed.items()] if len(self.failed) > 1 else []
 
-    def list_first(self) -> list[str]:
-        """Say which scans to look at first, and why: nothing where one scan is all there is."""
+    def describe_first(self) -> str:
+        """Say which scans to look at first, and why; nothing where one scan is all there is."""
         if len(self.volumes) + len(self.failed) + len(self.absent) < 2:
-            return []
+            return ""
         kinds = {"failed": [*self.failed, *self.absent], "outside what the model knows": self.outside}
         kinds |= {"with warnings": [name for name in self.warned if name not in self.outside]}
-        lines = [f"{list_names(names, MOST_SCANS)} ({why})" for why, names in kinds.items() if names]
-        volumes = sorted(((ml, name) for name, ml in self.volumes.items() if ml > 0), reverse=True)
-        largest = [f"{name} ({ml:.2f} ml)" for ml, name in volumes[:MOST_SCANS]]
-        return [*lines, *([f"the most detected: {', '.join(largest)}"] if largest else [])]
+        groups = [f"{list_names(names, MOST_SCANS)} ({why})" for why, names in kinds.items() if names]
+        name = max(self.volumes, key=self.volumes.__getitem__, default="")
+        if self.volumes.get(name, 0) > 0:
+            groups.append(f"{name} (the most detected, {self.volumes[name]:.2f} ml)")
+        return f"look first at {'; '.join(groups)}" if groups else ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return counts and names for programs."""
