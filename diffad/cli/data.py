@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from diffad.cli.options import Assignments, ConfigName
 from diffad.cli.talking import talk
-from diffad.io.terminal import plain_text, tell
+from diffad.io.terminal import plain_text, show, tell
 
 if TYPE_CHECKING:
     from diffad.data.layouts.check import DatasetReport
@@ -85,7 +84,6 @@ def sheet_command(
 
 
 def _print_report(folder: Path, report: DatasetReport, limit: int) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(
@@ -93,7 +91,9 @@ def _print_report(folder: Path, report: DatasetReport, limit: int) -> None:
     )
     for name, count in report.counts.items():
         table.add_row(plain_text(name), str(count))
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    show("table", table)
+    facts = {"layout": report.layout, "counts": report.counts, "recognised": report.recognised}
+    show("data", path=str(folder), **facts, notes=report.notes, problems=report.problems)
     if others := [f"{name} ({hits})" for name, hits in report.recognised if name != report.layout]:
         tell(f"could also be: {', '.join(others)}")
     for line in report.notes[:limit]:

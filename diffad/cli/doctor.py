@@ -39,7 +39,8 @@ class Check:
 
 def doctor_command(
     test: Annotated[
-        bool, typer.Option(help="Let the shipped model look at two slices of a toy brain, which takes seconds.")
+        bool,
+        typer.Option(help="Let the shipped model look at two slices of a toy brain, which takes seconds."),
     ] = True,
 ) -> None:
     """Check this machine and this installation: versions, devices, memory, extras, models, and a self test.
@@ -159,5 +160,7 @@ def run_self_test() -> list[Check]:
         return [Check("self test", "bad", f"{name} on {device}: maps are not finite, or differ between runs")]
     seconds = (time.perf_counter() - loaded) / 4
     total = time.perf_counter() - start
-    text = f"{name} on {device}: {seconds:.2f} s a slice, {total:.1f} s in all; a second run gave the same maps"
+    text = (
+        f"{name} on {device}: {seconds:.2f} s a slice, {total:.1f} s in all; a second run gave the same maps"
+    )
     return [Check("self test", "ok", text)]

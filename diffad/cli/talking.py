@@ -16,9 +16,7 @@ TALK = {
     "quiet": Annotated[
         bool, typer.Option("-q", "--quiet", help="Say only warnings, failures and what was asked for.")
     ],
-    "verbose": Annotated[
-        bool, typer.Option("-v", "--verbose", help="Say every stage of the work, too.")
-    ],
+    "verbose": Annotated[bool, typer.Option("-v", "--verbose", help="Say every stage of the work, too.")],
     "log": Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Add all that is said to this file, with times, -v or not."),

@@ -70,7 +70,6 @@ class Console:
                     sentence = escape_text(_format_sentence(event, message))
                     file.write(f"{now.isoformat(sep=' ', timespec='seconds')} {sentence}\n")
 
-
     def print_lines(self, lines: Sequence[str], stream: TextIO) -> None:
         """Print lines as they are, for people."""
         with self._lock:

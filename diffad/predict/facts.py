@@ -74,7 +74,12 @@ def _describe_folder(folder: Path) -> Facts:
     except ValueError:
         if not images:
             raise
-        return {"kind": "folder of images", "path": str(folder), "images": len(images), "first": str(images[0])}
+        return {
+            "kind": "folder of images",
+            "path": str(folder),
+            "images": len(images),
+            "first": str(images[0]),
+        }
     notes = [*search.describe_gaps(), *search.describe_rest()]
     facts = {"kind": "folder of scans", "path": str(folder), "scans": len(search.scans)}
     facts |= {"passed_over": len(search.ignored), "notes": notes, "first": str(search.scans[0])}

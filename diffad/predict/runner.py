@@ -237,7 +237,9 @@ class Cohort:
         else:
             getattr(self.summary, outcome.counts).append(subject.name)
         self.summary.note_row(subject.name, outcome.row)
-        self._progress.conclude(subject.name, describe_outcome(outcome), outcome=outcome.counts, **asdict(outcome.row))
+        self._progress.conclude(
+            subject.name, describe_outcome(outcome), outcome=outcome.counts, **asdict(outcome.row)
+        )
 
     def _write(self, subject: Subject, outcome: ScanOutcome) -> ScanOutcome:
         assert outcome.output is not None
