@@ -6,6 +6,7 @@ Everything heavy is imported inside the commands, so that help answers at once.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -35,6 +36,7 @@ from diffad.config.plugins import OPTION, load_plugins, split_plugins
 from diffad.io.console import Console, get_console, use_console
 from diffad.io.terminal import format_error, is_debugging, is_expected, say
 from diffad.io.version import __version__
+from diffad.registry import suggest_name
 
 app = typer.Typer(
     name="diffad",
@@ -135,16 +137,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report_error(error: Exception) -> int:
     """Say what is wrong and return the exit code; wrong usage is said as typer says it."""
     if hasattr(error, "format_message") and isinstance(code := getattr(error, "exit_code", None), int):
-        if get_console().as_json:
-            get_console().emit("error", error.format_message(), code=code)
-        else:
-            error.show()  # type: ignore[attr-defined]
+        context = getattr(error, "ctx", None)
+        if context is not None and not get_console().as_json:
+            print(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n", file=sys.stderr)
+        get_console().emit("error", _clean_message(error.format_message()), code=code)
         return code
     if is_debugging():
         raise error
     hint = "" if is_expected(error) else " (--debug shows where it comes from)"
     say(f"error: {format_error(error)}{hint}")
     return 1
+
+
+def _clean_message(text: str) -> str:
+    """Take words of typer off that say nothing, and ask for the choice that is most like a wrong one."""
+    text = re.sub(r"^Invalid value: ", "", text.replace("Value error, ", ""))
+    if match := re.search(r"'([^']*)' is not one of ('.*')", text):
+        text = text.rstrip(".") + (suggest_name(match[1], re.findall(r"'([^']*)'", match[2])) or ".")
+    return text
 
 
 def _move_global_options(arguments: Sequence[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ import typer
 from diffad.config.choices import BrainChoice, Geometry, Modality, Registration
 from diffad.config.schema import PartSpec
 from diffad.config.yaml import override, parse_yaml
+from diffad.registry import suggest_name
 
 DEFAULT_MODEL = "ixi-t1-axial"
 
@@ -105,9 +105,9 @@ def require_sources(sources: Sequence[Path], out: Path | None = None) -> None:
         command = f"diffad predict {sources[0]} --out {sources[1]}"
         raise typer.BadParameter(f"expected scans, got the words of a BIDS App; write {command}")
     if gaps:
-        names = [path.name for path in gaps[0].parent.iterdir()] if gaps[0].parent.is_dir() else []
-        close = difflib.get_close_matches(gaps[0].name, names, n=1)
-        hint = f"; did you mean {gaps[0].parent / close[0]}?" if close else ""
+        folder = gaps[0].parent
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        hint = suggest_name(gaps[0].name, names)
         raise FileNotFoundError(f"{gaps[0]}: expected a file or a folder, found nothing of that name{hint}")
 
 
