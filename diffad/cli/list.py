@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from diffad.cli.completion import complete_kind
 from diffad.io.terminal import plain_text, show
 from diffad.registry import REGISTRIES, NameClashError, unknown_name
 
@@ -26,7 +27,10 @@ TableRow = tuple[str, ...]
 
 def list_command(
     kind: Annotated[
-        str | None, typer.Argument(metavar="KIND", help=f"One kind only: {', '.join(KINDS)}.")
+        str | None,
+        typer.Argument(
+            metavar="KIND", autocompletion=complete_kind, help=f"One kind only: {', '.join(KINDS)}."
+        ),
     ] = None,
 ) -> None:
     """List the parts that a config can name, with their options, and the shipped configs and models.

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from diffad.cli.completion import complete_config, complete_model
 from diffad.config.choices import BrainChoice, Geometry, Modality, Registration
 from diffad.config.schema import PartSpec
 from diffad.config.yaml import override, parse_yaml
@@ -18,9 +19,19 @@ from diffad.registry import suggest_name
 
 DEFAULT_MODEL = "ixi-t1-axial"
 
-Model = Annotated[str, typer.Option(help="Name of a shipped model, a pipeline folder, or a hub id.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        autocompletion=complete_model, help="Name of a shipped model, a pipeline folder, or a hub id."
+    ),
+]
 ModelName = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Name of a shipped model, a pipeline folder, or a hub id.")
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        autocompletion=complete_model,
+        help="Name of a shipped model, a pipeline folder, or a hub id.",
+    ),
 ]
 Mask = Annotated[
     str,
@@ -63,7 +74,12 @@ Sequences = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, or a GPU such as cuda.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
 ConfigName = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a shipped config.")
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        autocompletion=complete_config,
+        help="A YAML file, or the name of a shipped config.",
+    ),
 ]
 Assignments = Annotated[
     list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to the config, by dotted keys.")
@@ -90,7 +106,7 @@ def report_wrong_usage() -> Iterator[None]:
 
 
 def require_sources(sources: Sequence[Path], out: Path | None = None) -> None:
-    """Refuse scans that are not there, before any work is done.
+    """Refuse a command none of whose scans is there, before any work is done; one that is not fails alone.
 
     Args:
         sources: Files and folders that were named.
@@ -104,7 +120,7 @@ def require_sources(sources: Sequence[Path], out: Path | None = None) -> None:
     if len(sources) == 3 and str(sources[2]) in ("participant", "group") and sources[2] in gaps:
         command = f"diffad predict {sources[0]} --out {sources[1]}"
         raise typer.BadParameter(f"expected scans, got the words of a BIDS App; write {command}")
-    if gaps:
+    if len(gaps) == len(sources):
         folder = gaps[0].parent
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         hint = suggest_name(gaps[0].name, names)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from diffad.cli.completion import complete_model
 from diffad.cli.options import (
     DEFAULT_MODEL,
     Bias,
@@ -53,6 +54,7 @@ def predict_command(
         str,
         typer.Option(
             metavar="NAME|FOLDER|auto[:PLACE,...]",
+            autocompletion=complete_model,
             help="A shipped model, a pipeline folder or a hub id; auto gives each scan the shipped model it "
             "suits best, or one of the places: folders of pipelines, pipelines, or shipped.",
         ),
@@ -252,5 +254,5 @@ def _report_summary(summary: CohortSummary, out: Path, page: bool) -> None:
     if first := summary.describe_first():
         say(first)
     files = {"table": str(out / "results.csv")} | ({"page": str(out / "index.html")} if page else {})
-    text = " and ".join(files.values())
-    get_console().emit("summary", f"{summary}; see {text}", sys.stdout, **summary.to_dict(), **files)
+    text = f"{summary}; see {files['table']}"
+    get_console().emit("summary", text, sys.stdout, **summary.to_dict(), **files)

@@ -74,12 +74,13 @@ class Progress:
         if concludes:
             self.conclude(name)
 
-    def conclude(self, name: str, result: str = "", **fields: Any) -> None:
+    def conclude(self, name: str, result: str = "", level: int = NORMAL, **fields: Any) -> None:
         """Say what became of a scan and how long its stages took.
 
         Args:
             name: Its name.
             result: What became of it, in a few words.
+            level: How much must be asked for to hear of it; programs hear of all.
             **fields: The same for programs.
         """
         stages = self._times.pop(name, {})
@@ -91,7 +92,8 @@ class Progress:
         words += [f": {result}"] if result else []
         words += [f" ({times})"] if times else []
         rounded = {stage: round(seconds, 3) for stage, seconds in stages.items()}
-        self._say("scan", "".join(words), **{"scan": name, **fields, "stages": rounded})
+        level = NORMAL if get_console().as_json else level
+        self._say("scan", "".join(words), level, **{"scan": name, **fields, "stages": rounded})
 
     def begin_stage(self, scan: str, stage: str) -> None:
         """Show a stage."""

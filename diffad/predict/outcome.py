@@ -73,5 +73,5 @@ def describe_outcome(outcome: ScanOutcome) -> str:
         return "failed"
     words = [OUTCOMES[outcome.counts]] if outcome.counts in OUTCOMES else []
     words += [f"{float(row.volume_ml):.2f} ml detected"] if row.volume_ml != "" else []
-    words += ["outside what the model knows"] if row.domain == "outside" else []
-    return ", ".join(words) + (" (see the warnings)" if row.warnings else "")
+    words += ["with warnings"] if row.warnings else []
+    return ", ".join(words)

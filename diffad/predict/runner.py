@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from diffad.distributed import Process
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.precision import resolve_precision
+from diffad.io.console import NORMAL, VERBOSE
 from diffad.io.escape import escape_name
 from diffad.io.stages import run_stage, work_on
 from diffad.io.subjects import Subject
@@ -237,9 +238,9 @@ class Cohort:
         else:
             getattr(self.summary, outcome.counts).append(subject.name)
         self.summary.note_row(subject.name, outcome.row)
-        self._progress.conclude(
-            subject.name, describe_outcome(outcome), outcome=outcome.counts, **asdict(outcome.row)
-        )
+        fields = asdict(outcome.row) | {"scan": subject.name, "outcome": outcome.counts}
+        level = NORMAL if outcome.counts in ("done", "failed") else VERBOSE
+        self._progress.conclude(subject.name, describe_outcome(outcome), level, **fields)
 
     def _write(self, subject: Subject, outcome: ScanOutcome) -> ScanOutcome:
         assert outcome.output is not None

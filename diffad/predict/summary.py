@@ -71,7 +71,6 @@ class CohortSummary:
     def __str__(self) -> str:
         outcomes = {"done": self.done, "done before": self.skipped, "kept from other options": self.other}
         outcomes |= {"left to another run": self.busy, "failed": [*self.failed, *self.absent]}
-        outcomes |= {"with warnings": self.warned, "outside what the model knows": self.outside}
         counts = [f"{len(names)} {what}" for what, names in outcomes.items() if names]
         note = f" (passed over {self.ignored_files} masks and maps)" if self.ignored_files else ""
         return f"{', '.join(counts) or 'nothing to do'}{note}"
@@ -81,16 +80,18 @@ class CohortSummary:
         return [f"  {name}: {why}" for name, why in self.failed.items()] if len(self.failed) > 1 else []
 
     def describe_first(self) -> str:
-        """Say which scans to look at first, and why; nothing where one scan is all there is."""
-        if len(self.volumes) + len(self.failed) + len(self.absent) < 2:
+        """Say how many scans have warnings, and which to look at first and why; nothing for a single scan."""
+        if len(self.volumes) < 2 or not self.done:
             return ""
-        kinds = {"failed": [*self.failed, *self.absent], "outside what the model knows": self.outside}
-        kinds |= {"with warnings": [name for name in self.warned if name not in self.outside]}
-        groups = [f"{list_names(names, MOST_SCANS)} ({why})" for why, names in kinds.items() if names]
-        name = max(self.volumes, key=self.volumes.__getitem__, default="")
-        if self.volumes.get(name, 0) > 0:
-            groups.append(f"{name} (the most detected, {self.volumes[name]:.2f} ml)")
-        return f"look first at {'; '.join(groups)}" if groups else ""
+        groups = [(self.outside, "outside the domain of the model")]
+        groups += [([name for name in self.warned if name not in self.outside], "with warnings")]
+        words = [f"{list_names(names, MOST_SCANS)} ({why})" for names, why in groups if names]
+        name = max(self.volumes, key=self.volumes.__getitem__)
+        if self.volumes[name] > 0:
+            words.append(f"{name} (the most detected, {self.volumes[name]:.2f} ml)")
+        counts = [f"{len(names)} {why}" for names, why in groups if names]
+        head = f"of {len(self.volumes)} scans with results, {' and '.join(counts)}; " if counts else ""
+        return f"{head}look first at {'; '.join(words)}" if words else ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return counts and names for programs."""
