@@ -10,6 +10,7 @@ import typer
 
 from diffad.cli.options import (
     DEFAULT_MODEL,
+    BatchSize,
     Device,
     Mask,
     MaskThreshold,
@@ -79,7 +80,7 @@ def calibrate_command(
             "and size, on the console, in the model and in sensitivity.md beside it.",
         ),
     ] = 0,
-    batch_size: Annotated[int, typer.Option(help="Slices per network evaluation.")] = 8,
+    batch_size: BatchSize = 8,
     device: Device = "auto",
 ) -> None:
     """Measure a model's thresholds and p-values on healthy scans of your own, and save a model with them.

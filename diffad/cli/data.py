@@ -28,14 +28,14 @@ def check_command(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder of a data set, or a CSV file that lists one.")
     ],
+    out: Annotated[
+        Path | None, typer.Option(help="Write the entries to a CSV file that can be read back.")
+    ] = None,
     layout: Annotated[
         str, typer.Option(help="How the files are laid out, see diffad list layouts; recognised by default.")
     ] = "",
     quick: Annotated[bool, typer.Option("--quick", help="Look at names only, and read no image.")] = False,
     show: Annotated[int, typer.Option(min=1, help="Show at most this many problems.")] = 20,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the entries to a CSV file that can be read back.")
-    ] = None,
 ) -> None:
     """Say what a data set holds and what is wrong with it, such as damaged files or subjects in two splits.
 
@@ -61,7 +61,9 @@ def check_command(
 def sheet_command(
     config: ConfigName,
     assignments: Assignments = None,
-    out: Annotated[Path, typer.Option(metavar="FILE.png", help="Picture to write.")] = Path("sheet.png"),
+    out: Annotated[
+        Path, typer.Option("--out", "--picture", metavar="FILE.png", help="Picture to write.")
+    ] = Path("sheet.png"),
     count: Annotated[int, typer.Option(min=1, max=400, help="Number of items.")] = 32,
     split: Annotated[str, typer.Option(help="Split of the data set.")] = "train",
 ) -> None:

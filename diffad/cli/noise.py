@@ -23,7 +23,8 @@ def noise_command(
         bool, typer.Option("--all", help="Show every noise, with its default options.")
     ] = False,
     save: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Draw a contact sheet into this file.")
+        Path | None,
+        typer.Option("--picture", "--save", metavar="FILE.png", help="Draw a contact sheet into this file."),
     ] = None,
     size: Annotated[int, typer.Option(min=16, max=512, help="Edge of a field, in pixels.")] = 128,
     count: Annotated[

@@ -71,6 +71,7 @@ Sequences = Annotated[
         metavar="A,B", help="Endings of the names of a subject's sequences, in order, like t1,flair."
     ),
 ]
+BatchSize = Annotated[int, typer.Option(help="Slices per network evaluation; a GPU likes more of them.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, or a GPU such as cuda.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
 ConfigName = Annotated[

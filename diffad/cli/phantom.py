@@ -30,8 +30,8 @@ def phantom_command(
             help="Kinds of lesions, in turn: ischaemia, haemorrhage and plaques; all by default.",
         ),
     ] = "",
-    seed: Seed = 0,
     spacing: Annotated[float, typer.Option(metavar="MM", help="Edge of a voxel, 0.5 to 8 mm.")] = 1.0,
+    seed: Seed = 0,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw a contact sheet into this file.")
     ] = None,

@@ -12,6 +12,7 @@ import typer
 from diffad.cli.completion import complete_model
 from diffad.cli.options import (
     DEFAULT_MODEL,
+    BatchSize,
     Bias,
     Brain,
     Device,
@@ -105,9 +106,7 @@ def predict_command(
         list[str] | None, typer.Option(metavar="NAME|YAML|KEY=VALUE", help="Another guidance.")
     ] = None,
     seed: Seed = 0,
-    batch_size: Annotated[
-        int, typer.Option(help="Slices per network evaluation; a GPU likes more of them.")
-    ] = 8,
+    batch_size: BatchSize = 8,
     precision: Annotated[
         Precision, typer.Option(help="Number format of the network; auto is bf16 where it is native.")
     ] = "auto",
