@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -113,6 +115,9 @@ COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
 )
 """Names of the commands, what they do in a few words, and what they run, in the order of the help."""
 
+PYTHON_FORMAT = warnings.formatwarning
+"""How Python writes a warning, with its place."""
+
 for _name, _help, _command in COMMANDS:
     app.command(_name, short_help=_help)(talk(_name, _command))
 app.add_typer(data_app, name="data")
@@ -122,6 +127,7 @@ app.add_typer(models_app, name="models")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.formatwarning = format_warning
     with use_console(Console(as_json="--json" in words)):
         try:
             code = app(args=_move_global_options(words), prog_name="diffad", standalone_mode=False)
@@ -132,6 +138,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 130
         except Exception as error:
             return _report_error(error)
+
+
+def format_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Say a warning of our own as all others are said, and format any other as Python does."""
+    if category is UserWarning and Path(filename).is_relative_to(Path(__file__).parents[1]):
+        say(f"warning: {message}")
+        return ""
+    return PYTHON_FORMAT(message, category, filename, lineno, line)
 
 
 def _report_error(error: Exception) -> int:

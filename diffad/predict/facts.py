@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from diffad.config.reading import ReadOptions
-from diffad.data.image_file import SUFFIXES
 from diffad.data.volume import Volume
 from diffad.data.volume_file import read_volume_header
 from diffad.inference.candidates import list_candidates
@@ -55,8 +54,6 @@ def read_facts(target: str, mask: str = "") -> Facts:
         return _describe_record(record)
     if path.suffix in (".yaml", ".yml"):
         return {"kind": "config", "path": target, "next": f"diffad train {target} --dry-run"}
-    if path.suffix.lower() in SUFFIXES:
-        return _describe_image(path)
     return describe_scan(path, mask)
 
 
@@ -68,18 +65,7 @@ def _describe_folder(folder: Path) -> Facts:
         facts |= {"outside_domain": [name for name, row in rows.items() if row["domain"] == "outside"]}
         facts |= {"warned": [name for name, row in rows.items() if row["warnings"]]}
         return facts | {"page": str(folder / "index.html"), "next": f"diffad report {folder}"}
-    images = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
-    try:
-        search = find_scans([folder])
-    except ValueError:
-        if not images:
-            raise
-        return {
-            "kind": "folder of images",
-            "path": str(folder),
-            "images": len(images),
-            "first": str(images[0]),
-        }
+    search = find_scans([folder])
     notes = [*search.describe_gaps(), *search.describe_rest()]
     facts = {"kind": "folder of scans", "path": str(folder), "scans": len(search.scans)}
     facts |= {"passed_over": len(search.ignored), "notes": notes, "first": str(search.scans[0])}
@@ -107,14 +93,6 @@ def _describe_record(path: Path) -> Facts:
     return facts | {"domain": (info.get("domain") or {}).get("status")}
 
 
-def _describe_image(path: Path) -> Facts:
-    from diffad.data.image_file import read_image
-
-    image = read_image(path)
-    runs = "by a model that was trained on single slices"
-    return {"kind": "image", "path": str(path), "shape": list(image.shape), "runs": True, "models": runs}
-
-
 def describe_scan(path: Path, mask: str = "") -> Facts:
     """Say what a scan is, what is odd about it, and which shipped model suits it.
 
@@ -133,13 +111,15 @@ def describe_scan(path: Path, mask: str = "") -> Facts:
         facts |= {"range": [round(float(v), 3) for v in (volume.data.min(), volume.data.max())]}
         source = read_source(volume, parse_mask(mask) if mask else None)
     except ValueError as error:
-        return facts | {"runs": False, "missing": [str(error)], "next": _format_next(path, True)}
+        return facts | {"runs": False, "missing": [str(error)]}
     facts |= {"brain_ml": round(float(source.brain.sum()) * volume.voxel_ml, 1)}
     warnings = list(source.warnings)
     is_head = any("skull-stripped" in warning for warning in warnings)
     missing = [NO_BRAIN] if is_head else []
     facts |= {"warnings": warnings, "runs": not missing, "missing": missing}
-    return facts | (_choose_model(source) if not missing else {}) | {"next": _format_next(path, is_head)}
+    return (
+        facts | (_choose_model(source) if not missing else {}) | {"next": _format_next(path, is_head, mask)}
+    )
 
 
 def _choose_model(source: ScanSource) -> Facts:
@@ -151,8 +131,9 @@ def _choose_model(source: ScanSource) -> Facts:
     return {"model": choice.name, "model_reason": choice.reason}
 
 
-def _format_next(path: Path, prepares: bool) -> str:
-    return f"diffad predict {path} {'--prepare ' if prepares else ''}--out maps"
+def _format_next(path: Path, prepares: bool, mask: str) -> str:
+    words = ["diffad predict", str(path), *(["--mask", mask] if mask else [])]
+    return " ".join([*words, *(["--prepare"] if prepares else []), "--out maps"])
 
 
 def format_facts(facts: Facts) -> list[str]:
