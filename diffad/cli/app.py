@@ -161,7 +161,7 @@ def _report_error(error: Exception) -> int:
     if is_debugging():
         raise error
     hint = "" if is_expected(error) else " (--debug shows where it comes from)"
-    say(f"error: {format_error(error)}{hint}")
+    get_console().emit("error", f"{format_error(error)}{hint}", code=1)
     return 1
 
 

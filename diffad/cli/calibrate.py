@@ -132,9 +132,8 @@ def calibrate_command(
     calibration = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES, sites)
     table = describe_lesions(pipe, subjects[:sensitivity], options, mask_source)
     save_model(pipe, out, table)
-    rates = {"thresholds": calibration.thresholds, "achieved": calibration.achieved}
-    lines = describe_calibration(calibration, len(subjects)).splitlines()
-    tell(*lines, *table, scans=calibration.scans, **rates, out=str(out))
+    rates = {"thresholds": calibration.thresholds, "achieved": calibration.achieved, "out": str(out)}
+    tell(*describe_calibration(calibration, len(subjects)).splitlines(), *table, **rates)
     _report_end(listing.describe(), out)
 
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+from diffad.registry import REGISTRIES
+
+KINDS = (*REGISTRIES, "configs", "pretrained")
+"""What there are names of."""
+
 
 def complete_config(incomplete: str) -> list[str]:
     """Return the shipped training configs that begin so."""
@@ -29,6 +34,4 @@ def complete_model(incomplete: str) -> list[str]:
 
 def complete_kind(incomplete: str) -> list[str]:
     """Return the kinds of parts that begin so."""
-    from diffad.cli.list import KINDS
-
     return [name for name in KINDS if name.startswith(incomplete)]

@@ -87,7 +87,7 @@ def check_versions() -> list[Check]:
     gaps = [name for name, version in versions.items() if version == "missing"]
     text = ", ".join(f"{name} {version}" for name, version in versions.items())
     if gaps:
-        text = f"{', '.join(gaps)} missing; install diffad anew: pip install --force-reinstall diffad"
+        text = f"{', '.join(gaps)} missing; install what is missing: pip install {' '.join(gaps)}"
     return [Check("versions", "bad" if gaps else "ok", text)]
 
 
@@ -153,12 +153,12 @@ def run_self_test() -> list[Check]:
     distance = (axes[0] / 0.8) ** 2 + (axes[1] / 0.65) ** 2
     mask = (distance < 1)[None, None].repeat(2, 1, 1, 1)
     image = mask * (0.7 - 0.3 * distance.clamp(max=1))
-    loaded, maps = time.perf_counter(), []
+    load_end, maps = time.perf_counter(), []
     for _ in range(2):
         maps.append(pipe(image, mask).anomaly_map)
     if not (torch.isfinite(maps[0]).all() and torch.equal(*maps)):
         return [Check("self test", "bad", f"{name} on {device}: maps are not finite, or differ between runs")]
-    seconds = (time.perf_counter() - loaded) / 4
+    seconds = (time.perf_counter() - load_end) / 4
     total = time.perf_counter() - start
     text = (
         f"{name} on {device}: {seconds:.2f} s a slice, {total:.1f} s in all; a second run gave the same maps"

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 import typer
 
+from diffad.cli.completion import KINDS as KINDS
 from diffad.cli.completion import complete_kind
 from diffad.io.terminal import plain_text, show
 from diffad.registry import REGISTRIES, NameClashError, unknown_name
 
-KINDS = (*REGISTRIES, "configs", "pretrained")
 RUN_OPTIONS = ("self", "split", "space")
 """Options that the training run fills in."""
 SENTENCE = re.compile(r"(?:[^.(]|\([^)]*\)|\.(?! |$))*")

@@ -79,7 +79,7 @@ def path_command(model: ModelName) -> None:
     show("path", str(folder), name=model, path=str(folder))
 
 
-def check_command(model: ModelName) -> None:
+def verify_command(model: ModelName) -> None:
     """Compare the files of a model with the checksums that were written with them, and print these.
 
     The exit code is 1 if a file is damaged or missing.
@@ -154,7 +154,7 @@ def push_command(
 COMMANDS = (
     ("list", "List models that are here.", list_models_command),
     ("path", "Print the folder of a model.", path_command),
-    ("check", "Compare a model with its checksums.", check_command),
+    ("check", "Compare a model with its checksums.", verify_command),
     ("pull", "Fetch a model from the hub.", pull_command),
     ("push", "Publish a model on the hub.", push_command),
 )

@@ -58,8 +58,8 @@ def noise_command(
     samples = [noise_sheet.measure_noise(part, values, draw) for part, values in parts]
     show("table", noise_sheet.format_noise_table(samples, draw))
     for sample in samples:
-        own = {"name": sample.name, "options": sample.option_text, "seconds": sample.seconds}
-        show("noise", **own, statistics=asdict(sample.stats))
+        values = {"name": sample.name, "options": sample.option_text, "seconds": sample.seconds}
+        show("noise", **values, statistics=asdict(sample.stats))
     if save is not None:
         noise_sheet.save_noise_sheet(samples, draw, count or (4 if all_noises else 8), save)
         tell(f"see {save}")

@@ -106,12 +106,11 @@ def report_wrong_usage() -> Iterator[None]:
         raise typer.BadParameter(text) from error
 
 
-def require_sources(sources: Sequence[Path], out: Path | None = None) -> None:
-    """Refuse a command none of whose scans is there, before any work is done; one that is not fails alone.
+def require_sources(sources: Sequence[Path]) -> Sequence[Path]:
+    """Return the scans, but refuse a command none of whose scans is there, before any work is done.
 
     Args:
         sources: Files and folders that were named.
-        out: Folder of the results, for the message to who writes a command as BIDS Apps take it.
 
     Raises:
         BadParameter: If the words are those of a BIDS App.
@@ -126,6 +125,7 @@ def require_sources(sources: Sequence[Path], out: Path | None = None) -> None:
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         hint = suggest_name(gaps[0].name, names)
         raise FileNotFoundError(f"{gaps[0]}: expected a file or a folder, found nothing of that name{hint}")
+    return sources
 
 
 def parse_slices(text: str) -> tuple[int, int] | None:

@@ -177,11 +177,10 @@ def predict_command(
     from diffad.predict import Inputs, Options
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    require_sources(scan, out)
     mask_source, region_source = parse_mask_option(mask), parse_mask_option(region)
     with report_wrong_usage():
         inputs = Inputs(
-            sources=scan,
+            sources=require_sources(scan),
             model=model,
             out=out,
             mask=mask_source,

@@ -40,8 +40,8 @@ def talk(name: str, command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> Any:
-        own = {key: options.pop(key, default) for key, default in DEFAULTS.items()}
-        with use_console(_make_console(name, **own)):
+        choices = {key: options.pop(key, default) for key, default in DEFAULTS.items()}
+        with use_console(_make_console(name, **choices)):
             return command(*arguments, **options)
 
     signature = inspect.signature(command, eval_str=True)

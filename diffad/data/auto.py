@@ -37,17 +37,17 @@ def choose_dataset(
     return dataset
 
 
-def find_kind(root: Path, is_listed: bool = False) -> str:
+def find_kind(root: Path, has_table: bool = False) -> str:
     """Return the name of the data set that reads a folder.
 
     Args:
         root: The folder.
-        is_listed: Whether a table lists its volumes.
+        has_table: Whether a table lists its volumes.
 
     Raises:
         DataError: If it holds neither images nor volumes, or both.
     """
-    if is_listed:
+    if has_table:
         return "volumes"
     if not root.is_dir():
         raise DataError(f"{root}: expected a folder of images or volumes, found no such folder")

@@ -57,13 +57,13 @@ class Console:
         """
         with self._lock:
             now = datetime.now().astimezone()
-            is_heard = self.level >= level or event in URGENT_EVENTS
-            if self.as_json and is_heard:
+            speaks = self.level >= level or event in URGENT_EVENTS
+            if self.as_json and speaks:
                 head = {"event": event, "time": now.isoformat(timespec="milliseconds")}
                 values = head | {"command": self.command}
                 values |= {"message": escape_text(message)} if message else {}
                 _print_line(json.dumps(values | fields, default=str), sys.stdout)
-            elif message and is_heard:
+            elif message and speaks:
                 _print_line(_format_sentence(event, message), stream or sys.stderr)
             if self.log is not None and message:
                 with self.log.open("a", encoding="utf-8", errors="backslashreplace") as file:

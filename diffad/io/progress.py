@@ -91,9 +91,9 @@ class Progress:
         words = [f"{min(self._concluded + self._others(), self._scans)} of {self._scans}: {name}"]
         words += [f": {result}"] if result else []
         words += [f" ({times})"] if times else []
-        rounded = {stage: round(seconds, 3) for stage, seconds in stages.items()}
+        seconds_by_stage = {stage: round(seconds, 3) for stage, seconds in stages.items()}
         level = NORMAL if get_console().as_json else level
-        self._say("scan", "".join(words), level, **{"scan": name, **fields, "stages": rounded})
+        self._say("scan", "".join(words), level, **{"scan": name, **fields, "stages": seconds_by_stage})
 
     def begin_stage(self, scan: str, stage: str) -> None:
         """Show a stage."""
@@ -117,21 +117,21 @@ class Progress:
         """Stand in for the progress bar of a pipeline: ``total`` slices make one scan."""
         return SliceProgress(self, total)
 
-    def advance(self, done: int, total: int, count: int) -> None:
+    def advance(self, position: int, total: int, count: int) -> None:
         """Move on by some slices of the scan at the network.
 
         Args:
-            done: Slices that are finished by now.
+            position: Slices that are finished by now.
             total: Slices of the scan.
             count: How many of them are new.
         """
         self._bar.advance(self._task, count / total)
         scan = getattr(self, "_scan", "")
         if (line := self._lines.get((scan, "slices"))) is not None:
-            text = f"{scan}: slices {done}/{total}"
-            self._bar.update(line, completed=done, total=total, description=f"  {escape_text(text)}")
-        elif not self._shows_bar and self._is_overdue() and done < total:
-            self._say("slices", f"{scan}: slices {done}/{total}", scan=scan, done=done, total=total)
+            text = f"{scan}: slices {position}/{total}"
+            self._bar.update(line, completed=position, total=total, description=f"  {escape_text(text)}")
+        elif not self._shows_bar and self._is_overdue() and position < total:
+            self._say("slices", f"{scan}: slices {position}/{total}", scan=scan, done=position, total=total)
 
     def _is_overdue(self) -> bool:
         return time.monotonic() - self._last_words >= SILENCE_SECONDS

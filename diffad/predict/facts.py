@@ -60,8 +60,8 @@ def read_facts(target: str, mask: str = "") -> Facts:
 def _describe_folder(folder: Path) -> Facts:
     if (folder / "results.csv").is_file() or find_maps(folder):
         rows = Results(folder / "results.csv").rows
-        failed = [name for name, row in rows.items() if row["status"] == "failed"]
-        facts: Facts = {"kind": "results", "path": str(folder), "scans": len(rows), "failed": failed}
+        failures = [name for name, row in rows.items() if row["status"] == "failed"]
+        facts: Facts = {"kind": "results", "path": str(folder), "scans": len(rows), "failed": failures}
         facts |= {"outside_domain": [name for name, row in rows.items() if row["domain"] == "outside"]}
         facts |= {"warned": [name for name, row in rows.items() if row["warnings"]]}
         return facts | {"page": str(folder / "index.html"), "next": f"diffad report {folder}"}

@@ -25,8 +25,8 @@ class CohortSummary:
         absent: Could not be looked at, as a scan or its content is not there, with the reason.
         ignored_files: How many masks and maps among the files were passed over.
         notes: What else a reader of the results should know: who is absent, what was passed over.
-        warned: Have results with warnings.
-        outside: Are outside what the model knows.
+        warned_scans: Have results with warnings.
+        outside_scans: Are outside what the model knows.
         volumes: Volume of all detections, in ml, by name.
     """
 
@@ -38,14 +38,14 @@ class CohortSummary:
     ignored_files: int = 0
     busy: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    warned: list[str] = field(default_factory=list)
-    outside: list[str] = field(default_factory=list)
+    warned_scans: list[str] = field(default_factory=list)
+    outside_scans: list[str] = field(default_factory=list)
     volumes: dict[str, float] = field(default_factory=dict)
 
     def note_row(self, name: str, row: ResultRow) -> None:
         """Keep what a reader should know of a scan from its row in the table."""
-        self.warned += [name] if row.warnings else []
-        self.outside += [name] if row.domain == "outside" else []
+        self.warned_scans += [name] if row.warnings else []
+        self.outside_scans += [name] if row.domain == "outside" else []
         self.volumes |= {name: float(row.volume_ml)} if row.volume_ml not in ("", None) else {}
 
     @property
@@ -63,8 +63,8 @@ class CohortSummary:
             self.ignored_files + summary.ignored_files,
             self.busy + summary.busy,
             [*self.notes, *summary.notes],
-            self.warned + summary.warned,
-            self.outside + summary.outside,
+            self.warned_scans + summary.warned_scans,
+            self.outside_scans + summary.outside_scans,
             self.volumes | summary.volumes,
         )
 
@@ -83,8 +83,8 @@ class CohortSummary:
         """Say how many scans have warnings, and which to look at first and why; nothing for a single scan."""
         if len(self.volumes) < 2 or not self.done:
             return ""
-        groups = [(self.outside, "outside the domain of the model")]
-        groups += [([name for name in self.warned if name not in self.outside], "with warnings")]
+        groups = [(self.outside_scans, "outside the domain of the model")]
+        groups += [([name for name in self.warned_scans if name not in self.outside_scans], "with warnings")]
         words = [f"{list_names(names, MOST_SCANS)} ({why})" for names, why in groups if names]
         name = max(self.volumes, key=self.volumes.__getitem__)
         if self.volumes[name] > 0:
@@ -97,7 +97,7 @@ class CohortSummary:
         """Return counts and names for programs."""
         names = {"done": self.done, "done_before": self.skipped, "other_options": self.other}
         names |= {"busy": self.busy, "failed": [*self.failed], "absent": [*self.absent]}
-        names |= {"warned": self.warned, "outside_domain": self.outside}
+        names |= {"warned": self.warned_scans, "outside_domain": self.outside_scans}
         return {"complete": self.complete, **names, "ignored_files": self.ignored_files}
 
     def code(self, policy: str = "any") -> int:
