@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -251,6 +251,7 @@ def _report_summary(summary: CohortSummary, out: Path, page: bool) -> None:
         say(f"note: {note}")
     if first := summary.describe_first():
         say(first)
-    files = {"table": str(out / "results.csv")} | ({"page": str(out / "index.html")} if page else {})
+    files: dict[str, Any] = {"table": str(out / "results.csv")}
+    files["page"] = str(out / "index.html") if page else None
     text = f"{summary}; see {files['table']}"
     get_console().emit("summary", text, sys.stdout, **summary.to_dict(), **files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -133,7 +133,11 @@ def _prepare_scans(
 
     with Progress(len(subjects)) as progress:
         summary = prepare_all(subjects, out, options, mask, progress.scan, say, reading=reading)
-    fields = {"done": summary.done, "done_before": summary.skipped, "failed": [*summary.failed]}
+    fields: dict[str, Any] = {
+        "done": summary.done,
+        "done_before": summary.skipped,
+        "failed": [*summary.failed],
+    }
     get_console().emit("summary", f"{summary}; see {out}", sys.stdout, **fields)
     for name, reason in summary.failed.items():
         say(f"failed {name}: {reason}")

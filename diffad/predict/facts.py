@@ -100,12 +100,13 @@ def describe_scan(path: Path, mask: str = "") -> Facts:
         ValueError: If it is no scan that can be read.
         OSError: If it cannot be opened.
     """
-    import nibabel as nib
+    from nibabel.affines import voxel_sizes
+    from nibabel.orientations import aff2axcodes
 
     header = read_volume_header(path, ReadOptions())
-    spacing = nib.affines.voxel_sizes(header.affine).round(3).tolist()
+    spacing = voxel_sizes(header.affine).round(3).tolist()
     facts: Facts = {"kind": "scan", "path": str(path), "shape": list(header.shape), "spacing_mm": spacing}
-    facts |= {"axes": "".join(nib.aff2axcodes(header.affine)), "stored_as": str(header.dtype)}
+    facts |= {"axes": "".join(aff2axcodes(header.affine)), "stored_as": str(header.dtype)}
     try:
         volume = Volume.load([path])
         facts |= {"range": [round(float(v), 3) for v in (volume.data.min(), volume.data.max())]}

@@ -34,20 +34,21 @@ def read_model_facts(name: str) -> dict[str, Any]:
     folder = Path(locate_model(name))
     candidate = Candidate.read(str(name))
     index, card = read_mapping(folder / INDEX), _read_card(folder)
-    space, calibration = index["space"], index.get("calibration") or {}
+    space, calibration, scope = index["space"], index.get("calibration") or {}, index.get("scope") or {}
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {
         "name": index.get("provenance", {}).get("name") or str(name),
         "folder": str(folder.resolve()),
         "what": card.get("summary"),
-        "modality": "CT" if candidate.is_ct else "MRI",
+        "modality": scope.get("modality") or ("CT" if candidate.is_ct else "MRI"),
+        "ages": scope.get("ages"),
         "sequences": list(candidate.sequences) if candidate.sequences else None,
         "channels": candidate.channels,
         "coverage": _describe_coverage(index),
         "parameters": count_parameters(folder),
         "bytes": sum(path.stat().st_size for path in files),
         "licence": card.get("license"),
-        "calibrated_on": _describe_calibration(calibration),
+        "calibrated_on": scope.get("calibrated_on") or _describe_calibration(calibration),
         "rates": sorted(map(float, calibration.get("thresholds") or {})),
         "method": {part: (index.get(part) or {}).get("name") for part in ("noise", "sampler", "score")},
         "slices": f"{space.get('axis', 'axial')}, {space.get('size')} x {space.get('size')} pixels",
@@ -76,6 +77,8 @@ def count_parameters(folder: Path) -> int:
 def _describe_coverage(index: Mapping[str, Any]) -> str:
     """Say which part of the brain a model knows, as far as it says so."""
     axes = [index["space"].get("axis", "axial"), *index["space"].get("further_axes", ())]
+    if ends := (index.get("scope") or {}).get("range_mm"):
+        return f"{' and '.join(axes)} slices, {ends[0]:g} to {ends[1]:g} mm of MNI152"
     domain = (index.get("domain") or [{}])[0]
     height = (domain.get("ranges") or {}).get("height")
     known = f", of brains {height[0]:.0f} to {height[1]:.0f} mm high" if height else ""
@@ -97,7 +100,8 @@ def _read_card(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     text = read_text(path, "a card", errors="replace")
-    head, body = {}, text
+    head: Any = {}
+    body = text
     if match := re.match(r"---\n(.*?)\n---\n(.*)", text, re.DOTALL):
         body = match[2]
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -62,7 +63,7 @@ def predict_scans(
     if process.is_main:
         _describe_derivative(inputs.out, subjects)
         count = f"{len(subjects)} scan" + ("s" if len(subjects) != 1 else "")
-        begin = {"scans": len(subjects), "model": inputs.model, "out": str(inputs.out)}
+        begin: dict[str, Any] = {"scans": len(subjects), "model": inputs.model, "out": str(inputs.out)}
         get_console().emit("cohort", f"{count} to look at; results go to {inputs.out}", **begin)
     summary = cohort.run(subjects)
     if process.is_main:

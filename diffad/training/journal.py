@@ -101,7 +101,8 @@ class RunLog:
         if is_due and not self._shows_bar:
             self._last_words = time.monotonic()
             text = f"step {step} of {steps}, loss {report['loss']:.4f}"
-            get_console().emit("step", text, step=step, steps=steps, **report)
+            fields: dict[str, Any] = {"step": step, "steps": steps, **report}
+            get_console().emit("step", text, **fields)
 
     def __exit__(self, *error: object) -> None:
         if self.is_main:
