@@ -11,7 +11,7 @@ import torch
 
 from diffad.config import PartSpec, PostprocessConfig, SpaceConfig, from_dict, to_dict
 from diffad.data.space import Space
-from diffad.hub.facts import format_table, list_facts, name_pipeline
+from diffad.hub.facts import list_facts, name_pipeline
 from diffad.hub.stored_pipeline import StoredPipeline
 from diffad.inference.assembly import assemble_detector
 from diffad.inference.detector import Detector
@@ -34,6 +34,7 @@ from diffad.inference.stacking import (
     normalise_maps,
 )
 from diffad.inference.thresholding import check_threshold_option
+from diffad.io.wording import format_facts
 from diffad.method import Method
 from diffad.models.pretrained import AUXILIARY_NETWORKS
 from diffad.models.wrapped import wrap_network
@@ -245,4 +246,4 @@ class AnomalyPipeline(StoredPipeline):
 
     def __repr__(self) -> str:
         title = f"{type(self).__name__} {name_pipeline(self.config)}"
-        return format_table(title, list_facts(self.config, self.network))
+        return format_facts(title, list_facts(self.config, self.network))

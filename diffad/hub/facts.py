@@ -6,10 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from diffad.config import PartSpec, SpaceConfig, from_dict
-from diffad.io.wording import shorten
-
-WIDTH = 88
-"""Characters of a fact, beyond which it is cut in its middle."""
 
 
 def list_facts(config: Mapping[str, Any], network: Any) -> list[tuple[str, str]]:
@@ -27,13 +23,6 @@ def list_facts(config: Mapping[str, Any], network: Any) -> list[tuple[str, str]]
         ("knows", describe_domain(config)),
         ("calibration", describe_calibration(config)),
     ]
-
-
-def format_table(title: str, facts: list[tuple[str, str]]) -> str:
-    """Return a title and facts below it, in two columns of plain text."""
-    width = max(len(name) for name, _ in facts)
-    rows = [f"  {name:<{width}}  {shorten(text, WIDTH)}" for name, text in facts]
-    return "\n".join([title, *rows])
 
 
 def name_pipeline(config: Mapping[str, Any]) -> str:
@@ -56,7 +45,7 @@ def describe_part(spec: PartSpec | None) -> str:
     if not spec:
         return "none"
     options = ", ".join(f"{k}={_format(v)}" for k, v in spec.items() if k != "name")
-    return f"{spec['name']}({options})"
+    return f"{spec['name']}({options})" if options else str(spec["name"])
 
 
 def _format(value: Any) -> str:

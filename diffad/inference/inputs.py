@@ -82,7 +82,7 @@ def adapt_scan(scan: Any, channels: int) -> Any:
         return convert_image(scan, "the image", *([GREY_MODES] if channels == 1 else []))[None]
     if is_nibabel_image(scan):
         return read_nibabel_image(scan)
-    if isinstance(scan, Sequence) and scan:
+    if isinstance(scan, list | tuple) and scan:
         return _adapt_sequences(scan)
     raise TypeError(f"expected a scan as {KINDS}, got {_describe(scan)}")
 
