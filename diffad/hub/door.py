@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -13,6 +14,8 @@ from typing import Any
 
 CLASSES = {"AnomalyPipeline": "diffad.pipeline"}
 """Classes that ``model_index.json`` may name, and their modules."""
+NETWORKS = "diffad.models."
+"""Where the classes of its networks lie."""
 
 
 def announce_classes() -> None:
@@ -24,14 +27,25 @@ def announce_classes() -> None:
 
 
 def open_door(diffusers: ModuleType) -> None:
-    """Give a module our classes as attributes, which are imported when they are asked for."""
+    """Give diffusers our classes, and its pipelines our modules of networks; each is imported on demand.
 
-    def get_class(name: str) -> Any:
-        if name not in CLASSES:
-            raise AttributeError(f"module {diffusers.__name__!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(CLASSES[name]), name)
+    Without the second, a repository of the hub is taken for one that lacks the code of its network.
+    """
+    vars(diffusers).setdefault("__getattr__", partial(_get_class, diffusers.__name__))
+    pipelines = importlib.import_module("diffusers.pipelines")
+    vars(pipelines).setdefault("__getattr__", partial(_get_networks, pipelines.__name__))
 
-    vars(diffusers).setdefault("__getattr__", get_class)
+
+def _get_class(module: str, name: str) -> Any:
+    if name not in CLASSES:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(CLASSES[name]), name)
+
+
+def _get_networks(module: str, name: str) -> ModuleType:
+    if not name.startswith(NETWORKS) or importlib.util.find_spec(name) is None:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    return importlib.import_module(name)
 
 
 class DoorFinder(MetaPathFinder):

@@ -31,11 +31,11 @@ def download_folder(repo_id: str, **options: Any) -> Path:
     try:
         return Path(snapshot_download(repo_id, allow_patterns=list(FILES), **options))
     except (OSError, ValueError) as error:
-        reason = shorten(" ".join(str(error).split()), MAX_LINE)
-        place = f"revision {options['revision']} of it" if options.get("revision") else "it"
+        what = f"no revision {options['revision']} of one" if options.get("revision") else "none"
+        reason = shorten(str(error).strip().split("\n")[0], MAX_LINE)
         raise OSError(
-            f"{repo_id}: expected a model folder, a shipped name, or a model on the hub, found {place} in "
-            f"none ({type(error).__name__}: {reason})"
+            f"{repo_id}: expected a model folder, a shipped name or a model on the hub, found {what} "
+            f"({type(error).__name__}: {reason})"
         ) from error
 
 

@@ -13,6 +13,7 @@ from diffusers import DiffusionPipeline
 
 from diffad.hub import card, preprocessing
 from diffad.hub.exchange import OPTIONS, download_folder, fetch_beside, upload_folder
+from diffad.hub.thin import write_thin_files
 from diffad.inference.healthy import FILE, HealthyMaps
 from diffad.inference.stored import check_model
 from diffad.io.atomic import write_text
@@ -25,17 +26,6 @@ from diffad.models.pretrained import (
     locate_model,
     quiet_loading,
 )
-
-THIN_FILE = "pipeline.py"
-THIN_PIPELINE = '''"""Lets diffusers load this folder where nobody imports diffad: pip install diffad, then
-
-    DiffusionPipeline.from_pretrained(FOLDER, custom_pipeline=FOLDER, trust_remote_code=True)
-
-diffad itself never reads this file.
-"""
-
-from diffad.pipeline import AnomalyPipeline as AnomalyPipeline
-'''
 
 
 class StoredPipeline(DiffusionPipeline):
@@ -121,8 +111,8 @@ class StoredPipeline(DiffusionPipeline):
 
         Args:
             save_directory: Folder to write.
-            custom_pipeline: Also write ``pipeline.py``, by which diffusers loads the folder where nobody
-                imported diffad; ``from_pretrained`` never runs it.
+            custom_pipeline: Also write the files of ``diffad.hub.thin``, by which diffusers loads the folder
+                where nobody imported diffad; ``from_pretrained`` never runs them.
             push_to_hub: Also commit the folder to a hub, see ``push_to_hub``.
             repo_id: Where to; by default the name of the folder.
             options: More of ``push_to_hub`` with it, else of diffusers.
@@ -143,7 +133,7 @@ class StoredPipeline(DiffusionPipeline):
         write_text(folder / preprocessing.FILE, json.dumps(values, indent=1) + "\n")
         card.write_card(folder, self.config, self.network, repo_id, exchange.pop("tags", ()))
         if custom_pipeline:
-            (folder / THIN_FILE).write_text(THIN_PIPELINE, encoding="utf-8")
+            write_thin_files(folder, type(self), self.networks)
         if push_to_hub:
             upload_folder(folder, repo_id or folder.resolve().name, **exchange)
 
