@@ -155,7 +155,8 @@ def test_what_is_no_scan_is_refused_by_one_sentence(scan, kind, said):
 @settings(max_examples=40, deadline=None)
 @given(
     st.one_of(
-        st.none(), st.integers(), st.booleans(), st.floats(allow_subnormal=False), st.binary(max_size=3), st.complex_numbers(allow_subnormal=False),
+        st.none(), st.integers(), st.booleans(), st.floats(allow_subnormal=False), st.binary(max_size=3),
+        st.complex_numbers(allow_subnormal=False),
         st.lists(st.integers(), max_size=3), st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
         st.lists(st.sampled_from([np.zeros(3), "a.nii", 4, None, nib.Nifti1Image]), min_size=1, max_size=3),
     )
