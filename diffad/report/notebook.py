@@ -15,6 +15,9 @@ from diffad.inference.output import AnomalyOutput
 from diffad.registry import VIEWS
 from diffad.report.montage import save_report
 
+DPI = 100
+"""Pixels of a figure an inch."""
+
 
 @VIEWS.register("png")
 def render_png(out: AnomalyOutput) -> bytes | None:
@@ -44,19 +47,23 @@ def draw_figure(out: AnomalyOutput) -> Any:
     Raises:
         ValueError: If it cannot be drawn.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.image import imread
 
     if (picture := render_png(out)) is None:
         raise ValueError("expected a result with a threshold that can be drawn, got one of other fields")
-    pixels, dpi = imread(io.BytesIO(picture), format="png"), 100
-    with mpl.rc_context({"savefig.dpi": "figure"}):
-        figure = Figure(figsize=(pixels.shape[1] / dpi, pixels.shape[0] / dpi), dpi=dpi)
-    figure.figimage(pixels)
+    pixels = imread(io.BytesIO(picture), format="png")
+    figure = Figure(figsize=(pixels.shape[1] / DPI, pixels.shape[0] / DPI), dpi=DPI)
+    _fill(figure, pixels)
     # notebooks ask objects for this, whether or not they know of matplotlib
     figure._repr_png_ = lambda: picture  # type: ignore[attr-defined]
     return figure
+
+
+def _fill(figure: Any, pixels: Any) -> None:
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(pixels, aspect="auto")
+    axes.set_axis_off()
 
 
 @VIEWS.register("viewer")
@@ -72,17 +79,17 @@ def show_result(out: AnomalyOutput) -> Any:
     if _opens_windows():
         from matplotlib import pyplot
 
-        pyplot.figure(figsize=figure.get_size_inches(), dpi=figure.dpi).figimage(figure.images[0].get_array())
+        window = pyplot.figure(figsize=figure.get_size_inches(), dpi=figure.dpi)
+        _fill(window, figure.axes[0].images[0].get_array())
         pyplot.show()
     return figure
 
 
 def _opens_windows() -> bool:
-    """Tell whether a program has chosen to draw in windows; notebooks draw what a cell returns."""
+    """Tell whether matplotlib draws in windows; notebooks draw what a cell returns."""
     import matplotlib as mpl
 
-    backend = str(mpl.rcParams._get("backend")).lower()  # asking aloud would choose one
-    return any(word in backend for word in ("qt", "tk", "gtk", "wx", "macosx"))
+    return any(word in mpl.get_backend().lower() for word in ("qt", "tk", "gtk", "wx", "macosx"))
 
 
 def _make_viewer(out: AnomalyOutput, height: int = 420) -> Any:
