@@ -11,7 +11,7 @@ import numpy as np
 
 from diffad.config.reading import ReadOptions
 from diffad.data.affine import check_affine, check_field
-from diffad.data.volume import Origin, Volume, VolumeError, check_voxels
+from diffad.data.volume import Origin, Volume, VolumeError, check_intensities
 from diffad.data.volume_axes import turn_to_canonical
 from diffad.data.volume_formats import parse_volume_header
 from diffad.data.volume_header import VolumeHeader, check_layout, make_header
@@ -46,7 +46,7 @@ def read_nibabel_image(
         reason = f"{type(error).__name__}: {error}"
         raise VolumeError(f"{path}: expected a readable nibabel image, found {reason}") from error
     data, affine = turn_to_canonical(voxels, header.affine)
-    check_voxels(data, path, allow_constant)
+    check_intensities(data, path, allow_constant)
     return Volume(data, affine, Origin(header.header, header.affine, path, options), header.warnings)
 
 

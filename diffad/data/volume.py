@@ -221,11 +221,11 @@ def _describe_grid(volume: Volume) -> str:
 def _load_file(path: Path, allow_constant: bool, options: ReadOptions) -> Volume:
     header, native = read_volume_file(path, options)
     data, affine = turn_to_canonical(native, header.affine)
-    check_voxels(data, path, allow_constant)
+    check_intensities(data, path, allow_constant)
     return Volume(data, affine, Origin(header.header, header.affine, path, options), header.warnings)
 
 
-def check_voxels(data: Array, path: Path, allow_constant: bool) -> None:
+def check_intensities(data: Array, path: Path, allow_constant: bool) -> None:
     """Refuse voxels that are not finite, and sequences without contrast.
 
     Args:

@@ -21,7 +21,7 @@ def list_facts(config: Mapping[str, Any], network: Any) -> list[tuple[str, str]]
         *((name, text) for name, text in parts if text != "none"),
         ("takes", describe_input(config, network)),
         ("knows", describe_domain(config)),
-        ("calibration", describe_calibration(config)),
+        ("calibration", summarise_calibration(config)),
     ]
 
 
@@ -80,12 +80,12 @@ def describe_domain(config: Mapping[str, Any]) -> str:
     return f"{domain[0]['scans']} healthy scans, with which every other is compared"
 
 
-def describe_calibration(config: Mapping[str, Any]) -> str:
+def summarise_calibration(config: Mapping[str, Any]) -> str:
     """Say on how many scans thresholds were measured, and which one is used."""
     values = config.get("calibration")
     if not values:
         return "none: maps are cut at Otsu's threshold, scan by scan"
     fpr = config["postprocess"]["fpr"]
     cuts = {float(rate): value for rate, value in values["thresholds"].items()}
-    used = f"{cuts[fpr]:.4g}" if fpr in cuts else "none"
-    return f"{values['scans']} healthy scans; threshold {used} lets {100 * fpr:g} % of healthy voxels through"
+    cut = f"{cuts[fpr]:.4g}" if fpr in cuts else "none"
+    return f"{values['scans']} healthy scans; threshold {cut} lets {100 * fpr:g} % of healthy voxels through"

@@ -126,8 +126,8 @@ def _adapt_array(values: np.ndarray[Any, Any]) -> Tensor:
             f"as a volume it lacks the size and directions of its voxels: {hint}"
         )
     if values.dtype.kind not in "biuf" or values.ndim not in (2, 4, 5):
-        found = f"{values.dtype} of shape {values.shape}"
-        raise ValueError(f"expected an array (H, W) or (B, C, *S) of numbers, got {found}")
+        kind = f"{values.dtype} of shape {values.shape}"
+        raise ValueError(f"expected an array (H, W) or (B, C, *S) of numbers, got {kind}")
     whole = values.dtype in (np.uint8, np.uint16)
     numbers = values.astype(np.float32) / (find_white(values) if whole else 1.0)
     tensor = torch.from_numpy(numbers)

@@ -34,8 +34,8 @@ def format_output(out: Any, title: str) -> str:
 
 
 def _join(words: list[str]) -> str:
-    more = f" and {len(words) - ITEMS} more" if len(words) > ITEMS else ""
-    return ", ".join(words[:ITEMS]) + more
+    rest = f" and {len(words) - ITEMS} more" if len(words) > ITEMS else ""
+    return ", ".join(words[:ITEMS]) + rest
 
 
 def _describe_grid(out: Any) -> str:
@@ -90,5 +90,5 @@ def _describe_origin(info: dict[str, Any]) -> str:
 
 
 def _describe_warnings(warnings: Any) -> str:
-    more = f" (and {len(warnings) - 1} more in info['warnings'])" if len(warnings) > 1 else ""
-    return f"{warnings[0]}{more}" if warnings else ""
+    rest = f" (and {len(warnings) - 1} more in info['warnings'])" if len(warnings) > 1 else ""
+    return f"{warnings[0]}{rest}" if warnings else ""

@@ -103,8 +103,8 @@ def _check_tensor(x: Tensor, mask: Any, mask_threshold: float | None) -> ScanSou
     if float(x.min()) < -1e-3 or float(x.max()) > 1 + 1e-3:
         raise ValueError(f"expected a tensor in [0, 1], got values {float(x.min()):g} to {float(x.max()):g}")
     if isinstance(mask, str | Path | Volume):
-        found = f"the path {str(mask)!r}" if isinstance(mask, str | Path) else f"the volume {mask.name}"
-        raise TypeError(f"expected the mask of a tensor as a tensor (B, 1, *S), got {found}")
+        name = f"the path {str(mask)!r}" if isinstance(mask, str | Path) else f"the volume {mask.name}"
+        raise TypeError(f"expected the mask of a tensor as a tensor (B, 1, *S), got {name}")
     brain, warnings = _check_mask(x, mask, mask_threshold)
     return ScanSource(x, brain, warnings=tuple(warnings))
 

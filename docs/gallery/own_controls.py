@@ -25,8 +25,7 @@ calibrate_on(ours, subjects, Options(slices=SLICES), MASK)
 ours.save_pretrained("models/ours")
 
 figure = Figure(figsize=(7, 2.6), layout="constrained")
-title = "Share of what was looked at that is flagged, at a nominal 1 %"
-axes = figure.add_subplot(title=title, xlabel="% of the voxels")
+axes = figure.add_subplot(title="Flagged at a nominal 1 %", xlabel="% of the voxels that were looked at")
 for name, kind in (("sub-004", "healthy"), ("sub-006", "haemorrhage")):
     folder = Path("phantoms/test") / name / "anat"
     scan, mask = folder / f"{name}_T1w.nii.gz", folder / f"{name}{MASK}.nii.gz"

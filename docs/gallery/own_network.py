@@ -11,7 +11,7 @@ from diffad.data.phantom import PhantomOptions, make_phantoms
 from diffad.training.run import train
 
 SPACING = 2.0
-STEPS = 400
+STEPS = 150
 
 
 @MODELS.register("columns")

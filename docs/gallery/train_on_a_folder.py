@@ -8,7 +8,7 @@ from diffad.data.phantom import PhantomOptions, make_phantoms
 from diffad.training.run import train
 
 SPACING = 2.0
-STEPS = 400
+STEPS = 150
 
 make_phantoms(Path("phantoms"), 10, PhantomOptions(lesioned=0.34, spacing=SPACING))
 

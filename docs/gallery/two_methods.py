@@ -12,7 +12,7 @@ from diffad.evaluation import average_precision
 from diffad.training.run import train
 
 SPACING = 2.0
-STEPS = 400
+STEPS = 150
 METHODS = {
     "chain, squared error": {},
     "one step, error and SSIM": {
