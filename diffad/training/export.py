@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,8 @@ def save_pipeline(pipe: AnomalyPipeline, target: Path, dtype: torch.dtype | None
     if dtype is not None:
         parts["network"] = copy.deepcopy(pipe.network).to(dtype)
     with staged_folder(target) as partial:
+        if (card := target / "README.md").is_file():  # which a person may have edited
+            shutil.copy(card, partial)
         copied = type(pipe)(**parts, **_list_options(pipe))
         copied.healthy = pipe.healthy
         copied.save_pretrained(partial)
