@@ -14,6 +14,7 @@ from diffad.data.space import Space
 from diffad.hub.facts import list_facts, name_pipeline
 from diffad.hub.stored_pipeline import StoredPipeline
 from diffad.inference.assembly import assemble_detector
+from diffad.inference.contrasts import check_contrasts, choose_settings, find_contrast
 from diffad.inference.detector import Detector
 from diffad.inference.diffusers_options import draw_seed, set_steps
 from diffad.inference.domain import check_domain
@@ -58,9 +59,13 @@ class AnomalyPipeline(StoredPipeline):
         classifier: Tells healthy from diseased, for parts that ask for it; or none.
         autoencoder: Rebuilds clean slices, for parts that ask for it; or none.
         domain: Ranges of the scans it knows, one mapping for each sequence, see ``KnownScans``; or none.
+        contrasts: What is different for scans of a contrast ("T1", "T2", "FLAIR"): parts, and what healthy
+            scans of it said; see ``diffad.inference.contrasts``. None treats all scans alike.
     """
 
     _optional_components: ClassVar[list[str]] = list(AUXILIARY_NETWORKS)
+    contrast_maps: dict[str, HealthyMaps]
+    """What maps of healthy scans of a contrast look like by place."""
     healthy: HealthyMaps | None
     """What maps of healthy scans look like by place, see ``postprocess.normalise``; none until measured."""
 
@@ -80,8 +85,10 @@ class AnomalyPipeline(StoredPipeline):
         classifier: Any = None,
         autoencoder: Any = None,
         domain: Sequence[dict[str, Any]] | None = None,
+        contrasts: dict[str, dict[str, Any]] | None = None,
     ) -> None:
         super().__init__()
+        check_contrasts(contrasts)
         self.register_modules(
             network=wrap_network("", {}, network),
             scheduler=scheduler,
@@ -99,8 +106,9 @@ class AnomalyPipeline(StoredPipeline):
             provenance=provenance or {},
             sequences=None if sequences is None else list(sequences),
             domain=None if domain is None else list(domain),
+            contrasts=contrasts,
         )
-        self.healthy = None
+        self.healthy, self.contrast_maps = None, {}
         self.set_progress_bar_config(disable=not sys.stderr.isatty(), desc="slices", leave=False)
 
     @property
@@ -113,6 +121,20 @@ class AnomalyPipeline(StoredPipeline):
     def method(self) -> Method:
         """The parts of the model's own method."""
         return Method.of(self.config)
+
+    def adapt_to(self, contrast: str) -> AnomalyPipeline:
+        """Return the pipeline with what it sets for a contrast; itself where it sets nothing for that.
+
+        Args:
+            contrast: A name, as ``find_contrast`` returns it.
+        """
+        if contrast not in (self.config.contrasts or {}):
+            return self
+        parts = self.components
+        options = {k: v for k, v in self.config.items() if not k.startswith("_") and k not in parts}
+        view = type(self)(**parts, **choose_settings(options, contrast))
+        view.healthy, view.progress_bar = self.contrast_maps.get(contrast), self.progress_bar
+        return view
 
     def detector(
         self,
@@ -207,25 +229,27 @@ class AnomalyPipeline(StoredPipeline):
         """
         start = time.perf_counter()
         check_threshold_option(threshold)
-        method = set_steps(Method(noise, sampler, score, guidance).over(self.method), num_inference_steps)
         seed = draw_seed(seed, generator)
         channels, names = self.network.config.in_channels, self.config.sequences
         source = read_input(scan, mask, region, channels, names, mask_threshold)
-        domain = check_domain(source, self.config).require(source.name, strict)
-        space, post = from_dict(SpaceConfig, dict(self.config.space)), self.config.postprocess
+        contrast = find_contrast(source.volume, source.brain[0, 0]) if self.config.contrasts else ""
+        own = self.adapt_to(contrast)
+        method = set_steps(Method(noise, sampler, score, guidance).over(own.method), num_inference_steps)
+        domain = check_domain(source, own.config).require(source.name, strict)
+        space, post = from_dict(SpaceConfig, dict(own.config.space)), own.config.postprocess
         cut_axes = resolve_axes(axes, space.axis, source.image.ndim == 4, slices)
         cuts = Slicing(tuple(cut_axes), space.axis, slices, fusion, noise_across, axes is not None)
         windows = measure_windows(source, Space(space))
         stacks = [cut_source(source, axis, cuts, windows, channels) for axis in cuts.axes]
         with self.progress_bar(total=sum(len(s.image) for cut in stacks for s in cut)) as bar:
             options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "precision": precision}
-            detector = self.detector(method, **options, progress=bar.update)
+            detector = own.detector(method, **options, progress=bar.update)
             results = zip(stacks, [detector(cut) for cut in stacks], cuts.axes, strict=True)
         maps = fuse_scan_maps([assemble_maps(source, *result) for result in results], fusion)
         # a threshold belongs to the maps it was measured on, and other parts make others
-        usual = region is None and method == self.method and cuts.usual
-        maps, notes = normalise_maps(source, maps, self.healthy, post, usual)
-        calibration = None if notes or not usual else self.config.calibration
+        usual = region is None and method == own.method and cuts.usual
+        maps, notes = normalise_maps(source, maps, own.healthy, post, usual)
+        calibration = None if notes or not usual else own.config.calibration
         output = cut_maps(source, maps, threshold, calibration, post, keep_small)
         output.info |= compare_output(output, calibration, post) if slices is None else {}
         domain = domain.judge(output, calibration).require(source.name, strict)
@@ -235,7 +259,8 @@ class AnomalyPipeline(StoredPipeline):
             "slices": sum(len(s.image) for cut in stacks for s in cut),
             "seed": seed,
             "precision": resolve_precision(precision, self.device),
-            **describe_provenance(self.config, method),
+            **describe_provenance(own.config, method),
+            **({"contrast": contrast} if self.config.contrasts else {}),
             **cuts.to_info(),
             **describe_windows(windows),
             **domain.to_info(),

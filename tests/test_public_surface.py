@@ -180,6 +180,7 @@ COMMANDS = {
         " --score --sensitivity --site --slices --trust",
     ),
     "data check": (1, "--layout --out --quick --show"),
+    "data paint": (2, "--out --split"),
     "data sheet": (2, "--count --out --split"),
     "demo": (0, "--model --out --seed"),
     "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample --strata"),

@@ -99,7 +99,7 @@ def calibrate_command(
     from diffad.predict.calibrate import (
         calibrate_on,
         choose_units,
-        describe_calibration,
+        describe_calibrations,
         require_new,
         save_model,
     )
@@ -128,10 +128,10 @@ def calibrate_command(
     with report_wrong_usage():
         choose_units(pipe, normalise)
     sites = read_sites(site, subjects, inputs.sources)
-    calibration = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES, sites)
+    calibrations = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES, sites)
     table = describe_lesions(pipe, subjects[:sensitivity], options, mask_source)
     save_model(pipe, out, table)
-    tell(*describe_calibration(calibration, len(subjects)).splitlines(), *table)
+    tell(*describe_calibrations(calibrations, len(subjects)).splitlines(), *table)
     _report_end(listing.describe(), out)
 
 

@@ -11,10 +11,12 @@ from typing import Any, Self
 
 from diffusers import DiffusionPipeline
 
+from diffad.config import CONTRASTS
 from diffad.hub import card, preprocessing
 from diffad.hub.exchange import OPTIONS, download_folder, fetch_beside, upload_folder
 from diffad.hub.thin import write_thin_files
-from diffad.inference.healthy import FILE, HealthyMaps
+from diffad.inference.contrasts import name_healthy_file
+from diffad.inference.healthy import HealthyMaps
 from diffad.inference.stored import check_model
 from diffad.io.atomic import write_text
 from diffad.io.digests import write_digests
@@ -32,6 +34,7 @@ class StoredPipeline(DiffusionPipeline):
     """What a pipeline does with folders; see ``AnomalyPipeline``."""
 
     healthy: HealthyMaps | None
+    contrast_maps: dict[str, HealthyMaps]
 
     @classmethod
     def from_pretrained(cls, name: str | Path, **options: Any) -> Self:
@@ -84,16 +87,19 @@ class StoredPipeline(DiffusionPipeline):
         """Store settings; the last that loading stores is where the pipeline, with its maps, came from."""
         super().register_to_config(**values)
         if "_name_or_path" in values:
-            self.healthy = self._load_healthy(str(values["_name_or_path"]))
+            name, contrasts = str(values["_name_or_path"]), self.config.get("contrasts") or {}
+            self.healthy = self._load_healthy(name, "", self.config.calibration)
+            maps = {c: self._load_healthy(name, c, own.get("calibration")) for c, own in contrasts.items()}
+            self.contrast_maps = {contrast: own for contrast, own in maps.items() if own is not None}
 
-    def _load_healthy(self, name: str) -> HealthyMaps | None:
-        folder = Path(name)
+    def _load_healthy(self, name: str, contrast: str, calibration: Any) -> HealthyMaps | None:
+        folder, file = Path(name), name_healthy_file(contrast)
         if not folder.is_dir():  # diffusers names a hub id alone; the weights know where they lie
             folder = Path(self.network.config.get("_name_or_path") or "/nowhere/network").parent
-            is_needed = self.config.postprocess["normalise"] == "place" and self.config.calibration
-            if is_needed and not (folder / FILE).exists():
-                fetch_beside(folder, name, FILE)
-        return HealthyMaps.load(folder)
+            is_needed = self.config.postprocess["normalise"] == "place" and calibration
+            if is_needed and not (folder / file).exists():
+                fetch_beside(folder, name, file)
+        return HealthyMaps.load(folder, file)
 
     def save_pretrained(
         self,
@@ -124,10 +130,11 @@ class StoredPipeline(DiffusionPipeline):
         names = ("revision", "commit_message", "private", "token", "create_pr", "tags")
         exchange = {name: options.pop(name) for name in names if name in options}
         super().save_pretrained(str(folder), **options)
-        if self.healthy is None:
-            (folder / FILE).unlink(missing_ok=True)
-        else:
-            self.healthy.save(folder)
+        for contrast, maps in {"": self.healthy, **dict.fromkeys(CONTRASTS), **self.contrast_maps}.items():
+            if maps is None:
+                (folder / name_healthy_file(contrast)).unlink(missing_ok=True)
+            else:
+                maps.save(folder, name_healthy_file(contrast))
         write_digests(folder, folder.rglob("*.safetensors"))
         values = preprocessing.describe_preprocessing(self.config, self.network.config.in_channels)
         write_text(folder / preprocessing.FILE, json.dumps(values, indent=1) + "\n")
