@@ -29,7 +29,8 @@ def commands() -> str:
 
     group = typer.main.get_command(app)
     names = [()] + [(name,) for name in sorted(group.commands)]  # type: ignore[attr-defined]
-    names += [("data", name) for name in sorted(group.commands["data"].commands)]  # type: ignore[attr-defined]
+    groups = ("data", "models")
+    names += [(g, name) for g in groups for name in sorted(group.commands[g].commands)]  # type: ignore[attr-defined]
     runner, parts = CliRunner(), []
     for words in names:
         told = runner.invoke(

@@ -108,7 +108,7 @@ PARTS = {
         " temporal zscore"
     ),
     "MODELS": "adm autoencoder beside classifier conditioned dae labelled unet2d unet3d",
-    "DATASETS": "images labels mix toy volumes",
+    "DATASETS": "auto images labels mix toy volumes",
     "LAYOUTS": (
         "atlas2 behrendt bercea bmad brats2020 brats2021 brats2023 fastmri_plus ixi medianomaly_brats"
         " medianomaly_isic medianomaly_json mslub slices table upd wmh"
@@ -172,7 +172,7 @@ BENCHMARK_KEYS = {
 """Keys of the YAML files by section."""
 
 COMMANDS = {
-    "": (0, "--version --debug --help -h"),
+    "": (0, "--version --debug --help -h --install-completion --show-completion"),
     "benchmark": (2, ""),
     "calibrate": (
         1,
@@ -181,12 +181,19 @@ COMMANDS = {
     ),
     "data check": (1, "--layout --out --quick --show"),
     "data paint": (2, "--out --split"),
-    "data sheet": (2, "--count --out --split"),
+    "data sheet": (2, "--count --out --picture --split"),
     "demo": (0, "--model --out --seed"),
     "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample --strata"),
     "implant": (1, "--healthy --limit --mask --out --paint --per-scan --seed"),
+    "doctor": (0, "--test --no-test"),
+    "info": (1, "--mask"),
     "list": (1, ""),
-    "noise": (2, "--all --count --level --save --seed --size"),
+    "models check": (1, ""),
+    "models list": (0, ""),
+    "models path": (1, ""),
+    "models pull": (1, "--out --revision"),
+    "models push": (2, "--private --revision"),
+    "noise": (2, "--all --count --level --picture --save --seed --size"),
     "phantom": (0, "--lesioned --lesions --modality --out --picture --seed --spacing --subjects"),
     "predict": (
         1,
@@ -207,9 +214,22 @@ COMMANDS = {
     ),
     "pretrain": (2, "--cell --ratio"),
     "report": (1, "--figure"),
-    "train": (2, ""),
+    "train": (2, "--dry-run --picture"),
+    "version": (0, ""),
 }
 """Commands, how many arguments they take by position, and their options."""
+
+TALK = "-q --quiet -v --verbose --log --json"
+"""Options of every command."""
+
+EVENTS = {
+    "cohort": "scans model out message",
+    "scan": "scan outcome status score volume_ml threshold seconds nfe error warnings domain p_value stages",
+    "stage": "scan stage seconds",
+    "warning": "message",
+    "summary": "done done_before other_options busy failed absent warned outside_domain complete table page",
+}
+"""Keys of the JSON objects of predict, beside those that all objects have."""
 
 CHOICES = {
     "predict": (
@@ -468,6 +488,7 @@ def test_command_keeps_its_arguments_and_options(command, capsys):
     text = help_of(command, capsys)
     positions, options = COMMANDS[command]
     heads = re.findall(r"^ {2}(-.*?)(?: {2}|$)", text, re.M)
+    options = f"{options} {TALK}" if command else options
     assert missing(options, re.findall(r"(?<!\w)--?[a-z][\w-]*", " ".join(heads))) == []
     arguments = text.partition("\nArguments:\n")[2].partition("\n\n")[0]
     assert len(re.findall(r"^ {2}\[?\S", arguments, re.M)) == positions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,13 +11,28 @@ from typing import Annotated, Any
 
 import typer
 
+from diffad.cli.completion import complete_config, complete_model
 from diffad.config.choices import BrainChoice, Geometry, Modality, Registration
 from diffad.config.schema import PartSpec
 from diffad.config.yaml import override, parse_yaml
+from diffad.registry import suggest_name
 
 DEFAULT_MODEL = "ixi-t1-axial"
 
-Model = Annotated[str, typer.Option(help="Name of a shipped model, a pipeline folder, or a hub id.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        autocompletion=complete_model, help="Name of a shipped model, a pipeline folder, or a hub id."
+    ),
+]
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        autocompletion=complete_model,
+        help="Name of a shipped model, a pipeline folder, or a hub id.",
+    ),
+]
 Mask = Annotated[
     str,
     typer.Option(
@@ -55,10 +71,16 @@ Sequences = Annotated[
         metavar="A,B", help="Endings of the names of a subject's sequences, in order, like t1,flair."
     ),
 ]
+BatchSize = Annotated[int, typer.Option(help="Slices per network evaluation; a GPU likes more of them.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, or a GPU such as cuda.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
 ConfigName = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a shipped config.")
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        autocompletion=complete_config,
+        help="A YAML file, or the name of a shipped config.",
+    ),
 ]
 Assignments = Annotated[
     list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to the config, by dotted keys.")
@@ -82,6 +104,28 @@ def report_wrong_usage() -> Iterator[None]:
     except ValueError as error:
         text = re.sub(r"^(\w+):", lambda match: f"--{match[1].replace('_', '-')}:", str(error))
         raise typer.BadParameter(text) from error
+
+
+def require_sources(sources: Sequence[Path]) -> Sequence[Path]:
+    """Return the scans, but refuse a command none of whose scans is there, before any work is done.
+
+    Args:
+        sources: Files and folders that were named.
+
+    Raises:
+        BadParameter: If the words are those of a BIDS App.
+        FileNotFoundError: With what is not there, and the name in its folder that is most like it.
+    """
+    gaps = [path for path in sources if not os.path.lexists(path)]
+    if len(sources) == 3 and str(sources[2]) in ("participant", "group") and sources[2] in gaps:
+        command = f"diffad predict {sources[0]} --out {sources[1]}"
+        raise typer.BadParameter(f"expected scans, got the words of a BIDS App; write {command}")
+    if len(gaps) == len(sources):
+        folder = gaps[0].parent
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        hint = suggest_name(gaps[0].name, names)
+        raise FileNotFoundError(f"{gaps[0]}: expected a file or a folder, found nothing of that name{hint}")
+    return sources
 
 
 def parse_slices(text: str) -> tuple[int, int] | None:

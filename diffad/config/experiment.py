@@ -22,6 +22,7 @@ from diffad.config.sections import ScheduleConfig as ScheduleConfig
 from diffad.config.sections import SpaceConfig as SpaceConfig
 from diffad.config.sections import TrainConfig as TrainConfig
 from diffad.config.yaml import apply_variants, override, read_yaml
+from diffad.registry import suggest_name
 
 TASKS = ("denoise", "classify", "autoencode")
 CONTRASTS = ("T1", "T2", "FLAIR")
@@ -106,7 +107,9 @@ def load(source: str | Path, assignments: Sequence[str] = ()) -> Config:
     if not path.is_file() and names_config and path.stem in list_configs():
         path = Path(str(resources.files("diffad.configs") / f"{path.stem}.yaml"))
     if not path.is_file():
-        raise ConfigError(f"{source}: no such file; shipped configs: {', '.join(list_configs())}")
+        names = list_configs()
+        hint = suggest_name(path.stem, names)
+        raise ConfigError(f"{source}: no such file; shipped configs: {', '.join(names)}{hint}")
     values, rest = apply_variants(read_yaml(path), assignments, str(path))
     config = from_dict(Config, override(resolve_plugin_key(values, path.parent), rest))
     load_plugins(config.plugins)

@@ -13,7 +13,7 @@ from einops import rearrange
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from diffad.data.items import DataError
+from diffad.data.data_error import DataError
 from diffad.io.files import FileError, open_regular
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")

@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console
 
 from diffad.data.volume import Array, Volume
 from diffad.demo.case import KNOWN_SLICES, RADIUS, DemoCase, load_template, make_case
 from diffad.demo.measure import describe_files, format_measures, measure
 from diffad.inference.output import AnomalyOutput
 from diffad.io.scratch import scratch_folder
-from diffad.io.terminal import hold_interrupts
+from diffad.io.terminal import hold_interrupts, show, tell
 from diffad.pipeline import AnomalyPipeline
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from diffad.predict import Options
 
 SICK, HEALTHY = "implanted", "healthy"
@@ -47,7 +48,7 @@ def run_demo(
         brain: A skull-stripped scan; by default the MNI152 T1 template that nilearn ships.
         slices: First and last (exclusive) axial slice to analyse; none for those that the model knows.
         radius: Smallest and largest radius of the lesions, in voxels.
-        console: Where to print.
+        console: Where to print; where all commands do by default.
 
     Returns:
         The measures, as in ``table.json``.
@@ -59,22 +60,32 @@ def run_demo(
     """
     from diffad.predict import Options
 
-    start, console, out = time.perf_counter(), console or Console(), Path(out)
+    start, out = time.perf_counter(), Path(out)
     out.mkdir(parents=True, exist_ok=True)
     healthy, pipe = load_template() if brain is None else brain, load_axial_model(model)
-    console.print("Implanting four synthetic lesions in a real brain ...")
+    _show(console, "Implanting four synthetic lesions in a real brain ...")
     slices = KNOWN_SLICES.get(pipe.config.provenance.get("name")) if slices is None else slices
     case = make_case(healthy, slices, seed, radius)
     part = "the whole brain" if slices is None else f"axial slices {slices[0]} to {slices[1] - 1}"
-    console.print(f"Analysing {part}, with and without lesions ...")
+    _show(console, f"Analysing {part}, with and without lesions ...")
     with scratch_folder(out / "demo") as folder:
         result = _write_files(pipe, case, Options(slices=slices, seed=seed), folder)
         result |= {"model": str(model), "seed": seed, "total_seconds": round(time.perf_counter() - start, 1)}
         (folder / "table.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
         publish_files(folder, out)
-    console.print(format_measures(result))
-    console.print(describe_files(out, SICK), soft_wrap=True)
+    _show(console, format_measures(result))
+    _show(console, describe_files(out, SICK), **result)
     return result
+
+
+def _show(console: Console | None, thing: Any, **fields: Any) -> None:
+    """Print on a console of rich, or, where there is none, as all commands do."""
+    if console is not None:
+        console.print(thing, soft_wrap=isinstance(thing, str))
+    elif fields or not isinstance(thing, str):
+        show("demo", thing, **fields)
+    else:
+        tell(thing)
 
 
 def load_axial_model(model: str | Path) -> AnomalyPipeline:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffad.data.flat_file import is_flat_name
 from diffad.data.mask_values import cut_mask
 from diffad.data.masks import brain_mask, load_mask
 from diffad.data.names import strip_sequence
@@ -41,6 +42,12 @@ class ScanSource:
     def spacing(self) -> list[float] | None:
         """Edges of a voxel in mm; none of a tensor."""
         return self.volume.spacing.tolist() if self.volume else None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it was read from a file of a single slice that is no volume."""
+        path = self.volume.path if self.volume else None
+        return path is not None and is_flat_name(path)
 
     @property
     def name(self) -> str:

@@ -65,7 +65,7 @@ def make_stacks(source: ScanSource, axis: str, slices: tuple[int, int] | None = 
         if flat:  # each is a scan of its own, and gets the same noise in any batch
             cut, planes = ScanSlices(image[None], brain[None], [0]), None if region is None else region[None]
         else:
-            cut = cut_slices(image, brain, axis, source.spacing, slices, source.name)
+            cut = cut_slices(image, brain, axis, source.spacing, slices, source.name, source.is_image)
             planes = None if region is None else _cut_region(region, axis, cut.keys)
         cut_fields: dict[str, Any] = {field.name: getattr(cut, field.name) for field in fields(cut)}
         stacks.append(Stack(**cut_fields, name=source.name, region=planes))

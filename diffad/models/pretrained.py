@@ -15,7 +15,7 @@ from diffad.io.wording import MAX_LINE, shorten
 from diffad.models.folder import ModelError as ModelError
 from diffad.models.folder import read_mapping
 from diffad.models.wrapped import WrappedNetwork, list_network_classes
-from diffad.registry import MODELS, UnknownNameError
+from diffad.registry import MODELS, UnknownNameError, suggest_name
 
 NO_INDEX = "a model_index.json without network and scheduler"
 UNKNOWN_PART = "which is not a registered part; a part of your own comes with --plugin FILE"
@@ -44,6 +44,7 @@ def locate_model(name: str | Path) -> str:
     if str(name).count("/") != 1 or str(name).startswith((".", "/", "~")):
         raise FileNotFoundError(
             f"{name}: no such model folder; shipped models: {', '.join(models) or 'none'}"
+            f"{suggest_name(str(name), models)}"
         )
     return str(name)
 

@@ -11,6 +11,7 @@ from diffad.config.reading import ReadOptions
 from diffad.data.volume import Array, Volume
 from diffad.data.volume_file import read_volume_header
 from diffad.inference.output import AnomalyOutput
+from diffad.io.stages import run_stage
 
 if TYPE_CHECKING:
     from diffad.prepare import PreparedScan
@@ -64,7 +65,8 @@ def load_scan(
     from diffad.inference import scan as scans
 
     if options is None:
-        source = scans.read_source(Volume.load(paths, options=reading), mask)
+        with run_stage("reading"):
+            source = scans.read_source(Volume.load(paths, options=reading), mask)
         assert source.volume is not None
         return LoadedScan(source.volume, source.brain[0, 0].numpy(), source.warnings)
     if region:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from diffad.distributed import Process
 from diffad.inference.candidates import is_auto, list_candidates
+from diffad.io.console import get_console
 from diffad.io.escape import escape_name
 from diffad.io.subjects import Subject, find_scans
 from diffad.io.terminal import say
@@ -60,6 +62,9 @@ def predict_scans(
     )
     if process.is_main:
         _describe_derivative(inputs.out, subjects)
+        count = f"{len(subjects)} scan" + ("s" if len(subjects) != 1 else "")
+        begin: dict[str, Any] = {"scans": len(subjects), "model": inputs.model, "out": str(inputs.out)}
+        get_console().emit("cohort", f"{count} to look at; results go to {inputs.out}", **begin)
     summary = cohort.run(subjects)
     if process.is_main:
         _record_absent(cohort, listing, summary)

@@ -5,21 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffad.distributed import Process
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.precision import resolve_precision
+from diffad.io.console import NORMAL, VERBOSE
 from diffad.io.escape import escape_name
+from diffad.io.stages import run_stage, work_on
 from diffad.io.subjects import Subject
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.claims import ScanClaims
 from diffad.predict.load import count_voxels
 from diffad.predict.options import Options as Options
-from diffad.predict.outcome import DISK_ERRORS, PendingScan, ScanOutcome, fail_scan
+from diffad.predict.outcome import DISK_ERRORS, PendingScan, ScanOutcome, describe_outcome, fail_scan
 from diffad.predict.outcome import WriteError as WriteError
 from diffad.predict.reader import ScanReader
 from diffad.predict.results import ResultRow, Results
@@ -112,7 +114,7 @@ class Cohort:
         own = self.process.shard(subjects)
         count_others = self._make_counter([escape_name(s.name) for s in subjects if s not in own])
         with Progress(len(subjects), count_others, quiet=not self.process.is_main) as progress:
-            self._progress_bar = progress.slices
+            self._progress, self._progress_bar = progress, progress.slices
             try:
                 self._run_rest(self._run_once(own, progress), progress)
             finally:
@@ -126,7 +128,7 @@ class Cohort:
         def work(subject: Subject, read: PendingScan | ScanOutcome) -> ScanOutcome:
             if isinstance(read, ScanOutcome) and read.row is None:
                 return read
-            with progress.scan(subject.name):
+            with progress.scan(subject.name, concludes=False):
                 return read if isinstance(read, ScanOutcome) else self._guard(self._look, subject, read)
 
         def write(subject: Subject, outcome: ScanOutcome) -> None:
@@ -194,7 +196,8 @@ class Cohort:
             return fail_scan(subject.name, message)
 
     def _read(self, subject: Subject) -> PendingScan | ScanOutcome:
-        outcome: PendingScan | ScanOutcome = self._guard(self.reader.read, subject)
+        with work_on(subject.name):
+            outcome: PendingScan | ScanOutcome = self._guard(self.reader.read, subject)
         return outcome
 
     def _look(self, subject: Subject, read: PendingScan) -> ScanOutcome:
@@ -210,7 +213,7 @@ class Cohort:
             say(f"{subject.name}: the model {choice.name}, as {choice.reason}")
         pipe = self.shelf.take(choice).pipe
         pipe.progress_bar = self._progress_bar
-        with self.shelf.lock:
+        with self.shelf.lock, run_stage("slices"):
             output = pipe(scan.volume, scan.brain, region=read.region, **self.options.call())
         warnings = list(dict.fromkeys([*scan.warnings, *output.info.get("warnings", [])]))
         for warning in warnings:
@@ -234,10 +237,14 @@ class Cohort:
             self.summary.failed[subject.name] = outcome.row.error
         else:
             getattr(self.summary, outcome.counts).append(subject.name)
+        self.summary.note_row(subject.name, outcome.row)
+        fields = asdict(outcome.row) | {"scan": subject.name, "outcome": outcome.counts}
+        level = NORMAL if outcome.counts in ("done", "failed") else VERBOSE
+        self._progress.conclude(subject.name, describe_outcome(outcome), level, **fields)
 
     def _write(self, subject: Subject, outcome: ScanOutcome) -> ScanOutcome:
         assert outcome.output is not None
-        with self._writing(subject.name):
+        with self._writing(subject.name), work_on(subject.name), run_stage("writing"):
             write_scan(outcome.output, subject.naming, self.out, self.page)
         return replace(outcome, output=None)
 

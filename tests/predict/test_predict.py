@@ -57,7 +57,12 @@ def test_analysed_mask_of_several_axes_is_the_brain(predict):
 def test_second_run_skips_what_is_done(predict, monkeypatch):
     predict()
     monkeypatch.setattr(AnomalyPipeline, "__call__", None)
-    assert predict() == (0, f"2 done before; see {predict.out / 'results.csv'}\n")
+    code, told = predict()
+    assert code == 0
+    assert told.splitlines() == [
+        f"2 done before; see {predict.out / 'results.csv'}",
+        f"2 scans to look at; results go to {predict.out}",
+    ]
 
 
 def test_second_run_does_what_failed_and_what_is_new(predict, cohort):
