@@ -180,6 +180,7 @@ COMMANDS = {
         " --score --sensitivity --site --slices --trust",
     ),
     "data check": (1, "--layout --out --quick --show"),
+    "data paint": (2, "--out --split"),
     "data sheet": (2, "--count --out --picture --split"),
     "demo": (0, "--model --out --seed"),
     "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample --strata"),
@@ -243,7 +244,7 @@ CHOICES = {
 
 CALL = (
     "scan mask sampler score noise guidance region threshold slices axes fusion noise_across seed"
-    " batch_size precision"
+    " batch_size precision mask_threshold strict keep_small generator num_inference_steps"
 )
 BUILD = (
     "network scheduler noise sampler score guidance space postprocess calibration provenance"
@@ -619,6 +620,7 @@ def test_model_folder_keeps_its_keys(work):
     assert missing(MODEL_INDEX, json.loads((work / "model/model_index.json").read_text())) == []
     names = [str(path.relative_to(work / "model")) for path in (work / "model").rglob("*")]
     files = "network/config.json network/diffusion_pytorch_model.safetensors scheduler/scheduler_config.json"
+    files += " README.md preprocessing.json digests.json"
     assert missing(files, names) == []
 
 

@@ -85,6 +85,35 @@ def sheet_command(
     tell(f"drew {count} items of {subjects} subjects; see {out}")
 
 
+@data_app.command("paint", short_help="Write the healthy scans of a data set, painted or real, as files.")
+def paint_command(
+    config: ConfigName,
+    assignments: Assignments = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.")] = Path("painted"),
+    split: Annotated[str, typer.Option(help="Split of the data set.")] = "val",
+) -> None:
+    """Write the healthy scans of a data set as NIfTI files without their skull, a folder for each site.
+
+    A data set of label maps paints each head whole, in one contrast after the other: healthy scans to
+    calibrate a model on, in contrasts of which there are no real ones.
+
+    \b
+    Examples:
+      diffad data paint brain_any "data={name: labels, root: MAPS, contrast: [t2, flair]}" --out painted
+      diffad calibrate controls/ painted/ --site folder --model brain-any --out models/ours
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
+    from diffad.config import load
+    from diffad.data.items import HoldsScans
+    from diffad.data.painted_scans import write_scans
+    from diffad.training.parts import build_data
+
+    data = build_data(load(config, assignments or []), split)
+    if not isinstance(data, HoldsScans):
+        raise typer.BadParameter("CONFIG: expected a data set of volumes or label maps, got images")
+    paths = write_scans(data, out)
+    tell(f"wrote {len(paths)} scans; see {out}")
+
+
 def _print_report(folder: Path, report: DatasetReport, limit: int) -> None:
     from rich.table import Table
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from diffad.data.volume import Volume
 from diffad.inference.lesions import Lesion, find_lesions
+from diffad.inference.output_facts import format_output
 from diffad.io.atomic import write_bytes, write_text
 from diffad.io.nifti import stem
 from diffad.registry import VIEWS
@@ -112,6 +113,31 @@ class AnomalyOutput(BaseOutput):
             raise ValueError("expected the result of a volume, got that of a tensor, which has no affine")
         kinds = self._kinds()
         return {kind: self.volume.to_nifti(v[0], DTYPES.get(kind, np.float32)) for kind, v in kinds.items()}
+
+    def plot(self) -> Any:
+        """Draw scan, reconstruction, map and detections, as in the report.
+
+        Returns:
+            A matplotlib figure, which notebooks show and ``savefig`` writes.
+
+        Raises:
+            ValueError: If it cannot be drawn.
+        """
+        return VIEWS["figure"](self)
+
+    def show(self) -> Any:
+        """Return what a notebook shows at the end of a cell, and open a window where matplotlib can.
+
+        Returns:
+            Of a volume a viewer to scroll in, where ipyniivue is installed; else the figure of ``plot``.
+
+        Raises:
+            ValueError: If it cannot be drawn.
+        """
+        return VIEWS["viewer"](self)
+
+    def __repr__(self) -> str:
+        return format_output(self, f"{type(self).__name__} of {self.name}")
 
     def _repr_png_(self) -> bytes | None:
         picture: bytes | None = VIEWS["png"](self)

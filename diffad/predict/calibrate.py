@@ -17,7 +17,13 @@ from diffad.data.grouping import group_warnings
 from diffad.data.head import head_warning
 from diffad.data.volume import Volume, VolumeError
 from diffad.inference import scan as scans
-from diffad.inference.calibrating import calibrate_model, calibrate_samplers, keep_raw_maps
+from diffad.inference.calibrating import (
+    calibrate_contrasts,
+    calibrate_samplers,
+    group_by_contrast,
+    keep_contrast,
+    keep_raw_maps,
+)
 from diffad.inference.detector import Detector
 from diffad.inference.domain import summarise_domain
 from diffad.inference.features import ScanFeatures, measure_channels
@@ -40,8 +46,8 @@ def calibrate_on(
     mask: str | Path | None = None,
     rates: Sequence[float] = RATES,
     sites: Mapping[str, str] | None = None,
-) -> Calibration:
-    """Measure a model on healthy scans, and give it what was found.
+) -> dict[str, Calibration]:
+    """Measure a model on healthy scans, and give it what was found, for each of its contrasts apart.
 
     A scan that cannot be used is reported and left out, and so is one that still has its skull and comes
     without a mask, as it would shift the thresholds. Warnings of the others are said once for each kind.
@@ -54,6 +60,9 @@ def calibrate_on(
         mask: Brain mask of all scans, or the end of the masks' names; none takes the non-zero voxels.
         rates: Pixel false-positive rates, in [0, 1).
         sites: Where each subject was scanned, by its name; none where nobody says.
+
+    Returns:
+        Thresholds by contrast, those of scans of no contrast of the model under "".
 
     Raises:
         ValueError: If no scan can be used, or a rate is out of range.
@@ -76,8 +85,11 @@ def calibrate_on(
     for warning in group_warnings(warnings, len(scans)):
         say(f"warning: {warning}")
     overrides = options.method.over(pipe.method).to_overrides()
-    pipe.register_to_config(domain=summarise_domain(features), **overrides)
-    return calibrate_model(pipe, scans, rates, whole=options.slices is None)
+    pipe.register_to_config(**overrides)
+    contrasts = [scan.contrast for scan in scans]
+    for contrast, group in group_by_contrast(pipe, features, contrasts).items():
+        keep_contrast(pipe, contrast, domain=summarise_domain(group))
+    return calibrate_contrasts(pipe, scans, rates, whole=options.slices is None)
 
 
 def choose_units(pipe: AnomalyPipeline, normalise: str | None) -> None:
@@ -124,6 +136,15 @@ def require_new(out: Path) -> None:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out}: expected a new folder for the model, found something there")
+
+
+def describe_calibrations(calibrations: Mapping[str, Calibration], scans: int) -> str:
+    """Say what each contrast was calibrated to; see ``describe_calibration``."""
+    texts = [
+        (f"{contrast}: " if contrast else "") + describe_calibration(calibration, scans)
+        for contrast, calibration in calibrations.items()
+    ]
+    return "\n".join(texts)
 
 
 def describe_calibration(calibration: Calibration, scans: int) -> str:

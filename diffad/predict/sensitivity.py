@@ -14,6 +14,8 @@ from torch import Tensor
 
 from diffad.data.lesions import KINDS, implant
 from diffad.data.volume import Volume
+from diffad.inference.calibrating import group_by_contrast, keep_contrast
+from diffad.inference.contrasts import find_contrast
 from diffad.io.subjects import Subject
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
@@ -77,9 +79,28 @@ def describe_lesions(
     Raises:
         ValueError: If no scan can be used, or the model is not calibrated.
     """
-    if not subjects:
-        return []
-    return describe_sensitivity(measure_on_lesions(pipe, subjects, options, mask))
+    lines = []
+    for contrast, group in _group_subjects(pipe, subjects, options, mask).items():
+        view = pipe.adapt_to(contrast)
+        rows = measure_on_lesions(view, group, options, mask)
+        keep_contrast(pipe, contrast, calibration=view.config.calibration)
+        lines += [*([f"{contrast}:"] if contrast else []), *describe_sensitivity(rows)]
+    return lines
+
+
+def _group_subjects(
+    pipe: AnomalyPipeline, subjects: Sequence[Subject], options: Options, mask: str | Path | None
+) -> dict[str, list[Subject]]:
+    """Group subjects by contrast; one that cannot be read goes with the rest, and is named there."""
+    contrasts = []
+    for subject in subjects:
+        try:
+            contrasts.append(
+                find_contrast(*read_healthy(subject, options, mask)) if pipe.config.contrasts else ""
+            )
+        except (ValueError, OSError):
+            contrasts.append("")
+    return group_by_contrast(pipe, subjects, contrasts) if subjects else {}
 
 
 def _list_samples(

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 
 from diffad.data.items import Dataset, HoldsScans
+from diffad.inference.calibrating import group_by_contrast, keep_contrast
 from diffad.inference.domain import summarise_domain
-from diffad.inference.features import measure_channels
+from diffad.inference.features import ScanFeatures, measure_channels
 from diffad.io.terminal import say
+from diffad.pipeline import AnomalyPipeline
 
 MOST_ITEMS = 10_000
 """Items from which on only some scans are measured: ranges hardly change beyond a hundred scans."""
 
 
-def measure_domain(data: Dataset) -> list[dict[str, Any]] | None:
-    """Measure the scans that a data set was cut from; none of data that were cut from no scans.
+def measure_domain(pipe: AnomalyPipeline, data: Dataset | None) -> None:
+    """Measure the scans that a data set was cut from, and store their ranges in a pipeline, by contrast.
+
+    Nothing is stored of data that were cut from no scans.
 
     Args:
-        data: Training data.
+        pipe: The pipeline.
+        data: Training data, or none.
     """
-    if not isinstance(data, HoldsScans):
-        return None
+    if data is None or not isinstance(data, HoldsScans):
+        return
     every = 1 + len(data) // MOST_ITEMS
     scans = (measure_channels(volume, torch.from_numpy(brain)) for _, volume, brain in data.read_scans(every))
     features = list(scans)
     say(f"measured the domain of the model on {len(features)} scans")
-    return summarise_domain(features) if features else None
+    for contrast, group in group_by_contrast(pipe, features, [_name_contrast(f) for f in features]).items():
+        if group:
+            keep_contrast(pipe, contrast, domain=summarise_domain(group))
+
+
+def _name_contrast(features: Sequence[ScanFeatures]) -> str:
+    tissues = features[0].tissues if len(features) == 1 else None
+    return (tissues.sequence if tissues else None) or ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,10 @@ def export_pipeline(trainer: NetworkRun, data: Dataset) -> Path:
         postprocess=to_dict(config.postprocess),
         provenance=provenance,
         sequences=config.data.get("sequences"),
-        domain=None if trainer.training_data is None else measure_domain(trainer.training_data),
+        contrasts=config.contrasts or None,
         **load_auxiliary(config),
     )
+    measure_domain(pipe, trainer.training_data)
     calibrate_pipeline(pipe, data, config.train.calibrate_fpr)
     _save_curves(trainer.folder)
     return save_pipeline(pipe, trainer.folder / "pipeline")
@@ -103,8 +105,10 @@ def save_pipeline(pipe: AnomalyPipeline, target: Path, dtype: torch.dtype | None
     if dtype is not None:
         parts["network"] = copy.deepcopy(pipe.network).to(dtype)
     with staged_folder(target) as partial:
+        if (card := target / "README.md").is_file():  # which a person may have edited
+            shutil.copy(card, partial)
         copied = type(pipe)(**parts, **_list_options(pipe))
-        copied.healthy = pipe.healthy
+        copied.healthy, copied.contrast_maps = pipe.healthy, pipe.contrast_maps
         copied.save_pretrained(partial)
         for path in {*partial.rglob("*.json")} - {partial / RECORD}:
             _forget_path(path)
