@@ -17,6 +17,7 @@ import typer
 
 from diffad.cli.benchmark import benchmark_command
 from diffad.cli.calibrate import calibrate_command
+from diffad.cli.completion import name_shell
 from diffad.cli.data import data_app
 from diffad.cli.demo import demo_command
 from diffad.cli.doctor import doctor_command
@@ -130,7 +131,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.formatwarning = format_warning
     with use_console(Console(as_json="--json" in words)):
         try:
-            code = app(args=_move_global_options(words), prog_name="diffad", standalone_mode=False)
+            words = _move_global_options(name_shell(words))
+            code = app(args=words, prog_name="diffad", standalone_mode=False)
             return code if isinstance(code, int) else 0
         except SystemExit as stop:
             return stop.code if isinstance(stop.code, int) else int(stop.code is not None)

@@ -41,8 +41,9 @@ def test_bash_is_answered(line, expected):
     assert answer.stdout.split() == expected, answer.stderr
 
 
-def test_completion_is_installed_for_bash(tmp_path):
-    answer = run("--install-completion", "bash", HOME=str(tmp_path))
+@pytest.mark.parametrize("words", [["bash"], []])
+def test_completion_is_installed_for_bash(tmp_path, words):
+    answer = run("--install-completion", *words, HOME=str(tmp_path))
     assert answer.returncode == 0, answer.stderr
     script = tmp_path / ".bash_completions" / "diffad.sh"
     assert "_DIFFAD_COMPLETE=complete_bash" in script.read_text()

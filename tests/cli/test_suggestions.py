@@ -17,7 +17,7 @@ from diffad.cli import main
         (["train", "smoke", "train.step=3"], "train.steps"),
         (["train", "ddpm", "variant=smoek"], "smoke"),
         (["benchmark", "benchmark_smok"], "benchmark_smoke"),
-        (["data", "check", ".", "--layout", "brats2012"], "brats2021"),
+        (["data", "check", ".", "--layout", "brat2021"], "brats2021"),
         (["models", "path", "ixi-t1-axal"], "ixi-t1-axial"),
         (["predict", ".", "--brain", "deepbt"], "deepbet"),
     ],

@@ -55,9 +55,7 @@ def test_colours_are_sequences_unless_they_are_grey(tmp_path):
     assert len(Volume.load(tmp_path / "colour.png").data) == 3
 
 
-@given(
-    arrays(np.float32, st.tuples(st.integers(2, 9), st.integers(2, 9)), elements=st.floats(0, 8, width=32))
-)
+@given(arrays(np.float32, st.tuples(st.integers(2, 9), st.integers(2, 9)), elements=st.integers(0, 9)))
 def test_any_array_of_two_axes_is_read_as_it_is(tmp_path_factory, image):
     image[0, 0] = image.max() + 1  # some contrast
     path = tmp_path_factory.mktemp("arrays") / "a.npy"
