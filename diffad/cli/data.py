@@ -85,7 +85,6 @@ def sheet_command(
     tell(f"drew {count} items of {subjects} subjects; see {out}")
 
 
-@data_app.command("paint", short_help="Write the healthy scans of a data set, painted or real, as files.")
 def paint_command(
     config: ConfigName,
     assignments: Assignments = None,
@@ -138,6 +137,7 @@ def _print_report(folder: Path, report: DatasetReport, limit: int) -> None:
 COMMANDS = (
     ("check", "Say what a data set holds and what is wrong with it.", check_command),
     ("sheet", "Draw what a network is trained on.", sheet_command),
+    ("paint", "Write the healthy scans of a data set, painted or real, as files.", paint_command),
 )
 for _name, _help, _command in COMMANDS:
     data_app.command(_name, short_help=_help)(talk(f"data {_name}", _command))

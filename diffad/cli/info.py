@@ -29,8 +29,8 @@ def info_command(
       diffad info ixi-t1-axial
       diffad info maps --json
     """  # noqa: D301 (\b keeps the lines that follow as they are)
-    from diffad.predict.facts import format_facts, read_facts
+    from diffad.predict.facts import tabulate_facts, read_facts
 
     facts = read_facts(target, mask)
-    show("info", "\n".join(format_facts(facts)), **facts)
+    show("info", "\n".join(tabulate_facts(facts)), **facts)
     raise typer.Exit(0 if facts.get("runs", True) else 1)

@@ -137,7 +137,7 @@ def _format_next(path: Path, prepares: bool, mask: str) -> str:
     return " ".join([*words, *(["--prepare"] if prepares else []), "--out maps"])
 
 
-def format_facts(facts: Facts) -> list[str]:
+def tabulate_facts(facts: Facts) -> list[str]:
     """Write facts one a line; what is not known is left out."""
     names = {key: key.replace("_", " ").replace(" mm", " (mm)").replace(" ml", " (ml)") for key in facts}
     width = max(map(len, names.values()))
