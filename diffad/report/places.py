@@ -11,14 +11,13 @@ SIDES = "Left and right are those of the person."
 SENTENCES = {
     REGISTERED: f"Places are those of an atlas of healthy adults, to which the scan was registered. {SIDES}",
     SHAPED: (
-        "Places are rough, by the shape of the brain, as the scan was not registered; --prepare registers it. "
-        f"{SIDES}"
+        f"Without registration, places are rough, by the shape of the brain; --prepare registers it. {SIDES}"
     ),
 }
 
 
 def explain_places(info: Mapping[str, Any]) -> str:
-    """Return what the record of a result says of its names of places, in sentences; "" where it says nothing."""
+    """Return what the record of a result says of its names of places, in sentences, or ""."""
     entry = info.get("to_template")
     if not isinstance(entry, Mapping):
         return ""

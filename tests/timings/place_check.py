@@ -1,8 +1,9 @@
-"""Measure how often the atlas names the place of a voxel, and of a ball, as the labels of its own head do, by hand.
+"""Measure how often the atlas names the place of a voxel, and of a ball, as the head's own labels do.
 
 python -m tests.timings.place_check FOLDER_OF_BRAINS MATRICES.json
 
-The heads are those of ``ixi_hh/val``, which the atlas was not made of: once registered, once by the shape of the brain.
+By hand. The heads are those of ``ixi_hh/val``, which the atlas was not made of: once registered, once by the
+shape of the brain.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from diffad.data.atlas.brain_shape import fit_brain_shape
 from diffad.data.atlas.place_atlas import PlaceAtlas, Region, load_place_atlas
 from diffad.data.atlas.place_name import name_place
 from diffad.data.atlas.template_map import TemplateMap
-from diffad.data.volume import Array
 from tests.timings.place_heads import LabelledHead, read_heads, register_head
 from tests.timings.place_tables import tabulate_muse
 from tests.timings.place_vote import INFRATENTORIAL, find_zones
@@ -84,32 +84,41 @@ def compare_balls(truth: PlaceAtlas, head: LabelledHead, way: TemplateMap, count
             counts[f"ball {radius:g} side"] += one.side == two.side or "midline" in (one.side, two.side)
             counts[f"ball {radius:g} opposite"] += {one.side, two.side} == {"left", "right"}
             if {one.side, two.side} == {"left", "right"}:
-                counts["furthest opposite"] = max(counts["furthest opposite"], abs(way.move(centre[None])[0, 0]))
+                counts["furthest opposite"] = max(
+                    counts["furthest opposite"], abs(way.move(centre[None])[0, 0])
+                )
             for zone in ("periventricular", "juxtacortical", "infratentorial"):
                 a, b = (zone in name.zone.split(" and ") for name in (one, two))
-                counts[f"ball {radius:g} {zone} {'both' if a and b else 'true' if a else 'named' if b else '-'}"] += 1
+                counts[
+                    f"ball {radius:g} {zone} {'both' if a and b else 'true' if a else 'named' if b else '-'}"
+                ] += 1
 
 
 def report(counts: Counter) -> None:
     """Print shares and overlaps."""
     n = counts["voxels"]
-    print(f"voxels {n}: structure {counts['structure'] / n:.3f}, tissue {counts['tissue'] / n:.3f}, side")
-    print(f"  {counts['side'] / counts['sided']:.4f}, the other side {counts['other side'] / counts['sided']:.5f}")
+    print(f"voxels {n}: structure {counts['structure'] / n:.3f}, tissue {counts['tissue'] / n:.3f}")
+    side, other = (counts[k] / counts["sided"] for k in ("side", "other side"))
+    print(f"  side {side:.4f}, the other side {other:.5f}")
     for name in sorted(k[:-5] for k in counts if k.endswith(" true") and not k.startswith("ball")):
         dice = 2 * counts[f"{name} both"] / (counts[f"{name} true"] + counts[f"{name} named"])
         print(f"  Dice {dice:.3f}, found {counts[f'{name} both'] / counts[f'{name} true']:.3f}: {name}")
     for radius in RADII:
         ball = f"ball {radius:g}"
-        shares = {k: counts[f"{ball} {k}"] / counts[ball] for k in ("structure", "tissue", "side", "opposite")}
+        shares = {
+            k: counts[f"{ball} {k}"] / counts[ball] for k in ("structure", "tissue", "side", "opposite")
+        }
         print(f"{ball} mm: " + ", ".join(f"{k} {v:.3f}" for k, v in shares.items()))
         for zone in ("periventricular", "juxtacortical", "infratentorial"):
             both, true, named = (counts[f"{ball} {zone} {k}"] for k in ("both", "true", "named"))
-            print(f"  {zone}: found {both / max(both + true, 1):.3f}, right {both / max(both + named, 1):.3f}")
+            print(
+                f"  {zone}: found {both / max(both + true, 1):.3f}, right {both / max(both + named, 1):.3f}"
+            )
     print(f"furthest ball on the other side: {counts['furthest opposite']:.1f} mm from the middle")
 
 
 def measure_odd_sides(truth: PlaceAtlas, way: TemplateMap) -> float:
-    """Return the share of a head's own sided labels that lie over 6 mm beyond the middle, on the other side."""
+    """Return the share of a head's own labels that lie over 6 mm beyond the middle, on the other side."""
     index = np.argwhere(truth.labels > 0)
     x = way.move(index @ truth.affine[:3, :3].T + truth.affine[:3, 3])[:, 0]
     sides = np.array([{"left": -1, "right": 1}.get(r.side, 0) for r in truth.regions])

@@ -2,8 +2,8 @@
 
 python -m tests.timings.place_vote FOLDER_OF_BRAINS MATRICES.json diffad/data/atlas
 
-The folder has ``ixi_hh/train`` and ``label_maps``. Every fourth head of the former votes with its mirror image for
-lobe, side, tissue and zone of each voxel of the template; all vote for the parts of the brain that both tables know.
+The folder has ``ixi_hh/train`` and ``label_maps``. Every fourth head of the former votes with its mirror image
+for lobe, side, tissue and zone of each voxel; all vote for the parts of the brain that both tables know.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.timings.place_heads import LabelledHead, read_heads, register_head
 from tests.timings.place_tables import PARTS, tabulate_freesurfer, tabulate_muse
 
 LOWER, SHAPE, SPACING = (-79.0, -116.0, -72.0), (80, 101, 82), 2.0
-"""Lower corner in mm, shape and voxel size of the atlas: the brain of the template with a rim, no voxel in the middle."""
+"""Lower corner in mm, shape and voxel size: the template's brain with a rim, no voxel in the middle."""
 PERIVENTRICULAR_MM, JUXTACORTICAL_MM, SURFACE_MM = 5.0, 3.0, 6.0
 """Widths of the zones, from border to border, and of the surface around the brain."""
 MIDLINE_MM = 4.0
@@ -169,7 +169,9 @@ def number_labels(result: dict[str, Array]) -> tuple[Array, list[dict[str, str |
     periventricular, juxtacortical = (z & (tissues == "white matter") for z in result["zones"])
     cerebral = ~np.isin(structure, [STRUCTURES.index(x) for x in INFRATENTORIAL if x in STRUCTURES])
     keys = np.stack([structure, side, np.unique(tissues, return_inverse=True)[1].reshape(SHAPE)])
-    keys = np.concatenate([keys, [periventricular & cerebral, juxtacortical & cerebral, ~cerebral]]).astype(int)
+    keys = np.concatenate([keys, [periventricular & cerebral, juxtacortical & cerebral, ~cerebral]]).astype(
+        int
+    )
     half = SHAPE[0] // 2  # ties were decided by order: the left half decides for both
     keys[:, half:] = keys[:, half - 1 :: -1]
     keys[1, half:] = np.array(MIRRORED)[keys[1, half:]]

@@ -1,4 +1,4 @@
-"""The way to the template by the shape of a brain: its centre, its widths and its pitch, without registration."""
+"""The way to the template by the shape of a brain, without registration: its centre, widths and pitch."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class BrainShape:
 
     Args:
         centre: Centre of mass in mm, (3,).
-        axes: Axes of the brain as columns, (3, 3): to the right, and forward and upward along the main axes in
-            the sagittal plane.
+        axes: Axes of the brain as columns, (3, 3): to the right, and forward and upward along its main axes
+            in the sagittal plane.
         width: Standard deviation along these, (3,), in mm.
         volume: Volume in mm3.
     """

@@ -35,8 +35,8 @@ class Region:
         index: Value in the map.
         side: "left" or "right" of the person, or "" for what lies in the middle.
         structure: Lobe or structure.
-        tissue: "cortex", "white matter", "deep grey matter", "brain stem", "fluid", or "surface" for what lies
-            just outside the brain of the atlas.
+        tissue: "cortex", "white matter", "deep grey matter", "brain stem", "fluid", or "surface" for what
+            lies just outside the brain of the atlas.
         zones: Names of the zones that it lies in, see ``ZONES``.
 
     Reference:

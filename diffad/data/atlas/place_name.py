@@ -27,8 +27,7 @@ class PlaceName:
         place: The whole name, such as "left frontal lobe, white matter, periventricular"; "" if unknown.
         side: "left", "right", "both" or "midline" of the person, not of the picture; "" if unknown.
         structure: Lobes or structures, joined by " and ", the one with most voxels first.
-        tissue: Tissues joined by " and ": "cortex", "white matter", "deep grey matter", "brain stem", "fluid", or
-            "surface" for what lies just outside the brain of the atlas.
+        tissue: Tissues joined by " and ", see ``Region``.
         zone: Zones joined by " and ", see ``Region``; "" for none.
     """
 

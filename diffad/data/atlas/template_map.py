@@ -45,4 +45,3 @@ class TemplateMap:
     def move(self, points: Array) -> Array:
         """Return points of the scan's world, (N, 3) in mm, in the template's."""
         return points @ self.matrix[:3, :3].T + self.matrix[:3, 3]
-
