@@ -129,6 +129,9 @@ def test_large_detection_names_what_it_covers_and_a_far_one_nothing():
     assert both.place.startswith("left and right frontal lobe, white matter")
     two = name_place(np.concatenate([ball((-24, 40, 8)), ball((-55, -20, -14))]), atlas)
     assert set(two.structure.split(" and ")) == {"frontal lobe", "temporal lobe"}
+    wide = name_place(ball((0, -20, 5), 60.0)[::7], atlas)
+    assert wide.structure.endswith(" and others")
+    assert wide.side == "both"
     for points in (np.zeros((0, 3)), ball((300, 0, 0)), ball((1e300, 0, 0)), np.full((3, 3), -81.0)):
         assert name_place(points, atlas) == PlaceName()
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+ORBITAL = (104, 124, 136, 146, 164, 178)
+"""The orbital gyri of MUSE, with the gyrus rectus."""
 MUSE_GREY = {
-    "frontal lobe": (104, 112, 118, 120, 124, 136, 140, 142, 146, 150, 152, 162, 164)
-    + (178, 182, 186, 190, 192, 204),
+    "frontal lobe": (*ORBITAL, 112, 118, 120, 140, 142, 150, 152, 162, 182, 186, 190, 192, 204),
     "parietal lobe": (106, 148, 168, 174, 176, 194, 198),
     "temporal lobe": (116, 122, 132, 154, 170, 180, 184, 200, 202, 206),
     "occipital lobe": (108, 114, 128, 134, 144, 156, 160, 196),

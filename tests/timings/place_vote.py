@@ -2,8 +2,8 @@
 
 python -m tests.timings.place_vote FOLDER_OF_BRAINS MATRICES.json diffad/data/atlas
 
-The folder has ``ixi_hh/train`` and ``label_maps``. Every fourth head of the former votes with its mirror image
-for lobe, side, tissue and zone of each voxel; all vote for the parts of the brain that both tables know.
+The folder has ``ixi_hh/train`` and ``label_maps``. Every fourth head of the former votes with its mirror
+image for lobe, side, tissue and zone of each voxel; all vote for the parts that both tables know.
 """
 
 from __future__ import annotations

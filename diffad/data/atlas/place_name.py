@@ -15,6 +15,8 @@ TOUCHING_SHARE = 0.1
 """Share of the voxels in a zone from which on the whole lies in it: the criteria ask for a touch."""
 LEAST_COVER = 0.5
 """Share of the voxels that have a label at least, to name a place at all."""
+MOST_SHARE, OTHERS = 0.5, "others"
+"""Least share of the voxels in the named structures, and what is named beside them where they have less."""
 MOST_STRUCTURES = 3
 """Largest number of structures that are named."""
 
@@ -26,7 +28,8 @@ class PlaceName:
     Args:
         place: The whole name, such as "left frontal lobe, white matter, periventricular"; "" if unknown.
         side: "left", "right", "both" or "midline" of the person, not of the picture; "" if unknown.
-        structure: Lobes or structures, joined by " and ", the one with most voxels first.
+        structure: Lobes or structures, joined by " and ", the one with most voxels first; "others" comes last
+            where those that are named have less than half of the voxels.
         tissue: Tissues joined by " and ", see ``Region``.
         zone: Zones joined by " and ", see ``Region``; "" for none.
     """
@@ -50,7 +53,11 @@ def name_place(points: Array, atlas: PlaceAtlas) -> PlaceName:
     if not votes or sum(votes.values()) < LEAST_COVER * len(points):
         return PlaceName()
     structures = _list_leaders(votes, lambda region: region.structure)[:MOST_STRUCTURES]
-    votes = {region: count for region, count in votes.items() if region.structure in structures}
+    named_votes = {region: count for region, count in votes.items() if region.structure in structures}
+    if sum(named_votes.values()) < MOST_SHARE * sum(votes.values()):
+        structures = [*structures, OTHERS]
+    else:
+        votes = named_votes
     tissues = [x for x in _list_leaders(votes, lambda region: region.tissue) if x]
     sides = sorted(x for x in _list_leaders(votes, lambda region: region.side) if x)
     zones = _list_zones(votes, tissues)
@@ -75,11 +82,11 @@ def _list_leaders(votes: Mapping[Region, int], get: Callable[[Region], str]) -> 
 
 
 def _list_zones(votes: Mapping[Region, int], tissues: Sequence[str]) -> list[str]:
-    """List the zones that the voxels reach; those of white matter only if it is named or implied."""
+    """List the zones that the voxels reach; those of white matter if it is named, or fluid that may be it."""
     total, zones = sum(votes.values()), []
     for zone in ZONES:
         count = sum(count for region, count in votes.items() if zone in region.zones)
-        is_open = zone == "infratentorial" or "white matter" in tissues
+        is_open = zone == "infratentorial" or bool({"white matter", "fluid"} & set(tissues))
         if is_open and count >= TOUCHING_SHARE * total:
             zones.append(zone)
     return zones
