@@ -104,3 +104,28 @@ def test_prepared_scan_names_places_by_its_registration(tmp_path, register, side
     assert describe_place(lesion).startswith("about" if register != "affine" else side)
     if register == "affine":
         assert np.allclose(out.info["to_template"]["matrix"], nod(), atol=1e-5)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("scan", "lesions"),
+    [
+        ("ms_patient07/p07_FLAIR", "ms_patient07/p07_lesions"),
+        ("glioma_pat0001/pat0001_FLAIR", "glioma_pat0001/pat0001_lesions"),
+        ("glioma_pat0005/pat0005_FLAIR", "glioma_pat0005/pat0005_lesions"),
+    ],
+)
+def test_real_lesions_away_from_the_middle_are_named_on_their_side(shared_dir, scan, lesions):
+    folder = shared_dir / "data" / "brains"
+    volume = Volume.load(folder / f"{scan}.nii.gz")
+    mask = torch.from_numpy(Volume.load(folder / f"{lesions}.nii.gz").data)[None] > 0
+    image = torch.from_numpy(volume.data)[None]
+    brain = image > float(image.flatten()[0])
+    info = describe_template_map(brain, volume)
+    out = AnomalyOutput(mask.float(), image, mask, torch.zeros(1), info, image, brain, volume)
+    points = np.argwhere(brain[0, 0].numpy())
+    middle = (points @ volume.affine[:3, :3].T + volume.affine[:3, 3])[:, 0].mean()
+    checked = [lesion for lesion in out.lesions() if abs(lesion.centre_mm[0] - middle) > 10]
+    assert checked
+    for lesion in checked:
+        assert lesion.side in ("both", "left" if lesion.centre_mm[0] < middle else "right"), lesion
