@@ -3,10 +3,12 @@
 import csv
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
 
+from diffad.data.atlas.place_atlas import load_place_atlas
 from diffad.data.volume import Volume
 from diffad.inference.lesions import describe_place, read_lesions, write_lesions
 from diffad.inference.output import AnomalyOutput
@@ -104,6 +106,30 @@ def test_prepared_scan_names_places_by_its_registration(tmp_path, register, side
     assert describe_place(lesion).startswith("about" if register != "affine" else side)
     if register == "affine":
         assert np.allclose(out.info["to_template"]["matrix"], nod(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shift", "code", "source"), [(0, 4, "registration"), (25, 4, "brain shape"), (0, 1, "brain shape")]
+)
+def test_scan_in_the_space_of_the_template_is_taken_as_registered(tmp_path, shift, code, source):
+    atlas = load_place_atlas()
+    affine = np.diag([-1.0, 1, 1, 1]) @ atlas.affine  # LAS: left and right as stored are the other way round
+    affine[1, 3] += shift
+    image = nib.Nifti1Image((atlas.labels > 0).astype(np.float32), affine)
+    image.set_sform(affine, code=code)
+    nib.save(image, tmp_path / "a.nii.gz")
+    volume = Volume.load(tmp_path / "a.nii.gz")
+    to_template = np.eye(4)
+    to_template[1, 3] = -shift
+    out = detect(volume, to_template, "left")
+    assert out.info["to_template"]["source"] == source
+    (lesion,) = out.lesions()
+    assert lesion.place.startswith("left frontal lobe")
+    slab = volume.data.copy()
+    slab[..., :30] = slab[..., 50:] = 0
+    slab_info = describe_template_map(torch.from_numpy(slab)[None] > 0, volume)
+    expected = "registration" if code == 4 and not shift else "none"
+    assert slab_info["to_template"]["source"] == expected
 
 
 @pytest.mark.shared
