@@ -22,6 +22,7 @@ from diffad.inference.healthy import HealthyMaps
 from diffad.inference.inputs import read_input
 from diffad.inference.orientations import Slicing, resolve_axes
 from diffad.inference.output import AnomalyOutput as AnomalyOutput
+from diffad.inference.placing import describe_template_map
 from diffad.inference.precision import PRECISIONS as PRECISIONS
 from diffad.inference.precision import resolve_precision
 from diffad.inference.provenance import describe_provenance
@@ -264,6 +265,7 @@ class AnomalyPipeline(StoredPipeline):
             **cuts.to_info(),
             **describe_windows(windows),
             **domain.to_info(),
+            **describe_template_map(source.brain, source.volume),
             "warnings": list(dict.fromkeys(warnings)),
             "seconds": round(time.perf_counter() - start, 3),
         }

@@ -271,11 +271,16 @@ BIDS = (
 INFO = (
     "threshold threshold_rule nfe slices seed precision sampler score model config versions"
     " seconds axis slice_range image_score warnings anomalous_ml scan request domain"
+    " to_template"
 )
-LESION = "number volume_ml voxels centre_mm centre_voxel extent_mm mean peak peak_voxel p_value"
+LESION = (
+    "number volume_ml voxels centre_mm centre_voxel extent_mm mean peak peak_voxel p_value"
+    " place side structure tissue zone place_source"
+)
 LESION_COLUMNS = (
     "number volume_ml voxels centre_x_mm centre_y_mm centre_z_mm centre_i centre_j centre_k"
     " extent_i_mm extent_j_mm extent_k_mm mean peak peak_i peak_j peak_k p_value"
+    " place side structure tissue zone place_source"
 )
 RESULT_COLUMNS = "scan status score volume_ml threshold seconds nfe error warnings domain p_value"
 MODEL_INDEX = (

@@ -12,6 +12,7 @@ import numpy as np
 from diffusers.utils import BaseOutput
 from torch import Tensor
 
+from diffad.data.atlas.template_map import TemplateMap
 from diffad.data.volume import Volume
 from diffad.inference.lesions import Lesion, find_lesions
 from diffad.inference.output_facts import format_output
@@ -90,7 +91,9 @@ class AnomalyOutput(BaseOutput):
         return files
 
     def lesions(self, connectivity: int = 26, smallest_ml: float = 0.0) -> list[Lesion]:
-        """List the connected components of the detections; see ``diffad.inference.lesions``.
+        """List the connected components of the detections, with the names of their places.
+
+        See ``diffad.inference.lesions``; names follow from the way to the template that ``info`` has.
 
         Raises:
             ValueError: If this is the result of a tensor, or the connectivity is unknown.
@@ -101,7 +104,8 @@ class AnomalyOutput(BaseOutput):
             )
         p_value = None if self.p_value is None else self.p_value[0, 0].numpy()
         arrays = (self.mask[0, 0].numpy(), self.anomaly_map[0, 0].numpy(), self.volume, p_value)
-        return find_lesions(*arrays, connectivity=connectivity, smallest_ml=smallest_ml)
+        options: dict[str, Any] = {"connectivity": connectivity, "smallest_ml": smallest_ml}
+        return find_lesions(*arrays, **options, to_template=TemplateMap.from_info(self.info))
 
     def to_nifti(self) -> dict[str, nib.Nifti1Image]:
         """Return the maps as NIfTI images in memory, as ``save`` writes them, by kind.

@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from diffad.inference.lesions import Lesion
+from diffad.inference.lesions import Lesion, describe_place
 from diffad.inference.output import AnomalyOutput
 from diffad.registry import VIEWS
 from diffad.report.montage import save_report
@@ -126,11 +126,12 @@ def _render_lesions(out: AnomalyOutput, limit: int = 10) -> str:
     lesions = out.lesions()
     rows = "".join(_render_lesion(lesion) for lesion in lesions[:limit])
     rest = f"<p>and {len(lesions) - limit} more</p>" if len(lesions) > limit else ""
-    head = "<tr><th>#</th><th>volume (ml)</th><th>centre (mm)</th><th>peak</th></tr>"
+    head = "<tr><th>#</th><th>place</th><th>volume (ml)</th><th>centre (mm)</th><th>peak</th></tr>"
     return f"<table>{head}{rows}</table>{rest}" if lesions else "<p>Nothing was detected.</p>"
 
 
 def _render_lesion(lesion: Lesion) -> str:
     centre = ", ".join(f"{x:.1f}" for x in lesion.centre_mm)
-    cells = (str(lesion.number), f"{lesion.volume_ml:.2f}", centre, f"{lesion.peak:.3g}")
+    place = escape(describe_place(lesion))
+    cells = (str(lesion.number), place, f"{lesion.volume_ml:.2f}", centre, f"{lesion.peak:.3g}")
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

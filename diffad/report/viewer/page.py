@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from diffad.inference.lesions import Lesion
+from diffad.inference.lesions import Lesion, describe_place
 from diffad.inference.output import AnomalyOutput
 from diffad.io.atomic import write_text
 from diffad.report.montage import NOTICE, describe_origin, describe_result, save_report
+from diffad.report.places import explain_places
 from diffad.report.viewer.bundle import VERSION, read_viewer
 from diffad.report.viewer.volumes import make_scene
 
@@ -26,7 +27,7 @@ CAPTIONS = {
     "scan": "Scan with anomaly map",
     "reconstruction": "Pseudo-healthy reconstruction (the scan's healthy twin)",
 }
-COLUMNS = ("#", "volume (ml)", "centre (mm)", "centre (voxel)", "extent (mm)", "mean", "peak", "p")
+COLUMNS = ("#", "place", "volume (ml)", "centre (mm)", "centre (voxel)", "extent (mm)", "mean", "peak", "p")
 
 
 def write_page(
@@ -60,7 +61,7 @@ def write_page(
     body = [
         _render_top(out, title, links or {}),
         _render_views(float(out.info["threshold"]), scene.volumes["map"].high),
-        f"<h2>Detected lesions</h2>{_render_lesions(lesions)}",
+        f"<h2>Detected lesions</h2>{_render_lesions(lesions, explain_places(out.info))}",
         _render_origin(out, scene.note, picture or _draw_picture(out)),
     ]
     scripts = [
@@ -124,7 +125,7 @@ def _render_views(threshold: float, top: float) -> str:
     )
 
 
-def _render_lesions(lesions: Sequence[Lesion]) -> str:
+def _render_lesions(lesions: Sequence[Lesion], place_note: str) -> str:
     if not lesions:
         return "<p>Nothing was detected at this threshold.</p>"
     head = "".join(f"<th>{escape(c)}</th>" for c in COLUMNS)
@@ -134,13 +135,14 @@ def _render_lesions(lesions: Sequence[Lesion]) -> str:
         "corrected for the number of voxels."
     )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    return f'<div class="wide">{table}</div><p><small>{note}</small></p>'
+    return f'<div class="wide">{table}</div><p><small>{note} {escape(place_note)}</small></p>'
 
 
 def _render_lesion(lesion: Lesion) -> str:
     x, y, z = lesion.centre_mm
     cells = [
         str(lesion.number),
+        escape(describe_place(lesion)),
         f"{lesion.volume_ml:.2f}" if lesion.volume_ml >= 0.01 else f"{lesion.volume_ml:.1g}",
         *(
             ", ".join(f"{v:.1f}" for v in t)
@@ -150,7 +152,9 @@ def _render_lesion(lesion: Lesion) -> str:
         f"{lesion.peak:.3g}",
         "" if lesion.p_value is None else f"{lesion.p_value:.2g}",
     ]
-    content = "".join(f"<td>{cell}</td>" for cell in cells)
+    content = "".join(
+        f"<td{' class=place' if index == 1 else ''}>{cell}</td>" for index, cell in enumerate(cells)
+    )
     return f'<tr tabindex="0" data-x="{x}" data-y="{y}" data-z="{z}">{content}</tr>'
 
 
