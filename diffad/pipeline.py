@@ -57,6 +57,7 @@ from diffad.inference.thresholding import (
 from diffad.io.digests import write_digests
 from diffad.method import Method
 from diffad.models.chunked import Chunked
+from diffad.models.neighbours import check_neighbours
 from diffad.models.pretrained import (
     AUXILIARY_NETWORKS,
     ModelError,
@@ -123,12 +124,14 @@ class AnomalyPipeline(DiffusionPipeline):
             classifier=classifier,
             autoencoder=autoencoder,
         )
+        space_config = from_dict(SpaceConfig, space or {}, "space.")
+        check_neighbours(self.network, space_config.neighbours)
         self.register_to_config(
             noise=noise or {"name": "gaussian"},
             sampler=sampler or {"name": "chain"},
             score=score or {"name": "l1"},
             guidance=guidance,
-            space=to_dict(from_dict(SpaceConfig, space or {}, "space.")),
+            space=to_dict(space_config),
             postprocess=to_dict(from_dict(PostprocessConfig, postprocess or {}, "postprocess.")),
             calibration=calibration,
             provenance=provenance or {},
@@ -367,7 +370,7 @@ class AnomalyPipeline(DiffusionPipeline):
     def _cut(
         self, source: ScanSource, axis: str, cuts: Slicing, windows: Sequence[IntensityWindow]
     ) -> list[Stack]:
-        stacks = make_stacks(source, axis, cuts.slices)
+        stacks = make_stacks(source, axis, cuts.slices, self.config.space.get("neighbours", 0))
         check_sequence_count(stacks, self.network.config.in_channels, source.name)
         pairs = zip(stacks, windows, strict=True)
         return [replace(s, noise_keys=cuts.noise_keys(s.keys, axis), window=w) for s, w in pairs]

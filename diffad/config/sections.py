@@ -97,6 +97,8 @@ class SpaceConfig:
         axis: Plane of the slices, "axial", "coronal" or "sagittal"; "volume" for 3-D networks.
         further_axes: More planes whose slices the network is trained on; it should be told their places then,
             and size and window must suit all of them.
+        neighbours: Slices below and above each slice that a 2-D network is shown beside it, see
+            ``diffad.data.neighbours``; its option of the same name must agree.
         intensity: "percentile" (MRI) or "ct" (window in HU).
         low: Percentile inside the mask that becomes 0; none keeps the zero of the scan.
         high: Percentile inside the mask that becomes 1 - headroom.
@@ -110,6 +112,7 @@ class SpaceConfig:
     window: tuple[int, int] | None = None
     axis: str = "axial"
     further_axes: tuple[str, ...] = ()
+    neighbours: int = 0
     intensity: str = "percentile"
     low: float | None = None
     high: float = 99.0
@@ -125,6 +128,9 @@ class SpaceConfig:
         planes = set(self.further_axes)
         suits = planes <= set(others) and len(planes) == len(self.further_axes)
         expect(suits, "space.further_axes", f"some of {others}, each once", list(self.further_axes))
+        check_range(self, "space", "[0, 8]", "neighbours")
+        is_flat = self.axis != "volume" or not self.neighbours
+        expect(is_flat, "space.neighbours", "0 with space.axis=volume", self.neighbours)
         check_choice(self, "space", "intensity", "percentile", "ct")
         check_range(self, "space", "[0, 100]", "low", "high")
         expect((self.low or 0) < self.high, "space.high", f"more than space.low = {self.low}", self.high)

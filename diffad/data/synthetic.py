@@ -198,8 +198,10 @@ class LabelMaps:
     def draw(self, index: int, generator: torch.Generator) -> TrainingItem:
         """Paint item ``index`` anew; all of it follows from the generator."""
         head, number, key, place = self._items[index]
-        image, mask = self.painter.paint(head, key, generator)
-        return TrainingItem(image, mask, self.scans[number].subject, None, place)
+        count = self.space.config.neighbours
+        image, mask, beside = self.painter.paint_beside(head, key, generator, count)
+        neighbours = beside if count else None
+        return TrainingItem(image, mask, self.scans[number].subject, None, place, neighbours)
 
 
 def weigh_contrasts(

@@ -24,6 +24,10 @@ from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
 from diffad.types import generator_for
 
 
+BESIDE = 1
+"""What the noise of the neighbours of a slice follows from, next to the seed and its position."""
+
+
 @dataclass(frozen=True)
 class Detector:
     """Rebuilds scans and scores the difference; every part of a method, put together.
@@ -65,7 +69,8 @@ class Detector:
         cond_image = torch.cat([self.cond_image(place[0]) for place in places])
         counts = [len(stack.image) for stack in stacks]
         where = tabulate_places([place for stack in stacks for place in stack.list_places()])
-        result = self.maps(x, brain, keys, cond_image, self._regions(stacks), counts, where)
+        beside = self._place_neighbours(stacks, places)
+        result = self.maps(x, brain, keys, cond_image, self._regions(stacks), counts, where, beside)
         parts = zip(stacks, places, result.split(x, counts), strict=True)
         return [self._lay_back(stack, place[2], part, result.nfe) for stack, place, part in parts]
 
@@ -74,6 +79,12 @@ class Detector:
             return self.space.place(stack.image, stack.brain, stack.spacing, stack.centre, stack.window)
         except ValueError as error:  # parts below know no names
             raise VolumeError(f"{stack.name}: {error}") from error
+
+    def _place_neighbours(
+        self, stacks: Sequence[Stack], places: Sequence[tuple[Tensor, Tensor, Placement]]
+    ) -> Tensor:
+        pairs = zip(stacks, places, strict=True)
+        return torch.cat([self.space.place_neighbours(x, b, s.neighbours, p) for s, (x, b, p) in pairs])
 
     def _regions(self, stacks: Sequence[Stack]) -> Tensor | None:
         regions = [s.region for s in stacks if s.region is not None]
@@ -96,6 +107,7 @@ class Detector:
         region: Tensor | None = None,
         counts: Sequence[int] | None = None,
         where: Tensor | None = None,
+        neighbours: Tensor | None = None,
     ) -> BatchResult:
         """Score images that are in the network's space already.
 
@@ -110,19 +122,22 @@ class Detector:
             counts: Number of slices of each scan, one after the other, for what is smoothed across slices;
                 none makes each image a scan of its own.
             where: Orientation and position of each slice in the brain, (N, 2); none where unknown.
+            neighbours: Slices below and above each, (N, 2 N' C, *S), in [0, 1], for a network that is shown
+                them.
 
         Raises:
-            ValueError: If there is a region, and the sampler takes none.
+            ValueError: If there is a region, and the sampler takes none, or neighbours are missing.
         """
         result = BatchResult(torch.zeros_like(x[:, :1]), torch.zeros_like(x))
         cond_image = self.cond_image(x) if cond_image is None else cond_image
         where = tabulate_places([None] * len(x)) if where is None else where
+        beside = x[:, :0] if neighbours is None else neighbours
         for items, corners in self._groups(brain):
             for start in range(0, len(items), self.batch_size):
                 batch = items[start : start + self.batch_size]
                 places = corners[start : start + self.batch_size]
                 edits = None if region is None else region[batch]
-                images = (x[batch], brain[batch], cond_image[batch], edits, where[batch])
+                images = (x[batch], brain[batch], cond_image[batch], beside[batch], edits, where[batch])
                 result.put(batch, self._score_windows(*images, [keys[i] for i in batch], places))
                 self.progress(len(batch))
         if self._joins_slices:
@@ -159,6 +174,7 @@ class Detector:
         x: Tensor,
         brain: Tensor,
         cond_image: Tensor,
+        beside: Tensor,
         region: Tensor | None,
         where: Tensor,
         keys: Sequence[int],
@@ -167,26 +183,28 @@ class Detector:
         """Score a batch in the window at ``corners``, or whole where there are none."""
         window = self.space.config.window
         if window is None or not corners:
-            return self._score_batch(x, brain, cond_image, region, where, keys)
-        image, mask, cond = (crop_windows(values, window, corners) for values in (x, brain, cond_image))
+            return self._score_batch(x, brain, cond_image, beside, region, where, keys)
+        images = [crop_windows(values, window, corners) for values in (x, brain, cond_image, beside)]
         edits = None if region is None else crop_windows(region, window, corners)
-        return self._score_batch(image, mask, cond, edits, where, keys).paste(x.shape[2:], corners)
+        return self._score_batch(*images, edits, where, keys).paste(x.shape[2:], corners)
 
     def _score_batch(
         self,
         x: Tensor,
         brain: Tensor,
         cond_image: Tensor,
+        beside: Tensor,
         region: Tensor | None,
         where: Tensor,
         keys: Sequence[int],
     ) -> BatchResult:
-        x, brain, cond_image, where = (v.to(self.device) for v in (x, brain, cond_image, where))
+        values = (v.to(self.device) for v in (x, brain, cond_image, beside, where))
+        x, brain, cond_image, beside, where = values
         generators = [generator_for(self.seed, key) for key in keys]
         run = begin_run(self.score, to_model(x), self.denoiser.schedule)
         narrow = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
         with torch.no_grad(), narrow:
-            denoiser = self._bind_conditions(cond_image, brain, where)
+            denoiser = self._bind_conditions(cond_image, brain, where, self._noise_neighbours(beside, keys))
             steps: dict[str, Any] = {"mask": brain, "on_step": run.record if wants_records(run) else None}
             sampler = self._restrict_sampler(region)
             output = sampler(to_model(x), denoiser, self.noise, generator=generators, **steps)
@@ -201,10 +219,23 @@ class Detector:
             return self.sampler
         return restrict_to_region(self.sampler, region.to(self.device))
 
-    def _bind_conditions(self, cond_image: Tensor, brain: Tensor, where: Tensor) -> Denoiser:
+    def _bind_conditions(
+        self, cond_image: Tensor, brain: Tensor, where: Tensor, beside: dict[str, Tensor]
+    ) -> Denoiser:
         """Bind what the denoiser must know of this batch, computed once for all levels."""
         place = {"place": where} if self.denoiser.takes_place else {}
-        return bind(self.denoiser, {**self.denoiser.conditions(cond_image, brain), **place})
+        return bind(self.denoiser, {**self.denoiser.conditions(cond_image, brain), **place, **beside})
+
+    def _noise_neighbours(self, beside: Tensor, keys: Sequence[int]) -> dict[str, Tensor]:
+        """Return the neighbours (B, 2 N C, *S) as the network takes them, and the noise that is laid over them.
+
+        What they show of an anomaly is then as noisy as the slice itself; clean, it could be copied from them.
+        """
+        if not self.denoiser.takes_neighbours:
+            return {}
+        generators = [generator_for(self.seed, key, BESIDE) for key in keys]
+        clean = to_model(beside)
+        return {"neighbours": clean, "neighbour_noise": self.noise(clean, generator=generators)}
 
     def _lay_back(
         self,

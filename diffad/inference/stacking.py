@@ -40,16 +40,19 @@ class ScanMaps:
     nfe: int
 
 
-def make_stacks(source: ScanSource, axis: str, slices: tuple[int, int] | None = None) -> list[Stack]:
+def make_stacks(
+    source: ScanSource, axis: str, slices: tuple[int, int] | None = None, neighbours: int = 0
+) -> list[Stack]:
     """Cut a source into the stacks a network of slices (or volumes) takes; slices without brain are left out.
 
     Args:
         source: The scan.
         axis: Plane of the slices, or "volume".
         slices: First and last (exclusive) slice to take from volumes; none for all.
+        neighbours: Slices below and above each that the network is shown beside it.
 
     Raises:
-        ValueError: If no slice with brain is left.
+        ValueError: If no slice with brain is left, or images are to have neighbours.
     """
     flat = source.image.ndim == 4
     if flat and axis == "volume":
@@ -58,6 +61,11 @@ def make_stacks(source: ScanSource, axis: str, slices: tuple[int, int] | None = 
         )
     if slices is not None and (flat or axis == "volume"):
         raise ValueError(f"expected a range of slices for volumes cut into slices only, got {slices}")
+    if flat and neighbours:
+        raise ValueError(
+            f"{source.name}: expected a volume, as the model looks at {neighbours} slice(s) below and above "
+            f"each, got images {tuple(source.image.shape)}"
+        )
     stacks = []
     for i, (image, brain) in enumerate(zip(source.image, source.brain, strict=True)):
         _check_contrast(image, brain, source.name)
@@ -65,7 +73,7 @@ def make_stacks(source: ScanSource, axis: str, slices: tuple[int, int] | None = 
         if flat:  # each is a scan of its own, and gets the same noise in any batch
             cut, planes = ScanSlices(image[None], brain[None], [0]), None if region is None else region[None]
         else:
-            cut = cut_slices(image, brain, axis, source.spacing, slices, source.name)
+            cut = cut_slices(image, brain, axis, source.spacing, slices, source.name, neighbours)
             planes = None if region is None else _cut_region(region, axis, cut.keys)
         cut_fields: dict[str, Any] = {field.name: getattr(cut, field.name) for field in fields(cut)}
         stacks.append(Stack(**cut_fields, name=source.name, region=planes))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from diffad.config import Config
+from diffad.data.neighbours import stack_neighbours
 from diffad.data.place import tabulate_places
 from diffad.io.atomic import write_bytes
 from diffad.training.batch import Batch, make_batch, sample_pool
@@ -59,7 +60,7 @@ def draw_training_items(config: Config, split: str, count: int) -> tuple[Batch, 
     generators = [generator_for(config.seed, 2, g) for g in range(count)]
     images, masks = torch.stack([i.image for i in items]), torch.stack([i.mask for i in items])
     places = tabulate_places([item.place for item in items])
-    batch = make_batch(images, masks, label, places, config, generators, pool)
+    batch = make_batch(images, masks, label, places, config, generators, pool, stack_neighbours(items))
     return batch, len({item.subject for item in items})
 
 

@@ -24,7 +24,7 @@ from diffad.training.changes import BINDING_KEYS
 from diffad.training.checkpoint import Checkpoint, CheckpointError
 from diffad.training.loss import learning_rate
 from diffad.training.objectives import make_objective
-from diffad.training.parts import build_part, build_scheduler
+from diffad.training.parts import build_network, build_part, build_scheduler
 from diffad.training.transfer import load_encoder, load_weights
 from diffad.types import generator_for
 
@@ -50,7 +50,7 @@ class Trainer:
         self.step, self.seconds = 0, 0.0
         # initial weights come from the global generator, as everywhere in torch
         torch.manual_seed(config.seed)
-        network = build_part(MODELS, config.model, "model")
+        network = build_network(config)
         if not checkpoint.list_checkpoints(self.folder / "checkpoints"):
             self._load_initial_weights(network)
         self._build_ema_network(network)
@@ -109,10 +109,11 @@ class Trainer:
         numbers: Tensor,
         labels: Tensor | None = None,
         places: Tensor | None = None,
+        neighbours: Tensor | None = None,
     ) -> Tensor:
         """Return the mean loss of a micro-batch; all its randomness follows from the item numbers (B,)."""
         generators = [generator_for(self.config.seed, 2, g) for g in numbers.tolist()]
-        batch = self._make_batch(images, masks, labels, places, generators)
+        batch = self._make_batch(images, masks, labels, places, neighbours, generators)
         return self.objective.loss(self, batch, generators).mean()
 
     def _make_batch(
@@ -121,12 +122,15 @@ class Trainer:
         masks: Tensor,
         labels: Tensor | None,
         places: Tensor | None,
+        neighbours: Tensor | None,
         generators: list[torch.Generator],
     ) -> Batch:
         label = torch.full((len(images),), -1) if labels is None else labels
         table = tabulate_places([None] * len(images)) if places is None else places
-        images, masks, label, table = (v.to(self.device) for v in (images, masks, label, table))
-        return make_batch(images, masks, label, table, self.config, generators, self.pool)
+        beside = images[:, :0] if neighbours is None else neighbours
+        values = (v.to(self.device) for v in (images, masks, label, table, beside))
+        images, masks, label, table, beside = values
+        return make_batch(images, masks, label, table, self.config, generators, self.pool, beside)
 
     def update(self, micro_batches: Sequence[MicroBatch]) -> float:
         """Take one optimiser step and return its loss, averaged over all processes.

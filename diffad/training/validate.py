@@ -12,6 +12,7 @@ from torch import Tensor
 
 from diffad.config import Config
 from diffad.data.items import Dataset
+from diffad.data.neighbours import stack_neighbours
 from diffad.data.place import tabulate_places
 from diffad.data.space import to_public
 from diffad.data.window import crop_to_brain
@@ -57,11 +58,12 @@ def draw_validation_images(data: Dataset, config: Config, count: int, pool: Sequ
     indices = torch.linspace(0, len(data) - 1, count).long().tolist()
     items = [data[i] for i in indices]
     images, masks = torch.stack([i.image for i in items]), torch.stack([i.mask for i in items])
-    image, brain = (crop_to_brain(v, masks, config.space.window) for v in (images, masks))
+    beside = stack_neighbours(items)
+    image, brain, beside = (crop_to_brain(v, masks, config.space.window) for v in (images, masks, beside))
     tasks = config.corrupt.held_out or config.corrupt.tasks
     generators = [generator_for(config.seed, 4, i) for i in range(count)]
     labels = collect_labels(data, indices)
-    batch = corrupt_items(image, brain, labels, config.corrupt, tasks, generators, pool)
+    batch = corrupt_items(image, brain, labels, config.corrupt, tasks, generators, pool, beside)
     return replace(batch, place=tabulate_places([item.place for item in items]))
 
 
