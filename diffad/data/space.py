@@ -95,7 +95,9 @@ class Space:
     def place_further(self, neighbours: NeighbourSlices, placement: Placement) -> Tensor:
         """Bring slices that are only neighbours into the space of the model, (M, C, size, size)."""
         if not len(neighbours.image):
-            return neighbours.image.new_zeros(0, neighbours.image.shape[1], self.config.size, self.config.size)
+            return neighbours.image.new_zeros(
+                0, neighbours.image.shape[1], self.config.size, self.config.size
+            )
         where = (placement.spacing, placement.centre, placement.window)
         return self.place(neighbours.image, neighbours.brain, *where)[0]
 

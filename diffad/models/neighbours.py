@@ -32,7 +32,9 @@ def join_neighbours(x_t: Tensor, neighbours: Tensor | None, count: int, name: st
     shape = (len(x_t), 2 * count * x_t.shape[1], *x_t.shape[2:])
     if neighbours is None or tuple(neighbours.shape) != shape:
         found = "none" if neighbours is None else tuple(neighbours.shape)
-        raise ValueError(f"{name} expected the neighbours {shape} of the slices beside the state, got {found}")
+        raise ValueError(
+            f"{name} expected the neighbours {shape} of the slices beside the state, got {found}"
+        )
     return torch.cat([x_t, neighbours.to(x_t)], 1)
 
 
