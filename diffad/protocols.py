@@ -250,7 +250,7 @@ class TakesPlace(Protocol):
 
 @runtime_checkable
 class TakesNeighbours(Protocol):
-    """A network that may be shown the slices below and above, noised alike, as ``neighbours`` (B, 2 N C, *S)."""
+    """A network that may be shown slices below and above, noised alike, as ``neighbours`` (B, 2 N C, *S)."""
 
     @property
     def takes_neighbours(self) -> int:

@@ -71,7 +71,7 @@ def test_a_saved_pipeline_answers_as_before_and_a_spoilt_one_is_refused(pipe, pa
     index = json.loads((folder / "model_index.json").read_text())
     index["space"]["neighbours"] = 2
     (folder / "model_index.json").write_text(json.dumps(index))
-    with pytest.raises(ModelError, match="space.neighbours = 2 .* shown 1"):
+    with pytest.raises(ModelError, match=r"space\.neighbours = 2 .* shown 1"):
         AnomalyPipeline.from_pretrained(folder)
 
 

@@ -1,8 +1,8 @@
 """The slices below and above a slice, which a 2-D network may be shown beside it.
 
-Those of a slice are the N below and the N above it in the axis that is looked at, from the lowest on, (2 N C, H, W);
-beyond the end of the brain its last slice is repeated. They are shown inside the brain of the slice itself, as only
-there the network is asked.
+Those of a slice are the N below and the N above it in the axis that is looked at, from the lowest on,
+(2 N C, H, W); beyond the end of the brain its last slice is repeated. They are shown inside the brain of the
+slice itself, as only there the network is asked.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def find_neighbours(planes: Tensor, masks: Tensor, keys: Sequence[int], count: i
     """
     if not count:
         return None
-    shown = masks.flatten(1).any(1).nonzero().flatten()
-    rows = [list_neighbour_keys(key, count, int(shown[0]), int(shown[-1])) for key in keys]
+    ends = masks.flatten(1).any(1).nonzero().flatten()[[0, -1]].tolist()
+    rows = [list_neighbour_keys(key, count, *ends) for key in keys]
     further = sorted({k for row in rows for k in row} - set(keys))
     position = {key: n for n, key in enumerate([*keys, *further])}
     return NeighbourSlices(planes[further], masks[further], [[position[k] for k in row] for row in rows])

@@ -29,16 +29,16 @@ class PlacedSlices:
     further: Tensor | None = None
     rows: Sequence[Sequence[int]] | None = None
 
-    def keep(self, chosen: Tensor, digest: str, warnings: tuple[str, ...]) -> CachedScan:
-        """Keep the chosen slices (N,), and of the others those that are their neighbours."""
-        image, masks = self.image[chosen].contiguous(), self.mask[chosen].to(torch.uint8)
-        scan = (image, masks, digest, self.places[chosen], warnings)
+    def keep(self, selection: Tensor, digest: str, warnings: tuple[str, ...]) -> CachedScan:
+        """Keep the slices of a selection (N,), bool, and of the others those that are their neighbours."""
+        image, masks = self.image[selection].contiguous(), self.mask[selection].to(torch.uint8)
+        scan = (image, masks, digest, self.places[selection], warnings)
         if self.further is None or self.rows is None:
             return CachedScan(*scan)
-        kept = chosen.nonzero().flatten().tolist()
-        rows = [self.rows[n] for n in kept]
-        others = sorted({n for row in rows for n in row} - set(kept))
-        position = {n: k for k, n in enumerate([*kept, *others])}
+        numbers = selection.nonzero().flatten().tolist()
+        rows = [self.rows[n] for n in numbers]
+        others = sorted({n for row in rows for n in row} - set(numbers))
+        position = {n: k for k, n in enumerate([*numbers, *others])}
         further = torch.cat([self.image, self.further])[others]
         return CachedScan(*scan, further, torch.tensor([[position[n] for n in row] for row in rows]))
 

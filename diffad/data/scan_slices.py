@@ -112,8 +112,8 @@ def cut_slices(
         )
     size = None if spacing is None else slice_spacing(spacing, axis)
     places = find_places(brain, axis, keys)
-    beside = find_neighbours(planes, masks, keys, neighbours)
-    return ScanSlices(planes[keys], masks[keys], keys, size, mask_centre(masks), places, beside)
+    rest = (places, find_neighbours(planes, masks, keys, neighbours))
+    return ScanSlices(planes[keys], masks[keys], keys, size, mask_centre(masks), *rest)
 
 
 def _describe_range(masks: Tensor) -> str:

@@ -199,8 +199,8 @@ class LabelMaps:
         """Paint item ``index`` anew; all of it follows from the generator."""
         head, number, key, place = self._items[index]
         count = self.space.config.neighbours
-        image, mask, beside = self.painter.paint_beside(head, key, generator, count)
-        neighbours = beside if count else None
+        image, mask, others = self.painter.paint_beside(head, key, generator, count)
+        neighbours = others if count else None
         return TrainingItem(image, mask, self.scans[number].subject, None, place, neighbours)
 
 

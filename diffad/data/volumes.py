@@ -155,7 +155,6 @@ class Volumes:
 
     def _prepare(self, scan: ScanFiles) -> CachedScan:
         """Read, cut and place one scan; a second channel of the mask is 1 in all slices with a lesion."""
-        name = str(scan.files[0])
         volume, brain = read_scan(Volume.load(scan.files, options=self.reading), scan.mask)
         image, region = torch.from_numpy(volume.data), torch.from_numpy(brain)[None]
         parts = [self._place_slices(scan, volume, image, region, axis) for axis in self.space.config.axes]

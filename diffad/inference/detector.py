@@ -23,7 +23,6 @@ from diffad.inference.stack import to_public_range
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
 from diffad.types import generator_for
 
-
 BESIDE = 1
 """What the noise of the neighbours of a slice follows from, next to the seed and its position."""
 
@@ -69,8 +68,8 @@ class Detector:
         cond_image = torch.cat([self.cond_image(place[0]) for place in places])
         counts = [len(stack.image) for stack in stacks]
         where = tabulate_places([place for stack in stacks for place in stack.list_places()])
-        beside = self._place_neighbours(stacks, places)
-        result = self.maps(x, brain, keys, cond_image, self._regions(stacks), counts, where, beside)
+        rest = (self._regions(stacks), counts, where, self._place_neighbours(stacks, places))
+        result = self.maps(x, brain, keys, cond_image, *rest)
         parts = zip(stacks, places, result.split(x, counts), strict=True)
         return [self._lay_back(stack, place[2], part, result.nfe) for stack, place, part in parts]
 
@@ -131,13 +130,13 @@ class Detector:
         result = BatchResult(torch.zeros_like(x[:, :1]), torch.zeros_like(x))
         cond_image = self.cond_image(x) if cond_image is None else cond_image
         where = tabulate_places([None] * len(x)) if where is None else where
-        beside = x[:, :0] if neighbours is None else neighbours
+        neighbours = x[:, :0] if neighbours is None else neighbours
         for items, corners in self._groups(brain):
             for start in range(0, len(items), self.batch_size):
                 batch = items[start : start + self.batch_size]
                 places = corners[start : start + self.batch_size]
                 edits = None if region is None else region[batch]
-                images = (x[batch], brain[batch], cond_image[batch], beside[batch], edits, where[batch])
+                images = (x[batch], brain[batch], cond_image[batch], neighbours[batch], edits, where[batch])
                 result.put(batch, self._score_windows(*images, [keys[i] for i in batch], places))
                 self.progress(len(batch))
         if self._joins_slices:
@@ -174,7 +173,7 @@ class Detector:
         x: Tensor,
         brain: Tensor,
         cond_image: Tensor,
-        beside: Tensor,
+        neighbours: Tensor,
         region: Tensor | None,
         where: Tensor,
         keys: Sequence[int],
@@ -183,8 +182,8 @@ class Detector:
         """Score a batch in the window at ``corners``, or whole where there are none."""
         window = self.space.config.window
         if window is None or not corners:
-            return self._score_batch(x, brain, cond_image, beside, region, where, keys)
-        images = [crop_windows(values, window, corners) for values in (x, brain, cond_image, beside)]
+            return self._score_batch(x, brain, cond_image, neighbours, region, where, keys)
+        images = [crop_windows(values, window, corners) for values in (x, brain, cond_image, neighbours)]
         edits = None if region is None else crop_windows(region, window, corners)
         return self._score_batch(*images, edits, where, keys).paste(x.shape[2:], corners)
 
@@ -193,18 +192,19 @@ class Detector:
         x: Tensor,
         brain: Tensor,
         cond_image: Tensor,
-        beside: Tensor,
+        neighbours: Tensor,
         region: Tensor | None,
         where: Tensor,
         keys: Sequence[int],
     ) -> BatchResult:
-        values = (v.to(self.device) for v in (x, brain, cond_image, beside, where))
-        x, brain, cond_image, beside, where = values
+        values = (v.to(self.device) for v in (x, brain, cond_image, neighbours, where))
+        x, brain, cond_image, neighbours, where = values
         generators = [generator_for(self.seed, key) for key in keys]
         run = begin_run(self.score, to_model(x), self.denoiser.schedule)
         narrow = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
         with torch.no_grad(), narrow:
-            denoiser = self._bind_conditions(cond_image, brain, where, self._noise_neighbours(beside, keys))
+            noisy = self._noise_neighbours(neighbours, keys)
+            denoiser = self._bind_conditions(cond_image, brain, where, noisy)
             steps: dict[str, Any] = {"mask": brain, "on_step": run.record if wants_records(run) else None}
             sampler = self._restrict_sampler(region)
             output = sampler(to_model(x), denoiser, self.noise, generator=generators, **steps)
@@ -220,21 +220,21 @@ class Detector:
         return restrict_to_region(self.sampler, region.to(self.device))
 
     def _bind_conditions(
-        self, cond_image: Tensor, brain: Tensor, where: Tensor, beside: dict[str, Tensor]
+        self, cond_image: Tensor, brain: Tensor, where: Tensor, noisy: dict[str, Tensor]
     ) -> Denoiser:
         """Bind what the denoiser must know of this batch, computed once for all levels."""
         place = {"place": where} if self.denoiser.takes_place else {}
-        return bind(self.denoiser, {**self.denoiser.conditions(cond_image, brain), **place, **beside})
+        return bind(self.denoiser, {**self.denoiser.conditions(cond_image, brain), **place, **noisy})
 
-    def _noise_neighbours(self, beside: Tensor, keys: Sequence[int]) -> dict[str, Tensor]:
-        """Return the neighbours (B, 2 N C, *S) as the network takes them, and the noise that is laid over them.
+    def _noise_neighbours(self, neighbours: Tensor, keys: Sequence[int]) -> dict[str, Tensor]:
+        """Return neighbours (B, 2 N C, *S) in the range of the model, and the noise that is laid over them.
 
-        What they show of an anomaly is then as noisy as the slice itself; clean, it could be copied from them.
+        What they show of an anomaly is then as noisy as the slice itself; clean, it could be copied.
         """
         if not self.denoiser.takes_neighbours:
             return {}
         generators = [generator_for(self.seed, key, BESIDE) for key in keys]
-        clean = to_model(beside)
+        clean = to_model(neighbours)
         return {"neighbours": clean, "neighbour_noise": self.noise(clean, generator=generators)}
 
     def _lay_back(

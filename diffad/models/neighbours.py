@@ -44,10 +44,10 @@ def check_neighbours(network: Any, count: int) -> None:
     Raises:
         ValueError: With both numbers.
     """
-    if (shown := takes_neighbours(network)) != count:
+    if (number := takes_neighbours(network)) != count:
         raise ValueError(
             f"expected a network that is shown space.neighbours = {count} slice(s) below and above, got one "
-            f"that is shown {shown}; give the network (unet2d) the option neighbours = {count}"
+            f"that is shown {number}; give the network (unet2d) the option neighbours = {count}"
         )
 
 

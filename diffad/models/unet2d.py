@@ -135,8 +135,7 @@ class UNet2D(ModelMixin, ConfigMixin):
             embedding: Condition vectors, (B, embedding), where the network takes them.
             place: Orientation and position of each slice, (B, 2), see ``diffad.data.place``; none where not
                 known.
-            neighbours: Slices below and above each, noised as it is, (B, 2 N C, H, W), where the network takes
-                them.
+            neighbours: Slices below and above each, noised alike, (B, 2 N C, H, W), if it takes them.
         """
         check_input(x_t, self.config.in_channels, 2, "UNet2D")
         check_embedding(embedding, self.config.embedding, len(x_t), "UNet2D")

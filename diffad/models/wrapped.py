@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from diffad.registry import MODELS
 
 CAPABILITIES = ("conditions", "null", "takes_place", "takes_neighbours")
-"""What a network may have besides its answer: see ``Conditional`` and those after it in ``diffad.protocols``."""
+"""What a network may have besides its answer: ``Conditional`` and what follows in ``diffad.protocols``."""
 
 
 class WrappedNetwork(ModelMixin, ConfigMixin):

@@ -174,8 +174,8 @@ def _look_at_subject(maps: Detector, subject: Subject, options: Options, mask: s
     for stack, window in zip(stacks, measure_windows(source, maps.space), strict=True):
         where = (stack.spacing, stack.centre, window)
         x, brain, placement = maps.space.place(stack.image, stack.brain, *where)
-        beside = maps.space.place_neighbours(x, brain, stack.neighbours, placement)
-        values.append(maps.maps(x, brain, stack.keys, neighbours=beside).anomaly[brain > 0])
+        neighbours = maps.space.place_neighbours(x, brain, stack.neighbours, placement)
+        values.append(maps.maps(x, brain, stack.keys, neighbours=neighbours).anomaly[brain > 0])
     return torch.cat(values)
 
 

@@ -22,7 +22,7 @@ from diffad.protocols import Conditional
 from diffad.types import Example
 
 MicroBatch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
-"""Images (B, C, *S), masks (B, 1, *S), numbers (B,), labels (B,), places (B, 2) and neighbours (B, 2 N C, *S)."""
+"""Images (B, C, *S), masks (B, 1, *S), numbers, labels (B,), places (B, 2), neighbours (B, 2 N C, *S)."""
 
 REACH, VISIBLE = 5, 0.015
 """Width of a neighbourhood, and its mean change from which on it counts as damaged."""
@@ -86,8 +86,8 @@ def make_batch(
     stacks = images if neighbours is None else torch.cat([images, neighbours], 1)
     stacks, masks, place = augment_items(stacks, masks, places, config.augment, generators)
     stacks, brain = (crop_to_brain(v, masks, config.space.window) for v in (stacks, masks))
-    image, beside = stacks[:, :channels], stacks[:, channels:]
-    drawing = (config.corrupt, config.corrupt.tasks, generators, pool, beside)
+    image, neighbours = stacks[:, :channels], stacks[:, channels:]
+    drawing = (config.corrupt, config.corrupt.tasks, generators, pool, neighbours)
     return replace(corrupt_items(image, brain, label, *drawing), place=place)
 
 
@@ -113,9 +113,9 @@ def corrupt_items(
         pool: Images that patches come from.
         neighbours: Slices below and above each, (B, 2 N C, *S), which show the same anomalies; or none.
     """
-    beside = None if neighbours is None or not neighbours.shape[1] else neighbours
+    neighbours = None if neighbours is None or not neighbours.shape[1] else neighbours
     if not tasks:
-        return Batch(image, brain, image, label, neighbours=beside)
+        return Batch(image, brain, image, label, neighbours=neighbours)
     corrupted_image, disease = image.clone(), torch.zeros_like(label)
     changed = torch.zeros_like(brain)
     if indices := [i for i, item in enumerate(brain) if _has_room(item)]:
@@ -123,13 +123,13 @@ def corrupt_items(
         corruption = corrupt_batch(image[indices].cpu(), brain[indices].cpu() > 0, *drawing)
         corrupted_image[indices], disease[indices] = corruption.image.to(image), corruption.label.to(label)
         changed[indices] = corruption.mask.to(brain)
-    if beside is not None:
-        beside = continue_anomalies(image, corrupted_image, changed > 0, beside, generators)
+    if neighbours is not None:
+        neighbours = continue_anomalies(image, corrupted_image, changed > 0, neighbours, generators)
     if config.role == "class":
         disease = torch.maximum(label, disease)
-        return Batch(corrupted_image, brain, corrupted_image, disease, image, neighbours=beside)
+        return Batch(corrupted_image, brain, corrupted_image, disease, image, neighbours=neighbours)
     weight = None if config.weight == 1 else 1 + (config.weight - 1) * changed
-    batch = Batch(image, brain, corrupted_image, label, image, weight, neighbours=beside)
+    batch = Batch(image, brain, corrupted_image, label, image, weight, neighbours=neighbours)
     if config.role == "condition":
         return batch
     damage = changed * _find_visible(corrupted_image - image)
@@ -175,8 +175,8 @@ def condition_kwargs(network: Any, example: Example) -> dict[str, Tensor]:
         example: What it is shown.
     """
     place = example.place if takes_place(network) else None
-    beside = example.neighbours if takes_neighbours(network) else None
-    cond = {k: v for k, v in (("place", place), ("neighbours", beside)) if v is not None}
+    neighbours = example.neighbours if takes_neighbours(network) else None
+    cond = {k: v for k, v in (("place", place), ("neighbours", neighbours)) if v is not None}
     if isinstance(network, Conditional):
         image = to_public(example.x) if example.cond_image is None else example.cond_image
         return {"image": image, **cond}

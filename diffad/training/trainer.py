@@ -127,10 +127,10 @@ class Trainer:
     ) -> Batch:
         label = torch.full((len(images),), -1) if labels is None else labels
         table = tabulate_places([None] * len(images)) if places is None else places
-        beside = images[:, :0] if neighbours is None else neighbours
-        values = (v.to(self.device) for v in (images, masks, label, table, beside))
-        images, masks, label, table, beside = values
-        return make_batch(images, masks, label, table, self.config, generators, self.pool, beside)
+        neighbours = images[:, :0] if neighbours is None else neighbours
+        values = (v.to(self.device) for v in (images, masks, label, table, neighbours))
+        images, masks, label, table, neighbours = values
+        return make_batch(images, masks, label, table, self.config, generators, self.pool, neighbours)
 
     def update(self, micro_batches: Sequence[MicroBatch]) -> float:
         """Take one optimiser step and return its loss, averaged over all processes.

@@ -58,12 +58,12 @@ def draw_validation_images(data: Dataset, config: Config, count: int, pool: Sequ
     indices = torch.linspace(0, len(data) - 1, count).long().tolist()
     items = [data[i] for i in indices]
     images, masks = torch.stack([i.image for i in items]), torch.stack([i.mask for i in items])
-    beside = stack_neighbours(items)
-    image, brain, beside = (crop_to_brain(v, masks, config.space.window) for v in (images, masks, beside))
+    stacks = (images, masks, stack_neighbours(items))
+    image, brain, neighbours = (crop_to_brain(v, masks, config.space.window) for v in stacks)
     tasks = config.corrupt.held_out or config.corrupt.tasks
     generators = [generator_for(config.seed, 4, i) for i in range(count)]
     labels = collect_labels(data, indices)
-    batch = corrupt_items(image, brain, labels, config.corrupt, tasks, generators, pool, beside)
+    batch = corrupt_items(image, brain, labels, config.corrupt, tasks, generators, pool, neighbours)
     return replace(batch, place=tabulate_places([item.place for item in items]))
 
 

@@ -167,5 +167,5 @@ def test_a_stream_without_neighbours_gives_them_no_channels(folder):
 
 @pytest.mark.parametrize("options", [{"axis": "volume", "neighbours": 1}, {"neighbours": -1}])
 def test_spaces_without_room_for_neighbours_are_refused(options):
-    with pytest.raises(ConfigError, match="space.neighbours"):
+    with pytest.raises(ConfigError, match=r"space\.neighbours"):
         SpaceConfig(**options)

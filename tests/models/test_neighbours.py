@@ -1,4 +1,4 @@
-"""Networks that are shown the slices below and above: at first as those that are not, and alike in any batch."""
+"""Networks that are shown the slices below and above: at first as those that are not, in any batch alike."""
 
 import pytest
 import torch
@@ -107,7 +107,7 @@ def test_networks_around_a_network_hand_neighbours_on():
         assert takes_neighbours(network) == 1
         answer = network(x, labels, neighbours=beside, **cond)
         assert not torch.allclose(answer, network(x, labels, neighbours=-beside, **cond), atol=1e-4)
-    with pytest.raises(ValueError, match="without .*neighbours"):
+    with pytest.raises(ValueError, match=r"without .*neighbours"):
         MODELS.build("beside", backbone=backbone)
 
 
@@ -128,5 +128,5 @@ def test_modules_of_others_may_be_shown_neighbours():
 def test_a_pipeline_refuses_a_network_of_other_neighbours_than_its_space(network, space):
     from diffusers import DDPMScheduler
 
-    with pytest.raises(ValueError, match=f"space.neighbours = {space} .* shown {network}"):
+    with pytest.raises(ValueError, match=rf"space\.neighbours = {space} .* shown {network}"):
         AnomalyPipeline(build(neighbours=network), DDPMScheduler(), space={"size": 16, "neighbours": space})

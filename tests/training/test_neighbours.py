@@ -1,4 +1,4 @@
-"""Training with neighbouring slices: what the network is shown, and what comes out; without them nothing new."""
+"""Training with neighbouring slices: what the network is shown, what comes out; without them nothing new."""
 
 import pytest
 import torch
@@ -112,7 +112,7 @@ def test_anomalies_are_those_without_neighbours_and_go_on_in_them(config_of):
 
 def test_items_of_a_batch_follow_from_themselves_alone(config_of):
     config = config_of(*RESTORE)
-    batch, items = make_items(config)
+    _, items = make_items(config)
     image, brain = torch.stack([i.image for i in items]), torch.stack([i.mask for i in items])
     for k in (0, 5):
         one = (image[k : k + 1], brain[k : k + 1], torch.tensor([-1]), config.corrupt, config.corrupt.tasks)
@@ -160,7 +160,7 @@ def test_neighbours_of_healthy_items_are_those_of_their_images(config_of):
     [
         (["model.neighbours=0"], "config key model: expected a network that is shown space.neighbours = 1"),
         (["space.neighbours=2"], "space.neighbours = 2 .* shown 1"),
-        (["model={name: adm, channels: [32]}"], "shown 0"),
+        (["model={name: adm, base: 32, mults: [1]}"], "shown 0"),
         (["data={name: toy}"], "config key data: expected space.neighbours = 0 with the data set toy"),
         (["sampler={name: patched}"], "config key space.neighbours: sampler 'patched' makes examples"),
         (["space.axis=volume"], "space.neighbours"),

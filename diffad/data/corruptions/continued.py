@@ -29,16 +29,16 @@ def continue_anomalies(
 ) -> Tensor:
     r"""Lay the anomalies of slices into their neighbours, as cuts of the same bodies.
 
-    A body is an ellipsoid by its depth: where it is cut off its widest part :math:`R` in a slice at the height
-    :math:`h_k`, as much is peeled off the shape of the middle slice,
+    A body is an ellipsoid by its depth. Where it is narrower at the height :math:`h_k` of a slice than in the
+    middle slice, whose radius is :math:`R`, as much is peeled off the shape,
 
     .. math:: w_k = \min(1, \max(0, d - R (1 - \rho_k))), \quad
               \rho_k = \min\left(1, \sqrt{(1 - h_k^2)_+ / (1 - h_0^2)}\right)
 
-    with the distance :math:`d` of a pixel from the outside of the shape. What is laid in is what the anomaly did
-    in the middle slice, a factor of the intensity where it became darker and one of the distance from 1 where it
-    became brighter, so that the anatomy of the neighbour stays. Small anomalies end within a slice or two, large
-    ones go on.
+    with the distance :math:`d` of a pixel from the outside of the shape. What is laid in is what the anomaly
+    did in the middle slice, a factor of the intensity where it became darker and one of the distance from 1
+    where it became brighter, so that the anatomy of the neighbour stays. Small anomalies end within a slice
+    or two, large ones go on.
 
     Args:
         images: Middle slices before they were changed, (B, C, H, W), in [0, 1].
@@ -77,8 +77,8 @@ def draw_weights(mask: Bools, count: int, rng: Random) -> Tensor:
     middle = rng.uniform(-OFFSET, OFFSET)
     offsets = [*range(-(count // 2), 0), *range(1, count // 2 + 1)]
     widths = [_cut_width(step * offset - middle) / _cut_width(middle) for offset in offsets]
-    peeled = [radius * (1 - min(1.0, width)) for width in widths]
-    weights: Floats = np.stack([np.clip(depth - each, 0, 1) for each in peeled])
+    peels = [radius * (1 - min(1.0, width)) for width in widths]
+    weights: Floats = np.stack([np.clip(depth - each, 0, 1) for each in peels])
     return torch.from_numpy(weights)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from diffad.data.neighbours import list_neighbour_keys
 from diffad.data.slices import to_slices
 from diffad.data.synthesis.contrast import Palette
-from diffad.data.synthesis.geometry import find_nearest, read_linear, read_pixels
+from diffad.data.synthesis.geometry import find_nearest, gather_pixels, read_linear
 from diffad.data.synthesis.grid import PaintGrid
 from diffad.data.synthesis.head import Head
 from diffad.data.synthesis.label_map import DEPTH_SCALE
@@ -49,7 +49,7 @@ class Brush:
     def paint(self, key: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return slice ``key`` as the scanner shows it, (1, *S), and how much of a pixel is tissue, (*S)."""
         planes, _ = self.head.read_planes(key, self.scanner.thickness)
-        tissues = read_pixels(planes, *self._pixels).long()
+        tissues = gather_pixels(planes, *self._pixels).long()
         middle = tissues[len(tissues) // 2]
         palette = self.palette
         layers = [palette.means[tissues].mean(0), palette.deviations[middle], (middle > 0).float()]

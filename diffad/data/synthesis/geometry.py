@@ -63,7 +63,7 @@ def read_nearest(values: Tensor, points: Tensor, spacing: Sequence[float]) -> Te
     Returns:
         Values of the nearest pixels, (N, *T).
     """
-    return read_pixels(values, *find_nearest(values.shape[1:], points, spacing))
+    return gather_pixels(values, *find_nearest(values.shape[1:], points, spacing))
 
 
 def find_nearest(shape: Sequence[int], points: Tensor, spacing: Sequence[float]) -> tuple[Tensor, Tensor]:
@@ -81,7 +81,7 @@ def find_nearest(shape: Sequence[int], points: Tensor, spacing: Sequence[float])
     return flat, is_inside
 
 
-def read_pixels(values: Tensor, flat: Tensor, is_inside: Tensor) -> Tensor:
+def gather_pixels(values: Tensor, flat: Tensor, is_inside: Tensor) -> Tensor:
     """Read images (N, *S) at what ``find_nearest`` found, (N, *T); 0 outside."""
     return values.flatten(1)[:, flat.flatten()].reshape(-1, *flat.shape) * is_inside
 
