@@ -13,7 +13,7 @@ from diffad.capabilities import begin_run, restrict_to_region, wants_records
 from diffad.data.place import tabulate_places
 from diffad.data.space import Placement, Space, to_model
 from diffad.data.volume import VolumeError
-from diffad.data.window import Corner, crop_windows, place_window, window_holds
+from diffad.data.window import Corner, Window, crop_windows, group_by_window, place_window, window_holds
 from diffad.denoise import as_denoiser, bind
 from diffad.inference.postprocess import Postprocess
 from diffad.inference.stack import BatchResult as BatchResult
@@ -131,13 +131,13 @@ class Detector:
         cond_image = self.cond_image(x) if cond_image is None else cond_image
         where = tabulate_places([None] * len(x)) if where is None else where
         neighbours = x[:, :0] if neighbours is None else neighbours
-        for items, corners in self._groups(brain):
+        for window, items, corners in self._groups(brain, where):
             for start in range(0, len(items), self.batch_size):
                 batch = items[start : start + self.batch_size]
                 places = corners[start : start + self.batch_size]
                 edits = None if region is None else region[batch]
                 images = (x[batch], brain[batch], cond_image[batch], neighbours[batch], edits, where[batch])
-                result.put(batch, self._score_windows(*images, [keys[i] for i in batch], places))
+                result.put(batch, self._score_windows(*images, [keys[i] for i in batch], window, places))
                 self.progress(len(batch))
         if self._joins_slices:
             result.anomaly = self._smooth_scans(result.anomaly, brain, counts or [1] * len(x))
@@ -151,15 +151,18 @@ class Detector:
         scans = zip(torch.split(raw, list(counts)), torch.split(brain, list(counts)), strict=True)
         return torch.cat([self.post.smooth_stack(maps, mask) for maps, mask in scans])
 
-    def _groups(self, brain: Tensor) -> list[tuple[list[int], list[Corner]]]:
-        """Part the images into those whose brain the window holds, with its corners, and the rest."""
-        window = self.space.config.window
-        if window is None:
-            return [(list(range(len(brain))), [])]
-        corners = [place_window(item, window) for item in brain]
-        fits = [window_holds(item, window, corner) for item, corner in zip(brain, corners, strict=True)]
-        items = [i for i, fit in enumerate(fits) if fit]
-        return [(items, [corners[i] for i in items]), ([i for i, fit in enumerate(fits) if not fit], [])]
+    def _groups(self, brain: Tensor, where: Tensor) -> list[tuple[Window | None, list[int], list[Corner]]]:
+        """Part the images into those whose brain a window holds, with its corners, and the rest."""
+        groups: list[tuple[Window | None, list[int], list[Corner]]] = []
+        for window, items in group_by_window(where, self.space.config):
+            if window is None:
+                groups.append((None, items, []))
+                continue
+            corners = {i: place_window(brain[i], window) for i in items}
+            fits = [i for i in items if window_holds(brain[i], window, corners[i])]
+            groups.append((window, fits, [corners[i] for i in fits]))
+            groups.append((None, [i for i in items if i not in set(fits)], []))
+        return groups
 
     def cond_image(self, x: Tensor) -> Tensor:
         """Return what the denoiser is conditioned on for slices ``x`` of one scan, (N, C, *S).
@@ -177,11 +180,11 @@ class Detector:
         region: Tensor | None,
         where: Tensor,
         keys: Sequence[int],
+        window: Window | None,
         corners: Sequence[Corner],
     ) -> BatchResult:
-        """Score a batch in the window at ``corners``, or whole where there are none."""
-        window = self.space.config.window
-        if window is None or not corners:
+        """Score a batch in the window at ``corners``, or whole where there is none."""
+        if window is None:
             return self._score_batch(x, brain, cond_image, neighbours, region, where, keys)
         images = [crop_windows(values, window, corners) for values in (x, brain, cond_image, neighbours)]
         edits = None if region is None else crop_windows(region, window, corners)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from diffad.config import Config, CorruptConfig
+from diffad.config import Config, CorruptConfig, SpaceConfig
 from diffad.data.augment import augment_items
 from diffad.data.corruptions import continue_anomalies, corrupt_batch
 from diffad.data.corruptions.place import Foreground
@@ -72,6 +72,8 @@ def make_batch(
 ) -> Batch:
     """Augment, cut and corrupt the items of a data set, as training shows them to a network.
 
+    All of them have the window of the first, see ``group_by_window``.
+
     Args:
         images: Images in the grid of the model, (B, C, *S), in [0, 1].
         masks: Brain masks, (B, 1, *S), in {0, 1}.
@@ -85,7 +87,8 @@ def make_batch(
     channels = images.shape[1]
     stacks = images if neighbours is None else torch.cat([images, neighbours], 1)
     stacks, masks, place = augment_items(stacks, masks, places, config.augment, generators)
-    stacks, brain = (crop_to_brain(v, masks, config.space.window) for v in (stacks, masks))
+    window = config.space.window_of(int(places[0, 0]))
+    stacks, brain = (crop_to_brain(v, masks, window) for v in (stacks, masks))
     image, neighbours = stacks[:, :channels], stacks[:, channels:]
     drawing = (config.corrupt, config.corrupt.tasks, generators, pool, neighbours)
     return replace(corrupt_items(image, brain, label, *drawing), place=place)
@@ -152,11 +155,13 @@ def _has_room(brain: Tensor) -> bool:
     return True
 
 
-def sample_pool(data: Dataset, window: Sequence[int] | None) -> list[Tensor]:
-    """Take some images, spread evenly over a data set and cut to the window, as sources of patches."""
+def sample_pool(data: Dataset, space: SpaceConfig) -> list[Tensor]:
+    """Take some images, spread evenly over a data set and cut to their windows, as sources of patches."""
     indices = torch.linspace(0, len(data) - 1, min(POOL_SIZE, len(data))).long().tolist()
     items = [data[i] for i in indices]
-    return [crop_to_brain(item.image[None], item.mask[None], window)[0] for item in items]
+    windows = [space.window_of(-1 if item.place is None else item.place.orientation) for item in items]
+    pairs = zip(items, windows, strict=True)
+    return [crop_to_brain(item.image[None], item.mask[None], window)[0] for item, window in pairs]
 
 
 def collect_labels(data: Dataset, indices: Sequence[int]) -> Tensor:

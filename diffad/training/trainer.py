@@ -15,6 +15,7 @@ from diffad.config import Config
 from diffad.data.items import Dataset
 from diffad.data.labels import require_both
 from diffad.data.place import tabulate_places
+from diffad.data.window import group_by_window
 from diffad.protocols import MakesExamples
 from diffad.registry import MODELS, NOISES, SAMPLERS
 from diffad.schedule import Schedule
@@ -98,7 +99,7 @@ class Trainer:
         """
         self.training_data = data
         if self.config.corrupt.tasks:
-            self.pool = sample_pool(data, self.config.space.window)
+            self.pool = sample_pool(data, self.config.space)
         elif self.config.task == "classify":
             require_both([data[i].label for i in range(len(data))], self.config.data.get("root", "data"))
 
@@ -112,25 +113,26 @@ class Trainer:
         neighbours: Tensor | None = None,
     ) -> Tensor:
         """Return the mean loss of a micro-batch; all its randomness follows from the item numbers (B,)."""
-        generators = [generator_for(self.config.seed, 2, g) for g in numbers.tolist()]
-        batch = self._make_batch(images, masks, labels, places, neighbours, generators)
-        return self.objective.loss(self, batch, generators).mean()
+        labels = torch.full((len(images),), -1) if labels is None else labels
+        places = tabulate_places([None] * len(images)) if places is None else places
+        neighbours = images[:, :0] if neighbours is None else neighbours
+        losses = []
+        for _, rows in group_by_window(places, self.config.space):
+            generators = [generator_for(self.config.seed, 2, g) for g in numbers[rows].tolist()]
+            values = (v[rows].to(self.device) for v in (images, masks, labels, places, neighbours))
+            losses.append(self.objective.loss(self, self._make_batch(*values, generators), generators))
+        return torch.cat(losses).mean()
 
     def _make_batch(
         self,
         images: Tensor,
         masks: Tensor,
-        labels: Tensor | None,
-        places: Tensor | None,
-        neighbours: Tensor | None,
+        labels: Tensor,
+        places: Tensor,
+        neighbours: Tensor,
         generators: list[torch.Generator],
     ) -> Batch:
-        label = torch.full((len(images),), -1) if labels is None else labels
-        table = tabulate_places([None] * len(images)) if places is None else places
-        neighbours = images[:, :0] if neighbours is None else neighbours
-        values = (v.to(self.device) for v in (images, masks, label, table, neighbours))
-        images, masks, label, table, neighbours = values
-        return make_batch(images, masks, label, table, self.config, generators, self.pool, neighbours)
+        return make_batch(images, masks, labels, places, self.config, generators, self.pool, neighbours)
 
     def update(self, micro_batches: Sequence[MicroBatch]) -> float:
         """Take one optimiser step and return its loss, averaged over all processes.

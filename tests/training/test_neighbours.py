@@ -143,10 +143,10 @@ def test_neighbours_are_noised_like_their_slice(config_of):
 
 def test_a_sheet_and_a_pool_of_items_with_neighbours_show_slices(config_of):
     config = config_of(*RESTORE)
-    batch, subjects = draw_training_items(config, "train", 6)
+    (batch,), subjects = draw_training_items(config, "train", 6)
     assert batch.image.shape[1] == 1
     assert subjects == 2
-    assert {x.shape[0] for x in sample_pool(build_data(config, "train"), None)} == {1}
+    assert {x.shape[0] for x in sample_pool(build_data(config, "train"), config.space)} == {1}
 
 
 def test_neighbours_of_healthy_items_are_those_of_their_images(config_of):
