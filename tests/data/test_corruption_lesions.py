@@ -103,12 +103,12 @@ def test_a_turning_flow_turns_a_shape():
 def test_paint_leaves_voxels_without_weight_and_shifts_by_the_mean():
     image, weight = rng(1).random((2, 30, 30)), np.zeros((30, 30))
     weight[5:20, 5:20] = 1
-    look = Paint(np.array([-0.5, 1.0]), 1.0, 0.0, 1.0)
+    look = Paint(np.array([-0.5, 0.5]), 1.0, 0.0, 1.0)
     result = paint_tissue(image, weight, look, rng())
     assert np.array_equal(result[:, weight == 0], image[:, weight == 0])
     mean = image[:, weight > 0].mean(1)
     np.testing.assert_allclose(result[0, weight > 0], mean[0] / 2)
-    np.testing.assert_allclose(result[1, weight > 0], mean[1] + min(mean[1], 1 - mean[1]))
+    np.testing.assert_allclose(result[1, weight > 0], mean[1] + 0.75 * (1 - mean[1]))
 
 
 class TestDisyre:

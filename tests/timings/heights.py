@@ -8,7 +8,8 @@ BRAINS holds ``ixi_hh/val`` and ``ds002748/val`` (healthy T1), ``ms_patient07``,
 there is left out.
 
 Slices lie at four heights of the brain's own box. Each gets one lesion of each of four kinds, 7 to 18 mm in
-radius, in the grid of the scan. AP is pooled over people: one cell for each kind and height, "all" over the
+radius, in the grid of the scan and in one intensity window whatever the model, so that models are compared
+on the same lesions. AP is pooled over people: one cell for each kind and height, "all" over the
 heights of a kind, and "mean" over the kinds. "healthy" is the share of voxels of the slices without lesions
 above the model's own threshold, and above the one that 1 % of these very voxels exceed: that one says
 whether the heights are alike. Real scans are looked at in slices evenly spread, and their AP stands beside
@@ -40,7 +41,8 @@ from diffad.method import Method
 
 HEIGHTS = (0.3, 0.45, 0.6, 0.75)
 RADIUS_MM = (7.4, 18.5)
-SOURCES = {}
+SOURCES, WINDOWS = {}, {}
+IMPLANT_SPACE = {"high": 90.0, "headroom": 0.18}
 SITES = ("ixi_hh", "ds002748")
 REAL = {
     "ms T1": ("ms_patient07/p07_T1.nii.gz", "ms_patient07/p07_lesions.nii.gz", None),
@@ -63,6 +65,7 @@ def cut(pipe, scan, mask=None):
     space = Space(from_dict(SpaceConfig, dict(pipe.config.space)))
     (stack,) = make_stacks(source, space.config.axis)
     SOURCES[stack.name] = source
+    WINDOWS[stack.name] = measure_windows(source, Space(replace(space.config, **IMPLANT_SPACE)))[0]
     return replace(stack, window=measure_windows(source, space)[0])
 
 
@@ -113,10 +116,10 @@ def with_lesions(stack, kind, name, seed):
     mm = min(stack.spacing)
     images, masks = [], []
     for row, (image, brain) in enumerate(zip(stack.image, stack.brain, strict=True)):
-        x = stack.window.apply(image, channel_axis=0)
+        x = WINDOWS[stack.name].apply(image, channel_axis=0)
         generator = _seed_generator(seed, f"{kind}/{name}", row)
         lesion = implant(x, brain, kind, generator, tuple(r / mm for r in RADIUS_MM))
-        raw = stack.window.invert(lesion.image, channel_axis=0)
+        raw = WINDOWS[stack.name].invert(lesion.image, channel_axis=0)
         images.append(torch.where(lesion.image == x, image, raw))
         masks.append(lesion.mask)
     return replace(stack, image=torch.stack(images)), torch.stack(masks)
