@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from diffad.config.choices import AXES
 from diffad.config.schema import check_choice, check_range, expect
@@ -155,6 +156,16 @@ class SpaceConfig:
     def axes(self) -> tuple[str, ...]:
         """All planes that the network is trained on, its own first."""
         return (self.axis, *self.further_axes)
+
+    def as_volume(self) -> SpaceConfig:
+        """Return the same intensities for whole volumes."""
+        flat_options: dict[str, Any] = {
+            "window": None,
+            "further_axes": (),
+            "further_windows": (),
+            "neighbours": 0,
+        }
+        return replace(self, axis="volume", **flat_options)
 
     def window_of(self, orientation: int) -> tuple[int, int] | None:
         """Return the window of slices of a plane: 0 sagittal, 1 coronal, 2 axial, else that of the axis."""

@@ -51,13 +51,17 @@ def test_items_follow_from_their_own_generator():
         assert torch.equal(continue_anomalies(*one, [generator_for(0, k)])[0], together[k])
 
 
-def test_unchanged_items_draw_nothing():
-    image, _, mask, neighbours = draw_case("fluid")
-    generator = generator_for(0, 1)
-    state = generator.get_state()
-    result = continue_anomalies(image, image, torch.zeros_like(mask), neighbours, [generator] * 4)
-    assert torch.equal(result, neighbours)
-    assert torch.equal(generator.get_state(), state)
+def test_unchanged_items_keep_their_neighbours_and_generators_their_state():
+    """What is drawn for a slice after that, its level and its noise, is what it was without neighbours."""
+    image, corrupted, mask, neighbours = draw_case("fluid")
+    generators = [generator_for(0, k) for k in range(4)]
+    states = [g.get_state() for g in generators]
+    none = continue_anomalies(image, image, torch.zeros_like(mask), neighbours, generators)
+    assert torch.equal(none, neighbours)
+    some = continue_anomalies(image, corrupted, mask, neighbours, generators)
+    assert not torch.equal(some, neighbours)
+    for generator, state in zip(generators, states, strict=True):
+        assert torch.equal(generator.get_state(), state)
 
 
 def disc(radius):

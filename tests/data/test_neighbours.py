@@ -169,3 +169,13 @@ def test_a_stream_without_neighbours_gives_them_no_channels(folder):
 def test_spaces_without_room_for_neighbours_are_refused(options):
     with pytest.raises(ConfigError, match=r"space\.neighbours"):
         SpaceConfig(**options)
+
+
+def test_heads_that_are_painted_whole_know_no_slices(maps):
+    """Calibration and domain come from them, whatever slices a network is shown."""
+    windows = {"window": (48, 40), "further_axes": ("sagittal",), "further_windows": ((40, 48),)}
+    space = SpaceConfig(size=48, fov=200.0, neighbours=1, **windows)
+    data = LabelMaps(str(maps), space=space, shares=ALL, contrast="t1")
+    ((site, volume, brain_mask),) = data.read_scans()
+    assert site == "painted t1"
+    assert volume.data.shape[1:] == brain_mask.shape

@@ -104,6 +104,12 @@ def test_anomalies_are_those_without_neighbours_and_go_on_in_them(config_of):
     batch, items = make_items(config_of(*RESTORE))
     assert torch.equal(plain.image, batch.image)
     assert torch.equal(plain.damaged_image, batch.damaged_image)
+    examples = []
+    for each in (plain, batch):
+        generators = [generator_for(1, k) for k in range(6)]
+        noise, levels = (GaussianNoise(), Schedule.linear()), torch.full((6,), 100)
+        examples.append(make_batch_example(SAMPLERS.build("oneshot"), each, levels, *noise, generators))
+    assert torch.equal(examples[0].x_t, examples[1].x_t)
     clean = stack_neighbours(items)
     changed = (batch.neighbours != clean).any(1, keepdim=True)
     assert changed.any()

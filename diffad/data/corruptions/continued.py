@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffad.data.corruptions.corrupt import seed_rng
 from diffad.data.corruptions.shape import Bools, Floats, Random
 
 STEPS = (0.5, 3.0)
 """Smallest and largest distance of two slices, in pixels; log-uniform, as grids know no distance."""
 HEIGHTS = (0.7, 2.0)
 """Smallest and largest half height of an anomaly, in radii of its widest part."""
+FORK = 1
+"""What sets the numbers of a fork apart from those of the generator that it comes from."""
 OFFSET = 0.8
 """Largest distance of the slice from the middle of an anomaly, in half heights."""
 
@@ -45,7 +46,8 @@ def continue_anomalies(
         corrupted_images: The same slices after it.
         masks: What changed, (B, 1, H, W), boolean.
         neighbours: Slices below and above, from the lowest on, (B, 2 N C, H, W), in [0, 1].
-        generators: One for each item; one number is drawn from each that was changed.
+        generators: One for each item; what is drawn follows from its state, which stays as it is, so that the
+            slice itself is noised as without neighbours.
 
     Returns:
         The neighbours with the anomalies, of the same shape; nothing beyond their own tissue changes.
@@ -53,7 +55,7 @@ def continue_anomalies(
     result = neighbours.clone()
     for i, generator in enumerate(generators):
         if masks[i].any():
-            rng, mask = seed_rng(generator), masks[i, 0].cpu().numpy()
+            rng, mask = _fork_rng(generator), masks[i, 0].cpu().numpy()
             slices = neighbours[i].reshape(-1, *images.shape[1:])
             weights = draw_weights(mask, len(slices), rng).to(slices)
             slices = _lay_change(images[i], corrupted_images[i], slices, weights[:, None])
@@ -80,6 +82,14 @@ def draw_weights(mask: Bools, count: int, rng: Random) -> Tensor:
     peels = [radius * (1 - min(1.0, width)) for width in widths]
     weights: Floats = np.stack([np.clip(depth - each, 0, 1) for each in peels])
     return torch.from_numpy(weights)
+
+
+def _fork_rng(generator: torch.Generator) -> Random:
+    """Make a NumPy generator from the state of one that is left as it is, unlike all that it will draw."""
+    twin = torch.Generator(device=generator.device)
+    twin.set_state(generator.get_state())
+    seed = torch.randint(2**63 - 1, (), generator=twin, device=generator.device)
+    return np.random.default_rng([int(seed), FORK])
 
 
 def _cut_width(height: float) -> float:
