@@ -10,7 +10,7 @@ from diffad.data.items import Dataset
 from diffad.models.auxiliary import load_network
 from diffad.models.neighbours import check_neighbours
 from diffad.protocols import MakesExamples
-from diffad.registry import DATASETS, GUIDANCES, MODELS, SAMPLERS, SCORES, Registry
+from diffad.registry import DATASETS, GUIDANCES, SAMPLERS, SCORES, Registry
 
 
 def build_part(registry: Registry, part: PartSpec, key: str, **arguments: Any) -> Any:
@@ -44,18 +44,16 @@ def build_scheduler(config: Config) -> Any:
     return DDPMScheduler(**to_dict(config.schedule), clip_sample=False)
 
 
-def build_network(config: Config) -> Any:
-    """Build the network that is trained.
+def check_network(network: Any, config: Config) -> None:
+    """Refuse a network that does not fit the space it is trained in.
 
     Raises:
-        ConfigError: If it cannot be built, or is shown other neighbouring slices than the space has.
+        ConfigError: If it is shown other neighbouring slices than the space has.
     """
-    network = build_part(MODELS, config.model, "model")
     try:
         check_neighbours(network, config.space.neighbours)
     except ValueError as error:
         raise ConfigError(f"config key model: {error}") from error
-    return network
 
 
 def build_data(config: Config, split: str) -> Dataset:

@@ -25,7 +25,7 @@ from diffad.training.changes import BINDING_KEYS
 from diffad.training.checkpoint import Checkpoint, CheckpointError
 from diffad.training.loss import learning_rate
 from diffad.training.objectives import make_objective
-from diffad.training.parts import build_network, build_part, build_scheduler
+from diffad.training.parts import build_part, build_scheduler, check_network
 from diffad.training.transfer import load_encoder, load_weights
 from diffad.types import generator_for
 
@@ -51,7 +51,8 @@ class Trainer:
         self.step, self.seconds = 0, 0.0
         # initial weights come from the global generator, as everywhere in torch
         torch.manual_seed(config.seed)
-        network = build_network(config)
+        network = build_part(MODELS, config.model, "model")
+        check_network(network, config)
         if not checkpoint.list_checkpoints(self.folder / "checkpoints"):
             self._load_initial_weights(network)
         self._build_ema_network(network)
