@@ -38,6 +38,7 @@ from diffad.inference.stacking import (
 from diffad.inference.thresholding import check_threshold_option
 from diffad.io.wording import format_facts
 from diffad.method import Method
+from diffad.models.neighbours import check_neighbours
 from diffad.models.pretrained import AUXILIARY_NETWORKS
 from diffad.models.wrapped import wrap_network
 
@@ -96,12 +97,14 @@ class AnomalyPipeline(StoredPipeline):
             classifier=classifier,
             autoencoder=autoencoder,
         )
+        space_config = from_dict(SpaceConfig, space or {}, "space.")
+        check_neighbours(self.network, space_config.neighbours)
         self.register_to_config(
             noise=noise or {"name": "gaussian"},
             sampler=sampler or {"name": "chain"},
             score=score or {"name": "l1"},
             guidance=guidance,
-            space=to_dict(from_dict(SpaceConfig, space or {}, "space.")),
+            space=to_dict(space_config),
             postprocess=to_dict(from_dict(PostprocessConfig, postprocess or {}, "postprocess.")),
             calibration=calibration,
             provenance=provenance or {},
@@ -241,7 +244,7 @@ class AnomalyPipeline(StoredPipeline):
         cut_axes = resolve_axes(axes, space.axis, source.image.ndim == 4, slices)
         cuts = Slicing(tuple(cut_axes), space.axis, slices, fusion, noise_across, axes is not None)
         windows = measure_windows(source, Space(space))
-        stacks = [cut_source(source, axis, cuts, windows, channels) for axis in cuts.axes]
+        stacks = [cut_source(source, axis, cuts, windows, channels, space.neighbours) for axis in cuts.axes]
         with self.progress_bar(total=sum(len(s.image) for cut in stacks for s in cut)) as bar:
             options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "precision": precision}
             detector = own.detector(method, **options, progress=bar.update)

@@ -144,7 +144,10 @@ EXPERIMENT_KEYS = {
     "networks": "classifier autoencoder",
     "corrupt": "tasks held_out chance role weight mark",
     "schedule": "num_train_timesteps beta_start beta_end beta_schedule prediction_type",
-    "space": "size fov window axis further_axes intensity low high headroom centre width",
+    "space": (
+        "size fov window axis further_axes further_windows neighbours"
+        " intensity low high headroom centre width"
+    ),
     "augment": "flip rotate shift scale gamma gain blur tone bias noise",
     "postprocess": (
         "erosion median min_size erosion_rule median_first filled median_axes morphology min_mm3 pool"

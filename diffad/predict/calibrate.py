@@ -190,10 +190,13 @@ def _look_at_subject(maps: Detector, subject: Subject, options: Options, mask: s
     """Return the scores of a scan inside the brain, on the model's grid."""
     source = _read_subject(subject, options, mask)
     values = []
-    stacks = make_stacks(source, maps.space.config.axis, options.slices)
+    space = maps.space.config
+    stacks = make_stacks(source, space.axis, options.slices, space.neighbours)
     for stack, window in zip(stacks, measure_windows(source, maps.space), strict=True):
-        x, brain, _ = maps.space.place(stack.image, stack.brain, stack.spacing, stack.centre, window)
-        values.append(maps.maps(x, brain, stack.keys).anomaly[brain > 0])
+        where = (stack.spacing, stack.centre, window)
+        x, brain, placement = maps.space.place(stack.image, stack.brain, *where)
+        neighbours = maps.space.place_neighbours(x, brain, stack.neighbours, placement)
+        values.append(maps.maps(x, brain, stack.keys, neighbours=neighbours).anomaly[brain > 0])
     return torch.cat(values)
 
 
