@@ -28,6 +28,8 @@ from diffad.inference.domain import (
     list_offset_warnings,
     list_window_warnings,
 )
+from diffad.inference.flagged import FlaggedShare, measure_flagged
+from diffad.inference.headline import Coverage, make_headline
 from diffad.inference.healthy import FILE, HealthyMaps
 from diffad.inference.orientations import Slicing, axis_warnings, resolve_axes
 from diffad.inference.output import AnomalyOutput as AnomalyOutput
@@ -35,6 +37,15 @@ from diffad.inference.postprocess import Postprocess
 from diffad.inference.precision import PRECISIONS, resolve_precision
 from diffad.inference.provenance import describe_provenance
 from diffad.inference.scan import ScanSource, check_sequences, read_source
+from diffad.inference.scope import ModelScope
+from diffad.inference.slice_range import (
+    ALL,
+    AUTO,
+    SliceChoice,
+    SliceSelection,
+    check_slices,
+    select_slices,
+)
 from diffad.inference.stack import Stack
 from diffad.inference.stacking import (
     ScanMaps,
@@ -52,6 +63,7 @@ from diffad.inference.thresholding import (
     check_threshold_option,
     compare_scan,
     compute_p_values,
+    describe_floor,
     resolve_thresholds,
 )
 from diffad.io.digests import write_digests
@@ -93,6 +105,7 @@ class AnomalyPipeline(DiffusionPipeline):
         classifier: Tells healthy from diseased, for parts that ask for it; or none.
         autoencoder: Rebuilds clean slices, for parts that ask for it; or none.
         domain: Ranges of the scans it knows, one mapping for each sequence, see ``KnownScans``; or none.
+        scope: What it says of itself in words, and the slices it knows, see ``ModelScope``; or none.
     """
 
     _optional_components: ClassVar[list[str]] = list(AUXILIARY_NETWORKS)
@@ -115,6 +128,7 @@ class AnomalyPipeline(DiffusionPipeline):
         classifier: Any = None,
         autoencoder: Any = None,
         domain: Sequence[dict[str, Any]] | None = None,
+        scope: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -134,6 +148,7 @@ class AnomalyPipeline(DiffusionPipeline):
             provenance=provenance or {},
             sequences=None if sequences is None else list(sequences),
             domain=None if domain is None else list(domain),
+            scope=scope,
         )
         self.healthy = None
         self.set_progress_bar_config(disable=not sys.stderr.isatty(), desc="slices", leave=False)
@@ -249,7 +264,7 @@ class AnomalyPipeline(DiffusionPipeline):
         guidance: PartSpec | None = None,
         region: str | Path | np.ndarray | Tensor | None = None,
         threshold: float | str | None = None,
-        slices: tuple[int, int] | None = None,
+        slices: SliceChoice = None,
         axes: Sequence[str] | None = None,
         fusion: str = "mean",
         noise_across: str = "slice",
@@ -275,7 +290,9 @@ class AnomalyPipeline(DiffusionPipeline):
                 sampler.
             threshold: A number, "otsu", or none for the model's calibrated threshold; Otsu's where it has
                 none, or where other parts than the model's own make other maps. Otsu's is found item by item.
-            slices: First and last (exclusive) slice of a volume to look at, counted in RAS; none for all.
+            slices: Slices of a volume to look at: "LOW:HIGHmm" in millimetres of MNI152, both included; "all";
+                first and last (exclusive), counted in RAS on the grid of the scan; none or "auto" for those
+                that the model knows, which are all where it does not say.
             axes: Cut slices along "axial", "coronal", "sagittal", or several of them, whose maps are fused
                 (and whose reconstructions are averaged); none for the model's own. Thresholds that were
                 calibrated along the model's own axis do not hold for other maps, so Otsu's is taken then.
@@ -300,11 +317,15 @@ class AnomalyPipeline(DiffusionPipeline):
         """
         start = time.perf_counter()
         check_threshold_option(threshold)
+        check_slices(slices)
         method = Method(noise, sampler, score, guidance).over(self.method)
         check_sequences(scan, self.config.sequences)
         source = read_source(scan, mask, region, mask_threshold=mask_threshold)
-        domain = check_domain(source, self.config).require(source.name, strict)
         cuts = self._resolve_cuts(source, axes, slices, fusion, noise_across)
+        selection = self._select_slices(source, cuts, slices)
+        cuts = replace(cuts, slices=selection.slices)
+        domain = check_domain(source, self.config).add_reasons(selection.reasons)
+        domain = domain.require(source.name, strict)
         windows = measure_windows(source, Space(from_dict(SpaceConfig, dict(self.config.space))))
         stacks = [self._cut(source, axis, cuts, windows) for axis in cuts.axes]
         with self.progress_bar(total=sum(len(s.image) for cut in stacks for s in cut)) as bar:
@@ -317,18 +338,22 @@ class AnomalyPipeline(DiffusionPipeline):
         maps, notes = normalise_maps(source, maps, self.healthy, self.config.postprocess, usual)
         calibration = None if notes or not usual else self.config.calibration
         output = self._threshold(source, maps, threshold, calibration, keep_small)
-        output.info |= self._compare_scan(output, calibration) if slices is None else {}
-        domain = domain.judge(output, calibration).require(source.name, strict)
-        warnings = [*self._list_warnings(source, windows, cuts, domain), *notes]
+        domain = domain.judge(self._measure_flagged(output, calibration)).require(source.name, strict)
+        coverage = Coverage.measure(source.brain, maps.analysed, stacks, cuts.axes)
+        comparison = self._compare_scan(output, calibration) if selection.slices is None else {}
+        warnings = [*self._list_warnings(source, windows, cuts, domain), *selection.warnings, *notes]
+        output.info = self._make_headline(output, coverage, domain, calibration, comparison) | output.info
         output.info |= {
+            **comparison,
             "nfe": maps.nfe,
-            "slices": sum(len(s.image) for cut in stacks for s in cut),
+            "slices": coverage.slices,
             "seed": seed,
             "precision": resolve_precision(precision, self.device),
             **describe_provenance(self.config, method),
             **cuts.to_info(),
             **describe_windows(windows),
             **domain.to_info(),
+            **describe_floor(calibration),
             "warnings": list(dict.fromkeys(warnings)),
             "seconds": round(time.perf_counter() - start, 3),
         }
@@ -347,17 +372,39 @@ class AnomalyPipeline(DiffusionPipeline):
             *list_offset_warnings(source, windows[0], self.config.space),
         ]
 
+    def _select_slices(self, source: ScanSource, cuts: Slicing, slices: SliceChoice) -> SliceSelection:
+        """Find the slices to look at; what a model knows along its own axis holds for no other."""
+        is_own = cuts.axes == (cuts.own_axis,)
+        known_mm = ModelScope.of(self.config).range_mm if is_own else None
+        return select_slices(source, cuts.axes[0], slices, known_mm)
+
+    def _measure_flagged(self, output: AnomalyOutput, calibration: Mapping[str, Any] | None) -> FlaggedShare:
+        return measure_flagged(output, calibration, self.config.postprocess["fpr"])
+
+    def _make_headline(
+        self,
+        output: AnomalyOutput,
+        coverage: Coverage,
+        domain: DomainCheck,
+        calibration: Mapping[str, Any] | None,
+        comparison: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        flagged, scope = self._measure_flagged(output, calibration), ModelScope.of(self.config)
+        scan = comparison.get("healthy_scans")
+        return make_headline(scope, coverage, domain, flagged, scan, bool(output.mask.any()))
+
     def _resolve_cuts(
         self,
         source: ScanSource,
         axes: Sequence[str] | None,
-        slices: tuple[int, int] | None,
+        slices: SliceChoice,
         fusion: str,
         noise_across: str,
     ) -> Slicing:
         axis = self.config.space["axis"]
-        resolved_axes = resolve_axes(axes, axis, source.image.ndim == 4, slices)
-        return Slicing(tuple(resolved_axes), axis, slices, fusion, noise_across, axes is not None)
+        explicit = None if slices in (AUTO, ALL) else slices
+        resolved_axes = resolve_axes(axes, axis, source.image.ndim == 4, explicit)
+        return Slicing(tuple(resolved_axes), axis, None, fusion, noise_across, axes is not None)
 
     def _compare_scan(self, output: AnomalyOutput, calibration: Mapping[str, Any] | None) -> dict[str, Any]:
         if output.volume is None:

@@ -10,6 +10,7 @@ from typing import Any
 from diffad.config import PostprocessConfig, SpaceConfig, from_dict
 from diffad.inference.healthy import FILE, HealthyMaps
 from diffad.inference.known import KnownScans
+from diffad.inference.scope import check_scope
 from diffad.io.digests import find_damage
 from diffad.io.wording import shorten
 from diffad.method import PARTS
@@ -113,6 +114,8 @@ def _check_settings(values: Mapping[str, Any], channels: int | None) -> None:
     _check_sequences(values.get("sequences"), channels)
     if not isinstance(values.get("provenance") or {}, dict):
         raise ValueError(f"expected provenance as a mapping, found {shorten(repr(values['provenance']))}")
+    if values.get("scope") is not None:
+        check_scope(values["scope"])
     for known in values.get("domain") or []:
         KnownScans.from_dict(known)
     if values.get("calibration") is not None:
