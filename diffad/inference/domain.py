@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
 from diffad.data.hounsfield import guess_units
 from diffad.data.intensity import IntensityWindow
 from diffad.data.volume import Volume

@@ -49,11 +49,11 @@ class FlaggedShare:
     def __str__(self) -> str:
         share = f"{format_share(self.share)} of what was analysed"
         if self.expected is None:
-            return f"{share}; {'' if self.is_credible else 'not credible, as '}{_explain_limit()}"
-        healthy = f"healthy scans have about {format_share(self.expected)}"
+            return f"{share} ({_explain_limit()}), which is {'' if self.is_credible else 'not '}credible"
+        healthy = f"about {format_share(self.expected)} of healthy scans is"
         if not self.is_credible:
-            return f"{share}; {healthy}: not credible"
-        return f"{share}; {healthy}: {'no more than these' if self.is_usual else 'credible'}"
+            return f"{share} ({healthy}), which is not credible"
+        return f"{share} ({healthy}), which is {'no more than these have' if self.is_usual else 'credible'}"
 
     def list_warnings(self) -> list[str]:
         """Say so if far more is flagged than a model flags in scans that it knows."""
@@ -90,9 +90,7 @@ def format_share(share: float) -> str:
     return f"{text.removesuffix('.0')} %"
 
 
-def measure_flagged(
-    output: AnomalyOutput, calibration: Mapping[str, Any] | None, fpr: float
-) -> FlaggedShare:
+def measure_flagged(output: AnomalyOutput, calibration: Mapping[str, Any] | None, fpr: float) -> FlaggedShare:
     """Measure how much of a result is flagged.
 
     Args:

@@ -65,7 +65,9 @@ class Coverage:
     def __str__(self) -> str:
         share = "all" if self.brain_share >= 1 else format_share(self.brain_share)
         if not self.planes:
-            return f"{share} of the brain" if self.slices == 1 else f"{self.slices} images, {share} of the brain"
+            return (
+                f"{share} of the brain" if self.slices == 1 else f"{self.slices} images, {share} of the brain"
+            )
         return f"{self.slices} of {self.of_slices} {self.planes} slices, {share} of the brain"
 
 
@@ -104,7 +106,9 @@ def _describe_outside(domain: DomainCheck) -> str:
         return "; ".join(domain.reasons)
     if domain.doubts:
         return "probably, as too much of the scan is flagged"
-    return "nothing" if domain.known else "unknown, as the model does not say which scans it was trained on"
+    return (
+        "nothing" if domain.known else "unknown, as the model keeps no figures of the scans it was trained on"
+    )
 
 
 def judge_result(
@@ -134,7 +138,10 @@ def judge_result(
         rest = "; its detections are such as healthy scans have, too" if has_detections else ""
         return "nothing", f"{nothing} ({p_text}){rest}"
     if has_detections:
-        return "detections", f"detections, in a scan unlike healthy ones ({p_text}); no person has judged them"
+        return (
+            "detections",
+            f"detections, in a scan unlike healthy ones ({p_text}); no person has judged them",
+        )
     return "unusual", f"no detection, but the scan as a whole is unlike healthy ones ({p_text})"
 
 

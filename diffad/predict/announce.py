@@ -25,7 +25,9 @@ class Announcer:
         if texts["scope"] not in self._models:
             self._models.add(texts["scope"])
             say(f"model {texts['model']} knows {texts['scope']}")
-        outside = "" if texts["outside"] == "nothing" else f"; outside what the model knows: {texts['outside']}"
+        outside = (
+            "" if texts["outside"] == "nothing" else f"; outside what the model knows: {texts['outside']}"
+        )
         say(f"{name}: analysed {texts['analysed']}; flagged {texts['flagged']}; {texts['verdict']}{outside}")
         for warning in info["warnings"]:
             say(f"warning: {name}: {warning}")

@@ -70,7 +70,9 @@ def _write_scan_page(output: AnomalyOutput, lesions: Any, naming: Naming, path: 
     from diffad.report.viewer import write_page
 
     up = "../" * len(naming.folder.parts)
-    names = {kind: path.with_name(f"{naming.name}{RESULT_SUFFIXES[kind]}") for kind in ("report", "preparation")}
+    names = {
+        kind: path.with_name(f"{naming.name}{RESULT_SUFFIXES[kind]}") for kind in ("report", "preparation")
+    }
     pictures = {kind: file.read_bytes() for kind, file in names.items() if file.is_file()}
     write_page(
         output,

@@ -54,7 +54,10 @@ class OverviewTile:
     def crop(self) -> tuple[slice, slice]:
         """Rows and columns around the brain."""
         lines = [np.flatnonzero(self.brain.any(axis)) for axis in (1, 0)]
-        ends = [(line[0], line[-1]) if len(line) else (0, n - 1) for line, n in zip(lines, self.brain.shape, strict=True)]
+        ends = [
+            (line[0], line[-1]) if len(line) else (0, n - 1)
+            for line, n in zip(lines, self.brain.shape, strict=True)
+        ]
         rows, columns = (slice(max(0, int(a) - MARGIN), int(b) + MARGIN + 1) for a, b in ends)
         return rows, columns
 
@@ -62,7 +65,9 @@ class OverviewTile:
     def width(self) -> float:
         """Its width in inches."""
         rows, columns = self.crop
-        return min(3.0, max(0.3, HEIGHT * (columns.stop - columns.start) / ((rows.stop - rows.start) * self.aspect)))
+        return min(
+            3.0, max(0.3, HEIGHT * (columns.stop - columns.start) / ((rows.stop - rows.start) * self.aspect))
+        )
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,15 @@ class Overview:
             y = top + 0.05 + index * LEGEND
             axes = place_axes(figure, left + 0.15, y, 0.3, 0.15)
             axes.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1))
-            axes.fill_between([0, 1], 0, 1, facecolor="none" if is_hatched else colour, hatch="////" if is_hatched else None, edgecolor=colour, linewidth=0)
+            axes.fill_between(
+                [0, 1],
+                0,
+                1,
+                facecolor="none" if is_hatched else colour,
+                hatch="////" if is_hatched else None,
+                edgecolor=colour,
+                linewidth=0,
+            )
             place_text(figure, left + 0.55, y, text, 8.5, PLAIN)
 
     def _list_legend(self) -> list[tuple[str, bool, str]]:
@@ -114,7 +127,11 @@ class Overview:
         unseen = f"not analysed: {format_share(self.unseen_share)} of the brain, of which nothing is known"
         whole = "the whole brain was analysed"
         first = (UNSEEN, True, unseen) if self.unseen_share else (BRAIN, False, whole)
-        return [first, (DETECTION, False, "detections, of all slices laid over each other"), (SHOWN, False, "slices shown below")]
+        return [
+            first,
+            (DETECTION, False, "detections, of all slices laid over each other"),
+            (SHOWN, False, "slices shown below"),
+        ]
 
     def _draw_tile(self, figure: Figure, tile: OverviewTile, left: float, top: float) -> None:
         axes = place_axes(figure, left, top, tile.width, HEIGHT)

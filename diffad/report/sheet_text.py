@@ -12,7 +12,7 @@ from diffad.report.canvas import BRIGHT, FAINT, PLAIN, place_text
 
 WARNING, WARNING_LINES, LINE = "#ff7a59", 12, 0.17
 """Colour of warnings, most lines of them, and height of a line in inches."""
-FACT_LINES, INDENT = 14, 1.5
+FACT_LINES, INDENT = 14, 1.75
 """Most lines of what is said first, and where its texts begin, in inches from where its labels do."""
 
 

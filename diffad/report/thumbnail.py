@@ -32,7 +32,9 @@ class TileRow:
         left, top, full, height = self.box
         scale = width / full
         frame = f"width:{width}px;height:{round(height * scale)}px"
-        picture = f"width:{round(self.size[0] * scale)}px;left:{round(-left * scale)}px;top:{round(-top * scale)}px"
+        picture = (
+            f"width:{round(self.size[0] * scale)}px;left:{round(-left * scale)}px;top:{round(-top * scale)}px"
+        )
         return frame, picture
 
 
@@ -42,7 +44,7 @@ def describe_tiles(figure: Figure) -> str:
     Args:
         figure: A picture; the axes of that row carry the label ``worst tile``.
     """
-    width, height = (round(inches * figure.dpi) for inches in figure.get_size_inches())
+    width, height = (int(inches * figure.dpi) for inches in figure.get_size_inches())
     boxes = [axes.get_position() for axes in figure.axes if axes.get_label() == "worst tile"]
     if not boxes:
         return ""

@@ -45,7 +45,9 @@ class DetectionRate:
     @property
     def size(self) -> str:
         """Its sizes in words."""
-        return f"above {self.low_ml:g} ml" if self.high_ml is None else f"{self.low_ml:g} to {self.high_ml:g} ml"
+        return (
+            f"above {self.low_ml:g} ml" if self.high_ml is None else f"{self.low_ml:g} to {self.high_ml:g} ml"
+        )
 
 
 def pool_detection_rates(rows: Sequence[Sensitivity]) -> list[DetectionRate]:
@@ -96,7 +98,9 @@ def describe_detection_rates(rows: Sequence[DetectionRate], fpr: float) -> list[
     if not rows:
         return [UNKNOWN]
     rates = choose_rates(rows)
-    head = " | ".join(f"found at {100 * rate:g} % of healthy voxels (share of their voxels)" for rate in rates)
+    head = " | ".join(
+        f"found at {100 * rate:g} % of healthy voxels (share of their voxels)" for rate in rates
+    )
     lines = [f"| lesions | size | number | {head} |", "|---" * (3 + len(rates)) + "|"]
     for origin, low in dict.fromkeys((row.origin, row.low_ml) for row in rows):
         group = {row.rate: row for row in rows if (row.origin, row.low_ml) == (origin, low)}

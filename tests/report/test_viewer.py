@@ -159,7 +159,7 @@ def test_index_leads_to_pages_and_lists_failures(tmp_path):
     ]
     text = write_index(rows, tmp_path / "index.html", title="Study").read_text(encoding="utf-8")
     assert 'href="x%20y%231.html"' in text
-    assert "2 scans, 1 failed" in text
+    assert "2 scans: 1 failed" in text
     assert "<img src=x" not in text
     assert text.count("<script>") == 1
 

@@ -56,7 +56,11 @@ def render_detections(lesions: Sequence[Lesion], info: Mapping[str, Any]) -> str
 
 def _render_head(head: str, is_sorted: bool) -> str:
     state = ("ascending" if head == "#" else "none") if is_sorted else ""
-    return f'<th aria-sort="{state}" tabindex="0">{escape(head)}</th>' if is_sorted else f"<th>{escape(head)}</th>"
+    return (
+        f'<th aria-sort="{state}" tabindex="0">{escape(head)}</th>'
+        if is_sorted
+        else f"<th>{escape(head)}</th>"
+    )
 
 
 def _render_row(lesion: Lesion, floor: float | None) -> str:
@@ -89,7 +93,9 @@ def explain_p(info: Mapping[str, Any]) -> str:
     """
     floor = _read_floor(info)
     if floor is None:
-        return "There are no p-values, as this model, or these maps, have no healthy scans to be compared with."
+        return (
+            "There are no p-values, as this model, or these maps, have no healthy scans to be compared with."
+        )
     scans = int(info["p_values"]["scans"])
     return (
         "p: how often a voxel of a healthy scan scores at least as high as the highest of the detection, not "

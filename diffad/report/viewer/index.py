@@ -29,8 +29,8 @@ HEADS = {
 THUMBNAIL = 190
 """Width of a small picture, in pixels."""
 VERDICTS = {
-    "nothing": "nothing above what healthy scans show",
-    "detections": "detections, which no person has judged",
+    "nothing": "with nothing above what healthy scans show",
+    "detections": "with detections, which no person has judged",
     "unusual": "unlike healthy scans, without a detection",
     "not credible": "not credible",
 }

@@ -6,7 +6,8 @@ const state = window.diffad = { ready: false, opacity: 0.7, threshold: data.thre
 // as the legend of the page shows it; below the threshold nothing is drawn, and the colours stay as they are
 const HEAT = { R: [0, 90, 180, 240, 255, 255], G: [0, 10, 40, 110, 190, 250], B: [0, 40, 30, 10, 40, 190],
   A: [0, 255, 255, 255, 255, 255], I: [0, 2, 64, 128, 192, 255] };
-const UNSEEN = { R: [0, 0, 143], G: [0, 0, 179], B: [0, 0, 217], A: [0, 150, 255], I: [0, 128, 255] };
+const UNSEEN = { R: [0, 0, 143], G: [0, 0, 179], B: [0, 0, 217], A: [0, 130, 255], I: [0, 128, 255] };
+const UNSEEN_OPACITY = 0.55;
 const DETECTIONS = { R: [0, 30], G: [0, 230], B: [0, 170], A: [0, 255], I: [0, 255] };
 
 async function unpack(base64) {
@@ -30,7 +31,7 @@ async function openViewer(canvas, kinds) {
   nv.addColormap("unseen", UNSEEN);
   nv.setRadiologicalConvention(true); // as in the picture
   nv.opts.sagittalNoseLeft = true;
-  const looks = { scan: ["gray", 1], reconstruction: ["gray", 1], map: ["heat", state.opacity], mask: ["detections", 0], unseen: ["unseen", 0.75] };
+  const looks = { scan: ["gray", 1], reconstruction: ["gray", 1], map: ["heat", state.opacity], mask: ["detections", 0], unseen: ["unseen", UNSEEN_OPACITY] };
   for (const kind of kinds) {
     const v = data.volumes[kind];
     const image = await niivue.NVImage.loadFromBase64({ base64: v.base64, name: kind + ".nii.gz", colormap: looks[kind][0],
@@ -74,7 +75,7 @@ function apply() {
   nv.volumes[1].cal_min = Math.min(state.threshold, data.volumes.map.high * 0.999);
   nv.volumes[1].opacity = state.opacity;
   nv.volumes[2].opacity = element("detections").checked ? 0.6 : 0;
-  if (nv.volumes[3]) nv.volumes[3].opacity = element("unseen").checked ? 0.75 : 0;
+  if (nv.volumes[3]) nv.volumes[3].opacity = element("unseen").checked ? UNSEEN_OPACITY : 0;
   nv.updateGLVolume();
 }
 

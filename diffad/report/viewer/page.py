@@ -31,7 +31,7 @@ CAPTIONS = {
 }
 HINT = (
     "Scroll over a plane to go through its slices, click to move, drag with the right button to change the "
-    "contrast. Keys, after a click: arrows and Page Up and Down move by a voxel, n and b go to the next and the "
+    "contrast. The letters in the corner of a plane are the sides of the patient on its left and at its top. Keys, after a click: arrows and Page Up and Down move by a voxel, n and b go to the next and the "
     "last detection, d shows the detections, u what was not analysed, m measures."
 )
 
@@ -147,7 +147,9 @@ def _render_preparation(picture: bytes | None) -> str:
     if picture is None:
         return ""
     source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
-    note = "Look whether the outlines follow the brain: where they do not, no map of this scan can be believed."
+    note = (
+        "Look whether the outlines follow the brain: where they do not, no map of this scan can be believed."
+    )
     image = f'<img class="picture" alt="Brain outline and overlap with the template" src="{source}">'
     return f"<h2>How the scan was made ready</h2><p>{note}</p>{image}"
 

@@ -47,7 +47,9 @@ def _render_headlines(info: Mapping[str, Any]) -> str:
     kind = KINDS.get(str(info.get("verdict")), "")
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts)
     text = f"{verdict[:1].upper()}{verdict[1:]}.{note}"
-    return f'<dl class="facts">{items}</dl><p class="verdict {kind}"><b>{escape(label)}:</b> {escape(text)}</p>'
+    return (
+        f'<dl class="facts">{items}</dl><p class="verdict {kind}"><b>{escape(label)}:</b> {escape(text)}</p>'
+    )
 
 
 def render_warnings(warnings: Sequence[str]) -> str:

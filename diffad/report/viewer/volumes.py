@@ -21,7 +21,7 @@ MARGIN = 3
 """Voxels around the brain that stay."""
 LARGEST = 5_000_000
 """Most voxels of a volume on a page; of a larger one, blocks: their mean or, of a map, their maximum."""
-STRIPE_MM = 8.0
+STRIPE_MM = 10.0
 """From one stripe over what was not analysed to the next."""
 FINE = 128
 """Least grey values between black and white; if 256 from lowest to highest leave fewer, 65536 are used."""
@@ -88,7 +88,7 @@ def _hatch(unseen: Tensor, spacing: Array) -> Tensor:
     """Return what was not analysed, (1, 1, I, J, K), as 1 in oblique stripes and a half between them."""
     ramps = (torch.arange(n) * float(mm) for n, mm in zip(unseen.shape[2:], spacing, strict=True))
     i, j, k = torch.meshgrid(*ramps, indexing="ij")
-    stripes = ((i + j + k) % STRIPE_MM) < STRIPE_MM / 3
+    stripes = ((i + j + k) % STRIPE_MM) < STRIPE_MM / 5
     return unseen * torch.where(stripes, 1.0, 0.5)
 
 
