@@ -44,7 +44,7 @@ from diffad.inference.slice_range import (
     SliceChoice,
     SliceSelection,
     check_slices,
-    select_slices,
+    choose_slices,
 )
 from diffad.inference.stack import Stack
 from diffad.inference.stacking import (
@@ -290,7 +290,7 @@ class AnomalyPipeline(DiffusionPipeline):
                 sampler.
             threshold: A number, "otsu", or none for the model's calibrated threshold; Otsu's where it has
                 none, or where other parts than the model's own make other maps. Otsu's is found item by item.
-            slices: Slices of a volume to look at: "LOW:HIGHmm" in millimetres of MNI152, both included; "all";
+            slices: Slices of a volume to look at: "LOW:HIGHmm" in mm of MNI152, both included; "all";
                 first and last (exclusive), counted in RAS on the grid of the scan; none or "auto" for those
                 that the model knows, which are all where it does not say.
             axes: Cut slices along "axial", "coronal", "sagittal", or several of them, whose maps are fused
@@ -317,15 +317,12 @@ class AnomalyPipeline(DiffusionPipeline):
         """
         start = time.perf_counter()
         check_threshold_option(threshold)
-        check_slices(slices)
         method = Method(noise, sampler, score, guidance).over(self.method)
         check_sequences(scan, self.config.sequences)
         source = read_source(scan, mask, region, mask_threshold=mask_threshold)
         cuts = self._resolve_cuts(source, axes, slices, fusion, noise_across)
-        selection = self._select_slices(source, cuts, slices)
-        cuts = replace(cuts, slices=selection.slices)
-        domain = check_domain(source, self.config).add_reasons(selection.reasons)
-        domain = domain.require(source.name, strict)
+        cuts, selection = self._select_slices(source, cuts, slices)
+        domain = self._check_domain(source, selection).require(source.name, strict)
         windows = measure_windows(source, Space(from_dict(SpaceConfig, dict(self.config.space))))
         stacks = [self._cut(source, axis, cuts, windows) for axis in cuts.axes]
         with self.progress_bar(total=sum(len(s.image) for cut in stacks for s in cut)) as bar:
@@ -340,23 +337,27 @@ class AnomalyPipeline(DiffusionPipeline):
         output = self._threshold(source, maps, threshold, calibration, keep_small)
         domain = domain.judge(self._measure_flagged(output, calibration)).require(source.name, strict)
         coverage = Coverage.measure(source.brain, maps.analysed, stacks, cuts.axes)
-        comparison = self._compare_scan(output, calibration) if selection.slices is None else {}
         warnings = [*self._list_warnings(source, windows, cuts, domain), *selection.warnings, *notes]
-        output.info = self._make_headline(output, coverage, domain, calibration, comparison) | output.info
-        output.info |= {
-            **comparison,
-            "nfe": maps.nfe,
-            "slices": coverage.slices,
-            "seed": seed,
-            "precision": resolve_precision(precision, self.device),
-            **describe_provenance(self.config, method),
-            **cuts.to_info(),
-            **describe_windows(windows),
-            **domain.to_info(),
-            **describe_floor(calibration),
-            "warnings": list(dict.fromkeys(warnings)),
-            "seconds": round(time.perf_counter() - start, 3),
-        }
+        comparison = self._compare_scan(output, calibration) if selection.slices is None else {}
+        headline = self._make_headline(output, coverage, domain, calibration, comparison)
+        output.info = (
+            headline
+            | output.info
+            | {
+                **comparison,
+                "nfe": maps.nfe,
+                "slices": coverage.slices,
+                "seed": seed,
+                "precision": resolve_precision(precision, self.device),
+                **describe_provenance(self.config, method),
+                **cuts.to_info(),
+                **describe_windows(windows),
+                **domain.to_info(),
+                **describe_floor(calibration),
+                "warnings": list(dict.fromkeys(warnings)),
+                "seconds": round(time.perf_counter() - start, 3),
+            }
+        )
         return output
 
     def _list_warnings(
@@ -372,11 +373,17 @@ class AnomalyPipeline(DiffusionPipeline):
             *list_offset_warnings(source, windows[0], self.config.space),
         ]
 
-    def _select_slices(self, source: ScanSource, cuts: Slicing, slices: SliceChoice) -> SliceSelection:
+    def _select_slices(
+        self, source: ScanSource, cuts: Slicing, slices: SliceChoice
+    ) -> tuple[Slicing, SliceSelection]:
         """Find the slices to look at; what a model knows along its own axis holds for no other."""
         is_own = cuts.axes == (cuts.own_axis,)
         known_mm = ModelScope.of(self.config).range_mm if is_own else None
-        return select_slices(source, cuts.axes[0], slices, known_mm)
+        selection = choose_slices(source, cuts.axes[0], slices, known_mm)
+        return replace(cuts, slices=selection.slices), selection
+
+    def _check_domain(self, source: ScanSource, selection: SliceSelection) -> DomainCheck:
+        return check_domain(source, self.config).add_reasons(selection.reasons)
 
     def _measure_flagged(self, output: AnomalyOutput, calibration: Mapping[str, Any] | None) -> FlaggedShare:
         return measure_flagged(output, calibration, self.config.postprocess["fpr"])
@@ -389,9 +396,9 @@ class AnomalyPipeline(DiffusionPipeline):
         calibration: Mapping[str, Any] | None,
         comparison: Mapping[str, Any],
     ) -> dict[str, Any]:
-        flagged, scope = self._measure_flagged(output, calibration), ModelScope.of(self.config)
+        share, scope = self._measure_flagged(output, calibration), ModelScope.of(self.config)
         scan = comparison.get("healthy_scans")
-        return make_headline(scope, coverage, domain, flagged, scan, bool(output.mask.any()))
+        return make_headline(scope, coverage, domain, share, scan, bool(output.mask.any()))
 
     def _resolve_cuts(
         self,
@@ -401,6 +408,7 @@ class AnomalyPipeline(DiffusionPipeline):
         fusion: str,
         noise_across: str,
     ) -> Slicing:
+        check_slices(slices)
         axis = self.config.space["axis"]
         explicit = None if slices in (AUTO, ALL) else slices
         resolved_axes = resolve_axes(axes, axis, source.image.ndim == 4, explicit)

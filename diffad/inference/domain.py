@@ -71,9 +71,9 @@ class DomainCheck:
         """Add what else of the scan lies outside what the model knows."""
         return replace(self, reasons=(*self.reasons, *reasons))
 
-    def judge(self, flagged: FlaggedShare) -> DomainCheck:
+    def judge(self, share: FlaggedShare) -> DomainCheck:
         """Add what is not credible of a result."""
-        return replace(self, doubts=tuple(flagged.list_warnings()))
+        return replace(self, doubts=tuple(share.list_warnings()))
 
     def to_info(self) -> dict[str, Any]:
         """Return what is stored with the result."""

@@ -25,14 +25,14 @@ class FlaggedShare:
         share: Of a calibrated model the share above its own threshold, whatever threshold was asked for; of
             others that of the detections.
         limit: From where on it is not credible.
-        expected: Share of a healthy scan that is expected above the threshold; none without a calibration.
+        usual_share: Share of a healthy scan that is expected above the threshold; none without a calibration.
         above_limit: How many items exceed the limit.
         items: How many items there are.
     """
 
     share: float
     limit: float
-    expected: float | None
+    usual_share: float | None
     above_limit: int
     items: int
 
@@ -44,13 +44,13 @@ class FlaggedShare:
     @property
     def is_usual(self) -> bool:
         """Whether a healthy scan is expected to have as much; never of a model that is not calibrated."""
-        return self.expected is not None and self.share <= self.expected
+        return self.usual_share is not None and self.share <= self.usual_share
 
     def __str__(self) -> str:
         share = f"{format_share(self.share)} of what was analysed"
-        if self.expected is None:
+        if self.usual_share is None:
             return f"{share} ({_explain_limit()}), which is {'' if self.is_credible else 'not '}credible"
-        healthy = f"about {format_share(self.expected)} of healthy scans is"
+        healthy = f"about {format_share(self.usual_share)} of healthy scans is"
         if not self.is_credible:
             return f"{share} ({healthy}), which is not credible"
         return f"{share} ({healthy}), which is {'no more than these have' if self.is_usual else 'credible'}"
@@ -63,13 +63,13 @@ class FlaggedShare:
         count = "" if is_one else f" in {self.above_limit} of {self.items} items"
         usual = (
             _explain_limit()
-            if self.expected is None
-            else f"about {100 * self.expected:.3g}% of a healthy scan is expected to be"
+            if self.usual_share is None
+            else f"about {100 * self.usual_share:.3g}% of a healthy scan is expected to be"
         )
         return [
             f"{self.share:.0%} of what was looked at is flagged{count}, and {usual}: this scan is probably "
-            "unlike those the model was trained on (another sequence, scanner, preparation or brain mask), so "
-            "do not take its map for lesions"
+            "unlike those the model was trained on (another sequence, scanner, preparation or brain mask), "
+            "so do not take its map for lesions"
         ]
 
     def to_info(self) -> dict[str, Any]:
@@ -101,12 +101,12 @@ def measure_flagged(output: AnomalyOutput, calibration: Mapping[str, Any] | None
     threshold = _find_own_threshold(calibration, fpr)
     if threshold is None:
         is_otsu = output.info["threshold_rule"] == "otsu"
-        flagged, limit = output.mask.bool(), OTSU_SHARE if is_otsu else USUAL_SHARE
+        marks, limit = output.mask.bool(), OTSU_SHARE if is_otsu else USUAL_SHARE
     else:
-        flagged, limit = output.anomaly_map > threshold, _choose_limit(fpr)
-    shares = [_measure_share(*item) for item in zip(flagged, output.analysed.bool(), strict=True)]
-    expected = None if threshold is None else fpr
-    return FlaggedShare(max(shares), limit, expected, sum(s > limit for s in shares), len(shares))
+        marks, limit = output.anomaly_map > threshold, _choose_limit(fpr)
+    shares = [_measure_share(*item) for item in zip(marks, output.analysed.bool(), strict=True)]
+    usual_share = None if threshold is None else fpr
+    return FlaggedShare(max(shares), limit, usual_share, sum(s > limit for s in shares), len(shares))
 
 
 def list_share_warnings(
@@ -129,5 +129,5 @@ def _choose_limit(fpr: float) -> float:
     return min(max(TIMES * fpr, LEAST_LIMIT), max(USUAL_SHARE, 2 * fpr))
 
 
-def _measure_share(flagged: Tensor, analysed: Tensor) -> float:
-    return float(torch.count_nonzero(flagged & analysed)) / max(1, int(analysed.sum()))
+def _measure_share(marks: Tensor, mask: Tensor) -> float:
+    return float(torch.count_nonzero(marks & mask)) / max(1, int(mask.sum()))

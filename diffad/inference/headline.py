@@ -1,4 +1,4 @@
-"""What is said of a result before all else: the model, what it knows, what was analysed, what to make of it."""
+"""What is said of a result before all else: model, what it knows, what was analysed, what to make of it."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ class Coverage:
 
     @classmethod
     def measure(
-        cls, brain: Tensor, analysed: Tensor, stacks: Sequence[Sequence[Stack]], axes: Sequence[str]
+        cls, brain: Tensor, mask: Tensor, stacks: Sequence[Sequence[Stack]], axes: Sequence[str]
     ) -> Coverage:
         """Compare what was looked at with what there was.
 
         Args:
             brain: Brain masks, (B, 1, *S), bool.
-            analysed: What was looked at of them, alike.
+            mask: What was looked at of them, alike.
             stacks: Slices of each item, along each axis.
             axes: The axes.
         """
         count = sum(len(stack.image) for cut in stacks for stack in cut)
         planes = [axis for axis in axes if axis in NAMES and brain.ndim == 5]
         total = sum(int(to_slices(b, a).flatten(1).any(1).sum()) for a in planes for b in brain)
-        share = float(analysed.bool().sum()) / max(1, int(brain.sum()))
+        share = float(mask.bool().sum()) / max(1, int(brain.sum()))
         return cls(count, total or count, " and ".join(planes), share)
 
     def __str__(self) -> str:
@@ -75,7 +75,7 @@ def make_headline(
     scope: ModelScope,
     coverage: Coverage,
     domain: DomainCheck,
-    flagged: FlaggedShare,
+    share: FlaggedShare,
     comparison: Mapping[str, Any] | None,
     has_detections: bool,
 ) -> dict[str, Any]:
@@ -85,20 +85,20 @@ def make_headline(
         scope: What the model knows.
         coverage: What was analysed.
         domain: What of the scan lies outside.
-        flagged: How much is flagged.
+        share: How much is flagged.
         comparison: The scan among whole healthy scans, see ``WholeScans.compare``; none where unknown.
         has_detections: Whether anything is above the threshold.
     """
-    kind, verdict = judge_result(flagged, comparison, has_detections)
+    kind, verdict = judge_result(share, comparison, has_detections)
     texts = {
         "model": scope.name,
         "scope": str(scope),
         "analysed": str(coverage),
         "outside": _describe_outside(domain),
-        "flagged": str(flagged),
+        "flagged": str(share),
         "verdict": verdict,
     }
-    return {"headline": texts, "verdict": kind, "coverage": asdict(coverage), **flagged.to_info()}
+    return {"headline": texts, "verdict": kind, "coverage": asdict(coverage), **share.to_info()}
 
 
 def _describe_outside(domain: DomainCheck) -> str:
@@ -112,7 +112,7 @@ def _describe_outside(domain: DomainCheck) -> str:
 
 
 def judge_result(
-    flagged: FlaggedShare, comparison: Mapping[str, Any] | None, has_detections: bool
+    share: FlaggedShare, comparison: Mapping[str, Any] | None, has_detections: bool
 ) -> tuple[VerdictKind, str]:
     """Say what a result amounts to, and in which words.
 
@@ -120,18 +120,18 @@ def judge_result(
     there is no p-value, one that has no more flagged than healthy scans have.
 
     Args:
-        flagged: How much is flagged.
+        share: How much is flagged.
         comparison: The scan among whole healthy scans; none where unknown.
         has_detections: Whether anything is above the threshold.
     """
-    if not flagged.is_credible:
+    if not share.is_credible:
         return "not credible", "not credible: far more is flagged than lesions could explain"
     nothing = "nothing above what healthy scans show"
     if comparison is None:
-        if has_detections and not flagged.is_usual:
-            more = "" if flagged.expected is None else ", and more is flagged than in healthy scans"
-            return "detections", f"detections{more}; no person has judged them"
-        return "nothing", nothing if flagged.expected is not None else "nothing above the threshold"
+        if has_detections and not share.is_usual:
+            excess = "" if share.usual_share is None else ", and more is flagged than in healthy scans"
+            return "detections", f"detections{excess}; no person has judged them"
+        return "nothing", nothing if share.usual_share is not None else "nothing above the threshold"
     p_value, floor = float(comparison["p_value"]), float(comparison["floor"])
     p_text = f"p of the whole scan = {p_value:.2g}"
     if p_value > max(LEVEL, floor):

@@ -65,7 +65,7 @@ class AnomalyOutput(BaseOutput):
         return stem(path) if path else "scan"
 
     @property
-    def unseen(self) -> Tensor:
+    def unseen_mask(self) -> Tensor:
         """Part of the brain that was not analysed, (B, 1, *S), bool."""
         return self.brain.bool() & ~self.analysed.bool()
 
@@ -74,7 +74,8 @@ class AnomalyOutput(BaseOutput):
 
         A volume becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz``, ``NAME_twin.nii.gz`` (the
         reconstruction), ``NAME_seen.nii.gz`` (the analysed part of the brain) and, where there are any,
-        ``NAME_unseen.nii.gz`` (the part of the brain that was not analysed), ``NAME_std.nii.gz`` (spread of several reconstructions) and ``NAME_pvalue.nii.gz`` (of a calibrated
+        ``NAME_unseen.nii.gz`` (the part of the brain that was not analysed), ``NAME_std.nii.gz`` (spread of
+        several reconstructions) and ``NAME_pvalue.nii.gz`` (of a calibrated
         model), in the scan's own shape, orientation and affine. A tensor becomes
         ``NAME_maps.safetensors``. Both get ``NAME_info.json``.
 
@@ -131,8 +132,8 @@ class AnomalyOutput(BaseOutput):
         optional = {"std": self.std, "pvalue": self.p_value}
         kinds |= {kind: values for kind, values in optional.items() if values is not None}
         kinds |= {"seen": self.analysed}
-        unseen = self.unseen
-        return kinds | ({"unseen": unseen} if self.volume is not None and unseen.any() else {})
+        rest = self.unseen_mask
+        return kinds | ({"unseen": rest} if self.volume is not None and rest.any() else {})
 
     def _save_volume(self, folder: Path, prefix: str) -> dict[str, Path]:
         assert self.volume is not None

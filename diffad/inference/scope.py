@@ -1,4 +1,4 @@
-"""What a model says of itself: the scans it knows, the part of the brain, and what its thresholds come from."""
+"""What a model says of itself: the scans it knows, part of the brain, what its thresholds come from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from diffad.io.wording import shorten
 
 TEXTS = ("modality", "part", "ages", "calibrated_on")
 KEYS = (*TEXTS, "range_mm")
-"""What a model may store of itself: sentences' parts, and the slices it knows in mm of MNI152, first and last."""
+"""What a model may store of itself: parts of sentences, and the slices it knows, in mm of MNI152."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class ModelScope:
         Args:
             config: Settings of the pipeline.
         """
-        stored = config.get("scope") or {}
-        range_mm = stored.get("range_mm")
+        values = config.get("scope") or {}
+        range_mm = values.get("range_mm")
         return cls(
             str((config.get("provenance") or {}).get("name") or "unnamed"),
-            str(stored.get("modality") or _describe_modality(config)),
-            str(stored.get("part") or _describe_part(config, range_mm)),
-            str(stored.get("ages") or "not stated"),
-            str(stored.get("calibrated_on") or _describe_calibration(config.get("calibration"))),
+            str(values.get("modality") or _describe_modality(config)),
+            str(values.get("part") or _describe_part(config, range_mm)),
+            str(values.get("ages") or "not stated"),
+            str(values.get("calibrated_on") or _describe_calibration(config.get("calibration"))),
             None if range_mm is None else (float(range_mm[0]), float(range_mm[1])),
         )
 

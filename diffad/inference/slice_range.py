@@ -1,4 +1,4 @@
-"""Which slices of a scan are looked at: numbers of its grid, millimetres of MNI152, or what the model knows."""
+"""Which slices of a scan are looked at: by numbers, by millimetres of MNI152, or as the model knows."""
 
 from __future__ import annotations
 
@@ -92,11 +92,11 @@ def check_slices(slices: object) -> None:
     elif slices is not None:
         whole = isinstance(slices, Sequence) and len(slices) == 2 and all(isinstance(n, int) for n in slices)
         if not whole or not 0 <= slices[0] < slices[1]:  # type: ignore[index]
-            found = ":".join(map(str, slices)) if whole else shorten(slices)  # type: ignore[call-overload]
-            raise ValueError(f"slices: expected FIRST:LAST with 0 <= FIRST < LAST, got {found}")
+            text = ":".join(map(str, slices)) if whole else shorten(slices)  # type: ignore[call-overload]
+            raise ValueError(f"slices: expected FIRST:LAST with 0 <= FIRST < LAST, got {text}")
 
 
-def select_slices(
+def choose_slices(
     source: ScanSource, axis: str, slices: SliceChoice, known_mm: Sequence[float] | None
 ) -> SliceSelection:
     """Find the slices of a scan that are looked at.
@@ -115,19 +115,21 @@ def select_slices(
         if range_mm is not None:
             raise ValueError(f"slices: expected no millimetres for images and whole volumes, got {slices}")
         return SliceSelection(None if isinstance(slices, str) else slices)
-    brain, is_chosen = source.brain[0], slices is None or slices == AUTO
+    brain, is_automatic = source.brain[0], slices is None or slices == AUTO
     is_placed = is_in_template_space(source.volume) or is_whole_brain(source.volume, brain, axis)
-    if is_chosen and known_mm is not None and not is_placed:
+    if is_automatic and known_mm is not None and not is_placed:
         return SliceSelection(None, warnings=(NO_PLACE,))
-    if is_chosen and known_mm is not None:
+    if is_automatic and known_mm is not None:
         range_mm = (known_mm[0], known_mm[1])
     if range_mm is not None:
         numbers = _find_numbers(source, brain, axis, range_mm)
         is_rough = not is_in_template_space(source.volume)
         return SliceSelection(numbers, warnings=(PLACED_BY_BOX,) if is_rough else ())
     numbers = None if isinstance(slices, str) else slices
-    is_judged = known_mm is not None and is_placed
-    return SliceSelection(numbers, _list_outside(source, brain, axis, numbers, known_mm) if is_judged else ())
+    is_comparable = known_mm is not None and is_placed
+    return SliceSelection(
+        numbers, _list_outside(source, brain, axis, numbers, known_mm) if is_comparable else ()
+    )
 
 
 def _find_numbers(
@@ -157,9 +159,9 @@ def _list_outside(
     """Say how many of the slices with brain lie outside the part that the model knows."""
     assert source.volume is not None
     heights = locate_slices(source.volume, brain, axis)
-    shown = to_slices(brain, axis).flatten(1).any(1).tolist()
+    flags = to_slices(brain, axis).flatten(1).any(1).tolist()
     first, last = slices or (0, len(heights))
-    places = [z for k, z in enumerate(heights) if first <= k < last and shown[k]]
+    places = [z for k, z in enumerate(heights) if first <= k < last and flags[k]]
     low, high = known_mm[0] - TOLERANCE_MM, known_mm[1] + TOLERANCE_MM
     count = sum(not low <= z <= high for z in places)
     part = f"{format_range(known_mm, axis)}, the part of the brain that the model knows"

@@ -16,7 +16,7 @@ TEMPLATE_BOX_MM = ((-72.0, 72.0), (-107.0, 73.0), (-72.0, 82.0))
 MNI_CODE = 4
 """Code of NIfTI for an affine that leads to MNI152."""
 UPRIGHT = 0.999
-"""Least cosine between an axis of voxels and that of the world it runs along, for its slices to have one height."""
+"""Least cosine between an axis of voxels and that of the world, for its slices to have one height."""
 LEAST_SHARE = 0.5
 """Least length of a whole brain, as a share of that of the template."""
 AXIS_LETTERS = ("x", "y", "z")

@@ -25,7 +25,7 @@ RESULT_SUFFIXES = {
 """Ends of the names in a plain folder, by kind; the last one is written last."""
 
 OPTIONAL_KINDS = ("unseen", "std", "pvalue", "preparation", "page")
-"""Kinds that not every run makes: brain that was not analysed, spread of several reconstructions, p-values, the
+"""Kinds that not every run makes: brain that was not analysed, spread of several twins, p-values, the
 picture of how the scan was made ready, the web page."""
 
 REQUIRED_KINDS = tuple(kind for kind in RESULT_SUFFIXES if kind not in OPTIONAL_KINDS)

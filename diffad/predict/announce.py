@@ -1,4 +1,4 @@
-"""What the console says of a scan before all else: the model, what was analysed, what to make of the result."""
+"""What the console says of a scan before all else: model, what was analysed, what to make of the result."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ class Announcer:
         if texts["scope"] not in self._models:
             self._models.add(texts["scope"])
             say(f"model {texts['model']} knows {texts['scope']}")
-        outside = (
-            "" if texts["outside"] == "nothing" else f"; outside what the model knows: {texts['outside']}"
-        )
-        say(f"{name}: analysed {texts['analysed']}; flagged {texts['flagged']}; {texts['verdict']}{outside}")
+        note = "" if texts["outside"] == "nothing" else f"; outside what the model knows: {texts['outside']}"
+        say(f"{name}: analysed {texts['analysed']}; flagged {texts['flagged']}; {texts['verdict']}{note}")
         for warning in info["warnings"]:
             say(f"warning: {name}: {warning}")

@@ -24,7 +24,7 @@ from diffad.inference.features import ScanFeatures, measure_channels
 from diffad.inference.healthy_scans import HealthyScan
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.scope import ModelScope
-from diffad.inference.slice_range import select_slices
+from diffad.inference.slice_range import choose_slices
 from diffad.inference.stacking import make_stacks, measure_windows
 from diffad.io.atomic import staged_folder
 from diffad.io.subjects import Subject, find_subject_mask
@@ -188,7 +188,7 @@ def _look_at_subject(
     """Return the scores of a scan inside the brain, on the model's grid."""
     source = _read_subject(subject, options, mask)
     values, axis = [], maps.space.config.axis
-    stacks = make_stacks(source, axis, select_slices(source, axis, options.slices, known_mm).slices)
+    stacks = make_stacks(source, axis, choose_slices(source, axis, options.slices, known_mm).slices)
     for stack, window in zip(stacks, measure_windows(source, maps.space), strict=True):
         x, brain, _ = maps.space.place(stack.image, stack.brain, stack.spacing, stack.centre, window)
         values.append(maps.maps(x, brain, stack.keys).anomaly[brain > 0])

@@ -40,7 +40,7 @@ class Options:
         noise: Another noise, alike.
         guidance: Another guidance, alike.
         threshold: A number, "otsu", or none for the model's own.
-        slices: "LOW:HIGHmm" in millimetres of MNI152, "all", first and last (exclusive) slice of the grid that
+        slices: "LOW:HIGHmm" in mm of MNI152, "all", first and last (exclusive) slice of the grid that
             is looked at, or none or "auto" for those that the model knows.
         seed: Seed of all noise.
         batch_size: Slices per network evaluation; does not change the result.

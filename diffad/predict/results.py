@@ -32,8 +32,8 @@ class ResultRow:
             person has judged, "unusual" as a whole without a detection, or "not credible".
         model: Name of the model.
         scope: What the model knows.
-        analysed: How much of the scan was analysed.
-        flagged: How much of that is flagged, and whether that is credible.
+        coverage: How much of the scan was analysed.
+        flagged_share: How much of that is flagged, and whether that is credible.
         score: Image score.
         volume_ml: Volume of all detections, in ml.
         threshold: Threshold of the detections.
@@ -50,8 +50,8 @@ class ResultRow:
     verdict: str = ""
     model: str = ""
     scope: str = ""
-    analysed: str = ""
-    flagged: str = ""
+    coverage: str = ""
+    flagged_share: str = ""
     score: float | str = ""
     volume_ml: float | str = ""
     threshold: float | str = ""
@@ -85,8 +85,8 @@ class ResultRow:
 
 def _get_headline(texts: Any) -> dict[str, str]:
     """Return what is said first of a stored result, of results from before it was stored nothing."""
-    keys = ("model", "scope", "analysed", "flagged")
-    return {key: str(texts.get(key, "")) for key in keys} if isinstance(texts, dict) else {}
+    keys = {"model": "model", "scope": "scope", "coverage": "analysed", "flagged_share": "flagged"}
+    return {own: str(texts.get(key, "")) for own, key in keys.items()} if isinstance(texts, dict) else {}
 
 
 def _get_status(domain: Any) -> str:
@@ -103,7 +103,7 @@ Table = dict[str, dict[str, str]]
 """Rows by scan; names are shown as ``escape_name`` shows them."""
 
 COLUMNS = [f.name for f in fields(ResultRow)]
-HEADLINE_COLUMNS = ("verdict", "model", "scope", "analysed", "flagged")
+HEADLINE_COLUMNS = ("verdict", "model", "scope", "coverage", "flagged_share")
 _FORMER = [name for name in COLUMNS if name not in HEADLINE_COLUMNS]
 FORMER_COLUMNS = (_FORMER[:-3], _FORMER[:-2], _FORMER[:-1], _FORMER)
 """Columns of tables from before there were warnings, domains, p-values, or headlines in them."""

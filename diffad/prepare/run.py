@@ -135,7 +135,7 @@ def _choose_grid(native: Volume, brain: Array, options: PrepareOptions) -> Voxel
 
 
 def _make_origin(native: Volume, grid: VoxelGrid, is_template: bool) -> Origin | None:
-    """Keep the path for messages and names, with a header of the prepared grid that says whose world it is."""
+    """Keep the path for messages and names, with a header of the prepared grid and its world."""
     if native.origin is None:
         return None
     image = nib.Nifti1Image(np.zeros((1, 1, 1), dtype=np.float32), grid.affine)

@@ -1,4 +1,4 @@
-"""The whole brain in two small planes: what of it was analysed, where detections lie, which slices are shown."""
+"""The whole brain in two small planes: what was analysed, where detections lie, which slices are shown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from diffad.report.tiles import draw_image, draw_outline, fill_mask, hatch_mask,
 
 HEIGHT, GAP, LEFT, LEGEND = 1.45, 0.1, 1.4, 0.24
 """Height of a tile, space between tiles, left margin, and height of a line of the legend, in inches."""
-UNSEEN, DETECTION, BRAIN, SHOWN = "#8fb3d9", "#ffb02e", "#8d84b0", "#9fe8ff"
+UNSEEN, DETECTION, BRAIN, SLICE = "#8fb3d9", "#ffb02e", "#8d84b0", "#9fe8ff"
 MARGIN = 4
 """Voxels around the brain that are shown."""
 
@@ -33,7 +33,7 @@ class OverviewTile:
     Args:
         scan: Intensities, (H, W).
         brain: Brain mask, alike.
-        unseen: Part of it that was not analysed, alike.
+        gap: Part of it that was not analysed, alike.
         detections: Detections of all planes, laid over each other, alike.
         aspect: Height of a pixel over its width.
         sides: Letters at the left and right edge.
@@ -43,7 +43,7 @@ class OverviewTile:
 
     scan: Array
     brain: Array
-    unseen: Array
+    gap: Array
     detections: Array
     aspect: float
     sides: tuple[str, str]
@@ -76,12 +76,12 @@ class Overview:
 
     Args:
         tiles: The planes.
-        unseen_share: Share of the brain that was not analysed.
+        gap_share: Share of the brain that was not analysed.
         grey: Intensities from black to white.
     """
 
     tiles: Sequence[OverviewTile]
-    unseen_share: float
+    gap_share: float
     grey: Normalize
 
     @classmethod
@@ -94,7 +94,7 @@ class Overview:
             slices: Which of its planes they show.
         """
         brain = out.brain[0, 0].bool()
-        share = float(out.unseen[0, 0].sum()) / max(1, int(brain.sum()))
+        share = float(out.unseen_mask[0, 0].sum()) / max(1, int(brain.sum()))
         values = out.image[0, 0][brain].numpy() if brain.any() else out.image[0, 0].numpy().ravel()
         low, high = np.percentile(values[:: max(1, len(values) // 100_000)], (0.5, 99.9)).tolist()
         planes = [a for a in (1, 0, 2) if a != axis][:2]
@@ -107,7 +107,7 @@ class Overview:
         for tile in self.tiles:
             self._draw_tile(figure, tile, left, top)
             left += tile.width + GAP
-        for index, (colour, is_hatched, text) in enumerate(self._list_legend()):
+        for index, (colour, has_hatch, text) in enumerate(self._list_legend()):
             y = top + 0.05 + index * LEGEND
             axes = place_axes(figure, left + 0.15, y, 0.3, 0.15)
             axes.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1))
@@ -115,8 +115,8 @@ class Overview:
                 [0, 1],
                 0,
                 1,
-                facecolor="none" if is_hatched else colour,
-                hatch="////" if is_hatched else None,
+                facecolor="none" if has_hatch else colour,
+                hatch="////" if has_hatch else None,
                 edgecolor=colour,
                 linewidth=0,
             )
@@ -124,13 +124,13 @@ class Overview:
 
     def _list_legend(self) -> list[tuple[str, bool, str]]:
         """Return colour, whether it is hatched, and text of each line."""
-        unseen = f"not analysed: {format_share(self.unseen_share)} of the brain, of which nothing is known"
+        rest = f"not analysed: {format_share(self.gap_share)} of the brain, of which nothing is known"
         whole = "the whole brain was analysed"
-        first = (UNSEEN, True, unseen) if self.unseen_share else (BRAIN, False, whole)
+        first = (UNSEEN, True, rest) if self.gap_share else (BRAIN, False, whole)
         return [
             first,
             (DETECTION, False, "detections, of all slices laid over each other"),
-            (SHOWN, False, "slices shown below"),
+            (SLICE, False, "slices shown below"),
         ]
 
     def _draw_tile(self, figure: Figure, tile: OverviewTile, left: float, top: float) -> None:
@@ -138,10 +138,10 @@ class Overview:
         axes.set_axis_off()
         draw_image(axes, tile.scan, self.grey, "gray")
         draw_outline(axes, tile.brain, BRAIN, 0.7)
-        hatch_mask(axes, tile.unseen, UNSEEN)
+        hatch_mask(axes, tile.gap, UNSEEN)
         fill_mask(axes, tile.detections, DETECTION)
         for line in tile.lines:
-            (axes.axhline if tile.is_row else axes.axvline)(line, color=SHOWN, lw=0.7)
+            (axes.axhline if tile.is_row else axes.axvline)(line, color=SLICE, lw=0.7)
         rows, columns = tile.crop
         axes.set(xlim=(columns.start - 0.5, columns.stop - 0.5), ylim=(rows.stop - 0.5, rows.start - 0.5))
         axes.set_aspect(tile.aspect)
@@ -155,7 +155,7 @@ def _cut_tile(out: AnomalyOutput, plane: int, axis: int, slices: Sequence[int]) 
     indices = brain.any(others[1]).any(others[0]).flatten().nonzero().flatten().tolist()
     middle = indices[len(indices) // 2] if indices else brain.shape[1 + plane] // 2
     shadow = out.mask[0].bool().any(1 + plane, keepdim=True)
-    images = [orient_plane(x, plane, middle) for x in (out.image[0, :1], brain, out.unseen[0])]
+    images = [orient_plane(x, plane, middle) for x in (out.image[0, :1], brain, out.unseen_mask[0])]
     down, across = slice_spacing(out.volume.spacing.tolist(), AXES[plane])
     lines, is_row = _find_lines(plane, axis, slices, out.volume.data.shape[1:])
     return OverviewTile(*images, orient_plane(shadow, plane, 0), down / across, SIDES[plane], lines, is_row)

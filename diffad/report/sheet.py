@@ -175,8 +175,8 @@ class Sheet:
     def _paint_map(self, axes: Axes, row: PictureRow) -> None:
         draw_image(axes, row.anomaly, self.heat, MAP)
         draw_outline(axes, row.brain, BRAIN, 0.6)
-        if row.unseen is not None:
-            hatch_mask(axes, row.unseen, UNSEEN)
+        if row.unseen_mask is not None:
+            hatch_mask(axes, row.unseen_mask, UNSEEN)
 
     def _paint_truth(self, axes: Axes, row: PictureRow) -> None:
         self._paint_scan(axes, row)
@@ -189,8 +189,8 @@ class Sheet:
 
     def _paint_detections(self, axes: Axes, row: PictureRow) -> None:
         self._paint_scan(axes, row)
-        if row.unseen is not None:
-            hatch_mask(axes, row.unseen, UNSEEN)
+        if row.unseen_mask is not None:
+            hatch_mask(axes, row.unseen_mask, UNSEEN)
         fill_mask(axes, row.detections, DETECTION)
         draw_outline(axes, row.detections, DETECTION, 1.0)
         if row.lesion is not None:

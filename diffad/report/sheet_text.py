@@ -40,7 +40,7 @@ class SheetText:
         return lines if len(lines) <= WARNING_LINES else [*lines[: WARNING_LINES - 1], "! ..."]
 
     def wrap_facts(self, width: float) -> list[tuple[str, str]]:
-        """Break what is said first into lines for a picture of some inches, the label before the first of each."""
+        """Break facts into lines for a picture of some inches, the label before the first of each."""
         lines = []
         for label, text in self.facts:
             parts = textwrap.wrap(text, int((width - INDENT) * 13.5)) or [""]

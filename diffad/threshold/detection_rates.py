@@ -10,11 +10,11 @@ from typing import Any
 from diffad.data.lesions import KINDS
 from diffad.threshold.sensitivity import Sensitivity
 
-SHOWN_RATES = (0.01, 0.001)
+MAIN_RATES = (0.01, 0.001)
 """Rates whose thresholds are told of, as far as they were measured."""
 SILENT_SHARE, SILENT_ML = 0.05, 1.0
 """Share of the lesions from some volume on, in ml, below which a detector that finds no more is silent."""
-UNKNOWN = (
+NO_RATES = (
     "How much of which size it finds was not measured: no sensitivity is stored with this model (diffad "
     "calibrate --sensitivity measures it on healthy scans)."
 )
@@ -71,8 +71,8 @@ def _pool(origin: str, rows: Sequence[Sensitivity]) -> DetectionRate:
 def choose_rates(rows: Sequence[DetectionRate]) -> list[float]:
     """Return the rates that are told of, highest first: 1 % and .1 %, or all where neither was measured."""
     rates = sorted({row.rate for row in rows}, reverse=True)
-    chosen = [rate for rate in rates if any(math.isclose(rate, shown) for shown in SHOWN_RATES)]
-    return chosen or rates
+    usual_rates = [rate for rate in rates if any(math.isclose(rate, main_rate) for main_rate in MAIN_RATES)]
+    return usual_rates or rates
 
 
 def describe_silence(rows: Sequence[DetectionRate], fpr: float) -> str:
@@ -96,7 +96,7 @@ def describe_detection_rates(rows: Sequence[DetectionRate], fpr: float) -> list[
         fpr: Rate of the threshold of the model's masks.
     """
     if not rows:
-        return [UNKNOWN]
+        return [NO_RATES]
     rates = choose_rates(rows)
     head = " | ".join(
         f"found at {100 * rate:g} % of healthy voxels (share of their voxels)" for rate in rates

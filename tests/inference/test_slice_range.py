@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from diffad.data.volume import Origin, Volume, VolumeError
 from diffad.inference.scan import ScanSource
-from diffad.inference.slice_range import check_slices, explain_numbers, parse_range, select_slices
+from diffad.inference.slice_range import check_slices, choose_slices, explain_numbers, parse_range
 from diffad.inference.template_box import TEMPLATE_BOX_MM, is_in_template_space, locate_slices
 
 SHAPE = (37, 46, 41)
@@ -39,15 +39,15 @@ def heights(scan, selection):
 def test_millimetres_are_those_of_a_registered_scan():
     scan = source(code=4)
     assert is_in_template_space(scan.volume)
-    selection = select_slices(scan, "axial", "19:27mm", None)
+    selection = choose_slices(scan, "axial", "19:27mm", None)
     assert heights(scan, selection) == [20.0, 24.0]
     assert selection.warnings == ()
 
 
 def test_box_around_the_brain_stands_in_where_a_scan_is_not_registered():
     native, registered = source(low=300.0), source(code=4)
-    own = select_slices(native, "axial", "19:27mm", None)
-    assert own.slices == select_slices(registered, "axial", "19:27mm", None).slices
+    own = choose_slices(native, "axial", "19:27mm", None)
+    assert own.slices == choose_slices(registered, "axial", "19:27mm", None).slices
     assert "may be some millimetres off" in own.warnings[0]
 
 
@@ -67,41 +67,41 @@ def test_ends_of_a_brain_are_those_of_the_template(first, last, axis):
 @pytest.mark.parametrize("slices", [None, "auto"])
 def test_what_the_model_knows_is_looked_at_unless_all_is_asked_for(slices):
     scan = source(code=4)
-    chosen = select_slices(scan, "axial", slices, (19, 27))
-    assert chosen.slices == select_slices(scan, "axial", "19:27mm", None).slices
+    chosen = choose_slices(scan, "axial", slices, (19, 27))
+    assert chosen.slices == choose_slices(scan, "axial", "19:27mm", None).slices
     assert chosen.reasons == ()
-    whole = select_slices(scan, "axial", "all", (19, 27))
+    whole = choose_slices(scan, "axial", "all", (19, 27))
     assert whole.slices is None
     assert "slices lie outside z = 19 to 27 mm of MNI152" in whole.reasons[0]
-    assert select_slices(scan, "axial", slices, None).slices is None
+    assert choose_slices(scan, "axial", slices, None).slices is None
 
 
 def test_numbers_of_slices_outside_what_the_model_knows_are_said():
     scan = source(code=4)
-    assert select_slices(scan, "axial", (24, 25), (19, 27)).reasons == ()
-    assert "1 of 1 slices lie outside" in select_slices(scan, "axial", (2, 3), (19, 27)).reasons[0]
+    assert choose_slices(scan, "axial", (24, 25), (19, 27)).reasons == ()
+    assert "1 of 1 slices lie outside" in choose_slices(scan, "axial", (2, 3), (19, 27)).reasons[0]
 
 
 def test_part_of_a_brain_is_not_laid_on_the_template():
     scan = source(first=10, last=15)
-    selection = select_slices(scan, "axial", None, (19, 27))
+    selection = choose_slices(scan, "axial", None, (19, 27))
     assert selection.slices is None
     assert "too short to tell" in selection.warnings[0]
 
 
 def test_thick_slices_give_the_nearest_and_a_range_beyond_the_scan_is_refused():
     scan = source(code=4)
-    assert heights(scan, select_slices(scan, "axial", "21:22mm", None)) == [20.0]
+    assert heights(scan, choose_slices(scan, "axial", "21:22mm", None)) == [20.0]
     with pytest.raises(VolumeError, match=r"a\.nii.*expected slices at z = 200 to 210 mm"):
-        select_slices(scan, "axial", "200:210mm", None)
+        choose_slices(scan, "axial", "200:210mm", None)
 
 
 def test_volumes_and_images_have_no_millimetres():
     tensor = ScanSource(torch.rand(1, 1, 8, 8), torch.ones(1, 1, 8, 8, dtype=torch.bool))
     for scan, axis in ((source(), "volume"), (tensor, "axial")):
-        assert select_slices(scan, axis, None, (19, 27)).slices is None
+        assert choose_slices(scan, axis, None, (19, 27)).slices is None
         with pytest.raises(ValueError, match="expected no millimetres"):
-            select_slices(scan, axis, "19:27mm", None)
+            choose_slices(scan, axis, "19:27mm", None)
 
 
 @pytest.mark.parametrize(

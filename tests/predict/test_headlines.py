@@ -50,9 +50,9 @@ def test_part_that_a_model_knows_is_looked_at_and_said_everywhere(predict, knowi
     analysed = "5 of 16 axial slices"
     assert f"r: analysed {analysed}" in told
     row, info = rows(predict.out)["r"], json.loads((predict.out / "r_info.json").read_text())
-    assert (row["model"], row["analysed"][: len(analysed)]) == ("toy", analysed)
+    assert (row["model"], row["coverage"][: len(analysed)]) == ("toy", analysed)
     assert row["verdict"] == info["verdict"]
-    assert list(info)[0] == "headline"
+    assert next(iter(info)) == "headline"
     assert info["coverage"]["slices"] == 5
     for page in ("r_report.html", "index.html"):
         assert analysed in (predict.out / page).read_text()
@@ -90,7 +90,7 @@ def test_millimetres_and_numbers_of_slices(predict, knowing_model, tmp_path):
 def test_scan_too_short_to_place_is_looked_at_whole(predict, knowing_model, cohort):
     told = predict(scans=[cohort / "s0.nii.gz"], model=knowing_model)[1]
     assert "too short to tell which part of the brain it shows" in told
-    assert rows(predict.out)["s0"]["analysed"].endswith("all of the brain")
+    assert rows(predict.out)["s0"]["coverage"].endswith("all of the brain")
 
 
 def test_former_tables_are_read(tmp_path):

@@ -59,7 +59,7 @@ def test_what_was_not_analysed_is_a_hatched_volume_of_the_page(tmp_path):
     images, _ = unpack(text)
     hatch = np.asarray(images["unseen"].dataobj)
     assert set(np.unique(hatch.round(1))) == {0.0, 0.5, 1.0}
-    assert (hatch > 0.1).sum() == int(out.unseen.sum())
+    assert (hatch > 0.1).sum() == int(out.unseen_mask.sum())
     assert 'id="unseen"' in text
     whole = write(tmp_path, result(tmp_path))
     assert 'id="unseen"' not in whole

@@ -1,7 +1,7 @@
 """What a model finds of which size, pooled over kinds."""
 
 from diffad.threshold.detection_rates import (
-    UNKNOWN,
+    NO_RATES,
     choose_rates,
     describe_detection_rates,
     describe_silence,
@@ -39,7 +39,7 @@ def test_table_has_a_row_for_each_size():
     lines = describe_detection_rates(pool_detection_rates(ROWS), 0.01)
     assert "| implanted | 1 to 5 ml | 4 | 75% (38%) | 25% (12%) |" in lines
     assert "| real | above 5 ml | 1 | 0% (0%) |  |" in lines
-    assert describe_detection_rates([], 0.01) == [UNKNOWN]
+    assert describe_detection_rates([], 0.01) == [NO_RATES]
 
 
 def test_detector_that_finds_nothing_at_its_threshold_says_so():

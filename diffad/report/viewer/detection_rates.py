@@ -7,12 +7,12 @@ from dataclasses import fields
 from html import escape
 from typing import Any
 
-from diffad.threshold.detection_rates import UNKNOWN, DetectionRate, choose_rates, describe_silence
+from diffad.threshold.detection_rates import NO_RATES, DetectionRate, choose_rates, describe_silence
 
 NOTE = (
-    "A lesion counts as found where detections cover at least a tenth of it. In brackets the share of the voxels "
-    "of these lesions that lies above the threshold. Implanted lesions are drawn into healthy scans, and easier "
-    "or harder than those of patients; where no row says real, nobody has measured real ones."
+    "A lesion counts as found where detections cover at least a tenth of it. In brackets the share of "
+    "the voxels of these lesions above the threshold. Implanted lesions are drawn into healthy scans, and are easier or "
+    "harder than those of patients; where no row says real, nobody has measured real ones."
 )
 
 
@@ -24,7 +24,7 @@ def render_detection_rates(info: Mapping[str, Any]) -> str:
     """
     rows = _read_rows(info)
     if not rows:
-        return f"<p>{escape(UNKNOWN)}</p>"
+        return f"<p>{escape(NO_RATES)}</p>"
     rates = choose_rates(rows)
     heads = ["lesions", "size", "number", *(f"found at {100 * rate:g} % of healthy voxels" for rate in rates)]
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)

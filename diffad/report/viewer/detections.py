@@ -32,8 +32,8 @@ COLUMNS: dict[str, tuple[Cell, Cell | None]] = {
 """Columns by head: the text of a cell, and what it is sorted by; none of a column that is not sorted. The
 p-value, whose text depends on the model, comes last."""
 ORDER = (
-    'Sorted by evidence: the highest peak of the map first. <span class="order">Click the head of a column to '
-    "sort by it, such as by volume; click a row to move the crosshair there.</span>"
+    'Sorted by evidence: the highest peak of the map first. <span class="order">Click the head of a column '
+    "to sort by it, such as by volume; click a row to move the crosshair there.</span>"
 )
 
 
@@ -47,19 +47,18 @@ def render_detections(lesions: Sequence[Lesion], info: Mapping[str, Any]) -> str
     if not lesions:
         return "<p>Nothing was detected at this threshold.</p>"
     floor = _read_floor(info)
-    sorts = {head: sort is not None for head, (_, sort) in COLUMNS.items()} | {"p": True}
-    heads = "".join(_render_head(head, is_sorted) for head, is_sorted in sorts.items())
+    keys = {head: sort is not None for head, (_, sort) in COLUMNS.items()} | {"p": True}
+    heads = "".join(_render_head(head, sorts) for head, sorts in keys.items())
     rows = "".join(_render_row(lesion, floor) for lesion in lesions)
     table = f'<table class="sortable"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
-    return f'<p><small>{ORDER}</small></p><div class="wide">{table}</div><p><small>{escape(explain_p(info))}</small></p>'
+    note = f"<p><small>{escape(explain_p(info))}</small></p>"
+    return f'<p><small>{ORDER}</small></p><div class="wide">{table}</div>{note}'
 
 
-def _render_head(head: str, is_sorted: bool) -> str:
-    state = ("ascending" if head == "#" else "none") if is_sorted else ""
+def _render_head(head: str, sorts: bool) -> str:
+    state = ("ascending" if head == "#" else "none") if sorts else ""
     return (
-        f'<th aria-sort="{state}" tabindex="0">{escape(head)}</th>'
-        if is_sorted
-        else f"<th>{escape(head)}</th>"
+        f'<th aria-sort="{state}" tabindex="0">{escape(head)}</th>' if sorts else f"<th>{escape(head)}</th>"
     )
 
 
@@ -99,6 +98,8 @@ def explain_p(info: Mapping[str, Any]) -> str:
     scans = int(info["p_values"]["scans"])
     return (
         "p: how often a voxel of a healthy scan scores at least as high as the highest of the detection, not "
-        f"corrected for the number of voxels. It comes from {scans} healthy scans and cannot go below 1/{scans + 1} "
-        f"= {floor:.2g}: rows that show &le; {floor:.2g} tie, whatever their evidence.".replace("&le;", "≤")
+        f"corrected for the number of voxels. It comes from {scans} healthy scans and cannot go below "
+        f"1/{scans + 1} = {floor:.2g}: rows that show &le; {floor:.2g} tie, whatever their evidence.".replace(
+            "&le;", "≤"
+        )
     )

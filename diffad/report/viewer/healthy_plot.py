@@ -12,8 +12,8 @@ import numpy as np
 WIDTH, HEIGHT, BASE, LEFT, BINS = 560, 150, 112, 14, 24
 """Size of the plot, its base line and left margin, in pixels; number of bars."""
 NONE = (
-    "This scan as a whole is compared with no healthy scans: the model keeps no scores of whole healthy scans, "
-    "or only a part of this one was analysed."
+    "This scan as a whole is compared with no healthy scans: the model keeps no scores of whole healthy "
+    "scans, or only a part of this one was analysed."
 )
 STATISTIC = "mean of the highest percent of the map"
 
@@ -33,13 +33,13 @@ def render_healthy_plot(info: Mapping[str, Any]) -> str:
     bound = " and cannot be lower" if p_value <= floor * (1 + 1e-6) else ""
     text = (
         f"p of the whole scan = {p_value:.2g}{bound}: so often a healthy scan has at least as high a "
-        f"{STATISTIC}. It comes from {count} healthy scans, so that it is never below 1/{count + 1} = {floor:.2g}."
+        f"{STATISTIC}. It comes from {count} healthy scans, so it is never below 1/{count + 1} = {floor:.2g}."
     )
     return f"{_draw(value, [float(v) for v in healthy])}<p>{escape(text)}</p>"
 
 
 def _draw(value: float, healthy: Sequence[float]) -> str:
-    """Draw bars of the healthy scans, and the scan as a line; on a logarithmic axis where all are positive."""
+    """Draw bars of the healthy scans, and the scan as a line; on a logarithmic axis where that fits."""
     is_log = min(*healthy, value) > 0 and max(*healthy, value) > 5 * min(*healthy, value)
     move = math.log if is_log else float
     points = [move(v) for v in healthy]
@@ -59,11 +59,12 @@ def _draw(value: float, healthy: Sequence[float]) -> str:
     )
     x = place(move(value))
     end = "end" if x > WIDTH / 2 else "start"
-    label = f'<text x="{x + (-5 if end == "end" else 5):.1f}" y="14" text-anchor="{end}">this scan {value:.3g}</text>'
+    start = x + (-5 if end == "end" else 5)
+    label = f'<text x="{start:.1f}" y="14" text-anchor="{end}">this scan {value:.3g}</text>'
     ends = [(LEFT, "start", low), (WIDTH - LEFT, "end", low + span)]
     ticks = "".join(
-        f'<text x="{at}" y="{BASE + 15}" text-anchor="{anchor}">{(math.exp(v) if is_log else v):.3g}</text>'
-        for at, anchor, v in ends
+        f'<text x="{edge}" y="{BASE + 15}" text-anchor="{anchor}">{(math.exp(v) if is_log else v):.3g}</text>'
+        for edge, anchor, v in ends
     )
     scale = ", logarithmic" if is_log else ""
     return (

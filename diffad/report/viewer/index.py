@@ -52,8 +52,8 @@ class IndexRow:
         error: Why it failed.
         verdict: What the result amounts to, see ``VERDICTS``; empty where it is unknown.
         model: The model, and what it knows.
-        analysed: How much of the scan was analysed.
-        flagged: How much of that is flagged.
+        coverage: How much of the scan was analysed.
+        flagged_share: How much of that is flagged.
         p_value: That of the whole scan, as text; empty if there is none.
         domain: "inside" or "outside" what the model knows, or "unknown".
         warnings: What should be known of the result, in sentences.
@@ -70,8 +70,8 @@ class IndexRow:
     error: str = ""
     verdict: str = ""
     model: str = ""
-    analysed: str = ""
-    flagged: str = ""
+    coverage: str = ""
+    flagged_share: str = ""
     p_value: str = ""
     domain: str = ""
     warnings: Sequence[str] = ()
@@ -86,8 +86,8 @@ class IndexRow:
         """Say what became of the scan."""
         if self.status != "ok":
             return self.status
-        outside = "outside what the model knows: " if self.is_outside else ""
-        return outside + VERDICTS.get(self.verdict, "done")
+        note = "outside what the model knows: " if self.is_outside else ""
+        return note + VERDICTS.get(self.verdict, "done")
 
 
 def write_index(rows: Sequence[IndexRow], path: Path, *, title: str) -> Path:
@@ -115,11 +115,11 @@ def write_index(rows: Sequence[IndexRow], path: Path, *, title: str) -> Path:
 
 def _summarise(rows: Sequence[IndexRow]) -> str:
     """Count what became of the scans."""
-    done = [row for row in rows if row.status == "ok"]
-    counts = {"failed": len(rows) - len(done)}
-    counts["outside what the model knows"] = sum(row.is_outside for row in done)
-    counts["with warnings"] = sum(bool(row.warnings) for row in done)
-    counts |= {text: sum(row.verdict == kind for row in done) for kind, text in VERDICTS.items()}
+    results = [row for row in rows if row.status == "ok"]
+    counts = {"failed": len(rows) - len(results)}
+    counts["outside what the model knows"] = sum(row.is_outside for row in results)
+    counts["with warnings"] = sum(bool(row.warnings) for row in results)
+    counts |= {text: sum(row.verdict == kind for row in results) for kind, text in VERDICTS.items()}
     always = ("failed", "with warnings")
     parts = [f"{count} {text}" for text, count in counts.items() if count or text in always]
     return f"{len(rows)} scan{'' if len(rows) == 1 else 's'}: {'; '.join(parts)}."
@@ -138,8 +138,8 @@ def _render_row(row: IndexRow) -> str:
         f'<td class="text" data-v="{name}">{link}</td>',
         f"<td>{_render_picture(row)}</td>",
         f'<td class="text{bad}">{escape(row.describe_status())}</td>',
-        f'<td class="text">{escape(row.analysed)}</td>',
-        f'<td class="text">{escape(row.flagged)}</td>',
+        f'<td class="text">{escape(row.coverage)}</td>',
+        f'<td class="text">{escape(row.flagged_share)}</td>',
         _render_number(row.p_value, 3),
         _render_number(row.score, 4),
         _render_number(row.volume_ml, 2),

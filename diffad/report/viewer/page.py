@@ -31,8 +31,9 @@ CAPTIONS = {
 }
 HINT = (
     "Scroll over a plane to go through its slices, click to move, drag with the right button to change the "
-    "contrast. The letters in the corner of a plane are the sides of the patient on its left and at its top. Keys, after a click: arrows and Page Up and Down move by a voxel, n and b go to the next and the "
-    "last detection, d shows the detections, u what was not analysed, m measures."
+    "contrast. The letters in the corner of a plane are the sides of the patient on its left and at its top. "
+    "Keys, after a click: arrows and Page Up and Down move by a voxel, n and b go to the next detection and "
+    "back, d shows the detections, u what was not analysed, m measures."
 )
 
 
@@ -46,7 +47,7 @@ def write_page(
     picture: bytes | None = None,
     preparation: bytes | None = None,
 ) -> Path:
-    """Write the page of a scan: what to make of it, viewer, detections, the scan among healthy ones, settings.
+    """Write the page of a scan: what to make of it, viewer, detections, sensitivity, settings.
 
     Args:
         out: Result for a volume.
@@ -109,7 +110,7 @@ def _render_views(out: AnomalyOutput, scene: Scene) -> str:
         f"<figcaption>{caption}</figcaption></figure>"
         for name, caption in CAPTIONS.items()
     )
-    start, step = min(max(threshold, 0.0), top), top / 200
+    start, step, unit = min(max(threshold, 0.0), top), top / 200, escape(describe_unit(out.info))
     unseen = (
         '<label><input id="unseen" type="checkbox" checked> <i class="unseen"></i> Not analysed</label>'
         if "unseen" in scene.volumes
@@ -123,7 +124,7 @@ def _render_views(out: AnomalyOutput, scene: Scene) -> str:
         f' value="{start:.6g}"><output id="threshold-value"></output></label>'
         '<label><input id="detections" type="checkbox"> <i class="detections"></i> Detections</label>'
         f'{unseen}<label><input id="measure" type="checkbox"> Measure (drag, in mm)</label>'
-        f'<span class="legend">Anomaly map 0 <i class="heat"></i> {top:.3g} ({escape(describe_unit(out.info))})'
+        f'<span class="legend">Anomaly map 0 <i class="heat"></i> {top:.3g} ({unit})'
         '</span><label>At the crosshair <output id="where"></output></label></div>'
     )
 

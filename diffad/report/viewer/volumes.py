@@ -72,8 +72,8 @@ def make_scene(out: AnomalyOutput) -> Scene:
         "map": out.anomaly_map,
         "mask": out.mask,
     }
-    if out.unseen[0, 0][box].any():
-        images["unseen"] = _hatch(out.unseen, out.volume.spacing)
+    if out.unseen_mask[0, 0][box].any():
+        images["unseen"] = _hatch(out.unseen_mask, out.volume.spacing)
     arrays = {kind: _pool_blocks(image[0, 0].numpy()[box], steps, kind) for kind, image in images.items()}
     window = find_ct_window(out.info) or _find_range(out.image[0, 0].numpy()[box], brain[box])
     top = max(float(arrays["map"].max()), 1e-6)
@@ -84,12 +84,12 @@ def make_scene(out: AnomalyOutput) -> Scene:
     return Scene(volumes, _describe_changes(out, steps))
 
 
-def _hatch(unseen: Tensor, spacing: Array) -> Tensor:
-    """Return what was not analysed, (1, 1, I, J, K), as 1 in oblique stripes and a half between them."""
-    ramps = (torch.arange(n) * float(mm) for n, mm in zip(unseen.shape[2:], spacing, strict=True))
+def _hatch(mask: Tensor, spacing: Array) -> Tensor:
+    """Return a mask (1, 1, I, J, K), as 1 in oblique stripes and a half between them."""
+    ramps = (torch.arange(n) * float(mm) for n, mm in zip(mask.shape[2:], spacing, strict=True))
     i, j, k = torch.meshgrid(*ramps, indexing="ij")
     stripes = ((i + j + k) % STRIPE_MM) < STRIPE_MM / 5
-    return unseen * torch.where(stripes, 1.0, 0.5)
+    return mask * torch.where(stripes, 1.0, 0.5)
 
 
 def _describe_changes(out: AnomalyOutput, steps: list[int]) -> str:
