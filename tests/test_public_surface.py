@@ -249,8 +249,8 @@ BIDS = (
 
 INFO = (
     "threshold threshold_rule nfe slices seed precision sampler score model config versions"
-    " seconds axis slice_range image_score warnings anomalous_ml scan request domain headline verdict coverage"
-    " flagged"
+    " seconds axis slice_range image_score warnings anomalous_ml scan request domain headline verdict"
+    " coverage flagged"
 )
 LESION = "number volume_ml voxels centre_mm centre_voxel extent_mm mean peak peak_voxel p_value"
 LESION_COLUMNS = (

@@ -7,6 +7,7 @@ import tempfile
 from html import escape
 from pathlib import Path
 
+from diffad.inference.headline import list_headlines
 from diffad.inference.lesions import Lesion
 from diffad.inference.output import AnomalyOutput
 from diffad.registry import VIEWS
@@ -31,7 +32,9 @@ def render_html(out: AnomalyOutput) -> str:
     image = (
         f'<img alt="Montage" style="max-width:100%" src="data:image/png;base64,{source}">' if picture else ""
     )
-    return f"<p>{escape(_describe_numbers(out))}</p>{image}{_render_lesions(out)}"
+    facts = "".join(f"<li><b>{escape(k)}</b>: {escape(v)}</li>" for k, v in list_headlines(out.info))
+    head = f"<ul>{facts}</ul>" if facts else ""
+    return f"{head}<p>{escape(_describe_numbers(out))}</p>{image}{_render_lesions(out)}"
 
 
 def _describe_numbers(out: AnomalyOutput) -> str:
