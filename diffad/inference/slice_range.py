@@ -93,7 +93,7 @@ def check_slices(slices: object) -> None:
         whole = isinstance(slices, Sequence) and len(slices) == 2 and all(isinstance(n, int) for n in slices)
         if not whole or not 0 <= slices[0] < slices[1]:  # type: ignore[index]
             text = ":".join(map(str, slices)) if whole else shorten(slices)  # type: ignore[call-overload]
-            raise ValueError(f"slices: expected FIRST:LAST with 0 <= FIRST < LAST, got {text}")
+            raise ValueError(f"slices: expected FIRST:LAST with 0 <= FIRST < LAST, got {text!r}")
 
 
 def choose_slices(

@@ -18,7 +18,7 @@ RESULT_SUFFIXES = {
     "lesions_csv": "_lesions.csv",
     "lesions_json": "_lesions.json",
     "report": "_report.png",
-    "preparation": "_preparation.png",
+    "preparation": "_prepare.png",
     "page": "_report.html",
     "info": "_info.json",
 }
@@ -85,6 +85,7 @@ class Naming:
 def _describe_kind(kind: str) -> str:
     """Name a kind with letters alone, as BIDS wants; the record that all is whole belongs to the map."""
     labels = {"info": "anomaly", "lesions_csv": "lesions", "lesions_json": "lesions", "page": "report"}
+    labels["preparation"] = "prepare"
     return labels.get(kind, kind)
 
 

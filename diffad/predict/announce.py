@@ -25,7 +25,7 @@ class Announcer:
         if texts["scope"] not in self._models:
             self._models.add(texts["scope"])
             say(f"model {texts['model']} knows {texts['scope']}")
-        note = "" if texts["outside"] == "nothing" else f"; outside what the model knows: {texts['outside']}"
-        say(f"{name}: analysed {texts['analysed']}; flagged {texts['flagged']}; {texts['verdict']}{note}")
+        result = f"flagged {texts['flagged']}; {texts['verdict']}"
+        say(f"{name}: analysed {texts['analysed']}; unlike known scans: {texts['outside']}; {result}")
         for warning in info["warnings"]:
             say(f"warning: {name}: {warning}")

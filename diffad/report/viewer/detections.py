@@ -76,7 +76,8 @@ def _render_row(lesion: Lesion, floor: float | None) -> str:
 def _format_p(p_value: float | None, floor: float | None) -> str:
     if p_value is None:
         return ""
-    return f"&le; {floor:.2g}" if floor is not None and p_value <= floor * 1.001 else f"{p_value:.2g}"
+    is_least = floor is not None and f"{p_value:.2g}" == f"{floor:.2g}"
+    return f"{'&le; ' if is_least else ''}{p_value:.2g}"
 
 
 def _read_floor(info: Mapping[str, Any]) -> float | None:
