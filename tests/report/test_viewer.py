@@ -185,7 +185,7 @@ def test_sliders_and_lesions_work_in_a_browser(tmp_path):
     write(tmp_path, out)
     script = Path(__file__).with_name("viewer_check.js")
     words = ["node", str(script), str(tmp_path / "p.html"), str(tmp_path / "p.png")]
-    saw = json.loads(subprocess.run(words, check=True, capture_output=True, timeout=120).stdout)
+    saw = json.loads(subprocess.run(words, check=True, capture_output=True, timeout=300).stdout)
     assert (saw["trouble"], saw["errors"], saw["requests"], saw["wide"]) == ("", [], [], False)
     assert saw["start"]["coloured"] > 50 * saw["clear"]["coloured"]
     assert saw["low"]["coloured"] > saw["high"]["coloured"]

@@ -23,7 +23,7 @@ function showFailure(error) {
 async function openViewer(canvas, kinds) {
   const nv = new niivue.Niivue({ backColor: [0, 0, 0, 1], show3Dcrosshair: true, isResizeCanvas: true,
     crosshairColor: [0.3, 0.8, 1, 0.8], crosshairWidth: 0.4, crosshairWidthUnit: "percent", loadingText: "", dragAndDropEnabled: false, isColorbar: false,
-    fontColor: [1, 0.87, 0.2, 1], fontMinPx: 17, fontSizeScaling: 0.55, isCornerOrientationText: true, tileMargin: 6, multiplanarPadPixels: 6 });
+    fontColor: [0.62, 0.91, 1, 1], fontMinPx: 17, fontSizeScaling: 0.55, isCornerOrientationText: true, tileMargin: 6, multiplanarPadPixels: 6 });
   await nv.attachToCanvas(canvas);
   if (!nv.gl) throw new Error("no WebGL2");
   nv.addColormap("heat", HEAT);
