@@ -6,7 +6,7 @@ STAMP := $(VENV)/.diffad-installed
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all lint docs format clean
+.PHONY: help venv demo test test-all lint docs gallery format clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,11 @@ lint: $(STAMP)  ## check style, types and which part may import which
 
 docs: $(STAMP)  ## build the user guide into site/, warnings as errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+gallery: $(STAMP)  ## run the examples of the gallery, and draw their pictures anew
+	mkdir -p build/gallery
+	cd build/gallery && for script in ../../docs/gallery/*.py; do $(abspath $(BIN))/python $$script || exit 1; done
+	cp build/gallery/*.png docs/images/gallery/
 
 format: $(STAMP)  ## rewrite the files in the house style
 	$(BIN)/ruff check --fix .

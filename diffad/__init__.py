@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from diffad.hub.door import announce_classes
 from diffad.io.version import __version__ as __version__
 
 if __name__ != "diffad":
@@ -12,6 +13,8 @@ if __name__ != "diffad":
         f"expected to be imported as diffad, got {__name__}: Python found the folder of a clone before the "
         "package in it, so start it in another folder; the guide's page on installing says more"
     )
+
+announce_classes()
 
 # Importing torch and diffusers takes seconds, so every public name is looked up on first use (PEP 562).
 _HOMES = {

@@ -2,81 +2,52 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from diffusers import DiffusionPipeline
-from torch import Tensor
 
-from diffad.capabilities import attach_networks
 from diffad.config import PartSpec, PostprocessConfig, SpaceConfig, from_dict, to_dict
-from diffad.data.intensity import IntensityWindow
 from diffad.data.space import Space
-from diffad.data.volume import Volume
-from diffad.denoise import NetworkDenoiser
+from diffad.hub.facts import list_facts, name_pipeline
+from diffad.hub.stored_pipeline import StoredPipeline
+from diffad.inference.assembly import assemble_detector
+from diffad.inference.contrasts import check_contrasts, choose_settings, find_contrast
 from diffad.inference.detector import Detector
-from diffad.inference.domain import (
-    DomainCheck,
-    check_domain,
-    list_offset_warnings,
-    list_window_warnings,
-)
-from diffad.inference.healthy import FILE, HealthyMaps
-from diffad.inference.orientations import Slicing, axis_warnings, resolve_axes
+from diffad.inference.diffusers_options import draw_seed, set_steps
+from diffad.inference.domain import check_domain
+from diffad.inference.flagged import measure_flagged
+from diffad.inference.headline import Coverage, make_headline
+from diffad.inference.healthy import HealthyMaps
+from diffad.inference.inputs import read_input
 from diffad.inference.output import AnomalyOutput as AnomalyOutput
-from diffad.inference.postprocess import Postprocess
-from diffad.inference.precision import PRECISIONS, resolve_precision
+from diffad.inference.placing import describe_template_map
+from diffad.inference.precision import PRECISIONS as PRECISIONS
+from diffad.inference.precision import resolve_precision
 from diffad.inference.provenance import describe_provenance
-from diffad.inference.scan import ScanSource, check_sequences, read_source
-from diffad.inference.stack import Stack
+from diffad.inference.result import compare_output, cut_maps, list_scan_warnings
+from diffad.inference.scope import ModelScope
+from diffad.inference.slice_plan import plan_slices
+from diffad.inference.slice_range import SliceChoice
 from diffad.inference.stacking import (
-    ScanMaps,
     assemble_maps,
-    check_sequence_count,
+    cut_source,
     describe_windows,
     fuse_scan_maps,
-    make_stacks,
     measure_windows,
     normalise_maps,
 )
-from diffad.inference.stored import check_model
-from diffad.inference.thresholding import (
-    binarise_maps,
-    check_threshold_option,
-    compare_scan,
-    compute_p_values,
-    resolve_thresholds,
-)
-from diffad.io.digests import write_digests
+from diffad.inference.thresholding import check_threshold_option, describe_floor
+from diffad.io.wording import format_facts
 from diffad.method import Method
-from diffad.models.chunked import Chunked
 from diffad.models.neighbours import check_neighbours
-from diffad.models.pretrained import (
-    AUXILIARY_NETWORKS,
-    ModelError,
-    check_weights,
-    incompatible_model,
-    locate_model,
-    quiet_loading,
-)
+from diffad.models.pretrained import AUXILIARY_NETWORKS
 from diffad.models.wrapped import wrap_network
-from diffad.protocols import Denoiser
-from diffad.registry import GUIDANCES, NOISES, SAMPLERS, SCORES, Registry
-from diffad.schedule import Schedule
-from diffad.threshold import pool_maps
-
-Scan = str | Path | Sequence[str | Path] | Volume | Tensor
-HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "token", "variant")
 
 
-class AnomalyPipeline(DiffusionPipeline):
+class AnomalyPipeline(StoredPipeline):
     """Rebuilds a scan as a healthy one and returns where the two differ.
 
     Args:
@@ -94,9 +65,14 @@ class AnomalyPipeline(DiffusionPipeline):
         classifier: Tells healthy from diseased, for parts that ask for it; or none.
         autoencoder: Rebuilds clean slices, for parts that ask for it; or none.
         domain: Ranges of the scans it knows, one mapping for each sequence, see ``KnownScans``; or none.
+        contrasts: What is different for scans of a contrast ("T1", "T2", "FLAIR"): parts, and what healthy
+            scans of it said; see ``diffad.inference.contrasts``. None treats all scans alike.
+        scope: What it says of itself in words, and the slices it knows, see ``ModelScope``; or none.
     """
 
     _optional_components: ClassVar[list[str]] = list(AUXILIARY_NETWORKS)
+    contrast_maps: dict[str, HealthyMaps]
+    """What maps of healthy scans of a contrast look like by place."""
     healthy: HealthyMaps | None
     """What maps of healthy scans look like by place, see ``postprocess.normalise``; none until measured."""
 
@@ -116,8 +92,11 @@ class AnomalyPipeline(DiffusionPipeline):
         classifier: Any = None,
         autoencoder: Any = None,
         domain: Sequence[dict[str, Any]] | None = None,
+        contrasts: dict[str, dict[str, Any]] | None = None,
+        scope: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        check_contrasts(contrasts)
         self.register_modules(
             network=wrap_network("", {}, network),
             scheduler=scheduler,
@@ -137,50 +116,11 @@ class AnomalyPipeline(DiffusionPipeline):
             provenance=provenance or {},
             sequences=None if sequences is None else list(sequences),
             domain=None if domain is None else list(domain),
+            contrasts=contrasts,
+            scope=scope,
         )
-        self.healthy = None
+        self.healthy, self.contrast_maps = None, {}
         self.set_progress_bar_config(disable=not sys.stderr.isatty(), desc="slices", leave=False)
-
-    @classmethod
-    def from_pretrained(cls, name: str | Path, **options: Any) -> AnomalyPipeline:
-        """Load a pipeline by the name of a shipped model, from a folder, or by hub id.
-
-        Nothing is unpickled, and no class is imported but registered networks and diffusers schedulers.
-
-        Raises:
-            OSError: If there is no such model; the shipped ones are listed.
-            ModelError: If its files do not fit together or ask for classes that are not registered parts.
-        """
-        folder = Path(locate_model(name))
-        if not folder.is_dir():
-            hub = {k: v for k, v in options.items() if k in HUB_OPTIONS}
-            folder = Path(cls.download(str(name), use_safetensors=True, **hub))
-        try:
-            check_model(folder, inspect.signature(cls).parameters, options)
-            with quiet_loading():
-                pipe: AnomalyPipeline = super().from_pretrained(str(folder), use_safetensors=True, **options)
-        except Exception as error:  # whatever diffusers says of files from a stranger
-            is_whole = isinstance(error, ModelError) and str(error).startswith(f"{name}: ")
-            raise error if is_whole else incompatible_model(name, error) from error
-        pipe.healthy = HealthyMaps.load(folder)
-        for part, network in pipe.networks.items():
-            if part not in options:
-                check_weights(folder / part, network)
-        return pipe
-
-    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
-        """Write the pipeline to a folder, with checksums of its weights, which loading compares.
-
-        Raises:
-            OSError: If it cannot be written.
-        """
-        super().save_pretrained(save_directory, **options)
-        folder = Path(save_directory)
-        if self.healthy is None:
-            (folder / FILE).unlink(missing_ok=True)
-        else:
-            self.healthy.save(folder)
-        write_digests(folder, folder.rglob("*.safetensors"))
 
     @property
     def networks(self) -> dict[str, Any]:
@@ -192,6 +132,20 @@ class AnomalyPipeline(DiffusionPipeline):
     def method(self) -> Method:
         """The parts of the model's own method."""
         return Method.of(self.config)
+
+    def adapt_to(self, contrast: str) -> AnomalyPipeline:
+        """Return the pipeline with what it sets for a contrast; itself where it sets nothing for that.
+
+        Args:
+            contrast: A name, as ``find_contrast`` returns it.
+        """
+        if contrast not in (self.config.contrasts or {}):
+            return self
+        parts = self.components
+        options = {k: v for k, v in self.config.items() if not k.startswith("_") and k not in parts}
+        view = type(self)(**parts, **choose_settings(options, contrast))
+        view.healthy, view.progress_bar = self.contrast_maps.get(contrast), self.progress_bar
+        return view
 
     def detector(
         self,
@@ -215,44 +169,22 @@ class AnomalyPipeline(DiffusionPipeline):
             ValueError: If an option of a part, or the precision, cannot be used.
             UnknownNameError: If a part or an option is unknown.
         """
-        config, parts = self.config, (method or Method()).over(self.method)
-        network = Chunked(self.network, batch_size)
-        schedule = Schedule.from_diffusers(self.scheduler)
-        denoiser: Denoiser = NetworkDenoiser(network, schedule, self.scheduler.config.prediction_type)
-        if parts.guidance:
-            denoiser = self._build(GUIDANCES, parts.guidance)(denoiser)
-        return Detector(
-            denoiser=denoiser,
-            noise=self._build(NOISES, parts.noise),
-            sampler=self._build(SAMPLERS, parts.sampler),
-            score=self._build(SCORES, parts.score),
-            post=Postprocess.from_options(config.postprocess),
-            space=Space(from_dict(SpaceConfig, dict(config.space))),
-            seed=seed,
-            batch_size=batch_size,
-            device=self.device,
-            autocast=PRECISIONS[resolve_precision(precision, self.device)],
-            progress=progress,
-        )
-
-    def _build(self, registry: Registry, spec: PartSpec | None) -> Any:
-        part = registry.build(**(spec or {}))
-        attach_networks(part, self.networks)
-        return part
+        parts = (method or Method()).over(self.method)
+        return assemble_detector(self, parts, seed, batch_size, precision, progress)
 
     @torch.no_grad()
     def __call__(
         self,
-        scan: Scan,
-        mask: str | Path | np.ndarray | Tensor | None = None,
+        scan: Any,
+        mask: Any = None,
         *,
         sampler: PartSpec | None = None,
         score: PartSpec | None = None,
         noise: PartSpec | None = None,
         guidance: PartSpec | None = None,
-        region: str | Path | np.ndarray | Tensor | None = None,
+        region: Any = None,
         threshold: float | str | None = None,
-        slices: tuple[int, int] | None = None,
+        slices: SliceChoice = None,
         axes: Sequence[str] | None = None,
         fusion: str = "mean",
         noise_across: str = "slice",
@@ -262,23 +194,27 @@ class AnomalyPipeline(DiffusionPipeline):
         mask_threshold: float | None = None,
         strict: bool = False,
         keep_small: bool = False,
+        generator: torch.Generator | None = None,
+        num_inference_steps: int | None = None,
     ) -> AnomalyOutput:
         """Find anomalies in a scan.
 
         Args:
-            scan: A NIfTI path (or one path per sequence), a Volume, or a tensor (B, C, *S) in [0, 1].
-            mask: Brain mask: a NIfTI path, an array (I, J, K), or a tensor (B, 1, *S); by default the scan's
-                non-zero voxels, which suits skull-stripped scans.
+            scan: A NIfTI path or nibabel image (or a list, one per sequence), a Volume, a tensor or array
+                (B, C, *S) in [0, 1], or one slice as a PNG path, a Pillow image or an array (H, W).
+            mask: Brain mask, in any of these forms on the grid of the scan, or an array (I, J, K); by default
+                the scan's non-zero voxels, which suits skull-stripped scans.
             sampler: Another sampler than the model's own, by name with options.
             score: Another score than the model's own, by name with options.
             noise: Another noise than the model's own, by name with options.
             guidance: Another guidance than the model's own, by name with options.
             region: Where the reconstruction may differ from the scan, for samplers that change a region only:
-                a NIfTI path, an array (I, J, K), or a tensor (B, 1, *S) in [0, 1]; none leaves it to the
-                sampler.
+                as a mask is given, or a tensor (B, 1, *S) in [0, 1]; none leaves it to the sampler.
             threshold: A number, "otsu", or none for the model's calibrated threshold; Otsu's where it has
                 none, or where other parts than the model's own make other maps. Otsu's is found item by item.
-            slices: First and last (exclusive) slice of a volume to look at, counted in RAS; none for all.
+            slices: Slices of a volume to look at: "LOW:HIGHmm" in mm of MNI152, both included; "all";
+                first and last (exclusive), counted in RAS on the grid of the scan; none or "auto" for those
+                that the model knows, which are all where it does not say.
             axes: Cut slices along "axial", "coronal", "sagittal", or several of them, whose maps are fused
                 (and whose reconstructions are averaged); none for the model's own. Thresholds that were
                 calibrated along the model's own axis do not hold for other maps, so Otsu's is taken then.
@@ -292,112 +228,69 @@ class AnomalyPipeline(DiffusionPipeline):
             strict: Refuse a scan outside what the model knows, rather than warn.
             keep_small: Keep detections that are no larger than what healthy heads have, which a calibrated
                 model drops, see ``postprocess.clusters``.
+            generator: Draws the seed, as diffusers has it; ``info["seed"]`` says which. Not with ``seed``.
+            num_inference_steps: The option ``steps`` of the sampler, by the name of diffusers.
 
         Returns:
             Maps, reconstruction, detections and score on the scan's own grid; what a reader should know of
             the scan and its result is in ``info["warnings"]``.
 
         Raises:
+            TypeError: If the scan is nothing that a scan can be.
             ValueError: If the scan, the mask or an option cannot be used.
             DomainError: If the scan is outside what the model knows, and ``strict``.
         """
         start = time.perf_counter()
         check_threshold_option(threshold)
-        method = Method(noise, sampler, score, guidance).over(self.method)
-        check_sequences(scan, self.config.sequences)
-        source = read_source(scan, mask, region, mask_threshold=mask_threshold)
-        domain = check_domain(source, self.config).require(source.name, strict)
-        cuts = self._resolve_cuts(source, axes, slices, fusion, noise_across)
-        windows = measure_windows(source, Space(from_dict(SpaceConfig, dict(self.config.space))))
-        stacks = [self._cut(source, axis, cuts, windows) for axis in cuts.axes]
+        seed = draw_seed(seed, generator)
+        channels, names = self.network.config.in_channels, self.config.sequences
+        source = read_input(scan, mask, region, channels, names, mask_threshold)
+        contrast = find_contrast(source.volume, source.brain[0, 0]) if self.config.contrasts else ""
+        own = self.adapt_to(contrast)
+        method = set_steps(Method(noise, sampler, score, guidance).over(own.method), num_inference_steps)
+        space, post = from_dict(SpaceConfig, dict(own.config.space)), own.config.postprocess
+        cuts, selection = plan_slices(source, own.config, axes, slices, fusion, noise_across)
+        domain = check_domain(source, own.config).add_reasons(selection.reasons)
+        domain = domain.require(source.name, strict)
+        windows = measure_windows(source, Space(space))
+        stacks = [cut_source(source, axis, cuts, windows, channels, space.neighbours) for axis in cuts.axes]
         with self.progress_bar(total=sum(len(s.image) for cut in stacks for s in cut)) as bar:
             options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "precision": precision}
-            detector = self.detector(method, **options, progress=bar.update)
+            detector = own.detector(method, **options, progress=bar.update)
             results = zip(stacks, [detector(cut) for cut in stacks], cuts.axes, strict=True)
         maps = fuse_scan_maps([assemble_maps(source, *result) for result in results], fusion)
         # a threshold belongs to the maps it was measured on, and other parts make others
-        usual = region is None and method == self.method and cuts.usual
-        maps, notes = normalise_maps(source, maps, self.healthy, self.config.postprocess, usual)
-        calibration = None if notes or not usual else self.config.calibration
-        output = self._threshold(source, maps, threshold, calibration, keep_small)
-        output.info |= self._compare_scan(output, calibration) if slices is None else {}
-        domain = domain.judge(output, calibration).require(source.name, strict)
-        warnings = [*self._list_warnings(source, windows, cuts, domain), *notes]
-        output.info |= {
+        usual = region is None and method == own.method and cuts.usual
+        maps, notes = normalise_maps(source, maps, own.healthy, post, usual)
+        calibration = None if notes or not usual else own.config.calibration
+        output = cut_maps(source, maps, threshold, calibration, post, keep_small)
+        share = measure_flagged(output, calibration, post["fpr"])
+        domain = domain.judge(share).require(source.name, strict)
+        coverage = Coverage.measure(source.brain, maps.analysed, stacks, cuts.axes)
+        warnings = [*list_scan_warnings(source, windows, cuts, domain, space), *selection.warnings, *notes]
+        comparison = compare_output(output, calibration, post) if selection.slices is None else {}
+        scan_comparison, is_flagged = comparison.get("healthy_scans"), bool(output.mask.any())
+        scope = ModelScope.of(own.config)
+        headline = make_headline(scope, coverage, domain, share, scan_comparison, is_flagged)
+        details = {
+            **comparison,
             "nfe": maps.nfe,
-            "slices": sum(len(s.image) for cut in stacks for s in cut),
+            "slices": coverage.slices,
             "seed": seed,
             "precision": resolve_precision(precision, self.device),
-            **describe_provenance(self.config, method),
+            **describe_provenance(own.config, method),
+            **({"contrast": contrast} if self.config.contrasts else {}),
             **cuts.to_info(),
             **describe_windows(windows),
             **domain.to_info(),
+            **describe_floor(calibration),
+            **describe_template_map(source.brain, source.volume),
             "warnings": list(dict.fromkeys(warnings)),
             "seconds": round(time.perf_counter() - start, 3),
         }
+        output.info = headline | output.info | details
         return output
 
-    def _list_warnings(
-        self, source: ScanSource, windows: Sequence[IntensityWindow], cuts: Slicing, domain: DomainCheck
-    ) -> list[str]:
-        """List what a reader should know of a scan and its result."""
-        return [
-            *source.warnings,
-            *domain.list_warnings(),
-            *list_window_warnings(windows, self.config.space),
-            *axis_warnings(cuts.axes, from_dict(SpaceConfig, dict(self.config.space)).axes),
-            *domain.doubts,
-            *list_offset_warnings(source, windows[0], self.config.space),
-        ]
-
-    def _resolve_cuts(
-        self,
-        source: ScanSource,
-        axes: Sequence[str] | None,
-        slices: tuple[int, int] | None,
-        fusion: str,
-        noise_across: str,
-    ) -> Slicing:
-        axis = self.config.space["axis"]
-        resolved_axes = resolve_axes(axes, axis, source.image.ndim == 4, slices)
-        return Slicing(tuple(resolved_axes), axis, slices, fusion, noise_across, axes is not None)
-
-    def _compare_scan(self, output: AnomalyOutput, calibration: Mapping[str, Any] | None) -> dict[str, Any]:
-        if output.volume is None:
-            return {}
-        return compare_scan(calibration, output.anomaly_map, output.analysed, self.config.postprocess)
-
-    def _cut(
-        self, source: ScanSource, axis: str, cuts: Slicing, windows: Sequence[IntensityWindow]
-    ) -> list[Stack]:
-        stacks = make_stacks(source, axis, cuts.slices, self.config.space.get("neighbours", 0))
-        check_sequence_count(stacks, self.network.config.in_channels, source.name)
-        pairs = zip(stacks, windows, strict=True)
-        return [replace(s, noise_keys=cuts.noise_keys(s.keys, axis), window=w) for s, w in pairs]
-
-    def _threshold(
-        self,
-        source: ScanSource,
-        maps: ScanMaps,
-        threshold: float | str | None,
-        calibration: Mapping[str, Any] | None,
-        keep_small: bool,
-    ) -> AnomalyOutput:
-        """Cut and pool finished maps."""
-        post, anomaly, analysed = self.config.postprocess, maps.anomaly, maps.analysed
-        clusters = "none" if keep_small else post["clusters"]
-        thresholds = resolve_thresholds(threshold, calibration, post["fpr"], anomaly, analysed, clusters)
-        size = (source.spacing, thresholds.least_mm3)
-        return AnomalyOutput(
-            anomaly_map=anomaly,
-            reconstruction=maps.reconstruction,
-            mask=binarise_maps(anomaly, thresholds.values, source.brain, post, *size),
-            score=pool_maps(anomaly, analysed, post["pool"], post["share"]),
-            info=thresholds.to_info(),
-            image=source.image,
-            brain=source.brain,
-            volume=source.volume,
-            std=maps.std,
-            p_value=compute_p_values(calibration, anomaly, analysed),
-            analysed=analysed,
-        )
+    def __repr__(self) -> str:
+        title = f"{type(self).__name__} {name_pipeline(self.config)}"
+        return format_facts(title, list_facts(self.config, self.network))

@@ -6,7 +6,7 @@ import difflib
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
@@ -27,9 +27,14 @@ class UnknownNameError(KeyError):
 def unknown_name(what: str, name: str, names: list[str]) -> UnknownNameError:
     """Build the error for a name that is not among ``names``, with the closest match."""
     text = shorten(name)
-    close = difflib.get_close_matches(text, names, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else "."
+    hint = suggest_name(text, names) or "."
     return UnknownNameError(f"unknown {what} {text!r}{hint} Known: {', '.join(sorted(names)) or 'none'}")
+
+
+def suggest_name(name: str, names: Iterable[str]) -> str:
+    """Return the end of a sentence that asks for the name most like one that is unknown; empty for none."""
+    close = difflib.get_close_matches(name, [*names], n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 unknown = unknown_name  # the former name

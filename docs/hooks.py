@@ -8,13 +8,15 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = "<!-- commands -->"
+FILE = re.compile(r"<!-- file (\S+) -->")
 SECTION = re.compile(r'<!-- section (\S+) "([^"]+)" -->')
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the help of every command, and sections of other files, where a page asks for them."""
+    """Put the help of every command, and files and their sections, where a page asks for them."""
     if COMMANDS in markdown:
         markdown = markdown.replace(COMMANDS, commands())
+    markdown = FILE.sub(lambda found: script(ROOT / found[1]), markdown)
     return SECTION.sub(lambda found: section(ROOT / found[1], found[2]), markdown)
 
 
@@ -27,7 +29,8 @@ def commands() -> str:
 
     group = typer.main.get_command(app)
     names = [()] + [(name,) for name in sorted(group.commands)]  # type: ignore[attr-defined]
-    names += [("data", name) for name in sorted(group.commands["data"].commands)]  # type: ignore[attr-defined]
+    groups = ("data", "models")
+    names += [(g, name) for g in groups for name in sorted(group.commands[g].commands)]  # type: ignore[attr-defined]
     runner, parts = CliRunner(), []
     for words in names:
         told = runner.invoke(
@@ -39,6 +42,11 @@ def commands() -> str:
             f"## `diffad{''.join(f' {w}' for w in words)}`\n\n```text\n{told.output.rstrip()}\n```\n"
         )
     return "\n".join(parts)
+
+
+def script(path: Path) -> str:
+    """Return a script as a block of code."""
+    return f"```python\n{path.read_text(encoding='utf-8').rstrip()}\n```"
 
 
 def section(path: Path, heading: str) -> str:

@@ -328,12 +328,12 @@ def test_rate_that_was_not_calibrated_raises():
         pipe(images())
 
 
-def test_saved_pipeline_is_plain_json_and_safetensors_and_gives_the_same_maps(tmp_path):
+def test_saved_pipeline_is_json_text_and_safetensors_and_gives_the_same_maps(tmp_path):
     stored = {"thresholds": {"0.01": 0.25}, "scans": 4, "pixels": 99}
     pipe = make(calibration=stored, provenance={"name": "mine"}, postprocess={"median": 3})
     pipe.save_pretrained(tmp_path)
     suffixes = {p.suffix for p in tmp_path.rglob("*") if p.is_file()}
-    assert suffixes == {".json", ".safetensors"}
+    assert suffixes == {".json", ".md", ".safetensors"}
     again = AnomalyPipeline.from_pretrained(tmp_path)
     for key in ("noise", "sampler", "score", "guidance", "space", "postprocess", "calibration", "provenance"):
         assert again.config[key] == pipe.config[key]

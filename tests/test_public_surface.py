@@ -108,7 +108,7 @@ PARTS = {
         " temporal zscore"
     ),
     "MODELS": "adm autoencoder beside classifier conditioned dae labelled unet2d unet3d",
-    "DATASETS": "images labels mix toy volumes",
+    "DATASETS": "auto images labels mix toy volumes",
     "LAYOUTS": (
         "atlas2 behrendt bercea bmad brats2020 brats2021 brats2023 fastmri_plus ixi medianomaly_brats"
         " medianomaly_isic medianomaly_json mslub slices table upd wmh"
@@ -175,7 +175,7 @@ BENCHMARK_KEYS = {
 """Keys of the YAML files by section."""
 
 COMMANDS = {
-    "": (0, "--version --debug --help -h"),
+    "": (0, "--version --debug --help -h --install-completion --show-completion"),
     "benchmark": (2, ""),
     "calibrate": (
         1,
@@ -183,12 +183,20 @@ COMMANDS = {
         " --score --sensitivity --site --slices --trust",
     ),
     "data check": (1, "--layout --out --quick --show"),
-    "data sheet": (2, "--count --out --split"),
+    "data paint": (2, "--out --split"),
+    "data sheet": (2, "--count --out --picture --split"),
     "demo": (0, "--model --out --seed"),
     "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample --strata"),
     "implant": (1, "--healthy --limit --mask --out --paint --per-scan --seed"),
+    "doctor": (0, "--test --no-test"),
+    "info": (1, "--mask"),
     "list": (1, ""),
-    "noise": (2, "--all --count --level --save --seed --size"),
+    "models check": (1, ""),
+    "models list": (0, ""),
+    "models path": (1, ""),
+    "models pull": (1, "--out --revision"),
+    "models push": (2, "--private --revision"),
+    "noise": (2, "--all --count --level --picture --save --seed --size"),
     "phantom": (0, "--lesioned --lesions --modality --out --picture --seed --spacing --subjects"),
     "predict": (
         1,
@@ -209,13 +217,26 @@ COMMANDS = {
     ),
     "pretrain": (2, "--cell --ratio"),
     "report": (1, "--figure"),
-    "train": (2, ""),
+    "train": (2, "--dry-run --picture"),
+    "version": (0, ""),
 }
 """Commands, how many arguments they take by position, and their options."""
 
+TALK = "-q --quiet -v --verbose --log --json"
+"""Options of every command."""
+
+EVENTS = {
+    "cohort": "scans model out message",
+    "scan": "scan outcome status score volume_ml threshold seconds nfe error warnings domain p_value stages",
+    "stage": "scan stage seconds",
+    "warning": "message",
+    "summary": "done done_before other_options busy failed absent warned outside_domain complete table page",
+}
+"""Keys of the JSON objects of predict, beside those that all objects have."""
+
 CHOICES = {
     "predict": (
-        "qform sform fp32 bf16 mri ct deepbet threshold given affine rigid plain bids any all never"
+        "auto all qform sform fp32 bf16 mri ct deepbet threshold given affine rigid plain bids any all never"
         " axial coronal sagittal"
     ),
     "prepare": "mri ct deepbet threshold given affine rigid",
@@ -226,11 +247,11 @@ CHOICES = {
 
 CALL = (
     "scan mask sampler score noise guidance region threshold slices axes fusion noise_across seed"
-    " batch_size precision"
+    " batch_size precision mask_threshold strict keep_small generator num_inference_steps"
 )
 BUILD = (
     "network scheduler noise sampler score guidance space postprocess calibration provenance"
-    " sequences classifier autoencoder"
+    " sequences classifier autoencoder domain scope"
 )
 OUTPUT = "anomaly_map reconstruction mask score info image brain volume std p_value"
 OPTIONS = (
@@ -252,16 +273,25 @@ BIDS = (
 
 INFO = (
     "threshold threshold_rule nfe slices seed precision sampler score model config versions"
-    " seconds axis slice_range image_score warnings anomalous_ml scan request domain"
+    " seconds axis slice_range image_score warnings anomalous_ml scan request domain headline verdict"
+    " coverage flagged to_template"
 )
-LESION = "number volume_ml voxels centre_mm centre_voxel extent_mm mean peak peak_voxel p_value"
+LESION = (
+    "number volume_ml voxels centre_mm centre_voxel extent_mm mean peak peak_voxel p_value"
+    " place side structure tissue zone place_source"
+)
 LESION_COLUMNS = (
     "number volume_ml voxels centre_x_mm centre_y_mm centre_z_mm centre_i centre_j centre_k"
     " extent_i_mm extent_j_mm extent_k_mm mean peak peak_i peak_j peak_k p_value"
+    " place side structure tissue zone place_source"
 )
-RESULT_COLUMNS = "scan status score volume_ml threshold seconds nfe error warnings domain p_value"
+RESULT_COLUMNS = (
+    "scan status verdict model scope coverage flagged_share score volume_ml threshold seconds nfe error"
+    " warnings domain p_value"
+)
 MODEL_INDEX = (
     "calibration guidance network noise postprocess provenance sampler scheduler score sequences space domain"
+    " scope"
 )
 
 VOLUME_KEYS = (
@@ -470,6 +500,7 @@ def test_command_keeps_its_arguments_and_options(command, capsys):
     text = help_of(command, capsys)
     positions, options = COMMANDS[command]
     heads = re.findall(r"^ {2}(-.*?)(?: {2}|$)", text, re.M)
+    options = f"{options} {TALK}" if command else options
     assert missing(options, re.findall(r"(?<!\w)--?[a-z][\w-]*", " ".join(heads))) == []
     arguments = text.partition("\nArguments:\n")[2].partition("\n\n")[0]
     assert len(re.findall(r"^ {2}\[?\S", arguments, re.M)) == positions
@@ -601,6 +632,7 @@ def test_model_folder_keeps_its_keys(work):
     assert missing(MODEL_INDEX, json.loads((work / "model/model_index.json").read_text())) == []
     names = [str(path.relative_to(work / "model")) for path in (work / "model").rglob("*")]
     files = "network/config.json network/diffusion_pytorch_model.safetensors scheduler/scheduler_config.json"
+    files += " README.md preprocessing.json digests.json"
     assert missing(files, names) == []
 
 

@@ -14,6 +14,7 @@ from diffad.config.plugins import load_plugins, resolve_plugin_key
 from diffad.config.schema import ConfigError, expect, from_dict, to_dict
 from diffad.config.yaml import override, read_yaml
 from diffad.method import Method
+from diffad.registry import suggest_name
 
 RUNS = "{runs}"
 """Stands for the folder of the trained networks in the assignments of a method."""
@@ -214,7 +215,10 @@ def load_benchmark(source: str | Path, assignments: Sequence[str] = ()) -> Bench
     if not path.is_file() and path.stem.startswith("benchmark_") and packaged_path.is_file():
         path = packaged_path
     if not path.is_file():
-        raise ConfigError(f"{source}: expected a benchmark file, found none")
+        names = sorted(Path(f.name).stem for f in resources.files("diffad.configs").iterdir())
+        names = [name for name in names if name.startswith("benchmark_")]
+        hint = f"; shipped benchmarks: {', '.join(names)}{suggest_name(path.stem, names)}"
+        raise ConfigError(f"{source}: expected a benchmark file, found none{hint}")
     values = resolve_plugin_key(read_yaml(path), path.parent)
     config = from_dict(BenchmarkConfig, override(values, assignments))
     load_plugins(config.plugins)

@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from diffad.benchmark.units import WorkUnit
+from diffad.io.console import QUIET, get_console
 from diffad.io.escape import escape_text
 from diffad.io.terminal import plain_text, say
 
@@ -29,13 +30,12 @@ class ProgressBar:
     """
 
     def __init__(self, noun: str, total: int) -> None:
-        terminal = Console(stderr=True)
+        terminal, talk = Console(stderr=True), get_console()
+        is_terminal = terminal.is_terminal and not talk.as_json and talk.level > QUIET
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bar = Progress(
-            *columns, TimeRemainingColumn(), console=terminal, disable=not terminal.is_terminal
-        )
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=terminal, disable=not is_terminal)
         self._task = self._bar.add_task(noun, total=total)
-        self._noun, self._total, self._count, self._is_terminal = noun, total, 0, terminal.is_terminal
+        self._noun, self._total, self._count, self._is_terminal = noun, total, 0, is_terminal
         self._start = time.monotonic()
 
     def __enter__(self) -> ProgressBar:

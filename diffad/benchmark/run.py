@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -103,7 +102,7 @@ def run_command(source: str, assignments: Sequence[str]) -> int:
     try:
         outcome = run_benchmark(load_benchmark(source, assignments))
     except KeyboardInterrupt:
-        print(STOP_MESSAGE, file=sys.stderr)
+        say(STOP_MESSAGE)
         return 130
     return 1 if outcome is not None and outcome.failures else 0
 

@@ -6,33 +6,44 @@ Everything heavy is imported inside the commands, so that help answers at once.
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from diffad.cli.benchmark import benchmark_command
 from diffad.cli.calibrate import calibrate_command
+from diffad.cli.completion import name_shell
 from diffad.cli.data import data_app
 from diffad.cli.demo import demo_command
+from diffad.cli.doctor import doctor_command
 from diffad.cli.evaluate import evaluate_command
 from diffad.cli.implant import implant_command
+from diffad.cli.info import info_command
 from diffad.cli.list import list_command
+from diffad.cli.models import models_app
 from diffad.cli.noise import noise_command
 from diffad.cli.phantom import phantom_command
 from diffad.cli.predict import predict_command
 from diffad.cli.prepare import prepare_command
 from diffad.cli.pretrain import pretrain_command
 from diffad.cli.report import report_command
+from diffad.cli.talking import TALK_WORDS, talk
 from diffad.cli.train import train_command
+from diffad.cli.version import version_command
 from diffad.config.plugins import OPTION, load_plugins, split_plugins
+from diffad.io.console import Console, get_console, use_console
 from diffad.io.terminal import format_error, is_debugging, is_expected, say
 from diffad.io.version import __version__
+from diffad.registry import suggest_name
 
 app = typer.Typer(
     name="diffad",
-    add_completion=False,
+    add_completion=True,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -74,6 +85,8 @@ def set_global_options(
       diffad phantom --out phantoms                               heads to try things on, healthy and not
       diffad noise --all --save noises.png                        what scans can be corrupted with
       diffad list samplers                                        what a config can be put together from
+      diffad info scan.nii.gz                                     what a scan is, and which model suits it
+      diffad doctor                                               whether all is well on this machine
       diffad --plugin my_noise.py list noises                     the same, with parts of your own
 
     Research software, not a medical device.
@@ -83,42 +96,96 @@ def set_global_options(
     load_plugins(plugin or [])
 
 
-app.command("train", short_help="Train a model, or go on with a run that was stopped.")(train_command)
-app.command("prepare", short_help="Prepare scans for a model.")(prepare_command)
-app.command("predict", short_help="Find anomalies in scans.")(predict_command)
-app.command("evaluate", short_help="Score maps against lesion masks.")(evaluate_command)
-app.command("demo", short_help="Find implanted lesions in a real brain.")(demo_command)
-app.command("report", short_help="Make pages and figures of maps again.")(report_command)
-app.command("list", short_help="List parts, configs and models by name.")(list_command)
-app.command("benchmark", short_help="Compare methods: train, predict, score, report.")(benchmark_command)
+COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
+    ("demo", "Find implanted lesions in a real brain.", demo_command),
+    ("predict", "Find anomalies in scans.", predict_command),
+    ("prepare", "Prepare scans for a model.", prepare_command),
+    ("report", "Make pages and figures of maps again.", report_command),
+    ("evaluate", "Score maps against lesion masks.", evaluate_command),
+    ("calibrate", "Measure thresholds on your own healthy scans.", calibrate_command),
+    ("train", "Train a model, or go on with a run that was stopped.", train_command),
+    ("pretrain", "Pretrain the encoder of a conditioned network.", pretrain_command),
+    ("benchmark", "Compare methods: train, predict, score, report.", benchmark_command),
+    ("list", "List parts, configs and models by name.", list_command),
+    ("noise", "Show a noise in pictures and numbers.", noise_command),
+    ("phantom", "Make a data set of phantoms.", phantom_command),
+    ("implant", "Implant lesions in whole healthy brains.", implant_command),
+    ("info", "Say what a scan, a model or a result is.", info_command),
+    ("doctor", "Check this machine and this installation.", doctor_command),
+    ("version", "Show the version, and those of what it builds on.", version_command),
+)
+"""Names of the commands, what they do in a few words, and what they run, in the order of the help."""
+
+PYTHON_FORMAT = warnings.formatwarning
+"""How Python writes a warning, with its place."""
+
+for _name, _help, _command in COMMANDS:
+    app.command(_name, short_help=_help)(talk(_name, _command))
 app.add_typer(data_app, name="data")
-app.command("calibrate", short_help="Measure thresholds on your own healthy scans.")(calibrate_command)
-app.command("pretrain", short_help="Pretrain the encoder of a conditioned network.")(pretrain_command)
-app.command("noise", short_help="Show a noise in pictures and numbers.")(noise_command)
-app.command("phantom", short_help="Make a data set of phantoms.")(phantom_command)
-app.command("implant", short_help="Implant lesions in whole healthy brains.")(implant_command)
+app.add_typer(models_app, name="models")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
-    try:
-        app(args=_move_global_options(sys.argv[1:] if arguments is None else arguments), prog_name="diffad")
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except KeyboardInterrupt:
-        return 130
-    except Exception as error:
-        if is_debugging():
-            raise
-        hint = "" if is_expected(error) else " (--debug shows where it comes from)"
-        say(f"error: {format_error(error)}{hint}")
-        return 1
-    return 0
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.formatwarning = format_warning
+    with use_console(Console(as_json="--json" in words)):
+        try:
+            words = _move_global_options(name_shell(words))
+            code = app(args=words, prog_name="diffad", standalone_mode=False)
+            return code if isinstance(code, int) else 0
+        except SystemExit as stop:
+            return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        except (KeyboardInterrupt, typer.Abort):
+            return 130
+        except Exception as error:
+            return _report_error(error)
+
+
+def format_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Say a warning of our own as all others are said, and format any other as Python does."""
+    if category is UserWarning and Path(filename).is_relative_to(Path(__file__).parents[1]):
+        say(f"warning: {message}")
+        return ""
+    return PYTHON_FORMAT(message, category, filename, lineno, line)
+
+
+def _report_error(error: Exception) -> int:
+    """Say what is wrong and return the exit code; wrong usage is said as typer says it."""
+    if hasattr(error, "format_message") and isinstance(code := getattr(error, "exit_code", None), int):
+        context = getattr(error, "ctx", None)
+        if context is not None and not get_console().as_json:
+            print(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n", file=sys.stderr)
+        get_console().emit("error", _clean_message(error.format_message()), code=code)
+        return code
+    if is_debugging():
+        raise error
+    hint = "" if is_expected(error) else " (--debug shows where it comes from)"
+    get_console().emit("error", f"{format_error(error)}{hint}", code=1)
+    return 1
+
+
+def _clean_message(text: str) -> str:
+    """Take words of typer off that say nothing, and ask for the choice that is most like a wrong one."""
+    text = re.sub(r"^Invalid value: ", "", text.replace("Value error, ", ""))
+    if match := re.search(r"'([^']*)' is not one of ('.*')", text):
+        text = text.rstrip(".") + (suggest_name(match[1], re.findall(r"'([^']*)'", match[2])) or ".")
+    return text
 
 
 def _move_global_options(arguments: Sequence[str]) -> list[str]:
-    """Bring options of the whole program before the command, so that they may stand anywhere."""
+    """Bring options of the whole program before the command and those of all commands behind it.
+
+    Both may then stand anywhere.
+    """
     sources, words = split_plugins(arguments)
     debug = [word for word in words if word == "--debug"]
     plugins = [word for source in sources for word in (OPTION, source)]
-    return debug + plugins + [word for word in words if word != "--debug"]
+    words = [word for word in words if word != "--debug"]
+    count = 0
+    while count < len(words) and words[count].partition("=")[0] in TALK_WORDS:
+        count += 2 if words[count] == "--log" else 1
+    end = words.index("--") if "--" in words else len(words)
+    return debug + plugins + words[count:end] + words[:count] + words[end:]

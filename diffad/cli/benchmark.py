@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from diffad.cli.completion import complete_benchmark
 from diffad.cli.options import Assignments
 
 
@@ -13,7 +14,9 @@ def benchmark_command(
     config: Annotated[
         str,
         typer.Argument(
-            metavar="CONFIG", help="A YAML file, or a shipped benchmark: benchmark_ixi or benchmark_smoke."
+            metavar="CONFIG",
+            autocompletion=complete_benchmark,
+            help="A YAML file, or a shipped benchmark: benchmark_ixi or benchmark_smoke.",
         ),
     ],
     assignments: Assignments = None,

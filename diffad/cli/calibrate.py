@@ -10,6 +10,7 @@ import typer
 
 from diffad.cli.options import (
     DEFAULT_MODEL,
+    BatchSize,
     Device,
     Mask,
     MaskThreshold,
@@ -79,7 +80,7 @@ def calibrate_command(
             "and size, on the console, in the model and in sensitivity.md beside it.",
         ),
     ] = 0,
-    batch_size: Annotated[int, typer.Option(help="Slices per network evaluation.")] = 8,
+    batch_size: BatchSize = 8,
     device: Device = "auto",
 ) -> None:
     """Measure a model's thresholds and p-values on healthy scans of your own, and save a model with them.
@@ -99,7 +100,7 @@ def calibrate_command(
     from diffad.predict.calibrate import (
         calibrate_on,
         choose_units,
-        describe_calibration,
+        describe_calibrations,
         require_new,
         save_model,
     )
@@ -128,10 +129,13 @@ def calibrate_command(
     with report_wrong_usage():
         choose_units(pipe, normalise)
     sites = read_sites(site, subjects, inputs.sources)
-    calibration = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES, sites)
+    calibrations = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES, sites)
     table = describe_lesions(pipe, subjects[:sensitivity], options, mask_source)
     save_model(pipe, out, table)
-    tell(*describe_calibration(calibration, len(subjects)).splitlines(), *table)
+    # stable keys: those of the model's own settings, or of the only contrast
+    calibration = calibrations.get("") or next(iter(calibrations.values()))
+    rates = {"thresholds": calibration.thresholds, "achieved": calibration.achieved, "out": str(out)}
+    tell(*describe_calibrations(calibrations, len(subjects)).splitlines(), *table, **rates)
     _report_end(listing.describe(), out)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from diffad.cli.options import Assignments, ConfigName
-from diffad.io.terminal import plain_text, tell
+from diffad.cli.talking import talk
+from diffad.io.terminal import plain_text, show, tell
 
 if TYPE_CHECKING:
     from diffad.data.layouts.check import DatasetReport
@@ -24,19 +24,18 @@ def data_command() -> None:
     """Look at data sets on disk."""
 
 
-@data_app.command("check", short_help="Say what a data set holds and what is wrong with it.")
 def check_command(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder of a data set, or a CSV file that lists one.")
     ],
+    out: Annotated[
+        Path | None, typer.Option(help="Write the entries to a CSV file that can be read back.")
+    ] = None,
     layout: Annotated[
         str, typer.Option(help="How the files are laid out, see diffad list layouts; recognised by default.")
     ] = "",
     quick: Annotated[bool, typer.Option("--quick", help="Look at names only, and read no image.")] = False,
     show: Annotated[int, typer.Option(min=1, help="Show at most this many problems.")] = 20,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the entries to a CSV file that can be read back.")
-    ] = None,
 ) -> None:
     """Say what a data set holds and what is wrong with it, such as damaged files or subjects in two splits.
 
@@ -59,11 +58,12 @@ def check_command(
     raise typer.Exit(1 if report.problems else 0)
 
 
-@data_app.command("sheet", short_help="Draw what a network is trained on.")
 def sheet_command(
     config: ConfigName,
     assignments: Assignments = None,
-    out: Annotated[Path, typer.Option(metavar="FILE.png", help="Picture to write.")] = Path("sheet.png"),
+    out: Annotated[
+        Path, typer.Option("--out", "--picture", metavar="FILE.png", help="Picture to write.")
+    ] = Path("sheet.png"),
     count: Annotated[int, typer.Option(min=1, max=400, help="Number of items.")] = 32,
     split: Annotated[str, typer.Option(help="Split of the data set.")] = "train",
 ) -> None:
@@ -85,8 +85,35 @@ def sheet_command(
     tell(f"drew {count} items of {subjects} subjects; see {out}")
 
 
+def paint_command(
+    config: ConfigName,
+    assignments: Assignments = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.")] = Path("painted"),
+    split: Annotated[str, typer.Option(help="Split of the data set.")] = "val",
+) -> None:
+    """Write the healthy scans of a data set as NIfTI files without their skull, a folder for each site.
+
+    A data set of label maps paints each head whole, in one contrast after the other: healthy scans to
+    calibrate a model on, in contrasts of which there are no real ones.
+
+    \b
+    Examples:
+      diffad data paint brain_any "data={name: labels, root: MAPS, contrast: [t2, flair]}" --out painted
+      diffad calibrate controls/ painted/ --site folder --model brain-any --out models/ours
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
+    from diffad.config import load
+    from diffad.data.items import HoldsScans
+    from diffad.data.painted_scans import write_scans
+    from diffad.training.parts import build_data
+
+    data = build_data(load(config, assignments or []), split)
+    if not isinstance(data, HoldsScans):
+        raise typer.BadParameter("CONFIG: expected a data set of volumes or label maps, got images")
+    paths = write_scans(data, out)
+    tell(f"wrote {len(paths)} scans; see {out}")
+
+
 def _print_report(folder: Path, report: DatasetReport, limit: int) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(
@@ -94,7 +121,9 @@ def _print_report(folder: Path, report: DatasetReport, limit: int) -> None:
     )
     for name, count in report.counts.items():
         table.add_row(plain_text(name), str(count))
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    show("table", table)
+    facts = {"layout": report.layout, "counts": report.counts, "recognised": report.recognised}
+    show("data", path=str(folder), **facts, notes=report.notes, problems=report.problems)
     if others := [f"{name} ({hits})" for name, hits in report.recognised if name != report.layout]:
         tell(f"could also be: {', '.join(others)}")
     for line in report.notes[:limit]:
@@ -103,3 +132,12 @@ def _print_report(folder: Path, report: DatasetReport, limit: int) -> None:
         tell(f"problem: {line}")
     if len(report.problems) > limit:
         tell(f"... and {len(report.problems) - limit} more; --show {len(report.problems)} shows all")
+
+
+COMMANDS = (
+    ("check", "Say what a data set holds and what is wrong with it.", check_command),
+    ("sheet", "Draw what a network is trained on.", sheet_command),
+    ("paint", "Write the healthy scans of a data set, painted or real, as files.", paint_command),
+)
+for _name, _help, _command in COMMANDS:
+    data_app.command(_name, short_help=_help)(talk(f"data {_name}", _command))

@@ -15,7 +15,13 @@ def demo_command(
     model: Model = DEFAULT_MODEL,
     seed: Seed = 0,
 ) -> None:
-    """Find implanted lesions in a real brain with the shipped model, and show them in a picture."""
+    """Find implanted lesions in a real brain with the shipped model, and show them in a picture.
+
+    \b
+    Examples:
+      diffad demo
+      diffad demo --out demo_out --seed 1
+    """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.demo.run import run_demo
 
     run_demo(out, model, seed)

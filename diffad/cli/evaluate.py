@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from diffad.io.terminal import say
+from diffad.io.terminal import say, show
 
 
 def evaluate_command(
@@ -95,5 +96,6 @@ def evaluate_command(
         tables.print_protocol(result)
     if evaluation.strata is not None:
         print_strata(evaluation.strata)
+    show("evaluation", **json.loads(tables.as_json(evaluation)))
     for path in out or []:
         tables.write_evaluation(evaluation, path)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import sys
+import itertools
+import re
 from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -11,18 +12,25 @@ from typing import Annotated, Any
 
 import typer
 
+from diffad.cli.completion import KINDS as KINDS
+from diffad.cli.completion import complete_kind
+from diffad.io.terminal import plain_text, show
 from diffad.registry import REGISTRIES, NameClashError, unknown_name
 
-KINDS = (*REGISTRIES, "configs", "pretrained")
 RUN_OPTIONS = ("self", "split", "space")
 """Options that the training run fills in."""
+SENTENCE = re.compile(r"(?:[^.(]|\([^)]*\)|\.(?! |$))*")
+"""A text up to the first full stop outside brackets."""
 
 TableRow = tuple[str, ...]
 
 
 def list_command(
     kind: Annotated[
-        str | None, typer.Argument(metavar="KIND", help=f"One kind only: {', '.join(KINDS)}.")
+        str | None,
+        typer.Argument(
+            metavar="KIND", autocompletion=complete_kind, help=f"One kind only: {', '.join(KINDS)}."
+        ),
     ] = None,
 ) -> None:
     """List the parts that a config can name, with their options, and the shipped configs and models.
@@ -39,20 +47,16 @@ def list_command(
 
 
 def _print_table(kind: str) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    # A pipe has no width; a table cut at 80 columns would be harder to read than long lines.
-    console = Console(width=None if sys.stdout.isatty() else 140)
     rows = {"configs": _list_configs, "pretrained": _list_models}.get(kind, lambda: _list_parts(kind))()
-    if not rows:
-        console.print(f"{kind}: none")
-        return
-    heads = ("name", "what", "options")[: len(rows[0])]
+    heads = ("name", "what", "options")[: len(rows[0]) if rows else 0]
     table = Table(*heads, title=kind, title_justify="left", expand=False)
     for row in rows:
-        table.add_row(*row)
-    console.print(table)
+        table.add_row(*map(plain_text, row))
+    show("table", table if rows else f"{kind}: none")
+    for row in rows:
+        show("part", kind=kind, **dict(zip(heads, row, strict=True)))
 
 
 def _list_parts(kind: str) -> list[TableRow]:
@@ -92,9 +96,11 @@ def _list_configs() -> list[TableRow]:
 
 
 def _read_comment(text: str) -> str:
-    """Return the first line of a file, if it is a comment."""
-    first = text.split("\n")[0]
-    return first.lstrip("# ") if first.startswith("#") else ""
+    """Return the first sentence of the comment that a file begins with, however many lines it takes."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), text.split("\n"))
+    comment = " ".join(line.lstrip("# ") for line in lines)
+    match = SENTENCE.match(comment)
+    return f"{match[0].rstrip('.')}." if match and comment else ""
 
 
 def _list_models() -> list[TableRow]:

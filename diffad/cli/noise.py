@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from diffad.cli.options import Seed
-from diffad.io.terminal import tell
+from diffad.io.terminal import show, tell
 
 
 def noise_command(
@@ -23,7 +23,8 @@ def noise_command(
         bool, typer.Option("--all", help="Show every noise, with its default options.")
     ] = False,
     save: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Draw a contact sheet into this file.")
+        Path | None,
+        typer.Option("--picture", "--save", metavar="FILE.png", help="Draw a contact sheet into this file."),
     ] = None,
     size: Annotated[int, typer.Option(min=16, max=512, help="Edge of a field, in pixels.")] = 128,
     count: Annotated[
@@ -40,8 +41,6 @@ def noise_command(
       diffad noise coarse resolution=8 --level 250
       diffad noise --all --save noises.png
     """  # noqa: D301 (\b keeps the lines that follow as they are)
-    from rich.console import Console
-
     from diffad.config.yaml import override
     from diffad.report import noise_sheet
 
@@ -57,7 +56,10 @@ def noise_command(
     parts = noise_sheet.list_noises() if all_noises else [(name, options)]
     draw = noise_sheet.Draw(size, level, seed)
     samples = [noise_sheet.measure_noise(part, values, draw) for part, values in parts]
-    Console(width=None if sys.stdout.isatty() else 140).print(noise_sheet.format_noise_table(samples, draw))
+    show("table", noise_sheet.format_noise_table(samples, draw))
+    for sample in samples:
+        values = {"name": sample.name, "options": sample.option_text, "seconds": sample.seconds}
+        show("noise", **values, statistics=asdict(sample.stats))
     if save is not None:
         noise_sheet.save_noise_sheet(samples, draw, count or (4 if all_noises else 8), save)
         tell(f"see {save}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,13 +11,28 @@ from typing import Annotated, Any
 
 import typer
 
+from diffad.cli.completion import complete_config, complete_model
 from diffad.config.choices import BrainChoice, Geometry, Modality, Registration
 from diffad.config.schema import PartSpec
 from diffad.config.yaml import override, parse_yaml
+from diffad.registry import suggest_name
 
 DEFAULT_MODEL = "ixi-t1-axial"
 
-Model = Annotated[str, typer.Option(help="Name of a shipped model, a pipeline folder, or a hub id.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        autocompletion=complete_model, help="Name of a shipped model, a pipeline folder, or a hub id."
+    ),
+]
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        autocompletion=complete_model,
+        help="Name of a shipped model, a pipeline folder, or a hub id.",
+    ),
+]
 Mask = Annotated[
     str,
     typer.Option(
@@ -45,8 +61,9 @@ MaxVoxels = Annotated[
 Slices = Annotated[
     str,
     typer.Option(
-        metavar="FIRST:LAST",
-        help="Slices to look at, counted from 0 in RAS, without LAST; all by default.",
+        metavar="LOW:HIGHmm|auto|all",
+        help="Slices to look at, in mm of MNI152, as 19:27mm; auto, the default, is what the model knows. "
+        "FIRST:LAST counts slices of the grid that is looked at, from 0 in RAS, without LAST.",
     ),
 ]
 Sequences = Annotated[
@@ -55,10 +72,16 @@ Sequences = Annotated[
         metavar="A,B", help="Endings of the names of a subject's sequences, in order, like t1,flair."
     ),
 ]
+BatchSize = Annotated[int, typer.Option(help="Slices per network evaluation; a GPU likes more of them.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, or a GPU such as cuda.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
 ConfigName = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a shipped config.")
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        autocompletion=complete_config,
+        help="A YAML file, or the name of a shipped config.",
+    ),
 ]
 Assignments = Annotated[
     list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to the config, by dotted keys.")
@@ -84,17 +107,42 @@ def report_wrong_usage() -> Iterator[None]:
         raise typer.BadParameter(text) from error
 
 
-def parse_slices(text: str) -> tuple[int, int] | None:
-    """Read FIRST:LAST.
+def require_sources(sources: Sequence[Path]) -> Sequence[Path]:
+    """Return the scans, but refuse a command none of whose scans is there, before any work is done.
+
+    Args:
+        sources: Files and folders that were named.
 
     Raises:
-        BadParameter: If it is not two whole numbers.
+        BadParameter: If the words are those of a BIDS App.
+        FileNotFoundError: With what is not there, and the name in its folder that is most like it.
     """
-    if not text:
-        return None
+    gaps = [path for path in sources if not os.path.lexists(path)]
+    if len(sources) == 3 and str(sources[2]) in ("participant", "group") and sources[2] in gaps:
+        command = f"diffad predict {sources[0]} --out {sources[1]}"
+        raise typer.BadParameter(f"expected scans, got the words of a BIDS App; write {command}")
+    if len(gaps) == len(sources):
+        folder = gaps[0].parent
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        hint = suggest_name(gaps[0].name, names)
+        raise FileNotFoundError(f"{gaps[0]}: expected a file or a folder, found nothing of that name{hint}")
+    return sources
+
+
+def parse_slices(text: str) -> tuple[int, int] | str | None:
+    """Read FIRST:LAST, LOW:HIGHmm, auto or all; none where there is no text.
+
+    Raises:
+        BadParameter: If it is none of these.
+    """
+    from diffad.config.choices import SLICE_RANGE
+
+    if not text or text in ("auto", "all") or re.fullmatch(SLICE_RANGE, text):
+        return text or None
     match = re.fullmatch(r"(-?\d+):(-?\d+)", text)
     if match is None:
-        raise typer.BadParameter(f"--slices: expected FIRST:LAST, two whole numbers, got {text!r}")
+        expectation = "FIRST:LAST, two whole numbers, LOW:HIGHmm in mm of MNI152, auto or all"
+        raise typer.BadParameter(f"--slices: expected {expectation}, got {text!r}")
     return int(match[1]), int(match[2])
 
 

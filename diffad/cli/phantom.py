@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import signal
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from diffad.cli.options import Seed, parse_words
-from diffad.io.terminal import tell
+from diffad.io.terminal import say, tell
 
 
 def phantom_command(
@@ -31,8 +30,8 @@ def phantom_command(
             help="Kinds of lesions, in turn: ischaemia, haemorrhage and plaques; all by default.",
         ),
     ] = "",
-    seed: Seed = 0,
     spacing: Annotated[float, typer.Option(metavar="MM", help="Edge of a voxel, 0.5 to 8 mm.")] = 1.0,
+    seed: Seed = 0,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw a contact sheet into this file.")
     ] = None,
@@ -61,7 +60,7 @@ def phantom_command(
     try:
         phantoms = make_phantoms(out, subjects, options)
     except KeyboardInterrupt:
-        print("\nstopped; finished subjects are whole, run the same command to go on", file=sys.stderr)
+        say("stopped; finished subjects are whole, run the same command to go on")
         raise typer.Exit(130) from None
     lesion_count, old_count = sum(p.kind is not None for p in phantoms), subjects - len(phantoms)
     note = f", {old_count} were there" if old_count else ""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from diffad.cli.completion import complete_model
 from diffad.cli.options import (
     DEFAULT_MODEL,
+    BatchSize,
     Bias,
     Brain,
     Device,
@@ -30,13 +32,16 @@ from diffad.cli.options import (
     parse_threshold,
     parse_words,
     report_wrong_usage,
+    require_sources,
 )
 from diffad.config.choices import FailurePolicy, Fusion, NoiseScope, Precision, ResultLayout
 from diffad.config.reading import MAX_VOXELS
-from diffad.io.terminal import say, tell
+from diffad.io.console import get_console
+from diffad.io.terminal import say
 
 if TYPE_CHECKING:
     from diffad.predict import Inputs, Options
+    from diffad.predict.summary import CohortSummary
     from diffad.prepare.options import PrepareOptions
 
 
@@ -45,15 +50,27 @@ def predict_command(
         list[Path],
         typer.Argument(metavar="SCAN", help="NIfTI files, or folders that are searched for them."),
     ],
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
     model: Annotated[
         str,
         typer.Option(
             metavar="NAME|FOLDER|auto[:PLACE,...]",
+            autocompletion=complete_model,
             help="A shipped model, a pipeline folder or a hub id; auto gives each scan the shipped model it "
             "suits best, or one of the places: folders of pipelines, pipelines, or shipped.",
         ),
     ] = DEFAULT_MODEL,
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
+    prepare: Annotated[
+        bool,
+        typer.Option(
+            "--prepare",
+            help="Prepare scans first, see diffad prepare; results return to the scan's own grid.",
+        ),
+    ] = False,
+    modality: ScanModality = "mri",
+    brain: Brain = "auto",
+    register: Register = "affine",
+    bias: Bias = True,
     mask: Mask = "",
     mask_threshold: MaskThreshold = None,
     region: Annotated[
@@ -89,9 +106,7 @@ def predict_command(
         list[str] | None, typer.Option(metavar="NAME|YAML|KEY=VALUE", help="Another guidance.")
     ] = None,
     seed: Seed = 0,
-    batch_size: Annotated[
-        int, typer.Option(help="Slices per network evaluation; a GPU likes more of them.")
-    ] = 8,
+    batch_size: BatchSize = 8,
     precision: Annotated[
         Precision, typer.Option(help="Number format of the network; auto is bf16 where it is native.")
     ] = "auto",
@@ -115,17 +130,6 @@ def predict_command(
         NoiseScope | None,
         typer.Option(help="Draw noise for each slice, or once for all slices of a scan; slice by default."),
     ] = None,
-    prepare: Annotated[
-        bool,
-        typer.Option(
-            "--prepare",
-            help="Prepare scans first, see diffad prepare; results return to the scan's own grid.",
-        ),
-    ] = False,
-    modality: ScanModality = "mri",
-    brain: Brain = "auto",
-    register: Register = "affine",
-    bias: Bias = True,
     layout: Annotated[
         ResultLayout, typer.Option(help="How results are named; auto is bids for scans of a BIDS tree.")
     ] = "auto",
@@ -157,7 +161,7 @@ def predict_command(
 
     \b
     Examples:
-      diffad predict sub-01_T1w.nii.gz --out maps --slices 91:100
+      diffad predict sub-01_T1w.nii.gz --out maps --slices 19:27mm
       diffad predict cohort/ --out maps --mask _brain_mask       A.nii.gz has A_brain_mask.nii.gz
       diffad predict cohort/ --out maps --sequences t1,flair     A_t1.nii.gz with A_flair.nii.gz
       diffad predict cohort/ --out maps --model auto:models      each scan by the model in models/ it suits
@@ -176,7 +180,7 @@ def predict_command(
     mask_source, region_source = parse_mask_option(mask), parse_mask_option(region)
     with report_wrong_usage():
         inputs = Inputs(
-            sources=scan,
+            sources=require_sources(scan),
             model=model,
             out=out,
             mask=mask_source,
@@ -230,14 +234,24 @@ def _predict_and_report(inputs: Inputs, options: Options) -> int:
     try:
         summary = predict_scans(inputs, options, process)
     except KeyboardInterrupt:
-        print("\nstopped; finished scans are whole, run the same command to go on", file=sys.stderr)
+        say("stopped; finished scans are whole, run the same command to go on")
         return 130
     if not process.is_main:
         return 0
+    _report_summary(summary, inputs.out, inputs.page)
+    return summary.code(inputs.on_failure)
+
+
+def _report_summary(summary: CohortSummary, out: Path, page: bool) -> None:
+    """Say what became of all scans, and where to look first."""
     if lines := summary.failures():
         for line in (f"{len(lines)} scans failed:", *lines):
             say(line)
     for note in summary.notes:
         say(f"note: {note}")
-    tell(f"{summary}; see {inputs.out / 'results.csv'}")
-    return summary.code(inputs.on_failure)
+    if first := summary.describe_first():
+        say(first)
+    files: dict[str, Any] = {"table": str(out / "results.csv")}
+    files["page"] = str(out / "index.html") if page else None
+    text = f"{summary}; see {files['table']}"
+    get_console().emit("summary", text, sys.stdout, **summary.to_dict(), **files)

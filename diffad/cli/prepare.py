@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,7 +27,7 @@ from diffad.cli.options import (
 )
 from diffad.config.choices import OffsetRule
 from diffad.config.reading import MAX_VOXELS, ReadOptions
-from diffad.io.terminal import tell
+from diffad.io.console import get_console
 
 if TYPE_CHECKING:
     from diffad.io.subjects import Subject
@@ -132,7 +133,12 @@ def _prepare_scans(
 
     with Progress(len(subjects)) as progress:
         summary = prepare_all(subjects, out, options, mask, progress.scan, say, reading=reading)
-    tell(f"{summary}; see {out}")
+    fields: dict[str, Any] = {
+        "done": summary.done,
+        "done_before": summary.skipped,
+        "failed": [*summary.failed],
+    }
+    get_console().emit("summary", f"{summary}; see {out}", sys.stdout, **fields)
     for name, reason in summary.failed.items():
         say(f"failed {name}: {reason}")
     return 1 if summary.failed else 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from diffad.cli.options import Assignments, ConfigName
+from diffad.io.terminal import say, show
 
 
 def pretrain_command(
@@ -30,7 +30,8 @@ def pretrain_command(
     from diffad.training.pretrain import pretrain
 
     try:
-        print(pretrain(load(config, assignments or []), cell, ratio))
+        folder = pretrain(load(config, assignments or []), cell, ratio)
+        show("result", str(folder), path=str(folder))
     except KeyboardInterrupt as stop:
-        print(str(stop) or "stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        say(str(stop) or "stopped; the same command goes on from the last checkpoint")
         raise typer.Exit(130) from None

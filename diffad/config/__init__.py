@@ -1,5 +1,7 @@
 """Experiments as frozen dataclasses: to dicts, to YAML and back."""
 
+from diffad.config.experiment import CONTRAST_PARTS as CONTRAST_PARTS
+from diffad.config.experiment import CONTRASTS as CONTRASTS
 from diffad.config.experiment import TASKS as TASKS
 from diffad.config.experiment import Config as Config
 from diffad.config.experiment import list_configs as list_configs

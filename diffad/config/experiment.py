@@ -22,8 +22,13 @@ from diffad.config.sections import ScheduleConfig as ScheduleConfig
 from diffad.config.sections import SpaceConfig as SpaceConfig
 from diffad.config.sections import TrainConfig as TrainConfig
 from diffad.config.yaml import apply_variants, override, read_yaml
+from diffad.registry import suggest_name
 
 TASKS = ("denoise", "classify", "autoencode")
+CONTRASTS = ("T1", "T2", "FLAIR")
+"""Contrasts that the order of the tissues tells apart."""
+CONTRAST_PARTS = ("noise", "sampler", "score", "guidance")
+"""Parts that scans of a contrast may have of their own."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class Config:
         task: What is trained: a network to "denoise", to "classify" noisy scans as healthy or diseased, or to
             "autoencode" clean ones.
         sampling_noise: Noise at test, where it is another.
+        contrasts: Parts that are different for scans of a contrast ("T1", "T2", "FLAIR"), by contrast and by
+            "noise", "sampler", "score" or "guidance"; thresholds are then measured for each.
         plugins: Python files, relative to the config's folder, and modules that register parts from outside.
     """
 
@@ -57,6 +64,7 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     seed: int = 0
     output: str = "runs"
+    contrasts: dict[str, dict[str, PartSpec]] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -68,11 +76,16 @@ class Config:
         has_noise = levels[0] >= 1 or self.task == "classify"
         expect(has_noise, "train.levels", "1 <= lowest <= highest", levels)
         expect(self.seed >= 0, "seed", "a number of at least 0", self.seed)
+        for name, parts in self.contrasts.items():
+            expect(name in CONTRASTS, "contrasts", f"names among {', '.join(CONTRASTS)}", name)
+            odd = sorted(parts.keys() - set(CONTRAST_PARTS))
+            expect(not odd, f"contrasts.{name}", f"keys among {', '.join(CONTRAST_PARTS)}", odd)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dicts, lists and scalars; plug-ins only where there are some."""
         values = to_dict(self)
-        return values if self.plugins else {k: v for k, v in values.items() if k != "plugins"}
+        absent = {key for key in ("plugins", "contrasts") if not values[key]}
+        return {k: v for k, v in values.items() if k not in absent}
 
 
 def list_configs() -> list[str]:
@@ -94,7 +107,9 @@ def load(source: str | Path, assignments: Sequence[str] = ()) -> Config:
     if not path.is_file() and names_config and path.stem in list_configs():
         path = Path(str(resources.files("diffad.configs") / f"{path.stem}.yaml"))
     if not path.is_file():
-        raise ConfigError(f"{source}: no such file; shipped configs: {', '.join(list_configs())}")
+        names = list_configs()
+        hint = suggest_name(path.stem, names)
+        raise ConfigError(f"{source}: no such file; shipped configs: {', '.join(names)}{hint}")
     values, rest = apply_variants(read_yaml(path), assignments, str(path))
     config = from_dict(Config, override(resolve_plugin_key(values, path.parent), rest))
     load_plugins(config.plugins)

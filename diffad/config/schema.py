@@ -99,7 +99,7 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     if origin is tuple:
         return _convert_tuple(args, value, path)
     if origin is dict:
-        return _convert_part(value, path)
+        return _convert_part(value, path) if args[1] is Any else _convert_values(args[1], value, path)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     fits = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
@@ -111,6 +111,12 @@ def _convert_tuple(args: tuple[Any, ...], value: Any, path: str) -> tuple[Any, .
     expect(isinstance(value, list | tuple), path, "a list", value)
     expect(args[-1] is Ellipsis or len(value) == len(args), path, f"{len(args)} values", value)
     return tuple(_convert(args[0], v, path) for v in value)
+
+
+def _convert_values(hint: Any, value: Any, path: str) -> dict[str, Any]:
+    is_mapping = isinstance(value, dict) and all(isinstance(key, str) for key in value)
+    expect(is_mapping, path, "a mapping of names", value)
+    return {key: _convert(hint, inner, f"{path}.{key}") for key, inner in value.items()}
 
 
 def _convert_part(value: Any, path: str) -> PartSpec:

@@ -1,5 +1,6 @@
 """Volumes, slices and data sets."""
 
+from diffad.data import auto as auto
 from diffad.data import images as images
 from diffad.data import mix as mix
 from diffad.data import synthetic as synthetic

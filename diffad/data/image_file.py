@@ -13,7 +13,7 @@ from einops import rearrange
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from diffad.data.items import DataError
+from diffad.data.data_error import DataError
 from diffad.io.files import FileError, open_regular
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
@@ -32,6 +32,20 @@ def read_image(path: Path) -> Tensor:
             out of range.
     """
     return _scale(read_pixels(path, READABLE_MODES), path)
+
+
+def convert_image(image: Image.Image, name: str, modes: tuple[str, ...] = READABLE_MODES) -> Tensor:
+    """Return a Pillow image, which is left as it is, as ``read_image`` returns a file, (C, H, W) in [0, 1].
+
+    Args:
+        image: An image of one page.
+        name: What messages call it.
+        modes: Modes that stay as they are; images of others become grey.
+
+    Raises:
+        DataError: If its intensities are out of range.
+    """
+    return _scale(np.asarray(_flatten(ImageOps.exif_transpose(image), modes)), name)
 
 
 def read_grey_image(path: Path) -> Tensor:
@@ -81,15 +95,16 @@ def _flatten(image: Image.Image, modes: tuple[str, ...]) -> Image.Image:
     return image if image.mode in modes else image.convert("L")
 
 
-def _scale(pixels: npt.NDArray[Any], path: Path) -> Tensor:
-    values = np.atleast_3d(pixels.astype(np.float32) / _white_value(pixels))
+def _scale(pixels: npt.NDArray[Any], path: Path | str) -> Tensor:
+    values = np.atleast_3d(pixels.astype(np.float32) / find_white(pixels))
     if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
         span = f"{pixels.min()} to {pixels.max()}"
         raise DataError(f"{path}: expected 8 or 16 bits, or floats in [0, 1], found values from {span}")
     return rearrange(torch.from_numpy(values), "h w c -> c h w")
 
 
-def _white_value(pixels: npt.NDArray[Any]) -> float:
+def find_white(pixels: npt.NDArray[Any]) -> float:
+    """Return the number that is white: 1 of floats, else the largest of 8 or 16 bits."""
     if pixels.dtype.kind == "f":
         return 1.0
     # 16-bit images may come in 32-bit integers.

@@ -21,6 +21,7 @@ from diffad.data.scan_listing import split_folders
 from diffad.data.scan_search import search_images
 from diffad.data.space import Space
 from diffad.data.splits import SHARES, choose_split, require_disjoint, split_scans
+from diffad.io.walk import walk_folder
 from diffad.registry import DATASETS
 
 
@@ -141,5 +142,6 @@ def _list_splits(
 def _list_images(folder: Path, mask: Path | None, rule: LabelRule) -> list[Path]:
     paths = search_images(folder, rule.folders, lambda path: path == mask or rule.is_lesion(path))
     if not paths:
-        raise DataError(f"{folder}: expected images ({', '.join(SUFFIXES)}), found none")
+        hint = "; this folder holds volumes: data.name=volumes" if walk_folder(folder).volumes else ""
+        raise DataError(f"{folder}: expected images ({', '.join(SUFFIXES)}), found none{hint}")
     return paths

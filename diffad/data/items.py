@@ -9,13 +9,9 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from diffad.data.data_error import DataError as DataError
 from diffad.data.place import SlicePlace
 from diffad.data.volume import Array, Volume
-from diffad.io.wording import BoundedError
-
-
-class DataError(BoundedError):
-    """A data set that cannot be used; the message names the file or folder."""
 
 
 @dataclass(frozen=True)

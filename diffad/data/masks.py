@@ -65,12 +65,12 @@ def find_stripped_brain(data: Array) -> tuple[Array, list[str]]:
 
 
 def resolve_mask(
-    mask: Source | Array | Tensor, like: Volume, threshold: float | None = None
+    mask: Source | Array | Tensor | Volume, like: Volume, threshold: float | None = None
 ) -> tuple[Array, list[str]]:
     """Return the brain mask of a scan, (I, J, K) in RAS, boolean, from a file or an array, and warnings.
 
     Args:
-        mask: NIfTI file, or an array or tensor (I, J, K).
+        mask: NIfTI file, a volume on the grid of the scan, or an array or tensor (I, J, K).
         like: Scan the mask belongs to.
         threshold: What lies above it is brain; none takes that of the scan's options, else 0, or .5 of
             probabilities.
@@ -78,8 +78,9 @@ def resolve_mask(
     Raises:
         VolumeError: If a file is unusable, an array has another shape, or nothing is inside.
     """
-    if isinstance(mask, str | os.PathLike):
-        name, (values, warnings) = str(mask), _load_values(mask, like)
+    if isinstance(mask, str | os.PathLike | Volume):
+        name = mask.name if isinstance(mask, Volume) else str(mask)
+        values, warnings = _load_values(mask, like)
     else:
         name, values, warnings = like.name, np.asarray(mask), []
         if values.shape != like.data.shape[1:]:
@@ -97,11 +98,11 @@ def resolve_mask(
     return inside, warnings + value_warnings
 
 
-def load_mask(path: Source, like: Volume) -> Array:
+def load_mask(path: Source | Volume, like: Volume) -> Array:
     """Read a brain or lesion mask that lies on the grid of a scan.
 
     Args:
-        path: NIfTI file; voxels above zero are inside.
+        path: NIfTI file, or a volume that was read already; voxels above zero are inside.
         like: Scan the mask belongs to.
 
     Returns:
@@ -116,9 +117,12 @@ def load_mask(path: Source, like: Volume) -> Array:
     return np.asarray(mask)
 
 
-def _load_values(path: Source, like: Volume) -> tuple[Array, list[str]]:
+def _load_values(path: Source | Volume, like: Volume) -> tuple[Array, list[str]]:
     """Read the values of a mask (I, J, K), and what is odd about its file and its grid."""
-    volume = Volume.load(os.fspath(path), allow_constant=True, options=like.options)
+    if isinstance(path, Volume):
+        volume, path = path, path.name
+    else:
+        volume = Volume.load(os.fspath(path), allow_constant=True, options=like.options)
     grid_warnings = require_same_grid(volume, like)
     if len(volume.data) != 1:
         raise VolumeError(f"{path}: expected a mask of one channel, found {len(volume.data)} channels")

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+from diffad.io.console import QUIET, get_console
+
 T = TypeVar("T")
 PATIENCE = 2.0
 """Seconds after which a bar appears."""
@@ -19,7 +21,8 @@ def track(items: Sequence[T], what: str) -> Iterator[T]:
         items: Items to work on.
         what: Words before the bar.
     """
-    if not sys.stderr.isatty():
+    talk = get_console()
+    if not sys.stderr.isatty() or talk.as_json or talk.level == QUIET:
         yield from items
         return
     from rich.console import Console

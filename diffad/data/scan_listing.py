@@ -9,7 +9,7 @@ from diffad.data.items import DataError
 from diffad.data.labels import LabelRule, read_rows
 from diffad.data.names import infer_subject_below, is_mask
 from diffad.data.scan_files import FileRow, ScanFiles, ScanRules, assemble_scans
-from diffad.data.scan_search import search_volumes
+from diffad.data.scan_search import holds_images, search_volumes
 from diffad.data.splits import choose_split, require_disjoint, split_scans
 from diffad.io.nifti import SUFFIXES
 from diffad.io.paths import is_present_file
@@ -88,7 +88,8 @@ def list_folder(root: Path, rules: ScanRules, labels: LabelRule = NO_LABELS) -> 
 
     paths = search_volumes(root, rules.pattern, is_any_mask)
     if not paths:
-        raise DataError(f"{root}: expected volumes {rules.pattern} ({', '.join(SUFFIXES)}), found none")
+        hint = "; this folder holds images: data.name=images data.mask=null" if holds_images(root) else ""
+        raise DataError(f"{root}: expected volumes {rules.pattern} ({', '.join(SUFFIXES)}), found none{hint}")
     rows = [FileRow(path, infer_subject_below(path, labels.find_subject_root(path, root))) for path in paths]
     return assemble_scans(rows, rules, root)
 

@@ -75,6 +75,11 @@ def search_images(root: Path, in_folders: bool, is_mask: Callable[[Path], bool])
     return [path for path in paths if path not in set(gaps)]
 
 
+def holds_images(root: Path) -> bool:
+    """Tell whether there are images in a folder or below it."""
+    return any(path.suffix.lower() in SUFFIXES for path in walk_folder(root).others)
+
+
 def _is_derived(path: Path) -> bool:
     """Tell whether a BIDS name says that a file is no scan; a plain ``a_mask`` may be anything here."""
     return stem(path).startswith("sub-") and is_companion(stem(path))

@@ -79,6 +79,7 @@ def cut_slices(
     spacing: Sequence[float] | None = None,
     slices: tuple[int, int] | None = None,
     name: str = "the scan",
+    is_image: bool = False,
     neighbours: int = 0,
 ) -> ScanSlices:
     """Cut a volume into the slices that show brain, or leave it whole.
@@ -92,6 +93,7 @@ def cut_slices(
         spacing: Voxel size (I, J, K) in mm, where known.
         slices: First and last (exclusive) slice, counted in RAS; none for all.
         name: What messages call the scan.
+        is_image: Whether it is a single image, whose middle is the middle, as in a data set of images.
         neighbours: Slices below and above each that are shown beside it, whatever the range of slices.
 
     Raises:
@@ -111,9 +113,10 @@ def cut_slices(
             f"the scan has {len(planes)} slices, and its brain lies in {_describe_range(masks)}"
         )
     size = None if spacing is None else slice_spacing(spacing, axis)
-    places = find_places(brain, axis, keys)
+    places = find_places(brain, axis, keys) if len(planes) > 1 else None
+    centre = None if is_image else mask_centre(masks)
     rest = (places, find_neighbours(planes, masks, keys, neighbours))
-    return ScanSlices(planes[keys], masks[keys], keys, size, mask_centre(masks), *rest)
+    return ScanSlices(planes[keys], masks[keys], keys, size, centre, *rest)
 
 
 def _describe_range(masks: Tensor) -> str:

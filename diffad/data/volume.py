@@ -95,11 +95,7 @@ class Volume:
         if not paths:
             raise VolumeError("expected at least one NIfTI file, found an empty list")
         volumes = [_load_file(Path(path), allow_constant, options) for path in paths]
-        grid_warnings = [w for other in volumes[1:] for w in require_same_grid(other, volumes[0])]
-        data = np.concatenate([volume.data for volume in volumes]) if len(volumes) > 1 else volumes[0].data
-        file_warnings = [warning for volume in volumes for warning in volume.warnings]
-        warnings = tuple(dict.fromkeys([*file_warnings, *grid_warnings]))
-        return cls(data, volumes[0].affine, volumes[0].origin, warnings)
+        return stack_volumes(volumes)
 
     def warn(self, *sentences: str) -> Volume:
         """Return the scan with more warnings, each once; the scan itself where there is none that is new."""
@@ -168,6 +164,19 @@ class Volume:
         )
 
 
+def stack_volumes(volumes: Sequence[Volume]) -> Volume:
+    """Return volumes on one grid as the sequences of the first; what was odd about any is said.
+
+    Raises:
+        VolumeError: If one lies on another grid than the first.
+    """
+    first = volumes[0]
+    grid_warnings = [w for other in volumes[1:] for w in require_same_grid(other, first)]
+    data = np.concatenate([volume.data for volume in volumes]) if len(volumes) > 1 else first.data
+    file_warnings = [warning for volume in volumes for warning in volume.warnings]
+    return Volume(data, first.affine, first.origin, tuple(dict.fromkeys([*file_warnings, *grid_warnings])))
+
+
 def measure_voxel(affine: Array) -> float:
     r"""Return the volume of a voxel, in ml, on a sheared grid too.
 
@@ -212,11 +221,21 @@ def _describe_grid(volume: Volume) -> str:
 def _load_file(path: Path, allow_constant: bool, options: ReadOptions) -> Volume:
     header, native = read_volume_file(path, options)
     data, affine = turn_to_canonical(native, header.affine)
-    _check_voxels(data, path, allow_constant)
+    check_intensities(data, path, allow_constant)
     return Volume(data, affine, Origin(header.header, header.affine, path, options), header.warnings)
 
 
-def _check_voxels(data: Array, path: Path, allow_constant: bool) -> None:
+def check_intensities(data: Array, path: Path, allow_constant: bool) -> None:
+    """Refuse voxels that are not finite, and sequences without contrast.
+
+    Args:
+        data: Intensities, (C, I, J, K).
+        path: File that a message names.
+        allow_constant: Accept sequences without contrast.
+
+    Raises:
+        VolumeError: If there are such voxels or sequences.
+    """
     bad_voxels = data.size - int(np.isfinite(data).sum())
     demand(not bad_voxels, path, "finite voxels", f"{bad_voxels} of {data.size} that are NaN or infinite")
     for channel, values in enumerate(data):

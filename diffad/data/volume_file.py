@@ -13,6 +13,7 @@ import numpy.typing as npt
 from nibabel.volumeutils import apply_read_scaling
 
 from diffad.config.reading import ReadOptions
+from diffad.data.flat_file import is_flat_name, read_flat_file
 from diffad.data.volume_error import VolumeError, demand
 from diffad.data.volume_formats import parse_volume_header
 from diffad.data.volume_header import VolumeHeader
@@ -34,12 +35,14 @@ def read_volume_file(path: Path, options: ReadOptions) -> tuple[VolumeHeader, np
     is decompressed up to what the header claims, and on to its checksum.
 
     Args:
-        path: NIfTI, Analyze or MGH file; of a pair, either file.
+        path: NIfTI, Analyze or MGH file; of a pair, either file; or a single slice, see ``read_flat_file``.
         options: How it is read.
 
     Raises:
         VolumeError: If it is no regular file, is damaged, or holds no volume.
     """
+    if is_flat_name(path):
+        return read_flat_file(path, options)
     try:
         with ExitStack() as stack:
             return _read(path, options, stack)
@@ -59,6 +62,8 @@ def read_volume_header(path: Path, options: ReadOptions) -> VolumeHeader:
         OSError: If it cannot be opened.
         ValueError: If it cannot be used.
     """
+    if is_flat_name(path):
+        return read_flat_file(path, options)[0]
     with _open_stream(_find_partner(path, ".hdr") or path) as (stream, _):
         return parse_volume_header(stream, path, options)
 

@@ -47,7 +47,7 @@ class VolumeHeader:
 
 
 def check_layout(header: Any, path: Path, options: ReadOptions) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Return shape and type of the voxels.
+    """Return shape and type of the voxels; a single slice (I, J) is a volume (I, J, 1).
 
     Args:
         header: A header of nibabel.
@@ -59,6 +59,7 @@ def check_layout(header: Any, path: Path, options: ReadOptions) -> tuple[tuple[i
     """
     dtype, shape = np.dtype(header.get_data_dtype()), tuple(int(n) for n in header.get_data_shape())
     demand(dtype.kind in "iuf", path, "one real number for each voxel", f"voxels of type {dtype}")
+    shape = (*shape, 1) if len(shape) == 2 else shape
     demand(all(n > 0 for n in shape), path, "a volume with voxels", f"an empty one of shape {shape}")
     fits = len(shape) >= 3 and all(n == 1 for n in shape[4:])
     demand(fits, path, "3-D, or 4-D with sequences last", f"{len(shape)}-D {shape}")

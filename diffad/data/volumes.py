@@ -165,7 +165,7 @@ class Volumes:
     ) -> PlacedSlices:
         """Cut a volume along one axis, and bring the slices into the space of the model."""
         name, count = str(scan.files[0]), self.space.config.neighbours
-        raw = cut_slices(image, region, axis, volume.spacing.tolist(), self.slices, name, count)
+        raw = cut_slices(image, region, axis, volume.spacing.tolist(), self.slices, name, neighbours=count)
         try:
             window = self.space.window(image, region)  # of the whole scan, as in use
             x, mask, placement = self.space.place(raw.image, raw.brain, raw.spacing, raw.centre, window)

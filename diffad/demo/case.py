@@ -14,8 +14,8 @@ from diffad.data.masks import brain_mask
 from diffad.data.volume import Array, Volume
 from diffad.types import generator_for
 
-SLICES = (91, 100)
-"""First and last (exclusive) axial slice of the MNI152 grid that the shipped model knows."""
+KNOWN_SLICES = {"ixi-t1-axial": (91, 100)}
+"""First and last (exclusive) axial slice of the MNI152 grid that a model knows, if not the whole brain."""
 
 RADIUS = (10.0, 14.0)
 """Smallest and largest radius of a lesion, in voxels."""
@@ -76,7 +76,7 @@ def load_template() -> Volume:
 
 def make_case(
     healthy: Volume,
-    slices: tuple[int, int] = SLICES,
+    slices: tuple[int, int] | None = None,
     seed: int = 0,
     radius: tuple[float, float] = RADIUS,
 ) -> DemoCase:
@@ -86,14 +86,15 @@ def make_case(
 
     Args:
         healthy: Skull-stripped scan of one sequence, with intensities from 0 up.
-        slices: First and last (exclusive) axial slice that will be analysed.
+        slices: First and last (exclusive) axial slice that will be analysed; none for all with brain.
         seed: Seed of kinds, places and shapes.
         radius: Smallest and largest radius, in voxels.
 
     Raises:
         ValueError: If the slices or the lesions do not fit the brain.
     """
-    scan, brain, (first, last) = healthy.data[0], brain_mask(healthy.data)[0], slices
+    scan, brain = healthy.data[0], brain_mask(healthy.data)[0]
+    first, last = slices = _find_extent(brain) if slices is None else slices
     if not (0 <= first < last <= scan.shape[2] and brain[..., first:last].any()):
         raise ValueError(f"expected slices with brain out of {scan.shape[2]}, got {first} to {last - 1}")
     scale = BRIGHTEST / float(np.percentile(scan[brain], 99))
@@ -109,6 +110,12 @@ def make_case(
         image[box][difference] = lesion.image[0].numpy()[difference] / scale
         labels[box][lesion.mask[0].numpy()] = 1 + index
     return DemoCase(healthy, brain, image, labels, slices)
+
+
+def _find_extent(brain: Array) -> tuple[int, int]:
+    """Return the first and the last (exclusive) axial slice with brain."""
+    indices = np.flatnonzero(brain.any((0, 1)))
+    return (int(indices[0]), int(indices[-1]) + 1) if len(indices) else (0, 0)
 
 
 def _cut_quarters(brain: Array, slices: tuple[int, int], radius: float) -> list[tuple[slice, ...]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.table import Table
+from scipy import ndimage
 
 from diffad.data.lesions import KINDS
 from diffad.data.volume import Array, Volume
@@ -35,6 +37,7 @@ def measure(case: DemoCase, sick: AnomalyOutput, healthy: AnomalyOutput) -> dict
         "pooled": _score_lesion(anomaly, detections, any_lesion, analysed_mask, case.healthy),
         "healthy": {
             "false_alarm_rate": false_alarm_rate(healthy.mask[0, 0].numpy() & analysed_mask, analysed_mask),
+            "detections": int(ndimage.label(healthy.mask[0, 0].numpy(), np.ones((3, 3, 3)))[1]),
             "score": float(healthy.score[0]),
             "score_with_lesions": float(sick.score[0]),
         },
@@ -84,7 +87,8 @@ def _format_caption(result: dict[str, Any]) -> str:
     healthy, count = result["healthy"], result["slices"][1] - result["slices"][0]
     return (
         f"All brain pixels of these slices count. Threshold: {result['threshold_rule']}.\n"
-        f"Same brain without lesions: {healthy['false_alarm_rate']:.1%} of the pixels are false alarms; "
+        f"Same brain without lesions: {healthy['detections']} false detection(s), "
+        f"{healthy['false_alarm_rate']:.1%} of the pixels; "
         f"image score {healthy['score']:.3g} ({healthy['score_with_lesions']:.3g} with lesions).\n"
         f"{result['seconds']:.1f} s for {count} slices, {result['nfe']} network evaluations per slice; "
         f"{result['total_seconds']:.0f} s in all, with every file written."
@@ -98,6 +102,7 @@ def describe_files(out: Path, name: str) -> str:
     lesions = out / "lesions" / f"{name}_lesions.nii.gz"
     return (
         f"\n[bold]Picture[/]  {out / 'montage.png'}\n"
+        f"[bold]Planes[/]   {out / 'planes.png'} and {out / 'planes_healthy.png'}\n"
         f"[bold]Report[/]   {report}\n"
         f"[bold]Table[/]    {out / 'table.json'}\n"
         f"[bold]Volumes[/]  to be overlaid in any NIfTI viewer (ITK-SNAP, FSLeyes, MRIcroGL):\n"

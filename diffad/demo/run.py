@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console
 
 from diffad.data.volume import Array, Volume
-from diffad.demo.case import RADIUS, SLICES, DemoCase, load_template, make_case
+from diffad.demo.case import KNOWN_SLICES, RADIUS, DemoCase, load_template, make_case
 from diffad.demo.measure import describe_files, format_measures, measure
 from diffad.inference.output import AnomalyOutput
 from diffad.io.scratch import scratch_folder
-from diffad.io.terminal import hold_interrupts
+from diffad.io.terminal import hold_interrupts, show, tell
 from diffad.pipeline import AnomalyPipeline
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from diffad.predict import Options
 
 SICK, HEALTHY = "implanted", "healthy"
@@ -30,13 +31,14 @@ def run_demo(
     model: str | Path = "ixi-t1-axial",
     seed: int = 0,
     brain: Volume | None = None,
-    slices: tuple[int, int] = SLICES,
+    slices: tuple[int, int] | None = None,
     radius: tuple[float, float] = RADIUS,
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Implant four lesions in a real brain, look for them, and measure how well they are detected.
 
-    Writes scans, lesion mask, the files of ``diffad predict``, ``montage.png`` and ``table.json``. Nothing
+    Writes scans, lesion mask, the files of ``diffad predict``, ``montage.png``, both scans in three planes
+    (``planes.png``, ``planes_healthy.png``) and ``table.json``. Nothing
     in ``out`` changes before all is done; files of an older run are then replaced one by one, others stay.
 
     Args:
@@ -44,9 +46,9 @@ def run_demo(
         model: A shipped model, a folder, or a hub id; it must analyse axial slices.
         seed: Seed of lesions and noise.
         brain: A skull-stripped scan; by default the MNI152 T1 template that nilearn ships.
-        slices: First and last (exclusive) axial slice to analyse.
+        slices: First and last (exclusive) axial slice to analyse; none for those that the model knows.
         radius: Smallest and largest radius of the lesions, in voxels.
-        console: Where to print.
+        console: Where to print; where all commands do by default.
 
     Returns:
         The measures, as in ``table.json``.
@@ -56,20 +58,34 @@ def run_demo(
         ValueError: If the model does not analyse axial slices, or the lesions do not fit the brain.
         OSError: If there is no such model, or a file cannot be written.
     """
-    start, console, out = time.perf_counter(), console or Console(), Path(out)
+    from diffad.predict import Options
+
+    start, out = time.perf_counter(), Path(out)
     out.mkdir(parents=True, exist_ok=True)
     healthy, pipe = load_template() if brain is None else brain, load_axial_model(model)
-    console.print("Implanting four synthetic lesions in a real brain ...")
+    _show(console, "Implanting four synthetic lesions in a real brain ...")
+    slices = KNOWN_SLICES.get(pipe.config.provenance.get("name")) if slices is None else slices
     case = make_case(healthy, slices, seed, radius)
-    console.print(f"Analysing axial slices {slices[0]} to {slices[1] - 1}, with and without lesions ...")
+    part = "the whole brain" if slices is None else f"axial slices {slices[0]} to {slices[1] - 1}"
+    _show(console, f"Analysing {part}, with and without lesions ...")
     with scratch_folder(out / "demo") as folder:
-        result = _write_files(pipe, case, seed, folder)
+        result = _write_files(pipe, case, Options(slices=slices, seed=seed), folder)
         result |= {"model": str(model), "seed": seed, "total_seconds": round(time.perf_counter() - start, 1)}
         (folder / "table.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
         publish_files(folder, out)
-    console.print(format_measures(result))
-    console.print(describe_files(out, SICK), soft_wrap=True)
+    _show(console, format_measures(result))
+    _show(console, describe_files(out, SICK), **result)
     return result
+
+
+def _show(console: Console | None, thing: Any, **fields: Any) -> None:
+    """Print on a console of rich, or, where there is none, as all commands do."""
+    if console is not None:
+        console.print(thing, soft_wrap=isinstance(thing, str))
+    elif fields or not isinstance(thing, str):
+        show("demo", thing, **fields)
+    else:
+        tell(thing)
 
 
 def load_axial_model(model: str | Path) -> AnomalyPipeline:
@@ -85,18 +101,17 @@ def load_axial_model(model: str | Path) -> AnomalyPipeline:
     return pipe
 
 
-def _write_files(pipe: AnomalyPipeline, case: DemoCase, seed: int, folder: Path) -> dict[str, Any]:
+def _write_files(pipe: AnomalyPipeline, case: DemoCase, options: Options, folder: Path) -> dict[str, Any]:
     """Write everything but the table, and return what goes into it."""
     from diffad.demo.picture import draw_demo
     from diffad.io.naming import Naming
-    from diffad.predict import Options
     from diffad.predict.finished import store_files
+    from diffad.report.figure import save_figure
     from diffad.report.montage import save_report
 
     (folder / "scan").mkdir()
     (folder / "lesions").mkdir()
     case.healthy.save(case.labels, folder / "lesions" / f"{SICK}_lesions.nii.gz", dtype=np.uint8)
-    options = Options(slices=case.slices, seed=seed)
     sick = predict_scan(pipe, case.healthy, case.image, SICK, folder, options)
     # without a stored threshold, that of the first scan serves both
     if sick.info["threshold_rule"] == "otsu":
@@ -107,6 +122,8 @@ def _write_files(pipe: AnomalyPipeline, case: DemoCase, seed: int, folder: Path)
     save_report(sick, files["report"], case.labels)
     store_files(sick.info, files["info"], {"report": files["report"]})
     draw_demo(case, sick, healthy, result, folder / "montage.png")
+    save_figure(sick, folder / "planes.png", lesions=sick.lesions())
+    save_figure(healthy, folder / "planes_healthy.png", lesions=healthy.lesions())
     return result
 
 

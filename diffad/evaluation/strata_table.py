@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from diffad.evaluation.strata import Strata
-from diffad.evaluation.tables import open_console
+from diffad.io.terminal import show
 
 COLUMNS = {
     "stratum": "stratum",
@@ -33,16 +33,15 @@ HEALTHY = {
 
 def print_strata(strata: Strata) -> None:
     """Print a row for each stratum, and what is flagged in healthy heads; a dash is what is not defined."""
-    console = open_console()
     table = Table(*COLUMNS.values(), title="by stratum", title_justify="left")
     for row in strata.lesions:
         table.add_row(*(_format(row[key]) for key in COLUMNS))
-    console.print(table)
+    show("table", table)
     if strata.healthy:
         healthy = Table("healthy heads", "")
         for key, label in HEALTHY.items():
             healthy.add_row(label, _format(strata.healthy[key]))
-        console.print(healthy)
+        show("table", healthy)
 
 
 def _format(value: Any) -> str:

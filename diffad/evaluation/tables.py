@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from diffad.evaluation.cohort import Evaluation
 from diffad.evaluation.result import Result
 from diffad.io.atomic import write_text
 from diffad.io.escape import format_csv
-from diffad.io.terminal import plain_text, say
+from diffad.io.terminal import plain_text, say, show
 
 LABELS = {
     "scans": "scans",
@@ -49,15 +47,14 @@ TABLE_KEYS = ("voxels", "pixel_auroc", "oracle_dice", "oracle_threshold")
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """Print the metrics of each scan and of the whole cohort; a dash is what is not defined."""
-    console = open_console()
     scans = Table(*COLUMNS.values(), title="per scan", title_justify="left")
     for row in evaluation.volumes:
         scans.add_row(*(plain_text(_format_cell(row[key])) for key in COLUMNS))
-    console.print(scans)
+    show("table", scans)
     pooled = Table("pooled", "")
     for key, label in LABELS.items():
         pooled.add_row(label, _format_cell(evaluation.pooled[key]))
-    console.print(pooled)
+    show("table", pooled)
 
 
 def print_protocol(result: Result) -> None:
@@ -68,12 +65,7 @@ def print_protocol(result: Result) -> None:
     table = Table("metric", "", title=title, title_justify="left")
     for name, metric in result.figures.items():
         table.add_row(name.replace("_", " "), str(metric))
-    open_console().print(table)
-
-
-def open_console() -> Console:
-    """Open a console as wide as the terminal, or as a page where there is none."""
-    return Console(width=None if sys.stdout.isatty() else 120)
+    show("table", table)
 
 
 def _format_cell(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from diffad.capabilities import Place, list_parts
 from diffad.config import PartSpec
@@ -15,6 +15,8 @@ from diffad.inference.postprocess import Postprocess
 from diffad.inference.whole_scans import measure_whole_scans, raise_to_sites
 from diffad.protocols import CalibratesThreshold
 from diffad.threshold import Calibration, calibrate_thresholds
+
+T = TypeVar("T")
 
 
 def calibrate_samplers(
@@ -51,6 +53,67 @@ def keep_raw_maps(pipe: Any) -> Iterator[None]:
         yield
     finally:
         pipe.register_to_config(postprocess=post)
+
+
+def calibrate_contrasts(
+    pipe: Any, scans: Sequence[HealthyScan], rates: Sequence[float], whole: bool = True
+) -> dict[str, Calibration]:
+    """Give a pipeline what healthy scans say, for each of its contrasts from the scans of that alone.
+
+    What it knows of a contrast without scans stays as it is. See ``calibrate_model``.
+
+    Args:
+        pipe: An ``AnomalyPipeline``.
+        scans: Healthy scans.
+        rates: Pixel false-positive rates, in [0, 1).
+        whole: Whether all slices of the scans were looked at.
+
+    Returns:
+        Thresholds by contrast; those of scans of none of the model's contrasts under "".
+
+    Raises:
+        ValueError: If there is no scan, or a rate is out of range.
+    """
+    calibrations = {}
+    for contrast, group in group_by_contrast(pipe, scans, [scan.contrast for scan in scans]).items():
+        view = pipe.adapt_to(contrast)
+        calibrations[contrast] = calibrate_model(view, group, rates, whole)
+        keep_contrast(pipe, contrast, calibration=calibrations[contrast].to_dict())
+        if contrast and view.healthy is not None:
+            pipe.contrast_maps[contrast] = view.healthy
+    return calibrations
+
+
+def group_by_contrast(pipe: Any, values: Sequence[T], contrasts: Sequence[str]) -> dict[str, list[T]]:
+    """Group what belongs to scans by those of their contrasts for which a pipeline has settings.
+
+    Args:
+        pipe: An ``AnomalyPipeline``.
+        values: One for each scan.
+        contrasts: Contrast of each.
+
+    Returns:
+        The groups; that of all other contrasts is named "", and the only one of no scans at all.
+    """
+    groups: dict[str, list[T]] = {}
+    for value, contrast in zip(values, contrasts, strict=True):
+        groups.setdefault(contrast if contrast in (pipe.config.contrasts or {}) else "", []).append(value)
+    return groups or {"": []}
+
+
+def keep_contrast(pipe: Any, contrast: str, **measures: Any) -> None:
+    """Store what was measured on healthy scans of a contrast; that of none becomes the model's own.
+
+    Args:
+        pipe: An ``AnomalyPipeline``.
+        contrast: One of its contrasts, or "".
+        measures: Values by name, of ``diffad.inference.contrasts.MEASURES``.
+    """
+    contrasts = pipe.config.contrasts or {}
+    values = (
+        {"contrasts": {**contrasts, contrast: {**contrasts[contrast], **measures}}} if contrast else measures
+    )
+    pipe.register_to_config(**values)
 
 
 def calibrate_model(

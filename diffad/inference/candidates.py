@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,14 @@ class Candidate:
         channels: Sequences it takes.
         settings: What it says of the scans it knows: ``intensity``, ``sequences`` and ``domain``.
         domain: The last of these, read; none where the model does not say.
+        contrasts: What it knows of a contrast for which it has settings of its own, by name.
     """
 
     name: str
     channels: int
     settings: Mapping[str, Any] = field(repr=False)
     domain: tuple[KnownScans, ...] | None = field(default=None, repr=False)
+    contrasts: Mapping[str, tuple[KnownScans, ...] | None] = field(default_factory=dict, repr=False)
 
     @property
     def is_ct(self) -> bool:
@@ -42,6 +44,10 @@ class Candidate:
         """Names of its sequences, where known."""
         names: Sequence[str] | None = self.settings["sequences"]
         return names
+
+    def adapt_to(self, contrast: str) -> Candidate:
+        """Return the model as it is for scans of a contrast."""
+        return replace(self, domain=self.contrasts.get(contrast, self.domain))
 
     @classmethod
     def read(cls, name: str) -> Candidate:
@@ -56,7 +62,8 @@ class Candidate:
             raise FileNotFoundError(f"{name}: expected a folder or a shipped model, found neither")
         index = read_mapping(folder / INDEX)
         check_model(folder, index)
-        domain = index.get("domain")
+        domain, contrasts = index.get("domain"), index.get("contrasts") or {}
+        ranges = {name: own.get("domain") for name, own in contrasts.items()}
         return cls(
             name,
             read_mapping(folder / "network" / "config.json").get("in_channels", 1),
@@ -64,9 +71,15 @@ class Candidate:
                 "intensity": index["space"].get("intensity"),
                 "sequences": index.get("sequences"),
                 "domain": domain,
+                **({"contrasts": ranges} if ranges else {}),
             },
-            None if domain is None else tuple(KnownScans.from_dict(values) for values in domain),
+            _read_domain(domain),
+            {name: _read_domain(values) for name, values in ranges.items()},
         )
+
+
+def _read_domain(domain: Sequence[dict[str, Any]] | None) -> tuple[KnownScans, ...] | None:
+    return None if domain is None else tuple(KnownScans.from_dict(values) for values in domain)
 
 
 def is_auto(model: str) -> bool:

@@ -15,6 +15,7 @@ from diffad.data.hounsfield import guess_units
 from diffad.data.names import strip_sequence
 from diffad.data.volume import Volume
 from diffad.inference.candidates import AUTO, Candidate, list_candidates
+from diffad.inference.contrasts import find_contrast
 from diffad.inference.features import ScanFeatures, measure_channels
 from diffad.inference.scan import read_source
 from diffad.inference.sequence_names import compare_sequence_names
@@ -113,6 +114,9 @@ def choose_candidate(
         takes = " or ".join(map(str, sorted({c.channels for c in candidates})))
         raise ValueError(f"{volume.name}: expected {takes} sequence(s), as the models take, got {count}")
     is_ct = looks_like_ct(volume, brain) if is_ct is None else is_ct
+    if any(c.contrasts for c in usable):
+        contrast = find_contrast(volume, brain)
+        usable = [c.adapt_to(contrast) for c in usable]
     scans = measure_channels(volume, brain) if any(c.domain for c in usable) else []
     fits = sorted((_fit(c, volume, scans, is_ct) for c in usable), key=lambda fit: fit.rank)
     distances = {f.candidate.name: None if f.distance is None else round(f.distance, 3) for f in fits}

@@ -81,6 +81,21 @@ def measure_channels(volume: Volume, brain: Tensor) -> list[ScanFeatures]:
     return [measure_features(volume, brain, c) for c in range(len(volume.data))]
 
 
+def measure_tissues(volume: Volume, brain: Tensor) -> TissueContrast | None:
+    """Measure which tissue is bright in a scan of one sequence; none where its brain does not fill its box.
+
+    Args:
+        volume: The scan, in RAS and mm.
+        brain: Brain mask, (I, J, K), boolean.
+    """
+    image = torch.from_numpy(volume.data[0]).float()
+    bright = float(torch.quantile(_thin_out(image[brain]), BRIGHT_END / 100)) if brain.any() else 0.0
+    if bright <= 0:
+        return None
+    means, cover = pool_brain_box(image[None] / bright, brain)
+    return _fit_if_filled(means[0], cover)
+
+
 def _thin_out(values: Tensor, most: int = 100_000) -> Tensor:
     """Take evenly spaced values, as quantiles of all would cost more than they tell."""
     return values[:: max(1, len(values) // most)]

@@ -111,8 +111,12 @@ class HealthyMaps:
             scores[box] = ((part - mean) / (sd + self.floor)).clamp(min=0)
         return scores.masked_fill(~analysed.bool(), 0)
 
-    def save(self, folder: Path) -> Path:
+    def save(self, folder: Path, name: str = FILE) -> Path:
         """Write ``healthy.safetensors`` to the folder of a model, in half precision.
+
+        Args:
+            folder: The folder.
+            name: Another name of the file.
 
         Raises:
             OSError: If it cannot be written.
@@ -126,20 +130,24 @@ class HealthyMaps:
             "floor": torch.tensor(self.floor),
             "scans": torch.tensor(self.scans),
         }
-        path = folder / FILE
+        path = folder / name
         path.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}))
         return path
 
     @classmethod
-    def load(cls, folder: Path) -> HealthyMaps | None:
+    def load(cls, folder: Path, name: str = FILE) -> HealthyMaps | None:
         """Read what ``save`` wrote; none where the folder has no such file.
+
+        Args:
+            folder: Folder of the model.
+            name: Name of the file.
 
         Raises:
             ModelError: If it is something else; the file is named.
         """
         from safetensors.torch import load
 
-        path = folder / FILE
+        path = folder / name
         if not path.exists():
             return None
         try:

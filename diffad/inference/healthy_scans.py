@@ -24,6 +24,7 @@ class HealthyScan:
         brain: Brain mask, (I, J, K), bool.
         voxel_mm3: Volume of a voxel.
         site: Where it was made; empty where nobody says.
+        contrast: Of which of the model's contrasts it is; empty for none of them.
     """
 
     anomaly: Tensor
@@ -31,6 +32,7 @@ class HealthyScan:
     brain: Tensor
     voxel_mm3: float
     site: str = ""
+    contrast: str = ""
 
     @classmethod
     def of(cls, output: AnomalyOutput, site: str = "") -> HealthyScan:
@@ -44,7 +46,8 @@ class HealthyScan:
         box = find_brain_box(output.brain[0, 0])
         maps = (output.anomaly_map, output.analysed.bool(), output.brain.bool())
         anomaly, analysed, brain = (values[0, 0][box].clone() for values in maps)
-        return cls(anomaly, analysed, brain, math.prod(output.volume.spacing.tolist()), site)
+        voxel_mm3 = math.prod(output.volume.spacing.tolist())
+        return cls(anomaly, analysed, brain, voxel_mm3, site, output.info.get("contrast", ""))
 
     def normalise(self, healthy: HealthyMaps) -> Tensor:
         """Return its map in units of healthy scans at the same place, (I, J, K)."""

@@ -12,10 +12,13 @@ import numpy as np
 from nibabel import orientations
 from scipy import ndimage
 
+from diffad.data.atlas.place_atlas import load_place_atlas
+from diffad.data.atlas.place_name import PlaceName, name_place
+from diffad.data.atlas.template_map import REGISTERED, TemplateMap
 from diffad.data.volume import Array, Volume
 from diffad.io.atomic import write_text
 from diffad.io.escape import format_csv
-from diffad.io.shapes import is_number, list_of, optional, record_of
+from diffad.io.shapes import is_number, is_text, list_of, optional, record_of
 from diffad.io.text import read_json
 
 CONNECTIVITIES = {6: 1, 18: 2, 26: 3}
@@ -39,6 +42,13 @@ class Lesion:
         peak_voxel: Where that is, in voxels of the file.
         p_value: Smallest voxel-wise p-value in it, not corrected for how many voxels were looked at; none
             where the model is not calibrated.
+        place: Where it lies, such as "left frontal lobe, white matter, periventricular", by the voxels of all
+            of it; "" where nobody knows. This and the next four are those of ``PlaceName``.
+        side: "left", "right", "both" or "midline" of the person.
+        structure: Lobes or structures.
+        tissue: Tissues.
+        zone: Zones of the criteria of multiple sclerosis.
+        place_source: "registration", "brain shape" where the place is rough, or "" where there is none.
     """
 
     number: int
@@ -51,8 +61,16 @@ class Lesion:
     peak: float
     peak_voxel: tuple[int, int, int]
     p_value: float | None
+    place: str = ""
+    side: str = ""
+    structure: str = ""
+    tissue: str = ""
+    zone: str = ""
+    place_source: str = ""
 
 
+PLACE_FIELDS = frozenset(f.name for f in fields(PlaceName)) | {"place_source"}
+"""Fields that tables from before places had names lack."""
 _TRIPLE = list_of(is_number, (3,))
 TABLE = record_of(
     lesions=list_of(
@@ -81,6 +99,7 @@ def find_lesions(
     *,
     connectivity: int = 26,
     smallest_ml: float = 0.0,
+    to_template: TemplateMap | None = None,
 ) -> list[Lesion]:
     """List the connected components of the detections of a volume, the highest peak first.
 
@@ -91,6 +110,7 @@ def find_lesions(
         p_value: Voxel-wise p-values, (I, J, K), or none.
         connectivity: Neighbours that belong together: 6 (faces), 18 (edges too) or 26 (corners too).
         smallest_ml: Smaller ones are left out, in ml.
+        to_template: The way to the template, by which places get their names; none leaves them without.
 
     Raises:
         ValueError: If the connectivity is unknown.
@@ -102,6 +122,7 @@ def find_lesions(
     ndimage.label(mask, structure, output=labels)
     components = [
         _measure_component(labels[box] == index + 1, box, anomaly, p_value, volume)
+        | _name_component(labels[box] == index + 1, box, volume, to_template)
         for index, box in enumerate(ndimage.find_objects(labels))
     ]
     large = [lesion for lesion in components if lesion["volume_ml"] >= smallest_ml]
@@ -130,6 +151,17 @@ def _measure_component(
     }
 
 
+def _name_component(
+    component: Array, box: tuple[slice, ...], volume: Volume, to_template: TemplateMap | None
+) -> dict[str, str]:
+    if to_template is None:
+        return {}
+    where = np.argwhere(component) + np.array([s.start for s in box])
+    points = where @ volume.affine[:3, :3].T + volume.affine[:3, 3]
+    name = name_place(to_template.move(points), load_place_atlas())
+    return asdict(name) | {"place_source": to_template.source if name.place else ""}
+
+
 def _file_matrix(volume: Volume) -> Array:
     """Return the matrix from RAS voxels to the voxels of the file, (4, 4)."""
     if volume.origin is None:
@@ -142,6 +174,13 @@ def _file_matrix(volume: Volume) -> Array:
 def _round_triple(values: Array) -> Triple:
     x, y, z = (round(float(v), 4) for v in values)
     return x, y, z
+
+
+def describe_place(lesion: Lesion) -> str:
+    """Return the place of a lesion in words, with "about" where no registration says it."""
+    if not lesion.place:
+        return "not known"
+    return lesion.place if lesion.place_source == REGISTERED else f"about {lesion.place}"
 
 
 def write_lesions(lesions: Sequence[Lesion], folder: Path, prefix: str) -> dict[str, Path]:
@@ -166,9 +205,15 @@ def read_lesions(path: Path) -> list[Lesion]:
     expectation = "lesions, as predict writes them"
     table = read_json(path, expectation)
     names = {f.name for f in fields(Lesion)}
-    if not TABLE(table) or any(set(row) != names for row in table["lesions"]):
+    if not TABLE(table) or any(not _has_fields(row, names) for row in table["lesions"]):
         raise ValueError(f"{path}: expected {expectation}, found others")
     return [Lesion(**{k: _freeze(v) for k, v in row.items()}) for row in table["lesions"]]
+
+
+def _has_fields(row: dict[str, Any], names: set[str]) -> bool:
+    """Tell whether a row has all names or all but those of places, which are texts."""
+    texts = all(is_text(row[name]) for name in PLACE_FIELDS & set(row))
+    return texts and set(row) | PLACE_FIELDS == names
 
 
 def _freeze(value: Any) -> Any:

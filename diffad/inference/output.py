@@ -12,13 +12,15 @@ import numpy as np
 from diffusers.utils import BaseOutput
 from torch import Tensor
 
+from diffad.data.atlas.template_map import TemplateMap
 from diffad.data.volume import Volume
 from diffad.inference.lesions import Lesion, find_lesions
+from diffad.inference.output_facts import format_output
 from diffad.io.atomic import write_bytes, write_text
 from diffad.io.nifti import stem
 from diffad.registry import VIEWS
 
-DTYPES = {"mask": np.uint8, "seen": np.uint8}
+DTYPES = {"mask": np.uint8, "seen": np.uint8, "unseen": np.uint8}
 """Types on disk of what is no map or image."""
 
 
@@ -64,12 +66,18 @@ class AnomalyOutput(BaseOutput):
         path = self.volume.path if self.volume else None
         return stem(path) if path else "scan"
 
+    @property
+    def unseen_mask(self) -> Tensor:
+        """Part of the brain that was not analysed, (B, 1, *S), bool."""
+        return self.brain.bool() & ~self.analysed.bool()
+
     def save(self, folder: str | Path, name: str | None = None) -> dict[str, Path]:
         """Write the maps next to what made them.
 
         A volume becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz``, ``NAME_twin.nii.gz`` (the
         reconstruction), ``NAME_seen.nii.gz`` (the analysed part of the brain) and, where there are any,
-        ``NAME_std.nii.gz`` (spread of several reconstructions) and ``NAME_pvalue.nii.gz`` (of a calibrated
+        ``NAME_unseen.nii.gz`` (the part of the brain that was not analysed), ``NAME_std.nii.gz`` (spread of
+        several reconstructions) and ``NAME_pvalue.nii.gz`` (of a calibrated
         model), in the scan's own shape, orientation and affine. A tensor becomes
         ``NAME_maps.safetensors``. Both get ``NAME_info.json``.
 
@@ -89,7 +97,9 @@ class AnomalyOutput(BaseOutput):
         return files
 
     def lesions(self, connectivity: int = 26, smallest_ml: float = 0.0) -> list[Lesion]:
-        """List the connected components of the detections; see ``diffad.inference.lesions``.
+        """List the connected components of the detections, with the names of their places.
+
+        See ``diffad.inference.lesions``; names follow from the way to the template that ``info`` has.
 
         Raises:
             ValueError: If this is the result of a tensor, or the connectivity is unknown.
@@ -100,7 +110,8 @@ class AnomalyOutput(BaseOutput):
             )
         p_value = None if self.p_value is None else self.p_value[0, 0].numpy()
         arrays = (self.mask[0, 0].numpy(), self.anomaly_map[0, 0].numpy(), self.volume, p_value)
-        return find_lesions(*arrays, connectivity=connectivity, smallest_ml=smallest_ml)
+        options: dict[str, Any] = {"connectivity": connectivity, "smallest_ml": smallest_ml}
+        return find_lesions(*arrays, **options, to_template=TemplateMap.from_info(self.info))
 
     def to_nifti(self) -> dict[str, nib.Nifti1Image]:
         """Return the maps as NIfTI images in memory, as ``save`` writes them, by kind.
@@ -112,6 +123,31 @@ class AnomalyOutput(BaseOutput):
             raise ValueError("expected the result of a volume, got that of a tensor, which has no affine")
         kinds = self._kinds()
         return {kind: self.volume.to_nifti(v[0], DTYPES.get(kind, np.float32)) for kind, v in kinds.items()}
+
+    def plot(self) -> Any:
+        """Draw scan, reconstruction, map and detections, as in the report.
+
+        Returns:
+            A matplotlib figure, which notebooks show and ``savefig`` writes.
+
+        Raises:
+            ValueError: If it cannot be drawn.
+        """
+        return VIEWS["figure"](self)
+
+    def show(self) -> Any:
+        """Return what a notebook shows at the end of a cell, and open a window where matplotlib can.
+
+        Returns:
+            Of a volume a viewer to scroll in, where ipyniivue is installed; else the figure of ``plot``.
+
+        Raises:
+            ValueError: If it cannot be drawn.
+        """
+        return VIEWS["viewer"](self)
+
+    def __repr__(self) -> str:
+        return format_output(self, f"{type(self).__name__} of {self.name}")
 
     def _repr_png_(self) -> bytes | None:
         picture: bytes | None = VIEWS["png"](self)
@@ -125,7 +161,9 @@ class AnomalyOutput(BaseOutput):
         kinds = {"anomaly": self.anomaly_map, "mask": self.mask, "twin": self.reconstruction}
         optional = {"std": self.std, "pvalue": self.p_value}
         kinds |= {kind: values for kind, values in optional.items() if values is not None}
-        return kinds | {"seen": self.analysed}
+        kinds |= {"seen": self.analysed}
+        rest = self.unseen_mask
+        return kinds | ({"unseen": rest} if self.volume is not None and rest.any() else {})
 
     def _save_volume(self, folder: Path, prefix: str) -> dict[str, Path]:
         assert self.volume is not None

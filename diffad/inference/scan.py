@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffad.data.flat_file import is_flat_name
 from diffad.data.mask_values import cut_mask
 from diffad.data.masks import brain_mask, load_mask
 from diffad.data.names import strip_sequence
@@ -27,6 +28,7 @@ class ScanSource:
         volume: The volume it is, or none for a tensor.
         region: Where its reconstruction may differ, (B, 1, *S), or none for no limit.
         warnings: What a reader should know of how it was read.
+        label: What errors call it where it is no volume with a file.
     """
 
     image: Tensor
@@ -34,6 +36,7 @@ class ScanSource:
     volume: Volume | None = None
     region: Tensor | None = None
     warnings: tuple[str, ...] = ()
+    label: str = "the scan"
 
     @property
     def spacing(self) -> list[float] | None:
@@ -41,13 +44,24 @@ class ScanSource:
         return self.volume.spacing.tolist() if self.volume else None
 
     @property
+    def is_image(self) -> bool:
+        """Whether it was read from a file of a single slice that is no volume."""
+        path = self.volume.path if self.volume else None
+        return path is not None and is_flat_name(path)
+
+    @property
     def name(self) -> str:
         """What errors call it."""
-        return str(self.volume.path) if self.volume and self.volume.path else "the scan"
+        return str(self.volume.path) if self.volume and self.volume.path else self.label
 
 
 def read_source(
-    scan: Any, mask: Any = None, region: Any = None, *, mask_threshold: float | None = None
+    scan: Any,
+    mask: Any = None,
+    region: Any = None,
+    *,
+    mask_threshold: float | None = None,
+    label: str = "the scan",
 ) -> ScanSource:
     """Read a scan, its brain mask and where its reconstruction may differ, from wherever they are.
 
@@ -55,12 +69,12 @@ def read_source(
         ValueError: If one cannot be used; the message names the file.
     """
     read = _check_tensor if isinstance(scan, Tensor) else _read_volume
-    source = read(scan, mask, mask_threshold)
+    source = replace(read(scan, mask, mask_threshold), label=label)
     return source if region is None else replace(source, region=_read_region(source, region))
 
 
 def _read_region(source: ScanSource, region: Any) -> Tensor:
-    if isinstance(region, str | Path):
+    if isinstance(region, str | Path | Volume):
         if source.volume is None:
             raise TypeError(f"expected the region of a tensor as a tensor (B, 1, *S), got {str(region)!r}")
         region = load_mask(region, source.volume)
@@ -95,8 +109,9 @@ def _check_tensor(x: Tensor, mask: Any, mask_threshold: float | None) -> ScanSou
     _check_finite(x, "the tensor")
     if float(x.min()) < -1e-3 or float(x.max()) > 1 + 1e-3:
         raise ValueError(f"expected a tensor in [0, 1], got values {float(x.min()):g} to {float(x.max()):g}")
-    if isinstance(mask, str | Path):
-        raise TypeError(f"expected the mask of a tensor as a tensor (B, 1, *S), got the path {str(mask)!r}")
+    if isinstance(mask, str | Path | Volume):
+        name = f"the path {str(mask)!r}" if isinstance(mask, str | Path) else f"the volume {mask.name}"
+        raise TypeError(f"expected the mask of a tensor as a tensor (B, 1, *S), got {name}")
     brain, warnings = _check_mask(x, mask, mask_threshold)
     return ScanSource(x, brain, warnings=tuple(warnings))
 

@@ -16,7 +16,7 @@ from diffad.data.slices import axis_index, from_slices, to_slices
 from diffad.data.space import Space
 from diffad.data.volume import VolumeError
 from diffad.inference.healthy import HealthyMaps
-from diffad.inference.orientations import fuse_maps
+from diffad.inference.orientations import Slicing, fuse_maps
 from diffad.inference.scan import ScanSource
 from diffad.inference.stack import Stack, StackResult
 
@@ -73,7 +73,8 @@ def make_stacks(
         if flat:  # each is a scan of its own, and gets the same noise in any batch
             cut, planes = ScanSlices(image[None], brain[None], [0]), None if region is None else region[None]
         else:
-            cut = cut_slices(image, brain, axis, source.spacing, slices, source.name, neighbours)
+            how = (source.spacing, slices, source.name, source.is_image, neighbours)
+            cut = cut_slices(image, brain, axis, *how)
             planes = None if region is None else _cut_region(region, axis, cut.keys)
         cut_fields: dict[str, Any] = {field.name: getattr(cut, field.name) for field in fields(cut)}
         stacks.append(Stack(**cut_fields, name=source.name, region=planes))
@@ -127,6 +128,33 @@ def check_sequence_count(stacks: Sequence[Stack], channels: int, name: str) -> N
         raise VolumeError(
             f"{name}: expected {channels} sequence(s), as the model was trained on, got {count}"
         )
+
+
+def cut_source(
+    source: ScanSource,
+    axis: str,
+    cuts: Slicing,
+    windows: Sequence[IntensityWindow],
+    channels: int,
+    neighbours: int = 0,
+) -> list[Stack]:
+    """Cut a source along one axis into what a network takes, each stack with its noise and its window.
+
+    Args:
+        source: The scan.
+        axis: Plane of the slices, or "volume".
+        cuts: Which slices, and what their noise follows from.
+        windows: Intensity window of each item.
+        channels: Sequences of the network.
+        neighbours: Slices below and above each that the network is shown beside it.
+
+    Raises:
+        ValueError: If no slice with brain is left, or the number of sequences is another.
+    """
+    stacks = make_stacks(source, axis, cuts.slices, neighbours)
+    check_sequence_count(stacks, channels, source.name)
+    pairs = zip(stacks, windows, strict=True)
+    return [replace(s, noise_keys=cuts.noise_keys(s.keys, axis), window=w) for s, w in pairs]
 
 
 def assemble_maps(

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from diffad.config import PostprocessConfig, SpaceConfig, from_dict
-from diffad.inference.healthy import FILE, HealthyMaps
+from diffad.inference.contrasts import check_contrasts, name_healthy_file
+from diffad.inference.healthy import HealthyMaps
 from diffad.inference.known import KnownScans
+from diffad.inference.scope import check_scope
 from diffad.io.digests import find_damage
 from diffad.io.wording import shorten
 from diffad.method import PARTS
@@ -52,15 +54,22 @@ def check_model(folder: Path, names: Collection[str], replaced: Collection[str] 
     levels = None if "scheduler" in replaced else _check_scheduler(folder / "scheduler", index["scheduler"])
     try:
         _check_settings(values, channels)
-        _check_parts(values, levels)
+        for own in (values, *(values.get("contrasts") or {}).values()):
+            _check_parts(own, levels)
     except (ValueError, UnknownNameError) as error:
         raise ModelError(f"{path}: {error}") from error
-    needs_maps = (values.get("postprocess") or {}).get("normalise") == "place"
-    if HealthyMaps.load(folder) is None and needs_maps and values.get("calibration"):
-        expectation = "the healthy maps by which postprocess.normalise: place"
-        raise ModelError(f"{folder / FILE}: expected {expectation} measures scans, found no such file")
+    _check_healthy_maps(folder, values)
     if damage := find_damage(folder, replaced):
         raise ModelError(f"{folder}: expected the files as they were written, found that {damage}")
+
+
+def _check_healthy_maps(folder: Path, values: Mapping[str, Any]) -> None:
+    needs_maps = (values.get("postprocess") or {}).get("normalise") == "place"
+    for contrast, own in {"": values, **(values.get("contrasts") or {})}.items():
+        file = name_healthy_file(contrast)
+        if HealthyMaps.load(folder, file) is None and needs_maps and own.get("calibration"):
+            expectation = "the healthy maps by which postprocess.normalise: place"
+            raise ModelError(f"{folder / file}: expected {expectation} measures scans, found no such file")
 
 
 def _check_networks(folder: Path, index: Mapping[str, Any], replaced: Collection[str]) -> int | None:
@@ -113,10 +122,14 @@ def _check_settings(values: Mapping[str, Any], channels: int | None) -> None:
     _check_sequences(values.get("sequences"), channels)
     if not isinstance(values.get("provenance") or {}, dict):
         raise ValueError(f"expected provenance as a mapping, found {shorten(repr(values['provenance']))}")
-    for known in values.get("domain") or []:
-        KnownScans.from_dict(known)
-    if values.get("calibration") is not None:
-        _check_calibration(values["calibration"], post.fpr)
+    if values.get("scope") is not None:
+        check_scope(values["scope"])
+    check_contrasts(values.get("contrasts"))
+    for own in (values, *(values.get("contrasts") or {}).values()):
+        for known in own.get("domain") or []:
+            KnownScans.from_dict(known)
+        if own.get("calibration") is not None:
+            _check_calibration(own["calibration"], post.fpr)
 
 
 def _check_sequences(sequences: object, channels: int | None) -> None:

@@ -10,6 +10,9 @@ SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh", ".hdr")
 PARTNERS = (".img", ".img.gz", ".hdr.gz")
 """Other ends of the names of volumes: the image of a pair, and a pair that is compressed."""
 
+FLAT_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy")
+"""Ends of the names of single slices."""
+
 WRITTEN_SUFFIXES = (".nii.gz", ".nii")
 """Ends of the names of the volumes that are written here."""
 
@@ -20,9 +23,9 @@ def is_volume_name(path: Path | str) -> bool:
 
 
 def stem(path: Path) -> str:
-    """Return the name of a volume without its suffixes, be they in capitals or not."""
+    """Return the name of a volume or a slice without its suffixes, be they in capitals or not."""
     name = path.name
-    for suffix in (*PARTNERS, *SUFFIXES):
+    for suffix in (*PARTNERS, *SUFFIXES, *FLAT_SUFFIXES):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from diffad.io.entities import is_companion
-from diffad.io.nifti import stem
+from diffad.io.nifti import FLAT_SUFFIXES, stem
 from diffad.io.own_maps import is_own_map
 from diffad.io.paths import is_folder, is_present_file, resolve_path
 from diffad.io.walk import FolderListing, find_content_gap, walk_folder
@@ -41,7 +41,10 @@ class Search:
 
     def describe_rest(self) -> list[str]:
         """Say in one sentence for each reason what was passed over, but for masks, maps and gaps."""
-        return [*describe_listing(self.listing), *self._describe_links()]
+        slices = [path for path in self.scans if path.name.lower().endswith(FLAT_SUFFIXES)]
+        note = f"{len(slices)} single slices have no voxel size; their pixels are taken to be 1 mm"
+        note += ", and their left for that of the patient"
+        return [*describe_listing(self.listing), *self._describe_links(), *([note] if slices else [])]
 
     def describe_gaps(self) -> list[str]:
         """Say how many scans have no content."""
@@ -91,7 +94,8 @@ def find_scans(
 ) -> Search:
     """Collect scans from files and folders.
 
-    A folder is searched with all folders in it for volumes; hidden files, maps that were written here, masks
+    A folder is searched with all folders in it for volumes, and where there is none for single slices; hidden
+    files, maps that were written here, masks
     and labels by their BIDS names, and all that lies in ``out`` are passed over. A file is taken as it is.
     What ``mask`` and ``region`` name is passed over in both.
 
@@ -107,7 +111,7 @@ def find_scans(
     search, places = Search(), dict[tuple[Path, str], Path]()
     for source in sources:
         is_deep = is_folder(source)
-        images = _search_folder(source, out, search) if is_deep else [source]
+        images = (_search_folder(source, out, search) or _take_slices(search)) if is_deep else [source]
         masks = [p for p in images if _is_mask(p, mask) or _is_mask(p, region)]
         search.ignored += masks
         images = [p for p in images if p not in set(masks)]
@@ -131,6 +135,13 @@ def _search_folder(folder: Path, out: Path | None, search: Search) -> list[Path]
     results = {p for p in listing.volumes if is_companion(stem(p)) or is_own_map(p)}
     search.ignored += sorted(results)
     return [p for p in listing.volumes if p not in results]
+
+
+def _take_slices(search: Search) -> list[Path]:
+    """Take the single slices of a folder that holds no volume."""
+    slices = [path for path in search.listing.others if path.name.lower().endswith(FLAT_SUFFIXES)]
+    search.listing.others = [path for path in search.listing.others if path not in set(slices)]
+    return sorted(slices)
 
 
 def _describe_lack(folder: Path, search: Search) -> str:

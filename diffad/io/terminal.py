@@ -7,103 +7,72 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
+from diffad.io.console import QUIET, get_console
 from diffad.io.escape import escape_text
+from diffad.io.progress import Progress as Progress
 from diffad.io.wording import MAX_LINE, shorten
 from diffad.registry import UnknownNameError
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-
-class Progress:
-    """A bar over all scans that moves with every batch of slices; only shown on a terminal.
-
-    Args:
-        scans: How many scans there are.
-        others: Tells how many of them other processes have finished.
-        quiet: Show nothing, as another process shows it.
-    """
-
-    def __init__(self, scans: int, others: Callable[[], int] = lambda: 0, quiet: bool = False) -> None:
-        from rich import progress  # here, as help must answer at once
-        from rich.console import Console
-
-        columns = progress.TextColumn("{task.description}"), progress.BarColumn()
-        times = progress.TaskProgressColumn(), progress.TimeElapsedColumn(), progress.TimeRemainingColumn()
-        terminal = Console(stderr=True)
-        disable = quiet or not terminal.is_terminal
-        self._bar = progress.Progress(*columns, *times, console=terminal, disable=disable)
-        self._task = self._bar.add_task("scans", total=scans)
-        self._scans, self._finished, self._others = scans, 0, others
-
-    def __enter__(self) -> Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    @contextmanager
-    def scan(self, name: str) -> Iterator[None]:
-        """Count one scan, however it ends."""
-        from rich.markup import escape
-
-        count = self._finished + self._others()
-        description = f"scan {count + 1} of {self._scans}: {escape(escape_text(name))}"
-        self._bar.update(self._task, description=description, completed=count)
-        yield
-        self._finished += 1
-        self._bar.update(self._task, completed=self._finished + self._others())
-
-    def slices(self, total: int) -> SliceProgress:
-        """Stand in for the progress bar of a pipeline: ``total`` slices make one scan."""
-        return SliceProgress(self, total)
-
-    def advance(self, fraction: float) -> None:
-        """Move on by a fraction of a scan."""
-        self._bar.advance(self._task, fraction)
-
-
-class SliceProgress:
-    """The slices of one scan, as a fraction of it.
-
-    Args:
-        progress: The bar over all scans.
-        total: Slices of this scan.
-    """
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress, self._total = progress, total
-
-    def __enter__(self) -> SliceProgress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def update(self, count: int) -> None:
-        """Count slices just finished."""
-        self._progress.advance(count / self._total)
+PAGE_WIDTH = 140
+"""Columns of a table where there is no terminal; a pipe has no width, and 80 would be hard to read."""
 
 
 def say(message: str, error: BaseException | None = None) -> None:
-    """Print one line to stderr; with DIFFAD_DEBUG=1 also where an error came from.
+    """Say in one line what happens, on stderr; with DIFFAD_DEBUG=1 also where an error came from.
 
-    Names in it cannot command the terminal, nor begin a line of their own.
+    A first word "warning:", "note:" or "error:", or "failed", tells programs what kind of message it is; see
+    ``Console``. Names in it cannot command the terminal, nor begin a line of their own.
     """
-    _print_line(message, sys.stderr)
+    kind, text = _split_kind(message)
+    get_console().emit(kind, text)
     if error is not None and is_debugging():
         traceback.print_exception(error)
 
 
-def tell(*lines: str) -> None:
-    """Print results to stdout, each in one line; see ``say``."""
-    for line in lines:
-        _print_line(line, sys.stdout)
+def tell(*lines: str, **fields: Any) -> None:
+    """Say what came out, on stdout, each in one line; see ``say``.
+
+    Args:
+        *lines: Sentences for people.
+        **fields: The same for programs, in the object of the first line.
+    """
+    for number, line in enumerate(lines):
+        get_console().emit("result", line, sys.stdout, **({} if number else fields))
+
+
+def show(event: str, thing: Any = None, **fields: Any) -> None:
+    """Show what was asked for on stdout, however little is to be said.
+
+    Args:
+        event: What it is.
+        thing: What people see: lines of text, or a table of rich; without it they see nothing.
+        **fields: What programs see, as one object; without any they see nothing.
+    """
+    console = get_console()
+    if console.as_json:
+        if fields:
+            console.emit(event, level=QUIET, **fields)
+    elif isinstance(thing, str):
+        console.print_lines(thing.splitlines(), sys.stdout)
+    elif thing is not None:
+        from rich.console import Console as RichConsole
+
+        RichConsole(width=None if sys.stdout.isatty() else PAGE_WIDTH).print(thing)
+
+
+def _split_kind(message: str) -> tuple[str, str]:
+    """Tell what kind of message it is, and what it says after the word for that."""
+    word, colon, rest = message.partition(": ")
+    if colon and word in ("warning", "note", "error"):
+        return word, rest
+    return ("failed" if message.startswith("failed") else "message"), message
 
 
 def plain_text(text: object) -> Text:
@@ -111,13 +80,6 @@ def plain_text(text: object) -> Text:
     from rich.text import Text
 
     return Text(escape_text(str(text)))
-
-
-def _print_line(message: str, stream: TextIO) -> None:
-    encoding = stream.encoding or "utf-8"
-    line = escape_text(message).encode(encoding, "backslashreplace").decode(encoding)
-    stream.write(f"{line}\n")
-    stream.flush()
 
 
 def is_debugging() -> bool:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
+
 MAX_TEXT = 200
 """Characters of one value in a message."""
+MAX_FACT = 88
+"""Characters of a line of a fact in a table."""
 MAX_LINE = 2000
 """Characters of a whole message."""
 
@@ -22,3 +27,13 @@ def shorten(text: object, limit: int = MAX_TEXT) -> str:
         return whole
     head = limit * 2 // 3
     return f"{whole[:head]} ... {whole[len(whole) - (limit - head - 5) :]}"
+
+
+def format_facts(title: str, facts: Sequence[tuple[str, str]]) -> str:
+    """Return a title and facts below it, in two columns of plain text, each of two lines at most."""
+    width = max((len(name) for name, _ in facts), default=0)
+    lines = [title]
+    for name, text in facts:
+        parts = textwrap.wrap(text, MAX_FACT, max_lines=2, placeholder=" ...") or [""]
+        lines += [f"  {name if i == 0 else '':<{width}}  {part}" for i, part in enumerate(parts)]
+    return "\n".join(lines)

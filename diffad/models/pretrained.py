@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -15,8 +15,9 @@ from diffad.io.wording import MAX_LINE, shorten
 from diffad.models.folder import ModelError as ModelError
 from diffad.models.folder import read_mapping
 from diffad.models.wrapped import WrappedNetwork, list_network_classes
-from diffad.registry import MODELS, UnknownNameError
+from diffad.registry import MODELS, UnknownNameError, suggest_name
 
+NO_INDEX = "a model_index.json without network and scheduler"
 UNKNOWN_PART = "which is not a registered part; a part of your own comes with --plugin FILE"
 
 
@@ -43,6 +44,7 @@ def locate_model(name: str | Path) -> str:
     if str(name).count("/") != 1 or str(name).startswith((".", "/", "~")):
         raise FileNotFoundError(
             f"{name}: no such model folder; shipped models: {', '.join(models) or 'none'}"
+            f"{suggest_name(str(name), models)}"
         )
     return str(name)
 
@@ -55,25 +57,43 @@ def check_folder(folder: Path) -> None:
     """
     try:
         index = read_mapping(folder / "model_index.json")
-        parts = {part: tuple(index[part]) for part in ("network", "scheduler")}
-        auxiliary = {part: tuple(index[part]) for part in AUXILIARY_NETWORKS if any(index.get(part) or ())}
-        if not all(
-            isinstance(word, str | None) for kind in (*parts.values(), *auxiliary.values()) for word in kind
-        ):
-            raise TypeError("classes that are no names")
-    except (ValueError, KeyError, TypeError) as error:
-        raise incompatible_model(
-            folder, f"a model_index.json without network and scheduler ({error})"
-        ) from error
-    classes = {(kind.__module__, kind.__name__) for kind in list_network_classes()}
-    for part, kind in {"network": parts["network"], **auxiliary}.items():
-        if kind not in classes:
-            raise incompatible_model(folder, f"{part} {'.'.join(map(str, kind))}, {UNKNOWN_PART}")
+    except (ValueError, TypeError) as error:
+        raise incompatible_model(folder, f"{NO_INDEX} ({error})") from error
+    for part, kind in check_classes(index, folder).items():
         if kind[1] == WrappedNetwork.__name__:
             check_wrapped(folder / part)
-    library, name = (*parts["scheduler"], None, None)[:2]
-    if library != "diffusers" or not str(name).endswith("Scheduler"):
-        raise incompatible_model(folder, f"scheduler {library}.{name}, which is not one of diffusers")
+
+
+def check_classes(index: Mapping[str, Any], name: object) -> dict[str, tuple[Any, ...]]:
+    """Refuse an index that names classes other than registered networks and diffusers schedulers.
+
+    Args:
+        index: What ``model_index.json`` holds.
+        name: What messages call it.
+
+    Returns:
+        Module and class of every network, by part.
+
+    Raises:
+        ModelError: With the class that is not allowed.
+    """
+    try:
+        parts = {part: tuple(index[part]) for part in ("network", "scheduler")}
+        auxiliary = {part: tuple(index[part]) for part in AUXILIARY_NETWORKS if any(index.get(part) or ())}
+        words = [word for kind in (*parts.values(), *auxiliary.values()) for word in kind]
+        if not all(isinstance(word, str | None) for word in words):
+            raise TypeError("classes that are no names")
+    except (ValueError, KeyError, TypeError) as error:
+        raise incompatible_model(name, f"{NO_INDEX} ({error})") from error
+    classes = {(kind.__module__, kind.__name__) for kind in list_network_classes()}
+    networks = {"network": parts["network"], **auxiliary}
+    for part, kind in networks.items():
+        if kind not in classes:
+            raise incompatible_model(name, f"{part} {'.'.join(map(str, kind))}, {UNKNOWN_PART}")
+    library, scheduler = (*parts["scheduler"], None, None)[:2]
+    if library != "diffusers" or not str(scheduler).endswith("Scheduler"):
+        raise incompatible_model(name, f"scheduler {library}.{scheduler}, which is not one of diffusers")
+    return networks
 
 
 def check_wrapped(folder: Path) -> None:

@@ -17,12 +17,20 @@ from diffad.data.grouping import group_warnings
 from diffad.data.head import head_warning
 from diffad.data.volume import Volume, VolumeError
 from diffad.inference import scan as scans
-from diffad.inference.calibrating import calibrate_model, calibrate_samplers, keep_raw_maps
+from diffad.inference.calibrating import (
+    calibrate_contrasts,
+    calibrate_samplers,
+    group_by_contrast,
+    keep_contrast,
+    keep_raw_maps,
+)
 from diffad.inference.detector import Detector
 from diffad.inference.domain import summarise_domain
 from diffad.inference.features import ScanFeatures, measure_channels
 from diffad.inference.healthy_scans import HealthyScan
 from diffad.inference.output import AnomalyOutput
+from diffad.inference.scope import ModelScope
+from diffad.inference.slice_range import choose_slices
 from diffad.inference.stacking import make_stacks, measure_windows
 from diffad.io.atomic import staged_folder
 from diffad.io.subjects import Subject, find_subject_mask
@@ -40,8 +48,8 @@ def calibrate_on(
     mask: str | Path | None = None,
     rates: Sequence[float] = RATES,
     sites: Mapping[str, str] | None = None,
-) -> Calibration:
-    """Measure a model on healthy scans, and give it what was found.
+) -> dict[str, Calibration]:
+    """Measure a model on healthy scans, and give it what was found, for each of its contrasts apart.
 
     A scan that cannot be used is reported and left out, and so is one that still has its skull and comes
     without a mask, as it would shift the thresholds. Warnings of the others are said once for each kind.
@@ -55,6 +63,9 @@ def calibrate_on(
         rates: Pixel false-positive rates, in [0, 1).
         sites: Where each subject was scanned, by its name; none where nobody says.
 
+    Returns:
+        Thresholds by contrast, those of scans of no contrast of the model under "".
+
     Raises:
         ValueError: If no scan can be used, or a rate is out of range.
     """
@@ -62,6 +73,7 @@ def calibrate_on(
     features: list[list[ScanFeatures]] = []
     scans: list[HealthyScan] = []
     warnings: dict[str, list[str]] = {}
+    is_whole = True
     with Progress(len(subjects)) as progress, keep_raw_maps(pipe):
         pipe.progress_bar = progress.slices
         for subject in subjects:
@@ -69,6 +81,7 @@ def calibrate_on(
                 try:
                     output = _look_at(pipe, subject, options, mask)
                     scans.append(HealthyScan.of(output, (sites or {}).get(subject.name, "")))
+                    is_whole &= output.info["coverage"]["brain_share"] == 1
                     features.append(_measure(output))
                     warnings[str(subject.paths[0])] = output.info["warnings"]
                 except (ValueError, OSError) as error:
@@ -76,8 +89,18 @@ def calibrate_on(
     for warning in group_warnings(warnings, len(scans)):
         say(f"warning: {warning}")
     overrides = options.method.over(pipe.method).to_overrides()
-    pipe.register_to_config(domain=summarise_domain(features), **overrides)
-    return calibrate_model(pipe, scans, rates, whole=options.slices is None)
+    pipe.register_to_config(**overrides)
+    contrasts = [scan.contrast for scan in scans]
+    for contrast, group in group_by_contrast(pipe, features, contrasts).items():
+        keep_contrast(pipe, contrast, domain=summarise_domain(group))
+    _restate_scope(pipe)
+    return calibrate_contrasts(pipe, scans, rates, whole=is_whole)
+
+
+def _restate_scope(pipe: AnomalyPipeline) -> None:
+    """Forget what the thresholds came from before."""
+    if pipe.config.scope:
+        pipe.register_to_config(scope={k: v for k, v in pipe.config.scope.items() if k != "calibrated_on"})
 
 
 def choose_units(pipe: AnomalyPipeline, normalise: str | None) -> None:
@@ -126,6 +149,15 @@ def require_new(out: Path) -> None:
         raise ValueError(f"{out}: expected a new folder for the model, found something there")
 
 
+def describe_calibrations(calibrations: Mapping[str, Calibration], scans: int) -> str:
+    """Say what each contrast was calibrated to; see ``describe_calibration``."""
+    texts = [
+        (f"{contrast}: " if contrast else "") + describe_calibration(calibration, scans)
+        for contrast, calibration in calibrations.items()
+    ]
+    return "\n".join(texts)
+
+
 def describe_calibration(calibration: Calibration, scans: int) -> str:
     """Say for each nominal rate the threshold, and the rate it reached on scans that were left out."""
     lines = [f"{calibration.scans} of {scans} scans, {calibration.pixels:,} voxels"]
@@ -153,11 +185,13 @@ def _calibrate_sampler(
     def build(sampler: PartSpec) -> Detector:
         return pipe.detector(replace(options.method, sampler=sampler), **settings)
 
+    known_mm = ModelScope.of(pipe.config).range_mm
+
     def measure(maps: Detector, fpr: float) -> float:
         values = []
         for subject in subjects:
             with suppress(ValueError, OSError):  # the scan is named when it is scored
-                values.append(_look_at_subject(maps, subject, options, mask))
+                values.append(_look_at_subject(maps, subject, options, mask, known_mm))
         return calibrate_thresholds(((v, None) for v in values), [fpr]).threshold(fpr)
 
     own = options.method.over(pipe.method).sampler
@@ -165,12 +199,18 @@ def _calibrate_sampler(
     return options if sampler == own else replace(options, sampler=sampler)
 
 
-def _look_at_subject(maps: Detector, subject: Subject, options: Options, mask: str | Path | None) -> Tensor:
+def _look_at_subject(
+    maps: Detector,
+    subject: Subject,
+    options: Options,
+    mask: str | Path | None,
+    known_mm: tuple[float, float] | None,
+) -> Tensor:
     """Return the scores of a scan inside the brain, on the model's grid."""
     source = _read_subject(subject, options, mask)
-    values = []
-    space = maps.space.config
-    stacks = make_stacks(source, space.axis, options.slices, space.neighbours)
+    values, space = [], maps.space.config
+    selection = choose_slices(source, space.axis, options.slices, known_mm)
+    stacks = make_stacks(source, space.axis, selection.slices, space.neighbours)
     for stack, window in zip(stacks, measure_windows(source, maps.space), strict=True):
         where = (stack.spacing, stack.centre, window)
         x, brain, placement = maps.space.place(stack.image, stack.brain, *where)

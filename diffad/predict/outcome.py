@@ -50,13 +50,30 @@ class ScanOutcome:
         row: Its row; none for a scan that another program is at work on.
         counts: Field of ``CohortSummary``.
         output: What is to be written, if anything.
+        preparation: Picture of how the scan was made ready, as PNG; none where it was taken as it is.
     """
 
     row: ResultRow | None
     counts: str
     output: AnomalyOutput | None = None
+    preparation: bytes | None = None
 
 
 def fail_scan(name: str, message: str) -> ScanOutcome:
     """Return the outcome of a scan that cannot be used."""
     return ScanOutcome(ResultRow(name, "failed", error=message), "failed")
+
+
+OUTCOMES = {"skipped": "done before", "other": "kept from other options"}
+"""What is said of scans that are not looked at now."""
+
+
+def describe_outcome(outcome: ScanOutcome) -> str:
+    """Say in a few words what became of a scan."""
+    row = outcome.row
+    if row is None or row.status == "failed":
+        return "failed"
+    words = [OUTCOMES[outcome.counts]] if outcome.counts in OUTCOMES else []
+    words += [f"{float(row.volume_ml):.2f} ml detected"] if row.volume_ml != "" else []
+    words += ["with warnings"] if row.warnings else []
+    return ", ".join(words)

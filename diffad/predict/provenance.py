@@ -11,12 +11,16 @@ from diffad.pipeline import AnomalyPipeline
 def hash_model(pipe: AnomalyPipeline) -> str:
     """Return a hash of the weights and of all that is stored with them."""
     parts = ("noise", "score", "guidance", "space", "postprocess", "calibration")
-    text = json.dumps(
-        {k: pipe.config[k] for k in parts} | dict(pipe.scheduler.config), sort_keys=True, default=str
-    )
+    settings = {k: pipe.config[k] for k in parts} | dict(pipe.scheduler.config)
+    if pipe.config.get("scope"):  # which slices it knows decides which are looked at
+        settings["scope"] = pipe.config["scope"]
+    text = json.dumps(settings, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode())
-    if pipe.healthy is not None:
-        digest.update(pipe.healthy.mean.numpy().tobytes() + pipe.healthy.sd.numpy().tobytes())
+    if pipe.config.contrasts:
+        digest.update(json.dumps(pipe.config.contrasts, sort_keys=True, default=str).encode())
+    healthy_maps = [pipe.healthy, *(maps for _, maps in sorted(pipe.contrast_maps.items()))]
+    for maps in (maps for maps in healthy_maps if maps is not None):
+        digest.update(maps.mean.numpy().tobytes() + maps.sd.numpy().tobytes())
     for network in pipe.networks.values():
         for name, weights in sorted(network.state_dict().items()):
             digest.update(name.encode() + weights.cpu().double().numpy().tobytes())

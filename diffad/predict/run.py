@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from diffad.distributed import Process
 from diffad.inference.candidates import is_auto, list_candidates
+from diffad.inference.slice_range import explain_numbers
+from diffad.io.console import get_console
 from diffad.io.escape import escape_name
 from diffad.io.subjects import Subject, find_scans
 from diffad.io.terminal import say
@@ -42,14 +45,16 @@ def predict_scans(
         OSError: If there is no such model, or the results cannot be written.
         ImportError: If a package of the extra ``prepare`` is missing.
     """
-    process = process or Process.from_launcher()
+    process, options = process or Process.from_launcher(), options or Options()
+    if process.is_main and isinstance(options.slices, tuple):
+        say(f"warning: {explain_numbers(options.slices, inputs.prepare is not None)}")
     search = find_scans(inputs.sources, inputs.out, inputs.mask, inputs.region)
     listing = list_subjects(inputs, search)
     subjects = listing.subjects
     cohort = Cohort(
         _find_models(inputs, process),
         inputs.out,
-        options or Options(),
+        options,
         inputs.mask,
         inputs.overwrite,
         inputs.region,
@@ -60,6 +65,9 @@ def predict_scans(
     )
     if process.is_main:
         _describe_derivative(inputs.out, subjects)
+        count = f"{len(subjects)} scan" + ("s" if len(subjects) != 1 else "")
+        begin: dict[str, Any] = {"scans": len(subjects), "model": inputs.model, "out": str(inputs.out)}
+        get_console().emit("cohort", f"{count} to look at; results go to {inputs.out}", **begin)
     summary = cohort.run(subjects)
     if process.is_main:
         _record_absent(cohort, listing, summary)

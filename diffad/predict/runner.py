@@ -5,21 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffad.distributed import Process
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.precision import resolve_precision
+from diffad.io.console import NORMAL, VERBOSE
 from diffad.io.escape import escape_name
+from diffad.io.stages import run_stage, work_on
 from diffad.io.subjects import Subject
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
+from diffad.predict.announce import Announcer
 from diffad.predict.claims import ScanClaims
 from diffad.predict.load import count_voxels
 from diffad.predict.options import Options as Options
-from diffad.predict.outcome import DISK_ERRORS, PendingScan, ScanOutcome, fail_scan
+from diffad.predict.outcome import DISK_ERRORS, PendingScan, ScanOutcome, describe_outcome, fail_scan
 from diffad.predict.outcome import WriteError as WriteError
 from diffad.predict.reader import ScanReader
 from diffad.predict.results import ResultRow, Results
@@ -86,6 +89,7 @@ class Cohort:
         self.shelf = place_on_shelf(pipe, options)
         out.mkdir(parents=True, exist_ok=True)
         self.results, self.claims = Results(out / "results.csv"), ScanClaims(out)
+        self.announcer = Announcer()
         self.reader = ScanReader(
             out=out,
             shelf=self.shelf,
@@ -112,7 +116,7 @@ class Cohort:
         own = self.process.shard(subjects)
         count_others = self._make_counter([escape_name(s.name) for s in subjects if s not in own])
         with Progress(len(subjects), count_others, quiet=not self.process.is_main) as progress:
-            self._progress_bar = progress.slices
+            self._progress, self._progress_bar = progress, progress.slices
             try:
                 self._run_rest(self._run_once(own, progress), progress)
             finally:
@@ -126,7 +130,7 @@ class Cohort:
         def work(subject: Subject, read: PendingScan | ScanOutcome) -> ScanOutcome:
             if isinstance(read, ScanOutcome) and read.row is None:
                 return read
-            with progress.scan(subject.name):
+            with progress.scan(subject.name, concludes=False):
                 return read if isinstance(read, ScanOutcome) else self._guard(self._look, subject, read)
 
         def write(subject: Subject, outcome: ScanOutcome) -> None:
@@ -194,7 +198,8 @@ class Cohort:
             return fail_scan(subject.name, message)
 
     def _read(self, subject: Subject) -> PendingScan | ScanOutcome:
-        outcome: PendingScan | ScanOutcome = self._guard(self.reader.read, subject)
+        with work_on(subject.name):
+            outcome: PendingScan | ScanOutcome = self._guard(self.reader.read, subject)
         return outcome
 
     def _look(self, subject: Subject, read: PendingScan) -> ScanOutcome:
@@ -202,7 +207,8 @@ class Cohort:
         output.info |= {"scan": [str(p) for p in subject.paths], "request": read.request}
         if read.choice.name:
             output.info["model_choice"] = read.choice.to_info()
-        return ScanOutcome(ResultRow.from_info(subject.name, output.info), "done", output)
+        row = ResultRow.from_info(subject.name, output.info)
+        return ScanOutcome(row, "done", output, read.ready.draw_preparation())
 
     def _detect(self, subject: Subject, read: PendingScan) -> AnomalyOutput:
         scan, choice = read.ready, read.choice
@@ -210,12 +216,11 @@ class Cohort:
             say(f"{subject.name}: the model {choice.name}, as {choice.reason}")
         pipe = self.shelf.take(choice).pipe
         pipe.progress_bar = self._progress_bar
-        with self.shelf.lock:
+        with self.shelf.lock, run_stage("slices"):
             output = pipe(scan.volume, scan.brain, region=read.region, **self.options.call())
         warnings = list(dict.fromkeys([*scan.warnings, *output.info.get("warnings", [])]))
-        for warning in warnings:
-            say(f"warning: {subject.name}: {warning}")
         output.info |= {"image_score": float(output.score[0]), "warnings": warnings}
+        self.announcer.announce(subject.name, output.info)
         output = scan.back(output)
         assert output.volume is not None
         output.info["anomalous_ml"] = round(float(output.mask.sum()) * output.volume.voxel_ml, 4)
@@ -234,12 +239,16 @@ class Cohort:
             self.summary.failed[subject.name] = outcome.row.error
         else:
             getattr(self.summary, outcome.counts).append(subject.name)
+        self.summary.note_row(subject.name, outcome.row)
+        fields = asdict(outcome.row) | {"scan": subject.name, "outcome": outcome.counts}
+        level = NORMAL if outcome.counts in ("done", "failed") else VERBOSE
+        self._progress.conclude(subject.name, describe_outcome(outcome), level, **fields)
 
     def _write(self, subject: Subject, outcome: ScanOutcome) -> ScanOutcome:
         assert outcome.output is not None
-        with self._writing(subject.name):
-            write_scan(outcome.output, subject.naming, self.out, self.page)
-        return replace(outcome, output=None)
+        with self._writing(subject.name), work_on(subject.name), run_stage("writing"):
+            write_scan(outcome.output, subject.naming, self.out, self.page, outcome.preparation)
+        return replace(outcome, output=None, preparation=None)
 
     @contextmanager
     def _writing(self, what: str) -> Iterator[None]:

@@ -14,12 +14,15 @@ from torch import Tensor
 
 from diffad.data.lesions import KINDS, implant
 from diffad.data.volume import Volume
+from diffad.inference.calibrating import group_by_contrast, keep_contrast
+from diffad.inference.contrasts import find_contrast
 from diffad.io.subjects import Subject
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.calibrate import read_healthy
 from diffad.predict.options import Options
 from diffad.threshold import Calibration
+from diffad.threshold.detection_rates import describe_detection_rates, pool_detection_rates
 from diffad.threshold.sensitivity import (
     LesionSample,
     Sensitivity,
@@ -72,14 +75,36 @@ def measure_on_lesions(
 def describe_lesions(
     pipe: AnomalyPipeline, subjects: Sequence[Subject], options: Options, mask: str | Path | None = None
 ) -> list[str]:
-    """Return a table of what a model finds of implanted lesions, see ``measure_on_lesions``.
+    """Return two tables of what a model finds of implanted lesions: by size, and by kind and size.
+
+    See ``measure_on_lesions``.
 
     Raises:
         ValueError: If no scan can be used, or the model is not calibrated.
     """
-    if not subjects:
-        return []
-    return describe_sensitivity(measure_on_lesions(pipe, subjects, options, mask))
+    lines = []
+    for contrast, group in _group_subjects(pipe, subjects, options, mask).items():
+        view = pipe.adapt_to(contrast)
+        rows = measure_on_lesions(view, group, options, mask)
+        keep_contrast(pipe, contrast, calibration=view.config.calibration)
+        by_size = describe_detection_rates(pool_detection_rates(rows), pipe.config.postprocess["fpr"])
+        lines += [*([f"{contrast}:"] if contrast else []), *by_size, "", *describe_sensitivity(rows)]
+    return lines
+
+
+def _group_subjects(
+    pipe: AnomalyPipeline, subjects: Sequence[Subject], options: Options, mask: str | Path | None
+) -> dict[str, list[Subject]]:
+    """Group subjects by contrast; one that cannot be read goes with the rest, and is named there."""
+    contrasts = []
+    for subject in subjects:
+        try:
+            contrasts.append(
+                find_contrast(*read_healthy(subject, options, mask)) if pipe.config.contrasts else ""
+            )
+        except (ValueError, OSError):
+            contrasts.append("")
+    return group_by_contrast(pipe, subjects, contrasts) if subjects else {}
 
 
 def _list_samples(

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
+
+from diffad.io.search import list_names
+from diffad.predict.results import ResultRow
+
+MOST_SCANS = 3
+"""How many scans of a kind are named where one should look first."""
 
 
 @dataclass
@@ -18,6 +25,9 @@ class CohortSummary:
         absent: Could not be looked at, as a scan or its content is not there, with the reason.
         ignored_files: How many masks and maps among the files were passed over.
         notes: What else a reader of the results should know: who is absent, what was passed over.
+        warned_scans: Have results with warnings.
+        outside_scans: Are outside what the model knows.
+        volumes: Volume of all detections, in ml, by name.
     """
 
     done: list[str] = field(default_factory=list)
@@ -28,6 +38,15 @@ class CohortSummary:
     ignored_files: int = 0
     busy: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    warned_scans: list[str] = field(default_factory=list)
+    outside_scans: list[str] = field(default_factory=list)
+    volumes: dict[str, float] = field(default_factory=dict)
+
+    def note_row(self, name: str, row: ResultRow) -> None:
+        """Keep what a reader should know of a scan from its row in the table."""
+        self.warned_scans += [name] if row.warnings else []
+        self.outside_scans += [name] if row.domain == "outside" else []
+        self.volumes |= {name: float(row.volume_ml)} if row.volume_ml not in ("", None) else {}
 
     @property
     def complete(self) -> bool:
@@ -44,6 +63,9 @@ class CohortSummary:
             self.ignored_files + summary.ignored_files,
             self.busy + summary.busy,
             [*self.notes, *summary.notes],
+            self.warned_scans + summary.warned_scans,
+            self.outside_scans + summary.outside_scans,
+            self.volumes | summary.volumes,
         )
 
     def __str__(self) -> str:
@@ -56,6 +78,27 @@ class CohortSummary:
     def failures(self) -> list[str]:
         """Return one line for each failed scan, where there are several to remember."""
         return [f"  {name}: {why}" for name, why in self.failed.items()] if len(self.failed) > 1 else []
+
+    def describe_first(self) -> str:
+        """Say how many scans have warnings, and which to look at first and why; nothing for a single scan."""
+        if len(self.volumes) < 2 or not self.done:
+            return ""
+        groups = [(self.outside_scans, "outside the domain of the model")]
+        groups += [([name for name in self.warned_scans if name not in self.outside_scans], "with warnings")]
+        words = [f"{list_names(names, MOST_SCANS)} ({why})" for names, why in groups if names]
+        name = max(self.volumes, key=self.volumes.__getitem__)
+        if self.volumes[name] > 0:
+            words.append(f"{name} (the most detected, {self.volumes[name]:.2f} ml)")
+        counts = [f"{len(names)} {why}" for names, why in groups if names]
+        head = f"of {len(self.volumes)} scans with results, {' and '.join(counts)}; " if counts else ""
+        return f"{head}look first at {'; '.join(words)}" if words else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return counts and names for programs."""
+        names = {"done": self.done, "done_before": self.skipped, "other_options": self.other}
+        names |= {"busy": self.busy, "failed": [*self.failed], "absent": [*self.absent]}
+        names |= {"warned": self.warned_scans, "outside_domain": self.outside_scans}
+        return {"complete": self.complete, **names, "ignored_files": self.ignored_files}
 
     def code(self, policy: str = "any") -> int:
         """Return the exit code.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from diffad.data.atlas.template_map import TemplateMap
 from diffad.data.volume import Array, Volume
 from diffad.inference.output import AnomalyOutput
 from diffad.prepare.geometry import map_voxels, resample
@@ -94,7 +96,7 @@ class PreparedScan:
             anomaly_map=self._map_back(out.anomaly_map) * analysed_mask,
             reconstruction=scan + change,
             mask=torch.from_numpy(self.back(out.mask.float(), kind="mask")) & analysed_mask,
-            info=out.info | {"prepare": self.record},
+            info=out.info | {"prepare": self.record} | self._describe_template_map(out.info),
             image=scan,
             brain=brain,
             volume=self.native,
@@ -102,6 +104,14 @@ class PreparedScan:
             p_value=None if out.p_value is None else self._p_value_back(out.p_value, brain),
             analysed=analysed_mask,
         )
+
+    def _describe_template_map(self, info: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the way to the template: the registration, or what is known of the prepared scan."""
+        from_native = np.linalg.inv(self.to_native)
+        if self.record.get("options", {}).get("register") == "affine":
+            return TemplateMap(from_native).to_info()
+        way = TemplateMap.from_info(info)
+        return {} if way is None else TemplateMap(way.matrix @ from_native, way.source).to_info()
 
     def _map_back(self, image: Tensor, fill: float = 0.0) -> Tensor:
         return torch.from_numpy(self.back(image, kind="map", fill=fill))

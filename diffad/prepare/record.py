@@ -10,6 +10,11 @@ from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
 
+from diffad.io.stages import run_stage
+
+STAGES = {"read": "reading", "register": "registration", "resample": "resampling"}
+"""What steps are called where people see them, if it is not their own name."""
+
 
 class Record:
     """Collects the steps of preparing a scan, and warnings.
@@ -25,7 +30,8 @@ class Record:
     def step(self, name: str, **options: Any) -> Iterator[dict[str, Any]]:
         """Time one step, and record it with what the caller puts into the dictionary."""
         start, entry = time.perf_counter(), dict[str, Any]()
-        yield entry
+        with run_stage(STAGES.get(name, name)):
+            yield entry
         seconds = round(time.perf_counter() - start, 3)
         self.steps.append({"step": name, **options, **entry, "seconds": seconds})
 

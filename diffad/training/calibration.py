@@ -13,7 +13,7 @@ from torch import Tensor
 from diffad.data.items import Dataset, HoldsScans
 from diffad.data.neighbours import stack_neighbours
 from diffad.data.place import tabulate_places
-from diffad.inference.calibrating import calibrate_model, calibrate_samplers, keep_raw_maps
+from diffad.inference.calibrating import calibrate_contrasts, calibrate_samplers, keep_raw_maps
 from diffad.inference.detector import Detector
 from diffad.inference.healthy_scans import HealthyScan
 from diffad.io.terminal import say
@@ -40,7 +40,7 @@ def calibrate_pipeline(pipe: AnomalyPipeline, data: Dataset, rates: Sequence[flo
     )
     pipe.register_to_config(sampler=sampler)
     if scans := _look_at_scans(pipe, data):
-        calibrate_model(pipe, scans, rates, whole=getattr(data, "slices", None) is None)
+        calibrate_contrasts(pipe, scans, rates, whole=getattr(data, "slices", None) is None)
         return
     if pipe.config.postprocess["normalise"] != "none":
         say("note: maps are not normalised by place, as the validation data are no volumes")

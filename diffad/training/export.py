@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from diffad.io.digests import RECORD, write_digests
 from diffad.pipeline import AnomalyPipeline
 from diffad.training.calibration import calibrate_pipeline
 from diffad.training.curves import save_curves
-from diffad.training.domain import measure_domain
+from diffad.training.domain import measure_domain, measure_range
 from diffad.training.parts import load_auxiliary
 from diffad.training.pictures import draw_picture
 from diffad.training.state import NetworkRun
@@ -49,12 +50,20 @@ def export_pipeline(trainer: NetworkRun, data: Dataset) -> Path:
         postprocess=to_dict(config.postprocess),
         provenance=provenance,
         sequences=config.data.get("sequences"),
-        domain=None if trainer.training_data is None else measure_domain(trainer.training_data),
+        contrasts=config.contrasts or None,
+        scope=_find_scope(trainer.training_data),
         **load_auxiliary(config),
     )
+    measure_domain(pipe, trainer.training_data)
     calibrate_pipeline(pipe, data, config.train.calibrate_fpr)
     _save_curves(trainer.folder)
     return save_pipeline(pipe, trainer.folder / "pipeline")
+
+
+def _find_scope(data: Dataset | None) -> dict[str, Any] | None:
+    """Return what the training data say of the part of the brain that a model knows; none where it is all."""
+    range_mm = None if data is None else measure_range(data)
+    return None if range_mm is None else {"range_mm": list(range_mm)}
 
 
 def export_network(trainer: NetworkRun, report: dict[str, float]) -> Path:
@@ -103,8 +112,10 @@ def save_pipeline(pipe: AnomalyPipeline, target: Path, dtype: torch.dtype | None
     if dtype is not None:
         parts["network"] = copy.deepcopy(pipe.network).to(dtype)
     with staged_folder(target) as partial:
+        if (card := target / "README.md").is_file():  # which a person may have edited
+            shutil.copy(card, partial)
         copied = type(pipe)(**parts, **_list_options(pipe))
-        copied.healthy = pipe.healthy
+        copied.healthy, copied.contrast_maps = pipe.healthy, pipe.contrast_maps
         copied.save_pretrained(partial)
         for path in {*partial.rglob("*.json")} - {partial / RECORD}:
             _forget_path(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import yaml
 
 from diffad.config import Config
 from diffad.io.atomic import UnwritableError, write_text
+from diffad.io.console import QUIET, get_console
 from diffad.io.files import require_file
+from diffad.io.progress import SILENCE_SECONDS
 from diffad.training.state import RunState
 
 
@@ -66,7 +69,10 @@ class RunLog:
 
         note = TextColumn("{task.fields[note]}")
         columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), note)
-        bar = Progress(*columns, console=Console(file=sys.stderr), disable=not sys.stderr.isatty())
+        talk = get_console()
+        disable = not sys.stderr.isatty() or talk.as_json or talk.level == QUIET
+        bar = Progress(*columns, console=Console(file=sys.stderr), disable=disable)
+        self._shows_bar, self._last_words = not disable, time.monotonic()
         bar.start()
         self._task = bar.add_task("training", total=steps, completed=self.trainer.step, note="")
         return bar
@@ -85,7 +91,18 @@ class RunLog:
             except OSError as error:
                 raise UnwritableError(error.errno, error.strerror, str(self.path)) from error
             self._bar.update(self._task, completed=step, note=f"loss {report['loss']:.4f}")
+            self._say_step(step, report)
         self.trainer.accelerator.log(report, step=step)
+
+    def _say_step(self, step: int, report: dict[str, float]) -> None:
+        """Say a step where there is no bar to look at, if nothing was said for long, and the last one."""
+        steps = self.trainer.config.train.steps
+        is_due = time.monotonic() - self._last_words >= SILENCE_SECONDS or step == steps
+        if is_due and not self._shows_bar:
+            self._last_words = time.monotonic()
+            text = f"step {step} of {steps}, loss {report['loss']:.4f}"
+            fields: dict[str, Any] = {"step": step, "steps": steps, **report}
+            get_console().emit("step", text, **fields)
 
     def __exit__(self, *error: object) -> None:
         if self.is_main:

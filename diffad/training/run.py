@@ -12,7 +12,7 @@ import torch
 
 from diffad.config import Config, load
 from diffad.config.plugins import load_argument_plugins
-from diffad.io.terminal import format_error, say
+from diffad.io.terminal import format_error, say, show
 from diffad.training.claim import claim_run
 from diffad.training.journal import RunLog, make_accelerator
 from diffad.training.parts import build_data, check_parts
@@ -86,7 +86,7 @@ def run_training_arguments(arguments: Sequence[str]) -> int:
     except (ValueError, OSError) as error:
         return _print_end(f"error: {format_error(error)}", 1)
     if _is_main_process():
-        print(json.dumps({product.name: str(product)}))
+        show("result", json.dumps({product.name: str(product)}), **{product.name: str(product)})
     return 0
 
 

@@ -25,7 +25,8 @@ def test_pages_and_lesions_come_back_and_maps_stay(predict, report):
     for end in ("report.html", "lesions.json", "lesions.csv"):
         (predict.out / f"s0_{end}").unlink()
     (predict.out / "index.html").unlink()
-    assert report() == (0, f"2 pages; see {predict.out / 'index.html'}\n")
+    assert report("-q") == (0, "")
+    assert report() == (0, f"2 pages; see {predict.out / 'index.html'}\n1 of 2: s0\n2 of 2: s1\n")
     assert (predict.out / "s0_report.html").is_file()
     assert (predict.out / "s0_lesions.json").read_bytes() == lesions
     assert {p.name: p.read_bytes() for p in predict.out.glob("*.nii.gz")} == maps

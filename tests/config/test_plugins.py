@@ -5,11 +5,12 @@ import re
 import sys
 from contextlib import ExitStack
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
-from diffad.config import ConfigError, load, plugins
+from diffad.config import ConfigError, SpaceConfig, load, plugins
 from diffad.config.plugins import (
     PluginError,
     list_plugins,
@@ -18,7 +19,9 @@ from diffad.config.plugins import (
     plugin_arguments,
     split_plugins,
 )
-from diffad.registry import MODELS, NOISES, REGISTRIES, NameClashError
+from diffad.data.items import DataError
+from diffad.registry import DATASETS, MODELS, NOISES, REGISTRIES, NameClashError
+from tests.helpers.brains import brain
 from tests.helpers.plugins import NOISE, ROOT, write_plugin
 
 
@@ -37,6 +40,16 @@ def _fresh_process(monkeypatch):
 @pytest.fixture
 def file(tmp_path):
     return write_plugin(tmp_path / "my_noise.py")
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    """A folder of slices as arrays, two of each subject."""
+    for i in range(10):
+        path = tmp_path / "arrays" / f"sub{i // 2}_{i % 2}.npy"
+        path.parent.mkdir(exist_ok=True)
+        np.save(path, brain(i, (20, 18, 3))[..., 1])
+    return tmp_path / "arrays"
 
 
 def test_file_brings_its_parts_and_names_itself_to_other_processes(file, capsys):
@@ -213,13 +226,65 @@ def test_model_folder_names_no_plugins(tmp_path):
     assert "signs" not in NOISES
 
 
-def test_examples_of_contributing_are_plugins_as_they_are(tmp_path, capsys):
+@pytest.fixture
+def examples(tmp_path):
+    """The examples of CONTRIBUTING, each in a file of its own."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    files = [write_plugin(tmp_path / f"part{number}.py", block) for number, block in enumerate(blocks)]
-    load_plugins(map(str, files))
+    return [write_plugin(tmp_path / f"part{number}.py", block) for number, block in enumerate(blocks)]
+
+
+def test_examples_of_contributing_are_plugins_as_they_are(examples, capsys):
+    load_plugins(map(str, examples))
     assert NOISES.build("checker", size=4).size == 4
+    assert len(examples) == 6
     assert capsys.readouterr().err == ""
+
+
+def test_network_of_contributing_answers_alike_alone_and_in_a_batch(examples):
+    load_plugins(map(str, examples))
+    network = MODELS.build("plain", in_channels=2, out_channels=1, width=4)
+    x, labels = torch.randn(3, 2, 9, 7), torch.tensor([0, 5, 99])
+    answer = network(x, labels)
+    assert answer.shape == (3, 1, 9, 7)
+    torch.testing.assert_close(network(x[1:2], labels[1:2])[0], answer[1])
+    assert not torch.allclose(network(x, labels.flip(0)), answer)
+    with pytest.raises(ValueError, match="expected an even width of at least 2, got 3"):
+        MODELS.build("plain", width=3)
+
+
+def test_data_set_of_contributing_keeps_the_promises_of_all(examples, arrays):
+    load_plugins(map(str, examples))
+    space = SpaceConfig(size=16)
+    train, val = (DATASETS.build("arrays", root=str(arrays), split=s, space=space) for s in ("train", "val"))
+    for data in (train, val):
+        for i in range(len(data)):
+            item, again = data[i], data[i]
+            assert item.image.shape == item.mask.shape == (1, 16, 16)
+            assert torch.equal(item.image, again.image)
+            assert not item.image[item.mask == 0].any()
+            assert 0.5 < item.image.max() <= 1
+    subjects = [{data[i].subject for i in range(len(data))} for data in (train, val)]
+    assert not subjects[0] & subjects[1]
+    with pytest.raises(DataError, match="expected the split train or val, got 'test'"):
+        DATASETS.build("arrays", root=str(arrays), split="test", space=space)
+    with pytest.raises(DataError, match=r"expected arrays \(\.npy\), found none"):
+        DATASETS.build("arrays", root=str(arrays / "none"), split="train", space=space)
+
+
+def test_network_of_contributing_is_trained_on_its_data_set_with_its_noise(examples, arrays):
+    from diffad.pipeline import AnomalyPipeline
+    from diffad.training.run import train
+
+    load_plugins(map(str, examples))
+    words = [f"data={{name: arrays, root: {arrays}}}", "model={name: plain, width: 8}", "space.size=16"]
+    words += ["noise={name: checker, size: 4}", "train.steps=2", "train.warmup=1", "train.validate_every=2"]
+    folder = train(load("smoke", [*words, f"output={arrays.parent}"]))
+    pipe = AnomalyPipeline.from_pretrained(folder)
+    assert pipe.network.config.part == "plain"
+    out = pipe(np.load(sorted(arrays.glob("*.npy"))[0]) / 255)
+    assert out.anomaly_map.max() > 0
+    assert "plain of" in repr(pipe)
 
 
 def test_network_of_the_guide_is_a_plugin(tmp_path):

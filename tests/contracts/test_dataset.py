@@ -38,6 +38,7 @@ def mix(folder):
 
 # What each data set is built from, as little as possible: one row for each.
 MAKE = {
+    "auto": volumes,
     "images": images,
     "labels": labels,
     "mix": mix,

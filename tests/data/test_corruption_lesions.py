@@ -108,7 +108,7 @@ def test_paint_leaves_voxels_without_weight_and_shifts_by_the_mean():
     assert np.array_equal(result[:, weight == 0], image[:, weight == 0])
     mean = image[:, weight > 0].mean(1)
     np.testing.assert_allclose(result[0, weight > 0], mean[0] / 2)
-    np.testing.assert_allclose(result[1, weight > 0], mean[1] + 0.75 * (1 - mean[1]))
+    np.testing.assert_allclose(result[1, weight > 0], mean[1] + 0.5 * (1 - mean[1]))
 
 
 class TestDisyre:

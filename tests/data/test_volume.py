@@ -151,7 +151,7 @@ BAD_FILES = {
     "nan": (spoiled(np.nan), {}, "2 of 140 that are NaN"),
     "infinite": (spoiled(np.inf), {}, "2 of 140 that are NaN or infinite"),
     "beyond float32": (spoiled(1.0).astype(np.float64) * 1e300, {}, "NaN or infinite"),
-    "two axes": (ramp((5, 7)), {}, r"found 2-D \(5, 7\)"),
+    "one axis": (ramp((7,)), {}, r"found 1-D \(7,\)"),
     "five axes": (ramp((*SHAPE, 2, 3)), {}, "found 5-D"),
     "no voxels": (ramp(), {"dim": [3, 5, 0, 4, 1, 1, 1, 1]}, "empty one"),
     "constant": (np.full(SHAPE, 7, np.int16), {}, "found 7 everywhere in channel 0"),

@@ -172,8 +172,21 @@ def test_all_files_are_there_and_nothing_else(demo_run):
     }
     others |= {"prediction/implanted_report.png", "prediction/implanted_info.json", "prediction/results.csv"}
     files = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
-    assert maps | others | {"montage.png", "mine.txt"} <= files
+    assert maps | others | {"montage.png", "planes.png", "planes_healthy.png", "mine.txt"} <= files
     assert not [p for p in out.rglob(".*")]
+
+
+def test_whole_brain_is_analysed_with_a_model_that_knows_it(tmp_path, model):
+    console = Console(file=(tmp_path / "printed.txt").open("w"), width=120)
+    result = run_demo(tmp_path / "out", model, brain=small_brain(), console=console, radius=RADIUS)
+    console.file.close()
+    brain = small_brain().data[0] > 0
+    extent = np.flatnonzero(brain.any((0, 1)))
+    assert result["slices"] == [extent[0], extent[-1] + 1]
+    anomaly = nib.load(tmp_path / "out" / "prediction" / "implanted_anomaly.nii.gz").get_fdata()
+    assert (anomaly > 0).any((0, 1)).sum() > 0.8 * len(extent)
+    assert "Analysing the whole brain" in (tmp_path / "printed.txt").read_text()
+    assert result["healthy"]["detections"] >= 1
 
 
 def test_older_results_are_replaced_and_other_files_kept(demo_run):

@@ -21,7 +21,7 @@ GO_ON = "the files of finished scans are whole; run the same command to go on"
 def test_full_disk_stops_with_one_error_and_leaves_finished_files_whole(predict, monkeypatch):
     fill_disk(monkeypatch, "s1_twin.nii.gz")
     code, told = predict()
-    lines = [line for line in told.splitlines() if not line.startswith("warning: ")]
+    lines = [line for line in told.splitlines() if line.startswith("error: ")]
     assert (code, len(lines)) == (1, 1)
     assert f"error: {predict.out}: cannot write s1 (No space left on device)" in told
     assert names(predict.out) == all_files("s0", ended=False)

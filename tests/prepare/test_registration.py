@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from diffad.data.volume import Volume, VolumeError
+from diffad.inference.placing import describe_template_map
 from diffad.prepare import PrepareOptions, prepare
 from diffad.prepare.geometry import VoxelGrid, map_voxels, resample
 
@@ -100,3 +102,17 @@ def test_what_is_no_brain_is_called_unusual():
     image = Volume((rng.uniform(50, 100, shape) * brain)[None], np.diag([2.0, 2, 2, 1]))
     record = prepare(image, PrepareOptions(bias=False, brain="given", register="rigid"), brain).record
     assert any("Dice" in warning for warning in record["warnings"])
+
+
+def test_registered_scan_says_its_space_in_its_header_and_is_known_by_it(tmp_path):
+    matrix = motion((8, 3, -5), (0.95, 0.92, 0.94), (3, -12, 8))
+    image, brain = scanned(matrix, (2.5, 2.5, 2.5))
+    image.save(image.data, tmp_path / "a.nii.gz")
+    options = PrepareOptions(bias=False, brain="given", register="affine")
+    scan = prepare(tmp_path / "a.nii.gz", options, brain)
+    scan.volume.save(scan.volume.data, tmp_path / "prepared.nii.gz")
+    again = Volume.load(tmp_path / "prepared.nii.gz")
+    assert (int(again.origin.header["sform_code"]), int(again.origin.header["qform_code"])) == (4, 4)
+    info = describe_template_map(torch.from_numpy(again.data)[None] > 0, again)
+    assert info["to_template"]["source"] == "registration"
+    assert np.allclose(info["to_template"]["matrix"], np.eye(4))

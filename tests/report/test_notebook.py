@@ -1,6 +1,9 @@
 """A result in a notebook, in memory as NIfTI, and as a table."""
 
+import importlib.machinery
 import io
+import sys
+import types
 
 import nibabel as nib
 import numpy as np
@@ -69,3 +72,61 @@ def test_lesions_are_those_of_the_table(out):
     lesions = find_lesions(*arrays, connectivity=6, smallest_ml=0.05)
     assert lesions
     assert out.lesions(6, 0.05) == lesions
+
+
+def test_repr_is_a_short_table_without_tensors(out, pipe):
+    text = repr(out)
+    assert text.startswith("AnomalyOutput of a & <b>\n")
+    assert "tensor(" not in text
+    assert text.count("\n") < 14
+    assert f"({int(out.mask.sum()):,} voxels)" in text
+    assert "24 x 28 x 10 voxels of 2 x 2 x 3 mm" in text
+    assert "3 x 32 x 32 pixels" in repr(pipe(torch.rand(3, 1, 32, 32)))
+
+
+def test_repr_survives_odd_info(out):
+    bare = AnomalyOutput(**{**dict(out.items()), "info": {}})
+    assert "a model without a name" in repr(bare)
+    tested = {"healthy_scans": {"top": {"p_value": 0.25}}, "domain": {"status": "outside"}}
+    text = repr(AnomalyOutput(**{**dict(out.items()), "info": tested | {"warnings": ["odd", "too"]}}))
+    assert "outside what the model knows; p = 0.25 among healthy scans" in text
+    assert "odd (and 1 more in info['warnings'])" in text
+
+
+def test_plot_is_a_figure_that_can_be_saved_and_shown(out, tmp_path):
+    figure = out.plot()
+    figure.savefig(tmp_path / "a.png")
+    assert figure._repr_png_() == out._repr_png_()
+    drawn, expected = (
+        np.asarray(Image.open(file).convert("RGB"), dtype=int)
+        for file in (tmp_path / "a.png", io.BytesIO(out._repr_png_()))
+    )
+    assert drawn.shape == expected.shape
+    assert np.abs(drawn - expected).mean() < 1
+    with pytest.raises(ValueError, match="expected a result with a threshold"):
+        AnomalyOutput(**{**dict(out.items()), "info": {}}).plot()
+
+
+def test_show_is_the_figure_where_there_is_no_viewer(out, monkeypatch):
+    monkeypatch.setattr("diffad.report.notebook.importlib.util.find_spec", lambda name: None)
+    assert out.show().get_size_inches().min() > 2
+
+
+def test_show_is_a_viewer_where_ipyniivue_is_installed(out, pipe, monkeypatch):
+    class NiiVue:
+        def __init__(self, height):
+            self.height = height
+
+        def load_volumes(self, volumes):
+            self.volumes = volumes
+
+    stand_in = types.ModuleType("ipyniivue")
+    stand_in.NiiVue = NiiVue
+    stand_in.__spec__ = importlib.machinery.ModuleSpec("ipyniivue", None)
+    monkeypatch.setitem(sys.modules, "ipyniivue", stand_in)
+    scan, heat = out.show().volumes
+    assert heat["cal_min"] == out.info["threshold"] < heat["cal_max"]
+    image = nib.Nifti1Image.from_bytes(scan["data"])
+    assert np.array_equal(np.asarray(image.dataobj), out.to_nifti()["twin"].dataobj) is False
+    assert np.array_equal(image.affine, out.to_nifti()["anomaly"].affine)
+    assert not isinstance(pipe(torch.rand(1, 1, 32, 32)).show(), NiiVue)

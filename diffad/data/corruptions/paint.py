@@ -18,7 +18,7 @@ class Paint:
 
     Args:
         amounts: Change of each channel as a fraction of what is possible, (C,): of the local mean where it
-            becomes darker (negative), of the way to 1 where brighter, from half of it on.
+            becomes darker (negative), of the way to 1 where brighter.
         opacity: How much of the anatomy underneath disappears, in [0, 1].
         grain: Standard deviation of the texture, as a fraction of the way to 0 or 1, the shorter of the two.
         width: Width of the grains, in voxels.
@@ -44,11 +44,10 @@ def paint_tissue(
     r"""Paint a lesion.
 
     .. math:: y + P \, \bigl(o (\mu - y) + \nu + g \min(\mu, 1 - \mu) n\bigr), \quad
-              \nu = \begin{cases} a \mu & a < 0 \\ \frac{1 + a}{2} (1 - \mu) & a \ge 0 \end{cases}
+              \nu = \begin{cases} a \mu & a < 0 \\ a (1 - \mu) & a \ge 0 \end{cases}
 
     with the mean :math:`\mu` of the tissue under the shape, amount :math:`a`, opacity :math:`o`, grain
-    :math:`g` and smooth noise :math:`n`. There is little room above white matter on T1: with the rule of dark
-    lesions bright ones would hardly be visible there. Voxels with :math:`P = 0` stay bit for bit.
+    :math:`g` and smooth noise :math:`n`. Voxels with :math:`P = 0` stay bit for bit.
 
     Args:
         image: Image :math:`y`, (C, *S).
@@ -66,9 +65,7 @@ def paint_tissue(
     texture = draw_grain(weight.shape, look.width, rng)
     amounts = look.amounts.reshape(column)
     least = np.minimum(mean, 1 - mean)
-    change = (
-        np.where(amounts < 0, amounts * mean, (1 + amounts) / 2 * (1 - mean)) + look.grain * least * texture
-    )
+    change = np.where(amounts < 0, amounts * mean, amounts * (1 - mean)) + look.grain * least * texture
     change = change + look.opacity * (mean - image)
     return np.where(weight > 0, image + weight * change, image)
 

@@ -1,0 +1,1 @@
+"""A model as a folder: loaded, saved with its card, exchanged with a hub, and found by diffusers."""

@@ -1,0 +1,82 @@
+"""Settings that a model has of its own for scans of one contrast: another score, other thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from diffad.config import CONTRAST_PARTS, CONTRASTS
+from diffad.data.names import strip_sequence
+from diffad.data.volume import Volume
+from diffad.inference.features import measure_tissues
+from diffad.inference.healthy import FILE
+
+NAMES = {"T1": ("t1", "t1w"), "T2": ("t2", "t2w"), "FLAIR": ("flair",)}
+"""Last words of names that say of which contrast a scan is."""
+MEASURES = ("calibration", "domain")
+"""What healthy scans of the contrast said, which holds for no other."""
+
+
+def check_contrasts(
+    contrasts: Mapping[str, Any] | None, keys: tuple[str, ...] = CONTRAST_PARTS + MEASURES
+) -> None:
+    """Check the settings of contrasts.
+
+    Args:
+        contrasts: A mapping for each of ``CONTRASTS``, or none.
+        keys: What a contrast may set.
+
+    Raises:
+        ValueError: If a contrast or a setting is unknown.
+    """
+    if not isinstance(contrasts or {}, Mapping):
+        raise ValueError(f"expected contrasts as a mapping, got {contrasts!r}")
+    for name, own in (contrasts or {}).items():
+        if name not in CONTRASTS:
+            raise ValueError(f"contrasts: expected {', '.join(CONTRASTS)}, got {name!r}")
+        if not isinstance(own, Mapping):
+            raise ValueError(f"contrasts.{name}: expected a mapping, got {own!r}")
+        if odd := sorted(own.keys() - set(keys)):
+            raise ValueError(f"contrasts.{name}: expected {', '.join(keys)}, got {odd[0]!r}")
+
+
+def find_contrast(volume: Volume | None, brain: Tensor) -> str:
+    """Tell of which contrast a scan is: by the order of its tissues, else by its name, else "".
+
+    A picture comes first, as names are often wrong. Scans of several sequences, and tensors, have none.
+
+    Args:
+        volume: The scan, or none of a tensor.
+        brain: Its brain mask, (I, J, K), boolean.
+    """
+    if volume is None or len(volume.data) > 1:
+        return ""
+    tissues = measure_tissues(volume, brain)
+    if tissues is not None and tissues.sequence is not None:
+        return tissues.sequence
+    path = volume.path
+    for name, words in NAMES.items():
+        if path is not None and any(strip_sequence(path, word) is not None for word in words):
+            return name
+    return ""
+
+
+def choose_settings(options: Mapping[str, Any], contrast: str) -> dict[str, Any]:
+    """Return the options of a model for one of its contrasts: its own parts, and what it measured of it.
+
+    Args:
+        options: Options of the model, with its contrasts.
+        contrast: One of these.
+    """
+    own = options["contrasts"][contrast]
+    measures = {key: own.get(key) for key in MEASURES}
+    parts = {key: own[key] for key in CONTRAST_PARTS if own.get(key) is not None}
+    return {**options, **measures, **parts, "contrasts": None}
+
+
+def name_healthy_file(contrast: str) -> str:
+    """Name the file of the healthy maps of a contrast in the folder of a model."""
+    stem, dot, suffix = FILE.partition(".")
+    return f"{stem}-{contrast}{dot}{suffix}" if contrast else FILE
