@@ -77,7 +77,7 @@ def describe_domain(config: Mapping[str, Any]) -> str:
     domain = config.get("domain")
     if not domain:
         return "nothing is stored of the scans it was trained on, so no scan is said to be unlike them"
-    return f"{domain[0]['scans']} healthy scans, with which every other is compared"
+    return f"{_count_scans(domain[0]['scans'])}, with which every other is compared"
 
 
 def summarise_calibration(config: Mapping[str, Any]) -> str:
@@ -88,4 +88,9 @@ def summarise_calibration(config: Mapping[str, Any]) -> str:
     fpr = config["postprocess"]["fpr"]
     cuts = {float(rate): value for rate, value in values["thresholds"].items()}
     cut = f"{cuts[fpr]:.4g}" if fpr in cuts else "none"
-    return f"{values['scans']} healthy scans; threshold {cut} lets {100 * fpr:g} % of healthy voxels through"
+    share = f"{100 * fpr:g} % of healthy voxels"
+    return f"{_count_scans(values['scans'])}; threshold {cut} lets {share} through"
+
+
+def _count_scans(count: int) -> str:
+    return f"{count} healthy scan{'s' * (count != 1)}"
