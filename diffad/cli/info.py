@@ -29,7 +29,7 @@ def info_command(
       diffad info ixi-t1-axial
       diffad info maps --json
     """  # noqa: D301 (\b keeps the lines that follow as they are)
-    from diffad.predict.facts import tabulate_facts, read_facts
+    from diffad.predict.facts import read_facts, tabulate_facts
 
     facts = read_facts(target, mask)
     show("info", "\n".join(tabulate_facts(facts)), **facts)
