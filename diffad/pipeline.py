@@ -18,15 +18,19 @@ from diffad.inference.contrasts import check_contrasts, choose_settings, find_co
 from diffad.inference.detector import Detector
 from diffad.inference.diffusers_options import draw_seed, set_steps
 from diffad.inference.domain import check_domain
+from diffad.inference.flagged import measure_flagged
+from diffad.inference.headline import Coverage, make_headline
 from diffad.inference.healthy import HealthyMaps
 from diffad.inference.inputs import read_input
-from diffad.inference.orientations import Slicing, resolve_axes
 from diffad.inference.output import AnomalyOutput as AnomalyOutput
 from diffad.inference.placing import describe_template_map
 from diffad.inference.precision import PRECISIONS as PRECISIONS
 from diffad.inference.precision import resolve_precision
 from diffad.inference.provenance import describe_provenance
 from diffad.inference.result import compare_output, cut_maps, list_scan_warnings
+from diffad.inference.scope import ModelScope
+from diffad.inference.slice_plan import plan_slices
+from diffad.inference.slice_range import SliceChoice
 from diffad.inference.stacking import (
     assemble_maps,
     cut_source,
@@ -35,9 +39,10 @@ from diffad.inference.stacking import (
     measure_windows,
     normalise_maps,
 )
-from diffad.inference.thresholding import check_threshold_option
+from diffad.inference.thresholding import check_threshold_option, describe_floor
 from diffad.io.wording import format_facts
 from diffad.method import Method
+from diffad.models.neighbours import check_neighbours
 from diffad.models.pretrained import AUXILIARY_NETWORKS
 from diffad.models.wrapped import wrap_network
 
@@ -62,6 +67,7 @@ class AnomalyPipeline(StoredPipeline):
         domain: Ranges of the scans it knows, one mapping for each sequence, see ``KnownScans``; or none.
         contrasts: What is different for scans of a contrast ("T1", "T2", "FLAIR"): parts, and what healthy
             scans of it said; see ``diffad.inference.contrasts``. None treats all scans alike.
+        scope: What it says of itself in words, and the slices it knows, see ``ModelScope``; or none.
     """
 
     _optional_components: ClassVar[list[str]] = list(AUXILIARY_NETWORKS)
@@ -87,6 +93,7 @@ class AnomalyPipeline(StoredPipeline):
         autoencoder: Any = None,
         domain: Sequence[dict[str, Any]] | None = None,
         contrasts: dict[str, dict[str, Any]] | None = None,
+        scope: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         check_contrasts(contrasts)
@@ -96,18 +103,21 @@ class AnomalyPipeline(StoredPipeline):
             classifier=classifier,
             autoencoder=autoencoder,
         )
+        space_config = from_dict(SpaceConfig, space or {}, "space.")
+        check_neighbours(self.network, space_config.neighbours)
         self.register_to_config(
             noise=noise or {"name": "gaussian"},
             sampler=sampler or {"name": "chain"},
             score=score or {"name": "l1"},
             guidance=guidance,
-            space=to_dict(from_dict(SpaceConfig, space or {}, "space.")),
+            space=to_dict(space_config),
             postprocess=to_dict(from_dict(PostprocessConfig, postprocess or {}, "postprocess.")),
             calibration=calibration,
             provenance=provenance or {},
             sequences=None if sequences is None else list(sequences),
             domain=None if domain is None else list(domain),
             contrasts=contrasts,
+            scope=scope,
         )
         self.healthy, self.contrast_maps = None, {}
         self.set_progress_bar_config(disable=not sys.stderr.isatty(), desc="slices", leave=False)
@@ -174,7 +184,7 @@ class AnomalyPipeline(StoredPipeline):
         guidance: PartSpec | None = None,
         region: Any = None,
         threshold: float | str | None = None,
-        slices: tuple[int, int] | None = None,
+        slices: SliceChoice = None,
         axes: Sequence[str] | None = None,
         fusion: str = "mean",
         noise_across: str = "slice",
@@ -202,7 +212,9 @@ class AnomalyPipeline(StoredPipeline):
                 as a mask is given, or a tensor (B, 1, *S) in [0, 1]; none leaves it to the sampler.
             threshold: A number, "otsu", or none for the model's calibrated threshold; Otsu's where it has
                 none, or where other parts than the model's own make other maps. Otsu's is found item by item.
-            slices: First and last (exclusive) slice of a volume to look at, counted in RAS; none for all.
+            slices: Slices of a volume to look at: "LOW:HIGHmm" in mm of MNI152, both included; "all";
+                first and last (exclusive), counted in RAS on the grid of the scan; none or "auto" for those
+                that the model knows, which are all where it does not say.
             axes: Cut slices along "axial", "coronal", "sagittal", or several of them, whose maps are fused
                 (and whose reconstructions are averaged); none for the model's own. Thresholds that were
                 calibrated along the model's own axis do not hold for other maps, so Otsu's is taken then.
@@ -236,12 +248,12 @@ class AnomalyPipeline(StoredPipeline):
         contrast = find_contrast(source.volume, source.brain[0, 0]) if self.config.contrasts else ""
         own = self.adapt_to(contrast)
         method = set_steps(Method(noise, sampler, score, guidance).over(own.method), num_inference_steps)
-        domain = check_domain(source, own.config).require(source.name, strict)
         space, post = from_dict(SpaceConfig, dict(own.config.space)), own.config.postprocess
-        cut_axes = resolve_axes(axes, space.axis, source.image.ndim == 4, slices)
-        cuts = Slicing(tuple(cut_axes), space.axis, slices, fusion, noise_across, axes is not None)
+        cuts, selection = plan_slices(source, own.config, axes, slices, fusion, noise_across)
+        domain = check_domain(source, own.config).add_reasons(selection.reasons)
+        domain = domain.require(source.name, strict)
         windows = measure_windows(source, Space(space))
-        stacks = [cut_source(source, axis, cuts, windows, channels) for axis in cuts.axes]
+        stacks = [cut_source(source, axis, cuts, windows, channels, space.neighbours) for axis in cuts.axes]
         with self.progress_bar(total=sum(len(s.image) for cut in stacks for s in cut)) as bar:
             options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "precision": precision}
             detector = own.detector(method, **options, progress=bar.update)
@@ -252,12 +264,18 @@ class AnomalyPipeline(StoredPipeline):
         maps, notes = normalise_maps(source, maps, own.healthy, post, usual)
         calibration = None if notes or not usual else own.config.calibration
         output = cut_maps(source, maps, threshold, calibration, post, keep_small)
-        output.info |= compare_output(output, calibration, post) if slices is None else {}
-        domain = domain.judge(output, calibration).require(source.name, strict)
-        warnings = [*list_scan_warnings(source, windows, cuts, domain, space), *notes]
-        output.info |= {
+        share = measure_flagged(output, calibration, post["fpr"])
+        domain = domain.judge(share).require(source.name, strict)
+        coverage = Coverage.measure(source.brain, maps.analysed, stacks, cuts.axes)
+        warnings = [*list_scan_warnings(source, windows, cuts, domain, space), *selection.warnings, *notes]
+        comparison = compare_output(output, calibration, post) if selection.slices is None else {}
+        scan_comparison, is_flagged = comparison.get("healthy_scans"), bool(output.mask.any())
+        scope = ModelScope.of(own.config)
+        headline = make_headline(scope, coverage, domain, share, scan_comparison, is_flagged)
+        details = {
+            **comparison,
             "nfe": maps.nfe,
-            "slices": sum(len(s.image) for cut in stacks for s in cut),
+            "slices": coverage.slices,
             "seed": seed,
             "precision": resolve_precision(precision, self.device),
             **describe_provenance(own.config, method),
@@ -265,10 +283,12 @@ class AnomalyPipeline(StoredPipeline):
             **cuts.to_info(),
             **describe_windows(windows),
             **domain.to_info(),
+            **describe_floor(calibration),
             **describe_template_map(source.brain, source.volume),
             "warnings": list(dict.fromkeys(warnings)),
             "seconds": round(time.perf_counter() - start, 3),
         }
+        output.info = headline | output.info | details
         return output
 
     def __repr__(self) -> str:

@@ -61,6 +61,14 @@ class Denoiser(ABC):
         """Whether it may be told the place of a slice in the brain, as ``place`` (B, 2)."""
         return False
 
+    @property
+    def takes_neighbours(self) -> int:
+        """How many slices below and above its own the network is shown, as ``neighbours`` (B, 2 N C, *S).
+
+        They are noised as the state; clean ones with ``neighbour_noise`` are brought to its level.
+        """
+        return 0
+
     def without_clamp(self) -> Denoiser:
         """Return the same denoiser without its clamp to [-1, 1]; itself where it has none."""
         return self
@@ -237,6 +245,16 @@ class TakesPlace(Protocol):
     @property
     def takes_place(self) -> bool:
         """Whether it was built so; each row is an orientation and a position, -1 and 0 where unknown."""
+        ...
+
+
+@runtime_checkable
+class TakesNeighbours(Protocol):
+    """A network that may be shown slices below and above, noised alike, as ``neighbours`` (B, 2 N C, *S)."""
+
+    @property
+    def takes_neighbours(self) -> int:
+        """How many on either side it was built for; 0 for none."""
         ...
 
 

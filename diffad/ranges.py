@@ -43,6 +43,7 @@ LIMITS = {
     "levels": 10_000,
     "margin": 16,
     "members": 1000,
+    "neighbours": 8,
     "octaves": 32,
     "out_channels": 1024,
     "patch": 64,

@@ -47,6 +47,7 @@ class Example:
         label: Class of each image, (B,), 0 healthy, 1 diseased, -1 unknown; none where no labels are known.
         place: Orientation and position of each slice, (B, 2), see ``diffad.data.place``; none where unknown.
         damage: 1 where an image was damaged before it was noised, (B, 1, *S); none where none was.
+        neighbours: Slices below and above each, noised as they are seen, (B, 2 N C, *S); none without.
     """
 
     x: Tensor
@@ -57,6 +58,7 @@ class Example:
     label: Tensor | None = None
     place: Tensor | None = None
     damage: Tensor | None = None
+    neighbours: Tensor | None = None
 
 
 @dataclass(frozen=True)

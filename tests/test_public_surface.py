@@ -144,7 +144,10 @@ EXPERIMENT_KEYS = {
     "networks": "classifier autoencoder",
     "corrupt": "tasks held_out chance role weight mark",
     "schedule": "num_train_timesteps beta_start beta_end beta_schedule prediction_type",
-    "space": "size fov window axis further_axes intensity low high headroom centre width",
+    "space": (
+        "size fov window axis further_axes further_windows neighbours"
+        " intensity low high headroom centre width"
+    ),
     "augment": "flip rotate shift scale gamma gain blur tone bias noise",
     "postprocess": (
         "erosion median min_size erosion_rule median_first filled median_axes morphology min_mm3 pool"
@@ -233,7 +236,7 @@ EVENTS = {
 
 CHOICES = {
     "predict": (
-        "qform sform fp32 bf16 mri ct deepbet threshold given affine rigid plain bids any all never"
+        "auto all qform sform fp32 bf16 mri ct deepbet threshold given affine rigid plain bids any all never"
         " axial coronal sagittal"
     ),
     "prepare": "mri ct deepbet threshold given affine rigid",
@@ -248,7 +251,7 @@ CALL = (
 )
 BUILD = (
     "network scheduler noise sampler score guidance space postprocess calibration provenance"
-    " sequences classifier autoencoder"
+    " sequences classifier autoencoder domain scope"
 )
 OUTPUT = "anomaly_map reconstruction mask score info image brain volume std p_value"
 OPTIONS = (
@@ -270,8 +273,8 @@ BIDS = (
 
 INFO = (
     "threshold threshold_rule nfe slices seed precision sampler score model config versions"
-    " seconds axis slice_range image_score warnings anomalous_ml scan request domain"
-    " to_template"
+    " seconds axis slice_range image_score warnings anomalous_ml scan request domain headline verdict"
+    " coverage flagged to_template"
 )
 LESION = (
     "number volume_ml voxels centre_mm centre_voxel extent_mm mean peak peak_voxel p_value"
@@ -282,9 +285,13 @@ LESION_COLUMNS = (
     " extent_i_mm extent_j_mm extent_k_mm mean peak peak_i peak_j peak_k p_value"
     " place side structure tissue zone place_source"
 )
-RESULT_COLUMNS = "scan status score volume_ml threshold seconds nfe error warnings domain p_value"
+RESULT_COLUMNS = (
+    "scan status verdict model scope coverage flagged_share score volume_ml threshold seconds nfe error"
+    " warnings domain p_value"
+)
 MODEL_INDEX = (
     "calibration guidance network noise postprocess provenance sampler scheduler score sequences space domain"
+    " scope"
 )
 
 VOLUME_KEYS = (

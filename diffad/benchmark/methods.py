@@ -84,7 +84,7 @@ def _split_batches(items: Sequence[TestItem]) -> list[list[TestItem]]:
 def _add_batch(prediction: Prediction, batch: list[TestItem], pipe: Any, options: dict[str, Any]) -> None:
     first = batch[0].scan
     if isinstance(first, Volume):
-        out = pipe(first, mask=batch[0].brain, **options)
+        out = pipe(first, mask=batch[0].brain, **{"slices": "all", **options})
     else:
         brains = torch.stack([torch.from_numpy(item.brain)[None] for item in batch])
         out = pipe(torch.stack([item.scan for item in batch]), mask=brains, **options)  # type: ignore[misc]

@@ -61,8 +61,9 @@ MaxVoxels = Annotated[
 Slices = Annotated[
     str,
     typer.Option(
-        metavar="FIRST:LAST",
-        help="Slices to look at, counted from 0 in RAS, without LAST; all by default.",
+        metavar="LOW:HIGHmm|auto|all",
+        help="Slices to look at, in mm of MNI152, as 19:27mm; auto, the default, is what the model knows. "
+        "FIRST:LAST counts slices of the grid that is looked at, from 0 in RAS, without LAST.",
     ),
 ]
 Sequences = Annotated[
@@ -128,17 +129,20 @@ def require_sources(sources: Sequence[Path]) -> Sequence[Path]:
     return sources
 
 
-def parse_slices(text: str) -> tuple[int, int] | None:
-    """Read FIRST:LAST.
+def parse_slices(text: str) -> tuple[int, int] | str | None:
+    """Read FIRST:LAST, LOW:HIGHmm, auto or all; none where there is no text.
 
     Raises:
-        BadParameter: If it is not two whole numbers.
+        BadParameter: If it is none of these.
     """
-    if not text:
-        return None
+    from diffad.config.choices import SLICE_RANGE
+
+    if not text or text in ("auto", "all") or re.fullmatch(SLICE_RANGE, text):
+        return text or None
     match = re.fullmatch(r"(-?\d+):(-?\d+)", text)
     if match is None:
-        raise typer.BadParameter(f"--slices: expected FIRST:LAST, two whole numbers, got {text!r}")
+        expectation = "FIRST:LAST, two whole numbers, LOW:HIGHmm in mm of MNI152, auto or all"
+        raise typer.BadParameter(f"--slices: expected {expectation}, got {text!r}")
     return int(match[1]), int(match[2])
 
 

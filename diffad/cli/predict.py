@@ -161,7 +161,7 @@ def predict_command(
 
     \b
     Examples:
-      diffad predict sub-01_T1w.nii.gz --out maps --slices 91:100
+      diffad predict sub-01_T1w.nii.gz --out maps --slices 19:27mm
       diffad predict cohort/ --out maps --mask _brain_mask       A.nii.gz has A_brain_mask.nii.gz
       diffad predict cohort/ --out maps --sequences t1,flair     A_t1.nii.gz with A_flair.nii.gz
       diffad predict cohort/ --out maps --model auto:models      each scan by the model in models/ it suits

@@ -32,6 +32,8 @@ OffsetRule = Literal["check", "shift"]
 """What becomes of a CT whose offset of 1024 was forgotten."""
 
 AXES: tuple[Axis, ...] = get_args(Axis)
+SLICE_RANGE = r"([-+]?\d+(?:\.\d+)?)(?:mm)?:([-+]?\d+(?:\.\d+)?)mm"
+"""A range of slices in millimetres of MNI152, as 19:27mm."""
 
 
 def require(ok: bool, option: str, expectation: str, value: object) -> None:

@@ -64,7 +64,7 @@ def to_dict(config: Any) -> dict[str, Any]:
 def _to_plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return to_dict(value)
-    return list(value) if isinstance(value, tuple) else copy.deepcopy(value)
+    return [_to_plain(v) for v in value] if isinstance(value, tuple) else copy.deepcopy(value)
 
 
 def from_dict(kind: type[T], values: dict[str, Any], path: str = "") -> T:

@@ -18,7 +18,7 @@ from torch import Tensor
 from diffad.data.duplicates import stamp_files
 from diffad.io.atomic import staged_file
 
-FORMAT = 3
+FORMAT = 4
 """Number of the way in which slices are cut and placed; a new number keeps old files from being used."""
 DAMAGE_ERRORS = (SafetensorError, OSError, KeyError, TypeError, ValueError)
 """What reading a damaged file may raise."""
@@ -34,6 +34,8 @@ class CachedScan:
         digest: Digest of the voxels as they lie on disk.
         warnings: What a reader should know of how it was read.
         places: Orientation and position of each slice, (N, 2), see ``diffad.data.place``.
+        further: Slices that are only neighbours of others, (M, C, *S); none where there are no neighbours.
+        rows: Numbers of the neighbours of each slice among the N and the M beyond them, (N, 2 N'), or none.
     """
 
     image: Tensor
@@ -41,6 +43,14 @@ class CachedScan:
     digest: str
     places: Tensor
     warnings: tuple[str, ...] = ()
+    further: Tensor | None = None
+    rows: Tensor | None = None
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors that there are, by name."""
+        names = ("image", "mask", "places", "further", "rows")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 
 class Cache:
@@ -98,19 +108,19 @@ class Cache:
 def _read_cached(path: Path, key: str) -> CachedScan:
     with safe_open(path, framework="pt") as file:
         notes = file.metadata()
-        image, mask, places = (file.get_tensor(name) for name in ("image", "mask", "places"))
-    if notes["key"] != key or int(notes["crc"]) != _compute_crc(image, mask, places):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    scan = CachedScan(**tensors, digest=notes["digest"], warnings=tuple(json.loads(notes["warnings"])))
+    if notes["key"] != key or int(notes["crc"]) != _compute_crc(*scan.tensors.values()):
         raise ValueError("its content does not match its checksum")
-    return CachedScan(image, mask, notes["digest"], places, tuple(json.loads(notes["warnings"])))
+    return scan
 
 
 def _write_cached(scan: CachedScan, path: Path, key: str) -> None:
-    notes = {"key": key, "digest": scan.digest, "crc": str(_compute_crc(scan.image, scan.mask, scan.places))}
+    notes = {"key": key, "digest": scan.digest, "crc": str(_compute_crc(*scan.tensors.values()))}
     notes["warnings"] = json.dumps(scan.warnings)
-    tensors = {"image": scan.image, "mask": scan.mask, "places": scan.places}
     with staged_file(path) as partial:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata=notes)
+        save_file(scan.tensors, partial, metadata=notes)
 
 
 def _compute_crc(*tensors: Tensor) -> int:

@@ -24,7 +24,8 @@ def head_warning(brain: Array, ml: float) -> str | None:
         return None
     extent = f"{litres:.1f} litres that count as brain fill {fraction:.0%} of the field"
     sides = f"cut by {cut_sides} of its 6 sides"
-    return f"{extent}, {sides}: this does not look skull-stripped, so give its brain mask with --mask"
+    advice = "give its brain mask with --mask, or let --prepare find the brain"
+    return f"{extent}, {sides}: this does not look skull-stripped, so {advice}"
 
 
 def _judge_slice(brain: Array) -> str | None:

@@ -16,6 +16,7 @@ from diffad.data.image_file import read_image as read_image
 from diffad.data.items import DataError, TrainingItem
 from diffad.data.labels import LabelRule, Labels, read_labels
 from diffad.data.masks import brain_mask
+from diffad.data.neighbours import refuse_neighbours
 from diffad.data.scan_listing import split_folders
 from diffad.data.scan_search import search_images
 from diffad.data.space import Space
@@ -52,7 +53,7 @@ class Images:
 
     Raises:
         DataError: If there are no images, sizes or channels differ, splits overlap, or labels are missing or
-            unknown.
+            unknown, or the space asks for neighbouring slices.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Images:
         split_seed: int = 0,
         labels: Labels = None,
     ) -> None:
+        refuse_neighbours(space, "images")
         mask_path = None if mask is None else Path(root) / mask
         self._rule = LabelRule.parse(labels, Path(root), "*_lesion.png")
         splits = _list_splits(Path(root), mask_path, shares, split_seed, split, self._rule)

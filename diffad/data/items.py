@@ -24,6 +24,8 @@ class TrainingItem:
         subject: Who was scanned; splits never divide a subject.
         label: 0 healthy, 1 diseased; none where it is not known.
         place: Where in the brain a slice lies; none where it is not known, or the item is a volume.
+        neighbours: Slices below and above a slice, (2 N C, *S), see ``diffad.data.neighbours``; none where
+            none are asked for.
     """
 
     image: Tensor
@@ -31,6 +33,7 @@ class TrainingItem:
     subject: str
     label: int | None = None
     place: SlicePlace | None = None
+    neighbours: Tensor | None = None
 
 
 class Dataset(Protocol):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from diffad.data.grid import mask_centre
 from diffad.data.masks import find_stripped_brain, resolve_mask
+from diffad.data.neighbours import NeighbourSlices, find_neighbours
 from diffad.data.oddities import list_oddities
 from diffad.data.place import SlicePlace, find_places
 from diffad.data.slices import slice_spacing, to_slices
@@ -27,6 +28,7 @@ class ScanSlices:
         spacing: Pixel size (row, column) in mm, where known.
         centre: Raw position (row, column) that goes to the grid's centre, or none for the middle.
         places: Where in the brain each slice lies; none where that is not known, as of images and volumes.
+        neighbours: The slices below and above each; none where none are asked for.
     """
 
     image: Tensor
@@ -35,6 +37,7 @@ class ScanSlices:
     spacing: tuple[float, float] | None = None
     centre: tuple[float, float] | None = None
     places: list[SlicePlace] | None = None
+    neighbours: NeighbourSlices | None = None
 
     def list_places(self) -> list[SlicePlace | None]:
         """Return the place of each slice, where it is known."""
@@ -77,6 +80,7 @@ def cut_slices(
     slices: tuple[int, int] | None = None,
     name: str = "the scan",
     is_image: bool = False,
+    neighbours: int = 0,
 ) -> ScanSlices:
     """Cut a volume into the slices that show brain, or leave it whole.
 
@@ -90,6 +94,7 @@ def cut_slices(
         slices: First and last (exclusive) slice, counted in RAS; none for all.
         name: What messages call the scan.
         is_image: Whether it is a single image, whose middle is the middle, as in a data set of images.
+        neighbours: Slices below and above each that are shown beside it, whatever the range of slices.
 
     Raises:
         VolumeError: If none of the slices shows brain, or the brain has no contrast.
@@ -110,7 +115,8 @@ def cut_slices(
     size = None if spacing is None else slice_spacing(spacing, axis)
     places = find_places(brain, axis, keys) if len(planes) > 1 else None
     centre = None if is_image else mask_centre(masks)
-    return ScanSlices(planes[keys], masks[keys], keys, size, centre, places)
+    rest = (places, find_neighbours(planes, masks, keys, neighbours))
+    return ScanSlices(planes[keys], masks[keys], keys, size, centre, *rest)
 
 
 def _describe_range(masks: Tensor) -> str:

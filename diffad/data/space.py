@@ -11,6 +11,7 @@ from diffad.config import SpaceConfig
 from diffad.data.grid import SquareGrid
 from diffad.data.hounsfield import check_brain_units
 from diffad.data.intensity import IntensityWindow, make_ct_window, make_percentile_window, normalise
+from diffad.data.neighbours import NeighbourSlices, gather_neighbours
 from diffad.types import Reconstruction
 
 
@@ -90,6 +91,34 @@ class Space:
             image = self.grid.to(image, spacing=spacing, centre=centre).clamp(0, 1)
             brain = (self.grid.to(brain, spacing=spacing, centre=centre) > 0.5).to(x.dtype)
         return image * brain, brain, placement
+
+    def place_further(self, neighbours: NeighbourSlices, placement: Placement) -> Tensor:
+        """Bring slices that are only neighbours into the space of the model, (M, C, size, size)."""
+        if not len(neighbours.image):
+            return neighbours.image.new_zeros(
+                0, neighbours.image.shape[1], self.config.size, self.config.size
+            )
+        where = (placement.spacing, placement.centre, placement.window)
+        return self.place(neighbours.image, neighbours.brain, *where)[0]
+
+    def place_neighbours(
+        self, x: Tensor, brain: Tensor, neighbours: NeighbourSlices | None, placement: Placement
+    ) -> Tensor:
+        """Bring the neighbours of slices into the space of the model.
+
+        Args:
+            x: The slices in that space, (N, C, *S).
+            brain: Their brain masks, (N, 1, *S).
+            neighbours: Which slices are neighbours of which, or none.
+            placement: How the slices were placed.
+
+        Returns:
+            Slices below and above each, (N, 2 N' C, *S); without channels where there are none.
+        """
+        if neighbours is None:
+            return x.new_zeros(len(x), 0, *x.shape[2:])
+        slices = torch.cat([x, self.place_further(neighbours, placement)])
+        return gather_neighbours(slices, neighbours.rows, brain)
 
     def back(self, y: Tensor, placement: Placement) -> Tensor:
         """Bring maps or images (N, C, size, size) back to the grid of the raw slices, (N, C, H, W)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -174,7 +173,7 @@ class LabelMaps:
         """
         heads = {number: head.label_map for head, number, *_ in self._items}
         names = [name for name, weight in self.painter.contrasts.items() if weight and name in NOMINAL]
-        whole = Space(replace(self.space.config, axis="volume", window=None, further_axes=()))
+        whole = Space(self.space.config.as_volume())
         for turn, (number, label_map) in enumerate(list(heads.items())[::every] if names else []):
             name = names[turn % len(names)]
             painter = Painter(whole, {name: 1.0}, self.painter.deform, False, WHOLE_BOX, WHOLE_VOXEL)
@@ -198,8 +197,10 @@ class LabelMaps:
     def draw(self, index: int, generator: torch.Generator) -> TrainingItem:
         """Paint item ``index`` anew; all of it follows from the generator."""
         head, number, key, place = self._items[index]
-        image, mask = self.painter.paint(head, key, generator)
-        return TrainingItem(image, mask, self.scans[number].subject, None, place)
+        count = self.space.config.neighbours
+        image, mask, others = self.painter.paint_beside(head, key, generator, count)
+        neighbours = others if count else None
+        return TrainingItem(image, mask, self.scans[number].subject, None, place, neighbours)
 
 
 def weigh_contrasts(

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from diffad.config import SpaceConfig
 from diffad.data.items import TrainingItem
+from diffad.data.neighbours import refuse_neighbours
 from diffad.registry import DATASETS
 
 
@@ -39,6 +40,7 @@ class Toy:
     def __init__(
         self, size: int = 32, count: int = 24, split: str = "train", space: SpaceConfig | None = None
     ) -> None:
+        refuse_neighbours(space, "toy")
         self.size = space.size if space else size
         self.count = count
         self._first = 0 if split == "train" else 1_000_000

@@ -21,6 +21,7 @@ from diffad.data.grouping import group_warnings
 from diffad.data.items import DataError, TrainingItem
 from diffad.data.labels import LabelRule, Labels, load_lesion_mask, read_labels
 from diffad.data.place import read_places, tabulate_places
+from diffad.data.placed_slices import PlacedSlices, join_slices, list_neighbour_views
 from diffad.data.progress import track
 from diffad.data.scan_files import ScanFiles, ScanRules
 from diffad.data.scan_listing import list_splits
@@ -121,6 +122,7 @@ class Volumes:
     def _load(self, what: str, labels: Sequence[int | None]) -> list[TrainingItem]:
         items: list[TrainingItem] = []
         scan_warnings: dict[str, Sequence[str]] = {}
+        self._neighbours: list[list[Tensor]] = []
         self.slice_counts: list[int] = []
         """Slices of each scan that are items, in their order."""
         for scan, label in zip(track(self.scans, what), labels, strict=True):
@@ -143,6 +145,7 @@ class Volumes:
 
     def _make_items(self, scan: CachedScan, subject: str, label: int | None) -> list[TrainingItem]:
         """Return the slices of a scan as items whose masks are bytes, as they take less memory."""
+        self._neighbours += list_neighbour_views(scan)
         slices = zip(scan.image, scan.mask, read_places(scan.places), strict=True)
         by_slice = self._rule.masks
         return [
@@ -152,25 +155,31 @@ class Volumes:
 
     def _prepare(self, scan: ScanFiles) -> CachedScan:
         """Read, cut and place one scan; a second channel of the mask is 1 in all slices with a lesion."""
-        name = str(scan.files[0])
         volume, brain = read_scan(Volume.load(scan.files, options=self.reading), scan.mask)
         image, region = torch.from_numpy(volume.data), torch.from_numpy(brain)[None]
-        parts = []
-        for axis in self.space.config.axes:
-            raw = cut_slices(image, region, axis, volume.spacing.tolist(), self.slices, name)
-            try:
-                window = self.space.window(image, region)  # of the whole scan, as in use
-                x, mask, _ = self.space.place(raw.image, raw.brain, raw.spacing, raw.centre, window)
-            except ValueError as error:
-                raise DataError(f"{name}: {error}") from error
-            marks = self._mark_lesions(scan, volume, axis, raw.keys, mask)
-            parts.append((x, torch.cat([mask, *marks], dim=1), tabulate_places(raw.list_places())))
-        x, channels, places = (torch.cat(values) for values in zip(*parts, strict=True))
-        return self._choose_slices(x, channels, places, volume)
+        parts = [self._place_slices(scan, volume, image, region, axis) for axis in self.space.config.axes]
+        return self._choose_slices(join_slices(parts), volume)
 
-    def _choose_slices(self, x: Tensor, channels: Tensor, places: Tensor, volume: Volume) -> CachedScan:
+    def _place_slices(
+        self, scan: ScanFiles, volume: Volume, image: Tensor, region: Tensor, axis: str
+    ) -> PlacedSlices:
+        """Cut a volume along one axis, and bring the slices into the space of the model."""
+        name, count = str(scan.files[0]), self.space.config.neighbours
+        raw = cut_slices(image, region, axis, volume.spacing.tolist(), self.slices, name, neighbours=count)
+        try:
+            window = self.space.window(image, region)  # of the whole scan, as in use
+            x, mask, placement = self.space.place(raw.image, raw.brain, raw.spacing, raw.centre, window)
+        except ValueError as error:
+            raise DataError(f"{name}: {error}") from error
+        marks = self._mark_lesions(scan, volume, axis, raw.keys, mask)
+        places = tabulate_places(raw.list_places())
+        further = None if raw.neighbours is None else self.space.place_further(raw.neighbours, placement)
+        rows = None if raw.neighbours is None else raw.neighbours.rows
+        return PlacedSlices(x, torch.cat([mask, *marks], dim=1), places, further, rows)
+
+    def _choose_slices(self, slices: PlacedSlices, volume: Volume) -> CachedScan:
         """Keep the slices that show enough brain."""
-        mask = channels[:, :1]
+        mask = slices.mask[:, :1]
         cover = reduce(mask, "n ... -> n", "mean")
         keep = cover >= self.min_brain
         if not keep.any():
@@ -178,8 +187,7 @@ class Volumes:
                 f"{volume.name}: expected slices with brain on at least {self.min_brain:.2%} of the grid, "
                 f"found at most {float(cover.max()):.2%}; lower min_brain or check the mask"
             )
-        digest, masks = hash_voxels(volume.data), channels[keep].to(torch.uint8)
-        return CachedScan(x[keep].contiguous(), masks, digest, places[keep], volume.warnings)
+        return slices.keep(keep, hash_voxels(volume.data), volume.warnings)
 
     def _mark_lesions(
         self, scan: ScanFiles, volume: Volume, axis: str, keys: list[int], like: Tensor
@@ -214,7 +222,9 @@ class Volumes:
 
     def __getitem__(self, index: int) -> TrainingItem:
         item = self._items[index]
-        return replace(item, mask=item.mask.to(item.image.dtype))
+        mask, views = item.mask.to(item.image.dtype), self._neighbours[index]
+        neighbours = torch.cat(views) * mask if views else None
+        return replace(item, mask=mask, neighbours=neighbours)
 
     def _list_files(self, scan: ScanFiles) -> list[Path]:
         return [*scan.files, *(p for p in (scan.mask, self._rule.find_lesion(scan.files)) if p)]

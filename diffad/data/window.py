@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from diffad.config import SpaceConfig
+
 Corner = tuple[int, int]
+Window = tuple[int, int]
 
 
 def place_window(brain: Tensor, window: Sequence[int]) -> Corner:
@@ -50,6 +53,23 @@ def paste_windows(y: Tensor, shape: Sequence[int], corners: Sequence[Corner]) ->
     for item, window, (r, c) in zip(grid, y, corners, strict=True):
         item[..., r : r + rows, c : c + columns] = window
     return grid
+
+
+def group_by_window(places: Tensor, space: SpaceConfig) -> list[tuple[Window | None, list[int]]]:
+    """Part slices by the window of their plane.
+
+    Args:
+        places: Orientation and position of each slice, (N, 2), see ``diffad.data.place``.
+        space: Space of the model.
+
+    Returns:
+        Each window, or none for all of the grid, and the numbers of the slices that it is for.
+    """
+    windows = [space.window_of(int(orientation)) for orientation in places[:, 0].tolist()]
+    return [
+        (window, [i for i, other in enumerate(windows) if other == window])
+        for window in dict.fromkeys(windows)
+    ]
 
 
 def crop_to_brain(x: Tensor, brain: Tensor, window: Sequence[int] | None) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.protocols import Conditional, Denoiser, MarksAnomalies, TakesLabels, TakesPlace
+from diffad.protocols import Conditional, Denoiser, MarksAnomalies, TakesLabels, TakesNeighbours, TakesPlace
 from diffad.schedule import Schedule
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
@@ -71,6 +71,11 @@ def null_label(network: Any) -> int | None:
 def takes_place(network: Any) -> bool:
     """Tell whether a network may be told the place of a slice in the brain."""
     return isinstance(network, TakesPlace) and network.takes_place
+
+
+def takes_neighbours(network: Any) -> int:
+    """Return how many slices below and above its own a network is shown."""
+    return network.takes_neighbours if isinstance(network, TakesNeighbours) else 0
 
 
 def marks_anomalies(network: Any) -> bool:
@@ -136,6 +141,11 @@ class NetworkDenoiser(Denoiser):
         """Whether it may be told the place of a slice in the brain, as ``place`` (B, 2)."""
         return takes_place(self.network)
 
+    @property
+    def takes_neighbours(self) -> int:
+        """How many slices below and above its own the network is shown."""
+        return takes_neighbours(self.network)
+
     def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
         """Map ``x_t`` (B, C, *S) at level ``t`` () or (B,) to x_hat (B, C, *S)."""
         return self.estimate(x_t, t, **cond)[0]
@@ -145,6 +155,9 @@ class NetworkDenoiser(Denoiser):
         t = torch.as_tensor(t, device=x_t.device)
         if int(t.min()) < 1:
             raise ValueError(f"a network is called at levels 1..{self.schedule.num_levels}, got {t.tolist()}")
+        if "neighbour_noise" in cond:
+            clean, z = cond.pop("neighbours"), cond.pop("neighbour_noise")
+            cond["neighbours"] = self.schedule.add_noise(clean, z, t)
         output = call_network(self.network, x_t, t, **cond).to(x_t.dtype)
         logits = None
         if marks_anomalies(self.network):

@@ -66,6 +66,11 @@ class PlainDenoiser(Denoiser):
         """Whether it may be told the place of a slice in the brain, as ``place`` (B, 2)."""
         return bool(self._find("takes_place"))
 
+    @property
+    def takes_neighbours(self) -> int:
+        """How many slices below and above its own the network is shown."""
+        return int(self._find("takes_neighbours") or 0)
+
     def without_clamp(self) -> Denoiser:
         """Return the same denoiser without its clamp, where it says how."""
         return self._rebuild("without_clamp", "unclipped")

@@ -63,6 +63,11 @@ class DenoiserWrapper(Denoiser):
         """Whether it may be told the place of a slice in the brain, as ``place`` (B, 2)."""
         return self.inner.takes_place
 
+    @property
+    def takes_neighbours(self) -> int:
+        """How many slices below and above its own the network is shown."""
+        return self.inner.takes_neighbours
+
     def wrap(self, inner: Denoiser) -> Self:
         """Return the same wrapper around another denoiser; itself around its own."""
         if inner is self.inner:

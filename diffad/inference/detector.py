@@ -13,7 +13,7 @@ from diffad.capabilities import begin_run, restrict_to_region, wants_records
 from diffad.data.place import tabulate_places
 from diffad.data.space import Placement, Space, to_model
 from diffad.data.volume import VolumeError
-from diffad.data.window import Corner, crop_windows, place_window, window_holds
+from diffad.data.window import Corner, Window, crop_windows, group_by_window, place_window, window_holds
 from diffad.denoise import as_denoiser, bind
 from diffad.inference.postprocess import Postprocess
 from diffad.inference.stack import BatchResult as BatchResult
@@ -22,6 +22,9 @@ from diffad.inference.stack import StackResult as StackResult
 from diffad.inference.stack import to_public_range
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
 from diffad.types import generator_for
+
+BESIDE = 1
+"""What the noise of the neighbours of a slice follows from, next to the seed and its position."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ class Detector:
         cond_image = torch.cat([self.cond_image(place[0]) for place in places])
         counts = [len(stack.image) for stack in stacks]
         where = tabulate_places([place for stack in stacks for place in stack.list_places()])
-        result = self.maps(x, brain, keys, cond_image, self._regions(stacks), counts, where)
+        rest = (self._regions(stacks), counts, where, self._place_neighbours(stacks, places))
+        result = self.maps(x, brain, keys, cond_image, *rest)
         parts = zip(stacks, places, result.split(x, counts), strict=True)
         return [self._lay_back(stack, place[2], part, result.nfe) for stack, place, part in parts]
 
@@ -74,6 +78,12 @@ class Detector:
             return self.space.place(stack.image, stack.brain, stack.spacing, stack.centre, stack.window)
         except ValueError as error:  # parts below know no names
             raise VolumeError(f"{stack.name}: {error}") from error
+
+    def _place_neighbours(
+        self, stacks: Sequence[Stack], places: Sequence[tuple[Tensor, Tensor, Placement]]
+    ) -> Tensor:
+        pairs = zip(stacks, places, strict=True)
+        return torch.cat([self.space.place_neighbours(x, b, s.neighbours, p) for s, (x, b, p) in pairs])
 
     def _regions(self, stacks: Sequence[Stack]) -> Tensor | None:
         regions = [s.region for s in stacks if s.region is not None]
@@ -96,6 +106,7 @@ class Detector:
         region: Tensor | None = None,
         counts: Sequence[int] | None = None,
         where: Tensor | None = None,
+        neighbours: Tensor | None = None,
     ) -> BatchResult:
         """Score images that are in the network's space already.
 
@@ -110,20 +121,23 @@ class Detector:
             counts: Number of slices of each scan, one after the other, for what is smoothed across slices;
                 none makes each image a scan of its own.
             where: Orientation and position of each slice in the brain, (N, 2); none where unknown.
+            neighbours: Slices below and above each, (N, 2 N' C, *S), in [0, 1], for a network that is shown
+                them.
 
         Raises:
-            ValueError: If there is a region, and the sampler takes none.
+            ValueError: If there is a region, and the sampler takes none, or neighbours are missing.
         """
         result = BatchResult(torch.zeros_like(x[:, :1]), torch.zeros_like(x))
         cond_image = self.cond_image(x) if cond_image is None else cond_image
         where = tabulate_places([None] * len(x)) if where is None else where
-        for items, corners in self._groups(brain):
+        neighbours = x[:, :0] if neighbours is None else neighbours
+        for window, items, corners in self._groups(brain, where):
             for start in range(0, len(items), self.batch_size):
                 batch = items[start : start + self.batch_size]
                 places = corners[start : start + self.batch_size]
                 edits = None if region is None else region[batch]
-                images = (x[batch], brain[batch], cond_image[batch], edits, where[batch])
-                result.put(batch, self._score_windows(*images, [keys[i] for i in batch], places))
+                images = (x[batch], brain[batch], cond_image[batch], neighbours[batch], edits, where[batch])
+                result.put(batch, self._score_windows(*images, [keys[i] for i in batch], window, places))
                 self.progress(len(batch))
         if self._joins_slices:
             result.anomaly = self._smooth_scans(result.anomaly, brain, counts or [1] * len(x))
@@ -137,15 +151,18 @@ class Detector:
         scans = zip(torch.split(raw, list(counts)), torch.split(brain, list(counts)), strict=True)
         return torch.cat([self.post.smooth_stack(maps, mask) for maps, mask in scans])
 
-    def _groups(self, brain: Tensor) -> list[tuple[list[int], list[Corner]]]:
-        """Part the images into those whose brain the window holds, with its corners, and the rest."""
-        window = self.space.config.window
-        if window is None:
-            return [(list(range(len(brain))), [])]
-        corners = [place_window(item, window) for item in brain]
-        fits = [window_holds(item, window, corner) for item, corner in zip(brain, corners, strict=True)]
-        items = [i for i, fit in enumerate(fits) if fit]
-        return [(items, [corners[i] for i in items]), ([i for i, fit in enumerate(fits) if not fit], [])]
+    def _groups(self, brain: Tensor, where: Tensor) -> list[tuple[Window | None, list[int], list[Corner]]]:
+        """Part the images into those whose brain a window holds, with its corners, and the rest."""
+        groups: list[tuple[Window | None, list[int], list[Corner]]] = []
+        for window, items in group_by_window(where, self.space.config):
+            if window is None:
+                groups.append((None, items, []))
+                continue
+            corners = {i: place_window(brain[i], window) for i in items}
+            fits = [i for i in items if window_holds(brain[i], window, corners[i])]
+            groups.append((window, fits, [corners[i] for i in fits]))
+            groups.append((None, [i for i in items if i not in set(fits)], []))
+        return groups
 
     def cond_image(self, x: Tensor) -> Tensor:
         """Return what the denoiser is conditioned on for slices ``x`` of one scan, (N, C, *S).
@@ -159,34 +176,38 @@ class Detector:
         x: Tensor,
         brain: Tensor,
         cond_image: Tensor,
+        neighbours: Tensor,
         region: Tensor | None,
         where: Tensor,
         keys: Sequence[int],
+        window: Window | None,
         corners: Sequence[Corner],
     ) -> BatchResult:
-        """Score a batch in the window at ``corners``, or whole where there are none."""
-        window = self.space.config.window
-        if window is None or not corners:
-            return self._score_batch(x, brain, cond_image, region, where, keys)
-        image, mask, cond = (crop_windows(values, window, corners) for values in (x, brain, cond_image))
+        """Score a batch in the window at ``corners``, or whole where there is none."""
+        if window is None:
+            return self._score_batch(x, brain, cond_image, neighbours, region, where, keys)
+        images = [crop_windows(values, window, corners) for values in (x, brain, cond_image, neighbours)]
         edits = None if region is None else crop_windows(region, window, corners)
-        return self._score_batch(image, mask, cond, edits, where, keys).paste(x.shape[2:], corners)
+        return self._score_batch(*images, edits, where, keys).paste(x.shape[2:], corners)
 
     def _score_batch(
         self,
         x: Tensor,
         brain: Tensor,
         cond_image: Tensor,
+        neighbours: Tensor,
         region: Tensor | None,
         where: Tensor,
         keys: Sequence[int],
     ) -> BatchResult:
-        x, brain, cond_image, where = (v.to(self.device) for v in (x, brain, cond_image, where))
+        values = (v.to(self.device) for v in (x, brain, cond_image, neighbours, where))
+        x, brain, cond_image, neighbours, where = values
         generators = [generator_for(self.seed, key) for key in keys]
         run = begin_run(self.score, to_model(x), self.denoiser.schedule)
         narrow = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
         with torch.no_grad(), narrow:
-            denoiser = self._bind_conditions(cond_image, brain, where)
+            noisy = self._noise_neighbours(neighbours, keys)
+            denoiser = self._bind_conditions(cond_image, brain, where, noisy)
             steps: dict[str, Any] = {"mask": brain, "on_step": run.record if wants_records(run) else None}
             sampler = self._restrict_sampler(region)
             output = sampler(to_model(x), denoiser, self.noise, generator=generators, **steps)
@@ -201,10 +222,23 @@ class Detector:
             return self.sampler
         return restrict_to_region(self.sampler, region.to(self.device))
 
-    def _bind_conditions(self, cond_image: Tensor, brain: Tensor, where: Tensor) -> Denoiser:
+    def _bind_conditions(
+        self, cond_image: Tensor, brain: Tensor, where: Tensor, noisy: dict[str, Tensor]
+    ) -> Denoiser:
         """Bind what the denoiser must know of this batch, computed once for all levels."""
         place = {"place": where} if self.denoiser.takes_place else {}
-        return bind(self.denoiser, {**self.denoiser.conditions(cond_image, brain), **place})
+        return bind(self.denoiser, {**self.denoiser.conditions(cond_image, brain), **place, **noisy})
+
+    def _noise_neighbours(self, neighbours: Tensor, keys: Sequence[int]) -> dict[str, Tensor]:
+        """Return neighbours (B, 2 N C, *S) in the range of the model, and the noise that is laid over them.
+
+        What they show of an anomaly is then as noisy as the slice itself; clean, it could be copied.
+        """
+        if not self.denoiser.takes_neighbours:
+            return {}
+        generators = [generator_for(self.seed, key, BESIDE) for key in keys]
+        clean = to_model(neighbours)
+        return {"neighbours": clean, "neighbour_noise": self.noise(clean, generator=generators)}
 
     def _lay_back(
         self,

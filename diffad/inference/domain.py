@@ -7,22 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from diffad.data.hounsfield import guess_units
 from diffad.data.intensity import IntensityWindow
 from diffad.data.volume import Volume
 from diffad.inference.features import ScanFeatures, measure_channels
+from diffad.inference.flagged import FlaggedShare
 from diffad.inference.known import KnownScans
-from diffad.inference.output import AnomalyOutput
 from diffad.inference.scan import ScanSource
 from diffad.inference.sequence_names import compare_sequence_names
-from diffad.threshold import Calibration
 
-USUAL_SHARE, OTSU_SHARE, LEAST_LIMIT, TIMES = 0.2, 0.5, 0.1, 5.0
-"""Share of the brain that lesions hardly exceed, and that hardly lies above Otsu's threshold in any scan;
-smallest limit beside a calibrated rate, and its multiple."""
 DARK_END = 0.6
 """Share of the bright end of a brain that its dark end hardly exceeds, as there is fluid in it."""
 MOST_REASONS = 3
@@ -73,9 +67,13 @@ class DomainCheck:
             raise DomainError(f"{name}: {warnings[0]}")
         return self
 
-    def judge(self, output: AnomalyOutput, calibration: Mapping[str, Any] | None) -> DomainCheck:
-        """Add what is not credible of a result; see ``list_share_warnings``."""
-        return replace(self, doubts=tuple(list_share_warnings(output, calibration, self.fpr)))
+    def add_reasons(self, reasons: Sequence[str]) -> DomainCheck:
+        """Add what else of the scan lies outside what the model knows."""
+        return replace(self, reasons=(*self.reasons, *reasons))
+
+    def judge(self, share: FlaggedShare) -> DomainCheck:
+        """Add what is not credible of a result."""
+        return replace(self, doubts=tuple(share.list_warnings()))
 
     def to_info(self) -> dict[str, Any]:
         """Return what is stored with the result."""
@@ -131,55 +129,6 @@ def list_window_warnings(windows: Sequence[IntensityWindow], space: Mapping[str,
     values = ", ".join(f"{zero:.4g}" for zero in zeros)
     text = f"its background is {values}, not 0, and taken for the zero of its intensities"
     return [text] if zeros else []
-
-
-def list_share_warnings(
-    output: AnomalyOutput, calibration: Mapping[str, Any] | None, fpr: float
-) -> list[str]:
-    """Say so if far more is flagged than a model flags in scans that it knows.
-
-    Of a calibrated model it is the share above its own threshold, whatever threshold was asked for; of others
-    that of the detections.
-
-    Args:
-        output: Maps, detections, and where the threshold of these comes from.
-        calibration: Thresholds from healthy scans, see ``Calibration``, or none.
-        fpr: Which of its false-positive rates.
-    """
-    threshold = _find_own_threshold(calibration, fpr)
-    if threshold is None:
-        is_otsu = output.info["threshold_rule"] == "otsu"
-        flagged, limit = output.mask.bool(), OTSU_SHARE if is_otsu else USUAL_SHARE
-        usual = f"lesions hardly take more than {USUAL_SHARE:.0%}"
-    else:
-        flagged, limit = output.anomaly_map > threshold, _choose_limit(fpr)
-        usual = f"about {100 * fpr:.3g}% of a healthy scan is expected to be"
-    shares = [_measure_share(*item) for item in zip(flagged, output.analysed.bool(), strict=True)]
-    if (worst := max(shares)) <= limit:
-        return []
-    count = f" in {sum(s > limit for s in shares)} of {len(shares)} items" if len(shares) > 1 else ""
-    return [
-        f"{worst:.0%} of what was looked at is flagged{count}, and {usual}: this scan is probably unlike "
-        "those the model was trained on (another sequence, scanner, preparation or brain mask), so do not "
-        "take its map for lesions"
-    ]
-
-
-def _find_own_threshold(calibration: Mapping[str, Any] | None, fpr: float) -> float | None:
-    """Return the calibrated threshold of a rate; none where there is no such threshold."""
-    try:
-        return Calibration.from_dict(calibration).threshold(fpr) if calibration else None
-    except ValueError:
-        return None
-
-
-def _choose_limit(fpr: float) -> float:
-    """Return the share that is far above a calibrated rate: five times it, from 10 % to 20 % or twice it."""
-    return min(max(TIMES * fpr, LEAST_LIMIT), max(USUAL_SHARE, 2 * fpr))
-
-
-def _measure_share(flagged: Tensor, analysed: Tensor) -> float:
-    return float(torch.count_nonzero(flagged & analysed)) / max(1, int(analysed.sum()))
 
 
 def _compare_modality(volume: Volume, intensity: str) -> str | None:

@@ -58,7 +58,7 @@ def check_fusion(how: str) -> None:
 
 
 def resolve_axes(
-    axes: Sequence[str] | None, own_axis: str, flat: bool, slices: tuple[int, int] | None
+    axes: Sequence[str] | None, own_axis: str, flat: bool, slices: tuple[int, int] | str | None
 ) -> list[str]:
     """Return the axes to cut along, in an order that does not depend on the caller's.
 

@@ -20,7 +20,7 @@ from diffad.io.atomic import write_bytes, write_text
 from diffad.io.nifti import stem
 from diffad.registry import VIEWS
 
-DTYPES = {"mask": np.uint8, "seen": np.uint8}
+DTYPES = {"mask": np.uint8, "seen": np.uint8, "unseen": np.uint8}
 """Types on disk of what is no map or image."""
 
 
@@ -66,12 +66,18 @@ class AnomalyOutput(BaseOutput):
         path = self.volume.path if self.volume else None
         return stem(path) if path else "scan"
 
+    @property
+    def unseen_mask(self) -> Tensor:
+        """Part of the brain that was not analysed, (B, 1, *S), bool."""
+        return self.brain.bool() & ~self.analysed.bool()
+
     def save(self, folder: str | Path, name: str | None = None) -> dict[str, Path]:
         """Write the maps next to what made them.
 
         A volume becomes ``NAME_anomaly.nii.gz``, ``NAME_mask.nii.gz``, ``NAME_twin.nii.gz`` (the
         reconstruction), ``NAME_seen.nii.gz`` (the analysed part of the brain) and, where there are any,
-        ``NAME_std.nii.gz`` (spread of several reconstructions) and ``NAME_pvalue.nii.gz`` (of a calibrated
+        ``NAME_unseen.nii.gz`` (the part of the brain that was not analysed), ``NAME_std.nii.gz`` (spread of
+        several reconstructions) and ``NAME_pvalue.nii.gz`` (of a calibrated
         model), in the scan's own shape, orientation and affine. A tensor becomes
         ``NAME_maps.safetensors``. Both get ``NAME_info.json``.
 
@@ -155,7 +161,9 @@ class AnomalyOutput(BaseOutput):
         kinds = {"anomaly": self.anomaly_map, "mask": self.mask, "twin": self.reconstruction}
         optional = {"std": self.std, "pvalue": self.p_value}
         kinds |= {kind: values for kind, values in optional.items() if values is not None}
-        return kinds | {"seen": self.analysed}
+        kinds |= {"seen": self.analysed}
+        rest = self.unseen_mask
+        return kinds | ({"unseen": rest} if self.volume is not None and rest.any() else {})
 
     def _save_volume(self, folder: Path, prefix: str) -> dict[str, Path]:
         assert self.volume is not None

@@ -9,6 +9,7 @@ import torch
 
 from diffad.io.version import __version__
 from diffad.method import Method
+from diffad.threshold.detection_rates import store_detection_rates
 
 
 def describe_provenance(config: Mapping[str, Any], method: Method) -> dict[str, Any]:
@@ -21,5 +22,7 @@ def describe_provenance(config: Mapping[str, Any], method: Method) -> dict[str, 
     if settings["calibration"]:
         left_out = ("survival", "whole", "sensitivity")  # long tables
         settings["calibration"] = {k: v for k, v in settings["calibration"].items() if k not in left_out}
+    rates = store_detection_rates(config["calibration"])
     parts = {"sampler": dict(method.sampler or {}), "score": dict(method.score or {})}
-    return {**parts, "model": dict(config["provenance"]), "config": settings, "versions": versions}
+    made = {**parts, "model": dict(config["provenance"]), "config": settings, "versions": versions}
+    return made | ({"detection_rates": rates} if rates else {})

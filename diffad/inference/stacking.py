@@ -40,16 +40,19 @@ class ScanMaps:
     nfe: int
 
 
-def make_stacks(source: ScanSource, axis: str, slices: tuple[int, int] | None = None) -> list[Stack]:
+def make_stacks(
+    source: ScanSource, axis: str, slices: tuple[int, int] | None = None, neighbours: int = 0
+) -> list[Stack]:
     """Cut a source into the stacks a network of slices (or volumes) takes; slices without brain are left out.
 
     Args:
         source: The scan.
         axis: Plane of the slices, or "volume".
         slices: First and last (exclusive) slice to take from volumes; none for all.
+        neighbours: Slices below and above each that the network is shown beside it.
 
     Raises:
-        ValueError: If no slice with brain is left.
+        ValueError: If no slice with brain is left, or images are to have neighbours.
     """
     flat = source.image.ndim == 4
     if flat and axis == "volume":
@@ -58,6 +61,11 @@ def make_stacks(source: ScanSource, axis: str, slices: tuple[int, int] | None = 
         )
     if slices is not None and (flat or axis == "volume"):
         raise ValueError(f"expected a range of slices for volumes cut into slices only, got {slices}")
+    if flat and neighbours:
+        raise ValueError(
+            f"{source.name}: expected a volume, as the model looks at {neighbours} slice(s) below and above "
+            f"each, got images {tuple(source.image.shape)}"
+        )
     stacks = []
     for i, (image, brain) in enumerate(zip(source.image, source.brain, strict=True)):
         _check_contrast(image, brain, source.name)
@@ -65,7 +73,8 @@ def make_stacks(source: ScanSource, axis: str, slices: tuple[int, int] | None = 
         if flat:  # each is a scan of its own, and gets the same noise in any batch
             cut, planes = ScanSlices(image[None], brain[None], [0]), None if region is None else region[None]
         else:
-            cut = cut_slices(image, brain, axis, source.spacing, slices, source.name, source.is_image)
+            how = (source.spacing, slices, source.name, source.is_image, neighbours)
+            cut = cut_slices(image, brain, axis, *how)
             planes = None if region is None else _cut_region(region, axis, cut.keys)
         cut_fields: dict[str, Any] = {field.name: getattr(cut, field.name) for field in fields(cut)}
         stacks.append(Stack(**cut_fields, name=source.name, region=planes))
@@ -122,7 +131,12 @@ def check_sequence_count(stacks: Sequence[Stack], channels: int, name: str) -> N
 
 
 def cut_source(
-    source: ScanSource, axis: str, cuts: Slicing, windows: Sequence[IntensityWindow], channels: int
+    source: ScanSource,
+    axis: str,
+    cuts: Slicing,
+    windows: Sequence[IntensityWindow],
+    channels: int,
+    neighbours: int = 0,
 ) -> list[Stack]:
     """Cut a source along one axis into what a network takes, each stack with its noise and its window.
 
@@ -132,11 +146,12 @@ def cut_source(
         cuts: Which slices, and what their noise follows from.
         windows: Intensity window of each item.
         channels: Sequences of the network.
+        neighbours: Slices below and above each that the network is shown beside it.
 
     Raises:
         ValueError: If no slice with brain is left, or the number of sequences is another.
     """
-    stacks = make_stacks(source, axis, cuts.slices)
+    stacks = make_stacks(source, axis, cuts.slices, neighbours)
     check_sequence_count(stacks, channels, source.name)
     pairs = zip(stacks, windows, strict=True)
     return [replace(s, noise_keys=cuts.noise_keys(s.keys, axis), window=w) for s, w in pairs]

@@ -11,6 +11,7 @@ from diffad.config import PostprocessConfig, SpaceConfig, from_dict
 from diffad.inference.contrasts import check_contrasts, name_healthy_file
 from diffad.inference.healthy import HealthyMaps
 from diffad.inference.known import KnownScans
+from diffad.inference.scope import check_scope
 from diffad.io.digests import find_damage
 from diffad.io.wording import shorten
 from diffad.method import PARTS
@@ -121,6 +122,8 @@ def _check_settings(values: Mapping[str, Any], channels: int | None) -> None:
     _check_sequences(values.get("sequences"), channels)
     if not isinstance(values.get("provenance") or {}, dict):
         raise ValueError(f"expected provenance as a mapping, found {shorten(repr(values['provenance']))}")
+    if values.get("scope") is not None:
+        check_scope(values["scope"])
     check_contrasts(values.get("contrasts"))
     for own in (values, *(values.get("contrasts") or {}).values()):
         for known in own.get("domain") or []:

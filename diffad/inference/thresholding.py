@@ -112,7 +112,22 @@ def compare_scan(
         return {}
     scores = measure_scores(anomaly, analysed, record.threshold(post["fpr"]), post)[0]
     comparison = record.whole.compare(scores)
-    return {} if comparison is None else {"healthy_scans": comparison}
+    if comparison is None or record.whole.scores is None:
+        return {}
+    healthy = [float(f"{value:.5g}") for value in record.whole.scores["topk"]]
+    return {"healthy_scans": {**comparison, "healthy": healthy}}
+
+
+def describe_floor(calibration: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Say below what no voxel-wise p-value of a model can go, under "p_values"; nothing where it has none.
+
+    Args:
+        calibration: Thresholds from healthy scans; none where they do not hold.
+    """
+    survival = Calibration.from_dict(calibration).survival if calibration else None
+    if survival is None:
+        return {}
+    return {"p_values": {"floor": 1 / (survival.scans + 1), "scans": survival.scans}}
 
 
 def binarise_maps(

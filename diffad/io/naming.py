@@ -12,23 +12,26 @@ RESULT_SUFFIXES = {
     "mask": "_mask.nii.gz",
     "twin": "_twin.nii.gz",
     "seen": "_seen.nii.gz",
+    "unseen": "_unseen.nii.gz",
     "std": "_std.nii.gz",
     "pvalue": "_pvalue.nii.gz",
     "lesions_csv": "_lesions.csv",
     "lesions_json": "_lesions.json",
     "report": "_report.png",
+    "preparation": "_prepare.png",
     "page": "_report.html",
     "info": "_info.json",
 }
 """Ends of the names in a plain folder, by kind; the last one is written last."""
 
-OPTIONAL_KINDS = ("std", "pvalue", "page")
-"""Kinds that not every run makes: spread of several reconstructions, p-values, the web page."""
+OPTIONAL_KINDS = ("unseen", "std", "pvalue", "preparation", "page")
+"""Kinds that not every run makes: brain that was not analysed, spread of several twins, p-values, the
+picture of how the scan was made ready, the web page."""
 
 REQUIRED_KINDS = tuple(kind for kind in RESULT_SUFFIXES if kind not in OPTIONAL_KINDS)
 """Kinds without which a scan is not finished."""
 
-MASK_DESCRIPTIONS = {"mask": "anomaly", "seen": "seen"}
+MASK_DESCRIPTIONS = {"mask": "anomaly", "seen": "seen", "unseen": "unseen"}
 """Kinds that BIDS calls a mask, with their description."""
 
 MAP_ENDS = tuple(end.removesuffix(".nii.gz") for end in RESULT_SUFFIXES.values() if end.endswith(".nii.gz"))
@@ -82,6 +85,7 @@ class Naming:
 def _describe_kind(kind: str) -> str:
     """Name a kind with letters alone, as BIDS wants; the record that all is whole belongs to the map."""
     labels = {"info": "anomaly", "lesions_csv": "lesions", "lesions_json": "lesions", "page": "report"}
+    labels["preparation"] = "prepare"
     return labels.get(kind, kind)
 
 

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from diffad.data.space import to_model
 from diffad.denoise import takes_place
+from diffad.models.neighbours import pass_given
 from diffad.models.padding import check_input
-from diffad.models.place import pass_place
 from diffad.registry import MODELS
 
-OWN_OPTIONS = ("in_channels", "out_channels", "embedding")
+OWN_OPTIONS = ("in_channels", "out_channels", "embedding", "neighbours")
 
 
 @MODELS.register("beside")
@@ -31,7 +31,8 @@ class Beside(ModelMixin, ConfigMixin):
     all scales but the finest on the way down, and at all but the coarsest on the way up.
 
     Args:
-        backbone: The network by its registered ``name`` with its options, but for the channels.
+        backbone: The network by its registered ``name`` with its options, but for the channels
+            and neighbours.
         in_channels: Channels C of the state, and as many of the image; the backbone takes 2 C.
         out_channels: Channels of the answer.
         drop: Chance in training that an item gets c = 0 instead, an image of 0.5 everywhere, so that one
@@ -99,7 +100,7 @@ class Beside(ModelMixin, ConfigMixin):
             raise ValueError(f"Beside expected an image {tuple(x_t.shape)}, got {tuple(image.shape)}")
         cond_image = to_model(image.to(x_t.dtype)) * self._draw_presence(x_t)
         state = torch.cat([x_t, cond_image], dim=1)
-        return cast(Tensor, self.backbone(state, labels, **pass_place(place)))
+        return cast(Tensor, self.backbone(state, labels, **pass_given(place=place)))
 
     def _draw_presence(self, x_t: Tensor) -> Tensor:
         """Return 0 for the items whose image is dropped, else 1, over all axes of ``x_t``."""

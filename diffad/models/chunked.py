@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.denoise import marks_anomalies, network_conditions, null_label, takes_place
+from diffad.denoise import marks_anomalies, network_conditions, null_label, takes_neighbours, takes_place
 
 
 class Chunked:
@@ -54,6 +54,11 @@ class Chunked:
     def takes_place(self) -> bool:
         """Whether the network may be told the place of a slice in the brain."""
         return takes_place(self.network)
+
+    @property
+    def takes_neighbours(self) -> int:
+        """How many slices below and above its own the network is shown."""
+        return takes_neighbours(self.network)
 
     @property
     def marks(self) -> bool:

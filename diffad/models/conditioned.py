@@ -9,9 +9,9 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
-from diffad.denoise import takes_place
+from diffad.denoise import takes_neighbours, takes_place
 from diffad.models.encoder import Encoder
-from diffad.models.place import pass_place
+from diffad.models.neighbours import pass_given
 from diffad.registry import MODELS
 
 OWN_OPTIONS = ("in_channels", "out_channels", "embedding")
@@ -81,6 +81,11 @@ class Conditioned(ModelMixin, ConfigMixin):
         """Whether the backbone may be told the place of a slice in the brain."""
         return takes_place(self.backbone)
 
+    @property
+    def takes_neighbours(self) -> int:
+        """How many slices below and above its own the backbone is shown."""
+        return takes_neighbours(self.backbone)
+
     def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the vectors (B, D) of images (B, C, *S) in [0, 1] as ``embedding``; the mask is not used."""
         return {"embedding": self.encoder(image)}
@@ -92,6 +97,7 @@ class Conditioned(ModelMixin, ConfigMixin):
         image: Tensor | None = None,
         embedding: Tensor | None = None,
         place: Tensor | None = None,
+        neighbours: Tensor | None = None,
     ) -> Tensor:
         """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,), given the clean image.
 
@@ -101,6 +107,7 @@ class Conditioned(ModelMixin, ConfigMixin):
             image: Clean images in [0, 1], (B, C, *S), which are encoded; or none.
             embedding: Their vectors, (B, D), as from ``conditions``; or none.
             place: Places of the slices, (B, 2), where the backbone takes them; or none.
+            neighbours: Slices below and above each, (B, 2 N C, *S), where the backbone takes them; or none.
         """
         if (image is None) == (embedding is None):
             inputs = "neither" if image is None else "both"
@@ -108,7 +115,8 @@ class Conditioned(ModelMixin, ConfigMixin):
         if image is not None:
             _check_batch(image, x_t)
         vector = embedding if image is None else self.encoder(image)
-        answer: Tensor = self.backbone(x_t, labels, embedding=vector, **pass_place(place))
+        cond = pass_given(place=place, neighbours=neighbours)
+        answer: Tensor = self.backbone(x_t, labels, embedding=vector, **cond)
         return answer
 
 

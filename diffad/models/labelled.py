@@ -10,8 +10,8 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
-from diffad.denoise import takes_place
-from diffad.models.place import pass_place
+from diffad.denoise import takes_neighbours, takes_place
+from diffad.models.neighbours import pass_given
 from diffad.registry import MODELS
 
 OWN_OPTIONS = ("in_channels", "out_channels", "embedding")
@@ -80,12 +80,22 @@ class Labelled(ModelMixin, ConfigMixin):
         return takes_place(self.backbone)
 
     @property
+    def takes_neighbours(self) -> int:
+        """How many slices below and above its own the backbone is shown."""
+        return takes_neighbours(self.backbone)
+
+    @property
     def null(self) -> int:
         """The label of an image of unknown class, K."""
         return int(self.config.classes)
 
     def forward(
-        self, x_t: Tensor, labels: Tensor, y: Tensor | None = None, place: Tensor | None = None
+        self,
+        x_t: Tensor,
+        labels: Tensor,
+        y: Tensor | None = None,
+        place: Tensor | None = None,
+        neighbours: Tensor | None = None,
     ) -> Tensor:
         """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,), given the classes.
 
@@ -94,9 +104,11 @@ class Labelled(ModelMixin, ConfigMixin):
             labels: Level less 1, (B,).
             y: Class of each item, 0..K-1, or K where it is unknown, (B,); none for all unknown.
             place: Places of the slices, (B, 2), where the backbone takes them; or none.
+            neighbours: Slices below and above each, (B, 2 N C, *S), where the backbone takes them; or none.
         """
         classes = self._drop_labels(self._check_labels(y, x_t))
-        answer: Tensor = self.backbone(x_t, labels, embedding=self.table(classes), **pass_place(place))
+        cond = pass_given(place=place, neighbours=neighbours)
+        answer: Tensor = self.backbone(x_t, labels, embedding=self.table(classes), **cond)
         return answer
 
     def _check_labels(self, y: Tensor | None, x_t: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -62,11 +61,6 @@ def drop_places(place: Tensor | None, chance: float) -> Tensor | None:
         return place
     keep = torch.rand(len(place)) >= chance
     return torch.where(keep.to(place.device)[:, None], place, place.new_tensor([-1.0, 0.0]))
-
-
-def pass_place(place: Tensor | None) -> dict[str, Any]:
-    """Return the place as a backbone takes it: nothing where there is none, as many know no places."""
-    return {} if place is None else {"place": place}
 
 
 def _check_places(place: Tensor, batch: int) -> None:

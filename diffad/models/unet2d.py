@@ -9,6 +9,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from diffad.models.embedding import check_embedding, check_width, embed, make_embedding_layers
+from diffad.models.neighbours import join_neighbours
 from diffad.models.padding import check_input, check_widths, list_scales, run_padded
 from diffad.models.patches import check_patch, fold_patches, unfold_patches
 from diffad.models.place import drop_places, encode_places, make_place_layers
@@ -40,6 +41,8 @@ class UNet2D(ModelMixin, ConfigMixin):
         marks: Answer one channel more, the logit of a voxel that is not healthy; it is trained beside the
             rest where slices are corrupted and restored, see ``corrupt.mark``.
         place_drop: Chance in training that the place of an item is forgotten, as it may be unknown in use.
+        neighbours: Slices below and above the one it answers for that are shown beside it, noised alike, see
+            ``space.neighbours``.
 
     Raises:
         ValueError: If a width is not divisible by ``groups``, an input has other axes or channels than the
@@ -67,17 +70,20 @@ class UNet2D(ModelMixin, ConfigMixin):
         place: bool = False,
         place_drop: float = 0.1,
         marks: bool = False,
+        neighbours: int = 0,
     ) -> None:
         super().__init__()
         check_widths(channels, groups, "UNet2D")
         check_patch(patch, "UNet2D")
         check_width(embedding, "UNet2D")
+        if neighbours < 0:
+            raise ValueError(f"UNet2D expected neighbours of at least 0, got {neighbours}")
         if not 0 <= place_drop <= 1:
             raise ValueError(f"UNet2D expected place_drop in [0, 1], got {place_drop}")
         down, up = _list_attention(attention, len(channels))
         default_head = 32 if channels[-1] % 32 == 0 else groups
         self.unet = UNet2DModel(
-            in_channels=in_channels * patch**2,
+            in_channels=(1 + 2 * neighbours) * in_channels * patch**2,
             out_channels=(out_channels + marks) * patch**2,
             block_out_channels=tuple(channels),
             layers_per_block=layers,
@@ -104,6 +110,11 @@ class UNet2D(ModelMixin, ConfigMixin):
         return self.place_layers is not None
 
     @property
+    def takes_neighbours(self) -> int:
+        """How many slices below and above its own it is shown."""
+        return int(self.config.neighbours)
+
+    @property
     def multiple(self) -> int:
         """What the sides of an input are padded to."""
         return int(self.config.patch * 2 ** (len(self.config.channels) - 1))
@@ -114,6 +125,7 @@ class UNet2D(ModelMixin, ConfigMixin):
         labels: Tensor,
         embedding: Tensor | None = None,
         place: Tensor | None = None,
+        neighbours: Tensor | None = None,
     ) -> Tensor:
         """Answer for ``x_t`` (B, C, H, W) at the diffusers indices ``labels`` (B,).
 
@@ -123,11 +135,13 @@ class UNet2D(ModelMixin, ConfigMixin):
             embedding: Condition vectors, (B, embedding), where the network takes them.
             place: Orientation and position of each slice, (B, 2), see ``diffad.data.place``; none where not
                 known.
+            neighbours: Slices below and above each, noised alike, (B, 2 N C, H, W), if it takes them.
         """
         check_input(x_t, self.config.in_channels, 2, "UNet2D")
         check_embedding(embedding, self.config.embedding, len(x_t), "UNet2D")
         vector = self._embed(embedding, place, len(x_t))
-        return run_padded(lambda x: self._run_unet(x, labels, vector), x_t, self.multiple)
+        state = join_neighbours(x_t, neighbours, self.config.neighbours, "UNet2D")
+        return run_padded(lambda x: self._run_unet(x, labels, vector), state, self.multiple)
 
     def _embed(self, embedding: Tensor | None, place: Tensor | None, batch: int) -> Tensor | None:
         """Return what is added to the time embedding, or none of a network without conditions."""

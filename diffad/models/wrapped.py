@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from diffad.registry import MODELS
 
-CAPABILITIES = ("conditions", "null", "takes_place")
-"""What a network may have besides its answer: see ``Conditional``, ``TakesLabels`` and ``TakesPlace``."""
+CAPABILITIES = ("conditions", "null", "takes_place", "takes_neighbours")
+"""What a network may have besides its answer: ``Conditional`` and what follows in ``diffad.protocols``."""
 
 
 class WrappedNetwork(ModelMixin, ConfigMixin):

@@ -29,6 +29,8 @@ from diffad.inference.domain import summarise_domain
 from diffad.inference.features import ScanFeatures, measure_channels
 from diffad.inference.healthy_scans import HealthyScan
 from diffad.inference.output import AnomalyOutput
+from diffad.inference.scope import ModelScope
+from diffad.inference.slice_range import choose_slices
 from diffad.inference.stacking import make_stacks, measure_windows
 from diffad.io.atomic import staged_folder
 from diffad.io.subjects import Subject, find_subject_mask
@@ -71,6 +73,7 @@ def calibrate_on(
     features: list[list[ScanFeatures]] = []
     scans: list[HealthyScan] = []
     warnings: dict[str, list[str]] = {}
+    is_whole = True
     with Progress(len(subjects)) as progress, keep_raw_maps(pipe):
         pipe.progress_bar = progress.slices
         for subject in subjects:
@@ -78,6 +81,7 @@ def calibrate_on(
                 try:
                     output = _look_at(pipe, subject, options, mask)
                     scans.append(HealthyScan.of(output, (sites or {}).get(subject.name, "")))
+                    is_whole &= output.info["coverage"]["brain_share"] == 1
                     features.append(_measure(output))
                     warnings[str(subject.paths[0])] = output.info["warnings"]
                 except (ValueError, OSError) as error:
@@ -89,7 +93,14 @@ def calibrate_on(
     contrasts = [scan.contrast for scan in scans]
     for contrast, group in group_by_contrast(pipe, features, contrasts).items():
         keep_contrast(pipe, contrast, domain=summarise_domain(group))
-    return calibrate_contrasts(pipe, scans, rates, whole=options.slices is None)
+    _restate_scope(pipe)
+    return calibrate_contrasts(pipe, scans, rates, whole=is_whole)
+
+
+def _restate_scope(pipe: AnomalyPipeline) -> None:
+    """Forget what the thresholds came from before."""
+    if pipe.config.scope:
+        pipe.register_to_config(scope={k: v for k, v in pipe.config.scope.items() if k != "calibrated_on"})
 
 
 def choose_units(pipe: AnomalyPipeline, normalise: str | None) -> None:
@@ -174,11 +185,13 @@ def _calibrate_sampler(
     def build(sampler: PartSpec) -> Detector:
         return pipe.detector(replace(options.method, sampler=sampler), **settings)
 
+    known_mm = ModelScope.of(pipe.config).range_mm
+
     def measure(maps: Detector, fpr: float) -> float:
         values = []
         for subject in subjects:
             with suppress(ValueError, OSError):  # the scan is named when it is scored
-                values.append(_look_at_subject(maps, subject, options, mask))
+                values.append(_look_at_subject(maps, subject, options, mask, known_mm))
         return calibrate_thresholds(((v, None) for v in values), [fpr]).threshold(fpr)
 
     own = options.method.over(pipe.method).sampler
@@ -186,14 +199,23 @@ def _calibrate_sampler(
     return options if sampler == own else replace(options, sampler=sampler)
 
 
-def _look_at_subject(maps: Detector, subject: Subject, options: Options, mask: str | Path | None) -> Tensor:
+def _look_at_subject(
+    maps: Detector,
+    subject: Subject,
+    options: Options,
+    mask: str | Path | None,
+    known_mm: tuple[float, float] | None,
+) -> Tensor:
     """Return the scores of a scan inside the brain, on the model's grid."""
     source = _read_subject(subject, options, mask)
-    values = []
-    stacks = make_stacks(source, maps.space.config.axis, options.slices)
+    values, space = [], maps.space.config
+    selection = choose_slices(source, space.axis, options.slices, known_mm)
+    stacks = make_stacks(source, space.axis, selection.slices, space.neighbours)
     for stack, window in zip(stacks, measure_windows(source, maps.space), strict=True):
-        x, brain, _ = maps.space.place(stack.image, stack.brain, stack.spacing, stack.centre, window)
-        values.append(maps.maps(x, brain, stack.keys).anomaly[brain > 0])
+        where = (stack.spacing, stack.centre, window)
+        x, brain, placement = maps.space.place(stack.image, stack.brain, *where)
+        neighbours = maps.space.place_neighbours(x, brain, stack.neighbours, placement)
+        values.append(maps.maps(x, brain, stack.keys, neighbours=neighbours).anomaly[brain > 0])
     return torch.cat(values)
 
 

@@ -10,6 +10,8 @@ from diffad.io.escape import escape_name
 from diffad.io.files import require_file
 from diffad.io.naming import Naming, find_maps
 from diffad.io.subjects import Subject
+from diffad.predict.results import SEPARATOR
+from diffad.report.thumbnail import read_tiles
 from diffad.report.viewer.index import IndexRow, write_index
 
 
@@ -44,6 +46,14 @@ def _make_row(out: Path, name: str, naming: Naming | None, row: Mapping[str, str
         page=files.get("page", ""),
         picture=files.get("report", ""),
         error=row["error"],
+        verdict=row["verdict"],
+        model=f"{row['model']} knows {row['scope']}" if row["scope"] else "",
+        coverage=row["coverage"],
+        flagged_share=row["flagged_share"],
+        p_value=row["p_value"],
+        domain=row["domain"],
+        warnings=row["warnings"].split(SEPARATOR) if row["warnings"] else (),
+        tiles=read_tiles(out / files["report"]) if "report" in files else None,
     )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffad.config.reading import ReadOptions
-from diffad.data.volume import Array, Volume
+from diffad.data.head import head_warning
+from diffad.data.volume import Array, Volume, VolumeError
 from diffad.data.volume_file import read_volume_header
 from diffad.inference.output import AnomalyOutput
 from diffad.io.stages import run_stage
@@ -36,6 +37,14 @@ class LoadedScan:
         preparation: PreparedScan | None = None,
     ) -> None:
         self.volume, self.brain, self.warnings, self.preparation = volume, brain, list(warnings), preparation
+
+    def draw_preparation(self) -> bytes | None:
+        """Draw how the scan was made ready, as PNG; none where it was taken as it is."""
+        if self.preparation is None:
+            return None
+        from diffad.report.preparation import draw_preparation
+
+        return draw_preparation(self.preparation)
 
     def back(self, output: AnomalyOutput) -> AnomalyOutput:
         """Bring a result to the grid of the scan as it came."""
@@ -68,6 +77,8 @@ def load_scan(
         with run_stage("reading"):
             source = scans.read_source(Volume.load(paths, options=reading), mask)
         assert source.volume is not None
+        if mask is None:
+            _refuse_head(source.volume, source.brain[0, 0].numpy())
         return LoadedScan(source.volume, source.brain[0, 0].numpy(), source.warnings)
     if region:
         raise ValueError(f"{paths[0]}: expected no region with --prepare, as it lies on another grid")
@@ -75,6 +86,12 @@ def load_scan(
 
     scan = prepare(list(paths), options, mask, reading=reading)
     return LoadedScan(scan.volume, scan.brain, scan.record.get("warnings", []), scan)
+
+
+def _refuse_head(volume: Volume, brain: Array) -> None:
+    """Refuse a head that comes without a mask, as the map of a skull says nothing of a brain."""
+    if warning := head_warning(brain, volume.voxel_ml):
+        raise VolumeError(f"{volume.name}: expected a brain without its skull, found {warning}")
 
 
 def count_voxels(paths: Sequence[Path], prepares: bool) -> int:

@@ -21,6 +21,7 @@ from diffad.config.choices import (
 )
 from diffad.config.reading import MAX_VOXELS, ReadOptions
 from diffad.config.schema import PartSpec
+from diffad.inference.slice_range import check_slices
 from diffad.inference.thresholding import check_threshold_option
 from diffad.method import PARTS, Method
 
@@ -39,7 +40,8 @@ class Options:
         noise: Another noise, alike.
         guidance: Another guidance, alike.
         threshold: A number, "otsu", or none for the model's own.
-        slices: First and last (exclusive) slice; none for all.
+        slices: "LOW:HIGHmm" in mm of MNI152, "all", first and last (exclusive) slice of the grid that
+            is looked at, or none or "auto" for those that the model knows.
         seed: Seed of all noise.
         batch_size: Slices per network evaluation; does not change the result.
         precision: A ``Precision``.
@@ -61,7 +63,7 @@ class Options:
     noise: PartSpec | None = None
     guidance: PartSpec | None = None
     threshold: float | str | None = None
-    slices: tuple[int, int] | None = None
+    slices: tuple[int, int] | str | None = None
     seed: int = 0
     batch_size: int = 8
     precision: str = "auto"
@@ -80,9 +82,7 @@ class Options:
             mapping = part is None or isinstance(part, Mapping)
             require(mapping, name, "a mapping of its name and options", part)
         check_threshold_option(self.threshold)
-        if self.slices is not None:
-            first, last = self.slices
-            require(0 <= first < last, "slices", "FIRST:LAST with 0 <= FIRST < LAST", f"{first}:{last}")
+        check_slices(self.slices)
         require(self.seed >= 0, "seed", "a number of at least 0", self.seed)
         require(self.batch_size >= 1, "batch_size", "at least 1 slice", self.batch_size)
         require_choice("precision", self.precision, Precision)

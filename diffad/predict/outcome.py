@@ -50,11 +50,13 @@ class ScanOutcome:
         row: Its row; none for a scan that another program is at work on.
         counts: Field of ``CohortSummary``.
         output: What is to be written, if anything.
+        preparation: Picture of how the scan was made ready, as PNG; none where it was taken as it is.
     """
 
     row: ResultRow | None
     counts: str
     output: AnomalyOutput | None = None
+    preparation: bytes | None = None
 
 
 def fail_scan(name: str, message: str) -> ScanOutcome:

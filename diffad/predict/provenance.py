@@ -11,9 +11,10 @@ from diffad.pipeline import AnomalyPipeline
 def hash_model(pipe: AnomalyPipeline) -> str:
     """Return a hash of the weights and of all that is stored with them."""
     parts = ("noise", "score", "guidance", "space", "postprocess", "calibration")
-    text = json.dumps(
-        {k: pipe.config[k] for k in parts} | dict(pipe.scheduler.config), sort_keys=True, default=str
-    )
+    settings = {k: pipe.config[k] for k in parts} | dict(pipe.scheduler.config)
+    if pipe.config.get("scope"):  # which slices it knows decides which are looked at
+        settings["scope"] = pipe.config["scope"]
+    text = json.dumps(settings, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode())
     if pipe.config.contrasts:
         digest.update(json.dumps(pipe.config.contrasts, sort_keys=True, default=str).encode())

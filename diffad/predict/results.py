@@ -15,6 +15,8 @@ from diffad.io.escape import escape_name, escape_text, format_csv, unguard_cell
 from diffad.io.files import open_regular
 from diffad.io.wording import BoundedError
 
+SEPARATOR = " | "
+"""Between the warnings of a scan."""
 PATIENCE_SECONDS = 60.0
 """How long to wait for another program that writes the table, which takes it a moment."""
 
@@ -26,6 +28,12 @@ class ResultRow:
     Args:
         scan: Name of the results.
         status: "ok" or "failed".
+        verdict: What the result amounts to: "nothing" above what healthy scans show, "detections" that no
+            person has judged, "unusual" as a whole without a detection, or "not credible".
+        model: Name of the model.
+        scope: What the model knows.
+        coverage: How much of the scan was analysed.
+        flagged_share: How much of that is flagged, and whether that is credible.
         score: Image score.
         volume_ml: Volume of all detections, in ml.
         threshold: Threshold of the detections.
@@ -39,6 +47,11 @@ class ResultRow:
 
     scan: str
     status: str
+    verdict: str = ""
+    model: str = ""
+    scope: str = ""
+    coverage: str = ""
+    flagged_share: str = ""
     score: float | str = ""
     volume_ml: float | str = ""
     threshold: float | str = ""
@@ -57,15 +70,23 @@ class ResultRow:
         return cls(
             name,
             "ok",
+            verdict=str(info.get("verdict", "")),
+            **_get_headline(info.get("headline")),
             score=info.get("image_score", ""),
             volume_ml=info.get("anomalous_ml", ""),
             threshold=info.get("threshold", ""),
             seconds=info.get("seconds", ""),
             nfe=info.get("nfe", ""),
-            warnings=" | ".join(map(str, sentences)),
+            warnings=SEPARATOR.join(map(str, sentences)),
             domain=_get_status(info.get("domain")),
             p_value=_get_p_value(info.get("healthy_scans")),
         )
+
+
+def _get_headline(texts: Any) -> dict[str, str]:
+    """Return what is said first of a stored result, of results from before it was stored nothing."""
+    keys = {"model": "model", "scope": "scope", "coverage": "analysed", "flagged_share": "flagged"}
+    return {own: str(texts.get(key, "")) for own, key in keys.items()} if isinstance(texts, dict) else {}
 
 
 def _get_status(domain: Any) -> str:
@@ -82,8 +103,10 @@ Table = dict[str, dict[str, str]]
 """Rows by scan; names are shown as ``escape_name`` shows them."""
 
 COLUMNS = [f.name for f in fields(ResultRow)]
-FORMER_COLUMNS = (COLUMNS[:-3], COLUMNS[:-2], COLUMNS[:-1])
-"""Columns of tables from before there were warnings, domains, or p-values in them."""
+HEADLINE_COLUMNS = ("verdict", "model", "scope", "coverage", "flagged_share")
+_FORMER = [name for name in COLUMNS if name not in HEADLINE_COLUMNS]
+FORMER_COLUMNS = (_FORMER[:-3], _FORMER[:-2], _FORMER[:-1], _FORMER)
+"""Columns of tables from before there were warnings, domains, p-values, or headlines in them."""
 
 
 class Results:

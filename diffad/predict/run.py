@@ -11,6 +11,7 @@ import torch
 
 from diffad.distributed import Process
 from diffad.inference.candidates import is_auto, list_candidates
+from diffad.inference.slice_range import explain_numbers
 from diffad.io.console import get_console
 from diffad.io.escape import escape_name
 from diffad.io.subjects import Subject, find_scans
@@ -44,14 +45,16 @@ def predict_scans(
         OSError: If there is no such model, or the results cannot be written.
         ImportError: If a package of the extra ``prepare`` is missing.
     """
-    process = process or Process.from_launcher()
+    process, options = process or Process.from_launcher(), options or Options()
+    if process.is_main and isinstance(options.slices, tuple):
+        say(f"warning: {explain_numbers(options.slices, inputs.prepare is not None)}")
     search = find_scans(inputs.sources, inputs.out, inputs.mask, inputs.region)
     listing = list_subjects(inputs, search)
     subjects = listing.subjects
     cohort = Cohort(
         _find_models(inputs, process),
         inputs.out,
-        options or Options(),
+        options,
         inputs.mask,
         inputs.overwrite,
         inputs.region,

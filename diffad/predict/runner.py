@@ -18,6 +18,7 @@ from diffad.io.stages import run_stage, work_on
 from diffad.io.subjects import Subject
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
+from diffad.predict.announce import Announcer
 from diffad.predict.claims import ScanClaims
 from diffad.predict.load import count_voxels
 from diffad.predict.options import Options as Options
@@ -88,6 +89,7 @@ class Cohort:
         self.shelf = place_on_shelf(pipe, options)
         out.mkdir(parents=True, exist_ok=True)
         self.results, self.claims = Results(out / "results.csv"), ScanClaims(out)
+        self.announcer = Announcer()
         self.reader = ScanReader(
             out=out,
             shelf=self.shelf,
@@ -205,7 +207,8 @@ class Cohort:
         output.info |= {"scan": [str(p) for p in subject.paths], "request": read.request}
         if read.choice.name:
             output.info["model_choice"] = read.choice.to_info()
-        return ScanOutcome(ResultRow.from_info(subject.name, output.info), "done", output)
+        row = ResultRow.from_info(subject.name, output.info)
+        return ScanOutcome(row, "done", output, read.ready.draw_preparation())
 
     def _detect(self, subject: Subject, read: PendingScan) -> AnomalyOutput:
         scan, choice = read.ready, read.choice
@@ -216,9 +219,8 @@ class Cohort:
         with self.shelf.lock, run_stage("slices"):
             output = pipe(scan.volume, scan.brain, region=read.region, **self.options.call())
         warnings = list(dict.fromkeys([*scan.warnings, *output.info.get("warnings", [])]))
-        for warning in warnings:
-            say(f"warning: {subject.name}: {warning}")
         output.info |= {"image_score": float(output.score[0]), "warnings": warnings}
+        self.announcer.announce(subject.name, output.info)
         output = scan.back(output)
         assert output.volume is not None
         output.info["anomalous_ml"] = round(float(output.mask.sum()) * output.volume.voxel_ml, 4)
@@ -245,8 +247,8 @@ class Cohort:
     def _write(self, subject: Subject, outcome: ScanOutcome) -> ScanOutcome:
         assert outcome.output is not None
         with self._writing(subject.name), work_on(subject.name), run_stage("writing"):
-            write_scan(outcome.output, subject.naming, self.out, self.page)
-        return replace(outcome, output=None)
+            write_scan(outcome.output, subject.naming, self.out, self.page, outcome.preparation)
+        return replace(outcome, output=None, preparation=None)
 
     @contextmanager
     def _writing(self, what: str) -> Iterator[None]:

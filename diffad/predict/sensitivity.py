@@ -22,6 +22,7 @@ from diffad.pipeline import AnomalyPipeline
 from diffad.predict.calibrate import read_healthy
 from diffad.predict.options import Options
 from diffad.threshold import Calibration
+from diffad.threshold.detection_rates import describe_detection_rates, pool_detection_rates
 from diffad.threshold.sensitivity import (
     LesionSample,
     Sensitivity,
@@ -74,7 +75,9 @@ def measure_on_lesions(
 def describe_lesions(
     pipe: AnomalyPipeline, subjects: Sequence[Subject], options: Options, mask: str | Path | None = None
 ) -> list[str]:
-    """Return a table of what a model finds of implanted lesions, see ``measure_on_lesions``.
+    """Return two tables of what a model finds of implanted lesions: by size, and by kind and size.
+
+    See ``measure_on_lesions``.
 
     Raises:
         ValueError: If no scan can be used, or the model is not calibrated.
@@ -84,7 +87,8 @@ def describe_lesions(
         view = pipe.adapt_to(contrast)
         rows = measure_on_lesions(view, group, options, mask)
         keep_contrast(pipe, contrast, calibration=view.config.calibration)
-        lines += [*([f"{contrast}:"] if contrast else []), *describe_sensitivity(rows)]
+        by_size = describe_detection_rates(pool_detection_rates(rows), pipe.config.postprocess["fpr"])
+        lines += [*([f"{contrast}:"] if contrast else []), *by_size, "", *describe_sensitivity(rows)]
     return lines
 
 

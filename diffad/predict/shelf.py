@@ -11,6 +11,7 @@ import torch
 
 from diffad.inference.candidates import Candidate
 from diffad.inference.choice import ModelChoice, choose_candidate, hash_candidates
+from diffad.inference.slice_range import ALL, AUTO
 from diffad.method import Method
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.load import LoadedScan
@@ -40,7 +41,7 @@ class LoadedModel:
             ValueError: If an option does not suit the model.
         """
         pipe.detector(options.method)  # names and options fail here, at once
-        if options.slices and pipe.config.space["axis"] == "volume":
+        if options.slices not in (None, AUTO, ALL) and pipe.config.space["axis"] == "volume":
             raise ValueError("expected no range of slices, as this model takes whole volumes")
         return cls(pipe, hash_model(pipe), options.method.over(pipe.method))
 

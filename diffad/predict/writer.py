@@ -29,7 +29,9 @@ def check_names(naming: Naming, out: Path) -> None:
         )
 
 
-def write_scan(output: AnomalyOutput, naming: Naming, out: Path, page: bool = False) -> None:
+def write_scan(
+    output: AnomalyOutput, naming: Naming, out: Path, page: bool = False, preparation: bytes | None = None
+) -> None:
     """Write all files of a scan; what says that they are whole comes last.
 
     Args:
@@ -37,11 +39,14 @@ def write_scan(output: AnomalyOutput, naming: Naming, out: Path, page: bool = Fa
         naming: What the files are called.
         out: Folder of all results.
         page: Also write the web page.
+        preparation: Picture of how the scan was made ready, as PNG; none where it was taken as it is.
 
     Raises:
         OSError: If a file cannot be written; earlier results of the scan are then as they were.
     """
     with scratch_folder(out / naming.name) as folder:
+        if preparation is not None:
+            (folder / f"{naming.name}{RESULT_SUFFIXES['preparation']}").write_bytes(preparation)
         files = _write_files(output, naming, folder, page)
         store_files(output.info, files["info"], files)
         publish_results(files, naming.files(out))
@@ -65,9 +70,18 @@ def _write_scan_page(output: AnomalyOutput, lesions: Any, naming: Naming, path: 
     from diffad.report.viewer import write_page
 
     up = "../" * len(naming.folder.parts)
-    picture = path.with_name(f"{naming.name}{RESULT_SUFFIXES['report']}").read_bytes()
+    names = {
+        kind: path.with_name(f"{naming.name}{RESULT_SUFFIXES[kind]}") for kind in ("report", "preparation")
+    }
+    pictures = {kind: file.read_bytes() for kind, file in names.items() if file.is_file()}
     write_page(
-        output, path, lesions, title=naming.name, links={"All scans": f"{up}index.html"}, picture=picture
+        output,
+        path,
+        lesions,
+        title=naming.name,
+        links={"All scans": f"{up}index.html"},
+        picture=pictures.get("report"),
+        preparation=pictures.get("preparation"),
     )
 
 
@@ -98,10 +112,19 @@ def write_lesions_and_page(output: AnomalyOutput, naming: Naming, out: Path) -> 
     with scratch_folder(out / naming.name) as folder:
         for kind, path in write_lesions(lesions, folder, naming.name).items():
             path.replace(places[f"lesions_{kind}"])
-    picture = places["report"].read_bytes() if places["report"].is_file() else None
+    kinds = [kind for kind in ("report", "preparation") if places[kind].is_file()]
+    pictures = {kind: places[kind].read_bytes() for kind in kinds}
     up = "../" * len(naming.folder.parts)
     links = {"All scans": f"{up}index.html"}
-    write_page(output, places["page"], lesions, title=naming.name, links=links, picture=picture)
+    write_page(
+        output,
+        places["page"],
+        lesions,
+        title=naming.name,
+        links=links,
+        picture=pictures.get("report"),
+        preparation=pictures.get("preparation"),
+    )
     if output.info.get("files"):
         kinds = ("lesions_csv", "lesions_json", "page")
         store_files(output.info, places["info"], {kind: places[kind] for kind in kinds})

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from diffad.inference.headline import list_headlines
 from diffad.inference.output import AnomalyOutput
 from diffad.io.atomic import write_bytes
+from diffad.report.overview import Overview
 from diffad.report.planes import PictureRow, Planes
 from diffad.report.sheet import Sheet, SheetText
+from diffad.report.thumbnail import TILES, describe_tiles
 
 SLICES, ITEMS = 5, 6
 """Most slices of a volume, and items of a batch, in a report."""
@@ -40,7 +43,8 @@ def save_report(out: AnomalyOutput, path: str | Path, lesion: Any = None) -> Pat
     indices = planes.choose(ITEMS if planes.axis is None else SLICES, out.info["threshold"])
     rows = [planes.cut_row(k) for k in indices]
     title = out.name if out.volume else f"{len(rows)} of {len(out.score)} items"
-    return save_montage(rows, path, out.info, title, describe_result(out), planes)
+    overview = None if planes.axis is None else Overview.of(out, planes.axis, indices)
+    return save_montage(rows, path, out.info, title, describe_result(out), planes, overview)
 
 
 def save_montage(
@@ -50,6 +54,7 @@ def save_montage(
     title: str,
     subtitle: str = "",
     planes: Planes | None = None,
+    overview: Overview | None = None,
 ) -> Path:
     """Draw rows of scan, ground truth, reconstruction, map and detections.
 
@@ -61,6 +66,7 @@ def save_montage(
         title: First line.
         subtitle: Second line.
         planes: Where the rows come from, for pixel size and sides.
+        overview: The whole brain in small; none for none.
 
     Returns:
         The path.
@@ -78,11 +84,13 @@ def save_montage(
         spacing=planes.spacing if planes else None,
         sides=planes.sides if planes else None,
         window=find_ct_window(info),
+        overview=overview,
     )
     content, path = io.BytesIO(), Path(path)
     origin = f"{describe_origin(info)}\n{NOTICE}"
-    text = SheetText(title, subtitle, origin, info.get("warnings", ()))
-    sheet.draw(text).savefig(content, format="png")
+    text = SheetText(title, subtitle, origin, info.get("warnings", ()), list_headlines(info))
+    figure = sheet.draw(text)
+    figure.savefig(content, format="png", metadata={TILES: describe_tiles(figure)})
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, content.getvalue())
     return path

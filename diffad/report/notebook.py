@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from diffad.inference.headline import list_headlines
 from diffad.inference.lesions import Lesion, describe_place
 from diffad.inference.output import AnomalyOutput
 from diffad.registry import VIEWS
@@ -37,7 +38,9 @@ def render_html(out: AnomalyOutput) -> str:
     image = (
         f'<img alt="Montage" style="max-width:100%" src="data:image/png;base64,{source}">' if picture else ""
     )
-    return f"<p>{escape(_describe_numbers(out))}</p>{image}{_render_lesions(out)}"
+    facts = "".join(f"<li><b>{escape(k)}</b>: {escape(v)}</li>" for k, v in list_headlines(out.info))
+    head = f"<ul>{facts}</ul>" if facts else ""
+    return f"{head}<p>{escape(_describe_numbers(out))}</p>{image}{_render_lesions(out)}"
 
 
 @VIEWS.register("figure")

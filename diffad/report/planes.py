@@ -33,6 +33,7 @@ class PictureRow:
         anomaly: Anomaly map.
         detections: Detections, bool.
         brain: Brain mask, bool.
+        unseen_mask: Brain that was not analysed, bool; none where all of it was.
         lesion: Ground truth of the lesion, bool; none if unknown.
         others: Lesions this row is not about, bool, or none.
     """
@@ -44,6 +45,7 @@ class PictureRow:
     anomaly: Array
     detections: Array
     brain: Array
+    unseen_mask: Array | None = None
     lesion: Array | None = None
     others: Array | None = None
 
@@ -85,6 +87,7 @@ class Planes:
             "anomaly": out.anomaly_map,
             "detections": out.mask.bool(),
             "brain": out.brain.bool(),
+            "unseen_mask": out.unseen_mask,
         }
         if lesion is not None:
             images["lesion"] = fit_lesion(out, lesion)

@@ -28,7 +28,7 @@ LARGEST_NUMBER = 1e30
 def read_maps(files: Mapping[str, Path]) -> AnomalyOutput:
     """Read what ``predict`` wrote of one scan, and the scan itself.
 
-    The brain is the analysed mask. The scan of ``--prepare`` still has the head around it.
+    The brain is what was analysed and what was not. The scan of ``--prepare`` still has the head around it.
 
     Args:
         files: Its files by kind, see ``Naming.files``.
@@ -41,12 +41,13 @@ def read_maps(files: Mapping[str, Path]) -> AnomalyOutput:
     info = read_record(files["info"])
     _check_digests(files["info"], info)
     scan = Volume.load(Path(info["scan"][0]), options=_read_as_then(info))
-    kinds = ("anomaly", "twin", "mask", "seen", "pvalue")
+    kinds, optional = ("anomaly", "twin", "mask", "seen", "unseen", "pvalue"), ("unseen", "pvalue")
     maps = {
         kind: torch.from_numpy(_read_map(files[kind], scan))[None]
         for kind in kinds
-        if kind != "pvalue" or files[kind].is_file()
+        if kind not in optional or files[kind].is_file()
     }
+    seen = maps["seen"] > 0
     return AnomalyOutput(
         maps["anomaly"],
         maps["twin"],
@@ -54,9 +55,10 @@ def read_maps(files: Mapping[str, Path]) -> AnomalyOutput:
         torch.tensor([info["image_score"]]),
         info,
         torch.from_numpy(scan.data)[None],
-        maps["seen"] > 0,
+        seen | (maps["unseen"] > 0) if "unseen" in maps else seen,
         scan,
         p_value=maps.get("pvalue"),
+        analysed=seen,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,9 +15,20 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from diffad.data.volume import Array
-from diffad.report.canvas import BRIGHT, FAINT, PAPER, PLAIN, place_axes, place_text
+from diffad.report.canvas import BRIGHT, PAPER, PLAIN, place_axes, place_text
+from diffad.report.overview import HEIGHT, UNSEEN, Overview
 from diffad.report.planes import PictureRow
-from diffad.report.tiles import draw_image, draw_outline, draw_ruler, fill_mask, write_corner, write_sides
+from diffad.report.sheet_text import WARNING as WARNING
+from diffad.report.sheet_text import SheetText as SheetText
+from diffad.report.tiles import (
+    draw_image,
+    draw_outline,
+    draw_ruler,
+    fill_mask,
+    hatch_mask,
+    write_corner,
+    write_sides,
+)
 
 TRUTH, OTHER_TRUTH, DETECTION, BRAIN = "#35e0ff", "#2b7f90", "#ffb02e", "#5c5470"
 MAP, MAP_TITLE = "inferno", "Anomaly map"
@@ -26,30 +36,6 @@ TILE, GAP, LEFT, RIGHT, TOP, BOTTOM = 1.9, 0.1, 1.4, 0.16, 1.22, 1.12
 """Width of a tile, space between tiles, and margins, in inches."""
 LONGEST = 10.0
 """Longest side of a tile over the other; a body is not so long, but voxels of a wrong size are."""
-WARNING, WARNING_LINES, LINE = "#ff7a59", 12, 0.17
-"""Colour of warnings, most lines of them, and height of a line in inches."""
-
-
-@dataclass(frozen=True)
-class SheetText:
-    """What is written around the tiles.
-
-    Args:
-        title: Name of the scan.
-        subtitle: Its result.
-        footer: Model and settings.
-        warnings: What must be known before the picture is read.
-    """
-
-    title: str
-    subtitle: str = ""
-    footer: str = ""
-    warnings: Sequence[str] = ()
-
-    def wrap_warnings(self, width: float) -> list[str]:
-        """Break the warnings into lines for a picture of some inches, the first ones if there are many."""
-        lines = [line for text in self.warnings for line in textwrap.wrap(f"! {text}", int(width * 12.5))]
-        return lines if len(lines) <= WARNING_LINES else [*lines[: WARNING_LINES - 1], "! ..."]
 
 
 @dataclass(frozen=True)
@@ -62,6 +48,7 @@ class Sheet:
         spacing: Pixel size (row, column) in mm; none if unknown.
         sides: Letters at the left and right edge of a slice, or none.
         window: Intensities that are black and white; by default those of the brain.
+        overview: The whole brain in small, above the rows; none for none.
     """
 
     rows: Sequence[PictureRow]
@@ -69,6 +56,7 @@ class Sheet:
     spacing: tuple[float, float] | None = None
     sides: tuple[str, str] | None = None
     window: tuple[float, float] | None = None
+    overview: Overview | None = None
 
     @cached_property
     def aspect(self) -> float:
@@ -108,6 +96,11 @@ class Sheet:
         return Normalize(0, max(top, 1.5 * self.threshold, 1e-6))
 
     @cached_property
+    def worst_row(self) -> PictureRow:
+        """The row with the most detections, or without any the highest map."""
+        return max(self.rows, key=lambda row: (int(row.detections.sum()), float(row.anomaly.max())))
+
+    @cached_property
     def tile_height(self) -> float:
         """Height of a tile, in inches."""
         rows, columns = self.crop
@@ -117,7 +110,8 @@ class Sheet:
         """Draw the picture."""
         columns = self._list_columns()
         pitch, width = self.tile_height + GAP, LEFT + len(columns) * (TILE + GAP) + RIGHT
-        top = TOP + LINE * len(text.wrap_warnings(width))
+        head = text.measure_height(width)
+        top = TOP + head + (HEIGHT + 0.3 if self.overview else 0)
         size = width, top + len(self.rows) * pitch + BOTTOM
         figure = Figure(size, dpi=150, facecolor=PAPER)
         FigureCanvasAgg(figure)
@@ -128,7 +122,9 @@ class Sheet:
             place_text(figure, left + TILE / 2, top - 0.1, title, 9.5, colour, ha="center", va="bottom")
             if title == MAP_TITLE:
                 self._draw_bar(figure, left, size[1] - BOTTOM + 0.1)
-        _write_around(figure, text)
+        if self.overview:
+            self.overview.draw(figure, TOP + head - 0.3)
+        text.write(figure)
         return figure
 
     def _list_columns(self) -> list[tuple[str, str, Any]]:
@@ -157,6 +153,7 @@ class Sheet:
         for j, (_, _, paint) in enumerate(columns):
             axes = place_axes(figure, LEFT + j * (TILE + GAP), top, TILE, self.tile_height)
             axes.set_axis_off()
+            axes.set_label("worst tile" if row is self.worst_row else "tile")
             paint(axes, row)
             self._set_limits(axes)
             if j == 0 and self.sides:
@@ -178,6 +175,8 @@ class Sheet:
     def _paint_map(self, axes: Axes, row: PictureRow) -> None:
         draw_image(axes, row.anomaly, self.heat, MAP)
         draw_outline(axes, row.brain, BRAIN, 0.6)
+        if row.unseen_mask is not None:
+            hatch_mask(axes, row.unseen_mask, UNSEEN)
 
     def _paint_truth(self, axes: Axes, row: PictureRow) -> None:
         self._paint_scan(axes, row)
@@ -190,6 +189,8 @@ class Sheet:
 
     def _paint_detections(self, axes: Axes, row: PictureRow) -> None:
         self._paint_scan(axes, row)
+        if row.unseen_mask is not None:
+            hatch_mask(axes, row.unseen_mask, UNSEEN)
         fill_mask(axes, row.detections, DETECTION)
         draw_outline(axes, row.detections, DETECTION, 1.0)
         if row.lesion is not None:
@@ -209,19 +210,6 @@ class Sheet:
         bar.ax.plot([self.threshold] * 2, [-1.5, 1.2], color=BRIGHT, lw=1.2, **style)
         text = f"threshold {self.threshold:.3g}"
         bar.ax.text(self.threshold, -1.8, text, color=BRIGHT, fontsize=7.5, ha="center", va="top", **style)
-
-
-def _write_around(figure: Figure, text: SheetText) -> None:
-    """Write title, subtitle, warnings and footer, cut or broken where the picture ends."""
-    width, height = figure.get_size_inches()
-    longest = int(width * 7.5)
-    title = text.title if len(text.title) <= longest else f"{text.title[: longest - 4]} ..."
-    place_text(figure, 0.16, 0.2, title, 15, BRIGHT, weight="bold")
-    place_text(figure, 0.16, 0.52, text.subtitle, 9.5, PLAIN)
-    for i, line in enumerate(text.wrap_warnings(width)):
-        place_text(figure, 0.16, 0.76 + LINE * i, line, 8.5, WARNING, weight="bold")
-    lines = [line for part in text.footer.splitlines() for line in textwrap.wrap(part, int(width * 16.5))]
-    place_text(figure, 0.16, height - 0.16, "\n".join(lines), 7, FAINT, va="bottom", linespacing=1.5)
 
 
 def _cut_around(line: Array, margin: float) -> slice:

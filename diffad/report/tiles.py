@@ -29,6 +29,18 @@ def fill_mask(axes: Axes, mask: Array, colour: str) -> None:
     axes.imshow(fill, interpolation="nearest")
 
 
+def hatch_mask(axes: Axes, mask: Array, colour: str) -> None:
+    """Dim a mask (H, W) and hatch it, as what nothing is known of; nothing if it is empty."""
+    if mask.any():
+        shade = np.zeros((*mask.shape, 4))
+        shade[mask, 3] = 0.45
+        axes.imshow(shade, interpolation="nearest")
+        padded_mask = np.pad(mask.astype(float), 1)
+        y, x = (np.arange(n) - 1 for n in padded_mask.shape)
+        area = axes.contourf(x, y, padded_mask, levels=[0.5, 1.5], colors="none", hatches=["////"])
+        area.set(edgecolor=colour, linewidth=0.0)
+
+
 def draw_outline(axes: Axes, mask: Array, colour: str, width: float) -> None:
     """Draw the outline of a mask (H, W); nothing if it is empty."""
     if mask.any():  # a rim of zeros closes outlines at the border of the image

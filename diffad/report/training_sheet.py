@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from diffad.config import Config
+from diffad.data.neighbours import stack_neighbours
 from diffad.data.place import tabulate_places
+from diffad.data.window import group_by_window
 from diffad.io.atomic import write_bytes
 from diffad.training.batch import Batch, make_batch, sample_pool
 from diffad.training.parts import build_data
@@ -40,27 +42,47 @@ def save_training_sheet(config: Config, split: str, count: int, path: Path) -> i
     """
     from PIL import Image
 
-    batch, subjects = draw_training_items(config, split, count)
-    pictures = [batch.image] if batch.original is None else [_find_input(batch), batch.original]
-    sheet, content = tile_pictures([_cut_middle(p) for p in pictures]), io.BytesIO()
+    batches, subjects = draw_training_items(config, split, count)
+    rows = [_join_pictures(pictures) for pictures in zip(*map(_list_pictures, batches), strict=True)]
+    sheet, content = tile_pictures(rows), io.BytesIO()
     Image.fromarray((sheet * 255).round().byte().numpy()).save(content, "PNG", optimize=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, content.getvalue())
     return subjects
 
 
-def draw_training_items(config: Config, split: str, count: int) -> tuple[Batch, int]:
-    """Return the first items of a training, augmented, cut and corrupted, and how many subjects they show."""
+def draw_training_items(config: Config, split: str, count: int) -> tuple[list[Batch], int]:
+    """Return the first items of a training, augmented, cut and corrupted, and how many subjects they show.
+
+    Those of one window are one batch.
+    """
     data = build_data(config, split)
     stream = Stream(data, config.seed)
     items = [stream.draw(g) for g in range(count)]
     label = torch.tensor([-1 if item.label is None else item.label for item in items])
-    pool = sample_pool(data, config.space.window) if config.corrupt.tasks else ()
-    generators = [generator_for(config.seed, 2, g) for g in range(count)]
+    pool = sample_pool(data, config.space) if config.corrupt.tasks else ()
     images, masks = torch.stack([i.image for i in items]), torch.stack([i.mask for i in items])
-    places = tabulate_places([item.place for item in items])
-    batch = make_batch(images, masks, label, places, config, generators, pool)
-    return batch, len({item.subject for item in items})
+    values = (images, masks, label, tabulate_places([item.place for item in items]), stack_neighbours(items))
+    batches = []
+    for _, rows in group_by_window(values[3], config.space):
+        *parts, neighbours = (v[rows] for v in values)
+        generators = [generator_for(config.seed, 2, g) for g in rows]
+        batches.append(make_batch(*parts, config, generators, pool, neighbours))
+    return batches, len({item.subject for item in items})
+
+
+def _list_pictures(batch: Batch) -> list[Tensor]:
+    """Return what is drawn of a batch, (N, H, W) each: its images, or those before and after a change."""
+    pictures = [batch.image] if batch.original is None else [_find_input(batch), batch.original]
+    return [_cut_middle(picture) for picture in pictures]
+
+
+def _join_pictures(pictures: Sequence[Tensor]) -> Tensor:
+    """Join images (N, H, W) of several windows, each in the middle of the largest."""
+    height, width = (max(p.shape[axis] for p in pictures) for axis in (1, 2))
+    pads = [(width - p.shape[2], height - p.shape[1]) for p in pictures]
+    ends = [(w // 2, w - w // 2, h // 2, h - h // 2) for w, h in pads]
+    return torch.cat([torch.nn.functional.pad(p, end) for p, end in zip(pictures, ends, strict=True)])
 
 
 def tile_pictures(rows: Sequence[Tensor]) -> Tensor:

@@ -10,19 +10,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from diffad.config import Config, CorruptConfig
+from diffad.config import Config, CorruptConfig, SpaceConfig
 from diffad.data.augment import augment_items
-from diffad.data.corruptions import corrupt_batch
+from diffad.data.corruptions import continue_anomalies, corrupt_batch
 from diffad.data.corruptions.place import Foreground
 from diffad.data.items import Dataset
 from diffad.data.space import to_public
 from diffad.data.window import crop_to_brain
-from diffad.denoise import null_label, takes_place
+from diffad.denoise import null_label, takes_neighbours, takes_place
 from diffad.protocols import Conditional
 from diffad.types import Example
 
-MicroBatch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
-"""Images (B, C, *S), masks (B, 1, *S), and the numbers (B,), labels (B,) and places (B, 2) of the items."""
+MicroBatch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+"""Images (B, C, *S), masks (B, 1, *S), numbers, labels (B,), places (B, 2), neighbours (B, 2 N C, *S)."""
 
 REACH, VISIBLE = 5, 0.015
 """Width of a neighbourhood, and its mean change from which on it counts as damaged."""
@@ -44,6 +44,8 @@ class Batch:
         damaged_image: What noise is laid over, (B, C, *S), in [0, 1]; none takes the image.
         damage: 1 where the damaged image differs, (B, 1, *S); none without one.
         place: Orientation and position of each slice, (B, 2), see ``diffad.data.place``; none where unknown.
+        neighbours: Slices below and above each, in [0, 1], (B, 2 N C, *S), through which the anomalies go on;
+            none where there are none.
     """
 
     image: Tensor
@@ -55,6 +57,7 @@ class Batch:
     damaged_image: Tensor | None = None
     damage: Tensor | None = None
     place: Tensor | None = None
+    neighbours: Tensor | None = None
 
 
 def make_batch(
@@ -65,8 +68,11 @@ def make_batch(
     config: Config,
     generators: list[torch.Generator],
     pool: Sequence[Tensor] = (),
+    neighbours: Tensor | None = None,
 ) -> Batch:
     """Augment, cut and corrupt the items of a data set, as training shows them to a network.
+
+    All of them have the window of the first, see ``group_by_window``.
 
     Args:
         images: Images in the grid of the model, (B, C, *S), in [0, 1].
@@ -76,11 +82,16 @@ def make_batch(
         config: The experiment.
         generators: One for each item.
         pool: Images that patches of corruptions come from.
+        neighbours: Slices below and above each, (B, 2 N C, *S), changed as it is; or none.
     """
-    images, masks, place = augment_items(images, masks, places, config.augment, generators)
-    image, brain = (crop_to_brain(v, masks, config.space.window) for v in (images, masks))
-    batch = corrupt_items(image, brain, label, config.corrupt, config.corrupt.tasks, generators, pool)
-    return replace(batch, place=place)
+    channels = images.shape[1]
+    stacks = images if neighbours is None else torch.cat([images, neighbours], 1)
+    stacks, masks, place = augment_items(stacks, masks, places, config.augment, generators)
+    window = config.space.window_of(int(places[0, 0]))
+    stacks, brain = (crop_to_brain(v, masks, window) for v in (stacks, masks))
+    image, neighbours = stacks[:, :channels], stacks[:, channels:]
+    drawing = (config.corrupt, config.corrupt.tasks, generators, pool, neighbours)
+    return replace(corrupt_items(image, brain, label, *drawing), place=place)
 
 
 def corrupt_items(
@@ -91,6 +102,7 @@ def corrupt_items(
     tasks: Sequence[str],
     generators: Sequence[torch.Generator],
     pool: Sequence[Tensor] = (),
+    neighbours: Tensor | None = None,
 ) -> Batch:
     """Corrupt some images of a batch, as the config says; item i follows from generator i and the pool.
 
@@ -102,9 +114,11 @@ def corrupt_items(
         tasks: Kinds to choose from; none leaves the images as they are, as does a brain too small for any.
         generators: One for each item.
         pool: Images that patches come from.
+        neighbours: Slices below and above each, (B, 2 N C, *S), which show the same anomalies; or none.
     """
+    neighbours = None if neighbours is None or not neighbours.shape[1] else neighbours
     if not tasks:
-        return Batch(image, brain, image, label)
+        return Batch(image, brain, image, label, neighbours=neighbours)
     corrupted_image, disease = image.clone(), torch.zeros_like(label)
     changed = torch.zeros_like(brain)
     if indices := [i for i, item in enumerate(brain) if _has_room(item)]:
@@ -112,10 +126,13 @@ def corrupt_items(
         corruption = corrupt_batch(image[indices].cpu(), brain[indices].cpu() > 0, *drawing)
         corrupted_image[indices], disease[indices] = corruption.image.to(image), corruption.label.to(label)
         changed[indices] = corruption.mask.to(brain)
+    if neighbours is not None:
+        neighbours = continue_anomalies(image, corrupted_image, changed > 0, neighbours, generators)
     if config.role == "class":
-        return Batch(corrupted_image, brain, corrupted_image, torch.maximum(label, disease), image)
+        disease = torch.maximum(label, disease)
+        return Batch(corrupted_image, brain, corrupted_image, disease, image, neighbours=neighbours)
     weight = None if config.weight == 1 else 1 + (config.weight - 1) * changed
-    batch = Batch(image, brain, corrupted_image, label, image, weight)
+    batch = Batch(image, brain, corrupted_image, label, image, weight, neighbours=neighbours)
     if config.role == "condition":
         return batch
     damage = changed * _find_visible(corrupted_image - image)
@@ -138,11 +155,13 @@ def _has_room(brain: Tensor) -> bool:
     return True
 
 
-def sample_pool(data: Dataset, window: Sequence[int] | None) -> list[Tensor]:
-    """Take some images, spread evenly over a data set and cut to the window, as sources of patches."""
+def sample_pool(data: Dataset, space: SpaceConfig) -> list[Tensor]:
+    """Take some images, spread evenly over a data set and cut to their windows, as sources of patches."""
     indices = torch.linspace(0, len(data) - 1, min(POOL_SIZE, len(data))).long().tolist()
     items = [data[i] for i in indices]
-    return [crop_to_brain(item.image[None], item.mask[None], window)[0] for item in items]
+    windows = [space.window_of(-1 if item.place is None else item.place.orientation) for item in items]
+    pairs = zip(items, windows, strict=True)
+    return [crop_to_brain(item.image[None], item.mask[None], window)[0] for item, window in pairs]
 
 
 def collect_labels(data: Dataset, indices: Sequence[int]) -> Tensor:
@@ -154,14 +173,15 @@ def collect_labels(data: Dataset, indices: Sequence[int]) -> Tensor:
 def condition_kwargs(network: Any, example: Example) -> dict[str, Tensor]:
     """Return the image for a network that has ``conditions``, the labels for one with a null label.
 
-    One that takes the place of slices is given that, too.
+    One that takes the place of slices, or their neighbours, is given these, too.
 
     Args:
         network: The network without wrappers.
         example: What it is shown.
     """
     place = example.place if takes_place(network) else None
-    cond = {} if place is None else {"place": place}
+    neighbours = example.neighbours if takes_neighbours(network) else None
+    cond = {k: v for k, v in (("place", place), ("neighbours", neighbours)) if v is not None}
     if isinstance(network, Conditional):
         image = to_public(example.x) if example.cond_image is None else example.cond_image
         return {"image": image, **cond}

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from diffad.data.items import Dataset, HoldsScans
+from diffad.data.neighbours import stack_neighbours
 from diffad.data.place import tabulate_places
 from diffad.inference.calibrating import calibrate_contrasts, calibrate_samplers, keep_raw_maps
 from diffad.inference.detector import Detector
@@ -78,6 +79,12 @@ def collect_healthy_places(data: Dataset) -> Tensor:
     return tabulate_places([item.place for item in items if item.label != 1])
 
 
+def collect_healthy_neighbours(data: Dataset) -> Tensor:
+    """Return the neighbours (N, 2 N' C, *S) of the items that ``collect_healthy`` returns, in their order."""
+    items = (data[i] for i in range(len(data)))
+    return stack_neighbours([item for item in items if item.label != 1])
+
+
 def count_healthy_slices(data: Dataset) -> list[int]:
     """Return how many of the items that ``collect_healthy`` returns are slices of each scan, in their order.
 
@@ -95,7 +102,7 @@ def _measure_thresholds(
     detector: Detector, data: Dataset, rates: Sequence[float], counts: Sequence[int] | None = None
 ) -> Calibration:
     x, brain = collect_healthy(data)
-    where = collect_healthy_places(data)
+    known = {"where": collect_healthy_places(data), "neighbours": collect_healthy_neighbours(data)}
     # each scan has noise of its own
-    maps = detector.maps(x, brain, range(len(x)), counts=counts, where=where).anomaly
+    maps = detector.maps(x, brain, range(len(x)), counts=counts, **known).anomaly
     return calibrate_thresholds(((m[None], b[None]) for m, b in zip(maps, brain.bool(), strict=True)), rates)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 import torch
 
@@ -10,11 +11,36 @@ from diffad.data.items import Dataset, HoldsScans
 from diffad.inference.calibrating import group_by_contrast, keep_contrast
 from diffad.inference.domain import summarise_domain
 from diffad.inference.features import ScanFeatures, measure_channels
+from diffad.inference.template_box import is_in_template_space, is_whole_brain, locate_slices
 from diffad.io.terminal import say
 from diffad.pipeline import AnomalyPipeline
 
+MOST_RANGES = 8
+"""Scans that say which slices a range of numbers means."""
 MOST_ITEMS = 10_000
 """Items from which on only some scans are measured: ranges hardly change beyond a hundred scans."""
+
+
+def measure_range(data: Dataset) -> tuple[float, float] | None:
+    """Find the slices that volumes are cut into, first and last, in mm of MNI152; none where all of them are.
+
+    Scans of one range of numbers show slightly different parts; what all of the first few show is taken.
+
+    Args:
+        data: Training data.
+    """
+    slices, space = getattr(data, "slices", None), getattr(data, "space", None)
+    if not isinstance(data, HoldsScans) or slices is None or space is None:
+        return None
+    ranges = []
+    for _, volume, brain in islice(data.read_scans(), MOST_RANGES):
+        mask = torch.from_numpy(brain)[None]
+        if not (is_in_template_space(volume) or is_whole_brain(volume, mask, space.axis)):
+            return None
+        heights = locate_slices(volume, mask, space.axis)[slices[0] : slices[1]]
+        ranges.append((heights[0], heights[-1]))
+    low, high = (pick(values) for pick, values in zip((max, min), zip(*ranges, strict=True), strict=True))
+    return (round(low, 1), round(high, 1)) if low < high else None
 
 
 def measure_domain(pipe: AnomalyPipeline, data: Dataset | None) -> None:

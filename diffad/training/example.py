@@ -47,10 +47,24 @@ def make_batch_example(
         example = _ask_for(to_model(batch.image), damaged, t, schedule)
     example = replace(example, cond_image=batch.cond_image, label=batch.label)
     example = replace(example, place=batch.place, damage=batch.damage)
+    if batch.neighbours is not None:
+        example = replace(example, neighbours=_noise_neighbours(batch.neighbours, *drawing[1:]))
     if batch.weight is None:
         return example
     region = batch.weight if example.region is None else batch.weight * example.region
     return replace(example, region=region)
+
+
+def _noise_neighbours(
+    neighbours: Tensor,
+    t: Tensor,
+    noise: NoiseGenerator,
+    schedule: Schedule,
+    generators: Sequence[torch.Generator],
+) -> Tensor:
+    """Bring neighbours (B, 2 N C, *S) in [0, 1] to the levels of their slices, by noise of their own."""
+    z = noise(neighbours, t, generator=generators)
+    return schedule.add_noise(to_model(neighbours), z, t)
 
 
 def _ask_for(x: Tensor, damaged: Example, t: Tensor, schedule: Schedule) -> Example:

@@ -17,7 +17,7 @@ from diffad.io.digests import RECORD, write_digests
 from diffad.pipeline import AnomalyPipeline
 from diffad.training.calibration import calibrate_pipeline
 from diffad.training.curves import save_curves
-from diffad.training.domain import measure_domain
+from diffad.training.domain import measure_domain, measure_range
 from diffad.training.parts import load_auxiliary
 from diffad.training.pictures import draw_picture
 from diffad.training.state import NetworkRun
@@ -51,12 +51,19 @@ def export_pipeline(trainer: NetworkRun, data: Dataset) -> Path:
         provenance=provenance,
         sequences=config.data.get("sequences"),
         contrasts=config.contrasts or None,
+        scope=_find_scope(trainer.training_data),
         **load_auxiliary(config),
     )
     measure_domain(pipe, trainer.training_data)
     calibrate_pipeline(pipe, data, config.train.calibrate_fpr)
     _save_curves(trainer.folder)
     return save_pipeline(pipe, trainer.folder / "pipeline")
+
+
+def _find_scope(data: Dataset | None) -> dict[str, Any] | None:
+    """Return what the training data say of the part of the brain that a model knows; none where it is all."""
+    range_mm = None if data is None else measure_range(data)
+    return None if range_mm is None else {"range_mm": list(range_mm)}
 
 
 def export_network(trainer: NetworkRun, report: dict[str, float]) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 from diffad.config import Config, ConfigError, PartSpec, to_dict
 from diffad.data.items import Dataset
 from diffad.models.auxiliary import load_network
+from diffad.models.neighbours import check_neighbours
 from diffad.protocols import MakesExamples
 from diffad.registry import DATASETS, GUIDANCES, SAMPLERS, SCORES, Registry
 
@@ -43,6 +44,18 @@ def build_scheduler(config: Config) -> Any:
     return DDPMScheduler(**to_dict(config.schedule), clip_sample=False)
 
 
+def check_network(network: Any, config: Config) -> None:
+    """Refuse a network that does not fit the space it is trained in.
+
+    Raises:
+        ConfigError: If it is shown other neighbouring slices than the space has.
+    """
+    try:
+        check_neighbours(network, config.space.neighbours)
+    except ValueError as error:
+        raise ConfigError(f"config key model: {error}") from error
+
+
 def build_data(config: Config, split: str) -> Dataset:
     """Build one split of the config's data set in the config's space.
 
@@ -54,6 +67,9 @@ def build_data(config: Config, split: str) -> Dataset:
         raise ConfigError(
             f"config key data: expected items to train and validate on, found none in {split!r}"
         )
+    if config.space.neighbours and data[0].neighbours is None:
+        name = config.data.get("name")
+        raise ConfigError(f"config key space.neighbours: expected 0, as the data set {name!r} shows none")
     return data
 
 
@@ -70,6 +86,12 @@ def check_parts(config: Config) -> None:
         raise ConfigError(
             f"config key corrupt.role: sampler {name!r} makes examples of its own, which cannot be restored; "
             "expected condition or class"
+        )
+    if config.space.neighbours and isinstance(sampler, MakesExamples):
+        name = config.sampler["name"]
+        raise ConfigError(
+            f"config key space.neighbours: sampler {name!r} makes examples of its own, which show no "
+            "neighbouring slices; expected 0"
         )
     build_part(SCORES, config.score, "score")
     if config.guidance:

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from diffad.data.items import Dataset, TrainingItem, draw_item
+from diffad.data.neighbours import stack_neighbours
 from diffad.data.place import tabulate_places
 from diffad.types import generator_for
 
@@ -25,8 +26,11 @@ def _shuffle(seed: int, epoch: int, length: int) -> Tensor:
     return torch.randperm(length, generator=generator_for(seed, 0, epoch))
 
 
-StreamItem = tuple[Tensor, Tensor, int, int, Tensor]
-"""Image, mask, g, label and place; -1 for no label, and a row of -1 and 0 for no place."""
+StreamItem = tuple[Tensor, Tensor, int, int, Tensor, Tensor]
+"""Image, mask, g, label, place and neighbours.
+
+-1 is for no label, a row of -1 and 0 for no place, an image without channels for no neighbours.
+"""
 
 
 class Stream(TorchDataset[StreamItem]):
@@ -49,8 +53,8 @@ class Stream(TorchDataset[StreamItem]):
 
     def __getitem__(self, g: int) -> StreamItem:
         item = self.draw(g)
-        place = tabulate_places([item.place])[0]
-        return item.image, item.mask, g, -1 if item.label is None else item.label, place
+        label, place = -1 if item.label is None else item.label, tabulate_places([item.place])[0]
+        return item.image, item.mask, g, label, place, stack_neighbours([item])[0]
 
 
 class StreamShard(Sampler[int]):

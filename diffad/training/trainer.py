@@ -15,6 +15,7 @@ from diffad.config import Config
 from diffad.data.items import Dataset
 from diffad.data.labels import require_both
 from diffad.data.place import tabulate_places
+from diffad.data.window import group_by_window
 from diffad.protocols import MakesExamples
 from diffad.registry import MODELS, NOISES, SAMPLERS
 from diffad.schedule import Schedule
@@ -24,7 +25,7 @@ from diffad.training.changes import BINDING_KEYS
 from diffad.training.checkpoint import Checkpoint, CheckpointError
 from diffad.training.loss import learning_rate
 from diffad.training.objectives import make_objective
-from diffad.training.parts import build_part, build_scheduler
+from diffad.training.parts import build_part, build_scheduler, check_network
 from diffad.training.transfer import load_encoder, load_weights
 from diffad.types import generator_for
 
@@ -51,6 +52,7 @@ class Trainer:
         # initial weights come from the global generator, as everywhere in torch
         torch.manual_seed(config.seed)
         network = build_part(MODELS, config.model, "model")
+        check_network(network, config)
         if not checkpoint.list_checkpoints(self.folder / "checkpoints"):
             self._load_initial_weights(network)
         self._build_ema_network(network)
@@ -98,7 +100,7 @@ class Trainer:
         """
         self.training_data = data
         if self.config.corrupt.tasks:
-            self.pool = sample_pool(data, self.config.space.window)
+            self.pool = sample_pool(data, self.config.space)
         elif self.config.task == "classify":
             require_both([data[i].label for i in range(len(data))], self.config.data.get("root", "data"))
 
@@ -109,24 +111,29 @@ class Trainer:
         numbers: Tensor,
         labels: Tensor | None = None,
         places: Tensor | None = None,
+        neighbours: Tensor | None = None,
     ) -> Tensor:
         """Return the mean loss of a micro-batch; all its randomness follows from the item numbers (B,)."""
-        generators = [generator_for(self.config.seed, 2, g) for g in numbers.tolist()]
-        batch = self._make_batch(images, masks, labels, places, generators)
-        return self.objective.loss(self, batch, generators).mean()
+        labels = torch.full((len(images),), -1) if labels is None else labels
+        places = tabulate_places([None] * len(images)) if places is None else places
+        neighbours = images[:, :0] if neighbours is None else neighbours
+        losses = []
+        for _, rows in group_by_window(places, self.config.space):
+            generators = [generator_for(self.config.seed, 2, g) for g in numbers[rows].tolist()]
+            values = (v[rows].to(self.device) for v in (images, masks, labels, places, neighbours))
+            losses.append(self.objective.loss(self, self._make_batch(*values, generators), generators))
+        return torch.cat(losses).mean()
 
     def _make_batch(
         self,
         images: Tensor,
         masks: Tensor,
-        labels: Tensor | None,
-        places: Tensor | None,
+        labels: Tensor,
+        places: Tensor,
+        neighbours: Tensor,
         generators: list[torch.Generator],
     ) -> Batch:
-        label = torch.full((len(images),), -1) if labels is None else labels
-        table = tabulate_places([None] * len(images)) if places is None else places
-        images, masks, label, table = (v.to(self.device) for v in (images, masks, label, table))
-        return make_batch(images, masks, label, table, self.config, generators, self.pool)
+        return make_batch(images, masks, labels, places, self.config, generators, self.pool, neighbours)
 
     def update(self, micro_batches: Sequence[MicroBatch]) -> float:
         """Take one optimiser step and return its loss, averaged over all processes.

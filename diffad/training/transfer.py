@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from diffad.denoise import marks_anomalies
+from diffad.denoise import marks_anomalies, takes_neighbours
 from diffad.io.atomic import UnwritableError, staged_folder
 from diffad.io.files import open_regular
 from diffad.io.text import read_json
@@ -23,6 +23,8 @@ from diffad.training.checkpoint import CheckpointError
 WEIGHTS = "encoder.safetensors"
 OPTIONS = "encoder.json"
 HEAD = ("resnet.fc.weight", "resnet.fc.bias")
+FIRST = "unet.conv_in.weight"
+"""Weight of the layer that neighbouring slices are added to."""
 LAST = {"unet.conv_out.weight", "unet.conv_out.bias"}
 """Weights of the layer that marks are added to."""
 MAX_NAMES = 3
@@ -81,7 +83,8 @@ def load_weights(network: Any, path: Path) -> None:
     """Load all weights of a network of the same architecture.
 
     Weights of a network that knew no places may be loaded into one that does: its layers of places stay as
-    they are, and answer 0 at first. So does what marks anomalies, where it is new.
+    they are, and answer 0 at first. So does what marks anomalies, where it is new, and neighbouring slices
+    begin with weights of 0.
 
     Args:
         network: What they are loaded into.
@@ -106,6 +109,8 @@ def load_weights(network: Any, path: Path) -> None:
         weights = {**new, **weights}
     if marks_anomalies(network):
         weights |= {k: _add_marks(weights[k], state[k]) for k in LAST & weights.keys() & state.keys()}
+    for key in (k for k in weights.keys() & state.keys() if k.endswith(FIRST) and takes_neighbours(network)):
+        weights[key] = _add_neighbours(weights[key], state[key], takes_neighbours(network))
     _check_weights(folder, weights, state)
     network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
 
@@ -116,6 +121,14 @@ def _add_marks(weight: Tensor, like: Tensor) -> Tensor:
     if rows <= 0 or weight.shape[1:] != like.shape[1:] or len(weight) % rows:
         return weight
     return torch.cat([weight, weight.new_zeros(rows, *weight.shape[1:])])
+
+
+def _add_neighbours(weight: Tensor, like: Tensor, count: int) -> Tensor:
+    """Add input channels of zeros for the neighbours to the first layer of a network without."""
+    rest = like.shape[1] - weight.shape[1]
+    if rest != 2 * count * weight.shape[1] or len(weight) != len(like) or weight.shape[2:] != like.shape[2:]:
+        return weight
+    return torch.cat([weight, weight.new_zeros(len(weight), rest, *weight.shape[2:])], 1)
 
 
 def _read_encoder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.config import Config
-from diffad.data.items import Dataset
+from diffad.config import Config, SpaceConfig
+from diffad.data.items import Dataset, TrainingItem
+from diffad.data.neighbours import stack_neighbours
 from diffad.data.place import tabulate_places
 from diffad.data.space import to_public
-from diffad.data.window import crop_to_brain
+from diffad.data.window import crop_to_brain, group_by_window
 from diffad.denoise import NetworkDenoiser
 from diffad.protocols import NoiseGenerator, Sampler
 from diffad.schedule import Schedule
@@ -54,15 +55,28 @@ def draw_validation_images(data: Dataset, config: Config, count: int, pool: Sequ
         count: How many.
         pool: Images that patches of corruptions come from.
     """
-    indices = torch.linspace(0, len(data) - 1, count).long().tolist()
-    items = [data[i] for i in indices]
+    indices, items = _choose_items(data, config.space, count)
     images, masks = torch.stack([i.image for i in items]), torch.stack([i.mask for i in items])
-    image, brain = (crop_to_brain(v, masks, config.space.window) for v in (images, masks))
+    stacks = (images, masks, stack_neighbours(items))
+    image, brain, neighbours = (crop_to_brain(v, masks, config.space.window) for v in stacks)
     tasks = config.corrupt.held_out or config.corrupt.tasks
-    generators = [generator_for(config.seed, 4, i) for i in range(count)]
+    generators = [generator_for(config.seed, 4, i) for i in range(len(items))]
     labels = collect_labels(data, indices)
-    batch = corrupt_items(image, brain, labels, config.corrupt, tasks, generators, pool)
+    batch = corrupt_items(image, brain, labels, config.corrupt, tasks, generators, pool, neighbours)
     return replace(batch, place=tabulate_places([item.place for item in items]))
+
+
+def _choose_items(data: Dataset, space: SpaceConfig, count: int) -> tuple[list[int], list[TrainingItem]]:
+    """Choose items that are spread evenly, all in the window of the axis whose thresholds are measured."""
+    planes = len(space.further_windows) + 1
+    indices = torch.linspace(0, len(data) - 1, count * planes).long().tolist()
+    items = [data[i] for i in indices]
+    if planes > 1:
+        groups = dict(group_by_window(tabulate_places([item.place for item in items]), space))
+        rows = groups.get(space.window) or next(iter(groups.values()))
+        rows = [rows[k] for k in torch.linspace(0, len(rows) - 1, min(count, len(rows))).long().tolist()]
+        indices, items = [indices[k] for k in rows], [items[k] for k in rows]
+    return indices, items
 
 
 def spread_levels(config: Config, count: int) -> Tensor:
@@ -82,8 +96,9 @@ def draw_validation_examples(
 ) -> ValidationExamples:
     """Draw the validation examples of a run; the same for the same data and config."""
     count = min(config.train.validate_items, len(data))
-    batch, t = draw_validation_images(data, config, count, pool), spread_levels(config, count)
-    generators = [generator_for(config.seed, 1, i) for i in range(count)]
+    batch = draw_validation_images(data, config, count, pool)
+    t = spread_levels(config, len(batch.image))
+    generators = [generator_for(config.seed, 1, i) for i in range(len(t))]
     return ValidationExamples(make_batch_example(sampler, batch, t, noise, schedule, generators), t)
 
 

@@ -29,7 +29,7 @@ class Outer:
 
 # the suite flushes subnormal numbers to zero
 floats = st.floats(allow_nan=False, allow_subnormal=False)
-LONGS = st.integers(-(2**63), 2**63 - 1)
+LONGS = st.integers(-(2**63) + 1, 2**63 - 1)
 """Whole numbers that a config may hold; larger ones are refused."""
 
 outers = st.builds(

@@ -61,6 +61,10 @@ class Marked(Denoiser):
     def takes_place(self):
         return True
 
+    @property
+    def takes_neighbours(self):
+        return 2
+
     def estimate(self, x_t, t, **cond):
         return self(x_t, t, **cond), x_t - t.reshape(-1, 1, 1, 1) / 1000
 
@@ -119,6 +123,7 @@ TELLING = {
     "prediction_type": lambda denoiser: denoiser.prediction_type,
     "null_label": lambda denoiser: denoiser.null_label,
     "takes_place": lambda denoiser: denoiser.takes_place,
+    "takes_neighbours": lambda denoiser: denoiser.takes_neighbours,
     "conditions": lambda denoiser: denoiser.conditions(X, ONES)["embedding"].tolist(),
     "reference": lambda denoiser: denoiser.reference(X).tolist(),
     "estimate": lambda denoiser: denoiser.estimate(X, T)[1].tolist(),

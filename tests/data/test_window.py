@@ -1,10 +1,19 @@
 """The window follows the brain, inside the grid."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffad.data.window import crop_to_brain, crop_windows, paste_windows, place_window, window_holds
+from diffad.config import ConfigError, SpaceConfig
+from diffad.data.window import (
+    crop_to_brain,
+    crop_windows,
+    group_by_window,
+    paste_windows,
+    place_window,
+    window_holds,
+)
 
 
 def brain(top, left, rows, columns, size=20):
@@ -48,3 +57,28 @@ def test_focused_without_a_window_is_the_whole_grid():
     y = crop_to_brain(x, mask, (12, 8))
     assert y.shape == (2, 1, 12, 8)
     assert torch.equal(y[1, 0], x[1, 0, 8:20, 6:14])
+
+
+def test_slices_are_grouped_by_the_window_of_their_plane():
+    """Planes without a window of their own, and slices of unknown place, have that of the axis."""
+    further = {"further_axes": ("sagittal", "coronal"), "further_windows": ((12, 14), (10, 10))}
+    space = SpaceConfig(size=20, window=(14, 12), **further)
+    places = torch.tensor([[2, 0.1], [0, 0.5], [-1, 0], [1, 0.9], [0, 0.2]])
+    assert group_by_window(places, space) == [((14, 12), [0, 2]), ((12, 14), [1, 4]), ((10, 10), [3])]
+    plain = SpaceConfig(size=20, window=(14, 12), further_axes=("sagittal", "coronal"))
+    assert group_by_window(places, plain) == [((14, 12), [0, 1, 2, 3, 4])]
+    assert group_by_window(places, SpaceConfig(size=20)) == [(None, [0, 1, 2, 3, 4])]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"window": (14, 12), "further_axes": ("sagittal",), "further_windows": ((12, 14), (10, 10))},
+        {"window": (14, 12), "further_windows": ((12, 14),)},
+        {"further_axes": ("sagittal",), "further_windows": ((12, 14),)},
+        {"window": (14, 12), "further_axes": ("sagittal",), "further_windows": ((12, 21),)},
+    ],
+)
+def test_windows_that_fit_no_planes_are_refused(options):
+    with pytest.raises(ConfigError, match=r"space\.further_windows"):
+        SpaceConfig(size=20, **options)

@@ -8,8 +8,9 @@ import torch
 
 from diffad import AnomalyPipeline, Volume
 from diffad.data.volumes import Volumes
-from diffad.inference.domain import DomainError, list_share_warnings, summarise_domain
+from diffad.inference.domain import DomainError, summarise_domain
 from diffad.inference.features import measure_channels
+from diffad.inference.flagged import list_share_warnings
 from tests.helpers.cohorts import AFFINE, brain, inside, write, write_model
 
 SHAPE = inside().shape

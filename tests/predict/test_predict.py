@@ -175,14 +175,19 @@ def test_report_is_a_picture_of_the_scan(predict, cohort, monkeypatch):
         assert min(picture.size) > 100
 
 
-def test_warning_is_told_and_stored_unless_a_mask_is_given(predict, tmp_path):
+def test_head_without_a_mask_is_refused_and_the_others_go_on(predict, tmp_path, cohort):
     scalp = 100 + np.random.default_rng(0).random(brain().shape, np.float32)
     scan = write(tmp_path / "head.nii.gz", np.where(inside(), brain(), scalp))
-    told = predict(scans=[scan])[1]
-    assert "warning: head: " in told
-    assert "does not look skull-stripped" in info(predict.out, "head")["warnings"][0]
+    code, told = predict(scans=[scan, cohort / "s0.nii.gz"])
+    assert code == 1
+    assert "does not look skull-stripped" in told
+    assert "--mask, or let --prepare find the brain" in told
+    assert not (predict.out / "head_anomaly.nii.gz").exists()
+    assert table(predict.out)["head"]["status"] == "failed"
+    assert table(predict.out)["s0"]["status"] == "ok"
     mask = write(tmp_path / "m.nii.gz", np.uint8(inside()))
-    told = predict("--mask", str(mask), "--overwrite", scans=[scan])[1]
+    code, told = predict("--mask", str(mask), "--overwrite", scans=[scan])
+    assert code == 0
     assert "does not look skull-stripped" not in told
     assert "does not look" not in str(info(predict.out, "head")["warnings"])
 

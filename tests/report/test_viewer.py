@@ -160,7 +160,7 @@ def test_index_leads_to_pages_and_lists_failures(tmp_path):
     ]
     text = write_index(rows, tmp_path / "index.html", title="Study").read_text(encoding="utf-8")
     assert 'href="x%20y%231.html"' in text
-    assert "2 scans, 1 failed" in text
+    assert "2 scans: 1 failed" in text
     assert "<img src=x" not in text
     assert text.count("<script>") == 1
 
@@ -179,7 +179,10 @@ def test_bundled_viewer_is_the_one_it_says(tmp_path, monkeypatch):
     not (shutil.which("node") and os.environ.get("DIFFAD_CHROME")), reason="no browser: see viewer_check.js"
 )
 def test_sliders_and_lesions_work_in_a_browser(tmp_path):
-    write(tmp_path, out := result(tmp_path, "oblique"))
+    out = result(tmp_path, "oblique")
+    out.analysed = out.brain.clone()
+    out.analysed[..., 12:] = False
+    write(tmp_path, out)
     script = Path(__file__).with_name("viewer_check.js")
     words = ["node", str(script), str(tmp_path / "p.html"), str(tmp_path / "p.png")]
     saw = json.loads(subprocess.run(words, check=True, capture_output=True, timeout=120).stdout)
@@ -190,6 +193,14 @@ def test_sliders_and_lesions_work_in_a_browser(tmp_path):
     assert saw["state"]["threshold"] == pytest.approx(saw["top"], rel=1e-3)
     assert saw["detections"]["green"] > 50
     assert saw["start"]["green"] == 0
+    keys = saw["keys"]
+    assert (keys["second"], keys["drag"], keys["dragAfter"], keys["hidden"]) == (1, 2, 8, 0)
+    assert keys["shown"] > 0.3
+    assert keys["volumes"] == sorted(keys["volumes"], reverse=True)
+    assert "by volume (ml), the highest first" in keys["order"]
+    assert keys["steps"]["PageUp"][2] == pytest.approx(3, abs=0.1)
+    assert np.linalg.norm(keys["steps"]["ArrowLeft"]) == pytest.approx(2, abs=0.1)
+    assert keys["steps"]["ArrowLeft"][0] > 1.5  # the right of the patient is on the left
     for lesion, jump in zip(out.lesions(), saw["jumps"], strict=True):
         assert np.allclose(jump["crosshairs"], [lesion.centre_mm] * 2, atol=0.01)
         assert np.allclose(jump["voxels"], [jump["voxels"][0]] * 2)

@@ -32,6 +32,31 @@ const move = (id, value) => {
   input.dispatchEvent(new Event("input"));
 };
 
+const keys = () => { // what each key does, from where the first detection lies
+  const canvas = document.getElementById("scan"), nv = window.diffad.views[0], now = () => window.diffad.mm.map(Number);
+  const press = (key) => canvas.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  const here = () => [...document.querySelectorAll("tr[data-x]")].findIndex((row) => row.classList.contains("here"));
+  const start = now(), steps = {};
+  for (const [key, back] of [["ArrowLeft", "ArrowRight"], ["ArrowUp", "ArrowDown"], ["PageUp", "PageDown"]]) {
+    press(key);
+    steps[key] = now().map((v, i) => v - start[i]);
+    press(back);
+  }
+  press("n");
+  const second = here();
+  press("b");
+  press("m");
+  const drag = nv.opts.dragModePrimary;
+  press("m");
+  press("u");
+  const hidden = nv.volumes[3]?.opacity;
+  press("u");
+  const heads = [...document.querySelectorAll("th[aria-sort]")], volumes = () => [...document.querySelectorAll("tr[data-x]")].map((row) => Number(row.cells[1].dataset.v));
+  heads.find((head) => head.textContent.startsWith("volume")).click();
+  return { steps, second, drag, dragAfter: nv.opts.dragModePrimary, hidden, shown: nv.volumes[3]?.opacity, volumes: volumes(),
+    order: document.querySelector(".order").textContent };
+};
+
 (async () => {
   const [page, picture, width, dark] = process.argv.slice(2);
   chromium.setGraphicsMode = true;
@@ -76,6 +101,7 @@ const move = (id, value) => {
     await tab.click("#detections");
     await tab.evaluate(move, "opacity", 0.7);
     if (rows.length) await rows[0].click();
+    saw.keys = await tab.evaluate(keys);
   }
   saw.wide = await tab.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
   await tab.screenshot({ path: picture });

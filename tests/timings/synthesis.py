@@ -1,21 +1,23 @@
 """Time the painting of synthetic slices, and a training step of a network beside it.
 
-Run by hand: OMP_NUM_THREADS=1 python tests/timings/synthesis.py MAPS [--pattern '**/*_dseg.nii.gz'] [--step]
+Run by hand, without maps for the steps alone; variants are those of configs/brain_any.yaml:
+OMP_NUM_THREADS=1 python -m tests.timings.synthesis [MAPS] [--pattern GLOB] [--step] [--variant NAME]
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
+from typing import Any
 
 import torch
 
-from diffad.config import SpaceConfig
+from diffad.config import Config, load
 from diffad.data.synthetic import LabelMaps
-from diffad.models.unet2d import UNet2D
+from diffad.registry import MODELS
 from diffad.types import generator_for
 
-SPACE = SpaceConfig(size=128, fov=224.0, window=(112, 96))
 BATCH = 16
 
 
@@ -28,34 +30,50 @@ def time_items(data: LabelMaps, count: int) -> float:
     return 1000 * (time.process_time() - start) / count
 
 
-def time_step(repeats: int = 3) -> float:
-    """Return the milliseconds of the processor for a training step of the shipped network."""
-    network = UNet2D(channels=[64, 96, 128], layers=2, patch=2)
-    x, t = torch.randn(BATCH, 1, *SPACE.window), torch.full((BATCH,), 100)
-    seconds = []
+def time_step(network: Any, config: Config, precision: str, repeats: int = 3) -> float:
+    """Return the milliseconds of the processor for a step of a network, averaged over the planes it sees."""
+    network = network.to(memory_format=torch.channels_last)
+    space, count = config.space, config.space.neighbours
+    windows = [space.window, *space.further_windows]
+    optimizer, totals = torch.optim.AdamW(network.parameters(), lr=1e-5), []
     for _ in range(repeats):
         start = time.process_time()
-        network(x, t).square().mean().backward()
-        seconds.append(time.process_time() - start)
-    return 1000 * min(seconds)
+        for window in windows:
+            x, t = torch.randn(BATCH, 1, *window), torch.full((BATCH,), 100)
+            cond = {"neighbours": torch.randn(BATCH, 2 * count, *window)} if count else {}
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                loss = network(x, t, **cond).float().square().mean()
+            loss.backward()
+            optimizer.step()
+        totals.append((time.process_time() - start) / len(windows))
+    return 1000 * min(totals)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("maps")
+    parser.add_argument("maps", nargs="?")
     parser.add_argument("--pattern", default="**/*")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--step", action="store_true", help="time a training step, too")
+    parser.add_argument("--variant", action="append", default=[])
     args = parser.parse_args()
     torch.set_num_threads(1)
-    start = time.process_time()
-    data = LabelMaps(args.maps, space=SPACE, pattern=args.pattern, limit=5, shares={"train": 1.0})
-    print(f"reading: {(time.process_time() - start) / len(data.scans):.2f} s a label map")
-    item = time_items(data, args.count)
-    print(f"painting: {item:.1f} ms an item, {BATCH * item:.0f} ms a batch of {BATCH}")
-    if args.step:
-        step = time_step()
-        print(f"training: {step:.0f} ms a step of {BATCH}; painting is {BATCH * item / step:.1%} of it")
+    config = load("brain_any", [f"variant={name}" for name in args.variant])
+    item = None
+    if args.maps:
+        start = time.process_time()
+        space = replace(config.space, further_axes=(), further_windows=())
+        data = LabelMaps(args.maps, space=space, pattern=args.pattern, limit=5, shares={"train": 1.0})
+        print(f"reading: {(time.process_time() - start) / len(data.scans):.2f} s a label map")
+        item = time_items(data, args.count)
+        print(f"painting: {item:.1f} ms an item, {BATCH * item:.0f} ms a batch of {BATCH}")
+    if args.step or not args.maps:
+        network = MODELS.build(**config.model)
+        print(f"parameters: {sum(p.numel() for p in network.parameters()):,}")
+        for precision in ("fp32", "bf16"):
+            step = time_step(network, config, precision)
+            share = "" if item is None else f"; painting is {BATCH * item / step:.1%} of it"
+            print(f"training: {step:.0f} ms a step of {BATCH} in {precision}{share}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from diffad.data.corruptions.batch import CorruptedBatch as CorruptedBatch
 from diffad.data.corruptions.batch import corrupt_batch as corrupt_batch
+from diffad.data.corruptions.continued import continue_anomalies as continue_anomalies
 from diffad.data.corruptions.corrupt import CorruptedImage as CorruptedImage
 from diffad.data.corruptions.corrupt import corrupt as corrupt
 from diffad.data.corruptions.tasks import ANY as ANY

@@ -63,13 +63,26 @@ def read_nearest(values: Tensor, points: Tensor, spacing: Sequence[float]) -> Te
     Returns:
         Values of the nearest pixels, (N, *T).
     """
-    shape = values.shape[1:]
+    return gather_pixels(values, *find_nearest(values.shape[1:], points, spacing))
+
+
+def find_nearest(shape: Sequence[int], points: Tensor, spacing: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """Find the nearest pixels of scattered points in images of a shape.
+
+    Returns:
+        Their number in the flat image, (*T), and whether the point lies inside the image, (*T).
+    """
     flat = torch.zeros(points.shape[1:], dtype=torch.long)
     is_inside = torch.ones(points.shape[1:], dtype=torch.bool)
     for position, size, step in zip(points, shape, spacing, strict=True):
         index = (position / step + (size - 1) / 2).round().long()
         is_inside &= (index >= 0) & (index < size)
         flat = flat * size + index.clamp(0, size - 1)
+    return flat, is_inside
+
+
+def gather_pixels(values: Tensor, flat: Tensor, is_inside: Tensor) -> Tensor:
+    """Read images (N, *S) at what ``find_nearest`` found, (N, *T); 0 outside."""
     return values.flatten(1)[:, flat.flatten()].reshape(-1, *flat.shape) * is_inside
 
 

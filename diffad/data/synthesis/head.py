@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -65,6 +66,16 @@ class Head:
         """Return the area of brain in each plane, (N,), in square mm, where nothing goes wrong."""
         brain = (self.depth <= EXACT * DEPTH_SCALE) & (self.tissues > 0)
         return brain.flatten(1).sum(1) * math.prod(self.spacing)
+
+    @cached_property
+    def ends(self) -> tuple[int, int]:
+        """Lowest and highest plane with brain."""
+        planes = self.measure_brain().nonzero().flatten()
+        return (int(planes[0]), int(planes[-1])) if len(planes) else (0, len(self.tissues) - 1)
+
+    def count_planes(self, thickness: float) -> int:
+        """Return how many planes a slice of some thickness (mm) is thick, at least one."""
+        return max(1, min(round(thickness / self.pitch), MOST_PLANES))
 
     def read_planes(self, key: int, thickness: float) -> tuple[Tensor, tuple[float, ...]]:
         """Return the planes that a slice of some thickness (mm) shows, (N, *S), and their pixel size.

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from diffad.data.intensity import IntensityWindow
-from diffad.data.slices import to_slices
 from diffad.data.space import Space
+from diffad.data.synthesis.brush import Brush
 from diffad.data.synthesis.contrast import Palette, draw_palette
-from diffad.data.synthesis.geometry import draw_points, read_linear, read_nearest
+from diffad.data.synthesis.geometry import draw_points
 from diffad.data.synthesis.grid import PaintGrid
 from diffad.data.synthesis.head import Head
-from diffad.data.synthesis.label_map import DEPTH_SCALE, LabelMap
+from diffad.data.synthesis.label_map import LabelMap
 from diffad.data.synthesis.scanner import Scanner
 from diffad.data.synthesis.stripping import Stripping
 
@@ -78,17 +78,33 @@ class Painter:
         Returns:
             Image in [0, 1], (1, *S), and brain mask in {0, 1}, (1, *S).
         """
+        image, mask, _ = self.paint_beside(head, key, generator, 0)
+        return image, mask
+
+    def paint_beside(
+        self, head: Head, key: int, generator: torch.Generator, count: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Paint a slice as ``paint`` does, and ``count`` slices below and above it in the same scan.
+
+        Returns:
+            Image in [0, 1], (1, *S), brain mask in {0, 1}, (1, *S), and neighbours, (2 N, *S), inside that.
+        """
         scan = Scan.draw(self.contrasts, self.strip, generator)
         window = scan.find_window(head.label_map, self.space, generator)
         grid = self.lay_grid(head)
         points = draw_points(grid.fine_axes, head.mirror_axis, self.deform, generator)
-        image, share = _paint_tissues(scan, head, key, grid, points, generator)
-        image = scan.scanner.show(image, self._evaluate_bias(scan.scanner, head, key, grid))
-        image = scan.scanner.digitise(image[None], generator)
-        depth = read_linear(head.depth[key], grid.average(points), head.spacing) / DEPTH_SCALE
-        brain = scan.stripping.cut(depth, grid.axes, generator) & (share > 0.5)
-        image = window.apply(image, channel_axis=0) * brain
-        return grid.pad(image), grid.pad(brain[None].to(image.dtype))
+        brush = Brush(head, grid, points, scan.palette, scan.scanner)
+        image, share = brush.paint(key, generator)
+        rim = scan.stripping.draw_rim(grid.axes, generator)
+        brain = (brush.read_depth(key) <= rim) & (share > 0.5)
+        slices = {key: window.apply(image, channel_axis=0) * brain}
+        keys = brush.list_neighbours(key, count) if count else []
+        for other in dict.fromkeys(k for k in keys if k != key):
+            values, share = brush.paint(other, generator)
+            region = brain & (brush.read_depth(other) <= rim) & (share > 0.5)
+            slices[other] = window.apply(values, channel_axis=0) * region
+        images = grid.pad(torch.cat([slices[k] for k in [key, *keys]]))
+        return images[:1], grid.pad(brain[None].to(image.dtype)), images[1:]
 
     def lay_grid(self, head: Head) -> PaintGrid:
         """Return the grid that a head is painted on."""
@@ -98,23 +114,3 @@ class Painter:
         config = self.space.config
         field = config.fov or head.label_map.measure_field(head.axis)
         return PaintGrid.around(head.sides, config.size, field)
-
-    def _evaluate_bias(self, scanner: Scanner, head: Head, key: int, grid: PaintGrid) -> Tensor:
-        fractions = [a / side + 0.5 for a, side in zip(grid.axes, head.sides, strict=True)]
-        if self.space.whole:
-            return scanner.evaluate_bias(scanner.bias, fractions)
-        through = torch.tensor([(key + 0.5) / len(head.tissues)])
-        controls = to_slices(scanner.bias, head.axis)[None, :, 0]
-        return scanner.evaluate_bias(controls, [through, *fractions])[0]
-
-
-def _paint_tissues(
-    scan: Scan, head: Head, key: int, grid: PaintGrid, points: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Return the tissues in their intensities, (*S), and how much of each pixel they fill, (*S)."""
-    planes, spacing = head.read_planes(key, scan.scanner.thickness)
-    tissues = read_nearest(planes, points, spacing).long()
-    middle = tissues[len(tissues) // 2]
-    layers = [scan.palette.means[tissues].mean(0), scan.palette.deviations[middle], (middle > 0).float()]
-    means, deviations, share = grid.average(torch.stack(layers))
-    return means + deviations * grid.draw_texture(generator), share

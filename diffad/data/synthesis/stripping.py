@@ -38,9 +38,13 @@ class Stripping:
 
     def cut(self, depth: Tensor, axes: Sequence[Tensor], generator: torch.Generator) -> Tensor:
         """Mark what is left, from the distance to the hull (*S) in mm on a grid, bool."""
+        return depth <= self.draw_rim(axes, generator)
+
+    def draw_rim(self, axes: Sequence[Tensor], generator: torch.Generator) -> Tensor:
+        """Draw the distance from the hull up to which a head is left, (*S), in mm on a grid."""
         edges, firsts = [float(a[-1] - a[0]) for a in axes], [float(a[0]) for a in axes]
         controls = draw_controls(1, edges, KNOTS, generator)
-        return depth <= self.rim + self.variation * evaluate_spline(controls, KNOTS, axes, firsts)[0]
+        return self.rim + self.variation * evaluate_spline(controls, KNOTS, axes, firsts)[0]
 
     def cut_probes(self, depth: Tensor, generator: torch.Generator) -> Tensor:
         """Mark the probes that are left, (P,), bool, as ``cut`` does on average."""

@@ -6,6 +6,8 @@ const state = window.diffad = { ready: false, opacity: 0.7, threshold: data.thre
 // as the legend of the page shows it; below the threshold nothing is drawn, and the colours stay as they are
 const HEAT = { R: [0, 90, 180, 240, 255, 255], G: [0, 10, 40, 110, 190, 250], B: [0, 40, 30, 10, 40, 190],
   A: [0, 255, 255, 255, 255, 255], I: [0, 2, 64, 128, 192, 255] };
+const UNSEEN = { R: [0, 0, 143], G: [0, 0, 179], B: [0, 0, 217], A: [0, 130, 255], I: [0, 128, 255] };
+const UNSEEN_OPACITY = 0.55;
 const DETECTIONS = { R: [0, 30], G: [0, 230], B: [0, 170], A: [0, 255], I: [0, 255] };
 
 async function unpack(base64) {
@@ -20,14 +22,16 @@ function showFailure(error) {
 
 async function openViewer(canvas, kinds) {
   const nv = new niivue.Niivue({ backColor: [0, 0, 0, 1], show3Dcrosshair: true, isResizeCanvas: true,
-    crosshairColor: [0.3, 0.8, 1, 0.8], crosshairWidth: 0.4, crosshairWidthUnit: "percent", loadingText: "", dragAndDropEnabled: false, isColorbar: false });
+    crosshairColor: [0.3, 0.8, 1, 0.8], crosshairWidth: 0.4, crosshairWidthUnit: "percent", loadingText: "", dragAndDropEnabled: false, isColorbar: false,
+    fontColor: [1, 0.87, 0.2, 1], fontMinPx: 17, fontSizeScaling: 0.55, isCornerOrientationText: true, tileMargin: 6, multiplanarPadPixels: 6 });
   await nv.attachToCanvas(canvas);
   if (!nv.gl) throw new Error("no WebGL2");
   nv.addColormap("heat", HEAT);
   nv.addColormap("detections", DETECTIONS);
+  nv.addColormap("unseen", UNSEEN);
   nv.setRadiologicalConvention(true); // as in the picture
   nv.opts.sagittalNoseLeft = true;
-  const looks = { scan: ["gray", 1], reconstruction: ["gray", 1], map: ["heat", state.opacity], mask: ["detections", 0] };
+  const looks = { scan: ["gray", 1], reconstruction: ["gray", 1], map: ["heat", state.opacity], mask: ["detections", 0], unseen: ["unseen", UNSEEN_OPACITY] };
   for (const kind of kinds) {
     const v = data.volumes[kind];
     const image = await niivue.NVImage.loadFromBase64({ base64: v.base64, name: kind + ".nii.gz", colormap: looks[kind][0],
@@ -71,21 +75,47 @@ function apply() {
   nv.volumes[1].cal_min = Math.min(state.threshold, data.volumes.map.high * 0.999);
   nv.volumes[1].opacity = state.opacity;
   nv.volumes[2].opacity = element("detections").checked ? 0.6 : 0;
+  if (nv.volumes[3]) nv.volumes[3].opacity = element("unseen").checked ? UNSEEN_OPACITY : 0;
   nv.updateGLVolume();
+}
+
+// drag modes of NiiVue: 8 moves the crosshair, 2 draws a line with its length in mm
+function measure() {
+  state.measures = element("measure").checked;
+  for (const nv of state.views) {
+    nv.opts.dragModePrimary = state.measures ? 2 : 8;
+    if (!state.measures && nv.clearMeasurements) nv.clearMeasurements();
+    nv.drawScene();
+  }
+}
+
+const STEPS = { ArrowLeft: [1, 0, 0], ArrowRight: [-1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0], PageUp: [0, 0, 1], PageDown: [0, 0, -1] };
+
+function press(event, next) {
+  const toggles = { d: "detections", u: "unseen", m: "measure" }, box = element(toggles[event.key]);
+  if (STEPS[event.key]) { // the patient's right is on the left of the picture
+    state.views[0].moveCrosshairInVox(...STEPS[event.key]);
+    jump(toWorld(state.views[0]));
+  } else if (event.key === "n" || event.key === "b") next(event.key === "n" ? 1 : -1);
+  else if (toggles[event.key] && box) { box.checked = !box.checked; box.dispatchEvent(new Event("input")); }
+  else return;
+  event.preventDefault();
+  event.stopPropagation();
 }
 
 async function start() {
   const script = document.createElement("script");
   script.textContent = await unpack(element("niivue").textContent.trim());
   document.head.append(script);
-  state.views = [await openViewer(element("scan"), ["scan", "map", "mask"]), await openViewer(element("reconstruction"), ["reconstruction"])];
+  state.views = [await openViewer(element("scan"), ["scan", "map", "mask", "unseen"].filter((kind) => data.volumes[kind])), await openViewer(element("reconstruction"), ["reconstruction"])];
   const [left, right] = state.views;
   left.broadcastTo([right], { "2d": true, "3d": true });
   right.broadcastTo([left], { "2d": true, "3d": true });
   for (const nv of state.views) nv.onLocationChange = showValues;
-  for (const id of ["opacity", "threshold", "detections"]) element(id).addEventListener("input", apply);
+  for (const id of ["opacity", "threshold", "detections", "unseen"]) element(id)?.addEventListener("input", apply);
+  element("measure").addEventListener("input", measure);
   apply();
-  const rows = [...document.querySelectorAll("tr[data-x]")];
+  const list = () => [...document.querySelectorAll("tr[data-x]")], rows = list(); // in the order of the table
   const go = (row) => {
     rows.forEach((r) => r.classList.toggle("here", r === row));
     jump(["x", "y", "z"].map((k) => Number(row.dataset[k])));
@@ -95,6 +125,11 @@ async function start() {
     row.addEventListener("click", () => go(row));
     row.addEventListener("keydown", (e) => { if (e.key === "Enter") go(row); });
   }
+  const next = (step) => {
+    const now = list(), index = now.findIndex((row) => row.classList.contains("here"));
+    if (now.length) go(now[(index + step + now.length) % now.length]);
+  };
+  document.querySelector(".views").addEventListener("keydown", (event) => press(event, next), true);
   if (rows.length) go(rows[0]); else showValues();
   state.ready = true;
 }

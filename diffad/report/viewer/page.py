@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from diffad.inference.lesions import Lesion, describe_place
+from diffad.inference.lesions import Lesion
 from diffad.inference.output import AnomalyOutput
 from diffad.io.atomic import write_text
-from diffad.report.montage import NOTICE, describe_origin, describe_result, save_report
-from diffad.report.places import explain_places
+from diffad.report.montage import describe_origin, save_report
 from diffad.report.viewer.bundle import VERSION, read_viewer
-from diffad.report.viewer.volumes import make_scene
+from diffad.report.viewer.detection_rates import render_detection_rates
+from diffad.report.viewer.detections import render_detections
+from diffad.report.viewer.healthy_plot import render_healthy_plot
+from diffad.report.viewer.top import render_top
+from diffad.report.viewer.volumes import Scene, make_scene
 
 FOLDER = Path(__file__).parent
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src file: data:"
@@ -27,7 +29,12 @@ CAPTIONS = {
     "scan": "Scan with anomaly map",
     "reconstruction": "Pseudo-healthy reconstruction (the scan's healthy twin)",
 }
-COLUMNS = ("#", "place", "volume (ml)", "centre (mm)", "centre (voxel)", "extent (mm)", "mean", "peak", "p")
+HINT = (
+    "Scroll over a plane to go through its slices, click to move, drag with the right button to change the "
+    "contrast. The letters in the corner of a plane are the sides of the patient on its left and at its top. "
+    "Keys, after a click: arrows and Page Up and Down move by a voxel, n and b go to the next detection and "
+    "back, d shows the detections, u what was not analysed, m measures."
+)
 
 
 def write_page(
@@ -38,16 +45,18 @@ def write_page(
     title: str,
     links: Mapping[str, str] | None = None,
     picture: bytes | None = None,
+    preparation: bytes | None = None,
 ) -> Path:
-    """Write the page of a scan: viewer, sliders, reconstruction beside it, lesions, model and settings.
+    """Write the page of a scan: what to make of it, viewer, detections, sensitivity, settings.
 
     Args:
         out: Result for a volume.
         path: File to write, whole or not at all.
-        lesions: Its lesions.
+        lesions: Its detections.
         title: Name of the scan.
         links: Other pages by name, relative.
         picture: Montage as PNG, where the viewer cannot run; drawn by default.
+        preparation: Picture of how the scan was made ready, as PNG; none for none.
 
     Raises:
         ValueError: If the result is that of a tensor.
@@ -59,15 +68,18 @@ def write_page(
         "volumes": {kind: vars(volume) for kind, volume in scene.volumes.items()},
     }
     body = [
-        _render_top(out, title, links or {}),
-        _render_views(float(out.info["threshold"]), scene.volumes["map"].high),
-        f"<h2>Detected lesions</h2>{_render_lesions(lesions, explain_places(out.info))}",
+        render_top(out, title, links or {}),
+        _render_views(out, scene),
+        f"<h2>Detections</h2>{render_detections(lesions, out.info)}",
+        f"<h2>This scan among healthy scans</h2>{render_healthy_plot(out.info)}",
+        f"<h2>What this model finds</h2>{render_detection_rates(out.info)}",
+        _render_preparation(preparation),
         _render_origin(out, scene.note, picture or _draw_picture(out)),
     ]
     scripts = [
         f'<script type="application/json" id="data">{_encode_json(data)}</script>',
         f'<script type="text/plain" id="niivue">{base64.b64encode(read_viewer()).decode()}</script>',
-        f"<script>{_read_file('page.js')}</script>",
+        f"<script>{_read_file('table.js')}{_read_file('page.js')}</script>",
     ]
     write_text(path, wrap_document(title, "".join(body + scripts)))
     return path
@@ -91,71 +103,56 @@ def _encode_json(data: Any) -> str:
     return json.dumps(data).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _render_top(out: AnomalyOutput, title: str, links: Mapping[str, str]) -> str:
-    navigation = " · ".join(
-        f'<a href="{quote(to, errors="surrogateescape")}">{escape(name)}</a>' for name, to in links.items()
-    )
-    warnings = "".join(f"<li>{escape(w)}</li>" for w in out.info.get("warnings", []))
-    notes = f'<div class="notice warning">Please note:<ul>{warnings}</ul></div>' if warnings else ""
-    return (
-        f"<nav>{navigation}</nav><h1>{escape(title)}</h1>{notes}<p>{escape(describe_result(out))}</p>"
-        f'<p class="notice">{escape(NOTICE)}</p>'
-        '<noscript><p class="notice">The viewer needs JavaScript; '
-        "the static picture below does not.</p></noscript>"
-        '<p id="trouble"></p>'
-    )
-
-
-def _render_views(threshold: float, top: float) -> str:
+def _render_views(out: AnomalyOutput, scene: Scene) -> str:
+    threshold, top = float(out.info["threshold"]), scene.volumes["map"].high
     views = "".join(
-        f'<figure><div class="box"><canvas id="{name}"></canvas></div>'
+        f'<figure><div class="box"><canvas id="{name}" tabindex="0"></canvas></div>'
         f"<figcaption>{caption}</figcaption></figure>"
         for name, caption in CAPTIONS.items()
     )
-    start, step = min(max(threshold, 0.0), top), top / 200
+    start, step, unit = min(max(threshold, 0.0), top), top / 200, escape(describe_unit(out.info))
+    unseen = (
+        '<label><input id="unseen" type="checkbox" checked> <i class="unseen"></i> Not analysed</label>'
+        if "unseen" in scene.volumes
+        else ""
+    )
     return (
-        f'<div class="views">{views}</div><div class="controls">'
+        f'<div class="views">{views}</div><p class="hint">{HINT}</p><div class="controls">'
         f'<label>Map opacity <input id="opacity" type="range" min="0" max="1" step="0.01" value="0.7">'
         f'<output id="opacity-value"></output></label>'
         f'<label>Show map above <input id="threshold" type="range" min="0" max="{top:.6g}" step="{step:.6g}"'
         f' value="{start:.6g}"><output id="threshold-value"></output></label>'
         '<label><input id="detections" type="checkbox"> <i class="detections"></i> Detections</label>'
-        f'<span class="legend">Anomaly map 0 <i class="heat"></i> {top:.3g}</span>'
-        '<label>At the crosshair <output id="where"></output></label></div>'
+        f'{unseen}<label><input id="measure" type="checkbox"> Measure (drag, in mm)</label>'
+        f'<span class="legend">Anomaly map 0 <i class="heat"></i> {top:.3g} ({unit})'
+        '</span><label>At the crosshair <output id="where"></output></label></div>'
     )
 
 
-def _render_lesions(lesions: Sequence[Lesion], place_note: str) -> str:
-    if not lesions:
-        return "<p>Nothing was detected at this threshold.</p>"
-    head = "".join(f"<th>{escape(c)}</th>" for c in COLUMNS)
-    rows = "".join(_render_lesion(lesion) for lesion in lesions)
+def describe_unit(info: Mapping[str, Any]) -> str:
+    """Say in which unit the map is.
+
+    Args:
+        info: What is stored of the result.
+    """
+    post = info.get("config", {}).get("postprocess", {})
+    is_raw = any("the map is not normalised by place" in str(text) for text in info.get("warnings", []))
+    if post.get("normalise") == "place" and not is_raw:
+        return "standard deviations of healthy scans at the same place"
+    score = info.get("score")
+    name = score.get("name") if isinstance(score, Mapping) else None
+    return f"score {name}, without a unit" if name else "without a unit"
+
+
+def _render_preparation(picture: bytes | None) -> str:
+    if picture is None:
+        return ""
+    source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
     note = (
-        "Click a row to move the crosshair there. p: smallest voxel-wise p-value of the lesion, not "
-        "corrected for the number of voxels."
+        "Look whether the outlines follow the brain: where they do not, no map of this scan can be believed."
     )
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    return f'<div class="wide">{table}</div><p><small>{note} {escape(place_note)}</small></p>'
-
-
-def _render_lesion(lesion: Lesion) -> str:
-    x, y, z = lesion.centre_mm
-    cells = [
-        str(lesion.number),
-        escape(describe_place(lesion)),
-        f"{lesion.volume_ml:.2f}" if lesion.volume_ml >= 0.01 else f"{lesion.volume_ml:.1g}",
-        *(
-            ", ".join(f"{v:.1f}" for v in t)
-            for t in (lesion.centre_mm, lesion.centre_voxel, lesion.extent_mm)
-        ),
-        f"{lesion.mean:.3g}",
-        f"{lesion.peak:.3g}",
-        "" if lesion.p_value is None else f"{lesion.p_value:.2g}",
-    ]
-    content = "".join(
-        f"<td{' class=place' if index == 1 else ''}>{cell}</td>" for index, cell in enumerate(cells)
-    )
-    return f'<tr tabindex="0" data-x="{x}" data-y="{y}" data-z="{z}">{content}</tr>'
+    image = f'<img class="picture" alt="Brain outline and overlap with the template" src="{source}">'
+    return f"<h2>How the scan was made ready</h2><p>{note}</p>{image}"
 
 
 def _render_origin(out: AnomalyOutput, note: str, picture: bytes) -> str:

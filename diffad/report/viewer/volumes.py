@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import nibabel as nib
 import numpy as np
+import torch
 from einops import reduce
 from nibabel import orientations
+from torch import Tensor
 
 from diffad.data.volume import RAS, Array
 from diffad.inference.output import AnomalyOutput
@@ -19,6 +21,8 @@ MARGIN = 3
 """Voxels around the brain that stay."""
 LARGEST = 5_000_000
 """Most voxels of a volume on a page; of a larger one, blocks: their mean or, of a map, their maximum."""
+STRIPE_MM = 10.0
+"""From one stripe over what was not analysed to the next."""
 FINE = 128
 """Least grey values between black and white; if 256 from lowest to highest leave fewer, 65536 are used."""
 
@@ -43,7 +47,7 @@ class Scene:
     """All volumes of a page, and how they differ from the files.
 
     Args:
-        volumes: By kind: scan, reconstruction, map and mask.
+        volumes: By kind: scan, reconstruction, map and mask, and unseen where something was not analysed.
         note: How they differ from the files, for the reader.
     """
 
@@ -68,13 +72,24 @@ def make_scene(out: AnomalyOutput) -> Scene:
         "map": out.anomaly_map,
         "mask": out.mask,
     }
+    if out.unseen_mask[0, 0][box].any():
+        images["unseen"] = _hatch(out.unseen_mask, out.volume.spacing)
     arrays = {kind: _pool_blocks(image[0, 0].numpy()[box], steps, kind) for kind, image in images.items()}
     window = find_ct_window(out.info) or _find_range(out.image[0, 0].numpy()[box], brain[box])
     top = max(float(arrays["map"].max()), 1e-6)
-    limits = {"scan": window, "reconstruction": window, "map": (0.0, top), "mask": (0.0, 1.0)}
+    limits = {"scan": window, "reconstruction": window, "map": (0.0, top)}
+    limits |= {"mask": (0.0, 1.0), "unseen": (0.0, 1.0)}
     affine = _move_affine(out.volume.affine, box, steps)
     volumes = {kind: _encode(array, affine, out, limits[kind]) for kind, array in arrays.items()}
     return Scene(volumes, _describe_changes(out, steps))
+
+
+def _hatch(mask: Tensor, spacing: Array) -> Tensor:
+    """Return a mask (1, 1, I, J, K), as 1 in oblique stripes and a half between them."""
+    ramps = (torch.arange(n) * float(mm) for n, mm in zip(mask.shape[2:], spacing, strict=True))
+    i, j, k = torch.meshgrid(*ramps, indexing="ij")
+    stripes = ((i + j + k) % STRIPE_MM) < STRIPE_MM / 5
+    return mask * torch.where(stripes, 1.0, 0.5)
 
 
 def _describe_changes(out: AnomalyOutput, steps: list[int]) -> str:
