@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,9 @@ from diffad.cli.options import (
 )
 from diffad.config.reading import MAX_VOXELS
 from diffad.io.terminal import tell
+
+if TYPE_CHECKING:
+    from diffad.threshold import Calibration
 
 
 def calibrate_command(
@@ -100,7 +103,6 @@ def calibrate_command(
     from diffad.predict.calibrate import (
         calibrate_on,
         choose_units,
-        describe_calibrations,
         require_new,
         save_model,
     )
@@ -132,11 +134,19 @@ def calibrate_command(
     calibrations = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES, sites)
     table = describe_lesions(pipe, subjects[:sensitivity], options, mask_source)
     save_model(pipe, out, table)
-    # stable keys: those of the model's own settings, or of the only contrast
+    _report_rates(calibrations, len(subjects), table, out)
+    _report_end(listing.describe(), out)
+
+
+def _report_rates(
+    calibrations: Mapping[str, Calibration], subjects: int, table: Sequence[str], out: Path
+) -> None:
+    """Say thresholds and rates; programs hear those of the model's own settings, or of the only contrast."""
+    from diffad.predict.calibrate import describe_calibrations
+
     calibration = calibrations.get("") or next(iter(calibrations.values()))
     rates = {"thresholds": calibration.thresholds, "achieved": calibration.achieved, "out": str(out)}
-    tell(*describe_calibrations(calibrations, len(subjects)).splitlines(), *table, **rates)
-    _report_end(listing.describe(), out)
+    tell(*describe_calibrations(calibrations, subjects).splitlines(), *table, **rates)
 
 
 def _report_end(notes: Sequence[str], out: Path) -> None:

@@ -11,7 +11,7 @@ from diffad.config.reading import ReadOptions
 from diffad.data.volume import Volume
 from diffad.data.volume_file import read_volume_header
 from diffad.inference.candidates import list_candidates
-from diffad.inference.choice import choose_candidate
+from diffad.inference.choice import choose_candidate, looks_like_ct
 from diffad.inference.scan import ScanSource, read_source
 from diffad.inference.stored import INDEX
 from diffad.io.naming import Naming, find_maps
@@ -126,10 +126,20 @@ def describe_scan(path: Path, mask: str = "") -> Facts:
 def _choose_model(source: ScanSource) -> Facts:
     assert source.volume is not None
     try:
-        choice = choose_candidate(source.volume, source.brain[0, 0], list_candidates("auto")[0])
+        candidates = list_candidates("auto")[0]
+        choice = choose_candidate(source.volume, source.brain[0, 0], candidates)
     except (ValueError, OSError) as error:
         return {"model": None, "model_reason": str(error)}
-    return {"model": choice.name, "model_reason": choice.reason}
+    is_ct = looks_like_ct(source.volume, source.brain[0, 0])
+    facts: Facts = {
+        "modality": "CT, by its numbers" if is_ct else "MRI, by its numbers",
+        "model": choice.name,
+    }
+    facts |= {"model_reason": choice.reason, "suits": True}
+    if is_ct != next(c.is_ct for c in candidates if c.name == choice.name):
+        problem = f"no shipped model knows such scans: {choice.name} is of {'MRI' if is_ct else 'CT'}"
+        facts |= {"suits": False, "missing": [f"{problem}; name one with --model"]}
+    return facts
 
 
 def _format_next(path: Path, prepares: bool, mask: str) -> str:

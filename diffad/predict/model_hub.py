@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
+from diffad.hub.exchange import download_folder, upload_folder
 from diffad.inference.candidates import Candidate
 from diffad.inference.stored import INDEX
 from diffad.io.atomic import staged_folder
 from diffad.io.text import read_json
-from diffad.models.folder import ModelError
 from diffad.models.pretrained import list_shipped_models, locate_model
-
-PATTERNS = ("*.json", "**/*.json", "*.safetensors", "**/*.safetensors", "*.md", "*.png")
-"""What is fetched: weights, settings, the card; never code."""
 
 
 def list_local_models() -> dict[str, Path]:
@@ -75,7 +71,7 @@ def pull_model(hub_id: str, out: Path | None = None, revision: str | None = None
     """
     if out is not None and out.exists() and any(out.iterdir()):
         raise FileExistsError(f"{out}: expected a new folder, found files in it")
-    folder = Path(_call_hub("snapshot_download", hub_id, revision=revision, allow_patterns=list(PATTERNS)))
+    folder = download_folder(hub_id, revision=revision)
     Candidate.read(str(folder))
     if out is None:
         return folder
@@ -98,28 +94,8 @@ def push_model(folder: Path, hub_id: str, revision: str | None = None, private: 
         ModelError: If its files do not fit together.
     """
     Candidate.read(str(folder))
-    _call_hub("create_repo", hub_id, private=private, exist_ok=True)
-    if revision:
-        _call_hub("create_branch", hub_id, branch=revision, exist_ok=True)
-    patterns = {"allow_patterns": list(PATTERNS), "revision": revision}
-    _call_hub("upload_folder", repo_id=hub_id, folder_path=str(folder), **patterns)
-    return f"https://huggingface.co/{hub_id}"
-
-
-def _call_hub(name: str, *arguments: Any, **options: Any) -> Any:
-    """Call a function of the hub's client; what goes wrong there is said in one line.
-
-    Raises:
-        OSError: If the hub cannot be reached, or refuses.
-        ModelError: If the id is none.
-    """
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
     try:
-        return getattr(huggingface_hub, name)(*arguments, **options)
-    except HFValidationError as error:
-        raise ModelError(f"{arguments or options}: expected OWNER/NAME ({error})") from error
-    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-        text = str(error).strip().split("\n")[0]
-        raise OSError(f"the hub cannot be reached, or refuses: {text}") from error
+        return upload_folder(folder, hub_id, revision=revision, private=private or None)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise OSError(f"{hub_id}: expected a hub that takes the model, found {reason}") from error

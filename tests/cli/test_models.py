@@ -7,28 +7,14 @@ import pytest
 from diffad.cli import main
 from diffad.models.pretrained import list_shipped_models
 from diffad.predict import model_hub
+from tests.helpers.hub import serve_hub
 
 
 @pytest.fixture(autouse=True)
-def _empty_cache(monkeypatch):
-    monkeypatch.setattr(model_hub, "_list_cached_models", dict)
-
-
-@pytest.fixture
-def hub(monkeypatch, model, tmp_path):
-    """The client of the hub: remembers what it is asked, and has one model."""
-    calls = {}
-
-    def answer(name):
-        def call(*arguments, **options):
-            calls[name] = (arguments, options)
-            return str(model)
-
-        return call
-
-    for name in ("snapshot_download", "create_repo", "create_branch", "upload_folder"):
-        monkeypatch.setattr(f"huggingface_hub.{name}", answer(name))
-    return calls
+def hub(tmp_path, monkeypatch):
+    with serve_hub(monkeypatch, tmp_path / "cache") as hub:
+        monkeypatch.setattr(model_hub, "_list_cached_models", dict)
+        yield hub
 
 
 def test_list_is_a_table_of_what_models_say(capsys):
@@ -56,42 +42,34 @@ def test_damage_shows_by_the_checksum(capsys, tmp_path):
     assert f"failed {folder}" in capsys.readouterr().err
 
 
-def test_pull_takes_weights_and_settings_but_no_code(hub, tmp_path, capsys):
+def test_model_is_published_fetched_and_carried_away(hub, model, tmp_path, capsys):
+    assert main(["models", "push", str(model), "lab/tiny", "--revision", "v1"]) == 0
+    assert "published" in capsys.readouterr().out
+    files = hub.repos["lab/tiny"]["v1"]
+    assert "model_index.json" in files
+    hub.write("lab/tiny", "v1", files | {"evil.py": b"raise SystemExit"})
     out = tmp_path / "carried"
-    assert main(["models", "pull", "someone/tiny", "--out", str(out), "--revision", "v1"]) == 0
-    arguments, options = hub["snapshot_download"]
-    assert (arguments, options["revision"]) == (("someone/tiny",), "v1")
-    assert not any(pattern.endswith(("py", "bin", "*")) for pattern in options["allow_patterns"])
-    assert (out / "model_index.json").is_file()
+    assert main(["models", "pull", "lab/tiny", "--out", str(out), "--revision", "v1"]) == 0
     assert f"use it with --model {out}" in capsys.readouterr().out
-    assert main(["models", "pull", "someone/tiny", "--out", str(out)]) == 1
-
-
-def test_push_publishes_a_folder_as_it_is(hub, model, capsys):
-    assert main(["models", "push", str(model), "someone/tiny", "--private", "--revision", "v1"]) == 0
-    assert hub["create_repo"] == (("someone/tiny",), {"private": True, "exist_ok": True})
-    assert hub["upload_folder"][1]["folder_path"] == str(model)
-    assert "https://huggingface.co/someone/tiny" in capsys.readouterr().out
+    assert not (out / "evil.py").exists()
+    assert not any(path.is_symlink() for path in out.rglob("*"))
+    assert main(["models", "check", str(out)]) == 0
+    assert main(["models", "pull", "lab/tiny", "--out", str(out)]) == 1
 
 
 def test_folder_that_is_no_model_is_not_published(hub, tmp_path, capsys):
-    assert main(["models", "push", str(tmp_path), "someone/tiny"]) == 1
-    assert hub == {}
+    assert main(["models", "push", str(tmp_path), "lab/tiny"]) == 1
+    assert hub.repos == {}
     assert "model_index.json" in capsys.readouterr().err
 
 
 def test_model_that_is_not_here_is_named_with_the_way_to_fetch_it(capsys):
-    assert main(["models", "path", "someone/tiny"]) == 1
-    assert "diffad models pull someone/tiny" in capsys.readouterr().err
+    assert main(["models", "path", "lab/tiny"]) == 1
+    assert "diffad models pull lab/tiny" in capsys.readouterr().err
 
 
-def test_hub_that_refuses_is_one_error(monkeypatch, capsys):
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    def refuse(*_, **__):
-        raise LocalEntryNotFoundError("no connection\nmore")
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
-    assert main(["models", "pull", "someone/tiny"]) == 1
-    expected = "error: the hub cannot be reached, or refuses: no connection\n"
-    assert capsys.readouterr().err == expected
+def test_model_that_the_hub_lacks_is_one_error(capsys):
+    assert main(["models", "pull", "lab/none"]) == 1
+    text = capsys.readouterr().err
+    assert text.startswith("error: lab/none: expected a model folder, a shipped name or a model on the hub")
+    assert len(text.splitlines()) == 1
