@@ -18,28 +18,21 @@ from diffad.inference.contrasts import check_contrasts, choose_settings, find_co
 from diffad.inference.detector import Detector
 from diffad.inference.diffusers_options import draw_seed, set_steps
 from diffad.inference.domain import check_domain
-from diffad.inference.flagged import measure_flagged
-from diffad.inference.headline import Coverage, make_headline
+from diffad.inference.finishing import ScanRun
 from diffad.inference.healthy import HealthyMaps
 from diffad.inference.inputs import read_input
 from diffad.inference.output import AnomalyOutput as AnomalyOutput
-from diffad.inference.placing import describe_template_map
 from diffad.inference.precision import PRECISIONS as PRECISIONS
 from diffad.inference.precision import resolve_precision
-from diffad.inference.provenance import describe_provenance
-from diffad.inference.result import compare_output, cut_maps, list_scan_warnings
-from diffad.inference.scope import ModelScope
 from diffad.inference.slice_plan import plan_slices
 from diffad.inference.slice_range import SliceChoice
 from diffad.inference.stacking import (
     assemble_maps,
     cut_source,
-    describe_windows,
     fuse_scan_maps,
     measure_windows,
-    normalise_maps,
 )
-from diffad.inference.thresholding import check_threshold_option, describe_floor
+from diffad.inference.thresholding import check_threshold_option
 from diffad.io.wording import format_facts
 from diffad.method import Method
 from diffad.models.neighbours import check_neighbours
@@ -248,7 +241,7 @@ class AnomalyPipeline(StoredPipeline):
         contrast = find_contrast(source.volume, source.brain[0, 0]) if self.config.contrasts else ""
         own = self.adapt_to(contrast)
         method = set_steps(Method(noise, sampler, score, guidance).over(own.method), num_inference_steps)
-        space, post = from_dict(SpaceConfig, dict(own.config.space)), own.config.postprocess
+        space = from_dict(SpaceConfig, dict(own.config.space))
         cuts, selection = plan_slices(source, own.config, axes, slices, fusion, noise_across)
         domain = check_domain(source, own.config).add_reasons(selection.reasons)
         domain = domain.require(source.name, strict)
@@ -261,34 +254,14 @@ class AnomalyPipeline(StoredPipeline):
         maps = fuse_scan_maps([assemble_maps(source, *result) for result in results], fusion)
         # a threshold belongs to the maps it was measured on, and other parts make others
         usual = region is None and method == own.method and cuts.usual
-        maps, notes = normalise_maps(source, maps, own.healthy, post, usual)
-        calibration = None if notes or not usual else own.config.calibration
-        output = cut_maps(source, maps, threshold, calibration, post, keep_small)
-        share = measure_flagged(output, calibration, post["fpr"])
-        domain = domain.judge(share).require(source.name, strict)
-        coverage = Coverage.measure(source.brain, maps.analysed, stacks, cuts.axes)
-        warnings = [*list_scan_warnings(source, windows, cuts, domain, space), *selection.warnings, *notes]
-        comparison = compare_output(output, calibration, post) if selection.slices is None else {}
-        scan_comparison, is_flagged = comparison.get("healthy_scans"), bool(output.mask.any())
-        scope = ModelScope.of(own.config)
-        headline = make_headline(scope, coverage, domain, share, scan_comparison, is_flagged)
-        details = {
-            **comparison,
-            "nfe": maps.nfe,
-            "slices": coverage.slices,
+        how = (own.config, own.healthy, method, usual, cuts, selection, windows, stacks, domain, maps)
+        output = ScanRun(source, *how).finish(threshold, keep_small, strict)
+        output.info |= {
+            **({"contrast": contrast} if self.config.contrasts else {}),
             "seed": seed,
             "precision": resolve_precision(precision, self.device),
-            **describe_provenance(own.config, method),
-            **({"contrast": contrast} if self.config.contrasts else {}),
-            **cuts.to_info(),
-            **describe_windows(windows),
-            **domain.to_info(),
-            **describe_floor(calibration),
-            **describe_template_map(source.brain, source.volume),
-            "warnings": list(dict.fromkeys(warnings)),
             "seconds": round(time.perf_counter() - start, 3),
         }
-        output.info = headline | output.info | details
         return output
 
     def __repr__(self) -> str:
