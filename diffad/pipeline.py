@@ -239,22 +239,22 @@ class AnomalyPipeline(StoredPipeline):
         channels, names = self.network.config.in_channels, self.config.sequences
         source = read_input(scan, mask, region, channels, names, mask_threshold)
         contrast = find_contrast(source.volume, source.brain[0, 0]) if self.config.contrasts else ""
-        own = self.adapt_to(contrast)
-        method = set_steps(Method(noise, sampler, score, guidance).over(own.method), num_inference_steps)
-        space = from_dict(SpaceConfig, dict(own.config.space))
-        cuts, selection = plan_slices(source, own.config, axes, slices, fusion, noise_across)
-        domain = check_domain(source, own.config).add_reasons(selection.reasons)
+        view = self.adapt_to(contrast)
+        method = set_steps(Method(noise, sampler, score, guidance).over(view.method), num_inference_steps)
+        space = from_dict(SpaceConfig, dict(view.config.space))
+        cuts, selection = plan_slices(source, view.config, axes, slices, fusion, noise_across)
+        domain = check_domain(source, view.config).add_reasons(selection.reasons)
         domain = domain.require(source.name, strict)
         windows = measure_windows(source, Space(space))
         stacks = [cut_source(source, axis, cuts, windows, channels, space.neighbours) for axis in cuts.axes]
         with self.progress_bar(total=sum(len(s.image) for cut in stacks for s in cut)) as bar:
             options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "precision": precision}
-            detector = own.detector(method, **options, progress=bar.update)
+            detector = view.detector(method, **options, progress=bar.update)
             results = zip(stacks, [detector(cut) for cut in stacks], cuts.axes, strict=True)
         maps = fuse_scan_maps([assemble_maps(source, *result) for result in results], fusion)
         # a threshold belongs to the maps it was measured on, and other parts make others
-        usual = region is None and method == own.method and cuts.usual
-        how = (own.config, own.healthy, method, usual, cuts, selection, windows, stacks, domain, maps)
+        usual = region is None and method == view.method and cuts.usual
+        how = (view.config, view.healthy, method, usual, cuts, selection, windows, stacks, domain, maps)
         output = ScanRun(source, *how).finish(threshold, keep_small, strict)
         output.info |= {
             **({"contrast": contrast} if self.config.contrasts else {}),

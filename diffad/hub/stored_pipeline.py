@@ -89,8 +89,11 @@ class StoredPipeline(DiffusionPipeline):
         if "_name_or_path" in values:
             name, contrasts = str(values["_name_or_path"]), self.config.get("contrasts") or {}
             self.healthy = self._load_healthy(name, "", self.config.calibration)
-            maps = {c: self._load_healthy(name, c, own.get("calibration")) for c, own in contrasts.items()}
-            self.contrast_maps = {contrast: own for contrast, own in maps.items() if own is not None}
+            maps = {
+                c: self._load_healthy(name, c, settings.get("calibration"))
+                for c, settings in contrasts.items()
+            }
+            self.contrast_maps = {contrast: part for contrast, part in maps.items() if part is not None}
 
     def _load_healthy(self, name: str, contrast: str, calibration: Any) -> HealthyMaps | None:
         folder, file = Path(name), name_healthy_file(contrast)

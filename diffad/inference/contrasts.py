@@ -33,12 +33,12 @@ def check_contrasts(
     """
     if not isinstance(contrasts or {}, Mapping):
         raise ValueError(f"expected contrasts as a mapping, got {contrasts!r}")
-    for name, own in (contrasts or {}).items():
+    for name, settings in (contrasts or {}).items():
         if name not in CONTRASTS:
             raise ValueError(f"contrasts: expected {', '.join(CONTRASTS)}, got {name!r}")
-        if not isinstance(own, Mapping):
-            raise ValueError(f"contrasts.{name}: expected a mapping, got {own!r}")
-        if odd := sorted(own.keys() - set(keys)):
+        if not isinstance(settings, Mapping):
+            raise ValueError(f"contrasts.{name}: expected a mapping, got {settings!r}")
+        if odd := sorted(settings.keys() - set(keys)):
             raise ValueError(f"contrasts.{name}: expected {', '.join(keys)}, got {odd[0]!r}")
 
 
@@ -70,9 +70,9 @@ def choose_settings(options: Mapping[str, Any], contrast: str) -> dict[str, Any]
         options: Options of the model, with its contrasts.
         contrast: One of these.
     """
-    own = options["contrasts"][contrast]
-    measures = {key: own.get(key) for key in MEASURES}
-    parts = {key: own[key] for key in CONTRAST_PARTS if own.get(key) is not None}
+    settings = options["contrasts"][contrast]
+    measures = {key: settings.get(key) for key in MEASURES}
+    parts = {key: settings[key] for key in CONTRAST_PARTS if settings.get(key) is not None}
     return {**options, **measures, **parts, "contrasts": None}
 
 
