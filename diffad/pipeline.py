@@ -14,7 +14,7 @@ from diffad.data.space import Space
 from diffad.hub.facts import list_facts, name_pipeline
 from diffad.hub.stored_pipeline import StoredPipeline
 from diffad.inference.assembly import assemble_detector
-from diffad.inference.contrasts import check_contrasts, choose_settings, find_contrast
+from diffad.inference.contrasts import adapt_pipeline, check_contrasts, find_contrast
 from diffad.inference.detector import Detector
 from diffad.inference.diffusers_options import draw_seed, set_steps
 from diffad.inference.domain import check_domain
@@ -132,13 +132,7 @@ class AnomalyPipeline(StoredPipeline):
         Args:
             contrast: A name, as ``find_contrast`` returns it.
         """
-        if contrast not in (self.config.contrasts or {}):
-            return self
-        parts = self.components
-        options = {k: v for k, v in self.config.items() if not k.startswith("_") and k not in parts}
-        view = type(self)(**parts, **choose_settings(options, contrast))
-        view.healthy, view.progress_bar = self.contrast_maps.get(contrast), self.progress_bar
-        return view
+        return adapt_pipeline(self, contrast)
 
     def detector(
         self,

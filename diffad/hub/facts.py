@@ -22,6 +22,10 @@ def list_facts(config: Mapping[str, Any], network: Any) -> list[tuple[str, str]]
         ("takes", describe_input(config, network)),
         ("knows", describe_domain(config)),
         ("calibration", summarise_calibration(config)),
+        *(
+            (f"for {contrast}", describe_contrast(config, contrast))
+            for contrast in config.get("contrasts") or {}
+        ),
     ]
 
 
@@ -94,3 +98,12 @@ def summarise_calibration(config: Mapping[str, Any]) -> str:
 
 def _count_scans(count: int) -> str:
     return f"{count} healthy scan{'s' * (count != 1)}"
+
+
+def describe_contrast(config: Mapping[str, Any], contrast: str) -> str:
+    """Say what a pipeline does otherwise for scans of a contrast."""
+    own = {**config["contrasts"][contrast], "postprocess": config["postprocess"]}
+    parts = [
+        f"{name} {describe_part(own[name])}" for name in ("sampler", "score", "guidance") if own.get(name)
+    ]
+    return "; ".join([*parts, summarise_calibration(own)])

@@ -76,6 +76,22 @@ def choose_settings(options: Mapping[str, Any], contrast: str) -> dict[str, Any]
     return {**options, **measures, **parts, "contrasts": None}
 
 
+def adapt_pipeline(pipe: Any, contrast: str) -> Any:
+    """Return a pipeline with what it sets for a contrast; itself where it sets nothing for that.
+
+    Args:
+        pipe: The pipeline.
+        contrast: A name, as ``find_contrast`` returns it.
+    """
+    if contrast not in (pipe.config.contrasts or {}):
+        return pipe
+    parts = pipe.components
+    options = {k: v for k, v in pipe.config.items() if not k.startswith("_") and k not in parts}
+    view = type(pipe)(**parts, **choose_settings(options, contrast))
+    view.healthy, view.progress_bar = pipe.contrast_maps.get(contrast), pipe.progress_bar
+    return view
+
+
 def name_healthy_file(contrast: str) -> str:
     """Name the file of the healthy maps of a contrast in the folder of a model."""
     stem, dot, suffix = FILE.partition(".")
