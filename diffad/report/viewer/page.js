@@ -94,8 +94,9 @@ const STEPS = { ArrowLeft: [1, 0, 0], ArrowRight: [-1, 0, 0], ArrowUp: [0, 1, 0]
 function press(event, next) {
   const toggles = { d: "detections", u: "unseen", m: "measure" }, box = element(toggles[event.key]);
   if (STEPS[event.key]) { // the patient's right is on the left of the picture
-    state.views[0].moveCrosshairInVox(...STEPS[event.key]);
-    jump(toWorld(state.views[0]));
+    const nv = state.views[0], dims = nv.volumes[0].dimsRAS, place = Array.from(nv.scene.crosshairPos).slice(0, 3);
+    nv.scene.crosshairPos = place.map((v, i) => Math.min(1, Math.max(0, v + STEPS[event.key][i] / dims[i + 1])));
+    jump(toWorld(nv));
   } else if (event.key === "n" || event.key === "b") next(event.key === "n" ? 1 : -1);
   else if (toggles[event.key] && box) { box.checked = !box.checked; box.dispatchEvent(new Event("input")); }
   else return;
