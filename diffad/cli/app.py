@@ -5,6 +5,7 @@ Everything heavy is imported inside the commands, so that help answers at once.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -129,6 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     warnings.formatwarning = format_warning
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # fonts that nobody asked for
     with use_console(Console(as_json="--json" in words)):
         try:
             words = _move_global_options(name_shell(words))

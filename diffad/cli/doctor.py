@@ -95,7 +95,7 @@ def check_devices() -> list[Check]:
     """Look where networks can run."""
     devices = describe_devices()
     gpus = [f"{gpu['name']} ({gpu['memory_gb']} GB)" for gpu in devices["gpus"]]
-    cpu = f"{devices['cores']} cores, {devices['threads']} threads"
+    cpu = f"cores: {devices['cores']}, threads: {devices['threads']}"
     text = f"{', '.join(gpus) or 'no GPU, so all runs on the CPU'}; {cpu}"
     return [Check("devices", "ok", text)]
 

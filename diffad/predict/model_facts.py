@@ -48,7 +48,7 @@ def read_model_facts(name: str) -> dict[str, Any]:
         "parameters": count_parameters(folder),
         "bytes": sum(path.stat().st_size for path in files),
         "licence": card.get("license"),
-        "calibrated_on": scope.get("calibrated_on") or _describe_calibration(calibration),
+        "calibrated_on": _describe_calibration(calibration, scope),
         "rates": sorted(map(float, calibration.get("thresholds") or {})),
         "method": {part: (index.get(part) or {}).get("name") for part in ("noise", "sampler", "score")},
         "slices": f"{space.get('axis', 'axial')}, {space.get('size')} x {space.get('size')} pixels",
@@ -85,8 +85,10 @@ def _describe_coverage(index: Mapping[str, Any]) -> str:
     return f"{' and '.join(axes)} slices{known}"
 
 
-def _describe_calibration(calibration: Mapping[str, Any]) -> str | None:
+def _describe_calibration(calibration: Mapping[str, Any], scope: Mapping[str, Any]) -> str | None:
     """Say on how many healthy scans of which sites thresholds were measured; none if they were not."""
+    if text := scope.get("calibrated_on"):
+        return str(text).removeprefix("calibrated on ")
     if not calibration:
         return None
     sites = calibration.get("sites") or {}
