@@ -79,7 +79,7 @@ def set_global_options(
     \b
     Examples:
       diffad demo                                                 a real brain, implanted lesions, a picture
-      diffad predict scan.nii.gz --model ixi-t1-axial --out maps  anomaly maps of a skull-stripped scan
+      diffad predict scan.nii.gz --model brain-any --out maps  anomaly maps of a skull-stripped scan
       diffad predict scan.nii.gz --prepare --out maps             the same of a scan as the scanner left it
       diffad evaluate maps --masks lesions                        how good the maps are
       diffad train smoke                                          train a tiny model in seconds

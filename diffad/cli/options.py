@@ -17,7 +17,7 @@ from diffad.config.schema import PartSpec
 from diffad.config.yaml import override, parse_yaml
 from diffad.registry import suggest_name
 
-DEFAULT_MODEL = "ixi-t1-axial"
+DEFAULT_MODEL = "brain-any"
 
 Model = Annotated[
     str,

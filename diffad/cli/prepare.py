@@ -74,7 +74,7 @@ def prepare_command(
       diffad prepare t1.nii.gz flair.nii.gz --together --out prepared
       diffad prepare bids/ --sequences T1w,FLAIR --out prepared
       diffad prepare ct.nii.gz --modality ct --register rigid --out prepared
-      diffad predict prepared/ --mask _brain_mask --model ixi-t1-axial --out maps
+      diffad predict prepared/ --mask _brain_mask --model brain-any --out maps
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.prepare.options import PrepareOptions
 

@@ -28,7 +28,7 @@ SICK, HEALTHY = "implanted", "healthy"
 
 def run_demo(
     out: str | Path = "demo_out",
-    model: str | Path = "ixi-t1-axial",
+    model: str | Path = "brain-any",
     seed: int = 0,
     brain: Volume | None = None,
     slices: tuple[int, int] | None = None,
