@@ -14,32 +14,25 @@ from diffad.data.space import Space
 from diffad.hub.facts import list_facts, name_pipeline
 from diffad.hub.stored_pipeline import StoredPipeline
 from diffad.inference.assembly import assemble_detector
-from diffad.inference.contrasts import check_contrasts, choose_settings, find_contrast
+from diffad.inference.contrasts import adapt_pipeline, check_contrasts, find_contrast
 from diffad.inference.detector import Detector
 from diffad.inference.diffusers_options import draw_seed, set_steps
 from diffad.inference.domain import check_domain
-from diffad.inference.flagged import measure_flagged
-from diffad.inference.headline import Coverage, make_headline
+from diffad.inference.finishing import ScanRun
 from diffad.inference.healthy import HealthyMaps
 from diffad.inference.inputs import read_input
 from diffad.inference.output import AnomalyOutput as AnomalyOutput
-from diffad.inference.placing import describe_template_map
 from diffad.inference.precision import PRECISIONS as PRECISIONS
 from diffad.inference.precision import resolve_precision
-from diffad.inference.provenance import describe_provenance
-from diffad.inference.result import compare_output, cut_maps, list_scan_warnings
-from diffad.inference.scope import ModelScope
 from diffad.inference.slice_plan import plan_slices
 from diffad.inference.slice_range import SliceChoice
 from diffad.inference.stacking import (
     assemble_maps,
     cut_source,
-    describe_windows,
     fuse_scan_maps,
     measure_windows,
-    normalise_maps,
 )
-from diffad.inference.thresholding import check_threshold_option, describe_floor
+from diffad.inference.thresholding import check_threshold_option
 from diffad.io.wording import format_facts
 from diffad.method import Method
 from diffad.models.neighbours import check_neighbours
@@ -139,13 +132,7 @@ class AnomalyPipeline(StoredPipeline):
         Args:
             contrast: A name, as ``find_contrast`` returns it.
         """
-        if contrast not in (self.config.contrasts or {}):
-            return self
-        parts = self.components
-        options = {k: v for k, v in self.config.items() if not k.startswith("_") and k not in parts}
-        view = type(self)(**parts, **choose_settings(options, contrast))
-        view.healthy, view.progress_bar = self.contrast_maps.get(contrast), self.progress_bar
-        return view
+        return adapt_pipeline(self, contrast)
 
     def detector(
         self,
@@ -246,49 +233,29 @@ class AnomalyPipeline(StoredPipeline):
         channels, names = self.network.config.in_channels, self.config.sequences
         source = read_input(scan, mask, region, channels, names, mask_threshold)
         contrast = find_contrast(source.volume, source.brain[0, 0]) if self.config.contrasts else ""
-        own = self.adapt_to(contrast)
-        method = set_steps(Method(noise, sampler, score, guidance).over(own.method), num_inference_steps)
-        space, post = from_dict(SpaceConfig, dict(own.config.space)), own.config.postprocess
-        cuts, selection = plan_slices(source, own.config, axes, slices, fusion, noise_across)
-        domain = check_domain(source, own.config).add_reasons(selection.reasons)
+        view = self.adapt_to(contrast)
+        method = set_steps(Method(noise, sampler, score, guidance).over(view.method), num_inference_steps)
+        space = from_dict(SpaceConfig, dict(view.config.space))
+        cuts, selection = plan_slices(source, view.config, axes, slices, fusion, noise_across)
+        domain = check_domain(source, view.config).add_reasons(selection.reasons)
         domain = domain.require(source.name, strict)
         windows = measure_windows(source, Space(space))
         stacks = [cut_source(source, axis, cuts, windows, channels, space.neighbours) for axis in cuts.axes]
         with self.progress_bar(total=sum(len(s.image) for cut in stacks for s in cut)) as bar:
             options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "precision": precision}
-            detector = own.detector(method, **options, progress=bar.update)
+            detector = view.detector(method, **options, progress=bar.update)
             results = zip(stacks, [detector(cut) for cut in stacks], cuts.axes, strict=True)
         maps = fuse_scan_maps([assemble_maps(source, *result) for result in results], fusion)
         # a threshold belongs to the maps it was measured on, and other parts make others
-        usual = region is None and method == own.method and cuts.usual
-        maps, notes = normalise_maps(source, maps, own.healthy, post, usual)
-        calibration = None if notes or not usual else own.config.calibration
-        output = cut_maps(source, maps, threshold, calibration, post, keep_small)
-        share = measure_flagged(output, calibration, post["fpr"])
-        domain = domain.judge(share).require(source.name, strict)
-        coverage = Coverage.measure(source.brain, maps.analysed, stacks, cuts.axes)
-        warnings = [*list_scan_warnings(source, windows, cuts, domain, space), *selection.warnings, *notes]
-        comparison = compare_output(output, calibration, post) if selection.slices is None else {}
-        scan_comparison, is_flagged = comparison.get("healthy_scans"), bool(output.mask.any())
-        scope = ModelScope.of(own.config)
-        headline = make_headline(scope, coverage, domain, share, scan_comparison, is_flagged)
-        details = {
-            **comparison,
-            "nfe": maps.nfe,
-            "slices": coverage.slices,
+        usual = region is None and method == view.method and cuts.usual
+        how = (view.config, view.healthy, method, usual, cuts, selection, windows, stacks, domain, maps)
+        output = ScanRun(source, *how).finish(threshold, keep_small, strict)
+        output.info |= {
+            **({"contrast": contrast} if self.config.contrasts else {}),
             "seed": seed,
             "precision": resolve_precision(precision, self.device),
-            **describe_provenance(own.config, method),
-            **({"contrast": contrast} if self.config.contrasts else {}),
-            **cuts.to_info(),
-            **describe_windows(windows),
-            **domain.to_info(),
-            **describe_floor(calibration),
-            **describe_template_map(source.brain, source.volume),
-            "warnings": list(dict.fromkeys(warnings)),
             "seconds": round(time.perf_counter() - start, 3),
         }
-        output.info = headline | output.info | details
         return output
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ FILE = "README.md"
 MARK = "<!-- diffad wrote this card and writes it anew; take this line out to keep your own -->"
 LIBRARY = "diffad"
 TAGS = ("anomaly-detection", "diffusion", "medical-imaging", "neuroimaging")
-HERE = "THIS_FOLDER"
+PLACEHOLDER = "THIS_FOLDER"
 NOTICE = "**Research only. Not a medical device; not validated on patients.**"
 CARD = """{front}
 {mark}
@@ -68,7 +68,7 @@ def write_card(
     path = folder / FILE
     if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace"):
         return path
-    path.write_text(format_card(config, network, place or HERE, tags), encoding="utf-8")
+    path.write_text(format_card(config, network, place or PLACEHOLDER, tags), encoding="utf-8")
     return path
 
 

@@ -22,6 +22,10 @@ def list_facts(config: Mapping[str, Any], network: Any) -> list[tuple[str, str]]
         ("takes", describe_input(config, network)),
         ("knows", describe_domain(config)),
         ("calibration", summarise_calibration(config)),
+        *(
+            (f"for {contrast}", describe_contrast(config, contrast))
+            for contrast in config.get("contrasts") or {}
+        ),
     ]
 
 
@@ -77,7 +81,7 @@ def describe_domain(config: Mapping[str, Any]) -> str:
     domain = config.get("domain")
     if not domain:
         return "nothing is stored of the scans it was trained on, so no scan is said to be unlike them"
-    return f"{domain[0]['scans']} healthy scans, with which every other is compared"
+    return f"{_count_scans(domain[0]['scans'])}, with which every other is compared"
 
 
 def summarise_calibration(config: Mapping[str, Any]) -> str:
@@ -88,4 +92,18 @@ def summarise_calibration(config: Mapping[str, Any]) -> str:
     fpr = config["postprocess"]["fpr"]
     cuts = {float(rate): value for rate, value in values["thresholds"].items()}
     cut = f"{cuts[fpr]:.4g}" if fpr in cuts else "none"
-    return f"{values['scans']} healthy scans; threshold {cut} lets {100 * fpr:g} % of healthy voxels through"
+    share = f"{100 * fpr:g} % of healthy voxels"
+    return f"{_count_scans(values['scans'])}; threshold {cut} lets {share} through"
+
+
+def _count_scans(count: int) -> str:
+    return f"{count} healthy scan{'s' * (count != 1)}"
+
+
+def describe_contrast(config: Mapping[str, Any], contrast: str) -> str:
+    """Say what a pipeline does otherwise for scans of a contrast."""
+    own = {**config["contrasts"][contrast], "postprocess": config["postprocess"]}
+    parts = [
+        f"{name} {describe_part(own[name])}" for name in ("sampler", "score", "guidance") if own.get(name)
+    ]
+    return "; ".join([*parts, summarise_calibration(own)])

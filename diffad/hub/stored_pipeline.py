@@ -89,15 +89,15 @@ class StoredPipeline(DiffusionPipeline):
         if "_name_or_path" in values:
             name, contrasts = str(values["_name_or_path"]), self.config.get("contrasts") or {}
             self.healthy = self._load_healthy(name, "", self.config.calibration)
-            maps = {c: self._load_healthy(name, c, own.get("calibration")) for c, own in contrasts.items()}
-            self.contrast_maps = {contrast: own for contrast, own in maps.items() if own is not None}
+            maps = {c: self._load_healthy(name, c, v.get("calibration")) for c, v in contrasts.items()}
+            self.contrast_maps = {contrast: m for contrast, m in maps.items() if m is not None}
 
     def _load_healthy(self, name: str, contrast: str, calibration: Any) -> HealthyMaps | None:
         folder, file = Path(name), name_healthy_file(contrast)
         if not folder.is_dir():  # diffusers names a hub id alone; the weights know where they lie
             folder = Path(self.network.config.get("_name_or_path") or "/nowhere/network").parent
-            is_needed = self.config.postprocess["normalise"] == "place" and calibration
-            if is_needed and not (folder / file).exists():
+            needs_maps = self.config.postprocess["normalise"] == "place" and calibration
+            if needs_maps and not (folder / file).exists():
                 fetch_beside(folder, name, file)
         return HealthyMaps.load(folder, file)
 

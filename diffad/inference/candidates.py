@@ -63,7 +63,7 @@ class Candidate:
         index = read_mapping(folder / INDEX)
         check_model(folder, index)
         domain, contrasts = index.get("domain"), index.get("contrasts") or {}
-        ranges = {name: own.get("domain") for name, own in contrasts.items()}
+        ranges = {name: settings.get("domain") for name, settings in contrasts.items()}
         return cls(
             name,
             read_mapping(folder / "network" / "config.json").get("in_channels", 1),

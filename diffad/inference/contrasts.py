@@ -33,12 +33,12 @@ def check_contrasts(
     """
     if not isinstance(contrasts or {}, Mapping):
         raise ValueError(f"expected contrasts as a mapping, got {contrasts!r}")
-    for name, own in (contrasts or {}).items():
+    for name, settings in (contrasts or {}).items():
         if name not in CONTRASTS:
             raise ValueError(f"contrasts: expected {', '.join(CONTRASTS)}, got {name!r}")
-        if not isinstance(own, Mapping):
-            raise ValueError(f"contrasts.{name}: expected a mapping, got {own!r}")
-        if odd := sorted(own.keys() - set(keys)):
+        if not isinstance(settings, Mapping):
+            raise ValueError(f"contrasts.{name}: expected a mapping, got {settings!r}")
+        if odd := sorted(settings.keys() - set(keys)):
             raise ValueError(f"contrasts.{name}: expected {', '.join(keys)}, got {odd[0]!r}")
 
 
@@ -70,10 +70,26 @@ def choose_settings(options: Mapping[str, Any], contrast: str) -> dict[str, Any]
         options: Options of the model, with its contrasts.
         contrast: One of these.
     """
-    own = options["contrasts"][contrast]
-    measures = {key: own.get(key) for key in MEASURES}
-    parts = {key: own[key] for key in CONTRAST_PARTS if own.get(key) is not None}
+    settings = options["contrasts"][contrast]
+    measures = {key: settings.get(key) for key in MEASURES}
+    parts = {key: settings[key] for key in CONTRAST_PARTS if settings.get(key) is not None}
     return {**options, **measures, **parts, "contrasts": None}
+
+
+def adapt_pipeline(pipe: Any, contrast: str) -> Any:
+    """Return a pipeline with what it sets for a contrast; itself where it sets nothing for that.
+
+    Args:
+        pipe: The pipeline.
+        contrast: A name, as ``find_contrast`` returns it.
+    """
+    if contrast not in (pipe.config.contrasts or {}):
+        return pipe
+    parts = pipe.components
+    options = {k: v for k, v in pipe.config.items() if not k.startswith("_") and k not in parts}
+    view = type(pipe)(**parts, **choose_settings(options, contrast))
+    view.healthy, view.progress_bar = pipe.contrast_maps.get(contrast), pipe.progress_bar
+    return view
 
 
 def name_healthy_file(contrast: str) -> str:

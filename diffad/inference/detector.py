@@ -186,9 +186,10 @@ class Detector:
         """Score a batch in the window at ``corners``, or whole where there is none."""
         if window is None:
             return self._score_batch(x, brain, cond_image, neighbours, region, where, keys)
-        images = [crop_windows(values, window, corners) for values in (x, brain, cond_image, neighbours)]
+        images = (crop_windows(values, window, corners) for values in (x, brain, cond_image, neighbours))
+        image, mask, cond, others = images
         edits = None if region is None else crop_windows(region, window, corners)
-        return self._score_batch(*images, edits, where, keys).paste(x.shape[2:], corners)
+        return self._score_batch(image, mask, cond, others, edits, where, keys).paste(x.shape[2:], corners)
 
     def _score_batch(
         self,

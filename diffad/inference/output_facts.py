@@ -27,6 +27,7 @@ def format_output(out: Any, title: str) -> str:
         ("threshold", _describe_threshold(out.info)),
         ("detected", _describe_detections(out)),
         ("scan", _describe_scan(out.info)),
+        ("result", (out.info.get("headline") or {}).get("verdict", "")),
         ("made by", _describe_origin(out.info)),
         ("warnings", _describe_warnings(out.info.get("warnings") or ())),
     ]

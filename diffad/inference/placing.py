@@ -14,8 +14,8 @@ from diffad.data.volume import Array, Volume
 
 MNI152_CODE = 4
 """Code of NIfTI for coordinates in the space of the MNI152 template."""
-LEAST_COVER, LARGEST_SHIFT_MM = 0.9, 10.0
-"""Share of a brain in the atlas, and mean distance from where its shape puts it, of one in that space."""
+LEAST_COVER, LARGEST_SHIFT_MM = 0.9, 6.5
+"""Least cover by the atlas, and largest mean distance from where its shape puts it, of a brain there."""
 
 
 def describe_template_map(brain: Tensor, volume: Volume | None) -> dict[str, Any]:

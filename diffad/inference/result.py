@@ -10,6 +10,7 @@ from diffad.data.intensity import IntensityWindow
 from diffad.inference.domain import DomainCheck, list_offset_warnings, list_window_warnings
 from diffad.inference.orientations import Slicing, axis_warnings
 from diffad.inference.output import AnomalyOutput
+from diffad.inference.placing import describe_template_map
 from diffad.inference.scan import ScanSource
 from diffad.inference.stacking import ScanMaps
 from diffad.inference.thresholding import binarise_maps, compare_scan, compute_p_values, resolve_thresholds
@@ -43,7 +44,7 @@ def cut_maps(
         reconstruction=maps.reconstruction,
         mask=binarise_maps(anomaly, thresholds.values, source.brain, post, *size),
         score=pool_maps(anomaly, analysed, post["pool"], post["share"]),
-        info=thresholds.to_info(),
+        info=thresholds.to_info() | describe_template_map(source.brain, source.volume),
         image=source.image,
         brain=source.brain,
         volume=source.volume,

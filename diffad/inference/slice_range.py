@@ -122,9 +122,9 @@ def choose_slices(
     if is_automatic and known_mm is not None:
         range_mm = (known_mm[0], known_mm[1])
     if range_mm is not None:
-        numbers = _find_numbers(source, brain, axis, range_mm)
+        chosen_numbers = _find_numbers(source, brain, axis, range_mm)
         is_rough = not is_in_template_space(source.volume)
-        return SliceSelection(numbers, warnings=(PLACED_BY_BOX,) if is_rough else ())
+        return SliceSelection(chosen_numbers, warnings=(PLACED_BY_BOX,) if is_rough else ())
     numbers = None if isinstance(slices, str) else slices
     is_comparable = known_mm is not None and is_placed
     return SliceSelection(

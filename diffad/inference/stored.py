@@ -54,8 +54,8 @@ def check_model(folder: Path, names: Collection[str], replaced: Collection[str] 
     levels = None if "scheduler" in replaced else _check_scheduler(folder / "scheduler", index["scheduler"])
     try:
         _check_settings(values, channels)
-        for own in (values, *(values.get("contrasts") or {}).values()):
-            _check_parts(own, levels)
+        for settings in (values, *(values.get("contrasts") or {}).values()):
+            _check_parts(settings, levels)
     except (ValueError, UnknownNameError) as error:
         raise ModelError(f"{path}: {error}") from error
     _check_healthy_maps(folder, values)
@@ -65,9 +65,9 @@ def check_model(folder: Path, names: Collection[str], replaced: Collection[str] 
 
 def _check_healthy_maps(folder: Path, values: Mapping[str, Any]) -> None:
     needs_maps = (values.get("postprocess") or {}).get("normalise") == "place"
-    for contrast, own in {"": values, **(values.get("contrasts") or {})}.items():
+    for contrast, settings in {"": values, **(values.get("contrasts") or {})}.items():
         file = name_healthy_file(contrast)
-        if HealthyMaps.load(folder, file) is None and needs_maps and own.get("calibration"):
+        if HealthyMaps.load(folder, file) is None and needs_maps and settings.get("calibration"):
             expectation = "the healthy maps by which postprocess.normalise: place"
             raise ModelError(f"{folder / file}: expected {expectation} measures scans, found no such file")
 
@@ -125,11 +125,11 @@ def _check_settings(values: Mapping[str, Any], channels: int | None) -> None:
     if values.get("scope") is not None:
         check_scope(values["scope"])
     check_contrasts(values.get("contrasts"))
-    for own in (values, *(values.get("contrasts") or {}).values()):
-        for known in own.get("domain") or []:
+    for settings in (values, *(values.get("contrasts") or {}).values()):
+        for known in settings.get("domain") or []:
             KnownScans.from_dict(known)
-        if own.get("calibration") is not None:
-            _check_calibration(own["calibration"], post.fpr)
+        if settings.get("calibration") is not None:
+            _check_calibration(settings["calibration"], post.fpr)
 
 
 def _check_sequences(sequences: object, channels: int | None) -> None:

@@ -112,8 +112,8 @@ def write_lesions_and_page(output: AnomalyOutput, naming: Naming, out: Path) -> 
     with scratch_folder(out / naming.name) as folder:
         for kind, path in write_lesions(lesions, folder, naming.name).items():
             path.replace(places[f"lesions_{kind}"])
-    kinds = [kind for kind in ("report", "preparation") if places[kind].is_file()]
-    pictures = {kind: places[kind].read_bytes() for kind in kinds}
+    drawn_kinds = [kind for kind in ("report", "preparation") if places[kind].is_file()]
+    pictures = {kind: places[kind].read_bytes() for kind in drawn_kinds}
     up = "../" * len(naming.folder.parts)
     links = {"All scans": f"{up}index.html"}
     write_page(

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffad.data.atlas.template_map import TemplateMap
+from diffad.data.atlas.template_map import SHAPED, TemplateMap
 from diffad.data.volume import Array, Volume
 from diffad.inference.output import AnomalyOutput
 from diffad.prepare.geometry import map_voxels, resample
@@ -111,7 +111,7 @@ class PreparedScan:
         if self.record.get("options", {}).get("register") == "affine":
             return TemplateMap(from_native).to_info()
         way = TemplateMap.from_info(info)
-        return {} if way is None else TemplateMap(way.matrix @ from_native, way.source).to_info()
+        return {} if way is None else TemplateMap(way.matrix @ from_native, SHAPED).to_info()
 
     def _map_back(self, image: Tensor, fill: float = 0.0) -> Tensor:
         return torch.from_numpy(self.back(image, kind="map", fill=fill))

@@ -118,8 +118,8 @@ def _resample(
             data[index] = resample(image, matrix, new.shape, threads=options.threads) * new_brain
         entry["brain_ml"] = round(float(new_brain.sum()) * new.voxel_ml, 2)
         entry["interpolation"] = "linear"
-    origin = _make_origin(native, new, options.register == "affine")
-    return Volume(data, new.affine, origin), new_brain
+    is_template = options.register != "none"
+    return Volume(data, new.affine, _make_origin(native, new, is_template)), new_brain
 
 
 def _choose_grid(native: Volume, brain: Array, options: PrepareOptions) -> VoxelGrid:
@@ -134,13 +134,13 @@ def _choose_grid(native: Volume, brain: Array, options: PrepareOptions) -> Voxel
     return grid
 
 
-def _make_origin(native: Volume, grid: VoxelGrid, in_template: bool) -> Origin | None:
-    """Keep the path for messages and names, with a header of the prepared grid and the space it lies in."""
+def _make_origin(native: Volume, grid: VoxelGrid, is_template: bool) -> Origin | None:
+    """Keep the path for messages and names, with a header of the prepared grid and its world."""
     if native.origin is None:
         return None
     image = nib.Nifti1Image(np.zeros((1, 1, 1), dtype=np.float32), grid.affine)
     image.header.set_xyzt_units("mm")
-    if in_template:
+    if is_template:
         image.set_sform(grid.affine, code="mni")
         image.set_qform(grid.affine, code="mni")
     return Origin(image.header, grid.affine, native.origin.path)

@@ -155,10 +155,13 @@ def _cut_tile(out: AnomalyOutput, plane: int, axis: int, slices: Sequence[int]) 
     indices = brain.any(others[1]).any(others[0]).flatten().nonzero().flatten().tolist()
     middle = indices[len(indices) // 2] if indices else brain.shape[1 + plane] // 2
     shadow = out.mask[0].bool().any(1 + plane, keepdim=True)
-    images = [orient_plane(x, plane, middle) for x in (out.image[0, :1], brain, out.unseen_mask[0])]
+    cuts = (out.image[0, :1], brain, out.unseen_mask[0])
+    scan, outline, gap = (orient_plane(x, plane, middle) for x in cuts)
     down, across = slice_spacing(out.volume.spacing.tolist(), AXES[plane])
     lines, is_row = _find_lines(plane, axis, slices, out.volume.data.shape[1:])
-    return OverviewTile(*images, orient_plane(shadow, plane, 0), down / across, SIDES[plane], lines, is_row)
+    return OverviewTile(
+        scan, outline, gap, orient_plane(shadow, plane, 0), down / across, SIDES[plane], lines, is_row
+    )
 
 
 def _find_lines(plane: int, axis: int, slices: Sequence[int], shape: Sequence[int]) -> tuple[list[int], bool]:

@@ -65,9 +65,9 @@ def draw_training_items(config: Config, split: str, count: int) -> tuple[list[Ba
     values = (images, masks, label, tabulate_places([item.place for item in items]), stack_neighbours(items))
     batches = []
     for _, rows in group_by_window(values[3], config.space):
-        *parts, neighbours = (v[rows] for v in values)
+        image, mask, item_label, place, neighbours = (v[rows] for v in values)
         generators = [generator_for(config.seed, 2, g) for g in rows]
-        batches.append(make_batch(*parts, config, generators, pool, neighbours))
+        batches.append(make_batch(image, mask, item_label, place, config, generators, pool, neighbours))
     return batches, len({item.subject for item in items})
 
 

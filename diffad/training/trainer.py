@@ -20,7 +20,7 @@ from diffad.protocols import MakesExamples
 from diffad.registry import MODELS, NOISES, SAMPLERS
 from diffad.schedule import Schedule
 from diffad.training import checkpoint
-from diffad.training.batch import Batch, MicroBatch, make_batch, sample_pool
+from diffad.training.batch import MicroBatch, make_batch, sample_pool
 from diffad.training.changes import BINDING_KEYS
 from diffad.training.checkpoint import Checkpoint, CheckpointError
 from diffad.training.loss import learning_rate
@@ -121,19 +121,11 @@ class Trainer:
         for _, rows in group_by_window(places, self.config.space):
             generators = [generator_for(self.config.seed, 2, g) for g in numbers[rows].tolist()]
             values = (v[rows].to(self.device) for v in (images, masks, labels, places, neighbours))
-            losses.append(self.objective.loss(self, self._make_batch(*values, generators), generators))
+            image, mask, label, place, others = values
+            items = (self.config, generators, self.pool, others)
+            batch = make_batch(image, mask, label, place, *items)
+            losses.append(self.objective.loss(self, batch, generators))
         return torch.cat(losses).mean()
-
-    def _make_batch(
-        self,
-        images: Tensor,
-        masks: Tensor,
-        labels: Tensor,
-        places: Tensor,
-        neighbours: Tensor,
-        generators: list[torch.Generator],
-    ) -> Batch:
-        return make_batch(images, masks, labels, places, self.config, generators, self.pool, neighbours)
 
     def update(self, micro_batches: Sequence[MicroBatch]) -> float:
         """Take one optimiser step and return its loss, averaged over all processes.

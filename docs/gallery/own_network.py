@@ -11,7 +11,8 @@ from diffad.data.phantom import PhantomOptions, make_phantoms
 from diffad.training.run import train
 
 SPACING = 2.0
-STEPS = 150
+SLICES = (46, 48)
+STEPS = 300
 
 
 @MODELS.register("columns")
@@ -41,13 +42,18 @@ class ColumnNetwork(nn.Module):
 
 
 make_phantoms(Path("phantoms"), 10, PhantomOptions(lesioned=0.34, spacing=SPACING))
-words = ["variant=smoke", "data.root=phantoms", "data.limit=4", "name=columns", f"train.steps={STEPS}"]
-config = load("anoddpm", [*words, "model={name: columns, width: 24}"])
-pipe = AnomalyPipeline.from_pretrained(train(config))
+words = ["variant=smoke", "data.root=phantoms", f"data.slices={list(SLICES)}", f"train.steps={STEPS}"]
+words += [
+    "train.levels=[1, 300]",
+    "sampler={name: oneshot, levels: [100, 200], repeats: 2}",
+    "score={name: l1}",
+]
+words += ["postprocess={median: 3}", "name=columns", "model={name: columns, width: 24}"]
+pipe = AnomalyPipeline.from_pretrained(train(load("anoddpm", words)))
 print(pipe)
 
 folder = Path("phantoms/test/sub-006/anat")
-out = pipe(folder / "sub-006_T1w.nii.gz", folder / "sub-006_desc-brain_mask.nii.gz")
+out = pipe(folder / "sub-006_T1w.nii.gz", folder / "sub-006_desc-brain_mask.nii.gz", slices=SLICES)
 print(out)
-out.plot().savefig("own_network.png", dpi=40)
+out.plot().savefig("own_network.png", dpi=50)
 # in a config: model: {name: columns, width: 24}, with plugins: [own_network.py]

@@ -53,5 +53,5 @@ for column, part in enumerate(parts):
         axes = figure.add_subplot(2, 3, 3 * row + column + 1, title=part["name"] if row == 0 else "")
         axes.imshow(image[0, 0], cmap="gray")
         axes.set_axis_off()
-figure.savefig("own_noise.png", dpi=80)
+figure.savefig("own_noise.png", dpi=60)
 # in a config: noise: {name: stripes, width: 16}, with plugins: [own_noise.py]

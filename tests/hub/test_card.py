@@ -37,6 +37,14 @@ def test_card_says_what_the_model_is_takes_and_finds(pipe):
     assert yaml.safe_load(text.split("---")[1])["library_name"] == "diffad"
 
 
+def test_card_names_what_is_different_for_a_contrast(pipe):
+    stored = {"thresholds": {"0.01": 0.5}, "scans": 1, "pixels": 99}
+    contrasts = {"T2": {"score": {"name": "l2"}, "calibration": stored}, "FLAIR": {}}
+    text = format_card(dict(pipe.config) | {"contrasts": contrasts}, pipe.network, "lab/m")
+    assert "| for T2 | score l2; 1 healthy scan; threshold 0.5 lets 1 % of healthy voxels through |" in text
+    assert "| for FLAIR | none: maps are cut" in text
+
+
 def test_card_is_written_anew_until_a_person_edits_it(pipe, tmp_path):
     target = tmp_path / "m"
     save_pipeline(pipe, target)

@@ -35,6 +35,7 @@ from diffad.data.slices import to_slices
 from diffad.data.space import Space
 from diffad.data.volume import Volume
 from diffad.evaluation.metrics.ranking import average_precision
+from diffad.inference.contrasts import find_contrast
 from diffad.inference.scan import read_source
 from diffad.inference.stacking import assemble_maps, make_stacks, measure_windows
 from diffad.method import Method
@@ -196,8 +197,8 @@ def own_threshold(pipe):
     )
 
 
-def score_real(pipe, detect, brains, slices):
-    """Measure real lesions, beside the intensity in the same voxels."""
+def score_real(pipe, make, brains, slices):
+    """Measure real lesions, beside the intensity in the same voxels, by what a model sets for a contrast."""
     from diffad.data.masks import load_mask
 
     result = {}
@@ -206,6 +207,9 @@ def score_real(pipe, detect, brains, slices):
             continue
         volume = Volume.load(brains / scan)
         stack = cut(pipe, volume, None if mask is None else brains / mask)
+        contrast = find_contrast(volume, SOURCES[stack.name].brain[0, 0]) if pipe.config.contrasts else ""
+        view = pipe.adapt_to(contrast)
+        detect = make(view)
         rows = rows_at(stack, np.linspace(0.1, 0.95, slices))
         truth = to_slices(
             torch.from_numpy(np.asarray(load_mask(brains / lesion, volume)))[None] > 0,
@@ -220,7 +224,7 @@ def score_real(pipe, detect, brains, slices):
             "bright": ap(x, y),
             "dark": ap(-x, y),
             "prevalence": float(y.mean()),
-            "flagged": over(scores, own_threshold(pipe)),
+            "flagged": over(scores, own_threshold(view)),
         }
     return result
 
@@ -293,15 +297,19 @@ def main():
     method = Method(options.noise, options.sampler, options.score, options.guidance)
     if method != Method():
         pipe.register_to_config(calibration=None)  # thresholds of other maps
-    detector = pipe.detector(method, batch_size=options.batch, precision=options.precision)
-    detect = make_detect(pipe, detector, method == Method())
+
+    def make(view):
+        detector = view.detector(method, batch_size=options.batch, precision=options.precision)
+        return make_detect(view, detector, method == Method())
+
+    detect = make(pipe)
     parts, result = options.parts.split(","), {"model": options.model}
     if "slices" in parts:
         result["slices"] = score_slices(
             pipe, detect, options.brains, options.sites.split(","), options.people, options.seed
         )
     if "real" in parts:
-        result["real"] = score_real(pipe, detect, options.brains, options.slices)
+        result["real"] = score_real(pipe, make, options.brains, options.slices)
     if "heads" in parts and options.prepared:
         result["heads"] = score_heads(pipe, detect, options.prepared, options.slices)
     result["seconds"] = round(time.perf_counter() - start, 1)

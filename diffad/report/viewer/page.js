@@ -23,7 +23,7 @@ function showFailure(error) {
 async function openViewer(canvas, kinds) {
   const nv = new niivue.Niivue({ backColor: [0, 0, 0, 1], show3Dcrosshair: true, isResizeCanvas: true,
     crosshairColor: [0.3, 0.8, 1, 0.8], crosshairWidth: 0.4, crosshairWidthUnit: "percent", loadingText: "", dragAndDropEnabled: false, isColorbar: false,
-    fontColor: [1, 0.87, 0.2, 1], fontMinPx: 17, fontSizeScaling: 0.55, isCornerOrientationText: true, tileMargin: 6, multiplanarPadPixels: 6 });
+    fontColor: [0.62, 0.91, 1, 1], fontMinPx: 17, fontSizeScaling: 0.55, isCornerOrientationText: true, tileMargin: 6, multiplanarPadPixels: 6 });
   await nv.attachToCanvas(canvas);
   if (!nv.gl) throw new Error("no WebGL2");
   nv.addColormap("heat", HEAT);
@@ -94,8 +94,9 @@ const STEPS = { ArrowLeft: [1, 0, 0], ArrowRight: [-1, 0, 0], ArrowUp: [0, 1, 0]
 function press(event, next) {
   const toggles = { d: "detections", u: "unseen", m: "measure" }, box = element(toggles[event.key]);
   if (STEPS[event.key]) { // the patient's right is on the left of the picture
-    state.views[0].moveCrosshairInVox(...STEPS[event.key]);
-    jump(toWorld(state.views[0]));
+    const nv = state.views[0], dims = nv.volumes[0].dimsRAS, place = Array.from(nv.scene.crosshairPos).slice(0, 3);
+    nv.scene.crosshairPos = place.map((v, i) => Math.min(1, Math.max(0, v + STEPS[event.key][i] / dims[i + 1])));
+    jump(toWorld(nv));
   } else if (event.key === "n" || event.key === "b") next(event.key === "n" ? 1 : -1);
   else if (toggles[event.key] && box) { box.checked = !box.checked; box.dispatchEvent(new Event("input")); }
   else return;
