@@ -12,6 +12,7 @@ from diffad.data.names import strip_sequence
 from diffad.data.volume import Volume
 from diffad.inference.features import measure_tissues
 from diffad.inference.healthy import FILE
+from diffad.inference.scope import check_scope
 
 NAMES = {"T1": ("t1", "t1w"), "T2": ("t2", "t2w"), "FLAIR": ("flair",)}
 """Last words of names that say of which contrast a scan is."""
@@ -20,7 +21,7 @@ MEASURES = ("calibration", "domain")
 
 
 def check_contrasts(
-    contrasts: Mapping[str, Any] | None, keys: tuple[str, ...] = CONTRAST_PARTS + MEASURES
+    contrasts: Mapping[str, Any] | None, keys: tuple[str, ...] = (*CONTRAST_PARTS, *MEASURES, "scope")
 ) -> None:
     """Check the settings of contrasts.
 
@@ -40,6 +41,8 @@ def check_contrasts(
             raise ValueError(f"contrasts.{name}: expected a mapping, got {settings!r}")
         if odd := sorted(settings.keys() - set(keys)):
             raise ValueError(f"contrasts.{name}: expected {', '.join(keys)}, got {odd[0]!r}")
+        if settings.get("scope") is not None:
+            check_scope(settings["scope"])
 
 
 def find_contrast(volume: Volume | None, brain: Tensor) -> str:
@@ -73,7 +76,9 @@ def choose_settings(options: Mapping[str, Any], contrast: str) -> dict[str, Any]
     settings = options["contrasts"][contrast]
     measures = {key: settings.get(key) for key in MEASURES}
     parts = {key: settings[key] for key in CONTRAST_PARTS if settings.get(key) is not None}
-    return {**options, **measures, **parts, "contrasts": None}
+    scope = {k: v for k, v in (options.get("scope") or {}).items() if k != "calibrated_on"}
+    scope |= settings.get("scope") or {}
+    return {**options, **measures, **parts, "scope": scope or None, "contrasts": None}
 
 
 def adapt_pipeline(pipe: Any, contrast: str) -> Any:

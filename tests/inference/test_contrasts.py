@@ -12,6 +12,7 @@ from diffad.data.volume import Volume
 from diffad.inference.candidates import Candidate
 from diffad.inference.choice import choose_candidate
 from diffad.inference.contrasts import check_contrasts, find_contrast
+from diffad.inference.scope import ModelScope
 from diffad.io.subjects import find_scans
 from diffad.models.folder import ModelError
 from diffad.predict import Inputs
@@ -128,6 +129,18 @@ def test_thresholds_of_one_contrast_are_not_taken_for_another(pipe, healthy, tmp
     output = pipe(volume, brain.numpy())
     assert output.info["threshold_rule"] == "otsu"
     assert output.info["domain"]["status"] == "unknown"
+
+
+def test_a_scope_says_what_a_contrast_was_calibrated_on(folder):
+    pipe = AnomalyPipeline.from_pretrained(folder)
+    words = {"FLAIR": {"score": BRIGHT, "scope": {"calibrated_on": "painted heads"}}, "T2": {"score": BRIGHT}}
+    pipe.register_to_config(contrasts=words, scope={"ages": "20 to 86", "calibrated_on": "58 slices"})
+    scopes = [ModelScope.of(pipe.adapt_to(contrast).config) for contrast in ("", "FLAIR", "T2")]
+    assert [scope.ages for scope in scopes] == ["20 to 86"] * 3
+    assert [scope.calibrated_on for scope in scopes[:2]] == ["58 slices", "painted heads"]
+    assert "58 slices" not in scopes[2].calibrated_on
+    with pytest.raises(ValueError, match=r"scope\.ages"):
+        check_contrasts({"T2": {"scope": {"ages": 3}}})
 
 
 def test_a_choice_asks_what_a_model_knows_of_the_contrast():
