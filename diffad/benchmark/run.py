@@ -16,7 +16,7 @@ from diffad.io.terminal import format_error, is_debugging, say, tell
 from diffad.report.benchmark.outcome import Outcome
 
 USAGE = "usage: accelerate launch -m diffad.benchmark [--plugin FILE]... CONFIG [key=value ...]"
-STOP_MESSAGE = "\nstopped; finished work is kept, and the same command goes on from there"
+STOP_MESSAGE = "stopped; finished work is kept, and the same command goes on from there"
 
 
 def run_benchmark(config: BenchmarkConfig, process: Any = None) -> Outcome | None:

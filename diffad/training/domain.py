@@ -35,9 +35,9 @@ def measure_range(data: Dataset) -> tuple[float, float] | None:
     ranges = []
     for _, volume, brain in islice(data.read_scans(), MOST_RANGES):
         mask = torch.from_numpy(brain)[None]
-        if not (is_in_template_space(volume) or is_whole_brain(volume, mask, space.axis)):
+        if not (is_in_template_space(volume) or is_whole_brain(volume, mask, space.config.axis)):
             return None
-        heights = locate_slices(volume, mask, space.axis)[slices[0] : slices[1]]
+        heights = locate_slices(volume, mask, space.config.axis)[slices[0] : slices[1]]
         ranges.append((heights[0], heights[-1]))
     low, high = (pick(values) for pick, values in zip((max, min), zip(*ranges, strict=True), strict=True))
     return (round(low, 1), round(high, 1)) if low < high else None

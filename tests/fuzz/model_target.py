@@ -45,7 +45,7 @@ class ModelTarget:
 
     def _mutate(self, rng, path):
         content = path.read_bytes()
-        if rng.random() < 0.2:
+        if path.suffix == ".md" or rng.random() < 0.2:
             return mutate_bytes(rng, content)
         if path.suffix == ".json":
             tree, change = mutate_tree(rng, json.loads(content))
