@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from diffad.cli.options import DEFAULT_MODEL, Model, Seed
+from diffad.cli.options import Model, Seed
 
 
 def demo_command(
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("demo_out"),
-    model: Model = DEFAULT_MODEL,
+    model: Model = "ixi-t1-axial",
     seed: Seed = 0,
 ) -> None:
     """Find implanted lesions in a real brain with the shipped model, and show them in a picture.
