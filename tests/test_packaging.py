@@ -18,7 +18,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 MAPPED = ("noise", "samplers", "configs")
 SHIPPED = ROOT / "diffad" / "models" / "shipped"
-WEIGHTS_LIMIT = 12_000_000
+WEIGHTS_LIMIT = 40_000_000
 
 
 def folder_of(package):

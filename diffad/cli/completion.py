@@ -30,12 +30,15 @@ def name_shell(words: Sequence[str]) -> list[str]:
 
 
 def _detect_shell() -> str:
+    """Return the shell above, else that of the account, else bash; plain ``sh`` completes nothing."""
     try:
         from shellingham import detect_shell
 
-        return str(detect_shell()[0])
+        shell = str(detect_shell()[0])
     except Exception:  # of another kind on every system
-        return Path(os.environ.get("SHELL") or "bash").name
+        shell = ""
+    names = (shell, Path(os.environ.get("SHELL") or "").name, "bash")
+    return next(name for name in names if name in SHELLS)
 
 
 def complete_config(incomplete: str) -> list[str]:

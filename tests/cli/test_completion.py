@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from diffad.cli.completion import name_shell
+
 ROOT = Path(__file__).resolve().parents[2]
 ANSWER = "import sys; sys.argv = ['diffad', *sys.argv[1:]]; from diffad.cli import main; sys.exit(main())"
 
@@ -43,8 +45,30 @@ def test_bash_is_answered(line, expected):
 
 @pytest.mark.parametrize("words", [["bash"], []])
 def test_completion_is_installed_for_bash(tmp_path, words):
-    answer = run("--install-completion", *words, HOME=str(tmp_path))
+    answer = run("--install-completion", *words, HOME=str(tmp_path), SHELL="/bin/bash")
     assert answer.returncode == 0, answer.stderr
     script = tmp_path / ".bash_completions" / "diffad.sh"
     assert "_DIFFAD_COMPLETE=complete_bash" in script.read_text()
     assert str(script) in (tmp_path / ".bashrc").read_text()
+
+
+@pytest.mark.parametrize(
+    ("above", "account", "name"),
+    [
+        ("zsh", "/bin/bash", "zsh"),
+        ("sh", "/bin/fish", "fish"),
+        (None, "/bin/sh", "bash"),
+        (None, None, "bash"),
+    ],
+)
+def test_a_shell_that_completes_nothing_is_passed_over(monkeypatch, above, account, name):
+    def detect():
+        if above is None:
+            raise OSError
+        return above, f"/bin/{above}"
+
+    monkeypatch.setattr("shellingham.detect_shell", detect)
+    monkeypatch.delenv("SHELL", raising=False)
+    if account:
+        monkeypatch.setenv("SHELL", account)
+    assert name_shell(["--install-completion"]) == ["--install-completion", name]

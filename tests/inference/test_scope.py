@@ -15,11 +15,14 @@ def scope(**settings):
 
 
 def test_shipped_models_say_what_they_know():
-    for folder in list_shipped_models().values():
-        own = ModelScope.of(read_mapping(folder / "model_index.json"))
-        assert "not state" not in str(own)
-        assert own.range_mm == (19.0, 27.0)
-        assert "axial slices at z = 19 to 27 mm of MNI152" in str(own)
+    scopes = {}
+    for name, folder in list_shipped_models().items():
+        scopes[name] = ModelScope.of(read_mapping(folder / "model_index.json"))
+        assert "not state" not in str(scopes[name])
+    assert scopes["ixi-t1-axial"].range_mm == (19.0, 27.0)
+    assert "axial slices at z = 19 to 27 mm of MNI152" in str(scopes["ixi-t1-axial"])
+    assert scopes["brain-any"].range_mm is None
+    assert "whole brain" in str(scopes["brain-any"])
 
 
 def test_model_without_a_word_of_itself_says_that_it_does_not_say():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from diffad.config import SpaceConfig
+from diffad.data.space import Space
 from diffad.training.domain import measure_range
 from tests.inference.test_slice_range import source
 
@@ -16,7 +17,7 @@ class Scans:
 
     sources: list
     slices: tuple | None = (20, 24)
-    space: SpaceConfig = field(default_factory=SpaceConfig)
+    space: Space = field(default_factory=lambda: Space(SpaceConfig()))
 
     def read_scans(self, every=1):
         for scan in self.sources:
