@@ -213,7 +213,12 @@ class Payload:
         return os.system, ("touch payload",)
 
 
-@pytest.mark.parametrize("payload", [Payload(), {"a": np.array([Payload()], dtype=object)}, eval], ids=str)
+@pytest.mark.parametrize(
+    "payload",
+    [Payload(), {"a": np.array([Payload()], dtype=object)}, eval],
+    ids=str,
+    ids=lambda value: type(value).__name__,
+)
 def test_pickles_that_call_are_refused(tmp_path, monkeypatch, payload):
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "alexnet.ckpt"
