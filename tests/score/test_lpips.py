@@ -216,7 +216,6 @@ class Payload:
 @pytest.mark.parametrize(
     "payload",
     [Payload(), {"a": np.array([Payload()], dtype=object)}, eval],
-    ids=str,
     ids=lambda value: type(value).__name__,
 )
 def test_pickles_that_call_are_refused(tmp_path, monkeypatch, payload):
