@@ -24,8 +24,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## find implanted lesions in a real brain; the picture goes to demo_out/
 	$(BIN)/diffad demo --out demo_out
 
-test: $(STAMP)  ## run the tests that take seconds
-	$(BIN)/python -m pytest -q -m "not slow"
+test: $(STAMP)  ## run the tests that take seconds, on all cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow"
 
 test-all: $(STAMP)  ## run every test
 	$(BIN)/python -m pytest -q
