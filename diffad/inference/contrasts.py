@@ -18,16 +18,15 @@ NAMES = {"T1": ("t1", "t1w"), "T2": ("t2", "t2w"), "FLAIR": ("flair",)}
 """Last words of names that say of which contrast a scan is."""
 MEASURES = ("calibration", "domain")
 """What healthy scans of the contrast said, which holds for no other."""
+KEYS = (*CONTRAST_PARTS, *MEASURES, "scope")
+"""What a contrast may set."""
 
 
-def check_contrasts(
-    contrasts: Mapping[str, Any] | None, keys: tuple[str, ...] = (*CONTRAST_PARTS, *MEASURES, "scope")
-) -> None:
+def check_contrasts(contrasts: Mapping[str, Any] | None) -> None:
     """Check the settings of contrasts.
 
     Args:
         contrasts: A mapping for each of ``CONTRASTS``, or none.
-        keys: What a contrast may set.
 
     Raises:
         ValueError: If a contrast or a setting is unknown.
@@ -39,8 +38,8 @@ def check_contrasts(
             raise ValueError(f"contrasts: expected {', '.join(CONTRASTS)}, got {name!r}")
         if not isinstance(settings, Mapping):
             raise ValueError(f"contrasts.{name}: expected a mapping, got {settings!r}")
-        if odd := sorted(settings.keys() - set(keys)):
-            raise ValueError(f"contrasts.{name}: expected {', '.join(keys)}, got {odd[0]!r}")
+        if odd := sorted(settings.keys() - set(KEYS)):
+            raise ValueError(f"contrasts.{name}: expected {', '.join(KEYS)}, got {odd[0]!r}")
         if settings.get("scope") is not None:
             check_scope(settings["scope"])
 
