@@ -240,7 +240,7 @@ def worked_examples():
 def with_examples():
     """The registries with the parts of CONTRIBUTING.md in them, for one test only."""
     with ExitStack() as scopes:
-        for registry in (NOISES, GUIDANCES, SAMPLERS, SCORES):
+        for registry in ALL:
             scopes.enter_context(registry.scope())
         for block in worked_examples():
             exec(compile(block, str(CONTRIBUTING), "exec"), {"__name__": "example"})

@@ -191,9 +191,10 @@ def test_data_sets_of_others_that_show_no_neighbours_are_refused(config_of, monk
             return self.items[index]
 
     name = "plain-without-neighbours"
-    DATASETS.register(name)(Plain)
-    with pytest.raises(ConfigError, match=f"expected 0, as the data set '{name}' shows none"):
-        build_data(config_of(f"data={{name: {name}}}"), "train")
+    with DATASETS.scope():
+        DATASETS.register(name)(Plain)
+        with pytest.raises(ConfigError, match=f"expected 0, as the data set '{name}' shows none"):
+            build_data(config_of(f"data={{name: {name}}}"), "train")
 
 
 def test_networks_around_a_network_are_trained_with_neighbours(config_of):
