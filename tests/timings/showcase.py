@@ -15,6 +15,7 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
@@ -35,7 +36,7 @@ from diffad.report.viewer.page import describe_unit
 
 PLANES = ("axial", "coronal", "sagittal")
 TITLES = ("Scan", "Pseudo-healthy\nreconstruction", "Anomaly map", "Detections")
-WIDTH, LEFT, GAP, HEAD, FOOT = 7.0, 0.32, 0.06, 0.5, 0.62
+WIDTH, LEFT, GAP, HEAD, FOOT = 7.0, 0.32, 0.06, 0.5, 0.48
 """Inches: of the picture, of its margins, between tiles; text of 9 points is 12 pixels high at 700."""
 RIM_MM = 6
 
@@ -73,7 +74,9 @@ def cut_plane(out, plane, voxel):
         "anomaly": out.anomaly_map[0],
         "detections": out.mask[0].bool(),
         "brain": out.brain[0].bool(),
+        "crossing": torch.zeros_like(out.brain[0], dtype=torch.bool),
     }
+    volumes["crossing"][0, *voxel] = True
     images = {name: orient_plane(x, axis, voxel[axis]) for name, x in volumes.items()}
     spacing = slice_spacing(out.volume.spacing.tolist(), axis)
     shadow = orient_plane(volumes["brain"].any(1 + axis, keepdim=True), axis, 0)
@@ -106,6 +109,7 @@ def draw(out, voxel):
             frame(axes, box, spacing, tile / height)
             if column == 0:
                 write_sides(axes, SIDES[axis_index(plane)])
+                point_at(axes, images["crossing"])
         top += height + GAP
     for column, title in enumerate(TITLES):
         colour = DETECTION if title == "Detections" else BRIGHT
@@ -144,6 +148,13 @@ def frame(axes, box, spacing, ratio):
     axes.set_aspect("auto")
 
 
+def point_at(axes, crossing):
+    """Draw an arrow to the place that all planes go through."""
+    row, column = np.argwhere(crossing)[0]
+    style = {"arrowstyle": "-|>", "color": BRIGHT, "shrinkB": 7, "lw": 1.4, "mutation_scale": 8}
+    axes.annotate("", (column, row), (-26, -18), textcoords="offset points", arrowprops=style)
+
+
 def draw_bar(figure, out, heat, left, top, width):
     """Draw the colour bar of the map with its threshold, and say its unit."""
     axes = place_axes(figure, left, top, width, 0.11)
@@ -152,8 +163,10 @@ def draw_bar(figure, out, heat, left, top, width):
     axes.set_xticks([0, threshold, heat.vmax], [f"{v:.2g}" for v in (0, threshold, heat.vmax)])
     axes.tick_params(colors=BRIGHT, labelsize=8, length=0, pad=2)
     axes.axvline(threshold, color=BRIGHT, lw=1.2)
-    unit = textwrap.fill(f"Map: {describe_unit(out.info)}. White line: threshold of the detections.", 60)
-    place_text(figure, left - 0.12, top, unit, 8, PLAIN, ha="right")
+    unit = textwrap.fill(f"Map: {describe_unit(out.info)}.", 62)
+    words = f"{unit}
+White line: threshold. Arrow: where the planes meet."
+    place_text(figure, left - 0.12, top, words, 8, PLAIN, ha="right")
 
 
 def save(figure, path):
