@@ -164,8 +164,7 @@ def draw_bar(figure, out, heat, left, top, width):
     axes.tick_params(colors=BRIGHT, labelsize=8, length=0, pad=2)
     axes.axvline(threshold, color=BRIGHT, lw=1.2)
     unit = textwrap.fill(f"Map: {describe_unit(out.info)}.", 62)
-    words = f"{unit}
-White line: threshold. Arrow: where the planes meet."
+    words = f"{unit}\nWhite line: threshold. Arrow: where the planes meet."
     place_text(figure, left - 0.12, top, words, 8, PLAIN, ha="right")
 
 
