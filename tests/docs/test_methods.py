@@ -22,6 +22,8 @@ PARTS = (
 HELPERS = {"classifier": "guided", "autoencoder": "diffuse", "smoke": "index"}
 """Configs that are no method, and the page that has them."""
 TABLES = ("docs/methods/comparison.md", "docs/benchmark.md")
+SHARE = re.compile(r"(?<![\w.])\.\d{2,3}\b")
+"""A figure below one, as the pages write it."""
 NAMES = sorted(set(list_configs()) - set(HELPERS))
 
 
@@ -125,6 +127,13 @@ def test_figures_are_rows_of_the_tables_that_were_measured(name):
     assert not set(rows) - measured
     assert rows or text.strip().startswith("Not measured here")
     assert not rows or re.search(r"`(?:diffad )?(?:benchmark|evaluate) ", text)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figures_between_the_tables_were_measured_too(name):
+    pages = [*TABLES, "docs/methods/papers.md"]
+    known = {figure for page in pages for figure in SHARE.findall((ROOT / page).read_text(encoding="utf-8"))}
+    assert not set(SHARE.findall(read(name))) - known
 
 
 @pytest.mark.parametrize("name", NAMES)
