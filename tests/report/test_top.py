@@ -93,6 +93,7 @@ def test_order_and_floor_of_p_are_said(tmp_path):
     text = render_detections(lesions, info)
     assert "Sorted by evidence: the highest peak" in text
     assert "&le; 0.017</td>" in text
+    assert '<th class=place aria-sort="none" tabindex="0">place</th>' in text  # above cells of that class
     assert ">0.03</td>" in text
     assert "cannot go below 1/59 = 0.017" in explain_p(info)
     assert "There are no p-values" in explain_p({})
