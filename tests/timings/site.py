@@ -1,12 +1,12 @@
-"""How the built site looks in a browser: what lies beyond the edge of the window, and whether the search answers.
+"""How the built site looks in a browser: what lies beyond the edge, and whether the search answers.
 
     make docs
-    python tests/timings/site.py --widths 1400 1000          by page: what lies beyond the edge, tables that scroll
+    python tests/timings/site.py --widths 1400 1000          by page: what lies beyond the edge or scrolls
     python tests/timings/site.py --search simplex            from file://, as a reader opens it
     python tests/timings/site.py --shots FOLDER              a picture of each page, whole
 
-It needs Chromium (`apt-get install chromium`), so it is run by hand. Exit code 1: something of a page lies beyond the
-edge at any width, a table scrolls sideways at 1,400 px or more, or the search finds nothing.
+It needs Chromium (`apt-get install chromium`), so it is run by hand. Exit code 1: something of a page lies
+beyond the edge at any width, a table scrolls sideways at 1,400 px or more, or the search finds nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ const measure = (view, width, page) => {
     const box = e.getBoundingClientRect();
     if (!box.width || box.right <= edge + 1 || getComputedStyle(e).position == "fixed") return false;
     for (let p = e.parentElement; p && p != body.body; p = p.parentElement)
-      if (view.getComputedStyle(p).overflowX != "visible" && p.getBoundingClientRect().right <= edge + 1) return false;
+      if (view.getComputedStyle(p).overflowX != "visible" && p.getBoundingClientRect().right <= edge + 1)
+        return false;
     return true;
   });
   const scrolls = kind => [...body.querySelectorAll(kind)].filter(e => e.scrollWidth > e.clientWidth + 1);
@@ -84,7 +85,7 @@ def measure_pages(site: Path, widths: list[int]) -> list[dict]:
 
 
 def search_site(site: Path, words: str) -> list[str]:
-    """Return the pages that the search box lists for some words, opened from file:// without any privilege."""
+    """Return the pages that the search box lists for some words, opened from file:// as by a reader."""
     url = f"file://{site}/index.html?q={words}"
     printed = open_page(url, "--dump-dom", "--virtual-time-budget=10000")
     return re.findall(r'<a href="([^"]+)" class="md-search-result__link"', printed)
@@ -105,7 +106,7 @@ def main() -> int:
     parser.add_argument("--site", type=Path, default=ROOT / "site")
     parser.add_argument("--widths", type=int, nargs="+", default=[1400, 1000])
     parser.add_argument("--search", default="simplex")
-    parser.add_argument("--shots", type=Path, help="folder for a picture of each page")
+    parser.add_argument("--shots", type=Path, help="folder for a picture of each page at the first width")
     asked = parser.parse_args()
     site = asked.site.resolve()
     rows, faults = measure_pages(site, asked.widths), 0
@@ -122,7 +123,7 @@ def main() -> int:
         f"{len(rows)} measures, {faults} bad; the search for {asked.search!r} lists {len(pages)}: {pages[:3]}"
     )
     if asked.shots:
-        shoot_pages(site, asked.shots, rows)
+        shoot_pages(site, asked.shots, [row for row in rows if row["width"] == asked.widths[0]])
     return 1 if faults or not pages else 0
 
 
