@@ -50,7 +50,9 @@ def test_links_lead_to_a_place(page):
 
 def test_broken_links_are_found(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text("# One thing\n[a](#one-thing) [b](#other) [c](page.md#one-thing) [d](none.md)\n`[e](x.md)`\n")
+    page.write_text(
+        "# One thing\n[a](#one-thing) [b](#other) [c](page.md#one-thing) [d](none.md)\n`[e](x.md)`\n"
+    )
     assert broken(page) == ["#other", "none.md"]
 
 
