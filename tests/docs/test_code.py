@@ -37,7 +37,7 @@ def test_python_compiles(page):
 
 
 def test_python_passes_ruff(tmp_path):
-    """A page is one program, as blocks go on from one another; the plug-ins of CONTRIBUTING are files each."""
+    """A page is one program, as blocks go on from one another; each plug-in of CONTRIBUTING is a file."""
     for page in PAGES:
         bodies = blocks(page, "python")
         programs = bodies if page.name == "CONTRIBUTING.md" else ["\n\n".join(bodies)]
