@@ -8,6 +8,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = "<!-- commands -->"
+LANGUAGES = {".py": "python", ".yaml": "yaml"}
 FILE = re.compile(r"<!-- file (\S+) -->")
 FENCE_WORDS = re.compile(r"^```(\w+) [\w-]+$", re.M)
 SECTION = re.compile(r'<!-- section (\S+) "([^"]+)" -->')
@@ -50,8 +51,8 @@ def commands() -> str:
 
 
 def script(path: Path) -> str:
-    """Return a script as a block of code."""
-    return f"```python\n{path.read_text(encoding='utf-8').rstrip()}\n```"
+    """Return a file as a block of code, in the language of its ending."""
+    return f"```{LANGUAGES[path.suffix]}\n{path.read_text(encoding='utf-8').rstrip()}\n```"
 
 
 def section(path: Path, heading: str) -> str:

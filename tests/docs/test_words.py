@@ -21,8 +21,8 @@ WHOLE = re.compile(
     r"artifacts?|behaviors?|canceled|centers?|centered|colors?|colored|edema|favor\w*|fibers?|gray|hemorrh\w+|"
     r"labeled|labeling|liters?|millimeters?|modeled|modeling|neighbor\w*|tumors?|unlabeled"
 )
-KEPT = {"analyze"}
-"""A format of files."""
+KEPT = {"analyze", "generalizability"}
+"""A format of files, and a word of a title."""
 
 
 @cache
