@@ -10,15 +10,20 @@ ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = "<!-- commands -->"
 LANGUAGES = {".py": "python", ".yaml": "yaml"}
 FILE = re.compile(r"<!-- file (\S+) -->")
+FENCE_WORDS = re.compile(r"^```(\w+) [\w-]+$", re.M)
 SECTION = re.compile(r'<!-- section (\S+) "([^"]+)" -->')
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the help of every command, and files and their sections, where a page asks for them."""
+    """Put the help of every command, and files and their sections, where a page asks for them.
+
+    What follows the language of a fence is for the tests: the renderer would take such a block for prose.
+    """
     if COMMANDS in markdown:
         markdown = markdown.replace(COMMANDS, commands())
     markdown = FILE.sub(lambda found: script(ROOT / found[1]), markdown)
-    return SECTION.sub(lambda found: section(ROOT / found[1], found[2]), markdown)
+    markdown = SECTION.sub(lambda found: section(ROOT / found[1], found[2]), markdown)
+    return FENCE_WORDS.sub(r"```\1", markdown)
 
 
 def commands() -> str:
