@@ -42,6 +42,7 @@ class ScanRun:
         stacks: What was cut, by axis.
         domain: Whether the model knows such scans.
         maps: What came out.
+        contrast_warnings: What a reader should know of its contrast.
     """
 
     source: ScanSource
@@ -55,6 +56,7 @@ class ScanRun:
     stacks: Sequence[Sequence[Stack]]
     domain: DomainCheck
     maps: ScanMaps
+    contrast_warnings: Sequence[str] = ()
 
     def finish(self, threshold: float | str | None, keep_small: bool, strict: bool) -> AnomalyOutput:
         """Cut and judge the maps, and say what made them.
@@ -96,4 +98,4 @@ class ScanRun:
     def _list_warnings(self, domain: DomainCheck) -> list[str]:
         space = from_dict(SpaceConfig, dict(self.config["space"]))
         warnings = list_scan_warnings(self.source, self.windows, self.cuts, domain, space)
-        return [*warnings, *self.selection.warnings]
+        return [*self.contrast_warnings, *warnings, *self.selection.warnings]

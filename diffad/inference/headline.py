@@ -103,7 +103,7 @@ def make_headline(
 
 def _describe_outside(domain: DomainCheck) -> str:
     if domain.reasons:
-        return "; ".join(domain.reasons)
+        return "; ".join([*domain.reasons, *([domain.cause] if domain.cause else [])])
     if domain.doubts:
         return "probably, as too much of the scan is flagged"
     return (
