@@ -83,7 +83,7 @@ class DomainCheck:
 
     def judge(self, share: FlaggedShare) -> DomainCheck:
         """Add what is not credible of a result."""
-        return replace(self, doubts=tuple(share.list_warnings()))
+        return replace(self, doubts=() if share.is_credible else tuple(share.list_warnings()))
 
     def to_info(self) -> dict[str, Any]:
         """Return what is stored with the result."""

@@ -77,7 +77,11 @@ class ScanRun:
         domain = self.domain.judge(share).require(source.name, strict)
         coverage = Coverage.measure(source.brain, maps.analysed, self.stacks, self.cuts.axes)
         comparison = compare_output(output, calibration, post) if self.selection.slices is None else {}
-        notes = [*notes, *comparison.get("healthy_scans", {}).get("notes", ())]
+        notes = [
+            *(share.list_warnings() if share.is_lump else ()),
+            *notes,
+            *comparison.get("healthy_scans", {}).get("notes", ()),
+        ]
         scope, is_flagged = ModelScope.of(self.config), bool(output.mask.any())
         verdict = (domain, share, comparison.get("healthy_scans"), is_flagged)
         details = {
