@@ -20,7 +20,7 @@ LUMP, MOST_LUMP = 0.4, 0.5
 """Share of what is flagged in its largest lump from which on a large lesion may explain it, and share of the
 brain that no lesion takes. With maps of brain-any of one T1 scan, implanted lesions of 180 ml (dark)
 and 290 ml (bright) gave .47 and .60, and texture all over the brain .32; maps of that scan with noise or
-inverted, and of a glioma on FLAIR, cut so that 15 to 35 % is flagged, gave .01 to .31. These are few scans."""
+inverted, and of a glioma on FLAIR, cut so that 15 to 35 % is flagged, gave .01 to .31. They are few."""
 
 
 @dataclass(frozen=True)
