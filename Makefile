@@ -30,14 +30,15 @@ test: $(STAMP)  ## run the tests that take seconds, on all cores
 test-all: $(STAMP)  ## run every test
 	$(BIN)/python -m pytest -q
 
-lint: $(STAMP)  ## check style, types and which part may import which
+lint: $(STAMP)  ## check style, spelling, types and which part may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell *.md docs diffad noise samplers configs
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
 docs: $(STAMP)  ## build the user guide into site/, warnings as errors
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 gallery: $(STAMP)  ## run the examples of the gallery, and draw their pictures anew
 	mkdir -p build/gallery
