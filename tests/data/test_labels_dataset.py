@@ -149,6 +149,18 @@ def test_ct_window_takes_hounsfield_units(folder):
     assert 0.2 < float(item.image[item.mask > 0].median()) < 0.6
 
 
+def test_whole_heads_are_stripped_as_the_items_are(tmp_path):
+    for name in "abcd":
+        save_labels(tmp_path / f"{name}.nii.gz")
+    options = {"contrast": "t2", "deform": 0}
+    flawed, exact = (
+        np.array([brain.sum() for _, _, brain in build(tmp_path, strip=strip, **options).read_scans()])
+        for strip in (True, False)
+    )
+    assert np.ptp(exact) == 0
+    assert np.ptp(flawed) > 0.02 * exact[0]
+
+
 def test_thin_and_thick_voxels_make_brains_of_one_size(tmp_path):
     save_labels(tmp_path / "fine" / "a.nii.gz", spacing=(2.0, 2.0, 2.0))
     save_labels(tmp_path / "coarse" / "a.nii.gz", spacing=(3.0, 3.0, 3.0))
