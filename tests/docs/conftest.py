@@ -1,0 +1,54 @@
+"""A place to follow pages in: an empty folder, parts that are forgotten again, and short ways for what costs time."""
+
+import contextlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from diffad.prepare.register import RegistrationResult
+from diffad.prepare.template import make_template_grid
+from diffad.registry import REGISTRIES
+from tests.helpers.stage import write_stand_in
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory):
+    """Tiny models by the names of the shipped ones."""
+    folder = tmp_path_factory.mktemp("shipped")
+    return {name: write_stand_in(folder / name) for name in ("brain-any", "ixi-t1-axial")}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty folder to work in; parts that a page registers are gone afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    threads = torch.get_num_threads()
+    with contextlib.ExitStack() as stack:
+        for registry in REGISTRIES.values():
+            stack.enter_context(registry.scope())
+        yield tmp_path
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def short_ways(monkeypatch, shipped):
+    """Tiny models for the shipped ones, and the least for what takes long: a picture, and how a scan is prepared."""
+    take_short_ways(monkeypatch, shipped)
+
+
+def take_short_ways(patch, shipped):
+    for module in ("models.pretrained", "inference.candidates", "predict.facts", "predict.model_hub"):
+        patch.setattr(f"diffad.{module}.list_shipped_models", lambda: shipped)
+    patch.setattr("diffad.report.montage.save_report", lambda out, path, *_: draw_nothing(path))
+    patch.setattr("diffad.prepare.brain.find_brain_deepbet", lambda image, threads: image > 0)
+    patch.setattr("diffad.prepare.run.estimate_bias_field", lambda image, *_: np.ones_like(image))
+    patch.setattr("diffad.prepare.mni.align", lambda a, b, start, *_: RegistrationResult(start, 1.0, 1.0, ()))
+    patch.setattr("diffad.prepare.run.make_template_grid", lambda spacing: make_template_grid(6.0))
+
+
+def draw_nothing(path):
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
+    return path
