@@ -1,6 +1,7 @@
 """A place to follow pages in: an empty folder, parts that are forgotten again, and short ways for what costs time."""
 
 import contextlib
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from diffad.prepare.register import RegistrationResult
 from diffad.prepare.template import make_template_grid
 from diffad.registry import REGISTRIES
+from tests.helpers.hub import serve_hub
 from tests.helpers.stage import write_stand_in
 
 
@@ -22,15 +24,22 @@ def shipped(tmp_path_factory):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """An empty folder to work in; parts that a page registers are gone afterwards."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    threads = torch.get_num_threads()
+    """An empty folder to work in, which is home, too; parts that a page registers are gone afterwards."""
     with contextlib.ExitStack() as stack:
-        for registry in REGISTRIES.values():
-            stack.enter_context(registry.scope())
+        prepare_place(stack, monkeypatch, tmp_path)
         yield tmp_path
-    torch.set_num_threads(threads)
+
+
+def prepare_place(stack, patch, folder):
+    threads = torch.get_num_threads()
+    stack.callback(torch.set_num_threads, threads)
+    stack.enter_context(serve_hub(patch, folder / "hub"))
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        patch.setenv(name, str(folder))
+    patch.chdir(folder)
+    patch.syspath_prepend(folder)
+    for registry in REGISTRIES.values():
+        stack.enter_context(registry.scope())
 
 
 @pytest.fixture
@@ -42,6 +51,8 @@ def short_ways(monkeypatch, shipped):
 def take_short_ways(patch, shipped):
     for module in ("models.pretrained", "inference.candidates", "predict.facts", "predict.model_hub"):
         patch.setattr(f"diffad.{module}.list_shipped_models", lambda: shipped)
+    patch.setattr("diffad.io.progress.SILENCE_SECONDS", 0.0)  # every stage is said, as of a slow scan
+    patch.setattr("diffad.cli.machine.find_spec", lambda name: None if name == "deepbet" else find_spec(name))
     patch.setattr("diffad.report.montage.save_report", lambda out, path, *_: draw_nothing(path))
     patch.setattr("diffad.prepare.brain.find_brain_deepbet", lambda image, threads: image > 0)
     patch.setattr("diffad.prepare.run.estimate_bias_field", lambda image, *_: np.ones_like(image))

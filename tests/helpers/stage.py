@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from diffad import AnomalyPipeline
 from diffad.config.yaml import merge
 from tests.helpers.cohorts import write, write_model
 from tests.helpers.domains import SPACING, draw_scan, know
@@ -41,7 +42,7 @@ def write_scan(path, seed=0, contrast="T1", mask=None):
         write(path.with_name(path.name.replace(".nii.gz", f"{mask}.nii.gz")), brain, AFFINE)
 
 
-def write_scans(folder, count=2, mask="_brain_mask", contrast="T1"):
+def write_scans(folder, count=3, mask="_brain_mask", contrast="T1"):
     for seed in range(count):
         write_scan(folder / f"s{seed}.nii.gz", seed, contrast, mask)
 
@@ -51,7 +52,7 @@ def write_lesions(folder, end="_lesion"):
     _, brain = draw("T1", 0)
     lesion = np.zeros_like(brain)
     lesion[14:19, 20:25, 16:20] = 1
-    for seed in range(2):
+    for seed in range(3):
         write(folder / f"s{seed}{end}.nii.gz", lesion * draw("T1", seed)[1], AFFINE)
 
 
@@ -119,11 +120,11 @@ def write_brains(folder):
     for site, end in (("ixi_hh", "_label-brain_mask"), ("ds002748", None)):
         for split, seeds in (("train", (0, 1)), ("val", (2, 3))):
             for seed in seeds:
-                name = f"sub-{site}{seed}_T1w.nii.gz"
+                name = f"sub-{site[:3]}{seed}_T1w.nii.gz"
                 write_scan(folder / site / split / name, seed, mask=None)
                 if end:
-                    write(folder / site / split / f"sub-{site}{seed}{end}.nii.gz", draw("T1", seed)[1], AFFINE)
-                    labels = folder / site / split / f"sub-{site}{seed}_label-muse_dseg.nii.gz"
+                    write(folder / site / split / f"sub-{site[:3]}{seed}{end}.nii.gz", draw("T1", seed)[1], AFFINE)
+                    labels = folder / site / split / f"sub-{site[:3]}{seed}_label-muse_dseg.nii.gz"
                     save_labels(labels, "muse", seed=seed)
     write_maps(folder / "label_maps")
 
@@ -139,6 +140,11 @@ def write_stand_in(folder, **settings):
     """Write a tiny network, calibrated, that knows T1 scans; it takes the place of a shipped one."""
     stored = {"calibration": CALIBRATION, "domain": [know("T1").to_dict()]}
     return write_model(folder, levels=1000, settings=stored | settings)
+
+
+def push_stand_in(name):
+    """Publish the tiny model on the hub, which is on this machine."""
+    AnomalyPipeline.from_pretrained(write_stand_in(Path("published"))).push_to_hub(name)
 
 
 def write_ct_model(folder):
@@ -219,6 +225,7 @@ PROPS = {
     "MAPS": write_maps,
     "label_maps": write_maps,
     "MODEL": write_stand_in,
+    "OWNER/NAME": lambda path: push_stand_in("OWNER/NAME"),
     "models/ours": write_stand_in,
     "models/ct": write_ct_model,
     "CONFIG": lambda path: shutil.copy(path.parent / "configs" / "smoke.yaml", path),
@@ -230,6 +237,6 @@ def set_stage(folder, text, brief=True):
     """Write what a page names into an empty folder."""
     write_recipes(folder / "configs", brief)
     for name, make in PROPS.items():
-        is_made = f"--out {name.rstrip('/')}" in text
+        is_made = re.search(rf"--out {re.escape(name)}(?=\s)", text)
         if re.search(rf"(?<![\w/.-]){re.escape(name)}(?![\w-])", text) and not is_made:
             make(folder / name)
