@@ -30,9 +30,10 @@ test: $(STAMP)  ## run the tests that take seconds, on all cores
 test-all: $(STAMP)  ## run every test
 	$(BIN)/python -m pytest -q
 
-lint: $(STAMP)  ## check style, types and which part may import which
+lint: $(STAMP)  ## check style, spelling, types and which part may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell *.md docs diffad noise samplers configs
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 

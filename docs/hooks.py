@@ -8,16 +8,22 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = "<!-- commands -->"
+LANGUAGES = {".py": "python", ".yaml": "yaml"}
 FILE = re.compile(r"<!-- file (\S+) -->")
+FENCE_WORDS = re.compile(r"^```(\w+) [\w-]+$", re.M)
 SECTION = re.compile(r'<!-- section (\S+) "([^"]+)" -->')
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the help of every command, and files and their sections, where a page asks for them."""
+    """Put the help of every command, and files and their sections, where a page asks for them.
+
+    What follows the language of a fence is for the tests: the renderer would take such a block for prose.
+    """
     if COMMANDS in markdown:
         markdown = markdown.replace(COMMANDS, commands())
     markdown = FILE.sub(lambda found: script(ROOT / found[1]), markdown)
-    return SECTION.sub(lambda found: section(ROOT / found[1], found[2]), markdown)
+    markdown = SECTION.sub(lambda found: section(ROOT / found[1], found[2]), markdown)
+    return FENCE_WORDS.sub(r"```\1", markdown)
 
 
 def commands() -> str:
@@ -45,8 +51,8 @@ def commands() -> str:
 
 
 def script(path: Path) -> str:
-    """Return a script as a block of code."""
-    return f"```python\n{path.read_text(encoding='utf-8').rstrip()}\n```"
+    """Return a file as a block of code, in the language of its ending."""
+    return f"```{LANGUAGES[path.suffix]}\n{path.read_text(encoding='utf-8').rstrip()}\n```"
 
 
 def section(path: Path, heading: str) -> str:

@@ -278,7 +278,7 @@ def test_map_of_fusion_is_that_of_the_first_sequence_alone():
 
 
 def test_former_variants_keep_the_recipes_that_the_tables_were_made_with():
-    """docs/methods.md was measured with these; defaults that moved may not move them."""
+    """docs/methods/comparison.md was measured with these; defaults that moved may not move them."""
     levels = {"thor": ("level", 350), "autoddpm": ("level", 50), "cddpm": ("levels", [150, 350, 620])}
     for name, (key, value) in levels.items():
         assert load(name, ["variant=ixi"]).sampler[key] == value

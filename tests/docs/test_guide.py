@@ -11,13 +11,14 @@ from diffad.cli import app
 from tests.helpers.cohorts import brain, write, write_model
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "guide").glob("*.md"), ROOT / "README.md"])
+FOLDERS = (ROOT / "docs", ROOT / "docs" / "guide", ROOT / "docs" / "methods")
+PAGES = sorted([*(page for folder in FOLDERS for page in folder.glob("*.md")), ROOT / "README.md"])
 GROUP = typer.main.get_command(app)
 
 
 def lines(path):
     """Commands of diffad on a page, without their comments."""
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
     blocks = re.findall(r"^```(\w*)[^\n]*\n(.*?)^```$", text, re.S | re.M)
     found = [line.strip() for kind, block in blocks if kind in ("", "bash") for line in block.splitlines()]
     return [line for line in found if line.startswith("diffad ")]

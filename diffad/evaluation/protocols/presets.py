@@ -31,7 +31,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "regions": False,
         "intervals": False,
     },
-    # that of docs/methods.md
+    # that of docs/methods/comparison.md
     "lesioned": {
         "summary": "Pixels inside the brain of images with lesions pooled, exact best Dice.",
         "source": "diffad",
