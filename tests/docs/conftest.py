@@ -14,6 +14,12 @@ from diffad.registry import REGISTRIES
 from tests.helpers.hub import serve_hub
 from tests.helpers.stage import write_stand_in
 
+QUALITY = {
+    "matrix": np.eye(4).tolist(), "mutual_information": 0.5, "mutual_information_before": 0.4, "iterations": [1],
+    "dice": 0.95, "scales": [1.0, 1.0, 1.0], "determinant": 1.0, "outside": 0.0,
+}  # fmt: skip
+"""Figures of a registration that went well."""
+
 
 @pytest.fixture(scope="session")
 def shipped(tmp_path_factory):
@@ -43,20 +49,30 @@ def prepare_place(stack, patch, folder):
 
 
 @pytest.fixture
-def short_ways(monkeypatch, shipped):
-    """Tiny models for the shipped ones, and the least for what takes long: a picture, and how a scan is prepared."""
-    take_short_ways(monkeypatch, shipped)
+def tiny_models(monkeypatch, shipped):
+    """Tiny models in the place of the shipped ones, and no network to look for brains in what is no head."""
+    name_models(monkeypatch, shipped)
 
 
-def take_short_ways(patch, shipped):
+@pytest.fixture
+def short_ways(monkeypatch, tiny_models):
+    """The least for what takes long besides: a picture, and how a scan is prepared."""
+    take_short_ways(monkeypatch)
+
+
+def name_models(patch, shipped):
     for module in ("models.pretrained", "inference.candidates", "predict.facts", "predict.model_hub"):
         patch.setattr(f"diffad.{module}.list_shipped_models", lambda: shipped)
+    patch.setattr("diffad.prepare.brain.find_brain_deepbet", lambda image, threads: image > 0)
+
+
+def take_short_ways(patch):
     patch.setattr("diffad.io.progress.SILENCE_SECONDS", 0.0)  # every stage is said, as of a slow scan
     patch.setattr("diffad.cli.machine.find_spec", lambda name: None if name == "deepbet" else find_spec(name))
     patch.setattr("diffad.report.montage.save_report", lambda out, path, *_: draw_nothing(path))
-    patch.setattr("diffad.prepare.brain.find_brain_deepbet", lambda image, threads: image > 0)
     patch.setattr("diffad.prepare.run.estimate_bias_field", lambda image, *_: np.ones_like(image))
     patch.setattr("diffad.prepare.mni.align", lambda a, b, start, *_: RegistrationResult(start, 1.0, 1.0, ()))
+    patch.setattr("diffad.prepare.mni.measure_quality", lambda *_: dict(QUALITY))
     patch.setattr("diffad.prepare.run.make_template_grid", lambda spacing: make_template_grid(6.0))
 
 

@@ -164,17 +164,12 @@ def write_package(folder):
     (folder / "networks.py").write_text('"""Networks."""\n')
 
 
-def write_recipes(folder, brief=True):
-    """Write the shipped recipes with tiny networks that train for two steps.
-
-    Args:
-        folder: Folder ``configs`` of the stage.
-        brief: Whether benchmarks leave out what they would have to train.
-    """
+def write_recipes(folder):
+    """Write the shipped recipes, with tiny networks that train for two steps."""
     folder.mkdir()
     for path in sorted((ROOT / "configs").glob("*.yaml")):
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        small = shrink_benchmark(values, brief) if path.stem.startswith("benchmark") else shrink(values)
+        small = shrink_benchmark(values) if path.stem.startswith("benchmark") else shrink(values)
         (folder / path.name).write_text(yaml.safe_dump(small, sort_keys=False))
 
 
@@ -188,14 +183,12 @@ def shrink(values):
     return small | {"variants": variants} if variants else small
 
 
-def shrink_benchmark(values, brief):
-    """Take few slices and seeds, and, where it is to be brief, only what is there without a training."""
+def shrink_benchmark(values):
+    """Take two slices and one seed, and only what is there without a training."""
     data = values["data"] | {"limit": 2} | ({"size": 32} if "size" in values["data"] else {})
-    small = values | {"data": data, "seeds": [0], "resamples": 20, "precision": "fp32"}
-    if brief:
-        small |= {"networks": []} if "networks" in values else {}
-        small["methods"] = [m for m in values["methods"] if m.get("pipeline", "/").count("/") == 0]
-    return small
+    methods = [method for method in values["methods"] if method.get("pipeline", "/").count("/") == 0]
+    few = {"seeds": [0], "resamples": 20, "precision": "fp32", "networks": [], "methods": methods}
+    return values | {"data": data} | few
 
 
 PROPS = {
@@ -233,9 +226,9 @@ PROPS = {
 """What may stand on the stage, and what makes it."""
 
 
-def set_stage(folder, text, brief=True):
+def set_stage(folder, text):
     """Write what a page names into an empty folder."""
-    write_recipes(folder / "configs", brief)
+    write_recipes(folder / "configs")
     for name, make in PROPS.items():
         is_made = re.search(rf"--out {re.escape(name)}(?=\s)", text)
         if re.search(rf"(?<![\w/.-]){re.escape(name)}(?![\w-])", text) and not is_made:
