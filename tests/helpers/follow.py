@@ -55,7 +55,7 @@ class Reader:
         """Do what the blocks of a page say, in their order."""
         acts = {"bash": self.type_block, "session": self.type_session, "python": self.run_python,
                 "yaml": load_yaml, "toml": str, "text": str}  # fmt: skip
-        for block in blocks:
+        for block in sorted(blocks, key=lambda block: block.kind == "yaml"):  # which may name parts of the page
             acts[block.kind](block)
 
     def type_block(self, block):

@@ -20,7 +20,6 @@ from tests.helpers.heads import brain_at, head, world
 from tests.helpers.label_maps import save_labels
 from tests.helpers.pages import ROOT, read_blocks
 
-AFFINE = np.diag([SPACING, SPACING, SPACING, 1.0])
 CALIBRATION = {"thresholds": {"0.01": 0.02}, "scans": 4, "pixels": 99}
 TINY = {"steps": 2, "batch_size": 2, "warmup": 0, "device": "cpu", "mixed_precision": "no", "workers": 0,
         "validate_every": 2, "validate_items": 2, "validate_levels": 2, "checkpoint_every": 2}  # fmt: skip
@@ -28,32 +27,37 @@ TINY = {"steps": 2, "batch_size": 2, "warmup": 0, "device": "cpu", "mixed_precis
 
 
 @functools.cache
-def draw(contrast, seed):
-    """Draw a stripped scan and its brain."""
-    volume, brain = draw_scan(contrast, seed)
-    return volume.data[0], brain.numpy().astype(np.uint8)
+def draw(seed, step=2):
+    """Draw a stripped T1 scan and its brain, with every second voxel of 4 mm or with all."""
+    volume, brain = draw_scan("T1", seed)
+    scan, mask = volume.data[0] * 800, brain.numpy().astype(np.uint8)
+    return scan[::step, ::step, ::step], mask[::step, ::step, ::step]
 
 
-def write_scan(path, seed=0, contrast="T1", mask=None):
+def save(path, data, step=2):
+    """Write a volume on the grid of these scans."""
+    write(path, data, np.diag([SPACING * step] * 3 + [1.0]))
+
+
+def write_scan(path, seed=0, mask=None, step=2):
     """Write a stripped scan, and its brain mask beside it."""
-    scan, brain = draw(contrast, seed)
-    write(path, scan * 800, AFFINE)
+    scan, brain = draw(seed, step)
+    save(path, scan, step)
     if mask:
-        write(path.with_name(path.name.replace(".nii.gz", f"{mask}.nii.gz")), brain, AFFINE)
+        save(path.with_name(path.name.replace(".nii.gz", f"{mask}.nii.gz")), brain, step)
 
 
-def write_scans(folder, count=3, mask="_brain_mask", contrast="T1"):
+def write_scans(folder, count=3, mask="_brain_mask", step=2):
     for seed in range(count):
-        write_scan(folder / f"s{seed}.nii.gz", seed, contrast, mask)
+        write_scan(folder / f"s{seed}.nii.gz", seed, mask, step)
 
 
 def write_lesions(folder, end="_lesion"):
     """Write a lesion mask for each of the scans, as their names are."""
-    _, brain = draw("T1", 0)
-    lesion = np.zeros_like(brain)
-    lesion[14:19, 20:25, 16:20] = 1
+    lesion = np.zeros_like(draw(0)[1])
+    lesion[7:10, 10:13, 8:10] = 1
     for seed in range(3):
-        write(folder / f"s{seed}{end}.nii.gz", lesion * draw("T1", seed)[1], AFFINE)
+        save(folder / f"s{seed}{end}.nii.gz", lesion * draw(seed)[1])
 
 
 def write_bids(folder):
@@ -70,13 +74,13 @@ def write_brats(folder):
         name = f"BraTS2021_{number:05}"
         for seed, what in enumerate(("t1", "t1ce", "t2", "flair")):
             write_scan(folder / name / f"{name}_{what}.nii.gz", 4 * number + seed)
-        write(folder / name / f"{name}_seg.nii.gz", draw("T1", number)[1] * 4, AFFINE)
+        save(folder / name / f"{name}_seg.nii.gz", draw(4 * number)[1] * 4)
 
 
 def write_head(path, lesion=True):
     """Write a head with its scalp."""
     scan, _, affine = head("plain", lesion)
-    write(path, scan, affine)
+    write(path, scan[::2, ::2, ::2], affine @ np.diag([2, 2, 2, 1]))
 
 
 def write_ct(folder):
@@ -91,7 +95,7 @@ def write_ct(folder):
 
 def write_slices(folder):
     """Write healthy slices, with a brain mask for all and labels by file."""
-    picture = draw("T1", 0)[0][..., 20].T
+    picture = draw(0)[0][..., 10].T / 800
     box = np.zeros((48, 48))
     box[: picture.shape[0], : picture.shape[1]] = picture[:48, :48]
     names = [f"{'train' if i < 18 else 'val'}/sub-{i:02}.png" for i in range(22)]
@@ -123,7 +127,7 @@ def write_brains(folder):
                 name = f"sub-{site[:3]}{seed}_T1w.nii.gz"
                 write_scan(folder / site / split / name, seed, mask=None)
                 if end:
-                    write(folder / site / split / f"sub-{site[:3]}{seed}{end}.nii.gz", draw("T1", seed)[1], AFFINE)
+                    save(folder / site / split / f"sub-{site[:3]}{seed}{end}.nii.gz", draw(seed)[1])
                     labels = folder / site / split / f"sub-{site[:3]}{seed}_label-muse_dseg.nii.gz"
                     save_labels(labels, "muse", seed=seed)
     write_maps(folder / "label_maps")
@@ -204,11 +208,11 @@ PROPS = {
     "slices": write_labelled_slices,
     "my_healthy_slices": write_slices,
     "PATH/ixi_t1_axial": write_slices,
-    "PATH/val": lambda path: write_scans(path, 2, "_label-brain_mask"),
-    "PATH/train": lambda path: write_scans(path, 4, "_label-brain_mask"),
-    "SCANS": lambda path: write_scans(path, 2, None),
+    "PATH/val": lambda path: write_scans(path, 2, "_label-brain_mask", step=1),
+    "PATH/train": lambda path: write_scans(path, 4, "_label-brain_mask", step=1),
     "BraTS2021_Training": write_brats,
     "scan.nii.gz": write_scan,
+    "sub-01_T1w.nii.gz": write_scan,
     "sub-01_T1w_brain.nii.gz": write_scan,
     "t1.nii.gz": write_head,
     "flair.nii.gz": lambda path: write_head(path, lesion=False),
