@@ -1,4 +1,4 @@
-"""A place to follow pages in: an empty folder, parts that are forgotten again, and short ways for what costs time."""
+"""A place to follow pages in: an empty folder, parts that are forgotten, and short ways for what takes time."""
 
 import contextlib
 from importlib.util import find_spec
@@ -15,8 +15,8 @@ from tests.helpers.hub import serve_hub
 from tests.helpers.stage import write_stand_in
 
 QUALITY = {
-    "matrix": np.eye(4).tolist(), "mutual_information": 0.5, "mutual_information_before": 0.4, "iterations": [1],
-    "dice": 0.95, "scales": [1.0, 1.0, 1.0], "determinant": 1.0, "outside": 0.0,
+    "matrix": np.eye(4).tolist(), "mutual_information": 0.5, "mutual_information_before": 0.4,
+    "iterations": [1], "dice": 0.95, "scales": [1.0, 1.0, 1.0], "determinant": 1.0, "outside": 0.0,
 }  # fmt: skip
 """Figures of a registration that went well."""
 
@@ -71,7 +71,10 @@ def take_short_ways(patch):
     patch.setattr("diffad.cli.machine.find_spec", lambda name: None if name == "deepbet" else find_spec(name))
     patch.setattr("diffad.report.montage.save_report", lambda out, path, *_: draw_nothing(path))
     patch.setattr("diffad.prepare.run.estimate_bias_field", lambda image, *_: np.ones_like(image))
-    patch.setattr("diffad.prepare.mni.align", lambda a, b, start, *_: RegistrationResult(start, 1.0, 1.0, ()))
+    result = RegistrationResult(np.eye(4), 1.0, 1.0, (1,))
+    patch.setattr("diffad.prepare.mni._register", lambda *_: result)
+    patch.setattr("diffad.prepare.sequences.align", lambda *_: result)
+    patch.setattr("diffad.report.preparation.draw_preparation", lambda scan: b"a picture")
     patch.setattr("diffad.prepare.mni.measure_quality", lambda *_: dict(QUALITY))
     patch.setattr("diffad.prepare.run.make_template_grid", lambda spacing: make_template_grid(6.0))
 

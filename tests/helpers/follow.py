@@ -22,12 +22,19 @@ from tests.helpers.pages import ROOT, SESSION, split_commands
 LAUNCHER = re.compile(r"^(?:accelerate launch|torchrun --nproc_per_node \d+) -m diffad\.(\w+)")
 ENTRIES = {"predict": "predict", "training": "train", "benchmark": "benchmark"}
 """Commands that do the same as the modules that a launcher starts."""
-LAUNCH = {"accelerate": ["accelerate.commands.launch", "--cpu"], "torchrun": ["torch.distributed.run", "--standalone"]}
+LAUNCH = {
+    "accelerate": ["accelerate.commands.launch", "--cpu"],
+    "torchrun": ["torch.distributed.run", "--standalone"],
+}
 """Modules behind the launchers, and what they need on a machine without a GPU."""
 LATER = re.compile(r"^(?:diffad benchmark |torchrun |python |.*-m diffad\.benchmark |.*brain_any\.yaml)")
 """Commands of many seconds."""
-SHORT = ((r"train\.steps=\d\d+", "train.steps=2"), (r"--spacing 4\b", "--spacing 8"), (r"--count \d+", "--count 4"),
-         (r"benchmark (benchmark_\w+)", r"benchmark configs/\1.yaml"))  # fmt: skip
+SHORT = (
+    (r"train\.steps=\d\d+", "train.steps=2"),
+    (r"--spacing 4\b", "--spacing 8"),
+    (r"--count \d+", "--count 4"),
+    (r"benchmark (benchmark_\w+)", r"benchmark configs/\1.yaml"),
+)
 """Numbers of commands that cost time, and what they are here."""
 
 
@@ -41,12 +48,14 @@ class Reader:
 
     Args:
         exceptions: Commands that are not typed, and why.
+        other_lines: Beginnings of lines that a page shows and that are others here, and why.
         in_full: Whether commands of many seconds are typed, and launchers start their processes.
         names: What the Python of the page has defined.
         prints: What each command printed.
     """
 
     exceptions: Mapping = field(default_factory=dict)
+    other_lines: Mapping = field(default_factory=dict)
     in_full: bool = False
     names: dict = field(default_factory=dict)
     prints: dict = field(default_factory=dict)
@@ -55,7 +64,9 @@ class Reader:
         """Do what the blocks of a page say, in their order."""
         acts = {"bash": self.type_block, "session": self.type_session, "python": self.run_python,
                 "yaml": load_yaml, "toml": str, "text": str}  # fmt: skip
-        for block in sorted(blocks, key=lambda block: block.kind == "yaml"):  # which may name parts of the page
+        for block in sorted(
+            blocks, key=lambda block: block.kind == "yaml"
+        ):  # which may name parts of the page
             acts[block.kind](block)
 
     def type_block(self, block):
@@ -68,7 +79,12 @@ class Reader:
             command, _, picture = part.partition("\n")
             for line in split_commands(command):
                 self.type(line, block.place)
-                compare(picture, self.prints.get(line), block.place)
+                if line in self.prints:
+                    compare(
+                        [x for x in picture.splitlines() if not x.startswith(tuple(self.other_lines))],
+                        self.prints[line],
+                        block.place,
+                    )
 
     def run_python(self, block):
         try:
@@ -114,7 +130,7 @@ def run_there(program, *words):
 
 
 def load_yaml(block):
-    """Load a block of YAML as the recipe that it is, or as a part of one, and find its parts by their names."""
+    """Load a block of YAML as the recipe that it is, or as a part of one, and build its parts."""
     values = yaml.safe_load(block.text)
     path, is_benchmark = Path("block.yaml"), "methods" in values
     if not is_benchmark:
@@ -131,20 +147,25 @@ def check_parts(config):
     """Build the parts of a config that hold no data."""
     from diffad.registry import MODELS, NOISES, SAMPLERS, SCORES
 
-    for registry, part in ((NOISES, config.noise), (SAMPLERS, config.sampler), (SCORES, config.score), (MODELS, config.model)):
+    for registry, part in (
+        (NOISES, config.noise),
+        (SAMPLERS, config.sampler),
+        (SCORES, config.score),
+        (MODELS, config.model),
+    ):
         registry.build(**part)
     for parts in config.contrasts.values():
         SCORES.build(**parts.get("score", config.score))
     return config
 
 
-def compare(picture, told, place):
+def compare(shown, told, place):
     """Refuse a line that a page shows if no line that was printed is like it, whatever its numbers are.
 
     Three dots stand for anything.
     """
-    lines = [] if told is None else [blur(line) for line in told.splitlines()]
-    for line in filter(None, map(str.strip, picture.splitlines() if told is not None else [])):
+    lines = [blur(line) for line in told.splitlines()]
+    for line in filter(str.strip, shown):
         pattern = re.escape(blur(line)).replace(r"\.\.\.", ".*")
         if not any(re.fullmatch(pattern, other) for other in lines):
             raise PageError(f"{place}: no line like {line!r} in:\n{told[-6000:]}")

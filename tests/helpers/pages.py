@@ -67,7 +67,9 @@ def split_commands(text):
 def list_commands(page):
     """Return all commands of a page."""
     blocks = [block for block in read_blocks(page) if block.kind in ("bash", "session")]
-    typed = [re.sub(r"^[^$].*\n|^\$ ", "", b.text, flags=re.M) if b.kind == "session" else b.text for b in blocks]
+    typed = [
+        re.sub(r"^[^$].*\n|^\$ ", "", b.text, flags=re.M) if b.kind == "session" else b.text for b in blocks
+    ]
     return [command for text in typed for command in split_commands(text)]
 
 

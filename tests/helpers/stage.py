@@ -1,4 +1,4 @@
-"""A folder that holds what the pages talk about: scans, masks, slices, models and recipes, all of them small."""
+"""A folder that holds what the pages talk about: scans, masks, slices, models and recipes, all small."""
 
 import csv
 import functools
@@ -7,7 +7,6 @@ import re
 import shutil
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import yaml
 from PIL import Image
