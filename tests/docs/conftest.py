@@ -1,4 +1,4 @@
-"""A place to follow pages in: an empty folder, parts that are forgotten, and short ways for what takes time."""
+"""A place to follow pages in: an empty folder, parts that are forgotten, and short ways for what is slow."""
 
 import contextlib
 from importlib.util import find_spec

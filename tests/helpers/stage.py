@@ -141,7 +141,11 @@ def write_maps(folder, end="_dseg"):
 
 def write_stand_in(folder, **settings):
     """Write a tiny network, calibrated, that knows T1 scans; it takes the place of a shipped one."""
-    stored = {"calibration": CALIBRATION, "domain": [know("T1").to_dict()]}
+    stored = {
+        "calibration": CALIBRATION,
+        "domain": [know("T1").to_dict()],
+        "provenance": {"name": folder.name},
+    }
     return write_model(folder, levels=1000, settings=stored | settings)
 
 
