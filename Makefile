@@ -38,7 +38,7 @@ lint: $(STAMP)  ## check style, spelling, types and which part may import which
 	$(BIN)/lint-imports --no-logo
 
 docs: $(STAMP)  ## build the user guide into site/, warnings as errors
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 gallery: $(STAMP)  ## run the examples of the gallery, and draw their pictures anew
 	mkdir -p build/gallery

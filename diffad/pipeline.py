@@ -14,7 +14,7 @@ from diffad.data.space import Space
 from diffad.hub.facts import list_facts, name_pipeline
 from diffad.hub.stored_pipeline import StoredPipeline
 from diffad.inference.assembly import assemble_detector
-from diffad.inference.contrasts import adapt_pipeline, check_contrasts, find_contrast
+from diffad.inference.contrasts import adapt_pipeline, check_contrasts, list_contrast_warnings
 from diffad.inference.detector import Detector
 from diffad.inference.diffusers_options import draw_seed, set_steps
 from diffad.inference.domain import check_domain
@@ -24,6 +24,7 @@ from diffad.inference.inputs import read_input
 from diffad.inference.output import AnomalyOutput as AnomalyOutput
 from diffad.inference.precision import PRECISIONS as PRECISIONS
 from diffad.inference.precision import resolve_precision
+from diffad.inference.scan_contrast import ScanContrast
 from diffad.inference.slice_plan import plan_slices
 from diffad.inference.slice_range import SliceChoice
 from diffad.inference.stacking import (
@@ -232,12 +233,12 @@ class AnomalyPipeline(StoredPipeline):
         seed = draw_seed(seed, generator)
         channels, names = self.network.config.in_channels, self.config.sequences
         source = read_input(scan, mask, region, channels, names, mask_threshold)
-        contrast = find_contrast(source.volume, source.brain[0, 0]) if self.config.contrasts else ""
-        view = self.adapt_to(contrast)
+        contrast = ScanContrast.of_source(source) if self.config.contrasts else ScanContrast()
+        view = self.adapt_to(contrast.choice)
         method = set_steps(Method(noise, sampler, score, guidance).over(view.method), num_inference_steps)
         space = from_dict(SpaceConfig, dict(view.config.space))
         cuts, selection = plan_slices(source, view.config, axes, slices, fusion, noise_across)
-        domain = check_domain(source, view.config).add_reasons(selection.reasons)
+        domain = check_domain(source, view.config).explain(contrast.cause).add_reasons(selection.reasons)
         domain = domain.require(source.name, strict)
         windows = measure_windows(source, Space(space))
         stacks = [cut_source(source, axis, cuts, windows, channels, space.neighbours) for axis in cuts.axes]
@@ -249,9 +250,10 @@ class AnomalyPipeline(StoredPipeline):
         # a threshold belongs to the maps it was measured on, and other parts make others
         usual = region is None and method == view.method and cuts.usual
         how = (view.config, view.healthy, method, usual, cuts, selection, windows, stacks, domain, maps)
-        output = ScanRun(source, *how).finish(threshold, keep_small, strict)
+        warnings = list_contrast_warnings(contrast, self.config)
+        output = ScanRun(source, *how, warnings).finish(threshold, keep_small, strict)
         output.info |= {
-            **({"contrast": contrast} if self.config.contrasts else {}),
+            **({"contrast": contrast.choice} if self.config.contrasts else {}),
             "seed": seed,
             "precision": resolve_precision(precision, self.device),
             "seconds": round(time.perf_counter() - start, 3),

@@ -1,8 +1,10 @@
 """Imports run downward only; import-linter reads the floors from pyproject.toml."""
 
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,12 @@ def test_new_module_must_be_given_a_floor(checkout):
     run = lint(checkout)
     assert run.returncode == 1
     assert "attic" in run.stdout
+
+
+def test_page_of_the_design_shows_the_floors():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    floors = [set(re.split(r" [:|] ", layer)) for layer in settings["contracts"][0]["layers"]]
+    text = (ROOT / "docs/design.md").read_text(encoding="utf-8")
+    lines = re.search(r"^```text\n(cli\n.*?)^```", text, re.S | re.M)[1].splitlines()
+    shown = [set(re.split(r" {2,}", re.sub(r" +never import one another$", "", line))) for line in lines]
+    assert shown == [floor - {"__main__"} for floor in floors if floor != {"__main__"}]

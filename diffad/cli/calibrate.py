@@ -98,12 +98,12 @@ def calibrate_command(
       diffad calibrate controls/ --sampler "{name: resampled}" --out models/resampled
       diffad predict patients/ --mask _brain_mask --model models/ours --out maps
     """  # noqa: D301 (\b keeps the lines that follow as they are)
+    from diffad.io.paths import require_new_folder
     from diffad.io.subjects import find_scans
     from diffad.predict import Inputs, Options
     from diffad.predict.calibrate import (
         calibrate_on,
         choose_units,
-        require_new,
         save_model,
     )
     from diffad.predict.listing import list_subjects
@@ -112,7 +112,7 @@ def calibrate_command(
     from diffad.predict.sites import read_sites
     from diffad.threshold import RATES
 
-    require_new(out)
+    require_new_folder(out, "the model")
     mask_source = parse_mask_option(mask)
     with report_wrong_usage():
         options = Options(

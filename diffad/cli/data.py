@@ -88,7 +88,7 @@ def sheet_command(
 def paint_command(
     config: ConfigName,
     assignments: Assignments = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.")] = Path("painted"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="New folder for them.")] = Path("painted"),
     split: Annotated[str, typer.Option(help="Split of the data set.")] = "val",
 ) -> None:
     """Write the healthy scans of a data set as NIfTI files without their skull, a folder for each site.
@@ -103,9 +103,11 @@ def paint_command(
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.config import load
     from diffad.data.items import HoldsScans
-    from diffad.data.painted_scans import write_scans
+    from diffad.data.painted_scans import PURPOSE, write_scans
+    from diffad.io.paths import require_new_folder
     from diffad.training.parts import build_data
 
+    require_new_folder(out, PURPOSE)  # before label maps are read, which takes minutes
     data = build_data(load(config, assignments or []), split)
     if not isinstance(data, HoldsScans):
         raise typer.BadParameter("CONFIG: expected a data set of volumes or label maps, got images")

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from diffad.config.plugins import load_plugins, resolve_plugin, resolve_plugin_key
+from diffad.config.postprocess import PostprocessConfig as PostprocessConfig
+from diffad.config.schedule import ScheduleConfig as ScheduleConfig
 from diffad.config.schema import ConfigError as ConfigError
 from diffad.config.schema import PartSpec as PartSpec
 from diffad.config.schema import expect
 from diffad.config.schema import from_dict as from_dict
 from diffad.config.schema import to_dict as to_dict
-from diffad.config.sections import AugmentConfig as AugmentConfig
-from diffad.config.sections import CorruptConfig as CorruptConfig
-from diffad.config.sections import NetworksConfig as NetworksConfig
-from diffad.config.sections import PostprocessConfig as PostprocessConfig
-from diffad.config.sections import ScheduleConfig as ScheduleConfig
-from diffad.config.sections import SpaceConfig as SpaceConfig
-from diffad.config.sections import TrainConfig as TrainConfig
+from diffad.config.space import SpaceConfig as SpaceConfig
+from diffad.config.training import NetworksConfig as NetworksConfig
+from diffad.config.training import TrainConfig as TrainConfig
+from diffad.config.variety import AugmentConfig as AugmentConfig
+from diffad.config.variety import CorruptConfig as CorruptConfig
 from diffad.config.yaml import apply_variants, override, read_yaml
 from diffad.registry import suggest_name
 

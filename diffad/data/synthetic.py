@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from diffad.config import SpaceConfig
 from diffad.config.reading import MAX_VOXELS, ReadOptions
@@ -44,6 +43,9 @@ NOMINAL = ("t1", "t2", "flair", "pd", "ct")
 
 WHOLE_BOX, WHOLE_VOXEL = (96, 112, 96), 2.0
 """Voxels of a whole head, 192 x 224 x 192 mm, which holds any brain, and their edge in mm."""
+
+WHITE = 1000.0
+"""Intensity of the brightest tissue of a whole head in MR; its brightest voxels fit into 16 bits."""
 
 
 @DATASETS.register("labels")
@@ -169,23 +171,23 @@ class LabelMaps:
         """Paint every so many heads whole, each in the next of the nominal contrasts; see ``HoldsScans``.
 
         Calibration and domain of a model that knows contrasts of which there are no healthy scans come from
-        these. Their site is "painted" with the contrast; strippings are perfect.
+        these. Their site is "painted" with the contrast; strippings are perfect. No window clips them: as
+        in files of a scanner, the brightest fluid lies far above the rest, 1000 is about the brightest tissue
+        of MR, and a brain has no voxel below 1; CT is in Hounsfield units.
         """
         heads = {number: head.label_map for head, number, *_ in self._items}
         names = [name for name, weight in self.painter.contrasts.items() if weight and name in NOMINAL]
-        whole = Space(self.space.config.as_volume())
         for turn, (number, label_map) in enumerate(list(heads.items())[::every] if names else []):
-            name = names[turn % len(names)]
-            painter = Painter(whole, {name: 1.0}, self.painter.deform, False, WHOLE_BOX, WHOLE_VOXEL)
-            head, generator = Head.cut(label_map, "volume"), generator_for(WHOLE_STREAM, number)
-            image, mask = painter.paint(head, 0, generator)
-            volume = Volume(self._restore_units(image).numpy(), np.diag([WHOLE_VOXEL] * 3 + [1.0]))
-            yield f"painted {name}", volume, mask[0].numpy() > 0
+            yield self._paint_whole(label_map, number, names[turn % len(names)])
 
-    def _restore_units(self, image: Tensor) -> Tensor:
-        """Return an image (C, *S) in [0, 1] in the units of a scan: HU of a CT."""
-        space = self.space.config
-        return image * space.width + space.centre - space.width / 2 if space.intensity == "ct" else image
+    def _paint_whole(self, label_map: LabelMap, number: int, contrast: str) -> tuple[str, Volume, Array]:
+        space, deform = Space(self.space.config.as_volume()), self.painter.deform
+        painter = Painter(space, {contrast: 1.0}, deform, False, WHOLE_BOX, WHOLE_VOXEL, raw=True)
+        head, generator = Head.cut(label_map, "volume"), generator_for(WHOLE_STREAM, number)
+        image, mask = painter.paint(head, 0, generator)
+        values = image if contrast == "ct" else (WHITE * image).clamp(min=1) * mask
+        volume = Volume(values.numpy(), np.diag([WHOLE_VOXEL] * 3 + [1.0]))
+        return f"painted {contrast}", volume, mask[0].numpy() > 0
 
     def __len__(self) -> int:
         return len(self._items)

@@ -8,14 +8,12 @@ from typing import Any
 from torch import Tensor
 
 from diffad.config import CONTRAST_PARTS, CONTRASTS
-from diffad.data.names import strip_sequence
 from diffad.data.volume import Volume
 from diffad.inference.features import measure_tissues
 from diffad.inference.healthy import FILE
+from diffad.inference.scan_contrast import ScanContrast
 from diffad.inference.scope import check_scope
 
-NAMES = {"T1": ("t1", "t1w"), "T2": ("t2", "t2w"), "FLAIR": ("flair",)}
-"""Last words of names that say of which contrast a scan is."""
 MEASURES = ("calibration", "domain")
 """What healthy scans of the contrast said, which holds for no other."""
 KEYS = (*CONTRAST_PARTS, *MEASURES, "scope")
@@ -55,14 +53,7 @@ def find_contrast(volume: Volume | None, brain: Tensor) -> str:
     """
     if volume is None or len(volume.data) > 1:
         return ""
-    tissues = measure_tissues(volume, brain)
-    if tissues is not None and tissues.sequence is not None:
-        return tissues.sequence
-    path = volume.path
-    for name, words in NAMES.items():
-        if path is not None and any(strip_sequence(path, word) is not None for word in words):
-            return name
-    return ""
+    return ScanContrast.of(volume.path, measure_tissues(volume, brain)).choice
 
 
 def choose_settings(options: Mapping[str, Any], contrast: str) -> dict[str, Any]:
@@ -78,6 +69,20 @@ def choose_settings(options: Mapping[str, Any], contrast: str) -> dict[str, Any]
     scope = {k: v for k, v in (options.get("scope") or {}).items() if k != "calibrated_on"}
     scope |= settings.get("scope") or {}
     return {**options, **measures, **parts, "scope": scope or None, "contrasts": None}
+
+
+def list_contrast_warnings(contrast: ScanContrast, config: Mapping[str, Any]) -> list[str]:
+    """Say so if picture and name of a scan disagree, or neither says a contrast, of a model that has several.
+
+    Args:
+        contrast: What they say.
+        config: Settings of the model; those of its own domain say which contrast its other settings are for.
+    """
+    if not config["contrasts"]:
+        return []
+    domain = config.get("domain") or []
+    own = domain[0].get("sequence") if len(domain) == 1 else None
+    return contrast.list_warnings(config["contrasts"], own or "")
 
 
 def adapt_pipeline(pipe: Any, contrast: str) -> Any:

@@ -11,14 +11,16 @@ import numpy as np
 from diffad.data.hounsfield import guess_units
 from diffad.data.intensity import IntensityWindow
 from diffad.data.volume import Volume
-from diffad.inference.features import ScanFeatures, measure_channels
+from diffad.inference.features import ScanFeatures
 from diffad.inference.flagged import FlaggedShare
-from diffad.inference.known import KnownScans
+from diffad.inference.known import SHARE, KnownScans
 from diffad.inference.scan import ScanSource
 from diffad.inference.sequence_names import compare_sequence_names
 
 DARK_END = 0.6
 """Share of the bright end of a brain that its dark end hardly exceeds, as there is fluid in it."""
+BRIGHTNESS = (SHARE, "correlation of its contrast", "order of its tissues")
+"""What reasons about brightness have in common."""
 MOST_REASONS = 3
 """Reasons that a warning names."""
 
@@ -36,12 +38,14 @@ class DomainCheck:
         fpr: False-positive rate at which it detects.
         reasons: What of the scan lies outside; the most telling first.
         doubts: What of its result is not credible, in sentences.
+        cause: What may be behind the reasons, in a sentence; empty where nobody knows.
     """
 
     known: bool
     fpr: float
     reasons: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    cause: str = ""
 
     @property
     def status(self) -> str:
@@ -55,7 +59,8 @@ class DomainCheck:
             return []
         more = len(self.reasons) - MOST_REASONS
         text = "; ".join(self.reasons[:MOST_REASONS]) + (f"; and {more} more" if more > 0 else "")
-        return [f"outside what the model knows: {text}"]
+        cause = f"; {self.cause}" if self.cause else ""
+        return [f"outside what the model knows: {text}{cause}"]
 
     def require(self, name: str, strict: bool = True) -> DomainCheck:
         """Refuse a scan that is outside, if that is asked for; return the check of any other.
@@ -71,9 +76,14 @@ class DomainCheck:
         """Add what else of the scan lies outside what the model knows."""
         return replace(self, reasons=(*self.reasons, *reasons))
 
+    def explain(self, cause: str) -> DomainCheck:
+        """Add what may be behind the reasons, where one of them is about brightness."""
+        has_brightness = any(word in reason for reason in self.reasons for word in BRIGHTNESS)
+        return replace(self, cause=cause) if has_brightness else self
+
     def judge(self, share: FlaggedShare) -> DomainCheck:
         """Add what is not credible of a result."""
-        return replace(self, doubts=tuple(share.list_warnings()))
+        return replace(self, doubts=() if share.is_credible else tuple(share.list_warnings()))
 
     def to_info(self) -> dict[str, Any]:
         """Return what is stored with the result."""
@@ -102,8 +112,7 @@ def _compare_features(source: ScanSource, domain: Sequence[KnownScans]) -> list[
     assert source.volume is not None
     if len(source.volume.data) != len(domain):
         return []  # said where channels are counted
-    scans = measure_channels(source.volume, source.brain[0, 0])
-    reasons = [known.list_reasons(scan) for known, scan in zip(domain, scans, strict=True)]
+    reasons = [known.list_reasons(scan) for known, scan in zip(domain, source.features, strict=True)]
     if len(domain) == 1:
         return reasons[0]
     return [f"of sequence {i}: {reason}" for i, own in enumerate(reasons, 1) for reason in own]

@@ -42,6 +42,7 @@ class ScanRun:
         stacks: What was cut, by axis.
         domain: Whether the model knows such scans.
         maps: What came out.
+        contrast_warnings: What a reader should know of its contrast.
     """
 
     source: ScanSource
@@ -55,6 +56,7 @@ class ScanRun:
     stacks: Sequence[Sequence[Stack]]
     domain: DomainCheck
     maps: ScanMaps
+    contrast_warnings: Sequence[str] = ()
 
     def finish(self, threshold: float | str | None, keep_small: bool, strict: bool) -> AnomalyOutput:
         """Cut and judge the maps, and say what made them.
@@ -75,6 +77,11 @@ class ScanRun:
         domain = self.domain.judge(share).require(source.name, strict)
         coverage = Coverage.measure(source.brain, maps.analysed, self.stacks, self.cuts.axes)
         comparison = compare_output(output, calibration, post) if self.selection.slices is None else {}
+        notes = [
+            *(share.list_warnings() if share.is_lump else ()),
+            *notes,
+            *comparison.get("healthy_scans", {}).get("notes", ()),
+        ]
         scope, is_flagged = ModelScope.of(self.config), bool(output.mask.any())
         verdict = (domain, share, comparison.get("healthy_scans"), is_flagged)
         details = {
@@ -95,4 +102,4 @@ class ScanRun:
     def _list_warnings(self, domain: DomainCheck) -> list[str]:
         space = from_dict(SpaceConfig, dict(self.config["space"]))
         warnings = list_scan_warnings(self.source, self.windows, self.cuts, domain, space)
-        return [*warnings, *self.selection.warnings]
+        return [*self.contrast_warnings, *warnings, *self.selection.warnings]

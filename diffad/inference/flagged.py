@@ -9,12 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffad.inference.lumps import measure_lump
 from diffad.inference.output import AnomalyOutput
 from diffad.threshold import Calibration
 
 USUAL_SHARE, OTSU_SHARE, LEAST_LIMIT, TIMES = 0.2, 0.5, 0.1, 5.0
 """Share of the brain that lesions hardly exceed, and that hardly lies above Otsu's threshold in any scan;
 smallest limit beside a calibrated rate, and its multiple."""
+LUMP, MOST_LUMP = 0.4, 0.5
+"""Share of what is flagged in its largest lump from which on a large lesion may explain it, and share of the
+brain that no lesion takes. With maps of brain-any of one T1 scan, implanted lesions of 180 ml (dark)
+and 290 ml (bright) gave .47 and .60, and texture all over the brain .32; maps of that scan with noise or
+inverted, and of a glioma on FLAIR, cut so that 15 to 35 % is flagged, gave .01 to .31. They are few."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,8 @@ class FlaggedShare:
         usual_share: Share of a healthy scan that is expected above the threshold; none without a calibration.
         above_limit: How many items exceed the limit.
         items: How many items there are.
+        lump: How much of what is flagged is in one lump, of the item with the largest share; none where that
+            share is below the limit, which makes it no matter.
     """
 
     share: float
@@ -35,11 +43,17 @@ class FlaggedShare:
     usual_share: float | None
     above_limit: int
     items: int
+    lump: float | None = None
 
     @property
     def is_credible(self) -> bool:
         """Whether lesions could explain the share."""
-        return self.share <= self.limit
+        return self.share <= self.limit or self.is_lump
+
+    @property
+    def is_lump(self) -> bool:
+        """Whether it is far more than healthy scans have, and in one piece, as a large lesion is."""
+        return self.lump is not None and self.lump >= LUMP and self.share <= MOST_LUMP
 
     @property
     def is_usual(self) -> bool:
@@ -48,16 +62,18 @@ class FlaggedShare:
 
     def __str__(self) -> str:
         share = f"{format_share(self.share)} of what was analysed"
+        if self.is_lump:
+            return f"{share}, {self.lump:.0%} of it in one dense piece, which a large lesion could explain"
         if self.usual_share is None:
             return f"{share} ({_explain_limit()}), which is {'' if self.is_credible else 'not '}credible"
         healthy = f"about {format_share(self.usual_share)} of healthy scans is"
         if not self.is_credible:
-            return f"{share} ({healthy}), which is not credible"
+            return f"{share} ({healthy}), all over the brain, which is not credible"
         return f"{share} ({healthy}), which is {'no more than these have' if self.is_usual else 'credible'}"
 
     def list_warnings(self) -> list[str]:
-        """Say so if far more is flagged than a model flags in scans that it knows."""
-        if self.is_credible:
+        """Say so if far more is flagged than a model flags in scans that it knows, in one piece or not."""
+        if self.share <= self.limit:
             return []
         is_one = self.items == 1
         count = "" if is_one else f" in {self.above_limit} of {self.items} items"
@@ -66,15 +82,20 @@ class FlaggedShare:
             if self.usual_share is None
             else f"about {100 * self.usual_share:.3g}% of a healthy scan is expected to be"
         )
+        head = f"{self.share:.0%} of what was looked at is flagged{count}, and {usual}"
+        if self.is_lump:
+            piece = f"{self.lump:.0%} of it lies in one dense piece: a large lesion is possible, so look"
+            return [f"{head}; {piece} at the scan; a wrong brain mask or an artefact may look alike"]
         return [
-            f"{self.share:.0%} of what was looked at is flagged{count}, and {usual}: this scan is probably "
+            f"{head}, and it lies all over the brain: this scan is probably "
             "unlike those the model was trained on (another sequence, scanner, preparation or brain mask), "
             "so do not take its map for lesions"
         ]
 
     def to_info(self) -> dict[str, Any]:
         """Return what is stored with the result."""
-        return {"flagged": {**asdict(self), "credible": self.is_credible}}
+        facts = {k: v for k, v in asdict(self).items() if v is not None or k != "lump"}
+        return {"flagged": {**facts, "credible": self.is_credible}}
 
 
 def _explain_limit() -> str:
@@ -104,9 +125,13 @@ def measure_flagged(output: AnomalyOutput, calibration: Mapping[str, Any] | None
         marks, limit = output.mask.bool(), OTSU_SHARE if is_otsu else USUAL_SHARE
     else:
         marks, limit = output.anomaly_map > threshold, _choose_limit(fpr)
-    shares = [_measure_share(*item) for item in zip(marks, output.analysed.bool(), strict=True)]
-    usual_share = None if threshold is None else fpr
-    return FlaggedShare(max(shares), limit, usual_share, sum(s > limit for s in shares), len(shares))
+    analysed = output.analysed.bool()
+    shares = [_measure_share(*item) for item in zip(marks, analysed, strict=True)]
+    share, usual_share = max(shares), None if threshold is None else fpr
+    i = shares.index(share)
+    spacing = output.volume.spacing.tolist() if output.volume else [1.0] * (marks.ndim - 2)
+    lump = measure_lump(marks[i, 0], analysed[i, 0], spacing) if share > limit else None
+    return FlaggedShare(share, limit, usual_share, sum(s > limit for s in shares), len(shares), lump)
 
 
 def list_share_warnings(

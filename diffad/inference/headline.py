@@ -89,7 +89,7 @@ def make_headline(
         comparison: The scan among whole healthy scans, see ``WholeScans.compare``; none where unknown.
         has_detections: Whether anything is above the threshold.
     """
-    kind, verdict = judge_result(share, comparison, has_detections)
+    kind, verdict = judge_result(share, comparison, has_detections, bool(domain.reasons))
     texts = {
         "model": scope.name,
         "scope": str(scope),
@@ -103,7 +103,7 @@ def make_headline(
 
 def _describe_outside(domain: DomainCheck) -> str:
     if domain.reasons:
-        return "; ".join(domain.reasons)
+        return "; ".join([*domain.reasons, *([domain.cause] if domain.cause else [])])
     if domain.doubts:
         return "probably, as too much of the scan is flagged"
     return (
@@ -112,20 +112,30 @@ def _describe_outside(domain: DomainCheck) -> str:
 
 
 def judge_result(
-    share: FlaggedShare, comparison: Mapping[str, Any] | None, has_detections: bool
+    share: FlaggedShare,
+    comparison: Mapping[str, Any] | None,
+    has_detections: bool,
+    is_outside: bool = False,
 ) -> tuple[VerdictKind, str]:
     """Say what a result amounts to, and in which words.
 
     A scan whose p-value is above 5 % shows nothing that healthy scans do not, whatever its detections; where
-    there is no p-value, one that has no more flagged than healthy scans have.
+    there is no p-value, one that has no more flagged than healthy scans have. Far more in one piece is not
+    held against healthy scans, as it may be a large lesion.
 
     Args:
         share: How much is flagged.
         comparison: The scan among whole healthy scans; none where unknown.
         has_detections: Whether anything is above the threshold.
+        is_outside: Whether the scan is outside what the model knows.
     """
     if not share.is_credible:
-        return "not credible", "not credible: far more is flagged than lesions could explain"
+        text = "far more is flagged than lesions could explain, all over the brain"
+        return "not credible", f"not credible: {text}; the scan is not one the model knows"
+    if share.is_lump and has_detections:
+        text = "far more is flagged than in healthy scans, in one piece: a large lesion is possible, look"
+        outside = "; or it is so as the scan is outside what the model knows" if is_outside else ""
+        return "detections", f"{text}{outside}; no person has judged it"
     nothing = "nothing above what healthy scans show"
     if comparison is None:
         if has_detections and not share.is_usual:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from diffad.data.masks import brain_mask, load_mask
 from diffad.data.names import strip_sequence
 from diffad.data.scan_slices import read_scan
 from diffad.data.volume import Array, Volume, VolumeError
+from diffad.inference.features import ScanFeatures, measure_channels
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,15 @@ class ScanSource:
     def spacing(self) -> list[float] | None:
         """Edges of a voxel in mm; none of a tensor."""
         return self.volume.spacing.tolist() if self.volume else None
+
+    @cached_property
+    def features(self) -> list[ScanFeatures]:
+        """What ``measure_channels`` says of a volume, measured once; nothing of a tensor.
+
+        Raises:
+            ValueError: If its mask is empty, or the brain dark throughout.
+        """
+        return [] if self.volume is None else measure_channels(self.volume, self.brain[0, 0])
 
     @property
     def is_image(self) -> bool:

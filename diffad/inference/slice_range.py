@@ -118,7 +118,8 @@ def choose_slices(
     brain, is_automatic = source.brain[0], slices is None or slices == AUTO
     is_placed = is_in_template_space(source.volume) or is_whole_brain(source.volume, brain, axis)
     if is_automatic and known_mm is not None and not is_placed:
-        return SliceSelection(None, warnings=(NO_PLACE,))
+        is_single = brain.shape[1 + axis_index(axis)] == 1  # whoever gives one slice has chosen it
+        return SliceSelection(None, warnings=() if is_single else (NO_PLACE,))
     if is_automatic and known_mm is not None:
         range_mm = (known_mm[0], known_mm[1])
     if range_mm is not None:

@@ -14,6 +14,12 @@ from diffad.inference.postprocess import Postprocess, remove_small
 from diffad.inference.whole_scans import count_least_voxels, measure_scores
 from diffad.threshold import Calibration, otsu
 
+NO_SHARE = (
+    "the share of the scan that is flagged is not compared with healthy scans: theirs was measured at a "
+    "false-positive rate of {:g} %, and the model keeps no threshold of that rate; calibrate it anew"
+)
+"""Why a scan has no p-value of one statistic."""
+
 
 def check_threshold_option(threshold: object) -> None:
     """Refuse a threshold that is no number, "otsu" or none.
@@ -101,6 +107,9 @@ def compare_scan(
 ) -> dict[str, Any]:
     """Return how surprising a scan is by whole healthy scans, see ``WholeScans``, under "healthy_scans".
 
+    The share that is flagged is that above the threshold of healthy scans, whatever rate makes the masks now;
+    where a model does not keep that threshold, it is left out, and "notes" say so.
+
     Args:
         calibration: Thresholds from healthy scans; none where they do not hold.
         anomaly: Map of the whole scan, (1, 1, *S).
@@ -110,12 +119,15 @@ def compare_scan(
     record = Calibration.from_dict(calibration) if calibration else None
     if record is None or record.whole is None or len(anomaly) != 1:
         return {}
-    scores = measure_scores(anomaly, analysed, record.threshold(post["fpr"]), post)[0]
+    fpr = post["fpr"] if record.whole.fpr is None else record.whole.fpr
+    threshold = record.find_threshold(fpr)
+    scores = measure_scores(anomaly, analysed, threshold, post)[0]
     comparison = record.whole.compare(scores)
     if comparison is None or record.whole.scores is None:
         return {}
     healthy = [float(f"{value:.5g}") for value in record.whole.scores["topk"]]
-    return {"healthy_scans": {**comparison, "healthy": healthy}}
+    notes = {} if threshold is not None else {"notes": [NO_SHARE.format(100 * fpr)]}
+    return {"healthy_scans": {**comparison, "healthy": healthy, **notes}}
 
 
 def describe_floor(calibration: Mapping[str, Any] | None) -> dict[str, Any]:

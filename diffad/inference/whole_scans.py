@@ -44,7 +44,7 @@ def measure_whole_scans(
     rows = [measure_scores(z[None, None], s.analysed[None, None], cut, post)[0] for z, s in pairs]
     scores = {name: tuple(sorted(row[name] for row in rows)) for name in rows[0]}
     sites = measure_sites(scans, maps, calibration, post["normalise"] == "place")
-    return WholeScans(ClusterSizes.of(volumes), scores if whole else None, sites)
+    return WholeScans(ClusterSizes.of(volumes), scores if whole else None, sites, post["fpr"])
 
 
 def raise_to_sites(
@@ -73,21 +73,24 @@ def list_volumes(binary: Tensor, voxel_mm3: float) -> list[float]:
 
 
 def measure_scores(
-    anomaly: Tensor, analysed: Tensor, threshold: float, post: Mapping[str, Any]
+    anomaly: Tensor, analysed: Tensor, threshold: float | None, post: Mapping[str, Any]
 ) -> list[dict[str, float]]:
     """Return the numbers that scans are compared by, see ``threshold.whole_scans.STATISTICS``.
 
     Args:
         anomaly: Maps, (B, 1, *S).
         analysed: Voxels that were looked at, (B, 1, *S).
-        threshold: That of the masks.
+        threshold: What "flagged" lies above; none leaves that out.
         post: Options of a ``PostprocessConfig``.
     """
     highest = pool_maps(anomaly, analysed, "topk", post["share"])
     largest = pool_maps(anomaly, analysed, "max")
+    pairs = zip(highest.tolist(), largest.tolist(), strict=True)
+    scores = [{"topk": topk, "max": peak} for topk, peak in pairs]
+    if threshold is None:
+        return scores
     shares = [_share_above(select_values(z, m), threshold) for z, m in zip(anomaly, analysed, strict=True)]
-    columns = zip(highest.tolist(), largest.tolist(), shares, strict=True)
-    return [{"topk": topk, "max": peak, "flagged": share} for topk, peak, share in columns]
+    return [row | {"flagged": share} for row, share in zip(scores, shares, strict=True)]
 
 
 def measure_sites(

@@ -19,6 +19,20 @@ def is_present_file(path: Path) -> bool:
         return False
 
 
+def require_new_folder(out: Path, purpose: str) -> None:
+    """Refuse a folder that holds something.
+
+    Args:
+        out: The folder.
+        purpose: What it is for, as "the model".
+
+    Raises:
+        ValueError: Naming the folder.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out}: expected a new folder for {purpose}, found something there")
+
+
 def is_lost(path: Path) -> bool:
     """Tell whether a path is a link that leads nowhere, or back to itself."""
     return path.is_symlink() and not resolve_path(path).exists()

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from diffad.config.sections import AUXILIARY_NETWORKS as AUXILIARY_NETWORKS
+from diffad.config.training import AUXILIARY_NETWORKS as AUXILIARY_NETWORKS
 from diffad.io.wording import MAX_LINE, shorten
 from diffad.models.folder import ModelError as ModelError
 from diffad.models.folder import read_mapping

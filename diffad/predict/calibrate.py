@@ -33,6 +33,7 @@ from diffad.inference.scope import ModelScope
 from diffad.inference.slice_range import choose_slices
 from diffad.inference.stacking import make_stacks, measure_windows
 from diffad.io.atomic import staged_folder
+from diffad.io.paths import require_new_folder
 from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
@@ -131,22 +132,12 @@ def save_model(pipe: AnomalyPipeline, out: Path, table: Sequence[str] = ()) -> N
         ValueError: If there is something.
         OSError: If it cannot be written.
     """
-    require_new(out)
+    require_new_folder(out, "the model")
     with staged_folder(out) as partial:
         pipe.save_pretrained(partial)
         if table:
             (partial / "sensitivity.md").write_text("\n".join(table) + "\n", encoding="utf-8")
-        require_new(out)  # someone may have come first meanwhile
-
-
-def require_new(out: Path) -> None:
-    """Refuse a folder that holds something.
-
-    Raises:
-        ValueError: Naming the folder.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out}: expected a new folder for the model, found something there")
+        require_new_folder(out, "the model")  # someone may have come first meanwhile
 
 
 def describe_calibrations(calibrations: Mapping[str, Calibration], scans: int) -> str:

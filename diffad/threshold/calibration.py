@@ -67,11 +67,15 @@ class Calibration:
         Raises:
             ValueError: If this rate was not calibrated.
         """
-        for rate, threshold in self.thresholds.items():
-            if math.isclose(rate, fpr, rel_tol=1e-9):
-                return threshold
+        if (threshold := self.find_threshold(fpr)) is not None:
+            return threshold
         rates = ", ".join(f"{rate:g}" for rate in sorted(self.thresholds))
         raise ValueError(f"expected one of the calibrated false-positive rates {rates}, got {fpr:g}")
+
+    def find_threshold(self, fpr: float) -> float | None:
+        """Return the threshold of a rate, or none where that was not calibrated."""
+        rates = (rate for rate in self.thresholds if math.isclose(rate, fpr, rel_tol=1e-9))
+        return next((self.thresholds[rate] for rate in rates), None)
 
     def p_values(self, scores: Tensor, by: str = "scan") -> Tensor | None:
         """Return conformal p-values, see ``Survival.p_values``; none where the model keeps no table."""

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from diffad.data.volume import Origin, Volume, VolumeError
 from diffad.inference.scan import ScanSource
@@ -87,6 +88,16 @@ def test_part_of_a_brain_is_not_laid_on_the_template():
     selection = choose_slices(scan, "axial", None, (19, 27))
     assert selection.slices is None
     assert "too short to tell" in selection.warnings[0]
+
+
+def test_a_single_slice_is_not_called_too_short(tmp_path):
+    image = np.zeros((24, 28), np.uint8)
+    image[4:20, 4:24] = np.arange(16 * 20).reshape(16, 20) % 200 + 50
+    Image.fromarray(image).save(tmp_path / "slice.png")
+    volume = Volume.load(tmp_path / "slice.png")
+    scan = ScanSource(torch.from_numpy(volume.data)[None], torch.from_numpy(volume.data > 0)[None], volume)
+    selection = choose_slices(scan, "axial", None, (19, 27))
+    assert (selection.slices, selection.warnings, selection.reasons) == (None, (), ())
 
 
 def test_thick_slices_give_the_nearest_and_a_range_beyond_the_scan_is_refused():

@@ -217,6 +217,22 @@ def test_scan_is_compared_with_whole_scans_only(normalised, cohort):
     assert "healthy_scans" not in pipe(cohort / "s0.nii.gz", slices=(3, 6)).info
 
 
+def test_changed_rate_of_the_masks_leaves_the_comparison_as_it_is(normalised, cohort):
+    pipe = AnomalyPipeline.from_pretrained(normalised)
+    calibration, post = dict(pipe.config.calibration), dict(pipe.config.postprocess)
+    assert calibration["whole"]["fpr"] == post["fpr"]
+    row = pipe(cohort / "s0.nii.gz").info["healthy_scans"]["by"]["flagged"]
+    pipe.register_to_config(postprocess={**post, "fpr": 0.1})
+    info = pipe(cohort / "s0.nii.gz").info
+    assert info["threshold_rule"] == "healthy pixel FPR 0.1"
+    assert info["healthy_scans"]["by"]["flagged"] == row
+    calibration["thresholds"] = {"0.1": calibration["thresholds"]["0.1"]}
+    pipe.register_to_config(calibration=calibration)
+    info = pipe(cohort / "s0.nii.gz").info
+    assert "flagged" not in info["healthy_scans"]["by"]
+    assert sum("calibrate it anew" in text for text in info["warnings"]) == 1
+
+
 def test_rates_are_stated_by_site(model, cohort, tmp_path, capsys):
     for name in ("s0", "s1"):
         (cohort / name).mkdir()

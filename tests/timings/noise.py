@@ -73,7 +73,7 @@ def ways(size, threads):
 
 
 def training_step(size):
-    """Make one step of the smaller network of docs/methods/comparison.md in bf16: forward, backward, update."""
+    """Make one step in bf16 of the smaller network of docs/methods/comparison.md: forward, back, update."""
     network = UNet2D(channels=(32, 64, 96), patch=2)
     optimizer, x = torch.optim.AdamW(network.parameters()), torch.randn(BATCH, 1, size, size)
 

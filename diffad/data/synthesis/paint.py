@@ -63,6 +63,8 @@ class Painter:
         strip: Whether strippings go wrong.
         box: Voxels of a volume, (I, J, K); none for slices.
         voxel: Voxel size of a volume in mm; none takes that of the label map.
+        raw: Whether intensities stay those of the scanner, where the brightest tissue of MR is about 1 and CT
+            is in Hounsfield units; by default they go through the window of the space, which clips them.
     """
 
     space: Space
@@ -71,12 +73,13 @@ class Painter:
     strip: bool = True
     box: tuple[int, ...] | None = None
     voxel: float | None = None
+    raw: bool = False
 
     def paint(self, head: Head, key: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Paint slice ``key`` of a head, or all of it.
 
         Returns:
-            Image in [0, 1], (1, *S), and brain mask in {0, 1}, (1, *S).
+            Image in [0, 1], or as ``raw`` has it, (1, *S), and brain mask in {0, 1}, (1, *S).
         """
         image, mask, _ = self.paint_beside(head, key, generator, 0)
         return image, mask
@@ -97,14 +100,17 @@ class Painter:
         image, share = brush.paint(key, generator)
         rim = scan.stripping.draw_rim(grid.axes, generator)
         brain = (brush.read_depth(key) <= rim) & (share > 0.5)
-        slices = {key: window.apply(image, channel_axis=0) * brain}
+        slices = {key: self._scale(image, window) * brain}
         keys = brush.list_neighbours(key, count) if count else []
         for other in dict.fromkeys(k for k in keys if k != key):
             values, share = brush.paint(other, generator)
             region = brain & (brush.read_depth(other) <= rim) & (share > 0.5)
-            slices[other] = window.apply(values, channel_axis=0) * region
+            slices[other] = self._scale(values, window) * region
         images = grid.pad(torch.cat([slices[k] for k in [key, *keys]]))
         return images[:1], grid.pad(brain[None].to(image.dtype)), images[1:]
+
+    def _scale(self, image: Tensor, window: IntensityWindow) -> Tensor:
+        return image if self.raw else window.apply(image, channel_axis=0)
 
     def lay_grid(self, head: Head) -> PaintGrid:
         """Return the grid that a head is painted on."""

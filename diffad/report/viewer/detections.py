@@ -58,10 +58,9 @@ def render_detections(lesions: Sequence[Lesion], info: Mapping[str, Any]) -> str
 
 
 def _render_head(head: str, sorts: bool) -> str:
-    state = ("ascending" if head == "#" else "none") if sorts else ""
-    return (
-        f'<th aria-sort="{state}" tabindex="0">{escape(head)}</th>' if sorts else f"<th>{escape(head)}</th>"
-    )
+    kind = " class=place" if head == "place" else ""
+    state = f' aria-sort="{"ascending" if head == "#" else "none"}" tabindex="0"' if sorts else ""
+    return f"<th{kind}{state}>{escape(head)}</th>"
 
 
 def _render_row(lesion: Lesion, floor: float | None) -> str:

@@ -1,0 +1,26 @@
+"""The section of a config about the noise schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from diffad.config.schema import check_choice, check_range
+
+BETA_SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid")
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """Options of the diffusers scheduler that is saved with the model."""
+
+    num_train_timesteps: int = 1000
+    beta_start: float = 1e-4
+    beta_end: float = 0.02
+    beta_schedule: str = "linear"
+    prediction_type: str = "epsilon"
+
+    def __post_init__(self) -> None:
+        check_range(self, "schedule", "[1, 10000]", "num_train_timesteps")
+        check_range(self, "schedule", "(0, 1)", "beta_start", "beta_end")
+        check_choice(self, "schedule", "beta_schedule", *BETA_SCHEDULES)
+        check_choice(self, "schedule", "prediction_type", "epsilon", "v_prediction", "sample")

@@ -1,0 +1,96 @@
+"""The sections of a config about the training, and the networks that it takes from elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from diffad.config.schema import check_choice, check_range, expect
+
+
+@dataclass(frozen=True)
+class NetworksConfig:
+    """Folders of trained networks that parts of the method ask for, beside the one that denoises.
+
+    Args:
+        classifier: Folder that a run of task "classify" made; none for no classifier.
+        autoencoder: Folder that a run of task "autoencode" made; none for no autoencoder.
+    """
+
+    classifier: str | None = None
+    autoencoder: str | None = None
+
+
+AUXILIARY_NETWORKS = tuple(field.name for field in fields(NetworksConfig))
+"""Networks that a pipeline may carry beside the one that denoises."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The training recipe.
+
+    Args:
+        steps: Optimiser steps; 0 makes a pipeline of ``network`` as it is.
+        network: Folder of a pipeline or network whose weights are the first; none starts at random.
+        batch_size: Items per optimiser step, over all processes and accumulated parts.
+        accumulate: Parts a process splits its share into.
+        lr: Highest learning rate, reached after ``warmup`` steps and lowered to ``min_lr`` by a cosine.
+        clip_norm: Largest norm of the gradient; none leaves it as it is.
+        levels: Lowest and highest level trained on, drawn uniformly; a classifier may also see clean images,
+            level 0.
+        loss: "l1" or "l2" on what the network predicts.
+        snr_gamma: Cap of the min-SNR weight (Hang et al., 2023); none for plain loss.
+        ema_decay: Highest decay of the average of the weights, which is what gets exported.
+        mixed_precision: "no", "bf16" or "fp16".
+        channels_last: Lay convolution weights out channels last, which some devices prefer.
+        device: "auto" or "cpu".
+        workers: Processes that load data; 0 loads in the training process.
+        keep_checkpoints: How many of the newest checkpoints stay on disk.
+        encoder: Folder of a pretrained encoder that a conditioned network starts from; none starts at random.
+        calibrate_fpr: Pixel false-positive rates whose thresholds are measured on the validation scans.
+        allow_changes: Let a resumed run go on with another seed, data, batch size, network, noise, space or
+            objective than before, though its loss curve has a break there.
+    """
+
+    steps: int = 20000
+    network: str | None = None
+    batch_size: int = 16
+    accumulate: int = 1
+    lr: float = 1e-4
+    warmup: int = 500
+    min_lr: float = 0.0
+    weight_decay: float = 0.01
+    clip_norm: float | None = 1.0
+    levels: tuple[int, int] = (1, 1000)
+    loss: str = "l2"
+    snr_gamma: float | None = None
+    ema_decay: float = 0.9999
+    mixed_precision: str = "no"
+    channels_last: bool = False
+    device: str = "auto"
+    workers: int = 0
+    validate_every: int = 500
+    validate_items: int = 32
+    validate_levels: int = 8
+    checkpoint_every: int = 500
+    keep_checkpoints: int = 2
+    encoder: str | None = None
+    calibrate_fpr: tuple[float, ...] = (0.001, 0.005, 0.01, 0.02, 0.05)
+    allow_changes: bool = False
+
+    def __post_init__(self) -> None:
+        check_range(self, "train", "[1, 65536]", "batch_size", "accumulate", "keep_checkpoints")
+        check_range(self, "train", "[1, 1000000000]" if self.network is None else "[0, 1000000000]", "steps")
+        check_range(self, "train", "[1, 1000000000]", "validate_every", "checkpoint_every")
+        check_range(self, "train", "[1, 100000]", "validate_items", "validate_levels")
+        check_range(self, "train", "(0, 1000]", "lr")
+        check_range(self, "train", "(0, 1000000000]", "clip_norm", "snr_gamma")
+        check_range(self, "train", "[0, 1000]", "min_lr", "weight_decay")
+        check_range(self, "train", "[0, 1000000000]", "warmup")
+        check_range(self, "train", "[0, 256]", "workers")
+        check_range(self, "train", "[0, 1)", "ema_decay")
+        check_choice(self, "train", "loss", "l1", "l2")
+        check_choice(self, "train", "mixed_precision", "no", "bf16", "fp16")
+        check_choice(self, "train", "device", "auto", "cpu")
+        expect(0 <= self.levels[0] <= self.levels[1], "train.levels", "1 <= lowest <= highest", self.levels)
+        rates = all(0 <= rate < 1 for rate in self.calibrate_fpr)
+        expect(rates, "train.calibrate_fpr", "rates in [0, 1)", self.calibrate_fpr)
