@@ -27,7 +27,9 @@ LAUNCH = {
     "torchrun": ["torch.distributed.run", "--standalone"],
 }
 """Modules behind the launchers, and what they need on a machine without a GPU."""
-LATER = re.compile(r"^(?:diffad benchmark |torchrun |python |.*-m diffad\.benchmark |.*brain_any\.yaml)")
+LATER = re.compile(
+    r"^(?:diffad benchmark |diffad demo |torchrun |python |.*-m diffad\.benchmark |.*brain_any\.yaml)"
+)
 """Commands of many seconds."""
 SHORT = (
     (r"train\.steps=\d\d+", "train.steps=2"),
@@ -49,6 +51,7 @@ class Reader:
     Args:
         exceptions: Commands that are not typed, and why.
         other_lines: Beginnings of lines that a page shows and that are others here, and why.
+        codes: Exit codes of commands that say no, by intent.
         in_full: Whether commands of many seconds are typed, and launchers start their processes.
         names: What the Python of the page has defined.
         prints: What each command printed.
@@ -56,6 +59,7 @@ class Reader:
 
     exceptions: Mapping = field(default_factory=dict)
     other_lines: Mapping = field(default_factory=dict)
+    codes: Mapping = field(default_factory=dict)
     in_full: bool = False
     names: dict = field(default_factory=dict)
     prints: dict = field(default_factory=dict)
@@ -98,7 +102,7 @@ class Reader:
         if command in self.exceptions or (LATER.match(command) and not self.in_full):
             return
         code, self.prints[command] = run(command, self.in_full)
-        if code:
+        if code != self.codes.get(command, 0):
             raise PageError(f"{place}: {command}\nended with {code}:\n{self.prints[command][-3000:]}")
 
 
