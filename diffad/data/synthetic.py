@@ -172,9 +172,9 @@ class LabelMaps:
 
         Calibration and domain of a model that knows contrasts of which there are no healthy scans come from
         these. Their site is "painted" with the contrast; they are stripped as the items are, perfectly with
-        ``strip=False``. No window clips them: as in files of a scanner, the brightest fluid lies far above the
-        rest, 1000 is about the brightest tissue of MR, and a brain has no voxel below 1; CT is in Hounsfield
-        units.
+        ``strip=False``. No window clips them: as in files of a scanner, the brightest fluid lies far above
+        the rest, 1000 is about the brightest tissue of MR, and a brain has no voxel below 1; CT is in
+        Hounsfield units.
         """
         heads = {number: head.label_map for head, number, *_ in self._items}
         names = [name for name, weight in self.painter.contrasts.items() if weight and name in NOMINAL]
@@ -182,8 +182,8 @@ class LabelMaps:
             yield self._paint_whole(label_map, number, names[turn % len(names)])
 
     def _paint_whole(self, label_map: LabelMap, number: int, contrast: str) -> tuple[str, Volume, Array]:
-        space, deform = Space(self.space.config.as_volume()), self.painter.deform
-        painter = Painter(space, {contrast: 1.0}, deform, self.painter.strip, WHOLE_BOX, WHOLE_VOXEL, raw=True)
+        space, items = Space(self.space.config.as_volume()), self.painter
+        painter = Painter(space, {contrast: 1.0}, items.deform, items.strip, WHOLE_BOX, WHOLE_VOXEL, raw=True)
         head, generator = Head.cut(label_map, "volume"), generator_for(WHOLE_STREAM, number)
         image, mask = painter.paint(head, 0, generator)
         values = image if contrast == "ct" else (WHITE * image).clamp(min=1) * mask
