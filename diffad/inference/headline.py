@@ -102,8 +102,10 @@ def make_headline(
 
 
 def _describe_outside(domain: DomainCheck) -> str:
-    if domain.reasons:
-        return "; ".join([*domain.reasons, *([domain.cause] if domain.cause else [])])
+    if domain.reasons:  # a warning names more of them
+        first, *others = domain.reasons
+        count = f"; by {len(others)} more measure{'s' * (len(others) > 1)}, too" if others else ""
+        return f"{first}{count}{'; ' + domain.cause if domain.cause else ''}"
     if domain.doubts:
         return "probably, as too much of the scan is flagged"
     return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -13,10 +13,13 @@ from torch import Tensor
 from diffad.data.atlas.template_map import SHAPED, TemplateMap
 from diffad.data.volume import Array, Volume
 from diffad.inference.output import AnomalyOutput
+from diffad.prepare.fragments import drop_crumbs, label_detections
 from diffad.prepare.geometry import map_voxels, resample
 from diffad.prepare.read import get_grid
 
-ImageKind = Literal["map", "mask", "image"]
+ImageKind = Literal["map", "mask", "image", "labels"]
+DTYPES = {"mask": bool, "labels": np.int32}
+"""Kinds of images of which the nearest voxel is taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +51,12 @@ class PreparedScan:
 
         Args:
             image: Map, mask or image on the prepared grid, (I, J, K), or several as (..., I, J, K).
-            kind: "map" and "image" are interpolated linearly; of a "mask" the nearest voxel is taken.
+            kind: "map" and "image" are interpolated linearly; of a "mask" and of "labels" the nearest voxel
+                is taken.
             fill: Value beyond the prepared grid.
 
         Returns:
-            The same on the native grid in RAS: float32, or bool for a mask.
+            The same on the native grid in RAS: float32, bool for a mask, int32 for labels.
 
         Raises:
             ValueError: If it does not lie on the prepared grid, or the kind is unknown.
@@ -61,20 +65,21 @@ class PreparedScan:
         new, old = get_grid(self.volume), get_grid(self.native)
         if array.shape[-3:] != new.shape:
             raise ValueError(f"expected an image on the prepared grid {new.shape}, got {array.shape}")
-        if kind not in ("map", "mask", "image"):
-            raise ValueError(f"kind: expected map, mask or image, got {kind!r}")
+        if kind not in get_args(ImageKind):
+            raise ValueError(f"kind: expected map, mask, image or labels, got {kind!r}")
         matrix = map_voxels(old, new, np.linalg.inv(self.to_native))
-        options: dict[str, Any] = {"nearest": kind == "mask", "fill": fill, "threads": self.threads}
+        options: dict[str, Any] = {"nearest": kind in DTYPES, "fill": fill, "threads": self.threads}
         images = [resample(x, matrix, old.shape, **options) for x in array.reshape(-1, *new.shape)]
         native_image = np.stack(images).reshape(*array.shape[:-3], *old.shape)
-        return native_image > 0.5 if kind == "mask" else native_image
+        return native_image.round().astype(DTYPES[kind]) if kind in DTYPES else native_image
 
     def output(self, out: AnomalyOutput) -> AnomalyOutput:
         r"""Bring a whole result back to the native grid.
 
         Maps are interpolated linearly and cut to the analysed part of the native brain. Of the mask the
         nearest voxel is taken: the mask holds the clean-up of the prepared grid (opening, smallest size),
-        which a threshold on the native map would undo, and interpolating would lose its smallest lesions.
+        which a threshold on the native map would undo, and interpolating would lose its smallest lesions;
+        crumbs that detections leave on thick slices are dropped, see ``drop_crumbs``.
         What the model changed is added to the native scan, multiplied by the bias field :math:`f`:
 
         .. math:: \hat y = y + f \cdot back(\hat x - x)
@@ -95,7 +100,7 @@ class PreparedScan:
             out,
             anomaly_map=self._map_back(out.anomaly_map) * analysed_mask,
             reconstruction=scan + change,
-            mask=torch.from_numpy(self.back(out.mask.float(), kind="mask")) & analysed_mask,
+            mask=self._mask_back(out.mask) & analysed_mask,
             info=out.info | {"prepare": self.record} | self._describe_template_map(out.info),
             image=scan,
             brain=brain,
@@ -112,6 +117,10 @@ class PreparedScan:
             return TemplateMap(from_native).to_info()
         way = TemplateMap.from_info(info)
         return {} if way is None else TemplateMap(way.matrix @ from_native, SHAPED).to_info()
+
+    def _mask_back(self, mask: Tensor) -> Tensor:
+        labels = label_detections(mask[0, 0].cpu().numpy())
+        return torch.from_numpy(drop_crumbs(self.back(labels, kind="labels")))[None, None]
 
     def _map_back(self, image: Tensor, fill: float = 0.0) -> Tensor:
         return torch.from_numpy(self.back(image, kind="map", fill=fill))

@@ -168,7 +168,7 @@ def test_back_refuses_what_lies_elsewhere():
     outcome = prepare(image, PLAIN, brain)
     with pytest.raises(ValueError, match="on the prepared grid"):
         outcome.back(np.zeros((3, 4, 5)))
-    with pytest.raises(ValueError, match="map, mask or image"):
+    with pytest.raises(ValueError, match="map, mask, image or labels"):
         outcome.back(outcome.brain, kind="label")
 
 

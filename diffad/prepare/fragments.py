@@ -1,0 +1,53 @@
+"""Detections on another grid, without the crumbs that falling apart there makes of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from diffad.data.volume import Array
+
+CRUMB = 0.1
+"""Share of its detection below which a piece is a crumb."""
+TOUCHING = np.ones((3, 3, 3), dtype=bool)
+"""Voxels that touch by a corner belong together."""
+
+
+def label_detections(mask: Array) -> Array:
+    """Number the detections of a mask (I, J, K), from 1 on; int32, 0 elsewhere."""
+    labels: Array = np.empty(mask.shape, dtype=np.int32)
+    ndimage.label(mask, TOUCHING, output=labels)
+    return labels
+
+
+def drop_crumbs(labels: Array) -> Array:
+    r"""Drop the crumbs of detections that were brought to another grid.
+
+    Nearest voxels of thick slices tear a thin bridge or a ragged rim apart. Of the pieces :math:`p` of a
+    detection :math:`d` those stay for which
+
+    .. math:: |p| \ge \min(\max_q |q|, .1 \sum_q |q|), \quad q \subseteq d
+
+    so that the largest always does, and no detection is lost.
+
+    Args:
+        labels: Number of the detection that each voxel belongs to, (I, J, K), int, 0 elsewhere.
+
+    Returns:
+        What is left, (I, J, K), bool.
+    """
+    kept = np.zeros(labels.shape, dtype=bool)
+    for number, box in enumerate(ndimage.find_objects(labels), 1):
+        if box is not None:
+            own = labels[box] == number
+            kept[box] |= _drop_small_pieces(own)
+    return kept
+
+
+def _drop_small_pieces(mask: Array) -> Array:
+    pieces = label_detections(mask)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    large: Array = sizes >= min(sizes.max(), CRUMB * sizes.sum())
+    large[0] = False
+    return large[pieces]
