@@ -374,7 +374,7 @@ MODULES = cited(r"-m (diffad[\w.]*\w)")
 
 
 def test_pages_cite_imports_and_modules():
-    assert {"import diffad", "from diffad.prepare import Options, prepare"} <= set(STATEMENTS)
+    assert {"import diffad", "from diffad.prepare import PrepareOptions, prepare"} <= set(STATEMENTS)
     assert set(ENTRIES) - {"diffad"} <= set(MODULES)
 
 

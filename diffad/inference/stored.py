@@ -107,8 +107,8 @@ def _check_scheduler(folder: Path, kind: Any) -> int:
     if not is_schedule or not bool((table.diff() < 0).all()):
         raise ModelError(f"{path}: expected {levels} levels that hold ever less of the scan, found others")
     if values["prediction_type"] not in ("epsilon", "v_prediction", "sample"):
-        found = shorten(repr(values["prediction_type"]))
-        raise ModelError(f"{path}: expected prediction_type epsilon, v_prediction or sample, found {found}")
+        name = shorten(repr(values["prediction_type"]))
+        raise ModelError(f"{path}: expected prediction_type epsilon, v_prediction or sample, found {name}")
     return levels
 
 
@@ -137,8 +137,8 @@ def _check_sequences(sequences: object, channels: int | None) -> None:
         return
     is_list = isinstance(sequences, list) and all(isinstance(s, str) and s for s in sequences)
     if not is_list or (channels is not None and len(sequences) != channels):  # type: ignore[arg-type]
-        found = shorten(repr(sequences))
-        raise ValueError(f"expected sequences as {channels or 'some'} names, one a channel, found {found}")
+        text = shorten(repr(sequences))
+        raise ValueError(f"expected sequences as {channels or 'some'} names, one a channel, found {text}")
 
 
 def _check_calibration(values: object, fpr: float) -> None:

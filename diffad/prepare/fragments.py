@@ -36,12 +36,12 @@ def drop_crumbs(labels: Array) -> Array:
     Returns:
         What is left, (I, J, K), bool.
     """
-    kept = np.zeros(labels.shape, dtype=bool)
+    clean = np.zeros(labels.shape, dtype=bool)
     for number, box in enumerate(ndimage.find_objects(labels), 1):
         if box is not None:
-            own = labels[box] == number
-            kept[box] |= _drop_small_pieces(own)
-    return kept
+            detection = labels[box] == number
+            clean[box] |= _drop_small_pieces(detection)
+    return clean
 
 
 def _drop_small_pieces(mask: Array) -> Array:

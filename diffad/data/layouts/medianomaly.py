@@ -70,8 +70,8 @@ class MedianomalyJson(Layout):
         try:
             rows = list(_list_rows(read_json(path)))
         except (OSError, ValueError) as error:
-            found = shorten(error)
-            raise DataError(f"{path}: expected splits, labels and file names, found {found}") from error
+            reason = shorten(error)
+            raise DataError(f"{path}: expected splits, labels and file names, found {reason}") from error
         images = [(name, split, label, root / "images" / name) for name, split, label in rows]
         entries = [
             Entry(f"{split}-{Path(name).stem}", Path(name).stem, {"image": file}, split=split, label=label)
