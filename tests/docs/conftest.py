@@ -1,6 +1,8 @@
 """A place to follow pages in: an empty folder, parts that are forgotten, and short ways for what is slow."""
 
 import contextlib
+import pkgutil
+from importlib import import_module
 from importlib.util import find_spec
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+import diffad
 from diffad.prepare.register import RegistrationResult
 from diffad.prepare.template import make_template_grid
 from diffad.registry import REGISTRIES
@@ -60,7 +63,16 @@ def short_ways(monkeypatch, tiny_models):
     take_short_ways(monkeypatch)
 
 
+def import_all():
+    """Import every module, so that none takes a stand-in by name while one stands there, and keeps it."""
+    for module in pkgutil.walk_packages(diffad.__path__, "diffad."):
+        if not module.name.endswith("__main__"):
+            with contextlib.suppress(ImportError):  # an extra that is not there
+                import_module(module.name)
+
+
 def name_models(patch, shipped):
+    import_all()
     for module in ("models.pretrained", "inference.candidates", "predict.facts", "predict.model_hub"):
         patch.setattr(f"diffad.{module}.list_shipped_models", lambda: shipped)
     patch.setattr("diffad.prepare.brain.find_brain_deepbet", lambda image, threads: image > 0)
