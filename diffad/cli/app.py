@@ -158,6 +158,9 @@ def _report_error(error: Exception) -> int:
     """Say what is wrong and return the exit code; wrong usage is said as typer says it."""
     if hasattr(error, "format_message") and isinstance(code := getattr(error, "exit_code", None), int):
         context = getattr(error, "ctx", None)
+        if type(error).__name__ == "NoArgsIsHelpError" and not get_console().as_json:  # of click
+            print(error.format_message())
+            return code
         if context is not None and not get_console().as_json:
             print(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n", file=sys.stderr)
         get_console().emit("error", _clean_message(error.format_message()), code=code)

@@ -49,3 +49,12 @@ def test_unknown_model_leaves_no_folder(predict):
     code, text = predict("--model", "ixi-t1-axal")
     assert (code, predict.out.exists()) == (1, False)
     assert "did you mean 'ixi-t1-axial'?" in text
+
+
+@pytest.mark.parametrize("words", [[], ["models"], ["data"]])
+def test_a_command_without_words_shows_its_help_as_it_is(words, capsys):
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out.startswith(f"Usage: {' '.join(['diffad', *words])}")
+    assert "\n\nCommands:\n" in out
+    assert err == ""
