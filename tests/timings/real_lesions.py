@@ -1,4 +1,4 @@
-"""What a shipped model finds of real lesions: ``python -m tests.timings.real_lesions MAP MASK [MAP MASK ...]``.
+"""Real lesions that a model finds: ``python -m tests.timings.real_lesions MAP MASK [MAP MASK ...]``.
 
 MAP is a map of ``diffad predict`` on the scan's own grid, MASK the lesions of the same scan. At
 the 1 % and the .1 % threshold of the contrast, and above the volume that healthy heads allow, it prints how
