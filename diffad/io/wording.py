@@ -37,3 +37,11 @@ def format_facts(title: str, facts: Sequence[tuple[str, str]]) -> str:
         parts = textwrap.wrap(text, MAX_FACT, max_lines=2, placeholder=" ...") or [""]
         lines += [f"  {name if i == 0 else '':<{width}}  {part}" for i, part in enumerate(parts)]
     return "\n".join(lines)
+
+
+def format_duration(seconds: float) -> str:
+    """Say a time in the unit that suits it."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from diffad.config import Config
 from diffad.io.atomic import UnwritableError, write_text
 from diffad.io.console import QUIET, get_console
 from diffad.io.files import require_file
-from diffad.io.progress import SILENCE_SECONDS
 from diffad.training.state import RunState
+from diffad.training.step_lines import StepLines
 
 
 def make_accelerator(config: Config) -> Any:
@@ -53,8 +52,14 @@ class RunLog:
             write_text(self.path, "".join(f"{line}\n" for line in self._read_earlier_lines()))
             self._file = self.path.open("a", encoding="utf-8")
             self._bar = self._start_bar(config.train.steps)
+            self._lines = StepLines(self.trainer, self._bar.disable)
         self.trainer.accelerator.init_trackers("tensorboard")
         return self
+
+    def say_start(self) -> None:
+        """Say in the main process what is trained, once it can be."""
+        if self.is_main:
+            self._lines.say_start(self.is_resumed)
 
     def _read_earlier_lines(self) -> list[str]:
         """Return the whole log lines up to the checkpoint; a killed run may have left half a line."""
@@ -72,7 +77,6 @@ class RunLog:
         talk = get_console()
         disable = not sys.stderr.isatty() or talk.as_json or talk.level == QUIET
         bar = Progress(*columns, console=Console(file=sys.stderr), disable=disable)
-        self._shows_bar, self._last_words = not disable, time.monotonic()
         bar.start()
         self._task = bar.add_task("training", total=steps, completed=self.trainer.step, note="")
         return bar
@@ -91,18 +95,8 @@ class RunLog:
             except OSError as error:
                 raise UnwritableError(error.errno, error.strerror, str(self.path)) from error
             self._bar.update(self._task, completed=step, note=f"loss {report['loss']:.4f}")
-            self._say_step(step, report)
+            self._lines.say_step(step, report)
         self.trainer.accelerator.log(report, step=step)
-
-    def _say_step(self, step: int, report: dict[str, float]) -> None:
-        """Say a step where there is no bar to look at, if nothing was said for long, and the last one."""
-        steps = self.trainer.config.train.steps
-        is_due = time.monotonic() - self._last_words >= SILENCE_SECONDS or step == steps
-        if is_due and not self._shows_bar:
-            self._last_words = time.monotonic()
-            text = f"step {step} of {steps}, loss {report['loss']:.4f}"
-            fields: dict[str, Any] = {"step": step, "steps": steps, **report}
-            get_console().emit("step", text, **fields)
 
     def __exit__(self, *error: object) -> None:
         if self.is_main:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from diffad.config import Config
+from diffad.io.wording import format_duration
 from diffad.training.journal import make_accelerator
 from diffad.training.parts import build_data, check_parts
 from diffad.training.stream import Stream, make_loader
@@ -55,7 +56,7 @@ class Rehearsal:
 
     def describe(self) -> list[str]:
         """Say it in lines."""
-        steps, size = self.config.train.steps, self.config.train.batch_size * self.config.train.accumulate
+        steps, size = self.config.train.steps, self.config.train.batch_size
         total = format_duration(self.total_seconds)
         return [
             f"network: {self.parameters:,} weights",
@@ -64,14 +65,6 @@ class Rehearsal:
             f"time: {self.step_seconds:.2f} s a step, {total} for {steps} steps, without validation",
             f"loss: {self.loss:.4f} after {STEPS} steps",
         ]
-
-
-def format_duration(seconds: float) -> str:
-    """Say a time in the unit that suits it."""
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.0f} seconds"
 
 
 def rehearse(config: Config) -> Rehearsal:

@@ -35,6 +35,7 @@ def fit(
     steps, process = (trainer.step, train.steps), (accelerator.process_index, accelerator.num_processes)
     stream = Stream(data, trainer.config.seed)
     batches = iter(make_loader(stream, steps, train.batch_size, train.accumulate, *process, train.workers))
+    log.say_start()
     start = time.monotonic() - trainer.seconds
     while trainer.step < train.steps:
         loss = trainer.update([next(batches) for _ in range(train.accumulate)])

@@ -6,7 +6,8 @@ import pytest
 
 from diffad.cli import main
 from diffad.config import load
-from diffad.training.rehearsal import format_duration, rehearse
+from diffad.io.wording import format_duration
+from diffad.training.rehearsal import rehearse
 
 
 def test_dry_run_shows_the_config_the_costs_and_a_batch(tmp_path, capsys):
@@ -42,6 +43,11 @@ def test_rehearsal_takes_the_steps_of_the_training(tmp_path):
     config = load("smoke", [f"output={tmp_path}"])
     assert rehearse(config).loss == rehearse(config).loss
     assert not any(tmp_path.iterdir())
+
+
+def test_accumulated_batch_is_counted_once(tmp_path):
+    rehearsal = rehearse(load("smoke", [f"output={tmp_path}", "train.batch_size=4", "train.accumulate=2"]))
+    assert "24 training items, 4 of them a step" in "\n".join(rehearsal.describe())
 
 
 def test_picture_belongs_to_a_dry_run(capsys):
