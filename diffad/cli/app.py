@@ -79,7 +79,7 @@ def set_global_options(
     \b
     Examples:
       diffad demo                                                 a real brain, implanted lesions, a picture
-      diffad predict scan.nii.gz --model brain-any --out maps  anomaly maps of a skull-stripped scan
+      diffad predict scan.nii.gz --model brain-any --out maps    anomaly maps of a skull-stripped scan
       diffad predict scan.nii.gz --prepare --out maps             the same of a scan as the scanner left it
       diffad evaluate maps --masks lesions                        how good the maps are
       diffad train smoke                                          train a tiny model in seconds
@@ -122,8 +122,10 @@ PYTHON_FORMAT = warnings.formatwarning
 
 for _name, _help, _command in COMMANDS:
     app.command(_name, short_help=_help)(talk(_name, _command))
-app.add_typer(data_app, name="data")
-app.add_typer(models_app, name="models")
+GROUPS = {"data": data_app, "models": models_app}
+"""Commands that only hold others."""
+for _name, _group in GROUPS.items():
+    app.add_typer(_group, name=_name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -158,9 +160,10 @@ def _report_error(error: Exception) -> int:
     """Say what is wrong and return the exit code; wrong usage is said as typer says it."""
     if hasattr(error, "format_message") and isinstance(code := getattr(error, "exit_code", None), int):
         context = getattr(error, "ctx", None)
-        if type(error).__name__ == "NoArgsIsHelpError" and not get_console().as_json:  # of click
-            print(error.format_message())
-            return code
+        if type(error).__name__ == "NoArgsIsHelpError":  # of click
+            return _report_no_command(
+                error.format_message(), getattr(context, "command_path", "diffad"), code
+            )
         if context is not None and not get_console().as_json:
             print(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n", file=sys.stderr)
         get_console().emit("error", _clean_message(error.format_message()), code=code)
@@ -170,6 +173,15 @@ def _report_error(error: Exception) -> int:
     hint = "" if is_expected(error) else " (--debug shows where it comes from)"
     get_console().emit("error", f"{format_error(error)}{hint}", code=1)
     return 1
+
+
+def _report_no_command(usage: str, path: str, code: int) -> int:
+    """Show people the help, and tell programs what is missing."""
+    if get_console().as_json:
+        get_console().emit("error", f"expected a command; {path} --help lists them", code=code)
+    else:
+        print(usage)
+    return code
 
 
 def _clean_message(text: str) -> str:
@@ -193,4 +205,7 @@ def _move_global_options(arguments: Sequence[str]) -> list[str]:
     while count < len(words) and words[count].partition("=")[0] in TALK_WORDS:
         count += 2 if words[count] == "--log" else 1
     end = words.index("--") if "--" in words else len(words)
-    return debug + plugins + words[count:end] + words[:count] + words[end:]
+    command, talk_words = words[count:end], words[:count]
+    if set(command) <= {*GROUPS, *TALK_WORDS}:  # no command can speak as they ask
+        command, talk_words = [word for word in command if word in GROUPS], []
+    return debug + plugins + command + talk_words + words[end:]

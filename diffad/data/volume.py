@@ -113,6 +113,11 @@ class Volume:
         return measure_voxel(self.affine)
 
     @property
+    def file_affine(self) -> Array:
+        """Voxel to world matrix of the voxels as stored, (4, 4), in mm; ``affine`` if they are of no file."""
+        return self.origin.affine if self.origin else self.affine
+
+    @property
     def path(self) -> Path | None:
         """File the scan was read from, if any."""
         return self.origin.path if self.origin else None

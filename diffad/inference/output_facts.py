@@ -74,11 +74,11 @@ def _count_items(mask: Tensor) -> list[int]:
 
 
 def _describe_scan(info: dict[str, Any]) -> str:
-    p_values = [v.get("p_value") for v in (info.get("healthy_scans") or {}).values() if isinstance(v, dict)]
-    numbers = [p for p in p_values if isinstance(p, float) and math.isfinite(p)]
+    p_value = (info.get("healthy_scans") or {}).get("p_value")
     domain = (info.get("domain") or {}).get("status", "unknown")
     words = [] if domain == "unknown" else [f"{domain} what the model knows"]
-    words += [f"p = {min(numbers):.3g} among healthy scans"] if numbers else []
+    if isinstance(p_value, float) and math.isfinite(p_value):
+        words.append(f"p = {p_value:.2g} among healthy scans")
     return "; ".join(words)
 
 

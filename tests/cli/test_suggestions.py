@@ -1,5 +1,7 @@
 """Wrong words are answered by the right ones, before anything is done."""
 
+import json
+
 import pytest
 
 from diffad.cli import main
@@ -58,3 +60,12 @@ def test_a_command_without_words_shows_its_help_as_it_is(words, capsys):
     assert out.startswith(f"Usage: {' '.join(['diffad', *words])}")
     assert "\n\nCommands:\n" in out
     assert err == ""
+
+
+@pytest.mark.parametrize(("words", "path"), [([], "diffad"), (["models"], "diffad models")])
+def test_programs_are_told_that_a_command_is_missing(words, path, capsys):
+    assert main([*words, "--json"]) == 2
+    line = json.loads(capsys.readouterr().out)
+    assert line["message"] == f"expected a command; {path} --help lists them"
+    assert main(["-q", *words]) == 2
+    assert capsys.readouterr().out.startswith(f"Usage: {path} ")

@@ -87,7 +87,7 @@ def test_repr_is_a_short_table_without_tensors(out, pipe):
 def test_repr_survives_odd_info(out):
     bare = AnomalyOutput(**{**dict(out.items()), "info": {}})
     assert "a model without a name" in repr(bare)
-    tested = {"healthy_scans": {"top": {"p_value": 0.25}}, "domain": {"status": "outside"}}
+    tested = {"healthy_scans": {"p_value": 0.25}, "domain": {"status": "outside"}}
     text = repr(AnomalyOutput(**{**dict(out.items()), "info": tested | {"warnings": ["odd", "too"]}}))
     assert "outside what the model knows; p = 0.25 among healthy scans" in text
     assert "odd (and 1 more in info['warnings'])" in text

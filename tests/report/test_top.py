@@ -90,7 +90,7 @@ def test_page_says_keys_units_and_how_to_measure(tmp_path):
 def test_order_and_floor_of_p_are_said(tmp_path):
     lesions = [replace(d, p_value=p) for d, p in zip(result(tmp_path).lesions(), (1 / 59, 0.03), strict=True)]
     info = {"p_values": {"floor": 1 / 59, "scans": 58}}
-    text = render_detections(lesions, info)
+    text = render_detections(lesions, info, np.eye(4))
     assert "Sorted by evidence: the highest peak" in text
     assert "&le; 0.017</td>" in text
     assert '<th class=place aria-sort="none" tabindex="0">place</th>' in text  # above cells of that class

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from diffad.data.volume import Array
 from diffad.inference.lesions import Lesion, describe_place
 from diffad.report.places import explain_places
 
@@ -35,23 +36,24 @@ COLUMNS: dict[str, tuple[Cell, Cell | None]] = {
 p-value, whose text depends on the model, comes last."""
 ORDER = (
     'Sorted by evidence: the highest peak of the map first. <span class="order">Click the head of a column '
-    "to sort by it, such as by volume; click a row to move the crosshair there.</span>"
+    "to sort by it, such as by volume; click a row to move the crosshair to its peak.</span>"
 )
 
 
-def render_detections(lesions: Sequence[Lesion], info: Mapping[str, Any]) -> str:
+def render_detections(lesions: Sequence[Lesion], info: Mapping[str, Any], affine: Array) -> str:
     """Return the table of detections, or that there is none.
 
     Args:
         lesions: The detections, the highest peak first.
         info: What is stored of the result.
+        affine: Voxel to world matrix of the file, (4, 4), in mm.
     """
     if not lesions:
         return "<p>Nothing was detected at this threshold.</p>"
     floor = _read_floor(info)
     keys = {head: sort is not None for head, (_, sort) in COLUMNS.items()} | {"p": True}
     heads = "".join(_render_head(head, sorts) for head, sorts in keys.items())
-    rows = "".join(_render_row(lesion, floor) for lesion in lesions)
+    rows = "".join(_render_row(lesion, floor, affine) for lesion in lesions)
     table = f'<table class="sortable"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
     note = f"<p><small>{escape(explain_p(info))} {escape(explain_places(info))}</small></p>"
     return f'<p><small>{ORDER}</small></p><div class="wide">{table}</div>{note}'
@@ -63,8 +65,8 @@ def _render_head(head: str, sorts: bool) -> str:
     return f"<th{kind}{state}>{escape(head)}</th>"
 
 
-def _render_row(lesion: Lesion, floor: float | None) -> str:
-    x, y, z = lesion.centre_mm
+def _render_row(lesion: Lesion, floor: float | None, affine: Array) -> str:
+    x, y, z = (affine[:3, :3] @ lesion.peak_voxel + affine[:3, 3]).round(4)  # the centre may lie outside it
     cells = []
     for text, sort in COLUMNS.values():
         key = f' data-v="{escape(sort(lesion))}"' if sort else ""

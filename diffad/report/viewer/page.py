@@ -70,7 +70,7 @@ def write_page(
     body = [
         render_top(out, title, links or {}),
         _render_views(out, scene),
-        f"<h2>Detections</h2>{render_detections(lesions, out.info)}",
+        f"<h2>Detections</h2>{render_detections(lesions, out.info, scene.file_affine)}",
         f"<h2>This scan among healthy scans</h2>{render_healthy_plot(out.info)}",
         f"<h2>What this model finds</h2>{render_detection_rates(out.info)}",
         _render_preparation(preparation),

@@ -14,6 +14,8 @@ from diffad.report.viewer.detection_rates import read_silence
 
 KINDS = {"nothing": "calm", "detections": "", "unusual": "", "not credible": "warning"}
 """Class of the line that says the result, by its verdict."""
+NO_ALL_CLEAR = " That is no all-clear: what this model misses is said below, under What this model finds."
+"""Said after a calm result."""
 
 
 def render_top(out: AnomalyOutput, title: str, links: Mapping[str, str]) -> str:
@@ -44,6 +46,7 @@ def _render_headlines(info: Mapping[str, Any]) -> str:
     *facts, (label, verdict) = rows
     silence = read_silence(info)
     note = f" {silence}" if silence else ""
+    note += NO_ALL_CLEAR if info.get("verdict") == "nothing" else ""
     kind = KINDS.get(str(info.get("verdict")), "")
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts)
     text = f"{verdict[:1].upper()}{verdict[1:]}.{note}"

@@ -49,10 +49,12 @@ class Scene:
     Args:
         volumes: By kind: scan, reconstruction, map and mask, and unseen where something was not analysed.
         note: How they differ from the files, for the reader.
+        file_affine: Voxel to world matrix of the files, (4, 4), in mm.
     """
 
     volumes: dict[str, EncodedVolume]
     note: str
+    file_affine: Array
 
 
 def make_scene(out: AnomalyOutput) -> Scene:
@@ -81,7 +83,7 @@ def make_scene(out: AnomalyOutput) -> Scene:
     limits |= {"mask": (0.0, 1.0), "unseen": (0.0, 1.0)}
     affine = _move_affine(out.volume.affine, box, steps)
     volumes = {kind: _encode(array, affine, out, limits[kind]) for kind, array in arrays.items()}
-    return Scene(volumes, _describe_changes(out, steps))
+    return Scene(volumes, _describe_changes(out, steps), out.volume.file_affine)
 
 
 def _hatch(mask: Tensor, spacing: Array) -> Tensor:
