@@ -17,6 +17,8 @@ from diffad.inference.stack import Stack
 VerdictKind = Literal["nothing", "detections", "unusual", "not credible"]
 LEVEL = 0.05
 """Scan-level p-values above it are those of healthy scans."""
+EXCESS = 1.5
+"""Multiple of what is expected of healthy scans from which on more is said to be flagged than in these."""
 LABELS = {
     "model": "Model",
     "scope": "It knows",
@@ -141,8 +143,7 @@ def judge_result(
     nothing = "nothing above what healthy scans show"
     if comparison is None:
         if has_detections and not share.is_usual:
-            excess = "" if share.usual_share is None else ", and more is flagged than in healthy scans"
-            return "detections", f"detections{excess}; no person has judged them"
+            return "detections", f"detections{_describe_excess(share)}; no person has judged them"
         return "nothing", nothing if share.usual_share is not None else "nothing above the threshold"
     p_value, floor = float(comparison["p_value"]), float(comparison["floor"])
     p_text = f"p of the whole scan = {p_value:.2g}"
@@ -155,6 +156,15 @@ def judge_result(
             f"detections, in a scan unlike healthy ones ({p_text}); no person has judged them",
         )
     return "unusual", f"no detection, but the scan as a whole is unlike healthy ones ({p_text})"
+
+
+def _describe_excess(share: FlaggedShare) -> str:
+    if share.usual_share is None:
+        return ""
+    amount = (
+        "more is flagged than" if share.share > EXCESS * share.usual_share else "about as much is flagged as"
+    )
+    return f", and {amount} in healthy scans"
 
 
 def list_headlines(info: Mapping[str, Any]) -> list[tuple[str, str]]:

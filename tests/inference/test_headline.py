@@ -41,6 +41,14 @@ def test_verdict_follows_from_shares_and_healthy_scans(share, comparison, has_de
     assert ("no person has judged" in text) == (kind == "detections")
 
 
+@pytest.mark.parametrize(
+    ("share", "amount"), [(0.011, "about as much is flagged as"), (0.02, "more is flagged than")]
+)
+def test_a_little_more_than_expected_is_not_called_more(share, amount):
+    text = judge_result(FlaggedShare(share, 0.1, 0.01, 0, 1), None, True)[1]
+    assert text == f"detections, and {amount} in healthy scans; no person has judged them"
+
+
 def test_model_without_calibration_is_not_held_against_healthy_scans():
     assert judge_result(flagged(0.0, None), None, False)[1] == "nothing above the threshold"
     assert judge_result(flagged(0.03, None), None, True)[1] == "detections; no person has judged them"
