@@ -28,7 +28,7 @@ def measure(case: DemoCase, sick: AnomalyOutput, healthy: AnomalyOutput) -> dict
         lesion = case.lesion(name)
         region = analysed_mask & (lesion | ~any_lesion)
         lesions[name] = _score_lesion(anomaly, detections, lesion, region, case.healthy)
-        lesions[name]["found"] = bool((detections & lesion).any())
+        lesions[name]["found"] = lesions[name]["covered"] > 0
     pooled = _score_lesion(anomaly, detections, any_lesion, analysed_mask, case.healthy)
     return {
         "lesions": lesions,
@@ -63,6 +63,7 @@ def _score_lesion(
         "auroc": curve.auroc(),
         "best_dice_oracle": curve.best_dice().dice,
         "dice": dice(detections[region], lesion[region]),
+        "covered": float(detections[lesion & region].mean()),
     }
 
 

@@ -17,21 +17,36 @@ def format_measures(result: dict[str, Any]) -> Table:
     grid = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     grid.add_column("lesion")
     threshold = f"Dice at\n{result['threshold']:.3g}"
-    for name in ("ml", "AP", "AP by\nchance", "AUROC", "best Dice\n(oracle)", threshold, "found"):
+    for name in ("ml", "AP", "AP by\nchance", "AUROC", "best Dice\n(oracle)", threshold, "found", "covered"):
         grid.add_column(name, justify="right")
     for name, measures in result["lesions"].items():
-        grid.add_row(format_name(name), *_format_cells(measures), "yes" if measures["found"] else "no")
+        grid.add_row(
+            format_name(name),
+            *_format_cells(measures),
+            "yes" if measures["found"] else "no",
+            _format_cover(measures),
+        )
     grid.add_section()
     pooled, count = result["pooled"], len(result["lesions"])
-    grid.add_row("all four", *_format_cells(pooled), f"{pooled['found']} of {count}", style="bold")
+    grid.add_row(
+        "all four",
+        *_format_cells(pooled),
+        f"{pooled['found']} of {count}",
+        _format_cover(pooled),
+        style="bold",
+    )
     return grid
+
+
+def _format_cover(measures: dict[str, Any]) -> str:
+    return f"{measures['covered']:.0%}"
 
 
 def _format_caption(result: dict[str, Any]) -> str:
     lines = [
         "All brain voxels of these slices count.",
         f"Threshold: {result['threshold_rule']}.",
-        "Found: a detection touches the lesion.",
+        "Found: a detection touches the lesion, if only by chance; see how much is covered.",
         *list_omissions(result),
         "Detections are cleaned up: their Dice may beat that of the best threshold.",
     ]

@@ -165,6 +165,7 @@ def test_lesions_of_other_kinds_count_neither_for_nor_against_a_kind(case):
     table = measure(case, dark, dark)
     assert table["lesions"]["dark"]["ap"] == 1
     assert [name for name, figures in table["lesions"].items() if figures["found"]] == ["dark"]
+    assert [figures["covered"] for figures in table["lesions"].values()] == [kind == "dark" for kind in KINDS]
     assert table["pooled"]["found"] == 1
     bright = table["lesions"]["bright"]
     assert bright["ap"] == pytest.approx(bright["chance_ap"])
