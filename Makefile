@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,demo,docs]"
 	@touch $@
 
-demo: $(STAMP)  ## find implanted lesions in a real brain; the picture goes to demo_out/
+demo: $(STAMP)  ## find synthetic lesions in a whole brain; the picture is demo_out/demo.png
 	$(BIN)/diffad demo --out demo_out
 
 test: $(STAMP)  ## run the tests that take seconds, on all cores

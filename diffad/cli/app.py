@@ -78,7 +78,7 @@ def set_global_options(
 
     \b
     Examples:
-      diffad demo                                                 a real brain, implanted lesions, a picture
+      diffad demo                                                 a whole brain, lesions in it, a picture
       diffad predict scan.nii.gz --model brain-any --out maps    anomaly maps of a skull-stripped scan
       diffad predict scan.nii.gz --prepare --out maps             the same of a scan as the scanner left it
       diffad evaluate maps --masks lesions                        how good the maps are
@@ -98,7 +98,7 @@ def set_global_options(
 
 
 COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
-    ("demo", "Find implanted lesions in a real brain.", demo_command),
+    ("demo", "Find synthetic lesions in a whole brain.", demo_command),
     ("predict", "Find anomalies in scans.", predict_command),
     ("prepare", "Prepare scans for a model.", prepare_command),
     ("report", "Make pages and figures of maps again.", report_command),

@@ -1,1 +1,1 @@
-"""The demo: lesions implanted in a real brain, found again, measured and drawn."""
+"""The demo: lesions of known extent implanted in a brain, found again, measured and drawn."""

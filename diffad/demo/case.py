@@ -1,7 +1,8 @@
-"""The case of the demo: a real brain, and four lesions of known extent in it."""
+"""The case of the demo: a brain, and four lesions of known extent in it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -9,25 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffad.data.lesions import KINDS, ImplantedLesion, implant
+from diffad.data.lesions import ImplantedLesion, implant
 from diffad.data.masks import brain_mask
 from diffad.data.volume import Array, Volume
+from diffad.demo.plan import PlannedLesion
 from diffad.types import generator_for
-
-KNOWN_SLICES = {"ixi-t1-axial": (91, 100)}
-"""First and last (exclusive) axial slice of the MNI152 grid that a model knows, if not the whole brain."""
-
-RADIUS = (10.0, 14.0)
-"""Smallest and largest radius of a lesion, in voxels."""
 
 BRIGHTEST = 0.85
 """Where the 99th percentile of the brain goes while lesions are made; leaves room for brighter ones."""
 
 TRIES = 1000
 """Draws until a lesion lies whole inside its quarter of the brain."""
-
-KIND_NAMES = {"dark": "Dark", "bright": "Bright", "textured": "Textured", "mass_effect": "Mass effect"}
-"""Kinds of lesions as tables and pictures call them."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +31,9 @@ class DemoCase:
         healthy: The brain without lesions.
         brain: Its mask, (I, J, K), bool.
         image: The brain with lesions, (I, J, K), in the same intensities.
-        labels: Lesions, (I, J, K), uint8: 1 + position in ``KINDS``, 0 elsewhere.
+        labels: Lesions, (I, J, K), uint8: 1 + position in ``names``, 0 elsewhere.
         slices: First and last (exclusive) axial slice to analyse.
+        names: Names of the lesions.
     """
 
     healthy: Volume
@@ -47,6 +41,7 @@ class DemoCase:
     image: Array
     labels: Array
     slices: tuple[int, int]
+    names: tuple[str, ...]
 
     @property
     def analysed(self) -> Array:
@@ -55,40 +50,28 @@ class DemoCase:
         mask[..., slice(*self.slices)] = True
         return mask & self.brain
 
-    def lesion(self, kind: str) -> Array:
-        """Return the extent of the lesion of one kind, (I, J, K), bool."""
-        return self.labels == 1 + KINDS.index(kind)
-
-
-def load_template() -> Volume:
-    """Return the MNI152 T1 brain that nilearn ships: skull-stripped, 1 mm; nothing is downloaded.
-
-    Raises:
-        ImportError: If nilearn is missing.
-    """
-    try:
-        from nilearn.datasets import load_mni152_template
-    except ImportError as error:
-        raise ImportError("the demo takes its brain from nilearn: pip install 'diffad[demo]'") from error
-    image = load_mni152_template(resolution=1)
-    return Volume(image.get_fdata(dtype=np.float32)[None], image.affine)
+    def lesion(self, name: str) -> Array:
+        """Return the extent of one lesion, (I, J, K), bool."""
+        return self.labels == 1 + self.names.index(name)
 
 
 def make_case(
     healthy: Volume,
+    lesions: Sequence[PlannedLesion],
     slices: tuple[int, int] | None = None,
     seed: int = 0,
-    radius: tuple[float, float] = RADIUS,
+    shuffled: bool = True,
 ) -> DemoCase:
-    """Put one lesion of each kind into a quarter of the brain of its own.
+    """Put each of four lesions into a quarter of the brain of its own.
 
     The lesions are three-dimensional; each is centred in the middle half of the slices.
 
     Args:
         healthy: Skull-stripped scan of one sequence, with intensities from 0 up.
+        lesions: What to draw.
         slices: First and last (exclusive) axial slice that will be analysed; none for all with brain.
-        seed: Seed of kinds, places and shapes.
-        radius: Smallest and largest radius, in voxels.
+        seed: Seed of places and shapes.
+        shuffled: Whether the seed decides which quarter a lesion lies in, too; else their order does.
 
     Raises:
         ValueError: If the slices or the lesions do not fit the brain.
@@ -99,17 +82,19 @@ def make_case(
         raise ValueError(f"expected slices with brain out of {scan.shape[2]}, got {first} to {last - 1}")
     scale = BRIGHTEST / float(np.percentile(scan[brain], 99))
     image, labels = scan.copy(), np.zeros(scan.shape, np.uint8)
-    order = torch.randperm(len(KINDS), generator=generator_for(seed, 0)).tolist()
-    edge = (last - first) // 4
-    for index, box in zip(order, _cut_quarters(brain, slices, radius[1]), strict=True):
+    order = list(range(len(lesions)))
+    if shuffled:
+        order = torch.randperm(len(lesions), generator=generator_for(seed, 0)).tolist()
+    edge, reach = (last - first) // 4, max(lesion.radius[1] for lesion in lesions)
+    for index, box in zip(order, _cut_quarters(brain, slices, reach), strict=True):
         part = torch.from_numpy(scan[box] * scale)[None].clamp(0, 1)
         middle = range(first + edge - box[2].start, last - edge - box[2].start)
         part_brain = torch.from_numpy(brain[box])[None]
-        lesion = _draw_lesion(part, part_brain, KINDS[index], generator_for(seed, index), radius, middle)
+        lesion = _draw_lesion(part, part_brain, lesions[index], generator_for(seed, index), middle)
         difference = (lesion.image != part)[0].numpy()
         image[box][difference] = lesion.image[0].numpy()[difference] / scale
         labels[box][lesion.mask[0].numpy()] = 1 + index
-    return DemoCase(healthy, brain, image, labels, slices)
+    return DemoCase(healthy, brain, image, labels, slices, tuple(lesion.name for lesion in lesions))
 
 
 def _find_extent(brain: Array) -> tuple[int, int]:
@@ -131,17 +116,17 @@ def _cut_quarters(brain: Array, slices: tuple[int, int], radius: float) -> list[
 def _draw_lesion(
     part: Tensor,
     brain: Tensor,
-    kind: str,
+    planned: PlannedLesion,
     generator: torch.Generator,
-    radius: tuple[float, float],
     middle: range,
 ) -> ImplantedLesion:
     """Draw lesions until one is centred in the ``middle`` and changes nothing at the faces of its box."""
     for _ in range(TRIES):
-        lesion = implant(part, brain, kind, generator, radius)
+        lesion = implant(part, brain, planned.kind, generator, planned.radius)
         difference = (lesion.image != part)[0]
         core = difference[1:-1, 1:-1, 1:-1]
         if lesion.params["centre"][2] in middle and core.sum() == difference.sum():
             return lesion
     shape = tuple(part.shape[1:])
-    raise ValueError(f"expected room for a {kind} lesion of radius {radius} in a box {shape}, found none")
+    what = f"a {planned.kind} lesion of radius {planned.radius}"
+    raise ValueError(f"expected room for {what} in a box {shape}, found none")

@@ -1,4 +1,4 @@
-"""The picture of the demo."""
+"""The picture of the demo that has a row for each lesion."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from diffad.data.lesions import KINDS
-from diffad.demo.case import KIND_NAMES, DemoCase
+from diffad.demo.case import DemoCase
+from diffad.demo.plan import format_name
 from diffad.inference.output import AnomalyOutput
 from diffad.report.montage import save_montage
 from diffad.report.planes import PictureRow, Planes, orient_plane
@@ -19,7 +19,9 @@ from diffad.report.planes import PictureRow, Planes, orient_plane
 def draw_demo(
     case: DemoCase, sick: AnomalyOutput, healthy: AnomalyOutput, result: dict[str, Any], path: Path
 ) -> Path:
-    """Draw a row through the middle of each lesion, and the slice of the healthy brain that looks worst.
+    """Draw a row through the middle of each lesion, and one of the healthy brain.
+
+    That is the slice that looks worst, or, where nothing is detected, the one of the first lesion.
 
     Args:
         case: The brain and its lesions.
@@ -30,33 +32,36 @@ def draw_demo(
     """
     planes, healthy_planes = Planes.of(sick, case.labels > 0), Planes.of(healthy, np.zeros_like(case.labels))
     middles = _find_middles(case)
-    rows = [_make_row(planes, case, kind, middles[kind], result) for kind in KINDS]
-    worst = healthy_planes.choose(1, result["threshold"])[0]
-    alarms = f"false alarms {result['healthy']['false_alarm_rate']:.1%}"
-    rows.append(healthy_planes.cut_row(worst, "No lesion", f"axial {worst} (worst)\n{alarms}"))
+    rows = [_make_row(planes, case, name, middles[name], result) for name in case.names]
+    place, note = middles[case.names[0]], "no detection"
+    if result["healthy"]["detections"]:
+        place = healthy_planes.choose(1, result["threshold"])[0]
+        note = f"false alarms {result['healthy']['false_alarm_rate']:.1%}"
+    rows.append(healthy_planes.cut_row(place, "No lesion", f"axial {place}\n{note}"))
     measures = result["pooled"]
     subtitle = (
         f"All four lesions: AP {measures['ap']:.2f} (by chance {measures['chance_ap']:.2f}) · "
         f"best Dice {measures['best_dice_oracle']:.2f} (oracle) · "
         f"Dice {measures['dice']:.2f} at threshold {result['threshold']:.3g} ({result['threshold_rule']})"
     )
-    title = "Four synthetic lesions in a real brain"
-    return save_montage(rows, path, sick.info, title, subtitle, planes)
+    return save_montage(
+        rows, path, sick.info, f"Four synthetic lesions in {result['head']}", subtitle, planes
+    )
 
 
 def _find_middles(case: DemoCase) -> dict[str, int]:
     """Pick the slice that shows most of each lesion, no slice twice."""
     slices: dict[str, int] = {}
-    for kind in KINDS:
-        area = (case.lesion(kind) & case.analysed).sum((0, 1))
+    for name in case.names:
+        area = (case.lesion(name) & case.analysed).sum((0, 1))
         area[list(slices.values())] = 0
-        slices[kind] = int(area.argmax())
+        slices[name] = int(area.argmax())
     return slices
 
 
-def _make_row(planes: Planes, case: DemoCase, kind: str, k: int, result: dict[str, Any]) -> PictureRow:
-    measures = result["kinds"][kind]
-    lesion = orient_plane(torch.from_numpy(case.lesion(kind))[None], "axial", k)
+def _make_row(planes: Planes, case: DemoCase, name: str, k: int, result: dict[str, Any]) -> PictureRow:
+    measures = result["lesions"][name]
+    lesion = orient_plane(torch.from_numpy(case.lesion(name))[None], "axial", k)
     note = f"axial {k}, {measures['ml']:.1f} ml\nAP {measures['ap']:.2f}\nAUROC {measures['auroc']:.2f}"
-    row = planes.cut_row(k, KIND_NAMES.get(kind, kind), note)
+    row = planes.cut_row(k, format_name(name), note)
     return replace(row, lesion=lesion, others=row.lesion & ~lesion)

@@ -112,7 +112,7 @@ def describe_origin(info: Mapping[str, Any]) -> str:
     sampler = dict(info.get("sampler") or {"name": "unknown"})
     options = ", ".join(f"{k}={_join_values(v)}" for k, v in sampler.items() if k != "name")
     parts = [
-        f"Model {_name_model(info.get('model'))}",
+        f"Model {name_model(info.get('model'))}",
         f"sampler {sampler.get('name', 'unknown')}({options})",
         f"{info['nfe']} network evaluations per slice" if "nfe" in info else "",
         f"{info['slices']} slices" if "slices" in info else "",
@@ -134,5 +134,6 @@ def find_ct_window(info: Mapping[str, Any]) -> tuple[float, float] | None:
     return space["centre"] - space["width"] / 2, space["centre"] + space["width"] / 2
 
 
-def _name_model(model: Any) -> str:
+def name_model(model: Any) -> str:
+    """Return the name of the model that a result says it is from."""
     return str((model.get("name", "unnamed") if isinstance(model, dict) else model) or "unnamed")
