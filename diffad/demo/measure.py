@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
+from diffad.data.detections import label_detections
 from diffad.data.volume import Array, Volume
 from diffad.demo.case import DemoCase
 from diffad.evaluation.metrics import RankCurve, dice, false_alarm_rate
@@ -76,9 +76,9 @@ def _measure_elsewhere(detections: Array, lesions: Array, volume: Volume) -> dic
 
 
 def _label_pieces(detections: Array) -> tuple[Array, int]:
-    """Number the connected pieces of a mask from 1."""
-    pieces, count = ndimage.label(detections, np.ones((3, 3, 3)))
-    return pieces, int(count)
+    """Number the connected pieces of a mask from 1, and count them."""
+    pieces = label_detections(detections)
+    return pieces, int(pieces.max())
 
 
 def _measure_ml(mask: Array, volume: Volume) -> float:

@@ -15,6 +15,7 @@ from scipy import ndimage
 from diffad.data.atlas.place_atlas import load_place_atlas
 from diffad.data.atlas.place_name import PlaceName, name_place
 from diffad.data.atlas.template_map import REGISTERED, TemplateMap
+from diffad.data.detections import label_detections
 from diffad.data.volume import Array, Volume
 from diffad.io.atomic import write_text
 from diffad.io.escape import format_csv
@@ -117,9 +118,7 @@ def find_lesions(
     """
     if connectivity not in CONNECTIVITIES:
         raise ValueError(f"connectivity: expected 6, 18 or 26, got {connectivity}")
-    structure = ndimage.generate_binary_structure(3, CONNECTIVITIES[connectivity])
-    labels = np.zeros(mask.shape, dtype=np.int32)
-    ndimage.label(mask, structure, output=labels)
+    labels = label_detections(mask, CONNECTIVITIES[connectivity])
     components = [
         _measure_component(labels[box] == index + 1, box, anomaly, p_value, volume)
         | _name_component(labels[box] == index + 1, box, volume, to_template)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
+from diffad.data.detections import label_detections
 from diffad.inference.healthy_scans import HealthyScan, normalise_left_out
 from diffad.threshold import Calibration, pool_maps, select_values
 from diffad.threshold.clusters import ClusterSizes
@@ -68,8 +68,8 @@ def raise_to_sites(
 
 def list_volumes(binary: Tensor, voxel_mm3: float) -> list[float]:
     """Return the volumes in mm3 of the connected components of detections (I, J, K), 26 neighbours."""
-    labels, _ = ndimage.label(binary.numpy(), np.ones((3, 3, 3), dtype=bool))
-    return [float(count) * voxel_mm3 for count in np.bincount(labels.ravel())[1:]]
+    counts = np.bincount(label_detections(binary.numpy()).ravel())[1:]
+    return [float(count) * voxel_mm3 for count in counts]
 
 
 def measure_scores(

@@ -5,19 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from diffad.data.detections import label_detections
 from diffad.data.volume import Array
 
 CRUMB = 0.1
 """Share of its detection below which a piece is a crumb."""
-TOUCHING = np.ones((3, 3, 3), dtype=bool)
-"""Voxels that touch by a corner belong together."""
-
-
-def label_detections(mask: Array) -> Array:
-    """Number the detections of a mask (I, J, K), from 1 on; int32, 0 elsewhere."""
-    labels: Array = np.empty(mask.shape, dtype=np.int32)
-    ndimage.label(mask, TOUCHING, output=labels)
-    return labels
 
 
 def drop_crumbs(labels: Array) -> Array:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from diffad.data.atlas.template_map import SHAPED, TemplateMap
+from diffad.data.detections import label_detections
 from diffad.data.volume import Array, Volume
 from diffad.inference.output import AnomalyOutput
-from diffad.prepare.fragments import drop_crumbs, label_detections
+from diffad.prepare.fragments import drop_crumbs
 from diffad.prepare.geometry import map_voxels, resample
 from diffad.prepare.read import get_grid
 

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 from torch import Tensor
 
+from diffad.data.detections import label_detections
 from diffad.io.wording import shorten
 
 STRATA_ML = (0.0, 0.2, 1.0, 5.0, float("inf"))
@@ -92,8 +92,8 @@ def measure_sensitivity(
     """
     rows: dict[tuple[str, int, float], list[tuple[int, int, bool]]] = {}
     for sample in samples:
-        labels, count = ndimage.label(sample.lesions.numpy(), np.ones((3, 3, 3), dtype=bool))
-        sizes = np.bincount(labels.ravel(), minlength=count + 1)
+        labels = label_detections(sample.lesions.numpy())
+        sizes, count = np.bincount(labels.ravel()), int(labels.max())
         for rate, cut in thresholds.items():
             above = (sample.anomaly > cut).numpy()
             detections = _drop_small(above, limits_mm3.get(rate, 0.0) / sample.voxel_mm3)
@@ -122,7 +122,7 @@ def describe_sensitivity(rows: Sequence[Sensitivity]) -> list[str]:
 
 
 def _drop_small(above: np.ndarray, limit_voxels: float) -> np.ndarray:
-    labels, _ = ndimage.label(above, np.ones((3, 3, 3), dtype=bool))
+    labels = label_detections(above)
     large = np.bincount(labels.ravel()) > limit_voxels
     large[0] = False
     return np.asarray(large[labels])

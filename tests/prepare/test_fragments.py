@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from diffad.prepare.fragments import drop_crumbs, label_detections
+from diffad.data.detections import label_detections
+from diffad.prepare.fragments import drop_crumbs
 
 
 def test_crumbs_of_a_detection_go_and_its_pieces_stay():
