@@ -2,6 +2,7 @@
 
 import contextlib
 import pkgutil
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 import diffad
+from diffad.config import plugins
 from diffad.prepare.register import RegistrationResult
 from diffad.prepare.template import make_template_grid
 from diffad.registry import REGISTRIES
@@ -39,6 +41,12 @@ def place(tmp_path, monkeypatch):
         yield tmp_path
 
 
+def forget_plugins():
+    """Forget the plug-ins of a page, of whose names others may be."""
+    for name in [name for name in sys.modules if name.startswith("diffad_plugin_")]:
+        del sys.modules[name]
+
+
 def prepare_place(stack, patch, folder):
     threads = torch.get_num_threads()
     stack.callback(torch.set_num_threads, threads)
@@ -47,6 +55,8 @@ def prepare_place(stack, patch, folder):
         patch.setenv(name, str(folder))
     patch.chdir(folder)
     patch.syspath_prepend(folder)
+    patch.setattr(plugins, "MODULES", {})
+    stack.callback(forget_plugins)
     for registry in REGISTRIES.values():
         stack.enter_context(registry.scope())
 
