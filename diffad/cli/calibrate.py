@@ -83,6 +83,14 @@ def calibrate_command(
             "and size, on the console, in the model and in sensitivity.md beside it.",
         ),
     ] = 0,
+    lesions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE.csv",
+            help="State also what each threshold finds of real lesions: a CSV with the columns scan and "
+            "lesions, and brain for masks of brains, with paths beside it.",
+        ),
+    ] = None,
     batch_size: BatchSize = 8,
     device: Device = "auto",
 ) -> None:
@@ -96,6 +104,7 @@ def calibrate_command(
       diffad calibrate controls/ --mask _brain_mask --out models/ours
       diffad calibrate siteA/ siteB/ --mask _brain_mask --site folder --normalise place --out models/both
       diffad calibrate controls/ --sampler "{name: resampled}" --out models/resampled
+      diffad calibrate controls/ --sensitivity 3 --lesions patients.csv --out models/ours
       diffad predict patients/ --mask _brain_mask --model models/ours --out maps
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.io.paths import require_new_folder
@@ -107,6 +116,7 @@ def calibrate_command(
         save_model,
     )
     from diffad.predict.listing import list_subjects
+    from diffad.predict.real_lesions import describe_real_lesions, read_lesion_cases
     from diffad.predict.run import choose_device, load_model
     from diffad.predict.sensitivity import describe_lesions
     from diffad.predict.sites import read_sites
@@ -125,6 +135,7 @@ def calibrate_command(
             mask_threshold=mask_threshold,
         )
         inputs = Inputs(scan, model, out, mask_source, device=device)
+    cases = read_lesion_cases(lesions) if lesions else []
     listing = list_subjects(inputs, find_scans(inputs.sources, out, mask_source))
     subjects = listing.subjects
     pipe = load_model(model, choose_device(device))
@@ -133,6 +144,7 @@ def calibrate_command(
     sites = read_sites(site, subjects, inputs.sources)
     calibrations = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES, sites)
     table = describe_lesions(pipe, subjects[:sensitivity], options, mask_source)
+    table += describe_real_lesions(pipe, cases, options)
     save_model(pipe, out, table)
     _report_rates(calibrations, len(subjects), table, out)
     _report_end(listing.describe(), out)

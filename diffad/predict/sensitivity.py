@@ -61,15 +61,28 @@ def measure_on_lesions(
     if not pipe.config.calibration:
         raise ValueError("expected a calibrated model, whose thresholds are to be measured, got none")
     calibration = Calibration.from_dict(pipe.config.calibration)
-    clusters = calibration.whole.clusters if calibration.whole else None
-    rule = pipe.config.postprocess["clusters"]
-    limits = {rate: clusters.limit(rule, rate) if clusters else 0.0 for rate in calibration.thresholds}
     samples = list(_list_samples(pipe, subjects, options, mask, seed))
     if not samples:
         raise ValueError("expected at least one healthy scan to implant lesions in, got none")
-    rows = measure_sensitivity(samples, calibration.thresholds, limits)
+    rows = measure_samples(pipe, calibration, samples)
     pipe.register_to_config(calibration=replace(calibration, sensitivity=tuple(rows)).to_dict())
     return rows
+
+
+def measure_samples(
+    pipe: AnomalyPipeline, calibration: Calibration, samples: Sequence[LesionSample]
+) -> list[Sensitivity]:
+    """Measure what each threshold of a model finds, above the volume that its detections must exceed.
+
+    Args:
+        pipe: The model.
+        calibration: Its thresholds.
+        samples: Maps with known lesions.
+    """
+    clusters = calibration.whole.clusters if calibration.whole else None
+    rule = pipe.config.postprocess["clusters"]
+    limits = {rate: clusters.limit(rule, rate) if clusters else 0.0 for rate in calibration.thresholds}
+    return measure_sensitivity(samples, calibration.thresholds, limits)
 
 
 def describe_lesions(

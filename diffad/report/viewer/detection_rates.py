@@ -12,7 +12,8 @@ from diffad.threshold.detection_rates import NO_RATES, DetectionRate, choose_rat
 NOTE = (
     "A lesion counts as found where detections cover at least a tenth of it. In brackets the share of "
     "the voxels of these lesions above the threshold. Implanted lesions are drawn into healthy scans, and "
-    "are easier or harder than those of patients; where no row says real, nobody has measured real ones."
+    "are easier or harder than those of patients; where no row says real, nobody has measured real ones. "
+    "Where much is flagged, small lesions are found by chance."
 )
 
 
