@@ -113,10 +113,11 @@ def describe_scan(path: Path, mask: str = "") -> Facts:
         source = read_source(volume, parse_mask(mask) if mask else None)
     except ValueError as error:
         return facts | {"runs": False, "missing": [str(error)]}
-    facts |= {"brain_ml": round(float(source.brain.sum()) * volume.voxel_ml, 1)}
     warnings = list(source.warnings)
     is_head = any("skull-stripped" in warning for warning in warnings)
     missing = [NO_BRAIN] if is_head else []
+    if not is_head:  # what is above zero in a head is no brain
+        facts |= {"brain_ml": round(float(source.brain.sum()) * volume.voxel_ml, 1)}
     facts |= {"warnings": warnings, "runs": not missing, "missing": missing}
     return (
         facts | (_choose_model(source) if not missing else {}) | {"next": _format_next(path, is_head, mask)}

@@ -22,6 +22,7 @@ def test_scan_that_would_run_says_how(cohort, capsys):
     assert (code, values["kind"], values["runs"]) == (0, "scan", True)
     assert values["next"] == f"diffad predict {cohort / 's0.nii.gz'} --out maps"
     assert len(values["shape"]) == len(values["spacing_mm"]) == 3
+    assert values["brain_ml"] > 0
 
 
 def test_head_says_what_is_missing(tmp_path, capsys):
@@ -31,6 +32,7 @@ def test_head_says_what_is_missing(tmp_path, capsys):
     assert (code, values["runs"]) == (1, False)
     assert "--prepare" in values["missing"][0]
     assert "--prepare" in values["next"]
+    assert "brain_ml" not in values
 
 
 def test_model_folder_of_scans_and_result_are_told_apart(predict, model, cohort, capsys):
