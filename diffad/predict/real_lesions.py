@@ -50,7 +50,8 @@ def read_lesion_cases(table: Path) -> list[LesionCase]:
         table: The file; paths in it start at its folder.
 
     Raises:
-        ValueError: If it cannot be read, or a row names no scan or no lesions; the line is named.
+        ValueError: If it cannot be read, or a row names no scan, no lesions or what is not there; the line is
+            named.
     """
     _, rows = read_rows(table, "scans and lesions")
     cases = []
@@ -59,6 +60,8 @@ def read_lesion_cases(table: Path) -> list[LesionCase]:
             names = ", ".join(row) or "nothing"
             raise ValueError(f"{table}, line {line}: expected scan and lesions, found {names}")
         paths = {name: table.parent / row[name] for name in ("scan", "lesions", "brain") if name in row}
+        if absent := [path for path in paths.values() if not path.is_file()]:
+            raise ValueError(f"{table}, line {line}: expected a file, found none at {absent[0]}")
         cases.append(LesionCase(paths["scan"], paths["lesions"], paths.get("brain")))
     if not cases:
         raise ValueError(f"{table}: expected scans and lesions, found no row")
@@ -108,6 +111,8 @@ def _map_cases(
                     say(f"left out {name}: {format_error(error)}", error)
                 else:
                     samples.setdefault(contrast, []).append(sample)
+    if cases and not samples:
+        say("warning: no scan with lesions could be used, so nothing is known of real ones")
     return samples
 
 

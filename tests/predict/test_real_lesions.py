@@ -61,10 +61,23 @@ def test_table_says_what_it_lacks(tmp_path, model, patients, capsys):
     table.write_text("scan,lesions\n")
     with pytest.raises(ValueError, match="expected scans and lesions, found no row"):
         read_lesion_cases(table)
+    table.write_text("scan,lesions\np0.nii.gz,l9.nii.gz\n")
+    with pytest.raises(ValueError, match=r"line 2: expected a file, found none at .*l9\.nii\.gz"):
+        read_lesion_cases(table)
+
+
+def test_patients_of_whom_none_can_be_used_cost_only_their_figures(model, patients, capsys):
+    (patients / "patients" / "table.csv").write_text("scan,lesions\np2.nii.gz,l2.nii.gz\n")
+    assert calibrate(patients, model) == 0
+    assert "warning: no scan with lesions could be used" in capsys.readouterr().err
+    assert not (patients / "ours" / "sensitivity.md").exists()
 
 
 def test_paths_of_a_table_lie_beside_it(tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("scan,lesions,brain\na.nii,sub/b.nii,c.nii\nd.nii,e.nii,\n")
+    for name in ("a.nii", "sub/b.nii", "c.nii", "d.nii", "e.nii"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
     first = LesionCase(tmp_path / "a.nii", tmp_path / "sub/b.nii", tmp_path / "c.nii")
     assert read_lesion_cases(table) == [first, LesionCase(tmp_path / "d.nii", tmp_path / "e.nii", None)]
