@@ -11,6 +11,7 @@ from diffad.data.volume import Array, Volume
 from diffad.demo.case import DemoCase
 from diffad.evaluation.metrics import RankCurve, dice, false_alarm_rate
 from diffad.inference.output import AnomalyOutput
+from diffad.threshold.sensitivity import COVER
 
 
 def measure(case: DemoCase, sick: AnomalyOutput, healthy: AnomalyOutput) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def measure(case: DemoCase, sick: AnomalyOutput, healthy: AnomalyOutput) -> dict
         lesion = case.lesion(name)
         region = analysed_mask & (lesion | ~any_lesion)
         lesions[name] = _score_lesion(anomaly, detections, lesion, region, case.healthy)
-        lesions[name]["found"] = lesions[name]["covered"] > 0
+        lesions[name]["found"] = lesions[name]["covered"] >= COVER
     pooled = _score_lesion(anomaly, detections, any_lesion, analysed_mask, case.healthy)
     return {
         "lesions": lesions,

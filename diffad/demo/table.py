@@ -46,7 +46,7 @@ def _format_caption(result: dict[str, Any]) -> str:
     lines = [
         "All brain voxels of these slices count.",
         f"Threshold: {result['threshold_rule']}.",
-        "Found: a detection touches the lesion, if only by chance; see how much is covered.",
+        "Found: detections cover at least a tenth of the lesion.",
         *list_omissions(result),
         "Detections are cleaned up: their Dice may beat that of the best threshold.",
     ]

@@ -167,6 +167,14 @@ def test_lesions_of_other_kinds_count_neither_for_nor_against_a_kind(case):
     assert [name for name, figures in table["lesions"].items() if figures["found"]] == ["dark"]
     assert [figures["covered"] for figures in table["lesions"].values()] == [kind == "dark" for kind in KINDS]
     assert table["pooled"]["found"] == 1
+
+
+def test_lesion_that_detections_only_touch_is_not_found(case):
+    corner = np.zeros(case.labels.shape, dtype=bool)
+    corner[tuple(np.argwhere(case.lesion("dark"))[0])] = True
+    table = measure(case, results(case, corner), results(case, corner))
+    assert 0 < table["lesions"]["dark"]["covered"] < 0.1
+    assert table["pooled"]["found"] == 0
     bright = table["lesions"]["bright"]
     assert bright["ap"] == pytest.approx(bright["chance_ap"])
     assert bright["auroc"] == 0.5
