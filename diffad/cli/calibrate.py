@@ -83,7 +83,7 @@ def calibrate_command(
             "and size, on the console, in the model and in sensitivity.md beside it.",
         ),
     ] = 0,
-    lesions: Annotated[
+    patients: Annotated[
         Path | None,
         typer.Option(
             metavar="TABLE.csv",
@@ -104,7 +104,7 @@ def calibrate_command(
       diffad calibrate controls/ --mask _brain_mask --out models/ours
       diffad calibrate siteA/ siteB/ --mask _brain_mask --site folder --normalise place --out models/both
       diffad calibrate controls/ --sampler "{name: resampled}" --out models/resampled
-      diffad calibrate controls/ --sensitivity 3 --lesions patients.csv --out models/ours
+      diffad calibrate controls/ --sensitivity 3 --patients patients.csv --out models/ours
       diffad predict patients/ --mask _brain_mask --model models/ours --out maps
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.io.paths import require_new_folder
@@ -135,7 +135,7 @@ def calibrate_command(
             mask_threshold=mask_threshold,
         )
         inputs = Inputs(scan, model, out, mask_source, device=device)
-    cases = read_lesion_cases(lesions) if lesions else []
+    cases = read_lesion_cases(patients) if patients else []
     listing = list_subjects(inputs, find_scans(inputs.sources, out, mask_source))
     subjects = listing.subjects
     pipe = load_model(model, choose_device(device))

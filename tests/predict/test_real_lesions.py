@@ -30,7 +30,7 @@ def patients(tmp_path):
 
 def calibrate(folder, model, *words):
     out = folder / "ours"
-    table = ["--lesions", str(folder / "patients" / "table.csv")]
+    table = ["--patients", str(folder / "patients" / "table.csv")]
     return main(
         ["calibrate", str(folder / "heads"), "--model", str(model), "--out", str(out), *table, *words]
     )
