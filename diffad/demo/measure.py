@@ -83,4 +83,4 @@ def _label_pieces(detections: Array) -> tuple[Array, int]:
 
 
 def _measure_ml(mask: Array, volume: Volume) -> float:
-    return int(mask.sum()) * float(volume.spacing.prod()) / 1000
+    return int(mask.sum()) * volume.voxel_ml

@@ -13,13 +13,15 @@ from diffad.data.labels import read_rows
 from diffad.data.masks import load_mask
 from diffad.inference.calibrating import keep_contrast
 from diffad.inference.contrasts import find_contrast
+from diffad.inference.flagged import format_share
+from diffad.inference.output import AnomalyOutput
 from diffad.io.nifti import stem
 from diffad.io.subjects import Subject
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.calibrate import read_healthy
 from diffad.predict.options import Options
-from diffad.predict.sensitivity import measure_samples
+from diffad.predict.sensitivity import measure_samples, name_contrast
 from diffad.threshold import Calibration
 from diffad.threshold.detection_rates import describe_detection_rates, pool_detection_rates
 from diffad.threshold.sensitivity import LesionSample
@@ -71,7 +73,8 @@ def read_lesion_cases(table: Path) -> list[LesionCase]:
 def describe_real_lesions(pipe: AnomalyPipeline, cases: Sequence[LesionCase], options: Options) -> list[str]:
     """Measure what a model finds of real lesions, give it the figures, and return a table for each contrast.
 
-    Figures of real lesions from before make room for these; those of implanted ones stay.
+    Figures of real lesions from before make room for these; those of implanted ones stay. What of a lesion
+    lies outside of what is analysed does not count, and is said, as are the warnings of each scan.
 
     Args:
         pipe: A model that was calibrated on whole scans.
@@ -82,7 +85,7 @@ def describe_real_lesions(pipe: AnomalyPipeline, cases: Sequence[LesionCase], op
         ValueError: If the model is not calibrated.
     """
     lines = []
-    for contrast, samples in _map_cases(pipe, cases, options).items():
+    for contrast, samples in sorted(_map_cases(pipe, cases, options).items()):
         view = pipe.adapt_to(contrast)
         if not view.config.calibration:
             raise ValueError("expected a calibrated model, whose thresholds are to be measured, got none")
@@ -91,7 +94,7 @@ def describe_real_lesions(pipe: AnomalyPipeline, cases: Sequence[LesionCase], op
         kept = [row for row in calibration.sensitivity if row.kind != KIND]
         keep_contrast(pipe, contrast, calibration=replace(calibration, sensitivity=(*kept, *rows)).to_dict())
         table = describe_detection_rates(pool_detection_rates(rows), pipe.config.postprocess["fpr"])
-        lines += ["", *([f"{contrast}:"] if contrast else []), *table]
+        lines += ["", *name_contrast(pipe, contrast), *table]
     return lines
 
 
@@ -124,5 +127,15 @@ def _map_case(pipe: AnomalyPipeline, case: LesionCase, options: Options) -> tupl
     lesions = torch.from_numpy(load_mask(case.lesions, volume))
     call = replace(options, threshold=math.inf, sampler=None, score=None).call()
     output = pipe.adapt_to(contrast)(volume, brain.numpy(), **call)
-    lesions = lesions & output.analysed[0, 0]
-    return contrast, LesionSample(KIND, lesions, output.anomaly_map[0, 0], volume.voxel_ml * 1000)
+    analysed_lesions = lesions & output.analysed[0, 0]
+    _say_warnings(stem(case.scan), output, 1 - int(analysed_lesions.sum()) / int(lesions.sum()))
+    return contrast, LesionSample(KIND, analysed_lesions, output.anomaly_map[0, 0], volume.voxel_ml * 1000)
+
+
+def _say_warnings(name: str, output: AnomalyOutput, lost_share: float) -> None:
+    """Say what makes the figures of a scan doubtful."""
+    for warning in output.info.get("warnings", ()):
+        say(f"warning: {name}: {warning}")
+    if lost_share > 0:
+        share = format_share(lost_share)
+        say(f"warning: {name}: {share} of its lesions lies outside of what is analysed, and does not count")

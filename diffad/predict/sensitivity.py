@@ -96,13 +96,23 @@ def describe_lesions(
         ValueError: If no scan can be used, or the model is not calibrated.
     """
     lines = []
-    for contrast, group in _group_subjects(pipe, subjects, options, mask).items():
+    for contrast, group in sorted(_group_subjects(pipe, subjects, options, mask).items()):
         view = pipe.adapt_to(contrast)
         rows = measure_on_lesions(view, group, options, mask)
         keep_contrast(pipe, contrast, calibration=view.config.calibration)
         by_size = describe_detection_rates(pool_detection_rates(rows), pipe.config.postprocess["fpr"])
-        lines += [*([f"{contrast}:"] if contrast else []), *by_size, "", *describe_sensitivity(rows)]
+        lines += [*name_contrast(pipe, contrast), *by_size, "", *describe_sensitivity(rows)]
     return lines
+
+
+def name_contrast(pipe: AnomalyPipeline, contrast: str) -> list[str]:
+    """Return the line above the tables of a contrast; none where a model makes no difference between them.
+
+    Args:
+        pipe: The model.
+        contrast: One of its contrasts, or "" for all others.
+    """
+    return [f"{contrast or 'All other contrasts'}:", ""] if pipe.config.contrasts else []
 
 
 def _group_subjects(

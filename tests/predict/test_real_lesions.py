@@ -73,6 +73,19 @@ def test_patients_of_whom_none_can_be_used_cost_only_their_figures(model, patien
     assert not (patients / "ours" / "sensitivity.md").exists()
 
 
+def test_what_of_a_lesion_is_not_analysed_is_said(model, patients, capsys):
+    lesions = np.zeros(SHAPE, dtype=np.uint8)
+    lesions[16:22, 18:24, 14:20] = lesions[0, 0, 0:24] = 1  # 216 voxels in the brain, 24 outside
+    nib.save(nib.Nifti1Image(lesions, AFFINE), patients / "patients" / "l0.nii.gz")
+    assert calibrate(patients, model) == 0
+    told = capsys.readouterr().err
+    assert "warning: p0: 10 % of its lesions lies outside of what is analysed, and does not count" in told
+    assert (
+        "warning: p1: outside what the model knows" in told
+    )  # as its ball is far brighter than healthy heads
+    assert told.count("of its lesions lies outside") == 1
+
+
 def test_paths_of_a_table_lie_beside_it(tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("scan,lesions,brain\na.nii,sub/b.nii,c.nii\nd.nii,e.nii,\n")

@@ -10,14 +10,13 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
 from diffad import AnomalyPipeline
+from diffad.data.detections import label_detections
 from diffad.data.masks import load_mask
 from diffad.data.volume import Volume
 
 RATES = (0.01, 0.001)
-TOUCHING = np.ones((3, 3, 3), dtype=bool)
 
 
 def find_calibration(pipe, contrast):
@@ -28,11 +27,12 @@ def find_calibration(pipe, contrast):
 
 def measure(scores, lesions, threshold, least_mm3, voxel_mm3):
     """Return lesions that are touched, share of their voxels, detected ml, and ml of it in lesions."""
-    pieces, _ = ndimage.label(scores > threshold, TOUCHING)
+    pieces = label_detections(scores > threshold)
     large = np.bincount(pieces.ravel()) * voxel_mm3 > least_mm3
     large[0] = False
     detected = large[pieces]
-    numbers, count = ndimage.label(lesions, TOUCHING)
+    numbers = label_detections(lesions)
+    count = numbers.max()
     touched = len(set(np.unique(numbers[detected])) - {0})
     ml = [mask.sum() * voxel_mm3 / 1000 for mask in (detected, detected & lesions)]
     return f"{touched} of {count} | {(scores[lesions] > threshold).mean():.2f} | {ml[0]:.0f} | {ml[1]:.1f}"
