@@ -26,6 +26,8 @@ BrainChoice = Literal["auto", BrainMethod]
 """A ``BrainMethod``, or "auto" for the one that suits the scan."""
 Registration = Literal["affine", "rigid", "none"]
 """What a scan may be moved by on its way to MNI152."""
+Space = Literal["native", "MNI152NLin2009aSym"]
+"""Spaces that results are written in: the scan's own grid, and the template that scans are registered to."""
 Geometry = Literal["qform", "sform"]
 """Which orientation of a NIfTI file is taken where it has two."""
 OffsetRule = Literal["check", "shift"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diffad.io.nifti import stem
+from diffad.io.spaces import SPACE_SUFFIXES, TRANSFORM, format_carried, format_transform, is_carried
 
 RESULT_SUFFIXES = {
     "anomaly": "_anomaly.nii.gz",
@@ -20,13 +21,14 @@ RESULT_SUFFIXES = {
     "report": "_report.png",
     "preparation": "_prepare.png",
     "page": "_report.html",
+    **SPACE_SUFFIXES,
     "info": "_info.json",
 }
 """Ends of the names in a plain folder, by kind; the last one is written last."""
 
-OPTIONAL_KINDS = ("unseen", "std", "pvalue", "preparation", "page")
+OPTIONAL_KINDS = ("unseen", "std", "pvalue", "preparation", "page", *SPACE_SUFFIXES)
 """Kinds that not every run makes: brain that was not analysed, spread of several twins, p-values, the
-picture of how the scan was made ready, the web page."""
+picture of how the scan was made ready, the web page, and all in the space of the template."""
 
 REQUIRED_KINDS = tuple(kind for kind in RESULT_SUFFIXES if kind not in OPTIONAL_KINDS)
 """Kinds without which a scan is not finished."""
@@ -44,7 +46,8 @@ class Naming:
 
     A plain ``Naming("A")`` calls its map ``A_anomaly.nii.gz``. A BIDS one keeps the entities of the scan:
     ``sub-01/anat/sub-01_run-1_T1w`` has ``sub-01/anat/sub-01_run-1_desc-anomaly_T1w.nii.gz``, its detections
-    ``..._mod-T1w_desc-anomaly_mask.nii.gz`` and its sidecar ``..._desc-anomaly_T1w.json``.
+    ``..._mod-T1w_desc-anomaly_mask.nii.gz`` and its sidecar ``..._desc-anomaly_T1w.json``. In the space of the
+    template names have its entity, see ``diffad.io.spaces``.
 
     Args:
         name: Name of the scan; of a BIDS scan with its entities and its suffix.
@@ -74,12 +77,16 @@ class Naming:
         parts, suffix = split_entities(self.name)
         entities = [part for part in parts if not part.startswith("desc-")]
         labels = [part.removeprefix("desc-") for part in parts if part.startswith("desc-")]
+        if kind == TRANSFORM:
+            return format_transform(entities, labels, suffix)
+        is_carried_kind, kind = kind in SPACE_SUFFIXES, kind.removeprefix("template_")
+        entities += [f"mod-{suffix}"] if kind in MASK_DESCRIPTIONS else []
+        if is_carried_kind:
+            entities, labels = format_carried(entities, labels)
         label = MASK_DESCRIPTIONS.get(kind, _describe_kind(kind))
         labels.append(label[:1].upper() + label[1:] if labels else label)
-        description = f"desc-{''.join(labels)}"
-        if kind in MASK_DESCRIPTIONS:
-            return "_".join([*entities, f"mod-{suffix}", description, "mask.nii.gz"])
-        return "_".join([*entities, description, suffix]) + end[end.index(".") :]
+        last = "mask" if kind in MASK_DESCRIPTIONS else suffix
+        return "_".join([*entities, f"desc-{''.join(labels)}", last]) + end[end.index(".") :]
 
 
 def _describe_kind(kind: str) -> str:
@@ -96,15 +103,21 @@ def split_entities(name: str) -> tuple[list[str], str]:
 
 
 def parse_map_name(path: Path, out: Path) -> Naming | None:
-    """Return whose anomaly map a file is, by its name; none if it is no such map.
+    """Return whose anomaly map on its own grid a file is, by its name; none if it is no such map.
 
     Args:
         path: A file.
         out: Folder of the results it lies in.
     """
-    name = stem(path)
+    naming = _parse_naming(stem(path), path.parent.relative_to(out))
+    if naming is None or (is_carried(path) and not naming.files(out)["info"].is_file()):
+        return None
+    return naming
+
+
+def _parse_naming(name: str, folder: Path) -> Naming | None:
     if name.endswith("_anomaly"):
-        return Naming(name.removesuffix("_anomaly"), path.parent.relative_to(out))
+        return Naming(name.removesuffix("_anomaly"), folder)
     parts = name.split("_")
     descriptions = [p for p in parts if p.startswith("desc-") and p.lower().endswith("anomaly")]
     if not name.startswith("sub-") or not descriptions or parts[-1] == "mask":
@@ -112,7 +125,7 @@ def parse_map_name(path: Path, out: Path) -> Naming | None:
     label = descriptions[0].removeprefix("desc-")[: -len("anomaly")]
     entities = [p for p in parts if p != descriptions[0]]
     entities[-1:-1] = [f"desc-{label}"] if label else []
-    return Naming("_".join(entities), path.parent.relative_to(out), bids=True)
+    return Naming("_".join(entities), folder, bids=True)
 
 
 def find_maps(out: Path) -> dict[Path, Naming]:

@@ -10,6 +10,7 @@ from diffad.io.files import FileError, read_regular
 from diffad.io.naming import MAP_ENDS, Naming
 from diffad.io.nifti import WRITTEN_SUFFIXES, stem
 from diffad.io.paths import is_present_file
+from diffad.io.spaces import is_carried
 
 INFO_BYTES = 50_000_000
 """Largest size of what is stored with the maps of a scan."""
@@ -43,9 +44,10 @@ def is_own_map(path: Path) -> bool:
     """Tell whether a volume is a map, a mask or a reconstruction that diffad wrote.
 
     Other tools write names such as ``T1_std.nii.gz``, too. Ours have a record of the run beside them, or,
-    where that is lost, both the map and the part that was analysed.
+    where that is lost, both the map and the part that was analysed; those in the space of the template have
+    their transform.
     """
-    return any(_is_result_of(naming, path.parent) for naming in _list_namings(stem(path)))
+    return is_carried(path) or any(_is_result_of(naming, path.parent) for naming in _list_namings(stem(path)))
 
 
 def _is_result_of(naming: Naming, folder: Path) -> bool:

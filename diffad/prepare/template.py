@@ -8,10 +8,13 @@ from functools import cache
 import numpy as np
 
 from diffad.data.volume import Array
+from diffad.io.spaces import TEMPLATE_SPACE
 from diffad.prepare.geometry import VoxelGrid, make_upright_grid
 from diffad.prepare.record import import_extra
 
-TEMPLATE_NAME = "MNI152 (ICBM 2009c asymmetric in nilearn), 1 mm"
+TEMPLATE_NAME = f"{TEMPLATE_SPACE} (ICBM 2009a symmetric, as nilearn ships it), 1 mm"
+"""What records call it; nilearn's file is ``mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz``, which equals
+its mirror image, on the grid of release a (that of release c has 193 x 229 x 193 voxels)."""
 
 
 @dataclass(frozen=True, eq=False)
