@@ -130,6 +130,14 @@ def predict_command(
         NoiseScope | None,
         typer.Option(help="Draw noise for each slice, or once for all slices of a scan; slice by default."),
     ] = None,
+    space: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="native|MNI152NLin2009aSym",
+            help="Write results in the space of the template, too; may be repeated, and native is always "
+            "written.",
+        ),
+    ] = None,
     layout: Annotated[
         ResultLayout, typer.Option(help="How results are named; auto is bids for scans of a BIDS tree.")
     ] = "auto",
@@ -165,6 +173,7 @@ def predict_command(
       diffad predict cohort/ --out maps --mask _brain_mask       A.nii.gz has A_brain_mask.nii.gz
       diffad predict cohort/ --out maps --sequences t1,flair     A_t1.nii.gz with A_flair.nii.gz
       diffad predict cohort/ --out maps --model auto:models      each scan by the model in models/ it suits
+      diffad predict cohort/ --out maps --space MNI152NLin2009aSym      for diffad group
       diffad predict bids/ --out bids/derivatives/diffad --prepare --sequences T1w
       torchrun --nproc_per_node 2 -m diffad.predict cohort/ --out maps
       diffad predict scan.nii.gz --sampler "{name: chain, level: 200, steps: 10}" --threshold otsu
@@ -189,6 +198,7 @@ def predict_command(
             device=device,
             overwrite=overwrite,
             verify=verify,
+            spaces=tuple(space or ("native",)),
             layout=layout,
             page=page,
             on_failure=on_failure,

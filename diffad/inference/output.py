@@ -121,7 +121,7 @@ class AnomalyOutput(BaseOutput):
         """
         if self.volume is None:
             raise ValueError("expected the result of a volume, got that of a tensor, which has no affine")
-        kinds = self._kinds()
+        kinds = self.get_kinds()
         return {kind: self.volume.to_nifti(v[0], DTYPES.get(kind, np.float32)) for kind, v in kinds.items()}
 
     def plot(self) -> Any:
@@ -157,7 +157,8 @@ class AnomalyOutput(BaseOutput):
         page: str = VIEWS["html"](self)
         return page
 
-    def _kinds(self) -> dict[str, Tensor]:
+    def get_kinds(self) -> dict[str, Tensor]:
+        """Return the images that are written, by kind, each (B, C, *S) or (B, 1, *S)."""
         kinds = {"anomaly": self.anomaly_map, "mask": self.mask, "twin": self.reconstruction}
         optional = {"std": self.std, "pvalue": self.p_value}
         kinds |= {kind: values for kind, values in optional.items() if values is not None}
@@ -167,7 +168,7 @@ class AnomalyOutput(BaseOutput):
 
     def _save_volume(self, folder: Path, prefix: str) -> dict[str, Path]:
         assert self.volume is not None
-        kinds = self._kinds()
+        kinds = self.get_kinds()
         files = {kind: folder / f"{prefix}_{kind}.nii.gz" for kind in kinds}
         for kind, values in kinds.items():
             self.volume.save(values[0], files[kind], dtype=DTYPES.get(kind, np.float32))
@@ -177,5 +178,5 @@ class AnomalyOutput(BaseOutput):
         from safetensors.torch import save
 
         path = folder / f"{prefix}_maps.safetensors"
-        write_bytes(path, save({k: v.contiguous() for k, v in self._kinds().items()}))
+        write_bytes(path, save({k: v.contiguous() for k, v in self.get_kinds().items()}))
         return {"maps": path}

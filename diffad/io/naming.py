@@ -46,8 +46,8 @@ class Naming:
 
     A plain ``Naming("A")`` calls its map ``A_anomaly.nii.gz``. A BIDS one keeps the entities of the scan:
     ``sub-01/anat/sub-01_run-1_T1w`` has ``sub-01/anat/sub-01_run-1_desc-anomaly_T1w.nii.gz``, its detections
-    ``..._mod-T1w_desc-anomaly_mask.nii.gz`` and its sidecar ``..._desc-anomaly_T1w.json``. In the space of the
-    template names have its entity, see ``diffad.io.spaces``.
+    ``..._mod-T1w_desc-anomaly_mask.nii.gz`` and its sidecar ``..._desc-anomaly_T1w.json``. Names in the space
+    of the template have its entity, see ``diffad.io.spaces``.
 
     Args:
         name: Name of the scan; of a BIDS scan with its entities and its suffix.

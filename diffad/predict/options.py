@@ -16,6 +16,7 @@ from diffad.config.choices import (
     NoiseScope,
     Precision,
     ResultLayout,
+    Space,
     require,
     require_choice,
 )
@@ -140,6 +141,7 @@ class Inputs:
         on_failure: A ``FailurePolicy``, for the exit code.
         prepare: How scans are made ready first; none takes them as they are.
         verify: Compare the content of finished files with what was written, not only their size.
+        spaces: Spaces that results are in, each a ``Space``; the scan's own grid is always one.
 
     Raises:
         ValueError: If a value cannot be used; it is named.
@@ -158,8 +160,11 @@ class Inputs:
     on_failure: str = "any"
     prepare: PrepareOptions | None = None
     verify: bool = False
+    spaces: Sequence[str] = ("native",)
 
     def __post_init__(self) -> None:
+        for space in self.spaces:
+            require_choice("space", space, Space)
         require(len(self.sources) > 0, "sources", "a scan or a folder", self.sources)
         gpu = self.device.startswith("cuda") and torch.cuda.is_available()
         usable = gpu or self.device in ("auto", "cpu")

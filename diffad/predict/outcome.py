@@ -11,6 +11,7 @@ from diffad.inference.choice import ModelChoice
 from diffad.inference.output import AnomalyOutput
 from diffad.predict.load import LoadedScan
 from diffad.predict.results import ResultRow
+from diffad.prepare.to_template import TemplateWay
 
 DISK_ERRORS = (
     errno.ENOSPC,
@@ -51,12 +52,14 @@ class ScanOutcome:
         counts: Field of ``CohortSummary``.
         output: What is to be written, if anything.
         preparation: Picture of how the scan was made ready, as PNG; none where it was taken as it is.
+        way: The way to the template, where results are written there, too.
     """
 
     row: ResultRow | None
     counts: str
     output: AnomalyOutput | None = None
     preparation: bytes | None = None
+    way: TemplateWay | None = None
 
 
 def fail_scan(name: str, message: str) -> ScanOutcome:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffad.inference.choice import ModelChoice
+from diffad.io.spaces import TEMPLATE_SPACE
 from diffad.io.subjects import Subject, find_subject_mask
-from diffad.io.terminal import say
+from diffad.io.terminal import format_error, say
 from diffad.predict.claims import ScanClaims
 from diffad.predict.finished import inspect_results
 from diffad.predict.load import load_scan
@@ -19,6 +20,7 @@ from diffad.predict.outcome import PendingScan, ScanOutcome
 from diffad.predict.request import collect_request, compare_requests
 from diffad.predict.results import ResultRow
 from diffad.predict.shelf import ModelShelf
+from diffad.predict.template_space import lacks_template, place_in_template, read_finished_output
 from diffad.predict.writer import check_names
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class ScanReader:
         verify: Compare the content of finished files, not only their size.
         claims: Scans that this program is at work on.
         writing: Context in which a file of ``out`` is written.
+        in_template: Whether results are written in the space of the template, too.
     """
 
     out: Path
@@ -52,6 +55,7 @@ class ScanReader:
     verify: bool
     claims: ScanClaims
     writing: Callable[[str], AbstractContextManager[None]]
+    in_template: bool = False
 
     def read(self, subject: Subject) -> PendingScan | ScanOutcome:
         """Claim a scan and read it; one that is done, or that another program has, is not read.
@@ -60,7 +64,7 @@ class ScanReader:
             ValueError: If a file cannot be used; it is named.
             WriteError: If it cannot be claimed.
         """
-        check_names(subject.naming, self.out)
+        check_names(subject.naming, self.out, self.in_template)
         if subject.missing:
             present = ", ".join(p.name for p in subject.paths) or "no scan"
             raise ValueError(
@@ -109,4 +113,16 @@ class ScanReader:
         differences = compare_requests(info.get("request"), request)
         if differences:
             say(f"kept {subject.name}: made with other {', '.join(differences)}; --overwrite makes it anew")
+        elif self.in_template and lacks_template(info):
+            return self._bring_to_template(subject, info)
         return ScanOutcome(ResultRow.from_info(subject.name, info), "other" if differences else "skipped")
+
+    def _bring_to_template(self, subject: Subject, info: dict[str, Any]) -> ScanOutcome:
+        """Bring finished results to the template, as they lie there; these stay, whatever happens."""
+        try:
+            output = read_finished_output(subject.naming.files(self.out))
+            way = place_in_template(output, subject.name)
+        except (ValueError, OSError) as error:
+            say(f"warning: {subject.name}: not brought to {TEMPLATE_SPACE}: {format_error(error)}")
+            return ScanOutcome(ResultRow.from_info(subject.name, info), "skipped")
+        return ScanOutcome(ResultRow.from_info(subject.name, output.info), "skipped", output, way=way)

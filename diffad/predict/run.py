@@ -14,6 +14,7 @@ from diffad.inference.candidates import is_auto, list_candidates
 from diffad.inference.slice_range import explain_numbers
 from diffad.io.console import get_console
 from diffad.io.escape import escape_name
+from diffad.io.spaces import TEMPLATE_SPACE
 from diffad.io.subjects import Subject, find_scans
 from diffad.io.terminal import say
 from diffad.pipeline import AnomalyPipeline
@@ -25,6 +26,7 @@ from diffad.predict.results import ResultRow
 from diffad.predict.runner import Cohort
 from diffad.predict.shelf import ModelSet
 from diffad.predict.summary import CohortSummary
+from diffad.predict.template_space import NOTE, require_apart, require_packages
 
 
 def predict_scans(
@@ -48,9 +50,15 @@ def predict_scans(
     process, options = process or Process.from_launcher(), options or Options()
     if process.is_main and isinstance(options.slices, tuple):
         say(f"warning: {explain_numbers(options.slices, inputs.prepare is not None)}")
+    in_template = TEMPLATE_SPACE in inputs.spaces
+    if in_template:
+        require_packages()
+        say(NOTE)
     search = find_scans(inputs.sources, inputs.out, inputs.mask, inputs.region)
     listing = list_subjects(inputs, search)
     subjects = listing.subjects
+    if in_template:
+        require_apart(subjects)
     cohort = Cohort(
         _find_models(inputs, process),
         inputs.out,
@@ -62,6 +70,7 @@ def predict_scans(
         page=inputs.page,
         share=process,
         verify=inputs.verify,
+        in_template=in_template,
     )
     if process.is_main:
         _describe_derivative(inputs.out, subjects)

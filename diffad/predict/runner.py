@@ -29,7 +29,8 @@ from diffad.predict.results import ResultRow, Results
 from diffad.predict.shelf import ModelSet, place_on_shelf
 from diffad.predict.stages import run_overlapped
 from diffad.predict.summary import CohortSummary as CohortSummary
-from diffad.predict.writer import write_scan
+from diffad.predict.template_space import place_in_template
+from diffad.predict.writer import add_in_template, write_scan
 
 if TYPE_CHECKING:
     from diffad.prepare import PrepareOptions as PrepareOptions
@@ -63,6 +64,7 @@ class Cohort:
         page: Write a web page of each scan.
         share: Which of several processes this is; alone by default.
         verify: Compare the content of finished files with what was written, not only their size.
+        in_template: Write results in the space of the template, too.
 
     Raises:
         ValueError: If an option does not suit the model, or ``out`` holds another ``results.csv``.
@@ -82,10 +84,12 @@ class Cohort:
         page: bool = False,
         share: Process | None = None,
         verify: bool = False,
+        in_template: bool = False,
     ) -> None:
         options = replace(options, precision=resolve_precision(options.precision, pipe.device))
         self.out, self.options = out, options
         self.prepares, self.page, self.process = prepare is not None, page, share or Process()
+        self.in_template = in_template
         self.shelf = place_on_shelf(pipe, options)
         out.mkdir(parents=True, exist_ok=True)
         self.results, self.claims = Results(out / "results.csv"), ScanClaims(out)
@@ -101,6 +105,7 @@ class Cohort:
             verify=verify,
             claims=self.claims,
             writing=self._writing,
+            in_template=in_template,
         )
 
     def run(self, subjects: Sequence[Subject]) -> CohortSummary:
@@ -207,8 +212,9 @@ class Cohort:
         output.info |= {"scan": [str(p) for p in subject.paths], "request": read.request}
         if read.choice.name:
             output.info["model_choice"] = read.choice.to_info()
+        way = place_in_template(output, subject.name) if self.in_template else None
         row = ResultRow.from_info(subject.name, output.info)
-        return ScanOutcome(row, "done", output, read.ready.draw_preparation())
+        return ScanOutcome(row, "done", output, read.ready.draw_preparation(), way)
 
     def _detect(self, subject: Subject, read: PendingScan) -> AnomalyOutput:
         scan, choice = read.ready, read.choice
@@ -247,7 +253,11 @@ class Cohort:
     def _write(self, subject: Subject, outcome: ScanOutcome) -> ScanOutcome:
         assert outcome.output is not None
         with self._writing(subject.name), work_on(subject.name), run_stage("writing"):
-            write_scan(outcome.output, subject.naming, self.out, self.page, outcome.preparation)
+            if outcome.counts == "skipped":
+                add_in_template(outcome.output, subject.naming, self.out, outcome.way)
+            else:
+                picture = outcome.preparation
+                write_scan(outcome.output, subject.naming, self.out, self.page, picture, outcome.way)
         return replace(outcome, output=None, preparation=None)
 
     @contextmanager

@@ -10,18 +10,27 @@ from typing import Any
 from diffad.inference.output import AnomalyOutput
 from diffad.io.naming import REQUIRED_KINDS, RESULT_SUFFIXES, Naming
 from diffad.io.scratch import scratch_folder
+from diffad.io.spaces import SPACE_SUFFIXES
 from diffad.io.terminal import hold_interrupts
 from diffad.predict.finished import store_files
+from diffad.predict.template_space import write_in_template
+from diffad.prepare.to_template import TemplateWay
 
 
-def check_names(naming: Naming, out: Path) -> None:
+def check_names(naming: Naming, out: Path, in_template: bool = False) -> None:
     """Refuse a scan whose results would have names that the file system of ``out`` cannot hold.
+
+    Args:
+        naming: What the files are called.
+        out: Folder of all results.
+        in_template: Whether there are results in the space of the template, whose names are longer.
 
     Raises:
         ValueError: If a name is too long.
     """
     limit = os.pathconf(out, "PC_NAME_MAX")
-    longest = max((path.name for path in naming.files(out).values()), key=lambda n: len(os.fsencode(n)))
+    kinds = [kind for kind in RESULT_SUFFIXES if in_template or kind not in SPACE_SUFFIXES]
+    longest = max((naming.path(kind).name for kind in kinds), key=lambda n: len(os.fsencode(n)))
     if (size := len(os.fsencode(longest))) > limit:
         raise ValueError(
             f"{naming.name}: expected results whose names have at most {limit} bytes, found {size}; "
@@ -30,7 +39,12 @@ def check_names(naming: Naming, out: Path) -> None:
 
 
 def write_scan(
-    output: AnomalyOutput, naming: Naming, out: Path, page: bool = False, preparation: bytes | None = None
+    output: AnomalyOutput,
+    naming: Naming,
+    out: Path,
+    page: bool = False,
+    preparation: bytes | None = None,
+    way: TemplateWay | None = None,
 ) -> None:
     """Write all files of a scan; what says that they are whole comes last.
 
@@ -40,6 +54,7 @@ def write_scan(
         out: Folder of all results.
         page: Also write the web page.
         preparation: Picture of how the scan was made ready, as PNG; none where it was taken as it is.
+        way: The way to the template, where results are written there, too.
 
     Raises:
         OSError: If a file cannot be written; earlier results of the scan are then as they were.
@@ -47,6 +62,8 @@ def write_scan(
     with scratch_folder(out / naming.name) as folder:
         if preparation is not None:
             (folder / f"{naming.name}{RESULT_SUFFIXES['preparation']}").write_bytes(preparation)
+        if way is not None:
+            write_in_template(output, way, folder, naming.name)
         files = _write_files(output, naming, folder, page)
         store_files(output.info, files["info"], files)
         publish_results(files, naming.files(out))
@@ -97,6 +114,29 @@ def publish_results(files: dict[str, Path], places: dict[str, Path]) -> None:
                 files[kind].replace(place)
             else:
                 place.unlink(missing_ok=True)
+
+
+def add_in_template(output: AnomalyOutput, naming: Naming, out: Path, way: TemplateWay | None) -> None:
+    """Write the results in the template of a scan that is finished on its own grid, and what is stored of it.
+
+    Args:
+        output: Its result, as it lies there, with what is known of the template in ``info``.
+        naming: What the files are called.
+        out: Folder of all results.
+        way: The way to the template; none of a scan that cannot be brought there.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
+    places, files = naming.files(out), dict[str, Path]()
+    with scratch_folder(out / naming.name) as folder:
+        written_files = write_in_template(output, way, folder, naming.name) if way else {}
+        with hold_interrupts():
+            for kind, path in written_files.items():
+                files[kind] = path.replace(places[kind])
+            store_files(output.info, places["info"], files)
+    if places["page"].is_file() and (way is None or way.warnings):
+        write_lesions_and_page(output, naming, out)  # which shows the new warnings
 
 
 def write_lesions_and_page(output: AnomalyOutput, naming: Naming, out: Path) -> None:

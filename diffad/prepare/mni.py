@@ -24,7 +24,12 @@ USUAL_SCALE, USUAL_DICE = (0.75, 1.35), 0.88
 
 
 def register_to_template(
-    image: Array, brain: Array, volume: Volume, options: PrepareOptions, record: Record
+    image: Array,
+    brain: Array,
+    volume: Volume,
+    options: PrepareOptions,
+    record: Record,
+    look: str = "the prepared volume",
 ) -> Array:
     """Register a brain to MNI152; return the map from template world to native world, (4, 4).
 
@@ -34,6 +39,7 @@ def register_to_template(
         volume: The scan, for its grid and name.
         options: Kind, seed and threads.
         record: Record of the scan, which gets matrix, quality and warnings.
+        look: What shows whether it went well, for warnings.
 
     Raises:
         VolumeError: If the brain does not overlap with the template, or over 30 % of it are beyond the scan.
@@ -42,7 +48,7 @@ def register_to_template(
         quality["SimpleITK"], quality["nilearn"] = package_version("SimpleITK"), package_version("nilearn")
         registration = _register(image, brain, volume, options)
         quality |= measure_quality(registration, brain, get_grid(volume), options.threads)
-        _check_quality(quality, volume.name, record)
+        _check_quality(quality, volume.name, record, look)
     return registration.matrix
 
 
@@ -80,25 +86,36 @@ def measure_quality(
     ``dice`` is the overlap of the brain with that of the template, ``scales`` are the factors along three
     axes (singular values of the matrix), ``outside`` is the fraction of the template's brain beyond the scan.
     """
-    template = load_mni152()
-    matrix = map_voxels(template.grid, grid, registration.matrix)
-    moved_brain = resample(brain, matrix, template.grid.shape, threads=threads) > 0.5
-    total = float(moved_brain.sum() + template.brain.sum())
-    overlap = 2 * float((moved_brain & template.brain).sum()) / total
-    axes = registration.matrix[:3, :3]
+    template, axes = load_mni152(), registration.matrix[:3, :3]
     return {
         "matrix": registration.matrix.round(8).tolist(),
         "mutual_information": round(registration.similarity, 4),
         "mutual_information_before": round(registration.start_similarity, 4),
         "iterations": list(registration.iterations),
-        "dice": round(overlap, 4),
+        "dice": measure_dice(registration.matrix, brain, grid, threads),
         "scales": np.linalg.svd(axes, compute_uv=False).round(4).tolist(),
         "determinant": round(float(np.linalg.det(axes)), 4),
         "outside": round(outside_fraction(template.brain, template.grid, registration.matrix, grid), 4),
     }
 
 
-def _check_quality(quality: dict[str, Any], name: str, record: Record) -> None:
+def measure_dice(to_native: Array, brain: Array, grid: VoxelGrid, threads: int) -> float:
+    """Return the overlap (Dice) of a brain (I, J, K) on ``grid`` with that of the template.
+
+    Args:
+        to_native: Template world to the world of the brain, (4, 4), in mm.
+        brain: The brain, bool.
+        grid: Its grid.
+        threads: Threads; 0 for all cores.
+    """
+    template = load_mni152()
+    matrix = map_voxels(template.grid, grid, to_native)
+    moved_brain = resample(brain, matrix, template.grid.shape, threads=threads) > 0.5
+    total = float(moved_brain.sum() + template.brain.sum())
+    return round(2 * float((moved_brain & template.brain).sum()) / total, 4)
+
+
+def _check_quality(quality: dict[str, Any], name: str, record: Record, look: str) -> None:
     loss = f"expected a whole brain, found about {quality['outside']:.0%} of it beyond the field of the scan"
     if quality["outside"] > LOSS_LIMIT:
         raise VolumeError(f"{name}: {loss}")
@@ -109,11 +126,11 @@ def _check_quality(quality: dict[str, Any], name: str, record: Record) -> None:
     if low < USUAL_SCALE[0] or high > USUAL_SCALE[1] or quality["determinant"] <= 0:
         record.warn(
             f"{name}: expected a registration that scales the brain by {usual}, found {low:.2f} to "
-            f"{high:.2f}; look at the prepared volume"
+            f"{high:.2f}; look at {look}"
         )
     if quality["dice"] < USUAL_DICE:
         record.warn(
             f"{name}: expected brain and template to overlap by a Dice of at least {USUAL_DICE:g}, found "
             f"{quality['dice']:.2f}, with a mutual information of {quality['mutual_information']:.2f}; "
-            "look at the prepared volume"
+            f"look at {look}"
         )
