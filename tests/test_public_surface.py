@@ -204,7 +204,7 @@ COMMANDS = {
             "--axes --batch-size --bias --brain --device --fusion --guidance --keep-small --layout --mask"
             " --mask-threshold --max-voxels --modality --model --no-bias --no-page --noise --noise-across"
             " --on-failure --out --overwrite --page --precision --prepare --region --register --sampler"
-            " --score --seed --strict --verify"
+            " --score --seed --space --strict --verify"
             " --sequences --slices --threshold --trust"
         ),
     ),
@@ -237,7 +237,7 @@ EVENTS = {
 CHOICES = {
     "predict": (
         "auto all qform sform fp32 bf16 mri ct deepbet threshold given affine rigid plain bids any all never"
-        " axial coronal sagittal"
+        " axial coronal sagittal native MNI152NLin2009aSym"
     ),
     "prepare": "mri ct deepbet threshold given affine rigid",
     "list": " ".join(PARTS).lower() + " configs pretrained",
@@ -258,7 +258,7 @@ OPTIONS = (
     "sampler score noise guidance threshold slices seed batch_size precision axes fusion noise_across"
     " trust max_voxels mask_threshold"
 )
-COHORT = "pipe out options mask region overwrite prepare page share verify"
+COHORT = "pipe out options mask region overwrite prepare page share verify in_template"
 
 SUFFIXES = (
     "_anomaly.nii.gz _info.json _lesions.csv _lesions.json _mask.nii.gz _pvalue.nii.gz"
