@@ -1,0 +1,156 @@
+"""Which scans of a folder of results go into group maps, and why the others do not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from diffad.group.settings import get_model_name, read_settings, require_one_kind
+from diffad.io.entities import parse_bids_name
+from diffad.io.escape import escape_name
+from diffad.io.naming import Naming, find_maps
+from diffad.io.own_maps import read_scan_info
+from diffad.io.spaces import TEMPLATE_SPACE
+from diffad.predict.results import Results
+
+KINDS = ("template_anomaly", "template_mask", "template_seen")
+"""Kinds of results in the template that group maps are made of."""
+FAILED, NO_RESULTS, NO_TEMPLATE = "failed", "results are gone", f"no maps in {TEMPLATE_SPACE}"
+OUTSIDE, OTHER_MODEL = "outside what the model knows", "of another model"
+"""Why a scan is left out."""
+
+
+@dataclass(frozen=True)
+class GroupScan:
+    """A scan that goes into group maps.
+
+    Args:
+        name: Its name.
+        person: Who was scanned: the subject of a BIDS name, or the whole name.
+        files: Its maps in the template, by kind.
+        settings: What they follow from, see ``read_settings``.
+        model: Name of the model.
+        threshold: Threshold of its detections.
+        outside: Whether it is outside what the model knows.
+    """
+
+    name: str
+    person: str
+    files: Mapping[str, Path]
+    settings: Mapping[str, Any]
+    model: str
+    threshold: float
+    outside: bool = False
+
+
+@dataclass
+class Selection:
+    """The scans of a folder of results.
+
+    Args:
+        scans: Those that go in, by name.
+        left_out: Why each of the others does not.
+        notes: What a reader should know.
+    """
+
+    scans: list[GroupScan] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def count_left_out(self) -> list[tuple[str, list[str]]]:
+        """Return the reasons, each with its scans, the most frequent first."""
+        counts = Counter(self.left_out.values())
+        return [(why, [s for s, w in self.left_out.items() if w == why]) for why, _ in counts.most_common()]
+
+
+def select_scans(folder: Path, include_outside: bool = False, model: str = "") -> Selection:
+    """Choose the scans of a folder of results that can be summed up; they come in the order of their names.
+
+    Args:
+        folder: Folder that ``diffad predict --space`` wrote.
+        include_outside: Take scans outside what the model knows, too.
+        model: Name of the model whose results are taken; all by default.
+
+    Raises:
+        ValueError: If there are no results, none has maps in the template, or models or settings differ.
+    """
+    rows = Results(folder / "results.csv").rows
+    namings = {escape_name(naming.name): naming for naming in find_maps(folder).values()}
+    if not rows:
+        raise ValueError(f"{folder}: expected results of diffad predict with results.csv, found none")
+    selection = Selection()
+    for name in sorted(rows):
+        outcome = _judge_row(folder, rows[name], namings.get(name), include_outside, model)
+        if isinstance(outcome, GroupScan):
+            selection.scans.append(outcome)
+        else:
+            selection.left_out[name] = outcome
+    _require_scans(selection, folder, model)
+    kinds = {scan.name: scan.settings for scan in selection.scans}
+    try:
+        notes = require_one_kind(kinds, {scan.name: scan.model for scan in selection.scans})
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error
+    selection.notes = [*notes, *_describe_scans(selection.scans)]
+    return selection
+
+
+def _judge_row(
+    folder: Path, row: Mapping[str, str], naming: Naming | None, include_outside: bool, model: str
+) -> GroupScan | str:
+    """Return the scan of a row of the table, or why it is left out."""
+    if row["status"] != "ok":
+        return FAILED
+    if naming is None:
+        return NO_RESULTS
+    places = naming.files(folder)
+    try:
+        info = read_scan_info(places["info"])
+    except ValueError:
+        return NO_RESULTS
+    if model and get_model_name(info) != model:
+        return OTHER_MODEL
+    if not all(places[kind].is_file() for kind in KINDS):
+        return NO_TEMPLATE
+    if row["domain"] == "outside" and not include_outside:
+        return OUTSIDE
+    bids = parse_bids_name(naming.name)
+    return GroupScan(
+        row["scan"],
+        f"sub-{bids.entities['sub']}" if bids else naming.name,
+        {kind: places[kind] for kind in KINDS},
+        read_settings(info),
+        get_model_name(info),
+        float(info.get("threshold", 0.0)),
+        row["domain"] == "outside",
+    )
+
+
+def _require_scans(selection: Selection, folder: Path, model: str) -> None:
+    if selection.scans:
+        return
+    counts = ", ".join(f"{len(names)} {why}" for why, names in selection.count_left_out())
+    hints = {NO_TEMPLATE: f"run diffad predict again with --space {TEMPLATE_SPACE}"}
+    hints |= {OUTSIDE: "--include-outside takes them", OTHER_MODEL: f"--model {model} takes none"}
+    hint = "; ".join(hints[why] for why, _ in selection.count_left_out() if why in hints)
+    raise ValueError(f"{folder}: expected scans with maps in the template, found none ({counts}); {hint}")
+
+
+def _describe_scans(scans: Sequence[GroupScan]) -> list[str]:
+    notes = []
+    people = Counter(scan.person for scan in scans)
+    if repeats := [person for person, count in people.items() if count > 1]:
+        text = f"{len(scans)} scans are of {len(people)} people, and each scan counts: {len(repeats)} people"
+        notes.append(f"{text} have several")
+    if outside := sum(scan.outside for scan in scans):
+        notes.append(f"{outside} of {len(scans)} scans are {OUTSIDE}, and are included")
+    thresholds = [scan.threshold for scan in scans]
+    if min(thresholds) != max(thresholds):
+        span = f"{min(thresholds):.4g} to {max(thresholds):.4g}"
+        notes.append(
+            f"each scan has a threshold of its own (Otsu's), {span}: overlaps are of unlike detections"
+        )
+    return notes
