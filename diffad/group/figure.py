@@ -7,9 +7,11 @@ import io
 import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from diffad.data.volume import Array
 from diffad.group.sums import VoxelSums
@@ -19,14 +21,14 @@ from diffad.report.canvas import BRIGHT, FAINT, PAPER, PLAIN, place_axes, place_
 from diffad.report.planes import LETTERS, SIDES, orient_plane
 from diffad.report.tiles import draw_image, hatch_mask, write_sides
 
-TILE, GAP, LEFT, TOP, LINE, COLUMNS = 1.55, 0.07, 0.2, 0.95, 0.19, 6
+TILE, GAP, LEFT, TOP, LINE, COLUMNS = 1.55, 0.07, 0.2, 0.78, 0.19, 6
 """Width of a tile, space between tiles, margins, height of a line (inches); tiles in a row."""
 PLANES_MM = {2: (-45, -30, -18, -6, 4, 14, 24, 34, 44, 54, 62, 70), 1: (-70, -40, -10, 20), 0: (-30, 30)}
 """Planes that are drawn, in mm, by the axis that they are cut along: two rows axial, one of the others."""
-COLOURS = "inferno"
+COLOURS = "plasma"
 
 
-def draw_overlap(sums: VoxelSums, title: str, note: str = "") -> bytes:
+def draw_overlap(sums: VoxelSums, title: str) -> bytes:
     """Draw in which share of the scans each voxel has a detection, on the template, as PNG.
 
     Voxels that were analysed in fewer than half of the scans are hatched: a share of few is none of the
@@ -35,7 +37,6 @@ def draw_overlap(sums: VoxelSums, title: str, note: str = "") -> bytes:
     Args:
         sums: Sums of the group.
         title: What the group is called.
-        note: A few more words.
     """
     known = sums.count >= sums.least_drawn
     share = np.where(known, sums.overlap, 0.0)
@@ -48,11 +49,10 @@ def draw_overlap(sums: VoxelSums, title: str, note: str = "") -> bytes:
     FigureCanvasAgg(figure)
     people = f"n = {sums.scans} scan{'' if sums.scans == 1 else 's'}"
     place_text(figure, LEFT, 0.14, f"Overlap of detections: {title}, {people}", 11, BRIGHT, weight="bold")
-    drawn = f"drawn where at least {sums.least_drawn} were analysed, hatched elsewhere in the brain"
+    drawn = f"drawn where at least {sums.least_drawn} were analysed, else hatched"
     place_text(
         figure, LEFT, 0.42, f"share of the scans with a detection; {drawn}; {TEMPLATE_SPACE}", 8, PLAIN
     )
-    place_text(figure, LEFT, 0.6, note, 8, PLAIN)
     for index, (axis, mm) in enumerate(tiles):
         row, column = divmod(index, COLUMNS)
         place = (LEFT + column * (TILE + GAP), TOP + row * (height + LINE + GAP))
@@ -75,7 +75,8 @@ def _draw_tile(
     top: float,
 ) -> None:
     template = load_mni152()
-    index = round(mm - float(template.grid.affine[axis, 3]))
+    affine = template.grid.affine
+    index = round((mm - float(affine[axis, 3])) / float(affine[axis, axis]))
     place_text(figure, place[0], place[1] - 0.02, f"{LETTERS[axis]} = {mm:+d} mm", 7, PLAIN)
     axes = place_axes(figure, place[0], place[1] + LINE - 0.04, TILE, height)
     axes.set_axis_off()
@@ -93,11 +94,9 @@ def _draw_tile(
 
 
 def _draw_bar(figure: Figure, top: float, height: float) -> None:
-    from matplotlib.cm import ScalarMappable
-
     axes = place_axes(figure, LEFT + COLUMNS * (TILE + GAP) + 0.1, TOP + LINE, 0.14, height - LINE)
     bar = Colorbar(axes, ScalarMappable(Normalize(0, top), COLOURS))
     bar.ax.tick_params(colors=PLAIN, labelsize=7)
-    bar.formatter = lambda value, _=None: f"{100 * value:.3g} %"
+    bar.formatter = FuncFormatter(lambda value, _: f"{100 * value:.3g} %")
     bar.update_ticks()
     bar.outline.set_edgecolor(FAINT)

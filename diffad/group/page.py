@@ -14,6 +14,7 @@ from diffad.group.run import GroupMaps
 from diffad.group.scans import Selection
 from diffad.io.atomic import write_text
 from diffad.io.spaces import TEMPLATE_SPACE
+from diffad.prepare.template import load_mni152
 from diffad.report.montage import NOTICE
 from diffad.report.viewer.page import FOLDER, wrap_document
 from diffad.report.viewer.top import render_warnings
@@ -22,8 +23,8 @@ SHOWN_REGIONS = 12
 """Regions of a group that a page shows; the table has all."""
 READING = (
     "A share says in how many of the scans that were analysed at a place something was detected there. No "
-    "person has judged the detections, and groups are not compared by a test. Volumes in ml are measured on each "
-    "scan's own grid, in results.csv, and not in these maps."
+    "person has judged the detections, and groups are not compared by a test. Volumes in ml are measured on "
+    "each scan's own grid, in results.csv, and not in these maps."
 )
 
 
@@ -63,10 +64,13 @@ def write_group_page(
 def describe_group(group: GroupMaps) -> dict[str, Any]:
     """Return what page and record say of a group, without its maps."""
     sums = group.sums
-    known = sums.count >= sums.least_drawn
+    known, voxel_ml = sums.count >= sums.least_drawn, load_mni152().grid.voxel_ml
     highest = float(sums.overlap[known].max()) if known.any() else 0.0
     facts: dict[str, Any] = {"name": group.name, "slug": group.slug, "n": sums.scans, "scans": group.scans}
-    facts |= {"analysed_ml": round(int(known.sum()) / 1000, 1), "highest_share": round(highest, 6)}
+    facts |= {
+        "analysed_ml": round(int(known.sum()) * load_mni152().grid.voxel_ml, 1),
+        "highest_share": round(highest, 6),
+    }
     facts |= {"least_analysed": sums.least_drawn, "regions": group.regions.list_rows(group.name)}
     return facts
 

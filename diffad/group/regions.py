@@ -49,7 +49,7 @@ class RegionCounts:
         return cls(np.zeros(count, np.int64), np.zeros(count, np.int64))
 
     def add(self, mask: Array, seen: Array) -> None:
-        """Add a scan: its detections and what was analysed, both (I, J, K), bool, on the grid of the template."""
+        """Add a scan: its detections and what was analysed, (I, J, K), bool, on the grid of the template."""
         labels, count = draw_labels(), len(self.analysed)
         sizes = np.maximum(count_labels(), 1)
         is_seen = np.bincount(labels[seen], minlength=count) / sizes >= LEAST_SEEN
@@ -72,7 +72,8 @@ class RegionCounts:
         row: dict[str, Any] = {"group": group, "index": region.index, "side": region.side}
         row |= {"structure": region.structure, "tissue": region.tissue}
         row |= {zone: int(zone in region.zones) for zone in ZONES}
-        row |= {"region_ml": round(float(count_labels()[region.index]) / 1000, 3), "analysed": analysed}
+        size = float(count_labels()[region.index]) * load_mni152().grid.voxel_ml
+        row |= {"region_ml": round(size, 3), "analysed": analysed}
         return row | {"detected": detected, "share": round(detected / analysed, 6) if analysed else None}
 
 
@@ -94,7 +95,7 @@ def draw_labels() -> Array:
 
 @cache
 def count_labels() -> Array:
-    """Return how many voxels of 1 mm the template has of each label, (R,)."""
+    """Return how many voxels of the template have each label, (R,)."""
     return np.bincount(draw_labels().ravel(), minlength=len(load_place_atlas().regions))
 
 

@@ -122,7 +122,7 @@ def _read_map(path: Path, template: Volume) -> Array:
 
 
 def slugify(by: str, values: Sequence[str]) -> dict[str, str]:
-    """Return what the files of each group are called: column and value in letters and digits, no two alike."""
+    """Return what the files of each group are called: column and value in letters, no two alike."""
     slugs: dict[str, str] = {}
     for value in values:
         words = ["".join(c for c in text if c.isascii() and c.isalnum()) for text in (by, value)]

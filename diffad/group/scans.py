@@ -150,7 +150,5 @@ def _describe_scans(scans: Sequence[GroupScan]) -> list[str]:
     thresholds = [scan.threshold for scan in scans]
     if min(thresholds) != max(thresholds):
         span = f"{min(thresholds):.4g} to {max(thresholds):.4g}"
-        notes.append(
-            f"each scan has a threshold of its own (Otsu's), {span}: overlaps are of unlike detections"
-        )
+        notes.append(f"each scan has a threshold of its own (Otsu's), {span}: detections are unlike")
     return notes

@@ -13,11 +13,11 @@ from diffad.predict.request import compare_requests
 OWN = ("scan", "mask", "region")
 """What of a request is of one scan."""
 NAMED = ("prepare", "trust", "mask_threshold", "seed", "precision")
-"""What of a request may differ in a group, and is said where it does: it changes a scan little, or its noise."""
+"""What of a request may differ in a group, and is said where it does."""
 
 
 def read_settings(info: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the maps of a scan follow from, beside the scan: model, parts, options, contrast, threshold.
+    """Return what the maps of a scan follow from beside it: model, parts, options, contrast, threshold.
 
     Args:
         info: What is stored of its result.
@@ -64,9 +64,9 @@ def require_one_kind(settings: Mapping[str, Mapping[str, Any]], models: Mapping[
         names = [n for n in _list_differences(firsts) if n not in NAMED]
         counts = (f"{len(scans)} by {models[scans[0]]} ({scans[0]})" for scans in kinds.values())
         raise ValueError(
-            f"expected results of one model with one set of settings, found {len(kinds)} kinds, which differ in "
-            f"{', '.join(names)}: {list_names(counts)}; maps of different kinds are not comparable, so choose "
-            "with --model, or keep them in folders of their own"
+            f"expected results of one model with one set of settings, found {len(kinds)} kinds, which differ "
+            f"in {', '.join(names)}: {list_names(counts)}; their maps are not comparable, so choose with "
+            "--model, or keep them in folders of their own"
         )
     return _describe_named(list(settings.values()))
 

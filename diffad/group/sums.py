@@ -62,7 +62,9 @@ class VoxelSums:
     def merge(self, other: VoxelSums) -> None:
         r"""Add the scans of another group.
 
-        .. math:: m' = m + \frac{n_2}{n + n_2} d, \quad q' = q + q_2 + \frac{n\,n_2}{n + n_2} d^2, \quad d = m_2 - m
+        .. math:: m' = m + \frac{n_2}{n + n_2} d, \quad q' = q + q_2 + \frac{n\,n_2}{n + n_2} d^2
+
+        with :math:`d = m_2 - m`.
         """
         total = self.count + other.count
         share = other.count / np.maximum(total, 1)
@@ -79,10 +81,10 @@ class VoxelSums:
 
     @property
     def overlap(self) -> Array:
-        """Share of the scans analysed there that have a detection there, float64; 0 where none was analysed."""
+        """Share of the scans analysed there with a detection there, float64; 0 where none was analysed."""
         return self.detected / np.maximum(self.count, 1)
 
     @property
     def least_drawn(self) -> int:
-        """Scans that must have been analysed at a voxel for its share to be drawn: half of all, and at least 1."""
-        return max(1, math.ceil(self.scans / 2))
+        """Scans that must have been analysed at a voxel for its share to be drawn: half, and 2 at least."""
+        return max(min(2, self.scans), math.ceil(self.scans / 2))

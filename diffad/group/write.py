@@ -103,9 +103,7 @@ def _check_folder(out: Path, results: Path) -> None:
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out}: expected a folder, found a file")
     if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
-        raise ValueError(
-            f"{out}: expected a new folder or one of group maps, found other files; name another"
-        )
+        raise ValueError(f"{out}: expected a new folder, or one of group maps, found other files in it")
 
 
 def _format_regions(groups: Sequence[Mapping[str, Any]]) -> str:

@@ -1,7 +1,12 @@
 """A registration that takes no time: small scans brought to the template by a matrix that is known."""
 
+import sys
+
 import numpy as np
 
+from diffad.group import regions, write
+from diffad.prepare import template
+from diffad.prepare.geometry import VoxelGrid
 from diffad.prepare.register import RegistrationResult
 
 TO_NATIVE = np.diag([0.4, 0.35, 0.4, 1.0])
@@ -23,3 +28,18 @@ def register_at_once(patch, **quality):
     scales = {"scales": [1.0, 1.0, 1.0]}  # those of the matrix would be odd for a head
     patch.setattr("diffad.prepare.mni._register", lambda *_: result)
     patch.setattr("diffad.prepare.mni.measure_quality", lambda *_: QUALITY | scales | quality)
+
+
+def coarsen_template(patch, step=4):
+    """Let the template have every fourth voxel alone, wherever it is loaded; return it."""
+    assert write.RECORD  # all that loads it is imported
+    fine = template.load_mni152.__wrapped__()
+    image, brain = (x[::step, ::step, ::step] for x in (fine.image, fine.brain))
+    grid = VoxelGrid(image.shape, fine.grid.affine @ np.diag([step, step, step, 1]))
+    coarse = template.Template(image, brain, grid)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("diffad.") and hasattr(module, "load_mni152"):
+            patch.setattr(module, "load_mni152", lambda: coarse)
+    for function in (regions.draw_labels, regions.count_labels):
+        function.cache_clear()
+    return coarse

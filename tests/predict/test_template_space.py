@@ -13,9 +13,9 @@ from diffad.io.search import find_scans
 from diffad.io.spaces import SPACE_SUFFIXES, TEMPLATE_SPACE, is_carried
 from diffad.io.subjects import Subject
 from diffad.predict.template_space import require_apart
-from diffad.prepare.template import load_mni152
+from diffad.prepare import template as templates
 from tests.helpers.cohorts import brain, info, load, table, write
-from tests.helpers.ways import SHAPE, register_at_once
+from tests.helpers.ways import SHAPE, coarsen_template, register_at_once
 
 pytest.importorskip("SimpleITK")
 TO = ("--space", TEMPLATE_SPACE, "--no-page")
@@ -29,6 +29,7 @@ def place(out, kind, name="s0"):
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     register_at_once(monkeypatch)
+    coarsen_template(monkeypatch)
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def cohort(tmp_path):
 def test_results_lie_on_the_template_beside_the_native_ones(predict):
     code, told = predict(*TO)
     assert code == 0, told
-    grid = load_mni152().grid
+    grid = templates.load_mni152().grid
     for kind in KINDS:
         image = nib.load(place(predict.out, f"template_{kind}"))
         assert image.shape == grid.shape
@@ -66,7 +67,7 @@ def test_maps_keep_their_range_and_are_zero_where_nothing_was_analysed(predict):
     assert set(np.unique(mask)) <= {0, 1}
     assert not mask[~seen].any()
     volume = {k: load(place(predict.out, k)).sum() for k in ("seen", "template_seen")}
-    scale = 12.0 / (0.4 * 0.35 * 0.4)  # mm3 of a native voxel, in voxels of the template
+    scale = 12.0 / (0.4 * 0.35 * 0.4) / 64  # mm3 of a native voxel, in voxels of the template
     assert volume["template_seen"] == pytest.approx(volume["seen"] * scale, rel=0.05)
 
 
@@ -110,7 +111,7 @@ def test_damage_of_a_template_map_is_found(predict):
     predict(*TO)
     place(predict.out, "template_mask").write_bytes(b"x")
     assert "redoing s0: " in predict(*TO)[1]
-    assert load(place(predict.out, "template_mask")).shape == load_mni152().grid.shape
+    assert load(place(predict.out, "template_mask")).shape == templates.load_mni152().grid.shape
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_slab_is_too_thin_for_the_template(predict, cohort):
 
 def test_scan_in_the_template_is_taken_as_it_is_and_that_is_said(predict, cohort, monkeypatch):
     monkeypatch.setattr("diffad.prepare.mni._register", None)
-    template = load_mni152()
+    template = templates.load_mni152()
     image = nib.Nifti1Image(
         (template.image * 100)[::2, ::2, ::2], template.grid.affine @ np.diag([2, 2, 2, 1])
     )
