@@ -187,6 +187,7 @@ COMMANDS = {
     "data sheet": (2, "--count --out --picture --split"),
     "demo": (0, "--model --out --seed"),
     "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample --strata"),
+    "group": (1, "--by --include-outside --model --out --participants"),
     "implant": (1, "--healthy --limit --mask --out --paint --per-scan --seed"),
     "doctor": (0, "--test --no-test"),
     "info": (1, "--mask"),

@@ -67,12 +67,9 @@ def describe_group(group: GroupMaps) -> dict[str, Any]:
     known, voxel_ml = sums.count >= sums.least_drawn, load_mni152().grid.voxel_ml
     highest = float(sums.overlap[known].max()) if known.any() else 0.0
     facts: dict[str, Any] = {"name": group.name, "slug": group.slug, "n": sums.scans, "scans": group.scans}
-    facts |= {
-        "analysed_ml": round(int(known.sum()) * load_mni152().grid.voxel_ml, 1),
-        "highest_share": round(highest, 6),
-    }
-    facts |= {"least_analysed": sums.least_drawn, "regions": group.regions.list_rows(group.name)}
-    return facts
+    facts |= {"analysed_ml": round(int(known.sum()) * voxel_ml, 1), "highest_share": round(highest, 6)}
+    rows = group.regions.list_rows(group.name, sums.least_drawn)
+    return facts | {"least_analysed": sums.least_drawn, "regions": rows}
 
 
 def _render_group(group: Mapping[str, Any], picture: bytes) -> str:
@@ -87,21 +84,24 @@ def _render_group(group: Mapping[str, Any], picture: bytes) -> str:
     return (
         f"<h2>{escape(str(group['name']))}</h2><p>{escape(facts)}. Maps: {links}.</p>"
         f'<img class="picture" alt="Overlap of detections on the template" src="{source}">'
-        f"{_render_regions(group['regions'])}"
+        f"{_render_regions(group['regions'], group['least_analysed'])}"
     )
 
 
-def _render_regions(rows: Sequence[dict[str, Any]]) -> str:
-    shown = [row for row in rows if row["share"]][:SHOWN_REGIONS]
+def _render_regions(rows: Sequence[dict[str, Any]], least: int) -> str:
+    shown = [row for row in rows if row["share"] and row["analysed"] >= least][:SHOWN_REGIONS]
     if not shown:
-        return "<p>No region has a detection in any scan.</p>"
+        return f"<p>No region that was analysed in at least {least} scans has a detection in any.</p>"
     head = _render_heads("region", "scans with a detection", "scans analysed", "share")
     body = "".join(
         f'<tr><td class="text">{escape(describe_region(row))}</td><td>{row["detected"]}</td>'
         f"<td>{row['analysed']}</td><td>{100 * row['share']:.0f} %</td></tr>"
         for row in shown
     )
-    note = f"<p>The {len(shown)} regions with the largest shares; regions.tsv has all.</p>"
+    note = (
+        f"<p>The {len(shown)} regions with the largest shares, of those analysed in at least {least} scans; "
+    )
+    note += "regions.tsv has all.</p>"
     return f'{note}<div class="wide"><table class="sortable">{head}<tbody>{body}</tbody></table></div>'
 
 

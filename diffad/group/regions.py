@@ -61,11 +61,16 @@ class RegionCounts:
         self.analysed = self.analysed + other.analysed
         self.detected = self.detected + other.detected
 
-    def list_rows(self, group: str) -> list[dict[str, Any]]:
-        """List the rows of the table, the regions with the largest shares first."""
+    def list_rows(self, group: str, least: int = 1) -> list[dict[str, Any]]:
+        """List the rows of the table, the regions with the largest shares first.
+
+        Args:
+            group: What the group is called.
+            least: Scans below which a share is of too few, and comes after all others.
+        """
         regions = load_place_atlas().regions
         rows = [self._make_row(group, region) for region in regions if region.index]
-        return sorted(rows, key=lambda row: (-(row["share"] or 0), row["index"]))
+        return sorted(rows, key=lambda row: (row["analysed"] < least, -(row["share"] or 0), row["index"]))
 
     def _make_row(self, group: str, region: Region) -> dict[str, Any]:
         analysed, detected = int(self.analysed[region.index]), int(self.detected[region.index])

@@ -17,6 +17,7 @@ from diffad.inference.stored import INDEX
 from diffad.io.naming import Naming, find_maps
 from diffad.io.nifti import stem
 from diffad.io.search import find_scans
+from diffad.io.spaces import TAG
 from diffad.io.subjects import parse_mask
 from diffad.io.text import read_json
 from diffad.models.pretrained import list_shipped_models
@@ -74,7 +75,8 @@ def _describe_folder(folder: Path) -> Facts:
 
 def _find_record(path: Path) -> Path | None:
     """Return what is stored with the maps that a file belongs to; none if it is no result."""
-    for end in ("_anomaly", "_mask", "_twin", "_seen", "_std", "_pvalue", "_report", "_lesions"):
+    path = path.with_name(path.name.replace(f"_{TAG}_", "_"))
+    for end in ("_scan", "_anomaly", "_mask", "_twin", "_seen", "_std", "_pvalue", "_report", "_lesions"):
         if stem(path).endswith(end) or path.stem.endswith(end):
             name = stem(path).removesuffix(end).removesuffix(f"{end}.html")
             record = Naming(Path(name).name.removesuffix(end)).files(path.parent)["info"]

@@ -56,6 +56,17 @@ def test_region_that_nobody_saw_has_no_share():
     assert {row["share"] for row in counts.list_rows("all")} == {None}
 
 
+def test_shares_of_too_few_scans_come_last():
+    labels = draw_labels()
+    counts = RegionCounts.begin()
+    counts.add(labels == 2, labels == 2)
+    for mask in (labels == 1, labels == 0):
+        counts.add(mask, labels == 1)
+    first, second, *_ = [row for row in counts.list_rows("all", 2) if row["share"]]
+    assert (first["index"], first["share"], second["index"], second["share"]) == (1, 0.5, 2, 1.0)
+    assert counts.list_rows("all")[0]["index"] == 2
+
+
 def test_regions_of_groups_add_up():
     labels = draw_labels()
     everywhere = np.ones(labels.shape, bool)

@@ -154,6 +154,12 @@ def write_ct_model(folder):
     return write_model(folder, settings={"calibration": CALIBRATION, "space": {"size": 32, "low": 1.0}})
 
 
+def write_people(path):
+    """Write a table of the people whose scans are there."""
+    rows = [("participant_id", "diagnosis"), ("s0", "HC"), ("s1", "MDD"), ("s2", "HC")]
+    path.write_text("".join("\t".join(row) + "\n" for row in rows))
+
+
 def write_noise(path):
     """Write the noise that CONTRIBUTING shows."""
     blocks = [b.text for b in read_blocks("CONTRIBUTING.md") if b.kind == "python"]
@@ -188,6 +194,7 @@ PROPS = {
     "sub-01_T1w_brain.nii.gz": write_scan,
     "t1.nii.gz": write_head,
     "flair.nii.gz": lambda path: write_head(path, lesion=False),
+    "people.tsv": write_people,
     "my_noise.py": write_noise,
     "my_package": write_package,
     "BRAINS": write_brains,

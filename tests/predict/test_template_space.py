@@ -183,6 +183,13 @@ def test_other_spaces_are_refused_with_those_that_are_known(predict, name):
     assert (code, f"--space: expected one of native, {TEMPLATE_SPACE}, got {name!r}" in told) == (2, True)
 
 
+def test_info_of_a_template_map_is_that_of_its_scan(predict, capsys):
+    predict(*TO)
+    for kind in ("template_scan", "template_mask"):
+        assert main(["info", str(place(predict.out, kind))]) == 0
+        assert capsys.readouterr().out.startswith("kind             result")
+
+
 def test_native_alone_writes_nothing_else(predict):
     predict("--space", "native", "--no-page")
     assert not any(TEMPLATE_SPACE in path.name for path in predict.out.iterdir())
