@@ -28,7 +28,7 @@ def group_command(
             help="Table with that column; participants.tsv of the data set by default.",
         ),
     ] = None,
-    include_outside: Annotated[
+    with_outside_scans: Annotated[
         bool, typer.Option("--include-outside", help="Take scans outside what the model knows, too.")
     ] = False,
 ) -> None:
@@ -49,7 +49,7 @@ def group_command(
 
     if participants is not None and not by:
         raise typer.BadParameter("--participants: expected --by COLUMN beside a table of people, got none")
-    record = write_groups(GroupOptions(folder, by, participants, include_outside, model), out)
+    record = write_groups(GroupOptions(folder, by, participants, with_outside_scans, model), out)
     counts = ", ".join(f"{group['n']} {group['name']}" for group in record["groups"])
     fields = {"groups": {group["name"]: group["n"] for group in record["groups"]}}
     left = f", {len(record['left_out'])} left out" if record["left_out"] else ""

@@ -38,8 +38,8 @@ def draw_overlap(sums: VoxelSums, title: str) -> bytes:
         sums: Sums of the group.
         title: What the group is called.
     """
-    known = sums.count >= sums.least_drawn
-    share = np.where(known, sums.overlap, 0.0)
+    known_mask = sums.count >= sums.least_drawn
+    share = np.where(known_mask, sums.overlap, 0.0)
     top = max(float(share.max()), 1e-6)
     tiles = [(axis, mm) for axis, places in PLANES_MM.items() for mm in places]
     rows = -(-len(tiles) // COLUMNS)
@@ -49,14 +49,12 @@ def draw_overlap(sums: VoxelSums, title: str) -> bytes:
     FigureCanvasAgg(figure)
     people = f"n = {sums.scans} scan{'' if sums.scans == 1 else 's'}"
     place_text(figure, LEFT, 0.14, f"Overlap of detections: {title}, {people}", 11, BRIGHT, weight="bold")
-    drawn = f"drawn where at least {sums.least_drawn} were analysed, else hatched"
-    place_text(
-        figure, LEFT, 0.42, f"share of the scans with a detection; {drawn}; {TEMPLATE_SPACE}", 8, PLAIN
-    )
+    rule = f"drawn where at least {sums.least_drawn} were analysed, else hatched"
+    place_text(figure, LEFT, 0.42, f"share of the scans with a detection; {rule}; {TEMPLATE_SPACE}", 8, PLAIN)
     for index, (axis, mm) in enumerate(tiles):
         row, column = divmod(index, COLUMNS)
         place = (LEFT + column * (TILE + GAP), TOP + row * (height + LINE + GAP))
-        _draw_tile(figure, share, known, axis, mm, place, height, top)
+        _draw_tile(figure, share, known_mask, axis, mm, place, height, top)
     _draw_bar(figure, top, rows * (height + LINE))
     place_text(figure, LEFT, size[1] - 0.2, "Research use only. Not a medical device.", 7, FAINT)
     content = io.BytesIO()
@@ -67,7 +65,7 @@ def draw_overlap(sums: VoxelSums, title: str) -> bytes:
 def _draw_tile(
     figure: Figure,
     share: Array,
-    known: Array,
+    known_mask: Array,
     axis: int,
     mm: int,
     place: tuple[float, float],
@@ -82,12 +80,12 @@ def _draw_tile(
     axes.set_axis_off()
     scan, values, sure, brain = (
         orient_plane(torch.from_numpy(np.ascontiguousarray(x))[None], axis, index)
-        for x in (template.image, share, known, template.brain)
+        for x in (template.image, share, known_mask, template.brain)
     )
     draw_image(axes, scan, Normalize(0, 1), "gray")
     hatch_mask(axes, np.asarray(brain & ~sure), PLAIN)
-    shown = np.ma.masked_where(np.asarray(values) <= 0, np.asarray(values))
-    axes.imshow(shown, cmap=COLOURS, norm=Normalize(0, top), interpolation="nearest")
+    overlay = np.ma.masked_where(np.asarray(values) <= 0, np.asarray(values))
+    axes.imshow(overlay, cmap=COLOURS, norm=Normalize(0, top), interpolation="nearest")
     write_sides(axes, SIDES[axis])
     axes.set(xlim=(-0.5, scan.shape[1] - 0.5), ylim=(scan.shape[0] - 0.5, -0.5))
     axes.set_aspect("equal")

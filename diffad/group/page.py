@@ -64,10 +64,10 @@ def write_group_page(
 def describe_group(group: GroupMaps) -> dict[str, Any]:
     """Return what page and record say of a group, without its maps."""
     sums = group.sums
-    known, voxel_ml = sums.count >= sums.least_drawn, load_mni152().grid.voxel_ml
-    highest = float(sums.overlap[known].max()) if known.any() else 0.0
+    known_mask, voxel_ml = sums.count >= sums.least_drawn, load_mni152().grid.voxel_ml
+    highest = float(sums.overlap[known_mask].max()) if known_mask.any() else 0.0
     facts: dict[str, Any] = {"name": group.name, "slug": group.slug, "n": sums.scans, "scans": group.scans}
-    facts |= {"analysed_ml": round(int(known.sum()) * voxel_ml, 1), "highest_share": round(highest, 6)}
+    facts |= {"analysed_ml": round(int(known_mask.sum()) * voxel_ml, 1), "highest_share": round(highest, 6)}
     rows = group.regions.list_rows(group.name, sums.least_drawn)
     return facts | {"least_analysed": sums.least_drawn, "regions": rows}
 
@@ -89,19 +89,17 @@ def _render_group(group: Mapping[str, Any], picture: bytes) -> str:
 
 
 def _render_regions(rows: Sequence[dict[str, Any]], least: int) -> str:
-    shown = [row for row in rows if row["share"] and row["analysed"] >= least][:SHOWN_REGIONS]
-    if not shown:
+    top_rows = [row for row in rows if row["share"] and row["analysed"] >= least][:SHOWN_REGIONS]
+    if not top_rows:
         return f"<p>No region that was analysed in at least {least} scans has a detection in any.</p>"
     head = _render_heads("region", "scans with a detection", "scans analysed", "share")
     body = "".join(
         f'<tr><td class="text">{escape(describe_region(row))}</td><td>{row["detected"]}</td>'
         f"<td>{row['analysed']}</td><td>{100 * row['share']:.0f} %</td></tr>"
-        for row in shown
+        for row in top_rows
     )
-    note = (
-        f"<p>The {len(shown)} regions with the largest shares, of those analysed in at least {least} scans; "
-    )
-    note += "regions.tsv has all.</p>"
+    limits = f"{len(top_rows)} regions with the largest shares, of those analysed in at least {least} scans"
+    note = f"<p>The {limits}; regions.tsv has all.</p>"
     return f'{note}<div class="wide"><table class="sortable">{head}<tbody>{body}</tbody></table></div>'
 
 

@@ -13,7 +13,7 @@ from diffad.data.atlas.place_atlas import ZONES, Region, load_place_atlas
 from diffad.data.volume import Array
 from diffad.prepare.template import load_mni152
 
-LEAST_SEEN = 0.5
+LEAST_COVERAGE = 0.5
 """Share of a region that must have been analysed for a scan to count there."""
 COLUMNS = (
     "group",
@@ -35,12 +35,12 @@ class RegionCounts:
     """Counts by region of the atlas, by label; the first, of what is no region, means nothing.
 
     Args:
-        analysed: Scans of which at least half of the region was analysed, (R,), int.
-        detected: Those of them with a detection in it, (R,), int.
+        analysed_scans: Scans of which at least half of the region was analysed, (R,), int.
+        detected_scans: Those of them with a detection in it, (R,), int.
     """
 
-    analysed: Array
-    detected: Array
+    analysed_scans: Array
+    detected_scans: Array
 
     @classmethod
     def begin(cls) -> RegionCounts:
@@ -48,18 +48,18 @@ class RegionCounts:
         count = len(load_place_atlas().regions)
         return cls(np.zeros(count, np.int64), np.zeros(count, np.int64))
 
-    def add(self, mask: Array, seen: Array) -> None:
+    def add(self, mask: Array, seen_mask: Array) -> None:
         """Add a scan: its detections and what was analysed, (I, J, K), bool, on the grid of the template."""
-        labels, count = draw_labels(), len(self.analysed)
-        sizes = np.maximum(count_labels(), 1)
-        is_seen = np.bincount(labels[seen], minlength=count) / sizes >= LEAST_SEEN
-        self.analysed += is_seen
-        self.detected += is_seen & (np.bincount(labels[mask & seen], minlength=count) > 0)
+        labels, count = draw_labels(), len(self.analysed_scans)
+        sizes = np.maximum(measure_regions(), 1)
+        covers = np.bincount(labels[seen_mask], minlength=count) / sizes >= LEAST_COVERAGE
+        self.analysed_scans += covers
+        self.detected_scans += covers & (np.bincount(labels[mask & seen_mask], minlength=count) > 0)
 
     def merge(self, other: RegionCounts) -> None:
         """Add the scans of another group."""
-        self.analysed = self.analysed + other.analysed
-        self.detected = self.detected + other.detected
+        self.analysed_scans = self.analysed_scans + other.analysed_scans
+        self.detected_scans = self.detected_scans + other.detected_scans
 
     def list_rows(self, group: str, least: int = 1) -> list[dict[str, Any]]:
         """List the rows of the table, the regions with the largest shares first.
@@ -73,13 +73,13 @@ class RegionCounts:
         return sorted(rows, key=lambda row: (row["analysed"] < least, -(row["share"] or 0), row["index"]))
 
     def _make_row(self, group: str, region: Region) -> dict[str, Any]:
-        analysed, detected = int(self.analysed[region.index]), int(self.detected[region.index])
+        counts = int(self.analysed_scans[region.index]), int(self.detected_scans[region.index])
         row: dict[str, Any] = {"group": group, "index": region.index, "side": region.side}
         row |= {"structure": region.structure, "tissue": region.tissue}
         row |= {zone: int(zone in region.zones) for zone in ZONES}
-        size = float(count_labels()[region.index]) * load_mni152().grid.voxel_ml
-        row |= {"region_ml": round(size, 3), "analysed": analysed}
-        return row | {"detected": detected, "share": round(detected / analysed, 6) if analysed else None}
+        size = float(measure_regions()[region.index]) * load_mni152().grid.voxel_ml
+        row |= {"region_ml": round(size, 3), "analysed": counts[0], "detected": counts[1]}
+        return row | {"share": round(counts[1] / counts[0], 6) if counts[0] else None}
 
 
 def describe_region(row: dict[str, Any]) -> str:
@@ -99,7 +99,7 @@ def draw_labels() -> Array:
 
 
 @cache
-def count_labels() -> Array:
+def measure_regions() -> Array:
     """Return how many voxels of the template have each label, (R,)."""
     return np.bincount(draw_labels().ravel(), minlength=len(load_place_atlas().regions))
 

@@ -31,14 +31,14 @@ class GroupOptions:
         folder: Folder that ``diffad predict --space`` wrote.
         by: Column of the table of people whose values are groups; empty for all scans alone.
         participants: That table; found by default, see ``find_table``.
-        include_outside: Take scans outside what the model knows, too.
+        with_outside_scans: Take scans outside what the model knows, too.
         model: Name of the model whose results are taken; all by default.
     """
 
     folder: Path
     by: str = ""
     participants: Path | None = None
-    include_outside: bool = False
+    with_outside_scans: bool = False
     model: str = ""
 
 
@@ -109,9 +109,9 @@ def sum_scans(group: GroupMaps, scans: Sequence[GroupScan], selection: Selection
                 selection.scans.remove(scan)
                 say(f"warning: left out {scan.name}: {format_error(error)}")
                 continue
-            anomaly, mask, seen = maps[0], maps[1] > 0.5, maps[2] > 0.5
-            group.sums.add(anomaly, mask, seen)
-            group.regions.add(mask, seen)
+            anomaly, mask, seen_mask = maps[0], maps[1] > 0.5, maps[2] > 0.5
+            group.sums.add(anomaly, mask, seen_mask)
+            group.regions.add(mask, seen_mask)
             group.scans.append(scan.name)
 
 
@@ -140,7 +140,7 @@ def select(options: GroupOptions) -> Selection:
     Raises:
         ValueError: If there is none, or models or settings differ.
     """
-    selection = select_scans(options.folder, options.include_outside, options.model)
+    selection = select_scans(options.folder, options.with_outside_scans, options.model)
     for reason, names in selection.count_left_out():
         say(f"note: left out {len(names)} {reason}: {list_names(names)}")
     return selection

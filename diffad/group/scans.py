@@ -18,8 +18,8 @@ from diffad.predict.results import Results
 
 KINDS = ("template_anomaly", "template_mask", "template_seen")
 """Kinds of results in the template that group maps are made of."""
-FAILED, NO_RESULTS, NO_TEMPLATE = "failed", "results are gone", f"no maps in {TEMPLATE_SPACE}"
-OUTSIDE, OTHER_MODEL = "outside what the model knows", "of another model"
+FAILURE, NO_RESULTS, NO_TEMPLATE = "failed", "results are gone", f"no maps in {TEMPLATE_SPACE}"
+OUTSIDE_DOMAIN, OTHER_MODEL = "outside what the model knows", "of another model"
 """Why a scan is left out."""
 
 
@@ -34,7 +34,7 @@ class GroupScan:
         settings: What they follow from, see ``read_settings``.
         model: Name of the model.
         threshold: Threshold of its detections.
-        outside: Whether it is outside what the model knows.
+        is_outside: Whether it is outside what the model knows.
     """
 
     name: str
@@ -43,7 +43,7 @@ class GroupScan:
     settings: Mapping[str, Any]
     model: str
     threshold: float
-    outside: bool = False
+    is_outside: bool = False
 
 
 @dataclass
@@ -66,12 +66,12 @@ class Selection:
         return [(why, [s for s, w in self.left_out.items() if w == why]) for why, _ in counts.most_common()]
 
 
-def select_scans(folder: Path, include_outside: bool = False, model: str = "") -> Selection:
+def select_scans(folder: Path, with_outside_scans: bool = False, model: str = "") -> Selection:
     """Choose the scans of a folder of results that can be summed up; they come in the order of their names.
 
     Args:
         folder: Folder that ``diffad predict --space`` wrote.
-        include_outside: Take scans outside what the model knows, too.
+        with_outside_scans: Take scans outside what the model knows, too.
         model: Name of the model whose results are taken; all by default.
 
     Raises:
@@ -83,7 +83,7 @@ def select_scans(folder: Path, include_outside: bool = False, model: str = "") -
         raise ValueError(f"{folder}: expected results of diffad predict with results.csv, found none")
     selection = Selection()
     for name in sorted(rows):
-        outcome = _judge_row(folder, rows[name], namings.get(name), include_outside, model)
+        outcome = _judge_row(folder, rows[name], namings.get(name), with_outside_scans, model)
         if isinstance(outcome, GroupScan):
             selection.scans.append(outcome)
         else:
@@ -99,11 +99,11 @@ def select_scans(folder: Path, include_outside: bool = False, model: str = "") -
 
 
 def _judge_row(
-    folder: Path, row: Mapping[str, str], naming: Naming | None, include_outside: bool, model: str
+    folder: Path, row: Mapping[str, str], naming: Naming | None, with_outside_scans: bool, model: str
 ) -> GroupScan | str:
     """Return the scan of a row of the table, or why it is left out."""
     if row["status"] != "ok":
-        return FAILED
+        return FAILURE
     if naming is None:
         return NO_RESULTS
     places = naming.files(folder)
@@ -115,8 +115,8 @@ def _judge_row(
         return OTHER_MODEL
     if not all(places[kind].is_file() for kind in KINDS):
         return NO_TEMPLATE
-    if row["domain"] == "outside" and not include_outside:
-        return OUTSIDE
+    if row["domain"] == "outside" and not with_outside_scans:
+        return OUTSIDE_DOMAIN
     bids = parse_bids_name(naming.name)
     return GroupScan(
         row["scan"],
@@ -134,7 +134,7 @@ def _require_scans(selection: Selection, folder: Path, model: str) -> None:
         return
     counts = ", ".join(f"{len(names)} {why}" for why, names in selection.count_left_out())
     hints = {NO_TEMPLATE: f"run diffad predict again with --space {TEMPLATE_SPACE}"}
-    hints |= {OUTSIDE: "--include-outside takes them", OTHER_MODEL: f"--model {model} takes none"}
+    hints |= {OUTSIDE_DOMAIN: "--include-outside takes them", OTHER_MODEL: f"--model {model} takes none"}
     hint = "; ".join(hints[why] for why, _ in selection.count_left_out() if why in hints)
     raise ValueError(f"{folder}: expected scans with maps in the template, found none ({counts}); {hint}")
 
@@ -145,8 +145,8 @@ def _describe_scans(scans: Sequence[GroupScan]) -> list[str]:
     if repeats := [person for person, count in people.items() if count > 1]:
         text = f"{len(scans)} scans are of {len(people)} people, and each scan counts: {len(repeats)} people"
         notes.append(f"{text} have several")
-    if outside := sum(scan.outside for scan in scans):
-        notes.append(f"{outside} of {len(scans)} scans are {OUTSIDE}, and are included")
+    if count := sum(scan.is_outside for scan in scans):
+        notes.append(f"{count} of {len(scans)} scans are {OUTSIDE_DOMAIN}, and are included")
     thresholds = [scan.threshold for scan in scans]
     if min(thresholds) != max(thresholds):
         span = f"{min(thresholds):.4g} to {max(thresholds):.4g}"

@@ -10,9 +10,9 @@ from typing import Any
 from diffad.io.search import list_names
 from diffad.predict.request import compare_requests
 
-OWN = ("scan", "mask", "region")
+OWN_KEYS = ("scan", "mask", "region")
 """What of a request is of one scan."""
-NAMED = ("prepare", "trust", "mask_threshold", "seed", "precision")
+NAMED_KEYS = ("prepare", "trust", "mask_threshold", "seed", "precision")
 """What of a request may differ in a group, and is said where it does."""
 
 
@@ -23,7 +23,7 @@ def read_settings(info: Mapping[str, Any]) -> dict[str, Any]:
         info: What is stored of its result.
     """
     request = info.get("request")
-    settings = {k: v for k, v in request.items() if k not in OWN} if isinstance(request, Mapping) else {}
+    settings = {k: v for k, v in request.items() if k not in OWN_KEYS} if isinstance(request, Mapping) else {}
     rule = str(info.get("threshold_rule", ""))
     settings |= {"contrast": info.get("contrast", ""), "threshold_rule": rule, "units": _read_units(info)}
     return settings if rule == "otsu" else settings | {"threshold_value": info.get("threshold")}
@@ -55,13 +55,13 @@ def require_one_kind(settings: Mapping[str, Mapping[str, Any]], models: Mapping[
     Raises:
         ValueError: With how many scans there are of each kind, and in what they differ.
     """
-    keys = {scan: _format_key(values, NAMED) for scan, values in settings.items()}
+    keys = {scan: _format_key(values, NAMED_KEYS) for scan, values in settings.items()}
     kinds: dict[str, list[str]] = {}
     for scan, key in keys.items():
         kinds.setdefault(key, []).append(scan)
     if len(kinds) > 1:
         firsts = [settings[scans[0]] for scans in kinds.values()]
-        names = [n for n in _list_differences(firsts) if n not in NAMED]
+        names = [n for n in _list_differences(firsts) if n not in NAMED_KEYS]
         counts = (f"{len(scans)} by {models[scans[0]]} ({scans[0]})" for scans in kinds.values())
         raise ValueError(
             f"expected results of one model with one set of settings, found {len(kinds)} kinds, which differ "
@@ -82,7 +82,7 @@ def _list_differences(settings: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _describe_named(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     notes = []
-    for name in NAMED:
+    for name in NAMED_KEYS:
         counts = Counter(_describe_value(name, values.get(name)) for values in settings)
         if len(counts) > 1:
             text = ", ".join(f"{count} {value}" for value, count in counts.most_common())

@@ -20,7 +20,7 @@ class VoxelSums:
         count: Scans that were analysed there, :math:`n`, (I, J, K), int32.
         mean: Mean of their maps, :math:`m`, float64.
         squares: Sum of squared differences from it, :math:`q`, float64.
-        detected: Scans with a detection there, int32.
+        detections: Scans with a detection there, int32.
         scans: How many scans went in.
 
     Reference:
@@ -31,7 +31,7 @@ class VoxelSums:
     count: Array
     mean: Array
     squares: Array
-    detected: Array
+    detections: Array
     scans: int = 0
 
     @classmethod
@@ -41,22 +41,22 @@ class VoxelSums:
         sums = (np.zeros(shape), np.zeros(shape))
         return cls(next(counts), *sums, next(counts))
 
-    def add(self, anomaly: Array, mask: Array, seen: Array) -> None:
+    def add(self, anomaly: Array, mask: Array, seen_mask: Array) -> None:
         """Add a scan.
 
         Args:
             anomaly: Its map, (I, J, K).
             mask: Its detections, bool; those beyond what was analysed do not count.
-            seen: What was analysed, bool.
+            seen_mask: What was analysed, bool.
         """
-        index = np.flatnonzero(seen)
+        index = np.flatnonzero(seen_mask)
         values = anomaly.ravel()[index].astype(np.float64)
         count, mean, squares = (x.reshape(-1) for x in (self.count, self.mean, self.squares))
         count[index] += 1
         before = values - mean[index]
         mean[index] += before / count[index]
         squares[index] += before * (values - mean[index])
-        self.detected += mask & seen
+        self.detections += mask & seen_mask
         self.scans += 1
 
     def merge(self, other: VoxelSums) -> None:
@@ -72,7 +72,7 @@ class VoxelSums:
         self.squares += other.squares + difference**2 * self.count * share
         self.mean += difference * share
         self.count, self.scans = total, self.scans + other.scans
-        self.detected = self.detected + other.detected
+        self.detections = self.detections + other.detections
 
     @property
     def deviation(self) -> Array:
@@ -82,7 +82,7 @@ class VoxelSums:
     @property
     def overlap(self) -> Array:
         """Share of the scans analysed there with a detection there, float64; 0 where none was analysed."""
-        return self.detected / np.maximum(self.count, 1)
+        return self.detections / np.maximum(self.count, 1)
 
     @property
     def least_drawn(self) -> int:

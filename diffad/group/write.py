@@ -49,12 +49,12 @@ def write_groups(options: GroupOptions, out: Path) -> dict[str, Any]:
     groups = choose_groups(options, selection)
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
     with staged_folder(out) as folder:
-        described, pictures, warnings = _sum_groups(options, groups, selection, folder)
-        write_text(folder / "regions.tsv", _format_regions(described))
-        write_text(folder / "scans.tsv", _format_scans(described, selection))
-        record = _make_record(options, described, selection, warnings)
+        group_facts, pictures, warnings = _sum_groups(options, groups, selection, folder)
+        write_text(folder / "regions.tsv", _format_regions(group_facts))
+        write_text(folder / "scans.tsv", _format_scans(group_facts, selection))
+        record = _make_record(options, group_facts, selection, warnings)
         write_text(folder / RECORD, json.dumps(record, indent=1))
-        write_group_page(folder / "index.html", described, pictures, selection, warnings)
+        write_group_page(folder / "index.html", group_facts, pictures, selection, warnings)
         write_digests(folder, [path for path in folder.iterdir() if path.is_file()])
     return record
 
@@ -63,24 +63,24 @@ def _sum_groups(
     options: GroupOptions, groups: Mapping[str, Any], selection: Selection, folder: Path
 ) -> tuple[list[dict[str, Any]], dict[str, bytes], list[str]]:
     """Sum up and write one group after the other, and all of them together at the end."""
-    everyone, described = GroupMaps.begin(ALL, ALL), list[dict[str, Any]]()
+    everyone, group_facts = GroupMaps.begin(ALL, ALL), list[dict[str, Any]]()
     pictures, warnings = dict[str, bytes](), list(selection.notes)
-    grouped = {scan.name for scans in groups.values() for scan in scans}
-    rest = [scan for scan in selection.scans if scan.name not in grouped]
+    member_names = {scan.name for scans in groups.values() for scan in scans}
+    rest = [scan for scan in selection.scans if scan.name not in member_names]
     slugs = slugify(options.by, list(groups))
     with Progress(len(selection.scans)) as progress:
         for value, scans in groups.items():
             group = GroupMaps.begin(f"{options.by}: {value}", slugs[value])
             sum_scans(group, scans, selection, progress)
-            described.append(_write_group(group, folder, pictures, warnings))
+            group_facts.append(_write_group(group, folder, pictures, warnings))
             everyone.merge(group)
         sum_scans(everyone, rest, selection, progress)
     if not everyone.scans:
         raise ValueError(f"{options.folder}: expected maps in the template that can be read, found none")
-    described.insert(0, _write_group(everyone, folder, pictures, warnings))
+    group_facts.insert(0, _write_group(everyone, folder, pictures, warnings))
     for text in warnings:
         say(f"warning: {text}")
-    return described, pictures, warnings
+    return group_facts, pictures, warnings
 
 
 def _write_group(
@@ -124,8 +124,13 @@ def _format_scans(groups: Sequence[Mapping[str, Any]], selection: Selection) -> 
 def _make_record(
     options: GroupOptions, groups: Sequence[Mapping[str, Any]], selection: Selection, warnings: Sequence[str]
 ) -> dict[str, Any]:
-    chosen = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()}
-    kept = [{k: v for k, v in group.items() if k != "regions"} for group in groups]
+    choices = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()}
+    summaries = [{k: v for k, v in group.items() if k != "regions"} for group in groups]
     model = {"name": selection.scans[0].model, "settings": selection.scans[0].settings}
-    record: dict[str, Any] = {"space": TEMPLATE_SPACE, "options": chosen, "model": model, "groups": kept}
+    record: dict[str, Any] = {
+        "space": TEMPLATE_SPACE,
+        "options": choices,
+        "model": model,
+        "groups": summaries,
+    }
     return record | {"left_out": selection.left_out, "warnings": list(warnings), "diffad": __version__}

@@ -114,10 +114,10 @@ class ScanReader:
         if differences:
             say(f"kept {subject.name}: made with other {', '.join(differences)}; --overwrite makes it anew")
         elif self.in_template and lacks_template(info):
-            return self._bring_to_template(subject, info)
+            return self._add_template_maps(subject, info)
         return ScanOutcome(ResultRow.from_info(subject.name, info), "other" if differences else "skipped")
 
-    def _bring_to_template(self, subject: Subject, info: dict[str, Any]) -> ScanOutcome:
+    def _add_template_maps(self, subject: Subject, info: dict[str, Any]) -> ScanOutcome:
         """Bring finished results to the template, as they lie there; these stay, whatever happens."""
         try:
             output = read_finished_output(subject.naming.files(self.out))

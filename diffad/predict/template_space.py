@@ -23,7 +23,7 @@ from diffad.prepare.geometry import format_itk
 from diffad.prepare.read import MIN_SIDE, get_grid
 from diffad.prepare.record import import_extra
 from diffad.prepare.to_template import (
-    PREPARED,
+    PREPARATION,
     TemplateWay,
     make_template_volume,
     pick_quality,
@@ -127,14 +127,14 @@ def find_way(output: AnomalyOutput) -> TemplateWay:
     if volume is None or is_flat_name(volume.path or Path()) or min(volume.data.shape[1:]) < MIN_SIDE:
         expectation = f"a volume of at least {MIN_SIDE} voxels along each axis"
         raise ValueError(f"expected {expectation}, found {'x'.join(map(str, output.image.shape[2:]))}")
-    stored, brain = TemplateMap.from_info(info), output.brain[0, 0].bool().numpy()
-    if stored is None or stored.source != REGISTERED:
+    template_map, brain = TemplateMap.from_info(info), output.brain[0, 0].bool().numpy()
+    if template_map is None or template_map.source != REGISTERED:
         return register_scan(volume, brain, _is_ct(info))
     steps = (info.get("prepare") or {}).get("steps", [])
     step: Mapping[str, Any] = next((s for s in steps if s.get("step") == "register"), {})
     if not step:
         return take_header(volume, brain)
-    return TemplateWay(np.linalg.inv(stored.matrix), PREPARED, pick_quality(step))
+    return TemplateWay(np.linalg.inv(template_map.matrix), PREPARATION, pick_quality(step))
 
 
 def _is_ct(info: Mapping[str, Any]) -> bool:
@@ -172,15 +172,15 @@ def carry_result(output: AnomalyOutput, way: TemplateWay) -> Iterator[tuple[str,
     """Bring the images of a result to the template one after the other, by kind, as (C, I, J, K)."""
     assert output.volume is not None
     volume = output.volume
-    seen = _carry(output.analysed[0].bool().numpy(), volume, way, nearest=True) > 0.5
+    seen_mask = _carry(output.analysed[0].bool().numpy(), volume, way, nearest=True) > 0.5
     for kind, values in {"scan": output.image, **output.get_kinds()}.items():
         image = values[0].float().numpy()
         if kind in DTYPES:
-            yield kind, seen if kind == "seen" else _carry(image, volume, way, nearest=True) > 0.5
+            yield kind, seen_mask if kind == "seen" else _carry(image, volume, way, nearest=True) > 0.5
         elif kind == "anomaly":
-            yield kind, _carry(image, volume, way) * seen
+            yield kind, _carry(image, volume, way) * seen_mask
         elif kind == "pvalue":
-            yield kind, np.where(seen, _carry(image, volume, way, fill=1.0), np.float32(1))
+            yield kind, np.where(seen_mask, _carry(image, volume, way, fill=1.0), np.float32(1))
         else:
             yield kind, _carry(image, volume, way, fill=min(0.0, float(image.min())))
 

@@ -19,7 +19,7 @@ from diffad.prepare.read import get_grid
 from diffad.prepare.record import Record
 from diffad.prepare.template import TEMPLATE_NAME, load_mni152
 
-REGISTERED, PREPARED, STATED = "registration", "preparation", "header"
+REGISTRATION, PREPARATION, HEADER = "registration", "preparation", "header"
 """Sources of a way: a registration made for it, that of ``prepare``, the header of a registered scan."""
 QUALITY = ("dice", "mutual_information", "scales", "determinant", "outside")
 """Figures of a registration that are kept."""
@@ -87,7 +87,7 @@ def register_scan(volume: Volume, brain: Array, is_ct: bool) -> TemplateWay:
     to_native = register_to_template(
         volume.data[0], brain, volume, options, record, look="the maps in the template"
     )
-    return TemplateWay(to_native, REGISTERED, pick_quality(record.steps[-1]), tuple(record.warnings))
+    return TemplateWay(to_native, REGISTRATION, pick_quality(record.steps[-1]), tuple(record.warnings))
 
 
 def pick_quality(step: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def take_header(volume: Volume, brain: Array) -> TemplateWay:
         f"{volume.name}: its header says that it lies in MNI152, and its brain overlaps with that of "
         f"{TEMPLATE_NAME} by a Dice of {dice:.2f}, expected at least {USUAL_DICE:g}; it was taken as it is"
     )
-    return TemplateWay(way, STATED, quality, (text,) if dice < USUAL_DICE else ())
+    return TemplateWay(way, HEADER, quality, (text,) if dice < USUAL_DICE else ())
 
 
 def make_template_volume() -> Volume:

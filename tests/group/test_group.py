@@ -26,7 +26,7 @@ def template():
     with pytest.MonkeyPatch.context() as patch:
         yield coarsen_template(patch)
     regions.draw_labels.cache_clear()
-    regions.count_labels.cache_clear()
+    regions.measure_regions.cache_clear()
 
 
 @pytest.fixture(scope="module")

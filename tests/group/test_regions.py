@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from diffad.data.atlas.place_atlas import load_place_atlas
-from diffad.group.regions import COLUMNS, RegionCounts, count_labels, describe_region, draw_labels
+from diffad.group.regions import COLUMNS, RegionCounts, describe_region, draw_labels, measure_regions
 from diffad.prepare.template import load_mni152
 
 pytest.importorskip("nilearn")
@@ -44,7 +44,7 @@ def test_a_region_counts_scans_that_saw_half_of_it():
     row = rows_of(counts)[region]
     assert (row["analysed"], row["detected"], row["share"]) == (2, 1, 0.5)
     assert tuple(row) == COLUMNS
-    assert row["region_ml"] == round(count_labels()[region] / 1000, 3)
+    assert row["region_ml"] == round(measure_regions()[region] / 1000, 3)
     assert rows_of(counts)[find_region("left", "putamen", "deep grey matter")]["detected"] == 0
     assert describe_region(row) == "right putamen, deep grey matter"
 
@@ -74,5 +74,5 @@ def test_regions_of_groups_add_up():
     first.add(labels == 1, everywhere)
     second.add(labels == 2, everywhere)
     first.merge(second)
-    assert [first.detected[k] for k in (1, 2, 3)] == [1, 1, 0]
-    assert first.analysed[1:].min() == 2
+    assert [first.detected_scans[k] for k in (1, 2, 3)] == [1, 1, 0]
+    assert first.analysed_scans[1:].min() == 2

@@ -40,6 +40,6 @@ def coarsen_template(patch, step=4):
     for name, module in list(sys.modules.items()):
         if name.startswith("diffad.") and hasattr(module, "load_mni152"):
             patch.setattr(module, "load_mni152", lambda: coarse)
-    for function in (regions.draw_labels, regions.count_labels):
+    for function in (regions.draw_labels, regions.measure_regions):
         function.cache_clear()
     return coarse
