@@ -246,7 +246,8 @@ class AnomalyPipeline(StoredPipeline):
             options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "precision": precision}
             detector = view.detector(method, **options, progress=bar.update)
             results = zip(stacks, [detector(cut) for cut in stacks], cuts.axes, strict=True)
-        maps = fuse_scan_maps([assemble_maps(source, *result) for result in results], fusion)
+        across = view.config.postprocess["across"]
+        maps = fuse_scan_maps([assemble_maps(source, *result, across) for result in results], fusion)
         # a threshold belongs to the maps it was measured on, and other parts make others
         usual = region is None and method == view.method and cuts.usual
         how = (view.config, view.healthy, method, usual, cuts, selection, windows, stacks, domain, maps)

@@ -150,7 +150,7 @@ EXPERIMENT_KEYS = {
     ),
     "augment": "flip rotate shift scale gamma gain blur tone bias noise",
     "postprocess": (
-        "erosion median min_size erosion_rule median_first filled median_axes morphology min_mm3 pool"
+        "erosion median min_size erosion_rule median_first filled median_axes across morphology min_mm3 pool"
         " share fpr normalise clusters"
     ),
     "train": (

@@ -48,7 +48,8 @@ def draw(rows):
 def draw_row(figure, title, out, top):
     """Draw the nine tiles of a scan."""
     place_text(figure, 0.06, top + TILE / 2, title, 8, PLAIN, va="center")
-    voxel = choose_place(out, out.lesions())
+    lesions = out.lesions()
+    voxel = choose_place(out, lesions) if lesions else find_middle(out)
     low, high = np.percentile(out.image[0, 0][out.brain[0, 0].bool()].numpy(), (0.5, 99.9))
     grey = Normalize(max(0.0, low - 0.1 * (high - low)), high)
     heat = Normalize(0, TOP * float(out.info["threshold"]))
@@ -62,6 +63,12 @@ def draw_row(figure, title, out, top):
             fit(axes, box, spacing)
             if column == 0:
                 write_sides(axes, SIDES[{"axial": 2, "coronal": 1, "sagittal": 0}[plane]])
+
+
+def find_middle(out):
+    """Voxel in the middle of the brain's box."""
+    places = np.argwhere(out.brain[0, 0].numpy())
+    return ((places.min(0) + places.max(0)) // 2).tolist()
 
 
 def fit(axes, box, spacing):
