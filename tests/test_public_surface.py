@@ -266,8 +266,9 @@ SUFFIXES = (
 )
 BIDS = (
     "desc-anomaly_T1w.nii.gz desc-anomaly_T1w.json desc-twin_T1w.nii.gz desc-std_T1w.nii.gz"
-    " desc-pvalue_T1w.nii.gz desc-lesions_T1w.csv desc-lesions_T1w.json desc-report_T1w.html"
-    " desc-report_T1w.png mod-T1w_desc-anomaly_mask.nii.gz mod-T1w_desc-seen_mask.nii.gz"
+    " desc-pvalue_T1w.nii.gz desc-anomalyT1w_dseg.nii.gz desc-anomalyT1w_dseg.tsv"
+    " desc-anomalyT1w_dseg.json desc-report_T1w.html desc-report_T1w.png"
+    " desc-anomalyT1w_mask.nii.gz desc-seenT1w_mask.nii.gz"
 )
 """Ends of the names of all results of a scan, in a plain folder and as a BIDS derivative."""
 

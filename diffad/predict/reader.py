@@ -99,7 +99,7 @@ class ScanReader:
         """Return what is stored of a scan that was done before; none if it is to be done now."""
         if self.overwrite:
             return None
-        scan = inspect_results(subject.naming.files(self.out), self.verify)
+        scan = inspect_results(subject.naming.find_files(self.out), self.verify)
         if scan.damage:
             say(f"redoing {subject.name}: {scan.damage}")
         return None if scan.damage else scan.info

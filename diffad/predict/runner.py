@@ -15,7 +15,7 @@ from diffad.inference.precision import resolve_precision
 from diffad.io.console import NORMAL, VERBOSE
 from diffad.io.escape import escape_name
 from diffad.io.stages import run_stage, work_on
-from diffad.io.subjects import Subject
+from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.announce import Announcer
@@ -204,7 +204,9 @@ class Cohort:
 
     def _look(self, subject: Subject, read: PendingScan) -> ScanOutcome:
         output = self._detect(subject, read)
+        mask = find_subject_mask(subject, self.reader.mask)
         output.info |= {"scan": [str(p) for p in subject.paths], "request": read.request}
+        output.info |= {"brain_mask": str(mask)} if mask else {}
         if read.choice.name:
             output.info["model_choice"] = read.choice.to_info()
         row = ResultRow.from_info(subject.name, output.info)
