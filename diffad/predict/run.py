@@ -63,6 +63,7 @@ def predict_scans(
         page=inputs.page,
         share=process,
         verify=inputs.verify,
+        keep_prepared=inputs.keep_prepared,
     )
     if process.is_main:
         _describe_derivative(inputs.out, subjects)

@@ -63,6 +63,7 @@ class Cohort:
         page: Write a web page of each scan.
         share: Which of several processes this is; alone by default.
         verify: Compare the content of finished files with what was written, not only their size.
+        keep_prepared: Folder in which prepared scans are kept; none keeps none.
 
     Raises:
         ValueError: If an option does not suit the model, or ``out`` holds another ``results.csv``.
@@ -82,6 +83,7 @@ class Cohort:
         page: bool = False,
         share: Process | None = None,
         verify: bool = False,
+        keep_prepared: Path | None = None,
     ) -> None:
         options = replace(options, precision=resolve_precision(options.precision, pipe.device))
         self.out, self.options = out, options
@@ -101,6 +103,7 @@ class Cohort:
             verify=verify,
             claims=self.claims,
             writing=self._writing,
+            keep_prepared=keep_prepared,
         )
 
     def run(self, subjects: Sequence[Subject]) -> CohortSummary:
