@@ -177,6 +177,15 @@ BENCHMARK_KEYS = {
 COMMANDS = {
     "": (0, "--version --debug --help -h --install-completion --show-completion"),
     "benchmark": (2, ""),
+    "bids-app": (
+        3,
+        (
+            "--participant-label --session-label --bids-filter-file --skip-bids-validation -w --work-dir"
+            " --nprocs --mem-gb --model --no-prepare --modality --brain --register --bias --no-bias --mask"
+            " --sequences --slices --threshold --seed --batch-size --precision --keep-small --page --no-page"
+            " --on-failure --device --overwrite --verify --strict"
+        ),
+    ),
     "calibrate": (
         1,
         "--batch-size --device --fpr --mask --mask-threshold --max-voxels --model --normalise --out"
@@ -413,6 +422,7 @@ def test_console_script_is_the_main_of_the_command_line():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == "diffad"
     assert project["scripts"]["diffad"] == "diffad.cli:main"
+    assert project["scripts"]["diffad-bids"] == "diffad.cli.app:run_bids_app"
     assert list(inspect.signature(main).parameters) == ["arguments"]
 
 

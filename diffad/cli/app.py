@@ -149,6 +149,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _report_error(error)
 
 
+def run_bids_app(arguments: Sequence[str] | None = None) -> int:
+    """Run the program ``diffad-bids``, which is ``diffad bids-app``, and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return main(["--version"] if "--version" in words else [BIDS_APP, *words])
+
+
 def format_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:

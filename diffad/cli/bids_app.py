@@ -243,11 +243,3 @@ def spread_labels(words: Sequence[str]) -> list[str]:
             option = "" if word in LEVELS or "/" in word else option
             spread_words += [option, word] if option else [word]
     return spread_words
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the program ``diffad-bids`` and return its exit code."""
-    from diffad.cli.app import main as run_program
-
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    return run_program(["--version"] if "--version" in words else [NAME, *words])

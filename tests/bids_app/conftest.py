@@ -5,7 +5,7 @@ import json
 import pytest
 
 from diffad.bids_app import validation
-from diffad.cli.bids_app import main
+from diffad.cli.app import run_bids_app
 from tests.helpers.cohorts import brain, write
 from tests.helpers.prediction import _quick_report as _quick_report
 from tests.helpers.prediction import model as model
@@ -40,7 +40,7 @@ def app(tree, model, tmp_path, capsys, monkeypatch):
 
     def run(*words, level="participant", root=tree, out=tmp_path / "out"):
         options = ["--model", str(model), "--no-prepare", "--no-page"] if level == "participant" else []
-        code = main([str(root), str(out), level, *options, *map(str, words)])
+        code = run_bids_app([str(root), str(out), level, *options, *map(str, words)])
         told = capsys.readouterr()
         assert "Traceback" not in told.err
         return code, told.out + told.err

@@ -86,7 +86,9 @@ def test_numbers_of_the_detections_are_those_of_the_table(made):
 
 def test_numbers_follow_the_axes_of_any_file(tmp_path):
     affine = np.array([[0, 0, -2.0, 0], [-1, 0, 0, 0], [0, 3, 0, 0], [0, 0, 0, 1]])  # axes P, S, L
-    volume = Volume.load(write(tmp_path / "scan.nii.gz", np.ones((5, 6, 7), np.float32), affine))
+    volume = Volume.load(
+        write(tmp_path / "scan.nii.gz", np.random.default_rng(0).random((5, 6, 7), np.float32), affine)
+    )
     shape = volume.data.shape[1:]
     mask, anomaly = np.zeros(shape, bool), np.zeros(shape, np.float32)
     mask[0, 0, 0], mask[3:5, 3, 5] = True, True

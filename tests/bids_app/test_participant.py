@@ -46,10 +46,10 @@ def test_labels_choose(app, words, names):
 
 
 def test_labels_end_where_the_level_begins(app, tree, model):
-    from diffad.cli.bids_app import main
+    from diffad.cli.app import run_bids_app
 
     options = ["--model", str(model), "--no-prepare", "--no-page"]
-    assert main([*options, "--participant-label", "03", str(tree), str(app.out), "participant"]) == 0
+    assert run_bids_app([*options, "--participant-label", "03", str(tree), str(app.out), "participant"]) == 0
     assert done(app.out) == ALL[4:]
 
 
@@ -186,13 +186,13 @@ def test_scan_that_another_program_is_at_is_left_to_it(app, monkeypatch):
 
 def test_prepared_scans_and_scratch_lie_in_the_work_folder(app, tree, model, tmp_path):
     pytest.importorskip("SimpleITK")
-    from diffad.cli.bids_app import main
+    from diffad.cli.app import run_bids_app
 
     write(tree / "sub-01/anat/sub-01_T1w.nii.gz", brain(3, (30, 32, 20)))
     work = tmp_path / "work"
     words = ["--model", model, "--no-page", "--brain", "none", "--register", "none", "--no-bias", "-w", work]
     words += ["--participant-label", "01", "--sequences", "T1w"]
-    assert main([str(tree), str(app.out), "participant", *map(str, words)]) == 0
+    assert run_bids_app([str(tree), str(app.out), "participant", *map(str, words)]) == 0
     names = sorted(path.name for path in (work / "prepared").iterdir())
     assert {"sub-01_T1w.nii.gz", "sub-01_T1w_brain_mask.nii.gz", "sub-01_T1w_prepare.json"} <= set(names)
     assert (work / "tmp").is_dir()
