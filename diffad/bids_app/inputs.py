@@ -8,6 +8,8 @@ from pathlib import Path
 
 from diffad.config.choices import require
 from diffad.io.paths import is_folder, resolve_path
+from diffad.io.terminal import say
+from diffad.predict.bids import OTHER_FOLDERS
 from diffad.predict.dataset import DESCRIPTION, read_description
 
 
@@ -72,3 +74,26 @@ def require_dataset(root: Path, out: Path) -> None:
     kind = read_description(out).get("DatasetType", "raw") if (out / DESCRIPTION).is_file() else "derivative"
     if kind != "derivative":
         raise ValueError(f"{out}: expected a folder for a derivative, found a BIDS data set of type {kind}")
+
+
+def check_folders(app: AppInputs) -> None:
+    """Warn of a derivative among raw data, and refuse scratch there, as the data set would not be valid then.
+
+    Raises:
+        ValueError: Naming the folder of scratch.
+    """
+    if _lies_among_data(app.out, app.root):
+        hint = f"validators want it in {app.root / 'derivatives'}, or elsewhere"
+        say(f"warning: {app.out} lies among the folders of the participants; {hint}")
+    if app.work and _lies_among_data(app.work, app.root) and not _lies_in(app.work, app.out):
+        raise ValueError(f"--work-dir: expected a folder outside of {app.root}, got {app.work}")
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    return resolve_path(path).is_relative_to(resolve_path(folder))
+
+
+def _lies_among_data(path: Path, root: Path) -> bool:
+    """Tell whether a folder lies in a data set, but in none of its folders for what is no raw data."""
+    parts = resolve_path(path).relative_to(resolve_path(root)).parts if _lies_in(path, root) else ()
+    return _lies_in(path, root) and parts[:1] not in [(name,) for name in OTHER_FOLDERS]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from diffad.bids_app.filters import Query, list_queries, read_filters
-from diffad.bids_app.inputs import AppInputs, require_dataset
+from diffad.bids_app.inputs import AppInputs, check_folders, require_dataset
 from diffad.bids_app.resources import plan_workers
 from diffad.bids_app.selection import Selection, choose_participants, choose_sessions, select_scans
 from diffad.bids_app.validation import validate_dataset
@@ -18,6 +18,7 @@ from diffad.bids_app.workers import share_scans
 from diffad.io.escape import escape_name
 from diffad.io.search import list_names
 from diffad.io.terminal import say
+from diffad.predict.dataset import ignore_folder
 from diffad.predict.index import write_cohort
 from diffad.predict.listing import describe_absent
 from diffad.predict.options import Inputs, Options
@@ -40,6 +41,7 @@ def run_participants(app: AppInputs, inputs: Inputs, options: Options) -> Cohort
         OSError: If results cannot be written.
     """
     require_dataset(app.root, app.out)
+    check_folders(app)
     participants = choose_participants(app.root, app.participants)
     sessions = choose_sessions(app.root, participants, app.sessions)
     is_ct = inputs.prepare is not None and inputs.prepare.modality == "ct"
@@ -69,6 +71,8 @@ def _look_at_all(app: AppInputs, inputs: Inputs, options: Options, selection: Se
         prepare = replace(inputs.prepare, threads=plan.threads)
         inputs = replace(inputs, prepare=prepare, keep_prepared=app.work and app.work / "prepared")
     summary = share_scans(scans, inputs, options, plan)
+    if app.work:
+        ignore_folder(app.out, app.work)
     _record_absent(app.out, selection, summary, inputs.page)
     return summary
 

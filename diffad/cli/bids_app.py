@@ -215,7 +215,8 @@ def _write_group(app: AppInputs) -> int:
     if app.participants or app.sessions:
         say("note: the group is all that was looked at; labels choose at the level participant alone")
     files = write_group(app)
-    text = f"{files.scans} scans, {files.failed} of them without results; see {files.table} and {files.page}"
+    count = f"{files.scans} scan{'s' if files.scans != 1 else ''}, {files.failed} without results"
+    text = f"{count}; see {files.table} and {files.page}"
     fields = {"scans": files.scans, "failed": files.failed}
     get_console().emit("group", text, sys.stdout, **fields, table=str(files.table), page=str(files.page))
     return 0

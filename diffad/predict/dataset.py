@@ -140,7 +140,23 @@ def format_uri(path: Path, out: Path) -> str:
     return f"bids:{name}:{quote(path.absolute().relative_to(root).as_posix())}"
 
 
-def _add_ignored(path: Path) -> None:
+def ignore_folder(out: Path, folder: Path) -> None:
+    """Let validators pass over a folder, if it lies in a derivative.
+
+    Args:
+        out: The derivative, which is there.
+        folder: Any folder.
+
+    Raises:
+        OSError: If the list of what is passed over cannot be written.
+    """
+    if resolve_path(folder).is_relative_to(resolve_path(out)):
+        with hold_claim(out / RUNNING / f"{DESCRIPTION}.lock", PATIENCE_SECONDS, str(out / DESCRIPTION)):
+            place = resolve_path(folder).relative_to(resolve_path(out)).as_posix()
+            _add_ignored(out / ".bidsignore", (f"/{place}/",))
+
+
+def _add_ignored(path: Path, patterns: Sequence[str] = IGNORED) -> None:
     lines = read_text(path, "patterns of files").splitlines() if path.exists() else []
-    if absent := [pattern for pattern in IGNORED if pattern not in lines]:
+    if absent := [pattern for pattern in patterns if pattern not in lines]:
         write_text(path, "\n".join([*lines, *absent]) + "\n")

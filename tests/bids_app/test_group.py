@@ -17,7 +17,7 @@ def test_table_has_a_row_for_each_scan_with_its_participant(app):
     code, told = app(level="group")
     rows = read(app.out)
     assert (code, len(rows)) == (0, 6)
-    assert "6 scans, 0 of them without results; see" in told
+    assert "6 scans, 0 without results; see" in told
     row = rows["sub-02_ses-b_acq-x_T1w"]
     assert (row["participant_id"], row["session_id"], row["suffix"]) == ("sub-02", "ses-b", "T1w")
     assert (row["age"], row["participants_score"], row["text"]) == ("n/a", "2", "n/a")

@@ -158,6 +158,15 @@ def test_derivative_is_not_written_into_raw_data(app, tree, tmp_path):
     assert [path.name for path in other.iterdir()] == ["dataset_description.json"]
 
 
+def test_scratch_in_the_derivative_is_passed_over_and_among_raw_data_refused(app, tree):
+    code, told = app("--participant-label", "03", "-w", app.out / "my work")
+    assert (code, "/my work/" in (app.out / ".bidsignore").read_text().splitlines()) == (0, True)
+    code, told = app("-w", tree / "work")
+    assert (code, "--work-dir: expected a folder outside of" in told) == (1, True)
+    assert "lies among the folders of the participants" in app("-w", tree / "out/w", out=tree / "out")[1]
+    assert "lies among" not in app("-w", tree / "code/w", out=tree / "derivatives/diffad")[1]
+
+
 def hold(out, name, ready, end):
     """Hold a scan, as another program at work on it does."""
     claims = ScanClaims(out)
