@@ -107,16 +107,16 @@ def read_filters(path: Path, queries: Sequence[Query]) -> tuple[list[Query], lis
         raise ValueError(f"{path}: expected {expectation}, found other JSON")
     for name, conditions in filters.items():
         _check_query(path, name, conditions)
-    known = {query.name for query in queries}
-    chosen = [Query(query.name, query.suffix, filters.get(query.name, {})) for query in queries]
-    return chosen, [name for name in filters if name not in known]
+    query_names = {query.name for query in queries}
+    chosen_queries = [Query(query.name, query.suffix, filters.get(query.name, {})) for query in queries]
+    return chosen_queries, [name for name in filters if name not in query_names]
 
 
 def _check_query(path: Path, name: str, conditions: Mapping[str, Any]) -> None:
     """Refuse a query or an entity that nobody knows, and a value that is none."""
     if name not in (*QUERIES, *FOREIGN_QUERIES):
-        known = ", ".join(QUERIES)
-        raise ValueError(f"{path}: expected the queries {known}, found {name!r}{suggest_name(name, QUERIES)}")
+        names = ", ".join(QUERIES)
+        raise ValueError(f"{path}: expected the queries {names}, found {name!r}{suggest_name(name, QUERIES)}")
     if name not in QUERIES:
         return
     keys = (*ENTITIES, *OTHER_KEYS)

@@ -25,7 +25,7 @@ from diffad.predict.dataset import describe_dataset
 from diffad.predict.index import write_cohort
 from diffad.predict.results import ResultRow, Results
 
-MISSING = "n/a"
+NO_VALUE = "n/a"
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class GroupFiles:
         table: The table, TSV.
         page: The index of the pages.
         scans: How many rows there are.
-        failed: How many of them have no results.
+        failures: How many of them have no results.
     """
 
     table: Path
     page: Path
     scans: int
-    failed: int
+    failures: int
 
 
 def write_group(app: AppInputs) -> GroupFiles:
@@ -71,17 +71,17 @@ def write_group(app: AppInputs) -> GroupFiles:
     _say_gaps(app.root, rows)
     table = _write_table(app.out, rows, namings, participants)
     page = write_cohort(app.out, [], rows)
-    failed = sum(row["status"] != "ok" for row in rows.values())
-    return GroupFiles(table, page, len(rows), failed)
+    failures = sum(row["status"] != "ok" for row in rows.values())
+    return GroupFiles(table, page, len(rows), failures)
 
 
 def _drop_outdated(rows: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
     """Leave out that a participant had no scan, where there are results of one by now."""
-    done = [name for name, row in rows.items() if row["status"] == "ok"]
+    finished_scans = [name for name, row in rows.items() if row["status"] == "ok"]
     return {
         name: row
         for name, row in rows.items()
-        if row["status"] == "ok" or not any(other.startswith(f"{name}_") for other in done)
+        if row["status"] == "ok" or not any(other.startswith(f"{name}_") for other in finished_scans)
     }
 
 
@@ -117,7 +117,7 @@ def _write_table(
     joined_rows = [_join_row(out, row, namings.get(name), participants) for name, row in rows.items()]
     columns = [*OWN_COLUMNS, *participants.columns]
     filled_rows = [
-        {c: MISSING if row.get(c) in (None, "") else row[c] for c in columns} for row in joined_rows
+        {c: NO_VALUE if row.get(c) in (None, "") else row[c] for c in columns} for row in joined_rows
     ]
     path = out / "group.tsv"
     write_text(path, format_csv(columns, filled_rows, delimiter="\t"))
@@ -133,14 +133,14 @@ def _join_row(
     name = parse_bids_name(row["scan"])
     entities = name.entities if name else {}
     label = f"sub-{entities['sub']}" if "sub" in entities else ""
-    own = {"participant_id": label, "session_id": f"ses-{entities['ses']}" if "ses" in entities else ""}
+    cells = {"participant_id": label, "session_id": f"ses-{entities['ses']}" if "ses" in entities else ""}
     lesions = _read_detections(out, naming) if naming and row["status"] == "ok" else None
-    own |= {"suffix": name.suffix if name and name.suffix != name.entities.get("ses") else ""}
+    cells |= {"suffix": name.suffix if name and name.suffix != name.entities.get("ses") else ""}
     counts: dict[str, Any] = {} if lesions is None else {"detections": len(lesions)}
     if lesions:
         largest = max(lesions, key=lambda lesion: lesion.volume_ml)
         counts |= {"largest_ml": largest.volume_ml, "largest_place": largest.place}
-    return {**row, **own, **counts, **participants.rows.get(label, {})}
+    return {**row, **cells, **counts, **participants.rows.get(label, {})}
 
 
 def _read_detections(out: Path, naming: Naming) -> list[Lesion] | None:

@@ -47,13 +47,13 @@ def run_participants(app: AppInputs, inputs: Inputs, options: Options) -> Cohort
     is_ct = inputs.prepare is not None and inputs.prepare.modality == "ct"
     queries = list_queries("ct" if is_ct else "mri", inputs.sequences)
     if app.filter_file is not None:
-        queries, foreign = read_filters(app.filter_file, queries)
-        if foreign:
-            say(f"note: {app.filter_file}: passed over the queries {', '.join(foreign)}")
+        queries, other_names = read_filters(app.filter_file, queries)
+        if other_names:
+            say(f"note: {app.filter_file}: passed over the queries {', '.join(other_names)}")
     selection = select_scans(app.root, participants, sessions, queries)
     _require_scans(app, selection, queries)
     for query in queries:
-        if query.conditions and query.name not in selection.answered:
+        if query.conditions and query.name not in selection.answered_queries:
             say(f"warning: {app.filter_file}: no scan is {query}")
     with use_work_folder(app.work):
         if not app.skips_validation:
@@ -87,21 +87,21 @@ def _require_scans(app: AppInputs, selection: Selection, queries: Sequence[Query
         return
     if gaps := [name for name, why in selection.absent.items() if why.startswith("no content")]:
         raise ValueError(f"{app.root}: expected scans, found none with content: {list_names(gaps)}")
-    asked = f"{' or '.join(map(str, queries))}"
-    there = f"; passed over {list_names(p.name for p in selection.others)}" if selection.others else ""
+    demand = " or ".join(map(str, queries))
+    rest = f"; passed over {list_names(p.name for p in selection.others)}" if selection.others else ""
     if app.filter_file is not None:
         raise ValueError(
-            f"{app.filter_file}: expected scans that are {asked}, found none in {app.root}{there}"
+            f"{app.filter_file}: expected scans that are {demand}, found none in {app.root}{rest}"
         )
-    raise ValueError(f"{app.root}: expected scans that are {asked} in sub-*/anat, found none{there}")
+    raise ValueError(f"{app.root}: expected scans that are {demand} in sub-*/anat, found none{rest}")
 
 
 def _record_absent(out: Path, selection: Selection, summary: CohortSummary, page: bool) -> None:
     """Give participants without a scan a row in the table, unless it has results of theirs, and say so."""
     results = Results(out / "results.csv")
     rows = [ResultRow(name, "failed", error=reason) for name, reason in selection.absent.items()]
-    done = [name for name, row in results.rows.items() if row.get("status") == "ok"]
-    results.add(*(row for row in rows if escape_name(row.scan) not in done))
+    finished_scans = [name for name, row in results.rows.items() if row.get("status") == "ok"]
+    results.add(*(row for row in rows if escape_name(row.scan) not in finished_scans))
     summary.absent |= selection.absent
     total = len(selection.paths) + len(selection.absent)
     summary.notes = list(dict.fromkeys([*describe_absent(selection.absent, total), *summary.notes]))

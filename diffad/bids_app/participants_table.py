@@ -75,6 +75,6 @@ def _read_texts(path: Path, names: dict[str, str]) -> dict[str, Any]:
             texts = read_json(path, "what the columns of participants hold")
         except (ValueError, OSError) as error:
             say(f"warning: {path} is passed over: {error}")
-    known = texts if isinstance(texts, dict) else {}
+    known_texts = texts if isinstance(texts, dict) else {}
     plain = {"Description": "Column of participants.tsv of the data set"}
-    return {name: known.get(head, plain) for head, name in names.items()}
+    return {name: known_texts.get(head, plain) for head, name in names.items()}

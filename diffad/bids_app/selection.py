@@ -26,13 +26,13 @@ class Selection:
         scans: Their files, by the label of their participant.
         absent: Why participants, sessions or scans cannot be looked at, by name.
         others: Scans of other kinds, which are passed over.
-        answered: Names of the queries that a scan was found for.
+        answered_queries: Names of the queries that a scan was found for.
     """
 
     scans: dict[str, list[Path]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     others: list[Path] = field(default_factory=list)
-    answered: set[str] = field(default_factory=set)
+    answered_queries: set[str] = field(default_factory=set)
 
     @property
     def paths(self) -> list[Path]:
@@ -58,8 +58,8 @@ def choose_participants(root: Path, labels: Sequence[str]) -> list[str]:
     Raises:
         ValueError: If one is unknown; those that are there are named.
     """
-    known = list_participants(root)
-    return _require_labels("--participant-label", labels, known, f"participants of {root}")
+    known_labels = list_participants(root)
+    return _require_labels("--participant-label", labels, known_labels, f"participants of {root}")
 
 
 def choose_sessions(root: Path, participants: Sequence[str], labels: Sequence[str]) -> list[str]:
@@ -71,15 +71,15 @@ def choose_sessions(root: Path, participants: Sequence[str], labels: Sequence[st
     if not labels:
         return []
     visits = (path for label in participants for path in (root / f"sub-{label}").glob("ses-*"))
-    known = sorted({path.name.removeprefix("ses-") for path in visits})
-    return _require_labels("--session-label", labels, known, f"sessions of {root}")
+    known_labels = sorted({path.name.removeprefix("ses-") for path in visits})
+    return _require_labels("--session-label", labels, known_labels, f"sessions of {root}")
 
 
-def _require_labels(option: str, labels: Sequence[str], known: Sequence[str], what: str) -> list[str]:
-    if unknown := [label for label in labels if label not in known]:
-        there = list_names(known, MOST_LABELS) or "none"
-        raise ValueError(f"{option}: expected {what}, got {', '.join(unknown)}; there are {there}")
-    return list(labels or known)
+def _require_labels(option: str, labels: Sequence[str], known_labels: Sequence[str], what: str) -> list[str]:
+    if unknown_labels := [label for label in labels if label not in known_labels]:
+        text = list_names(known_labels, MOST_LABELS) or "none"
+        raise ValueError(f"{option}: expected {what}, got {', '.join(unknown_labels)}; there are {text}")
+    return list(labels or known_labels)
 
 
 def select_scans(
@@ -125,7 +125,7 @@ def _choose_scans(visit: Path, queries: Sequence[Query], selection: Selection) -
     for path, name in _list_volumes(visit):
         ends = path.parent.name, path.name[len(stem(path)) :]
         names = {query.name for query in queries if query.matches(name, *ends)}
-        selection.answered |= names
+        selection.answered_queries |= names
         if not names:
             selection.others.append(path)
         elif find_content_gap(path):

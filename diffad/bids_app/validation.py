@@ -25,8 +25,8 @@ MOST_ERRORS = 5
 
 def find_validator() -> str | None:
     """Return where the validator is, beside this Python or on the path; none if it is not installed."""
-    beside = Path(sys.executable).with_name(VALIDATOR)
-    return str(beside) if beside.is_file() else shutil.which(VALIDATOR)
+    program = Path(sys.executable).with_name(VALIDATOR)
+    return str(program) if program.is_file() else shutil.which(VALIDATOR)
 
 
 def validate_dataset(root: Path, participants: Sequence[str], work: Path | None = None) -> None:
@@ -63,11 +63,13 @@ def list_errors(root: Path, validator: str, work: Path | None = None) -> list[di
     variables = {**os.environ, "DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1"}
     variables |= {"DENO_DIR": str(work / "deno")} if work else {}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables)
-        issues = json.loads(done.stdout)["issues"]["issues"]
+        process = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=variables
+        )
+        issues = json.loads(process.stdout)["issues"]["issues"]
         return [issue for issue in issues if issue["severity"] == "error"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = done.stderr.strip().splitlines()[-1:] if isinstance(error, ValueError) else []
+        reason = process.stderr.strip().splitlines()[-1:] if isinstance(error, ValueError) else []
         text = shorten(reason[0] if reason else f"{type(error).__name__}: {error}")
         say(f"warning: the data set was not validated, as {VALIDATOR} failed: {text}")
         return None

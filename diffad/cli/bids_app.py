@@ -152,18 +152,10 @@ def bids_app_command(
     from diffad.predict import Options
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    labels = {"participants": participant_label or (), "sessions": session_label or ()}
+    labels = participant_label or (), session_label or ()
+    limits: dict[str, Any] = {"work": work_dir, "nprocs": nprocs, "mem_gb": mem_gb}
     with report_wrong_usage():
-        app = AppInputs(
-            bids_dir,
-            out_dir,
-            **labels,
-            filter_file=bids_filter_file,
-            skips_validation=skip_bids_validation,
-            work=work_dir,
-            nprocs=nprocs,
-            mem_gb=mem_gb,
-        )
+        app = AppInputs(bids_dir, out_dir, *labels, bids_filter_file, skip_bids_validation, **limits)
         mask_source = parse_mask_option(mask)
         inputs = _make_inputs(
             app,
@@ -215,9 +207,9 @@ def _write_group(app: AppInputs) -> int:
     if app.participants or app.sessions:
         say("note: the group is all that was looked at; labels choose at the level participant alone")
     files = write_group(app)
-    count = f"{files.scans} scan{'s' if files.scans != 1 else ''}, {files.failed} without results"
+    count = f"{files.scans} scan{'s' if files.scans != 1 else ''}, {files.failures} without results"
     text = f"{count}; see {files.table} and {files.page}"
-    fields = {"scans": files.scans, "failed": files.failed}
+    fields = {"scans": files.scans, "failed": files.failures}
     get_console().emit("group", text, sys.stdout, **fields, table=str(files.table), page=str(files.page))
     return 0
 

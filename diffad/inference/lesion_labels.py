@@ -11,7 +11,7 @@ from diffad.data.volume import Array, Volume
 from diffad.inference.lesions import Lesion, get_file_matrix, tabulate_lesions
 from diffad.io.escape import format_csv
 
-MISSING = "n/a"
+NO_VALUE = "n/a"
 """What an empty cell of a BIDS table holds."""
 COLUMN_TEXTS = {
     "name": "Name of the detection; no person has judged whether it is a lesion",
@@ -63,7 +63,7 @@ def format_lookup_table(lesions: Sequence[Lesion]) -> str:
     columns, rows = tabulate_lesions(lesions)
     columns = ["index", "name", *(column for column in columns if column != "number")]
     entries = [{"index": row["number"], "name": f"detection {row['number']}"} | row for row in rows]
-    filled_rows = [{c: MISSING if row[c] in (None, "") else row[c] for c in columns} for row in entries]
+    filled_rows = [{c: NO_VALUE if row[c] in (None, "") else row[c] for c in columns} for row in entries]
     return format_csv(columns, filled_rows, delimiter="\t")
 
 

@@ -18,7 +18,7 @@ from diffad.predict.readme import format_readme
 
 DESCRIPTION = "dataset_description.json"
 BIDS_VERSION = "1.10.0"
-IGNORED = ("*.html", "*.png", "*.pdf", "*.svg", "results.csv", "group.tsv", "group.json", "**/ct/")
+IGNORED_PATTERNS = ("*.html", "*.png", "*.pdf", "*.svg", "results.csv", "group.tsv", "group.json", "**/ct/")
 """What BIDS has no names for: pages and pictures, tables over all scans, and CT."""
 READMES = ("README.md", "README", "README.txt", "README.rst")
 PATIENCE_SECONDS = 60.0
@@ -49,11 +49,11 @@ def describe_dataset(out: Path, sources: Sequence[Path]) -> None:
         OSError: If a file cannot be written.
     """
     with hold_claim(out / RUNNING / f"{DESCRIPTION}.lock", PATIENCE_SECONDS, str(out / DESCRIPTION)):
-        stored = read_description(out) if (out / DESCRIPTION).exists() else {}
-        if stored and stored.get("DatasetType") != "derivative":
+        old_about = read_description(out) if (out / DESCRIPTION).exists() else {}
+        if old_about and old_about.get("DatasetType") != "derivative":
             return
-        about = _add_sources(_describe_new() | stored, out, sources)
-        if about != stored:
+        about = _add_sources(_describe_new() | old_about, out, sources)
+        if about != old_about:
             write_text(out / DESCRIPTION, json.dumps(about, indent=1) + "\n")
         _add_ignored(out / ".bidsignore")
         if not any((out / name).exists() for name in READMES):
@@ -108,8 +108,8 @@ def _name_link(links: Mapping[str, str]) -> str:
 
 def _format_place(source: Path, out: Path) -> str:
     """Say where a data set lies: relative to a derivative that lies in it, so that both may move."""
-    here, there = resolve_path(out), resolve_path(source)
-    return os.path.relpath(there, here) if here.is_relative_to(there) else there.as_uri()
+    folder, target = resolve_path(out), resolve_path(source)
+    return os.path.relpath(target, folder) if folder.is_relative_to(target) else target.as_uri()
 
 
 def _read_doi(source: Path) -> dict[str, str]:
@@ -156,7 +156,7 @@ def ignore_folder(out: Path, folder: Path) -> None:
             _add_ignored(out / ".bidsignore", (f"/{place}/",))
 
 
-def _add_ignored(path: Path, patterns: Sequence[str] = IGNORED) -> None:
+def _add_ignored(path: Path, patterns: Sequence[str] = IGNORED_PATTERNS) -> None:
     lines = read_text(path, "patterns of files").splitlines() if path.exists() else []
     if absent := [pattern for pattern in patterns if pattern not in lines]:
         write_text(path, "\n".join([*lines, *absent]) + "\n")

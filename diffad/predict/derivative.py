@@ -90,8 +90,8 @@ def _describe_image(
     }
     if kind in MASKS:
         return about | {"Type": "ROI"}
-    is_stripped = not bool((image != 0).logical_and(~output.brain.bool()).any())
-    return about | ({} if kind == "labels" else {"SkullStripped": is_stripped})
+    has_no_skull = not bool((image != 0).logical_and(~output.brain.bool()).any())
+    return about | ({} if kind == "labels" else {"SkullStripped": has_no_skull})
 
 
 def _write_detections(
