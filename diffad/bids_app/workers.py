@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,7 +57,7 @@ def share_scans(
 
     Raises:
         ValueError: If the model or an option cannot be used.
-        OSError: If results cannot be written.
+        OSError: If results cannot be written, or a process is ended from outside.
     """
     from diffad.predict.summary import CohortSummary
 
@@ -70,6 +71,13 @@ def share_scans(
             futures = [pool.submit(work_on_share, job, options, plan.threads, voice) for job in jobs]
             try:
                 return sum((future.result() for future in as_completed(futures)), CohortSummary())
+            except BrokenProcessPool as error:
+                hint = (
+                    "the files of finished scans are whole; run the same command with fewer --nprocs to go on"
+                )
+                raise ChildProcessError(
+                    f"a process was ended from outside, maybe for its memory; {hint}"
+                ) from error
             except BaseException:
                 _end_workers(pool)
                 raise

@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+import os
+import signal
 
 import pytest
 
@@ -217,3 +219,16 @@ def test_processes_share_participants(app, tmp_path):
     assert "3 participants to look at, in 2 processes with 2 threads each" in told
     assert "6 done; see" in told
     assert all(f"{name}: analysed" in log.read_text() for name in ALL)
+
+
+def die(*_):
+    """End as a process does that the kernel kills."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_process_that_is_killed_is_one_sentence(app, monkeypatch):
+    monkeypatch.setattr("diffad.bids_app.workers.work_on_share", die)
+    code, told = app("--nprocs", "2")
+    assert code == 1
+    assert "error: a process was ended from outside, maybe for its memory; the files of finished" in told
