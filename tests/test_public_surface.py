@@ -177,6 +177,15 @@ BENCHMARK_KEYS = {
 COMMANDS = {
     "": (0, "--version --debug --help -h --install-completion --show-completion"),
     "benchmark": (2, ""),
+    "bids-app": (
+        3,
+        (
+            "--participant-label --session-label --bids-filter-file --skip-bids-validation -w --work-dir"
+            " --nprocs --mem-gb --model --no-prepare --modality --brain --register --bias --no-bias --mask"
+            " --sequences --slices --threshold --seed --batch-size --precision --keep-small --page --no-page"
+            " --on-failure --device --overwrite --verify --strict"
+        ),
+    ),
     "calibrate": (
         1,
         "--batch-size --device --fpr --mask --mask-threshold --max-voxels --model --normalise --out"
@@ -266,8 +275,9 @@ SUFFIXES = (
 )
 BIDS = (
     "desc-anomaly_T1w.nii.gz desc-anomaly_T1w.json desc-twin_T1w.nii.gz desc-std_T1w.nii.gz"
-    " desc-pvalue_T1w.nii.gz desc-lesions_T1w.csv desc-lesions_T1w.json desc-report_T1w.html"
-    " desc-report_T1w.png mod-T1w_desc-anomaly_mask.nii.gz mod-T1w_desc-seen_mask.nii.gz"
+    " desc-pvalue_T1w.nii.gz desc-anomalyT1w_dseg.nii.gz desc-anomalyT1w_dseg.tsv"
+    " desc-anomalyT1w_dseg.json desc-report_T1w.html desc-report_T1w.png"
+    " desc-anomalyT1w_mask.nii.gz desc-seenT1w_mask.nii.gz"
 )
 """Ends of the names of all results of a scan, in a plain folder and as a BIDS derivative."""
 
@@ -412,6 +422,7 @@ def test_console_script_is_the_main_of_the_command_line():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == "diffad"
     assert project["scripts"]["diffad"] == "diffad.cli:main"
+    assert project["scripts"]["diffad-bids"] == "diffad.cli.app:run_bids_app"
     assert list(inspect.signature(main).parameters) == ["arguments"]
 
 

@@ -17,6 +17,8 @@ from typing import Annotated, Any
 import typer
 
 from diffad.cli.benchmark import benchmark_command
+from diffad.cli.bids_app import NAME as BIDS_APP
+from diffad.cli.bids_app import bids_app_command, spread_labels
 from diffad.cli.calibrate import calibrate_command
 from diffad.cli.completion import name_shell
 from diffad.cli.data import data_app
@@ -100,6 +102,7 @@ def set_global_options(
 COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("demo", "Find synthetic lesions in a whole brain.", demo_command),
     ("predict", "Find anomalies in scans.", predict_command),
+    (BIDS_APP, "Look at a BIDS data set, by the conventions of BIDS Apps.", bids_app_command),
     ("prepare", "Prepare scans for a model.", prepare_command),
     ("report", "Make pages and figures of maps again.", report_command),
     ("evaluate", "Score maps against lesion masks.", evaluate_command),
@@ -135,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # fonts that nobody asked for
     with use_console(Console(as_json="--json" in words)):
         try:
-            words = _move_global_options(name_shell(words))
+            words = spread_labels(_move_global_options(name_shell(words)))
             code = app(args=words, prog_name="diffad", standalone_mode=False)
             return code if isinstance(code, int) else 0
         except SystemExit as stop:
@@ -144,6 +147,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 130
         except Exception as error:
             return _report_error(error)
+
+
+def run_bids_app(arguments: Sequence[str] | None = None) -> int:
+    """Run the program ``diffad-bids``, which is ``diffad bids-app``, and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return main(["--version"] if "--version" in words else [BIDS_APP, *words])
 
 
 def format_warning(

@@ -15,12 +15,14 @@ PACKAGES = ("torch", "diffusers", "accelerate", "monai", "nibabel", "numpy", "sc
 EXTRAS = {
     "prepare": ("SimpleITK", "deepbet", "nilearn"),
     "demo": ("nilearn",),
+    "bids": ("bids_validator_deno",),
     "perceptual": ("flip_evaluator",),
 }
 """Packages of the extras, by the name they are imported by."""
 EXTRA_USES = {
     "prepare": "diffad prepare and predict --prepare need it",
     "demo": "diffad demo and diffad phantom need it",
+    "bids": "diffad bids-app validates data sets with it",
     "perceptual": "the score flip needs it",
 }
 GIGABYTE = 1e9

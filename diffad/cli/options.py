@@ -119,7 +119,7 @@ def require_sources(sources: Sequence[Path]) -> Sequence[Path]:
     """
     gaps = [path for path in sources if not os.path.lexists(path)]
     if len(sources) == 3 and str(sources[2]) in ("participant", "group") and sources[2] in gaps:
-        command = f"diffad predict {sources[0]} --out {sources[1]}"
+        command = f"diffad bids-app {sources[0]} {sources[1]} {sources[2]}"
         raise typer.BadParameter(f"expected scans, got the words of a BIDS App; write {command}")
     if len(gaps) == len(sources):
         folder = gaps[0].parent

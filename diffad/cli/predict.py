@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from diffad.cli.completion import complete_model
 from diffad.cli.options import (
     DEFAULT_MODEL,
     BatchSize,
@@ -25,7 +24,6 @@ from diffad.cli.options import (
     Sequences,
     Slices,
     Trust,
-    parse_brain,
     parse_mask_option,
     parse_part,
     parse_slices,
@@ -34,7 +32,19 @@ from diffad.cli.options import (
     report_wrong_usage,
     require_sources,
 )
-from diffad.config.choices import FailurePolicy, Fusion, NoiseScope, Precision, ResultLayout
+from diffad.cli.predict_options import (
+    KeepSmall,
+    ModelChoice,
+    NumberFormat,
+    OnFailure,
+    Overwrite,
+    Page,
+    Strict,
+    Threshold,
+    Verify,
+    choose_preparation,
+)
+from diffad.config.choices import Fusion, NoiseScope, ResultLayout
 from diffad.config.reading import MAX_VOXELS
 from diffad.io.console import get_console
 from diffad.io.terminal import say
@@ -42,7 +52,6 @@ from diffad.io.terminal import say
 if TYPE_CHECKING:
     from diffad.predict import Inputs, Options
     from diffad.predict.summary import CohortSummary
-    from diffad.prepare.options import PrepareOptions
 
 
 def predict_command(
@@ -51,15 +60,7 @@ def predict_command(
         typer.Argument(metavar="SCAN", help="NIfTI files, or folders that are searched for them."),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
-    model: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|FOLDER|auto[:PLACE,...]",
-            autocompletion=complete_model,
-            help="A shipped model, a pipeline folder or a hub id; auto gives each scan the shipped model it "
-            "suits best, or one of the places: folders of pipelines, pipelines, or shipped.",
-        ),
-    ] = DEFAULT_MODEL,
+    model: ModelChoice = DEFAULT_MODEL,
     prepare: Annotated[
         bool,
         typer.Option(
@@ -84,12 +85,7 @@ def predict_command(
     slices: Slices = "",
     trust: Trust = None,
     max_voxels: MaxVoxels = MAX_VOXELS,
-    threshold: Annotated[
-        str,
-        typer.Option(
-            metavar="NUMBER|otsu", help="Threshold of the detections; by default the model's calibrated one."
-        ),
-    ] = "",
+    threshold: Threshold = "",
     sampler: Annotated[
         list[str] | None,
         typer.Option(
@@ -107,9 +103,7 @@ def predict_command(
     ] = None,
     seed: Seed = 0,
     batch_size: BatchSize = 8,
-    precision: Annotated[
-        Precision, typer.Option(help="Number format of the network; auto is bf16 where it is native.")
-    ] = "auto",
+    precision: NumberFormat = "auto",
     axes: Annotated[
         str,
         typer.Option(
@@ -119,13 +113,7 @@ def predict_command(
     fusion: Annotated[
         Fusion | None, typer.Option(help="How the maps of several axes become one; the mean by default.")
     ] = None,
-    keep_small: Annotated[
-        bool,
-        typer.Option(
-            "--keep-small",
-            help="Keep detections no larger than those of healthy heads, of a calibrated model.",
-        ),
-    ] = False,
+    keep_small: KeepSmall = False,
     noise_across: Annotated[
         NoiseScope | None,
         typer.Option(help="Draw noise for each slice, or once for all slices of a scan; slice by default."),
@@ -133,24 +121,12 @@ def predict_command(
     layout: Annotated[
         ResultLayout, typer.Option(help="How results are named; auto is bids for scans of a BIDS tree.")
     ] = "auto",
-    page: Annotated[bool, typer.Option(help="Write a web page of each scan, and an index of all.")] = True,
-    on_failure: Annotated[
-        FailurePolicy, typer.Option(help="Exit with code 1 if any scan failed, only if all did, or never.")
-    ] = "any",
+    page: Page = True,
+    on_failure: OnFailure = "any",
     device: Device = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo scans that have results.")] = False,
-    verify: Annotated[
-        bool,
-        typer.Option(
-            "--verify",
-            help="Compare the content of finished files with what was written, and redo what is damaged; "
-            "sizes are compared always.",
-        ),
-    ] = False,
-    strict: Annotated[
-        bool,
-        typer.Option("--strict", help="Let scans outside what the model knows fail, rather than warn."),
-    ] = False,
+    overwrite: Overwrite = False,
+    verify: Verify = False,
+    strict: Strict = False,
 ) -> None:
     """Find anomalies: a map, detections, a pseudo-healthy reconstruction and a page of each scan.
 
@@ -192,7 +168,7 @@ def predict_command(
             layout=layout,
             page=page,
             on_failure=on_failure,
-            prepare=_choose_preparation(modality, bias, brain, register, mask_source) if prepare else None,
+            prepare=choose_preparation(modality, bias, brain, register, mask_source) if prepare else None,
         )
         options = Options(
             sampler=parse_part("sampler", sampler or []),
@@ -216,15 +192,6 @@ def predict_command(
     raise typer.Exit(_predict_and_report(inputs, options))
 
 
-def _choose_preparation(
-    modality: ScanModality, bias: bool, brain: str, register: str, mask: str | Path | None
-) -> PrepareOptions:
-    """Say how scans are made ready."""
-    from diffad.prepare.options import PrepareOptions
-
-    return PrepareOptions(modality, bias, parse_brain(brain, mask), register)
-
-
 def _predict_and_report(inputs: Inputs, options: Options) -> int:
     """Run over all scans, say what became of them, and return the exit code."""
     from diffad.distributed import Process
@@ -238,11 +205,11 @@ def _predict_and_report(inputs: Inputs, options: Options) -> int:
         return 130
     if not process.is_main:
         return 0
-    _report_summary(summary, inputs.out, inputs.page)
+    report_summary(summary, inputs.out, inputs.page)
     return summary.code(inputs.on_failure)
 
 
-def _report_summary(summary: CohortSummary, out: Path, page: bool) -> None:
+def report_summary(summary: CohortSummary, out: Path, page: bool) -> None:
     """Say what became of all scans, and where to look first."""
     if lines := summary.failures():
         for line in (f"{len(lines)} scans failed:", *lines):

@@ -16,6 +16,8 @@ ResultLayout = Literal["auto", "plain", "bids"]
 """How results are named; "auto" is as BIDS has it for scans of a BIDS tree, else plain."""
 FailurePolicy = Literal["any", "all", "never"]
 """When scans that failed make the exit code 1: if any did, only if all did, or never."""
+AnalysisLevel = Literal["participant", "group"]
+"""Levels of a BIDS App."""
 FigureFormat = Literal["pdf", "svg", "png"]
 """File formats of figures."""
 Modality = Literal["mri", "ct"]

@@ -140,6 +140,7 @@ class Inputs:
         on_failure: A ``FailurePolicy``, for the exit code.
         prepare: How scans are made ready first; none takes them as they are.
         verify: Compare the content of finished files with what was written, not only their size.
+        keep_prepared: Folder in which prepared scans are kept, to be looked at; none keeps none.
 
     Raises:
         ValueError: If a value cannot be used; it is named.
@@ -158,6 +159,7 @@ class Inputs:
     on_failure: str = "any"
     prepare: PrepareOptions | None = None
     verify: bool = False
+    keep_prepared: Path | None = None
 
     def __post_init__(self) -> None:
         require(len(self.sources) > 0, "sources", "a scan or a folder", self.sources)

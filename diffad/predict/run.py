@@ -18,6 +18,7 @@ from diffad.io.subjects import Subject, find_scans
 from diffad.io.terminal import say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict import bids
+from diffad.predict.dataset import describe_dataset
 from diffad.predict.index import write_cohort
 from diffad.predict.listing import CohortListing, list_subjects
 from diffad.predict.options import Inputs, Options
@@ -62,6 +63,7 @@ def predict_scans(
         page=inputs.page,
         share=process,
         verify=inputs.verify,
+        keep_prepared=inputs.keep_prepared,
     )
     if process.is_main:
         _describe_derivative(inputs.out, subjects)
@@ -165,4 +167,4 @@ def _record_absent(cohort: Cohort, listing: CohortListing, summary: CohortSummar
 def _describe_derivative(out: Path, subjects: Sequence[Subject]) -> None:
     if any(subject.bids for subject in subjects):
         roots = {root for s in subjects for path in s.paths[:1] if (root := bids.root_of(path))}
-        bids.write_description(out, sorted(roots))
+        describe_dataset(out, sorted(roots))

@@ -15,7 +15,7 @@ from diffad.inference.precision import resolve_precision
 from diffad.io.console import NORMAL, VERBOSE
 from diffad.io.escape import escape_name
 from diffad.io.stages import run_stage, work_on
-from diffad.io.subjects import Subject
+from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.announce import Announcer
@@ -63,6 +63,7 @@ class Cohort:
         page: Write a web page of each scan.
         share: Which of several processes this is; alone by default.
         verify: Compare the content of finished files with what was written, not only their size.
+        keep_prepared: Folder in which prepared scans are kept; none keeps none.
 
     Raises:
         ValueError: If an option does not suit the model, or ``out`` holds another ``results.csv``.
@@ -82,6 +83,7 @@ class Cohort:
         page: bool = False,
         share: Process | None = None,
         verify: bool = False,
+        keep_prepared: Path | None = None,
     ) -> None:
         options = replace(options, precision=resolve_precision(options.precision, pipe.device))
         self.out, self.options = out, options
@@ -101,6 +103,7 @@ class Cohort:
             verify=verify,
             claims=self.claims,
             writing=self._writing,
+            keep_prepared=keep_prepared,
         )
 
     def run(self, subjects: Sequence[Subject]) -> CohortSummary:
@@ -204,7 +207,9 @@ class Cohort:
 
     def _look(self, subject: Subject, read: PendingScan) -> ScanOutcome:
         output = self._detect(subject, read)
+        mask = find_subject_mask(subject, self.reader.mask)
         output.info |= {"scan": [str(p) for p in subject.paths], "request": read.request}
+        output.info |= {"brain_mask": str(mask)} if mask else {}
         if read.choice.name:
             output.info["model_choice"] = read.choice.to_info()
         row = ResultRow.from_info(subject.name, output.info)
