@@ -16,6 +16,7 @@ from diffad.cli.options import (
     Bias,
     Brain,
     Device,
+    KeepIdentifiers,
     Mask,
     MaskThreshold,
     MaxVoxels,
@@ -23,6 +24,7 @@ from diffad.cli.options import (
     ScanModality,
     Seed,
     Sequences,
+    Series,
     Slices,
     Trust,
     parse_brain,
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 def predict_command(
     scan: Annotated[
         list[Path],
-        typer.Argument(metavar="SCAN", help="NIfTI files, or folders that are searched for them."),
+        typer.Argument(metavar="SCAN", help="NIfTI or DICOM files, or folders that are searched for them."),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
     model: Annotated[
@@ -81,6 +83,8 @@ def predict_command(
         ),
     ] = "",
     sequences: Sequences = "",
+    series: Series = "",
+    keep_identifiers: KeepIdentifiers = False,
     slices: Slices = "",
     trust: Trust = None,
     max_voxels: MaxVoxels = MAX_VOXELS,
@@ -166,6 +170,7 @@ def predict_command(
       diffad predict cohort/ --out maps --sequences t1,flair     A_t1.nii.gz with A_flair.nii.gz
       diffad predict cohort/ --out maps --model auto:models      each scan by the model in models/ it suits
       diffad predict bids/ --out bids/derivatives/diffad --prepare --sequences T1w
+      diffad predict dicom/ --out maps --prepare                 one series of each visit; see --series
       torchrun --nproc_per_node 2 -m diffad.predict cohort/ --out maps
       diffad predict scan.nii.gz --sampler "{name: chain, level: 200, steps: 10}" --threshold otsu
       diffad predict scan.nii.gz --sampler level=200 --sampler steps=10
@@ -186,6 +191,8 @@ def predict_command(
             mask=mask_source,
             region=region_source,
             sequences=parse_words(sequences),
+            series=series,
+            keep_identifiers=keep_identifiers,
             device=device,
             overwrite=overwrite,
             verify=verify,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from diffad.dicom.subjects import list_dicom_subjects
 from diffad.inference.candidates import is_auto
 from diffad.io.nifti import stem
 from diffad.io.paths import resolve_path
@@ -13,6 +14,7 @@ from diffad.io.search import NO_CONTENT, Search, describe_gaps, list_names
 from diffad.io.subjects import Subject, group_subjects
 from diffad.predict import bids
 from diffad.predict.options import Inputs
+from diffad.predict.wanted import list_wanted
 
 
 @dataclass
@@ -58,6 +60,10 @@ def list_subjects(inputs: Inputs, search: Search) -> CohortListing:
         ValueError: If there is no scan, or names or data sets do not go together.
     """
     roots = {bids.root_of(path) for path in search.scans}
+    if search.dicom and not any(roots):
+        return _list_mixed(inputs, search)
+    if search.dicom:
+        search.listing.others += search.dicom
     if inputs.layout == "plain" or (inputs.layout == "auto" and None in roots):
         return _list_plain(inputs, search)
     if None in roots or len(roots) > 1:
@@ -65,6 +71,28 @@ def list_subjects(inputs: Inputs, search: Search) -> CohortListing:
     (root,) = roots
     assert root is not None
     return _list_bids(inputs, search, root)
+
+
+def _list_mixed(inputs: Inputs, search: Search) -> CohortListing:
+    """Make subjects of DICOM files, beside those of other files where there are any.
+
+    Raises:
+        ValueError: If sequences are asked for, which go by names of files.
+    """
+    if inputs.sequences:
+        raise ValueError(
+            "sequences: expected NIfTI files, which are told apart by their names, found DICOM files; "
+            "convert them first, or leave --sequences out and choose with --series"
+        )
+    listing = _list_plain(inputs, search) if search.scans else CohortListing([], notes=search.describe_rest())
+    wanted = list_wanted(inputs.model, bool(inputs.prepare and inputs.prepare.modality == "ct"))
+    names = [*(subject.name for subject in listing.subjects), *listing.absent]
+    options = (wanted, inputs.series, inputs.keep_identifiers)
+    found = list_dicom_subjects(search.dicom, *options, scans=search.scans, names=names)
+    listing.subjects += found.subjects
+    listing.absent |= found.absent
+    listing.notes += found.notes
+    return listing
 
 
 def _list_plain(inputs: Inputs, search: Search) -> CohortListing:

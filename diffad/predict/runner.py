@@ -140,7 +140,7 @@ class Cohort:
                 self._finish(subject, outcome)
 
         def size(subject: Subject) -> int:
-            return count_voxels(subject.paths, self.prepares)
+            return count_voxels(subject.dicom or subject.paths, self.prepares)
 
         run_overlapped(subjects, self._read, work, write, size)
         return rest
@@ -205,6 +205,8 @@ class Cohort:
     def _look(self, subject: Subject, read: PendingScan) -> ScanOutcome:
         output = self._detect(subject, read)
         output.info |= {"scan": [str(p) for p in subject.paths], "request": read.request}
+        if subject.dicom:
+            output.info["dicom"] = subject.dicom.to_info()
         if read.choice.name:
             output.info["model_choice"] = read.choice.to_info()
         row = ResultRow.from_info(subject.name, output.info)
