@@ -70,13 +70,24 @@ def straighten(stack: Array, sheared: Array, upright: Array) -> tuple[Array, Arr
         offset=[*starts, 0],
         output_shape=(*sizes, stack.shape[2]),
         order=1,
-        mode="grid-constant",
-        cval=float(stack.min()),
+        mode="nearest",
     )
+    data[~_find_inside(stack.shape, data.shape, shifts, starts)] = stack.min()
     affine = upright.copy()
     affine[:3, 2] *= distance
     affine[:3, 3] += upright[:3, :2] @ starts
     return data, affine
+
+
+def _find_inside(old: tuple[int, ...], new: tuple[int, ...], shifts: Array, starts: Array) -> Array:
+    """Return which voxels of the new grid lie less than a pixel outside of the old slices, bool."""
+    inside = np.ones(new, dtype=bool)
+    slices = np.arange(old[2])
+    for axis in (0, 1):
+        places = np.arange(new[axis])[:, None] + starts[axis] - slices * shifts[axis]
+        fits = (places > -1) & (places < old[axis])
+        inside &= np.expand_dims(fits, 1 - axis)
+    return inside
 
 
 def _read_pixels(path: Path, shown: str) -> Array:

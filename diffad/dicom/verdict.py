@@ -125,7 +125,7 @@ def _find_gaps(places: Sequence[Place], stack: SliceStack) -> str:
         return "several images at some places and one at others, as of two series mixed"
     if not stack.is_equidistant:
         distances = f"slices lie {stack.smallest:.3g} to {stack.largest:.3g} mm apart"
-        return f"{distances}: {stack.gaps} gaps, so slices are missing or their distance varies"
+        return f"{distances}: {stack.gaps} gap{'s' * (stack.gaps != 1)}, so slices are missing or their distance varies"
     return ""
 
 

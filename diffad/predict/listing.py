@@ -16,6 +16,9 @@ from diffad.predict import bids
 from diffad.predict.options import Inputs
 from diffad.predict.wanted import list_wanted
 
+NO_SERIES = "no DICOM series that can be used"
+"""Why a visit cannot be looked at; more is said of each."""
+
 
 @dataclass
 class CohortListing:
@@ -90,8 +93,9 @@ def _list_mixed(inputs: Inputs, search: Search) -> CohortListing:
     options = (wanted, inputs.series, inputs.keep_identifiers)
     found = list_dicom_subjects(search.dicom, *options, scans=search.scans, names=names)
     listing.subjects += found.subjects
-    listing.absent |= found.absent
-    listing.notes += found.notes
+    listing.absent |= dict.fromkeys(found.absent, NO_SERIES)
+    listing.details |= found.absent
+    listing.notes += [*found.notes, *(f"{name}: {error}" for name, error in found.absent.items())]
     return listing
 
 
