@@ -101,6 +101,8 @@ def list_choice_warnings(series: Series, wanted: Sequence[str]) -> list[str]:
         notes.append(
             f"{name} is looked at as it was asked for, although it is passed over: {series.verdict.reason}"
         )
+    if any(header.get_text("LossyImageCompression") == "01" for header in series.headers):
+        notes.append(f"{name} was compressed with loss, which may look like an anomaly or hide one")
     if series.contrast == UNKNOWN:
         notes.append(f"nothing in {name} says which contrast it has")
     elif series.contrast == T1_AGENT:

@@ -43,7 +43,6 @@ ARGUMENTS = (
 """No defaults of the user's, no sidecar, no comment of the header, no crop, values as they are."""
 KNOWN_WARNINGS = (
     ("varying", "values were scaled from slice to slice in the images"),
-    ("lossy", "the images were compressed with loss"),
     ("rgb", "the images have colours"),
 )
 """Words in what dcm2niix says, and what is said of them; its own sentences may hold names."""

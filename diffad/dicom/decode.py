@@ -36,8 +36,10 @@ def copy_decoded(path: Path, target: Path, shown: str) -> None:
     pydicom = import_dicom_extra("pydicom")
     try:
         item = pydicom.dcmread(path)
-        item.decompress()
-        item.save_as(target)
+        if item.file_meta.TransferSyntaxUID.is_encapsulated:
+            item.decompress()
+        item.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+        item.save_as(target, enforce_file_format=True)
     except Exception as error:  # decoders raise a dozen unrelated types
         syntax = _name_syntax(path)
         raise VolumeError(

@@ -86,6 +86,7 @@ FACTS = (
     "Manufacturer",
     "NumberOfFrames",
     "DiffusionBValue",
+    "LossyImageCompression",
 )
 TAGS = ("SOPClassUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "PatientName")
 
