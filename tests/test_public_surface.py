@@ -201,11 +201,11 @@ COMMANDS = {
     "predict": (
         1,
         (
-            "--axes --batch-size --bias --brain --device --fusion --guidance --keep-identifiers --keep-small --layout"
-            " --mask --mask-threshold --max-voxels --modality --model --no-bias --no-page --noise --noise-across"
-            " --on-failure --out --overwrite --page --precision --prepare --region --register --sampler"
-            " --score --seed --strict --verify"
-            " --sequences --series --slices --threshold --trust"
+            "--axes --batch-size --bias --brain --device --fusion --guidance --keep-identifiers"
+            " --keep-small --layout --mask --mask-threshold --max-voxels --modality --model --no-bias"
+            " --no-page --noise --noise-across --on-failure --out --overwrite --page --precision"
+            " --prepare --region --register --sampler --score --seed --strict --verify --sequences"
+            " --series --slices --threshold --trust"
         ),
     ),
     "prepare": (

@@ -202,10 +202,7 @@ def predict_command(
             prepare=_choose_preparation(modality, bias, brain, register, mask_source) if prepare else None,
         )
         options = Options(
-            sampler=parse_part("sampler", sampler or []),
-            score=parse_part("score", score or []),
-            noise=parse_part("noise", noise or []),
-            guidance=parse_part("guidance", guidance or []),
+            **_parse_parts(sampler=sampler, score=score, noise=noise, guidance=guidance),
             threshold=parse_threshold(threshold),
             slices=parse_slices(slices),
             seed=seed,
@@ -221,6 +218,11 @@ def predict_command(
             strict=strict,
         )
     raise typer.Exit(_predict_and_report(inputs, options))
+
+
+def _parse_parts(**texts: list[str] | None) -> dict[str, Any]:
+    """Read the parts that take the place of the model's own."""
+    return {name: parse_part(name, words or []) for name, words in texts.items()}
 
 
 def _choose_preparation(

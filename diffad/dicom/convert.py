@@ -11,9 +11,9 @@ from tempfile import gettempdir
 
 from diffad.data.volume_error import VolumeError
 from diffad.dicom.decode import CONVERTER_SYNTAXES, copy_decoded
-from diffad.dicom.header import read_header
+from diffad.dicom.header import read_image_header
 from diffad.dicom.packages import find_converter
-from diffad.dicom.places import Place
+from diffad.dicom.places import FramePlace
 from diffad.dicom.tilt import write_upright
 from diffad.io.dicom_files import DicomSource
 from diffad.io.scratch import scratch_folder
@@ -49,7 +49,9 @@ KNOWN_WARNINGS = (
 
 
 @contextmanager
-def convert_series(source: DicomSource, tilted: list[Place] | None) -> Iterator[tuple[Path, tuple[str, ...]]]:
+def convert_series(
+    source: DicomSource, tilted: list[FramePlace] | None
+) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """Lend a NIfTI file of a series, which is gone afterwards, and what should be known of it.
 
     dcm2niix sees links to these files alone, by neutral names.
@@ -81,7 +83,7 @@ def convert_series(source: DicomSource, tilted: list[Place] | None) -> Iterator[
 def _lend_files(source: DicomSource, folder: Path) -> None:
     """Link the images of a series into a folder, or decode them where dcm2niix cannot."""
     for index, path in enumerate(source.files):
-        header = read_header(path)
+        header = read_image_header(path)
         if header is None:
             raise VolumeError(f"{source.shown}: expected images that can be read, found a damaged file")
         target = folder / f"{index:05d}.dcm"

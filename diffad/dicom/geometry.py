@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from diffad.dicom.places import LPS_TO_RAS, Place
+from diffad.dicom.places import LPS_TO_RAS, FramePlace
 
 Array = npt.NDArray[np.float64]
 SAME_DIRECTION = 1e-3
@@ -49,7 +49,7 @@ class SliceStack:
         return self.largest <= self.smallest * (1 + SAME_DISTANCE) + 2 * SAME_PLACE
 
 
-def measure_stack(places: Sequence[Place]) -> SliceStack:
+def measure_stack(places: Sequence[FramePlace]) -> SliceStack:
     """Measure how slices lie to one another.
 
     Args:
@@ -87,7 +87,7 @@ def _measure_tilt(corners: Array, normal: Array) -> float:
     return angle if angle >= MIN_TILT else 0.0
 
 
-def make_affine(places: Sequence[Place]) -> Array:
+def make_affine(places: Sequence[FramePlace]) -> Array:
     """Return the matrix from column, row and slice to mm of the patient in RAS, (4, 4), sheared by a tilt.
 
     Args:
@@ -99,6 +99,6 @@ def make_affine(places: Sequence[Place]) -> Array:
     return matrix
 
 
-def name_orientation(place: Place) -> str:
+def name_orientation(place: FramePlace) -> str:
     """Return the plane that slices are closest to: axial, coronal or sagittal."""
     return ("sagittal", "coronal", "axial")[int(np.argmax(np.abs(place.normal)))]

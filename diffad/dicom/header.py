@@ -8,7 +8,7 @@ from typing import Any
 
 from diffad.dicom.identifiers import read_identifiers
 from diffad.dicom.packages import import_dicom_extra
-from diffad.dicom.places import Place, read_places
+from diffad.dicom.places import FramePlace, read_frame_places
 from diffad.io.files import FileError, open_regular
 
 NO_SERIES = "no series"
@@ -39,7 +39,7 @@ class ImageHeader:
     patient: tuple[str, str] = field(repr=False)
     sop_class: str
     syntax: str
-    places: tuple[Place, ...]
+    places: tuple[FramePlace, ...]
     shape: tuple[int, int]
     facts: dict[str, Any] = field(repr=False)
     identifiers: frozenset[str] = field(repr=False)
@@ -91,7 +91,7 @@ FACTS = (
 TAGS = ("SOPClassUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "PatientName")
 
 
-def read_header(path: Path) -> ImageHeader | None:
+def read_image_header(path: Path) -> ImageHeader | None:
     """Read the header of a file; none if it is no image that pydicom can read.
 
     Raises:
@@ -122,7 +122,7 @@ def _make_header(path: Path, item: Any, end: int, size: int) -> ImageHeader | No
         (texts["PatientID"].strip(), texts["PatientName"].strip(" ^").lower()),
         texts["SOPClassUID"],
         syntax,
-        read_places(item),
+        read_frame_places(item),
         (columns, rows),
         {key: _simplify(item.get(key)) for key in FACTS},
         read_identifiers(item),

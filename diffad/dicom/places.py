@@ -14,7 +14,7 @@ LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
-class Place:
+class FramePlace:
     """One frame in the patient, on the axes of DICOM (left, posterior, superior), in mm.
 
     Args:
@@ -45,7 +45,7 @@ class Place:
         return LPS_TO_RAS @ matrix
 
 
-def read_places(item: Any) -> tuple[Place, ...]:
+def read_frame_places(item: Any) -> tuple[FramePlace, ...]:
     """Read where the frames of a data set lie; nothing where the header lacks any of it.
 
     Args:
@@ -60,7 +60,7 @@ def read_places(item: Any) -> tuple[Place, ...]:
     return tuple(place for place in places if place is not None) if None not in places else ()
 
 
-def _read_frame(frame: Any, shared: Any) -> Place | None:
+def _read_frame(frame: Any, shared: Any) -> FramePlace | None:
     position = _find_group(frame, shared, "PlanePositionSequence")
     orientation = _find_group(frame, shared, "PlaneOrientationSequence")
     return _make_place(position, orientation, _find_group(frame, shared, "PixelMeasuresSequence"))
@@ -73,7 +73,7 @@ def _find_group(frame: Any, shared: Any, name: str) -> Any:
     return {}
 
 
-def _make_place(position: Any, orientation: Any, measures: Any) -> Place | None:
+def _make_place(position: Any, orientation: Any, measures: Any) -> FramePlace | None:
     corner = _read_numbers(position, "ImagePositionPatient", 3)
     axes = _read_numbers(orientation, "ImageOrientationPatient", 6)
     spacing = _read_numbers(measures, "PixelSpacing", 2)
@@ -86,7 +86,7 @@ def _make_place(position: Any, orientation: Any, measures: Any) -> Place | None:
         or abs(row @ column) > 0.01
     ):
         return None
-    return Place(corner, axes[:3], axes[3:], (spacing[1], spacing[0]))
+    return FramePlace(corner, axes[:3], axes[3:], (spacing[1], spacing[0]))
 
 
 def _read_numbers(item: Any, keyword: str, count: int) -> Any:

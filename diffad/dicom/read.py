@@ -14,7 +14,7 @@ from diffad.data.volume_error import VolumeError
 from diffad.dicom.contrast import PD, T1, T1_AGENT, T2, UNKNOWN
 from diffad.dicom.convert import convert_series
 from diffad.dicom.geometry import make_affine, measure_stack
-from diffad.dicom.places import Place
+from diffad.dicom.places import FramePlace
 from diffad.dicom.slice_grid import SliceGrid, read_slice_grids
 from diffad.io.dicom_files import DicomSource
 
@@ -89,14 +89,14 @@ def _check_places(volume: Volume, corners: Array, is_tilted: bool, shown: str) -
         raise VolumeError(f"{shown}: expected a volume where its images lie in the patient, found {finding}")
 
 
-def _to_place(grid: SliceGrid) -> Place:
+def _to_place(grid: SliceGrid) -> FramePlace:
     """Return a slice on the axes of DICOM."""
     axes = np.diag([-1.0, -1.0, 1.0]) @ grid.affine[:3]
     sizes = np.linalg.norm(axes[:, :2], axis=0)
     position, row, column = (
         tuple(map(float, v)) for v in (axes[:, 3], axes[:, 0] / sizes[0], axes[:, 1] / sizes[1])
     )
-    return Place(position, row, column, (float(sizes[0]), float(sizes[1])))  # type: ignore[arg-type]
+    return FramePlace(position, row, column, (float(sizes[0]), float(sizes[1])))  # type: ignore[arg-type]
 
 
 def _list_corners(affine: Array, shape: tuple[int, ...]) -> Array:

@@ -13,7 +13,7 @@ from diffad.dicom.contrast import guess_contrast
 from diffad.dicom.geometry import SliceStack, measure_stack, name_orientation
 from diffad.dicom.header import ImageHeader
 from diffad.dicom.identifiers import hide_text
-from diffad.dicom.places import Place
+from diffad.dicom.places import FramePlace
 from diffad.dicom.verdict import Verdict, judge_series
 
 
@@ -31,7 +31,7 @@ class Series:
     """
 
     headers: tuple[ImageHeader, ...] = field(repr=False)
-    places: tuple[Place, ...] = field(repr=False)
+    places: tuple[FramePlace, ...] = field(repr=False)
     stack: SliceStack | None
     contrast: str
     echo: int
@@ -106,7 +106,7 @@ def _split_echoes(headers: Sequence[ImageHeader]) -> list[Series]:
 
 def _make_series(headers: Sequence[ImageHeader], echo: int) -> Series:
     ordered_headers, stack = list(headers), None
-    places: tuple[Place, ...] = ()
+    places: tuple[FramePlace, ...] = ()
     if all(header.places for header in headers):
         places = tuple(place for header in headers for place in header.places)
         stack = measure_stack(places)

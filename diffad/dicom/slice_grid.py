@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from diffad.data.volume_error import VolumeError
-from diffad.dicom.header import read_header
+from diffad.dicom.header import read_image_header
 
 Array = npt.NDArray[Any]
 
@@ -43,7 +43,7 @@ def read_slice_grids(files: Sequence[Path]) -> list[SliceGrid]:
     """
     grids = []
     for number, path in enumerate(files):
-        header = read_header(path)
+        header = read_image_header(path)
         if header is None or not header.places:
             expectation = "pixel spacing, position and orientation"
             raise VolumeError(f"image {number + 1} of {len(files)}: expected {expectation}, found none")

@@ -10,7 +10,7 @@ from diffad.data.volume_error import VolumeError
 from diffad.dicom.choice import ALL, choose_series, list_choice_warnings
 from diffad.dicom.identifiers import hide_text, names_someone
 from diffad.dicom.series import Series
-from diffad.dicom.visits import Visit, list_visits
+from diffad.dicom.visits import Visit, find_visits
 from diffad.io.dicom_files import DicomSource
 from diffad.io.paths import resolve_path
 from diffad.io.subjects import Subject
@@ -52,7 +52,7 @@ def list_dicom_subjects(
     Raises:
         ImportError: If pydicom is missing.
     """
-    listing, found = DicomListing(), list_visits(files, keeps_identifiers)
+    listing, found = DicomListing(), find_visits(files, keeps_identifiers)
     if found.unreadable:
         listing.notes.append(f"passed over {found.unreadable} damaged DICOM files")
     folders = [resolve_path(scan.absolute().parent) for scan in scans]

@@ -18,13 +18,13 @@ from scipy import ndimage
 from diffad.data.volume_error import VolumeError
 from diffad.dicom.geometry import make_affine
 from diffad.dicom.packages import import_dicom_extra
-from diffad.dicom.places import Place
+from diffad.dicom.places import FramePlace
 from diffad.io.dicom_files import DicomSource
 
 Array = npt.NDArray[Any]
 
 
-def write_upright(source: DicomSource, places: list[Place], target: Path) -> None:
+def write_upright(source: DicomSource, places: list[FramePlace], target: Path) -> None:
     """Write the slices of a tilted gantry as a NIfTI file on a grid at right angles.
 
     Args:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from diffad.dicom.contrast import STRUCTURAL, UNKNOWN, name_part
 from diffad.dicom.geometry import SliceStack
 from diffad.dicom.header import NO_SERIES, ImageHeader
-from diffad.dicom.places import Place
+from diffad.dicom.places import FramePlace
 
 IMAGE_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4",
@@ -67,7 +67,7 @@ class Verdict:
 
 
 def judge_series(
-    headers: Sequence[ImageHeader], places: Sequence[Place], stack: SliceStack | None, contrast: str
+    headers: Sequence[ImageHeader], places: Sequence[FramePlace], stack: SliceStack | None, contrast: str
 ) -> Verdict:
     """Say whether a series can be looked at.
 
@@ -96,7 +96,9 @@ def _name_object(headers: Sequence[ImageHeader]) -> str:
     return ""
 
 
-def _find_fault(headers: Sequence[ImageHeader], places: Sequence[Place], stack: SliceStack | None) -> str:
+def _find_fault(
+    headers: Sequence[ImageHeader], places: Sequence[FramePlace], stack: SliceStack | None
+) -> str:
     """Say why no volume can be made of images."""
     if len({header.patient for header in headers}) > 1:
         return "images of two patients under one SeriesInstanceUID"
@@ -117,7 +119,7 @@ def _find_fault(headers: Sequence[ImageHeader], places: Sequence[Place], stack: 
     return _find_gaps(places, stack)
 
 
-def _find_gaps(places: Sequence[Place], stack: SliceStack) -> str:
+def _find_gaps(places: Sequence[FramePlace], stack: SliceStack) -> str:
     """Say what of a row of slices is missing or there more than once."""
     if stack.repeats > 1:
         return f"4-D series: {stack.repeats} images at each of {len(places) // stack.repeats} places"
@@ -125,7 +127,8 @@ def _find_gaps(places: Sequence[Place], stack: SliceStack) -> str:
         return "several images at some places and one at others, as of two series mixed"
     if not stack.is_equidistant:
         distances = f"slices lie {stack.smallest:.3g} to {stack.largest:.3g} mm apart"
-        return f"{distances}: {stack.gaps} gap{'s' * (stack.gaps != 1)}, so slices are missing or their distance varies"
+        count = f"{stack.gaps} gap{'s' * (stack.gaps != 1)}"
+        return f"{distances}: {count}, so slices are missing or their distance varies"
     return ""
 
 
@@ -148,6 +151,6 @@ def _name_kind(headers: Sequence[ImageHeader], contrast: str, stack: SliceStack)
     return "derived image" if "DERIVED" in words else ""
 
 
-def _name_extent(places: Sequence[Place], stack: SliceStack) -> str:
+def _name_extent(places: Sequence[FramePlace], stack: SliceStack) -> str:
     extent = len(places) * stack.smallest
     return f"covers {extent:.0f} mm of the head along its slices" if extent < MIN_EXTENT else ""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from diffad.dicom.header import ImageHeader, read_header
+from diffad.dicom.header import ImageHeader, read_image_header
 from diffad.dicom.identifiers import hide_identifiers, names_someone
 from diffad.dicom.series import Series, group_series
 from diffad.io.paths import resolve_path
@@ -53,7 +53,7 @@ class VisitListing:
     unreadable: int = 0
 
 
-def list_visits(files: Sequence[Path], keeps_identifiers: bool = False) -> VisitListing:
+def find_visits(files: Sequence[Path], keeps_identifiers: bool = False) -> VisitListing:
     """Read the headers of files and say which visits and series they are.
 
     A visit is a study; its name is that of the deepest folder that holds all of it. Where a part of the
@@ -67,7 +67,7 @@ def list_visits(files: Sequence[Path], keeps_identifiers: bool = False) -> Visit
     Raises:
         ImportError: If pydicom is missing.
     """
-    headers = [header for header in map(read_header, files) if header is not None]
+    headers = [header for header in map(read_image_header, files) if header is not None]
     studies: dict[tuple[tuple[str, str], str], list[ImageHeader]] = {}
     for header in _drop_copies(headers):
         studies.setdefault((header.patient, header.study_uid), []).append(header)

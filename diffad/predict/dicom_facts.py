@@ -8,7 +8,7 @@ from typing import Any
 
 from diffad.data.volume_error import VolumeError
 from diffad.dicom.choice import choose_series
-from diffad.dicom.visits import Visit, list_visits
+from diffad.dicom.visits import Visit, find_visits
 from diffad.predict.wanted import list_wanted
 
 MODEL = "brain-any"
@@ -27,7 +27,7 @@ def describe_dicom(files: Sequence[Path], path: str, shown_only: bool = True) ->
     Raises:
         ImportError: If pydicom is missing.
     """
-    listing, wanted = list_visits(files, not shown_only), list_wanted(MODEL)
+    listing, wanted = find_visits(files, not shown_only), list_wanted(MODEL)
     visits = [_describe_visit(visit, wanted, not shown_only) for visit in listing.visits]
     is_named = any(visit.is_renamed or visit.shown != str(visit.folder) for visit in listing.visits)
     facts: dict[str, Any] = {"kind": "DICOM folder", "path": None if is_named else path, "files": len(files)}

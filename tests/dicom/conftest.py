@@ -3,7 +3,7 @@
 import pytest
 
 from diffad.dicom.subjects import list_dicom_subjects, make_source
-from diffad.dicom.visits import list_visits
+from diffad.dicom.visits import find_visits
 from diffad.io.dicom_files import is_dicom_file
 from tests.helpers.prediction import _quick_report as _quick_report
 from tests.helpers.prediction import cohort as cohort
@@ -20,7 +20,7 @@ def list_files(folder):
 
 @pytest.fixture
 def visits():
-    return lambda folder, **options: list_visits(list_files(folder), **options).visits
+    return lambda folder, **options: find_visits(list_files(folder), **options).visits
 
 
 @pytest.fixture

@@ -47,7 +47,9 @@ def test_map_of_dicom_is_that_of_the_same_nifti(predict, scans, tmp_path):
     nib.save(nib.Nifti1Image(head().astype(np.int16), axial()), tmp_path / "case2.nii.gz")
     code, told = predict(*QUICK, scans=(scans, tmp_path / "case2.nii.gz"))
     assert code == 0, told
-    maps = [nib.as_closest_canonical(nib.load(predict.out / f"{n}_anomaly.nii.gz")) for n in ("case", "case2")]
+    maps = [
+        nib.as_closest_canonical(nib.load(predict.out / f"{n}_anomaly.nii.gz")) for n in ("case", "case2")
+    ]
     assert np.allclose(maps[0].affine, maps[1].affine, atol=1e-3)
     values = [image.get_fdata() for image in maps]
     assert values[0].max() > 0.01

@@ -159,7 +159,9 @@ def test_best_series_is_that_of_the_models_contrast_with_the_smallest_voxels(tmp
     assert choose_series(visit, WANTED, visit.series[0].first.series_uid)[0].number == 3
     with pytest.raises(VolumeError, match=r"expected a series 9, found the numbers 3, 4, 5, 6"):
         choose_series(visit, WANTED, "9")
-    with pytest.raises(ValueError, match=r"series: expected a SeriesNumber, a SeriesInstanceUID or all, got 'x'"):
+    with pytest.raises(
+        ValueError, match=r"series: expected a SeriesNumber, a SeriesInstanceUID or all, got 'x'"
+    ):
         check_series_option("x")
 
 
