@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 WRITTEN_MASK = "_brain_mask"
 """What the names of the masks end in that this command itself writes beside a scan."""
-WANTED = ("T1", "FLAIR", "T2", "PD", "T1 after a contrast agent")
+MRI_CONTRASTS = ("T1", "FLAIR", "T2", "PD", "T1 after a contrast agent")
 """Contrasts of an MRI, of which the first that is there is prepared."""
 
 
@@ -138,11 +138,11 @@ def _find_subjects(
     paths = [path for path in search.scans if not stem(path).endswith(WRITTEN_MASK)]
     subjects, absent = group_subjects(paths, sequences) if paths or not search.dicom else [], dict[str, str]()
     if search.dicom:
-        wanted = ("CT",) if modality == "ct" else WANTED
+        contrasts = ("CT",) if modality == "ct" else MRI_CONTRASTS
         names = [subject.name for subject in subjects]
-        options = (wanted, series, keep_identifiers)
-        found = list_dicom_subjects(search.dicom, *options, scans=search.scans, names=names)
-        subjects, absent, notes = subjects + found.subjects, found.absent, [*notes, *found.notes]
+        options = (contrasts, series, keep_identifiers)
+        listing = list_dicom_subjects(search.dicom, *options, scans=search.scans, names=names)
+        subjects, absent, notes = subjects + listing.subjects, listing.absent, [*notes, *listing.notes]
     for note in notes:
         say(f"note: {note}")
     return subjects, absent

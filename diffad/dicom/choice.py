@@ -28,16 +28,16 @@ def check_series_option(text: str) -> None:
         raise ValueError(f"series: expected a SeriesNumber, a SeriesInstanceUID or all, got {text!r}")
 
 
-def choose_series(visit: Visit, wanted: Sequence[str], option: str = "") -> list[Series]:
+def choose_series(visit: Visit, contrasts: Sequence[str], option: str = "") -> list[Series]:
     """Choose among the series of a visit.
 
-    By default the one that suits best: of the first contrast in ``wanted`` that is there, the smallest
+    By default the one that suits best: of the first contrast in ``contrasts`` that is there, the smallest
     voxels, of equal ones the largest extent, of equal ones the later. A series whose contrast is unknown is
     taken where there is no other.
 
     Args:
         visit: The visit.
-        wanted: Contrasts, the best first.
+        contrasts: Contrasts, the best first.
         option: SeriesNumber, SeriesInstanceUID, "all" for every usable series, or empty for the default.
 
     Returns:
@@ -47,34 +47,34 @@ def choose_series(visit: Visit, wanted: Sequence[str], option: str = "") -> list
         VolumeError: If there is none; what is there is named.
     """
     if visit.problem:
-        raise VolumeError(f"{visit.shown}: {visit.problem}")
+        raise VolumeError(f"{visit.label}: {visit.problem}")
     if option == ALL:
-        chosen = [series for series in visit.series if series.verdict.is_usable]
-        if chosen:
-            return chosen
+        choice = [series for series in visit.series if series.verdict.is_usable]
+        if choice:
+            return choice
     elif option:
-        return [_find_named(visit, wanted, option)]
-    order = [*wanted, UNKNOWN]
+        return [_find_named(visit, contrasts, option)]
+    order = [*contrasts, UNKNOWN]
     usable = [s for s in visit.series if s.verdict.is_usable and s.contrast in order]
     if not usable:
-        found = describe_unusable(visit)
-        raise VolumeError(f"{visit.shown}: expected a whole head in {_join(wanted)}, found {found}")
+        finding = describe_unusable(visit)
+        raise VolumeError(f"{visit.label}: expected a whole head in {_join(contrasts)}, found {finding}")
     return [min(usable, key=lambda series: _rank(series, order))]
 
 
-def _find_named(visit: Visit, wanted: Sequence[str], option: str) -> Series:
-    named = [s for s in visit.series if option in (str(s.number), s.first.series_uid)]
-    if not named:
+def _find_named(visit: Visit, contrasts: Sequence[str], option: str) -> Series:
+    matches = [s for s in visit.series if option in (str(s.number), s.first.series_uid)]
+    if not matches:
         numbers = ", ".join(str(s.number) for s in visit.series[:MAX_REASONS])
-        raise VolumeError(f"{visit.shown}: expected a series {option}, found the numbers {numbers}")
-    possible = [series for series in named if not series.verdict.is_final]
-    if not possible:
-        raise VolumeError(f"{visit.shown}: series {option} cannot be used: {named[0].verdict.reason}")
-    if len({series.first.series_uid for series in possible}) > 1:
-        found = f"{len(possible)} of that number; give a SeriesInstanceUID, see diffad info --json"
-        raise VolumeError(f"{visit.shown}: expected one series {option}, found {found}")
-    order = [*wanted, UNKNOWN]
-    return min(possible, key=lambda series: _rank(series, order))
+        raise VolumeError(f"{visit.label}: expected a series {option}, found the numbers {numbers}")
+    candidates = [series for series in matches if not series.verdict.is_final]
+    if not candidates:
+        raise VolumeError(f"{visit.label}: series {option} cannot be used: {matches[0].verdict.reason}")
+    if len({series.first.series_uid for series in candidates}) > 1:
+        finding = f"{len(candidates)} of that number; give a SeriesInstanceUID, see diffad info --json"
+        raise VolumeError(f"{visit.label}: expected one series {option}, found {finding}")
+    order = [*contrasts, UNKNOWN]
+    return min(candidates, key=lambda series: _rank(series, order))
 
 
 def _rank(series: Series, order: Sequence[str]) -> tuple[float, ...]:
@@ -94,7 +94,7 @@ def describe_unusable(visit: Visit) -> str:
     return "; ".join(words) + (f" and {rest} more" if rest > 0 else "")
 
 
-def list_choice_warnings(series: Series, wanted: Sequence[str]) -> list[str]:
+def list_choice_warnings(series: Series, contrasts: Sequence[str]) -> list[str]:
     """Say what should be known of a series that was chosen."""
     name, notes = f"series {series.number}", []
     if series.verdict.reason:
@@ -107,7 +107,7 @@ def list_choice_warnings(series: Series, wanted: Sequence[str]) -> list[str]:
         notes.append(f"nothing in {name} says which contrast it has")
     elif series.contrast == T1_AGENT:
         notes.append(f"{name} is a T1 after a contrast agent, which no shipped model was trained on")
-    elif series.contrast not in wanted:
+    elif series.contrast not in contrasts:
         notes.append(f"{name} is {series.contrast}, which the model does not know")
     return notes
 

@@ -24,7 +24,7 @@ _WORDS = (
     ("susceptibility", r"swi|swan|t2\s*\*|t2star|t2.?\*|hemo|qsm|mip.?sw|venobold"),
     (
         "localiser",
-        r"locali[sz]er|scout|survey|topogram|3.?pl(?:ane)?(?:$|[^a-z])|plan.?scan|smartbrain|loc(?:$|[^a-z])",
+        r"locali[sz]er|scout|survey|topogram|3.?pl(?:$|[^a-z])|3.?plan|plan.?scan|smartbrain|loc(?:$|[^a-z])",
     ),
     (T1, r"t1.{0,8}flair"),
     (FLAIR, r"flair|dark.?fluid|tirm|da.?fl(?:$|[^a-z])"),
@@ -40,21 +40,21 @@ PHASES = {"P": "phase", "PHASE": "phase", "PHASE MAP": "phase", "R": "real part"
 
 def guess_contrast(header: ImageHeader) -> str:
     """Return the contrast of a series: of anatomy, or the name of another kind, or "unknown"."""
-    named = _read_words(header)
+    matches = _read_words(header)
     if header.get_text("Modality").upper() == CT:
-        return named if named in ("perfusion", "angiography", "localiser") else CT
-    if named in (T2, PD, UNKNOWN) and _has_two_names(header):
-        named = UNKNOWN  # pd+t2: the echo time tells them apart
-    contrast = named if named != UNKNOWN else guess_by_times(header)
+        return matches if matches in ("perfusion", "angiography", "localiser") else CT
+    if matches in (T2, PD, UNKNOWN) and _has_two_names(header):
+        matches = UNKNOWN  # pd+t2: the echo time tells them apart
+    contrast = matches if matches != UNKNOWN else guess_by_times(header)
     return T1_AGENT if contrast == T1 and _has_agent(header) else contrast
 
 
 def _read_words(header: ImageHeader) -> str:
     for keyword in ("SeriesDescription", "ProtocolName", "SequenceName"):
         text = header.get_text(keyword).lower()
-        found = [name for name, pattern in _WORDS if text and re.search(pattern, text)]
-        if found:
-            return found[0]
+        finding = [name for name, pattern in _WORDS if text and re.search(pattern, text)]
+        if finding:
+            return finding[0]
     return UNKNOWN
 
 

@@ -50,7 +50,7 @@ KNOWN_WARNINGS = (
 
 @contextmanager
 def convert_series(
-    source: DicomSource, tilted: list[FramePlace] | None
+    source: DicomSource, tilted_places: list[FramePlace] | None
 ) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """Lend a NIfTI file of a series, which is gone afterwards, and what should be known of it.
 
@@ -58,7 +58,7 @@ def convert_series(
 
     Args:
         source: Which images.
-        tilted: Where the slices of a tilted gantry lie, which are straightened here; none without a tilt.
+        tilted_places: Where slices of a tilted gantry lie, which are straightened here; or none.
 
     Raises:
         VolumeError: If it cannot be converted, or comes out as no single volume.
@@ -67,8 +67,8 @@ def convert_series(
     converter = find_converter()
     with scratch_folder(Path(gettempdir()) / f"diffad-dicom-{os.getuid()}") as folder:
         folder.chmod(0o700)
-        if tilted is not None:
-            write_upright(source, tilted, folder / "scan.nii")
+        if tilted_places is not None:
+            write_upright(source, tilted_places, folder / "scan.nii")
             yield folder / "scan.nii", ()
             return
         images, out = folder / "images", folder / "out"
@@ -85,18 +85,18 @@ def _lend_files(source: DicomSource, folder: Path) -> None:
     for index, path in enumerate(source.files):
         header = read_image_header(path)
         if header is None:
-            raise VolumeError(f"{source.shown}: expected images that can be read, found a damaged file")
+            raise VolumeError(f"{source.label}: expected images that can be read, found a damaged file")
         target = folder / f"{index:05d}.dcm"
         if header.syntax in CONVERTER_SYNTAXES:
             target.symlink_to(os.path.abspath(path))  # noqa: PTH100 (resolve would follow links of git-annex)
         else:
-            copy_decoded(path, target, source.shown)
+            copy_decoded(path, target, source.label)
 
 
 def _run(command: Sequence[str], source: DicomSource) -> str:
     """Run dcm2niix and return what it says, which is never shown: it may name the patient."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             capture_output=True,
             timeout=TIMEOUT_SECONDS,
@@ -107,26 +107,26 @@ def _run(command: Sequence[str], source: DicomSource) -> str:
         )
     except subprocess.TimeoutExpired as error:
         wait = f"none within {TIMEOUT_SECONDS:.0f} s"
-        raise VolumeError(f"{source.shown}: expected dcm2niix to convert the series, found {wait}") from error
-    text = done.stdout + done.stderr
-    if done.returncode:
-        found = f"exit code {done.returncode}{_explain(text)}"
-        raise VolumeError(f"{source.shown}: expected dcm2niix to convert the series, found {found}")
+        raise VolumeError(f"{source.label}: expected dcm2niix to convert the series, found {wait}") from error
+    text = process.stdout + process.stderr
+    if process.returncode:
+        finding = f"exit code {process.returncode}{_explain(text)}"
+        raise VolumeError(f"{source.label}: expected dcm2niix to convert the series, found {finding}")
     return text
 
 
 def _explain(text: str) -> str:
     """Say why a conversion failed, in words of ours."""
     causes = (("decod", "images that cannot be decoded"), ("unable to", "a file that it cannot read"))
-    found = [sentence for word, sentence in causes if word in text.lower()]
-    return f" ({found[0]})" if found else ""
+    finding = [sentence for word, sentence in causes if word in text.lower()]
+    return f" ({finding[0]})" if finding else ""
 
 
 def _take_file(paths: Sequence[Path], source: DicomSource, text: str) -> Path:
     """Return the one file that stands for the series."""
     if len(paths) != 1:
-        found = f"{len(paths)} volumes{_explain(text)}"
-        raise VolumeError(f"{source.shown}: expected one volume of series {source.number}, found {found}")
+        finding = f"{len(paths)} volumes{_explain(text)}"
+        raise VolumeError(f"{source.label}: expected one volume of series {source.number}, found {finding}")
     return paths[0]
 
 

@@ -21,13 +21,13 @@ CONVERTER_SYNTAXES = {
 """Transfer syntaxes that dcm2niix reads without loss: plain ones, JPEG lossless, JPEG-LS, JPEG 2000, RLE."""
 
 
-def copy_decoded(path: Path, target: Path, shown: str) -> None:
+def copy_decoded(path: Path, target: Path, label: str) -> None:
     """Write an image again without compression.
 
     Args:
         path: The image.
         target: Where the copy goes.
-        shown: What messages call the scan.
+        label: What messages call the scan.
 
     Raises:
         VolumeError: If its compression is not known.
@@ -43,7 +43,7 @@ def copy_decoded(path: Path, target: Path, shown: str) -> None:
     except Exception as error:  # decoders raise a dozen unrelated types
         syntax = _name_syntax(path)
         raise VolumeError(
-            f"{shown}: expected images that can be decoded, found {syntax} ({type(error).__name__}); "
+            f"{label}: expected images that can be decoded, found {syntax} ({type(error).__name__}); "
             "export them without compression"
         ) from error
 

@@ -24,16 +24,14 @@ KEYWORDS = (
     "OperatorsName",
 )
 """Attributes that tell who was scanned, where and for whom."""
-HIDDEN = "hidden"
+SUBSTITUTE = "hidden"
 """What stands for a word that identifies someone."""
 MIN_LETTERS = 3
 """Shorter words, such as initials or a number of two digits, are found in every name."""
 COMMON_WORDS = frozenset(
     {"anon", "anonymous", "anonymized", "anonymised", "patient", "name", "unknown", "none"}
 )
-COMMON_WORDS_MORE = frozenset(
-    {"brain", "head", "scan", "test", "phantom", "dicom", "study", "the", "hospital"}
-)
+DOMAIN_WORDS = frozenset({"brain", "head", "scan", "test", "phantom", "dicom", "study", "the", "hospital"})
 
 
 def read_identifiers(item: Any) -> frozenset[str]:
@@ -47,7 +45,7 @@ def read_identifiers(item: Any) -> frozenset[str]:
         text = str(item.get(keyword, "") or "").lower()
         parts = re.split(r"[\^=\\\s,;\[\]']+", text) if "Name" in keyword or "Other" in keyword else [text]
         words |= {part.strip() for part in (*parts, _squeeze(text))}
-    return frozenset(w for w in words if len(w) >= MIN_LETTERS and w not in COMMON_WORDS | COMMON_WORDS_MORE)
+    return frozenset(w for w in words if len(w) >= MIN_LETTERS and w not in COMMON_WORDS | DOMAIN_WORDS)
 
 
 def names_someone(text: str, words: Iterable[str]) -> bool:
@@ -69,12 +67,12 @@ def hide_identifiers(path: Path | str, words: Iterable[str]) -> str:
     """Return a path whose parts that identify someone are hidden."""
     known_words = tuple(words)
     parts = Path(path).parts
-    return str(Path(*(HIDDEN if names_someone(part, known_words) else part for part in parts)))
+    return str(Path(*(SUBSTITUTE if names_someone(part, known_words) else part for part in parts)))
 
 
 def hide_text(text: str, words: Iterable[str]) -> str:
     """Return a text of a header, or that it is hidden where it identifies someone."""
-    return HIDDEN if names_someone(text, tuple(words)) else text
+    return SUBSTITUTE if names_someone(text, tuple(words)) else text
 
 
 def _squeeze(text: str) -> str:

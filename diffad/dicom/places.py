@@ -55,19 +55,19 @@ def read_frame_places(item: Any) -> tuple[FramePlace, ...]:
     if frames is None:
         places = [_make_place(item, item, item)]
     else:
-        shared = (item.get("SharedFunctionalGroupsSequence") or [None])[0]
-        places = [_read_frame(frame, shared) for frame in frames]
+        common = (item.get("SharedFunctionalGroupsSequence") or [None])[0]
+        places = [_read_frame(frame, common) for frame in frames]
     return tuple(place for place in places if place is not None) if None not in places else ()
 
 
-def _read_frame(frame: Any, shared: Any) -> FramePlace | None:
-    position = _find_group(frame, shared, "PlanePositionSequence")
-    orientation = _find_group(frame, shared, "PlaneOrientationSequence")
-    return _make_place(position, orientation, _find_group(frame, shared, "PixelMeasuresSequence"))
+def _read_frame(frame: Any, common: Any) -> FramePlace | None:
+    position = _find_group(frame, common, "PlanePositionSequence")
+    orientation = _find_group(frame, common, "PlaneOrientationSequence")
+    return _make_place(position, orientation, _find_group(frame, common, "PixelMeasuresSequence"))
 
 
-def _find_group(frame: Any, shared: Any, name: str) -> Any:
-    for group in (frame, shared):
+def _find_group(frame: Any, common: Any, name: str) -> Any:
+    for group in (frame, common):
         if group is not None and group.get(name):
             return group[name][0]
     return {}

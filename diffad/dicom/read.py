@@ -43,10 +43,10 @@ def read_series(source: DicomSource, options: ReadOptions = ReadOptions()) -> Vo
         try:
             volume = Volume.load(path, options=options)
         except VolumeError as error:
-            raise VolumeError(str(error).replace(str(path), source.shown)) from error
-    volume = _rename(volume, path, Path(source.shown) / _name_scan(source))
+            raise VolumeError(str(error).replace(str(path), source.label)) from error
+    volume = _rename(volume, path, Path(source.label) / _name_scan(source))
     corners = _list_corners(make_affine(ordered_places), (*grids[0].shape, len(grids)))
-    _check_places(volume, corners, bool(stack.tilt), source.shown)
+    _check_places(volume, corners, bool(stack.tilt), source.label)
     if stack.tilt:
         tilt = f"the gantry was tilted by {stack.tilt:.1f} degrees"
         notes = (*notes, f"{tilt}; the slices were resampled to a grid at right angles")
@@ -59,18 +59,18 @@ def _name_scan(source: DicomSource) -> str:
     return f"series-{source.number:03d}{ends.get(source.contrast, f'_{source.contrast}')}"
 
 
-def _rename(volume: Volume, path: Path, shown: Path) -> Volume:
+def _rename(volume: Volume, path: Path, label: Path) -> Volume:
     """Let a volume be called by its folder, not by the scratch file it was read from."""
     assert volume.origin is not None
-    warnings = tuple(warning.replace(str(path), str(shown)) for warning in volume.warnings)
+    warnings = tuple(warning.replace(str(path), str(label)) for warning in volume.warnings)
     header = volume.origin.header
     for field in ("descrip", "aux_file", "db_name"):
         header[field] = b""
-    origin = replace(volume.origin, header=header, path=shown)
+    origin = replace(volume.origin, header=header, path=label)
     return replace(volume, origin=origin, warnings=warnings)
 
 
-def _check_places(volume: Volume, corners: Array, is_tilted: bool, shown: str) -> None:
+def _check_places(volume: Volume, corners: Array, is_tilted: bool, label: str) -> None:
     """Compare a volume with the corners (4, 8) that the headers of its images give, in mm.
 
     Raises:
@@ -86,7 +86,7 @@ def _check_places(volume: Volume, corners: Array, is_tilted: bool, shown: str) -
         shift = float(gaps.min(axis=1).max())
     if shift > MAX_SHIFT:
         finding = f"a corner {shift:.2f} mm off"
-        raise VolumeError(f"{shown}: expected a volume where its images lie in the patient, found {finding}")
+        raise VolumeError(f"{label}: expected a volume where its images lie in the patient, found {finding}")
 
 
 def _to_place(grid: SliceGrid) -> FramePlace:

@@ -75,12 +75,12 @@ def sample_on_slice(image: Array, affine: Array, grid: SliceGrid, order: int = 1
     points = matrix[:3, :2] @ np.stack([column.ravel(), row.ravel()]) + matrix[:3, 3:]
     points = _settle(points, np.array(image.shape))
     values = ndimage.map_coordinates(np.asarray(image), points, order=order, mode="constant", cval=0)
-    sampled: Array = values.reshape(rows, columns)
-    return sampled
+    result: Array = values.reshape(rows, columns)
+    return result
 
 
 def _settle(points: Array, shape: Array) -> Array:
     """Move points that rounding put just outside the volume onto its edge."""
     inner = np.clip(points, 0, shape[:, None] - 1)
-    settled: Array = np.where(np.abs(points - inner) < 1e-3, inner, points)
-    return settled
+    result: Array = np.where(np.abs(points - inner) < 1e-3, inner, points)
+    return result

@@ -11,7 +11,7 @@ from diffad.data.volume_error import VolumeError
 from diffad.io.dicom_files import DicomSource
 from diffad.io.digests import hash_file
 
-NOT_STORED = (
+PLACE_HINT = (
     "the place of its DICOM files, which is not stored as their names identify the patient; run diffad "
     "predict with --keep-identifiers to store it"
 )
@@ -42,10 +42,10 @@ def restore_source(info: Mapping[str, Any], record: Path) -> DicomSource | None:
         return None
     folder, names = facts.get("folder"), facts.get("files")
     if not isinstance(folder, str) or not isinstance(names, list):
-        raise VolumeError(f"{record}: expected {NOT_STORED}")
+        raise VolumeError(f"{record}: expected {PLACE_HINT}")
     files = tuple(Path(folder) / str(name) for name in names)
-    if missing := sum(not path.is_file() for path in files):
-        found = f"{missing} of {len(files)} missing"
-        raise VolumeError(f"{record}: expected the DICOM files that it names in {folder}, found {found}")
+    if gap_count := sum(not path.is_file() for path in files):
+        finding = f"{gap_count} of {len(files)} missing"
+        raise VolumeError(f"{record}: expected the DICOM files that it names in {folder}, found {finding}")
     uid, number = str(facts.get("series_uid", "")), facts.get("series_number")
     return DicomSource(files, Path(folder), folder, uid, number=number if isinstance(number, int) else 0)

@@ -33,7 +33,7 @@ class DicomListing:
 
 def list_dicom_subjects(
     files: Sequence[Path],
-    wanted: Sequence[str],
+    contrasts: Sequence[str],
     series: str = "",
     keeps_identifiers: bool = False,
     scans: Iterable[Path] = (),
@@ -43,7 +43,7 @@ def list_dicom_subjects(
 
     Args:
         files: The files.
-        wanted: Contrasts to look at, the best first.
+        contrasts: Contrasts to look at, the best first.
         series: Which series, see ``choose_series``.
         keeps_identifiers: Let names of results and messages hold what identifies a patient.
         scans: Scans of other formats; a visit in whose folder one lies is passed over.
@@ -52,21 +52,21 @@ def list_dicom_subjects(
     Raises:
         ImportError: If pydicom is missing.
     """
-    listing, found = DicomListing(), find_visits(files, keeps_identifiers)
-    if found.unreadable:
-        listing.notes.append(f"passed over {found.unreadable} damaged DICOM files")
+    listing, finding = DicomListing(), find_visits(files, keeps_identifiers)
+    if finding.unreadable:
+        listing.notes.append(f"passed over {finding.unreadable} damaged DICOM files")
     folders = [resolve_path(scan.absolute().parent) for scan in scans]
     taken_names = set(names)
-    for visit in found.visits:
+    for visit in finding.visits:
         if _holds_any(visit.folder, folders):
             listing.notes.append(
-                f"passed over the DICOM files of {visit.shown}, as NIfTI scans lie there, too; give their "
+                f"passed over the DICOM files of {visit.label}, as NIfTI scans lie there, too; give their "
                 "own folder to use them"
             )
             continue
         if visit.name in taken_names:
             visit = replace(visit, name=f"{visit.name}_dicom")
-        _add_visit(visit, wanted, series, keeps_identifiers, listing)
+        _add_visit(visit, contrasts, series, keeps_identifiers, listing)
     return listing
 
 
@@ -76,7 +76,7 @@ def _holds_any(folder: Path, folders: Sequence[Path]) -> bool:
 
 
 def _add_visit(
-    visit: Visit, wanted: Sequence[str], option: str, keeps_identifiers: bool, listing: DicomListing
+    visit: Visit, contrasts: Sequence[str], option: str, keeps_identifiers: bool, listing: DicomListing
 ) -> None:
     if visit.is_renamed:
         listing.notes.append(
@@ -84,14 +84,14 @@ def _add_visit(
             "(--keep-identifiers keeps names)"
         )
     try:
-        chosen = choose_series(visit, wanted, option)
+        choice = choose_series(visit, contrasts, option)
     except VolumeError as error:
         listing.absent[visit.name] = str(error)
         return
-    for series in chosen:
-        source = make_source(visit, series, wanted)
+    for series in choice:
+        source = make_source(visit, series, contrasts)
         name = f"{visit.name}{_name_series(series)}" if option else visit.name
-        listing.subjects.append(Subject(name, (Path(visit.shown),), dicom=source))
+        listing.subjects.append(Subject(name, (Path(visit.label),), dicom=source))
         rest = len(visit.series) - 1
         if rest and option != ALL:
             others = f"of {len(visit.series)}; --series takes another, diffad info lists all"
@@ -110,14 +110,14 @@ def _describe(series: Series, source: DicomSource) -> str:
     return ", ".join(word for word in (source.description, source.contrast, f"{spacing} mm") if word)
 
 
-def make_source(visit: Visit, series: Series, wanted: Sequence[str] = ()) -> DicomSource:
+def make_source(visit: Visit, series: Series, contrasts: Sequence[str] = ()) -> DicomSource:
     """Return the images of a series, as a scan is read from them."""
     text = series.first.get_text("SeriesDescription") or series.first.get_text("ProtocolName")
     paths = [str(visit.folder), *(str(path) for path in series.files)]
     return DicomSource(
         files=series.files,
         folder=visit.folder,
-        shown=visit.shown,
+        label=visit.label,
         series_uid=series.first.series_uid,
         study_uid=series.first.study_uid,
         number=series.number,
@@ -126,6 +126,6 @@ def make_source(visit: Visit, series: Series, wanted: Sequence[str] = ()) -> Dic
         modality=series.first.get_text("Modality"),
         echo=series.echo,
         voxels=series.matrix[0] * series.matrix[1] * series.matrix[2],
-        warnings=tuple(list_choice_warnings(series, wanted)),
+        warnings=tuple(list_choice_warnings(series, contrasts)),
         names_files=not any(names_someone(path, visit.identifiers) for path in paths),
     )

@@ -36,7 +36,7 @@ def write_upright(source: DicomSource, places: list[FramePlace], target: Path) -
         VolumeError: If their pixels cannot be read.
         ImportError: If a package of the extra ``dicom`` is missing.
     """
-    stack = np.stack([_read_pixels(path, source.shown) for path in source.files], axis=2)
+    stack = np.stack([_read_pixels(path, source.label) for path in source.files], axis=2)
     data, affine = straighten(stack, make_affine(places), places[0].affine)
     image = nib.Nifti1Image(data, affine)
     image.header.set_xyzt_units("mm")
@@ -81,16 +81,16 @@ def straighten(stack: Array, sheared: Array, upright: Array) -> tuple[Array, Arr
 
 def _find_inside(old: tuple[int, ...], new: tuple[int, ...], shifts: Array, starts: Array) -> Array:
     """Return which voxels of the new grid lie less than a pixel outside of the old slices, bool."""
-    inside = np.ones(new, dtype=bool)
+    mask = np.ones(new, dtype=bool)
     slices = np.arange(old[2])
     for axis in (0, 1):
         places = np.arange(new[axis])[:, None] + starts[axis] - slices * shifts[axis]
         fits = (places > -1) & (places < old[axis])
-        inside &= np.expand_dims(fits, 1 - axis)
-    return inside
+        mask &= np.expand_dims(fits, 1 - axis)
+    return mask
 
 
-def _read_pixels(path: Path, shown: str) -> Array:
+def _read_pixels(path: Path, label: str) -> Array:
     """Read one image in its unit, as (columns, rows)."""
     pydicom = import_dicom_extra("pydicom")
     try:
@@ -99,5 +99,5 @@ def _read_pixels(path: Path, shown: str) -> Array:
         values: Array = item.pixel_array.T * float(slope) + float(intercept)
     except Exception as error:  # decoders raise a dozen unrelated types
         reason = f"some that cannot be ({type(error).__name__})"
-        raise VolumeError(f"{shown}: expected images that can be decoded, found {reason}") from error
+        raise VolumeError(f"{label}: expected images that can be decoded, found {reason}") from error
     return values

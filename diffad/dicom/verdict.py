@@ -102,11 +102,11 @@ def _find_fault(
     """Say why no volume can be made of images."""
     if len({header.patient for header in headers}) > 1:
         return "images of two patients under one SeriesInstanceUID"
-    if damaged := sum(header.lacks_bytes for header in headers):
-        return f"{damaged} of {len(headers)} files are truncated"
+    if damage := sum(header.lacks_bytes for header in headers):
+        return f"{damage} of {len(headers)} files are truncated"
     if stack is None:
-        lacking = sum(not header.places for header in headers)
-        return f"no pixel spacing, position or orientation in {lacking} of {len(headers)} images"
+        gaps = sum(not header.places for header in headers)
+        return f"no pixel spacing, position or orientation in {gaps} of {len(headers)} images"
     shapes = {header.shape for header in headers}
     if len(places) > 1 and not stack.is_parallel:
         return "slices of several orientations, as a localiser has them"

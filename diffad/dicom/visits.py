@@ -24,7 +24,7 @@ class Visit:
     Args:
         folder: The deepest folder that holds all of its files, as it was given.
         name: First part of the names of its results.
-        shown: What messages call the folder, with what identifies the patient hidden.
+        label: What messages call the folder, with what identifies the patient hidden.
         series: All series.
         is_renamed: Whether its folder identifies the patient, so that it goes by another name.
         problem: Why none of it can be looked at; empty if nothing is wrong with the visit as a whole.
@@ -33,7 +33,7 @@ class Visit:
 
     folder: Path
     name: str
-    shown: str
+    label: str
     series: tuple[Series, ...] = field(repr=False)
     is_renamed: bool = False
     problem: str = ""
@@ -73,10 +73,10 @@ def find_visits(files: Sequence[Path], keeps_identifiers: bool = False) -> Visit
         studies.setdefault((header.patient, header.study_uid), []).append(header)
     groups = sorted(studies.values(), key=_rank_study)
     folders = [_find_common_folder(group) for group in groups]
-    mixed = _find_mixed(groups)
+    mixture = _find_mixed(groups)
     names = _name_visits(groups, folders, keeps_identifiers)
     visits = [
-        _make_visit(group, folder, name, mixed, keeps_identifiers)
+        _make_visit(group, folder, name, mixture, keeps_identifiers)
         for group, folder, name in zip(groups, folders, names, strict=True)
     ]
     return VisitListing(tuple(visits), len(files) - len(headers))
@@ -108,18 +108,18 @@ def _find_mixed(groups: Sequence[Sequence[ImageHeader]]) -> dict[Path, int]:
     patients: dict[Path, set[tuple[str, str]]] = {}
     for header in (header for group in groups for header in group):
         patients.setdefault(header.path.parent, set()).add(header.patient)
-    return {folder: len(found) for folder, found in patients.items() if len(found) > 1}
+    return {folder: len(finding) for folder, finding in patients.items() if len(finding) > 1}
 
 
 def _name_visits(
     groups: Sequence[Sequence[ImageHeader]], folders: Sequence[Path], keeps_identifiers: bool
 ) -> list[str]:
     """Name visits by their folders, two of one with numbers, and neutrally where a folder tells more."""
-    counts, seen = Counter(folders), Counter[Path]()
+    counts, visit_numbers = Counter(folders), Counter[Path]()
     keys = []
     for folder in folders:
-        seen[folder] += 1
-        suffix = f"_visit-{seen[folder]}" if counts[folder] > 1 else ""
+        visit_numbers[folder] += 1
+        suffix = f"_visit-{visit_numbers[folder]}" if counts[folder] > 1 else ""
         keys.append(folder.with_name(f"{folder.name or 'scan'}{suffix}"))
     names = make_names(keys)
     words = [_collect_identifiers(group) for group in groups]
@@ -143,12 +143,12 @@ def _make_visit(
     headers: Sequence[ImageHeader],
     folder: Path,
     name: str,
-    mixed: dict[Path, int],
+    mixture: dict[Path, int],
     keeps_identifiers: bool,
 ) -> Visit:
     words = frozenset() if keeps_identifiers else _collect_identifiers(headers)
-    counts = [mixed[header.path.parent] for header in headers if header.path.parent in mixed]
+    counts = [mixture[header.path.parent] for header in headers if header.path.parent in mixture]
     problem = TWO_PATIENTS.format(count=max(counts)) if counts else ""
-    shown = hide_identifiers(folder, words)
+    label = hide_identifiers(folder, words)
     is_renamed = names_someone(folder.name, words)
-    return Visit(folder, name, shown, tuple(group_series(headers)), is_renamed, problem, words)
+    return Visit(folder, name, label, tuple(group_series(headers)), is_renamed, problem, words)

@@ -24,7 +24,7 @@ class DicomSource:
     Args:
         files: Image files, in the order of their places.
         folder: Folder of the visit, as it was given.
-        shown: What messages and results call it: the folder, with what identifies the patient hidden.
+        label: What messages and results call it: the folder, with what identifies the patient hidden.
         series_uid: SeriesInstanceUID.
         study_uid: StudyInstanceUID.
         number: SeriesNumber, or 0.
@@ -39,7 +39,7 @@ class DicomSource:
 
     files: tuple[Path, ...]
     folder: Path
-    shown: str
+    label: str
     series_uid: str
     study_uid: str = ""
     number: int = 0

@@ -9,27 +9,27 @@ from typing import Any
 from diffad.data.volume_error import VolumeError
 from diffad.dicom.choice import choose_series
 from diffad.dicom.visits import Visit, find_visits
-from diffad.predict.wanted import list_wanted
+from diffad.predict.contrasts import list_contrasts
 
 MODEL = "brain-any"
 """Model that predict takes by default."""
 HEADS = ("series", "description", "contrast", "images", "matrix", "mm", "plane", "verdict")
 
 
-def describe_dicom(files: Sequence[Path], path: str, shown_only: bool = True) -> dict[str, Any]:
+def describe_dicom(files: Sequence[Path], path: str, hides: bool = True) -> dict[str, Any]:
     """Return what DICOM files hold, without what identifies a patient.
 
     Args:
         files: The files.
         path: Folder as it was named.
-        shown_only: Hide what identifies the patient.
+        hides: Hide what identifies the patient.
 
     Raises:
         ImportError: If pydicom is missing.
     """
-    listing, wanted = find_visits(files, not shown_only), list_wanted(MODEL)
-    visits = [_describe_visit(visit, wanted, not shown_only) for visit in listing.visits]
-    is_named = any(visit.is_renamed or visit.shown != str(visit.folder) for visit in listing.visits)
+    listing, contrasts = find_visits(files, not hides), list_contrasts(MODEL)
+    visits = [_describe_visit(visit, contrasts, not hides) for visit in listing.visits]
+    is_named = any(visit.is_renamed or visit.label != str(visit.folder) for visit in listing.visits)
     facts: dict[str, Any] = {"kind": "DICOM folder", "path": None if is_named else path, "files": len(files)}
     facts |= {"damaged": listing.unreadable, "visits": visits}
     facts |= {"runs": any(visit["takes"] is not None for visit in visits)}
@@ -37,15 +37,15 @@ def describe_dicom(files: Sequence[Path], path: str, shown_only: bool = True) ->
     return facts | {"next": f"diffad predict {place} --prepare --out maps"}
 
 
-def _describe_visit(visit: Visit, wanted: Sequence[str], keeps: bool) -> dict[str, Any]:
-    facts: dict[str, Any] = {"name": visit.name, "folder": visit.shown, "problem": visit.problem}
+def _describe_visit(visit: Visit, contrasts: Sequence[str], keeps: bool) -> dict[str, Any]:
+    facts: dict[str, Any] = {"name": visit.name, "folder": visit.label, "problem": visit.problem}
     facts |= {"series": [series.describe(keeps) for series in visit.series], "takes": None, "why": ""}
     try:
-        chosen = choose_series(visit, wanted)[0]
+        choice = choose_series(visit, contrasts)[0]
     except VolumeError as error:
         return facts | {"why": str(error)}
-    why = f"{chosen.contrast}, the first of {', '.join(wanted)} that is there with the smallest voxels"
-    return facts | {"takes": chosen.number, "takes_uid": chosen.first.series_uid, "why": why}
+    why = f"{choice.contrast}, the first of {', '.join(contrasts)} that is there with the smallest voxels"
+    return facts | {"takes": choice.number, "takes_uid": choice.first.series_uid, "why": why}
 
 
 def tabulate_dicom(facts: Mapping[str, Any]) -> list[str]:
@@ -58,10 +58,10 @@ def tabulate_dicom(facts: Mapping[str, Any]) -> list[str]:
         widths = [max(len(row[i]) for row in rows) for i in range(len(HEADS))]
         lines += ["", f"{visit['name']}, in {visit['folder']}"]
         lines += ["  ".join(f"{c:{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-        taken = (
+        sentence = (
             f"predict takes series {visit['takes']}: " if visit["takes"] is not None else "predict fails: "
         )
-        lines.append(f"{taken}{visit['why']}")
+        lines.append(f"{sentence}{visit['why']}")
     return [*lines, "", f"next: {facts['next']}"]
 
 

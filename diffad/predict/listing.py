@@ -13,8 +13,8 @@ from diffad.io.paths import resolve_path
 from diffad.io.search import NO_CONTENT, Search, describe_gaps, list_names
 from diffad.io.subjects import Subject, group_subjects
 from diffad.predict import bids
+from diffad.predict.contrasts import list_contrasts
 from diffad.predict.options import Inputs
-from diffad.predict.wanted import list_wanted
 
 NO_SERIES = "no DICOM series that can be used"
 """Why a visit cannot be looked at; more is said of each."""
@@ -88,14 +88,17 @@ def _list_mixed(inputs: Inputs, search: Search) -> CohortListing:
             "convert them first, or leave --sequences out and choose with --series"
         )
     listing = _list_plain(inputs, search) if search.scans else CohortListing([], notes=search.describe_rest())
-    wanted = list_wanted(inputs.model, bool(inputs.prepare and inputs.prepare.modality == "ct"))
+    contrasts = list_contrasts(inputs.model, bool(inputs.prepare and inputs.prepare.modality == "ct"))
     names = [*(subject.name for subject in listing.subjects), *listing.absent]
-    options = (wanted, inputs.series, inputs.keep_identifiers)
-    found = list_dicom_subjects(search.dicom, *options, scans=search.scans, names=names)
-    listing.subjects += found.subjects
-    listing.absent |= dict.fromkeys(found.absent, NO_SERIES)
-    listing.details |= found.absent
-    listing.notes += [*found.notes, *(f"{name}: {error}" for name, error in found.absent.items())]
+    options = (contrasts, inputs.series, inputs.keep_identifiers)
+    dicom_listing = list_dicom_subjects(search.dicom, *options, scans=search.scans, names=names)
+    listing.subjects += dicom_listing.subjects
+    listing.absent |= dict.fromkeys(dicom_listing.absent, NO_SERIES)
+    listing.details |= dicom_listing.absent
+    listing.notes += [
+        *dicom_listing.notes,
+        *(f"{name}: {error}" for name, error in dicom_listing.absent.items()),
+    ]
     return listing
 
 

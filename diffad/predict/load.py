@@ -86,7 +86,7 @@ def load_scan(
             _refuse_head(source.volume, source.brain[0, 0].numpy())
         return LoadedScan(source.volume, source.brain[0, 0].numpy(), source.warnings)
     if region:
-        name = scan.shown if isinstance(scan, DicomSource) else scan[0]
+        name = scan.label if isinstance(scan, DicomSource) else scan[0]
         raise ValueError(f"{name}: expected no region with --prepare, as it lies on another grid")
     from diffad.prepare import prepare
 

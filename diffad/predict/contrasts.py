@@ -18,7 +18,7 @@ AFTER_AGENT = "T1 after a contrast agent"
 """Is looked at by a model of T1 where there is nothing else."""
 
 
-def list_wanted(model: str, is_ct: bool = False) -> tuple[str, ...]:
+def list_contrasts(model: str, is_ct: bool = False) -> tuple[str, ...]:
     """Return the contrasts that a model knows, or several to choose among, from its index alone.
 
     A model that says nothing of it, or lies on a hub, is taken to know all of MRI.
@@ -32,11 +32,11 @@ def list_wanted(model: str, is_ct: bool = False) -> tuple[str, ...]:
         indices = [read_mapping(Path(locate_model(name)) / INDEX) for name in names]
     except (ModelError, OSError, ValueError):  # loading the model will say what is wrong
         indices = []
-    found = {contrast for index in indices for contrast in _read_contrasts(index)}
-    if is_ct or found == {"CT"}:
+    finding = {contrast for index in indices for contrast in _read_contrasts(index)}
+    if is_ct or finding == {"CT"}:
         return ("CT",)
-    contrasts = tuple(contrast for contrast in MRI if contrast in found) or MRI
-    return contrasts + ((AFTER_AGENT,) if "T1" in contrasts else ()) + (("CT",) if "CT" in found else ())
+    contrasts = tuple(contrast for contrast in MRI if contrast in finding) or MRI
+    return contrasts + ((AFTER_AGENT,) if "T1" in contrasts else ()) + (("CT",) if "CT" in finding else ())
 
 
 def _read_contrasts(index: dict[str, Any]) -> set[str]:
