@@ -210,18 +210,18 @@ COMMANDS = {
     "predict": (
         1,
         (
-            "--axes --batch-size --bias --brain --device --fusion --guidance --keep-small --layout --mask"
-            " --mask-threshold --max-voxels --modality --model --no-bias --no-page --noise --noise-across"
-            " --on-failure --out --overwrite --page --precision --prepare --region --register --sampler"
-            " --score --seed --strict --verify"
-            " --sequences --slices --threshold --trust"
+            "--axes --batch-size --bias --brain --device --fusion --guidance --keep-identifiers"
+            " --keep-small --layout --mask --mask-threshold --max-voxels --modality --model --no-bias"
+            " --no-page --noise --noise-across --on-failure --out --overwrite --page --precision"
+            " --prepare --region --register --sampler --score --seed --strict --verify --sequences"
+            " --series --slices --threshold --trust"
         ),
     ),
     "prepare": (
         1,
         (
-            "--bias --brain --hu --mask --mask-threshold --max-voxels --modality --no-bias --out --register"
-            " --seed --sequences --spacing --threads --together --trust"
+            "--bias --brain --hu --keep-identifiers --mask --mask-threshold --max-voxels --modality --no-bias"
+            " --out --register --seed --sequences --series --spacing --threads --together --trust"
         ),
     ),
     "pretrain": (2, "--cell --ratio"),

@@ -72,6 +72,21 @@ Sequences = Annotated[
         metavar="A,B", help="Endings of the names of a subject's sequences, in order, like t1,flair."
     ),
 ]
+Series = Annotated[
+    str,
+    typer.Option(
+        metavar="NUMBER|UID|all",
+        help="Which series of DICOM folders; by default the whole head that suits the model best, all for "
+        "each that is usable. diffad info lists them.",
+    ),
+]
+KeepIdentifiers = Annotated[
+    bool,
+    typer.Option(
+        "--keep-identifiers",
+        help="Let names and messages hold what identifies the patient of DICOM files.",
+    ),
+]
 BatchSize = Annotated[int, typer.Option(help="Slices per network evaluation; a GPU likes more of them.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, or a GPU such as cuda.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]

@@ -15,6 +15,7 @@ from diffad.cli.options import (
     Bias,
     Brain,
     Device,
+    KeepIdentifiers,
     Mask,
     MaskThreshold,
     MaxVoxels,
@@ -22,6 +23,7 @@ from diffad.cli.options import (
     ScanModality,
     Seed,
     Sequences,
+    Series,
     Slices,
     Trust,
     parse_mask_option,
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
 def predict_command(
     scan: Annotated[
         list[Path],
-        typer.Argument(metavar="SCAN", help="NIfTI files, or folders that are searched for them."),
+        typer.Argument(metavar="SCAN", help="NIfTI or DICOM files, or folders that are searched for them."),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
     model: ModelChoice = DEFAULT_MODEL,
@@ -82,6 +84,8 @@ def predict_command(
         ),
     ] = "",
     sequences: Sequences = "",
+    series: Series = "",
+    keep_identifiers: KeepIdentifiers = False,
     slices: Slices = "",
     trust: Trust = None,
     max_voxels: MaxVoxels = MAX_VOXELS,
@@ -142,6 +146,7 @@ def predict_command(
       diffad predict cohort/ --out maps --sequences t1,flair     A_t1.nii.gz with A_flair.nii.gz
       diffad predict cohort/ --out maps --model auto:models      each scan by the model in models/ it suits
       diffad predict bids/ --out bids/derivatives/diffad --prepare --sequences T1w
+      diffad predict dicom/ --out maps --prepare                 one series of each visit; see --series
       torchrun --nproc_per_node 2 -m diffad.predict cohort/ --out maps
       diffad predict scan.nii.gz --sampler "{name: chain, level: 200, steps: 10}" --threshold otsu
       diffad predict scan.nii.gz --sampler level=200 --sampler steps=10
@@ -162,6 +167,8 @@ def predict_command(
             mask=mask_source,
             region=region_source,
             sequences=parse_words(sequences),
+            series=series,
+            keep_identifiers=keep_identifiers,
             device=device,
             overwrite=overwrite,
             verify=verify,
@@ -171,10 +178,7 @@ def predict_command(
             prepare=choose_preparation(modality, bias, brain, register, mask_source) if prepare else None,
         )
         options = Options(
-            sampler=parse_part("sampler", sampler or []),
-            score=parse_part("score", score or []),
-            noise=parse_part("noise", noise or []),
-            guidance=parse_part("guidance", guidance or []),
+            **_parse_parts(sampler=sampler, score=score, noise=noise, guidance=guidance),
             threshold=parse_threshold(threshold),
             slices=parse_slices(slices),
             seed=seed,
@@ -190,6 +194,11 @@ def predict_command(
             strict=strict,
         )
     raise typer.Exit(_predict_and_report(inputs, options))
+
+
+def _parse_parts(**texts: list[str] | None) -> dict[str, Any]:
+    """Read the parts that take the place of the model's own."""
+    return {name: parse_part(name, words or []) for name, words in texts.items()}
 
 
 def _predict_and_report(inputs: Inputs, options: Options) -> int:

@@ -80,7 +80,7 @@ def measure_quality(source: ScanSource, intensity: str = "percentile") -> dict[s
     volume, brain = source.volume, source.brain[0, 0].numpy()
     if volume is None or min(brain.shape) == 1:
         return {}
-    numbers = measure_mask(brain, volume.spacing) if brain.any() else {}
+    numbers = measure_mask(brain, volume.spacing.tolist()) if brain.any() else {}
     if numbers.get("brain_ml", 0.0) < LEAST_ML:
         return {}
     overlap = measure_template_overlap(brain, volume)
@@ -99,7 +99,7 @@ def _measure_image(image: Array, brain: Array, source: ScanSource, channel: int)
         return {}
     assert source.volume is not None
     numbers = {"noise": grain / NOISE_QUARTILE}
-    detail, inside, edges = take_detail(image, brain, source.volume.spacing)
+    detail, inside, edges = take_detail(image, brain, source.volume.spacing.tolist())
     if inside.sum() < LEAST_CELLS:
         return numbers
     ghosting, change = measure_ghosting(detail, inside, edges), measure_detail(detail, inside, edges)

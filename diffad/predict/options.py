@@ -21,6 +21,7 @@ from diffad.config.choices import (
 )
 from diffad.config.reading import MAX_VOXELS, ReadOptions
 from diffad.config.schema import PartSpec
+from diffad.dicom.choice import check_series_option
 from diffad.inference.slice_range import check_slices
 from diffad.inference.thresholding import check_threshold_option
 from diffad.method import PARTS, Method
@@ -126,7 +127,7 @@ class Inputs:
     """Which scans are looked at by which model, and where results go.
 
     Args:
-        sources: NIfTI files, and folders that are searched for them.
+        sources: NIfTI files, DICOM files, and folders that are searched for them.
         model: Name of a shipped model, a pipeline folder, or a hub id; or "auto" or "auto:PLACE,...", which
             give each scan the model that it suits best, see ``list_candidates``.
         out: Folder of the results; made if absent.
@@ -141,6 +142,8 @@ class Inputs:
         prepare: How scans are made ready first; none takes them as they are.
         verify: Compare the content of finished files with what was written, not only their size.
         keep_prepared: Folder in which prepared scans are kept, to be looked at; none keeps none.
+        series: Which series of a DICOM folder, see ``choose_series``; empty for the one that suits best.
+        keep_identifiers: Let names hold what identifies the patient of DICOM files.
 
     Raises:
         ValueError: If a value cannot be used; it is named.
@@ -160,8 +163,11 @@ class Inputs:
     prepare: PrepareOptions | None = None
     verify: bool = False
     keep_prepared: Path | None = None
+    series: str = ""
+    keep_identifiers: bool = False
 
     def __post_init__(self) -> None:
+        check_series_option(self.series)
         require(len(self.sources) > 0, "sources", "a scan or a folder", self.sources)
         gpu = self.device.startswith("cuda") and torch.cuda.is_available()
         usable = gpu or self.device in ("auto", "cpu")

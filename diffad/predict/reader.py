@@ -73,7 +73,7 @@ class ScanReader:
                 return ScanOutcome(None, "busy")
         mask = find_subject_mask(subject, self.mask)
         region = find_subject_mask(subject, self.region, "region")
-        files = {"scan": subject.paths, "mask": mask, "region": region}
+        files = {"scan": subject.paths, "dicom": subject.dicom, "mask": mask, "region": region}
         info = self._find_finished(subject)
         choice = self.shelf.recall(info)
         if info is not None and choice is not None:
@@ -86,7 +86,8 @@ class ScanReader:
         """Read a scan, choose its model if need be, and compare results that are there with its choice."""
         is_region, reading = files["region"] is not None, self.options.reading
         request = self._describe_request(choice, files) if choice else None
-        scan = load_scan(files["scan"], files["mask"], self.prepare, is_region, reading=reading)
+        source = files["dicom"] or files["scan"]
+        scan = load_scan(source, files["mask"], self.prepare, is_region, reading=reading)
         self._keep(scan, subject, files)
         choice = choice or self.shelf.choose(scan)
         request = request or self._describe_request(choice, files)

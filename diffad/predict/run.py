@@ -49,7 +49,7 @@ def predict_scans(
     process, options = process or Process.from_launcher(), options or Options()
     if process.is_main and isinstance(options.slices, tuple):
         say(f"warning: {explain_numbers(options.slices, inputs.prepare is not None)}")
-    search = find_scans(inputs.sources, inputs.out, inputs.mask, inputs.region)
+    search = find_scans(inputs.sources, inputs.out, inputs.mask, inputs.region, takes_dicom=True)
     listing = list_subjects(inputs, search)
     subjects = listing.subjects
     cohort = Cohort(

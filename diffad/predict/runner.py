@@ -143,7 +143,7 @@ class Cohort:
                 self._finish(subject, outcome)
 
         def size(subject: Subject) -> int:
-            return count_voxels(subject.paths, self.prepares)
+            return count_voxels(subject.dicom or subject.paths, self.prepares)
 
         run_overlapped(subjects, self._read, work, write, size)
         return rest
@@ -210,6 +210,8 @@ class Cohort:
         mask = find_subject_mask(subject, self.reader.mask)
         output.info |= {"scan": [str(p) for p in subject.paths], "request": read.request}
         output.info |= {"brain_mask": str(mask)} if mask else {}
+        if subject.dicom:
+            output.info["dicom"] = subject.dicom.to_info()
         if read.choice.name:
             output.info["model_choice"] = read.choice.to_info()
         row = ResultRow.from_info(subject.name, output.info)
