@@ -15,12 +15,14 @@ PACKAGES = ("torch", "diffusers", "accelerate", "monai", "nibabel", "numpy", "sc
 EXTRAS = {
     "prepare": ("SimpleITK", "deepbet", "nilearn"),
     "demo": ("nilearn",),
+    "dicom": ("highdicom", "pydicom"),
     "perceptual": ("flip_evaluator",),
 }
 """Packages of the extras, by the name they are imported by."""
 EXTRA_USES = {
     "prepare": "diffad prepare and predict --prepare need it",
     "demo": "diffad demo and diffad phantom need it",
+    "dicom": "diffad dicom needs it",
     "perceptual": "the score flip needs it",
 }
 GIGABYTE = 1e9
