@@ -49,7 +49,7 @@ def make_capture(picture: Path, name: str, facts: ObjectFacts) -> Any:
     item.PatientOrientation = None  # several planes in one picture
     item.ConversionType = "WSD"
     item.DateOfSecondaryCapture, item.TimeOfSecondaryCapture = (
-        facts.made.date(),
+        facts.made.strftime("%Y%m%d"),
         facts.made.strftime("%H%M%S"),
     )
     item.BurnedInAnnotation = "YES" if has_identifier(name, facts.series.headers[0]) else "NO"

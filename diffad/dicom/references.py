@@ -1,4 +1,4 @@
-"""The series that a result belongs to: its images in order, where they lie, and whether they are one volume."""
+"""The series that a result belongs to: its images in order, and where they lie."""
 
 from __future__ import annotations
 

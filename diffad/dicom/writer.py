@@ -30,8 +30,8 @@ class WrittenObjects:
     """What became of a result.
 
     Args:
-        status: "done", "skipped" where the same objects are there, or "other" where those of another result or
-            series are kept.
+        status: "done", "skipped" where the same objects are there, or "other" where those of another result
+            or series are kept.
         files: Objects by kind: "detections", where there are any, "anomaly" and "report".
         is_copied: Whether series and result have the same voxels, so that none was interpolated.
         warnings: What should be known of them, in sentences.
@@ -141,7 +141,7 @@ def _list_lost(result: StoredResult, frames: Any) -> tuple[str, ...]:
 
 
 def _publish(objects: Mapping[str, Any], places: Mapping[str, Path], target: Path) -> dict[str, Path]:
-    """Write objects aside, then put them in place in one go; older ones that have no successor are removed."""
+    """Write objects aside, then put them in place in one go; older ones without successor are removed."""
     with scratch_folder(target) as folder:
         for kind, item in objects.items():
             item.save_as(folder / places[kind].name, enforce_file_format=True)

@@ -39,7 +39,8 @@ class SeriesFinder:
             ValueError: If the record of the result cannot be read.
         """
         info = read_scan_info(files["info"])
-        stored = info.get("dicom") if isinstance(info.get("dicom"), dict) else {}
+        known = info.get("dicom")
+        stored: dict[str, Any] = known if isinstance(known, dict) else {}
         folder = self._name_folder(stored, files["info"])
         series = self._look_through(folder)
         if uid := stored.get("series_uid"):

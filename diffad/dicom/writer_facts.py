@@ -1,4 +1,4 @@
-"""What all objects of a result have in common: who made them, of what, and when, and names that tell them apart."""
+"""What all objects of a result have in common: who made them, of what, when, and their UIDs."""
 
 from __future__ import annotations
 

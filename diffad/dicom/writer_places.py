@@ -113,7 +113,8 @@ def check_place(series: SourceSeries, affine: Array, analysed: Array, path: Path
     shift = _measure_shift(series, affine, analysed.shape)
     if shift is not None and shift > LARGEST_SHIFT_MM:
         raise DicomError(
-            f"{path}: expected a result that lies where the images of {series.folder} do, found it {shift:.1f} mm off"
+            f"{path}: expected a result that lies where the images of {series.folder} do, found it "
+            f"{shift:.1f} mm off"
         )
     beyond, tolerance = _measure_excess(series, affine, analysed)
     if beyond > tolerance:
@@ -148,7 +149,7 @@ def _list_corners(affine: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _measure_excess(series: SourceSeries, affine: Array, analysed: Array) -> tuple[float, float]:
-    """Return how far what was analysed reaches beyond a series, and the thickest side of its voxels, in mm."""
+    """Return how far what was analysed reaches beyond a series, and its largest spacing, in mm."""
     where = np.argwhere(analysed)
     where = where[:: max(1, len(where) // MOST_POINTS)]
     if not len(where):
