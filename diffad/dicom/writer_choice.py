@@ -87,7 +87,7 @@ def _choose_fitting(files: Mapping[str, Path], series: Sequence[list[Path]], fol
     if len(fitting) != 1:
         count = "none" if not fitting else f"{len(fitting)} that do"
         raise DicomError(
-            f"{folder}: expected one series, of {len(series)}, that shows the scan of {files['anomaly'].name}, "
-            f"found {count}"
+            f"{folder}: expected one series, of {len(series)}, that shows the scan of "
+            f"{files['anomaly'].name}, found {count}"
         )
     return fitting[0]
