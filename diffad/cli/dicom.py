@@ -88,7 +88,7 @@ def _say_written(name: str, written: WrittenObjects) -> None:
         say(f"warning: {name}: {warning}")
     if written.status == "other":
         say(f"kept {name}: made of another result or series; --overwrite makes it anew")
-    if "detections" not in written.files:
+    if written.detections == 0:
         say(f"note: {name}: nothing was detected, so there is no segmentation")
     if not written.is_copied:
         say(f"note: {name}: result and series have different voxels, so that values were interpolated")

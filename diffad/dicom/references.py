@@ -97,10 +97,11 @@ def read_series(files: Sequence[Path]) -> SourceSeries:
     normal = np.cross(*np.array(pairs[0][0].ImageOrientationPatient, float).reshape(2, 3))
     pairs.sort(key=lambda pair: float(normal @ np.array(pair[0].ImagePositionPatient, float)))
     headers, paths = (tuple(values) for values in zip(*pairs, strict=True))
-    for header in headers:
-        _fill_blanks(header)
     affines = np.stack([_make_affine(header) for header in headers])
     heights = affines[:, :3, 3] @ (RAS @ normal)
+    thickness = float(np.median(np.diff(heights))) if len(heights) > 1 else 1.0
+    for header in headers:
+        _fill_blanks(header, thickness)
     return SourceSeries(folder, headers, paths, affines, find_gaps(heights, folder))
 
 
@@ -124,10 +125,17 @@ def _make_affine(header: Any) -> Array:
     return affine
 
 
-def _fill_blanks(header: Any) -> None:
-    """Give a header what every object must have, empty where the series leaves it out or breaks its rules."""
+def _fill_blanks(header: Any, thickness: float) -> None:
+    """Give a header what every object must have, empty where the series leaves it out or breaks its rules.
+
+    Args:
+        header: What an image says of itself.
+        thickness: Distance of neighbours, which stands for the thickness of images without one, in mm.
+    """
     for keyword in BLANKS.split():
         if keyword not in header:
             setattr(header, keyword, None)
     if header.PatientSex not in ("M", "F", "O"):
         header.PatientSex = None
+    if not header.get("SliceThickness"):
+        header.SliceThickness = round(thickness, 6)

@@ -33,12 +33,14 @@ class WrittenObjects:
         status: "done", "skipped" where the same objects are there, or "other" where those of another result
             or series are kept.
         files: Objects by kind: "detections", where there are any, "anomaly" and "report".
+        detections: Number of detections of the result; none where objects were kept.
         is_copied: Whether series and result have the same voxels, so that none was interpolated.
         warnings: What should be known of them, in sentences.
     """
 
     status: str
     files: dict[str, Path] = field(default_factory=dict)
+    detections: int | None = None
     is_copied: bool = True
     warnings: tuple[str, ...] = ()
 
@@ -75,7 +77,8 @@ def write_dicom(
     with hush_packages():
         objects, gaps = _make_objects(result, placement, facts, name)
         written = _publish(objects, places, out / name)
-    return WrittenObjects("done", written, placement.is_exact, (*series.warnings, *doubts, *gaps))
+    warnings = (*series.warnings, *doubts, *gaps)
+    return WrittenObjects("done", written, int(result.labels.max()), placement.is_exact, warnings)
 
 
 def place_result(result: StoredResult, series: SourceSeries) -> tuple[Placement, tuple[str, ...]]:
@@ -137,7 +140,7 @@ def _list_lost(result: StoredResult, frames: Any) -> tuple[str, ...]:
     lost = int(result.labels.max()) - len(np.unique(frames[frames > 0]))
     if not lost:
         return ()
-    return (f"{result.files['mask']}: {lost} detections are in no object, as no image shows them",)
+    return (f"{result.files['mask']}: {lost} of its detections in no object, as no image shows them",)
 
 
 def _publish(objects: Mapping[str, Any], places: Mapping[str, Path], target: Path) -> dict[str, Path]:
