@@ -62,19 +62,24 @@ class SourceSeries:
 def find_series(folder: Path) -> dict[str, list[Path]]:
     """Find the images below a folder, by SeriesInstanceUID; what is no DICOM image is passed over.
 
+    Where some series lie in the patient, others, such as pictures and segmentations, are passed over, too.
+
     Raises:
         DicomError: If there is none.
         ImportError: If pydicom is missing.
     """
     series: dict[str, list[Path]] = {}
+    placed: set[str] = set()
     files = [folder] if folder.is_file() else sorted(p for p in folder.rglob("*") if p.is_file())
     for path in files:
-        header = _read_header(path, ["SeriesInstanceUID", "Rows", "SOPClassUID"])
+        header = _read_header(path, ["SeriesInstanceUID", "Rows", "ImagePositionPatient"])
         if header is not None and "Rows" in header and "SeriesInstanceUID" in header:
-            series.setdefault(str(header.SeriesInstanceUID), []).append(path)
+            uid = str(header.SeriesInstanceUID)
+            series.setdefault(uid, []).append(path)
+            placed |= {uid} if "ImagePositionPatient" in header else set()
     if not series:
         raise DicomError(f"{folder}: expected a DICOM series of images, found none in {len(files)} files")
-    return series
+    return {uid: paths for uid, paths in series.items() if uid in placed} or series
 
 
 def read_series(files: Sequence[Path]) -> SourceSeries:

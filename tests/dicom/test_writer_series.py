@@ -88,13 +88,16 @@ def test_folder_without_images_is_refused(tmp_path):
 
 def test_objects_beside_the_series_are_no_part_of_it(study, files):
     """Reports, and what was written before, may lie in the same folder."""
-    written = write_dicom(files, sorted(study.iterdir()), study, "scan")
-    series = find_series(study.parent)
-    uid = pydicom.dcmread(written.files["report"]).SeriesInstanceUID
-    assert uid in series
-    own = [paths for paths in series.values() if len(paths) == SHAPE[2]]
-    again = write_dicom(files, own[0], study, "scan")
-    assert again.status == "skipped"
+    images = sorted(study.iterdir())
+    written = write_dicom(files, images, study, "scan")
+    (paths,) = find_series(study.parent).values()
+    assert sorted(paths) == images
+    assert write_dicom(files, paths, study, "scan").status == "skipped"
+    for path in images:
+        path.unlink()
+    assert len(find_series(study)) == 3
+    message = refuse([written.files["anomaly"]])
+    assert "found an enhanced multi-frame image" in message
 
 
 @pytest.mark.parametrize(("skip", "gaps"), [((4,), 1), ((2, 6), 2), ((), 0)])

@@ -12,6 +12,7 @@ from PIL import Image
 
 from diffad import AnomalyPipeline
 from tests.helpers.cohorts import write, write_model
+from tests.helpers.dicom_series import write_series
 from tests.helpers.domains import SPACING, draw_scan, know
 from tests.helpers.heads import brain_at, head, world
 from tests.helpers.label_maps import save_labels
@@ -76,6 +77,12 @@ def write_head(path, lesion=True):
     """Write a head with its scalp."""
     scan, _, affine = head("plain", lesion)
     write(path, scan[::2, ::2, ::2], affine @ np.diag([2, 2, 2, 1]))
+
+
+def write_study(folder):
+    """Write the head as a DICOM series."""
+    scan, _, affine = head("plain")
+    write_series(folder, scan[::2, ::2, ::2], affine @ np.diag([2, 2, 2, 1]))
 
 
 def write_ct(folder):
@@ -175,6 +182,7 @@ PROPS = {
     "lesions": write_lesions,
     "heads": lambda path: write_head(path / "h1.nii.gz"),
     "head.nii.gz": write_head,
+    "study/t1": write_study,
     "bids": write_bids,
     "ct": write_ct,
     "slices": write_labelled_slices,
