@@ -61,9 +61,9 @@ def _write_objects(
         for naming in namings:
             with progress.scan(naming.name):
                 try:
-                    written = _write_scan(folder, naming, finder, out, overwrite, len(namings) == 1)
-                    counts[written.status] += 1
-                    _say_written(naming.name, written)
+                    objects = _write_scan(folder, naming, finder, out, overwrite, len(namings) == 1)
+                    counts[objects.status] += 1
+                    _say_written(naming.name, objects)
                 except Exception as error:  # whatever is wrong with one scan must not cost the others
                     say(f"failed {naming.name}: {format_error(error)}", error)
                     counts["failed"] += 1
@@ -81,19 +81,19 @@ def _write_scan(
     return write_dicom(files, paths, out / naming.folder, naming.name, overwrite=overwrite)
 
 
-def _say_written(name: str, written: WrittenObjects) -> None:
+def _say_written(name: str, objects: WrittenObjects) -> None:
     from diffad.io.terminal import say, show
 
-    for warning in written.warnings:
+    for warning in objects.warnings:
         say(f"warning: {name}: {warning}")
-    if written.status == "other":
+    if objects.status == "other":
         say(f"kept {name}: made of another result or series; --overwrite makes it anew")
-    if written.detections == 0:
+    if objects.detections == 0:
         say(f"note: {name}: nothing was detected, so there is no segmentation")
-    if not written.is_copied:
+    if not objects.is_copied:
         say(f"note: {name}: result and series have different voxels, so that values were interpolated")
-    files = {kind: str(path) for kind, path in written.files.items()}
-    show("objects", scan=name, status=written.status, files=files, copied=written.is_copied)
+    files = {kind: str(path) for kind, path in objects.files.items()}
+    show("objects", scan=name, status=objects.status, files=files, copied=objects.is_copied)
 
 
 def _tell_counts(counts: Counter[str], out: Path) -> None:

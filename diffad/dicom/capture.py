@@ -49,8 +49,8 @@ def make_capture(picture: Path, name: str, facts: ObjectFacts) -> Any:
     item.PatientOrientation = None  # several planes in one picture
     item.ConversionType = "WSD"
     item.DateOfSecondaryCapture, item.TimeOfSecondaryCapture = (
-        facts.made.strftime("%Y%m%d"),
-        facts.made.strftime("%H%M%S"),
+        facts.date.strftime("%Y%m%d"),
+        facts.date.strftime("%H%M%S"),
     )
     item.BurnedInAnnotation = "YES" if has_identifier(name, facts.series.headers[0]) else "NO"
     item.DerivationDescription = f"picture of what diffad found, {NOTICE}"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from diffad.data.volume import Array
-from diffad.dicom.writer_checks import check_images, find_gaps
+from diffad.dicom.writer_checks import check_series_images, find_image_gaps
 from diffad.dicom.writer_packages import DicomError, hush_packages, load_dicom_package
 
 RAS = np.diag([-1.0, -1.0, 1.0])
@@ -69,17 +69,17 @@ def find_series(folder: Path) -> dict[str, list[Path]]:
         ImportError: If pydicom is missing.
     """
     series: dict[str, list[Path]] = {}
-    placed: set[str] = set()
+    spatial: set[str] = set()
     files = [folder] if folder.is_file() else sorted(p for p in folder.rglob("*") if p.is_file())
     for path in files:
         header = _read_header(path, ["SeriesInstanceUID", "Rows", "ImagePositionPatient"])
         if header is not None and "Rows" in header and "SeriesInstanceUID" in header:
             uid = str(header.SeriesInstanceUID)
             series.setdefault(uid, []).append(path)
-            placed |= {uid} if "ImagePositionPatient" in header else set()
+            spatial |= {uid} if "ImagePositionPatient" in header else set()
     if not series:
         raise DicomError(f"{folder}: expected a DICOM series of images, found none in {len(files)} files")
-    return {uid: paths for uid, paths in series.items() if uid in placed} or series
+    return {uid: paths for uid, paths in series.items() if uid in spatial} or series
 
 
 def read_series(files: Sequence[Path]) -> SourceSeries:
@@ -98,7 +98,7 @@ def read_series(files: Sequence[Path]) -> SourceSeries:
     pairs = [(header, path) for header, path in pairs if "Rows" in header]
     if not pairs:
         raise DicomError(f"{folder}: expected a DICOM series of images, found none in {len(files)} files")
-    check_images([header for header, _ in pairs], folder)
+    check_series_images([header for header, _ in pairs], folder)
     normal = np.cross(*np.array(pairs[0][0].ImageOrientationPatient, float).reshape(2, 3))
     pairs.sort(key=lambda pair: float(normal @ np.array(pair[0].ImagePositionPatient, float)))
     headers, paths = (tuple(values) for values in zip(*pairs, strict=True))
@@ -107,7 +107,7 @@ def read_series(files: Sequence[Path]) -> SourceSeries:
     thickness = float(np.median(np.diff(heights))) if len(heights) > 1 else 1.0
     for header in headers:
         _fill_blanks(header, thickness)
-    return SourceSeries(folder, headers, paths, affines, find_gaps(heights, folder))
+    return SourceSeries(folder, headers, paths, affines, find_image_gaps(heights, folder))
 
 
 def _read_header(path: Path, tags: list[str] | None = None) -> Any:

@@ -37,12 +37,12 @@ def make_segmentation(result: StoredResult, frames: Array, facts: ObjectFacts) -
     segments = np.zeros(int(numbers[-1]) + 1, np.uint16)
     segments[numbers] = np.arange(1, len(numbers) + 1)
     by_number = {detection.number: detection for detection in result.detections}
-    kept = [by_number[int(number)] for number in numbers]
+    detections = [by_number[int(number)] for number in numbers]
     item = seg.Segmentation(
         source_images=facts.series.headers,
         pixel_array=segments[frames],
         segmentation_type=seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[_describe_segment(k, d, result, facts) for k, d in enumerate(kept, 1)],
+        segment_descriptions=[_describe_segment(k, d, result, facts) for k, d in enumerate(detections, 1)],
         content_label="DETECTIONS",
         content_description=f"detections of diffad, {NOTICE}",
         **facts.describe_object("detections"),

@@ -16,7 +16,7 @@ from diffad.dicom.segmentation import make_segmentation
 from diffad.dicom.writer_content import judge_likeness, measure_likeness
 from diffad.dicom.writer_facts import NUMBERS, ObjectFacts
 from diffad.dicom.writer_packages import DicomError, hush_packages, load_dicom_package
-from diffad.dicom.writer_places import Placement, check_place
+from diffad.dicom.writer_places import SeriesPlacement, check_place
 from diffad.dicom.writer_result import MOST_SEGMENTS, StoredResult, read_source_scan, read_stored_result
 from diffad.io.scratch import scratch_folder
 from diffad.io.terminal import hold_interrupts
@@ -75,24 +75,24 @@ def write_dicom(
     result = read_stored_result(files)
     placement, doubts = place_result(result, series)
     with hush_packages():
-        objects, gaps = _make_objects(result, placement, facts, name)
-        written = _publish(objects, places, out / name)
+        items, gaps = _make_objects(result, placement, facts, name)
+        paths = _publish(items, places, out / name)
     warnings = (*series.warnings, *doubts, *gaps)
-    return WrittenObjects("done", written, int(result.labels.max()), placement.is_exact, warnings)
+    return WrittenObjects("done", paths, int(result.labels.max()), placement.is_exact, warnings)
 
 
-def place_result(result: StoredResult, series: SourceSeries) -> tuple[Placement, tuple[str, ...]]:
+def place_result(result: StoredResult, series: SourceSeries) -> tuple[SeriesPlacement, tuple[str, ...]]:
     """Find where a series lies in a result; return that, and what is in doubt.
 
     Raises:
         DicomError: If the result does not belong to the series.
     """
-    check_place(series, result.anomaly.affine, result.analysed, result.files["anomaly"])
-    placement = Placement.of(series, result.anomaly.affine)
-    scan, stored = read_source_scan(result), result.info.get("dicom")
-    likeness = None if scan is None else measure_likeness(series, placement, scan, result.analysed)
-    is_known = isinstance(stored, dict) and stored.get("series_uid") == series.uid
-    return placement, judge_likeness(series, likeness, is_known)
+    check_place(series, result.anomaly.affine, result.brain, result.files["anomaly"])
+    placement = SeriesPlacement.of(series, result.anomaly.affine)
+    scan, record = read_source_scan(result), result.info.get("dicom")
+    likeness = None if scan is None else measure_likeness(series, placement, scan, result.brain)
+    is_named = isinstance(record, dict) and record.get("series_uid") == series.uid
+    return placement, judge_likeness(series, likeness, is_named)
 
 
 def _keep(facts: ObjectFacts, places: Mapping[str, Path]) -> WrittenObjects:
@@ -100,16 +100,16 @@ def _keep(facts: ObjectFacts, places: Mapping[str, Path]) -> WrittenObjects:
     pydicom = load_dicom_package("pydicom")
     with hush_packages():
         try:
-            there = pydicom.dcmread(places["anomaly"], specific_tags=["SOPInstanceUID"]).SOPInstanceUID
+            uid = pydicom.dcmread(places["anomaly"], specific_tags=["SOPInstanceUID"]).SOPInstanceUID
         except Exception:  # whatever a damaged file makes the parser raise
-            there = None
-    is_same = there == facts.describe_object("anomaly")["sop_instance_uid"]
+            uid = None
+    is_same = uid == facts.describe_object("anomaly")["sop_instance_uid"]
     present = {kind: path for kind, path in places.items() if path.is_file()}
     return WrittenObjects("skipped" if is_same else "other", present)
 
 
 def _make_objects(
-    result: StoredResult, placement: Placement, facts: ObjectFacts, name: str
+    result: StoredResult, placement: SeriesPlacement, facts: ObjectFacts, name: str
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Make the objects of a result, and say which detections are in none.
 
@@ -137,10 +137,10 @@ def _make_objects(
 
 def _list_lost(result: StoredResult, frames: Any) -> tuple[str, ...]:
     """Say how many detections no image shows, or no object can number."""
-    lost = int(result.labels.max()) - len(np.unique(frames[frames > 0]))
-    if not lost:
+    count = int(result.labels.max()) - len(np.unique(frames[frames > 0]))
+    if not count:
         return ()
-    return (f"{result.files['mask']}: {lost} of its detections in no object, as no image shows them",)
+    return (f"{result.files['mask']}: {count} of its detections in no segment, as no image shows them",)
 
 
 def _publish(objects: Mapping[str, Any], places: Mapping[str, Path], target: Path) -> dict[str, Path]:

@@ -21,7 +21,13 @@ SHARED = {
     "Columns": "numbers of columns",
 }
 """What all images share, and what several of it are called."""
-NEEDED = ("SOPInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "ImagePositionPatient", "PixelSpacing")
+ESSENTIALS = (
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "FrameOfReferenceUID",
+    "ImagePositionPatient",
+    "PixelSpacing",
+)
 PARALLEL = 1e-3
 """Largest difference of a direction cosine of parallel images."""
 SAME_PLACE = 1e-3
@@ -30,7 +36,7 @@ GAP = 1.5
 """A gap is so many times as wide as most distances of neighbours."""
 
 
-def check_images(headers: Sequence[Any], folder: Path) -> None:
+def check_series_images(headers: Sequence[Any], folder: Path) -> None:
     """Refuse images that are no single volume.
 
     Args:
@@ -45,7 +51,7 @@ def check_images(headers: Sequence[Any], folder: Path) -> None:
             f"{folder}: expected images of a single frame each, found an enhanced multi-frame image; "
             "write classic images of it first"
         )
-    for keyword in (*NEEDED, "ImageOrientationPatient"):
+    for keyword in (*ESSENTIALS, "ImageOrientationPatient"):
         if count := sum(not header.get(keyword) for header in headers):
             raise DicomError(f"{folder}: expected {keyword} in every image, found {count} without it")
     if any(int(header.get("SamplesPerPixel") or 1) > 1 for header in headers):
@@ -81,7 +87,7 @@ def _check_places(headers: Sequence[Any], folder: Path) -> None:
         )
 
 
-def find_gaps(heights: Array, folder: Path) -> tuple[str, ...]:
+def find_image_gaps(heights: Array, folder: Path) -> tuple[str, ...]:
     """Say where images seem to be missing.
 
     Args:

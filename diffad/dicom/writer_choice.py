@@ -39,11 +39,11 @@ class SeriesFinder:
             ValueError: If the record of the result cannot be read.
         """
         info = read_scan_info(files["info"])
-        known = info.get("dicom")
-        stored: dict[str, Any] = known if isinstance(known, dict) else {}
-        folder = self._name_folder(stored, files["info"])
+        entry = info.get("dicom")
+        record: dict[str, Any] = entry if isinstance(entry, dict) else {}
+        folder = self._name_folder(record, files["info"])
         series = self._look_through(folder)
-        if uid := stored.get("series_uid"):
+        if uid := record.get("series_uid"):
             if uid not in series:
                 raise DicomError(
                     f"{folder}: expected the series that {files['info'].name} names, found others"
@@ -53,14 +53,14 @@ class SeriesFinder:
             return next(iter(series.values()))
         return _choose_fitting(files, list(series.values()), folder)
 
-    def _name_folder(self, stored: Mapping[str, Any], path: Path) -> Path:
+    def _name_folder(self, record: Mapping[str, Any], path: Path) -> Path:
         if self.folder is not None:
             return self.folder
-        if not isinstance(stored.get("folder"), str):
+        if not isinstance(record.get("folder"), str):
             raise DicomError(
                 f"{path}: expected the folder of its series in it, found none; name it by --series"
             )
-        return Path(stored["folder"])
+        return Path(record["folder"])
 
     def _look_through(self, folder: Path) -> dict[str, list[Path]]:
         if folder not in self._found:
@@ -76,18 +76,18 @@ def _choose_fitting(files: Mapping[str, Path], series: Sequence[list[Path]], fol
     Raises:
         DicomError: If none does, or several do.
     """
-    result, fitting = read_stored_result(files), []
+    result, matches = read_stored_result(files), []
     for paths in series:
         try:
             doubts = place_result(result, read_series(paths))[1]
         except DicomError:
             continue
         if not doubts:
-            fitting.append(paths)
-    if len(fitting) != 1:
-        count = "none" if not fitting else f"{len(fitting)} that do"
+            matches.append(paths)
+    if len(matches) != 1:
+        count = "none" if not matches else f"{len(matches)} that do"
         raise DicomError(
             f"{folder}: expected one series, of {len(series)}, that shows the scan of "
             f"{files['anomaly'].name}, found {count}"
         )
-    return fitting[0]
+    return matches[0]

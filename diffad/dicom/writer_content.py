@@ -7,7 +7,7 @@ import numpy as np
 from diffad.data.volume import Array, Volume
 from diffad.dicom.references import SourceSeries
 from diffad.dicom.writer_packages import DicomError, hush_packages, load_dicom_package
-from diffad.dicom.writer_places import Placement
+from diffad.dicom.writer_places import SeriesPlacement
 
 LEAST_LIKENESS, GOOD_LIKENESS = 0.5, 0.9
 """Correlation in the brain below which a series is another scan, and below which that is in doubt."""
@@ -16,7 +16,7 @@ MOST_IMAGES = 12
 
 
 def measure_likeness(
-    series: SourceSeries, placement: Placement, scan: Volume, analysed: Array
+    series: SourceSeries, placement: SeriesPlacement, scan: Volume, brain: Array
 ) -> float | None:
     """Return the correlation of images and scan in the part that was analysed; none if it cannot be told.
 
@@ -24,9 +24,9 @@ def measure_likeness(
         series: The series.
         placement: Where its pixels lie in the scan.
         scan: The scan, of which the first sequence is compared.
-        analysed: Part of the brain that was analysed, (I, J, K), bool.
+        brain: Part of the brain that was analysed, (I, J, K), bool.
     """
-    inside = placement.take_labels(analysed)
+    inside = placement.take_labels(brain)
     images = [int(k) for k in np.flatnonzero(inside.any((1, 2)))]
     images = images[:: max(1, -(-len(images) // MOST_IMAGES))]
     if not images:
@@ -35,10 +35,10 @@ def measure_likeness(
     pixels = _read_pixels(series, images)
     if pixels is None:
         return None
-    stored = pixels[inside[images]]
-    if len(values) < 2 or not values.std() or not stored.std():
+    grey = pixels[inside[images]]
+    if len(values) < 2 or not values.std() or not grey.std():
         return None
-    return float(np.corrcoef(values.astype(np.float64), stored)[0, 1])
+    return float(np.corrcoef(values.astype(np.float64), grey)[0, 1])
 
 
 def _read_pixels(series: SourceSeries, images: list[int]) -> Array | None:
@@ -59,19 +59,19 @@ def _read_pixels(series: SourceSeries, images: list[int]) -> Array | None:
     return np.stack(frames)
 
 
-def judge_likeness(series: SourceSeries, likeness: float | None, is_known: bool) -> tuple[str, ...]:
+def judge_likeness(series: SourceSeries, likeness: float | None, is_named: bool) -> tuple[str, ...]:
     """Refuse a series that shows another scan, and say what is in doubt.
 
     Args:
         series: The series.
         likeness: As ``measure_likeness`` returns it.
-        is_known: Whether the result says by itself that it was made of this series.
+        is_named: Whether the result says by itself that it was made of this series.
 
     Raises:
         DicomError: If it is another scan.
     """
     if likeness is None:
-        if is_known:
+        if is_named:
             return ()
         return (f"{series.folder}: the scan of the result could not be compared with these images",)
     if likeness < LEAST_LIKENESS:

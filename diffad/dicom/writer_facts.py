@@ -28,20 +28,20 @@ class ObjectFacts:
     Args:
         series: The series that they refer to.
         digest: Of all that they are made of.
-        made: When the result was made.
+        date: When the result was made.
     """
 
     series: SourceSeries
     digest: str
-    made: datetime
+    date: datetime
 
     @classmethod
     def of(cls, series: SourceSeries, files: Mapping[str, Path]) -> ObjectFacts:
         """Collect the facts of a result's files, by kind, and a series."""
-        made = datetime.fromtimestamp(int(files["info"].stat().st_mtime))
-        texts = [__version__, made.isoformat(), series.uid, *(str(h.SOPInstanceUID) for h in series.headers)]
+        date = datetime.fromtimestamp(int(files["info"].stat().st_mtime))
+        texts = [__version__, date.isoformat(), series.uid, *(str(h.SOPInstanceUID) for h in series.headers)]
         texts += [hash_file(files[kind]) for kind in KINDS]
-        return cls(series, hashlib.sha256("\n".join(texts).encode()).hexdigest(), made)
+        return cls(series, hashlib.sha256("\n".join(texts).encode()).hexdigest(), date)
 
     def derive_uid(self, *words: str) -> str:
         """Return a UID that follows from the digest and some words: 2.25 and a name-based UUID."""
@@ -60,16 +60,16 @@ class ObjectFacts:
             "software_versions": __version__,
             "device_serial_number": SERIAL,
             "series_description": f"diffad {kind}: {NOTICE}",
-            "content_date": self.made.date(),
-            "content_time": self.made.time(),
-            "series_date": self.made.date(),
-            "series_time": self.made.time(),
+            "content_date": self.date.date(),
+            "content_time": self.date.time(),
+            "series_date": self.date.date(),
+            "series_time": self.date.time(),
             "specific_character_set": "ISO_IR 192",
         }
 
     def settle(self, item: Any, kind: str) -> Any:
         """Replace what highdicom takes from the clock and from chance, and return the object."""
-        date, time = self.made.strftime("%Y%m%d"), self.made.strftime("%H%M%S")
+        date, time = self.date.strftime("%Y%m%d"), self.date.strftime("%H%M%S")
         item.InstanceCreationDate, item.InstanceCreationTime = date, time
         item.ContentDate, item.ContentTime = date, time
         for part in item.get("ContributingEquipmentSequence") or ():

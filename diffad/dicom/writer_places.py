@@ -22,7 +22,7 @@ MOST_POINTS = 50_000
 
 
 @dataclass(frozen=True)
-class Placement:
+class SeriesPlacement:
     """Where each pixel of a series lies in a result.
 
     Args:
@@ -36,12 +36,12 @@ class Placement:
     is_exact: bool
 
     @classmethod
-    def of(cls, series: SourceSeries, affine: Array) -> Placement:
+    def of(cls, series: SourceSeries, affine: Array) -> SeriesPlacement:
         """Place the images of a series in a volume with an affine (4, 4), from its voxels to RAS mm."""
         matrices = np.linalg.solve(affine, series.affines)
-        rounded = np.round(matrices)
-        is_exact = _is_lattice(rounded) and _measure_rounding(matrices, affine, series.shape) < EXACT_MM
-        return cls(rounded if is_exact else matrices, series.shape, is_exact)
+        lattice = np.round(matrices)
+        is_exact = _is_lattice(lattice) and _measure_rounding(matrices, affine, series.shape) < EXACT_MM
+        return cls(lattice if is_exact else matrices, series.shape, is_exact)
 
     def take_labels(self, labels: Array) -> Array:
         """Return the nearest voxel's value at each pixel, 0 beyond the volume, (N, rows, columns).
@@ -74,9 +74,9 @@ class Placement:
         frame = ndimage.map_coordinates(values, np.clip(points, 0, last), np.float32, order=1)
         return np.where(inside, frame, np.float32(0))
 
-    def pick(self, images: list[int]) -> Placement:
+    def pick(self, images: list[int]) -> SeriesPlacement:
         """Return the placement of some images."""
-        return Placement(self.matrices[images], (len(images), *self.shape[1:]), self.is_exact)
+        return SeriesPlacement(self.matrices[images], (len(images), *self.shape[1:]), self.is_exact)
 
     def _list_points(self, matrix: Array) -> Array:
         rows, columns = np.meshgrid(*(np.arange(n) for n in self.shape[1:]), indexing="ij")
@@ -97,26 +97,26 @@ def _measure_rounding(matrices: Array, affine: Array, shape: tuple[int, int, int
     return float(np.linalg.norm(moves, axis=1).max())
 
 
-def check_place(series: SourceSeries, affine: Array, analysed: Array, path: Path) -> None:
+def check_place(series: SourceSeries, affine: Array, brain: Array, path: Path) -> None:
     """Refuse a result that does not lie where a series does.
 
     Args:
         series: The series.
         affine: From voxels of the result to RAS mm, (4, 4).
-        analysed: Part of the brain that was analysed, (I, J, K), bool.
+        brain: Part of the brain that was analysed, (I, J, K), bool.
         path: A file of the result, for the message.
 
     Raises:
         DicomError: If a grid like that of the series lies elsewhere, or what was analysed reaches beyond it;
             the message says how many mm.
     """
-    shift = _measure_shift(series, affine, analysed.shape)
+    shift = _measure_shift(series, affine, brain.shape)
     if shift is not None and shift > LARGEST_SHIFT_MM:
         raise DicomError(
             f"{path}: expected a result that lies where the images of {series.folder} do, found it "
             f"{shift:.1f} mm off"
         )
-    beyond, tolerance = _measure_excess(series, affine, analysed)
+    beyond, tolerance = _measure_excess(series, affine, brain)
     if beyond > tolerance:
         raise DicomError(
             f"{path}: expected the brain inside the images of {series.folder}, found that it reaches "
@@ -127,8 +127,8 @@ def check_place(series: SourceSeries, affine: Array, analysed: Array, path: Path
 def _measure_shift(series: SourceSeries, affine: Array, shape: tuple[int, ...]) -> float | None:
     """Return how far apart two grids of one size lie at their corners, in mm; none if they differ in size."""
     count, rows, columns = series.shape
-    own, other = (_list_sides(a, s) for a, s in ((series.stack, (columns, rows, count)), (affine, shape)))
-    if own.shape != other.shape or not np.allclose(own, other, rtol=0.01, atol=0.01):
+    size, other = (_list_sides(a, s) for a, s in ((series.stack, (columns, rows, count)), (affine, shape)))
+    if size.shape != other.shape or not np.allclose(size, other, rtol=0.01, atol=0.01):
         return None
     mine, theirs = _list_corners(series.stack, (columns, rows, count)), _list_corners(affine, shape)
     distances = np.linalg.norm(mine[:, None] - theirs[None], axis=-1)
@@ -148,9 +148,9 @@ def _list_corners(affine: Array, shape: tuple[int, ...]) -> Array:
     return np.asarray(corners @ affine[:3, :3].T + affine[:3, 3])
 
 
-def _measure_excess(series: SourceSeries, affine: Array, analysed: Array) -> tuple[float, float]:
+def _measure_excess(series: SourceSeries, affine: Array, brain: Array) -> tuple[float, float]:
     """Return how far what was analysed reaches beyond a series, and its largest spacing, in mm."""
-    where = np.argwhere(analysed)
+    where = np.argwhere(brain)
     where = where[:: max(1, len(where) // MOST_POINTS)]
     if not len(where):
         return 0.0, 0.0

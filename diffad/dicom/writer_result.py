@@ -34,7 +34,7 @@ class StoredResult:
         info: What made it.
         anomaly: Its map.
         labels: Number of the detection at each voxel of the map, 0 elsewhere, (I, J, K), int32.
-        analysed: Part of the brain that was analysed, (I, J, K), bool.
+        brain: Part of the brain that was analysed, (I, J, K), bool.
         detections: The detections, the highest peak first.
     """
 
@@ -42,7 +42,7 @@ class StoredResult:
     info: dict[str, Any]
     anomaly: Volume
     labels: Array
-    analysed: Array
+    brain: Array
     detections: tuple[Lesion, ...]
 
     @property
@@ -71,14 +71,14 @@ def read_stored_result(files: Mapping[str, Path]) -> StoredResult:
         require_file(files[kind], f"a file that predict wrote ({kind})")
     info = read_scan_info(files["info"])
     options = _read_as_then(info)
-    anomaly, mask, seen = (
+    anomaly, mask, scope = (
         Volume.load(files[kind], allow_constant=True, options=options) for kind in ("anomaly", "mask", "seen")
     )
-    for volume in (mask, seen):
+    for volume in (mask, scope):
         require_same_grid(volume, anomaly)
     detections = tuple(read_lesions(files["lesions_json"]))
     labels = _number_detections(mask, detections, files["mask"])
-    return StoredResult(files, info, anomaly, labels, seen.data[0] > 0, detections[:MOST_SEGMENTS])
+    return StoredResult(files, info, anomaly, labels, scope.data[0] > 0, detections[:MOST_SEGMENTS])
 
 
 def _read_as_then(info: Mapping[str, Any]) -> ReadOptions:
@@ -99,16 +99,16 @@ def _number_detections(mask: Volume, detections: tuple[Lesion, ...], path: Path)
     numbers = np.zeros(len(counts), np.int32)
     for detection in detections:
         index = tuple(np.rint(_move_to_canonical(mask, detection.peak_voxel)).astype(int))
-        is_inside = all(0 <= i < n for i, n in zip(index, components.shape, strict=True))
-        component = components[index] if is_inside else 0
+        is_valid = all(0 <= i < n for i, n in zip(index, components.shape, strict=True))
+        component = components[index] if is_valid else 0
         if not component or counts[component] != detection.voxels:
             raise DicomError(
                 f"{path}: expected detection {detection.number} of the table in it, found another"
             )
         numbers[component] = detection.number
-    if missing := int((numbers[1:] == 0).sum()):
+    if surplus := int((numbers[1:] == 0).sum()):
         raise DicomError(
-            f"{path}: expected the {len(detections)} detections of the table, found {missing} more"
+            f"{path}: expected the {len(detections)} detections of the table, found {surplus} more"
         )
     return np.asarray(numbers[components])
 

@@ -243,7 +243,7 @@ def test_detection_that_no_image_shows_is_said(tmp_path):
     segments = pydicom.dcmread(written.files["detections"]).SegmentSequence
     assert [(s.SegmentNumber, s.SegmentLabel[:2]) for s in segments] == [(1, "1:"), (2, "2:")]
     assert written.detections == 3
-    assert "1 of its detections in no object" in written.warnings[-1]
+    assert "1 of its detections in no segment" in written.warnings[-1]
 
 
 @pytest.mark.parametrize(("name", "burned"), [("scan", "NO"), ("doe_jane_t1", "YES"), ("x-PID007", "YES")])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from diffad.dicom.references import find_series, read_series
 from diffad.dicom.writer import write_dicom
 from diffad.dicom.writer_packages import DicomError, load_dicom_package
-from diffad.dicom.writer_places import Placement
+from diffad.dicom.writer_places import SeriesPlacement
 from tests.helpers.dicom_results import grey_head, write_result
 from tests.helpers.dicom_series import Study, write_series
 from tests.helpers.heads import affine_of
@@ -201,12 +201,12 @@ def test_any_turn_of_the_axes_is_copied_and_any_real_shift_is_not(axes, flips, t
     for new, (old, flip) in enumerate(zip(axes, flips, strict=True)):
         place[old, new], place[old, 3] = flip, 0 if flip > 0 else shape[old] - 1
     series = FakeSeries(affine, shape)
-    placed = Placement.of(series, affine @ place)
+    placed = SeriesPlacement.of(series, affine @ place)
     assert placed.is_exact
     assert np.array_equal(placed.take_values(turned), data.transpose(2, 1, 0))
     shifted = affine @ place
     shifted[:3, 3] += off * np.linalg.norm(affine[:3, 0])
-    assert Placement.of(series, shifted).is_exact == (off == 0)
+    assert SeriesPlacement.of(series, shifted).is_exact == (off == 0)
 
 
 class FakeSeries:
