@@ -6,7 +6,6 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from diffad.data.volume import Volume
 from diffad.dicom.references import read_series
 from diffad.dicom.segmentation import LABEL, name_segment
 from diffad.dicom.writer import write_dicom
@@ -289,6 +288,16 @@ def test_series_without_facts_of_the_patient_gets_objects_without_them(tmp_path)
     assert len(read_frames(written.files["anomaly"])) == shape[2]
 
 
+def test_sex_that_is_no_code_is_left_out(plain):
+    folder, files = plain
+    for path in (folder / "study").iterdir():
+        item = pydicom.dcmread(path)
+        item.PatientSex = "UNKNOWN"
+        item.save_as(path)
+    written = write_dicom(files, list_files(folder / "study"), folder / "out", "scan").files
+    assert {pydicom.dcmread(path).PatientSex for path in written.values()} <= {None, ""}
+
+
 @pytest.mark.parametrize("place", ["", "left frontal lobe, " * 9, "a\\b"])
 def test_labels_fit_their_field(place):
     lesion = Lesion(65_535, 1234.567, 9, (0, 0, 0), (0, 0, 0), (0, 0, 0), 1.0, 1.0, (0, 0, 0), None, place)
@@ -301,8 +310,10 @@ def test_labels_fit_their_field(place):
 
 def test_affine_of_the_stack_is_that_of_the_array(tmp_path):
     shape, affine = grid("oblique las")
-    write_series(tmp_path, grey_head(shape, affine), affine)
+    write_series(tmp_path, grey_head(shape, affine), affine, shuffle=True)
     series = read_series(list_files(tmp_path))
-    head = Volume(grey_head(shape, affine)[None], affine)
     assert series.shape == (shape[2], shape[1], shape[0])
-    assert np.allclose(np.abs(np.linalg.det(series.stack)), np.abs(np.linalg.det(head.affine)), rtol=1e-4)
+    normal = np.cross(affine[:3, 0], affine[:3, 1])
+    first, step = (0, 1) if normal @ affine[:3, 2] > 0 else (shape[2] - 1, -1)
+    assert np.allclose(series.stack[:3, 2], step * affine[:3, 2], atol=1e-4)
+    assert np.allclose(series.stack[:3, 3], (affine @ [0, 0, first, 1])[:3], atol=1e-4)
