@@ -72,7 +72,7 @@ def _check_places(headers: Sequence[Any], folder: Path) -> None:
     turns = np.array([list(header.ImageOrientationPatient) for header in headers], float)
     sizes = np.array([list(header.PixelSpacing) for header in headers], float)
     if np.abs(turns - turns[0]).max() > PARALLEL:
-        raise DicomError(f"{folder}: expected parallel images, found several directions, as of a localizer")
+        raise DicomError(f"{folder}: expected parallel images, found several directions, as of a scout")
     if np.abs(sizes - sizes[0]).max() > PARALLEL:
         raise DicomError(f"{folder}: expected images of one pixel size, found several")
     if not (np.isfinite(turns).all() and np.isfinite(sizes).all() and sizes.min() > 0):

@@ -57,7 +57,7 @@ def refuse(paths):
         ({"PatientID": "PID-008"}, "found 2 patients"),
         ({"PatientName": "DOE^JOHN"}, "found 2 patients"),
         ({"Rows": 10}, "found 2 numbers of rows"),
-        ({"ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}, "several directions, as of a localizer"),
+        ({"ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}, "several directions, as of a scout"),
         ({"PixelSpacing": [1, 2]}, "of one pixel size, found several"),
         ({"ImagePositionPatient": None}, "expected ImagePositionPatient in every image, found 1 without it"),
         ({"FrameOfReferenceUID": None}, "expected FrameOfReferenceUID in every image, found 1 without it"),
