@@ -197,6 +197,7 @@ COMMANDS = {
     "demo": (0, "--model --out --seed"),
     "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample --strata"),
     "implant": (1, "--healthy --limit --mask --out --paint --per-scan --seed"),
+    "dicom": (1, "--out --overwrite --series"),
     "doctor": (0, "--test --no-test"),
     "info": (1, "--mask"),
     "list": (1, ""),

@@ -23,6 +23,7 @@ from diffad.cli.calibrate import calibrate_command
 from diffad.cli.completion import name_shell
 from diffad.cli.data import data_app
 from diffad.cli.demo import demo_command
+from diffad.cli.dicom import dicom_command
 from diffad.cli.doctor import doctor_command
 from diffad.cli.evaluate import evaluate_command
 from diffad.cli.implant import implant_command
@@ -105,6 +106,7 @@ COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     (BIDS_APP, "Look at a BIDS data set, by the conventions of BIDS Apps.", bids_app_command),
     ("prepare", "Prepare scans for a model.", prepare_command),
     ("report", "Make pages and figures of maps again.", report_command),
+    ("dicom", "Write what was found as DICOM objects.", dicom_command),
     ("evaluate", "Score maps against lesion masks.", evaluate_command),
     ("calibrate", "Measure thresholds on your own healthy scans.", calibrate_command),
     ("train", "Train a model, or go on with a run that was stopped.", train_command),

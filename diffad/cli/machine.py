@@ -16,6 +16,7 @@ EXTRAS = {
     "prepare": ("SimpleITK", "deepbet", "nilearn"),
     "demo": ("nilearn",),
     "bids": ("bids_validator_deno",),
+    "dicom": ("highdicom", "pydicom"),
     "perceptual": ("flip_evaluator",),
 }
 """Packages of the extras, by the name they are imported by."""
@@ -23,6 +24,7 @@ EXTRA_USES = {
     "prepare": "diffad prepare and predict --prepare need it",
     "demo": "diffad demo and diffad phantom need it",
     "bids": "diffad bids-app validates data sets with it",
+    "dicom": "reading and writing DICOM needs it",
     "perceptual": "the score flip needs it",
 }
 GIGABYTE = 1e9

@@ -1,4 +1,4 @@
-"""DICOM: which series a folder holds, and one of them as a scan."""
+"""DICOM: which series a folder holds, one of them as a scan, and results as objects over it."""
 
 from diffad.dicom.read import read_series as read_series
 from diffad.dicom.slice_grid import SliceGrid as SliceGrid

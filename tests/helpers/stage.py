@@ -86,6 +86,12 @@ def write_dicom(folder):
     write_series(folder, voxels, affine @ np.diag([2, 2, 2, 1]), number=4)
 
 
+def write_study(folder):
+    """Write the head as a DICOM series."""
+    scan, _, affine = head("plain")
+    write_series(folder, scan[::2, ::2, ::2], affine @ np.diag([2, 2, 2, 1]))
+
+
 def write_ct(folder):
     """Write a CT: brain in a skull and a scalp, on air."""
     _, _, affine = head("plain")
@@ -183,6 +189,7 @@ PROPS = {
     "lesions": write_lesions,
     "heads": lambda path: write_head(path / "h1.nii.gz"),
     "head.nii.gz": write_head,
+    "study/t1": write_study,
     "bids": write_bids,
     "ct": write_ct,
     "dicom": write_dicom,
