@@ -16,12 +16,16 @@ EXTRAS = {
     "prepare": ("SimpleITK", "deepbet", "nilearn"),
     "demo": ("nilearn",),
     "perceptual": ("flip_evaluator",),
+    "onnx": ("onnx", "onnxruntime", "onnxscript"),
+    "openvino": ("openvino",),
 }
 """Packages of the extras, by the name they are imported by."""
 EXTRA_USES = {
     "prepare": "diffad prepare and predict --prepare need it",
     "demo": "diffad demo and diffad phantom need it",
     "perceptual": "the score flip needs it",
+    "onnx": "--engine onnx needs it",
+    "openvino": "--engine openvino needs it",
 }
 GIGABYTE = 1e9
 

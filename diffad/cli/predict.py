@@ -16,9 +16,11 @@ from diffad.cli.options import (
     Bias,
     Brain,
     Device,
+    Engine,
     Mask,
     MaskThreshold,
     MaxVoxels,
+    Number,
     Register,
     ScanModality,
     Seed,
@@ -34,7 +36,7 @@ from diffad.cli.options import (
     report_wrong_usage,
     require_sources,
 )
-from diffad.config.choices import FailurePolicy, Fusion, NoiseScope, Precision, ResultLayout
+from diffad.config.choices import FailurePolicy, Fusion, NoiseScope, ResultLayout
 from diffad.config.reading import MAX_VOXELS
 from diffad.io.console import get_console
 from diffad.io.terminal import say
@@ -107,9 +109,8 @@ def predict_command(
     ] = None,
     seed: Seed = 0,
     batch_size: BatchSize = 8,
-    precision: Annotated[
-        Precision, typer.Option(help="Number format of the network; auto is bf16 where it is native.")
-    ] = "auto",
+    precision: Number = "auto",
+    engine: Engine = "torch",
     axes: Annotated[
         str,
         typer.Option(
@@ -204,6 +205,7 @@ def predict_command(
             seed=seed,
             batch_size=batch_size,
             precision=precision,
+            engine=engine,
             axes=parse_words(axes) or None,
             fusion=fusion,
             noise_across=noise_across,

@@ -83,7 +83,8 @@ class Cohort:
         share: Process | None = None,
         verify: bool = False,
     ) -> None:
-        options = replace(options, precision=resolve_precision(options.precision, pipe.device))
+        engine = options.engine or (pipe.engine.name if isinstance(pipe, AnomalyPipeline) else "torch")
+        options = replace(options, precision=resolve_precision(options.precision, pipe.device, engine))
         self.out, self.options = out, options
         self.prepares, self.page, self.process = prepare is not None, page, share or Process()
         self.shelf = place_on_shelf(pipe, options)

@@ -1,0 +1,86 @@
+"""The engine ONNX Runtime: the core as an ONNX graph, run on the CPU."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffad.engines.core import CoreModule, Inputs, pick_given
+from diffad.engines.needs import import_engine
+
+FILE = "model.onnx"
+
+
+def write_onnx(core: CoreModule, inputs: Inputs, folder: Path) -> None:
+    """Write a core as ``model.onnx``, free in batch and sides.
+
+    Args:
+        core: The core, in single precision; convolutions may be rounded.
+        inputs: What it may be called with.
+        folder: Where to.
+
+    Raises:
+        ImportError: If a package is missing.
+    """
+    for module in ("onnx", "onnxscript"):
+        import_engine(module, "onnx")
+    given = pick_given(inputs)
+    names = [f"input_{place}" for place in range(len(given))]
+    free = torch.export.Dim.DYNAMIC
+    shapes = tuple({axis: free for axis in range(value.ndim) if axis != 1} for value in given)
+    options: dict[str, Any] = {"input_names": names, "output_names": ["answer"], "verbose": False}
+    with _silence():
+        torch.onnx.export(
+            core,
+            given,
+            str(folder / FILE),
+            dynamo=True,
+            dynamic_shapes=(shapes,),
+            external_data=False,
+            **options,
+        )
+
+
+@contextlib.contextmanager
+def _silence() -> Any:
+    """Keep what the exporter says of its own workings away."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+class OnnxCore:
+    """A core run by ONNX Runtime on as many threads as torch has.
+
+    Args:
+        folder: Where ``write_onnx`` wrote it.
+
+    Raises:
+        ImportError: If the package is missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        runtime: Any = import_engine("onnxruntime", "onnx")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        self.session = runtime.InferenceSession(
+            str(folder / FILE), options, providers=["CPUExecutionProvider"]
+        )
+        self.names = [value.name for value in self.session.get_inputs()]
+
+    def __call__(self, *inputs: Tensor | None) -> Tensor:
+        """Answer as the core does; see ``HasCore``."""
+        arrays = [value.detach().contiguous().numpy() for value in pick_given(inputs)]
+        return torch.from_numpy(self.session.run(None, dict(zip(self.names, arrays, strict=True)))[0])
