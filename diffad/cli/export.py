@@ -97,7 +97,6 @@ def _report(facts: dict[str, Any]) -> None:
     name = f"{facts['engine']} in {facts['precision']}"
     if "difference_p99" in facts:
         gap, share = facts["difference_p99"], facts["difference_share"]
-        tell(
-            f"maps differ from those of torch in fp32 by {gap:.3g} (99th percentile), {share:.1%} of the threshold"
-        )
+        size = f"{gap:.3g} (99th percentile), {share:.1%} of the threshold"
+        tell(f"maps differ from those of torch in fp32 by {size}")
     tell(f"exported for {name}; see {facts['folder']}", **facts)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
 
 import torch
 from diffusers.models.attention_processor import Attention, AttnProcessor
 from torch import Tensor, nn
 
-from diffad.engines.core import CoreModule, EngineError, Inputs, pick_given
+from diffad.engines.core import CoreModule, EngineError, pick_given
 from diffad.engines.needs import require_compiler, require_whole_numbers
 from diffad.engines.quantise import Ranges, quantise_core
 from diffad.io.terminal import say
@@ -33,7 +36,7 @@ class CompiledCore:
             core = _quantise(core, ranges)
         _simplify_attention(core)
         self.layout = torch.channels_last if _is_flat(core) else torch.contiguous_format
-        core = core.to(memory_format=self.layout)
+        cast(Any, core).to(memory_format=self.layout)
         self.narrow, self.size = precision != "fp32", size
         self.run: Any = torch.compile(core, dynamic=False)
         self._shapes: set[torch.Size] = set()
@@ -53,9 +56,17 @@ class CompiledCore:
             sides = " x ".join(str(n) for n in x.shape[2:])
             say(f"compiling the network for {self.size} x {sides} positions: a minute or two the first time")
             self._shapes.add(x.shape)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self.narrow):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self.narrow), _hush():
             answer: Tensor = self.run(x.contiguous(memory_format=self.layout), *rest)
         return answer.float()
+
+
+@contextmanager
+def _hush() -> Iterator[None]:
+    """Keep away what torch says of the libraries that it compiles."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _is_flat(core: nn.Module) -> bool:

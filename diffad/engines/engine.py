@@ -25,7 +25,7 @@ FORMATS = {
 }
 """Number formats of each engine."""
 TOLERANCE = 0.1
-"""Largest 99th percentile of the difference to the maps of torch in single precision, as a share of the model's
+"""Largest 99th percentile of the difference to maps of torch in single precision, as a share of the model's
 threshold; beyond it thresholds and p-values are said to hold less well."""
 
 
@@ -111,14 +111,13 @@ class Engine:
         return export_core(self.name, precision, network, place, inputs, digest, folder)
 
     def list_warnings(self, precision: str) -> list[str]:
-        """Say so if maps of the engine differ from those that thresholds were measured on by more than little."""
+        """Say so if maps differ by more than little from those that thresholds were measured on."""
         share = self._records.get(precision, {}).get("difference_share")
         if share is None or share <= TOLERANCE:
             return []
-        return [
-            f"maps of the engine {self.name} in {precision} differ from those of torch by {share:.0%} of the "
-            f"model's threshold (99th percentile), more than {TOLERANCE:.0%}: thresholds and p-values hold less well"
-        ]
+        gap = f"{share:.0%} of the model's threshold (99th percentile), more than {TOLERANCE:.0%}"
+        maps = f"maps of the engine {self.name} in {precision}"
+        return [f"{maps} differ from those of torch by {gap}: thresholds and p-values hold less well"]
 
     @property
     def identity(self) -> str:

@@ -73,7 +73,7 @@ def export_core(
         UnwritableError: If the folder cannot be written.
     """
     core = isolate_core(network, place, inputs)
-    record = {"engine": engine, "precision": precision, "network": digest}
+    record: dict[str, Any] = {"engine": engine, "precision": precision, "network": digest}
     record |= {"versions": {name: metadata.version(name) for name in ("torch", PACKAGES[engine])}}
     rounded = core
     if precision == "int8":

@@ -1,4 +1,4 @@
-"""Exported cores on disk: where they lie, what they were made of, and whether they still are what they were."""
+"""Exported cores on disk: where they lie, what they were made of, and whether they are still whole."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def hash_network(network: nn.Module) -> str:
 def choose_folder(model: Path | None, digest: str) -> Path:
     """Return the folder of all exports of a network.
 
-    That is ``engines`` in the folder of its model; of a shipped model, one whose folder cannot be written, or a
-    network without a folder, it is one of the cache, ``$DIFFAD_CACHE`` or ``~/.cache/diffad``.
+    That is ``engines`` in the folder of its model; of a shipped model, one whose folder cannot be written,
+    or a network without a folder, it is one of the cache, ``$DIFFAD_CACHE`` or ``~/.cache/diffad``.
 
     Args:
         model: Folder of the model, or none.

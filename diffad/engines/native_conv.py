@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from diffad.engines.quantise import find_filter_scales, find_scale
 
 LAYERS: list[NativeConv] = []
-"""All such convolutions of this process: compiled code calls them by number, as it cannot hold their weights."""
+"""All such convolutions of this process: compiled code calls them by number, without their weights."""
 
 
 class NativeConv(nn.Module):

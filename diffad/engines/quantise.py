@@ -27,8 +27,9 @@ LEAST_CHANNELS = 16
 
 def is_quantised(module: nn.Module) -> bool:
     """Tell whether a module is a convolution of 2-D images that is brought to 8 bits."""
-    is_conv = isinstance(module, nn.Conv2d)
-    return is_conv and min(module.in_channels, module.out_channels) >= LEAST_CHANNELS
+    if not isinstance(module, nn.Conv2d) or module.groups > 1:
+        return False
+    return min(module.in_channels, module.out_channels) >= LEAST_CHANNELS
 
 
 @torch.no_grad()
@@ -91,7 +92,7 @@ class RoundedConv(nn.Module):
         """Answer for ``x`` (B, C, H, W)."""
         conv: Any = self.conv
         x = torch.fake_quantize_per_tensor_affine(x, self.scale, self.zero, 0, 255)
-        filters = (conv.weight, self.filter_scales, self.filter_zeros, 0, -127, 127)
+        filters: Any = (conv.weight, self.filter_scales, self.filter_zeros, 0, -127, 127)
         weight = torch.fake_quantize_per_channel_affine(*filters)
         return nn.functional.conv2d(
             x, weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups

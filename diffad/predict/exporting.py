@@ -74,7 +74,7 @@ def export_model(
     before, calls = _look_at_all(pipe, subjects, options, mask)
     inputs = make_inputs(pipe.network, place)
     record = export_core(engine, precision, pipe.network, place, inputs, digest, folder, calls)
-    facts = {"engine": engine, "precision": precision, "folder": str(folder)}
+    facts: dict[str, Any] = {"engine": engine, "precision": precision, "folder": str(folder)}
     if out is None and before:
         facts |= _compare(pipe.to_engine(engine), precision, subjects, options, mask, before)
         write_text(folder / RECORD, json.dumps(record | facts, indent=1) + "\n")

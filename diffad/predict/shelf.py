@@ -42,7 +42,7 @@ class LoadedModel:
         """
         if options.engine:
             pipe.to_engine(options.engine)
-        how = {"precision": options.precision, "batch_size": options.batch_size}
+        how: dict[str, Any] = {"precision": options.precision, "batch_size": options.batch_size}
         pipe.detector(options.method, **how)  # names, options and engines fail here, at once
         if options.slices not in (None, AUTO, ALL) and pipe.config.space["axis"] == "volume":
             raise ValueError("expected no range of slices, as this model takes whole volumes")
