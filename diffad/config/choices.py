@@ -11,8 +11,8 @@ Fusion = Literal["mean", "median", "min", "max", "geometric"]
 NoiseScope = Literal["slice", "scan"]
 """What shares its noise."""
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
-"""Number format of the network; "auto" is bf16 where the device computes in it natively, else fp32; "int8" are
-the convolutions of an engine alone."""
+"""Number format of the network; "auto" is bf16 where the device computes in it natively, else fp32; "int8"
+are the convolutions of an engine alone."""
 EngineName = Literal["torch", "compile", "openvino", "onnx"]
 """What runs the denoising network."""
 ResultLayout = Literal["auto", "plain", "bids"]

@@ -121,8 +121,6 @@ class Engine:
 
     @property
     def identity(self) -> str:
-        """What maps follow from beside the weights: name, and what int8 was measured on."""
-        ranges = [
-            str(record.get("ranges")) for _, record in sorted(self._records.items()) if "ranges" in record
-        ]
-        return "" if self.name == "torch" else " ".join([self.name, *ranges])
+        """What maps follow from beside weights, name and precision: the ranges of int8."""
+        records = [record for _, record in sorted(self._records.items())]
+        return " ".join(str(record["ranges"]) for record in records if "ranges" in record)

@@ -16,6 +16,8 @@ from diffad.engines.core import CoreModule, Inputs, pick_given
 from diffad.engines.needs import import_engine
 
 FILE = "model.onnx"
+OPSET = 17
+"""Version of the operators."""
 
 
 def write_onnx(core: CoreModule, inputs: Inputs, folder: Path) -> None:
@@ -29,23 +31,18 @@ def write_onnx(core: CoreModule, inputs: Inputs, folder: Path) -> None:
     Raises:
         ImportError: If a package is missing.
     """
-    for module in ("onnx", "onnxscript"):
-        import_engine(module, "onnx")
+    import_engine("onnx", "onnx")
     given = pick_given(inputs)
     names = [f"input_{place}" for place in range(len(given))]
-    free = torch.export.Dim.DYNAMIC
-    shapes = tuple({axis: free for axis in range(value.ndim) if axis != 1} for value in given)
-    options: dict[str, Any] = {"input_names": names, "output_names": ["answer"], "verbose": False}
-    with _silence():
-        torch.onnx.export(
-            core,
-            given,
-            str(folder / FILE),
-            dynamo=True,
-            dynamic_shapes=(shapes,),
-            external_data=False,
-            **options,
-        )
+    free = {name: _free_axes(value) for name, value in zip(names, given, strict=True)}
+    options: dict[str, Any] = {"input_names": names, "output_names": ["answer"], "opset_version": OPSET}
+    options["dynamic_axes"] = free | {"answer": free[names[0]]}
+    with _silence():  # the exporter that traces: it is quick, and knows rounded convolutions
+        torch.onnx.export(core, given, str(folder / FILE), dynamo=False, **options)
+
+
+def _free_axes(value: Tensor) -> dict[int, str]:
+    return {axis: f"axis_{axis}" for axis in range(value.ndim) if axis != 1}
 
 
 @contextlib.contextmanager

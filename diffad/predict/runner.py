@@ -84,7 +84,8 @@ class Cohort:
         verify: bool = False,
     ) -> None:
         engine = options.engine or (pipe.engine.name if isinstance(pipe, AnomalyPipeline) else "torch")
-        options = replace(options, precision=resolve_precision(options.precision, pipe.device, engine))
+        precision = resolve_precision(options.precision, pipe.device, engine)
+        options = replace(options, precision=precision, engine=engine)
         self.out, self.options = out, options
         self.prepares, self.page, self.process = prepare is not None, page, share or Process()
         self.shelf = place_on_shelf(pipe, options)
