@@ -25,10 +25,13 @@ def export_command(
         Literal["openvino", "onnx", "compile"],
         typer.Option(help="The engine; compile has no export, but the ranges of its int8 are measured."),
     ],
-    precision: Annotated[
-        Literal["fp32", "bf16", "int8"],
-        typer.Option(help="Number format of the export; bf16 is fp32 on disk. int8 needs --scans."),
-    ] = "fp32",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the export, for other programs; by default where --engine looks for it, beside "
+            "the model or in a cache."
+        ),
+    ] = None,
     scans: Annotated[
         list[Path] | None,
         typer.Option(
@@ -40,13 +43,10 @@ def export_command(
     mask: Mask = "",
     slices: Slices = "",
     batch_size: BatchSize = 8,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the export, for other programs; by default where --engine looks for it, beside "
-            "the model or in a cache."
-        ),
-    ] = None,
+    precision: Annotated[
+        Literal["fp32", "bf16", "int8"],
+        typer.Option(help="Number format of the export; bf16 is fp32 on disk. int8 needs --scans."),
+    ] = "fp32",
 ) -> None:
     """Export the denoising network of a model, and check that it answers as torch does.
 

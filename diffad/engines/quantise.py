@@ -92,7 +92,7 @@ class RoundedConv(nn.Module):
         """Answer for ``x`` (B, C, H, W)."""
         conv: Any = self.conv
         x = torch.fake_quantize_per_tensor_affine(x, self.scale, self.zero, 0, 255)
-        filters: Any = (conv.weight, self.filter_scales, self.filter_zeros, 0, -127, 127)
+        filters: Any = (conv.weight, self.filter_scales, self.filter_zeros, 0, -128, 127)
         weight = torch.fake_quantize_per_channel_affine(*filters)
         return nn.functional.conv2d(
             x, weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups
