@@ -203,8 +203,8 @@ COMMANDS = {
     "predict": (
         1,
         (
-            "--axes --batch-size --bias --brain --device --engine --fusion --guidance --keep-small --layout --mask"
-            " --mask-threshold --max-voxels --modality --model --no-bias --no-page --noise --noise-across"
+            "--axes --batch-size --bias --brain --device --engine --fusion --guidance --keep-small --layout"
+            " --mask --mask-threshold --max-voxels --modality --model --no-bias --no-page --noise --noise-across"
             " --on-failure --out --overwrite --page --precision --prepare --region --register --sampler"
             " --score --seed --strict --verify"
             " --sequences --slices --threshold --trust"
@@ -238,7 +238,8 @@ EVENTS = {
 
 CHOICES = {
     "predict": (
-        "auto all qform sform fp32 bf16 int8 torch compile openvino onnx mri ct deepbet threshold given affine rigid plain bids any all never"
+        "auto all qform sform fp32 bf16 int8 torch compile openvino onnx"
+        " mri ct deepbet threshold given affine rigid plain bids any all never"
         " axial coronal sagittal"
     ),
     "prepare": "mri ct deepbet threshold given affine rigid",
