@@ -38,7 +38,7 @@ class Schedule:
         return len(self.alphas_cumprod)
 
     def alpha_bar(self, t: Tensor | int) -> Tensor:
-        """Return abar_t in float64, shaped like ``t`` and on its device, or on the CPU if that has no float64.
+        """Return abar_t in float64, shaped like ``t``; on the CPU where its device has no float64.
 
         Raises:
             ValueError: If a level is outside 0..T.

@@ -204,9 +204,9 @@ COMMANDS = {
         1,
         (
             "--axes --batch-size --bias --brain --device --engine --fusion --guidance --keep-small --layout"
-            " --mask --mask-threshold --max-voxels --modality --model --no-bias --no-page --noise --noise-across"
-            " --on-failure --out --overwrite --page --precision --prepare --region --register --sampler"
-            " --score --seed --strict --verify"
+            " --mask --mask-threshold --max-voxels --modality --model --no-bias --no-page --noise"
+            " --noise-across --on-failure --out --overwrite --page --precision --prepare --region --register"
+            " --sampler --score --seed --strict --verify"
             " --sequences --slices --threshold --trust"
         ),
     ),

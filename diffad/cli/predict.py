@@ -177,7 +177,6 @@ def predict_command(
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.predict import Inputs, Options
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     mask_source, region_source = parse_mask_option(mask), parse_mask_option(region)
     with report_wrong_usage():
         inputs = Inputs(
@@ -232,6 +231,7 @@ def _predict_and_report(inputs: Inputs, options: Options) -> int:
     from diffad.distributed import Process
     from diffad.predict import predict_scans
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     process = Process.from_launcher()
     try:
         summary = predict_scans(inputs, options, process)

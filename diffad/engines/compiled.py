@@ -43,10 +43,10 @@ class CompiledCore:
 
     def __call__(self, *inputs: Tensor | None) -> Tensor:
         """Answer as the core does; see ``HasCore``."""
-        given = pick_given(inputs)
-        count = len(given[0])
+        tensors = pick_given(inputs)
+        count = len(tensors[0])
         parts = [
-            self._run(*(_fill(v[start : start + self.size], self.size) for v in given))
+            self._run(*(_fill(v[start : start + self.size], self.size) for v in tensors))
             for start in range(0, count, self.size)
         ]
         return torch.cat(parts)[:count]
@@ -74,8 +74,8 @@ def _is_flat(core: nn.Module) -> bool:
 
 
 def _fill(values: Tensor, size: int) -> Tensor:
-    missing = size - len(values)
-    return torch.cat([values, values[-1:].expand(missing, *values.shape[1:])]) if missing else values
+    gap = size - len(values)
+    return torch.cat([values, values[-1:].expand(gap, *values.shape[1:])]) if gap else values
 
 
 def _quantise(core: CoreModule, ranges: Ranges) -> CoreModule:

@@ -33,10 +33,10 @@ class CoreModule(nn.Module):
         super().__init__()
         self.owner, self.present = owner, present
 
-    def forward(self, *given: Tensor) -> Tensor:
+    def forward(self, *tensors: Tensor) -> Tensor:
         """Answer for the arguments that are given."""
-        rest = iter(given)
-        values = [next(rest) if is_given else None for is_given in self.present]
+        rest = iter(tensors)
+        values = [next(rest) if is_there else None for is_there in self.present]
         run: Any = self.owner.run_core
         answer: Tensor = run(*values)
         return answer
@@ -51,9 +51,11 @@ def find_core(network: Any) -> str:
     modules = network.named_modules() if isinstance(network, nn.Module) else ()
     names = [name for name, module in modules if isinstance(module, HasCore)]
     if len(names) != 1:
-        found = "none" if not names else f"{len(names)} of these"
+        count_text = "none" if not names else f"{len(names)} of these"
         expectation = "a network with one core (unet2d, unet3d, adm, or one around these)"
-        raise EngineError(f"engine: expected {expectation}, got {type(network).__name__}, which has {found}")
+        raise EngineError(
+            f"engine: expected {expectation}, got {type(network).__name__}, which has {count_text}"
+        )
     return names[0]
 
 
@@ -111,9 +113,9 @@ def record_core(network: nn.Module, name: str, calls: list[Inputs]) -> nn.Module
     owner: Any = network.get_submodule(name)
     original = owner.run_core
 
-    def record(*given: Tensor | None) -> Tensor:
-        calls.append(tuple(None if value is None else value.detach().cpu() for value in given))
-        answer: Tensor = original(*given)
+    def record(*values: Tensor | None) -> Tensor:
+        calls.append(tuple(None if value is None else value.detach().cpu() for value in values))
+        answer: Tensor = original(*values)
         return answer
 
     return swap_core(network, name, record)

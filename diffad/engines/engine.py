@@ -101,10 +101,10 @@ class Engine:
         if record is not None and not fault:
             return record
         if precision == "int8":
-            found = f"one that {fault}" if fault else "none"
+            state = f"one that {fault}" if fault else "none"
             hint = make_hint(self.name, self.model)
             raise EngineError(
-                f"{folder}: expected an export in int8, found {found}; make it from healthy scans: {hint}"
+                f"{folder}: expected an export in int8, found {state}; make it from healthy scans: {hint}"
             )
         if fault:
             say(f"the export {folder} {fault}: it is made again")

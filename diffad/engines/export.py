@@ -75,12 +75,12 @@ def export_core(
     core = isolate_core(network, place, inputs)
     record: dict[str, Any] = {"engine": engine, "precision": precision, "network": digest}
     record |= {"versions": {name: metadata.version(name) for name in ("torch", PACKAGES[engine])}}
-    rounded = core
+    light_core = core
     if precision == "int8":
         ranges = _measure(core, calls, network)
         record |= {"ranges": ranges, "calls": len(calls)}
-        rounded = quantise_core(core, ranges, RoundedConv)
-    write = partial(_write, engine, rounded, inputs, network, place, precision)
+        light_core = quantise_core(core, ranges, RoundedConv)
+    write = partial(_write, engine, light_core, inputs, network, place, precision)
     exports.write_export(folder, record, write)
     return exports.read_export(folder) or record
 
@@ -110,8 +110,8 @@ def _write(
         return
     try:
         WRITTEN[engine](core, inputs, folder)
-        written = open_core(engine, "fp32", folder, core, 0)
-        gap = max(_compare(core, written, make_inputs(network, place, *size)) for size in SIZES)
+        engine_core = open_core(engine, "fp32", folder, core, 0)
+        gap = max(_compare(core, engine_core, make_inputs(network, place, *size)) for size in SIZES)
     except ImportError:
         raise
     except Exception as error:  # whatever an exporter says of a layer it does not know
@@ -123,10 +123,10 @@ def _write(
 
 
 @torch.no_grad()
-def _compare(core: CoreModule, written: Core, inputs: Inputs) -> float:
+def _compare(core: CoreModule, engine_core: Core, inputs: Inputs) -> float:
     """Return the largest difference between two cores, over the spread of the first, at least 1e-3."""
     answer: Tensor = core(*pick_given(inputs))
-    gap = float((written(*inputs) - answer).abs().max())
+    gap = float((engine_core(*inputs) - answer).abs().max())
     return gap / max(float(answer.std()), 1e-3)
 
 

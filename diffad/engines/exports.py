@@ -56,8 +56,8 @@ def choose_folder(model: Path | None, digest: str) -> Path:
 
 
 def _takes_files(model: Path) -> bool:
-    shipped = any(model.resolve() == folder.resolve() for folder in list_shipped_models().values())
-    return model.is_dir() and not shipped and os.access(model, os.W_OK)
+    is_shipped = any(model.resolve() == folder.resolve() for folder in list_shipped_models().values())
+    return model.is_dir() and not is_shipped and os.access(model, os.W_OK)
 
 
 def write_export(folder: Path, record: Mapping[str, Any], write: Any) -> None:

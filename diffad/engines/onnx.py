@@ -32,13 +32,13 @@ def write_onnx(core: CoreModule, inputs: Inputs, folder: Path) -> None:
         ImportError: If a package is missing.
     """
     import_engine("onnx", "onnx")
-    given = pick_given(inputs)
-    names = [f"input_{place}" for place in range(len(given))]
-    free = {name: _free_axes(value) for name, value in zip(names, given, strict=True)}
+    tensors = pick_given(inputs)
+    names = [f"input_{place}" for place in range(len(tensors))]
+    free = {name: _free_axes(value) for name, value in zip(names, tensors, strict=True)}
     options: dict[str, Any] = {"input_names": names, "output_names": ["answer"], "opset_version": OPSET}
     options["dynamic_axes"] = free | {"answer": free[names[0]]}
     with _silence():  # the exporter that traces: it is quick, and knows rounded convolutions
-        torch.onnx.export(core, given, str(folder / FILE), dynamo=False, **options)
+        torch.onnx.export(core, tensors, str(folder / FILE), dynamo=False, **options)
 
 
 def _free_axes(value: Tensor) -> dict[int, str]:

@@ -27,11 +27,11 @@ def write_openvino(core: CoreModule, inputs: Inputs, folder: Path) -> None:
         ImportError: If the package is missing.
     """
     ov = import_engine("openvino", "openvino")
-    given = pick_given(inputs)
+    tensors = pick_given(inputs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tracing, which the check of the export covers
-        model = ov.convert_model(core, example_input=given)
-    model.reshape({place: _free_shape(value) for place, value in enumerate(given)})
+        model = ov.convert_model(core, example_input=tensors)
+    model.reshape({place: _free_shape(value) for place, value in enumerate(tensors)})
     ov.save_model(model, str(folder / FILE), compress_to_fp16=False)
 
 

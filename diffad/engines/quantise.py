@@ -40,25 +40,25 @@ def measure_ranges(core: CoreModule, calls: Sequence[Inputs]) -> Ranges:
         core: The core, in single precision.
         calls: What it is called with on real scans.
     """
-    seen: dict[str, list[tuple[float, float]]] = {}
+    ends: dict[str, list[tuple[float, float]]] = {}
 
     def watch(name: str) -> Callable[..., None]:
         def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             values = inputs[0].float().flatten()
             count = max(1, int(TAIL * len(values)))
             low, high = values.kthvalue(count).values, values.kthvalue(len(values) - count + 1).values
-            seen.setdefault(name, []).append((min(float(low), 0.0), max(float(high), 0.0)))
+            ends.setdefault(name, []).append((min(float(low), 0.0), max(float(high), 0.0)))
 
         return look
 
-    found = [(name, module) for name, module in core.named_modules() if is_quantised(module)]
-    hooks = [module.register_forward_pre_hook(watch(name)) for name, module in found]
+    convs = [(name, module) for name, module in core.named_modules() if is_quantised(module)]
+    hooks = [module.register_forward_pre_hook(watch(name)) for name, module in convs]
     for call in calls:
         core(*pick_given(call))
     for hook in hooks:
         hook.remove()
     return {
-        name: (min(low for low, _ in pairs), max(high for _, high in pairs)) for name, pairs in seen.items()
+        name: (min(low for low, _ in pairs), max(high for _, high in pairs)) for name, pairs in ends.items()
     }
 
 

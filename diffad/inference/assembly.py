@@ -44,8 +44,11 @@ def assemble_detector(
         return part
 
     precision = resolve_precision(precision, pipe.device, pipe.engine.name)
-    bound = pipe.engine.bind(pipe.network, precision, batch_size)
-    network, schedule = Chunked(bound, batch_size, pipe.memory), Schedule.from_diffusers(pipe.scheduler)
+    engine_network = pipe.engine.bind(pipe.network, precision, batch_size)
+    network, schedule = (
+        Chunked(engine_network, batch_size, pipe.memory),
+        Schedule.from_diffusers(pipe.scheduler),
+    )
     denoiser: Denoiser = NetworkDenoiser(network, schedule, pipe.scheduler.config.prediction_type)
     if method.guidance:
         denoiser = build(GUIDANCES, method.guidance)(denoiser)

@@ -143,10 +143,10 @@ class Detector:
                 batch, places = items[part], corners[part]
                 edits = None if region is None else region[batch]
                 images = (x[batch], brain[batch], cond_image[batch], neighbours[batch], edits, where[batch])
-                scored = self._try_batch(*images, [keys[i] for i in batch], window, places)
-                if scored is None:
+                scores = self._try_batch(*images, [keys[i] for i in batch], window, places)
+                if scores is None:
                     continue
-                result.put(batch, scored)
+                result.put(batch, scores)
                 self.progress(len(batch))
                 start += len(batch)
         if self._joins_slices:
@@ -176,13 +176,13 @@ class Detector:
 
     def _try_batch(self, x: Tensor, *rest: Any) -> BatchResult | None:
         """Score a batch; none where it does not fit into memory, and a smaller one is to be tried."""
-        here = self._move_to_cpu() if self.memory.left_device else self
+        detector = self._move_to_cpu() if self.memory.left_device else self
         try:
-            return here._score_windows(x, *rest)
+            return detector._score_windows(x, *rest)
         except Exception as error:
-            if not is_out_of_memory(error) or (len(x) == 1 and here.device.type == "cpu"):
+            if not is_out_of_memory(error) or (len(x) == 1 and detector.device.type == "cpu"):
                 raise
-        self.memory.give_way(len(x), here.device)
+        self.memory.give_way(len(x), detector.device)
         return None
 
     def _move_to_cpu(self) -> Detector:
