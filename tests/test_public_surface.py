@@ -55,6 +55,7 @@ IMPORTS = {
     "diffad.noise.base": "check_like check_number levels_of per_item",
     "diffad.samplers.base": "as_level check_call level_option levels_down noised",
     "diffad.data.volume": "Volume VolumeError",
+    "diffad.engines": "Engine EngineError",
     "diffad.evaluation": (
         "BestDice Counts Cut LesionCounts ProCurve ProHistogram RankCurve RankHistogram aupro auroc"
         " average_precision best_dice dice expected_calibration_error false_alarm_rate hd95"
@@ -199,6 +200,7 @@ COMMANDS = {
     "implant": (1, "--healthy --limit --mask --out --paint --per-scan --seed"),
     "dicom": (1, "--out --overwrite --series"),
     "doctor": (0, "--test --no-test"),
+    "export": (1, "--batch-size --mask --out --precision --scans --slices --to"),
     "info": (1, "--mask"),
     "list": (1, ""),
     "models check": (1, ""),
@@ -211,7 +213,7 @@ COMMANDS = {
     "predict": (
         1,
         (
-            "--axes --batch-size --bias --brain --device --fusion --guidance --keep-identifiers"
+            "--axes --batch-size --bias --brain --device --engine --fusion --guidance --keep-identifiers"
             " --keep-small --layout --mask --mask-threshold --max-voxels --modality --model --no-bias"
             " --no-page --noise --noise-across --on-failure --out --overwrite --page --precision"
             " --prepare --region --register --sampler --score --seed --strict --verify --sequences"
@@ -246,7 +248,8 @@ EVENTS = {
 
 CHOICES = {
     "predict": (
-        "auto all qform sform fp32 bf16 mri ct deepbet threshold given affine rigid plain bids any all never"
+        "auto all qform sform fp32 bf16 int8 torch compile openvino onnx"
+        " mri ct deepbet threshold given affine rigid plain bids any all never"
         " axial coronal sagittal"
     ),
     "prepare": "mri ct deepbet threshold given affine rigid",
@@ -265,7 +268,7 @@ BUILD = (
 )
 OUTPUT = "anomaly_map reconstruction mask score info image brain volume std p_value"
 OPTIONS = (
-    "sampler score noise guidance threshold slices seed batch_size precision axes fusion noise_across"
+    "sampler score noise guidance threshold slices seed batch_size precision engine axes fusion noise_across"
     " trust max_voxels mask_threshold"
 )
 COHORT = "pipe out options mask region overwrite prepare page share verify"
@@ -283,7 +286,7 @@ BIDS = (
 """Ends of the names of all results of a scan, in a plain folder and as a BIDS derivative."""
 
 INFO = (
-    "threshold threshold_rule nfe slices seed precision sampler score model config versions"
+    "threshold threshold_rule nfe slices seed precision engine sampler score model config versions"
     " seconds axis slice_range image_score warnings anomalous_ml scan request domain headline verdict"
     " coverage flagged to_template"
 )

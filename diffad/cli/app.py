@@ -26,6 +26,7 @@ from diffad.cli.demo import demo_command
 from diffad.cli.dicom import dicom_command
 from diffad.cli.doctor import doctor_command
 from diffad.cli.evaluate import evaluate_command
+from diffad.cli.export import export_command
 from diffad.cli.implant import implant_command
 from diffad.cli.info import info_command
 from diffad.cli.list import list_command
@@ -109,6 +110,7 @@ COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("dicom", "Write what was found as DICOM objects.", dicom_command),
     ("evaluate", "Score maps against lesion masks.", evaluate_command),
     ("calibrate", "Measure thresholds on your own healthy scans.", calibrate_command),
+    ("export", "Export the network of a model for an engine.", export_command),
     ("train", "Train a model, or go on with a run that was stopped.", train_command),
     ("pretrain", "Pretrain the encoder of a conditioned network.", pretrain_command),
     ("benchmark", "Compare methods: train, predict, score, report.", benchmark_command),

@@ -18,6 +18,8 @@ EXTRAS = {
     "bids": ("bids_validator_deno",),
     "dicom": ("highdicom", "pydicom"),
     "perceptual": ("flip_evaluator",),
+    "onnx": ("onnx", "onnxruntime", "onnxscript"),
+    "openvino": ("openvino",),
 }
 """Packages of the extras, by the name they are imported by."""
 EXTRA_USES = {
@@ -26,6 +28,8 @@ EXTRA_USES = {
     "bids": "diffad bids-app validates data sets with it",
     "dicom": "reading and writing DICOM needs it",
     "perceptual": "the score flip needs it",
+    "onnx": "--engine onnx needs it",
+    "openvino": "--engine openvino needs it",
 }
 GIGABYTE = 1e9
 

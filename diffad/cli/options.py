@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from diffad.cli.completion import complete_config, complete_model
-from diffad.config.choices import BrainChoice, Geometry, Modality, Registration
+from diffad.config.choices import BrainChoice, EngineName, Geometry, Modality, Precision, Registration
 from diffad.config.schema import PartSpec
 from diffad.config.yaml import override, parse_yaml
 from diffad.registry import suggest_name
@@ -88,7 +88,15 @@ KeepIdentifiers = Annotated[
     ),
 ]
 BatchSize = Annotated[int, typer.Option(help="Slices per network evaluation; a GPU likes more of them.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, or a GPU such as cuda.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, or a GPU such as cuda, or mps of a Mac.")]
+Engine = Annotated[
+    EngineName,
+    typer.Option(help="What runs the network: torch, torch compiled, or an export of it; on the CPU."),
+]
+Number = Annotated[
+    Precision,
+    typer.Option(help="Number format of the network; auto is bf16 where it is native. int8 is of an engine."),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
 ConfigName = Annotated[
     str,

@@ -15,10 +15,12 @@ from diffad.cli.options import (
     Bias,
     Brain,
     Device,
+    Engine,
     KeepIdentifiers,
     Mask,
     MaskThreshold,
     MaxVoxels,
+    Number,
     Register,
     ScanModality,
     Seed,
@@ -37,7 +39,6 @@ from diffad.cli.options import (
 from diffad.cli.predict_options import (
     KeepSmall,
     ModelChoice,
-    NumberFormat,
     OnFailure,
     Overwrite,
     Page,
@@ -107,7 +108,8 @@ def predict_command(
     ] = None,
     seed: Seed = 0,
     batch_size: BatchSize = 8,
-    precision: NumberFormat = "auto",
+    precision: Number = "auto",
+    engine: Engine = "torch",
     axes: Annotated[
         str,
         typer.Option(
@@ -157,7 +159,6 @@ def predict_command(
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.predict import Inputs, Options
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     mask_source, region_source = parse_mask_option(mask), parse_mask_option(region)
     with report_wrong_usage():
         inputs = Inputs(
@@ -184,6 +185,7 @@ def predict_command(
             seed=seed,
             batch_size=batch_size,
             precision=precision,
+            engine=engine,
             axes=parse_words(axes) or None,
             fusion=fusion,
             noise_across=noise_across,
@@ -206,6 +208,7 @@ def _predict_and_report(inputs: Inputs, options: Options) -> int:
     from diffad.distributed import Process
     from diffad.predict import predict_scans
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     process = Process.from_launcher()
     try:
         summary = predict_scans(inputs, options, process)

@@ -8,7 +8,7 @@ import typer
 
 from diffad.cli.completion import complete_model
 from diffad.cli.options import parse_brain
-from diffad.config.choices import FailurePolicy, Precision
+from diffad.config.choices import FailurePolicy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +29,6 @@ Threshold = Annotated[
     typer.Option(
         metavar="NUMBER|otsu", help="Threshold of the detections; by default the model's calibrated one."
     ),
-]
-NumberFormat = Annotated[
-    Precision, typer.Option(help="Number format of the network; auto is bf16 where it is native.")
 ]
 KeepSmall = Annotated[
     bool,

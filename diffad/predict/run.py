@@ -131,7 +131,10 @@ def load_model(name: str, device: str) -> AnomalyPipeline:
 
 
 def choose_device(name: str, process: Process | None = None) -> str:
-    """Return the device of a process: "auto" is a GPU where there is one, and each process has its own."""
+    """Return the device of a process: "auto" is a GPU where there is one, and each process has its own.
+
+    The GPU of a Mac, "mps", is taken where it is named alone: nothing here was tried on one.
+    """
     device = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
     if process is not None and process.world_size > 1 and device.startswith("cuda"):
         return str(process.device)

@@ -85,7 +85,9 @@ class Cohort:
         verify: bool = False,
         keep_prepared: Path | None = None,
     ) -> None:
-        options = replace(options, precision=resolve_precision(options.precision, pipe.device))
+        engine = options.engine or (pipe.engine.name if isinstance(pipe, AnomalyPipeline) else "torch")
+        precision = resolve_precision(options.precision, pipe.device, engine)
+        options = replace(options, precision=precision, engine=engine)
         self.out, self.options = out, options
         self.prepares, self.page, self.process = prepare is not None, page, share or Process()
         self.shelf = place_on_shelf(pipe, options)
