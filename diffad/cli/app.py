@@ -23,6 +23,7 @@ from diffad.cli.data import data_app
 from diffad.cli.demo import demo_command
 from diffad.cli.doctor import doctor_command
 from diffad.cli.evaluate import evaluate_command
+from diffad.cli.fill import fill_command
 from diffad.cli.implant import implant_command
 from diffad.cli.info import info_command
 from diffad.cli.list import list_command
@@ -100,6 +101,7 @@ def set_global_options(
 COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("demo", "Find synthetic lesions in a whole brain.", demo_command),
     ("predict", "Find anomalies in scans.", predict_command),
+    ("fill", "Replace lesions by healthy tissue.", fill_command),
     ("prepare", "Prepare scans for a model.", prepare_command),
     ("report", "Make pages and figures of maps again.", report_command),
     ("evaluate", "Score maps against lesion masks.", evaluate_command),

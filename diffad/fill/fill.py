@@ -45,8 +45,8 @@ class FillOptions:
     feather: int = 0
     members: int = 1
     level: int | None = None
-    steps: int = 8
-    repeats: int = 2
+    steps: int = 4
+    repeats: int = 1
     seed: int = 0
     batch_size: int = 8
 
@@ -66,7 +66,7 @@ def fill_scan(
     scan: str | Path | Volume,
     lesion: str | Path | Volume | Array,
     brain: Any = None,
-    options: FillOptions = FillOptions(),  # noqa: B008 (frozen)
+    options: FillOptions = FillOptions(),
 ) -> FilledScan:
     r"""Replace a lesion by tissue that a network of healthy brains expects there.
 
@@ -135,7 +135,7 @@ def sample_region(
             output = pipe(closed, region.brain, seed=options.seed + member, **call)
         members.append(output.reconstruction[0, 0].numpy())
         nfe += int(output.info["nfe"])
-    mean = np.mean(members, axis=0, dtype=np.float64)
+    mean = np.asarray(np.mean(members, axis=0, dtype=np.float64))
     image = _blend(volume.data[0], mean, region, options.feather)
     std = np.where(region.inside, np.std(members, axis=0), 0).astype(np.float32)
     facts = _describe_fill(pipe, options, level, nfe, region, volume)
@@ -146,7 +146,7 @@ def sample_region(
 
 
 def find_top_level(pipe: AnomalyPipeline) -> int:
-    """Return the highest noise level that a shipped network was trained on; of others, a level that is safe."""
+    """Return the highest noise level that a shipped network was trained on; of others, a safe one."""
     top = int(pipe.scheduler.config.num_train_timesteps)
     name = str((pipe.config.provenance or {}).get("name", ""))
     try:

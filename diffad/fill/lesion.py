@@ -54,11 +54,15 @@ def read_lesion(source: str | Path | Volume | Array, like: Volume) -> tuple[Arra
         VolumeError: If the mask is empty, holds labels or intensities, or leaves the field of view.
     """
     if isinstance(source, np.ndarray):
-        mask, notes = Volume(source[None], like.affine), list[str]()
+        if source.shape != like.data.shape[1:]:
+            shapes = f"{like.data.shape[1:]}, found {source.shape}"
+            raise VolumeError(f"{like.name}: expected a lesion mask on its grid {shapes}")
+        mask = Volume(source[None], like.affine)
+    elif isinstance(source, Volume):
+        mask = source
     else:
-        given = isinstance(source, Volume)
-        mask = source if given else Volume.load(str(source), allow_constant=True, options=like.options)
-        notes = list(mask.warnings)
+        mask = Volume.load(source, allow_constant=True, options=like.options)
+    notes = list(mask.warnings)
     name = mask.name if mask.path else "the lesion mask"
     if len(mask.data) != 1:
         raise VolumeError(f"{name}: expected a mask of one channel, found {len(mask.data)}")
@@ -87,7 +91,7 @@ def plan_region(lesion: Array, brain: Array, volume: Volume, dilate_mm: float) -
     if inside < MIN_INSIDE:
         hint = "is it of another person? A brain mask with the lesion in it goes with --mask"
         raise VolumeError(
-            f"{volume.name}: expected a lesion mask in its brain, found {1 - inside:.0%} of it outside; {hint}"
+            f"{volume.name}: expected a lesion mask in its brain, found {1 - inside:.0%} outside; {hint}"
         )
     full = np.asarray(ndimage.binary_fill_holes(whole | lesion))
     grown = lesion | (measure_distance(lesion, volume) <= dilate_mm) & full
@@ -95,7 +99,7 @@ def plan_region(lesion: Array, brain: Array, volume: Volume, dilate_mm: float) -
     if region.share > MAX_SHARE:
         raise VolumeError(
             f"{volume.name}: expected a lesion mask that leaves brain to fill it from, found one that covers "
-            f"{region.share:.0%} of the brain when grown by {dilate_mm:g} mm; at most {MAX_SHARE:.0%} are filled"
+            f"{region.share:.0%} of the brain, grown by {dilate_mm:g} mm; at most {MAX_SHARE:.0%} are filled"
         )
     return region
 
@@ -112,7 +116,7 @@ def _check_values(values: Array, name: str) -> None:
     if levels[-1] <= 0 or levels[-1] <= 0.5:
         found = "an empty mask" if levels[-1] <= 0 else f"none above {levels[-1]:g}"
         raise VolumeError(f"{name}: expected a lesion mask with values above 0.5, found {found}")
-    binary = len(levels) <= 2 and levels[0] == 0 or len(levels) == 1
+    binary = (len(levels) <= 2 and levels[0] == 0) or len(levels) == 1
     if binary or (levels[0] >= 0 and levels[-1] <= 1):
         return
     whole = bool((levels % 1 == 0).all()) and levels[0] >= 0 and len(levels) <= 256

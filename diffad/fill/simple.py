@@ -48,7 +48,7 @@ def fill_harmonic(image: Array, inside: Array, known: Array, spacing: Array) -> 
             rows.append(np.flatnonzero(joined))
             columns.append(n[joined])
             weights.append(np.full(int(joined.sum()), -weight))
-            diagonal += weight * (joined | is_rim)
+            diagonal += weight * (joined | (is_rim > 0))
             right += np.where(is_rim, weight * value, 0)
     matrix = sparse.csr_matrix(
         (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), (size, size)

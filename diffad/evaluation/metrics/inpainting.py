@@ -96,7 +96,7 @@ def map_similarity(y: Doubles, y_hat: Doubles, axes: tuple[int, ...]) -> Doubles
 
 
 def measure_sharpness(truth: Any, filled: Any, inside: Any) -> float:
-    """Return the mean squared gradient of a fill over that of the truth in a mask; 1 is as sharp, less blurred.
+    """Return the mean squared gradient of a fill in a mask over that of the truth; less than 1 is blurred.
 
     Args:
         truth: The scan, (I, J, K).
@@ -104,7 +104,7 @@ def measure_sharpness(truth: Any, filled: Any, inside: Any) -> float:
         inside: Where both are compared, (I, J, K), bool.
     """
     energies = [
-        sum(float((g[inside] ** 2).mean()) for g in np.gradient(np.asarray(image, dtype=np.float64)))
+        float(np.mean([np.mean(np.asarray(g)[inside] ** 2) for g in np.gradient(np.asarray(image, float))]))
         for image in (filled, truth)
     ]
     return energies[0] / energies[1] if energies[1] > 0 else math.nan
