@@ -63,11 +63,11 @@ def fill_command(
         int | None,
         typer.Option(
             metavar="LEVEL",
-            help="Noise level that re-sampling starts at; by default the highest the model was trained on.",
+            help="Noise level that re-sampling starts at; 60 by default; the lesion is not seen at any.",
             show_default=False,
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(help="Moves from there to the clean scan.")] = 4,
+    steps: Annotated[int, typer.Option(help="Moves from there to the clean scan.")] = 3,
     repeats: Annotated[int, typer.Option(help="Times that each move is made.")] = 1,
     selftest: Annotated[
         bool,

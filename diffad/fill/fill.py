@@ -19,8 +19,8 @@ from diffad.inference.scan import ScanSource, read_source
 from diffad.io.stages import run_stage
 from diffad.pipeline import AnomalyPipeline
 
-LEVEL = 150
-"""Where re-sampling starts if it is not known which levels a network was trained on."""
+LEVEL = 60
+"""Where re-sampling starts: on healthy scans, higher levels of the shipped networks filled worse."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class FillOptions:
         dilate: How far the mask grows first, in mm.
         feather: Width of the border in the region over which the fill fades into the scan, in voxels.
         members: Fills that are made, whose mean is taken.
-        level: Noise level that re-sampling starts at; none for the highest that the network was trained on.
+        level: Noise level that re-sampling starts at; none for 60.
         steps: Moves from there to the clean scan.
         repeats: Times that each move is made, with a jump back up between.
         seed: Seed of all noise; members have the seeds that follow.
@@ -45,7 +45,7 @@ class FillOptions:
     feather: int = 0
     members: int = 1
     level: int | None = None
-    steps: int = 4
+    steps: int = 3
     repeats: int = 1
     seed: int = 0
     batch_size: int = 8
@@ -127,7 +127,13 @@ def sample_region(
     volume = source.volume
     assert volume is not None
     closed = Volume(start[None], volume.affine, volume.origin)
-    level = options.level or find_top_level(pipe)
+    top = find_top_level(pipe)
+    level = options.level or min(LEVEL, top)
+    if level > top:
+        notes = [
+            *notes,
+            f"re-sampling starts at level {level}, beyond {top}, the highest that is known to be trained",
+        ]
     call = _describe_call(pipe, region, level, options)
     members, nfe = [], 0
     for member in range(options.members):
@@ -146,13 +152,13 @@ def sample_region(
 
 
 def find_top_level(pipe: AnomalyPipeline) -> int:
-    """Return the highest noise level that a shipped network was trained on; of others, a safe one."""
+    """Return the highest noise level that a shipped network was trained on; of others, that of its schedule."""
     top = int(pipe.scheduler.config.num_train_timesteps)
     name = str((pipe.config.provenance or {}).get("name", ""))
     try:
         return min(load(name.replace("-", "_")).train.levels[1], top)
     except (ConfigError, OSError, ValueError):
-        return min(LEVEL, top)
+        return top
 
 
 def _describe_call(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,8 @@ def _read_whole(path: Path) -> bytes:
 def _replace_voxels(filled: FilledScan, content: bytes) -> bytes:
     """Return the bytes of a file with other values in the region, and no other change."""
     assert filled.scan.origin is not None
-    image_class: Any = nib.Nifti2Image if content[:4] in _NIFTI2 else nib.Nifti1Image
-    header = image_class.from_bytes(content).header
+    kind: Any = nib.Nifti2Header if content[:4] in _NIFTI2 else nib.Nifti1Header
+    header = kind.from_fileobj(io.BytesIO(content))  # an image forgets offset and scaling
     shape, dtype = header.get_data_shape(), header.get_data_dtype()
     buffer = bytearray(content)
     count = int(np.prod(shape))

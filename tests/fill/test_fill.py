@@ -116,7 +116,8 @@ def test_finished_scan_is_kept(files, model, tmp_path):
 
 
 def test_selftest_compares_with_simple_fills(files, model, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("diffad.fill.selftest.VOLUMES_ML", (0.5,))
+    monkeypatch.setattr("diffad.fill.selftest.VOLUMES_ML", (0.1,))
+    monkeypatch.setattr("diffad.fill.selftest.MIN_DEPTH", 1.0)
     words = ["--selftest", "--model", str(model), "--steps", "1", "--out", str(tmp_path / "out")]
     assert main(["fill", str(files[0]), *words]) == 0
     table = capsys.readouterr().out
