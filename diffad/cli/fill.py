@@ -148,9 +148,9 @@ def _score_scans(
     subjects: Sequence[Subject], out: Path, model: str, mask: str, device: str, options: FillOptions
 ) -> None:
     """Score fills of healthy tissue, and show the table."""
-    from diffad.fill.table import score_scans
+    from diffad.fill.table import format_table, score_scans
     from diffad.predict.run import choose_device, load_model
 
     pipe = load_model(model, choose_device(device))
-    text = score_scans(pipe, subjects, parse_mask_option(mask), out, options)
-    show(text)
+    rows = score_scans(pipe, subjects, parse_mask_option(mask), out, options)
+    show("selftest", format_table(rows), rows=rows)

@@ -152,7 +152,7 @@ def sample_region(
 
 
 def find_top_level(pipe: AnomalyPipeline) -> int:
-    """Return the highest noise level that a shipped network was trained on; of others, that of its schedule."""
+    """Return the highest noise level that a shipped network was trained on; of others, the highest of all."""
     top = int(pipe.scheduler.config.num_train_timesteps)
     name = str((pipe.config.provenance or {}).get("name", ""))
     try:

@@ -31,8 +31,8 @@ def score_scans(
     mask: str | Path | None,
     out: Path,
     options: FillOptions,
-) -> str:
-    """Score fills of healthy scans, write selftest.csv, and return the table, mean and SD over scans.
+) -> list[dict[str, float | str]]:
+    """Score fills of healthy scans, write selftest.csv, and return its rows, mean and SD over scans.
 
     Args:
         pipe: The model.
@@ -60,7 +60,7 @@ def score_scans(
     writer.writeheader()
     writer.writerows(rows)
     write_text(out / "selftest.csv", text.getvalue())
-    return format_table(rows)
+    return rows
 
 
 def format_table(rows: Sequence[dict[str, float | str]]) -> str:
