@@ -33,26 +33,8 @@ def fill_harmonic(image: Array, inside: Array, known: Array, spacing: Array) -> 
     """
     box = _find_box(inside)
     region, rim, values = inside[box], known[box] & ~inside[box], image[box].astype(np.float64)
-    number = np.full(region.shape, -1)
-    number[region] = np.arange(int(region.sum()))
     mean = float(image[known & ~inside].mean())
-    size = int(region.sum())
-    diagonal, right = np.full(size, TIE), np.full(size, TIE * mean)
-    rows, columns, weights = [], [], []
-    for axis in range(3):
-        weight = 1 / float(spacing[axis]) ** 2
-        for step in (1, -1):
-            there = np.roll(number, -step, axis), np.roll(rim, -step, axis), np.roll(values, -step, axis)
-            n, is_rim, value = (array[region] for array in there)
-            joined = n >= 0
-            rows.append(np.flatnonzero(joined))
-            columns.append(n[joined])
-            weights.append(np.full(int(joined.sum()), -weight))
-            diagonal += weight * (joined | (is_rim > 0))
-            right += np.where(is_rim, weight * value, 0)
-    matrix = sparse.csr_matrix(
-        (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), (size, size)
-    ) + sparse.diags(diagonal)
+    matrix, right, diagonal = _assemble(region, rim, values, spacing, mean)
     return _put(image, inside, _solve(matrix, right, diagonal, mean))
 
 
@@ -84,6 +66,32 @@ def _find_box(inside: Array) -> tuple[slice, ...]:
     """Return the box around a region and its neighbours; wrapping at its ends meets no region."""
     cuts = ndimage.find_objects(inside.astype(np.uint8))[0]
     return tuple(slice(max(cut.start - 1, 0), cut.stop + 1) for cut in cuts)
+
+
+def _assemble(
+    region: Array, rim: Array, values: Array, spacing: Array, mean: float
+) -> tuple[sparse.spmatrix, Array, Array]:
+    """Return the equations of the smoothest values in a region: matrix, right side, diagonal."""
+    number = np.full(region.shape, -1)
+    number[region] = np.arange(int(region.sum()))
+    size = int(region.sum())
+    diagonal, right = np.full(size, TIE), np.full(size, TIE * mean)
+    rows, columns, weights = [], [], []
+    for axis in range(3):
+        weight = 1 / float(spacing[axis]) ** 2
+        for step in (1, -1):
+            there = np.roll(number, -step, axis), np.roll(rim, -step, axis), np.roll(values, -step, axis)
+            n, is_rim, value = (array[region] for array in there)
+            joined = n >= 0
+            rows.append(np.flatnonzero(joined))
+            columns.append(n[joined])
+            weights.append(np.full(int(joined.sum()), -weight))
+            diagonal += weight * (joined | (is_rim > 0))
+            right += np.where(is_rim, weight * value, 0)
+    matrix = sparse.csr_matrix(
+        (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), (size, size)
+    ) + sparse.diags(diagonal)
+    return matrix, right, diagonal
 
 
 def _solve(matrix: sparse.spmatrix, right: Array, diagonal: Array, mean: float) -> NDArray[np.float64]:
