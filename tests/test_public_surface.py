@@ -197,6 +197,11 @@ COMMANDS = {
     "data sheet": (2, "--count --out --picture --split"),
     "demo": (0, "--model --out --seed"),
     "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample --strata"),
+    "fill": (
+        1,
+        "--batch-size --device --dilate --feather --lesion --mask --members --model --out --overwrite"
+        " --prepare --repeats --seed --selftest --start-level --steps",
+    ),
     "implant": (1, "--healthy --limit --mask --out --paint --per-scan --seed"),
     "dicom": (1, "--out --overwrite --series"),
     "doctor": (0, "--test --no-test"),

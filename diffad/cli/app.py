@@ -27,6 +27,7 @@ from diffad.cli.dicom import dicom_command
 from diffad.cli.doctor import doctor_command
 from diffad.cli.evaluate import evaluate_command
 from diffad.cli.export import export_command
+from diffad.cli.fill import fill_command
 from diffad.cli.implant import implant_command
 from diffad.cli.info import info_command
 from diffad.cli.list import list_command
@@ -105,6 +106,7 @@ COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("demo", "Find synthetic lesions in a whole brain.", demo_command),
     ("predict", "Find anomalies in scans.", predict_command),
     (BIDS_APP, "Look at a BIDS data set, by the conventions of BIDS Apps.", bids_app_command),
+    ("fill", "Replace lesions by healthy tissue.", fill_command),
     ("prepare", "Prepare scans for a model.", prepare_command),
     ("report", "Make pages and figures of maps again.", report_command),
     ("dicom", "Write what was found as DICOM objects.", dicom_command),
