@@ -82,7 +82,7 @@ def find_series(folder: Path) -> dict[str, list[Path]]:
     return {uid: paths for uid, paths in series.items() if uid in spatial} or series
 
 
-def read_series(files: Sequence[Path]) -> SourceSeries:
+def read_source_series(files: Sequence[Path]) -> SourceSeries:
     """Read the headers of a series of single-frame images, put in order and checked to be one volume.
 
     Args:

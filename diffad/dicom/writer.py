@@ -11,7 +11,7 @@ import numpy as np
 
 from diffad.dicom.capture import make_capture
 from diffad.dicom.parametric import make_parametric_map
-from diffad.dicom.references import SourceSeries, read_series
+from diffad.dicom.references import SourceSeries, read_source_series
 from diffad.dicom.segmentation import make_segmentation
 from diffad.dicom.writer_content import judge_likeness, measure_likeness
 from diffad.dicom.writer_facts import NUMBERS, ObjectFacts
@@ -67,7 +67,7 @@ def write_dicom(
         OSError: If a file cannot be written.
     """
     load_dicom_package("highdicom")
-    series = read_series(series_files)
+    series = read_source_series(series_files)
     facts = ObjectFacts.of(series, files)
     places = {kind: out / f"{name}_{kind}.dcm" for kind in KINDS}
     if places["anomaly"].exists() and not overwrite:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from diffad.dicom.references import find_series, read_series
+from diffad.dicom.references import find_series, read_source_series
 from diffad.dicom.writer import place_result
 from diffad.dicom.writer_packages import DicomError
 from diffad.dicom.writer_result import read_stored_result
@@ -79,7 +79,7 @@ def _choose_fitting(files: Mapping[str, Path], series: Sequence[list[Path]], fol
     result, matches = read_stored_result(files), []
     for paths in series:
         try:
-            doubts = place_result(result, read_series(paths))[1]
+            doubts = place_result(result, read_source_series(paths))[1]
         except DicomError:
             continue
         if not doubts:

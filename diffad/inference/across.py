@@ -36,8 +36,8 @@ def smooth_across(source: ScanSource, maps: Tensor, analysed: Tensor, axis: str,
         return maps
     direction = axis_index(axis)
     sd, dim = sd_mm / float(source.spacing[direction]), 2 + direction
-    inside = analysed.numpy().astype(np.float32)
+    interior = analysed.numpy().astype(np.float32)
     total, weight = (
-        ndimage.gaussian_filter1d(v, sd, axis=dim, mode="constant") for v in (maps.numpy() * inside, inside)
+        ndimage.gaussian_filter1d(v, sd, axis=dim, mode="constant") for v in (maps.numpy() * interior, interior)
     )
-    return torch.from_numpy(inside * total / np.maximum(weight, LEAST_WEIGHT))
+    return torch.from_numpy(interior * total / np.maximum(weight, LEAST_WEIGHT))

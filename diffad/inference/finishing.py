@@ -16,7 +16,7 @@ from diffad.inference.orientations import Slicing
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.placing import describe_template_map
 from diffad.inference.provenance import describe_provenance
-from diffad.inference.quality import ScanQuality, measure_quality
+from diffad.inference.quality import ScanQuality, measure_scan_quality
 from diffad.inference.result import compare_output, cut_maps, list_scan_warnings
 from diffad.inference.scan import ScanSource
 from diffad.inference.scope import ModelScope
@@ -78,7 +78,7 @@ class ScanRun:
         domain = self.domain.judge(share).require(source.name, strict)
         coverage = Coverage.measure(source.brain, maps.analysed, self.stacks, self.cuts.axes)
         comparison = compare_output(output, calibration, post) if self.selection.slices is None else {}
-        quality = ScanQuality(measure_quality(source, self.config["space"]["intensity"]))
+        quality = ScanQuality(measure_scan_quality(source, self.config["space"]["intensity"]))
         notes = [
             *quality.list_warnings(),
             *(share.list_warnings() if share.is_lump else ()),

@@ -25,7 +25,7 @@ BRIGHT_END = 90
 
 
 def take_detail(image: Array, brain: Array, spacing: Sequence[float]) -> tuple[Array, Array, list[float]]:
-    r"""Return what a smooth image lacks, inside the brain without its rim.
+    r"""Return what a smooth image lacks, interior the brain without its rim.
 
     .. math:: h = \frac{x - G_\sigma * x}{q_{90}}
 
@@ -41,13 +41,13 @@ def take_detail(image: Array, brain: Array, spacing: Sequence[float]) -> tuple[A
     edges = [float(mm) * k for mm, k in zip(spacing, factors, strict=True)]
     cover = _pool(brain.astype(np.float32), factors)
     means = _pool(np.where(brain, image, 0).astype(np.float32), factors) / np.maximum(cover, 1e-6)
-    inside = cover > 0.5
-    means = np.where(inside, means, 0)
+    interior = cover > 0.5
+    means = np.where(interior, means, 0)
     sigma = [SMOOTH_MM / mm for mm in edges]
-    weight = ndimage.gaussian_filter(inside.astype(np.float32), sigma)
+    weight = ndimage.gaussian_filter(interior.astype(np.float32), sigma)
     smooth = ndimage.gaussian_filter(means, sigma) / np.maximum(weight, 0.05)
-    bright = float(np.percentile(means[inside], BRIGHT_END)) if inside.any() else 1.0
-    deep = ndimage.distance_transform_edt(np.pad(inside, 1), edges)[1:-1, 1:-1, 1:-1] > RIM_MM
+    bright = float(np.percentile(means[interior], BRIGHT_END)) if interior.any() else 1.0
+    deep = ndimage.distance_transform_edt(np.pad(interior, 1), edges)[1:-1, 1:-1, 1:-1] > RIM_MM
     return np.where(deep, (means - smooth) / max(bright, 1e-6), 0), deep, edges
 
 
@@ -58,7 +58,7 @@ def _pool(values: Array, factors: Sequence[int]) -> Array:
     return np.pad(values, pad).reshape(shape).mean(axis=(1, 3, 5))
 
 
-def measure_ghosting(detail: Array, inside: Array, spacing: Sequence[float]) -> float:
+def measure_ghosting(detail: Array, interior: Array, spacing: Sequence[float]) -> float:
     r"""Return the largest correlation of detail with itself along an axis.
 
     .. math:: \max_{a,\, d \ge 16\,\mathrm{mm}} \frac{\sum_x h(x) h(x + d e_a)}
@@ -69,16 +69,16 @@ def measure_ghosting(detail: Array, inside: Array, spacing: Sequence[float]) -> 
 
     Args:
         detail: Detail :math:`h`, (I, J, K), 0 outside.
-        inside: Where it is measured, :math:`m`, bool.
+        interior: Where it is measured, :math:`m`, bool.
         spacing: Cell edges in mm.
     """
     axes = [axis for axis in range(3) if float(spacing[axis]) <= THICKEST_MM]
-    return max((_correlate_along(detail, inside, a, float(spacing[a])) for a in axes), default=0.0)
+    return max((_correlate_along(detail, interior, a, float(spacing[a])) for a in axes), default=0.0)
 
 
-def _correlate_along(detail: Array, inside: Array, axis: int, mm: float) -> float:
+def _correlate_along(detail: Array, interior: Array, axis: int, mm: float) -> float:
     others, n = tuple(a for a in range(3) if a != axis), detail.shape[axis]
-    h, h2, m = (np.fft.rfft(v.astype(np.float32), 2 * n, axis=axis) for v in (detail, detail**2, inside))
+    h, h2, m = (np.fft.rfft(v.astype(np.float32), 2 * n, axis=axis) for v in (detail, detail**2, interior))
     product = _invert((np.abs(h) ** 2).sum(others), n)
     behind, ahead = ((h2 * m.conj()).sum(others), (m * h2.conj()).sum(others))
     energy = np.sqrt(np.maximum(_invert(behind, n) * _invert(ahead, n), 1e-12))
@@ -91,12 +91,12 @@ def _invert(spectrum: Array, n: int) -> Array:
     return np.fft.irfft(spectrum, 2 * n)[:n]
 
 
-def measure_detail(detail: Array, inside: Array, spacing: Sequence[float]) -> float:
+def measure_detail(detail: Array, interior: Array, spacing: Sequence[float]) -> float:
     """Return the median absolute change over about 2 mm, the mean over the axes; 0 of what has none.
 
     Args:
         detail: Detail, (I, J, K).
-        inside: Where it is measured, bool.
+        interior: Where it is measured, bool.
         spacing: Cell edges in mm.
     """
     medians = []
@@ -104,7 +104,7 @@ def measure_detail(detail: Array, inside: Array, spacing: Sequence[float]) -> fl
         k = max(1, round(CELL_MM / float(mm)))
         near, far = ([slice(None)] * 3 for _ in range(2))
         near[axis], far[axis] = slice(None, -k), slice(k, None)
-        both = inside[tuple(near)] & inside[tuple(far)]
+        both = interior[tuple(near)] & interior[tuple(far)]
         if both.any():
             medians.append(float(np.median(np.abs(detail[tuple(far)] - detail[tuple(near)])[both])))
     return float(np.mean(medians)) if medians else 0.0

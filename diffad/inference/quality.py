@@ -70,7 +70,7 @@ LIMITS = {
 """What is measured; docs/guide/quality.md has the ranges of healthy and of degraded scans."""
 
 
-def measure_quality(source: ScanSource, intensity: str = "percentile") -> dict[str, float]:
+def measure_scan_quality(source: ScanSource, intensity: str = "percentile") -> dict[str, float]:
     """Measure how good a scan is; nothing of what is no volume.
 
     Args:

@@ -6,7 +6,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from diffad.dicom.references import read_series
+from diffad.dicom.references import read_source_series
 from diffad.dicom.segmentation import LABEL, name_segment
 from diffad.dicom.writer import write_dicom
 from diffad.dicom.writer_result import read_stored_result
@@ -311,7 +311,7 @@ def test_labels_fit_their_field(place):
 def test_affine_of_the_stack_is_that_of_the_array(tmp_path):
     shape, affine = grid("oblique las")
     write_series(tmp_path, grey_head(shape, affine), affine, shuffle=True)
-    series = read_series(list_files(tmp_path))
+    series = read_source_series(list_files(tmp_path))
     assert series.shape == (shape[2], shape[1], shape[0])
     normal = np.cross(affine[:3, 0], affine[:3, 1])
     first, step = (0, 1) if normal @ affine[:3, 2] > 0 else (shape[2] - 1, -1)

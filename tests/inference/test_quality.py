@@ -15,7 +15,7 @@ from diffad.data.atlas.place_atlas import load_place_atlas
 from diffad.data.volume import Volume
 from diffad.inference.ghosting import measure_detail, measure_ghosting, take_detail
 from diffad.inference.mask_quality import measure_flat_end, measure_mask
-from diffad.inference.quality import LIMITS, ScanQuality, measure_quality
+from diffad.inference.quality import LIMITS, ScanQuality, measure_scan_quality
 from diffad.inference.scan import ScanSource, read_source
 from tests.helpers.odd_scans import (
     HARMLESS,
@@ -49,7 +49,7 @@ def to_source(scan, affine=None):
 
 
 def find_flags(scan):
-    return ScanQuality(measure_quality(to_source(scan))).flags
+    return ScanQuality(measure_scan_quality(to_source(scan))).flags
 
 
 @pytest.mark.parametrize("name", HARMLESS)
@@ -89,7 +89,7 @@ def test_brains_of_wrong_size_are_a_poor_mask():
 
 def test_what_is_no_brain_of_a_person_is_unknown():
     small = ScanQuality(
-        measure_quality(
+        measure_scan_quality(
             to_source(
                 Scan(*[v[30:50, 30:50, 30:50] for v in (make_brain().data, make_brain().brain)], SPACING)
             )
@@ -97,11 +97,11 @@ def test_what_is_no_brain_of_a_person_is_unknown():
     )
     assert small.to_info()["quality"] == {"status": "unknown", "flags": [], "measures": {}}
     tensor = ScanSource(torch.rand(1, 1, 16, 16), torch.ones(1, 1, 16, 16, dtype=torch.bool))
-    assert measure_quality(tensor) == {}
+    assert measure_scan_quality(tensor) == {}
 
 
 def test_only_the_mask_of_a_ct_is_measured():
-    numbers = measure_quality(to_source(add_noise(0.3)(make_brain())), "ct")
+    numbers = measure_scan_quality(to_source(add_noise(0.3)(make_brain())), "ct")
     assert set(numbers) == {"brain_ml", "loose", "roughness", "flat_cm2"}
 
 
@@ -188,10 +188,10 @@ def test_registration_is_measured_where_a_header_says_it(tmp_path, shift, is_poo
     scan = nibabel.Nifti1Image(image.astype(np.float32), affine)
     scan.set_sform(affine, code=4)
     nibabel.save(scan, tmp_path / "scan.nii.gz")
-    numbers = measure_quality(read_source(tmp_path / "scan.nii.gz"))
+    numbers = measure_scan_quality(read_source(tmp_path / "scan.nii.gz"))
     assert ("registration" in ScanQuality(numbers).flags) == is_poor
     assert (numbers["overlap"] > 0.99) != is_poor
 
 
 def test_registration_of_a_scan_that_is_not_registered_is_not_measured():
-    assert "overlap" not in measure_quality(to_source(make_brain()))
+    assert "overlap" not in measure_scan_quality(to_source(make_brain()))

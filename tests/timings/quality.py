@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from diffad.data.volume import Volume
-from diffad.inference.quality import LIMITS, ScanQuality, measure_quality
+from diffad.inference.quality import LIMITS, ScanQuality, measure_scan_quality
 from diffad.inference.scan import read_source
 from tests.helpers.odd_scans import HARMLESS, ODD, Scan, add_ghosts, add_noise, move
 from tests.timings.odd_scans import list_real, list_scans
@@ -39,7 +39,7 @@ def take(source):
 def measure(scan):
     """Measure a scan of plain arrays."""
     affine = np.diag([*scan.spacing, 1.0])
-    return measure_quality(
+    return measure_scan_quality(
         read_source(Volume(scan.data[None], affine), Volume(scan.brain[None] * 1.0, affine))
     )
 
@@ -77,11 +77,11 @@ def main():
     scans = []
     for site in ("ixi_hh", "ds002748"):
         sources = [read_source(p, m) for p, m in list_scans(options.brains / site / "val")]
-        show(f"healthy, {site}", [measure_quality(source) for source in sources])
+        show(f"healthy, {site}", [measure_scan_quality(source) for source in sources])
         scans += [take(source) for source in sources[: options.people]]
     for name, path, mask in list_real(options.brains, None, options.prepared):
         if "whole head" not in name:
-            show(name, [measure_quality(read_source(path, mask))])
+            show(name, [measure_scan_quality(read_source(path, mask))])
     for name, change in DEGRADED.items():
         rows = []
         for scan in scans:
