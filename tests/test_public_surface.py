@@ -203,7 +203,7 @@ COMMANDS = {
         " --prepare --repeats --seed --selftest --start-level --steps",
     ),
     "implant": (1, "--healthy --limit --mask --out --paint --per-scan --seed"),
-    "dicom": (1, "--out --overwrite --series"),
+    "dicom": (1, "--out --overwrite --source"),
     "doctor": (0, "--test --no-test"),
     "export": (1, "--batch-size --mask --out --precision --scans --slices --to"),
     "info": (1, "--mask"),

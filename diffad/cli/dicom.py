@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def dicom_command(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder that diffad predict wrote.")],
     out: Annotated[Path, typer.Option(help="Folder of the DICOM objects.")],
-    series: Annotated[
+    source: Annotated[
         Path | None,
         typer.Option(
             metavar="DICOM",
@@ -36,8 +36,8 @@ def dicom_command(
 
     \b
     Examples:
-      diffad dicom maps --series study/t1 --out objects
-      diffad dicom maps --series study --out objects --overwrite
+      diffad dicom maps --source study/t1 --out objects
+      diffad dicom maps --source study --out objects --overwrite
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.dicom.writer_choice import SeriesFinder
     from diffad.dicom.writer_packages import load_dicom_package
@@ -47,7 +47,7 @@ def dicom_command(
     if not namings:
         raise ValueError(f"{folder}: expected maps, as predict writes them, found none")
     load_dicom_package("highdicom")
-    raise typer.Exit(_write_objects(folder, namings, SeriesFinder(series), out, overwrite))
+    raise typer.Exit(_write_objects(folder, namings, SeriesFinder(source), out, overwrite))
 
 
 def _write_objects(

@@ -58,7 +58,7 @@ class SeriesFinder:
             return self.folder
         if not isinstance(record.get("folder"), str):
             raise DicomError(
-                f"{path}: expected the folder of its series in it, found none; name it by --series"
+                f"{path}: expected the folder of its series in it, found none; name it by --source"
             )
         return Path(record["folder"])
 

@@ -26,7 +26,7 @@ def place(tmp_path):
 @pytest.fixture
 def run(place, capsys):
     def call(*words, series="study"):
-        options = ["--series", str(place / series)] if series else []
+        options = ["--source", str(place / series)] if series else []
         code = main(["dicom", str(place / "maps"), "--out", str(place / "out"), *options, *words])
         told = capsys.readouterr()
         text = told.out + told.err
@@ -102,7 +102,7 @@ def test_series_that_the_result_names_needs_no_words(place, run):
 
 @pytest.mark.parametrize(
     ("series", "message"),
-    [("", "--series"), ("nowhere", "found no such folder"), ("maps", "expected a DICOM series of images")],
+    [("", "--source"), ("nowhere", "found no such folder"), ("maps", "expected a DICOM series of images")],
 )
 def test_series_that_is_not_there_is_one_sentence(run, series, message):
     code, text = run(series=series)
@@ -128,7 +128,7 @@ def test_programs_are_told_files_and_counts(place, run):
 
 
 def test_folder_without_maps_is_refused(tmp_path, capsys):
-    assert main(["dicom", str(tmp_path), "--series", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    assert main(["dicom", str(tmp_path), "--source", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert "expected maps, as predict writes them, found none" in capsys.readouterr().err
 
 

@@ -22,7 +22,7 @@ def test_detections_of_a_glioma_are_where_the_mask_has_them(tmp_path, shared_dir
     subprocess.run(words, check=True, capture_output=True)
     scan, maps, out = tmp_path / "nifti/scan.nii.gz", tmp_path / "maps", tmp_path / "out"
     assert main(["predict", str(scan), "--prepare", "--model", "brain-any", "--out", str(maps)]) == 0
-    assert main(["dicom", str(maps), "--series", str(tmp_path / "study"), "--out", str(out)]) == 0
+    assert main(["dicom", str(maps), "--source", str(tmp_path / "study"), "--out", str(out)]) == 0
     for kind, end in (("detections", "mask"), ("anomaly", "anomaly")):
         compare(out / f"scan_{kind}.dcm", nib.load(maps / f"scan_{end}.nii.gz"))
     assert len(read_frames(out / "scan_anomaly.dcm")) == image.shape[2]
