@@ -38,6 +38,7 @@ def smooth_across(source: ScanSource, maps: Tensor, analysed: Tensor, axis: str,
     sd, dim = sd_mm / float(source.spacing[direction]), 2 + direction
     interior = analysed.numpy().astype(np.float32)
     total, weight = (
-        ndimage.gaussian_filter1d(v, sd, axis=dim, mode="constant") for v in (maps.numpy() * interior, interior)
+        ndimage.gaussian_filter1d(v, sd, axis=dim, mode="constant")
+        for v in (maps.numpy() * interior, interior)
     )
     return torch.from_numpy(interior * total / np.maximum(weight, LEAST_WEIGHT))
