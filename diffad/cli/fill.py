@@ -85,7 +85,7 @@ def fill_command(
 
     Outside the grown mask every voxel stays as it is in the file. The network never sees the lesion. Each
     scan gets NAME_filled.nii.gz, NAME_fillmask.nii.gz, a picture and NAME_filled.json, and with several
-    members NAME_std.nii.gz. --prepare finds the brain in a head, and fills on the grid of the head.
+    members NAME_fillstd.nii.gz. --prepare finds the brain in a head, and fills on the grid of the head.
 
     \b
     Examples:

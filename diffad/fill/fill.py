@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ from diffad.pipeline import AnomalyPipeline
 
 LEVEL = 60
 """Where re-sampling starts: on healthy scans, higher levels of the shipped networks filled worse."""
+
+
+SCAN_WARNINGS = ("outside what the model knows", "poor scan")
+"""How warnings of the pipeline begin that are about a scan, not about its map."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +151,14 @@ def sample_region(
     std = np.where(region.inside, np.std(members, axis=0), 0).astype(np.float32)
     facts = _describe_fill(pipe, options, level, nfe, region, volume)
     rim = {"rim_step": round(measure_rim_step(image, region), 4)}
-    warnings = [*source.warnings, *notes, *region.warnings, *output.info.get("warnings", [])]
+    warnings = [*source.warnings, *notes, *region.warnings, *_list_scan_warnings(output.info)]
     info = facts | rim | {"warnings": list(dict.fromkeys(warnings))}
     return FilledScan(volume, image, region, std if options.members > 1 else None, info)
+
+
+def _list_scan_warnings(info: Mapping[str, Any]) -> list[str]:
+    """Take the warnings of a result that are about its scan: those about its map say nothing of a fill."""
+    return [text for text in info.get("warnings", []) if text.startswith(SCAN_WARNINGS)]
 
 
 def find_top_level(pipe: AnomalyPipeline) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from diffad.fill.result import FilledScan
 from diffad.fill.voxels import write_filled
 from diffad.io.atomic import write_bytes, write_text
 from diffad.io.beside import find_mask_beside
-from diffad.io.naming import RESULT_SUFFIXES
+from diffad.io.naming import find_maps
 from diffad.io.stages import work_on
 from diffad.io.subjects import Subject
 from diffad.io.terminal import format_error, say, tell
 from diffad.io.version import __version__
+from diffad.io.wording import shorten
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.load import load_scan
 from diffad.prepare.options import PrepareOptions
@@ -68,10 +69,10 @@ def find_lesion(scan: Path, name: str, lesion: str | Path) -> Path:
         ValueError: If there is none.
     """
     if isinstance(lesion, Path) and lesion.is_dir():
-        found = lesion / f"{name}{RESULT_SUFFIXES['mask']}"
-        if not found.is_file():
-            raise ValueError(f"{scan}: expected its detections in {found}, found no such file")
-        return found
+        masks = {n.name: n.files(lesion)["mask"] for n in find_maps(lesion).values()}
+        if name not in masks or not masks[name].is_file():
+            raise ValueError(f"{scan}: expected its detections in {lesion}, found those of {_list(masks)}")
+        return masks[name]
     if isinstance(lesion, Path):
         return lesion
     beside = find_mask_beside(scan, lesion)
@@ -80,12 +81,16 @@ def find_lesion(scan: Path, name: str, lesion: str | Path) -> Path:
     return beside
 
 
+def _list(names: Iterable[str]) -> str:
+    return shorten(", ".join(sorted(names))) or "no scan"
+
+
 def write_results(filled: FilledScan, out: Path, name: str) -> None:
     """Write a filled scan, what was filled, the spread, a picture, and last how it was filled."""
     write_filled(filled, out / f"{name}_filled.nii.gz")
     filled.scan.save(filled.region.inside, out / f"{name}_fillmask.nii.gz", np.uint8)
     if filled.std is not None:
-        filled.scan.save(filled.std, out / f"{name}_std.nii.gz")
+        filled.scan.save(filled.std, out / f"{name}_fillstd.nii.gz")
     write_bytes(out / f"{name}_filled.png", draw_filled(filled, name))
     facts = filled.info | {"scan": filled.scan.name, "diffad": __version__}
     write_text(out / f"{name}_filled.json", json.dumps(facts, indent=2) + "\n")
@@ -97,7 +102,7 @@ def _fill_one(pipe: AnomalyPipeline, subject: Subject, request: FillRequest) -> 
         tell(f"{name}: filled before; --overwrite makes it anew")
         return
     path = subject.paths[0]
-    lesion = find_lesion(path, name, request.lesion)
+    lesion = find_lesion(path, subject.name, request.lesion)
     brain_file = find_mask_beside(path, request.brain) if isinstance(request.brain, str) else request.brain
     if request.brain is not None and brain_file is None:
         raise ValueError(f"{path}: expected a brain mask {request.brain} beside it, found none")
