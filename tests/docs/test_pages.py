@@ -62,7 +62,6 @@ UNMADE = {
         "site/index.html": "the guide, which tests/docs/test_site.py builds",
     },
     "docs/guide/compare.md": {"*_pvalue.nii.gz": OTHER_MODEL},
-    "docs/design.md": {"scheduler_config.json": "of a model, which this page does not make"},
     "docs/guide/cohort.md": {
         "*_pvalue.nii.gz": OTHER_MODEL,
         "*_std.nii.gz": OTHER_MODEL,
