@@ -14,7 +14,7 @@ from diffad.io.text import read_json
 from diffad.pipeline import AnomalyPipeline
 
 
-def describe_request(
+def describe_fill_request(
     pipe: AnomalyPipeline, scans: Sequence[Path], masks: Sequence[Path | None], options: FillOptions
 ) -> dict[str, Any]:
     """Return what a fill follows from: model, content of the files, and options.
@@ -31,12 +31,12 @@ def describe_request(
     return {"model": model, "files": files, **values}
 
 
-def is_finished(record: Path, request: dict[str, Any]) -> bool:
+def is_filled(record: Path, request: dict[str, Any]) -> bool:
     """Tell whether a fill is there, whole and of this request; a damaged one is said, and made again.
 
     Args:
         record: The JSON file of the fill.
-        request: What is asked for, see ``describe_request``.
+        request: What is asked for, see ``describe_fill_request``.
 
     Raises:
         ValueError: If it is of another request.

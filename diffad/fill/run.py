@@ -11,7 +11,7 @@ import numpy as np
 
 from diffad.data.volume import Array, Volume
 from diffad.fill.fill import FillOptions, fill_scan
-from diffad.fill.finished import describe_request, is_finished
+from diffad.fill.finished import describe_fill_request, is_filled
 from diffad.fill.picture import draw_filled
 from diffad.fill.result import FilledScan
 from diffad.fill.voxels import write_filled
@@ -109,9 +109,9 @@ def _fill_one(pipe: AnomalyPipeline, subject: Subject, request: FillRequest) -> 
     brain_file = find_mask_beside(path, request.brain) if isinstance(request.brain, str) else request.brain
     if request.brain is not None and brain_file is None:
         raise ValueError(f"{path}: expected a brain mask {request.brain} beside it, found none")
-    origin = describe_request(pipe, [path], [lesion, brain_file], request.options)
+    origin = describe_fill_request(pipe, [path], [lesion, brain_file], request.options)
     origin["prepare"] = request.prepare
-    if not request.overwrite and is_finished(request.out / f"{name}_filled.json", origin):
+    if not request.overwrite and is_filled(request.out / f"{name}_filled.json", origin):
         tell(f"{name}: filled before; --overwrite makes it anew")
         return
     volume, brain, notes = _load(path, brain_file, request.prepare)
