@@ -30,12 +30,13 @@ test: $(STAMP)  ## run the tests that take seconds, on all cores
 test-all: $(STAMP)  ## run every test
 	$(BIN)/python -m pytest -q
 
-lint: $(STAMP)  ## check style, spelling, types and which part may import which
+lint: $(STAMP)  ## check style, spelling, types, which part may import which, and the Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell *.md docs diffad noise samplers configs
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint containers/Dockerfile; else echo "no hadolint: skipped"; fi
 
 docs: $(STAMP)  ## build the user guide into site/, warnings as errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build

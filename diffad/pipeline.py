@@ -11,6 +11,7 @@ import torch
 
 from diffad.config import PartSpec, PostprocessConfig, SpaceConfig, from_dict, to_dict
 from diffad.data.space import Space
+from diffad.engines import Engine
 from diffad.hub.facts import list_facts, name_pipeline
 from diffad.hub.stored_pipeline import StoredPipeline
 from diffad.inference.assembly import assemble_detector
@@ -36,6 +37,7 @@ from diffad.inference.stacking import (
 from diffad.inference.thresholding import check_threshold_option
 from diffad.io.wording import format_facts
 from diffad.method import Method
+from diffad.models.memory import Memory
 from diffad.models.neighbours import check_neighbours
 from diffad.models.pretrained import AUXILIARY_NETWORKS
 from diffad.models.wrapped import wrap_network
@@ -114,6 +116,7 @@ class AnomalyPipeline(StoredPipeline):
             scope=scope,
         )
         self.healthy, self.contrast_maps = None, {}
+        self.engine, self.memory = Engine(), Memory()
         self.set_progress_bar_config(disable=not sys.stderr.isatty(), desc="slices", leave=False)
 
     @property
@@ -211,7 +214,7 @@ class AnomalyPipeline(StoredPipeline):
                 that neighbours are corrupted alike.
             seed: Seed of all noise. The noise of a slice follows from the seed and its position alone.
             batch_size: Slices per network evaluation. Few suit the caches of a CPU, a GPU likes more.
-            precision: "fp32", "bf16", "fp16", or "auto" for bf16 where the device has it natively.
+            precision: "fp32", "bf16", "fp16", "int8" (of an engine), or "auto" for bf16 where it is native.
             mask_threshold: What of the mask lies above it is brain; none takes 0, or .5 of probabilities.
             strict: Refuse a scan outside what the model knows, rather than warn.
             keep_small: Keep detections that are no larger than what healthy heads have, which a calibrated
@@ -246,16 +249,19 @@ class AnomalyPipeline(StoredPipeline):
             options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "precision": precision}
             detector = view.detector(method, **options, progress=bar.update)
             results = zip(stacks, [detector(cut) for cut in stacks], cuts.axes, strict=True)
-        maps = fuse_scan_maps([assemble_maps(source, *result) for result in results], fusion)
+        across = view.config.postprocess["across"]
+        maps = fuse_scan_maps([assemble_maps(source, *result, across) for result in results], fusion)
         # a threshold belongs to the maps it was measured on, and other parts make others
         usual = region is None and method == view.method and cuts.usual
         how = (view.config, view.healthy, method, usual, cuts, selection, windows, stacks, domain, maps)
-        warnings = list_contrast_warnings(contrast, self.config)
+        precision = resolve_precision(precision, self.device, self.engine.name)
+        warnings = list_contrast_warnings(contrast, self.config) + self.engine.list_warnings(precision)
         output = ScanRun(source, *how, warnings).finish(threshold, keep_small, strict)
         output.info |= {
             **({"contrast": contrast.choice} if self.config.contrasts else {}),
             "seed": seed,
-            "precision": resolve_precision(precision, self.device),
+            "engine": self.engine.name,
+            "precision": precision,
             "seconds": round(time.perf_counter() - start, 3),
         }
         return output

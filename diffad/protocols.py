@@ -249,6 +249,15 @@ class TakesPlace(Protocol):
 
 
 @runtime_checkable
+class HasCore(Protocol):
+    """A network nearly all of whose work is one function of tensors, which an engine may run in its place."""
+
+    def run_core(self, x: Tensor, *given: Tensor | None) -> Tensor:
+        """Answer for ``x`` (B, C, *S), and what else has B rows; no other value decides what is done."""
+        ...
+
+
+@runtime_checkable
 class TakesNeighbours(Protocol):
     """A network that may be shown slices below and above, noised alike, as ``neighbours`` (B, 2 N C, *S)."""
 

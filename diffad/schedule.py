@@ -38,7 +38,7 @@ class Schedule:
         return len(self.alphas_cumprod)
 
     def alpha_bar(self, t: Tensor | int) -> Tensor:
-        """Return abar_t in float64, shaped like ``t``.
+        """Return abar_t in float64, shaped like ``t``; on the CPU where its device has no float64.
 
         Raises:
             ValueError: If a level is outside 0..T.
@@ -47,13 +47,15 @@ class Schedule:
         if t.numel() and (int(t.min()) < 0 or int(t.max()) > self.num_levels):
             raise ValueError(f"levels must be in 0..{self.num_levels}, got {t.tolist()}")
         table = torch.cat([self.alphas_cumprod.new_ones(1), self.alphas_cumprod])
+        t = t.cpu() if t.device.type == "mps" else t
         return table.to(t.device)[t]
 
     def amplitudes(self, t: Tensor | int, like: Tensor) -> tuple[Tensor, Tensor]:
         """Return (sqrt(abar_t), sqrt(1 - abar_t)), each broadcastable over ``like`` (B, C, *S)."""
-        abar = self.alpha_bar(t).to(like.device)
+        abar = self.alpha_bar(t)
+        abar = abar.cpu() if like.device.type == "mps" else abar.to(like.device)
         abar = abar.reshape(abar.shape + (1,) * (like.ndim - abar.ndim)) if abar.ndim else abar
-        return abar.sqrt().to(like.dtype), (1 - abar).sqrt().to(like.dtype)
+        return abar.sqrt().to(like.dtype).to(like.device), (1 - abar).sqrt().to(like.dtype).to(like.device)
 
     def add_noise(self, x: Tensor, z: Tensor, t: Tensor | int) -> Tensor:
         """Return x_t (B, C, *S) from the clean ``x`` and noise ``z`` (B, C, *S)."""

@@ -111,3 +111,8 @@ def generator_for(*keys: int) -> torch.Generator:
     spawn_key = (ALONE,) if len(keys) == 1 else ()
     seed = np.random.SeedSequence(keys, spawn_key=spawn_key).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(seed))
+
+
+def widest_float(device: torch.device) -> torch.dtype:
+    """Return the widest number format of a device: float64, or float32 on the GPU of a Mac."""
+    return torch.float32 if device.type == "mps" else torch.float64

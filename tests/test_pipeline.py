@@ -283,7 +283,7 @@ BAD = [
     (images(), {"threshold": "best"}, "threshold: expected a number, 'otsu' or none, got 'best'"),
     (images(), {"threshold": float("nan")}, "threshold: expected a number, 'otsu' or none, got nan"),
     (images(), {"threshold": True}, "threshold: expected a number, 'otsu' or none, got True"),
-    (images(), {"precision": "fp8"}, "precision must be one of auto, fp32, bf16, fp16, got 'fp8'"),
+    (images(), {"precision": "fp8"}, "precision must be one of auto, fp32, bf16, fp16, int8, got 'fp8'"),
     (images(), {"batch_size": 0}, "expected batch_size of at least 1, got 0"),
     (images(), {"slices": (0, 1)}, "expected a range of slices for volumes"),
     (images(), {"sampler": {"name": "oneshot", "levels": [101]}}, "expected levels up to 100"),

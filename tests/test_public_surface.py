@@ -55,6 +55,7 @@ IMPORTS = {
     "diffad.noise.base": "check_like check_number levels_of per_item",
     "diffad.samplers.base": "as_level check_call level_option levels_down noised",
     "diffad.data.volume": "Volume VolumeError",
+    "diffad.engines": "Engine EngineError",
     "diffad.evaluation": (
         "BestDice Counts Cut LesionCounts ProCurve ProHistogram RankCurve RankHistogram aupro auroc"
         " average_precision best_dice dice expected_calibration_error false_alarm_rate hd95"
@@ -150,7 +151,7 @@ EXPERIMENT_KEYS = {
     ),
     "augment": "flip rotate shift scale gamma gain blur tone bias noise",
     "postprocess": (
-        "erosion median min_size erosion_rule median_first filled median_axes morphology min_mm3 pool"
+        "erosion median min_size erosion_rule median_first filled median_axes across morphology min_mm3 pool"
         " share fpr normalise clusters"
     ),
     "train": (
@@ -177,6 +178,15 @@ BENCHMARK_KEYS = {
 COMMANDS = {
     "": (0, "--version --debug --help -h --install-completion --show-completion"),
     "benchmark": (2, ""),
+    "bids-app": (
+        3,
+        (
+            "--participant-label --session-label --bids-filter-file --skip-bids-validation -w --work-dir"
+            " --nprocs --mem-gb --model --no-prepare --modality --brain --register --bias --no-bias --mask"
+            " --sequences --slices --threshold --seed --batch-size --precision --keep-small --page --no-page"
+            " --on-failure --device --overwrite --verify --strict"
+        ),
+    ),
     "calibrate": (
         1,
         "--batch-size --device --fpr --mask --mask-threshold --max-voxels --model --normalise --out"
@@ -187,9 +197,16 @@ COMMANDS = {
     "data sheet": (2, "--count --out --picture --split"),
     "demo": (0, "--model --out --seed"),
     "evaluate": (1, "--brains --folds --healthy-without-mask --masks --out --protocol --resample --strata"),
+    "fill": (
+        1,
+        "--batch-size --device --dilate --feather --lesion --mask --members --model --out --overwrite"
+        " --prepare --repeats --seed --selftest --start-level --steps",
+    ),
     "group": (1, "--by --include-outside --model --out --participants"),
     "implant": (1, "--healthy --limit --mask --out --paint --per-scan --seed"),
+    "dicom": (1, "--out --overwrite --source"),
     "doctor": (0, "--test --no-test"),
+    "export": (1, "--batch-size --mask --out --precision --scans --slices --to"),
     "info": (1, "--mask"),
     "list": (1, ""),
     "models check": (1, ""),
@@ -202,18 +219,18 @@ COMMANDS = {
     "predict": (
         1,
         (
-            "--axes --batch-size --bias --brain --device --fusion --guidance --keep-small --layout --mask"
-            " --mask-threshold --max-voxels --modality --model --no-bias --no-page --noise --noise-across"
-            " --on-failure --out --overwrite --page --precision --prepare --region --register --sampler"
-            " --score --seed --space --strict --verify"
-            " --sequences --slices --threshold --trust"
+            "--axes --batch-size --bias --brain --device --engine --fusion --guidance --keep-identifiers"
+            " --keep-small --layout --mask --mask-threshold --max-voxels --modality --model --no-bias"
+            " --no-page --noise --noise-across --on-failure --out --overwrite --page --precision"
+            " --prepare --region --register --sampler --score --seed --strict --verify --sequences"
+            " --series --slices --space --threshold --trust"
         ),
     ),
     "prepare": (
         1,
         (
-            "--bias --brain --hu --mask --mask-threshold --max-voxels --modality --no-bias --out --register"
-            " --seed --sequences --spacing --threads --together --trust"
+            "--bias --brain --hu --keep-identifiers --mask --mask-threshold --max-voxels --modality --no-bias"
+            " --out --register --seed --sequences --series --spacing --threads --together --trust"
         ),
     ),
     "pretrain": (2, "--cell --ratio"),
@@ -237,7 +254,8 @@ EVENTS = {
 
 CHOICES = {
     "predict": (
-        "auto all qform sform fp32 bf16 mri ct deepbet threshold given affine rigid plain bids any all never"
+        "auto all qform sform fp32 bf16 int8 torch compile openvino onnx"
+        " mri ct deepbet threshold given affine rigid plain bids any all never"
         " axial coronal sagittal native MNI152NLin2009aSym"
     ),
     "prepare": "mri ct deepbet threshold given affine rigid",
@@ -256,7 +274,7 @@ BUILD = (
 )
 OUTPUT = "anomaly_map reconstruction mask score info image brain volume std p_value"
 OPTIONS = (
-    "sampler score noise guidance threshold slices seed batch_size precision axes fusion noise_across"
+    "sampler score noise guidance threshold slices seed batch_size precision engine axes fusion noise_across"
     " trust max_voxels mask_threshold"
 )
 COHORT = "pipe out options mask region overwrite prepare page share verify in_template"
@@ -267,13 +285,14 @@ SUFFIXES = (
 )
 BIDS = (
     "desc-anomaly_T1w.nii.gz desc-anomaly_T1w.json desc-twin_T1w.nii.gz desc-std_T1w.nii.gz"
-    " desc-pvalue_T1w.nii.gz desc-lesions_T1w.csv desc-lesions_T1w.json desc-report_T1w.html"
-    " desc-report_T1w.png mod-T1w_desc-anomaly_mask.nii.gz mod-T1w_desc-seen_mask.nii.gz"
+    " desc-pvalue_T1w.nii.gz desc-anomalyT1w_dseg.nii.gz desc-anomalyT1w_dseg.tsv"
+    " desc-anomalyT1w_dseg.json desc-report_T1w.html desc-report_T1w.png"
+    " desc-anomalyT1w_mask.nii.gz desc-seenT1w_mask.nii.gz"
 )
 """Ends of the names of all results of a scan, in a plain folder and as a BIDS derivative."""
 
 INFO = (
-    "threshold threshold_rule nfe slices seed precision sampler score model config versions"
+    "threshold threshold_rule nfe slices seed precision engine sampler score model config versions"
     " seconds axis slice_range image_score warnings anomalous_ml scan request domain headline verdict"
     " coverage flagged to_template"
 )
@@ -413,6 +432,7 @@ def test_console_script_is_the_main_of_the_command_line():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == "diffad"
     assert project["scripts"]["diffad"] == "diffad.cli:main"
+    assert project["scripts"]["diffad-bids"] == "diffad.cli.app:run_bids_app"
     assert list(inspect.signature(main).parameters) == ["arguments"]
 
 

@@ -17,12 +17,17 @@ from typing import Annotated, Any
 import typer
 
 from diffad.cli.benchmark import benchmark_command
+from diffad.cli.bids_app import NAME as BIDS_APP
+from diffad.cli.bids_app import bids_app_command, spread_labels
 from diffad.cli.calibrate import calibrate_command
 from diffad.cli.completion import name_shell
 from diffad.cli.data import data_app
 from diffad.cli.demo import demo_command
+from diffad.cli.dicom import dicom_command
 from diffad.cli.doctor import doctor_command
 from diffad.cli.evaluate import evaluate_command
+from diffad.cli.export import export_command
+from diffad.cli.fill import fill_command
 from diffad.cli.group import group_command
 from diffad.cli.implant import implant_command
 from diffad.cli.info import info_command
@@ -101,11 +106,15 @@ def set_global_options(
 COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("demo", "Find synthetic lesions in a whole brain.", demo_command),
     ("predict", "Find anomalies in scans.", predict_command),
+    (BIDS_APP, "Look at a BIDS data set, by the conventions of BIDS Apps.", bids_app_command),
+    ("fill", "Replace lesions by healthy tissue.", fill_command),
     ("prepare", "Prepare scans for a model.", prepare_command),
     ("report", "Make pages and figures of maps again.", report_command),
     ("group", "Sum up a cohort as group maps.", group_command),
+    ("dicom", "Write what was found as DICOM objects.", dicom_command),
     ("evaluate", "Score maps against lesion masks.", evaluate_command),
     ("calibrate", "Measure thresholds on your own healthy scans.", calibrate_command),
+    ("export", "Export the network of a model for an engine.", export_command),
     ("train", "Train a model, or go on with a run that was stopped.", train_command),
     ("pretrain", "Pretrain the encoder of a conditioned network.", pretrain_command),
     ("benchmark", "Compare methods: train, predict, score, report.", benchmark_command),
@@ -137,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # fonts that nobody asked for
     with use_console(Console(as_json="--json" in words)):
         try:
-            words = _move_global_options(name_shell(words))
+            words = spread_labels(_move_global_options(name_shell(words)))
             code = app(args=words, prog_name="diffad", standalone_mode=False)
             return code if isinstance(code, int) else 0
         except SystemExit as stop:
@@ -146,6 +155,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 130
         except Exception as error:
             return _report_error(error)
+
+
+def run_bids_app(arguments: Sequence[str] | None = None) -> int:
+    """Run the program ``diffad-bids``, which is ``diffad bids-app``, and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return main(["--version"] if "--version" in words else [BIDS_APP, *words])
 
 
 def format_warning(

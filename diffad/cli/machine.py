@@ -15,13 +15,21 @@ PACKAGES = ("torch", "diffusers", "accelerate", "monai", "nibabel", "numpy", "sc
 EXTRAS = {
     "prepare": ("SimpleITK", "deepbet", "nilearn"),
     "demo": ("nilearn",),
+    "bids": ("bids_validator_deno",),
+    "dicom": ("highdicom", "pydicom"),
     "perceptual": ("flip_evaluator",),
+    "onnx": ("onnx", "onnxruntime", "onnxscript"),
+    "openvino": ("openvino",),
 }
 """Packages of the extras, by the name they are imported by."""
 EXTRA_USES = {
     "prepare": "diffad prepare and predict --prepare need it",
     "demo": "diffad demo and diffad phantom need it",
+    "bids": "diffad bids-app validates data sets with it",
+    "dicom": "reading and writing DICOM needs it",
     "perceptual": "the score flip needs it",
+    "onnx": "--engine onnx needs it",
+    "openvino": "--engine openvino needs it",
 }
 GIGABYTE = 1e9
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from diffad.cli.completion import complete_config, complete_model
-from diffad.config.choices import BrainChoice, Geometry, Modality, Registration
+from diffad.config.choices import BrainChoice, EngineName, Geometry, Modality, Precision, Registration
 from diffad.config.schema import PartSpec
 from diffad.config.yaml import override, parse_yaml
 from diffad.registry import suggest_name
@@ -72,8 +72,31 @@ Sequences = Annotated[
         metavar="A,B", help="Endings of the names of a subject's sequences, in order, like t1,flair."
     ),
 ]
+Series = Annotated[
+    str,
+    typer.Option(
+        metavar="NUMBER|UID|all",
+        help="Which series of DICOM folders; by default the whole head that suits the model best, all for "
+        "each that is usable. diffad info lists them.",
+    ),
+]
+KeepIdentifiers = Annotated[
+    bool,
+    typer.Option(
+        "--keep-identifiers",
+        help="Let names and messages hold what identifies the patient of DICOM files.",
+    ),
+]
 BatchSize = Annotated[int, typer.Option(help="Slices per network evaluation; a GPU likes more of them.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, or a GPU such as cuda.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, or a GPU such as cuda, or mps of a Mac.")]
+Engine = Annotated[
+    EngineName,
+    typer.Option(help="What runs the network: torch, torch compiled, or an export of it; on the CPU."),
+]
+Number = Annotated[
+    Precision,
+    typer.Option(help="Number format of the network; auto is bf16 where it is native. int8 is of an engine."),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
 ConfigName = Annotated[
     str,
@@ -119,7 +142,7 @@ def require_sources(sources: Sequence[Path]) -> Sequence[Path]:
     """
     gaps = [path for path in sources if not os.path.lexists(path)]
     if len(sources) == 3 and str(sources[2]) in ("participant", "group") and sources[2] in gaps:
-        command = f"diffad predict {sources[0]} --out {sources[1]}"
+        command = f"diffad bids-app {sources[0]} {sources[1]} {sources[2]}"
         raise typer.BadParameter(f"expected scans, got the words of a BIDS App; write {command}")
     if len(gaps) == len(sources):
         folder = gaps[0].parent

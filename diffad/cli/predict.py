@@ -9,23 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from diffad.cli.completion import complete_model
 from diffad.cli.options import (
     DEFAULT_MODEL,
     BatchSize,
     Bias,
     Brain,
     Device,
+    Engine,
+    KeepIdentifiers,
     Mask,
     MaskThreshold,
     MaxVoxels,
+    Number,
     Register,
     ScanModality,
     Seed,
     Sequences,
+    Series,
     Slices,
     Trust,
-    parse_brain,
     parse_mask_option,
     parse_part,
     parse_slices,
@@ -34,7 +36,18 @@ from diffad.cli.options import (
     report_wrong_usage,
     require_sources,
 )
-from diffad.config.choices import FailurePolicy, Fusion, NoiseScope, Precision, ResultLayout
+from diffad.cli.predict_options import (
+    KeepSmall,
+    ModelChoice,
+    OnFailure,
+    Overwrite,
+    Page,
+    Strict,
+    Threshold,
+    Verify,
+    choose_preparation,
+)
+from diffad.config.choices import Fusion, NoiseScope, ResultLayout
 from diffad.config.reading import MAX_VOXELS
 from diffad.io.console import get_console
 from diffad.io.terminal import say
@@ -42,24 +55,15 @@ from diffad.io.terminal import say
 if TYPE_CHECKING:
     from diffad.predict import Inputs, Options
     from diffad.predict.summary import CohortSummary
-    from diffad.prepare.options import PrepareOptions
 
 
 def predict_command(
     scan: Annotated[
         list[Path],
-        typer.Argument(metavar="SCAN", help="NIfTI files, or folders that are searched for them."),
+        typer.Argument(metavar="SCAN", help="NIfTI or DICOM files, or folders that are searched for them."),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
-    model: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|FOLDER|auto[:PLACE,...]",
-            autocompletion=complete_model,
-            help="A shipped model, a pipeline folder or a hub id; auto gives each scan the shipped model it "
-            "suits best, or one of the places: folders of pipelines, pipelines, or shipped.",
-        ),
-    ] = DEFAULT_MODEL,
+    model: ModelChoice = DEFAULT_MODEL,
     prepare: Annotated[
         bool,
         typer.Option(
@@ -81,15 +85,12 @@ def predict_command(
         ),
     ] = "",
     sequences: Sequences = "",
+    series: Series = "",
+    keep_identifiers: KeepIdentifiers = False,
     slices: Slices = "",
     trust: Trust = None,
     max_voxels: MaxVoxels = MAX_VOXELS,
-    threshold: Annotated[
-        str,
-        typer.Option(
-            metavar="NUMBER|otsu", help="Threshold of the detections; by default the model's calibrated one."
-        ),
-    ] = "",
+    threshold: Threshold = "",
     sampler: Annotated[
         list[str] | None,
         typer.Option(
@@ -107,9 +108,8 @@ def predict_command(
     ] = None,
     seed: Seed = 0,
     batch_size: BatchSize = 8,
-    precision: Annotated[
-        Precision, typer.Option(help="Number format of the network; auto is bf16 where it is native.")
-    ] = "auto",
+    precision: Number = "auto",
+    engine: Engine = "torch",
     axes: Annotated[
         str,
         typer.Option(
@@ -119,13 +119,7 @@ def predict_command(
     fusion: Annotated[
         Fusion | None, typer.Option(help="How the maps of several axes become one; the mean by default.")
     ] = None,
-    keep_small: Annotated[
-        bool,
-        typer.Option(
-            "--keep-small",
-            help="Keep detections no larger than those of healthy heads, of a calibrated model.",
-        ),
-    ] = False,
+    keep_small: KeepSmall = False,
     noise_across: Annotated[
         NoiseScope | None,
         typer.Option(help="Draw noise for each slice, or once for all slices of a scan; slice by default."),
@@ -141,24 +135,12 @@ def predict_command(
     layout: Annotated[
         ResultLayout, typer.Option(help="How results are named; auto is bids for scans of a BIDS tree.")
     ] = "auto",
-    page: Annotated[bool, typer.Option(help="Write a web page of each scan, and an index of all.")] = True,
-    on_failure: Annotated[
-        FailurePolicy, typer.Option(help="Exit with code 1 if any scan failed, only if all did, or never.")
-    ] = "any",
+    page: Page = True,
+    on_failure: OnFailure = "any",
     device: Device = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo scans that have results.")] = False,
-    verify: Annotated[
-        bool,
-        typer.Option(
-            "--verify",
-            help="Compare the content of finished files with what was written, and redo what is damaged; "
-            "sizes are compared always.",
-        ),
-    ] = False,
-    strict: Annotated[
-        bool,
-        typer.Option("--strict", help="Let scans outside what the model knows fail, rather than warn."),
-    ] = False,
+    overwrite: Overwrite = False,
+    verify: Verify = False,
+    strict: Strict = False,
 ) -> None:
     """Find anomalies: a map, detections, a pseudo-healthy reconstruction and a page of each scan.
 
@@ -175,6 +157,7 @@ def predict_command(
       diffad predict cohort/ --out maps --model auto:models      each scan by the model in models/ it suits
       diffad predict cohort/ --out maps --space MNI152NLin2009aSym      for diffad group
       diffad predict bids/ --out bids/derivatives/diffad --prepare --sequences T1w
+      diffad predict dicom/ --out maps --prepare                 one series of each visit; see --series
       torchrun --nproc_per_node 2 -m diffad.predict cohort/ --out maps
       diffad predict scan.nii.gz --sampler "{name: chain, level: 200, steps: 10}" --threshold otsu
       diffad predict scan.nii.gz --sampler level=200 --sampler steps=10
@@ -194,6 +177,8 @@ def predict_command(
             mask=mask_source,
             region=region_source,
             sequences=parse_words(sequences),
+            series=series,
+            keep_identifiers=keep_identifiers,
             device=device,
             overwrite=overwrite,
             verify=verify,
@@ -201,18 +186,16 @@ def predict_command(
             layout=layout,
             page=page,
             on_failure=on_failure,
-            prepare=_choose_preparation(modality, bias, brain, register, mask_source) if prepare else None,
+            prepare=choose_preparation(modality, bias, brain, register, mask_source) if prepare else None,
         )
         options = Options(
-            sampler=parse_part("sampler", sampler or []),
-            score=parse_part("score", score or []),
-            noise=parse_part("noise", noise or []),
-            guidance=parse_part("guidance", guidance or []),
+            **_parse_parts(sampler=sampler, score=score, noise=noise, guidance=guidance),
             threshold=parse_threshold(threshold),
             slices=parse_slices(slices),
             seed=seed,
             batch_size=batch_size,
             precision=precision,
+            engine=engine,
             axes=parse_words(axes) or None,
             fusion=fusion,
             noise_across=noise_across,
@@ -225,13 +208,9 @@ def predict_command(
     raise typer.Exit(_predict_and_report(inputs, options))
 
 
-def _choose_preparation(
-    modality: ScanModality, bias: bool, brain: str, register: str, mask: str | Path | None
-) -> PrepareOptions:
-    """Say how scans are made ready."""
-    from diffad.prepare.options import PrepareOptions
-
-    return PrepareOptions(modality, bias, parse_brain(brain, mask), register)
+def _parse_parts(**texts: list[str] | None) -> dict[str, Any]:
+    """Read the parts that take the place of the model's own."""
+    return {name: parse_part(name, words or []) for name, words in texts.items()}
 
 
 def _predict_and_report(inputs: Inputs, options: Options) -> int:
@@ -248,11 +227,11 @@ def _predict_and_report(inputs: Inputs, options: Options) -> int:
         return 130
     if not process.is_main:
         return 0
-    _report_summary(summary, inputs.out, inputs.page)
+    report_summary(summary, inputs.out, inputs.page)
     return summary.code(inputs.on_failure)
 
 
-def _report_summary(summary: CohortSummary, out: Path, page: bool) -> None:
+def report_summary(summary: CohortSummary, out: Path, page: bool) -> None:
     """Say what became of all scans, and where to look first."""
     if lines := summary.failures():
         for line in (f"{len(lines)} scans failed:", *lines):

@@ -12,6 +12,7 @@ import typer
 from diffad.cli.options import (
     Bias,
     Brain,
+    KeepIdentifiers,
     Mask,
     MaskThreshold,
     MaxVoxels,
@@ -19,6 +20,7 @@ from diffad.cli.options import (
     ScanModality,
     Seed,
     Sequences,
+    Series,
     Trust,
     parse_brain,
     parse_mask_option,
@@ -30,16 +32,20 @@ from diffad.config.reading import MAX_VOXELS, ReadOptions
 from diffad.io.console import get_console
 
 if TYPE_CHECKING:
+    from diffad.io.search import Search
     from diffad.io.subjects import Subject
     from diffad.prepare import PrepareOptions
 
 WRITTEN_MASK = "_brain_mask"
 """What the names of the masks end in that this command itself writes beside a scan."""
+MRI_CONTRASTS = ("T1", "FLAIR", "T2", "PD", "T1 after a contrast agent")
+"""Contrasts of an MRI, of which the first that is there is prepared."""
 
 
 def prepare_command(
     scan: Annotated[
-        list[Path], typer.Argument(metavar="SCAN", help="NIfTI scans, folders of them, or a BIDS tree.")
+        list[Path],
+        typer.Argument(metavar="SCAN", help="NIfTI or DICOM files, folders of them, or a BIDS tree."),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the prepared scans; nothing in it is overwritten.")],
     modality: ScanModality = "mri",
@@ -53,6 +59,8 @@ def prepare_command(
         bool, typer.Option("--together", help="The scans are sequences of one subject, the reference first.")
     ] = False,
     sequences: Sequences = "",
+    series: Series = "",
+    keep_identifiers: KeepIdentifiers = False,
     trust: Trust = None,
     max_voxels: MaxVoxels = MAX_VOXELS,
     hu: Annotated[
@@ -73,9 +81,12 @@ def prepare_command(
       diffad prepare sub-01_T1w.nii.gz --out prepared
       diffad prepare t1.nii.gz flair.nii.gz --together --out prepared
       diffad prepare bids/ --sequences T1w,FLAIR --out prepared
+      diffad prepare dicom/ --series 4 --out prepared
       diffad prepare ct.nii.gz --modality ct --register rigid --out prepared
       diffad predict prepared/ --mask _brain_mask --model brain-any --out maps
     """  # noqa: D301 (\b keeps the lines that follow as they are)
+    from diffad.dicom.choice import check_series_option
+    from diffad.io.subjects import find_scans
     from diffad.prepare.options import PrepareOptions
 
     mask_source, names = parse_mask_option(mask), parse_words(sequences)
@@ -90,11 +101,16 @@ def prepare_command(
             seed=seed,
             threads=threads,
         )
+        check_series_option(series)
         reading = ReadOptions(trust, max_voxels, mask_threshold)
-    subjects = (
-        _group_files(scan) if is_one_subject and not names else _find_subjects(scan, out, mask_source, names)
-    )
-    raise typer.Exit(_prepare_scans(subjects, out, options, mask_source, reading))
+    absent: dict[str, str] = {}
+    if is_one_subject and not names:
+        subjects = _group_files(scan)
+    else:
+        search = find_scans(scan, out, mask_source, takes_dicom=True)
+        choice = (series, keep_identifiers, modality)
+        subjects, absent = _find_subjects(search, names, *choice)
+    raise typer.Exit(_prepare_scans(subjects, out, options, mask_source, reading, absent))
 
 
 def _group_files(scans: Sequence[Path]) -> list[Subject]:
@@ -108,17 +124,28 @@ def _group_files(scans: Sequence[Path]) -> list[Subject]:
 
 
 def _find_subjects(
-    scans: Sequence[Path], out: Path, mask: str | Path | None, sequences: Sequence[str]
-) -> list[Subject]:
+    search: Search, sequences: Sequence[str], series: str, keep_identifiers: bool, modality: str
+) -> tuple[list[Subject], dict[str, str]]:
+    """Make subjects of what was found, and say of which DICOM files there are none, and why."""
+    from diffad.dicom.subjects import list_dicom_subjects
     from diffad.io.nifti import stem
-    from diffad.io.subjects import find_scans, group_subjects
+    from diffad.io.subjects import group_subjects
     from diffad.io.terminal import say
 
-    search = find_scans(scans, out, mask)
-    for note in [*search.describe_gaps(), *search.describe_rest()]:
-        say(f"note: {note}")
+    if search.dicom and sequences:
+        raise ValueError("--sequences: expected NIfTI files, found DICOM files; leave it out, see --series")
+    notes = [*search.describe_gaps(), *search.describe_rest()]
     paths = [path for path in search.scans if not stem(path).endswith(WRITTEN_MASK)]
-    return group_subjects(paths, sequences)
+    subjects, absent = group_subjects(paths, sequences) if paths or not search.dicom else [], dict[str, str]()
+    if search.dicom:
+        contrasts = ("CT",) if modality == "ct" else MRI_CONTRASTS
+        names = [subject.name for subject in subjects]
+        options = (contrasts, series, keep_identifiers)
+        listing = list_dicom_subjects(search.dicom, *options, scans=search.scans, names=names)
+        subjects, absent, notes = subjects + listing.subjects, listing.absent, [*notes, *listing.notes]
+    for note in notes:
+        say(f"note: {note}")
+    return subjects, absent
 
 
 def _prepare_scans(
@@ -127,12 +154,14 @@ def _prepare_scans(
     options: PrepareOptions,
     mask: str | Path | None,
     reading: ReadOptions,
+    absent: dict[str, str],
 ) -> int:
     from diffad.io.terminal import Progress, say
     from diffad.prepare.batch import prepare_all
 
     with Progress(len(subjects)) as progress:
         summary = prepare_all(subjects, out, options, mask, progress.scan, say, reading=reading)
+    summary.failed |= absent
     fields: dict[str, Any] = {
         "done": summary.done,
         "done_before": summary.skipped,

@@ -63,7 +63,7 @@ def _write_report_files(folder: Path, naming: Naming, figure: FigureFormat | Non
     from diffad.predict.writer import write_lesions_and_page
     from diffad.report.reading import read_maps
 
-    output = read_maps(naming.files(folder))
+    output = read_maps(naming.find_files(folder))
     write_lesions_and_page(output, naming, folder)
     if figure is not None:
         from diffad.report.figure import save_figure

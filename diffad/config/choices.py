@@ -10,12 +10,17 @@ Fusion = Literal["mean", "median", "min", "max", "geometric"]
 """How maps of several axes become one."""
 NoiseScope = Literal["slice", "scan"]
 """What shares its noise."""
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
-"""Number format of the network; "auto" is bf16 where the device computes in it natively, else fp32."""
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+"""Number format of the network; "auto" is bf16 where the device computes in it natively, else fp32; "int8"
+are the convolutions of an engine alone."""
+EngineName = Literal["torch", "compile", "openvino", "onnx"]
+"""What runs the denoising network."""
 ResultLayout = Literal["auto", "plain", "bids"]
 """How results are named; "auto" is as BIDS has it for scans of a BIDS tree, else plain."""
 FailurePolicy = Literal["any", "all", "never"]
 """When scans that failed make the exit code 1: if any did, only if all did, or never."""
+AnalysisLevel = Literal["participant", "group"]
+"""Levels of a BIDS App."""
 FigureFormat = Literal["pdf", "svg", "png"]
 """File formats of figures."""
 Modality = Literal["mri", "ct"]

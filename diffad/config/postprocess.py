@@ -22,6 +22,8 @@ class PostprocessConfig:
         median_first: Smooth before the outside of the eroded mask is zeroed; off smooths after it.
         filled: Count the holes of a detection to its size.
         median_axes: 2 smooths each slice, 3 the stack of the slices of a scan, whatever their distance.
+        across: SD, in mm, of a Gaussian that smooths the map of a scan across its slices, before it is put in
+            units of healthy scans; 0 leaves it.
         morphology: Odd width of the square by which a smooth map is eroded, opened and closed, in pixels of
             the model's grid; 1 leaves it.
         pool: How a map becomes one score: "mean", "max" or "topk".
@@ -41,6 +43,7 @@ class PostprocessConfig:
     median_first: bool = True
     filled: bool = False
     median_axes: int = 2
+    across: float = 0.0
     morphology: int = 1
     min_mm3: float = 0.0
     pool: str = "topk"
@@ -51,6 +54,7 @@ class PostprocessConfig:
 
     def __post_init__(self) -> None:
         check_range(self, "postprocess", "[0, 256]", "erosion")
+        check_range(self, "postprocess", "[0, 100]", "across")
         check_range(self, "postprocess", "[0, 1000000000]", "min_size", "min_mm3")
         for name in ("median", "morphology"):
             width = getattr(self, name)

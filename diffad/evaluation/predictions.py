@@ -94,7 +94,9 @@ def collect_predictions(
             predictions.missing.append(naming.name)
         else:
             brain = brain_folder.find(naming.name) if brain_folder else None
-            scan = PredictionFiles(path, naming.name, lesion, brains, resample, naming.files(folder), brain)
+            scan = PredictionFiles(
+                path, naming.name, lesion, brains, resample, naming.find_files(folder), brain
+            )
             predictions.scans.append(scan)
     if not predictions.scans:
         name_text = list_names(predictions.missing, MAX_NAMES)
@@ -108,7 +110,7 @@ def _find_images(folder: Path, maps: Mapping[Path, Naming]) -> set[Path]:
     paths: set[Path] = set()
     for naming in maps.values():
         with suppress(ValueError):  # reading the map will say what is wrong
-            info = read_scan_info(naming.files(folder)["info"])
+            info = read_scan_info(naming.find_files(folder)["info"])
             paths |= {resolve_path(Path(name)) for name in info.get("scan") or ()}
     return paths
 
@@ -129,7 +131,7 @@ def read_predictions(folder: Path) -> Iterator[Sample]:
     Raises:
         ValueError: If there is none, or a file cannot be read.
     """
-    files = [PredictionFiles(p, n.name, files=n.files(folder)) for p, n in list_maps(folder).items()]
+    files = [PredictionFiles(p, n.name, files=n.find_files(folder)) for p, n in list_maps(folder).items()]
     yield from Predictions(files).read(with_images=True)
 
 

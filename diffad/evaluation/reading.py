@@ -16,6 +16,8 @@ from diffad.data.mask_values import list_odd_values
 from diffad.data.names import infer_subject_below
 from diffad.data.slices import NAMES
 from diffad.data.volume import Volume, VolumeError, require_same_grid
+from diffad.dicom.read import read_series
+from diffad.dicom.stored import restore_source
 from diffad.evaluation.masks import BRAIN
 from diffad.evaluation.masks import find_mask as find_mask
 from diffad.evaluation.resample import resample_mask
@@ -164,7 +166,9 @@ def _read_images(
     if not info.get("scan") or not path.is_file():
         files = f"{path.name} and the place of the scan in {scan.result_path('info').name} beside it"
         raise VolumeError(f"{scan.path}: expected {files}, as predict writes them, found none")
-    volumes = [Volume.load(p, allow_constant=True) for p in (Path(info["scan"][0]), path)]
+    source = restore_source(info, scan.result_path("info"))
+    image_file = read_series(source) if source else Volume.load(info["scan"][0], allow_constant=True)
+    volumes = [image_file, Volume.load(path, allow_constant=True)]
     for volume in volumes:
         require_same_grid(volume, like)
     image, reconstruction = (np.where(region, volume.data[0], 0) for volume in volumes)

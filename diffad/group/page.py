@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from diffad.group.regions import describe_region
 from diffad.group.run import GroupMaps
-from diffad.group.scans import Selection
+from diffad.group.scans import GroupSelection
 from diffad.io.atomic import write_text
 from diffad.io.spaces import TEMPLATE_SPACE
 from diffad.prepare.template import load_mni152
@@ -32,7 +32,7 @@ def write_group_page(
     path: Path,
     groups: Sequence[Mapping[str, Any]],
     pictures: Mapping[str, bytes],
-    selection: Selection,
+    selection: GroupSelection,
     warnings: Sequence[str],
 ) -> None:
     """Write the page.
@@ -103,7 +103,7 @@ def _render_regions(rows: Sequence[dict[str, Any]], least: int) -> str:
     return f'{note}<div class="wide"><table class="sortable">{head}<tbody>{body}</tbody></table></div>'
 
 
-def _render_left_out(selection: Selection) -> str:
+def _render_left_out(selection: GroupSelection) -> str:
     if not selection.left_out:
         return "<p>None.</p>"
     items = "".join(

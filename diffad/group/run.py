@@ -11,7 +11,7 @@ import numpy as np
 from diffad.data.volume import Array, Volume, require_same_grid
 from diffad.group.people import find_table, group_scans
 from diffad.group.regions import RegionCounts
-from diffad.group.scans import GroupScan, Selection, select_scans
+from diffad.group.scans import GroupScan, GroupSelection, select_group_scans
 from diffad.group.sums import VoxelSums
 from diffad.io.search import list_names
 from diffad.io.terminal import Progress, format_error, say
@@ -81,7 +81,7 @@ class GroupMaps:
         ]
 
 
-def choose_groups(options: GroupOptions, selection: Selection) -> dict[str, list[GroupScan]]:
+def choose_groups(options: GroupOptions, selection: GroupSelection) -> dict[str, list[GroupScan]]:
     """Sort the scans into groups by the table of people; those without a value are said, and count in all.
 
     Raises:
@@ -97,7 +97,9 @@ def choose_groups(options: GroupOptions, selection: Selection) -> dict[str, list
     return groups
 
 
-def sum_scans(group: GroupMaps, scans: Sequence[GroupScan], selection: Selection, progress: Progress) -> None:
+def sum_scans(
+    group: GroupMaps, scans: Sequence[GroupScan], selection: GroupSelection, progress: Progress
+) -> None:
     """Add scans to a group, one after the other; one whose maps cannot be read is left out and said."""
     template = make_template_volume()
     for scan in scans:
@@ -134,13 +136,13 @@ def slugify(by: str, values: Sequence[str]) -> dict[str, str]:
     return slugs
 
 
-def select(options: GroupOptions) -> Selection:
+def select(options: GroupOptions) -> GroupSelection:
     """Choose the scans, and say what is left out and what differs.
 
     Raises:
         ValueError: If there is none, or models or settings differ.
     """
-    selection = select_scans(options.folder, options.with_outside_scans, options.model)
+    selection = select_group_scans(options.folder, options.with_outside_scans, options.model)
     for reason, names in selection.count_left_out():
         say(f"note: left out {len(names)} {reason}: {list_names(names)}")
     return selection

@@ -47,7 +47,7 @@ class GroupScan:
 
 
 @dataclass
-class Selection:
+class GroupSelection:
     """The scans of a folder of results.
 
     Args:
@@ -66,7 +66,7 @@ class Selection:
         return [(why, [s for s, w in self.left_out.items() if w == why]) for why, _ in counts.most_common()]
 
 
-def select_scans(folder: Path, with_outside_scans: bool = False, model: str = "") -> Selection:
+def select_group_scans(folder: Path, with_outside_scans: bool = False, model: str = "") -> GroupSelection:
     """Choose the scans of a folder of results that can be summed up; they come in the order of their names.
 
     Args:
@@ -81,7 +81,7 @@ def select_scans(folder: Path, with_outside_scans: bool = False, model: str = ""
     namings = {escape_name(naming.name): naming for naming in find_maps(folder).values()}
     if not rows:
         raise ValueError(f"{folder}: expected results of diffad predict with results.csv, found none")
-    selection = Selection()
+    selection = GroupSelection()
     for name in sorted(rows):
         outcome = _judge_row(folder, rows[name], namings.get(name), with_outside_scans, model)
         if isinstance(outcome, GroupScan):
@@ -129,7 +129,7 @@ def _judge_row(
     )
 
 
-def _require_scans(selection: Selection, folder: Path, model: str) -> None:
+def _require_scans(selection: GroupSelection, folder: Path, model: str) -> None:
     if selection.scans:
         return
     counts = ", ".join(f"{len(names)} {why}" for why, names in selection.count_left_out())

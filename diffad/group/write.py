@@ -14,7 +14,7 @@ from diffad.group.figure import draw_overlap
 from diffad.group.page import describe_group, write_group_page
 from diffad.group.regions import COLUMNS
 from diffad.group.run import ALL, GroupMaps, GroupOptions, choose_groups, select, slugify, sum_scans
-from diffad.group.scans import Selection
+from diffad.group.scans import GroupSelection
 from diffad.io.atomic import staged_folder, write_bytes, write_text
 from diffad.io.digests import write_digests
 from diffad.io.escape import format_csv
@@ -60,7 +60,7 @@ def write_groups(options: GroupOptions, out: Path) -> dict[str, Any]:
 
 
 def _sum_groups(
-    options: GroupOptions, groups: Mapping[str, Any], selection: Selection, folder: Path
+    options: GroupOptions, groups: Mapping[str, Any], selection: GroupSelection, folder: Path
 ) -> tuple[list[dict[str, Any]], dict[str, bytes], list[str]]:
     """Sum up and write one group after the other, and all of them together at the end."""
     everyone, group_facts = GroupMaps.begin(ALL, ALL), list[dict[str, Any]]()
@@ -112,7 +112,7 @@ def _format_regions(groups: Sequence[Mapping[str, Any]]) -> str:
     return format_csv(COLUMNS, cells, delimiter="\t")
 
 
-def _format_scans(groups: Sequence[Mapping[str, Any]], selection: Selection) -> str:
+def _format_scans(groups: Sequence[Mapping[str, Any]], selection: GroupSelection) -> str:
     owners = {scan: group["name"] for group in reversed(groups) for scan in group["scans"]}
     owners |= {scan: group["name"] for group in groups[1:] for scan in group["scans"]}
     rows = [{"scan": scan, "group": group, "left_out": ""} for scan, group in owners.items()]
@@ -122,7 +122,10 @@ def _format_scans(groups: Sequence[Mapping[str, Any]], selection: Selection) -> 
 
 
 def _make_record(
-    options: GroupOptions, groups: Sequence[Mapping[str, Any]], selection: Selection, warnings: Sequence[str]
+    options: GroupOptions,
+    groups: Sequence[Mapping[str, Any]],
+    selection: GroupSelection,
+    warnings: Sequence[str],
 ) -> dict[str, Any]:
     choices = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()}
     summaries = [{k: v for k, v in group.items() if k != "regions"} for group in groups]

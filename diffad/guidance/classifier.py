@@ -15,6 +15,7 @@ from diffad.denoise import ClampedDenoiser, GuidedDenoiser
 from diffad.guidance.gradient import check_finite, check_target, find_target_gradient
 from diffad.protocols import Denoiser
 from diffad.registry import GUIDANCES
+from diffad.types import widest_float
 
 
 @GUIDANCES.register("classifier")
@@ -142,7 +143,7 @@ class ClassifierGuidedDenoiser(GuidedDenoiser):
             raise ValueError(
                 f"expected a batch that stacks {scans} scans, one per scale, got {len(x_t)} states"
             )
-        scale = torch.tensor(self.scales, dtype=torch.float64, device=x_t.device)
+        scale = torch.tensor(self.scales, dtype=widest_float(x_t.device), device=x_t.device)
         scale = repeat(scale, "b -> (k b)", k=len(x_t) // scans)
         if self.levels is None:
             return scale

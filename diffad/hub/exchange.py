@@ -105,6 +105,6 @@ def upload_folder(
         revision=revision,
         commit_message=commit_message or "Upload AnomalyPipeline",
         create_pr=create_pr,
-        ignore_patterns=list(own_card),
+        ignore_patterns=[*own_card, "engines/*"],  # made anew wherever they are needed
     )
     return str(commit.commit_url)

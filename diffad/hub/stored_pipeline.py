@@ -12,6 +12,7 @@ from typing import Any, Self
 from diffusers import DiffusionPipeline
 
 from diffad.config import CONTRASTS
+from diffad.engines import Engine
 from diffad.hub import card, preprocessing
 from diffad.hub.exchange import OPTIONS, download_folder, fetch_beside, upload_folder
 from diffad.hub.thin import write_thin_files
@@ -20,6 +21,7 @@ from diffad.inference.healthy import HealthyMaps
 from diffad.inference.stored import check_model
 from diffad.io.atomic import write_text
 from diffad.io.digests import write_digests
+from diffad.models.memory import Memory
 from diffad.models.pretrained import (
     ModelError,
     check_classes,
@@ -35,15 +37,18 @@ class StoredPipeline(DiffusionPipeline):
 
     healthy: HealthyMaps | None
     contrast_maps: dict[str, HealthyMaps]
+    engine: Engine
+    memory: Memory
 
     @classmethod
-    def from_pretrained(cls, name: str | Path, **options: Any) -> Self:
+    def from_pretrained(cls, name: str | Path, *, engine: str = "torch", **options: Any) -> Self:
         """Load a pipeline by the name of a shipped model, from a folder, or by hub id.
 
         Nothing is unpickled, and no class is imported but registered networks and diffusers schedulers.
 
         Args:
             name: Shipped name, folder, or OWNER/NAME on the hub.
+            engine: What runs the denoising network, see ``to_engine``.
             options: Those of diffusers, such as ``revision`` (a branch, a tag or a commit of the hub),
                 ``cache_dir``, ``local_files_only``, ``token`` and ``torch_dtype``.
 
@@ -65,7 +70,23 @@ class StoredPipeline(DiffusionPipeline):
         for part, network in pipe.networks.items():
             if part not in options:
                 check_weights(folder / part, network)
-        return pipe
+        return pipe.to_engine(engine)
+
+    def to_engine(self, name: str) -> Self:
+        """Let an engine run the denoising network; noise, sampler and score stay in torch. Return itself.
+
+        The network is exported when it is first called, beside the model or, where that takes no files, in a
+        cache; see ``diffad.engines``.
+
+        Args:
+            name: "torch", "compile", "openvino" or "onnx".
+
+        Raises:
+            ValueError: If there is no such engine.
+        """
+        folder = Path(self.network.config.get("_name_or_path") or "/nowhere/network").parent
+        self.engine = Engine(name, folder if folder.is_dir() else None)
+        return self
 
     @classmethod
     def download(cls, pretrained_model_name: str, **options: Any) -> Path:

@@ -43,7 +43,12 @@ def assemble_detector(
         attach_networks(part, networks)
         return part
 
-    network, schedule = Chunked(pipe.network, batch_size), Schedule.from_diffusers(pipe.scheduler)
+    precision = resolve_precision(precision, pipe.device, pipe.engine.name)
+    engine_network = pipe.engine.bind(pipe.network, precision, batch_size)
+    network, schedule = (
+        Chunked(engine_network, batch_size, pipe.memory),
+        Schedule.from_diffusers(pipe.scheduler),
+    )
     denoiser: Denoiser = NetworkDenoiser(network, schedule, pipe.scheduler.config.prediction_type)
     if method.guidance:
         denoiser = build(GUIDANCES, method.guidance)(denoiser)
@@ -57,6 +62,8 @@ def assemble_detector(
         seed=seed,
         batch_size=batch_size,
         device=pipe.device,
-        autocast=PRECISIONS[resolve_precision(precision, pipe.device)],
+        autocast=PRECISIONS[precision],
         progress=progress,
+        memory=pipe.memory,
+        networks=tuple(networks.values()),
     )

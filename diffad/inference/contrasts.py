@@ -98,6 +98,7 @@ def adapt_pipeline(pipe: Any, contrast: str) -> Any:
     options = {k: v for k, v in pipe.config.items() if not k.startswith("_") and k not in parts}
     view = type(pipe)(**parts, **choose_settings(options, contrast))
     view.healthy, view.progress_bar = pipe.contrast_maps.get(contrast), pipe.progress_bar
+    view.engine, view.memory = pipe.engine, pipe.memory
     return view
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from diffad.inference.stack import BatchResult as BatchResult
 from diffad.inference.stack import Stack as Stack
 from diffad.inference.stack import StackResult as StackResult
 from diffad.inference.stack import to_public_range
+from diffad.models.memory import Memory, is_out_of_memory
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
 from diffad.types import generator_for
 
@@ -43,6 +44,8 @@ class Detector:
         device: Where the network lives.
         autocast: Narrow type the network runs in, or none.
         progress: Called with the number of slices just finished.
+        memory: What is known of the memory of the device.
+        networks: What moves to the CPU where the device does not hold a single slice.
     """
 
     denoiser: Denoiser
@@ -56,6 +59,8 @@ class Detector:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     autocast: torch.dtype | None = None
     progress: Callable[[int], Any] = lambda count: None
+    memory: Memory = field(default_factory=Memory)
+    networks: Sequence[Any] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "denoiser", as_denoiser(self.denoiser))
@@ -132,13 +137,18 @@ class Detector:
         where = tabulate_places([None] * len(x)) if where is None else where
         neighbours = x[:, :0] if neighbours is None else neighbours
         for window, items, corners in self._groups(brain, where):
-            for start in range(0, len(items), self.batch_size):
-                batch = items[start : start + self.batch_size]
-                places = corners[start : start + self.batch_size]
+            start = 0
+            while start < len(items):
+                part = slice(start, start + self.memory.bound(self.batch_size))
+                batch, places = items[part], corners[part]
                 edits = None if region is None else region[batch]
                 images = (x[batch], brain[batch], cond_image[batch], neighbours[batch], edits, where[batch])
-                result.put(batch, self._score_windows(*images, [keys[i] for i in batch], window, places))
+                scores = self._try_batch(*images, [keys[i] for i in batch], window, places)
+                if scores is None:
+                    continue
+                result.put(batch, scores)
                 self.progress(len(batch))
+                start += len(batch)
         if self._joins_slices:
             result.anomaly = self._smooth_scans(result.anomaly, brain, counts or [1] * len(x))
         return result
@@ -163,6 +173,24 @@ class Detector:
             groups.append((window, fits, [corners[i] for i in fits]))
             groups.append((None, [i for i in items if i not in set(fits)], []))
         return groups
+
+    def _try_batch(self, x: Tensor, *rest: Any) -> BatchResult | None:
+        """Score a batch; none where it does not fit into memory, and a smaller one is to be tried."""
+        detector = self._move_to_cpu() if self.memory.left_device else self
+        try:
+            return detector._score_windows(x, *rest)
+        except Exception as error:
+            if not is_out_of_memory(error) or (len(x) == 1 and detector.device.type == "cpu"):
+                raise
+        self.memory.give_way(len(x), detector.device)
+        return None
+
+    def _move_to_cpu(self) -> Detector:
+        if self.device.type == "cpu":
+            return self
+        for network in self.networks:
+            network.to("cpu")
+        return replace(self, device=torch.device("cpu"))
 
     def cond_image(self, x: Tensor) -> Tensor:
         """Return what the denoiser is conditioned on for slices ``x`` of one scan, (N, C, *S).

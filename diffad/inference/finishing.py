@@ -16,6 +16,7 @@ from diffad.inference.orientations import Slicing
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.placing import describe_template_map
 from diffad.inference.provenance import describe_provenance
+from diffad.inference.quality import ScanQuality, measure_scan_quality
 from diffad.inference.result import compare_output, cut_maps, list_scan_warnings
 from diffad.inference.scan import ScanSource
 from diffad.inference.scope import ModelScope
@@ -77,13 +78,15 @@ class ScanRun:
         domain = self.domain.judge(share).require(source.name, strict)
         coverage = Coverage.measure(source.brain, maps.analysed, self.stacks, self.cuts.axes)
         comparison = compare_output(output, calibration, post) if self.selection.slices is None else {}
+        quality = ScanQuality(measure_scan_quality(source, self.config["space"]["intensity"]))
         notes = [
+            *quality.list_warnings(),
             *(share.list_warnings() if share.is_lump else ()),
             *notes,
             *comparison.get("healthy_scans", {}).get("notes", ()),
         ]
         scope, is_flagged = ModelScope.of(self.config), bool(output.mask.any())
-        verdict = (domain, share, comparison.get("healthy_scans"), is_flagged)
+        verdict = (domain, share, comparison.get("healthy_scans"), is_flagged, quality.flags)
         details = {
             **comparison,
             "nfe": maps.nfe,
@@ -92,6 +95,7 @@ class ScanRun:
             **self.cuts.to_info(),
             **describe_windows(self.windows),
             **domain.to_info(),
+            **quality.to_info(),
             **describe_floor(calibration),
             **describe_template_map(source.brain, source.volume),
             "warnings": list(dict.fromkeys([*self._list_warnings(domain), *notes])),

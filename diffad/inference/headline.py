@@ -14,7 +14,7 @@ from diffad.inference.flagged import FlaggedShare, format_share
 from diffad.inference.scope import ModelScope
 from diffad.inference.stack import Stack
 
-VerdictKind = Literal["nothing", "detections", "unusual", "not credible"]
+VerdictKind = Literal["nothing", "detections", "unusual", "not credible", "poor scan"]
 LEVEL = 0.05
 """Scan-level p-values above it are those of healthy scans."""
 EXCESS = 1.5
@@ -80,6 +80,7 @@ def make_headline(
     share: FlaggedShare,
     comparison: Mapping[str, Any] | None,
     has_detections: bool,
+    flags: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return what is stored of a result under "headline", and the numbers behind it.
 
@@ -90,8 +91,9 @@ def make_headline(
         share: How much is flagged.
         comparison: The scan among whole healthy scans, see ``WholeScans.compare``; none where unknown.
         has_detections: Whether anything is above the threshold.
+        flags: What makes the scan a poor one, in a word each.
     """
-    kind, verdict = judge_result(share, comparison, has_detections, bool(domain.reasons))
+    kind, verdict = judge_result(share, comparison, has_detections, bool(domain.reasons), flags)
     texts = {
         "model": scope.name,
         "scope": str(scope),
@@ -120,6 +122,7 @@ def judge_result(
     comparison: Mapping[str, Any] | None,
     has_detections: bool,
     is_outside: bool = False,
+    flags: Sequence[str] = (),
 ) -> tuple[VerdictKind, str]:
     """Say what a result amounts to, and in which words.
 
@@ -132,7 +135,11 @@ def judge_result(
         comparison: The scan among whole healthy scans; none where unknown.
         has_detections: Whether anything is above the threshold.
         is_outside: Whether the scan is outside what the model knows.
+        flags: What makes the scan a poor one, in a word each; it is not judged then.
     """
+    if flags:
+        rest = "; what is detected may be its artefacts" if has_detections else ""
+        return "poor scan", f"not judged, as the scan is poor: {', '.join(flags)}{rest}"
     if not share.is_credible:
         text = "far more is flagged than lesions could explain, all over the brain"
         return "not credible", f"not credible: {text}; the scan is not one the model knows"

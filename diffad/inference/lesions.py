@@ -134,7 +134,7 @@ def _measure_component(
 ) -> dict[str, Any]:
     corner = np.array([s.start for s in box])
     where, values = np.argwhere(component) + corner, anomaly[box][component]
-    centre, peak, to_file = where.mean(0), where[int(values.argmax())], _file_matrix(volume)
+    centre, peak, to_file = where.mean(0), where[int(values.argmax())], get_file_matrix(volume)
     affine, edges = volume.affine, np.array([s.stop - s.start for s in box]) * volume.spacing
     order = np.abs(to_file[:3, :3]).argmax(1)
     return {
@@ -161,7 +161,7 @@ def _name_component(
     return asdict(name) | {"place_source": to_template.source if name.place else ""}
 
 
-def _file_matrix(volume: Volume) -> Array:
+def get_file_matrix(volume: Volume) -> Array:
     """Return the matrix from RAS voxels to the voxels of the file, (4, 4)."""
     if volume.origin is None:
         return np.eye(4)
@@ -220,12 +220,17 @@ def _freeze(value: Any) -> Any:
 
 
 def _format_csv(lesions: Sequence[Lesion]) -> str:
+    return format_csv(*tabulate_lesions(lesions))
+
+
+def tabulate_lesions(lesions: Sequence[Lesion]) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the columns of the table of lesions, and a row for each."""
     columns = [column for f in fields(Lesion) for column in _name_columns(f.name)]
     rows = []
     for lesion in lesions:
         values = [getattr(lesion, f.name) for f in fields(Lesion)]
         rows.append([x for v in values for x in (v if isinstance(v, tuple) else (v,))])
-    return format_csv(columns, [dict(zip(columns, row, strict=True)) for row in rows])
+    return columns, [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _name_columns(name: str) -> list[str]:

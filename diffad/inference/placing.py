@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from diffad.data.atlas.brain_shape import fit_brain_shape, list_brain_points
+from diffad.data.atlas.brain_shape import fit_brain_shape, list_brain_points, measure_overlap
 from diffad.data.atlas.place_atlas import load_place_atlas
 from diffad.data.atlas.template_map import REGISTERED, TemplateMap
 from diffad.data.volume import Array, Volume
@@ -57,3 +57,15 @@ def lies_in_template(brain: Array, affine: Array, way: TemplateMap | None) -> bo
     if len(points) == 0 or (load_place_atlas().look_up(points) > 0).mean() < LEAST_COVER:
         return False
     return way is None or np.linalg.norm(way.move(points) - points, axis=1).mean() <= LARGEST_SHIFT_MM
+
+
+def measure_template_overlap(brain: Array, volume: Volume) -> float | None:
+    """Return the Dice overlap with the brain of the template; none of a scan that is not said to lie there.
+
+    Args:
+        brain: Brain mask, (I, J, K), bool.
+        volume: The volume that it lies on.
+    """
+    if not is_stated_in_template(volume) or not brain.any():
+        return None
+    return measure_overlap(brain, volume.affine)

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import torch
 
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""Autocast types by name; none keeps single precision."""
+from diffad.engines.engine import FORMATS
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.bfloat16}
+"""Autocast types by name; none keeps single precision. What int8 leaves of a network runs in bf16."""
 
 
-def resolve_precision(name: str, device: torch.device) -> str:
-    """Turn "auto" into "bf16" where the device computes in it natively, else into "fp32"; other names pass.
+def resolve_precision(name: str, device: torch.device, engine: str = "torch") -> str:
+    """Turn "auto" into "bf16" where device and engine compute in it natively, else into "fp32"; others pass.
+
+    Args:
+        name: A ``Precision``.
+        device: Where the network lives.
+        engine: What runs it.
 
     Raises:
-        ValueError: If the name is unknown.
+        ValueError: If the name is unknown, or the engine or the device does not have it.
     """
     if name not in (*PRECISIONS, "auto"):
         raise ValueError(f"precision must be one of auto, {', '.join(PRECISIONS)}, got {name!r}")
-    if name != "auto":
-        return name
-    return "bf16" if has_native_bf16(device) else "fp32"
+    if name == "auto":
+        return "bf16" if has_native_bf16(device) and "bf16" in FORMATS[engine] else "fp32"
+    if name not in FORMATS[engine]:
+        formats = ", ".join(FORMATS[engine])
+        raise ValueError(f"precision: expected one of {formats} for the engine {engine}, got {name!r}")
+    if device.type == "mps" and name == "bf16" and not has_mps_bf16():
+        raise ValueError(
+            "precision: expected fp32 or fp16 on this system, as its mps has no bf16, got 'bf16'"
+        )
+    return name
+
+
+def has_mps_bf16() -> bool:
+    """Tell whether the GPU of a Mac computes in bf16, which takes macOS 14."""
+    return torch.backends.mps.is_available() and torch.backends.mps.is_macos_or_newer(14, 0)
 
 
 def has_native_bf16(device: torch.device) -> bool:

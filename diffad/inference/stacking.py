@@ -15,6 +15,7 @@ from diffad.data.scan_slices import ScanSlices, cut_slices
 from diffad.data.slices import axis_index, from_slices, to_slices
 from diffad.data.space import Space
 from diffad.data.volume import VolumeError
+from diffad.inference.across import smooth_across
 from diffad.inference.healthy import HealthyMaps
 from diffad.inference.orientations import Slicing, fuse_maps
 from diffad.inference.scan import ScanSource
@@ -158,9 +159,21 @@ def cut_source(
 
 
 def assemble_maps(
-    source: ScanSource, stacks: Sequence[Stack], results: Sequence[StackResult], axis: str
+    source: ScanSource,
+    stacks: Sequence[Stack],
+    results: Sequence[StackResult],
+    axis: str,
+    across_mm: float = 0.0,
 ) -> ScanMaps:
-    """Put the maps of all stacks on the grid of the source."""
+    """Put the maps of all stacks on the grid of the source.
+
+    Args:
+        source: The scan.
+        stacks: What was cut from it.
+        results: What became of each stack.
+        axis: Plane of the slices, or "volume".
+        across_mm: SD of the smoothing across slices, see ``smooth_across``.
+    """
     analysed, nfe = _mark_analysed(source, stacks, axis), results[0].nfe
     several = all(result.std is not None for result in results)
     if source.image.ndim == 4 or axis == "volume":
@@ -175,7 +188,8 @@ def assemble_maps(
         if result.std is not None:
             stds.append(_lay_planes(torch.zeros_like(planes), stack, result.std, axis))
     std = torch.stack(stds) if several else None
-    return ScanMaps(torch.stack(maps), torch.stack(reconstructions), std, analysed, nfe)
+    anomaly = smooth_across(source, torch.stack(maps), analysed, axis, across_mm)
+    return ScanMaps(anomaly, torch.stack(reconstructions), std, analysed, nfe)
 
 
 def _lay_planes(planes: Tensor, stack: Stack, values: Tensor, axis: str) -> Tensor:

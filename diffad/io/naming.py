@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from diffad.io.bids_naming import BIDS_KINDS, format_bids_name, format_former_name
 from diffad.io.nifti import stem
-from diffad.io.spaces import SPACE_SUFFIXES, TRANSFORM, format_carried, format_transform, is_carried
+from diffad.io.spaces import SPACE_SUFFIXES, is_carried, is_record
 
 RESULT_SUFFIXES = {
     "anomaly": "_anomaly.nii.gz",
@@ -33,9 +34,6 @@ picture of how the scan was made ready, the web page, and all in the space of th
 REQUIRED_KINDS = tuple(kind for kind in RESULT_SUFFIXES if kind not in OPTIONAL_KINDS)
 """Kinds without which a scan is not finished."""
 
-MASK_DESCRIPTIONS = {"mask": "anomaly", "seen": "seen", "unseen": "unseen"}
-"""Kinds that BIDS calls a mask, with their description."""
-
 MAP_ENDS = tuple(end.removesuffix(".nii.gz") for end in RESULT_SUFFIXES.values() if end.endswith(".nii.gz"))
 """Ends of the names of the maps that are written here; such files in a folder are no scans."""
 
@@ -46,8 +44,8 @@ class Naming:
 
     A plain ``Naming("A")`` calls its map ``A_anomaly.nii.gz``. A BIDS one keeps the entities of the scan:
     ``sub-01/anat/sub-01_run-1_T1w`` has ``sub-01/anat/sub-01_run-1_desc-anomaly_T1w.nii.gz``, its detections
-    ``..._mod-T1w_desc-anomaly_mask.nii.gz`` and its sidecar ``..._desc-anomaly_T1w.json``. Names in the space
-    of the template have its entity, see ``diffad.io.spaces``.
+    ``..._desc-anomalyT1w_mask.nii.gz`` and its sidecar ``..._desc-anomaly_T1w.json``. Names in the space of
+    the template have its entity, see ``diffad.io.spaces``.
 
     Args:
         name: Name of the scan; of a BIDS scan with its entities and its suffix.
@@ -66,34 +64,27 @@ class Naming:
 
     def path(self, kind: str) -> Path:
         """Return where a kind of result lies, relative to the folder of the results."""
-        end = RESULT_SUFFIXES[kind]
-        return self.folder / (self._format_bids(kind, end) if self.bids else f"{self.name}{end}")
+        if self.bids:
+            return self.folder / format_bids_name(self.name, kind)
+        return self.folder / f"{self.name}{RESULT_SUFFIXES[kind]}"
 
     def files(self, out: Path) -> dict[str, Path]:
-        """Return where all kinds of results lie."""
-        return {kind: out / self.path(kind) for kind in RESULT_SUFFIXES}
+        """Return where all kinds of results lie, that which says that they are whole last."""
+        kinds = (*(BIDS_KINDS if self.bids else ()), *RESULT_SUFFIXES)
+        return {kind: out / self.path(kind) for kind in kinds}
 
-    def _format_bids(self, kind: str, end: str) -> str:
-        parts, suffix = split_entities(self.name)
-        entities = [part for part in parts if not part.startswith("desc-")]
-        labels = [part.removeprefix("desc-") for part in parts if part.startswith("desc-")]
-        if kind == TRANSFORM:
-            return format_transform(entities, labels, suffix)
-        is_carried_kind, kind = kind in SPACE_SUFFIXES, kind.removeprefix("template_")
-        entities += [f"mod-{suffix}"] if kind in MASK_DESCRIPTIONS else []
-        if is_carried_kind:
-            entities, labels = format_carried(entities, labels)
-        label = MASK_DESCRIPTIONS.get(kind, _describe_kind(kind))
-        labels.append(label[:1].upper() + label[1:] if labels else label)
-        last = "mask" if kind in MASK_DESCRIPTIONS else suffix
-        return "_".join([*entities, f"desc-{''.join(labels)}", last]) + end[end.index(".") :]
+    def former_files(self, out: Path) -> dict[str, Path]:
+        """Return where results lie that former versions named in another way, by kind."""
+        names = {kind: format_former_name(self.name, kind) for kind in RESULT_SUFFIXES} if self.bids else {}
+        return {kind: out / self.folder / name for kind, name in names.items() if name}
 
-
-def _describe_kind(kind: str) -> str:
-    """Name a kind with letters alone, as BIDS wants; the record that all is whole belongs to the map."""
-    labels = {"info": "anomaly", "lesions_csv": "lesions", "lesions_json": "lesions", "page": "report"}
-    labels["preparation"] = "prepare"
-    return labels.get(kind, kind)
+    def find_files(self, out: Path) -> dict[str, Path]:
+        """Return where all kinds of results lie, by their former names where they are only there."""
+        files = self.files(out)
+        former_files = {
+            k: p for k, p in self.former_files(out).items() if not files[k].exists() and p.exists()
+        }
+        return files | former_files
 
 
 def split_entities(name: str) -> tuple[list[str], str]:
@@ -110,7 +101,7 @@ def parse_map_name(path: Path, out: Path) -> Naming | None:
         out: Folder of the results it lies in.
     """
     naming = _parse_naming(stem(path), path.parent.relative_to(out))
-    if naming is None or (is_carried(path) and not naming.files(out)["info"].is_file()):
+    if naming is None or (is_carried(path) and not is_record(naming.files(out)["info"])):
         return None
     return naming
 

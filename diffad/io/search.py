@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from diffad.io.dicom_files import INDEX_NAME, is_dicom_file
 from diffad.io.entities import is_companion
 from diffad.io.nifti import FLAT_SUFFIXES, stem
 from diffad.io.own_maps import is_own_map
@@ -31,6 +32,7 @@ class Search:
         gaps: Scans whose content is not there: links that lead nowhere, and pointers.
         links: Scans that are one file under two names, the second first.
         listing: What else lies in the folders.
+        dicom: DICOM files, where these are asked for.
     """
 
     scans: list[Path] = field(default_factory=list)
@@ -38,6 +40,7 @@ class Search:
     gaps: list[Path] = field(default_factory=list)
     links: list[tuple[Path, Path]] = field(default_factory=list)
     listing: FolderListing = field(default_factory=FolderListing)
+    dicom: list[Path] = field(default_factory=list)
 
     def describe_rest(self) -> list[str]:
         """Say in one sentence for each reason what was passed over, but for masks, maps and gaps."""
@@ -91,6 +94,7 @@ def find_scans(
     out: Path | None = None,
     mask: str | Path | None = None,
     region: str | Path | None = None,
+    takes_dicom: bool = False,
 ) -> Search:
     """Collect scans from files and folders.
 
@@ -104,6 +108,7 @@ def find_scans(
         out: Folder of the results.
         mask: Mask file, or the end of the names of masks.
         region: Region file, or the end of the names of regions; passed over alike.
+        takes_dicom: Also collect DICOM files, known by their content.
 
     Raises:
         ValueError: If a folder holds no scan, or all files are masks.
@@ -111,19 +116,24 @@ def find_scans(
     search, places = Search(), dict[tuple[Path, str], Path]()
     for source in sources:
         is_deep = is_folder(source)
-        images = (_search_folder(source, out, search) or _take_slices(search)) if is_deep else [source]
+        if takes_dicom and not is_deep and is_dicom_file(source):
+            search.dicom.append(source)
+            continue
+        images = _search_folder(source, out, search) if is_deep else [source]
+        has_dicom = is_deep and takes_dicom and _take_dicom(search)
+        images = images or (_take_slices(search) if is_deep and not has_dicom else [])
         masks = [p for p in images if _is_mask(p, mask) or _is_mask(p, region)]
         search.ignored += masks
         images = [p for p in images if p not in set(masks)]
         gaps = [p for p in images if is_deep and find_content_gap(p)]
-        if is_deep and not images:
+        if is_deep and not images and not has_dicom:
             raise ValueError(_describe_lack(source, search))
         for path in images:
             if places.setdefault((resolve_path(path.parent), path.name), path) is path:
                 (search.gaps if path in set(gaps) else search.scans).append(path)
-    if search.gaps and not search.scans:
+    if search.gaps and not search.scans and not search.dicom:
         raise ValueError(f"expected scans, found none that can be read: {search.describe_gaps()[0]}")
-    if not search.scans:
+    if not search.scans and not search.dicom:
         raise ValueError(f"expected scans, found only masks: {', '.join(map(str, search.ignored))}")
     search.links = _find_links(search.scans)
     return search
@@ -135,6 +145,18 @@ def _search_folder(folder: Path, out: Path | None, search: Search) -> list[Path]
     results = {p for p in listing.volumes if is_companion(stem(p)) or is_own_map(p)}
     search.ignored += sorted(results)
     return [p for p in listing.volumes if p not in results]
+
+
+def _take_dicom(search: Search) -> bool:
+    """Take the DICOM files of a folder, and tell whether there are any."""
+    files = [path for path in search.listing.others if is_dicom_file(path)]
+    search.listing.others = [path for path in search.listing.others if path not in set(files)]
+    known_files = set(search.dicom)
+    search.dicom += sorted(path for path in files if path not in known_files)
+    if files:  # the table of contents of a medium goes with its images
+        others = search.listing.others
+        search.listing.others = [path for path in others if path.name.upper() != INDEX_NAME]
+    return bool(files)
 
 
 def _take_slices(search: Search) -> list[Path]:

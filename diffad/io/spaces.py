@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import glob
+import json
 from pathlib import Path
+
+from diffad.io.files import read_regular
 
 TEMPLATE_SPACE = "MNI152NLin2009aSym"
 """Name that BIDS has for the template that comes with nilearn: ICBM 2009a, nonlinear, symmetric."""
+TEMPLATE_URL = "http://www.bic.mni.mcgill.ca/ServicesAtlases/ICBM152NLin2009"
+"""Where those who made the template describe it; sidecars name it as their reference."""
 CARRIED_KINDS = ("scan", "anomaly", "mask", "twin", "seen", "unseen", "std", "pvalue")
 """What is brought to the template: the scan, and all maps and masks that there are of it."""
 CARRIED_SUFFIXES = {f"template_{kind}": f"_space-{TEMPLATE_SPACE}_{kind}.nii.gz" for kind in CARRIED_KINDS}
@@ -17,6 +22,8 @@ SPACE_SUFFIXES = CARRIED_SUFFIXES | {TRANSFORM: TRANSFORM_END}
 """Ends of all that is written of a scan in the space of the template, by kind of result."""
 TAG = f"space-{TEMPLATE_SPACE}"
 """Entity of names in the space of the template."""
+TRANSFORM_KEY, RECORD_BYTES = "Transform", 64_000_000
+"""Key of a sidecar of what was brought to the template, and what no record exceeds."""
 
 
 def format_carried(entities: list[str], labels: list[str]) -> tuple[list[str], list[str]]:
@@ -39,6 +46,18 @@ def format_transform(entities: list[str], labels: list[str], suffix: str) -> str
     way = [f"from-{source}", f"to-{TEMPLATE_SPACE}", "mode-image"]
     description = [f"desc-{''.join(labels)}"] if labels else []
     return "_".join([*entities, *way, *description, "xfm.tfm"])
+
+
+def is_record(path: Path) -> bool:
+    """Tell whether a file is the record of a scan that names the template, and no sidecar of a result there.
+
+    Both are called alike; only a sidecar names a transform.
+    """
+    try:
+        content = json.loads(read_regular(path, RECORD_BYTES).decode("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and TRANSFORM_KEY not in content
 
 
 def is_carried(path: Path) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diffad.io.beside import find_mask_beside
+from diffad.io.dicom_files import DicomSource
 from diffad.io.entities import drop_last_word as drop_last_word
 from diffad.io.naming import Naming
 from diffad.io.nifti import SUFFIXES, stem
@@ -28,6 +29,7 @@ class Subject:
         missing: Sequences that were not found.
         folder: Where its results go, in the folder of all.
         bids: Whether they are named as BIDS has it.
+        dicom: The DICOM images it is made of, where it is no file that is read as it is.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Subject:
     missing: tuple[str, ...] = ()
     folder: Path = Path()
     bids: bool = False
+    dicom: DicomSource | None = None
 
     @property
     def naming(self) -> Naming:
@@ -87,7 +90,7 @@ def group_subjects(scans: Sequence[Path], sequences: Sequence[str] = ()) -> list
     order = list(sequences) or [""]
     return [
         Subject(name, tuple(g[s] for s in order if s in g), tuple(s for s in order if s not in g))
-        for name, g in zip(_make_names(list(groups)), groups.values(), strict=True)
+        for name, g in zip(make_names(list(groups)), groups.values(), strict=True)
     ]
 
 
@@ -121,7 +124,12 @@ def _split_name(path: Path, sequences: Sequence[str]) -> tuple[Path | None, str]
     return None, ""
 
 
-def _make_names(keys: Sequence[Path]) -> list[str]:
+def make_names(keys: Sequence[Path]) -> list[str]:
+    """Name paths by their ends, with as many folders before them as it takes to tell them apart.
+
+    Raises:
+        ValueError: If two cannot be told apart.
+    """
     depths = [1] * len(keys)
     while True:
         names = ["_".join(k.parts[1:][-d:]) for k, d in zip(keys, depths, strict=True)]

@@ -109,7 +109,12 @@ class ADM(ModelMixin, ConfigMixin):
         return time if vector is None else torch.cat([time, vector], dim=1)
 
     def _run_unet(self, x: Tensor, emb: Tensor) -> Tensor:
-        h = self.stem(fold_patches(x, self.config.patch).to(self.dtype))
+        patches = fold_patches(x, self.config.patch).to(self.dtype)
+        return unfold_patches(self.run_core(patches, emb), self.config.patch)
+
+    def run_core(self, x: Tensor, emb: Tensor) -> Tensor:
+        """Run the U-Net alone, on patches (B, C, *S) and vectors e (B, D); see ``HasCore``."""
+        h = self.stem(x)
         skips = [h]
         for stage in self.down:
             h = stage(h, emb)
@@ -117,7 +122,8 @@ class ADM(ModelMixin, ConfigMixin):
         h = self.bottom(h, emb)
         for stage in self.up:
             h = stage(torch.cat([h, skips.pop()], dim=1), emb)
-        return unfold_patches(self.out(F.silu(self.norm(h))), self.config.patch)
+        answer: Tensor = self.out(F.silu(self.norm(h)))
+        return answer
 
 
 def _compute_widths(base: int, mults: Sequence[float], groups: int) -> list[int]:

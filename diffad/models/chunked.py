@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from diffad.denoise import marks_anomalies, network_conditions, null_label, takes_neighbours, takes_place
+from diffad.models.memory import Memory, try_smaller
 
 
 class Chunked:
@@ -16,23 +17,28 @@ class Chunked:
 
     Args:
         network: Called as ``network(x_t, labels, **cond)``, answering a tensor.
-        size: Most items in one evaluation.
+        size: Most items in one evaluation; halved where they do not fit into memory.
+        memory: What is known of the memory of the device; nothing by default.
 
     Raises:
         ValueError: If ``size`` is below 1.
     """
 
-    def __init__(self, network: Callable[..., Tensor], size: int) -> None:
+    def __init__(self, network: Callable[..., Tensor], size: int, memory: Memory | None = None) -> None:
         if size < 1:
             raise ValueError(f"expected batch_size of at least 1, got {size}")
-        self.network, self.size = network, size
+        self.network, self.size, self.memory = network, size, memory or Memory()
 
     def __call__(self, x_t: Tensor, labels: Tensor, **cond: Any) -> Tensor:
         """Answer for ``x_t`` (B, C, *S) at ``labels`` (B,); conditions of length B are cut alike."""
+        size = min(self.size, len(x_t))
+        return try_smaller(lambda count: self._run(count, x_t, labels, **cond), size, self.memory)
+
+    def _run(self, count: int, x_t: Tensor, labels: Tensor, **cond: Any) -> Tensor:
         batch = len(x_t)
-        if batch <= self.size:
+        if batch <= count:
             return self.network(x_t, labels, **cond)
-        parts = self._split(batch)
+        parts = _split(batch, count)
         return torch.cat(
             [
                 self.network(x_t[p], labels[p], **{k: _cut(v, p, batch) for k, v in cond.items()})
@@ -42,7 +48,7 @@ class Chunked:
 
     def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return what the network must know of ``image`` (B, C, *S) in [0, 1], chunk by chunk."""
-        chunks = [network_conditions(self.network, image[p], mask[p]) for p in self._split(len(image))]
+        chunks = [network_conditions(self.network, image[p], mask[p]) for p in _split(len(image), self.size)]
         return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
     @property
@@ -65,8 +71,9 @@ class Chunked:
         """Whether the network marks anomalies in a channel of its own."""
         return marks_anomalies(self.network)
 
-    def _split(self, batch: int) -> list[slice]:
-        return [slice(start, start + self.size) for start in range(0, batch, self.size)]
+
+def _split(batch: int, count: int) -> list[slice]:
+    return [slice(start, start + count) for start in range(0, batch, count)]
 
 
 def _cut(value: Any, part: slice, batch: int) -> Any:

@@ -156,7 +156,12 @@ class UNet2D(ModelMixin, ConfigMixin):
 
     def _run_unet(self, x: Tensor, labels: Tensor, vector: Tensor | None) -> Tensor:
         patches = fold_patches(x, self.config.patch).to(self.dtype)
-        return unfold_patches(self.unet(patches, labels, vector, return_dict=False)[0], self.config.patch)
+        return unfold_patches(self.run_core(patches, labels, vector), self.config.patch)
+
+    def run_core(self, x: Tensor, labels: Tensor, vector: Tensor | None = None) -> Tensor:
+        """Run the U-Net alone, on patches (B, C, H, W), labels (B,) and vectors (B, D); see ``HasCore``."""
+        answer: Tensor = self.unet(x, labels, vector, return_dict=False)[0]
+        return answer
 
 
 def _list_attention(attention: bool | Mapping[str, Sequence[int]], count: int) -> list[list[str]]:

@@ -83,6 +83,9 @@ class UNet3D(ModelMixin, ConfigMixin):
         check_input(x_t, self.config.in_channels, self.config.dims, "UNet3D")
         check_embedding(embedding, self.config.embedding, len(x_t), "UNet3D")
         vector = embed(self.condition, embedding, self.dtype)
-        return run_padded(
-            lambda x: self.unet(x.to(self.dtype), labels, class_labels=vector), x_t, self.multiple
-        )
+        return run_padded(lambda x: self.run_core(x.to(self.dtype), labels, vector), x_t, self.multiple)
+
+    def run_core(self, x: Tensor, labels: Tensor, vector: Tensor | None = None) -> Tensor:
+        """Run the U-Net alone, on ``x`` (B, C, *S), labels (B,) and vectors (B, D); see ``HasCore``."""
+        answer: Tensor = self.unet(x, labels, class_labels=vector)
+        return answer

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from diffad.io.atomic import write_text
 from diffad.io.naming import split_entities
 from diffad.io.nifti import stem
-from diffad.io.paths import is_folder, is_lost, resolve_path
+from diffad.io.paths import is_folder, is_lost
 from diffad.io.search import NO_CONTENT
 from diffad.io.subjects import Subject, name_suffix
-from diffad.io.version import __version__
+from diffad.predict.dataset import root_of as root_of
 
-DESCRIPTION = "dataset_description.json"
 FOLDERS = ("anat", "ct")
 """Folders of a subject that hold scans of the head in three dimensions."""
 OTHER_FOLDERS = ("derivatives", "sourcedata", "code", "stimuli", "phenotype")
 """Folders of a data set that are no raw data."""
-
-
-def root_of(path: Path) -> Path | None:
-    """Return the data set that a file or folder lies in, or none: the nearest with a description."""
-    start = path.absolute()
-    for folder in (start, *start.parents):
-        if (folder / DESCRIPTION).is_file():
-            return folder
-    return None
 
 
 def is_scan(path: Path, root: Path, sources: Sequence[Path]) -> bool:
@@ -137,22 +125,3 @@ def warn_mixed(subjects: Sequence[Subject]) -> str | None:
         return None
     summary = ", ".join(f"{n} {suffix}" for suffix, n in counts.most_common())
     return f"mixed sequences: {summary}; a model knows some of them only, so choose with --sequences"
-
-
-def write_description(out: Path, sources: Sequence[Path]) -> None:
-    """Write what a derivative must say of itself; one that is there is left as it is.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    path = out / DESCRIPTION
-    if path.exists():
-        return
-    about = {
-        "Name": "Anomaly maps of diffad",
-        "BIDSVersion": "1.9.0",
-        "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": "diffad", "Version": __version__}],
-        "SourceDatasets": [{"URL": resolve_path(source).as_uri()} for source in sources],
-    }
-    write_text(path, json.dumps(about, indent=1))

@@ -14,6 +14,7 @@ from diffad.inference.candidates import list_candidates
 from diffad.inference.choice import choose_candidate, looks_like_ct
 from diffad.inference.scan import ScanSource, read_source
 from diffad.inference.stored import INDEX
+from diffad.io.dicom_files import is_dicom_file
 from diffad.io.naming import Naming, find_maps
 from diffad.io.nifti import stem
 from diffad.io.search import find_scans
@@ -21,6 +22,7 @@ from diffad.io.spaces import TAG
 from diffad.io.subjects import parse_mask
 from diffad.io.text import read_json
 from diffad.models.pretrained import list_shipped_models
+from diffad.predict.dicom_facts import describe_dicom, tabulate_dicom
 from diffad.predict.model_facts import read_model_facts
 from diffad.predict.results import Results
 
@@ -51,6 +53,8 @@ def read_facts(target: str, mask: str = "") -> Facts:
         return _describe_folder(path)
     if path.name.endswith("_info.json") or path.suffix == ".json":
         return _describe_record(path)
+    if is_dicom_file(path):
+        return describe_dicom([path], target)
     if (record := _find_record(path)) is not None:
         return _describe_record(record)
     if path.suffix in (".yaml", ".yml"):
@@ -66,8 +70,11 @@ def _describe_folder(folder: Path) -> Facts:
         facts |= {"outside_domain": [name for name, row in rows.items() if row["domain"] == "outside"]}
         facts |= {"warned": [name for name, row in rows.items() if row["warnings"]]}
         return facts | {"page": str(folder / "index.html"), "next": f"diffad report {folder}"}
-    search = find_scans([folder])
+    search = find_scans([folder], takes_dicom=True)
+    if search.dicom and not search.scans:
+        return describe_dicom(search.dicom, str(folder))
     notes = [*search.describe_gaps(), *search.describe_rest()]
+    notes += [f"{len(search.dicom)} DICOM files lie there, too"] if search.dicom else []
     facts = {"kind": "folder of scans", "path": str(folder), "scans": len(search.scans)}
     facts |= {"passed_over": len(search.ignored), "notes": notes, "first": str(search.scans[0])}
     return facts | {"next": f"diffad info {search.scans[0]}"}
@@ -152,6 +159,8 @@ def _format_next(path: Path, prepares: bool, mask: str) -> str:
 
 def tabulate_facts(facts: Facts) -> list[str]:
     """Write facts one a line; what is not known is left out."""
+    if "visits" in facts:
+        return tabulate_dicom(facts)
     names = {key: key.replace("_", " ").replace(" mm", " (mm)").replace(" ml", " (ml)") for key in facts}
     width = max(map(len, names.values()))
     rows = ((names[key], value) for key, value in facts.items() if value not in (None, [], {}))

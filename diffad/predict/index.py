@@ -42,7 +42,7 @@ def _make_row(out: Path, name: str, naming: Naming | None, row: Mapping[str, str
         status=row["status"],
         score=row["score"],
         volume_ml=row["volume_ml"],
-        lesions=_count_lesions(out / naming.path("lesions_json")) if ok and naming else None,
+        lesions=_count_lesions(naming.find_files(out)["lesions_json"]) if ok and naming else None,
         page=files.get("page", ""),
         picture=files.get("report", ""),
         error=row["error"],

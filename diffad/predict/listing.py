@@ -6,13 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from diffad.dicom.subjects import list_dicom_subjects
 from diffad.inference.candidates import is_auto
 from diffad.io.nifti import stem
 from diffad.io.paths import resolve_path
 from diffad.io.search import NO_CONTENT, Search, describe_gaps, list_names
 from diffad.io.subjects import Subject, group_subjects
 from diffad.predict import bids
+from diffad.predict.contrasts import list_contrasts
 from diffad.predict.options import Inputs
+
+NO_SERIES = "no DICOM series that can be used"
+"""Why a visit cannot be looked at; more is said of each."""
 
 
 @dataclass
@@ -58,6 +63,10 @@ def list_subjects(inputs: Inputs, search: Search) -> CohortListing:
         ValueError: If there is no scan, or names or data sets do not go together.
     """
     roots = {bids.root_of(path) for path in search.scans}
+    if search.dicom and not any(roots):
+        return _list_mixed(inputs, search)
+    if search.dicom:
+        search.listing.others += search.dicom
     if inputs.layout == "plain" or (inputs.layout == "auto" and None in roots):
         return _list_plain(inputs, search)
     if None in roots or len(roots) > 1:
@@ -65,6 +74,32 @@ def list_subjects(inputs: Inputs, search: Search) -> CohortListing:
     (root,) = roots
     assert root is not None
     return _list_bids(inputs, search, root)
+
+
+def _list_mixed(inputs: Inputs, search: Search) -> CohortListing:
+    """Make subjects of DICOM files, beside those of other files where there are any.
+
+    Raises:
+        ValueError: If sequences are asked for, which go by names of files.
+    """
+    if inputs.sequences:
+        raise ValueError(
+            "sequences: expected NIfTI files, which are told apart by their names, found DICOM files; "
+            "convert them first, or leave --sequences out and choose with --series"
+        )
+    listing = _list_plain(inputs, search) if search.scans else CohortListing([], notes=search.describe_rest())
+    contrasts = list_contrasts(inputs.model, bool(inputs.prepare and inputs.prepare.modality == "ct"))
+    names = [*(subject.name for subject in listing.subjects), *listing.absent]
+    options = (contrasts, inputs.series, inputs.keep_identifiers)
+    dicom_listing = list_dicom_subjects(search.dicom, *options, scans=search.scans, names=names)
+    listing.subjects += dicom_listing.subjects
+    listing.absent |= dict.fromkeys(dicom_listing.absent, NO_SERIES)
+    listing.details |= dicom_listing.absent
+    listing.notes += [
+        *dicom_listing.notes,
+        *(f"{name}: {error}" for name, error in dicom_listing.absent.items()),
+    ]
+    return listing
 
 
 def _list_plain(inputs: Inputs, search: Search) -> CohortListing:

@@ -11,12 +11,17 @@ from diffad.config.reading import ReadOptions
 from diffad.data.head import head_warning
 from diffad.data.volume import Array, Volume, VolumeError
 from diffad.data.volume_file import read_volume_header
+from diffad.dicom.read import read_series
 from diffad.inference.output import AnomalyOutput
+from diffad.io.dicom_files import DicomSource
 from diffad.io.stages import run_stage
 
 if TYPE_CHECKING:
     from diffad.prepare import PreparedScan
     from diffad.prepare import PrepareOptions as PrepareOptions
+
+TEMPLATE_VOXELS = 197 * 233 * 189
+"""Voxels of the grid of the template."""
 
 
 class LoadedScan:
@@ -52,7 +57,7 @@ class LoadedScan:
 
 
 def load_scan(
-    paths: Sequence[Path],
+    scan: Sequence[Path] | DicomSource,
     mask: Path | None,
     options: PrepareOptions | None,
     region: bool = False,
@@ -62,7 +67,7 @@ def load_scan(
     """Read a scan; with options make it ready.
 
     Args:
-        paths: One file for each sequence.
+        scan: One file for each sequence, or the images of a DICOM series.
         mask: Its brain mask on its own grid, or none.
         options: How it is made ready; none takes it as it is, skull-stripped.
         region: Whether a region is given too, which lies on the scan's own grid.
@@ -75,17 +80,26 @@ def load_scan(
 
     if options is None:
         with run_stage("reading"):
-            source = scans.read_source(Volume.load(paths, options=reading), mask)
+            source = scans.read_source(_read_volume(scan, reading), mask)
         assert source.volume is not None
         if mask is None:
             _refuse_head(source.volume, source.brain[0, 0].numpy())
         return LoadedScan(source.volume, source.brain[0, 0].numpy(), source.warnings)
     if region:
-        raise ValueError(f"{paths[0]}: expected no region with --prepare, as it lies on another grid")
+        name = scan.label if isinstance(scan, DicomSource) else scan[0]
+        raise ValueError(f"{name}: expected no region with --prepare, as it lies on another grid")
     from diffad.prepare import prepare
 
-    scan = prepare(list(paths), options, mask, reading=reading)
-    return LoadedScan(scan.volume, scan.brain, scan.record.get("warnings", []), scan)
+    native = _read_volume(scan, reading) if isinstance(scan, DicomSource) else list(scan)
+    ready = prepare(native, options, mask, reading=reading)
+    return LoadedScan(ready.volume, ready.brain, ready.record.get("warnings", []), ready)
+
+
+def _read_volume(scan: Sequence[Path] | DicomSource, reading: ReadOptions) -> Volume:
+    """Read a scan as it is."""
+    if isinstance(scan, DicomSource):
+        return read_series(scan, reading)
+    return Volume.load(scan, options=reading)
 
 
 def _refuse_head(volume: Volume, brain: Array) -> None:
@@ -94,15 +108,18 @@ def _refuse_head(volume: Volume, brain: Array) -> None:
         raise VolumeError(f"{volume.name}: expected a brain without its skull, found {warning}")
 
 
-def count_voxels(paths: Sequence[Path], prepares: bool) -> int:
+def count_voxels(scan: Sequence[Path] | DicomSource, prepares: bool) -> int:
     """Return how many voxels a scan has in memory, from its header alone; 0 if that cannot be read.
 
     Args:
-        paths: One file for each sequence.
+        scan: One file for each sequence, or the images of a DICOM series.
         prepares: Whether it is also held on the grid of the template.
     """
+    if isinstance(scan, DicomSource):
+        voxels = scan.voxels
+        return voxels + (TEMPLATE_VOXELS if prepares else 0)
     try:
-        voxels = sum(read_volume_header(path, ReadOptions(max_voxels=sys.maxsize)).voxels for path in paths)
+        voxels = sum(read_volume_header(path, ReadOptions(max_voxels=sys.maxsize)).voxels for path in scan)
     except Exception:  # reading it will say what is wrong
         return 0
-    return voxels + (197 * 233 * 189 * len(paths) if prepares else 0)
+    return voxels + (TEMPLATE_VOXELS * len(scan) if prepares else 0)

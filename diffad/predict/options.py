@@ -11,6 +11,7 @@ import torch
 
 from diffad.config.choices import (
     AXES,
+    EngineName,
     FailurePolicy,
     Fusion,
     NoiseScope,
@@ -22,6 +23,7 @@ from diffad.config.choices import (
 )
 from diffad.config.reading import MAX_VOXELS, ReadOptions
 from diffad.config.schema import PartSpec
+from diffad.dicom.choice import check_series_option
 from diffad.inference.slice_range import check_slices
 from diffad.inference.thresholding import check_threshold_option
 from diffad.method import PARTS, Method
@@ -46,6 +48,7 @@ class Options:
         seed: Seed of all noise.
         batch_size: Slices per network evaluation; does not change the result.
         precision: A ``Precision``.
+        engine: What runs the denoising network, an ``EngineName``; none for that of the pipeline.
         axes: Axes that slices are cut along, their maps fused; none for the model's own.
         fusion: How the maps of several axes become one, a ``Fusion``; none for the mean.
         noise_across: What shares its noise, "slice" or "scan"; none for a noise of its own for every slice.
@@ -68,6 +71,7 @@ class Options:
     seed: int = 0
     batch_size: int = 8
     precision: str = "auto"
+    engine: str | None = None
     axes: tuple[str, ...] | None = None
     fusion: str | None = None
     noise_across: str | None = None
@@ -87,6 +91,8 @@ class Options:
         require(self.seed >= 0, "seed", "a number of at least 0", self.seed)
         require(self.batch_size >= 1, "batch_size", "at least 1 slice", self.batch_size)
         require_choice("precision", self.precision, Precision)
+        if self.engine is not None:
+            require_choice("engine", self.engine, EngineName)
         if self.axes is not None:
             unique = 0 < len(set(self.axes)) == len(self.axes)
             fits = unique and set(self.axes) <= set(AXES)
@@ -110,7 +116,7 @@ class Options:
     def call(self) -> dict[str, Any]:
         """Return what ``AnomalyPipeline.__call__`` is to be called with for a scan that was read."""
         late = ("axes", "fusion", "noise_across")
-        reading = ("trust", "max_voxels", "mask_threshold")
+        reading = ("trust", "max_voxels", "mask_threshold", "engine")
         values = {k: v for k, v in asdict(self).items() if k not in reading}
         late_flags = () if self.keep_small else ("keep_small",)
         return {k: v for k, v in values.items() if k not in late_flags and (k not in late or v is not None)}
@@ -118,6 +124,7 @@ class Options:
     def to_request(self) -> dict[str, Any]:
         """Return what the maps follow from: all but batches, limits of voxels and refusals."""
         reading = {"trust": self.trust, "mask_threshold": self.mask_threshold}
+        reading["engine"] = None if self.engine == "torch" else self.engine  # as results of torch always were
         chosen = {k: v for k, v in reading.items() if v is not None}
         return {k: v for k, v in self.call().items() if k not in ("batch_size", "strict")} | chosen
 
@@ -127,7 +134,7 @@ class Inputs:
     """Which scans are looked at by which model, and where results go.
 
     Args:
-        sources: NIfTI files, and folders that are searched for them.
+        sources: NIfTI files, DICOM files, and folders that are searched for them.
         model: Name of a shipped model, a pipeline folder, or a hub id; or "auto" or "auto:PLACE,...", which
             give each scan the model that it suits best, see ``list_candidates``.
         out: Folder of the results; made if absent.
@@ -142,6 +149,9 @@ class Inputs:
         prepare: How scans are made ready first; none takes them as they are.
         verify: Compare the content of finished files with what was written, not only their size.
         spaces: Spaces that results are in, each a ``Space``; the scan's own grid is always one.
+        keep_prepared: Folder in which prepared scans are kept, to be looked at; none keeps none.
+        series: Which series of a DICOM folder, see ``choose_series``; empty for the one that suits best.
+        keep_identifiers: Let names hold what identifies the patient of DICOM files.
 
     Raises:
         ValueError: If a value cannot be used; it is named.
@@ -161,13 +171,18 @@ class Inputs:
     prepare: PrepareOptions | None = None
     verify: bool = False
     spaces: Sequence[str] = ("native",)
+    keep_prepared: Path | None = None
+    series: str = ""
+    keep_identifiers: bool = False
 
     def __post_init__(self) -> None:
         for space in self.spaces:
             require_choice("space", space, Space)
+        check_series_option(self.series)
         require(len(self.sources) > 0, "sources", "a scan or a folder", self.sources)
         gpu = self.device.startswith("cuda") and torch.cuda.is_available()
+        gpu |= self.device == "mps" and torch.backends.mps.is_available()
         usable = gpu or self.device in ("auto", "cpu")
-        require(usable, "device", "auto, cpu or a GPU (cuda) that torch can use", self.device)
+        require(usable, "device", "auto, cpu or a GPU (cuda, mps) that torch can use", self.device)
         require_choice("layout", self.layout, ResultLayout)
         require_choice("on_failure", self.on_failure, FailurePolicy)

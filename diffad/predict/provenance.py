@@ -21,6 +21,7 @@ def hash_model(pipe: AnomalyPipeline) -> str:
     healthy_maps = [pipe.healthy, *(maps for _, maps in sorted(pipe.contrast_maps.items()))]
     for maps in (maps for maps in healthy_maps if maps is not None):
         digest.update(maps.mean.numpy().tobytes() + maps.sd.numpy().tobytes())
+    digest.update(pipe.engine.identity.encode())
     for network in pipe.networks.values():
         for name, weights in sorted(network.state_dict().items()):
             digest.update(name.encode() + weights.cpu().double().numpy().tobytes())

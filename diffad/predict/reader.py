@@ -14,7 +14,7 @@ from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import format_error, say
 from diffad.predict.claims import ScanClaims
 from diffad.predict.finished import inspect_results
-from diffad.predict.load import load_scan
+from diffad.predict.load import LoadedScan, load_scan
 from diffad.predict.options import Options
 from diffad.predict.outcome import PendingScan, ScanOutcome
 from diffad.predict.request import collect_request, compare_requests
@@ -43,6 +43,7 @@ class ScanReader:
         claims: Scans that this program is at work on.
         writing: Context in which a file of ``out`` is written.
         in_template: Whether results are written in the space of the template, too.
+        keep_prepared: Folder in which prepared scans are kept, or none.
     """
 
     out: Path
@@ -56,6 +57,7 @@ class ScanReader:
     claims: ScanClaims
     writing: Callable[[str], AbstractContextManager[None]]
     in_template: bool = False
+    keep_prepared: Path | None = None
 
     def read(self, subject: Subject) -> PendingScan | ScanOutcome:
         """Claim a scan and read it; one that is done, or that another program has, is not read.
@@ -75,7 +77,7 @@ class ScanReader:
                 return ScanOutcome(None, "busy")
         mask = find_subject_mask(subject, self.mask)
         region = find_subject_mask(subject, self.region, "region")
-        files = {"scan": subject.paths, "mask": mask, "region": region}
+        files = {"scan": subject.paths, "dicom": subject.dicom, "mask": mask, "region": region}
         info = self._find_finished(subject)
         choice = self.shelf.recall(info)
         if info is not None and choice is not None:
@@ -88,12 +90,26 @@ class ScanReader:
         """Read a scan, choose its model if need be, and compare results that are there with its choice."""
         is_region, reading = files["region"] is not None, self.options.reading
         request = self._describe_request(choice, files) if choice else None
-        scan = load_scan(files["scan"], files["mask"], self.prepare, is_region, reading=reading)
+        source = files["dicom"] or files["scan"]
+        scan = load_scan(source, files["mask"], self.prepare, is_region, reading=reading)
+        self._keep(scan, subject, files)
         choice = choice or self.shelf.choose(scan)
         request = request or self._describe_request(choice, files)
         if info is not None:
             return self._compare(subject, info, request)
         return PendingScan(request, files["region"], scan, choice)
+
+    def _keep(self, scan: LoadedScan, subject: Subject, files: dict[str, Any]) -> None:
+        """Keep a prepared scan where that was asked for; one that is there stays."""
+        if self.keep_prepared is None or scan.preparation is None or self.prepare is None:
+            return
+        from diffad.prepare.files import describe_request, write_prepared
+
+        request = describe_request([*files["scan"]], files["mask"], self.prepare, self.options.reading)
+        try:
+            write_prepared(scan.preparation, self.keep_prepared, subject.name, request)
+        except FileExistsError as error:
+            say(f"note: {subject.name}: the prepared scan is not kept again: {error}")
 
     def _describe_request(self, choice: ModelChoice, files: dict[str, Any]) -> dict[str, Any]:
         model = self.shelf.take(choice)
@@ -103,7 +119,7 @@ class ScanReader:
         """Return what is stored of a scan that was done before; none if it is to be done now."""
         if self.overwrite:
             return None
-        scan = inspect_results(subject.naming.files(self.out), self.verify)
+        scan = inspect_results(subject.naming.find_files(self.out), self.verify)
         if scan.damage:
             say(f"redoing {subject.name}: {scan.damage}")
         return None if scan.damage else scan.info
@@ -120,7 +136,7 @@ class ScanReader:
     def _add_template_maps(self, subject: Subject, info: dict[str, Any]) -> ScanOutcome:
         """Bring finished results to the template, as they lie there; these stay, whatever happens."""
         try:
-            output = read_finished_output(subject.naming.files(self.out))
+            output = read_finished_output(subject.naming.find_files(self.out))
             way = place_in_template(output, subject.name)
         except (ValueError, OSError) as error:
             say(f"warning: {subject.name}: not brought to {TEMPLATE_SPACE}: {format_error(error)}")

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diffad.dicom.stored import hash_series
 from diffad.io.digests import hash_file
 from diffad.method import Method
 from diffad.predict.options import Options
@@ -30,12 +31,15 @@ def collect_request(
         options: How the scan is looked at.
         method: Parts that are used.
         prepare: How the scan is made ready, or none.
-        files: The paths "scan", and "mask" and "region" or none.
+        files: The paths "scan", and "mask" and "region" or none; "dicom" holds the images of a series.
     """
     request = options.to_request() | method.to_dict()
     if prepare:
         request |= {"prepare": asdict(prepare) | {"threads": 0}}
-    digests: dict[str, Any] = {"scan": [hash_file(path) for path in files["scan"]]}
+    images = files.get("dicom")
+    digests: dict[str, Any] = {
+        "scan": [hash_series(images.files)] if images else [hash_file(path) for path in files["scan"]]
+    }
     digests["mask"] = _hash(files["mask"])
     digests |= {"region": _hash(files["region"])} if files["region"] else {}
     plain_request: dict[str, Any] = json.loads(json.dumps({"model": model, **request, **digests}))

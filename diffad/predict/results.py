@@ -29,7 +29,8 @@ class ResultRow:
         scan: Name of the results.
         status: "ok" or "failed".
         verdict: What the result amounts to: "nothing" above what healthy scans show, "detections" that no
-            person has judged, "unusual" as a whole without a detection, or "not credible".
+            person has judged, "unusual" as a whole without a detection, "not credible", or that of a
+            "poor scan", which is not judged.
         model: Name of the model.
         scope: What the model knows.
         coverage: How much of the scan was analysed.
@@ -43,6 +44,7 @@ class ResultRow:
         warnings: What should be known of the result, in sentences.
         domain: "inside" or "outside" what the model knows, or "unknown".
         p_value: How surprising the scan were if it was healthy, by whole healthy scans; empty where unknown.
+        quality: "good", "poor" with what the scan has, or "unknown".
     """
 
     scan: str
@@ -61,6 +63,7 @@ class ResultRow:
     warnings: str = ""
     domain: str = ""
     p_value: float | str = ""
+    quality: str = ""
 
     @classmethod
     def from_info(cls, name: str, info: dict[str, Any]) -> ResultRow:
@@ -80,6 +83,7 @@ class ResultRow:
             warnings=SEPARATOR.join(map(str, sentences)),
             domain=_get_status(info.get("domain")),
             p_value=_get_p_value(info.get("healthy_scans")),
+            quality=_get_quality(info.get("quality")),
         )
 
 
@@ -94,6 +98,14 @@ def _get_status(domain: Any) -> str:
     return str(domain.get("status", "")) if isinstance(domain, dict) else ""
 
 
+def _get_quality(quality: Any) -> str:
+    """Return the quality of a stored scan and what it has, of results from before it was measured too."""
+    if not isinstance(quality, dict):
+        return ""
+    flags = quality.get("flags") or []
+    return f"{quality.get('status', '')}{': ' if flags else ''}{', '.join(map(str, flags))}"
+
+
 def _get_p_value(comparison: Any) -> float | str:
     """Return the p-value of a stored comparison with healthy scans, empty where there is none."""
     return comparison.get("p_value", "") if isinstance(comparison, dict) else ""
@@ -104,9 +116,10 @@ Table = dict[str, dict[str, str]]
 
 COLUMNS = [f.name for f in fields(ResultRow)]
 HEADLINE_COLUMNS = ("verdict", "model", "scope", "coverage", "flagged_share")
-_FORMER = [name for name in COLUMNS if name not in HEADLINE_COLUMNS]
-FORMER_COLUMNS = (_FORMER[:-3], _FORMER[:-2], _FORMER[:-1], _FORMER)
-"""Columns of tables from before there were warnings, domains, p-values, or headlines in them."""
+_RECENT = [name for name in COLUMNS if name != "quality"]
+_FORMER = [name for name in _RECENT if name not in HEADLINE_COLUMNS]
+FORMER_COLUMNS = (_FORMER[:-3], _FORMER[:-2], _FORMER[:-1], _FORMER, _RECENT)
+"""Columns of tables from before there were warnings, domains, p-values, headlines, or quality in them."""
 
 
 class Results:

@@ -19,6 +19,7 @@ from diffad.io.subjects import Subject, find_scans
 from diffad.io.terminal import say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict import bids
+from diffad.predict.dataset import describe_dataset
 from diffad.predict.index import write_cohort
 from diffad.predict.listing import CohortListing, list_subjects
 from diffad.predict.options import Inputs, Options
@@ -53,8 +54,9 @@ def predict_scans(
     in_template = TEMPLATE_SPACE in inputs.spaces
     if in_template:
         require_packages()
+    if in_template and process.is_main:
         say(NOTE)
-    search = find_scans(inputs.sources, inputs.out, inputs.mask, inputs.region)
+    search = find_scans(inputs.sources, inputs.out, inputs.mask, inputs.region, takes_dicom=True)
     listing = list_subjects(inputs, search)
     subjects = listing.subjects
     if in_template:
@@ -71,6 +73,7 @@ def predict_scans(
         share=process,
         verify=inputs.verify,
         in_template=in_template,
+        keep_prepared=inputs.keep_prepared,
     )
     if process.is_main:
         _describe_derivative(inputs.out, subjects)
@@ -138,7 +141,10 @@ def load_model(name: str, device: str) -> AnomalyPipeline:
 
 
 def choose_device(name: str, process: Process | None = None) -> str:
-    """Return the device of a process: "auto" is a GPU where there is one, and each process has its own."""
+    """Return the device of a process: "auto" is a GPU where there is one, and each process has its own.
+
+    The GPU of a Mac, "mps", is taken where it is named alone: nothing here was tried on one.
+    """
     device = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
     if process is not None and process.world_size > 1 and device.startswith("cuda"):
         return str(process.device)
@@ -174,4 +180,4 @@ def _record_absent(cohort: Cohort, listing: CohortListing, summary: CohortSummar
 def _describe_derivative(out: Path, subjects: Sequence[Subject]) -> None:
     if any(subject.bids for subject in subjects):
         roots = {root for s in subjects for path in s.paths[:1] if (root := bids.root_of(path))}
-        bids.write_description(out, sorted(roots))
+        describe_dataset(out, sorted(roots))

@@ -15,7 +15,7 @@ from diffad.inference.precision import resolve_precision
 from diffad.io.console import NORMAL, VERBOSE
 from diffad.io.escape import escape_name
 from diffad.io.stages import run_stage, work_on
-from diffad.io.subjects import Subject
+from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.announce import Announcer
@@ -65,6 +65,7 @@ class Cohort:
         share: Which of several processes this is; alone by default.
         verify: Compare the content of finished files with what was written, not only their size.
         in_template: Write results in the space of the template, too.
+        keep_prepared: Folder in which prepared scans are kept; none keeps none.
 
     Raises:
         ValueError: If an option does not suit the model, or ``out`` holds another ``results.csv``.
@@ -85,8 +86,11 @@ class Cohort:
         share: Process | None = None,
         verify: bool = False,
         in_template: bool = False,
+        keep_prepared: Path | None = None,
     ) -> None:
-        options = replace(options, precision=resolve_precision(options.precision, pipe.device))
+        engine = options.engine or (pipe.engine.name if isinstance(pipe, AnomalyPipeline) else "torch")
+        precision = resolve_precision(options.precision, pipe.device, engine)
+        options = replace(options, precision=precision, engine=engine)
         self.out, self.options = out, options
         self.prepares, self.page, self.process = prepare is not None, page, share or Process()
         self.in_template = in_template
@@ -106,6 +110,7 @@ class Cohort:
             claims=self.claims,
             writing=self._writing,
             in_template=in_template,
+            keep_prepared=keep_prepared,
         )
 
     def run(self, subjects: Sequence[Subject]) -> CohortSummary:
@@ -145,7 +150,7 @@ class Cohort:
                 self._finish(subject, outcome)
 
         def size(subject: Subject) -> int:
-            return count_voxels(subject.paths, self.prepares)
+            return count_voxels(subject.dicom or subject.paths, self.prepares)
 
         run_overlapped(subjects, self._read, work, write, size)
         return rest
@@ -209,7 +214,11 @@ class Cohort:
 
     def _look(self, subject: Subject, read: PendingScan) -> ScanOutcome:
         output = self._detect(subject, read)
+        mask = find_subject_mask(subject, self.reader.mask)
         output.info |= {"scan": [str(p) for p in subject.paths], "request": read.request}
+        output.info |= {"brain_mask": str(mask)} if mask else {}
+        if subject.dicom:
+            output.info["dicom"] = subject.dicom.to_info()
         if read.choice.name:
             output.info["model_choice"] = read.choice.to_info()
         way = place_in_template(output, subject.name) if self.in_template else None

@@ -40,7 +40,10 @@ class LoadedModel:
         Raises:
             ValueError: If an option does not suit the model.
         """
-        pipe.detector(options.method)  # names and options fail here, at once
+        if options.engine:
+            pipe.to_engine(options.engine)
+        how: dict[str, Any] = {"precision": options.precision, "batch_size": options.batch_size}
+        pipe.detector(options.method, **how)  # names, options and engines fail here, at once
         if options.slices not in (None, AUTO, ALL) and pipe.config.space["axis"] == "volume":
             raise ValueError("expected no range of slices, as this model takes whole volumes")
         return cls(pipe, hash_model(pipe), options.method.over(pipe.method))

@@ -14,11 +14,12 @@ from diffad.data.flat_file import is_flat_name
 from diffad.data.volume import Array, Volume
 from diffad.inference.output import DTYPES, AnomalyOutput
 from diffad.io.atomic import write_text
-from diffad.io.naming import RESULT_SUFFIXES
+from diffad.io.naming import RESULT_SUFFIXES, Naming
 from diffad.io.spaces import TEMPLATE_SPACE, TRANSFORM
 from diffad.io.stages import run_stage
 from diffad.io.subjects import Subject
 from diffad.io.terminal import format_error, say
+from diffad.predict.derivative import describe_carried_files
 from diffad.prepare.geometry import format_itk
 from diffad.prepare.read import MIN_SIDE, get_grid
 from diffad.prepare.record import import_extra
@@ -141,7 +142,9 @@ def _is_ct(info: Mapping[str, Any]) -> bool:
     return (info.get("config") or {}).get("space", {}).get("intensity") == "ct"
 
 
-def write_in_template(output: AnomalyOutput, way: TemplateWay, folder: Path, name: str) -> dict[str, Path]:
+def write_in_template(
+    output: AnomalyOutput, way: TemplateWay, naming: Naming, out: Path, folder: Path
+) -> dict[str, Path]:
     """Write the scan, its maps and masks in the template, and the transform that brings them there.
 
     Maps and images are interpolated linearly and masks take the nearest voxel; maps are cut to what was
@@ -150,8 +153,9 @@ def write_in_template(output: AnomalyOutput, way: TemplateWay, folder: Path, nam
     Args:
         output: Result on the scan's own grid.
         way: The way to the template.
-        folder: Where to write.
-        name: First part of the file names, which are those of a plain folder.
+        naming: What the files are called in the end; here they are called as in a plain folder.
+        out: Folder of all results.
+        folder: Scratch folder, where they are written.
 
     Returns:
         The written files by kind.
@@ -159,13 +163,13 @@ def write_in_template(output: AnomalyOutput, way: TemplateWay, folder: Path, nam
     Raises:
         OSError: If a file cannot be written.
     """
-    template, paths = make_template_volume(), dict[str, Path]()
+    template, paths, name = make_template_volume(), dict[str, Path](), naming.name
     for kind, values in carry_result(output, way):
         paths[f"template_{kind}"] = path = folder / f"{name}{RESULT_SUFFIXES[f'template_{kind}']}"
         template.save(values, path, dtype=DTYPES.get(kind, np.float32))
     paths[TRANSFORM] = folder / f"{name}{RESULT_SUFFIXES[TRANSFORM]}"
     write_text(paths[TRANSFORM], format_itk(way.to_native))
-    return paths
+    return paths | (describe_carried_files(paths, output, naming, out) if naming.bids else {})
 
 
 def carry_result(output: AnomalyOutput, way: TemplateWay) -> Iterator[tuple[str, Array]]:

@@ -12,6 +12,7 @@ from diffad.io.naming import REQUIRED_KINDS, RESULT_SUFFIXES, Naming
 from diffad.io.scratch import scratch_folder
 from diffad.io.spaces import SPACE_SUFFIXES
 from diffad.io.terminal import hold_interrupts
+from diffad.predict.derivative import describe_scan_files
 from diffad.predict.finished import store_files
 from diffad.predict.template_space import write_in_template
 from diffad.prepare.to_template import TemplateWay
@@ -62,14 +63,15 @@ def write_scan(
     with scratch_folder(out / naming.name) as folder:
         if preparation is not None:
             (folder / f"{naming.name}{RESULT_SUFFIXES['preparation']}").write_bytes(preparation)
-        if way is not None:
-            write_in_template(output, way, folder, naming.name)
-        files = _write_files(output, naming, folder, page)
+        files = write_in_template(output, way, naming, out, folder) if way else {}
+        files |= _write_files(output, naming, out, folder, page)
         store_files(output.info, files["info"], files)
-        publish_results(files, naming.files(out))
+        publish_results(files, naming.files(out), naming.former_files(out))
 
 
-def _write_files(output: AnomalyOutput, naming: Naming, folder: Path, page: bool) -> dict[str, Path]:
+def _write_files(
+    output: AnomalyOutput, naming: Naming, out: Path, folder: Path, page: bool
+) -> dict[str, Path]:
     from diffad.inference.lesions import write_lesions
     from diffad.report.montage import save_report
 
@@ -80,6 +82,8 @@ def _write_files(output: AnomalyOutput, naming: Naming, folder: Path, page: bool
     if page:
         _write_scan_page(output, lesions, naming, folder / f"{name}{RESULT_SUFFIXES['page']}")
     paths = {kind: folder / f"{name}{end}" for kind, end in RESULT_SUFFIXES.items()}
+    if naming.bids:
+        paths |= describe_scan_files(output, lesions, naming, out, folder)
     return {kind: path for kind, path in paths.items() if path.is_file()}
 
 
@@ -102,8 +106,19 @@ def _write_scan_page(output: AnomalyOutput, lesions: Any, naming: Naming, path: 
     )
 
 
-def publish_results(files: dict[str, Path], places: dict[str, Path]) -> None:
-    """Move files to their places, those of other options gone first, in one go that Ctrl-C cannot part."""
+def publish_results(
+    files: dict[str, Path], places: dict[str, Path], former_places: dict[str, Path] | None = None
+) -> None:
+    """Move files to their places, those of other options gone first, in one go that Ctrl-C cannot part.
+
+    Args:
+        files: What was written, by kind.
+        places: Where each kind goes.
+        former_places: Where former versions put some kinds, which are gone afterwards.
+
+    Raises:
+        FileNotFoundError: If a kind is missing without which a scan is not finished.
+    """
     if gaps := [kind for kind in REQUIRED_KINDS if not (kind in files and files[kind].is_file())]:
         raise FileNotFoundError(errno.ENOENT, f"{', '.join(gaps)} vanished before they were in place")
     places["info"].parent.mkdir(parents=True, exist_ok=True)
@@ -114,6 +129,8 @@ def publish_results(files: dict[str, Path], places: dict[str, Path]) -> None:
                 files[kind].replace(place)
             else:
                 place.unlink(missing_ok=True)
+        for place in (former_places or {}).values():
+            place.unlink(missing_ok=True)
 
 
 def add_in_template(output: AnomalyOutput, naming: Naming, out: Path, way: TemplateWay | None) -> None:
@@ -130,7 +147,7 @@ def add_in_template(output: AnomalyOutput, naming: Naming, out: Path, way: Templ
     """
     places, files = naming.files(out), dict[str, Path]()
     with scratch_folder(out / naming.name) as folder:
-        written_files = write_in_template(output, way, folder, naming.name) if way else {}
+        written_files = write_in_template(output, way, naming, out, folder) if way else {}
         with hold_interrupts():
             for kind, path in written_files.items():
                 files[kind] = path.replace(places[kind])
@@ -140,7 +157,7 @@ def add_in_template(output: AnomalyOutput, naming: Naming, out: Path, way: Templ
 
 
 def write_lesions_and_page(output: AnomalyOutput, naming: Naming, out: Path) -> None:
-    """Make the lesion tables and the page of a finished scan anew.
+    """Make the lesion tables and the page of a finished scan anew, and give former names their new form.
 
     Raises:
         OSError: If a file cannot be written.
@@ -149,9 +166,15 @@ def write_lesions_and_page(output: AnomalyOutput, naming: Naming, out: Path) -> 
     from diffad.report.viewer import write_page
 
     places, lesions = naming.files(out), output.lesions()
+    for kind, path in naming.former_files(out).items():
+        if path.is_file() and not places[kind].exists():
+            path.replace(places[kind])
     with scratch_folder(out / naming.name) as folder:
-        for kind, path in write_lesions(lesions, folder, naming.name).items():
-            path.replace(places[f"lesions_{kind}"])
+        files = {f"lesions_{k}": path for k, path in write_lesions(lesions, folder, naming.name).items()}
+        if naming.bids:
+            files |= describe_scan_files(output, lesions, naming, out, folder)
+        for kind, path in files.items():
+            path.replace(places[kind])
     drawn_kinds = [kind for kind in ("report", "preparation") if places[kind].is_file()]
     pictures = {kind: places[kind].read_bytes() for kind in drawn_kinds}
     up = "../" * len(naming.folder.parts)
@@ -166,5 +189,4 @@ def write_lesions_and_page(output: AnomalyOutput, naming: Naming, out: Path) -> 
         preparation=pictures.get("preparation"),
     )
     if output.info.get("files"):
-        kinds = ("lesions_csv", "lesions_json", "page")
-        store_files(output.info, places["info"], {kind: places[kind] for kind in kinds})
+        store_files(output.info, places["info"], {kind: places[kind] for kind in ("page", *files)})

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from diffad.config.reading import ReadOptions
+from diffad.dicom.read import read_series
+from diffad.dicom.stored import hash_series
 from diffad.io.claims import RUNNING, hold_claim
 from diffad.io.scratch import shorten_name
 from diffad.io.subjects import Subject, find_subject_mask
@@ -84,12 +86,17 @@ def _prepare(
         raise ValueError(f"expected a file for every sequence, found none for {', '.join(subject.missing)}")
     paths, mask_path = list(subject.paths), find_subject_mask(subject, mask)
     request = describe_request(paths, mask_path, options, reading)
+    if subject.dicom:
+        request |= {"files": [hash_series(subject.dicom.files), *request["files"][1:]]}
     old_record = read_finished(out, subject.name)
     if old_record is not None:
         _require_same(old_record["request"], request, out, subject.name)
         summary.skipped.append(subject.name)
         return
-    scan = prepare(paths, options, mask_path, reading=reading)
+    native = read_series(subject.dicom, reading) if subject.dicom else paths
+    scan = prepare(native, options, mask_path, reading=reading)
+    if subject.dicom:
+        scan = replace(scan, record=scan.record | {"dicom": subject.dicom.to_info()})
     write_prepared(scan, out, subject.name, request)
     for warning in scan.record["warnings"]:
         say(f"warning: {warning}", None)

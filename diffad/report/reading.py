@@ -14,6 +14,8 @@ import torch
 from diffad.config.choices import Geometry
 from diffad.config.reading import ReadOptions
 from diffad.data.volume import Volume, VolumeError, require_same_grid
+from diffad.dicom.read import read_series
+from diffad.dicom.stored import hash_series, restore_source
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.scan import read_source
 from diffad.io.files import open_regular, require_file
@@ -23,6 +25,11 @@ BLOCK_BYTES = 1 << 20
 """How much of a file is read at once."""
 LARGEST_NUMBER = 1e30
 """Largest score or threshold that is drawn; single precision holds no more than a few times that."""
+
+OTHER_FILE = (
+    "the scan that the maps were made of, as {record} stores its SHA-256, "
+    "found another file; run diffad predict again, or bring the scan back"
+)
 
 
 def read_maps(files: Mapping[str, Path]) -> AnomalyOutput:
@@ -39,8 +46,7 @@ def read_maps(files: Mapping[str, Path]) -> AnomalyOutput:
         OSError: If a file is missing.
     """
     info = read_record(files["info"])
-    _check_digests(files["info"], info)
-    scan = Volume.load(Path(info["scan"][0]), options=_read_as_then(info))
+    scan = _read_scan(files["info"], info)
     kinds, optional = ("anomaly", "twin", "mask", "seen", "unseen", "pvalue"), ("unseen", "pvalue")
     maps = {
         kind: torch.from_numpy(_read_map(files[kind], scan))[None]
@@ -60,6 +66,21 @@ def read_maps(files: Mapping[str, Path]) -> AnomalyOutput:
         p_value=maps.get("pvalue"),
         analysed=seen,
     )
+
+
+def _read_scan(record: Path, info: Mapping[str, Any]) -> Volume:
+    """Read the scan that maps were made of, files or a DICOM series.
+
+    Raises:
+        VolumeError: If it is lost or another one.
+    """
+    if source := restore_source(info, record):
+        digests = info.get("request", {}).get("scan")
+        if isinstance(digests, list) and digests != [hash_series(source.files)]:
+            raise VolumeError(f"{source.folder}: expected {OTHER_FILE.format(record=record.name)}")
+        return read_series(source, _read_as_then(info))
+    _check_digests(record, info)
+    return Volume.load(Path(info["scan"][0]), options=_read_as_then(info))
 
 
 def read_result(folder: Path, name: str, scan: Path) -> AnomalyOutput:
@@ -121,10 +142,7 @@ def _check_digests(path: Path, info: Mapping[str, Any]) -> None:
     digests = info.get("request", {}).get("scan")
     for scan, digest in zip(info["scan"], digests if isinstance(digests, list) else (), strict=False):
         if digest != _hash_file(scan):
-            raise VolumeError(
-                f"{scan}: expected the scan that the maps were made of, as {path.name} stores its SHA-256, "
-                "found another file; run diffad predict again, or bring the scan back"
-            )
+            raise VolumeError(f"{scan}: expected {OTHER_FILE.format(record=path.name)}")
 
 
 def _hash_file(path: str) -> str:

@@ -11,7 +11,7 @@ from diffad.registry import SCORES
 from diffad.schedule import Schedule
 from diffad.score.base import average_inside, pair_images
 from diffad.score.transition import WEIGHTS, image_weight
-from diffad.types import Reconstruction, StepRecord
+from diffad.types import Reconstruction, StepRecord, widest_float
 
 MEANS = ("geometric", "arithmetic")
 CHANNELS = ("max", "mean")
@@ -87,7 +87,7 @@ class NormativeRun:
     def __init__(self, score: Normative, x: Tensor, schedule: Schedule) -> None:
         self.score, self.schedule = score, schedule
         self._x = x.detach().to(torch.promote_types(x.dtype, torch.float32))
-        self._sum = torch.zeros_like(self._x, dtype=torch.float64)
+        self._sum = torch.zeros_like(self._x, dtype=widest_float(x.device))
         self._log_weights, self._count = 0.0, 0
 
     @torch.no_grad()

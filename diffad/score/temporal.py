@@ -14,7 +14,7 @@ from diffad.protocols import AnomalyScore
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
 from diffad.score.base import average_inside, begin_run, pair_images
-from diffad.types import Reconstruction, StepRecord
+from diffad.types import Reconstruction, StepRecord, widest_float
 
 MEANS = ("harmonic", "geometric", "arithmetic")
 
@@ -91,7 +91,7 @@ class RunningMean:
 
     def add(self, score_map: Tensor) -> None:
         """Take in a map; 0 is worth infinity, or minus infinity, to the sum, which nothing undoes."""
-        score_map = score_map.double()
+        score_map = score_map.to(widest_float(score_map.device))
         if self.mean == "harmonic":
             score_map = 1 / score_map
         elif self.mean == "geometric":

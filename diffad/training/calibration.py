@@ -42,13 +42,20 @@ def calibrate_pipeline(pipe: AnomalyPipeline, data: Dataset, rates: Sequence[flo
     if scans := _look_at_scans(pipe, data):
         calibrate_contrasts(pipe, scans, rates, whole=getattr(data, "slices", None) is None)
         return
-    if pipe.config.postprocess["normalise"] != "none":
-        say("note: maps are not normalised by place, as the validation data are no volumes")
-        pipe.register_to_config(postprocess={**pipe.config.postprocess, "normalise": "none"})
+    _forget_volumes(pipe)
     # the rate that makes the masks must be among those calibrated
     rates = sorted({*rates, pipe.config.postprocess["fpr"]})
     calibration = _measure_thresholds(pipe.detector(), data, rates, count_healthy_slices(data))
     pipe.register_to_config(calibration=calibration.to_dict())
+
+
+def _forget_volumes(pipe: AnomalyPipeline) -> None:
+    """Set what maps of volumes alone can have to what those of slices have, and say so."""
+    neutral = {"normalise": ("none", "normalised by place"), "across": (0.0, "smoothed across slices")}
+    for key, (value, words) in neutral.items():
+        if pipe.config.postprocess[key] != value:
+            say(f"note: maps are not {words}, as the validation data are no volumes")
+            pipe.register_to_config(postprocess={**pipe.config.postprocess, key: value})
 
 
 def _look_at_scans(pipe: AnomalyPipeline, data: Dataset) -> list[HealthyScan]:

@@ -44,7 +44,7 @@ def test_scan_that_is_not_there_leaves_no_folder(predict, cohort):
 def test_words_of_a_bids_app_are_not_taken_for_scans(predict, cohort, tmp_path):
     code, text = predict(scans=[cohort, tmp_path / "derivatives", "participant"])
     assert (code, predict.out.exists()) == (2, False)
-    assert f"write diffad predict {cohort} --out {tmp_path / 'derivatives'}" in text
+    assert f"write diffad bids-app {cohort} {tmp_path / 'derivatives'} participant" in text
 
 
 def test_unknown_model_leaves_no_folder(predict):

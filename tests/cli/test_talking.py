@@ -37,6 +37,7 @@ OWN_WORDS = {
     "--sampler": "calibrate makes it the model's own",
     "--score": "calibrate makes it the model's own",
     "--layout": "of results, and of data",
+    "--precision": "of a network, and of its export",
     "--modality": "of scans, and contrasts of phantoms",
     "--spacing": "kept, or made",
     "--picture": "of what there is",

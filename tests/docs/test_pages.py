@@ -10,6 +10,7 @@ from tests.helpers.pages import ROOT, Block, list_commands, list_pages, list_pro
 from tests.helpers.stage import set_stage
 
 ENVIRONMENT = "makes or changes an environment, with packages from the network"
+CONTAINER = "needs a container engine; tests/timings/container.py does the same without"
 BY_HAND = "a measurement of many minutes, which is made by hand"
 EXCEPTIONS = {
     "README.md": dict.fromkeys(['pip install ".[prepare]"', "make demo", "make test"], ENVIRONMENT),
@@ -26,6 +27,13 @@ EXCEPTIONS = {
         "python -m venv .venv && source .venv/bin/activate": ENVIRONMENT,
         "pip install .": ENVIRONMENT,
         'pip install ".[prepare]"': ENVIRONMENT,
+    },
+    "docs/guide/containers.md": {
+        command: CONTAINER
+        for command in list_commands("docs/guide/containers.md")
+        if command.split()[0] in ("docker", "podman", "apptainer")
+    } | {
+        "python -m tests.timings.container --place /var/tmp/container --head head.nii.gz": BY_HAND,
     },
     "docs/guide/console.md": {"diffad predict --model ix<TAB>": "a key: tests/cli/test_completion.py"},
     "docs/performance.md": {
@@ -58,13 +66,16 @@ UNMADE = {
         "site/index.html": "the guide, which tests/docs/test_site.py builds",
     },
     "docs/guide/compare.md": {"*_pvalue.nii.gz": OTHER_MODEL},
-    "docs/design.md": {"scheduler_config.json": "of a model, which this page does not make"},
     "docs/guide/cohort.md": {
         "*_pvalue.nii.gz": OTHER_MODEL,
         "*_std.nii.gz": OTHER_MODEL,
         "T1_std.nii.gz": EXAMPLE,
         "sub-01/ses-1/anat/sub-01_T1w.nii.gz": EXAMPLE,
         "sub-01_desc-preproc_T1w.nii.gz": EXAMPLE,
+    },
+    "docs/guide/bids_app.md": {
+        "*_desc-pvalue_T1w.nii.gz": OTHER_MODEL,
+        "*_desc-std_T1w.nii.gz": OTHER_MODEL,
     },
     "docs/performance.md": {"log.jsonl": "of a training, which this page does not make"},
     "docs/guide/train.md": {

@@ -38,6 +38,9 @@ def write_series(
     tags: dict[str, Any] | None = None,
     skip: tuple[int, ...] = (),
     shuffle: bool = False,
+    series_uid: str | None = None,
+    prefix: str | None = None,
+    syntax: str | None = None,
 ) -> str:
     """Write slices along the third axis of an array (I, J, K), RAS affine in mm; return the series UID.
 
@@ -52,11 +55,14 @@ def write_series(
         tags: Further attributes by keyword, in every file.
         skip: Numbers of slices that are not written.
         shuffle: Name the files in another order than they lie in.
+        series_uid: SeriesInstanceUID, where several calls write one series; a new one by default.
+        prefix: First part of the names of the files; IM and the number by default.
+        syntax: Transfer syntax that pydicom compresses to; none leaves the pixels plain.
     """
     study = study or Study()
     folder.mkdir(parents=True, exist_ok=True)
     lps = RAS_TO_LPS @ affine
-    uid, order = generate_uid(), np.arange(data.shape[2])
+    uid, order = series_uid or generate_uid(), np.arange(data.shape[2])
     names = np.random.default_rng(0).permutation(order) if shuffle else order
     for k in order:
         if k in skip:
@@ -65,7 +71,10 @@ def write_series(
         _add_facts(item, study, uid, description, number)
         for key, value in (tags or {}).items():
             setattr(item, key, value)
-        item.save_as(folder / f"IM{number:03d}_{names[k]:04d}.dcm", enforce_file_format=True)
+        if syntax is not None:
+            item.compress(syntax, generate_instance_uid=False)
+        name = f"{prefix or f'IM{number:03d}'}_{names[k]:04d}.dcm"
+        item.save_as(folder / name, enforce_file_format=True)
     return str(uid)
 
 

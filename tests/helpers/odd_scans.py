@@ -1,6 +1,7 @@
 """Odd scans, made from a brain as it should be: what a model that knows its domain is asked about."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from scipy import ndimage
@@ -154,6 +155,24 @@ def add_ghosts(share, count=4):
         shift = scan.data.shape[1] // count
         ghosts = sum(np.roll(scan.data, k * shift, 1) for k in range(1, count)) / (count - 1)
         return scan.with_data((1 - share) * scan.data + share * ghosts)
+
+    return change
+
+
+def move(degrees, mm, events=4, seed=0):
+    """Let the head move between lines of the raw data along the phase axis; its middle stays as it is."""
+
+    def change(scan):
+        rng, n = np.random.default_rng(seed), scan.data.shape[1]
+        still = np.fft.fftshift(np.fft.fftn(scan.data), axes=1)
+        ends = [0, *np.sort(rng.integers(0, n, events)), n]
+        for first, last in pairwise(ends):
+            angle, shift = rng.normal(0, degrees), rng.normal(0, mm, 3) / scan.spacing
+            if not first <= n // 2 < last:
+                turned = ndimage.rotate(scan.data, angle, axes=(0, 1), reshape=False, order=1)
+                moved = np.fft.fftn(ndimage.shift(turned, shift, order=1))
+                still[:, first:last] = np.fft.fftshift(moved, axes=1)[:, first:last]
+        return scan.with_data(np.abs(np.fft.ifftn(np.fft.ifftshift(still, axes=1))))
 
     return change
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from diffad import AnomalyPipeline
 from tests.helpers.cohorts import write, write_model
+from tests.helpers.dicom_series import write_series
 from tests.helpers.domains import SPACING, draw_scan, know
 from tests.helpers.heads import brain_at, head, world
 from tests.helpers.label_maps import save_labels
@@ -76,6 +77,19 @@ def write_head(path, lesion=True):
     """Write a head with its scalp."""
     scan, _, affine = head("plain", lesion)
     write(path, scan[::2, ::2, ::2], affine @ np.diag([2, 2, 2, 1]))
+
+
+def write_dicom(folder):
+    """Write a DICOM series of a head."""
+    scan, _, affine = head("plain")
+    voxels = np.clip(np.round(scan[::2, ::2, ::2] * (1000 / scan.max())), 0, None)
+    write_series(folder, voxels, affine @ np.diag([2, 2, 2, 1]), number=4)
+
+
+def write_study(folder):
+    """Write the head as a DICOM series."""
+    scan, _, affine = head("plain")
+    write_series(folder, scan[::2, ::2, ::2], affine @ np.diag([2, 2, 2, 1]))
 
 
 def write_ct(folder):
@@ -181,8 +195,10 @@ PROPS = {
     "lesions": write_lesions,
     "heads": lambda path: write_head(path / "h1.nii.gz"),
     "head.nii.gz": write_head,
+    "study/t1": write_study,
     "bids": write_bids,
     "ct": write_ct,
+    "dicom": write_dicom,
     "slices": write_labelled_slices,
     "my_healthy_slices": write_slices,
     "PATH/ixi_t1_axial": write_slices,

@@ -86,3 +86,11 @@ def test_headline_says_model_first_and_result_last():
 )
 def test_shares_are_written_in_percent(share, text):
     assert format_share(share) == text
+
+
+def test_poor_scans_are_not_judged_whatever_they_show():
+    for has_detections in (True, False):
+        kind, text = judge_result(flagged(0.23), compared(1 / 59), has_detections, True, ["motion", "noise"])
+        assert kind == "poor scan"
+        assert text.startswith("not judged, as the scan is poor: motion, noise")
+        assert ("artefacts" in text) == has_detections

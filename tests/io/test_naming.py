@@ -16,14 +16,15 @@ def test_bids_keeps_entities_and_calls_masks_masks():
     names = {kind: naming.path(kind).name for kind in RESULT_SUFFIXES}
     assert names["anomaly"] == "sub-01_run-1_desc-anomaly_T1w.nii.gz"
     assert names["info"] == "sub-01_run-1_desc-anomaly_T1w.json"
-    assert names["mask"] == "sub-01_run-1_mod-T1w_desc-anomaly_mask.nii.gz"
-    assert names["seen"] == "sub-01_run-1_mod-T1w_desc-seen_mask.nii.gz"
+    assert names["mask"] == "sub-01_run-1_desc-anomalyT1w_mask.nii.gz"
+    assert names["seen"] == "sub-01_run-1_desc-seenT1w_mask.nii.gz"
     assert naming.path("page").parent == Path("sub-01/anat")
 
 
 @pytest.mark.parametrize("bids", [True, False])
 def test_no_two_results_share_a_name(bids):
-    paths = [Naming(scan, Path("a"), bids).path(kind) for scan in SCANS for kind in RESULT_SUFFIXES]
+    namings = [Naming(scan, Path("a"), bids) for scan in SCANS]
+    paths = [path for naming in namings for path in naming.files(Path()).values()]
     assert len(set(paths)) == len(paths)
 
 

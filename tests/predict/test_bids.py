@@ -33,7 +33,7 @@ def test_derivative_keeps_folders_and_entities(predict, tree):
     files = made(predict.out)
     assert "sub-01/anat/sub-01_desc-anomaly_T1w.nii.gz" in files
     assert "sub-01/anat/sub-01_desc-anomaly_T1w.json" in files
-    assert "sub-01/anat/sub-01_mod-T1w_desc-anomaly_mask.nii.gz" in files
+    assert "sub-01/anat/sub-01_desc-anomalyT1w_mask.nii.gz" in files
     assert "sub-02/ses-a/anat/sub-02_ses-a_run-1_desc-twin_T1w.nii.gz" in files
     about = json.loads((predict.out / "dataset_description.json").read_text())
     assert about["DatasetType"] == "derivative"

@@ -15,7 +15,7 @@ WRONG_OPTIONS = [
     ({"slices": (-1, 5)}, "slices: expected FIRST:LAST with 0 <= FIRST < LAST, got '-1:5'"),
     ({"seed": -1}, "seed: expected a number of at least 0, got -1"),
     ({"batch_size": 0}, "batch_size: expected at least 1 slice, got 0"),
-    ({"precision": "fp8"}, "precision: expected one of auto, fp32, bf16, fp16, got 'fp8'"),
+    ({"precision": "fp8"}, "precision: expected one of auto, fp32, bf16, fp16, int8, got 'fp8'"),
     ({"axes": ("axial", "axial")}, "axes: expected some of sagittal, coronal, axial, each once"),
     ({"axes": ("oblique",)}, "axes: expected some of sagittal, coronal, axial, each once"),
     ({"axes": ()}, "axes: expected some of sagittal, coronal, axial, each once"),

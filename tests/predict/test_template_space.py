@@ -204,7 +204,7 @@ def test_bids_names_have_the_space_once():
     names = {kind: naming.path(kind).name for kind in SPACE_SUFFIXES}
     space = f"space-{TEMPLATE_SPACE}"
     assert names["template_anomaly"] == f"sub-01_run-1_{space}_desc-anomaly_T1w.nii.gz"
-    assert names["template_mask"] == f"sub-01_run-1_mod-T1w_{space}_desc-anomaly_mask.nii.gz"
+    assert names["template_mask"] == f"sub-01_run-1_{space}_desc-anomalyT1w_mask.nii.gz"
     assert names["template_scan"] == f"sub-01_run-1_{space}_desc-scan_T1w.nii.gz"
     assert names["template_xfm"] == f"sub-01_run-1_from-T1w_to-{TEMPLATE_SPACE}_mode-image_xfm.tfm"
     other = Naming("sub-01_space-other_T1w", Path("sub-01/anat"), bids=True).path("template_anomaly").name

@@ -109,7 +109,7 @@ def fit_brain_shape(brain: Array, affine: Array) -> TemplateMap:
     matrix[:3, :3], matrix[:3, 3] = linear, template.centre - linear @ shape.centre
     way = TemplateMap(matrix, SHAPED)
     spread, pitch = float(scale.max() / scale.min()), abs(shape.pitch - template.pitch)
-    dice = _measure_overlap(way, brain, affine, shape.volume * float(np.prod(scale)))
+    dice = measure_overlap(brain, affine, way)
     if spread > LARGEST_SPREAD or pitch > LARGEST_PITCH or dice < LEAST_DICE:
         raise ValueError(
             f"expected the shape of a whole brain, found one whose axes differ from it by a factor of "
@@ -118,8 +118,17 @@ def fit_brain_shape(brain: Array, affine: Array) -> TemplateMap:
     return way
 
 
-def _measure_overlap(way: TemplateMap, brain: Array, affine: Array, volume: float) -> float:
-    """Return the Dice overlap with the brain of the atlas."""
-    template = make_template_shape()
-    labels = load_place_atlas().look_up(way.move(list_brain_points(brain, affine)))
+def measure_overlap(brain: Array, affine: Array, way: TemplateMap | None = None) -> float:
+    """Return the Dice overlap with the brain of the atlas.
+
+    Args:
+        brain: Brain mask, (I, J, K), bool.
+        affine: Voxel to world matrix, (4, 4).
+        way: Its way to the template; none where it lies there.
+    """
+    template, points = make_template_shape(), list_brain_points(brain, affine)
+    volume = float(np.count_nonzero(brain) * abs(np.linalg.det(affine[:3, :3])))
+    if way is not None:
+        points, volume = way.move(points), volume * abs(float(np.linalg.det(way.matrix[:3, :3])))
+    labels = load_place_atlas().look_up(points)
     return float(2 * list_solid_labels()[labels].mean() * volume / (volume + template.volume))

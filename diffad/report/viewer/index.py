@@ -33,6 +33,7 @@ VERDICTS = {
     "detections": "with detections, which no person has judged",
     "unusual": "unlike healthy scans, without a detection",
     "not credible": "not credible",
+    "poor scan": "not judged, as the scan is poor",
 }
 """What is said of a scan, by its verdict."""
 
@@ -133,7 +134,9 @@ def _render_models(rows: Sequence[IndexRow]) -> str:
 def _render_row(row: IndexRow) -> str:
     name, page = escape(row.scan), quote(row.page, errors="surrogateescape")
     link = f'<a href="{page}">{name}</a>' if page else name
-    bad = " bad" if row.status != "ok" or row.is_outside or row.verdict == "not credible" else ""
+    bad = (
+        " bad" if row.status != "ok" or row.is_outside or row.verdict in ("not credible", "poor scan") else ""
+    )
     cells = [
         f'<td class="text" data-v="{name}">{link}</td>',
         f"<td>{_render_picture(row)}</td>",

@@ -12,7 +12,13 @@ from diffad.inference.output import AnomalyOutput
 from diffad.report.montage import NOTICE, describe_result
 from diffad.report.viewer.detection_rates import read_silence
 
-KINDS = {"nothing": "calm", "detections": "", "unusual": "", "not credible": "warning"}
+KINDS = {
+    "nothing": "calm",
+    "detections": "",
+    "unusual": "",
+    "not credible": "warning",
+    "poor scan": "warning",
+}
 """Class of the line that says the result, by its verdict."""
 NO_ALL_CLEAR = " That is no all-clear: what this model misses is said below, under What this model finds."
 """Said after a calm result."""

@@ -1,0 +1,137 @@
+"""Many scans filled, each with its files; one that cannot be used ends no other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from diffad.data.volume import Array, Volume
+from diffad.fill.fill import FillOptions, fill_scan
+from diffad.fill.finished import describe_fill_request, is_filled
+from diffad.fill.picture import draw_filled
+from diffad.fill.result import FilledScan
+from diffad.fill.voxels import write_filled
+from diffad.io.atomic import write_bytes, write_text
+from diffad.io.beside import find_mask_beside
+from diffad.io.digests import describe_file
+from diffad.io.naming import find_maps
+from diffad.io.stages import work_on
+from diffad.io.subjects import Subject
+from diffad.io.terminal import format_error, say, tell
+from diffad.io.version import __version__
+from diffad.io.wording import shorten
+from diffad.pipeline import AnomalyPipeline
+from diffad.predict.load import load_scan
+from diffad.prepare.options import PrepareOptions
+
+
+@dataclass(frozen=True)
+class FillRequest:
+    """What is filled, and where it goes.
+
+    Args:
+        lesion: Lesion mask of all scans, the end of the masks' names, or a folder of results of predict.
+        out: Folder of the results.
+        brain: Brain mask, alike, or none.
+        prepare: Whether the brain is found in a head first.
+        overwrite: Redo what is there.
+        options: How scans are filled.
+    """
+
+    lesion: str | Path
+    out: Path
+    brain: str | Path | None = None
+    prepare: bool = False
+    overwrite: bool = False
+    options: FillOptions = field(default_factory=FillOptions)
+
+
+def fill_scans(pipe: AnomalyPipeline, subjects: Sequence[Subject], request: FillRequest) -> int:
+    """Fill scans one after the other, and return how many failed."""
+    request.out.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for subject in subjects:
+        try:
+            with work_on(subject.name):
+                _fill_one(pipe, subject, request)
+        except (ValueError, OSError) as error:
+            say(f"{subject.name} failed: {format_error(error)}")
+            failed += 1
+    return failed
+
+
+def find_lesion(scan: Path, name: str, lesion: str | Path) -> Path:
+    """Find the lesion mask of a scan.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if isinstance(lesion, Path) and lesion.is_dir():
+        masks = {n.name: n.files(lesion)["mask"] for n in find_maps(lesion).values()}
+        if name not in masks or not masks[name].is_file():
+            raise ValueError(f"{scan}: expected its detections in {lesion}, found those of {_list(masks)}")
+        return masks[name]
+    if isinstance(lesion, Path):
+        return lesion
+    beside = find_mask_beside(scan, lesion)
+    if beside is None:
+        raise ValueError(f"{scan}: expected a lesion mask {lesion} beside it, found none")
+    return beside
+
+
+def _list(names: Iterable[str]) -> str:
+    return shorten(", ".join(sorted(names))) or "no scan"
+
+
+def write_results(filled: FilledScan, out: Path, name: str) -> None:
+    """Write a filled scan, what was filled, the spread, a picture, and last how it was filled."""
+    record = out / f"{name}_filled.json"
+    record.unlink(missing_ok=True)  # a fill that is stopped on its way is none
+    outputs = [out / f"{name}_{end}" for end in ("filled.nii.gz", "fillmask.nii.gz", "filled.png")]
+    write_filled(filled, outputs[0])
+    filled.scan.save(filled.region.inside, outputs[1], np.uint8)
+    write_bytes(outputs[2], draw_filled(filled, name))
+    if filled.std is not None:
+        outputs.append(out / f"{name}_fillstd.nii.gz")
+        filled.scan.save(filled.std, outputs[-1])
+    facts = filled.info | {"scan": filled.scan.name, "diffad": __version__}
+    facts["outputs"] = {path.name: describe_file(path) for path in outputs}
+    write_text(record, json.dumps(facts, indent=2) + "\n")
+
+
+def _fill_one(pipe: AnomalyPipeline, subject: Subject, request: FillRequest) -> None:
+    name, path = subject.name.replace("/", "_"), subject.paths[0]
+    lesion = find_lesion(path, subject.name, request.lesion)
+    brain_file = find_mask_beside(path, request.brain) if isinstance(request.brain, str) else request.brain
+    if request.brain is not None and brain_file is None:
+        raise ValueError(f"{path}: expected a brain mask {request.brain} beside it, found none")
+    origin = describe_fill_request(pipe, [path], [lesion, brain_file], request.options)
+    origin["prepare"] = request.prepare
+    if not request.overwrite and is_filled(request.out / f"{name}_filled.json", origin):
+        tell(f"{name}: filled before; --overwrite makes it anew")
+        return
+    volume, brain, notes = _load(path, brain_file, request.prepare)
+    filled = fill_scan(pipe, volume, lesion, brain, request.options)
+    info = filled.info | {"lesion": str(lesion), "request": origin}
+    info["warnings"] = [*notes, *filled.info["warnings"]]
+    filled = replace(filled, info=info)
+    write_results(filled, request.out, name)
+    for warning in dict.fromkeys(info["warnings"]):
+        say(f"warning: {name}: {warning}")
+    tell(
+        f"{name}: filled {info['filled_ml']:g} ml, {info['share']:.1%} of the brain; "
+        f"step at the rim {info['rim_step']:+.3f}; {info['nfe']} evaluations a slice"
+    )
+
+
+def _load(path: Path, mask: Path | None, prepares: bool) -> tuple[Volume, Array, list[str]]:
+    """Read a scan on its own grid with its brain, which is found in a head if asked for."""
+    options = PrepareOptions(bias=False, brain="given" if mask else "", register="none", spacing=None)
+    scan = load_scan([path], mask, options if prepares else None)
+    if scan.preparation is None:
+        return scan.volume, scan.brain, scan.warnings
+    return Volume.load(path), scan.preparation.native_brain, scan.warnings

@@ -1,0 +1,3 @@
+"""Fixtures of fills."""
+
+from tests.helpers.prediction import model as model
