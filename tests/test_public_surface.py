@@ -202,7 +202,7 @@ COMMANDS = {
         "--batch-size --device --dilate --feather --lesion --mask --members --model --out --overwrite"
         " --prepare --repeats --seed --selftest --start-level --steps",
     ),
-    "group": (1, "--by --include-outside --model --out --participants"),
+    "group": (1, "--by --include-outside --include-poor --model --out --participants"),
     "implant": (1, "--healthy --limit --mask --out --paint --per-scan --seed"),
     "dicom": (1, "--out --overwrite --source"),
     "doctor": (0, "--test --no-test"),

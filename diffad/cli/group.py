@@ -31,12 +31,15 @@ def group_command(
     with_outside_scans: Annotated[
         bool, typer.Option("--include-outside", help="Take scans outside what the model knows, too.")
     ] = False,
+    with_poor_scans: Annotated[
+        bool, typer.Option("--include-poor", help="Take scans that are too poor to be judged, too.")
+    ] = False,
 ) -> None:
     """Sum up a cohort in the space of the template: mean, spread and overlap of detections, by region too.
 
     Only what was analysed counts: each voxel has its own number of scans. Scans that failed, have no maps in
-    the template or are outside what the model knows are left out and named. Results of several models or
-    settings are refused, as their maps are not comparable.
+    the template, are outside what the model knows or too poor to be judged are left out and named. Results of
+    several models or settings are refused, as their maps are not comparable.
 
     \b
     Examples:
@@ -45,11 +48,13 @@ def group_command(
       diffad group maps --out maps_group --by diagnosis --participants participants.tsv
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.group.run import GroupOptions
+    from diffad.group.scans import ScanFilter
     from diffad.group.write import write_groups
 
     if participants is not None and not by:
         raise typer.BadParameter("--participants: expected --by COLUMN beside a table of people, got none")
-    record = write_groups(GroupOptions(folder, by, participants, with_outside_scans, model), out)
+    scan_filter = ScanFilter(with_outside_scans, with_poor_scans, model)
+    record = write_groups(GroupOptions(folder, by, participants, scan_filter), out)
     counts = ", ".join(f"{group['n']} {group['name']}" for group in record["groups"])
     fields = {"groups": {group["name"]: group["n"] for group in record["groups"]}}
     left = f", {len(record['left_out'])} left out" if record["left_out"] else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from diffad.data.volume import Array, Volume, require_same_grid
 from diffad.group.people import find_table, group_scans
 from diffad.group.regions import RegionCounts
-from diffad.group.scans import GroupScan, GroupSelection, select_group_scans
+from diffad.group.scans import GroupScan, GroupSelection, ScanFilter, select_group_scans
 from diffad.group.sums import VoxelSums
 from diffad.io.search import list_names
 from diffad.io.terminal import Progress, format_error, say
@@ -31,15 +31,13 @@ class GroupOptions:
         folder: Folder that ``diffad predict --space`` wrote.
         by: Column of the table of people whose values are groups; empty for all scans alone.
         participants: That table; found by default, see ``find_table``.
-        with_outside_scans: Take scans outside what the model knows, too.
-        model: Name of the model whose results are taken; all by default.
+        scan_filter: Which of its scans.
     """
 
     folder: Path
     by: str = ""
     participants: Path | None = None
-    with_outside_scans: bool = False
-    model: str = ""
+    scan_filter: ScanFilter = field(default_factory=ScanFilter)
 
 
 @dataclass(eq=False)
@@ -74,11 +72,9 @@ class GroupMaps:
 
     def list_warnings(self) -> list[str]:
         """Say so where there are too few scans for what is written."""
-        if self.sums.scans >= 2:
-            return []
-        return [
-            f"{self.name}: only {self.sums.scans} scan, so that the standard deviation is not defined (0)"
-        ]
+        texts = {0: "no scan is left, so that its maps are empty"}
+        texts[1] = "only 1 scan, so that the standard deviation is not defined (0)"
+        return [f"{self.name}: {texts[self.sums.scans]}"] if self.sums.scans in texts else []
 
 
 def choose_groups(options: GroupOptions, selection: GroupSelection) -> dict[str, list[GroupScan]]:
@@ -120,6 +116,8 @@ def sum_scans(
 def _read_map(path: Path, template: Volume) -> Array:
     volume = Volume.load(path, allow_constant=True)
     require_same_grid(volume, template)
+    if len(volume.data) != 1:
+        raise ValueError(f"{path}: expected one map, found {len(volume.data)}")
     return np.asarray(volume.data[0])
 
 
@@ -142,7 +140,7 @@ def select(options: GroupOptions) -> GroupSelection:
     Raises:
         ValueError: If there is none, or models or settings differ.
     """
-    selection = select_group_scans(options.folder, options.with_outside_scans, options.model)
+    selection = select_group_scans(options.folder, options.scan_filter)
     for reason, names in selection.count_left_out():
         say(f"note: left out {len(names)} {reason}: {list_names(names)}")
     return selection

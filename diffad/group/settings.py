@@ -12,7 +12,7 @@ from diffad.predict.request import compare_requests
 
 OWN_KEYS = ("scan", "mask", "region")
 """What of a request is of one scan."""
-NAMED_KEYS = ("prepare", "trust", "mask_threshold", "seed", "precision")
+NAMED_KEYS = ("prepare", "trust", "mask_threshold", "seed", "precision", "engine")
 """What of a request may differ in a group, and is said where it does."""
 
 
@@ -93,4 +93,6 @@ def _describe_named(settings: Sequence[Mapping[str, Any]]) -> list[str]:
 def _describe_value(name: str, value: Any) -> str:
     if name == "prepare":
         return "prepared with --prepare" if value else "taken as they came"
+    if name == "engine":
+        return f"by {value or 'torch'}"
     return f"with {json.dumps(value)}"

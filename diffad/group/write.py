@@ -16,10 +16,13 @@ from diffad.group.regions import COLUMNS
 from diffad.group.run import ALL, GroupMaps, GroupOptions, choose_groups, select, slugify, sum_scans
 from diffad.group.scans import GroupSelection
 from diffad.io.atomic import staged_folder, write_bytes, write_text
+from diffad.io.digests import RECORD as DIGESTS
 from diffad.io.digests import write_digests
 from diffad.io.escape import format_csv
+from diffad.io.search import list_names
 from diffad.io.spaces import TEMPLATE_SPACE
 from diffad.io.terminal import Progress, say
+from diffad.io.text import read_json
 from diffad.io.version import __version__
 from diffad.prepare.to_template import make_template_volume
 
@@ -102,8 +105,17 @@ def _check_folder(out: Path, results: Path) -> None:
         raise ValueError(f"{out}: expected another folder than that of the results")
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out}: expected a folder, found a file")
-    if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
-        raise ValueError(f"{out}: expected a new folder, or one of group maps, found other files in it")
+    if strangers := _list_strangers(out) if out.is_dir() else []:
+        expectation = f"{out}: expected a new folder, or one of group maps alone"
+        raise ValueError(f"{expectation}, found other files in it: {list_names(strangers)}")
+
+
+def _list_strangers(out: Path) -> list[str]:
+    """Return what lies in a folder beside the group maps that were written there."""
+    own_names = {DIGESTS}
+    if (out / RECORD).is_file() and (out / DIGESTS).is_file():
+        own_names |= set(read_json(out / DIGESTS, "the digests of group maps"))
+    return sorted(path.name for path in out.iterdir() if path.name not in own_names)
 
 
 def _format_regions(groups: Sequence[Mapping[str, Any]]) -> str:
@@ -127,7 +139,8 @@ def _make_record(
     selection: GroupSelection,
     warnings: Sequence[str],
 ) -> dict[str, Any]:
-    choices = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()}
+    choices = asdict(options)
+    choices |= {k: str(v) for k, v in choices.items() if isinstance(v, Path)} | choices.pop("scan_filter")
     summaries = [{k: v for k, v in group.items() if k != "regions"} for group in groups]
     model = {"name": selection.scans[0].model, "settings": selection.scans[0].settings}
     record: dict[str, Any] = {

@@ -244,7 +244,7 @@ class Cohort:
     def _finish(self, subject: Subject, outcome: ScanOutcome) -> None:
         """Write what was made; the last stage, so that the rows come in order."""
         if outcome.output is not None:
-            outcome = self._guard(self._write, subject, outcome)
+            outcome = self._keep_finished(outcome, self._guard(self._write, subject, outcome))
         assert outcome.row is not None
         with self._writing("results.csv"):
             self.results.add(outcome.row)
@@ -258,6 +258,11 @@ class Cohort:
         fields = asdict(outcome.row) | {"scan": subject.name, "outcome": outcome.counts}
         level = NORMAL if outcome.counts in ("done", "failed") else VERBOSE
         self._progress.conclude(subject.name, describe_outcome(outcome), level, **fields)
+
+    @staticmethod
+    def _keep_finished(before: ScanOutcome, after: ScanOutcome) -> ScanOutcome:
+        """Return what became of a scan; one that was finished before stays so if nothing can be added."""
+        return replace(before, output=None) if before.counts == "skipped" else after
 
     def _write(self, subject: Subject, outcome: ScanOutcome) -> ScanOutcome:
         assert outcome.output is not None

@@ -82,7 +82,7 @@ def place_in_template(output: AnomalyOutput, name: str) -> TemplateWay | None:
         with run_stage("template"):
             way = find_way(output)
         entry, warnings = way.to_info(), list(way.warnings)
-    except ValueError as error:
+    except (ValueError, RuntimeError, OSError) as error:
         way, reason = None, format_error(error)
         entry, warnings = {"source": "none", "reason": reason}, [f"no maps in {TEMPLATE_SPACE}: {reason}"]
     info["spaces"] = {TEMPLATE_SPACE: entry}
@@ -135,6 +135,8 @@ def find_way(output: AnomalyOutput) -> TemplateWay:
     step: Mapping[str, Any] = next((s for s in steps if s.get("step") == "register"), {})
     if not step:
         return take_header(volume, brain)
+    if step.get("kind") == "rigid":  # which leaves the size of the brain as it is
+        return register_scan(volume, brain, _is_ct(info))
     return TemplateWay(np.linalg.inv(template_map.matrix), PREPARATION, pick_quality(step))
 
 

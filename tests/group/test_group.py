@@ -1,6 +1,5 @@
 """The command: which scans go in, what is written, and what is refused."""
 
-import csv
 import json
 
 import nibabel as nib
@@ -8,107 +7,10 @@ import numpy as np
 import pytest
 
 from diffad.cli import main
-from diffad.group import regions
 from diffad.group.run import slugify
 from diffad.io.spaces import TEMPLATE_SPACE
-from tests.helpers.cohorts import brain, load, write_model
-from tests.helpers.cohorts import write as save
-from tests.helpers.ways import SHAPE, coarsen_template, register_at_once
-
-pytest.importorskip("SimpleITK")
-COUNT = 4
-MAP = "_space-MNI152NLin2009aSym"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def template():
-    """The template with voxels of 4 mm."""
-    with pytest.MonkeyPatch.context() as patch:
-        yield coarsen_template(patch)
-    regions.draw_labels.cache_clear()
-    regions.measure_regions.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory, template):
-    """Results of four scans in the template, of which one was analysed in part."""
-    work = tmp_path_factory.mktemp("group")
-    for seed in range(COUNT):
-        save(work / "scans" / f"sub-{seed}_T1w.nii.gz", brain(seed, SHAPE))
-    model, out = write_model(work / "model"), work / "maps"
-    with pytest.MonkeyPatch.context() as patch:
-        register_at_once(patch)
-        patch.setattr("diffad.report.montage.save_report", lambda out, path: path.write_bytes(b"picture"))
-        words = ["predict", str(work / "scans"), "--model", str(model), "--threshold", "0.1", "--no-page"]
-        assert main([*words, "--out", str(out), "--space", TEMPLATE_SPACE, "--device", "cpu"]) == 0
-    cut_seen(out / f"sub-1_T1w{MAP}_seen.nii.gz")
-    return out
-
-
-def cut_seen(path):
-    image = nib.load(path)
-    data = np.asarray(image.dataobj).copy()
-    data[: len(data) // 2] = 0
-    nib.save(nib.Nifti1Image(data, image.affine, image.header), path)
-
-
-@pytest.fixture
-def folder(results, tmp_path):
-    """The same results, which a test may change: maps are links, tables are copies."""
-    copy = tmp_path / "maps"
-    copy.mkdir()
-    for path in results.iterdir():
-        if path.is_file():
-            is_map = path.name.endswith((".nii.gz", ".tfm"))
-            (copy / path.name).hardlink_to(path) if is_map else (copy / path.name).write_bytes(
-                path.read_bytes()
-            )
-    return copy
-
-
-@pytest.fixture
-def group(folder, tmp_path, capsys):
-    def run(*words, out=tmp_path / "group"):
-        capsys.readouterr()
-        code = main(["group", str(folder), "--out", str(out), *map(str, words)])
-        told = capsys.readouterr()
-        assert "Traceback" not in told.err
-        return code, told.out + told.err
-
-    run.out = tmp_path / "group"
-    return run
-
-
-def change_row(folder, scan, **cells):
-    with (folder / "results.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        if row["scan"] == scan:
-            row.update(cells)
-    with (folder / "results.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-
-
-def change_info(folder, scan, **values):
-    path = folder / f"{scan}_info.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
-
-
-def read_table(path):
-    with path.open() as file:
-        return list(csv.DictReader(file, delimiter="\t"))
-
-
-def stack(folder, kind, scans=range(COUNT)):
-    return np.stack([load(folder / f"sub-{n}_T1w{MAP}_{kind}.nii.gz") for n in scans])
-
-
-def write_people(path, values, column="diagnosis", delimiter="\t"):
-    lines = [("participant_id", column), *values.items()]
-    path.write_text("".join(f"{delimiter.join(line)}\n" for line in lines))
-    return path
+from tests.helpers.cohorts import load
+from tests.helpers.groups import MAP, change_info, change_row, read_table, stack, write_people
 
 
 def test_maps_are_those_of_the_stack_and_count_what_was_analysed_alone(group, folder, template):
@@ -238,6 +140,9 @@ def test_other_folders_are_never_overwritten(group, folder, tmp_path):
     assert group()[0] == 0
     change_row(folder, "sub-0_T1w", status="failed")
     assert "3 all, 1 left out" in group()[1]  # group maps take the place of earlier ones
+    (group.out / "maps").mkdir()  # results in a folder of group maps, say
+    code, told = group()
+    assert (code, "found other files in it: maps" in told, (group.out / "maps").is_dir()) == (1, True, True)
 
 
 @pytest.mark.parametrize(
