@@ -40,7 +40,7 @@ def draw_overlap(sums: VoxelSums, title: str) -> bytes:
     """
     known_mask = sums.count >= sums.least_drawn
     share = np.where(known_mask, sums.overlap, 0.0)
-    top = max(float(share.max()), 1e-6)
+    top = float(share.max()) or 1.0
     tiles = [(axis, mm) for axis, places in PLANES_MM.items() for mm in places]
     rows = -(-len(tiles) // COLUMNS)
     height = TILE * 233 / 197

@@ -22,9 +22,9 @@ from diffad.report.viewer.top import render_warnings
 SHOWN_REGIONS = 12
 """Regions of a group that a page shows; the table has all."""
 READING = (
-    "A share says in how many of the scans that were analysed at a place something was detected there. No "
-    "person has judged the detections, and groups are not compared by a test. Volumes in ml are measured on "
-    "each scan's own grid, in results.csv, and not in these maps."
+    "A share says in how many of the scans that were analysed at a place something was detected there; in a "
+    "region one voxel is enough. No person has judged the detections, and groups are not compared by a test. "
+    "Volumes in ml are measured on each scan's own grid, in results.csv, and not in these maps."
 )
 
 
@@ -50,7 +50,7 @@ def write_group_page(
     model = selection.scans[0].model if selection.scans else ""
     parts = [
         "<h1>Group maps</h1>",
-        f"<p>{len(selection.scans)} scans by {escape(model)}, in {escape(TEMPLATE_SPACE)}.</p>",
+        f"<p>{count_scans(len(selection.scans))} by {escape(model)}, in {escape(TEMPLATE_SPACE)}.</p>",
         render_warnings(warnings),
         f'<p class="notice">{escape(NOTICE)}</p><p>{escape(READING)}</p>',
         *(_render_group(group, pictures[group["slug"]]) for group in groups),
@@ -72,11 +72,16 @@ def describe_group(group: GroupMaps) -> dict[str, Any]:
     return facts | {"least_analysed": sums.least_drawn, "regions": rows}
 
 
+def count_scans(count: int) -> str:
+    """Return a number of scans in words."""
+    return f"{count} scan{'' if count == 1 else 's'}"
+
+
 def _render_group(group: Mapping[str, Any], picture: bytes) -> str:
     slug, files = str(group["slug"]), ("mean", "sd", "overlap", "n")
     links = ", ".join(f'<a href="{quote(f"{slug}_{kind}.nii.gz")}">{kind}</a>' for kind in files)
     source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
-    facts = f"{group['n']} scans; the highest share of scans with a detection at one voxel is "
+    facts = f"{count_scans(group['n'])}; the highest share of scans with a detection at one voxel is "
     facts += (
         f"{100 * group['highest_share']:.0f} %; {group['analysed_ml']:.0f} ml of the template were analysed "
     )
@@ -91,14 +96,16 @@ def _render_group(group: Mapping[str, Any], picture: bytes) -> str:
 def _render_regions(rows: Sequence[dict[str, Any]], least: int) -> str:
     top_rows = [row for row in rows if row["share"] and row["analysed"] >= least][:SHOWN_REGIONS]
     if not top_rows:
-        return f"<p>No region that was analysed in at least {least} scans has a detection in any.</p>"
+        return f"<p>No region that was analysed in at least {count_scans(least)} has a detection in any.</p>"
     head = _render_heads("region", "scans with a detection", "scans analysed", "share")
     body = "".join(
         f'<tr><td class="text">{escape(describe_region(row))}</td><td>{row["detected"]}</td>'
         f"<td>{row['analysed']}</td><td>{100 * row['share']:.0f} %</td></tr>"
         for row in top_rows
     )
-    limits = f"{len(top_rows)} regions with the largest shares, of those analysed in at least {least} scans"
+    limits = (
+        f"{len(top_rows)} regions with the largest shares, of those analysed in at least {count_scans(least)}"
+    )
     note = f"<p>The {limits}; regions.tsv has all.</p>"
     return f'{note}<div class="wide"><table class="sortable">{head}<tbody>{body}</tbody></table></div>'
 

@@ -2,18 +2,22 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
 from diffad.cli import main
+from diffad.data.volume import Volume
 from diffad.io.naming import RESULT_SUFFIXES, Naming, find_maps
 from diffad.io.search import find_scans
 from diffad.io.spaces import SPACE_SUFFIXES, TEMPLATE_SPACE, is_carried
 from diffad.io.subjects import Subject
-from diffad.predict.template_space import require_apart
+from diffad.predict.template_space import carry_result, find_background, require_apart
 from diffad.prepare import template as templates
+from diffad.prepare.to_template import TemplateWay
 from tests.helpers.cohorts import brain, info, load, table, write
 from tests.helpers.ways import SHAPE, coarsen_template, register_at_once
 
@@ -69,6 +73,29 @@ def test_maps_keep_their_range_and_are_zero_where_nothing_was_analysed(predict):
     volume = {k: load(place(predict.out, k)).sum() for k in ("seen", "template_seen")}
     scale = 12.0 / (0.4 * 0.35 * 0.4) / 64  # mm3 of a native voxel, in voxels of the template
     assert volume["template_seen"] == pytest.approx(volume["seen"] * scale, rel=0.05)
+
+
+@pytest.mark.parametrize("background", [0.0, -1000.0])
+def test_beyond_the_scan_lies_its_background_and_not_its_least_value(background):
+    image = np.full((1, 8, 9, 7), background, np.float32)
+    image[:, 2:6, 2:6, 2:6] = 40
+    image[0, 3, 3, 3] = background - 50  # a value that a reconstruction may have
+    assert find_background(image) == background
+
+
+def test_scan_and_twin_agree_beyond_the_scan():
+    grid = templates.load_mni152().grid
+    image, seen = torch.zeros(1, 1, 20, 20, 20), torch.ones(1, 1, 20, 20, 20)
+    image[..., 5:15, 5:15, 5:15] = 7
+    twin = image.clone()
+    twin[..., 10, 10, 10] = -50
+    volume = Volume(image[0].numpy(), grid.affine)
+    output = SimpleNamespace(
+        volume=volume, image=image, analysed=seen, get_kinds=lambda: {"twin": twin, "std": twin.abs()}
+    )
+    carried = dict(carry_result(output, TemplateWay(np.eye(4), "header")))
+    assert carried["twin"].min() == -50  # where it was
+    assert [float(values[0, -1, -1, -1]) for values in carried.values()] == [0, 0, 0]
 
 
 def test_what_is_measured_in_ml_is_that_of_the_native_grid(predict):
@@ -137,6 +164,38 @@ def test_scan_that_cannot_be_registered_has_its_native_results_and_a_warning(pre
     assert place(predict.out, "anomaly").is_file()
     assert not place(predict.out, "template_anomaly").exists()
     assert predict(*TO)[1].count("registration") == 0
+
+
+def test_registration_that_breaks_down_costs_no_native_result(predict, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("ITK broke down")
+
+    monkeypatch.setattr("diffad.prepare.mni._register", fail)
+    code, _ = predict(*TO)
+    row = table(predict.out)["s0"]
+    assert (code, row["status"], "ITK broke down" in row["warnings"]) == (0, "ok", True)
+    assert place(predict.out, "anomaly").is_file()
+
+
+def test_finished_scan_stays_finished_where_the_template_cannot_be_added(predict, monkeypatch):
+    predict("--no-page")
+    before = info(predict.out, "s0")
+
+    def fail(*_):
+        raise RuntimeError("ITK broke down")
+
+    monkeypatch.setattr("diffad.predict.writer.write_in_template", fail)
+    code, told = predict(*TO)
+    assert (code, "2 done before" in told, "ITK broke down" in told) == (0, True, True)
+    assert table(predict.out)["s0"]["status"] == "ok"
+    assert info(predict.out, "s0") == before
+    monkeypatch.undo()
+
+
+def test_rigid_preparation_is_registered_anew(predict):
+    code, told = predict("--prepare", "--brain", "none", "--no-bias", "--register", "rigid", *TO)
+    assert code == 0, told
+    assert f"s0: in {TEMPLATE_SPACE} by a registration of its own" in told
 
 
 def test_slab_is_too_thin_for_the_template(predict, cohort):
