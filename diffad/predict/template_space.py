@@ -188,11 +188,11 @@ def carry_result(output: AnomalyOutput, way: TemplateWay) -> Iterator[tuple[str,
         elif kind == "pvalue":
             yield kind, np.where(seen_mask, _carry(image, volume, way, fill=1.0), np.float32(1))
         else:
-            fill = 0.0 if kind == "std" else find_background(output.image[0].float().numpy())
+            fill = 0.0 if kind == "std" else measure_background(output.image[0].float().numpy())
             yield kind, _carry(image, volume, way, fill=fill)
 
 
-def find_background(images: Array) -> float:
+def measure_background(images: Array) -> float:
     """Return what lies beyond a scan (C, I, J, K): the median of its outer faces, as -1000 of air in a CT."""
     faces = [np.take(images, (0, -1), axis).ravel() for axis in (1, 2, 3)]
     return float(np.median(np.concatenate(faces)))

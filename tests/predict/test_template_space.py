@@ -11,7 +11,7 @@ from diffad.cli import main
 from diffad.data.volume import Volume
 from diffad.io.naming import RESULT_SUFFIXES
 from diffad.io.spaces import SPACE_SUFFIXES, TEMPLATE_SPACE
-from diffad.predict.template_space import carry_result, find_background
+from diffad.predict.template_space import carry_result, measure_background
 from diffad.prepare import template as templates
 from diffad.prepare.to_template import TemplateWay
 from tests.helpers.cohorts import brain, info, load, table, write
@@ -76,7 +76,7 @@ def test_beyond_the_scan_lies_its_background_and_not_its_least_value(background)
     image = np.full((1, 8, 9, 7), background, np.float32)
     image[:, 2:6, 2:6, 2:6] = 40
     image[0, 3, 3, 3] = background - 50  # a value that a reconstruction may have
-    assert find_background(image) == background
+    assert measure_background(image) == background
 
 
 def test_scan_and_twin_agree_beyond_the_scan():
