@@ -9,12 +9,13 @@ there is left out.
 
 Slices lie at four heights of the brain's own box. Each gets one lesion of each of four kinds, 7 to 18 mm in
 radius, in the grid of the scan and in one intensity window whatever the model, so that models are compared
-on the same lesions. AP is pooled over people: one cell for each kind and height, "all" over the
-heights of a kind, and "mean" over the kinds. "healthy" is the share of voxels of the slices without lesions
-above the model's own threshold, and above the one that 1 % of these very voxels exceed: that one says
-whether the heights are alike. Real scans are looked at in slices evenly spread, and their AP stands beside
-that of the intensity (bright, and dark) in the same voxels. Another sampler, score, noise or guidance than
-the model's own is given as YAML: --sampler '{name: oneshot, levels: [60], repeats: 1}'.
+on the same lesions; a model that is shown neighbours is shown the lesion in them, too. AP is pooled over
+people: one cell for each kind and height, "all" over the heights of a kind, and "mean" over the kinds.
+"healthy" is the share of voxels of the slices without lesions above the model's own threshold, and above
+the one that 1 % of these very voxels exceed: that one says whether the heights are alike. Real scans are
+looked at in slices evenly spread, and their AP stands beside that of the intensity (bright, and dark) in
+the same voxels. Another sampler, score, noise or guidance than the model's own is given as YAML: --sampler
+'{name: oneshot, levels: [60], repeats: 1}'.
 """
 
 import argparse
@@ -64,7 +65,7 @@ def cut(pipe, scan, mask=None):
     """Cut a scan as the model does: its stack, with the intensity window of the whole scan."""
     source = read_source(scan, mask)
     space = Space(from_dict(SpaceConfig, dict(pipe.config.space)))
-    (stack,) = make_stacks(source, space.config.axis)
+    (stack,) = make_stacks(source, space.config.axis, neighbours=space.config.neighbours)
     SOURCES[stack.name] = source
     WINDOWS[stack.name] = measure_windows(source, Space(replace(space.config, **IMPLANT_SPACE)))[0]
     return replace(stack, window=measure_windows(source, space)[0])
@@ -113,9 +114,12 @@ def rows_at(stack, heights):
 
 
 def with_lesions(stack, kind, name, seed):
-    """Return the stack with one lesion in each slice, in the scan's own grid, and the masks (N, 1, H, W)."""
+    """Return the stack with one lesion in each slice, in the scan's own grid, and the masks (N, 1, H, W).
+
+    It goes on in the neighbours that the network is shown, which change as much as their slice does.
+    """
     mm = min(stack.spacing)
-    images, masks = [], []
+    images, masks, neighbours = [], [], []
     for row, (image, brain) in enumerate(zip(stack.image, stack.brain, strict=True)):
         x = WINDOWS[stack.name].apply(image, channel_axis=0)
         generator = _seed_generator(seed, f"{kind}/{name}", row)
@@ -123,7 +127,9 @@ def with_lesions(stack, kind, name, seed):
         raw = WINDOWS[stack.name].invert(lesion.image, channel_axis=0)
         images.append(torch.where(lesion.image == x, image, raw))
         masks.append(lesion.mask)
-    return replace(stack, image=torch.stack(images)), torch.stack(masks)
+        change = (images[-1] - image).repeat(stack.neighbours.shape[1] // len(image), 1, 1)
+        neighbours.append(stack.neighbours[row] + change)
+    return replace(stack, image=torch.stack(images), neighbours=torch.stack(neighbours)), torch.stack(masks)
 
 
 def ap(scores, truth):
