@@ -32,6 +32,7 @@ from diffad import AnomalyPipeline
 from diffad.config import SpaceConfig, from_dict
 from diffad.data.lesions import KINDS, implant
 from diffad.data.lesions.implant import _seed_generator
+from diffad.data.neighbours import NeighbourSlices
 from diffad.data.slices import to_slices
 from diffad.data.space import Space
 from diffad.data.volume import Volume
@@ -100,11 +101,22 @@ def pick(stack, rows):
     ]
     return replace(
         stack,
+        neighbours=pick_neighbours(stack, rows),
         **{
             k: values[k][rows] if torch.is_tensor(values[k]) else [values[k][i] for i in rows]
             for k in per_slice
         },
     )
+
+
+def pick_neighbours(stack, rows):
+    """Return the neighbours of some slices, each with copies of its own that a lesion may go on in."""
+    if (near := stack.neighbours) is None:
+        return None
+    images, brains = torch.cat([stack.image, near.image]), torch.cat([stack.brain, near.brain])
+    flat, count = [i for row in rows for i in near.rows[row]], len(near.rows[0])
+    own = [list(range(len(rows) + k * count, len(rows) + (k + 1) * count)) for k in range(len(rows))]
+    return NeighbourSlices(images[flat], brains[flat], own)
 
 
 def rows_at(stack, heights):
@@ -119,7 +131,7 @@ def with_lesions(stack, kind, name, seed):
     It goes on in the neighbours that the network is shown, which change as much as their slice does.
     """
     mm = min(stack.spacing)
-    images, masks, neighbours = [], [], []
+    images, masks = [], []
     for row, (image, brain) in enumerate(zip(stack.image, stack.brain, strict=True)):
         x = WINDOWS[stack.name].apply(image, channel_axis=0)
         generator = _seed_generator(seed, f"{kind}/{name}", row)
@@ -127,9 +139,11 @@ def with_lesions(stack, kind, name, seed):
         raw = WINDOWS[stack.name].invert(lesion.image, channel_axis=0)
         images.append(torch.where(lesion.image == x, image, raw))
         masks.append(lesion.mask)
-        change = (images[-1] - image).repeat(stack.neighbours.shape[1] // len(image), 1, 1)
-        neighbours.append(stack.neighbours[row] + change)
-    return replace(stack, image=torch.stack(images), neighbours=torch.stack(neighbours)), torch.stack(masks)
+    lesioned = torch.stack(images)
+    if (near := stack.neighbours) is not None:
+        changes = (lesioned - stack.image).repeat_interleave(len(near.rows[0]), 0)
+        near = replace(near, image=near.image + changes)
+    return replace(stack, image=lesioned, neighbours=near), torch.stack(masks)
 
 
 def ap(scores, truth):
