@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from diffad.cli.options import (
-    DEFAULT_MODEL,
+    AUTO_MODEL,
     BatchSize,
     Bias,
     Brain,
@@ -109,7 +109,7 @@ def bids_app_command(
             metavar="GB", help="Most memory to use; bounds the number of processes.", show_default=False
         ),
     ] = None,
-    model: ModelChoice = DEFAULT_MODEL,
+    model: ModelChoice = AUTO_MODEL,
     no_prepare: Annotated[
         bool,
         typer.Option("--no-prepare", help="Take scans as they are: skull-stripped, or with masks (--mask)."),

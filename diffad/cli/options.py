@@ -18,6 +18,9 @@ from diffad.config.yaml import override, parse_yaml
 from diffad.registry import suggest_name
 
 DEFAULT_MODEL = "brain-any"
+"""Model of commands that take one for all scans."""
+AUTO_MODEL = "auto"
+"""Model of commands that choose one for each scan."""
 
 Model = Annotated[
     str,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diffad.cli.options import (
-    DEFAULT_MODEL,
+    AUTO_MODEL,
     BatchSize,
     Bias,
     Brain,
@@ -63,7 +63,7 @@ def predict_command(
         typer.Argument(metavar="SCAN", help="NIfTI or DICOM files, or folders that are searched for them."),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
-    model: ModelChoice = DEFAULT_MODEL,
+    model: ModelChoice = AUTO_MODEL,
     prepare: Annotated[
         bool,
         typer.Option(

@@ -18,9 +18,10 @@ from diffad.hub.exchange import OPTIONS, download_folder, fetch_beside, upload_f
 from diffad.hub.thin import write_thin_files
 from diffad.inference.contrasts import name_healthy_file
 from diffad.inference.healthy import HealthyMaps
-from diffad.inference.stored import check_model
+from diffad.inference.stored import INDEX, check_model
 from diffad.io.atomic import write_text
 from diffad.io.digests import write_digests
+from diffad.models.folder import forget_path
 from diffad.models.memory import Memory
 from diffad.models.pretrained import (
     ModelError,
@@ -151,6 +152,8 @@ class StoredPipeline(DiffusionPipeline):
         names = ("revision", "commit_message", "private", "token", "create_pr", "tags")
         exchange = {name: options.pop(name) for name in names if name in options}
         super().save_pretrained(str(folder), **options)
+        for path in (folder / INDEX, *folder.glob("*/*config.json")):
+            forget_path(path)
         for contrast, maps in {"": self.healthy, **dict.fromkeys(CONTRASTS), **self.contrast_maps}.items():
             if maps is None:
                 (folder / name_healthy_file(contrast)).unlink(missing_ok=True)

@@ -45,6 +45,12 @@ class Candidate:
         names: Sequence[str] | None = self.settings["sequences"]
         return names
 
+    @property
+    def breadth(self) -> float:
+        """How wide a range of scans it knows, see ``KnownScans``; each further contrast widens it."""
+        domains = (self.domain, *self.contrasts.values())
+        return sum(known.breadth for domain in domains for known in domain or ())
+
     def adapt_to(self, contrast: str) -> Candidate:
         """Return the model as it is for scans of a contrast."""
         return replace(self, domain=self.contrasts.get(contrast, self.domain))

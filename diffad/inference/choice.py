@@ -46,8 +46,7 @@ class ModelFit:
     def rank(self) -> tuple[Any, ...]:
         """Modality first; then models that say what they know, the distance, and the narrower ranges."""
         severity = 0.0 if self.inside else self.distance or 0.0
-        breadth = sum(known.breadth for known in self.candidate.domain or ())
-        return (self.other_modality, self.distance is None, severity, breadth)
+        return (self.other_modality, self.distance is None, severity, self.candidate.breadth)
 
 
 @dataclass(frozen=True)

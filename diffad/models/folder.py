@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from diffad.io.atomic import write_text
 from diffad.io.files import FileError, open_regular, read_regular
 from diffad.io.wording import BoundedError, shorten
 from diffad.ranges import check_finite_options, check_options
@@ -38,6 +39,18 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ModelError(f"{path}: expected a JSON mapping, found {type(values).__name__}")
     return values
+
+
+def forget_path(path: Path) -> None:
+    """Take the place that a model was loaded from, which may name a person, out of its JSON file.
+
+    Raises:
+        ModelError: If there is no such file.
+        OSError: If it cannot be written.
+    """
+    values = read_mapping(path)
+    if values.pop("_name_or_path", None) is not None:
+        write_text(path, json.dumps(values, indent=2, sort_keys=True) + "\n")
 
 
 def pick_options(path: Path, values: Mapping[str, Any], build: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 from diffad.config import to_dict
 from diffad.data.items import Dataset
 from diffad.io.atomic import staged_folder
-from diffad.io.digests import RECORD, write_digests
+from diffad.io.digests import write_digests
 from diffad.pipeline import AnomalyPipeline
 from diffad.training.calibration import calibrate_pipeline
 from diffad.training.curves import save_curves
@@ -117,17 +117,9 @@ def save_pipeline(pipe: AnomalyPipeline, target: Path, dtype: torch.dtype | None
         copied = type(pipe)(**parts, **_list_options(pipe))
         copied.healthy, copied.contrast_maps = pipe.healthy, pipe.contrast_maps
         copied.save_pretrained(partial)
-        for path in {*partial.rglob("*.json")} - {partial / RECORD}:
-            _forget_path(path)
     return target
 
 
 def _list_options(pipe: AnomalyPipeline) -> dict[str, Any]:
     parts = pipe.components
     return {k: v for k, v in pipe.config.items() if not k.startswith("_") and k not in parts}
-
-
-def _forget_path(path: Path) -> None:
-    values = json.loads(path.read_text(encoding="utf-8"))
-    if values.pop("_name_or_path", None) is not None:
-        path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")

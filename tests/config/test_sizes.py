@@ -15,6 +15,7 @@ SIZES = {
     (): (1.75, (112, 96)),
     ("fine",): (1.25, (160, 128)),
     ("neighbours",): (1.75, (112, 96)),
+    ("t1",): (1.75, (112, 96)),
     ("sagittal",): (1.75, (96, 112)),
     ("coronal",): (1.75, (96, 96)),
     ("planes",): (1.75, (112, 96)),
@@ -78,7 +79,6 @@ def test_all_sizes_have_one_network():
             network = MODELS.build(**load_size(names).model)
         counts[names] = sum(p.numel() for p in network.parameters())
     plain = counts[()]
-    assert {n: c for n, c in counts.items() if "neighbours" not in n} == {
-        n: plain for n in counts if "neighbours" not in n
-    }
-    assert counts[("neighbours",)] - plain == 2 * 4 * 9 * 64
+    wide = {names for names in SIZES if {"neighbours", "t1"} & set(names)}
+    assert {count for names, count in counts.items() if names not in wide} == {plain}
+    assert {counts[names] - plain for names in wide} == {2 * 4 * 9 * 64}

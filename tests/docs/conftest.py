@@ -30,7 +30,7 @@ QUALITY = {
 def shipped(tmp_path_factory):
     """Tiny models by the names of the shipped ones."""
     folder = tmp_path_factory.mktemp("shipped")
-    return {name: write_stand_in(folder / name) for name in ("brain-any", "ixi-t1-axial")}
+    return {name: write_stand_in(folder / name) for name in ("brain-any", "brain-t1", "ixi-t1-axial")}
 
 
 @pytest.fixture

@@ -99,3 +99,13 @@ def test_repr_is_short_and_lists_no_calibration(pipe):
     assert len(text) < 1200
     assert "survival" not in text
     assert "58 healthy scans" in text
+
+
+def test_a_copy_does_not_say_where_it_was_copied_from(pipe, tmp_path):
+    pipe.save_pretrained(tmp_path / "first")
+    AnomalyPipeline.from_pretrained(tmp_path / "first").save_pretrained(tmp_path / "second")
+    texts = [path.read_text() for path in (tmp_path / "second").rglob("*.json")]
+    assert len(texts) >= 4
+    assert not [text for text in texts if str(tmp_path) in text]
+    for path in (tmp_path / "first").rglob("*.json"):
+        assert path.read_text() == (tmp_path / "second" / path.relative_to(tmp_path / "first")).read_text()

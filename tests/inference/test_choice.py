@@ -43,6 +43,20 @@ def test_the_narrowest_model_that_knows_a_scan_is_chosen(candidates, contrast, n
         assert choice.distances[name] < 0.3
 
 
+def test_of_two_that_know_a_scan_alike_the_one_of_fewer_contrasts_is_chosen():
+    every = Candidate("any", 1, MRI, (know("T1"),), contrasts={"FLAIR": (know("FLAIR"),)})
+    for models in ([every, propose("t1", ["T1"])], [propose("t1", ["T1"]), every]):
+        choice = choose_candidate(*draw_scan("T1", seed=40), models)
+        assert choice.name == "t1"
+        assert choice.reason.endswith("which is narrower than what any knows")
+    assert choose_candidate(*draw_scan("FLAIR", seed=40), models).name == "any"
+
+
+@pytest.mark.parametrize(("contrast", "name"), [("T1", "brain-t1"), ("FLAIR", "brain-any"), ("T2", "brain-any")])
+def test_shipped_models_share_out_the_contrasts(contrast, name):
+    assert choose_candidate(*draw_scan(contrast), list_candidates("auto")[0]).name == name
+
+
 def test_a_model_of_another_contrast_comes_before_one_that_says_nothing(candidates):
     choice = choose_candidate(*draw_scan("T2"), [candidates[0], candidates[2]])
     assert choice.name == "t1"

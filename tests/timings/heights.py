@@ -9,12 +9,13 @@ there is left out.
 
 Slices lie at four heights of the brain's own box. Each gets one lesion of each of four kinds, 7 to 18 mm in
 radius, in the grid of the scan and in one intensity window whatever the model, so that models are compared
-on the same lesions. AP is pooled over people: one cell for each kind and height, "all" over the
-heights of a kind, and "mean" over the kinds. "healthy" is the share of voxels of the slices without lesions
-above the model's own threshold, and above the one that 1 % of these very voxels exceed: that one says
-whether the heights are alike. Real scans are looked at in slices evenly spread, and their AP stands beside
-that of the intensity (bright, and dark) in the same voxels. Another sampler, score, noise or guidance than
-the model's own is given as YAML: --sampler '{name: oneshot, levels: [60], repeats: 1}'.
+on the same lesions; a model that is shown neighbours is shown the lesion in them, too. AP is pooled over
+people: one cell for each kind and height, "all" over the heights of a kind, and "mean" over the kinds.
+"healthy" is the share of voxels of the slices without lesions above the model's own threshold, and above
+the one that 1 % of these very voxels exceed: that one says whether the heights are alike. Real scans are
+looked at in slices evenly spread, and their AP stands beside that of the intensity (bright, and dark) in
+the same voxels. Another sampler, score, noise or guidance than the model's own is given as YAML: --sampler
+'{name: oneshot, levels: [60], repeats: 1}'.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from diffad import AnomalyPipeline
 from diffad.config import SpaceConfig, from_dict
 from diffad.data.lesions import KINDS, implant
 from diffad.data.lesions.implant import _seed_generator
+from diffad.data.neighbours import NeighbourSlices
 from diffad.data.slices import to_slices
 from diffad.data.space import Space
 from diffad.data.volume import Volume
@@ -64,7 +66,7 @@ def cut(pipe, scan, mask=None):
     """Cut a scan as the model does: its stack, with the intensity window of the whole scan."""
     source = read_source(scan, mask)
     space = Space(from_dict(SpaceConfig, dict(pipe.config.space)))
-    (stack,) = make_stacks(source, space.config.axis)
+    (stack,) = make_stacks(source, space.config.axis, neighbours=space.config.neighbours)
     SOURCES[stack.name] = source
     WINDOWS[stack.name] = measure_windows(source, Space(replace(space.config, **IMPLANT_SPACE)))[0]
     return replace(stack, window=measure_windows(source, space)[0])
@@ -99,11 +101,22 @@ def pick(stack, rows):
     ]
     return replace(
         stack,
+        neighbours=pick_neighbours(stack, rows),
         **{
             k: values[k][rows] if torch.is_tensor(values[k]) else [values[k][i] for i in rows]
             for k in per_slice
         },
     )
+
+
+def pick_neighbours(stack, rows):
+    """Return the neighbours of some slices, each with copies of its own that a lesion may go on in."""
+    if (near := stack.neighbours) is None:
+        return None
+    images, brains = torch.cat([stack.image, near.image]), torch.cat([stack.brain, near.brain])
+    flat, count = [i for row in rows for i in near.rows[row]], len(near.rows[0])
+    own = [list(range(len(rows) + k * count, len(rows) + (k + 1) * count)) for k in range(len(rows))]
+    return NeighbourSlices(images[flat], brains[flat], own)
 
 
 def rows_at(stack, heights):
@@ -113,7 +126,10 @@ def rows_at(stack, heights):
 
 
 def with_lesions(stack, kind, name, seed):
-    """Return the stack with one lesion in each slice, in the scan's own grid, and the masks (N, 1, H, W)."""
+    """Return the stack with one lesion in each slice, in the scan's own grid, and the masks (N, 1, H, W).
+
+    It goes on in the neighbours that the network is shown, which change as much as their slice does.
+    """
     mm = min(stack.spacing)
     images, masks = [], []
     for row, (image, brain) in enumerate(zip(stack.image, stack.brain, strict=True)):
@@ -123,7 +139,11 @@ def with_lesions(stack, kind, name, seed):
         raw = WINDOWS[stack.name].invert(lesion.image, channel_axis=0)
         images.append(torch.where(lesion.image == x, image, raw))
         masks.append(lesion.mask)
-    return replace(stack, image=torch.stack(images)), torch.stack(masks)
+    lesioned = torch.stack(images)
+    if (near := stack.neighbours) is not None:
+        changes = (lesioned - stack.image).repeat_interleave(len(near.rows[0]), 0)
+        near = replace(near, image=near.image + changes)
+    return replace(stack, image=lesioned, neighbours=near), torch.stack(masks)
 
 
 def ap(scores, truth):
