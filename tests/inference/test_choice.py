@@ -52,7 +52,9 @@ def test_of_two_that_know_a_scan_alike_the_one_of_fewer_contrasts_is_chosen():
     assert choose_candidate(*draw_scan("FLAIR", seed=40), models).name == "any"
 
 
-@pytest.mark.parametrize(("contrast", "name"), [("T1", "brain-t1"), ("FLAIR", "brain-any"), ("T2", "brain-any")])
+@pytest.mark.parametrize(
+    ("contrast", "name"), [("T1", "brain-t1"), ("FLAIR", "brain-any"), ("T2", "brain-any")]
+)
 def test_shipped_models_share_out_the_contrasts(contrast, name):
     assert choose_candidate(*draw_scan(contrast), list_candidates("auto")[0]).name == name
 
