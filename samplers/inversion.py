@@ -95,7 +95,8 @@ class Inversion:
         check_call(x, denoiser, self.level, torch.Generator())  # stands in: nothing is drawn
         free_denoiser, x_s = as_denoiser(denoiser).without_guidance().without_clamp(), x
         for s, t in pairwise(reversed(self.levels)):
-            x_t = x_s
+            size_s, size_t = (float(denoiser.schedule.size(level)) for level in (s, t))
+            x_t = size_t / size_s * x_s
             for _ in range(1 + self.refine):
                 x_t = _climb(x_s, x_t, free_denoiser(x_t, as_level(t, x)), s, t, denoiser)
             x_s = x_t
