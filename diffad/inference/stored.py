@@ -101,6 +101,8 @@ def _check_scheduler(folder: Path, kind: Any) -> int:
     levels = values["num_train_timesteps"]
     if not isinstance(levels, int) or isinstance(levels, bool) or not 1 <= levels <= MAX_LEVELS:
         raise ModelError(f"{path}: expected num_train_timesteps in 1..{MAX_LEVELS}, found {shorten(levels)}")
+    if kind[1] == FLOW:  # diffusers says of options that may be none that they are numbers
+        values = {key: value for key, value in values.items() if value is not None}
     options = pick_options(path, values, build)
     try:
         table = Schedule.from_diffusers(build(**options)).alphas_cumprod
