@@ -1,4 +1,7 @@
-r"""How much of the scan and how much noise each level holds: x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) z."""
+r"""How much of the scan and how much noise each level holds: x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) z.
+
+Or, on a straight path, x_t = (1 - t/T) x_0 + (t/T) z.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,14 @@ class Schedule:
 
     @classmethod
     def from_diffusers(cls, scheduler: Any) -> Schedule:
-        """Take the table of a diffusers scheduler."""
-        return cls(scheduler.alphas_cumprod.double())
+        """Take the levels of a diffusers scheduler; one of flow matching gives straight paths.
+
+        Raises:
+            ValueError: If its paths are straight, but its levels are not evenly spaced.
+        """
+        if hasattr(scheduler, "alphas_cumprod"):
+            return cls(scheduler.alphas_cumprod.double())
+        return StraightSchedule.from_sigmas(scheduler.sigmas[: scheduler.config.num_train_timesteps])
 
     @classmethod
     def linear(cls) -> Schedule:
@@ -51,11 +60,16 @@ class Schedule:
         return table.to(t.device)[t]
 
     def amplitudes(self, t: Tensor | int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (sqrt(abar_t), sqrt(1 - abar_t)), each broadcastable over ``like`` (B, C, *S)."""
-        abar = self.alpha_bar(t)
-        abar = abar.cpu() if like.device.type == "mps" else abar.to(like.device)
-        abar = abar.reshape(abar.shape + (1,) * (like.ndim - abar.ndim)) if abar.ndim else abar
-        return abar.sqrt().to(like.dtype).to(like.device), (1 - abar).sqrt().to(like.dtype).to(like.device)
+        """Return the shares of scan and noise at levels ``t``, broadcastable over ``like`` (B, C, *S)."""
+        abar, size = self.alpha_bar(t), self.size(t)
+        return _shape_like(size * abar.sqrt(), like), _shape_like(size * (1 - abar).sqrt(), like)
+
+    def size(self, t: Tensor | int) -> Tensor:
+        r"""Return :math:`\sqrt{a_t^2 + s_t^2}` of the two shares, float64, shaped like ``t``; 1 in diffusion.
+
+        A state of size 1 is one of diffusion, so that every move between levels holds for it.
+        """
+        return torch.ones_like(self.alpha_bar(t))
 
     def add_noise(self, x: Tensor, z: Tensor, t: Tensor | int) -> Tensor:
         """Return x_t (B, C, *S) from the clean ``x`` and noise ``z`` (B, C, *S)."""
@@ -66,3 +80,53 @@ class Schedule:
         """Return the signal-to-noise ratio abar_t / (1 - abar_t)."""
         abar = self.alpha_bar(t)
         return abar / (1 - abar)
+
+
+@dataclass(frozen=True)
+class StraightSchedule(Schedule):
+    r"""Levels on straight paths from the scan to the noise, as of rectified flows.
+
+    .. math:: x_t = (1 - \tau) x_0 + \tau z, \quad \tau = t / T, \quad
+              \bar\alpha_t = \frac{(1 - \tau)^2}{(1 - \tau)^2 + \tau^2}
+
+    Args:
+        alphas_cumprod: abar of the states brought to size 1, at levels 1..T, (T,); 0 at the last.
+
+    Reference:
+        Flow Straight and Fast (Liu et al., 2023), eq. 1.
+    """
+
+    @classmethod
+    def of(cls, num_levels: int) -> StraightSchedule:
+        """Return the schedule of so many levels."""
+        tau = torch.arange(1, num_levels + 1, dtype=torch.float64) / num_levels
+        return cls((1 - tau) ** 2 / ((1 - tau) ** 2 + tau**2))
+
+    @classmethod
+    def from_sigmas(cls, sigmas: Tensor) -> StraightSchedule:
+        """Take the noise shares of a flow matching scheduler of diffusers, (T,), falling from 1.
+
+        Raises:
+            ValueError: If they are not evenly spaced.
+        """
+        even = torch.arange(len(sigmas), 0, -1) / len(sigmas)
+        if not torch.allclose(sigmas.float(), even, atol=1e-6):
+            raise ValueError("expected evenly spaced levels of a flow (shift 1), found others")
+        return cls.of(len(sigmas))
+
+    def size(self, t: Tensor | int) -> Tensor:
+        """Return the size of states at levels ``t``, in float64 and of their shape."""
+        abar = self.alpha_bar(t)
+        tau = torch.as_tensor(t, dtype=torch.float64, device=abar.device) / self.num_levels
+        return ((1 - tau) ** 2 + tau**2).sqrt()
+
+
+def find_prediction(scheduler: Any) -> str:
+    """Return what a network with this diffusers scheduler predicts; one of flow matching stores nothing."""
+    return str(scheduler.config.prediction_type) if hasattr(scheduler, "alphas_cumprod") else "flow"
+
+
+def _shape_like(share: Tensor, like: Tensor) -> Tensor:
+    share = share.cpu() if like.device.type == "mps" else share.to(like.device)
+    share = share.reshape(share.shape + (1,) * (like.ndim - share.ndim)) if share.ndim else share
+    return share.to(like.dtype).to(like.device)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from diffad.schedule import Schedule
+from diffad.schedule import Schedule, StraightSchedule
 
 VARIANCES = ("fixed_small", "fixed_large")
 
@@ -27,7 +27,8 @@ def renoise(x_t: Tensor, t: int, s: int, schedule: Schedule, z: Tensor) -> Tenso
         RePaint (Lugmayr et al., 2022), eq. 1, taken over several levels at once.
     """
     _, _, ratio = _compute_signal(t, s, schedule)
-    return ratio**0.5 * x_t + (1 - ratio) ** 0.5 * z
+    size, growth = _compute_sizes(t, s, schedule)
+    return growth * ratio**0.5 * x_t + size * (1 - ratio) ** 0.5 * z
 
 
 def ddim_step(
@@ -61,7 +62,8 @@ def ddim_step(
     abar_t, abar_s, ratio = _compute_signal(t, s, schedule)
     variance = eta**2 * (1 - abar_s) / (1 - abar_t) * (1 - ratio)
     keep = (max(1 - abar_s - variance, 0.0) / (1 - abar_t)) ** 0.5
-    return (abar_s**0.5 - keep * abar_t**0.5) * x_hat + keep * x_t + variance**0.5 * z
+    size, growth = _compute_sizes(t, s, schedule)
+    return size * (abar_s**0.5 - keep * abar_t**0.5) * x_hat + growth * keep * x_t + size * variance**0.5 * z
 
 
 def ddpm_step(
@@ -101,7 +103,9 @@ def ddpm_step(
     abar_t, abar_s, ratio = _compute_signal(t, s, schedule)
     beta, shrink = 1 - ratio, (1 - abar_s) / (1 - abar_t)
     spread = (shrink if variance == "fixed_small" else float(s > 0)) * beta
-    return abar_s**0.5 * beta / (1 - abar_t) * x_hat + ratio**0.5 * shrink * x_t + spread**0.5 * z
+    size, growth = _compute_sizes(t, s, schedule)
+    move = size * abar_s**0.5 * beta / (1 - abar_t) * x_hat + growth * ratio**0.5 * shrink * x_t
+    return move + size * spread**0.5 * z
 
 
 @dataclass(frozen=True)
@@ -156,9 +160,42 @@ class DDPM:
         return ddpm_step(x_t, x_hat, t, s, schedule, z, self.variance)
 
 
+@dataclass(frozen=True)
+class EulerFlow:
+    r"""A move along a straight path, as the Euler method of flow matching.
+
+    .. math:: x_s = x_t + \frac{s - t}{T} u, \quad u = \frac{x_t - \hat x}{t / T}
+
+    It is DDIM without fresh noise, written for straight paths; upward moves add noise again.
+
+    Reference:
+        Flow Straight and Fast (Liu et al., 2023), eq. 3.
+    """
+
+    def draws(self, s: int) -> bool:
+        """Tell whether a downward move to level ``s`` uses its noise: none does."""
+        return False
+
+    def __call__(self, x_t: Tensor, x_hat: Tensor, t: int, s: int, schedule: Schedule, z: Tensor) -> Tensor:
+        """Return x_s (B, C, *S).
+
+        Raises:
+            ValueError: If the paths of the schedule are not straight, or t equals s.
+        """
+        if not isinstance(schedule, StraightSchedule):
+            raise ValueError("step 'euler_flow' needs a network of flows (prediction_type flow)")
+        return renoise(x_t, t, s, schedule, z) if s >= t else x_hat + s / t * (x_t - x_hat)
+
+
 def _compute_signal(t: int, s: int, schedule: Schedule) -> tuple[float, float, float]:
     """Return abar_t, abar_s and the noisier over the cleaner, in float64."""
     if t == s:
         raise ValueError(f"a step goes to another level, got t = s = {t}")
     abar_t, abar_s = float(schedule.alpha_bar(t)), float(schedule.alpha_bar(s))
     return abar_t, abar_s, min(abar_t, abar_s) / max(abar_t, abar_s)
+
+
+def _compute_sizes(t: int, s: int, schedule: Schedule) -> tuple[float, float]:
+    """Return the size of states at level s, and how much larger it is than that at level t."""
+    size_t, size_s = float(schedule.size(t)), float(schedule.size(s))
+    return size_s, size_s / size_t

@@ -11,8 +11,10 @@ from torch import Tensor
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
 from diffad.samplers.base import as_level, check_call, level_option, levels_down, noise_to_level
-from diffad.step import DDIM, DDPM
+from diffad.step import DDIM, DDPM, EulerFlow
 from diffad.types import Generators, Reconstruction, StepRecord
+
+STARTS = ("noise", "scan")
 
 
 @SAMPLERS.register("chain")
@@ -28,16 +30,18 @@ class Chain:
     Args:
         level: Level :math:`\lambda` of the jump, in 1..T.
         steps: Moves on the way back, evenly spaced; one per level when absent.
-        step: "ddpm" or "ddim".
+        step: "ddpm", "ddim", or "euler_flow" for networks of flows.
         eta: Share of fresh noise of a "ddim" step, in [0, 1].
         variance: "fixed_small" or "fixed_large", of a "ddpm" step.
+        start: "noise" jumps; "scan" takes the scan itself for the state at the level, as networks do that
+            learned to undo damage instead of noise.
 
     Raises:
         TypeError: If the level or the number of moves is no integer.
         ValueError: If an option is out of range or belongs to the other step.
 
     Reference:
-        AnoDDPM (Wyatt et al., 2022), section 3.
+        AnoDDPM (Wyatt et al., 2022), section 3; from the scan itself REFLECT (Beizaee et al., 2025).
     """
 
     def __init__(
@@ -47,12 +51,16 @@ class Chain:
         step: str = "ddpm",
         eta: float = 0.0,
         variance: str = "fixed_small",
+        start: str = "noise",
     ) -> None:
+        if start not in STARTS:
+            raise ValueError(f"start must be one of {STARTS}, got {start!r}")
         self.level = level_option("level", level)
         self.steps = None if steps is None else level_option("steps", steps)
         self.step = step
         self.eta = eta
         self.variance = variance
+        self.start = start
         self._levels = levels_down(self.level, self.steps)
         self._move = build_step(step, eta, variance)
 
@@ -69,7 +77,9 @@ class Chain:
     ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; the whole image is renewed, whatever the ``mask``."""
         check_call(x, denoiser, self.level, generator)
-        x_t = noise_to_level(x, self.level, denoiser, noise, generator)
+        x_t = x
+        if self.start == "noise":
+            x_t = noise_to_level(x, self.level, denoiser, noise, generator)
         for t, s in pairwise(self._levels):
             x_hat = denoiser(x_t, as_level(t, x))
             z = self._noise_of_move(x_t, t, s, noise, generator)
@@ -88,17 +98,21 @@ class Chain:
         return noise(x_t, as_level(t, x_t), generator=generator)
 
 
-def build_step(step: str, eta: float, variance: str) -> DDIM | DDPM:
+def build_step(step: str, eta: float, variance: str) -> DDIM | DDPM | EulerFlow:
     """Build a step and refuse options of the other one, which would be ignored in silence.
 
     Args:
-        step: "ddpm" or "ddim".
+        step: "ddpm", "ddim" or "euler_flow".
         eta: Share of fresh noise of a "ddim" step, in [0, 1].
         variance: "fixed_small" or "fixed_large", of a "ddpm" step.
 
     Raises:
         ValueError: If an option is out of range or belongs to the other step.
     """
+    if step == "euler_flow":
+        if eta or variance != "fixed_small":
+            raise ValueError(f"step 'euler_flow' has no options, got eta {eta} and variance {variance!r}")
+        return EulerFlow()
     if step == "ddim":
         if variance != "fixed_small":
             raise ValueError(f"variance belongs to step 'ddpm', got {variance!r} with step 'ddim'")
@@ -107,4 +121,4 @@ def build_step(step: str, eta: float, variance: str) -> DDIM | DDPM:
         if eta:
             raise ValueError(f"eta belongs to step 'ddim', got {eta} with step 'ddpm'")
         return DDPM(variance)
-    raise ValueError(f"step must be 'ddpm' or 'ddim', got {step!r}")
+    raise ValueError(f"step must be 'ddpm', 'ddim' or 'euler_flow', got {step!r}")

@@ -95,7 +95,8 @@ class Inversion:
         check_call(x, denoiser, self.level, torch.Generator())  # stands in: nothing is drawn
         free_denoiser, x_s = as_denoiser(denoiser).without_guidance().without_clamp(), x
         for s, t in pairwise(reversed(self.levels)):
-            x_t = x_s
+            size_s, size_t = (float(denoiser.schedule.size(level)) for level in (s, t))
+            x_t = size_t / size_s * x_s
             for _ in range(1 + self.refine):
                 x_t = _climb(x_s, x_t, free_denoiser(x_t, as_level(t, x)), s, t, denoiser)
             x_s = x_t
@@ -124,6 +125,7 @@ def _climb(x_s: Tensor, state: Tensor, x_hat: Tensor, s: int, t: int, denoiser: 
     """Move from level s up to t along the noise that the network sees in a ``state`` taken for level t."""
     # floats, as the weight of the noise is a small difference that low precision would lose
     abar_s, abar_t = (float(denoiser.schedule.alpha_bar(level)) for level in (s, t))
+    size_s, size_t = (float(denoiser.schedule.size(level)) for level in (s, t))
     shrink, sigma_t = (abar_t / abar_s) ** 0.5, (1 - abar_t) ** 0.5
-    epsilon = (state - abar_t**0.5 * x_hat) / sigma_t
-    return shrink * x_s + (sigma_t - shrink * (1 - abar_s) ** 0.5) * epsilon
+    epsilon = (state / size_t - abar_t**0.5 * x_hat) / sigma_t
+    return size_t * (shrink * x_s / size_s + (sigma_t - shrink * (1 - abar_s) ** 0.5) * epsilon)

@@ -71,14 +71,21 @@ class DPMSolver:
         x_t = noise_to_level(x, self.level, denoiser, noise, generator)
         for t, s in pairwise(levels):
             x_hat = denoiser(x_t, as_level(t, x))
-            x_s = solver.step(x_hat, t - 1, x_t, return_dict=False)[0]
+            size_t, size_s = (float(denoiser.schedule.size(level)) for level in (t, s))
+            x_s = size_s * solver.step(x_hat, t - 1, x_t / size_t, return_dict=False)[0]
             if on_step is not None:
                 on_step(StepRecord(t, s, x_t, x_hat, x_s))
             x_t = x_s
         return Reconstruction(x_t, nfe=self.steps)
 
     def _list_levels(self, schedule: Schedule) -> list[int]:
-        """List the levels of the descent, the jump's first and 0 last."""
+        """List the levels of the descent, the jump's first and 0 last.
+
+        Raises:
+            ValueError: If nothing of the scan is left at the first.
+        """
+        if schedule.alpha_bar(self.level) == 0:
+            raise ValueError(f"expected a level below {self.level}, which holds nothing of the scan")
         if self.spacing == "level":
             return levels_down(self.level, self.steps)
         lambdas = schedule.snr(torch.arange(1, self.level + 1)).log()

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from diffad.config.schema import check_choice, check_range
+from diffad.config.schema import check_choice, check_range, expect
 
 BETA_SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid")
 
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """Options of the diffusers scheduler that is saved with the model."""
+    """Options of the diffusers scheduler that is saved with the model.
+
+    Args:
+        num_train_timesteps: Levels.
+        beta_start: Noise variance of the first step, in diffusion.
+        beta_end: Noise variance of the last.
+        beta_schedule: How it grows in between.
+        prediction_type: What the network predicts; "flow" is the velocity on straight paths from the scan to
+            the noise, which have no variances.
+    """
 
     num_train_timesteps: int = 1000
     beta_start: float = 1e-4
@@ -23,4 +32,7 @@ class ScheduleConfig:
         check_range(self, "schedule", "[1, 10000]", "num_train_timesteps")
         check_range(self, "schedule", "(0, 1)", "beta_start", "beta_end")
         check_choice(self, "schedule", "beta_schedule", *BETA_SCHEDULES)
-        check_choice(self, "schedule", "prediction_type", "epsilon", "v_prediction", "sample")
+        check_choice(self, "schedule", "prediction_type", "epsilon", "v_prediction", "sample", "flow")
+        own = (self.beta_start, self.beta_end, self.beta_schedule)
+        is_plain = self.prediction_type != "flow" or own == (1e-4, 0.02, "linear")
+        expect(is_plain, "schedule", "no beta_start, beta_end or beta_schedule for straight paths", own)

@@ -46,6 +46,9 @@ class TrainConfig:
         workers: Processes that load data; 0 loads in the training process.
         keep_checkpoints: How many of the newest checkpoints stay on disk.
         encoder: Folder of a pretrained encoder that a conditioned network starts from; none starts at random.
+        teacher: Folder of a network of flows whose own way back is what is learned, see
+            ``diffad.training.reflow``; none learns from the scans.
+        teacher_steps: Moves of that way.
         calibrate_fpr: Pixel false-positive rates whose thresholds are measured on the validation scans.
         allow_changes: Let a resumed run go on with another seed, data, batch size, network, noise, space or
             objective than before, though its loss curve has a break there.
@@ -74,6 +77,8 @@ class TrainConfig:
     checkpoint_every: int = 500
     keep_checkpoints: int = 2
     encoder: str | None = None
+    teacher: str | None = None
+    teacher_steps: int = 5
     calibrate_fpr: tuple[float, ...] = (0.001, 0.005, 0.01, 0.02, 0.05)
     allow_changes: bool = False
 
@@ -87,6 +92,7 @@ class TrainConfig:
         check_range(self, "train", "[0, 1000]", "min_lr", "weight_decay")
         check_range(self, "train", "[0, 1000000000]", "warmup")
         check_range(self, "train", "[0, 256]", "workers")
+        check_range(self, "train", "[1, 1000]", "teacher_steps")
         check_range(self, "train", "[0, 1)", "ema_decay")
         check_choice(self, "train", "loss", "l1", "l2")
         check_choice(self, "train", "mixed_precision", "no", "bf16", "fp16")

@@ -56,7 +56,8 @@ class CorruptConfig:
         chance: Share of the slices that is corrupted.
         role: "condition" shows the network the corrupted slice as its condition, and the healthy one is what
             it must find; "restore" lays the noise over the corrupted slice, and the healthy one is what it
-            must find in that; "class" makes corrupted slices the diseased class.
+            must find in that; "source" makes the corrupted slice the far end of a straight path, in the place
+            of noise; "class" makes corrupted slices the diseased class.
         weight: How many times more the loss counts where a condition is corrupted: a network soon learns to
             copy what it is shown, and late to leave out what is not healthy.
         mark: Weight of the cross-entropy of what a network marks as corrupted, with ``model.marks``.
@@ -73,4 +74,4 @@ class CorruptConfig:
         check_range(self, "corrupt", "[0, 1]", "chance")
         check_range(self, "corrupt", "[1, 1000000]", "weight")
         check_range(self, "corrupt", "[0, 1000000]", "mark")
-        check_choice(self, "corrupt", "role", "condition", "restore", "class")
+        check_choice(self, "corrupt", "role", "condition", "restore", "source", "class")

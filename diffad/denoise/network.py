@@ -11,7 +11,7 @@ from torch import Tensor
 from diffad.protocols import Conditional, Denoiser, MarksAnomalies, TakesLabels, TakesNeighbours, TakesPlace
 from diffad.schedule import Schedule
 
-PREDICTIONS = ("epsilon", "v_prediction", "sample")
+PREDICTIONS = ("epsilon", "v_prediction", "sample", "flow")
 
 
 def clean_estimate(output: Tensor, x_t: Tensor, t: Tensor, schedule: Schedule, prediction: str) -> Tensor:
@@ -19,23 +19,28 @@ def clean_estimate(output: Tensor, x_t: Tensor, t: Tensor, schedule: Schedule, p
 
     .. math::
         \hat x = (x_t - \sigma_t \hat\epsilon) / \alpha_t, \quad
-        \hat x = \alpha_t x_t - \sigma_t \hat v, \quad \hat x = \hat x_0
+        \hat x = \alpha_t x_t - \sigma_t \hat v, \quad \hat x = \hat x_0, \quad
+        \hat x = (x_t - \sigma_t \hat u) / (\alpha_t + \sigma_t)
 
     Args:
         output: Network output, (B, C, *S).
         x_t: State at level t, (B, C, *S).
         t: Level, () or (B,).
         schedule: Amplitudes by level.
-        prediction: "epsilon", "v_prediction" or "sample".
+        prediction: "epsilon", "v_prediction" (in diffusion), "sample", or "flow", the velocity
+            :math:`u = z - x` from the image to the noise, as diffusers has it.
 
     Reference:
         Progressive Distillation for Fast Sampling of Diffusion Models (Salimans and Ho, 2022), section 4.
+        Flow Straight and Fast (Liu et al., 2023), eq. 1, in the other direction.
     """
     alpha, sigma = schedule.amplitudes(t, x_t)
     if prediction == "epsilon":
         return (x_t - sigma * output) / alpha
     if prediction == "v_prediction":
         return alpha * x_t - sigma * output
+    if prediction == "flow":
+        return (x_t - sigma * output) / (alpha + sigma)
     return output
 
 
@@ -46,6 +51,8 @@ def training_target(x: Tensor, z: Tensor, t: Tensor, schedule: Schedule, predict
         return z
     if prediction == "v_prediction":
         return alpha * z - sigma * x
+    if prediction == "flow":
+        return z - x
     return x
 
 
@@ -95,7 +102,7 @@ class NetworkDenoiser(Denoiser):
     Args:
         network: Called as ``network(x_t, labels)``; answers a tensor, a tuple or an output with ``.sample``.
         schedule: Amplitudes by level.
-        prediction_type: "epsilon", "v_prediction" or "sample".
+        prediction_type: "epsilon", "v_prediction", "sample" or "flow", see ``clean_estimate``.
         clip: Clamp the estimate to the model range [-1, 1].
 
     Raises:

@@ -153,7 +153,7 @@ class ClassifierGuidedDenoiser(GuidedDenoiser):
         """Return what is added to the estimates, (B, C, *S); only states with a scale are classified."""
         items = scale.nonzero()[:, 0]
         abar = self.schedule.alpha_bar(t[items])
-        weight = scale[items] * (1 - abar) / abar.sqrt()
+        weight = scale[items] * self.schedule.size(t[items]) * (1 - abar) / abar.sqrt()
         assert self.classifier is not None  # as there is a scale
         g = find_target_gradient(self.classifier, x_t[items], t[items], self.target)
         check_finite(g, t[items], items)

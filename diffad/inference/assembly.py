@@ -16,7 +16,7 @@ from diffad.method import Method
 from diffad.models.chunked import Chunked
 from diffad.protocols import Denoiser
 from diffad.registry import GUIDANCES, NOISES, SAMPLERS, SCORES, Registry
-from diffad.schedule import Schedule
+from diffad.schedule import Schedule, find_prediction
 
 
 def assemble_detector(
@@ -49,7 +49,7 @@ def assemble_detector(
         Chunked(engine_network, batch_size, pipe.memory),
         Schedule.from_diffusers(pipe.scheduler),
     )
-    denoiser: Denoiser = NetworkDenoiser(network, schedule, pipe.scheduler.config.prediction_type)
+    denoiser: Denoiser = NetworkDenoiser(network, schedule, find_prediction(pipe.scheduler))
     if method.guidance:
         denoiser = build(GUIDANCES, method.guidance)(denoiser)
     return Detector(

@@ -26,6 +26,8 @@ INDEX = "model_index.json"
 REGISTRIES = {"noise": NOISES, "sampler": SAMPLERS, "score": SCORES, "guidance": GUIDANCES}
 SCHEDULE_OPTIONS = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "prediction_type")
 """Options whose defaults would be another schedule than the one trained with."""
+FLOW, FLOW_OPTIONS = "FlowMatchEulerDiscreteScheduler", ("num_train_timesteps", "shift")
+"""Scheduler of straight paths, and its options of that kind."""
 NEEDED = ("noise", "sampler", "score", "space", "postprocess")
 """Keys of the index whose defaults would be another method than the one stored."""
 MAX_LEVELS = 10_000
@@ -93,11 +95,14 @@ def _check_scheduler(folder: Path, kind: Any) -> int:
     if (build := getattr(diffusers, str(kind[1]), None)) is None:
         raise ModelError(f"{path}: expected a scheduler of diffusers, found {kind[1]}")
     values = read_mapping(path)
-    if absent := [k for k in SCHEDULE_OPTIONS if k not in values]:
+    needed = FLOW_OPTIONS if kind[1] == FLOW else SCHEDULE_OPTIONS
+    if absent := [k for k in needed if k not in values]:
         raise ModelError(f"{path}: expected {absent[0]}, found none")
     levels = values["num_train_timesteps"]
     if not isinstance(levels, int) or isinstance(levels, bool) or not 1 <= levels <= MAX_LEVELS:
         raise ModelError(f"{path}: expected num_train_timesteps in 1..{MAX_LEVELS}, found {shorten(levels)}")
+    if kind[1] == FLOW:  # diffusers says of options that may be none that they are numbers
+        values = {key: value for key, value in values.items() if value is not None}
     options = pick_options(path, values, build)
     try:
         table = Schedule.from_diffusers(build(**options)).alphas_cumprod
@@ -106,7 +111,7 @@ def _check_scheduler(folder: Path, kind: Any) -> int:
     is_schedule = table.shape == (levels,) and bool(((table >= 0) & (table < 1)).all())
     if not is_schedule or not bool((table.diff() < 0).all()):
         raise ModelError(f"{path}: expected {levels} levels that hold ever less of the scan, found others")
-    if values["prediction_type"] not in ("epsilon", "v_prediction", "sample"):
+    if kind[1] != FLOW and values["prediction_type"] not in ("epsilon", "v_prediction", "sample"):
         name = shorten(repr(values["prediction_type"]))
         raise ModelError(f"{path}: expected prediction_type epsilon, v_prediction or sample, found {name}")
     return levels

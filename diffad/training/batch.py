@@ -46,6 +46,7 @@ class Batch:
         place: Orientation and position of each slice, (B, 2), see ``diffad.data.place``; none where unknown.
         neighbours: Slices below and above each, in [0, 1], (B, 2 N C, *S), through which the anomalies go on;
             none where there are none.
+        is_source: Whether the damaged image stands in the place of the noise.
     """
 
     image: Tensor
@@ -58,6 +59,7 @@ class Batch:
     damage: Tensor | None = None
     place: Tensor | None = None
     neighbours: Tensor | None = None
+    is_source: bool = False
 
 
 def make_batch(
@@ -136,7 +138,8 @@ def corrupt_items(
     if config.role == "condition":
         return batch
     damage = changed * _find_visible(corrupted_image - image)
-    return replace(batch, damaged_image=corrupted_image, damage=damage)
+    is_source = config.role == "source"
+    return replace(batch, damaged_image=corrupted_image, damage=damage, is_source=is_source)
 
 
 def _find_visible(change: Tensor) -> Tensor:

@@ -31,6 +31,10 @@ def make_batch_example(
 
     .. math:: x_t = a_t y + s_t z = a_t x + s_t z', \quad z' = z + \frac{a_t}{s_t} (y - x)
 
+    Or the damaged image itself is the far end of the path (``corrupt.role: source``), and nothing is drawn.
+
+    .. math:: x_t = a_t x + s_t y
+
     Args:
         sampler: Whose way of making examples is taken, if it has one.
         batch: Images, masks, conditions and labels.
@@ -38,10 +42,16 @@ def make_batch_example(
         noise: Noise to draw.
         schedule: Amplitudes :math:`a_t, s_t` by level.
         generators: One for each item.
+
+    Reference:
+        REFLECT: Rectified Flows for Efficient Brain Anomaly Correction Transport (Beizaee et al., 2025).
     """
     drawing = (batch.brain, t, noise, schedule, generators)
     if batch.damaged_image is None:
         example = examples.make_example(sampler, to_model(batch.image), *drawing)
+    elif batch.is_source:
+        x, y = to_model(batch.image), to_model(batch.damaged_image)
+        example = Example(x, y, schedule.add_noise(x, y, t))
     else:
         damaged = examples.make_example(sampler, to_model(batch.damaged_image), *drawing)
         example = _ask_for(to_model(batch.image), damaged, t, schedule)

@@ -19,8 +19,8 @@ def snr_weight(t: Tensor, schedule: Schedule, prediction: str, gamma: float | No
     r"""Weight levels by min(SNR, gamma), expressed for the network's target.
 
     .. math::
-        w_t = \min(\mathrm{SNR}_t, \gamma) \cdot \{1 / \mathrm{SNR}_t,\; 1 / (\mathrm{SNR}_t + 1),\; 1\}
-        \text{ for } \epsilon, v, x_0
+        w_t = \min(\mathrm{SNR}_t, \gamma) \cdot \{1 / \mathrm{SNR}_t,\; 1 / (\mathrm{SNR}_t + 1),\; 1,\;
+        1 / (\sqrt{\mathrm{SNR}_t} + 1)^2\} \text{ for } \epsilon, v, x_0, u
 
     Args:
         t: Levels, (B,).
@@ -34,8 +34,9 @@ def snr_weight(t: Tensor, schedule: Schedule, prediction: str, gamma: float | No
     if gamma is None:
         return torch.ones(t.shape)
     snr = schedule.snr(t)
-    scale = {"epsilon": snr, "v_prediction": snr + 1, "sample": torch.ones_like(snr)}[prediction]
-    return (snr.clamp(max=gamma) / scale).float()
+    scales = {"epsilon": snr, "v_prediction": snr + 1, "sample": torch.ones_like(snr)}
+    scales["flow"] = (snr.sqrt() + 1) ** 2
+    return (snr.clamp(max=gamma) / scales[prediction]).float()
 
 
 def denoising_loss(

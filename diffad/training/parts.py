@@ -39,8 +39,10 @@ def build_part(registry: Registry, part: PartSpec, key: str, **arguments: Any) -
 
 def build_scheduler(config: Config) -> Any:
     """Build the diffusers scheduler that the pipeline folder will hold."""
-    from diffusers import DDPMScheduler
+    from diffusers import DDPMScheduler, FlowMatchEulerDiscreteScheduler
 
+    if config.schedule.prediction_type == "flow":
+        return FlowMatchEulerDiscreteScheduler(config.schedule.num_train_timesteps)
     return DDPMScheduler(**to_dict(config.schedule), clip_sample=False)
 
 
@@ -81,7 +83,9 @@ def check_parts(config: Config) -> None:
         ModelError: If the folder of a network beside holds none.
     """
     sampler = build_part(SAMPLERS, config.sampler, "sampler")
-    if config.corrupt.role == "restore" and config.corrupt.tasks and isinstance(sampler, MakesExamples):
+    _check_paths(config)
+    is_restored = config.corrupt.role in ("restore", "source") or config.train.teacher is not None
+    if is_restored and config.corrupt.tasks and isinstance(sampler, MakesExamples):
         name = config.sampler["name"]
         raise ConfigError(
             f"config key corrupt.role: sampler {name!r} makes examples of its own, which cannot be restored; "
@@ -100,6 +104,18 @@ def check_parts(config: Config) -> None:
         channels, other = config.model.get("in_channels", 1), network.config.in_channels
         if channels != other:
             raise ConfigError(f"config key networks.{name}: expected {channels} channel(s), found {other}")
+
+
+def _check_paths(config: Config) -> None:
+    """Refuse what needs straight paths without them, and damage in the place of noise without damage."""
+    is_straight, role = config.schedule.prediction_type == "flow", config.corrupt.role
+    if not is_straight and (role == "source" or config.train.teacher is not None):
+        key = "train.teacher" if config.train.teacher is not None else "corrupt.role"
+        raise ConfigError(f"config key {key}: expected schedule.prediction_type flow with it, found another")
+    if role == "source" and not config.corrupt.tasks:
+        raise ConfigError("config key corrupt.tasks: expected what a source is damaged by, found none")
+    if role == "source" and config.space.neighbours:
+        raise ConfigError("config key space.neighbours: expected 0, as neighbours have no damaged end")
 
 
 def load_auxiliary(config: Config) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from diffad.data.items import Dataset
 from diffad.protocols import NoiseGenerator, Sampler
 from diffad.schedule import Schedule
 from diffad.training.batch import MicroBatch
+from diffad.training.reflow import Teacher
 
 
 class RunState(Protocol):
@@ -57,6 +58,7 @@ class NetworkRun(RunState, Protocol):
         noise: Draws the noise of the examples.
         sampler: Makes the examples, where it has a way of its own.
         pool: Images that corruptions blend patches from.
+        teacher: Whose way back is learned; none learns from the scans.
         training_data: What it trains on; none before it was looked at.
         network: The network as it trains, wrapped for several processes.
         ema_network: One of the same architecture for the averaged weights; see ``refresh_ema_network``.
@@ -67,6 +69,7 @@ class NetworkRun(RunState, Protocol):
     noise: NoiseGenerator
     sampler: Sampler
     pool: list[Tensor]
+    teacher: Teacher | None
     training_data: Dataset | None
     network: Any
     ema_network: Any

@@ -26,6 +26,7 @@ from diffad.training.checkpoint import Checkpoint, CheckpointError
 from diffad.training.loss import learning_rate
 from diffad.training.objectives import make_objective
 from diffad.training.parts import build_part, build_scheduler, check_network
+from diffad.training.reflow import Teacher
 from diffad.training.transfer import load_encoder, load_weights
 from diffad.types import generator_for
 
@@ -56,6 +57,7 @@ class Trainer:
         if not checkpoint.list_checkpoints(self.folder / "checkpoints"):
             self._load_initial_weights(network)
         self._build_ema_network(network)
+        self.teacher = Teacher.of(config, self.schedule, self.device)
         if config.train.channels_last:
             is_flat = config.space.axis != "volume"
             network = network.to(memory_format=torch.channels_last if is_flat else torch.channels_last_3d)

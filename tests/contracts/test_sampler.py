@@ -7,6 +7,7 @@ import torch
 
 from diffad.protocols import Sampler
 from diffad.registry import SAMPLERS
+from diffad.schedule import Schedule, StraightSchedule
 from diffad.types import Reconstruction, StepRecord
 from tests.helpers.toys import ConstantDenoiser, GaussianDenoiser, linear_schedule, recorder, white_noise
 
@@ -202,3 +203,14 @@ def test_integer_images_raise(run, x):
 def test_levels_beyond_the_schedule_raise(run):
     with pytest.raises(ValueError, match="expected levels up to 10 of the denoiser, got 20"):
         run(denoiser=GaussianDenoiser(schedule=linear_schedule(10)))
+
+
+@pytest.mark.parametrize("name", sorted(set(SAMPLERS) - set(ONE_LOOK)), indirect=True)
+def test_straight_paths_are_diffusion_at_another_size(name, run):
+    """The same levels as diffusion, whose states have size 1: all that is estimated stays the same."""
+    straight = StraightSchedule.of(60)
+    twins = [
+        run(denoiser=GaussianDenoiser(schedule=s)) for s in (straight, Schedule(straight.alphas_cumprod))
+    ]
+    assert twins[0].nfe == twins[1].nfe
+    torch.testing.assert_close(twins[0].image, twins[1].image, rtol=1e-4, atol=1e-5)
