@@ -30,10 +30,14 @@ class Schedule:
         """Take the levels of a diffusers scheduler; one of flow matching gives straight paths.
 
         Raises:
-            ValueError: If its paths are straight, but its levels are not evenly spaced.
+            ValueError: If its paths are straight, but its levels are not evenly spaced, or go the other way.
         """
         if hasattr(scheduler, "alphas_cumprod"):
             return cls(scheduler.alphas_cumprod.double())
+        if scheduler.config.get("invert_sigmas"):
+            raise ValueError(
+                "expected a flow whose last level is noise (invert_sigmas false), found the reverse"
+            )
         return StraightSchedule.from_sigmas(scheduler.sigmas[: scheduler.config.num_train_timesteps])
 
     @classmethod
