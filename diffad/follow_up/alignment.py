@@ -1,0 +1,136 @@
+"""How two visits of one person lie to each other: a rigid motion, and how well it fits."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from diffad.data.volume import Array, Volume, VolumeError
+from diffad.follow_up.rigid import average_motions, measure_distance, measure_turn
+from diffad.prepare.geometry import (
+    VoxelGrid,
+    centre_of_mass,
+    find_bounding_box,
+    map_voxels,
+    resample,
+)
+from diffad.prepare.read import get_grid
+from diffad.prepare.register import RegistrationImage, align
+
+WORKING_SPACING, MARGIN = 2.0, 20.0
+"""Voxel size of the registered images, and width of their surroundings, in mm."""
+ROUNDS, DOUBT = 2, 0.5
+"""Most rounds of registration, and disagreement in mm above which there is another one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """The rigid motion from the first visit to the second, and how well it fits.
+
+    Args:
+        motion: World of the first visit to that of the second, (4, 4), RAS in mm.
+        turn_degrees: Angle of its rotation.
+        shift_mm: How far it moves the middle of the brain.
+        disagreement_mm: Largest distance in the brain between the registrations there and back.
+        dice: Overlap of the two brains.
+        correlation: Of the intensities of both visits in both brains.
+    """
+
+    motion: Array
+    turn_degrees: float
+    shift_mm: float
+    disagreement_mm: float
+    dice: float
+    correlation: float
+
+    @classmethod
+    def unmoved(cls) -> Alignment:
+        """Return the alignment of a scan with itself."""
+        return cls(np.eye(4), 0.0, 0.0, 0.0, 1.0, 1.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return figures and matrix as plain values."""
+        values = {k: round(v, 4) for k, v in asdict(self).items() if k != "motion"}
+        return {**values, "motion": self.motion.round(8).tolist()}
+
+
+def align_visits(
+    first: Volume, first_brain: Array, second: Volume, second_brain: Array, *, seed: int = 0, threads: int = 0
+) -> Alignment:
+    """Register the brains of two visits rigidly, there and back, and take the mean of both.
+
+    Registration is not its own inverse; the mean is, so that the order of the visits makes no difference,
+    and how far both differ says how sure it is.
+
+    Args:
+        first: First visit, whose first sequence counts.
+        first_brain: Its brain, (I, J, K), bool.
+        second: Second visit, alike.
+        second_brain: Its brain, alike.
+        seed: Seed of the sampled voxels.
+        threads: Threads of the resampling; 0 for all cores.
+
+    Raises:
+        VolumeError: If they cannot be registered; both files are named.
+    """
+    views = [_make_view(first, first_brain, threads), _make_view(second, second_brain, threads)]
+    centres = [centre_of_mass(first_brain, first.affine), centre_of_mass(second_brain, second.affine)]
+    start = np.eye(4)
+    start[:3, 3] = centres[1] - centres[0]
+    points = np.argwhere(first_brain)[::997] @ first.affine[:3, :3].T + first.affine[:3, 3]
+    try:
+        motion, disagreement_mm = _register_twice(views, start, seed, points)
+    except ValueError as error:
+        names = f"{first.name} and {second.name}"
+        raise VolumeError(f"{names}: expected two visits of one person, found that {error}") from error
+    return Alignment(
+        motion,
+        measure_turn(motion),
+        float(np.linalg.norm(motion[:3, :3] @ centres[0] + motion[:3, 3] - centres[0])),
+        disagreement_mm,
+        *measure_fit(first, first_brain, second, second_brain, motion, threads),
+    )
+
+
+def _register_twice(
+    views: list[RegistrationImage], start: Array, seed: int, points: Array
+) -> tuple[Array, float]:
+    """Return the mean of the registrations there and back, and how far they differ; a doubtful one is redone."""
+    motion, disagreement_mm = start, np.inf
+    for _ in range(ROUNDS):
+        there = align(views[0], views[1], motion, "rigid", seed).matrix
+        back = np.linalg.inv(align(views[1], views[0], np.linalg.inv(motion), "rigid", seed).matrix)
+        motion, disagreement_mm = average_motions(there, back), measure_distance(there, back, points)
+        if disagreement_mm <= DOUBT:
+            break
+    return motion, disagreement_mm
+
+
+def measure_fit(
+    first: Volume, first_brain: Array, second: Volume, second_brain: Array, motion: Array, threads: int = 0
+) -> tuple[float, float]:
+    """Return overlap (Dice) of the brains, and correlation of the intensities where both are brain.
+
+    Both are brought to a grid of 2 mm at the first visit.
+    """
+    corners = find_bounding_box(first_brain, first.affine, MARGIN)
+    grid = RegistrationImage.sample(first.data[0], get_grid(first), corners, WORKING_SPACING, threads).grid
+    brains, images = [], []
+    for volume, brain, world in ((first, first_brain, np.eye(4)), (second, second_brain, motion)):
+        matrix = map_voxels(grid, get_grid(volume), world)
+        brains.append(resample(brain, matrix, grid.shape, threads=threads) > 0.5)
+        images.append(resample(volume.data[0], matrix, grid.shape, threads=threads))
+    both = brains[0] & brains[1]
+    dice = 2 * float(both.sum()) / max(float(brains[0].sum() + brains[1].sum()), 1.0)
+    x, y = (image[both] for image in images)
+    has_contrast = both.sum() > 1 and x.std() > 0 and y.std() > 0
+    return dice, float(np.corrcoef(x, y)[0, 1]) if has_contrast else 0.0
+
+
+def _make_view(volume: Volume, brain: Array, threads: int) -> RegistrationImage:
+    grid: VoxelGrid = get_grid(volume)
+    image = np.where(brain, volume.data[0], 0)
+    corners = find_bounding_box(brain, grid.affine, MARGIN)
+    return RegistrationImage.sample(image, grid, corners, WORKING_SPACING, threads)
