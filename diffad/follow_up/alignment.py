@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from diffad.data.volume import Array, Volume, VolumeError
-from diffad.follow_up.rigid import average_motions, measure_distance, measure_turn
+from diffad.follow_up.rigid import average_motions, measure_motion_distance, measure_turn
 from diffad.prepare.geometry import (
     VoxelGrid,
     centre_of_mass,
@@ -97,12 +97,15 @@ def align_visits(
 def _register_twice(
     views: list[RegistrationImage], start: Array, seed: int, points: Array
 ) -> tuple[Array, float]:
-    """Return the mean of the registrations there and back, and how far they differ; a doubtful one is redone."""
+    """Return the mean of registrations there and back, and how far they differ; doubtful ones are redone."""
     motion, disagreement_mm = start, np.inf
     for _ in range(ROUNDS):
-        there = align(views[0], views[1], motion, "rigid", seed).matrix
-        back = np.linalg.inv(align(views[1], views[0], np.linalg.inv(motion), "rigid", seed).matrix)
-        motion, disagreement_mm = average_motions(there, back), measure_distance(there, back, points)
+        motion_there = align(views[0], views[1], motion, "rigid", seed).matrix
+        motion_back = np.linalg.inv(align(views[1], views[0], np.linalg.inv(motion), "rigid", seed).matrix)
+        motion, disagreement_mm = (
+            average_motions(motion_there, motion_back),
+            measure_motion_distance(motion_there, motion_back, points),
+        )
         if disagreement_mm <= DOUBT:
             break
     return motion, disagreement_mm

@@ -9,7 +9,7 @@ import torch
 
 from diffad.data.volume import VolumeError
 from diffad.follow_up.alignment import Alignment
-from diffad.follow_up.visit import Visit
+from diffad.follow_up.visit import FollowUpVisit
 from diffad.inference.scan import ScanSource
 from diffad.inference.scan_contrast import ScanContrast
 
@@ -20,6 +20,8 @@ noise, bias and gain, and .81 and less between people; in FLAIR phantoms .98 and
 REFUSED_DISAGREEMENT, USUAL_DISAGREEMENT = 5.0, 2.0
 """How far the registrations there and back may differ, in mm: above the first they failed, above the second
 there is a warning."""
+USUAL_DICE = 0.95
+"""Overlap of the brains below which there is a warning; a head that was moved had .98 and more."""
 SPACING_RATIO = 1.15
 """Ratio of the spacings of two visits above which there is a warning."""
 
@@ -35,27 +37,29 @@ class VisitNames:
         return f"{self.first} and {self.second}"
 
 
-def read_contrast(visit: Visit) -> ScanContrast:
+def read_contrast(visit: FollowUpVisit) -> ScanContrast:
     """Return the contrast of a visit, by picture and name."""
     image, brain = torch.from_numpy(visit.volume.data)[None], torch.from_numpy(visit.brain)[None, None]
     return ScanContrast.of_source(ScanSource(image, brain, visit.volume))
 
 
-def check_models(first: Visit, second: Visit) -> None:
+def check_visit_models(first: FollowUpVisit, second: FollowUpVisit) -> None:
     """Refuse visits that were looked at in different ways, whose maps have different units.
 
     Raises:
         ValueError: If models or settings differ; what differs is named.
     """
-    own = ("scan", "mask", "region")
-    requests = [{k: v for k, v in visit.info["request"].items() if k not in own} for visit in (first, second)]
+    scan_keys = ("scan", "mask", "region")
+    requests = [
+        {k: v for k, v in visit.info["request"].items() if k not in scan_keys} for visit in (first, second)
+    ]
     keys = {**requests[0], **requests[1]}
     if odd := [key for key in keys if requests[0].get(key) != requests[1].get(key)]:
         names = VisitNames(str(first.path), str(second.path))
         raise ValueError(f"{names}: expected visits looked at alike, found other {', '.join(odd)}")
 
 
-def check_contrasts(first: Visit, second: Visit) -> tuple[str, list[str]]:
+def check_visit_contrasts(first: FollowUpVisit, second: FollowUpVisit) -> tuple[str, list[str]]:
     """Return the contrast of two visits and what should be known of it.
 
     Raises:
@@ -65,27 +69,26 @@ def check_contrasts(first: Visit, second: Visit) -> tuple[str, list[str]]:
     words = [contrast.choice or contrast.named for contrast in contrasts]
     if all(words) and words[0] != words[1]:
         raise VolumeError(
-            f"{first.path} and {second.path}: expected two visits of one sequence, found {words[0]} and {words[1]}"
+            f"{first.path} and {second.path}: expected visits of one sequence, found {words[0]} and "
+            f"{words[1]}"
         )
     warnings = []
     if not all(words):
-        unknown = [str(v.path.name) for v, word in zip((first, second), words, strict=True) if not word]
-        warnings.append(
-            f"{' and '.join(unknown)}: the sequence is unknown; check that both visits have the same"
-        )
+        names = [v.path.name for v, word in zip((first, second), words, strict=True) if not word]
+        warnings.append(f"{' and '.join(names)}: the sequence is unknown; check that both have the same")
     agents = [bool(contrast.enhancement) for contrast in contrasts]
     if agents[0] != agents[1]:
         index = agents.index(True)
         name = (first, second)[index].path.name
         warnings.append(
-            f"{name} looks like a scan after a contrast agent ({contrasts[index].enhancement}), the other visit "
-            "does not: enhancement counts as change"
+            f"{name} looks like a scan after a contrast agent ({contrasts[index].enhancement}), the other "
+            "visit does not: enhancement counts as change"
         )
     return words[0] or words[1], warnings
 
 
 def check_alignment(
-    alignment: Alignment, first: Visit, second: Visit, same_person: bool = False
+    alignment: Alignment, first: FollowUpVisit, second: FollowUpVisit, same_person: bool = False
 ) -> list[str]:
     """Return what should be known of a registration.
 
@@ -109,16 +112,22 @@ def check_alignment(
         )
         raise VolumeError(f"{names}: expected visits that can be registered rigidly, found {finding}")
     warnings = []
+    if alignment.dice < USUAL_DICE:
+        warnings.append(
+            f"the brains overlap by a Dice of {alignment.dice:.2f} only: masks or fields of view differ, and "
+            "changes at their edges may come from that"
+        )
     if alignment.disagreement_mm > USUAL_DISAGREEMENT:
         warnings.append(
-            f"the registration is uncertain by up to {alignment.disagreement_mm:.1f} mm (there and back differ)"
+            f"the registration is uncertain by up to {alignment.disagreement_mm:.1f} mm, as there and back "
+            "differ"
         )
     if alignment.correlation < REFUSED_CORRELATION:
         limit = f"a person seen again is above {REFUSED_CORRELATION:g}"
         if not same_person:
             raise VolumeError(
-                f"{names}: expected two visits of one person, found {measure}; {limit}; --same-person compares them "
-                "nevertheless"
+                f"{names}: expected two visits of one person, found {measure}; {limit}; --same-person "
+                "compares them nevertheless"
             )
         warnings.append(f"the visits may be of two people: {measure}; {limit}")
     elif alignment.correlation < USUAL_CORRELATION:
@@ -129,7 +138,7 @@ def check_alignment(
     return warnings
 
 
-def list_visit_warnings(first: Visit, second: Visit) -> list[str]:
+def list_visit_warnings(first: FollowUpVisit, second: FollowUpVisit) -> list[str]:
     """Return what of the files of two visits should be known before changes are read."""
     return [
         *_list_sameness(first, second),
@@ -139,41 +148,42 @@ def list_visit_warnings(first: Visit, second: Visit) -> list[str]:
     ]
 
 
-def are_same_scan(first: Visit, second: Visit) -> bool:
+def are_same_scan(first: FollowUpVisit, second: FollowUpVisit) -> bool:
     """Tell whether two visits are one scan, by their voxels and their place in the world."""
     a, b = first.volume, second.volume
     same_grid = a.data.shape == b.data.shape and np.allclose(a.affine, b.affine, atol=1e-4)
     return same_grid and bool((a.data == b.data).all())
 
 
-def _list_sameness(first: Visit, second: Visit) -> list[str]:
+def _list_sameness(first: FollowUpVisit, second: FollowUpVisit) -> list[str]:
     if not are_same_scan(first, second):
         return []
     return [f"{first.path.name} and {second.path.name} are the same scan, so that everything is stable"]
 
 
-def _list_spacings(first: Visit, second: Visit) -> list[str]:
+def _list_spacings(first: FollowUpVisit, second: FollowUpVisit) -> list[str]:
     spacings = [visit.volume.spacing for visit in (first, second)]
     ratio = np.sort(spacings[0]) / np.sort(spacings[1])
     if np.maximum(ratio, 1 / ratio).max() <= SPACING_RATIO:
         return []
     edges = [" x ".join(f"{edge:.2f}" for edge in spacing) for spacing in spacings]
     return [
-        f"the visits have voxels of {edges[0]} mm and {edges[1]} mm: another resolution changes maps and volumes"
+        f"the visits have voxels of {edges[0]} mm and {edges[1]} mm: another resolution changes maps and "
+        "volumes"
     ]
 
 
-def _list_stripping(first: Visit, second: Visit) -> list[str]:
+def _list_stripping(first: FollowUpVisit, second: FollowUpVisit) -> list[str]:
     if first.is_stripped == second.is_stripped:
         return []
     bare, whole = (first, second) if first.is_stripped else (second, first)
     return [
-        f"{bare.path.name} comes without its skull and {whole.path.name} with it: their brain masks were made in "
-        "different ways, so changes at the surface of the brain may come from that"
+        f"{bare.path.name} comes without its skull and {whole.path.name} with it: their brain masks were "
+        "made in different ways, so changes at the surface of the brain may come from that"
     ]
 
 
-def _list_domains(first: Visit, second: Visit) -> list[str]:
+def _list_domains(first: FollowUpVisit, second: FollowUpVisit) -> list[str]:
     sentences = []
     for number, visit in enumerate((first, second), 1):
         domain = visit.info.get("domain") or {}

@@ -10,12 +10,12 @@ import numpy as np
 
 from diffad.data.volume import Array
 from diffad.follow_up.alignment import Alignment
-from diffad.follow_up.changes import Change, VisitView, count_statuses, list_changes
+from diffad.follow_up.changes import FindingChange, VisitView, count_statuses, list_finding_changes
 from diffad.follow_up.matching import match_detections
 from diffad.follow_up.midpoint import Midpoint, bring_visit, make_midpoint
 from diffad.follow_up.noise import RescanNoise
 from diffad.follow_up.subtract import IntensityFit, subtract_visits
-from diffad.follow_up.visit import Visit
+from diffad.follow_up.visit import FollowUpVisit
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +35,13 @@ class Comparison:
         facts: What else is stored, by name.
     """
 
-    visits: tuple[Visit, Visit]
+    visits: tuple[FollowUpVisit, FollowUpVisit]
     alignment: Alignment
     midpoint: Midpoint
     images: tuple[dict[str, Array], dict[str, Array]]
     subtraction: Array
     fit: IntensityFit
-    changes: Sequence[Change]
+    changes: Sequence[FindingChange]
     noise: RescanNoise | None
     warnings: Sequence[str]
     facts: dict[str, Any]
@@ -76,7 +76,7 @@ class Comparison:
 
 
 def compare_images(
-    visits: tuple[Visit, Visit],
+    visits: tuple[FollowUpVisit, FollowUpVisit],
     alignment: Alignment,
     noise: RescanNoise | None,
     tolerance_mm: float,
@@ -103,7 +103,7 @@ def compare_images(
     labels = [image["labels"] for image in images]
     matches = match_detections(labels[0], labels[1], midpoint.grid.spacing.tolist(), tolerance_mm)
     views = (_make_view(visits[0], images[0], midpoint, 0), _make_view(visits[1], images[1], midpoint, 1))
-    changes = list_changes(matches, views, midpoint.grid.affine, noise)
+    changes = list_finding_changes(matches, views, midpoint.grid.affine, noise)
     brain, detections = images[0]["brain"] & images[1]["brain"], (labels[0] > 0) | (labels[1] > 0)
     subtraction, fit = subtract_visits(images[0]["scan"], images[1]["scan"], brain, detections)
     return Comparison(
@@ -111,7 +111,7 @@ def compare_images(
     )
 
 
-def _make_view(visit: Visit, images: dict[str, Array], midpoint: Midpoint, index: int) -> VisitView:
+def _make_view(visit: FollowUpVisit, images: dict[str, Array], midpoint: Midpoint, index: int) -> VisitView:
     lesions = {lesion.number: lesion for lesion in visit.lesions}
     analysed = images["analysed"]
     return VisitView(lesions, images["labels"], images["anomaly"], analysed, midpoint.to_visits[index])

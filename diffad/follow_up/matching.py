@@ -37,6 +37,21 @@ class Match:
             return "split"
         return "merged" if len(self.second) <= 1 else "regrouped"
 
+    def find_region(self, first: Array, second: Array) -> Array:
+        """Return where any of its detections is, (I, J, K), bool.
+
+        Args:
+            first: Numbers of the detections of the first visit, (I, J, K), 0 elsewhere.
+            second: The same of the second visit.
+        """
+        region: Array = np.isin(first, self.first or [-1]) | np.isin(second, self.second or [-1])
+        return region
+
+
+def measure_map_change(region: Array, first: Array, second: Array) -> float:
+    """Return the mean of the second visit's map in a region, less that of the first; 0 of an empty region."""
+    return float(second[region].mean() - first[region].mean()) if region.any() else 0.0
+
 
 def match_detections(
     first: Array, second: Array, spacing: Sequence[float], tolerance_mm: float = TOLERANCE

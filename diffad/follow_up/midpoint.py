@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from diffad.data.volume import Array, VolumeError
 from diffad.follow_up.rigid import halve_motion
-from diffad.follow_up.visit import Visit
+from diffad.follow_up.visit import FollowUpVisit
 from diffad.prepare.geometry import (
     VoxelGrid,
     find_bounding_box,
@@ -51,17 +51,17 @@ class Midpoint:
 
     def bring_labels(self, labels: Array, grid: VoxelGrid, visit: int) -> Array:
         """Bring numbers of detections here; one that is smaller than a voxel keeps the voxel it lies in."""
-        moved: Array = self.bring(labels, grid, visit, nearest=True).round().astype(np.int32)
-        for number in set(np.unique(labels).tolist()) - set(np.unique(moved).tolist()):
+        moved_labels: Array = self.bring(labels, grid, visit, nearest=True).round().astype(np.int32)
+        for number in set(np.unique(labels).tolist()) - set(np.unique(moved_labels).tolist()):
             middle = ndimage.center_of_mass(labels == number)
             back = np.linalg.inv(map_voxels(self.grid, grid, self.to_visits[visit]))
             place = (back @ [*middle, 1.0])[:3].round().astype(int)
-            if ((place >= 0) & (place < moved.shape)).all():
-                moved[tuple(place)] = number
-        return moved
+            if ((place >= 0) & (place < moved_labels.shape)).all():
+                moved_labels[tuple(place)] = number
+        return moved_labels
 
 
-def make_midpoint(first: Visit, second: Visit, motion: Array, threads: int = 0) -> Midpoint:
+def make_midpoint(first: FollowUpVisit, second: FollowUpVisit, motion: Array, threads: int = 0) -> Midpoint:
     """Return the space halfway between two visits, with the finest voxels of both, of 1 mm at least.
 
     Args:
@@ -86,11 +86,11 @@ def make_midpoint(first: Visit, second: Visit, motion: Array, threads: int = 0) 
     return Midpoint(make_upright_grid(lower, upper, edge), to_visits, threads)
 
 
-def bring_visit(midpoint: Midpoint, visit: Visit, index: int) -> dict[str, Array]:
+def bring_visit(midpoint: Midpoint, visit: FollowUpVisit, index: int) -> dict[str, Array]:
     """Bring scan, brain, analysed part, map and detections of a visit to the midpoint."""
     grid = get_grid(visit.volume)
     images = {"scan": visit.volume.data[0], "anomaly": visit.anomaly}
     masks = {"brain": visit.brain, "analysed": visit.analysed}
-    moved = {kind: midpoint.bring(image, grid, index) for kind, image in images.items()}
-    moved |= {kind: midpoint.bring(mask, grid, index) > 0.5 for kind, mask in masks.items()}
-    return moved | {"labels": midpoint.bring_labels(visit.labels, grid, index)}
+    moved_images = {kind: midpoint.bring(image, grid, index) for kind, image in images.items()}
+    moved_images |= {kind: midpoint.bring(mask, grid, index) > 0.5 for kind, mask in masks.items()}
+    return moved_images | {"labels": midpoint.bring_labels(visit.labels, grid, index)}

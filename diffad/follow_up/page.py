@@ -8,17 +8,17 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
-from diffad.follow_up.changes import Change
+from diffad.follow_up.changes import FindingChange
 from diffad.follow_up.comparison import Comparison
-from diffad.follow_up.picture import COLOURS, FollowUpPicture, choose_place
-from diffad.follow_up.wording import EXPLANATION, describe_certainty, explain_noise, list_facts
+from diffad.follow_up.picture import COLOURS, FollowUpPicture, choose_change_place
+from diffad.follow_up.wording import EXPLANATION, describe_certainty, explain_noise, list_comparison_facts
 from diffad.report.montage import NOTICE
 from diffad.report.viewer.page import wrap_document
 from diffad.report.viewer.top import render_warnings
 
 MOST_STRIPS = 12
 """Changes that get a picture of their own."""
-COLUMNS: dict[str, Callable[[Change], str]] = {
+COLUMNS: dict[str, Callable[[FindingChange], str]] = {
     "#": lambda c: str(c.number),
     "what": lambda c: f"{c.status}{'' if c.kind == 'one' else f' ({c.kind})'}",
     "beyond re-scan noise": describe_certainty,
@@ -34,7 +34,7 @@ COLUMNS: dict[str, Callable[[Change], str]] = {
 """Columns of the table by head."""
 
 
-def render_page(
+def render_comparison(
     comparison: Comparison, picture: bytes, record: Mapping[str, Any], links: Mapping[str, str]
 ) -> str:
     """Return the page, whole in one file.
@@ -46,9 +46,10 @@ def render_page(
         links: Other pages by name, relative.
     """
     navigation = " · ".join(f'<a href="{escape(to)}">{escape(name)}</a>' for name, to in links.items())
-    facts = list_facts(comparison)
+    facts = list_comparison_facts(comparison)
     items = "".join(f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in facts[1:])
     noise = "".join(f"<li>{escape(line)}</li>" for line in explain_noise(comparison.noise))
+    settings = escape(json.dumps(record, indent=1))
     title = f"{comparison.visits[0].path.name} and {comparison.visits[1].path.name}"
     body = [
         f"<nav>{navigation}</nav><h1>{escape(title)}</h1><dl class=facts>{items}</dl>",
@@ -57,9 +58,10 @@ def render_page(
         f'<p class="notice">{escape(NOTICE)}</p>',
         f"<h2>Both visits at the place of the largest change</h2>{_embed(picture, 'Both visits')}",
         f"<h2>Changes</h2>{_render_table(comparison)}",
-        f"<h2>What re-scanning alone gives</h2><ul>{noise}</ul><p><small>{escape(EXPLANATION)}</small></p>",
+        f"<h2>What re-scanning alone gives</h2><ul>{noise}</ul>",
+        f"<p><small>{escape(EXPLANATION)}</small></p>",
         _render_strips(comparison),
-        f"<details><summary>Settings and files</summary><pre>{escape(json.dumps(record, indent=1))}</pre></details>",
+        f"<details><summary>Settings and files</summary><pre>{settings}</pre></details>",
     ]
     return wrap_document(title, "".join(body))
 
@@ -75,9 +77,9 @@ def _render_table(comparison: Comparison) -> str:
     heads = "".join(f"<th{_name_class(head)}>{escape(head)}</th>" for head in COLUMNS)
     rows = "".join(_render_row(change) for change in comparison.changes)
     note = (
-        "Peaks are the highest values of each visit's map in the finding, detected there or not; the threshold is "
-        f"{comparison.visits[0].threshold:.3g} and {comparison.visits[1].threshold:.3g}. Centres are those of the "
-        "space halfway between the visits; the table has those of each visit, too."
+        "Peaks are the highest values of each visit's map in the finding, detected there or not; the "
+        f"threshold is {comparison.visits[0].threshold:.3g} and {comparison.visits[1].threshold:.3g}. "
+        "Centres are those of the space halfway between the visits; changes.csv has those of each visit, too."
     )
     return (
         f"<div class=wide><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
@@ -85,7 +87,7 @@ def _render_table(comparison: Comparison) -> str:
     )
 
 
-def _render_row(change: Change) -> str:
+def _render_row(change: FindingChange) -> str:
     cells = []
     for head, text in COLUMNS.items():
         colour = f' style="border-left: .4rem solid {COLOURS[change.status]}"' if head == "what" else ""
@@ -104,7 +106,7 @@ def _render_strips(comparison: Comparison) -> str:
         return ""
     drawer, parts = FollowUpPicture(comparison), []
     for change in changes:
-        picture = drawer.draw([(2, choose_place(comparison, change)[2])])
+        picture = drawer.draw([(2, choose_change_place(comparison, change)[2])])
         words = f"{change.number}: {change.status}, {change.first_ml:.2f} to {change.second_ml:.2f} ml"
         parts.append(f"<p><b>{escape(words)}</b></p>{_embed(picture, words)}")
     rest = len(comparison.changes) - len(changes)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from diffad.config.choices import AXES
 from diffad.data.volume import Array
-from diffad.follow_up.changes import STATUSES, Change
+from diffad.follow_up.changes import STATUSES, FindingChange
 from diffad.follow_up.comparison import Comparison
 from diffad.report.canvas import PAPER, PLAIN, place_axes, place_text
 from diffad.report.planes import LETTERS, SIDES, orient_plane
@@ -33,7 +33,7 @@ COLOURS = {
     "not analysed": "#8d84b0",
 }
 """Colour of each status."""
-TILE, GAP, LEFT, TOP, BOTTOM, LINE = 1.75, 0.08, 1.15, 0.86, 0.5, 0.24
+TILE, GAP, LEFT, TOP, BOTTOM, LINE = 1.75, 0.08, 1.15, 0.86, 1.0, 0.24
 """Width of a tile, space between tiles, margins, and height of a line, in inches."""
 DIFFERENCE = LinearSegmentedColormap.from_list(
     "difference", ["#9fe0ff", "#1f6fb0", "#000000", "#c2521a", "#ffe0b0"]
@@ -192,7 +192,7 @@ def _cut(image: Array, axis: int, index: int) -> Array:
     return np.asarray(plane)
 
 
-def choose_place(comparison: Comparison, change: Change | None) -> tuple[int, int, int]:
+def choose_change_place(comparison: Comparison, change: FindingChange | None) -> tuple[int, int, int]:
     """Return the voxel that planes go through: where the maps differ most in a change, or anywhere.
 
     Args:
@@ -203,7 +203,7 @@ def choose_place(comparison: Comparison, change: Change | None) -> tuple[int, in
     if change is not None:
         images, numbers = comparison.images, (change.first_detections, change.second_detections)
         region = np.any(
-            [np.isin(image["labels"], own or [-1]) for image, own in zip(images, numbers, strict=True)],
+            [np.isin(image["labels"], side or [-1]) for image, side in zip(images, numbers, strict=True)],
             axis=0,
         )
         weight = np.where(region, weight + 1e-6, 0)
@@ -211,7 +211,7 @@ def choose_place(comparison: Comparison, change: Change | None) -> tuple[int, in
     return int(i), int(j), int(k)
 
 
-def find_largest(changes: Sequence[Change]) -> Change | None:
-    """Return the largest change that re-scanning does not give, else the largest; none where there is none."""
+def find_largest(changes: Sequence[FindingChange]) -> FindingChange | None:
+    """Return the largest change that re-scanning does not give, else the largest, else none."""
     certain = [change for change in changes if change.beyond_noise]
     return next(iter([*certain, *changes]), None)

@@ -12,10 +12,10 @@ import numpy as np
 
 from diffad.data.volume import Array, Volume
 from diffad.follow_up.comparison import Comparison
-from diffad.follow_up.page import render_page
-from diffad.follow_up.picture import PLANES, FollowUpPicture, choose_place, find_largest
+from diffad.follow_up.page import render_comparison
+from diffad.follow_up.picture import PLANES, FollowUpPicture, choose_change_place, find_largest
 from diffad.follow_up.tables import format_changes
-from diffad.follow_up.wording import explain_noise, list_facts
+from diffad.follow_up.wording import LEGEND, explain_noise, list_comparison_facts
 from diffad.io.atomic import staged_folder
 from diffad.io.digests import RECORD, compare_file, write_digests
 from diffad.io.text import read_json
@@ -80,7 +80,7 @@ def write_comparison(
         (folder / TABLE).write_text(format_changes(comparison.changes), encoding="utf-8")
         (folder / PICTURE).write_bytes(picture)
         if page:
-            text = render_page(comparison, picture, record, links)
+            text = render_comparison(comparison, picture, record, links)
             (folder / PAGE).write_text(text, encoding="utf-8")
         (folder / INFO).write_text(json.dumps(record, indent=1), encoding="utf-8")
         write_digests(folder, [path for path in folder.iterdir() if path.name != RECORD])
@@ -133,12 +133,12 @@ def describe_comparison(comparison: Comparison) -> dict[str, Any]:
 def draw_comparison(comparison: Comparison) -> bytes:
     """Draw three planes through the largest change, with facts and warnings, as PNG."""
     change = find_largest(comparison.changes)
-    place = choose_place(comparison, change)
-    facts = list_facts(comparison)
+    place = choose_change_place(comparison, change)
+    facts = list_comparison_facts(comparison)
     title = f"{comparison.visits[0].path.name} and {comparison.visits[1].path.name}"
     shown = "where the maps differ most" if change is None else f"change {change.number} ({change.status})"
     noise = explain_noise(comparison.noise)[-1] if comparison.noise is None else ""
-    footer = f"{noise}\n{describe_origin(comparison.visits[0].info)}\n{NOTICE}"
+    footer = f"{LEGEND}\n{noise}\n{describe_origin(comparison.visits[0].info)}\n{NOTICE}"
     subtitle = f"Three planes through {shown}, halfway between the visits"
     text = SheetText(title, subtitle, footer, comparison.warnings, facts)
     return FollowUpPicture(comparison).draw([(axis, place[axis]) for axis in PLANES], text)

@@ -1,4 +1,4 @@
-"""A scan as it might come out if the person were scanned again: moved, with other noise, evenness and gain."""
+"""A scan as it might come out a second time: moved, with other noise, evenness and gain."""
 
 from __future__ import annotations
 
@@ -82,17 +82,17 @@ def _scan_again(
     options: RescanOptions,
     generator: torch.Generator,
 ) -> Array:
-    moved = _move(image, matrix, grid, 3).clip(image.min(), image.max())
+    moved_image = _move(image, matrix, grid, 3).clip(image.min(), image.max())
     nodes = 2 * torch.rand((NODES, NODES, NODES), generator=generator) - 1
     field = torch.nn.functional.interpolate(
         nodes[None, None], grid.shape, mode="trilinear", align_corners=True
     )
     gain = 1 + options.gain * (2 * float(torch.rand((), generator=generator)) - 1)
-    uneven = torch.from_numpy(moved) * (options.bias * field[0, 0]).exp() * gain
+    uneven = torch.from_numpy(moved_image) * (options.bias * field[0, 0]).exp() * gain
     sd = options.noise * float(np.percentile(image[brain], 98))
     return add_rician_noise(uneven, sd, generator).numpy()
 
 
 def _move(image: Array, matrix: Array, grid: VoxelGrid, order: int) -> Array:
-    moved: Array = ndimage.affine_transform(image, matrix, output_shape=grid.shape, order=order)
-    return moved.astype(np.float32)
+    moved_image: Array = ndimage.affine_transform(image, matrix, output_shape=grid.shape, order=order)
+    return moved_image.astype(np.float32)

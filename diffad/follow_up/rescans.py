@@ -9,19 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from diffad.follow_up.alignment import align_visits
-from diffad.follow_up.matching import TOLERANCE, match_detections
-from diffad.follow_up.midpoint import make_midpoint
-from diffad.follow_up.noise import Pair
+from diffad.follow_up.matching import TOLERANCE, match_detections, measure_map_change
+from diffad.follow_up.midpoint import bring_visit, make_midpoint
+from diffad.follow_up.noise import Finding
 from diffad.follow_up.rescan import rescan
-from diffad.follow_up.visit import Visit
+from diffad.follow_up.visit import FollowUpVisit
 from diffad.io.nifti import stem
-from diffad.prepare.read import get_grid
 
 BRAIN_END = "_brain"
 """End of the names of the brain masks of re-scans."""
 
 
-def write_rescans(visit: Visit, folder: Path, count: int, seed: int) -> list[Path]:
+def write_rescans(visit: FollowUpVisit, folder: Path, count: int, seed: int) -> list[Path]:
     """Write simulated re-scans of a visit, with their brain masks; those that are there stay.
 
     Args:
@@ -49,8 +48,10 @@ def write_rescans(visit: Visit, folder: Path, count: int, seed: int) -> list[Pat
     return paths
 
 
-def pair_volumes(visits: Sequence[Visit], seed: int = 0, tolerance_mm: float = TOLERANCE) -> list[Pair]:
-    """Return the volumes of every finding in every two scans of one person on one day, in ml.
+def pair_findings(
+    visits: Sequence[FollowUpVisit], seed: int = 0, tolerance_mm: float = TOLERANCE
+) -> list[Finding]:
+    """Return every finding in every two scans of one person on one day.
 
     Each two are registered and matched as two visits are.
 
@@ -62,15 +63,22 @@ def pair_volumes(visits: Sequence[Visit], seed: int = 0, tolerance_mm: float = T
     return [pair for two in combinations(visits, 2) for pair in _pair_two(*two, seed, tolerance_mm)]
 
 
-def _pair_two(first: Visit, second: Visit, seed: int, tolerance_mm: float) -> list[Pair]:
+def _pair_two(first: FollowUpVisit, second: FollowUpVisit, seed: int, tolerance_mm: float) -> list[Finding]:
     alignment = align_visits(first.volume, first.brain, second.volume, second.brain, seed=seed)
     midpoint = make_midpoint(first, second, alignment.motion)
     visits = (first, second)
-    labels = [midpoint.bring_labels(v.labels, get_grid(v.volume), i) for i, v in enumerate(visits)]
+    images = [bring_visit(midpoint, visit, index) for index, visit in enumerate(visits)]
+    labels, maps = [[image[kind] for image in images] for kind in ("labels", "anomaly")]
     matches = match_detections(labels[0], labels[1], midpoint.grid.spacing.tolist(), tolerance_mm)
-    return [(sum_volumes(first, match.first), sum_volumes(second, match.second)) for match in matches]
+    return [
+        Finding(
+            (sum_volumes(first, match.first), sum_volumes(second, match.second)),
+            measure_map_change(match.find_region(labels[0], labels[1]), maps[0], maps[1]),
+        )
+        for match in matches
+    ]
 
 
-def sum_volumes(visit: Visit, numbers: Sequence[int]) -> float:
+def sum_volumes(visit: FollowUpVisit, numbers: Sequence[int]) -> float:
     """Return the volume of some detections of a visit, in ml."""
     return sum(lesion.volume_ml for lesion in visit.lesions if lesion.number in numbers)

@@ -44,7 +44,7 @@ def average_motions(first: Array, second: Array) -> Array:
     return mean
 
 
-def measure_distance(first: Array, second: Array, points: Array) -> float:
+def measure_motion_distance(first: Array, second: Array, points: Array) -> float:
     """Return the largest distance between where two motions take points (N, 3), in mm."""
     ones = np.c_[points, np.ones(len(points))]
     return float(np.linalg.norm((ones @ (first - second).T)[:, :3], axis=1).max())

@@ -13,17 +13,17 @@ from diffad.follow_up.alignment import Alignment, align_visits
 from diffad.follow_up.checks import (
     are_same_scan,
     check_alignment,
-    check_contrasts,
-    check_models,
+    check_visit_contrasts,
+    check_visit_models,
     list_visit_warnings,
 )
 from diffad.follow_up.comparison import Comparison, compare_images
 from diffad.follow_up.noise import RescanNoise, strip_request
 from diffad.follow_up.options import FollowUpOptions
 from diffad.follow_up.record import FOLDER, read_comparison, write_comparison
-from diffad.follow_up.rescans import BRAIN_END, pair_volumes, write_rescans
+from diffad.follow_up.rescans import BRAIN_END, pair_findings, write_rescans
 from diffad.follow_up.sidecar import describe_interval, find_dates, list_scanner_warnings, read_sidecar
-from diffad.follow_up.visit import Visit, read_visit
+from diffad.follow_up.visit import FollowUpVisit, read_visit
 from diffad.io.naming import RESULT_SUFFIXES
 from diffad.io.nifti import stem
 from diffad.io.stages import run_stage, work_on
@@ -60,7 +60,7 @@ def compare_visits(options: FollowUpOptions) -> FollowUpSummary:
         ImportError: If a package of the extra ``prepare`` is missing.
     """
     first, second = (_look(options, index) for index in (0, 1))
-    check_models(first, second)
+    check_visit_models(first, second)
     request = _describe_request(options, first, second)
     if (summary := _find_finished(options, request)) is not None:
         return summary
@@ -71,7 +71,7 @@ def compare_visits(options: FollowUpOptions) -> FollowUpSummary:
     return FollowUpSummary(record, options.out / FOLDER, "done")
 
 
-def _look(options: FollowUpOptions, index: int) -> Visit:
+def _look(options: FollowUpOptions, index: int) -> FollowUpVisit:
     """Look at a visit, unless that was done before, and read its results."""
     path, folder = options.paths[index], options.out / f"visit-{index + 1}"
     if not path.is_file():
@@ -109,7 +109,9 @@ def _predict(options: FollowUpOptions, paths: list[Path], folder: Path, what: st
         raise ValueError(f"{what}: expected results of {names}, found another program at work on it")
 
 
-def _describe_request(options: FollowUpOptions, first: Visit, second: Visit) -> dict[str, Any]:
+def _describe_request(
+    options: FollowUpOptions, first: FollowUpVisit, second: FollowUpVisit
+) -> dict[str, Any]:
     return {
         "visits": [visit.info.get("request") for visit in (first, second)],
         "tolerance_mm": options.tolerance_mm,
@@ -135,8 +137,8 @@ def _find_finished(options: FollowUpOptions, request: dict[str, Any]) -> FollowU
     return FollowUpSummary(record, options.out / FOLDER, "kept" if differences else "done before")
 
 
-def _compare(options: FollowUpOptions, first: Visit, second: Visit) -> Comparison:
-    contrast, warnings = check_contrasts(first, second)
+def _compare(options: FollowUpOptions, first: FollowUpVisit, second: FollowUpVisit) -> Comparison:
+    contrast, warnings = check_visit_contrasts(first, second)
     warnings = [*list_visit_warnings(first, second), *warnings]
     with run_stage("registration"):
         alignment = _align(options, first, second)
@@ -153,7 +155,7 @@ def _compare(options: FollowUpOptions, first: Visit, second: Visit) -> Compariso
     return compare_images(visits, alignment, noise, options.tolerance_mm, warnings, facts)
 
 
-def _align(options: FollowUpOptions, first: Visit, second: Visit) -> Alignment:
+def _align(options: FollowUpOptions, first: FollowUpVisit, second: FollowUpVisit) -> Alignment:
     scans = (first.volume, first.brain, second.volume, second.brain)
     if are_same_scan(first, second):
         return Alignment.unmoved()
@@ -161,21 +163,21 @@ def _align(options: FollowUpOptions, first: Visit, second: Visit) -> Alignment:
 
 
 def _find_noise(
-    options: FollowUpOptions, first: Visit, contrast: str
+    options: FollowUpOptions, first: FollowUpVisit, contrast: str
 ) -> tuple[RescanNoise | None, list[str]]:
     """Return what re-scanning does: measured on the first visit, or known of the model, or none."""
-    shipped = RescanNoise.shipped(strip_request(first.info["request"]), contrast)
+    shipped_noise = RescanNoise.shipped(strip_request(first.info["request"]), contrast)
     if not options.rescan:
-        return shipped, []
+        return shipped_noise, []
     noise = _measure_noise(options, first)
     if noise is None:
-        return shipped, [
+        return shipped_noise, [
             "the re-scans of the first visit have no finding in common, so their noise is unknown"
         ]
     return noise, []
 
 
-def _measure_noise(options: FollowUpOptions, first: Visit) -> RescanNoise | None:
+def _measure_noise(options: FollowUpOptions, first: FollowUpVisit) -> RescanNoise | None:
     text = json.dumps([first.info["request"], options.tolerance_mm], sort_keys=True)
     folder = options.out / "rescans" / hashlib.sha256(text.encode()).hexdigest()[:8]
     paths = write_rescans(first, folder, options.rescan, options.predict.seed + 1)
@@ -184,9 +186,9 @@ def _measure_noise(options: FollowUpOptions, first: Visit) -> RescanNoise | None
         changes["prepare"] = replace(options.prepare, brain="given")
     _predict(options, paths, folder / "results", "re-scan", **changes)
     rescans = [read_visit(path, folder / "results", stem(path)) for path in paths]
-    pairs = pair_volumes([first, *rescans], options.predict.seed, options.tolerance_mm)
+    findings = pair_findings([first, *rescans], options.predict.seed, options.tolerance_mm)
     words = f"{options.rescan} simulated re-scan{'s' * (options.rescan != 1)} of {first.path.name}"
-    return RescanNoise.of(pairs, words)
+    return RescanNoise.of(findings, words)
 
 
 def _link_pages(options: FollowUpOptions) -> dict[str, str]:

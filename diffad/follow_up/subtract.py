@@ -20,7 +20,7 @@ class IntensityFit:
     Args:
         slope: Factor.
         offset: What is added.
-        used_share: Share of the voxels that the fit kept.
+        used_share: Share of the voxels that the fit kept_mask.
     """
 
     slope: float
@@ -49,19 +49,19 @@ def fit_intensities(first: Array, second: Array) -> IntensityFit:
     """
     if len(first) < LEAST or first.std() == 0 or second.std() == 0:
         raise ValueError(f"expected {LEAST} voxels with contrast in both visits, found {len(first)}")
-    kept = np.ones(len(first), dtype=bool)
+    kept_mask = np.ones(len(first), dtype=bool)
     slope, offset = 1.0, 0.0
     for _ in range(ROUNDS):
-        x, y = first[kept].astype(np.float64), second[kept].astype(np.float64)
+        x, y = first[kept_mask].astype(np.float64), second[kept_mask].astype(np.float64)
         slope = float(y.std() / x.std())
         offset = float(y.mean() - slope * x.mean())
         residual = np.abs(second - slope * first - offset)
-        limit = OUTLIER * 1.4826 * float(np.median(residual[kept]))
-        new = residual <= limit
-        if limit == 0 or new.sum() < LEAST or (new == kept).all():
+        limit = OUTLIER * 1.4826 * float(np.median(residual[kept_mask]))
+        new_mask = residual <= limit
+        if limit == 0 or new_mask.sum() < LEAST or (new_mask == kept_mask).all():
             break
-        kept = new
-    return IntensityFit(slope, offset, float(kept.mean()))
+        kept_mask = new_mask
+    return IntensityFit(slope, offset, float(kept_mask.mean()))
 
 
 def subtract_visits(

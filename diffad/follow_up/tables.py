@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from diffad.follow_up.changes import Change
+from diffad.follow_up.changes import FindingChange
 from diffad.io.escape import format_csv
 
 
-def format_changes(changes: Sequence[Change]) -> str:
+def format_changes(changes: Sequence[FindingChange]) -> str:
     """Return the table as CSV, with units in the names of its columns."""
-    columns = [column for f in fields(Change) for column in _name_columns(f.name)]
+    columns = [column for f in fields(FindingChange) for column in _name_columns(f.name)]
     return format_csv(columns, [_flatten(change) for change in changes])
 
 
@@ -23,7 +23,7 @@ def _name_columns(name: str) -> list[str]:
     return [f"{name.removesuffix('_mm')}_{axis}_mm" for axis in "xyz"]
 
 
-def _flatten(change: Change) -> dict[str, Any]:
+def _flatten(change: FindingChange) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for name, value in asdict(change).items():
         columns = _name_columns(name)

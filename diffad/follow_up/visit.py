@@ -18,7 +18,7 @@ from diffad.io.own_maps import read_scan_info
 
 
 @dataclass(frozen=True, eq=False)
-class Visit:
+class FollowUpVisit:
     """A scan and what predict found in it, on voxel axes in RAS.
 
     Args:
@@ -49,9 +49,9 @@ class Visit:
     @property
     def is_stripped(self) -> bool:
         """Whether its file has next to nothing outside the brain."""
-        outside, inside = self.volume.data[0][~self.brain], self.volume.data[0][self.brain]
-        level = float(inside.min()) + 0.1 * float(np.percentile(inside, 98) - inside.min())
-        return float((outside > level).sum()) < 0.1 * len(inside)
+        outer_values, inner_values = self.volume.data[0][~self.brain], self.volume.data[0][self.brain]
+        level = float(inner_values.min()) + 0.1 * float(np.percentile(inner_values, 98) - inner_values.min())
+        return float((outer_values > level).sum()) < 0.1 * len(inner_values)
 
 
 def read_visit(
@@ -59,7 +59,7 @@ def read_visit(
     folder: Path,
     name: str,
     reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
-) -> Visit:
+) -> FollowUpVisit:
     """Read a scan and its finished results.
 
     Args:
@@ -78,7 +78,7 @@ def read_visit(
     gap = _read_map(files["unseen"], volume) > 0 if files["unseen"].is_file() else np.zeros_like(analysed)
     lesions = read_lesions(files["lesions_json"])
     labels = number_detections(maps["mask"] > 0, lesions, volume)
-    return Visit(path, volume, analysed | gap, analysed, maps["anomaly"], labels, lesions, info)
+    return FollowUpVisit(path, volume, analysed | gap, analysed, maps["anomaly"], labels, lesions, info)
 
 
 def _read_map(path: Path, volume: Volume) -> Array:

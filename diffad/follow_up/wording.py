@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import math
 
-from diffad.follow_up.changes import Change
+from diffad.follow_up.changes import FindingChange
 from diffad.follow_up.comparison import Comparison
 from diffad.follow_up.noise import NoiseBin, RescanNoise
 
 EXPLANATION = (
-    "Both visits were looked at by the same model with the same seed and settings, each in its own space, then "
-    "brought to the space halfway between them, so that both are resampled once. Volumes are those of each "
-    "visit's own space. A finding has grown or shrunk only if its volume changed by more than 95 % of re-scans of "
-    "such findings do."
+    "Both visits were looked at by the same model with the same seed and settings, each in its own space, "
+    "then brought to the space halfway between them, so that both are resampled once. Volumes are those of "
+    "each visit's own space. A finding has grown or shrunk only if its volume changed by more than 95 % of "
+    "re-scans of such findings do; what is new or gone is beyond noise only if the map changed in it by "
+    "more than in 95 % of the findings that come or go by re-scanning. Re-scans are simulated: another day, "
+    "scanner or posture adds to them."
 )
-UNKNOWN = (
-    "What re-scanning alone gives is not known for this model and these settings, so that no finding is called "
-    "grown, shrunk or stable, and new or gone may be noise; --rescan 3 measures it on the first visit."
+UNKNOWN_NOISE = (
+    "What re-scanning alone gives is not known for this model and these settings, so that no finding is "
+    "called grown, shrunk or stable, and new or gone may be noise; --rescan 3 measures it on the first visit."
 )
+LEGEND = "Differences are orange where visit 2 is higher and blue where it is lower."
+"""What the colours of the differences mean."""
 
 
-def list_facts(comparison: Comparison) -> list[tuple[str, str]]:
+def list_comparison_facts(comparison: Comparison) -> list[tuple[str, str]]:
     """Return what is said first, as label and text."""
     first, second = comparison.visits
     alignment = comparison.alignment
@@ -34,9 +38,9 @@ def list_facts(comparison: Comparison) -> list[tuple[str, str]]:
         ("Model", str(headline.get("model", "unnamed"))),
         (
             "Registration",
-            f"turned by {alignment.turn_degrees:.1f} degrees and moved by {alignment.shift_mm:.1f} mm; there and back "
-            f"differ by {alignment.disagreement_mm:.2f} mm; Dice of the brains {alignment.dice:.3f}, correlation "
-            f"{alignment.correlation:.3f}",
+            f"turned by {alignment.turn_degrees:.1f} degrees and moved by {alignment.shift_mm:.1f} mm; there "
+            f"and back differ by {alignment.disagreement_mm:.2f} mm; Dice of the brains "
+            f"{alignment.dice:.3f}, correlation {alignment.correlation:.3f}",
         ),
         ("Re-scan noise", comparison.noise.source if comparison.noise else "unknown"),
     ]
@@ -51,29 +55,37 @@ def _sum(comparison: Comparison, visit: int) -> str:
 def explain_noise(noise: RescanNoise | None) -> list[str]:
     """Say what re-scanning alone does, a sentence for each size."""
     if noise is None:
-        return [UNKNOWN]
-    return [f"Measured on {noise.source}:", *(_explain_bin(b) for b in noise.bins)]
+        return [UNKNOWN_NOISE]
+    lone = (
+        f"in findings of one of two scans only, the map changes by up to {noise.lone_limit:.1f} "
+        f"({noise.lone_count} of them)"
+    )
+    lines = [f"Measured on {noise.source}; 95 % of the findings stay within these limits:"]
+    return [*lines, *(_explain_bin(b) for b in noise.bins), *([] if noise.lone_limit is None else [lone])]
 
 
-def _explain_bin(known: NoiseBin) -> str:
+def _explain_bin(size_bin: NoiseBin) -> str:
     size = (
-        f"from {known.low_ml:g} ml on"
-        if math.isinf(known.high_ml)
-        else f"{known.low_ml:g} to {known.high_ml:g} ml"
+        f"from {size_bin.low_ml:g} ml on"
+        if math.isinf(size_bin.high_ml)
+        else f"{size_bin.low_ml:g} to {size_bin.high_ml:g} ml"
     )
-    rest = "" if known.pairs >= 20 else f" (the largest of only {known.pairs})"
+    rest = "" if size_bin.pairs >= 20 else f" (the largest of only {size_bin.pairs})"
     return (
-        f"{size}: the larger volume is up to {math.exp(known.log_limit):.2f} times the smaller one{rest}; "
-        f"{known.lost} of {known.findings} findings were in one of two scans only ({known.lost_share:.0%})"
+        f"{size}: the larger volume is up to {math.exp(size_bin.log_limit):.2f} times the smaller one{rest}; "
+        f"{size_bin.lost_count} of {size_bin.findings} findings were in one of two scans only "
+        f"({size_bin.lost_share:.0%})"
     )
 
 
-def describe_certainty(change: Change) -> str:
+def describe_certainty(change: FindingChange) -> str:
     """Say in a few words whether re-scanning alone would give a change."""
     if change.beyond_noise is None:
         return "unknown"
+    answer = "yes" if change.beyond_noise else "no"
+    if change.noise_percent is None:
+        return f"{answer} (no change)"
     if change.status in ("new", "gone"):
-        share = f"{change.noise_lost:.0%} of such come or go by re-scanning"
-        return f"yes ({share})" if change.beyond_noise else f"no ({share})"
-    limit = f"re-scanning gives up to +{change.noise_percent:.0f} %"
-    return f"yes ({limit})" if change.beyond_noise else f"no ({limit})"
+        change_text = f"map changed by {change.map_change:+.1f}"
+        return f"{answer} ({change_text}, re-scanning gives up to {change.noise_map_change:.1f})"
+    return f"{answer} (re-scanning gives up to +{change.noise_percent:.0f} %)"

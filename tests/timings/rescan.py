@@ -3,17 +3,17 @@
     python tests/timings/rescan.py --contrast T1=FOLDER --contrast FLAIR=FOLDER --work WORK [--save]
 
 Each folder holds scans with their brain masks (``A.nii.gz`` with ``A_brain_mask.nii.gz``), such as those of
-``diffad implant`` and ``diffad phantom``. Every scan is re-scanned three times (moved, with other noise, bias and
-gain), all four are looked at by brain-any, and every two are registered and matched as two visits are. What is done
-in WORK is not done again; --save writes the table into the package.
+``diffad implant`` and ``diffad phantom``. Every scan is re-scanned three times (moved, with other noise, bias
+and gain), all four are looked at by brain-any, and every two are registered and matched as two visits are.
+What is done in WORK is not done again; --save writes the table into the package.
 """
 
 import argparse
 import json
 from pathlib import Path
 
-from diffad.follow_up.noise import SHIPPED, RescanNoise, strip_request
-from diffad.follow_up.rescans import BRAIN_END, pair_volumes, write_rescans
+from diffad.follow_up.noise import SHIPPED, Finding, RescanNoise, strip_request
+from diffad.follow_up.rescans import BRAIN_END, pair_findings, write_rescans
 from diffad.follow_up.visit import read_visit
 from diffad.io.nifti import stem
 from diffad.predict import Inputs, Options, predict_scans
@@ -29,16 +29,17 @@ def look(paths, mask, out):
 
 
 def measure_scan(path, mask, work):
-    """Return the volumes of all findings in every two of a scan and its re-scans, and what they were looked at with."""
+    """Return all findings in every two of a scan and its re-scans, and the request."""
     (visit,) = look([path], mask, work / "scans")
     folder = work / stem(path)
     rescans = look(write_rescans(visit, folder, COUNT, SEED), BRAIN_END, folder / "results")
-    return pair_volumes([visit, *rescans]), strip_request(visit.info["request"])
+    findings = [(*f.pair, f.map_change) for f in pair_findings([visit, *rescans])]
+    return findings, strip_request(visit.info["request"])
 
 
 def measure_folder(folder, mask, work):
     """Return the pairs of a folder, kept in a file by scan."""
-    pairs, request, kept = [], {}, work / "pairs.json"
+    pairs, request, kept = [], {}, work / "findings.json"
     work.mkdir(parents=True, exist_ok=True)
     done = json.loads(kept.read_text()) if kept.exists() else {}
     paths = [p for p in sorted(folder.glob("*.nii.gz")) if not p.name.endswith(f"{mask}.nii.gz")]
@@ -46,7 +47,7 @@ def measure_folder(folder, mask, work):
         if path.name not in done:
             done[path.name] = measure_scan(path, mask, work)
             kept.write_text(json.dumps(done))
-        pairs += [tuple(pair) for pair in done[path.name][0]]
+        pairs += [Finding((a, b), change) for a, b, change in done[path.name][0]]
         request = done[path.name][1]
         print(path.name, [tuple(round(v, 2) for v in pair) for pair in done[path.name][0]], flush=True)
     return pairs, request, len(paths)
