@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from diffad.data.volume import Array, Volume, VolumeError
 from diffad.follow_up.rigid import average_motions, measure_motion_distance, measure_turn
@@ -21,6 +22,8 @@ from diffad.prepare.register import RegistrationImage, align
 
 WORKING_SPACING, MARGIN = 2.0, 20.0
 """Voxel size of the registered images, and width of their surroundings, in mm."""
+RIM = 2
+"""Voxels at the surface of the brain whose edges do not count, as masks make them."""
 ROUNDS, DOUBT = 2, 0.5
 """Most rounds of registration, and disagreement in mm above which there is another one."""
 
@@ -35,7 +38,7 @@ class Alignment:
         shift_mm: How far it moves the middle of the brain.
         disagreement_mm: Largest distance in the brain between the registrations there and back.
         dice: Overlap of the two brains.
-        correlation: Of the intensities of both visits in both brains.
+        agreement: How far the edges in both brains run alike, see ``measure_agreement``; in [0, 1].
     """
 
     motion: Array
@@ -43,7 +46,7 @@ class Alignment:
     shift_mm: float
     disagreement_mm: float
     dice: float
-    correlation: float
+    agreement: float
 
     @classmethod
     def unmoved(cls) -> Alignment:
@@ -114,7 +117,7 @@ def _register_twice(
 def measure_fit(
     first: Volume, first_brain: Array, second: Volume, second_brain: Array, motion: Array, threads: int = 0
 ) -> tuple[float, float]:
-    """Return overlap (Dice) of the brains, and correlation of the intensities where both are brain.
+    """Return overlap (Dice) of the brains, and agreement of the edges where both are brain.
 
     Both are brought to a grid of 2 mm at the first visit.
     """
@@ -127,9 +130,30 @@ def measure_fit(
         images.append(resample(volume.data[0], matrix, grid.shape, threads=threads))
     both = brains[0] & brains[1]
     dice = 2 * float(both.sum()) / max(float(brains[0].sum() + brains[1].sum()), 1.0)
-    x, y = (image[both] for image in images)
-    has_contrast = both.sum() > 1 and x.std() > 0 and y.std() > 0
-    return dice, float(np.corrcoef(x, y)[0, 1]) if has_contrast else 0.0
+    return dice, measure_agreement(images[0], images[1], ndimage.binary_erosion(both, iterations=RIM))
+
+
+def measure_agreement(first: Array, second: Array, mask: Array) -> float:
+    r"""Return how far the edges of two images run alike, whatever their contrast; in [0, 1].
+
+    .. math:: \frac{\sum |\nabla x \cdot \nabla y|}{\sum |\nabla x| \, |\nabla y|}
+
+    Args:
+        first: Image :math:`x`, (I, J, K).
+        second: Image :math:`y` on the same grid.
+        mask: Voxels that count, alike, bool.
+
+    Reference:
+        The angle between gradients is that of normalized gradient fields (Haber and Modersitzki, 2006).
+    """
+    gradients = [
+        np.stack([ndimage.gaussian_filter(image, 1.0, order=order)[mask] for order in np.eye(3, dtype=int)])
+        for image in (first.astype(np.float64), second.astype(np.float64))
+    ]
+    product = np.abs((gradients[0] * gradients[1]).sum(0)).sum()
+    lengths = [np.linalg.norm(gradient, axis=0) for gradient in gradients]
+    total = float((lengths[0] * lengths[1]).sum())
+    return float(product) / total if total else 0.0
 
 
 def _make_view(volume: Volume, brain: Array, threads: int) -> RegistrationImage:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from diffad.config.choices import require
 from diffad.follow_up.matching import TOLERANCE
+from diffad.follow_up.sidecar import parse_date
 from diffad.predict.options import Options
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class FollowUpOptions:
         usable = math.isfinite(self.tolerance_mm) and 0 <= self.tolerance_mm <= 20
         require(usable, "tolerance", "0 to 20 mm", self.tolerance_mm)
         require(self.rescan >= 0, "rescan", "a number of at least 0", self.rescan)
+        for text in self.dates:
+            parse_date(text)
         require(len(self.dates) in (0, 2), "dates", "two dates, one for each visit", ",".join(self.dates))
 
     @property

@@ -34,13 +34,13 @@ def list_comparison_facts(comparison: Comparison) -> list[tuple[str, str]]:
         ("Result", comparison.headline),
         ("Visit 1", f"{first.path.name}: {_sum(comparison, 0)}"),
         ("Visit 2", f"{second.path.name}: {_sum(comparison, 1)}"),
-        ("Interval", "unknown" if days is None else f"{days} days"),
+        ("Interval", "unknown" if days is None else f"{days} day{'s' * (abs(days) != 1)}"),
         ("Model", str(headline.get("model", "unnamed"))),
         (
             "Registration",
             f"turned by {alignment.turn_degrees:.1f} degrees and moved by {alignment.shift_mm:.1f} mm; there "
             f"and back differ by {alignment.disagreement_mm:.2f} mm; Dice of the brains "
-            f"{alignment.dice:.3f}, correlation {alignment.correlation:.3f}",
+            f"{alignment.dice:.3f}, agreement of the edges {alignment.agreement:.3f}",
         ),
         ("Re-scan noise", comparison.noise.source if comparison.noise else "unknown"),
     ]

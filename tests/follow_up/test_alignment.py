@@ -7,7 +7,7 @@ pytest.importorskip("SimpleITK")
 
 from diffad.data.volume import VolumeError
 from diffad.follow_up.alignment import align_visits, measure_fit
-from diffad.follow_up.checks import REFUSED_CORRELATION
+from diffad.follow_up.checks import REFUSED_AGREEMENT
 from diffad.follow_up.rescan import rescan
 from diffad.follow_up.rigid import make_motion, measure_motion_distance
 from tests.helpers.heads import CENTRE
@@ -34,7 +34,7 @@ def test_moved_head_is_found_again_and_alike_in_both_directions(visits):
     assert there.disagreement_mm < 1.0
     assert there.turn_degrees == pytest.approx(10.2, abs=0.5)
     assert there.dice > 0.97
-    assert there.correlation > REFUSED_CORRELATION
+    assert there.agreement > REFUSED_AGREEMENT
 
 
 def test_fit_of_another_head_is_below_what_is_refused(visits):
@@ -43,10 +43,10 @@ def test_fit_of_another_head_is_below_what_is_refused(visits):
     other = np.where(second.brain, rng.normal(100, 10, second.brain.shape), 0)
     second.volume.data[0], kept = other, second.volume.data[0].copy()
     try:
-        _, correlation = measure_fit(first.volume, first.brain, second.volume, second.brain, MOTION)
+        _, agreement = measure_fit(first.volume, first.brain, second.volume, second.brain, MOTION)
     finally:
         second.volume.data[0] = kept
-    assert correlation < REFUSED_CORRELATION
+    assert agreement < REFUSED_AGREEMENT
 
 
 def test_visits_that_nowhere_overlap_name_both_files(visits):
@@ -67,7 +67,7 @@ def test_rescan_moves_the_head_by_a_known_motion_and_changes_noise_and_gain(visi
     assert not volume.data[:, ~brain].any()
     assert (volume.data[:, brain] > 0).all()
     assert abs(brain.sum() / first.brain.sum() - 1) < 0.03
-    dice, correlation = measure_fit(volume, brain, first.volume, first.brain, motion)
-    assert (dice > 0.97, correlation > 0.9) == (True, True)
+    dice, agreement = measure_fit(volume, brain, first.volume, first.brain, motion)
+    assert (dice > 0.97, agreement > 0.9) == (True, True)
     still, _ = measure_fit(volume, brain, first.volume, first.brain, np.eye(4))
     assert still < dice

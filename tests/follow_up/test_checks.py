@@ -30,7 +30,7 @@ def test_usual_visits_have_no_warnings():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"correlation": 0.9}, "fit together less well"),
+        ({"agreement": 0.9}, "fit together less well"),
         ({"disagreement_mm": 3.0}, "uncertain by up to 3.0 mm"),
         ({"dice": 0.9}, "overlap by a Dice of 0.90"),
     ],
@@ -43,7 +43,7 @@ def test_doubtful_registrations_are_said(changes, words):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"correlation": 0.8}, "two visits of one person, found a correlation of 0.80"),
+        ({"agreement": 0.8}, "two visits of one person, found edges that agree by 0.80"),
         ({"disagreement_mm": 9.0}, "can be registered rigidly"),
     ],
 )
@@ -54,7 +54,7 @@ def test_different_people_and_failed_registrations_are_refused(changes, words):
 
 
 def test_somebody_may_vouch_for_the_person_but_not_for_the_registration():
-    (warning,) = checks.check_alignment(replace(GOOD, correlation=0.8), FIRST, SECOND, same_person=True)
+    (warning,) = checks.check_alignment(replace(GOOD, agreement=0.8), FIRST, SECOND, same_person=True)
     assert "may be of two people" in warning
     with pytest.raises(VolumeError, match="rigidly"):
         checks.check_alignment(replace(GOOD, disagreement_mm=9.0), FIRST, SECOND, same_person=True)
