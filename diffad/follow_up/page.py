@@ -11,7 +11,13 @@ from typing import Any
 from diffad.follow_up.changes import FindingChange
 from diffad.follow_up.comparison import Comparison
 from diffad.follow_up.picture import COLOURS, FollowUpPicture, choose_change_place
-from diffad.follow_up.wording import EXPLANATION, describe_certainty, explain_noise, list_comparison_facts
+from diffad.follow_up.wording import (
+    EXPLANATION,
+    LEGEND,
+    describe_certainty,
+    explain_noise,
+    list_comparison_facts,
+)
 from diffad.report.montage import NOTICE
 from diffad.report.viewer.page import wrap_document
 from diffad.report.viewer.top import render_warnings
@@ -41,7 +47,7 @@ def render_comparison(
 
     Args:
         comparison: The comparison.
-        picture: Its picture as PNG.
+        picture: Three planes through its largest change, as PNG.
         record: What is stored of it.
         links: Other pages by name, relative.
     """
@@ -57,6 +63,7 @@ def render_comparison(
         render_warnings(comparison.warnings),
         f'<p class="notice">{escape(NOTICE)}</p>',
         f"<h2>Both visits at the place of the largest change</h2>{_embed(picture, 'Both visits')}",
+        f"<p><small>{escape(LEGEND)} Outlines have the colours of the table.</small></p>",
         f"<h2>Changes</h2>{_render_table(comparison)}",
         f"<h2>What re-scanning alone gives</h2><ul>{noise}</ul>",
         f"<p><small>{escape(EXPLANATION)}</small></p>",
@@ -96,7 +103,9 @@ def _render_row(change: FindingChange) -> str:
 
 
 def _name_class(head: str) -> str:
-    return ' class="text"' if head in ("what", "beyond re-scan noise", "place") else ""
+    if head == "place":
+        return ' class="place"'
+    return ' class="text"' if head in ("what", "beyond re-scan noise") else ""
 
 
 def _render_strips(comparison: Comparison) -> str:

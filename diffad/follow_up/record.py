@@ -80,7 +80,7 @@ def write_comparison(
         (folder / TABLE).write_text(format_changes(comparison.changes), encoding="utf-8")
         (folder / PICTURE).write_bytes(picture)
         if page:
-            text = render_comparison(comparison, picture, record, links)
+            text = render_comparison(comparison, draw_planes(comparison), record, links)
             (folder / PAGE).write_text(text, encoding="utf-8")
         (folder / INFO).write_text(json.dumps(record, indent=1), encoding="utf-8")
         write_digests(folder, [path for path in folder.iterdir() if path.name != RECORD])
@@ -130,15 +130,24 @@ def describe_comparison(comparison: Comparison) -> dict[str, Any]:
     }
 
 
+def draw_planes(comparison: Comparison, text: SheetText | None = None) -> bytes:
+    """Draw three planes through the largest change, as PNG.
+
+    Args:
+        comparison: The comparison.
+        text: What is written around them; nothing without it.
+    """
+    place = choose_change_place(comparison, find_largest(comparison.changes))
+    return FollowUpPicture(comparison).draw([(axis, place[axis]) for axis in PLANES], text)
+
+
 def draw_comparison(comparison: Comparison) -> bytes:
     """Draw three planes through the largest change, with facts and warnings, as PNG."""
     change = find_largest(comparison.changes)
-    place = choose_change_place(comparison, change)
-    facts = list_comparison_facts(comparison)
     title = f"{comparison.visits[0].path.name} and {comparison.visits[1].path.name}"
     shown = "where the maps differ most" if change is None else f"change {change.number} ({change.status})"
     noise = explain_noise(comparison.noise)[-1] if comparison.noise is None else ""
     footer = f"{LEGEND}\n{noise}\n{describe_origin(comparison.visits[0].info)}\n{NOTICE}"
     subtitle = f"Three planes through {shown}, halfway between the visits"
-    text = SheetText(title, subtitle, footer, comparison.warnings, facts)
-    return FollowUpPicture(comparison).draw([(axis, place[axis]) for axis in PLANES], text)
+    facts = list_comparison_facts(comparison)
+    return draw_planes(comparison, SheetText(title, subtitle, footer, comparison.warnings, facts))
