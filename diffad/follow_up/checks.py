@@ -21,6 +21,8 @@ REFUSED_DISAGREEMENT, USUAL_DISAGREEMENT = 5.0, 2.0
 there is a warning."""
 USUAL_DICE = 0.95
 """Overlap of the brains below which there is a warning; a head that was moved had .98 and more."""
+OUTSIDE = "outside what the model knows"
+"""How warnings about the domain begin."""
 SPACING_RATIO = 1.15
 """Ratio of the spacings of two visits above which there is a warning."""
 
@@ -144,6 +146,7 @@ def list_visit_warnings(first: FollowUpVisit, second: FollowUpVisit) -> list[str
         *_list_spacings(first, second),
         *_list_stripping(first, second),
         *_list_domains(first, second),
+        *_list_results(first, second),
     ]
 
 
@@ -191,4 +194,17 @@ def _list_domains(first: FollowUpVisit, second: FollowUpVisit) -> list[str]:
             sentences.append(f"visit {number} ({visit.path.name}) is outside what the model knows: {reason}")
     if len(sentences) == 1:
         sentences[0] += "; the other is not, so that maps of both are not alike"
+    return sentences
+
+
+def _list_results(first: FollowUpVisit, second: FollowUpVisit) -> list[str]:
+    """Return what the results of the visits say themselves, but for their domains."""
+    texts = [
+        [text for text in visit.info.get("warnings") or () if not text.startswith(OUTSIDE)]
+        for visit in (first, second)
+    ]
+    shared_texts = [text for text in texts[0] if text in texts[1]]
+    sentences = [f"both visits: {text}" for text in shared_texts]
+    for number, (visit, rows) in enumerate(zip((first, second), texts, strict=True), 1):
+        sentences += [f"visit {number} ({visit.path.name}): {t}" for t in rows if t not in shared_texts]
     return sentences

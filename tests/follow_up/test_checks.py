@@ -85,6 +85,12 @@ def test_visit_outside_the_domain_is_named_with_the_reason():
     assert [w.startswith(f"visit {n}") for n, w in enumerate(both, 1)] == [True, True]
 
 
+def test_what_the_results_say_is_said_with_the_visit():
+    poor = with_info(SECOND, warnings=["outside what the model knows: x", "poor: noise", "odd header"])
+    warnings = checks.list_visit_warnings(with_info(FIRST, warnings=["odd header"]), poor)
+    assert warnings == ["both visits: odd header", "visit 2 (b_T1w.nii.gz): poor: noise"]
+
+
 def test_other_models_and_settings_are_refused():
     other = with_info(SECOND, request={"model": "n", "seed": 0, "scan": ["x"]})
     with pytest.raises(ValueError, match="looked at alike, found other model"):

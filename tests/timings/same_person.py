@@ -42,12 +42,12 @@ def main():
         points = np.argwhere(brain)[::997] @ volume.affine[:3, :3].T + volume.affine[:3, 3]
         error = measure_motion_distance(np.linalg.inv(motion), same.motion, points)
         rows["same"].append((same.agreement, same.dice, same.disagreement_mm, error))
-        rows["other"].append((other.agreement, other.dice, other.disagreement_mm, np.nan))
+        rows["other"].append((other.agreement, other.dice, other.disagreement_mm))
         print(paths[index].name, np.round(rows["same"][-1], 3), np.round(rows["other"][-1], 3), flush=True)
     for name, values in rows.items():
-        low, high = np.nanmin(values, 0), np.nanmax(values, 0)
+        low, high = np.min(values, 0), np.max(values, 0)
         columns = ("agreement", "dice", "disagreement_mm", "error_mm")
-        words = [f"{c} {a:.3f} to {b:.3f}" for c, a, b in zip(columns, low, high, strict=True)]
+        words = [f"{c} {a:.3f} to {b:.3f}" for c, a, b in zip(columns, low, high, strict=False)]
         print(f"{name}, {len(values)}: {', '.join(words)}")
 
 
