@@ -11,11 +11,13 @@ import numpy as np
 
 from diffad.data.volume import Array, Volume
 from diffad.fill.fill import FillOptions, fill_scan
+from diffad.fill.finished import describe_fill_request, is_filled
 from diffad.fill.picture import draw_filled
 from diffad.fill.result import FilledScan
 from diffad.fill.voxels import write_filled
 from diffad.io.atomic import write_bytes, write_text
 from diffad.io.beside import find_mask_beside
+from diffad.io.digests import describe_file
 from diffad.io.naming import find_maps
 from diffad.io.stages import work_on
 from diffad.io.subjects import Subject
@@ -87,28 +89,35 @@ def _list(names: Iterable[str]) -> str:
 
 def write_results(filled: FilledScan, out: Path, name: str) -> None:
     """Write a filled scan, what was filled, the spread, a picture, and last how it was filled."""
-    write_filled(filled, out / f"{name}_filled.nii.gz")
-    filled.scan.save(filled.region.inside, out / f"{name}_fillmask.nii.gz", np.uint8)
+    record = out / f"{name}_filled.json"
+    record.unlink(missing_ok=True)  # a fill that is stopped on its way is none
+    outputs = [out / f"{name}_{end}" for end in ("filled.nii.gz", "fillmask.nii.gz", "filled.png")]
+    write_filled(filled, outputs[0])
+    filled.scan.save(filled.region.inside, outputs[1], np.uint8)
+    write_bytes(outputs[2], draw_filled(filled, name))
     if filled.std is not None:
-        filled.scan.save(filled.std, out / f"{name}_fillstd.nii.gz")
-    write_bytes(out / f"{name}_filled.png", draw_filled(filled, name))
+        outputs.append(out / f"{name}_fillstd.nii.gz")
+        filled.scan.save(filled.std, outputs[-1])
     facts = filled.info | {"scan": filled.scan.name, "diffad": __version__}
-    write_text(out / f"{name}_filled.json", json.dumps(facts, indent=2) + "\n")
+    facts["outputs"] = {path.name: describe_file(path) for path in outputs}
+    write_text(record, json.dumps(facts, indent=2) + "\n")
 
 
 def _fill_one(pipe: AnomalyPipeline, subject: Subject, request: FillRequest) -> None:
-    name = subject.name.replace("/", "_")
-    if not request.overwrite and (request.out / f"{name}_filled.json").is_file():
-        tell(f"{name}: filled before; --overwrite makes it anew")
-        return
-    path = subject.paths[0]
+    name, path = subject.name.replace("/", "_"), subject.paths[0]
     lesion = find_lesion(path, subject.name, request.lesion)
     brain_file = find_mask_beside(path, request.brain) if isinstance(request.brain, str) else request.brain
     if request.brain is not None and brain_file is None:
         raise ValueError(f"{path}: expected a brain mask {request.brain} beside it, found none")
+    origin = describe_fill_request(pipe, [path], [lesion, brain_file], request.options)
+    origin["prepare"] = request.prepare
+    if not request.overwrite and is_filled(request.out / f"{name}_filled.json", origin):
+        tell(f"{name}: filled before; --overwrite makes it anew")
+        return
     volume, brain, notes = _load(path, brain_file, request.prepare)
     filled = fill_scan(pipe, volume, lesion, brain, request.options)
-    info = filled.info | {"lesion": str(lesion), "warnings": [*notes, *filled.info["warnings"]]}
+    info = filled.info | {"lesion": str(lesion), "request": origin}
+    info["warnings"] = [*notes, *filled.info["warnings"]]
     filled = replace(filled, info=info)
     write_results(filled, request.out, name)
     for warning in dict.fromkeys(info["warnings"]):
