@@ -6,24 +6,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from diffad.data.volume import Array, Volume, VolumeError
+from diffad.follow_up.agreement import measure_fit
 from diffad.follow_up.rigid import average_motions, measure_motion_distance, measure_turn
-from diffad.prepare.geometry import (
-    VoxelGrid,
-    centre_of_mass,
-    find_bounding_box,
-    map_voxels,
-    resample,
-)
+from diffad.prepare.geometry import VoxelGrid, centre_of_mass, find_bounding_box
 from diffad.prepare.read import get_grid
 from diffad.prepare.register import RegistrationImage, align
 
 WORKING_SPACING, MARGIN = 2.0, 20.0
 """Voxel size of the registered images, and width of their surroundings, in mm."""
-RIM = 2
-"""Voxels at the surface of the brain whose edges do not count, as masks make them."""
 ROUNDS, DOUBT = 2, 0.5
 """Most rounds of registration, and disagreement in mm above which there is another one."""
 
@@ -82,7 +74,7 @@ def align_visits(
     centres = [centre_of_mass(first_brain, first.affine), centre_of_mass(second_brain, second.affine)]
     start = np.eye(4)
     start[:3, 3] = centres[1] - centres[0]
-    points = np.argwhere(first_brain)[::997] @ first.affine[:3, :3].T + first.affine[:3, 3]
+    points = (_list_points(first_brain, first.affine), _list_points(second_brain, second.affine))
     try:
         motion, disagreement_mm = _register_twice(views, start, seed, points)
     except ValueError as error:
@@ -98,7 +90,7 @@ def align_visits(
 
 
 def _register_twice(
-    views: list[RegistrationImage], start: Array, seed: int, points: Array
+    views: list[RegistrationImage], start: Array, seed: int, points: tuple[Array, Array]
 ) -> tuple[Array, float]:
     """Return the mean of registrations there and back, and how far they differ; doubtful ones are redone."""
     motion, disagreement_mm = start, np.inf
@@ -107,53 +99,23 @@ def _register_twice(
         motion_back = np.linalg.inv(align(views[1], views[0], np.linalg.inv(motion), "rigid", seed).matrix)
         motion, disagreement_mm = (
             average_motions(motion_there, motion_back),
-            measure_motion_distance(motion_there, motion_back, points),
+            _measure_disagreement(motion_there, motion_back, points),
         )
         if disagreement_mm <= DOUBT:
             break
     return motion, disagreement_mm
 
 
-def measure_fit(
-    first: Volume, first_brain: Array, second: Volume, second_brain: Array, motion: Array, threads: int = 0
-) -> tuple[float, float]:
-    """Return overlap (Dice) of the brains, and agreement of the edges where both are brain.
-
-    Both are brought to a grid of 2 mm at the first visit.
-    """
-    corners = find_bounding_box(first_brain, first.affine, MARGIN)
-    grid = RegistrationImage.sample(first.data[0], get_grid(first), corners, WORKING_SPACING, threads).grid
-    brains, images = [], []
-    for volume, brain, world in ((first, first_brain, np.eye(4)), (second, second_brain, motion)):
-        matrix = map_voxels(grid, get_grid(volume), world)
-        brains.append(resample(brain, matrix, grid.shape, threads=threads) > 0.5)
-        images.append(resample(volume.data[0], matrix, grid.shape, threads=threads))
-    both = brains[0] & brains[1]
-    dice = 2 * float(both.sum()) / max(float(brains[0].sum() + brains[1].sum()), 1.0)
-    return dice, measure_agreement(images[0], images[1], ndimage.binary_erosion(both, iterations=RIM))
+def _list_points(brain: Array, affine: Array) -> Array:
+    return np.argwhere(brain)[::997] @ affine[:3, :3].T + affine[:3, 3]
 
 
-def measure_agreement(first: Array, second: Array, mask: Array) -> float:
-    r"""Return how far the edges of two images run alike, whatever their contrast; in [0, 1].
-
-    .. math:: \frac{\sum |\nabla x \cdot \nabla y|}{\sum |\nabla x| \, |\nabla y|}
-
-    Args:
-        first: Image :math:`x`, (I, J, K).
-        second: Image :math:`y` on the same grid.
-        mask: Voxels that count, alike, bool.
-
-    Reference:
-        The angle between gradients is that of normalized gradient fields (Haber and Modersitzki, 2006).
-    """
-    gradients = [
-        np.stack([ndimage.gaussian_filter(image, 1.0, order=order)[mask] for order in np.eye(3, dtype=int)])
-        for image in (first.astype(np.float64), second.astype(np.float64))
-    ]
-    product = np.abs((gradients[0] * gradients[1]).sum(0)).sum()
-    lengths = [np.linalg.norm(gradient, axis=0) for gradient in gradients]
-    total = float((lengths[0] * lengths[1]).sum())
-    return float(product) / total if total else 0.0
+def _measure_disagreement(there: Array, back: Array, points: tuple[Array, Array]) -> float:
+    """Return how far two motions differ at most, in the worlds of both visits, in mm."""
+    return max(
+        measure_motion_distance(there, back, points[0]),
+        measure_motion_distance(np.linalg.inv(there), np.linalg.inv(back), points[1]),
+    )
 
 
 def _make_view(volume: Volume, brain: Array, threads: int) -> RegistrationImage:

@@ -10,7 +10,8 @@ import numpy as np
 
 from diffad.data.volume import Array
 from diffad.follow_up.alignment import Alignment
-from diffad.follow_up.changes import FindingChange, VisitView, count_statuses, list_finding_changes
+from diffad.follow_up.changes import FindingChange, count_statuses
+from diffad.follow_up.findings import VisitView, list_finding_changes
 from diffad.follow_up.matching import match_detections
 from diffad.follow_up.midpoint import Midpoint, bring_visit, make_midpoint
 from diffad.follow_up.noise import RescanNoise
@@ -66,12 +67,10 @@ class Comparison:
         )
         return f"{', '.join(parts)}{rest}"
 
-    def mask_of(self, visit: int, statuses: Sequence[str]) -> Array:
-        """Return the detections of a visit (0 or 1) that have some statuses, (I, J, K), bool."""
-        lists = [
-            c.second_detections if visit else c.first_detections for c in self.changes if c.status in statuses
-        ]
-        numbers = [number for numbers in lists for number in numbers]
+    def mask_of(self, visit: int, status: str, beyond_noise: bool) -> Array:
+        """Return detections of a visit (0 or 1) by what became of them, (I, J, K), bool."""
+        changes = [c for c in self.changes if (c.status, bool(c.beyond_noise)) == (status, beyond_noise)]
+        numbers = [n for c in changes for n in (c.second_detections if visit else c.first_detections)]
         return np.isin(self.images[visit]["labels"], numbers or [-1])
 
 
@@ -105,7 +104,10 @@ def compare_images(
     views = (_make_view(visits[0], images[0], midpoint, 0), _make_view(visits[1], images[1], midpoint, 1))
     changes = list_finding_changes(matches, views, midpoint.grid.affine, noise)
     brain, detections = images[0]["brain"] & images[1]["brain"], (labels[0] > 0) | (labels[1] > 0)
-    subtraction, fit = subtract_visits(images[0]["scan"], images[1]["scan"], brain, detections)
+    try:
+        subtraction, fit = subtract_visits(images[0]["scan"], images[1]["scan"], brain, detections)
+    except ValueError as error:
+        raise ValueError(f"{visits[0].path} and {visits[1].path}: {error}") from error
     return Comparison(
         visits, alignment, midpoint, images, subtraction, fit, changes, noise, warnings, facts or {}
     )

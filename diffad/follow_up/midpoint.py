@@ -50,14 +50,14 @@ class Midpoint:
         return resample(image, matrix, self.grid.shape, nearest=nearest, threads=self.threads)
 
     def bring_labels(self, labels: Array, grid: VoxelGrid, visit: int) -> Array:
-        """Bring numbers of detections here; one that is smaller than a voxel keeps the voxel it lies in."""
+        """Bring numbers of detections here; one smaller than a voxel keeps the nearest free voxel."""
         moved_labels: Array = self.bring(labels, grid, visit, nearest=True).round().astype(np.int32)
-        for number in set(np.unique(labels).tolist()) - set(np.unique(moved_labels).tolist()):
+        back = np.linalg.inv(map_voxels(self.grid, grid, self.to_visits[visit]))
+        for number in sorted({*np.unique(labels).tolist()} - {*np.unique(moved_labels).tolist()}):
             middle = ndimage.center_of_mass(labels == number)
-            back = np.linalg.inv(map_voxels(self.grid, grid, self.to_visits[visit]))
-            place = (back @ [*middle, 1.0])[:3].round().astype(int)
-            if ((place >= 0) & (place < moved_labels.shape)).all():
-                moved_labels[tuple(place)] = number
+            free_voxels = np.argwhere(moved_labels == 0)
+            distance = np.linalg.norm(free_voxels - (back @ [*middle, 1.0])[:3], axis=1)
+            moved_labels[tuple(free_voxels[distance.argmin()])] = number
         return moved_labels
 
 

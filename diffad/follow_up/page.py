@@ -10,13 +10,15 @@ from typing import Any
 
 from diffad.follow_up.changes import FindingChange
 from diffad.follow_up.comparison import Comparison
-from diffad.follow_up.picture import COLOURS, FollowUpPicture, choose_change_place
+from diffad.follow_up.picture import FollowUpPicture, choose_change_place
+from diffad.follow_up.tiles import COLOURS
 from diffad.follow_up.wording import (
     EXPLANATION,
     LEGEND,
     describe_certainty,
     explain_noise,
     list_comparison_facts,
+    name_change,
 )
 from diffad.report.montage import NOTICE
 from diffad.report.viewer.page import wrap_document
@@ -116,7 +118,7 @@ def _render_strips(comparison: Comparison) -> str:
     drawer, parts = FollowUpPicture(comparison), []
     for change in changes:
         picture = drawer.draw([(2, choose_change_place(comparison, change)[2])])
-        words = f"{change.number}: {change.status}, {change.first_ml:.2f} to {change.second_ml:.2f} ml"
+        words = f"{name_change(change)}: {change.first_ml:.2f} to {change.second_ml:.2f} ml"
         parts.append(f"<p><b>{escape(words)}</b></p>{_embed(picture, words)}")
     rest = len(comparison.changes) - len(changes)
     note = f"<p><small>and {rest} smaller ones</small></p>" if rest else ""

@@ -11,7 +11,7 @@ import numpy as np
 from diffad.follow_up.alignment import align_visits
 from diffad.follow_up.matching import TOLERANCE, match_detections, measure_map_change
 from diffad.follow_up.midpoint import bring_visit, make_midpoint
-from diffad.follow_up.noise import Finding
+from diffad.follow_up.noise_bins import Finding
 from diffad.follow_up.rescan import rescan
 from diffad.follow_up.visit import FollowUpVisit
 from diffad.io.nifti import stem

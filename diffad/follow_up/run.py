@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from diffad.follow_up.alignment import Alignment, align_visits
-from diffad.follow_up.checks import (
-    are_same_scan,
-    check_alignment,
-    check_visit_contrasts,
-    check_visit_models,
-    list_visit_warnings,
-)
+from diffad.follow_up.checks import check_alignment, check_visit_contrasts, check_visit_models
 from diffad.follow_up.comparison import Comparison, compare_images
-from diffad.follow_up.noise import RescanNoise, strip_request
+from diffad.follow_up.known_noise import find_noise
+from diffad.follow_up.look import look_at_visit
+from diffad.follow_up.oddities import are_same_scan, list_visit_warnings
 from diffad.follow_up.options import FollowUpOptions
 from diffad.follow_up.record import FOLDER, read_comparison, write_comparison
-from diffad.follow_up.rescans import BRAIN_END, pair_findings, write_rescans
 from diffad.follow_up.sidecar import describe_interval, find_dates, list_scanner_warnings, read_sidecar
-from diffad.follow_up.visit import FollowUpVisit, read_visit
+from diffad.follow_up.visit import FollowUpVisit
 from diffad.io.naming import RESULT_SUFFIXES
 from diffad.io.nifti import stem
 from diffad.io.stages import run_stage, work_on
 from diffad.io.terminal import say
 from diffad.io.version import __version__
-from diffad.predict import Inputs, predict_scans
 from diffad.predict.request import compare_requests
 
 
@@ -59,7 +51,7 @@ def compare_visits(options: FollowUpOptions) -> FollowUpSummary:
         OSError: If the results cannot be written.
         ImportError: If a package of the extra ``prepare`` is missing.
     """
-    first, second = (_look(options, index) for index in (0, 1))
+    first, second = (look_at_visit(options, index) for index in (0, 1))
     check_visit_models(first, second)
     request = _describe_request(options, first, second)
     if (summary := _find_finished(options, request)) is not None:
@@ -69,44 +61,6 @@ def compare_visits(options: FollowUpOptions) -> FollowUpSummary:
         with run_stage("writing"):
             record = write_comparison(comparison, options.out, request, _link_pages(options), options.page)
     return FollowUpSummary(record, options.out / FOLDER, "done")
-
-
-def _look(options: FollowUpOptions, index: int) -> FollowUpVisit:
-    """Look at a visit, unless that was done before, and read its results."""
-    path, folder = options.paths[index], options.out / f"visit-{index + 1}"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected the scan of visit {index + 1}, found no such file")
-    _predict(options, [path], folder, f"visit {index + 1}")
-    return read_visit(path, folder, stem(path), options.predict.reading)
-
-
-def _predict(options: FollowUpOptions, paths: list[Path], folder: Path, what: str, **changes: Any) -> None:
-    """Run predict over some scans.
-
-    Raises:
-        ValueError: If a scan has no finished results afterwards.
-    """
-    inputs = Inputs(
-        paths,
-        options.model,
-        folder,
-        options.mask,
-        device=options.device,
-        overwrite=options.overwrite,
-        layout="plain",
-        page=options.page,
-        prepare=options.prepare,
-        verify=options.verify,
-    )
-    summary = predict_scans(replace(inputs, **changes), options.predict)
-    names = ", ".join(path.name for path in paths)
-    if reasons := [*summary.failed.values(), *summary.absent.values()]:
-        raise ValueError(f"{what}: {reasons[0]}")
-    if summary.other:
-        finding = f"results in {folder} that were made with other options; --overwrite makes them anew"
-        raise ValueError(f"{what}: expected results of {names}, found {finding}")
-    if summary.busy:
-        raise ValueError(f"{what}: expected results of {names}, found another program at work on it")
 
 
 def _describe_request(
@@ -146,7 +100,7 @@ def _compare(options: FollowUpOptions, first: FollowUpVisit, second: FollowUpVis
     sidecars = [read_sidecar(path) for path in options.paths]
     days, notes = describe_interval(find_dates(sidecars, options.dates))
     warnings += [*list_scanner_warnings(sidecars), *notes]
-    noise, notes = _find_noise(options, first, contrast)
+    noise, notes = find_noise(options, (first, second), contrast)
     warnings += notes
     for warning in warnings:
         say(f"warning: {warning}")
@@ -160,35 +114,6 @@ def _align(options: FollowUpOptions, first: FollowUpVisit, second: FollowUpVisit
     if are_same_scan(first, second):
         return Alignment.unmoved()
     return align_visits(*scans, seed=options.predict.seed)
-
-
-def _find_noise(
-    options: FollowUpOptions, first: FollowUpVisit, contrast: str
-) -> tuple[RescanNoise | None, list[str]]:
-    """Return what re-scanning does: measured on the first visit, or known of the model, or none."""
-    shipped_noise = RescanNoise.shipped(strip_request(first.info["request"]), contrast)
-    if not options.rescan:
-        return shipped_noise, []
-    noise = _measure_noise(options, first)
-    if noise is None:
-        return shipped_noise, [
-            "the re-scans of the first visit have no finding in common, so their noise is unknown"
-        ]
-    return noise, []
-
-
-def _measure_noise(options: FollowUpOptions, first: FollowUpVisit) -> RescanNoise | None:
-    text = json.dumps([first.info["request"], options.tolerance_mm], sort_keys=True)
-    folder = options.out / "rescans" / hashlib.sha256(text.encode()).hexdigest()[:8]
-    paths = write_rescans(first, folder, options.rescan, options.predict.seed + 1)
-    changes: dict[str, Any] = {"mask": BRAIN_END, "overwrite": False}
-    if options.prepare is not None:
-        changes["prepare"] = replace(options.prepare, brain="given")
-    _predict(options, paths, folder / "results", "re-scan", **changes)
-    rescans = [read_visit(path, folder / "results", stem(path)) for path in paths]
-    findings = pair_findings([first, *rescans], options.predict.seed, options.tolerance_mm)
-    words = f"{options.rescan} simulated re-scan{'s' * (options.rescan != 1)} of {first.path.name}"
-    return RescanNoise.of(findings, words)
 
 
 def _link_pages(options: FollowUpOptions) -> dict[str, str]:

@@ -30,6 +30,7 @@ class FollowUpVisit:
         labels: Numbers of the detections, (I, J, K), as in their table, 0 elsewhere.
         lesions: The detections.
         info: What is stored of the result.
+        number: 1 or 2, as messages call it.
     """
 
     path: Path
@@ -40,6 +41,12 @@ class FollowUpVisit:
     labels: Array
     lesions: Sequence[Lesion]
     info: dict[str, Any]
+    number: int = 1
+
+    @property
+    def name(self) -> str:
+        """What it is called in sentences; two visits often have files of one name."""
+        return f"visit {self.number} ({self.path.name})"
 
     @property
     def threshold(self) -> float:
@@ -59,6 +66,7 @@ def read_visit(
     folder: Path,
     name: str,
     reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
+    number: int = 1,
 ) -> FollowUpVisit:
     """Read a scan and its finished results.
 
@@ -66,23 +74,27 @@ def read_visit(
         path: The file of the scan.
         folder: Folder of its results.
         name: Name of its results.
-        reading: How the file is read.
+        reading: How the files are read.
+        number: 1 or 2, as messages call the visit.
 
     Raises:
         ValueError: If a file cannot be used; it is named.
     """
     files = Naming(name).files(folder)
     volume, info = Volume.load(path, options=reading), read_scan_info(files["info"])
-    maps = {kind: _read_map(files[kind], volume) for kind in ("anomaly", "mask", "seen")}
+    maps = {kind: _read_map(files[kind], volume, reading) for kind in ("anomaly", "mask", "seen")}
     analysed = maps["seen"] > 0
-    gap = _read_map(files["unseen"], volume) > 0 if files["unseen"].is_file() else np.zeros_like(analysed)
+    gap = np.zeros_like(analysed)
+    if files["unseen"].is_file():
+        gap = _read_map(files["unseen"], volume, reading) > 0
     lesions = read_lesions(files["lesions_json"])
     labels = number_detections(maps["mask"] > 0, lesions, volume)
-    return FollowUpVisit(path, volume, analysed | gap, analysed, maps["anomaly"], labels, lesions, info)
+    images = (analysed | gap, analysed, maps["anomaly"], labels)
+    return FollowUpVisit(path, volume, *images, lesions, info, number)
 
 
-def _read_map(path: Path, volume: Volume) -> Array:
-    image = Volume.load(path, allow_constant=True)
+def _read_map(path: Path, volume: Volume, reading: ReadOptions) -> Array:
+    image = Volume.load(path, allow_constant=True, options=reading)
     require_same_grid(image, volume)
     return image.data[0]
 

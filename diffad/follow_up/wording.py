@@ -6,7 +6,8 @@ import math
 
 from diffad.follow_up.changes import FindingChange
 from diffad.follow_up.comparison import Comparison
-from diffad.follow_up.noise import NoiseBin, RescanNoise
+from diffad.follow_up.noise import RescanNoise
+from diffad.follow_up.noise_bins import NoiseBin
 
 EXPLANATION = (
     "Both visits were looked at by the same model with the same seed and settings, each in its own space, "
@@ -20,7 +21,10 @@ UNKNOWN_NOISE = (
     "What re-scanning alone gives is not known for this model and these settings, so that no finding is "
     "called grown, shrunk or stable, and new or gone may be noise; --rescan 3 measures it on the first visit."
 )
-LEGEND = "Differences are orange where visit 2 is higher and blue where it is lower."
+LEGEND = (
+    "Outlines are thick where a change is beyond what re-scanning gives, thin elsewhere. Differences "
+    "are orange where visit 2 is higher and blue where it is lower."
+)
 """What the colours of the differences mean."""
 
 
@@ -76,6 +80,13 @@ def _explain_bin(size_bin: NoiseBin) -> str:
         f"{size_bin.lost_count} of {size_bin.findings} findings were in one of two scans only "
         f"({size_bin.lost_share:.0%})"
     )
+
+
+def name_change(change: FindingChange) -> str:
+    """Name a change by number and status, and say on which side of noise it is."""
+    sides = {True: "beyond re-scan noise", False: "within re-scan noise", None: "re-scan noise unknown"}
+    side = "" if change.status in ("stable", "not analysed") else f", {sides[change.beyond_noise]}"
+    return f"change {change.number} ({change.status}{side})"
 
 
 def describe_certainty(change: FindingChange) -> str:

@@ -6,7 +6,8 @@ import pytest
 pytest.importorskip("SimpleITK")
 
 from diffad.data.volume import VolumeError
-from diffad.follow_up.alignment import align_visits, measure_fit
+from diffad.follow_up.agreement import measure_fit
+from diffad.follow_up.alignment import align_visits
 from diffad.follow_up.checks import REFUSED_AGREEMENT
 from diffad.follow_up.rescan import rescan
 from diffad.follow_up.rigid import make_motion, measure_motion_distance

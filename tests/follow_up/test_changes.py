@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffad.follow_up.alignment import Alignment
-from diffad.follow_up.changes import judge_finding
 from diffad.follow_up.comparison import compare_images
-from diffad.follow_up.noise import Finding, NoiseBin, RescanNoise
+from diffad.follow_up.judgement import judge_finding
+from diffad.follow_up.noise import RescanNoise
+from diffad.follow_up.noise_bins import Finding, NoiseBin
 from diffad.follow_up.rigid import make_motion
 from tests.helpers.heads import CENTRE
 from tests.helpers.visits import OTHER, PLACE, make_visit, renumber

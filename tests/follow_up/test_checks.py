@@ -1,7 +1,6 @@
 """Visits that cannot be compared are refused by name, and what is odd about others is said."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,11 +8,12 @@ import pytest
 from diffad.data.volume import VolumeError
 from diffad.follow_up import checks
 from diffad.follow_up.alignment import Alignment
+from diffad.follow_up.oddities import list_visit_warnings
 from diffad.follow_up.sidecar import describe_interval, find_dates, list_scanner_warnings
 from diffad.inference.scan_contrast import ScanContrast
 from tests.helpers.visits import PLACE, make_visit
 
-FIRST, SECOND = make_visit([(PLACE, 8.0)], name="a"), make_visit(name="b", gain=1.1)
+FIRST, SECOND = make_visit([(PLACE, 8.0)], name="a"), make_visit(name="b", gain=1.1, number=2)
 GOOD = Alignment(np.eye(4), 1.0, 2.0, 0.1, 0.98, 0.98)
 
 
@@ -22,7 +22,7 @@ def with_info(visit, **info):
 
 
 def test_usual_visits_have_no_warnings():
-    assert checks.list_visit_warnings(FIRST, SECOND) == []
+    assert list_visit_warnings(FIRST, SECOND) == []
     assert checks.check_alignment(GOOD, FIRST, SECOND) == []
     checks.check_visit_models(FIRST, SECOND)
 
@@ -61,33 +61,35 @@ def test_somebody_may_vouch_for_the_person_but_not_for_the_registration():
 
 
 def test_the_same_scan_is_named():
-    (warning,) = checks.list_visit_warnings(FIRST, replace(FIRST, path=Path("copy.nii.gz")))
-    assert warning == "a_T1w.nii.gz and copy.nii.gz are the same scan, so that everything is stable"
+    (warning,) = list_visit_warnings(FIRST, replace(FIRST, number=2))
+    assert warning == (
+        "visit 1 (a_T1w.nii.gz) and visit 2 (a_T1w.nii.gz) are the same scan, so that everything is stable"
+    )
 
 
 def test_other_resolution_is_said_with_both():
-    (warning,) = checks.list_visit_warnings(FIRST, make_visit(spacing=4.0))
+    (warning,) = list_visit_warnings(FIRST, make_visit(spacing=4.0))
     assert "3.00 x 3.00 x 3.00 mm and 4.00 x 4.00 x 4.00 mm" in warning
 
 
 def test_skull_on_one_side_only_is_said():
     volume = SECOND.volume
     head = replace(volume, data=np.where(SECOND.brain, volume.data, 60.0))
-    (warning,) = checks.list_visit_warnings(FIRST, replace(SECOND, volume=head))
-    assert "a_T1w.nii.gz comes without its skull and b_T1w.nii.gz with it" in warning
+    (warning,) = list_visit_warnings(FIRST, replace(SECOND, volume=head))
+    assert "visit 1 (a_T1w.nii.gz) comes without its skull and visit 2 (b_T1w.nii.gz) with it" in warning
 
 
 def test_visit_outside_the_domain_is_named_with_the_reason():
     outside = with_info(SECOND, domain={"status": "outside", "reasons": ["too dark"]})
-    (warning,) = checks.list_visit_warnings(FIRST, outside)
+    (warning,) = list_visit_warnings(FIRST, outside)
     assert "visit 2 (b_T1w.nii.gz) is outside what the model knows: too dark; the other is not" in warning
-    both = checks.list_visit_warnings(outside, with_info(FIRST, domain=outside.info["domain"]))
+    both = list_visit_warnings(with_info(FIRST, domain=outside.info["domain"]), outside)
     assert [w.startswith(f"visit {n}") for n, w in enumerate(both, 1)] == [True, True]
 
 
 def test_what_the_results_say_is_said_with_the_visit():
     poor = with_info(SECOND, warnings=["outside what the model knows: x", "poor: noise", "odd header"])
-    warnings = checks.list_visit_warnings(with_info(FIRST, warnings=["odd header"]), poor)
+    warnings = list_visit_warnings(with_info(FIRST, warnings=["odd header"]), poor)
     assert warnings == ["both visits: odd header", "visit 2 (b_T1w.nii.gz): poor: noise"]
 
 
@@ -111,10 +113,10 @@ def test_different_sequences_are_refused(monkeypatch):
 def test_unknown_sequence_and_one_enhanced_visit_are_said(monkeypatch):
     assert contrasts(monkeypatch, ScanContrast("T1"), ScanContrast("T1", "T1w")) == ("T1", [])
     contrast, (warning,) = contrasts(monkeypatch, ScanContrast("T1"), ScanContrast())
-    assert (contrast, "b_T1w.nii.gz: the sequence is unknown" in warning) == ("T1", True)
+    assert (contrast, "visit 2 (b_T1w.nii.gz): the sequence is unknown" in warning) == ("T1", True)
     enhanced = ScanContrast("T1", "T1", "its name says a contrast agent (ce)")
     _, (warning,) = contrasts(monkeypatch, enhanced, ScanContrast("T1"))
-    assert "a_T1w.nii.gz looks like a scan after a contrast agent" in warning
+    assert "visit 1 (a_T1w.nii.gz) looks like a scan after a contrast agent" in warning
 
 
 def test_dates_come_from_options_or_files_and_their_absence_is_said():

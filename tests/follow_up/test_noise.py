@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from diffad.follow_up import noise
-from diffad.follow_up.noise import Finding, RescanNoise, size_pair, strip_request
+from diffad.follow_up.noise import RescanNoise, strip_request
+from diffad.follow_up.noise_bins import Finding, size_pair
 
 
 def measure(pairs):

@@ -118,7 +118,8 @@ def test_same_file_twice_is_named_and_stable(compare, visits):
     record = read(compare.out)
     assert code == 0
     assert {change["status"] for change in record["changes"]} == {"stable"}
-    assert "warning: a_T1w.nii.gz and a_T1w.nii.gz are the same scan, so that everything is stable" in said
+    names = "visit 1 (a_T1w.nii.gz) and visit 2 (a_T1w.nii.gz)"
+    assert f"warning: {names} are the same scan, so that everything is stable" in said
     assert record["registration"]["turn_degrees"] == 0
 
 

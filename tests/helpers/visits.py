@@ -19,7 +19,9 @@ def bring(points, motion):
     return points @ motion[:3, :3].T + motion[:3, 3]
 
 
-def make_visit(balls=(), motion=None, name="visit", spacing=3.0, gain=1.0, seen=None, shape=(64, 72, 56)):
+def make_visit(
+    balls=(), motion=None, name="visit", spacing=3.0, gain=1.0, seen=None, shape=(64, 72, 56), number=1
+):
     """Return a visit of the head, whose world the motion takes from that of the head.
 
     Balls are detections: (centre in mm of the head, radius in mm).
@@ -41,7 +43,8 @@ def make_visit(balls=(), motion=None, name="visit", spacing=3.0, gain=1.0, seen=
         "request": {"model": "m", "seed": 0},
         "domain": {"status": "inside", "reasons": []},
     }
-    return FollowUpVisit(Path(f"{name}_T1w.nii.gz"), volume, brain, analysed, anomaly, labels, lesions, info)
+    images = (brain, analysed, anomaly, labels)
+    return FollowUpVisit(Path(f"{name}_T1w.nii.gz"), volume, *images, lesions, info, number)
 
 
 def renumber(visit, shift):

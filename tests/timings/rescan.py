@@ -12,7 +12,8 @@ import argparse
 import json
 from pathlib import Path
 
-from diffad.follow_up.noise import SHIPPED, Finding, RescanNoise, strip_request
+from diffad.follow_up.noise import SHIPPED, RescanNoise, strip_request
+from diffad.follow_up.noise_bins import Finding
 from diffad.follow_up.rescans import BRAIN_END, pair_findings, write_rescans
 from diffad.follow_up.visit import read_visit
 from diffad.io.nifti import stem
