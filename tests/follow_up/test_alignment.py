@@ -72,3 +72,11 @@ def test_rescan_moves_the_head_by_a_known_motion_and_changes_noise_and_gain(visi
     assert (dice > 0.97, agreement > 0.9) == (True, True)
     still, _ = measure_fit(volume, brain, first.volume, first.brain, np.eye(4))
     assert still < dice
+
+
+def test_fit_is_the_same_with_the_visits_swapped(visits):
+    pairs = [(visit.volume, visit.brain) for visit in visits]
+    there = measure_fit(*pairs[0], *pairs[1], MOTION)
+    back = measure_fit(*pairs[1], *pairs[0], np.linalg.inv(MOTION))
+    np.testing.assert_allclose(there, back, rtol=1e-6)
+    assert there[0] > measure_fit(*pairs[0], *pairs[1], np.eye(4))[0]

@@ -1,6 +1,7 @@
 """What is said of findings: beyond the noise of re-scans or not, and the opposite with the visits swapped."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,10 @@ from diffad.follow_up.comparison import compare_images
 from diffad.follow_up.judgement import judge_finding
 from diffad.follow_up.noise import RescanNoise
 from diffad.follow_up.noise_bins import Finding, NoiseBin
+from diffad.follow_up.page import render_comparison
 from diffad.follow_up.rigid import make_motion
+from diffad.follow_up.sheet import draw_planes
+from diffad.follow_up.tiles import COLOURS, WIDTHS, ComparisonTiles
 from tests.helpers.heads import CENTRE
 from tests.helpers.visits import OTHER, PLACE, make_visit, renumber
 
@@ -135,3 +139,41 @@ def test_split_has_one_row_with_the_sum_of_both_parts():
     assert change.kind == "split"
     assert change.second_detections == (1, 2)
     assert change.second_ml == pytest.approx(sum(lesion.volume_ml for lesion in second.lesions))
+
+
+def test_what_the_end_of_a_field_of_view_cuts_off_has_not_shrunk():
+    first, second = make_visit([(PLACE, 12.0)]), make_visit([(PLACE, 12.0)], seen=PLACE[2] - 2)
+    labels = np.where(second.analysed, second.labels, 0)
+    cut = replace(second, labels=labels)
+    (change,) = compare(first, cut, np.eye(4)).changes
+    assert (change.first_detections, change.second_detections) == ((1,), (1,))
+    assert (change.status, change.beyond_noise) == ("not analysed", None)
+    (whole,) = compare(first, replace(second, analysed=second.brain), np.eye(4)).changes
+    assert whole.status == "stable"
+
+
+@pytest.mark.parametrize("balls", [[], [(PLACE, 9.0)]])
+def test_visits_without_detections_are_drawn_and_said(balls):
+    comparison = compare(make_visit(), make_visit(balls, MOTION))
+    assert comparison.headline == (
+        "1 new; 1 of them beyond what re-scanning gives" if balls else "no detection at either visit"
+    )
+    page = render_comparison(comparison, draw_planes(comparison), {}, {})
+    assert ("Nothing was detected at either visit" in page) is not bool(balls)
+
+
+def test_outlines_are_thick_where_a_change_is_beyond_noise():
+    first, second = make_visit([(PLACE, 9.0)]), make_visit([(PLACE, 9.0), (OTHER, 9.0)], MOTION)
+    comparison = compare(first, second)
+    outlines = ComparisonTiles(comparison).outlines
+    kinds = {(o.visit, o.colour, o.width) for o in outlines}
+    stable, new = COLOURS["stable"], COLOURS["new"]
+    assert kinds == {(0, stable, WIDTHS[False]), (1, stable, WIDTHS[False]), (1, new, WIDTHS[True])}
+    (drawn,) = [o.mask for o in outlines if o.colour == new]
+    assert drawn.sum() == (comparison.images[1]["labels"] == comparison.changes[0].second_detections[0]).sum()
+
+
+def test_visits_without_common_brain_name_both_files():
+    far = make_motion(np.zeros(3), np.array([300.0, 0, 0]), CENTRE)
+    with pytest.raises(ValueError, match=r"a_T1w\.nii\.gz and b_T1w\.nii\.gz: expected 100 voxels"):
+        compare(make_visit(name="a"), make_visit(name="b"), far)

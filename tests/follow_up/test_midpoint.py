@@ -5,9 +5,9 @@ import pytest
 
 from diffad.follow_up.midpoint import make_midpoint
 from diffad.follow_up.rigid import make_motion
-from diffad.prepare.geometry import format_itk
+from diffad.prepare.geometry import VoxelGrid, format_itk
 from diffad.prepare.read import get_grid
-from tests.helpers.heads import CENTRE, centroid
+from tests.helpers.heads import CENTRE, affine_of, centroid
 from tests.helpers.visits import PLACE, make_visit
 
 sitk = pytest.importorskip("SimpleITK")
@@ -41,7 +41,7 @@ def test_swapped_visits_have_the_same_midpoint(visits):
 
 
 def test_voxels_are_the_finest_of_both_and_not_below_a_millimetre():
-    fine = make_visit(spacing=0.8, shape=(200, 240, 180))
+    fine = make_visit(spacing=0.8, shape=(60, 60, 60))
     assert make_midpoint(make_visit(), fine, MOTION).grid.spacing.tolist() == [1, 1, 1]
     assert make_midpoint(make_visit(), make_visit(spacing=4.0), MOTION).grid.spacing.tolist() == [3, 3, 3]
 
@@ -60,10 +60,12 @@ def test_itk_brings_a_visit_to_the_midpoint_by_the_stored_transform(visits, tmp_
     np.testing.assert_allclose(sitk.GetArrayFromImage(moved).T, expected, atol=0.05)
 
 
-def test_detection_smaller_than_a_voxel_is_not_lost():
-    labels = np.zeros((160, 192, 144), np.int32)
-    fine = make_visit(spacing=1.2, shape=labels.shape)
-    labels[80, 100, 70], labels[60, 90, 71] = 1, 2
-    midpoint = make_midpoint(make_visit(spacing=3.0), make_visit(spacing=3.0), MOTION)
-    moved = midpoint.bring_labels(labels, get_grid(fine.volume), 0)
-    assert set(np.unique(moved)) == {0, 1, 2}
+@pytest.mark.parametrize("places", [[(40, 50, 35), (30, 45, 36)], np.argwhere(np.ones((2, 2, 2))) + 40])
+def test_detections_smaller_than_a_voxel_are_all_kept(places):
+    labels = np.zeros((80, 96, 72))
+    fine = VoxelGrid(labels.shape, affine_of((1.5,) * 3, shape=labels.shape))
+    for number, place in enumerate(places, 1):
+        labels[tuple(place)] = number
+    coarse = make_visit(spacing=6.0, shape=(32, 36, 28))
+    moved = make_midpoint(coarse, coarse, MOTION).bring_labels(labels, fine, 0)
+    assert set(np.unique(moved)) == set(range(len(places) + 1))

@@ -171,3 +171,9 @@ def test_wrong_usage_is_said_before_any_work(compare, visits, words, message):
     code, _, said = compare(*visits, *words)
     assert (code, message in said) == (2, True)
     assert not compare.out.parent.exists()
+
+
+def test_folder_in_place_of_a_visit_is_refused(compare, visits, tmp_path):
+    code, _, said = compare(visits[0], tmp_path)
+    assert code == 1
+    assert f"{tmp_path}: expected the file of the scan of visit 2, found a folder" in said
