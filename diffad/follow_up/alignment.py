@@ -95,11 +95,13 @@ def _register_twice(
     """Return the mean of registrations there and back, and how far they differ; doubtful ones are redone."""
     motion, disagreement_mm = start, np.inf
     for _ in range(ROUNDS):
-        motion_there = align(views[0], views[1], motion, "rigid", seed).matrix
-        motion_back = np.linalg.inv(align(views[1], views[0], np.linalg.inv(motion), "rigid", seed).matrix)
+        onward_motion = align(views[0], views[1], motion, "rigid", seed).matrix
+        backward_motion = np.linalg.inv(
+            align(views[1], views[0], np.linalg.inv(motion), "rigid", seed).matrix
+        )
         motion, disagreement_mm = (
-            average_motions(motion_there, motion_back),
-            _measure_disagreement(motion_there, motion_back, points),
+            average_motions(onward_motion, backward_motion),
+            _measure_disagreement(onward_motion, backward_motion, points),
         )
         if disagreement_mm <= DOUBT:
             break
@@ -110,11 +112,11 @@ def _list_points(brain: Array, affine: Array) -> Array:
     return np.argwhere(brain)[::997] @ affine[:3, :3].T + affine[:3, 3]
 
 
-def _measure_disagreement(there: Array, back: Array, points: tuple[Array, Array]) -> float:
+def _measure_disagreement(onward: Array, backward: Array, points: tuple[Array, Array]) -> float:
     """Return how far two motions differ at most, in the worlds of both visits, in mm."""
     return max(
-        measure_motion_distance(there, back, points[0]),
-        measure_motion_distance(np.linalg.inv(there), np.linalg.inv(back), points[1]),
+        measure_motion_distance(onward, backward, points[0]),
+        measure_motion_distance(np.linalg.inv(onward), np.linalg.inv(backward), points[1]),
     )
 
 

@@ -17,7 +17,7 @@ from diffad.follow_up.noise import RescanNoise
 from diffad.follow_up.noise_bins import Finding
 from diffad.inference.lesions import Lesion
 
-LEAST_SEEN, LEAST_SEEN_ALONE = 0.8, 0.5
+PAIR_SHARE, LONE_SHARE = 0.8, 0.5
 """Share of a finding of both visits, and of one of a single visit, that both must have looked at: what the
 end of a field of view cuts off has not shrunk."""
 
@@ -71,7 +71,7 @@ def _describe_match(
     pair = tuple(view.sum_volumes(side) for view, side in zip(views, numbers, strict=True))
     region = match.find_region(views[0].labels, views[1].labels)
     finding = Finding((pair[0], pair[1]), measure_map_change(region, views[0].anomaly, views[1].anomaly))
-    judgement = judge_finding(finding, noise, _is_seen(region, views, numbers))
+    judgement = judge_finding(finding, noise, _lies_in_view(region, views, numbers))
     centre = (affine @ [*ndimage.center_of_mass(region), 1.0]) if region.any() else np.full(4, np.nan)
     peaks = [round(float(view.anomaly[region].max(initial=0)), 4) for view in views]
     return {
@@ -93,13 +93,13 @@ def _describe_match(
     }
 
 
-def _is_seen(
+def _lies_in_view(
     region: Array, views: tuple[VisitView, VisitView], numbers: tuple[tuple[int, ...], tuple[int, ...]]
 ) -> bool:
     """Tell whether both visits were analysed in enough of a region."""
     if not region.any():
         return True
-    least = LEAST_SEEN if all(numbers) else LEAST_SEEN_ALONE
+    least = PAIR_SHARE if all(numbers) else LONE_SHARE
     return all(float(view.analysed[region].mean()) >= least for view in views)
 
 

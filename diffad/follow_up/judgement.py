@@ -32,7 +32,7 @@ class Judgement:
     noise_map_change: float | None = None
 
 
-def judge_finding(finding: Finding, noise: RescanNoise | None, is_seen: bool = True) -> Judgement:
+def judge_finding(finding: Finding, noise: RescanNoise | None, in_view: bool = True) -> Judgement:
     r"""Say what became of a finding.
 
     One of both visits has grown or shrunk only if :math:`|\log(v_2 / v_1)|` is above what 95 % of re-scans of
@@ -42,10 +42,10 @@ def judge_finding(finding: Finding, noise: RescanNoise | None, is_seen: bool = T
     Args:
         finding: Volumes :math:`v_1, v_2` at both visits, and how the map changed.
         noise: What re-scanning does; none where nobody knows.
-        is_seen: Whether both visits were analysed there.
+        in_view: Whether both visits were analysed there.
     """
     first_ml, second_ml = finding.pair
-    if not is_seen:
+    if not in_view:
         return Judgement("not analysed")
     if first_ml == second_ml:
         return Judgement("stable", False)

@@ -114,6 +114,6 @@ def _join_groups(nodes: Sequence[Node], links: Sequence[tuple[Node, Node]]) -> l
     owner = {node: [node] for node in nodes}
     for a, b in links:
         if owner[a] is not owner[b]:
-            joined = owner[a] + owner[b]
-            owner |= dict.fromkeys(joined, joined)
+            union = owner[a] + owner[b]
+            owner |= dict.fromkeys(union, union)
     return list({id(group): group for group in owner.values()}.values())

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from diffad.follow_up.noise_bins import Finding, NoiseBin, find_limit, group_sizes, make_bin
+from diffad.follow_up.noise_bins import Finding, NoiseBin, group_sizes, make_bin, measure_limit
 from diffad.io.shapes import is_number, is_text, list_of, mapping_of, optional, record_of
 from diffad.io.text import read_json
 
@@ -43,7 +43,7 @@ class RescanNoise:
         changes = [abs(finding.map_change) for finding in findings if finding.is_lone]
         if len(changes) == len(pairs):
             return None
-        limit = round(find_limit(changes), 4) if changes else None
+        limit = round(measure_limit(changes), 4) if changes else None
         bins = tuple(make_bin(*group) for group in group_sizes(pairs))
         return cls(bins, limit, len(changes), source)
 

@@ -85,9 +85,9 @@ def make_bin(low_ml: float, high_ml: float, pairs: Sequence[Pair]) -> NoiseBin:
     """Measure the pairs of one size, given by its smallest and largest volume."""
     logs = [abs(math.log(b / a)) for a, b in pairs if min(a, b) > 0]
     lost_count = sum(min(pair) == 0 for pair in pairs)
-    return NoiseBin(low_ml, high_ml, len(logs), round(find_limit(logs), 4), len(pairs), lost_count)
+    return NoiseBin(low_ml, high_ml, len(logs), round(measure_limit(logs), 4), len(pairs), lost_count)
 
 
-def find_limit(values: Sequence[float]) -> float:
+def measure_limit(values: Sequence[float]) -> float:
     """Return what 95 % of some values stay below; it is one of them, the largest of fewer than twenty."""
     return float(np.quantile(values, QUANTILE, method="higher"))

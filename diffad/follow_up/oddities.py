@@ -6,7 +6,7 @@ import numpy as np
 
 from diffad.follow_up.visit import FollowUpVisit
 
-OUTSIDE = "outside what the model knows"
+DOMAIN_START = "outside what the model knows"
 """How warnings about the domain begin."""
 SPACING_RATIO = 1.15
 """Ratio of the spacings of two visits above which there is a warning."""
@@ -73,7 +73,7 @@ def _list_domains(first: FollowUpVisit, second: FollowUpVisit) -> list[str]:
 def _list_results(first: FollowUpVisit, second: FollowUpVisit) -> list[str]:
     """Return what the results of the visits say themselves, but for their domains."""
     texts = [
-        [text for text in visit.info.get("warnings") or () if not text.startswith(OUTSIDE)]
+        [text for text in visit.info.get("warnings") or () if not text.startswith(DOMAIN_START)]
         for visit in (first, second)
     ]
     shared_texts = [text for text in texts[0] if text in texts[1]]

@@ -24,9 +24,9 @@ def draw_comparison(comparison: Comparison) -> bytes:
     """Draw three planes through the largest change, with facts and warnings, as PNG."""
     change = find_largest(comparison.changes)
     title = f"{comparison.visits[0].path.name} and {comparison.visits[1].path.name}"
-    shown = "where the maps differ most" if change is None else name_change(change)
+    focus = "where the maps differ most" if change is None else name_change(change)
     noise = explain_noise(comparison.noise)[-1] if comparison.noise is None else ""
     footer = f"{LEGEND}\n{noise}\n{describe_origin(comparison.visits[0].info)}\n{NOTICE}"
-    subtitle = f"Three planes through {shown}, halfway between the visits"
+    subtitle = f"Three planes through {focus}, halfway between the visits"
     facts = list_comparison_facts(comparison)
     return draw_planes(comparison, SheetText(title, subtitle, footer, comparison.warnings, facts))
