@@ -1,4 +1,7 @@
-"""The true command on a phantom: a lesion that grew and one that is new, and the same head scanned again."""
+"""The true command on a phantom: a lesion that grew and one that is new, and the same head scanned again.
+
+Findings that come or go by re-scanning alone are expected, and their noise is unknown for FLAIR.
+"""
 
 import csv
 
@@ -65,12 +68,12 @@ def test_lesion_that_grew_and_new_one_are_found(phantom, tmp_path):
     second = write(tmp_path, "second", paint(volume, brain, (OLD, 16), (NEW, 13)), brain, seed=5)
     rows = compare(first, second, tmp_path / "out")
     grown, new = find(rows, OLD), find(rows, NEW)
-    assert (new["status"], new["beyond_noise"]) == ("new", "True")
-    assert (grown["status"], grown["beyond_noise"]) == ("grown", "True")
+    assert [(row["status"], row["kind"]) for row in (new, grown)] == [("new", "one"), ("not judged", "one")]
     assert float(grown["second_ml"]) > 1.5 * float(grown["first_ml"]) > 0
+    assert float(new["second_ml"]) > 1
 
 
-def test_phantom_scanned_again_has_no_change_beyond_noise(phantom, tmp_path):
+def test_phantom_scanned_again_keeps_its_lesion(phantom, tmp_path):
     volume, brain = phantom
     painted = paint(volume, brain, (OLD, 14))
     rows = compare(
@@ -78,5 +81,7 @@ def test_phantom_scanned_again_has_no_change_beyond_noise(phantom, tmp_path):
         write(tmp_path, "second", painted, brain, seed=6),
         tmp_path / "out",
     )
-    assert find(rows, OLD)["status"] == "stable"
-    assert not [row for row in rows if row["beyond_noise"] == "True"]
+    lesion = find(rows, OLD)
+    assert 0.75 < float(lesion["second_ml"]) / float(lesion["first_ml"]) < 1.33
+    assert lesion["status"] == "not judged"
+    assert {row["status"] for row in rows if row is not lesion} <= {"new", "gone"}
