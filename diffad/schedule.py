@@ -35,9 +35,7 @@ class Schedule:
         if hasattr(scheduler, "alphas_cumprod"):
             return cls(scheduler.alphas_cumprod.double())
         if scheduler.config.get("invert_sigmas"):
-            raise ValueError(
-                "expected a flow whose last level is noise, found the reverse (invert_sigmas)"
-            )
+            raise ValueError("expected a flow whose last level is noise, found the reverse (invert_sigmas)")
         return StraightSchedule.from_sigmas(scheduler.sigmas[: scheduler.config.num_train_timesteps])
 
     @classmethod

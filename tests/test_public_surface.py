@@ -192,6 +192,14 @@ COMMANDS = {
         "--batch-size --device --fpr --mask --mask-threshold --max-voxels --model --normalise --out"
         " --patients --sampler --score --sensitivity --site --slices --trust",
     ),
+    "compare": (
+        2,
+        (
+            "--batch-size --bias --brain --dates --device --keep-small --mask --mask-threshold --max-voxels"
+            " --modality --model --no-bias --out --overwrite --precision --prepare --register --rescan"
+            " --same-person --seed --slices --threshold --tolerance --trust --verify"
+        ),
+    ),
     "data check": (1, "--layout --out --quick --show"),
     "data paint": (2, "--out --split"),
     "data sheet": (2, "--count --out --picture --split"),

@@ -20,6 +20,7 @@ from diffad.cli.benchmark import benchmark_command
 from diffad.cli.bids_app import NAME as BIDS_APP
 from diffad.cli.bids_app import bids_app_command, spread_labels
 from diffad.cli.calibrate import calibrate_command
+from diffad.cli.compare import compare_command
 from diffad.cli.completion import name_shell
 from diffad.cli.data import data_app
 from diffad.cli.demo import demo_command
@@ -107,6 +108,7 @@ COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("demo", "Find synthetic lesions in a whole brain.", demo_command),
     ("predict", "Find anomalies in scans.", predict_command),
     (BIDS_APP, "Look at a BIDS data set, by the conventions of BIDS Apps.", bids_app_command),
+    ("compare", "Compare two visits of one person.", compare_command),
     ("fill", "Replace lesions by healthy tissue.", fill_command),
     ("prepare", "Prepare scans for a model.", prepare_command),
     ("report", "Make pages and figures of maps again.", report_command),

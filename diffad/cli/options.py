@@ -121,6 +121,13 @@ Brain = Annotated[
 ]
 Register = Annotated[Registration, typer.Option(help="How scans are registered to MNI152.")]
 Bias = Annotated[bool, typer.Option(help="Correct the bias field of an MRI (N4).")]
+Prepare = Annotated[
+    bool,
+    typer.Option(
+        "--prepare",
+        help="Prepare scans first, see diffad prepare; results return to the scan's own grid.",
+    ),
+]
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from diffad.cli.options import (
     MaskThreshold,
     MaxVoxels,
     Number,
+    Prepare,
     Register,
     ScanModality,
     Seed,
@@ -64,13 +65,7 @@ def predict_command(
     ],
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results"),
     model: ModelChoice = AUTO_MODEL,
-    prepare: Annotated[
-        bool,
-        typer.Option(
-            "--prepare",
-            help="Prepare scans first, see diffad prepare; results return to the scan's own grid.",
-        ),
-    ] = False,
+    prepare: Prepare = False,
     modality: ScanModality = "mri",
     brain: Brain = "auto",
     register: Register = "affine",
