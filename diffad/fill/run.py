@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from diffad.data.volume import Array, Volume
+from diffad.fill.detections import find_lesion
 from diffad.fill.fill import FillOptions, fill_scan
 from diffad.fill.finished import describe_fill_request, is_filled
 from diffad.fill.picture import draw_filled
@@ -18,13 +19,10 @@ from diffad.fill.result import FilledScan
 from diffad.fill.summary import FillSummary
 from diffad.fill.voxels import write_filled
 from diffad.io.atomic import write_bytes, write_text
-from diffad.io.beside import find_mask_beside
 from diffad.io.digests import describe_file
-from diffad.io.naming import find_maps
 from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, say
 from diffad.io.version import __version__
-from diffad.io.wording import shorten
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.load import load_scan
 from diffad.prepare.options import PrepareOptions
@@ -73,29 +71,6 @@ def fill_scans(pipe: AnomalyPipeline, subjects: Sequence[Subject], request: Fill
     return summary
 
 
-def find_lesion(scan: Path, name: str, lesion: str | Path) -> Path:
-    """Find the lesion mask of a scan.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    if isinstance(lesion, Path) and lesion.is_dir():
-        masks = {n.name: n.files(lesion)["mask"] for n in find_maps(lesion).values()}
-        if name not in masks or not masks[name].is_file():
-            raise ValueError(f"{scan}: expected its detections in {lesion}, found those of {_list(masks)}")
-        return masks[name]
-    if isinstance(lesion, Path):
-        return lesion
-    beside = find_mask_beside(scan, lesion)
-    if beside is None:
-        raise ValueError(f"{scan}: expected a lesion mask {lesion} beside it, found none")
-    return beside
-
-
-def _list(names: Iterable[str]) -> str:
-    return shorten(", ".join(sorted(names))) or "no scan"
-
-
 def write_results(filled: FilledScan, out: Path, name: str) -> None:
     """Write a filled scan, what was filled, the spread, a picture, and last how it was filled."""
     record = out / f"{name}_filled.json"
@@ -116,7 +91,7 @@ def _fill_one(pipe: AnomalyPipeline, subject: Subject, request: FillRequest) -> 
     """Fill a scan if that is needed, and return what to say of it, to people and to programs."""
     name, path = subject.name.replace("/", "_"), subject.paths[0]
     record = request.out / f"{name}_filled.json"
-    lesion = find_lesion(path, subject.name, request.lesion)
+    lesion, doubts = find_lesion(path, subject.name, request.lesion)
     brain_file = find_subject_mask(subject, request.brain)
     origin = describe_fill_request(pipe, [path], [lesion, brain_file], request.options)
     origin["prepare"] = request.prepare
@@ -125,7 +100,7 @@ def _fill_one(pipe: AnomalyPipeline, subject: Subject, request: FillRequest) -> 
         return "filled before; --overwrite makes it anew", facts
     volume, brain, notes = _load(path, brain_file, request.prepare)
     filled = fill_scan(pipe, volume, lesion, brain, request.options)
-    warnings = list(dict.fromkeys([*notes, *filled.info["warnings"]]))
+    warnings = list(dict.fromkeys([*doubts, *notes, *filled.info["warnings"]]))
     info = filled.info | {"lesion": str(lesion), "request": origin, "warnings": warnings}
     write_results(replace(filled, info=info), request.out, name)
     for warning in warnings:

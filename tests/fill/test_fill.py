@@ -10,7 +10,6 @@ import pytest
 from diffad.cli import main
 from diffad.fill import FillOptions, fill_scan
 from diffad.fill.fill import _list_scan_warnings, find_top_level
-from diffad.fill.run import find_lesion
 from diffad.predict.run import load_model
 from tests.helpers.cohorts import brain
 
@@ -138,14 +137,6 @@ def test_levels_of_shipped_networks_are_known():
 def test_options_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected"):
         FillOptions(**wrong)
-
-
-def test_detections_of_a_result_folder_are_found_by_any_names(tmp_path):
-    for name in ("a_anomaly.nii.gz", "a_info.json", "a_mask.nii.gz"):
-        (tmp_path / name).write_bytes(b"{}")
-    assert find_lesion(tmp_path / "a.nii.gz", "a", tmp_path) == tmp_path / "a_mask.nii.gz"
-    with pytest.raises(ValueError, match=r"expected its detections in .*, found those of a"):
-        find_lesion(tmp_path / "b.nii.gz", "b", tmp_path)
 
 
 def test_only_warnings_about_the_scan_are_kept():
