@@ -24,10 +24,6 @@ LEVEL = 60
 """Where re-sampling starts: on healthy scans, higher levels of the shipped networks filled worse."""
 
 
-SCAN_WARNINGS = ("outside what the model knows", "poor scan")
-"""How warnings of the pipeline begin that are about a scan, not about its map."""
-
-
 @dataclass(frozen=True)
 class FillOptions:
     """How a scan is filled.
@@ -151,14 +147,15 @@ def sample_region(
     std = np.where(region.inside, np.std(members, axis=0), 0).astype(np.float32)
     facts = _describe_fill(pipe, options, level, nfe, region, volume)
     rim = {"rim_step": round(measure_rim_step(image, region), 4)}
-    warnings = [*source.warnings, *notes, *region.warnings, *_list_scan_warnings(output.info)]
+    warnings = [*source.warnings, *notes, *region.warnings, *drop_map_warnings(output.info)]
     info = facts | rim | {"warnings": list(dict.fromkeys(warnings))}
     return FilledScan(volume, image, region, std if options.members > 1 else None, info)
 
 
-def _list_scan_warnings(info: Mapping[str, Any]) -> list[str]:
-    """Take the warnings of a result that are about its scan: those about its map say nothing of a fill."""
-    return [text for text in info.get("warnings", []) if text.startswith(SCAN_WARNINGS)]
+def drop_map_warnings(info: Mapping[str, Any]) -> list[str]:
+    """Return the warnings of a result without those that are about its map, which say nothing of a fill."""
+    about_map = info.get("map_warnings", ())
+    return [text for text in info.get("warnings", ()) if text not in about_map]
 
 
 def find_top_level(pipe: AnomalyPipeline) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from diffad.cli import main
 from diffad.fill import FillOptions, fill_scan
-from diffad.fill.fill import _list_scan_warnings, find_top_level
+from diffad.fill.fill import find_top_level
 from diffad.predict.run import load_model
 from tests.helpers.cohorts import brain
 
@@ -137,8 +137,3 @@ def test_levels_of_shipped_networks_are_known():
 def test_options_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected"):
         FillOptions(**wrong)
-
-
-def test_only_warnings_about_the_scan_are_kept():
-    kept = ["poor scan, noise: much", "outside what the model knows: x"]
-    assert _list_scan_warnings({"warnings": [kept[0], "the map is not normalised by place", kept[1]]}) == kept
