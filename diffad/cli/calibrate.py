@@ -27,6 +27,7 @@ from diffad.config.reading import MAX_VOXELS
 from diffad.io.terminal import tell
 
 if TYPE_CHECKING:
+    from diffad.predict import Inputs, Options
     from diffad.threshold import Calibration
 
 
@@ -108,19 +109,7 @@ def calibrate_command(
       diffad predict patients/ --mask _brain_mask --model models/ours --out maps
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.io.paths import require_new_folder
-    from diffad.io.subjects import find_scans
     from diffad.predict import Inputs, Options
-    from diffad.predict.calibrate import (
-        calibrate_on,
-        choose_units,
-        save_model,
-    )
-    from diffad.predict.listing import list_subjects
-    from diffad.predict.real_lesions import describe_real_lesions, read_lesion_cases
-    from diffad.predict.run import choose_device, load_model
-    from diffad.predict.sensitivity import describe_lesions
-    from diffad.predict.sites import read_sites
-    from diffad.threshold import RATES
 
     require_new_folder(out, "the model")
     mask_source = parse_mask_option(mask)
@@ -135,15 +124,38 @@ def calibrate_command(
             mask_threshold=mask_threshold,
         )
         inputs = Inputs(scan, model, out, mask_source, device=device)
+    _calibrate(inputs, options, normalise, site, fpr, sensitivity, patients)
+
+
+def _calibrate(
+    inputs: Inputs,
+    options: Options,
+    normalise: str | None,
+    site: str,
+    fpr: list[float] | None,
+    sensitivity: int,
+    patients: Path | None,
+) -> None:
+    """Measure a model, save it, and say what came out."""
+    from diffad.io.subjects import find_scans
+    from diffad.predict.calibrate import calibrate_on, choose_units, save_model
+    from diffad.predict.listing import list_subjects
+    from diffad.predict.real_lesions import describe_real_lesions, read_lesion_cases
+    from diffad.predict.run import choose_device, load_model
+    from diffad.predict.sensitivity import describe_lesions
+    from diffad.predict.sites import read_sites
+    from diffad.threshold import RATES
+
+    out, mask = inputs.out, inputs.mask
     cases = read_lesion_cases(patients) if patients else []
-    listing = list_subjects(inputs, find_scans(inputs.sources, out, mask_source))
+    listing = list_subjects(inputs, find_scans(inputs.sources, out, mask))
     subjects = listing.subjects
-    pipe = load_model(model, choose_device(device))
+    pipe = load_model(inputs.model, choose_device(inputs.device))
     with report_wrong_usage():
         choose_units(pipe, normalise)
     sites = read_sites(site, subjects, inputs.sources)
-    calibrations = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES, sites)
-    table = describe_lesions(pipe, subjects[:sensitivity], options, mask_source)
+    calibrations = calibrate_on(pipe, subjects, options, mask, fpr or RATES, sites)
+    table = describe_lesions(pipe, subjects[:sensitivity], options, mask)
     table += describe_real_lesions(pipe, cases, options)
     save_model(pipe, out, table)
     _report_rates(calibrations, len(subjects), table, out)

@@ -148,7 +148,7 @@ def _summarise(summary: FillSummary, out: Path) -> int:
     """Say what became of all scans, and return the exit code."""
     text = f"{summary}; see {out}"
     get_console().emit("summary", text, sys.stdout, **summary.to_dict(), out=str(out))
-    return int(bool(summary.failed))
+    return int(bool(summary.failures))
 
 
 def _score_scans(
@@ -161,6 +161,6 @@ def _score_scans(
     pipe = load_model(model, choose_device(device))
     rows, summary = score_scans(pipe, subjects, parse_mask_option(mask), out, options)
     show("selftest", format_table(rows), rows=rows)
-    if summary.failed:
-        say(f"{len(summary.failed)} of {len(subjects)} scans are not in the table")
-    return int(bool(summary.failed))
+    if summary.failures:
+        say(f"{len(summary.failures)} of {len(subjects)} scans are not in the table")
+    return int(bool(summary.failures))

@@ -26,10 +26,10 @@ def find_lesion(scan: Path, name: str, lesion: str | Path) -> tuple[Path, list[s
     """
     if isinstance(lesion, Path):
         return find_detections(scan, name, lesion) if lesion.is_dir() else (lesion, [])
-    beside = find_mask_beside(scan, lesion)
-    if beside is None:
+    mask = find_mask_beside(scan, lesion)
+    if mask is None:
         raise ValueError(f"{scan}: expected a lesion mask {lesion} beside it, found none")
-    return beside, []
+    return mask, []
 
 
 def find_detections(scan: Path, name: str, folder: Path) -> tuple[Path, list[str]]:

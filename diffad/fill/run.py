@@ -27,7 +27,7 @@ from diffad.pipeline import AnomalyPipeline
 from diffad.predict.load import load_scan
 from diffad.prepare.options import PrepareOptions
 
-TOLD = ("model", "members", "seed", "nfe", "filled_ml", "share", "rim_step", "warnings")
+REPORT_KEYS = ("model", "members", "seed", "nfe", "filled_ml", "share", "rim_step", "warnings")
 """What programs are told of a scan, by the keys of its record."""
 
 
@@ -62,27 +62,27 @@ def fill_scans(pipe: AnomalyPipeline, subjects: Sequence[Subject], request: Fill
             with progress.scan(subject.name, concludes=False):
                 try:
                     text, facts = _fill_one(pipe, subject, request)
-                    outcomes = summary.done if facts["outcome"] == "done" else summary.skipped
+                    outcomes = summary.fills if facts["outcome"] == "done" else summary.former_fills
                     outcomes.append(subject.name)
                 except (ValueError, OSError) as error:
                     summary.fail(subject.name, error)
-                    text, facts = "failed", {"outcome": "failed", "error": summary.failed[subject.name]}
+                    text, facts = "failed", {"outcome": "failed", "error": summary.failures[subject.name]}
             progress.conclude(subject.name, text, **facts)
     return summary
 
 
-def write_results(filled: FilledScan, out: Path, name: str) -> None:
+def write_results(result: FilledScan, out: Path, name: str) -> None:
     """Write a filled scan, what was filled, the spread, a picture, and last how it was filled."""
     record = out / f"{name}_filled.json"
     record.unlink(missing_ok=True)  # a fill that is stopped on its way is none
     outputs = [out / f"{name}_{end}" for end in ("filled.nii.gz", "fillmask.nii.gz", "filled.png")]
-    write_filled(filled, outputs[0])
-    filled.scan.save(filled.region.inside, outputs[1], np.uint8)
-    write_bytes(outputs[2], draw_filled(filled, name))
-    if filled.std is not None:
+    write_filled(result, outputs[0])
+    result.scan.save(result.region.fill_mask, outputs[1], np.uint8)
+    write_bytes(outputs[2], draw_filled(result, name))
+    if result.std is not None:
         outputs.append(out / f"{name}_fillstd.nii.gz")
-        filled.scan.save(filled.std, outputs[-1])
-    facts = filled.info | {"scan": filled.scan.name, "diffad": __version__}
+        result.scan.save(result.std, outputs[-1])
+    facts = result.info | {"scan": result.scan.name, "diffad": __version__}
     facts["outputs"] = {path.name: describe_file(path) for path in outputs}
     write_text(record, json.dumps(facts, indent=2) + "\n")
 
@@ -99,13 +99,13 @@ def _fill_one(pipe: AnomalyPipeline, subject: Subject, request: FillRequest) -> 
         facts = {"outcome": "done before", "record": str(record)}
         return "filled before; --overwrite makes it anew", facts
     volume, brain, notes = _load(path, brain_file, request.prepare)
-    filled = fill_scan(pipe, volume, lesion, brain, request.options)
-    warnings = list(dict.fromkeys([*doubts, *notes, *filled.info["warnings"]]))
-    info = filled.info | {"lesion": str(lesion), "request": origin, "warnings": warnings}
-    write_results(replace(filled, info=info), request.out, name)
+    result = fill_scan(pipe, volume, lesion, brain, request.options)
+    warnings = list(dict.fromkeys([*doubts, *notes, *result.info["warnings"]]))
+    info = result.info | {"lesion": str(lesion), "request": origin, "warnings": warnings}
+    write_results(replace(result, info=info), request.out, name)
     for warning in warnings:
         say(f"warning: {name}: {warning}")
-    return _describe_fill(info), {key: info[key] for key in TOLD} | {
+    return _describe_fill(info), {key: info[key] for key in REPORT_KEYS} | {
         "outcome": "done",
         "record": str(record),
     }

@@ -65,28 +65,28 @@ def compare_fills(
     source = read_source(Volume.load(scan), brain)
     volume = source.volume
     assert volume is not None
-    inside, ml = source.brain[0, 0].numpy(), VOLUMES_ML[number % len(VOLUMES_ML)]
-    lesion = draw_healthy_mask(inside, volume, ml, seed_generator(options.seed, scan.name))
-    region = plan_region(lesion, inside, volume, options.dilate)
-    known = region.brain & ~region.inside
-    closed = close_region(volume, region)
+    brain_mask, ml = source.brain[0, 0].numpy(), VOLUMES_ML[number % len(VOLUMES_ML)]
+    lesion = draw_healthy_mask(brain_mask, volume, ml, seed_generator(options.seed, scan.name))
+    region = plan_region(lesion, brain_mask, volume, options.dilate)
+    context = region.brain & ~region.fill_mask
+    smooth_fill = close_region(volume, region)
     fills = {
-        "rim mean": fill_rim_mean(volume.data[0], region.inside, known),
-        "harmonic": closed,
-        "mirror": fill_mirror(volume.data[0], region.inside, known, volume.spacing),
+        "rim mean": fill_rim_mean(volume.data[0], region.fill_mask, context),
+        "harmonic": smooth_fill,
+        "mirror": fill_mirror(volume.data[0], region.fill_mask, context, volume.spacing),
     }
     if pipe is not None:
-        fills["network"] = sample_region(pipe, source, region, closed, options, []).image
+        fills["network"] = sample_region(pipe, source, region, smooth_fill, options, []).image
     return {name: score_fill(volume.data[0], fill, region) for name, fill in fills.items()}
 
 
 def score_fill(truth: Array, fill: Array, region: FillRegion) -> dict[str, float]:
     """Score a fill where the mask was before it grew, with its sharpness and the step at its rim."""
-    skull_stripped, filled = truth * region.brain, fill * region.brain
-    voided = np.where(region.inside, 0, skull_stripped)
-    scores = measure_inpainting(skull_stripped, filled, voided, region.lesion)
-    more = {"sharpness": measure_sharpness(truth, fill, region.lesion)}
-    return scores | more | {"rim_step": measure_rim_step(fill, region)}
+    brain_truth, brain_fill = truth * region.brain, fill * region.brain
+    hole_truth = np.where(region.fill_mask, 0, brain_truth)
+    scores = measure_inpainting(brain_truth, brain_fill, hole_truth, region.lesion)
+    extra = {"sharpness": measure_sharpness(truth, fill, region.lesion)}
+    return scores | extra | {"rim_step": measure_rim_step(fill, region)}
 
 
 def summarise_fills(cases: Sequence[Mapping[str, Mapping[str, float]]]) -> list[dict[str, float | str]]:

@@ -13,24 +13,24 @@ class FillSummary:
     """Names of the scans by their outcome, and the reasons of the failed ones.
 
     Args:
-        done: Scans that were filled.
-        skipped: Scans that were filled before.
-        failed: Why each of the others was not.
+        fills: Scans that were filled.
+        former_fills: Scans that were filled before.
+        failures: Why each of the others was not.
     """
 
-    done: list[str] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
+    fills: list[str] = field(default_factory=list)
+    former_fills: list[str] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
 
     def fail(self, name: str, error: Exception) -> None:
         """Say at once that a scan cannot be used, and keep why."""
-        self.failed[name] = format_error(error)
-        say(f"failed {name}: {self.failed[name]}", error)
+        self.failures[name] = format_error(error)
+        say(f"failed {name}: {self.failures[name]}", error)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what programs are told."""
-        return {"done": self.done, "done_before": self.skipped, "failed": [*self.failed]}
+        return {"done": self.fills, "done_before": self.former_fills, "failed": [*self.failures]}
 
     def __str__(self) -> str:
-        count = len(self.done) + len(self.skipped)
-        return f"filled {count} of {count + len(self.failed)} scans"
+        count = len(self.fills) + len(self.former_fills)
+        return f"filled {count} of {count + len(self.failures)} scans"

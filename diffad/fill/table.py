@@ -51,7 +51,7 @@ def score_scans(
         try:
             brain = find_subject_mask(subject, mask)
             cases.append(compare_fills(pipe, subject.paths[0], brain, number, options))
-            summary.done.append(subject.name)
+            summary.fills.append(subject.name)
         except (ValueError, OSError) as error:
             summary.fail(subject.name, error)
     if not cases:

@@ -73,7 +73,7 @@ def test_nothing_of_the_lesion_is_seen(files, pipe):
     scan, lesion = files
     plain = fill_scan(pipe, scan, lesion, options=QUICK)
     bright = plain.scan.data.copy()
-    bright[0][plain.region.inside] = 99_999
+    bright[0][plain.region.fill_mask] = 99_999
     other = fill_scan(
         pipe,
         type(plain.scan)(bright, plain.scan.affine),
@@ -87,7 +87,7 @@ def test_nothing_of_the_lesion_is_seen(files, pipe):
 def test_feather_fades_into_the_scan_inside_the_mask_alone(files, pipe):
     hard = fill_scan(pipe, *files, options=QUICK)
     soft = fill_scan(pipe, *files, options=FillOptions(level=20, steps=2, feather=3))
-    outside, scan = ~hard.region.inside, hard.scan.data[0]
+    outside, scan = ~hard.region.fill_mask, hard.scan.data[0]
     assert np.array_equal(soft.image[outside], scan[outside])
     assert np.abs(soft.image - scan).sum() < np.abs(hard.image - scan).sum()
 

@@ -66,7 +66,7 @@ def place_slices(pipe, truth, holed, lesion):
     space = Space(from_dict(SpaceConfig, dict(pipe.config.space)))
     (window,) = measure_windows(read_source(closed, region.brain), space)
     source = read_source(Volume(truth[None], AFFINE), region.brain)
-    planes = np.flatnonzero(region.inside.any((0, 1)))
+    planes = np.flatnonzero(region.fill_mask.any((0, 1)))
     (stack,) = make_stacks(source, "axial", (int(planes[0]), int(planes[-1]) + 1), 0)
     x, _, _ = space.place(stack.image, stack.brain, stack.spacing, stack.centre, window)
     return 2 * x - 1
@@ -83,7 +83,7 @@ def test_what_is_filled_is_the_truth_and_the_rest_stays_bit_for_bit(know, lesion
     pipe = know(TRUTH, holed, lesion)
     options = FillOptions(**{"dilate": DILATE, "level": 20, "steps": 2, "batch_size": 16} | more)
     filled = fill_scan(pipe, Volume(holed[None], AFFINE), lesion.astype(np.float32), inside(), options)
-    region = filled.region.inside
+    region = filled.region.fill_mask
     assert region.sum() > lesion.sum()
     assert np.array_equal(filled.image[~region], holed[~region])
     assert np.abs(filled.image - TRUTH)[region].max() < TOLERANCE
