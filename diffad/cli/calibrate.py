@@ -12,10 +12,12 @@ from diffad.cli.options import (
     DEFAULT_MODEL,
     BatchSize,
     Device,
+    Engine,
     Mask,
     MaskThreshold,
     MaxVoxels,
     Model,
+    Number,
     Slices,
     Trust,
     parse_mask_option,
@@ -93,12 +95,15 @@ def calibrate_command(
         ),
     ] = None,
     batch_size: BatchSize = 8,
+    precision: Number = "auto",
+    engine: Engine = "torch",
     device: Device = "auto",
 ) -> None:
     """Measure a model's thresholds and p-values on healthy scans of your own, and save a model with them.
 
-    A threshold holds for the scanner and the population it was measured on. Beside each nominal rate stands
-    the rate that was achieved on scans left out: each half of the scans takes the thresholds of the other.
+    A threshold holds for the scanner, the population and the engine it was measured with. Beside each nominal
+    rate stands the rate that was achieved on scans left out: each half of the scans takes the thresholds of
+    the other.
 
     \b
     Examples:
@@ -106,6 +111,7 @@ def calibrate_command(
       diffad calibrate siteA/ siteB/ --mask _brain_mask --site folder --normalise place --out models/both
       diffad calibrate controls/ --sampler "{name: resampled}" --out models/resampled
       diffad calibrate controls/ --sensitivity 3 --patients patients.csv --out models/ours
+      diffad calibrate controls/ --engine openvino --out models/ours
       diffad predict patients/ --mask _brain_mask --model models/ours --out maps
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.io.paths import require_new_folder
@@ -119,6 +125,8 @@ def calibrate_command(
             score=parse_part("score", score or []),
             slices=parse_slices(slices),
             batch_size=batch_size,
+            precision=precision,
+            engine=engine,
             trust=trust,
             max_voxels=max_voxels,
             mask_threshold=mask_threshold,
@@ -170,6 +178,7 @@ def _report_rates(
 
     calibration = calibrations.get("") or next(iter(calibrations.values()))
     rates = {"thresholds": calibration.thresholds, "achieved": calibration.achieved, "out": str(out)}
+    rates |= {"engine": calibration.engine, "precision": calibration.precision}
     tell(*describe_calibrations(calibrations, subjects).splitlines(), *table, **rates)
 
 
