@@ -98,6 +98,11 @@ def test_calibration_goes_to_a_model_and_back_with_its_engine_and_of_old_without
             "they are of compile in int8, and these",
         ),
         ({"engine": "compile", "precision": "fp32"}, ("torch", "fp32"), ""),
+        (
+            {"engine": "compile", "precision": "fp32"},
+            ("compile", "int8"),
+            "differ from those of torch by 50%",
+        ),
     ],
 )
 def test_who_looks_with_another_engine_is_told(own, here, words):
