@@ -73,7 +73,7 @@ THIN_MM, PER_MM, MOST_GHOSTING = 4.0, 0.01, 0.15
 fewer cells, which are more alike by chance."""
 
 
-def find_limit(key: str, numbers: Mapping[str, float]) -> QualityLimit:
+def adapt_limit(key: str, numbers: Mapping[str, float]) -> QualityLimit:
     """Return what is still good of a measure, in a scan of such slices.
 
     Args:
@@ -156,5 +156,5 @@ class ScanQuality:
         return {"quality": {"status": status, "flags": self.flags, "measures": rounded}}
 
     def _describe(self, key: str) -> str | None:
-        limit = find_limit(key, self.numbers)
+        limit = adapt_limit(key, self.numbers)
         return limit.describe(self.numbers[key]) if key in self.numbers else None

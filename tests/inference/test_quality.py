@@ -15,7 +15,7 @@ from diffad.data.atlas.place_atlas import load_place_atlas
 from diffad.data.volume import Volume
 from diffad.inference.ghosting import measure_detail, measure_ghosting, take_detail
 from diffad.inference.mask_quality import measure_flat_end, measure_mask
-from diffad.inference.quality import LIMITS, ScanQuality, find_limit, measure_scan_quality
+from diffad.inference.quality import LIMITS, ScanQuality, adapt_limit, measure_scan_quality
 from diffad.inference.scan import ScanSource, read_source
 from tests.helpers.odd_scans import (
     HARMLESS,
@@ -212,5 +212,5 @@ def test_limit_of_ghosting_follows_the_thickness_of_slices(mm, bound):
 def test_thickness_is_measured_with_ghosting_and_changes_no_other_limit():
     numbers = measure_scan_quality(to_source(thicken(6.0)(make_brain())))
     assert numbers["thickest_mm"] == 6
-    assert {key for key in LIMITS if find_limit(key, numbers) != LIMITS[key]} == {"ghosting"}
+    assert {key for key in LIMITS if adapt_limit(key, numbers) != LIMITS[key]} == {"ghosting"}
     assert measure_scan_quality(to_source(make_brain()))["thickest_mm"] == 2
