@@ -24,7 +24,7 @@ from diffad.inference.healthy import HealthyMaps
 from diffad.inference.inputs import read_input
 from diffad.inference.output import AnomalyOutput as AnomalyOutput
 from diffad.inference.precision import PRECISIONS as PRECISIONS
-from diffad.inference.precision import resolve_precision
+from diffad.inference.precision import list_engine_warnings, resolve_precision
 from diffad.inference.scan_contrast import ScanContrast
 from diffad.inference.slice_plan import plan_slices
 from diffad.inference.slice_range import SliceChoice
@@ -255,7 +255,8 @@ class AnomalyPipeline(StoredPipeline):
         usual = region is None and method == view.method and cuts.usual
         how = (view.config, view.healthy, method, usual, cuts, selection, windows, stacks, domain, maps)
         precision = resolve_precision(precision, self.device, self.engine.name)
-        warnings = list_contrast_warnings(contrast, self.config) + self.engine.list_warnings(precision)
+        warnings = list_contrast_warnings(contrast, self.config)
+        warnings += list_engine_warnings(self.engine, precision, view.config.calibration)
         output = ScanRun(source, *how, warnings).finish(threshold, keep_small, strict)
         output.info |= {
             **({"contrast": contrast.choice} if self.config.contrasts else {}),

@@ -189,8 +189,8 @@ COMMANDS = {
     ),
     "calibrate": (
         1,
-        "--batch-size --device --fpr --mask --mask-threshold --max-voxels --model --normalise --out"
-        " --patients --sampler --score --sensitivity --site --slices --trust",
+        "--batch-size --device --engine --fpr --mask --mask-threshold --max-voxels --model --normalise --out"
+        " --patients --precision --sampler --score --sensitivity --site --slices --trust",
     ),
     "compare": (
         2,

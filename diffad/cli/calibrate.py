@@ -12,10 +12,12 @@ from diffad.cli.options import (
     DEFAULT_MODEL,
     BatchSize,
     Device,
+    Engine,
     Mask,
     MaskThreshold,
     MaxVoxels,
     Model,
+    Number,
     Slices,
     Trust,
     parse_mask_option,
@@ -27,6 +29,7 @@ from diffad.config.reading import MAX_VOXELS
 from diffad.io.terminal import tell
 
 if TYPE_CHECKING:
+    from diffad.predict import Inputs, Options
     from diffad.threshold import Calibration
 
 
@@ -92,12 +95,15 @@ def calibrate_command(
         ),
     ] = None,
     batch_size: BatchSize = 8,
+    precision: Number = "auto",
+    engine: Engine = "torch",
     device: Device = "auto",
 ) -> None:
     """Measure a model's thresholds and p-values on healthy scans of your own, and save a model with them.
 
-    A threshold holds for the scanner and the population it was measured on. Beside each nominal rate stands
-    the rate that was achieved on scans left out: each half of the scans takes the thresholds of the other.
+    A threshold holds for the scanner, the population and the engine it was measured with. Beside each nominal
+    rate stands the rate that was achieved on scans left out: each half of the scans takes the thresholds of
+    the other.
 
     \b
     Examples:
@@ -105,22 +111,11 @@ def calibrate_command(
       diffad calibrate siteA/ siteB/ --mask _brain_mask --site folder --normalise place --out models/both
       diffad calibrate controls/ --sampler "{name: resampled}" --out models/resampled
       diffad calibrate controls/ --sensitivity 3 --patients patients.csv --out models/ours
+      diffad calibrate controls/ --engine openvino --out models/ours
       diffad predict patients/ --mask _brain_mask --model models/ours --out maps
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.io.paths import require_new_folder
-    from diffad.io.subjects import find_scans
     from diffad.predict import Inputs, Options
-    from diffad.predict.calibrate import (
-        calibrate_on,
-        choose_units,
-        save_model,
-    )
-    from diffad.predict.listing import list_subjects
-    from diffad.predict.real_lesions import describe_real_lesions, read_lesion_cases
-    from diffad.predict.run import choose_device, load_model
-    from diffad.predict.sensitivity import describe_lesions
-    from diffad.predict.sites import read_sites
-    from diffad.threshold import RATES
 
     require_new_folder(out, "the model")
     mask_source = parse_mask_option(mask)
@@ -130,20 +125,45 @@ def calibrate_command(
             score=parse_part("score", score or []),
             slices=parse_slices(slices),
             batch_size=batch_size,
+            precision=precision,
+            engine=engine,
             trust=trust,
             max_voxels=max_voxels,
             mask_threshold=mask_threshold,
         )
         inputs = Inputs(scan, model, out, mask_source, device=device)
+    _calibrate(inputs, options, normalise, site, fpr, sensitivity, patients)
+
+
+def _calibrate(
+    inputs: Inputs,
+    options: Options,
+    normalise: str | None,
+    site: str,
+    fpr: list[float] | None,
+    sensitivity: int,
+    patients: Path | None,
+) -> None:
+    """Measure a model, save it, and say what came out."""
+    from diffad.io.subjects import find_scans
+    from diffad.predict.calibrate import calibrate_on, choose_units, save_model
+    from diffad.predict.listing import list_subjects
+    from diffad.predict.real_lesions import describe_real_lesions, read_lesion_cases
+    from diffad.predict.run import choose_device, load_model
+    from diffad.predict.sensitivity import describe_lesions
+    from diffad.predict.sites import read_sites
+    from diffad.threshold import RATES
+
+    out, mask = inputs.out, inputs.mask
     cases = read_lesion_cases(patients) if patients else []
-    listing = list_subjects(inputs, find_scans(inputs.sources, out, mask_source))
+    listing = list_subjects(inputs, find_scans(inputs.sources, out, mask))
     subjects = listing.subjects
-    pipe = load_model(model, choose_device(device))
+    pipe = load_model(inputs.model, choose_device(inputs.device))
     with report_wrong_usage():
         choose_units(pipe, normalise)
     sites = read_sites(site, subjects, inputs.sources)
-    calibrations = calibrate_on(pipe, subjects, options, mask_source, fpr or RATES, sites)
-    table = describe_lesions(pipe, subjects[:sensitivity], options, mask_source)
+    calibrations = calibrate_on(pipe, subjects, options, mask, fpr or RATES, sites)
+    table = describe_lesions(pipe, subjects[:sensitivity], options, mask)
     table += describe_real_lesions(pipe, cases, options)
     save_model(pipe, out, table)
     _report_rates(calibrations, len(subjects), table, out)
@@ -158,6 +178,7 @@ def _report_rates(
 
     calibration = calibrations.get("") or next(iter(calibrations.values()))
     rates = {"thresholds": calibration.thresholds, "achieved": calibration.achieved, "out": str(out)}
+    rates |= {"engine": calibration.engine, "precision": calibration.precision}
     tell(*describe_calibrations(calibrations, subjects).splitlines(), *table, **rates)
 
 

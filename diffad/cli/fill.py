@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,10 +20,12 @@ from diffad.cli.options import (
     report_wrong_usage,
     require_sources,
 )
-from diffad.io.terminal import say, show, tell
+from diffad.io.console import get_console
+from diffad.io.terminal import say, show
 
 if TYPE_CHECKING:
     from diffad.fill import FillOptions
+    from diffad.fill.summary import FillSummary
     from diffad.io.subjects import Subject
 
 
@@ -104,8 +107,7 @@ def fill_command(
         raise typer.BadParameter("--selftest: expected scans without their skulls, or --mask, not --prepare")
     subjects = _find_subjects(require_sources(scan), out, mask, lesion)
     if selftest:
-        _score_scans(subjects, out, model, mask, device, options)
-        return
+        raise typer.Exit(_score_scans(subjects, out, model, mask, device, options))
     raise typer.Exit(_fill(subjects, out, model, mask, device, options, (lesion, prepare, overwrite)))
 
 
@@ -139,18 +141,26 @@ def _fill(
     assert source is not None
     pipe = load_model(model, choose_device(device))
     request = FillRequest(source, out, parse_mask_option(mask), prepare, overwrite, options)
-    failed = fill_scans(pipe, subjects, request)
-    tell(f"filled {len(subjects) - failed} of {len(subjects)} scans; see {out}")
-    return int(failed > 0)
+    return _summarise(fill_scans(pipe, subjects, request), out)
+
+
+def _summarise(summary: FillSummary, out: Path) -> int:
+    """Say what became of all scans, and return the exit code."""
+    text = f"{summary}; see {out}"
+    get_console().emit("summary", text, sys.stdout, **summary.to_dict(), out=str(out))
+    return int(bool(summary.failures))
 
 
 def _score_scans(
     subjects: Sequence[Subject], out: Path, model: str, mask: str, device: str, options: FillOptions
-) -> None:
-    """Score fills of healthy tissue, and show the table."""
+) -> int:
+    """Score fills of healthy tissue, show the table, and return the exit code."""
     from diffad.fill.table import format_table, score_scans
     from diffad.predict.run import choose_device, load_model
 
     pipe = load_model(model, choose_device(device))
-    rows = score_scans(pipe, subjects, parse_mask_option(mask), out, options)
+    rows, summary = score_scans(pipe, subjects, parse_mask_option(mask), out, options)
     show("selftest", format_table(rows), rows=rows)
+    if summary.failures:
+        say(f"{len(summary.failures)} of {len(subjects)} scans are not in the table")
+    return int(bool(summary.failures))

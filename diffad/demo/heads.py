@@ -47,10 +47,10 @@ def draw_heads(sick: AnomalyOutput, healthy: AnomalyOutput, result: dict[str, An
 
 
 def _describe_sick(sick: AnomalyOutput, result: dict[str, Any]) -> list[str]:
-    pooled, count = result["pooled"], len(result["lesions"])
+    pool_scores, count = result["pooled"], len(result["lesions"])
     sizes = ", ".join(f"{measures['ml']:.1f}" for measures in result["lesions"].values())
     return [
-        f"With {count} synthetic lesions ({sizes} ml): {pooled['found']} of {count} found",
+        f"With {count} synthetic lesions ({sizes} ml): {pool_scores['found']} of {count} found",
         f"Model {name_model(sick.info.get('model'))}, {result['head']}; {describe_elsewhere(result)}",
         f"Result: {result['verdict']}",
         *list_omissions(result),

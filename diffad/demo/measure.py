@@ -30,10 +30,10 @@ def measure(case: DemoCase, sick: AnomalyOutput, healthy: AnomalyOutput) -> dict
         region = analysed_mask & (lesion | ~any_lesion)
         lesions[name] = _score_lesion(anomaly, detections, lesion, region, case.healthy)
         lesions[name]["found"] = lesions[name]["covered"] >= COVER
-    pooled = _score_lesion(anomaly, detections, any_lesion, analysed_mask, case.healthy)
+    pool_scores = _score_lesion(anomaly, detections, any_lesion, analysed_mask, case.healthy)
     return {
         "lesions": lesions,
-        "pooled": pooled | {"found": sum(measures["found"] for measures in lesions.values())},
+        "pooled": pool_scores | {"found": sum(measures["found"] for measures in lesions.values())},
         "elsewhere": _measure_elsewhere(detections, any_lesion, case.healthy),
         "verdict": sick.info["headline"]["verdict"],
         "healthy": {

@@ -27,12 +27,12 @@ def format_measures(result: dict[str, Any]) -> Table:
             _format_cover(measures),
         )
     grid.add_section()
-    pooled, count = result["pooled"], len(result["lesions"])
+    pool_scores, count = result["pooled"], len(result["lesions"])
     grid.add_row(
         "all four",
-        *_format_cells(pooled),
-        f"{pooled['found']} of {count}",
-        _format_cover(pooled),
+        *_format_cells(pool_scores),
+        f"{pool_scores['found']} of {count}",
+        _format_cover(pool_scores),
         style="bold",
     )
     return grid

@@ -24,10 +24,6 @@ LEVEL = 60
 """Where re-sampling starts: on healthy scans, higher levels of the shipped networks filled worse."""
 
 
-SCAN_WARNINGS = ("outside what the model knows", "poor scan")
-"""How warnings of the pipeline begin that are about a scan, not about its map."""
-
-
 @dataclass(frozen=True)
 class FillOptions:
     """How a scan is filled.
@@ -107,8 +103,8 @@ def fill_scan(
 
 def close_region(volume: Volume, region: FillRegion) -> Array:
     """Return the scan with its region filled harmonically, (I, J, K)."""
-    known = region.brain & ~region.inside & (volume.data[0] != 0)
-    return fill_harmonic(volume.data[0], region.inside, known, volume.spacing)
+    context = region.brain & ~region.fill_mask & (volume.data[0] != 0)
+    return fill_harmonic(volume.data[0], region.fill_mask, context, volume.spacing)
 
 
 def sample_region(
@@ -131,7 +127,7 @@ def sample_region(
     """
     volume = source.volume
     assert volume is not None
-    closed = Volume(start[None], volume.affine, volume.origin)
+    closed_scan = Volume(start[None], volume.affine, volume.origin)
     top = find_top_level(pipe)
     level = options.level or min(LEVEL, top)
     if level > top:
@@ -143,22 +139,23 @@ def sample_region(
     members, nfe = [], 0
     for member in range(options.members):
         with run_stage("filling"):
-            output = pipe(closed, region.brain, seed=options.seed + member, **call)
+            output = pipe(closed_scan, region.brain, seed=options.seed + member, **call)
         members.append(output.reconstruction[0, 0].numpy())
         nfe += int(output.info["nfe"])
     mean = np.asarray(np.mean(members, axis=0, dtype=np.float64))
     image = _blend(volume.data[0], mean, region, options.feather)
-    std = np.where(region.inside, np.std(members, axis=0), 0).astype(np.float32)
+    std = np.where(region.fill_mask, np.std(members, axis=0), 0).astype(np.float32)
     facts = _describe_fill(pipe, options, level, nfe, region, volume)
     rim = {"rim_step": round(measure_rim_step(image, region), 4)}
-    warnings = [*source.warnings, *notes, *region.warnings, *_list_scan_warnings(output.info)]
+    warnings = [*source.warnings, *notes, *region.warnings, *drop_map_warnings(output.info)]
     info = facts | rim | {"warnings": list(dict.fromkeys(warnings))}
     return FilledScan(volume, image, region, std if options.members > 1 else None, info)
 
 
-def _list_scan_warnings(info: Mapping[str, Any]) -> list[str]:
-    """Take the warnings of a result that are about its scan: those about its map say nothing of a fill."""
-    return [text for text in info.get("warnings", []) if text.startswith(SCAN_WARNINGS)]
+def drop_map_warnings(info: Mapping[str, Any]) -> list[str]:
+    """Return the warnings of a result without those that are about its map, which say nothing of a fill."""
+    about_map = info.get("map_warnings", ())
+    return [text for text in info.get("warnings", ()) if text not in about_map]
 
 
 def find_top_level(pipe: AnomalyPipeline) -> int:
@@ -181,10 +178,10 @@ def _describe_call(
     call: dict[str, Any] = {"sampler": sampler, "score": {"name": "l1"}, "noise_across": "scan"}
     axis = str(pipe.config.space["axis"])
     if axis != "volume":
-        planes = np.flatnonzero(region.inside.any(tuple(a for a in range(3) if a != axis_index(axis))))
+        planes = np.flatnonzero(region.fill_mask.any(tuple(a for a in range(3) if a != axis_index(axis))))
         call["slices"] = (int(planes[0]), int(planes[-1]) + 1)
     return call | {
-        "region": region.inside.astype(np.float32),
+        "region": region.fill_mask.astype(np.float32),
         "threshold": 1.0,
         "batch_size": options.batch_size,
     }
@@ -194,10 +191,10 @@ def _blend(scan: Array, fill: Array, region: FillRegion, feather: int) -> Array:
     """Lay a fill into the scan, fading over some voxels within the region; the scan stays outside."""
     weight = np.ones(fill.shape)
     if feather:
-        depth = ndimage.distance_transform_edt(region.inside)
+        depth = ndimage.distance_transform_edt(region.fill_mask)
         weight = np.clip(depth / (feather + 1), 0, 1)
-    mixed = weight * fill + (1 - weight) * scan
-    return np.where(region.inside, mixed.astype(np.float32), scan)
+    blend = weight * fill + (1 - weight) * scan
+    return np.where(region.fill_mask, blend.astype(np.float32), scan)
 
 
 def _describe_fill(
@@ -214,5 +211,5 @@ def _describe_fill(
         "dilate_mm": options.dilate,
         "feather": options.feather,
         "share": round(region.share, 5),
-        "filled_ml": round(float(region.inside.sum()) * volume.voxel_ml, 3),
+        "filled_ml": round(float(region.fill_mask.sum()) * volume.voxel_ml, 3),
     }

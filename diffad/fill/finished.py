@@ -43,15 +43,15 @@ def is_filled(record: Path, request: dict[str, Any]) -> bool:
     """
     if not record.is_file():
         return False
-    stored = read_json(record)
-    former = stored.get("request") if isinstance(stored, dict) else None
+    content = read_json(record)
+    former = content.get("request") if isinstance(content, dict) else None
     if former != request:
         keys = [key for key in request if not isinstance(former, dict) or former.get(key) != request[key]]
         raise ValueError(
             f"{record}: expected a fill of the same files in the same way, found one with other "
             f"{', '.join(keys)}; choose another folder, or --overwrite"
         )
-    entries = stored.get("outputs")
+    entries = content.get("outputs")
     outputs = entries if isinstance(entries, dict) and entries else {record.name: None}
     damage = [text for name, e in outputs.items() if (text := compare_file(record.parent / name, e))]
     if damage:

@@ -15,7 +15,7 @@ MAX_SHARE = 0.5
 """Most of a brain that may be filled: with less context there is nothing to fill it from."""
 MAX_BEYOND = 0.01
 """Most of a mask that may lie outside the field of view of its scan."""
-MIN_INSIDE = 0.5
+MIN_BRAIN_SHARE = 0.5
 """Least of a mask that lies in the brain."""
 
 
@@ -25,20 +25,20 @@ class FillRegion:
 
     Args:
         lesion: The mask as it was given, on the grid of the scan, (I, J, K), bool.
-        inside: The mask, grown, in the brain: what is filled, (I, J, K), bool.
+        fill_mask: The mask, grown, in the brain: what is filled, (I, J, K), bool.
         brain: The brain with the lesion and without holes, (I, J, K), bool.
         warnings: What a reader should know of the mask.
     """
 
     lesion: Array
-    inside: Array
+    fill_mask: Array
     brain: Array
     warnings: tuple[str, ...] = ()
 
     @property
     def share(self) -> float:
         """Share of the brain that is filled."""
-        return float(self.inside.sum() / self.brain.sum())
+        return float(self.fill_mask.sum() / self.brain.sum())
 
 
 def read_lesion(source: str | Path | Volume | Array, like: Volume) -> tuple[Array, list[str]]:
@@ -87,15 +87,15 @@ def plan_region(lesion: Array, brain: Array, volume: Volume, dilate_mm: float) -
         VolumeError: If the mask lies outside the brain, or covers too much of it.
     """
     whole = np.asarray(ndimage.binary_fill_holes(brain))
-    inside = float((lesion & whole).sum() / lesion.sum())
-    if inside < MIN_INSIDE:
+    brain_share = float((lesion & whole).sum() / lesion.sum())
+    if brain_share < MIN_BRAIN_SHARE:
         hint = "is it of another person? A brain mask with the lesion in it goes with --mask"
         raise VolumeError(
-            f"{volume.name}: expected a lesion mask in its brain, found {1 - inside:.0%} outside; {hint}"
+            f"{volume.name}: expected a lesion mask in its brain, found {1 - brain_share:.0%} outside; {hint}"
         )
     full = np.asarray(ndimage.binary_fill_holes(whole | lesion))
-    grown = lesion | (measure_distance(lesion, volume) <= dilate_mm) & full
-    region = FillRegion(lesion, grown, full)
+    fill_mask = lesion | (measure_distance(lesion, volume) <= dilate_mm) & full
+    region = FillRegion(lesion, fill_mask, full)
     if region.share > MAX_SHARE:
         raise VolumeError(
             f"{volume.name}: expected a lesion mask that leaves brain to fill it from, found one that covers "
@@ -114,8 +114,8 @@ def _check_values(values: Array, name: str) -> None:
     """Refuse what is no mask: nothing, labels, or intensities."""
     levels = np.unique(values)
     if levels[-1] <= 0 or levels[-1] <= 0.5:
-        found = "an empty mask" if levels[-1] <= 0 else f"none above {levels[-1]:g}"
-        raise VolumeError(f"{name}: expected a lesion mask with values above 0.5, found {found}")
+        content = "an empty mask" if levels[-1] <= 0 else f"none above {levels[-1]:g}"
+        raise VolumeError(f"{name}: expected a lesion mask with values above 0.5, found {content}")
     binary = (len(levels) <= 2 and levels[0] == 0) or len(levels) == 1
     if binary or (levels[0] >= 0 and levels[-1] <= 1):
         return

@@ -39,10 +39,10 @@ def measure_rim_step(image: Array, region: FillRegion) -> float:
 
     of the voxels on either side of the border, and the percentiles of the brain outside the region.
     """
-    outside = region.brain & ~region.inside
-    inner = region.inside & ndimage.binary_dilation(outside)
-    outer = outside & ndimage.binary_dilation(region.inside)
+    context = region.brain & ~region.fill_mask
+    inner = region.fill_mask & ndimage.binary_dilation(context)
+    outer = context & ndimage.binary_dilation(region.fill_mask)
     if not inner.any() or not outer.any():
         return 0.0
-    low, high = np.quantile(image[outside], (0.005, 0.995))
+    low, high = np.quantile(image[context], (0.005, 0.995))
     return float((image[inner].mean() - image[outer].mean()) / max(high - low, 1e-12))

@@ -15,7 +15,7 @@ TIE = 1e-6
 """Weight by which voxels that touch nothing known are tied to the mean of the brain."""
 
 
-def fill_harmonic(image: Array, inside: Array, known: Array, spacing: Array) -> Array:
+def fill_harmonic(image: Array, hole: Array, context: Array, spacing: Array) -> Array:
     r"""Fill a region with the smoothest values that continue what is known around it.
 
     .. math:: \Delta u = 0 \text{ in the region}, \quad u = x \text{ in the brain around it}
@@ -24,47 +24,47 @@ def fill_harmonic(image: Array, inside: Array, known: Array, spacing: Array) -> 
 
     Args:
         image: Scan, (I, J, K).
-        inside: What is filled, (I, J, K), bool.
-        known: Brain that stays, (I, J, K), bool.
+        hole: What is filled, (I, J, K), bool.
+        context: Brain that stays, (I, J, K), bool.
         spacing: Edges of a voxel, (3,), in mm.
 
     Returns:
         The filled scan, (I, J, K), float32.
     """
-    box = _find_box(inside)
-    region, rim, values = inside[box], known[box] & ~inside[box], image[box].astype(np.float64)
-    mean = float(image[known & ~inside].mean())
+    box = _find_box(hole)
+    region, rim, values = hole[box], context[box] & ~hole[box], image[box].astype(np.float64)
+    mean = float(image[context & ~hole].mean())
     matrix, right, diagonal = _assemble(region, rim, values, spacing, mean)
-    return _put(image, inside, _solve(matrix, right, diagonal, mean))
+    return _put(image, hole, _solve(matrix, right, diagonal, mean))
 
 
-def fill_rim_mean(image: Array, inside: Array, known: Array) -> Array:
+def fill_rim_mean(image: Array, hole: Array, context: Array) -> Array:
     """Fill a region with the mean of the brain within three voxels of it; arguments as ``fill_harmonic``."""
-    near = ndimage.binary_dilation(inside, iterations=RIM) & known & ~inside
-    rim = near if near.any() else known & ~inside
-    return _put(image, inside, np.full(int(inside.sum()), image[rim].mean()))
+    near = ndimage.binary_dilation(hole, iterations=RIM) & context & ~hole
+    rim = near if near.any() else context & ~hole
+    return _put(image, hole, np.full(int(hole.sum()), image[rim].mean()))
 
 
-def fill_mirror(image: Array, inside: Array, known: Array, spacing: Array) -> Array:
+def fill_mirror(image: Array, hole: Array, context: Array, spacing: Array) -> Array:
     """Fill a region with what lies opposite of it, across the middle of the brain from left to right.
 
     What has no healthy counterpart, as at the midline, is filled harmonically. Arguments as
     ``fill_harmonic``.
     """
-    columns = np.flatnonzero((known | inside).any((1, 2)))
+    columns = np.flatnonzero((context | hole).any((1, 2)))
     total = int(columns[0] + columns[-1])
-    points = np.argwhere(inside)
+    points = np.argwhere(hole)
     opposite = points.copy()
     opposite[:, 0] = total - points[:, 0]
-    start = fill_harmonic(image, inside, known, spacing)
-    usable = (known & ~inside)[tuple(opposite.T)]
+    start = fill_harmonic(image, hole, context, spacing)
+    usable = (context & ~hole)[tuple(opposite.T)]
     values = np.where(usable, image[tuple(opposite.T)], start[tuple(points.T)])
-    return _put(image, inside, values)
+    return _put(image, hole, values)
 
 
-def _find_box(inside: Array) -> tuple[slice, ...]:
+def _find_box(hole: Array) -> tuple[slice, ...]:
     """Return the box around a region and its neighbours; wrapping at its ends meets no region."""
-    cuts = ndimage.find_objects(inside.astype(np.uint8))[0]
+    cuts = ndimage.find_objects(hole.astype(np.uint8))[0]
     return tuple(slice(max(cut.start - 1, 0), cut.stop + 1) for cut in cuts)
 
 
@@ -80,13 +80,13 @@ def _assemble(
     for axis in range(3):
         weight = 1 / float(spacing[axis]) ** 2
         for step in (1, -1):
-            there = np.roll(number, -step, axis), np.roll(rim, -step, axis), np.roll(values, -step, axis)
-            n, is_rim, value = (array[region] for array in there)
-            joined = n >= 0
-            rows.append(np.flatnonzero(joined))
-            columns.append(n[joined])
-            weights.append(np.full(int(joined.sum()), -weight))
-            diagonal += weight * (joined | (is_rim > 0))
+            views = np.roll(number, -step, axis), np.roll(rim, -step, axis), np.roll(values, -step, axis)
+            n, is_rim, value = (array[region] for array in views)
+            has_number = n >= 0
+            rows.append(np.flatnonzero(has_number))
+            columns.append(n[has_number])
+            weights.append(np.full(int(has_number.sum()), -weight))
+            diagonal += weight * (has_number | (is_rim > 0))
             right += np.where(is_rim, weight * value, 0)
     matrix = sparse.csr_matrix(
         (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), (size, size)
@@ -103,7 +103,7 @@ def _solve(matrix: sparse.spmatrix, right: Array, diagonal: Array, mean: float) 
     return result
 
 
-def _put(image: Array, inside: Array, values: Array) -> Array:
-    filled = image.astype(np.float32, copy=True)
-    filled[inside] = values
-    return filled
+def _put(image: Array, hole: Array, values: Array) -> Array:
+    result = image.astype(np.float32, copy=True)
+    result[hole] = values
+    return result

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from diffad.fill.fill import FillOptions
 from diffad.fill.selftest import compare_fills, summarise_fills
+from diffad.fill.summary import FillSummary
 from diffad.io.atomic import write_text
 from diffad.io.subjects import Subject, find_subject_mask
-from diffad.io.terminal import format_error, say
 from diffad.pipeline import AnomalyPipeline
 
 SCORES = {
@@ -31,8 +31,10 @@ def score_scans(
     mask: str | Path | None,
     out: Path,
     options: FillOptions,
-) -> list[dict[str, float | str]]:
+) -> tuple[list[dict[str, float | str]], FillSummary]:
     """Score fills of healthy scans, write selftest.csv, and return its rows, mean and SD over scans.
+
+    Beside them it returns which scans were scored, and which failed.
 
     Args:
         pipe: The model.
@@ -44,13 +46,14 @@ def score_scans(
     Raises:
         ValueError: If no scan could be used.
     """
-    cases = []
+    cases, summary = [], FillSummary()
     for number, subject in enumerate(subjects):
         try:
             brain = find_subject_mask(subject, mask)
             cases.append(compare_fills(pipe, subject.paths[0], brain, number, options))
+            summary.fills.append(subject.name)
         except (ValueError, OSError) as error:
-            say(f"{subject.name} failed: {format_error(error)}")
+            summary.fail(subject.name, error)
     if not cases:
         raise ValueError("expected healthy scans to lay masks into, found none that can be used")
     rows = summarise_fills(cases)
@@ -60,7 +63,7 @@ def score_scans(
     writer.writeheader()
     writer.writerows(rows)
     write_text(out / "selftest.csv", text.getvalue())
-    return rows
+    return rows, summary
 
 
 def format_table(rows: Sequence[dict[str, float | str]]) -> str:

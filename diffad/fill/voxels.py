@@ -18,24 +18,24 @@ from diffad.io.files import open_regular
 from diffad.io.nifti import WRITTEN_SUFFIXES
 
 
-def write_filled(filled: FilledScan, path: Path) -> None:
+def write_filled(result: FilledScan, path: Path) -> None:
     """Write a filled scan in the type, scaling and geometry of its own file.
 
     Whatever is no single NIfTI file becomes one in float32.
 
     Args:
-        filled: The filled scan.
+        result: The filled scan.
         path: File to write, .nii.gz.
 
     Raises:
         OSError: If it cannot be written.
         ValueError: If the scan is no longer what it was.
     """
-    source = filled.scan.path
+    source = result.scan.path
     if source is None or not source.name.lower().endswith(WRITTEN_SUFFIXES):
-        filled.scan.save(filled.image, path)
+        result.scan.save(result.image, path)
         return
-    write_bytes(path, gzip.compress(_replace_voxels(filled, _read_whole(source)), 1, mtime=0))
+    write_bytes(path, gzip.compress(_replace_voxels(result, _read_whole(source)), 1, mtime=0))
 
 
 def _read_whole(path: Path) -> bytes:
@@ -44,22 +44,22 @@ def _read_whole(path: Path) -> bytes:
     return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
 
 
-def _replace_voxels(filled: FilledScan, content: bytes) -> bytes:
+def _replace_voxels(result: FilledScan, content: bytes) -> bytes:
     """Return the bytes of a file with other values in the region, and no other change."""
-    assert filled.scan.origin is not None
+    assert result.scan.origin is not None
     kind: Any = nib.Nifti2Header if content[:4] in _NIFTI2 else nib.Nifti1Header
     header = kind.from_fileobj(io.BytesIO(content))  # an image forgets offset and scaling
     shape, dtype = header.get_data_shape(), header.get_data_dtype()
     buffer = bytearray(content)
     count = int(np.prod(shape))
     voxels = np.frombuffer(buffer, dtype, count, int(header["vox_offset"])).reshape(shape, order="F")
-    affine = filled.scan.origin.affine
-    inside = turn_to_stored(filled.region.inside, affine).reshape(shape)
-    values = turn_to_stored(filled.image, affine).reshape(shape)
+    affine = result.scan.origin.affine
+    fill_mask = turn_to_stored(result.region.fill_mask, affine).reshape(shape)
+    values = turn_to_stored(result.image, affine).reshape(shape)
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
     if slope != 0 and np.isfinite(slope):
         values = (values.astype(np.float64) - inter) / slope
-    voxels[inside] = _cast(values[inside], dtype)
+    voxels[fill_mask] = _cast(values[fill_mask], dtype)
     return bytes(buffer)
 
 

@@ -93,7 +93,8 @@ def summarise_calibration(config: Mapping[str, Any]) -> str:
     cuts = {float(rate): value for rate, value in values["thresholds"].items()}
     cut = f"{cuts[fpr]:.4g}" if fpr in cuts else "none"
     share = f"{100 * fpr:g} % of healthy voxels"
-    return f"{_count_scans(values['scans'])}; threshold {cut} lets {share} through"
+    engine = f"; maps of {values['engine']} in {values['precision']}" if values.get("engine") else ""
+    return f"{_count_scans(values['scans'])}; threshold {cut} lets {share} through{engine}"
 
 
 def _count_scans(count: int) -> str:

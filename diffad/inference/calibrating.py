@@ -56,7 +56,7 @@ def keep_raw_maps(pipe: Any) -> Iterator[None]:
 
 
 def calibrate_contrasts(
-    pipe: Any, scans: Sequence[HealthyScan], rates: Sequence[float], whole: bool = True
+    pipe: Any, scans: Sequence[HealthyScan], rates: Sequence[float], whole: bool = True, precision: str = ""
 ) -> dict[str, Calibration]:
     """Give a pipeline what healthy scans say, for each of its contrasts from the scans of that alone.
 
@@ -67,6 +67,7 @@ def calibrate_contrasts(
         scans: Healthy scans.
         rates: Pixel false-positive rates, in [0, 1).
         whole: Whether all slices of the scans were looked at.
+        precision: Number format of the network that made the maps, which is stored; empty stores none.
 
     Returns:
         Thresholds by contrast; those of scans of none of the model's contrasts under "".
@@ -77,7 +78,7 @@ def calibrate_contrasts(
     calibrations = {}
     for contrast, group in group_by_contrast(pipe, scans, [scan.contrast for scan in scans]).items():
         view = pipe.adapt_to(contrast)
-        calibrations[contrast] = calibrate_model(view, group, rates, whole)
+        calibrations[contrast] = calibrate_model(view, group, rates, whole, precision)
         keep_contrast(pipe, contrast, calibration=calibrations[contrast].to_dict())
         if contrast and view.healthy is not None:
             pipe.contrast_maps[contrast] = view.healthy
@@ -117,7 +118,7 @@ def keep_contrast(pipe: Any, contrast: str, **measures: Any) -> None:
 
 
 def calibrate_model(
-    pipe: Any, scans: Sequence[HealthyScan], rates: Sequence[float], whole: bool = True
+    pipe: Any, scans: Sequence[HealthyScan], rates: Sequence[float], whole: bool = True, precision: str = ""
 ) -> Calibration:
     """Give a pipeline what healthy scans say: its maps by place, where it asks for them, and thresholds.
 
@@ -129,6 +130,7 @@ def calibrate_model(
         scans: Healthy scans.
         rates: Pixel false-positive rates, in [0, 1); that of its masks is added.
         whole: Whether all slices of the scans were looked at, as p-values of scans need.
+        precision: Number format of the network, which is stored with its engine; empty stores neither.
 
     Raises:
         ValueError: If there is no scan, or a rate is out of range.
@@ -141,7 +143,9 @@ def calibrate_model(
     pairs = [(values, scan.analysed) for values, scan in zip(maps, scans, strict=True)]
     calibration = calibrate_thresholds(pairs, sorted({*rates, post["fpr"]}))
     calibration = raise_to_sites(calibration, pairs, [scan.site for scan in scans])
-    calibration = replace(calibration, whole=measure_whole_scans(scans, maps, calibration, post, whole))
+    origin = {"engine": pipe.engine.name, "precision": precision} if precision else {}
+    whole_scans = measure_whole_scans(scans, maps, calibration, post, whole)
+    calibration = replace(calibration, whole=whole_scans, **origin)
     pipe.register_to_config(calibration=calibration.to_dict())
     return calibration
 

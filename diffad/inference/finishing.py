@@ -79,12 +79,13 @@ class ScanRun:
         coverage = Coverage.measure(source.brain, maps.analysed, self.stacks, self.cuts.axes)
         comparison = compare_output(output, calibration, post) if self.selection.slices is None else {}
         quality = ScanQuality(measure_scan_quality(source, self.config["space"]["intensity"]))
-        notes = [
-            *quality.list_warnings(),
+        map_warnings = [
+            *domain.doubts,
             *(share.list_warnings() if share.is_lump else ()),
             *notes,
             *comparison.get("healthy_scans", {}).get("notes", ()),
         ]
+        warnings = [*self._list_warnings(domain), *quality.list_warnings(), *map_warnings]
         scope, is_flagged = ModelScope.of(self.config), bool(output.mask.any())
         verdict = (domain, share, comparison.get("healthy_scans"), is_flagged, quality.flags)
         details = {
@@ -98,7 +99,8 @@ class ScanRun:
             **quality.to_info(),
             **describe_floor(calibration),
             **describe_template_map(source.brain, source.volume),
-            "warnings": list(dict.fromkeys([*self._list_warnings(domain), *notes])),
+            "warnings": list(dict.fromkeys(warnings)),
+            "map_warnings": list(dict.fromkeys(map_warnings)),
         }
         output.info = make_headline(scope, coverage, *verdict) | output.info | details
         return output

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
-from diffad.engines.engine import FORMATS
+from diffad.engines.engine import FORMATS, Engine
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.bfloat16}
 """Autocast types by name; none keeps single precision. What int8 leaves of a network runs in bf16."""
@@ -33,6 +36,26 @@ def resolve_precision(name: str, device: torch.device, engine: str = "torch") ->
             "precision: expected fp32 or fp16 on this system, as its mps has no bf16, got 'bf16'"
         )
     return name
+
+
+def list_engine_warnings(engine: Engine, precision: str, calibration: Mapping[str, Any] | None) -> list[str]:
+    """Say so if thresholds hold less well, as they were measured on maps that are rounded otherwise.
+
+    Args:
+        engine: What runs the network.
+        precision: Its number format.
+        calibration: What the model keeps of healthy scans, or nothing; older models do not say with which
+            engine they were measured, which then was torch in no whole numbers.
+    """
+    if not calibration:
+        return engine.list_warnings(precision)
+    own = calibration.get("engine", ""), calibration.get("precision", "")
+    if own == (engine.name, precision):
+        return []
+    if own[1] != "int8":
+        return engine.list_warnings(precision)
+    here = f"these maps are of {engine.name} in {precision}"
+    return [f"thresholds and p-values hold less well: they are of {own[0]} in int8, and {here}"]
 
 
 def has_mps_bf16() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from diffad.data.volume import Array
@@ -68,6 +68,22 @@ LIMITS = {
     "overlap": QualityLimit("registration", "the Dice overlap with the template", lowest=0.8),
 }
 """What is measured; docs/guide/quality.md has the ranges of healthy and of degraded scans."""
+THIN_MM, PER_MM, MOST_GHOSTING = 4.0, 0.01, 0.15
+"""Thickness from which the limit of ghosting rises, by how much a mm, and up to where: thick slices leave
+fewer cells, which are more alike by chance."""
+
+
+def adapt_limit(key: str, numbers: Mapping[str, float]) -> QualityLimit:
+    """Return what is still good of a measure, in a scan of such slices.
+
+    Args:
+        key: A key of ``LIMITS``.
+        numbers: What was measured; "thickest_mm" is the largest edge of a voxel.
+    """
+    limit, excess = LIMITS[key], numbers.get("thickest_mm", 0.0) - THIN_MM
+    if key != "ghosting" or limit.highest is None or excess <= 0:
+        return limit
+    return replace(limit, highest=min(MOST_GHOSTING, limit.highest + PER_MM * excess))
 
 
 def measure_scan_quality(source: ScanSource, intensity: str = "percentile") -> dict[str, float]:
@@ -88,7 +104,8 @@ def measure_scan_quality(source: ScanSource, intensity: str = "percentile") -> d
     for channel, image in enumerate(volume.data if intensity != "ct" else ()):
         own = _measure_image(image, brain, source, channel)
         numbers |= {key: _take_worse(key, value, numbers.get(key)) for key, value in own.items()}
-    return numbers
+    thickness = {"thickest_mm": float(volume.spacing.max())} if "ghosting" in numbers else {}
+    return numbers | thickness
 
 
 def _measure_image(image: Array, brain: Array, source: ScanSource, channel: int) -> dict[str, float]:
@@ -117,7 +134,7 @@ class ScanQuality:
     """How good a scan is.
 
     Args:
-        numbers: What was measured, by name, see ``LIMITS``; empty of what is no volume.
+        numbers: What was measured, by name, see ``LIMITS``, and "thickest_mm"; empty of what is no volume.
     """
 
     numbers: Mapping[str, float]
@@ -139,4 +156,5 @@ class ScanQuality:
         return {"quality": {"status": status, "flags": self.flags, "measures": rounded}}
 
     def _describe(self, key: str) -> str | None:
-        return LIMITS[key].describe(self.numbers[key]) if key in self.numbers else None
+        limit = adapt_limit(key, self.numbers)
+        return limit.describe(self.numbers[key]) if key in self.numbers else None

@@ -23,6 +23,8 @@ T2_WORDS = ("t2", "t2w", "t2f", "t2star", "t2starw", "flair", "pd", "pdw", "swi"
 """What other sequences are called, in lower case."""
 SEQUENCES = (*T1_WORDS, *T2_WORDS, "ct", "cta", "mr", "mri", "mra")
 """Last words of names that tell sequences of one session apart, and not sessions."""
+OWN_MASK = re.compile("(?:^a|A)nomaly([A-Z].*)|(?:^s|S)een([A-Z].*)|(?:^u|U)nseen([A-Z].*)")
+"""What the ``desc-`` of our own masks ends in, with the sequence they are of: ``anomalyT1w``."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,12 @@ def choose_mask(scan: str, masks: Sequence[tuple[str, Path]], others: Sequence[s
 
 
 def _may_fit(mask: BidsName, scan: BidsName) -> bool:
-    return set(mask.words) <= set(scan.words) and mask.entities.get("mod", scan.suffix) == scan.suffix
+    """Tell whether a mask can be that of a scan; our own say in ``desc-`` of which sequence they are."""
+    own = OWN_MASK.search(mask.entities.get("desc", ""))
+    sequence = (own[own.lastindex or 0] if own else "").lower()
+    is_other = sequence in SEQUENCES and sequence != scan.suffix.lower()
+    is_same = mask.entities.get("mod", scan.suffix) == scan.suffix
+    return set(mask.words) <= set(scan.words) and is_same and not is_other
 
 
 def _choose_closest(scan: str, own: BidsName, pairs: Sequence[tuple[BidsName, Path]]) -> Path:

@@ -29,6 +29,7 @@ from diffad.inference.domain import summarise_domain
 from diffad.inference.features import ScanFeatures, measure_channels
 from diffad.inference.healthy_scans import HealthyScan
 from diffad.inference.output import AnomalyOutput
+from diffad.inference.precision import resolve_precision
 from diffad.inference.scope import ModelScope
 from diffad.inference.slice_range import choose_slices
 from diffad.inference.stacking import make_stacks, measure_windows
@@ -68,9 +69,10 @@ def calibrate_on(
         Thresholds by contrast, those of scans of no contrast of the model under "".
 
     Raises:
-        ValueError: If no scan can be used, or a rate is out of range.
+        ValueError: If no scan can be used, a rate is out of range, or the engine cannot be used.
+        ImportError: If a package of the engine is missing.
     """
-    options = _calibrate_sampler(pipe, subjects, options, mask)
+    options = _calibrate_sampler(pipe, subjects, choose_engine(pipe, options), mask)
     features: list[list[ScanFeatures]] = []
     scans: list[HealthyScan] = []
     warnings: dict[str, list[str]] = {}
@@ -95,7 +97,25 @@ def calibrate_on(
     for contrast, group in group_by_contrast(pipe, features, contrasts).items():
         keep_contrast(pipe, contrast, domain=summarise_domain(group))
     _restate_scope(pipe)
-    return calibrate_contrasts(pipe, scans, rates, whole=is_whole)
+    return calibrate_contrasts(pipe, scans, rates, is_whole, options.precision)
+
+
+def choose_engine(pipe: AnomalyPipeline, options: Options) -> Options:
+    """Let the engine that is asked for run a model, and return the options with its number format settled.
+
+    Args:
+        pipe: The model.
+        options: How scans are looked at; no engine leaves that of the model.
+
+    Raises:
+        ValueError: If the engine cannot run the model here, or not in that format.
+        ImportError: If a package is missing.
+    """
+    if options.engine:
+        pipe.to_engine(options.engine)
+    precision = resolve_precision(options.precision, pipe.device, pipe.engine.name)
+    pipe.detector(options.method, precision=precision, batch_size=options.batch_size)  # fails here, at once
+    return replace(options, precision=precision)
 
 
 def _restate_scope(pipe: AnomalyPipeline) -> None:
@@ -151,7 +171,8 @@ def describe_calibrations(calibrations: Mapping[str, Calibration], scans: int) -
 
 def describe_calibration(calibration: Calibration, scans: int) -> str:
     """Say for each nominal rate the threshold, and the rate it reached on scans that were left out."""
-    lines = [f"{calibration.scans} of {scans} scans, {calibration.pixels:,} voxels"]
+    engine = f", {calibration.engine} in {calibration.precision}" if calibration.engine else ""
+    lines = [f"{calibration.scans} of {scans} scans, {calibration.pixels:,} voxels{engine}"]
     for rate, threshold in sorted(calibration.thresholds.items()):
         rate_text = (
             f"{calibration.achieved[rate]:.4f}" if rate in calibration.achieved else "unknown (one scan)"

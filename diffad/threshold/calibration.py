@@ -11,12 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffad.config.choices import EngineName, Precision, require_choice
 from diffad.io.wording import shorten
 from diffad.threshold.conformal import Survival
 from diffad.threshold.rates import write_rates
 from diffad.threshold.rules import RATES, check_rate, check_threshold, order_statistic, select_values
 from diffad.threshold.sensitivity import Sensitivity
 from diffad.threshold.whole_scans import WholeScans
+
+ORIGINS = {"engine": EngineName, "precision": Precision}
+"""What ran the network that made the maps, and what it may have been."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,12 @@ class Calibration:
         survival: How often healthy voxels score as high, for p-values; none in older models.
         whole: What the scans say as wholes: sizes of detections, scores, sites; none where they were slices.
         sensitivity: What thresholds find of lesions implanted in healthy scans; empty where not measured.
+        engine: What ran the network that made the maps, an ``EngineName``; empty in older models.
+        precision: Its number format, a ``Precision``, alike.
 
     Raises:
-        ValueError: If there is no threshold or scan, a rate or threshold is out of range, or thresholds rise.
+        ValueError: If there is no threshold or scan, a rate or threshold is out of range, thresholds rise, or
+            there is no such engine or format.
     """
 
     thresholds: Mapping[float, float]
@@ -44,6 +51,8 @@ class Calibration:
     survival: Survival | None = None
     whole: WholeScans | None = None
     sensitivity: tuple[Sensitivity, ...] = ()
+    engine: str = ""
+    precision: str = ""
 
     def __post_init__(self) -> None:
         if not self.thresholds:
@@ -60,6 +69,9 @@ class Calibration:
             raise ValueError(f"expected achieved rates in [0, 1], got {shorten(self.achieved)}")
         if self.scans < 1 or self.pixels < 1:
             raise ValueError(f"expected scans and pixels, got {self.scans} and {self.pixels}")
+        for key, choices in ORIGINS.items():
+            if value := getattr(self, key):
+                require_choice(key, value, choices)
 
     def threshold(self, fpr: float) -> float:
         """Return the threshold of a calibrated rate.
@@ -88,6 +100,7 @@ class Calibration:
         table |= {} if self.whole is None else {"whole": self.whole.to_dict()}
         if self.sensitivity:
             table["sensitivity"] = [row.to_dict() for row in self.sensitivity]
+        table |= {key: getattr(self, key) for key in ORIGINS if getattr(self, key)}
         return {**rates, "scans": self.scans, "pixels": self.pixels, **table}
 
     @classmethod
@@ -98,7 +111,7 @@ class Calibration:
             ValueError: If a key is missing or unknown.
         """
         required_keys = {"thresholds", "scans", "pixels"}
-        optional_keys = {"achieved", "survival", "whole", "sensitivity"}
+        optional_keys = {"achieved", "survival", "whole", "sensitivity", *ORIGINS}
         if not required_keys <= set(values) or set(values) - required_keys - optional_keys:
             found = shorten(sorted(map(str, values)))
             raise ValueError(f"expected a calibration with {sorted(required_keys)}, got {found}")
@@ -112,7 +125,8 @@ class Calibration:
             whole = None if values.get("whole") is None else WholeScans.from_dict(values["whole"])
             counts = int(values["scans"]), int(values["pixels"])
             rows = tuple(Sensitivity.from_dict(row) for row in values.get("sensitivity", ()))
-            return cls(thresholds, *counts, achieved_rates, survival, whole, rows)
+            origins = [values.get(key, "") for key in ORIGINS]
+            return cls(thresholds, *counts, achieved_rates, survival, whole, rows, *origins)
         except (TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"expected numbers by rates, got others ({shorten(error)})") from error
 

@@ -9,8 +9,7 @@ import pytest
 
 from diffad.cli import main
 from diffad.fill import FillOptions, fill_scan
-from diffad.fill.fill import _list_scan_warnings, find_top_level
-from diffad.fill.run import find_lesion
+from diffad.fill.fill import find_top_level
 from diffad.predict.run import load_model
 from tests.helpers.cohorts import brain
 
@@ -74,7 +73,7 @@ def test_nothing_of_the_lesion_is_seen(files, pipe):
     scan, lesion = files
     plain = fill_scan(pipe, scan, lesion, options=QUICK)
     bright = plain.scan.data.copy()
-    bright[0][plain.region.inside] = 99_999
+    bright[0][plain.region.fill_mask] = 99_999
     other = fill_scan(
         pipe,
         type(plain.scan)(bright, plain.scan.affine),
@@ -88,7 +87,7 @@ def test_nothing_of_the_lesion_is_seen(files, pipe):
 def test_feather_fades_into_the_scan_inside_the_mask_alone(files, pipe):
     hard = fill_scan(pipe, *files, options=QUICK)
     soft = fill_scan(pipe, *files, options=FillOptions(level=20, steps=2, feather=3))
-    outside, scan = ~hard.region.inside, hard.scan.data[0]
+    outside, scan = ~hard.region.fill_mask, hard.scan.data[0]
     assert np.array_equal(soft.image[outside], scan[outside])
     assert np.abs(soft.image - scan).sum() < np.abs(hard.image - scan).sum()
 
@@ -138,16 +137,3 @@ def test_levels_of_shipped_networks_are_known():
 def test_options_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected"):
         FillOptions(**wrong)
-
-
-def test_detections_of_a_result_folder_are_found_by_any_names(tmp_path):
-    for name in ("a_anomaly.nii.gz", "a_info.json", "a_mask.nii.gz"):
-        (tmp_path / name).write_bytes(b"{}")
-    assert find_lesion(tmp_path / "a.nii.gz", "a", tmp_path) == tmp_path / "a_mask.nii.gz"
-    with pytest.raises(ValueError, match=r"expected its detections in .*, found those of a"):
-        find_lesion(tmp_path / "b.nii.gz", "b", tmp_path)
-
-
-def test_only_warnings_about_the_scan_are_kept():
-    kept = ["poor scan, noise: much", "outside what the model knows: x"]
-    assert _list_scan_warnings({"warnings": [kept[0], "the map is not normalised by place", kept[1]]}) == kept

@@ -68,7 +68,7 @@ def test_mask_that_covers_the_brain_is_refused_with_its_share():
 def test_mask_grows_in_mm_and_within_the_brain():
     lesion = np.zeros(SHAPE, bool)
     lesion[2, 10, 10] = True
-    inside = plan_region(lesion, BRAIN, SCAN, 2).inside
+    inside = plan_region(lesion, BRAIN, SCAN, 2).fill_mask
     assert inside[2:6, 10, 10].tolist() == [True, True, True, False]
     assert inside[2, 10, 8:13].tolist() == [False, True, True, True, False]
     assert not inside[~BRAIN].any()
@@ -78,4 +78,4 @@ def test_stripped_tumour_is_a_hole_of_the_brain_that_is_filled():
     lesion = box(8, 8, 8) > 0
     region = plan_region(lesion, BRAIN & ~lesion, SCAN, 0)
     assert np.array_equal(region.brain, BRAIN)
-    assert np.array_equal(region.inside, lesion)
+    assert np.array_equal(region.fill_mask, lesion)

@@ -15,7 +15,7 @@ from diffad.data.atlas.place_atlas import load_place_atlas
 from diffad.data.volume import Volume
 from diffad.inference.ghosting import measure_detail, measure_ghosting, take_detail
 from diffad.inference.mask_quality import measure_flat_end, measure_mask
-from diffad.inference.quality import LIMITS, ScanQuality, measure_scan_quality
+from diffad.inference.quality import LIMITS, ScanQuality, adapt_limit, measure_scan_quality
 from diffad.inference.scan import ScanSource, read_source
 from tests.helpers.odd_scans import (
     HARMLESS,
@@ -26,6 +26,7 @@ from tests.helpers.odd_scans import (
     keep,
     make_holes,
     take_slices,
+    thicken,
 )
 
 SPACING = (2.0, 2.0, 2.0)
@@ -195,3 +196,21 @@ def test_registration_is_measured_where_a_header_says_it(tmp_path, shift, is_poo
 
 def test_registration_of_a_scan_that_is_not_registered_is_not_measured():
     assert "overlap" not in measure_scan_quality(to_source(make_brain()))
+
+
+@pytest.mark.parametrize(
+    ("mm", "bound"), [(None, 0.13), (1.0, 0.13), (4.0, 0.13), (5.0, 0.14), (6.0, 0.15), (9.0, 0.15)]
+)
+def test_limit_of_ghosting_follows_the_thickness_of_slices(mm, bound):
+    thickness = {} if mm is None else {"thickest_mm": mm}
+    for value, flags in ((bound - 1e-6, []), (bound + 1e-6, ["motion"])):
+        assert ScanQuality({"ghosting": value, **thickness}).flags == flags
+    (text,) = ScanQuality({"ghosting": 0.3, **thickness}).list_warnings()
+    assert text.endswith(f"is 0.30, and that of good scans at most {bound:.2f}")
+
+
+def test_thickness_is_measured_with_ghosting_and_changes_no_other_limit():
+    numbers = measure_scan_quality(to_source(thicken(6.0)(make_brain())))
+    assert numbers["thickest_mm"] == 6
+    assert {key for key in LIMITS if adapt_limit(key, numbers) != LIMITS[key]} == {"ghosting"}
+    assert measure_scan_quality(to_source(make_brain()))["thickest_mm"] == 2

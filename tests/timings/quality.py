@@ -15,7 +15,7 @@ import numpy as np
 from diffad.data.volume import Volume
 from diffad.inference.quality import LIMITS, ScanQuality, measure_scan_quality
 from diffad.inference.scan import read_source
-from tests.helpers.odd_scans import HARMLESS, ODD, Scan, add_ghosts, add_noise, move
+from tests.helpers.odd_scans import HARMLESS, ODD, Scan, add_ghosts, add_noise, chain, move, thicken
 from tests.timings.odd_scans import list_real, list_scans
 
 DEGRADED = {
@@ -23,6 +23,7 @@ DEGRADED = {
     "ghosts, 15 %": add_ghosts(0.15),
     "motion of 2 mm and 2 degrees": move(2.0, 2.0),
     "motion of 6 mm and 6 degrees": move(6.0, 6.0, events=8),
+    "ghosts, 15 %, in slices of 6 mm": chain(add_ghosts(0.15), thicken(6.0)),
     "noise of 10 %": add_noise(0.1),
     **ODD,
 }

@@ -26,7 +26,7 @@ SELDOM = 1000
 """Number of voxels of the shape at which a kind that fills it takes part in the bias with probability 1/2."""
 
 
-def match_range(patch: Floats, image: Floats, inside: Bools) -> Floats:
+def match_range(patch: Floats, image: Floats, shape_mask: Bools) -> Floats:
     r"""Map the range of a patch inside a shape to that of the image, and clip to [0, 1].
 
     .. math:: \frac{f - \min f}{\max f - \min f + 0.001} (\max y - \min y) + \min y
@@ -34,14 +34,14 @@ def match_range(patch: Floats, image: Floats, inside: Bools) -> Floats:
     Args:
         patch: :math:`f`, (C, *box).
         image: :math:`y`, (C, *box).
-        inside: Shape, (*box).
+        shape_mask: Shape, (*box).
 
     Reference:
         DISYRE v2 (Naval Marimont et al., 2024).
     """
-    column = (-1,) + (1,) * inside.ndim
-    low, high = (f(patch[:, inside], axis=1).reshape(column) for f in (np.min, np.max))
-    least, most = (f(image[:, inside], axis=1).reshape(column) for f in (np.min, np.max))
+    column = (-1,) + (1,) * shape_mask.ndim
+    low, high = (f(patch[:, shape_mask], axis=1).reshape(column) for f in (np.min, np.max))
+    least, most = (f(image[:, shape_mask], axis=1).reshape(column) for f in (np.min, np.max))
     return np.asarray(np.clip((patch - low) / (high - low + 1e-3) * (most - least) + least, 0, 1))
 
 
@@ -63,7 +63,7 @@ def add_bias(image: Floats, weight: Floats, kinds: Floats, amounts: Floats) -> F
     return np.where(weight > 0, np.clip(image + shift, 0, 1), image)
 
 
-def draw_kinds(image: Floats, tissue: Floats, inside: Bools, rng: Random) -> Floats:
+def draw_kinds(image: Floats, tissue: Floats, shape_mask: Bools, rng: Random) -> Floats:
     """Draw which kinds of tissue take part in the bias; smoothed by one voxel, (C, *box).
 
     Each kind does with probability n_v / (n + 1000), by its voxels n_v of the n in the shape; if none, all.
@@ -71,7 +71,7 @@ def draw_kinds(image: Floats, tissue: Floats, inside: Bools, rng: Random) -> Flo
     Args:
         image: (C, *box).
         tissue: Intensities of the brain, (C, N), whose quantiles are the kinds.
-        inside: Shape, (*box).
+        shape_mask: Shape, (*box).
         rng: Source of the choice.
     """
     from scipy.ndimage import gaussian_filter
@@ -80,10 +80,10 @@ def draw_kinds(image: Floats, tissue: Floats, inside: Bools, rng: Random) -> Flo
     for k, (channel, values) in enumerate(zip(image, tissue, strict=True)):
         codes = np.quantile(values, CODES)
         nearest = np.searchsorted((codes[1:] + codes[:-1]) / 2, channel)
-        counts = np.bincount(nearest[inside], minlength=len(codes))
-        chosen = rng.random(len(codes)) < counts / (counts.sum() + SELDOM)
-        chosen = chosen if chosen.any() else np.ones(len(codes), bool)
-        result[k] = gaussian_filter(chosen[nearest].astype(float), 1, truncate=3)
+        counts = np.bincount(nearest[shape_mask], minlength=len(codes))
+        choice = rng.random(len(codes)) < counts / (counts.sum() + SELDOM)
+        choice = choice if choice.any() else np.ones(len(codes), bool)
+        result[k] = gaussian_filter(choice[nearest].astype(float), 1, truncate=3)
     return result
 
 
@@ -105,12 +105,14 @@ def draw_soft_shape(brain: Bools, rng: Random) -> tuple[tuple[slice, ...], Float
         units = np.einsum("ij,j...->i...", turn, shift) / np.expand_dims(
             sides / 2, (*range(1, brain.ndim + 1),)
         )
-        inside = np.abs(units).max(0) <= 1
+        shape_mask = np.abs(units).max(0) <= 1
     else:
         radius = max(float(sides[0]) / 2, 1.5)
-        inside = window.distance <= radius if kind == 1 else draw_level(window, radius, rng) > 0
+        shape_mask = window.distance <= radius if kind == 1 else draw_level(window, radius, rng) > 0
     weight = (
-        gaussian_filter(inside.astype(float), blur, mode="constant", truncate=2) if blur else inside * 1.0
+        gaussian_filter(shape_mask.astype(float), blur, mode="constant", truncate=2)
+        if blur
+        else shape_mask * 1.0
     )
     return window.box, np.where(weight > 0.004, weight, 0) * brain[window.box]
 
@@ -139,13 +141,13 @@ def paint_disyre(
         return values, {"alpha_texture": 0.0, "alpha_bias": 0.0}
     patch = match_range(draw_patch(image, brain, box, sources, rng), local, weight > 0)
     alpha = float(rng.random())
-    mixed = mix_patch(local, patch, weight, alpha)
-    kinds = draw_kinds(mixed, image[:, brain], weight > 0, rng)
+    blend = mix_patch(local, patch, weight, alpha)
+    kinds = draw_kinds(blend, image[:, brain], weight > 0, rng)
     amounts = rng.random() * rng.choice([-1.0, 1.0], len(image))
-    shifted = add_bias(mixed, weight, kinds, amounts)
-    values[(slice(None), *box)] = shifted
-    bias = float(np.abs(shifted - mixed).max())
-    return values, {"alpha_texture": alpha if (mixed != local).any() else 0.0, "alpha_bias": bias}
+    result = add_bias(blend, weight, kinds, amounts)
+    values[(slice(None), *box)] = result
+    bias = float(np.abs(result - blend).max())
+    return values, {"alpha_texture": alpha if (blend != local).any() else 0.0, "alpha_bias": bias}
 
 
 def paint_foreign(

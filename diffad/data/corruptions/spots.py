@@ -59,8 +59,8 @@ def _draw_centres(channel: Floats, brain: Bools, count: int, rng: Random) -> Flo
     rank[np.argsort(tissue, kind="stable")] = (np.arange(len(flat)) + 0.5) / len(flat)
     weight = rank**2 if rng.random() < 0.75 else (1 - rank) ** 0.5
     weight = weight * _draw_neighbourhood(flat, brain.shape, rng)
-    chosen = rng.choice(len(flat), count, p=weight / weight.sum())
-    return np.stack(np.unravel_index(flat[chosen], brain.shape), -1).astype(float)
+    picks = rng.choice(len(flat), count, p=weight / weight.sum())
+    return np.stack(np.unravel_index(flat[picks], brain.shape), -1).astype(float)
 
 
 def _draw_neighbourhood(flat: np.ndarray[Any, Any], size: tuple[int, ...], rng: Random) -> Floats:

@@ -18,7 +18,7 @@ SIGMA, RADIUS, K1, K2 = 1.5, 5, 0.01, 0.03
 """Gaussian window of the similarity in voxels, 11 wide, and its two constants."""
 
 
-def measure_inpainting(truth: Any, filled: Any, voided: Any, healthy: Any) -> dict[str, float]:
+def measure_inpainting(truth: Any, fill: Any, hole_scan: Any, healthy: Any) -> dict[str, float]:
     r"""Score a fill of healthy tissue against the tissue that was there.
 
     .. math:: y = \text{clip}\Big(\frac{x - l}{h - l}, 0, 1\Big), \quad
@@ -31,8 +31,8 @@ def measure_inpainting(truth: Any, filled: Any, voided: Any, healthy: Any) -> di
 
     Args:
         truth: The scan, (I, J, K).
-        filled: The scan that was filled, (I, J, K).
-        voided: The scan with 0 where it was to be filled, (I, J, K).
+        fill: The scan that was filled, (I, J, K).
+        hole_scan: The scan with 0 where it was to be filled, (I, J, K).
         healthy: Where the fill is scored, (I, J, K).
 
     Returns:
@@ -45,36 +45,36 @@ def measure_inpainting(truth: Any, filled: Any, voided: Any, healthy: Any) -> di
         The Brain Tumor Segmentation Challenge 2023: Local Synthesis of Healthy Brain Tissue via Inpainting
         (Kofler et al., 2023).
     """
-    inside = np.asarray(healthy).astype(bool)
-    arrays = [np.asarray(image, dtype=np.float64) for image in (truth, filled, voided)]
-    if any(array.shape != inside.shape or array.ndim != 3 for array in arrays):
+    mask = np.asarray(healthy).astype(bool)
+    arrays = [np.asarray(image, dtype=np.float64) for image in (truth, fill, hole_scan)]
+    if any(array.shape != mask.shape or array.ndim != 3 for array in arrays):
         shapes = [array.shape for array in arrays]
-        raise ValueError(f"expected three images on the grid of the mask {inside.shape}, got {shapes}")
-    if not inside.any():
+        raise ValueError(f"expected three images on the grid of the mask {mask.shape}, got {shapes}")
+    if not mask.any():
         raise ValueError("expected a mask with voxels to score, got an empty one")
-    y, y_hat = (scale_image(array * inside, arrays[2]) for array in arrays[:2])
-    mse = float(((y - y_hat)[inside] ** 2).mean())
+    y, y_hat = (scale_image(array * mask, arrays[2]) for array in arrays[:2])
+    mse = float(((y - y_hat)[mask] ** 2).mean())
     return {
         "mse": mse,
         "psnr_01": _to_decibels(mse, 1.0),
-        "psnr": _measure_clamped_ratio(y[inside], y_hat[inside]),
-        "ssim_2d": float(map_similarity(y, y_hat, axes=(1, 2))[inside].mean()),
-        "ssim_3d": float(map_similarity(y, y_hat, axes=(0, 1, 2))[inside].mean()),
+        "psnr": _measure_clamped_ratio(y[mask], y_hat[mask]),
+        "ssim_2d": float(map_similarity(y, y_hat, axes=(1, 2))[mask].mean()),
+        "ssim_3d": float(map_similarity(y, y_hat, axes=(0, 1, 2))[mask].mean()),
     }
 
 
-def scale_image(image: Doubles, voided: Doubles) -> Doubles:
+def scale_image(image: Doubles, hole_scan: Doubles) -> Doubles:
     """Bring an image (I, J, K) to [0, 1] by the percentiles of the voided scan.
 
     Raises:
         ValueError: If the voided scan has no contrast.
     """
-    low, high = (float(q) for q in np.quantile(voided, QUANTILES))
+    low, high = (float(q) for q in np.quantile(hole_scan, QUANTILES))
     low = max(low, 0.0)
     if not high > low:
         raise ValueError(f"expected a voided scan with contrast, got percentiles {low:g} and {high:g}")
-    scaled: Doubles = (np.clip(image, low, high) - low) / (high - low)
-    return scaled
+    values: Doubles = (np.clip(image, low, high) - low) / (high - low)
+    return values
 
 
 def map_similarity(y: Doubles, y_hat: Doubles, axes: tuple[int, ...]) -> Doubles:
@@ -95,17 +95,17 @@ def map_similarity(y: Doubles, y_hat: Doubles, axes: tuple[int, ...]) -> Doubles
     return np.divide(top, bottom, out=np.ones_like(top), where=bottom > 0)
 
 
-def measure_sharpness(truth: Any, filled: Any, inside: Any) -> float:
+def measure_sharpness(truth: Any, fill: Any, mask: Any) -> float:
     """Return the mean squared gradient of a fill in a mask over that of the truth; less than 1 is blurred.
 
     Args:
         truth: The scan, (I, J, K).
-        filled: The scan that was filled, (I, J, K).
-        inside: Where both are compared, (I, J, K), bool.
+        fill: The scan that was filled, (I, J, K).
+        mask: Where both are compared, (I, J, K), bool.
     """
     energies = [
-        float(np.mean([np.mean(np.asarray(g)[inside] ** 2) for g in np.gradient(np.asarray(image, float))]))
-        for image in (filled, truth)
+        float(np.mean([np.mean(np.asarray(g)[mask] ** 2) for g in np.gradient(np.asarray(image, float))]))
+        for image in (fill, truth)
     ]
     return energies[0] / energies[1] if energies[1] > 0 else math.nan
 
