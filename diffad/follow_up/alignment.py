@@ -41,7 +41,7 @@ class Alignment:
     agreement: float
 
     @classmethod
-    def unmoved(cls) -> Alignment:
+    def identity(cls) -> Alignment:
         """Return the alignment of a scan with itself."""
         return cls(np.eye(4), 0.0, 0.0, 0.0, 1.0, 1.0)
 

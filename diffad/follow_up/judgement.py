@@ -53,8 +53,8 @@ def judge_finding(finding: Finding, noise: RescanNoise | None, in_view: bool = T
     if noise is None:
         return Judgement(status)
     size_bin = noise.find_bin(size_pair(finding.pair))
-    lost_share = round(size_bin.lost_share, 4) if size_bin.findings else None
-    figures = (round(100 * math.expm1(size_bin.log_limit), 1), lost_share, noise.lone_limit)
+    loss_share = round(size_bin.loss_share, 4) if size_bin.findings else None
+    figures = (round(100 * math.expm1(size_bin.log_limit), 1), loss_share, noise.lone_limit)
     if finding.is_lone:
         limit = noise.lone_limit
         return Judgement(status, None if limit is None else abs(finding.map_change) > limit, *figures)

@@ -45,7 +45,7 @@ def _read_shipped(options: FollowUpOptions, first: FollowUpVisit, contrast: str)
     """Return the figures of a shipped model; none where detections are matched in another way than theirs."""
     if options.tolerance_mm != TOLERANCE:
         return None
-    return RescanNoise.shipped(strip_request(first.info["request"]), contrast)
+    return RescanNoise.load_shipped(strip_request(first.info["request"]), contrast)
 
 
 def _list_doubts(visits: tuple[FollowUpVisit, FollowUpVisit]) -> list[str]:

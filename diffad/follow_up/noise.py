@@ -48,7 +48,7 @@ class RescanNoise:
         return cls(bins, limit, len(changes), source)
 
     @classmethod
-    def shipped(cls, request: dict[str, Any], contrast: str) -> RescanNoise | None:
+    def load_shipped(cls, request: dict[str, Any], contrast: str) -> RescanNoise | None:
         """Return what was measured of a shipped model; none of other models, settings or contrasts.
 
         Args:

@@ -56,7 +56,7 @@ class NoiseBin:
     lost_count: int
 
     @property
-    def lost_share(self) -> float:
+    def loss_share(self) -> float:
         """Share of the findings that one of two scans had not."""
         return self.lost_count / self.findings if self.findings else math.nan
 

@@ -112,7 +112,7 @@ def _compare(options: FollowUpOptions, first: FollowUpVisit, second: FollowUpVis
 def _align(options: FollowUpOptions, first: FollowUpVisit, second: FollowUpVisit) -> Alignment:
     scans = (first.volume, first.brain, second.volume, second.brain)
     if are_same_scan(first, second):
-        return Alignment.unmoved()
+        return Alignment.identity()
     return align_visits(*scans, seed=options.predict.seed)
 
 

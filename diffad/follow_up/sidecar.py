@@ -37,16 +37,16 @@ def parse_date(text: str) -> date:
         raise ValueError(f"dates: expected dates as 2024-03-05, got {text!r}") from error
 
 
-def find_dates(sidecars: Sequence[Mapping[str, Any]], given: Sequence[str] = ()) -> list[date | None]:
+def find_dates(sidecars: Sequence[Mapping[str, Any]], texts: Sequence[str] = ()) -> list[date | None]:
     """Return the dates of two visits: those given, else those stored beside the scans, else none.
 
     Raises:
         ValueError: If what is given is no two dates.
     """
-    if given:
-        if len(given) != 2:
-            raise ValueError(f"dates: expected two dates, one for each visit, got {len(given)}")
-        return [parse_date(text) for text in given]
+    if texts:
+        if len(texts) != 2:
+            raise ValueError(f"dates: expected two dates, one for each visit, got {len(texts)}")
+        return [parse_date(text) for text in texts]
     return [_find_date(values) for values in sidecars]
 
 

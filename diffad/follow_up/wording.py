@@ -78,7 +78,7 @@ def _explain_bin(size_bin: NoiseBin) -> str:
     return (
         f"{size}: the larger volume is up to {math.exp(size_bin.log_limit):.2f} times the smaller one{rest}; "
         f"{size_bin.lost_count} of {size_bin.findings} findings were in one of two scans only "
-        f"({size_bin.lost_share:.0%})"
+        f"({size_bin.loss_share:.0%})"
     )
 
 

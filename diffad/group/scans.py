@@ -187,9 +187,9 @@ def _describe_scans(scans: Sequence[GroupScan]) -> list[str]:
     if repeats := [person for person, count in people.items() if count > 1]:
         text = f"{len(scans)} scans are of {len(people)} people, and each scan counts: {len(repeats)} people"
         notes.append(f"{text} have several")
-    included = {OUTSIDE_DOMAIN: [scan.name for scan in scans if scan.is_outside]}
-    included |= {POOR_QUALITY: [scan.name for scan in scans if scan.is_poor]}
-    for reason, names in included.items():
+    members = {OUTSIDE_DOMAIN: [scan.name for scan in scans if scan.is_outside]}
+    members |= {POOR_QUALITY: [scan.name for scan in scans if scan.is_poor]}
+    for reason, names in members.items():
         if names:
             text = f"{len(names)} of {len(scans)} scans are {reason}, and are included"
             notes.append(f"{text}: {list_names(names)}")

@@ -31,7 +31,7 @@ def measure(pairs, lone):
 def shipped(monkeypatch):
     """Figures that are shipped for any request."""
     known = measure(30, 30)
-    monkeypatch.setattr(RescanNoise, "shipped", classmethod(lambda cls, request, contrast: known))
+    monkeypatch.setattr(RescanNoise, "load_shipped", classmethod(lambda cls, request, contrast: known))
     return known
 
 
@@ -71,7 +71,7 @@ def test_shipped_figures_are_those_of_the_shipped_model_and_its_usual_settings()
     files = {"scan": [], "mask": None, "region": None}
     request = collect_request(model.digest, options, model.method, None, files)
     assert strip_request(request) == read_json(SHIPPED)["request"]
-    noise = RescanNoise.shipped(strip_request(request), "T1")
+    noise = RescanNoise.load_shipped(strip_request(request), "T1")
     assert sum(size_bin.findings for size_bin in noise.bins) > 100
     assert noise.lone_count == sum(size_bin.lost_count for size_bin in noise.bins)
 

@@ -27,8 +27,8 @@ def test_limit_is_that_of_95_percent_of_the_pairs_of_a_size():
     small, large = known.find_bin(0.1), known.find_bin(5)
     assert small.log_limit == pytest.approx(0.5 * 1.96, rel=0.1)
     assert large.log_limit == pytest.approx(0.1 * 1.96, rel=0.1)
-    assert (small.pairs, small.findings, small.lost_share) == (400, 500, 0.2)
-    assert large.lost_share == 0
+    assert (small.pairs, small.findings, small.loss_share) == (400, 500, 0.2)
+    assert large.loss_share == 0
 
 
 def test_few_pairs_are_taken_together_and_the_largest_of_them_is_the_limit():
@@ -69,10 +69,10 @@ def test_shipped_figures_belong_to_one_model_its_settings_and_contrasts(tmp_path
     path.write_text(json.dumps(stored))
     monkeypatch.setattr(noise, "SHIPPED", path)
     other_scan = strip_request(request | {"scan": ["y"], "seed": 0})
-    assert RescanNoise.shipped(other_scan, "T1") == known
-    assert RescanNoise.shipped(other_scan, "FLAIR") is None
-    assert RescanNoise.shipped(strip_request(request | {"model": "b"}), "T1") is None
-    assert RescanNoise.shipped(strip_request(request | {"threshold": 2.0}), "T1") is None
+    assert RescanNoise.load_shipped(other_scan, "T1") == known
+    assert RescanNoise.load_shipped(other_scan, "FLAIR") is None
+    assert RescanNoise.load_shipped(strip_request(request | {"model": "b"}), "T1") is None
+    assert RescanNoise.load_shipped(strip_request(request | {"threshold": 2.0}), "T1") is None
 
 
 def test_damaged_figures_are_not_used(tmp_path, monkeypatch):
@@ -81,7 +81,7 @@ def test_damaged_figures_are_not_used(tmp_path, monkeypatch):
         '{"request": {}, "contrasts": {"T1": {"source": "x", "lone_limit": 1, "lone_count": 0, "bins": 0}}}'
     )
     monkeypatch.setattr(noise, "SHIPPED", path)
-    assert RescanNoise.shipped({}, "T1") is None
+    assert RescanNoise.load_shipped({}, "T1") is None
 
 
 def test_limit_of_the_map_is_that_of_findings_of_one_scan_alone():
