@@ -184,7 +184,7 @@ COMMANDS = {
             "--participant-label --session-label --bids-filter-file --skip-bids-validation -w --work-dir"
             " --nprocs --mem-gb --model --no-prepare --modality --brain --register --bias --no-bias --mask"
             " --sequences --slices --threshold --seed --batch-size --precision --keep-small --page --no-page"
-            " --on-failure --device --overwrite --verify --strict"
+            " --on-failure --device --overwrite --verify --strict --space"
         ),
     ),
     "calibrate": (

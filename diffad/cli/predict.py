@@ -43,6 +43,7 @@ from diffad.cli.predict_options import (
     OnFailure,
     Overwrite,
     Page,
+    Spaces,
     Strict,
     Threshold,
     Verify,
@@ -119,14 +120,7 @@ def predict_command(
         NoiseScope | None,
         typer.Option(help="Draw noise for each slice, or once for all slices of a scan; slice by default."),
     ] = None,
-    space: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="native|MNI152NLin2009aSym",
-            help="Write results in the space of the template, too; may be repeated, and native is always "
-            "written.",
-        ),
-    ] = None,
+    space: Spaces = None,
     layout: Annotated[
         ResultLayout, typer.Option(help="How results are named; auto is bids for scans of a BIDS tree.")
     ] = "auto",

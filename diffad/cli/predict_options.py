@@ -36,6 +36,14 @@ KeepSmall = Annotated[
         "--keep-small", help="Keep detections no larger than those of healthy heads, of a calibrated model."
     ),
 ]
+Spaces = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--space",
+        metavar="native|MNI152NLin2009aSym",
+        help="Write results in the space of the template, too; native is always written.",
+    ),
+]
 Page = Annotated[bool, typer.Option(help="Write a web page of each scan, and an index of all.")]
 OnFailure = Annotated[
     FailurePolicy, typer.Option(help="Exit with code 1 if any scan failed, only if all did, or never.")

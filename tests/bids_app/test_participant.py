@@ -8,8 +8,10 @@ import signal
 import pytest
 
 from diffad.io.naming import Naming
+from diffad.io.spaces import TEMPLATE_SPACE
 from diffad.predict.claims import ScanClaims
 from tests.helpers.cohorts import brain, table, write
+from tests.helpers.ways import SHAPE, coarsen_template, register_at_once
 
 ALL = [
     "sub-01_FLAIR", "sub-01_T1w", "sub-02_ses-a_T1w", "sub-02_ses-b_acq-x_T1w", "sub-03_run-1_T1w",
@@ -45,6 +47,20 @@ def test_every_participant_has_maps_and_a_second_run_does_nothing(app):
 def test_labels_choose(app, words, names):
     code, _ = app(*words)
     assert (code, done(app.out)) == (0, names)
+
+
+def test_maps_in_the_space_of_the_template_are_written_beside_native_ones(app, tree, monkeypatch):
+    pytest.importorskip("SimpleITK")
+    register_at_once(monkeypatch)
+    coarsen_template(monkeypatch)
+    write(tree / "sub-02/ses-a/anat/sub-02_ses-a_T1w.nii.gz", brain(0, SHAPE))
+    code, _ = app("--participant-label", "02", "--session-label", "a", "--space", TEMPLATE_SPACE)
+    names = {path.name for path in (app.out / "sub-02/ses-a/anat").iterdir()}
+    assert code == 0
+    for space in ("", f"space-{TEMPLATE_SPACE}_"):
+        assert f"sub-02_ses-a_{space}desc-anomaly_T1w.nii.gz" in names
+    code, told = app("--space", "elsewhere")
+    assert (code, "--space: expected one of native" in told) == (2, True)
 
 
 def test_labels_end_where_the_level_begins(app, tree, model):
