@@ -160,7 +160,6 @@ class DDPM:
         return ddpm_step(x_t, x_hat, t, s, schedule, z, self.variance)
 
 
-@dataclass(frozen=True)
 class EulerFlow:
     r"""A move along a straight path, as the Euler method of flow matching.
 

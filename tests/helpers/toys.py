@@ -133,6 +133,7 @@ class KnownNetwork(nn.Module):
         alpha, sigma = self.denoiser.schedule.amplitudes(labels + 1, x_t)
         epsilon = (x_t - alpha * x_hat) / sigma
         answers = {"epsilon": epsilon, "sample": x_hat, "v_prediction": alpha * epsilon - sigma * x_hat}
+        answers["flow"] = epsilon - x_hat
         return self.wrap(answers[self.prediction])
 
 
