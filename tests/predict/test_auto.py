@@ -1,12 +1,15 @@
 """Each scan of a cohort gets its own model, and what is finished is left alone."""
 
+import inspect
 import json
 import shutil
 
 import pytest
 
+from diffad.cli.bids_app import bids_app_command
+from diffad.cli.predict import predict_command
 from diffad.distributed import Process
-from diffad.inference.candidates import list_candidates
+from diffad.inference.candidates import AUTO, list_candidates
 from diffad.io.subjects import group_subjects
 from diffad.predict import Cohort, Inputs, Options, predict_scans
 from diffad.predict import run as running
@@ -153,3 +156,8 @@ def test_the_choice_is_made_on_the_prepared_scan(predict, models, heads, monkeyp
     code, text = predict(*words, scans=[heads / "a.nii.gz"], model=f"auto:{models}")
     assert (code, requests) == (0, ["mri"]), text
     assert info(predict.out, "a")["model_choice"]["name"] == str(models / "flair")
+
+
+@pytest.mark.parametrize("command", [predict_command, bids_app_command])
+def test_a_model_is_chosen_for_each_scan_unless_one_is_named(command):
+    assert inspect.signature(command).parameters["model"].default == AUTO
