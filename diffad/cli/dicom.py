@@ -40,13 +40,13 @@ def dicom_command(
       diffad dicom maps --source study --out objects --overwrite
     """  # noqa: D301 (\b keeps the lines that follow as they are)
     from diffad.dicom.writer_choice import SeriesFinder
-    from diffad.dicom.writer_packages import load_dicom_package
+    from diffad.io.extras import import_extra
     from diffad.io.naming import find_maps
 
     namings = list(find_maps(folder).values())
     if not namings:
         raise ValueError(f"{folder}: expected maps, as predict writes them, found none")
-    load_dicom_package("highdicom")
+    import_extra("highdicom", "dicom")
     raise typer.Exit(_write_objects(folder, namings, SeriesFinder(source), out, overwrite))
 
 

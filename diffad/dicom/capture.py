@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from diffad.dicom.writer_facts import NOTICE, ObjectFacts
-from diffad.dicom.writer_packages import load_dicom_package
+from diffad.io.extras import import_extra
 
 IDENTIFIERS = "PatientID PatientName PatientBirthDate AccessionNumber OtherPatientNames"
 """What a title may hold of a patient."""
@@ -33,7 +33,7 @@ def make_capture(picture: Path, name: str, facts: ObjectFacts) -> Any:
     """
     from PIL import Image
 
-    highdicom = load_dicom_package("highdicom")
+    highdicom = import_extra("highdicom", "dicom")
     with Image.open(picture) as image:
         pixels = np.asarray(image.convert("RGB"))
     item = highdicom.sc.SCImage.from_ref_dataset(

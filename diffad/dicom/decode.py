@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from diffad.data.volume_error import VolumeError
-from diffad.dicom.packages import import_dicom_extra
+from diffad.io.extras import import_extra
 
 CONVERTER_SYNTAXES = {
     "",
@@ -33,7 +33,7 @@ def copy_decoded(path: Path, target: Path, label: str) -> None:
         VolumeError: If its compression is not known.
         ImportError: If pydicom is missing.
     """
-    pydicom = import_dicom_extra("pydicom")
+    pydicom = import_extra("pydicom", "dicom")
     try:
         item = pydicom.dcmread(path)
         if item.file_meta.TransferSyntaxUID.is_encapsulated:
@@ -49,7 +49,7 @@ def copy_decoded(path: Path, target: Path, label: str) -> None:
 
 
 def _name_syntax(path: Path) -> str:
-    pydicom = import_dicom_extra("pydicom")
+    pydicom = import_extra("pydicom", "dicom")
     try:
         return str(pydicom.dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID.name)
     except Exception:  # a damaged file has no syntax that could be named

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from diffad.dicom.identifiers import read_identifiers
-from diffad.dicom.packages import import_dicom_extra
 from diffad.dicom.places import FramePlace, read_frame_places
+from diffad.io.extras import import_extra
 from diffad.io.files import FileError, open_regular
 
 NO_SERIES = "no series"
@@ -97,7 +97,7 @@ def read_image_header(path: Path) -> ImageHeader | None:
     Raises:
         ImportError: If pydicom is missing.
     """
-    pydicom = import_dicom_extra("pydicom")
+    pydicom = import_extra("pydicom", "dicom")
     try:
         with open_regular(path) as file:
             item = pydicom.dcmread(file, stop_before_pixels=True, force=True)

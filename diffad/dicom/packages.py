@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from typing import Any
+
+from diffad.io.extras import import_extra
 
 HINT = 'install it: pip install "diffad[dicom]"'
-
-
-def import_dicom_extra(module: str) -> Any:
-    """Import a package of the extra ``dicom``.
-
-    Raises:
-        ImportError: If it is missing; the message says how to install it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        name = module.partition(".")[0]
-        raise ImportError(f"expected the package {name}, found none ({error}); {HINT}") from error
 
 
 def find_converter() -> Path:
@@ -28,7 +15,7 @@ def find_converter() -> Path:
     Raises:
         ImportError: If the package or its program is missing.
     """
-    path = Path(import_dicom_extra("dcm2niix").bin)
+    path = Path(import_extra("dcm2niix", "dicom").bin)
     if not path.is_file():
         raise ImportError(f"expected the program of the package dcm2niix, found none; {HINT}")
     return path

@@ -8,8 +8,8 @@ import numpy as np
 
 from diffad.data.volume import Array
 from diffad.dicom.writer_facts import NOTICE, ObjectFacts
-from diffad.dicom.writer_packages import load_dicom_package
 from diffad.dicom.writer_result import StoredResult
+from diffad.io.extras import import_extra
 
 
 def make_parametric_map(result: StoredResult, frames: Array, facts: ObjectFacts) -> Any:
@@ -23,7 +23,7 @@ def make_parametric_map(result: StoredResult, frames: Array, facts: ObjectFacts)
     Returns:
         The object of highdicom.
     """
-    highdicom, codes = load_dicom_package("highdicom"), load_dicom_package("pydicom.sr.codedict").codes
+    highdicom, codes = import_extra("highdicom", "dicom"), import_extra("pydicom.sr.codedict", "dicom").codes
     top = float(max(frames.max(), 2 * float(result.info.get("threshold") or 0), np.finfo(np.float32).tiny))
     mapping = highdicom.pm.RealWorldValueMapping(
         lut_label="anomaly",

@@ -11,7 +11,8 @@ import numpy as np
 
 from diffad.data.volume import Array
 from diffad.dicom.writer_checks import check_series_images, find_image_gaps
-from diffad.dicom.writer_packages import DicomError, hush_packages, load_dicom_package
+from diffad.dicom.writer_packages import DicomError, hush_packages
+from diffad.io.extras import import_extra
 
 RAS = np.diag([-1.0, -1.0, 1.0])
 """From the axes of DICOM, to the left, posterior and superior, to those of NIfTI."""
@@ -112,7 +113,7 @@ def read_source_series(files: Sequence[Path]) -> SourceSeries:
 
 def _read_header(path: Path, tags: list[str] | None = None) -> Any:
     """Read a file without its pixels; none if it is no DICOM file."""
-    pydicom = load_dicom_package("pydicom")
+    pydicom = import_extra("pydicom", "dicom")
     with hush_packages():
         try:
             return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)

@@ -8,9 +8,9 @@ import numpy as np
 
 from diffad.data.volume import Array
 from diffad.dicom.writer_facts import MAKER, NOTICE, ObjectFacts
-from diffad.dicom.writer_packages import load_dicom_package
 from diffad.dicom.writer_result import StoredResult
 from diffad.inference.lesions import Lesion, describe_place
+from diffad.io.extras import import_extra
 from diffad.io.version import __version__
 
 LABEL = 64
@@ -33,7 +33,7 @@ def make_segmentation(result: StoredResult, frames: Array, facts: ObjectFacts) -
     numbers = np.unique(frames[frames > 0])
     if not len(numbers):
         return None
-    seg = load_dicom_package("highdicom.seg")
+    seg = import_extra("highdicom.seg", "dicom")
     segments = np.zeros(int(numbers[-1]) + 1, np.uint16)
     segments[numbers] = np.arange(1, len(numbers) + 1)
     by_number = {detection.number: detection for detection in result.detections}
@@ -58,8 +58,8 @@ def name_segment(detection: Lesion) -> str:
 
 
 def _describe_segment(number: int, detection: Lesion, result: StoredResult, facts: ObjectFacts) -> Any:
-    highdicom = load_dicom_package("highdicom")
-    codes = load_dicom_package("pydicom.sr.codedict").codes
+    highdicom = import_extra("highdicom", "dicom")
+    codes = import_extra("pydicom.sr.codedict", "dicom").codes
     return highdicom.seg.SegmentDescription(
         segment_number=number,
         segment_label=name_segment(detection),

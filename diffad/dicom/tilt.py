@@ -17,9 +17,9 @@ from scipy import ndimage
 
 from diffad.data.volume_error import VolumeError
 from diffad.dicom.geometry import make_affine
-from diffad.dicom.packages import import_dicom_extra
 from diffad.dicom.places import FramePlace
 from diffad.io.dicom_files import DicomSource
+from diffad.io.extras import import_extra
 
 Array = npt.NDArray[Any]
 
@@ -92,7 +92,7 @@ def _find_inside(old: tuple[int, ...], new: tuple[int, ...], shifts: Array, star
 
 def _read_pixels(path: Path, label: str) -> Array:
     """Read one image in its unit, as (columns, rows)."""
-    pydicom = import_dicom_extra("pydicom")
+    pydicom = import_extra("pydicom", "dicom")
     try:
         item = pydicom.dcmread(path)
         slope, intercept = item.get("RescaleSlope", 1), item.get("RescaleIntercept", 0)

@@ -15,9 +15,10 @@ from diffad.dicom.references import SourceSeries, read_source_series
 from diffad.dicom.segmentation import make_segmentation
 from diffad.dicom.writer_content import judge_likeness, measure_likeness
 from diffad.dicom.writer_facts import NUMBERS, ObjectFacts
-from diffad.dicom.writer_packages import DicomError, hush_packages, load_dicom_package
+from diffad.dicom.writer_packages import DicomError, hush_packages
 from diffad.dicom.writer_places import SeriesPlacement, check_place
 from diffad.dicom.writer_result import MOST_SEGMENTS, StoredResult, read_source_scan, read_stored_result
+from diffad.io.extras import import_extra
 from diffad.io.scratch import scratch_folder
 from diffad.io.terminal import hold_interrupts
 
@@ -66,7 +67,7 @@ def write_dicom(
         ImportError: If the extra ``dicom`` is missing.
         OSError: If a file cannot be written.
     """
-    load_dicom_package("highdicom")
+    import_extra("highdicom", "dicom")
     series = read_source_series(series_files)
     facts = ObjectFacts.of(series, files)
     places = {kind: out / f"{name}_{kind}.dcm" for kind in KINDS}
@@ -97,7 +98,7 @@ def place_result(result: StoredResult, series: SourceSeries) -> tuple[SeriesPlac
 
 def _keep(facts: ObjectFacts, places: Mapping[str, Path]) -> WrittenObjects:
     """Tell whether the objects that are there are those that would be written."""
-    pydicom = load_dicom_package("pydicom")
+    pydicom = import_extra("pydicom", "dicom")
     with hush_packages():
         try:
             uid = pydicom.dcmread(places["anomaly"], specific_tags=["SOPInstanceUID"]).SOPInstanceUID

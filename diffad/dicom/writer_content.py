@@ -6,8 +6,9 @@ import numpy as np
 
 from diffad.data.volume import Array, Volume
 from diffad.dicom.references import SourceSeries
-from diffad.dicom.writer_packages import DicomError, hush_packages, load_dicom_package
+from diffad.dicom.writer_packages import DicomError, hush_packages
 from diffad.dicom.writer_places import SeriesPlacement
+from diffad.io.extras import import_extra
 
 LEAST_LIKENESS, GOOD_LIKENESS = 0.5, 0.9
 """Correlation in the brain below which a series is another scan, and below which that is in doubt."""
@@ -43,7 +44,7 @@ def measure_likeness(
 
 def _read_pixels(series: SourceSeries, images: list[int]) -> Array | None:
     """Read some images in their own unit, (n, rows, columns); none where no codec is there."""
-    pydicom = load_dicom_package("pydicom")
+    pydicom = import_extra("pydicom", "dicom")
     frames = []
     with hush_packages():
         for k in images:

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from diffad.io.wording import BoundedError
 
 
 class DicomError(BoundedError):
     """A series that cannot be used, or a result that does not belong to it; no identifier stands in it."""
-
-
-def load_dicom_package(module: str) -> Any:
-    """Import a package of the extra ``dicom``, or a module of it.
-
-    Raises:
-        ImportError: If it is missing; the message says how to install it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        name = module.partition(".")[0]
-        hint = 'install it: pip install "diffad[dicom]"'
-        raise ImportError(f"expected the package {name}, found none ({error}); {hint}") from error
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 
 from diffad.engines.core import EngineError
+from diffad.io.extras import import_extra
 
 COMPILERS = ("g++", "clang++", "c++", "cl")
 
@@ -21,12 +21,9 @@ def import_engine(module: str, extra: str) -> Any:
         ImportError: If it is missing; the message says how to install it.
     """
     try:
-        return importlib.import_module(module)
+        return import_extra(module, extra)
     except ImportError as error:
-        hint = f'install it: pip install "diffad[{extra}]"'
-        raise ImportError(
-            f"engine {extra}: expected the package {module.partition('.')[0]}, found none ({error}); {hint}"
-        ) from error
+        raise ImportError(f"engine {extra}: {error}") from error
 
 
 def require_compiler() -> None:

@@ -14,6 +14,7 @@ from diffad.data.flat_file import is_flat_name
 from diffad.data.volume import Array, Volume
 from diffad.inference.output import DTYPES, AnomalyOutput
 from diffad.io.atomic import write_text
+from diffad.io.extras import import_extra
 from diffad.io.naming import RESULT_SUFFIXES, Naming
 from diffad.io.spaces import TEMPLATE_SPACE, TRANSFORM
 from diffad.io.stages import run_stage
@@ -22,7 +23,6 @@ from diffad.io.terminal import format_error, say
 from diffad.predict.derivative import describe_carried_files
 from diffad.prepare.geometry import format_itk
 from diffad.prepare.read import MIN_SIDE, get_grid
-from diffad.prepare.record import import_extra
 from diffad.prepare.to_template import (
     PREPARATION,
     TemplateWay,
@@ -48,8 +48,8 @@ def require_packages() -> None:
     Raises:
         ImportError: If one is missing; it is named.
     """
-    import_extra("SimpleITK")
-    import_extra("nilearn.datasets")
+    import_extra("SimpleITK", "prepare")
+    import_extra("nilearn.datasets", "prepare")
 
 
 def require_apart(subjects: Sequence[Subject]) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from diffad.data.volume import Array
+from diffad.io.extras import import_extra
 from diffad.prepare.geometry import VoxelGrid
-from diffad.prepare.record import count_threads, import_extra
+from diffad.prepare.record import count_threads
 
 FIELD_SPACING = 4.0
 """Voxel size of the estimate of the field, in mm: 4 times coarser than a usual scan."""
@@ -35,7 +36,7 @@ def estimate_bias_field(image: Array, brain: Array, grid: VoxelGrid, threads: in
     Reference:
         N4ITK: Improved N3 Bias Correction (Tustison et al., 2010).
     """
-    sitk = import_extra("SimpleITK")
+    sitk = import_extra("SimpleITK", "prepare")
     full = _make_image(sitk, np.maximum(image, 0), grid)
     mask = _make_image(sitk, (brain & (image > 0)).astype(np.uint8), grid)
     factors = shrink_factors(grid)

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 
 from diffad.data.volume import Array
-from diffad.prepare.record import count_threads, import_extra
+from diffad.io.extras import import_extra
+from diffad.prepare.record import count_threads
 
 
 @cache
 def _load_network() -> Any:
     """Load the two networks of deepbet (TorchScript, in its wheel), without its graphical interface."""
-    return import_extra("deepbet.bet").BrainExtraction(no_gpu=True)
+    return import_extra("deepbet.bet", "prepare").BrainExtraction(no_gpu=True)
 
 
 def find_brain_deepbet(image: Array, threads: int = 0) -> Array:

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from diffad.data.volume import Array, measure_voxel
-from diffad.prepare.record import count_threads, import_extra
+from diffad.io.extras import import_extra
+from diffad.prepare.record import count_threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,7 @@ def resample(
         fill: Value beyond the voxels of ``data``.
         threads: Threads; 0 for all cores.
     """
-    sitk = import_extra("SimpleITK")
+    sitk = import_extra("SimpleITK", "prepare")
     # SimpleITK counts the axes of an array from the last one
     axes, shift = matrix[:3, :3][::-1, ::-1], matrix[:3, 3][::-1]
     resampler = sitk.ResampleImageFilter()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import time
 from collections.abc import Iterator
@@ -43,20 +42,6 @@ class Record:
         """Return the record as plain values."""
         seconds = round(sum(step["seconds"] for step in self.steps), 3)
         return {**self.info, "steps": self.steps, "warnings": self.warnings, "seconds": seconds}
-
-
-def import_extra(module: str) -> Any:
-    """Import a package of the extra ``prepare``.
-
-    Raises:
-        ImportError: If it is missing; the message says how to install it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        name = module.partition(".")[0]
-        hint = 'install it: pip install "diffad[prepare]"'
-        raise ImportError(f"expected the package {name}, found none ({error}); {hint}") from error
 
 
 def package_version(package: str) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from diffad.data.volume import Array
+from diffad.io.extras import import_extra
 from diffad.prepare.geometry import VoxelGrid, make_upright_grid, map_voxels, resample
-from diffad.prepare.record import import_extra
 
 BINS = 32
 LEVELS = ((4, 4.0, 1.0), (2, 2.0, 0.4), (1, 1.0, 0.1))
@@ -82,7 +82,7 @@ def align(
     Reference:
         PET-CT image registration in the chest using free-form deformations (Mattes et al., 2003), eq. 6.
     """
-    sitk = import_extra("SimpleITK")
+    sitk = import_extra("SimpleITK", "prepare")
     with _use_one_thread(sitk):
         return _run_stages(sitk, fixed_image, moving_image, start, kind, seed)
 

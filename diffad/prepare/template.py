@@ -8,9 +8,9 @@ from functools import cache
 import numpy as np
 
 from diffad.data.volume import Array
+from diffad.io.extras import import_extra
 from diffad.io.spaces import TEMPLATE_SPACE
 from diffad.prepare.geometry import VoxelGrid, make_upright_grid
-from diffad.prepare.record import import_extra
 
 TEMPLATE_NAME = f"{TEMPLATE_SPACE} (ICBM 2009a symmetric, as nilearn ships it), 1 mm"
 """What records call it; nilearn's file is ``mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz``, which equals
@@ -39,7 +39,7 @@ def load_mni152() -> Template:
     Raises:
         ImportError: If nilearn is missing.
     """
-    datasets = import_extra("nilearn.datasets")
+    datasets = import_extra("nilearn.datasets", "prepare")
     image, brain = datasets.load_mni152_template(resolution=1), datasets.load_mni152_brain_mask(resolution=1)
     brain_mask = np.asarray(brain.dataobj) > 0
     data = np.asarray(image.dataobj, dtype=np.float32) * brain_mask

@@ -11,6 +11,7 @@ from diffad.cli import main
 from diffad.data.volume_error import VolumeError
 from diffad.dicom import decode, packages, read_series
 from diffad.dicom.convert import convert_series
+from diffad.io.extras import import_extra
 from tests.dicom.conftest import list_files
 from tests.helpers.dicom_heads import axial, ramp, tilted
 from tests.helpers.dicom_series import Study, write_series
@@ -132,7 +133,7 @@ def test_conversion_that_hangs_or_fails_is_a_sentence(tmp_path, source, monkeypa
 
 def test_missing_packages_name_the_extra(monkeypatch):
     with pytest.raises(ImportError, match=r'pip install "diffad\[dicom\]"'):
-        packages.import_dicom_extra("no_such_package")
+        import_extra("no_such_package", "dicom")
     monkeypatch.setattr("dcm2niix.bin", "/no/such/program")
     with pytest.raises(ImportError, match=r"dcm2niix, found none"):
         packages.find_converter()

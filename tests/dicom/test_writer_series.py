@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from diffad.dicom.references import find_series, read_source_series
 from diffad.dicom.writer import write_dicom
-from diffad.dicom.writer_packages import DicomError, load_dicom_package
+from diffad.dicom.writer_packages import DicomError
 from diffad.dicom.writer_places import SeriesPlacement
+from diffad.io.extras import import_extra
 from tests.helpers.dicom_results import grey_head, write_result
 from tests.helpers.dicom_series import Study, write_series
 from tests.helpers.heads import affine_of
@@ -179,7 +180,7 @@ def test_series_of_two_visits_do_not_mix(tmp_path):
 
 def test_absent_package_is_one_sentence():
     with pytest.raises(ImportError, match=r'install it: pip install "diffad\[dicom\]"'):
-        load_dicom_package("pydicom_that_is_not_there")
+        import_extra("pydicom_that_is_not_there", "dicom")
 
 
 @settings(max_examples=60, deadline=None)
