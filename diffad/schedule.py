@@ -119,7 +119,7 @@ class StraightSchedule(Schedule):
     def size(self, t: Tensor | int) -> Tensor:
         """Return the size of states at levels ``t``, in float64 and of their shape."""
         abar = self.alpha_bar(t)
-        tau = torch.as_tensor(t, dtype=torch.float64, device=abar.device) / self.num_levels
+        tau = torch.as_tensor(t).to(abar.device).double() / self.num_levels
         return ((1 - tau) ** 2 + tau**2).sqrt()
 
 

@@ -128,6 +128,13 @@ def test_velocity_gives_the_image_back(schedule):
         torch.testing.assert_close(clean_estimate(target, x_t, torch.tensor(t), schedule, "flow"), x)
 
 
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_what_is_undefined_on_straight_paths_is_refused(prediction):
+    with pytest.raises(ValueError, match="prediction_type must be sample or flow on straight paths"):
+        NetworkDenoiser(lambda x_t, labels: x_t, STRAIGHT, prediction)
+    assert NetworkDenoiser(lambda x_t, labels: x_t, STRAIGHT, "sample").prediction_type == "sample"
+
+
 def test_min_snr_weight_is_that_of_the_image():
     """w_u (u - u')^2 = min(SNR, gamma) (x - x')^2."""
     t = torch.tensor([1, 300, 600, 999])

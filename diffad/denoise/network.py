@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from diffad.protocols import Conditional, Denoiser, MarksAnomalies, TakesLabels, TakesNeighbours, TakesPlace
-from diffad.schedule import Schedule
+from diffad.schedule import Schedule, StraightSchedule
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample", "flow")
+STRAIGHT_PREDICTIONS = ("sample", "flow")
+"""What is defined at all levels of straight paths, whose last holds nothing of the scan."""
 
 
 def clean_estimate(output: Tensor, x_t: Tensor, t: Tensor, schedule: Schedule, prediction: str) -> Tensor:
@@ -106,7 +108,8 @@ class NetworkDenoiser(Denoiser):
         clip: Clamp the estimate to the model range [-1, 1].
 
     Raises:
-        ValueError: If the prediction type is unknown, or a level is outside 1..T on call.
+        ValueError: If the prediction type is unknown or not of straight paths, where these are, or a level is
+            outside 1..T on call.
     """
 
     def __init__(
@@ -118,6 +121,9 @@ class NetworkDenoiser(Denoiser):
     ) -> None:
         if prediction_type not in PREDICTIONS:
             raise ValueError(f"prediction_type must be one of {PREDICTIONS}, got {prediction_type!r}")
+        if isinstance(schedule, StraightSchedule) and prediction_type not in STRAIGHT_PREDICTIONS:
+            names = " or ".join(STRAIGHT_PREDICTIONS)
+            raise ValueError(f"prediction_type must be {names} on straight paths, got {prediction_type!r}")
         self.network = network
         self.clip = clip
         self._prediction_type = prediction_type

@@ -97,6 +97,10 @@ def check_parts(config: Config) -> None:
             f"config key space.neighbours: sampler {name!r} makes examples of its own, which show no "
             "neighbouring slices; expected 0"
         )
+    if config.corrupt.role == "source" and getattr(sampler, "start", None) != "scan":
+        raise ConfigError(
+            "config key sampler.start: expected scan with corrupt.role source, as the network sees no noise"
+        )
     build_part(SCORES, config.score, "score")
     if config.guidance:
         build_part(GUIDANCES, config.guidance, "guidance")

@@ -3,11 +3,14 @@
 import sys
 
 import numpy as np
+import pytest
 
 from diffad.group import regions, write
 from diffad.prepare import template
 from diffad.prepare.geometry import VoxelGrid
 from diffad.prepare.register import RegistrationResult
+from tests.helpers.cohorts import brain
+from tests.helpers.cohorts import write as write_scan
 
 TO_NATIVE = np.diag([0.4, 0.35, 0.4, 1.0])
 TO_NATIVE[:3, 3] = -29.0, 31.0, 27.0
@@ -28,6 +31,21 @@ def register_at_once(patch, **quality):
     scales = {"scales": [1.0, 1.0, 1.0]}  # those of the matrix would be odd for a head
     patch.setattr("diffad.prepare.mni._register", lambda *_: result)
     patch.setattr("diffad.prepare.mni.measure_quality", lambda *_: QUALITY | scales | quality)
+
+
+@pytest.fixture
+def _quick_ways(monkeypatch):
+    """Let registrations end at once, and the template be coarse."""
+    register_at_once(monkeypatch)
+    coarsen_template(monkeypatch)
+
+
+@pytest.fixture
+def cohort(tmp_path):
+    """A folder of two small scans."""
+    for seed in range(2):
+        write_scan(tmp_path / "scans" / f"s{seed}.nii.gz", brain(seed, SHAPE))
+    return tmp_path / "scans"
 
 
 def coarsen_template(patch, step=4):

@@ -13,24 +13,14 @@ from diffad.io.spaces import SPACE_SUFFIXES, TEMPLATE_SPACE, is_carried
 from diffad.io.subjects import Subject
 from diffad.predict.template_space import require_apart
 from tests.helpers.cohorts import brain, write
-from tests.helpers.ways import SHAPE, coarsen_template, register_at_once
+from tests.helpers.ways import SHAPE
+from tests.helpers.ways import _quick_ways as _quick_ways
+from tests.helpers.ways import cohort as cohort
 
 pytest.importorskip("SimpleITK")
+pytestmark = pytest.mark.usefixtures("_quick_ways")
 TO = ("--space", TEMPLATE_SPACE, "--no-page")
 KINDS = ("scan", "anomaly", "mask", "twin", "seen")
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    register_at_once(monkeypatch)
-    coarsen_template(monkeypatch)
-
-
-@pytest.fixture
-def cohort(tmp_path):
-    for seed in range(2):
-        write(tmp_path / "scans" / f"s{seed}.nii.gz", brain(seed, SHAPE))
-    return tmp_path / "scans"
 
 
 def test_bids_names_have_the_space_once():

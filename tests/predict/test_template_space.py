@@ -15,28 +15,18 @@ from diffad.predict.template_space import carry_result, measure_background
 from diffad.prepare import template as templates
 from diffad.prepare.to_template import TemplateWay
 from tests.helpers.cohorts import brain, info, load, table, write
-from tests.helpers.ways import SHAPE, coarsen_template, register_at_once
+from tests.helpers.ways import SHAPE, register_at_once
+from tests.helpers.ways import _quick_ways as _quick_ways
+from tests.helpers.ways import cohort as cohort
 
 pytest.importorskip("SimpleITK")
+pytestmark = pytest.mark.usefixtures("_quick_ways")
 TO = ("--space", TEMPLATE_SPACE, "--no-page")
 KINDS = ("scan", "anomaly", "mask", "twin", "seen")
 
 
 def place(out, kind, name="s0"):
     return out / f"{name}{RESULT_SUFFIXES[kind]}"
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    register_at_once(monkeypatch)
-    coarsen_template(monkeypatch)
-
-
-@pytest.fixture
-def cohort(tmp_path):
-    for seed in range(2):
-        write(tmp_path / "scans" / f"s{seed}.nii.gz", brain(seed, SHAPE))
-    return tmp_path / "scans"
 
 
 def test_results_lie_on_the_template_beside_the_native_ones(predict):

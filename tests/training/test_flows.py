@@ -65,6 +65,7 @@ def test_a_second_stage_learns_from_a_teacher(small, tmp_path):
     [
         ([SOURCE], r"corrupt\.role: expected schedule\.prediction_type flow with it"),
         (["train.teacher=nowhere"], r"train\.teacher: expected schedule\.prediction_type flow with it"),
+        ([FLOW, SOURCE], r"sampler\.start: expected scan with corrupt\.role source"),
         ([FLOW, "corrupt.role=source"], r"corrupt\.tasks: expected what a source is damaged by"),
         (
             [FLOW, SOURCE, "sampler={name: patched, inner: {name: oneshot, levels: [10]}}"],
