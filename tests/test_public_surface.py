@@ -189,8 +189,9 @@ COMMANDS = {
     ),
     "calibrate": (
         1,
-        "--batch-size --device --engine --fpr --mask --mask-threshold --max-voxels --model --normalise --out"
-        " --patients --precision --sampler --score --sensitivity --site --slices --trust",
+        "--across --batch-size --device --engine --fpr --held-out --mask --mask-threshold --max-voxels"
+        " --model --normalise --out --patients --precision --sampler --score --sensitivity --site --slices"
+        " --trust",
     ),
     "compare": (
         2,
