@@ -10,7 +10,7 @@ from diffad.samplers.base import as_level
 
 
 def list_slipped_levels(level: int) -> list[int]:
-    """List the levels of the way back from a code of ``level`` + 1, which is taken for one of ``level`` - 1."""
+    """List the levels back from a code of ``level`` + 1, which is taken for one of ``level`` - 1."""
     return list(range(level - 1, -1, -1))
 
 

@@ -12,7 +12,7 @@ from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor, nn
 
 from diffad.models.blocks import Blocks, Stage, make_conv, zero_weights
-from diffad.models.classes import check_classes, check_labels
+from diffad.models.classes import check_class_count, check_class_labels
 from diffad.models.embedding import check_embedding, check_width, embed, make_embedding_layers
 from diffad.models.padding import check_input, check_widths, run_padded
 from diffad.models.patches import check_patch, fold_patches, unfold_patches
@@ -87,7 +87,7 @@ class ADM(ModelMixin, ConfigMixin):
         check_patch(patch, "ADM")
         check_width(embedding, "ADM")
         check_way(resample, "ADM")
-        check_classes(classes, "ADM")
+        check_class_count(classes, "ADM")
         self.time = make_embedding_layers(base, 4 * base)
         self.table = nn.Embedding(classes, 4 * base) if classes else None
         self.condition = make_embedding_layers(embedding, 4 * base) if embedding else None
@@ -136,7 +136,7 @@ class ADM(ModelMixin, ConfigMixin):
         """
         check_input(x_t, self.config.in_channels, self.config.dims, "ADM")
         check_embedding(embedding, self.config.embedding, len(x_t), "ADM")
-        check_labels(y, self.config.classes, len(x_t), "ADM")
+        check_class_labels(y, self.config.classes, len(x_t), "ADM")
         emb = self._compute_embedding(labels, embedding, y)
         answer = run_padded(lambda x: self._run_unet(x, emb), x_t, self.multiple)
         return answer if variance else answer[:, : self.config.out_channels]

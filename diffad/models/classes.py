@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def check_classes(classes: int, name: str) -> None:
+def check_class_count(classes: int, name: str) -> None:
     """Refuse a negative number of classes; 0 is a network without them.
 
     Raises:
@@ -16,7 +16,7 @@ def check_classes(classes: int, name: str) -> None:
         raise ValueError(f"{name} expected classes of at least 0, got {classes}")
 
 
-def check_labels(y: Tensor | None, classes: int, batch: int, name: str) -> None:
+def check_class_labels(y: Tensor | None, classes: int, batch: int, name: str) -> None:
     """Refuse labels that a network has no use for, and their absence where it needs them.
 
     A network that was always told a class answers nonsense without, and it would look like an answer.

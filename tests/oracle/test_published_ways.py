@@ -244,7 +244,7 @@ def test_healthy_network_edits_the_lesion_in_the_faithful_chain_too():
 
 
 def test_label_both_ways_keeps_the_lesion_as_published():
-    """A change of .030 is left in the lesion, of .272 where the way to noise is told nothing."""
+    """Changes of the lesion by .030, and by .272 where the way to noise is told nothing."""
     x, denoiser = drawn(BLOBS.diseased[EACH]), exact()
     denoiser.null = NULL
     guided = GUIDANCES.build("classifier", scale=0.0, reference=True)(denoiser)
