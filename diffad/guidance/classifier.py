@@ -12,7 +12,7 @@ from einops import rearrange, repeat
 from torch import Tensor
 
 from diffad.denoise import ClampedDenoiser, GuidedDenoiser
-from diffad.guidance.gradient import check_finite, check_target, find_target_gradient
+from diffad.guidance.gradient import check_finite, check_target, find_target_gradient, widen
 from diffad.guidance.told import tell_class
 from diffad.protocols import Denoiser
 from diffad.registry import GUIDANCES
@@ -85,8 +85,7 @@ class ClassifierGuidance:
             self.classifier = require_network(self.classifier, "classifier", "the guidance 'classifier'")
         classes = getattr(getattr(self.classifier, "config", None), "classes", self.target + 1)
         check_target(self.target, classes)
-        network: Callable[..., Any] = self.classifier
-        return network
+        return widen(self.classifier)
 
 
 @dataclass(frozen=True, eq=False)

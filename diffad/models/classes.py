@@ -40,4 +40,4 @@ def check_class_labels(y: Tensor | None, classes: int, batch: int, name: str) ->
     if y.dtype != torch.long or y.shape != (batch,):
         raise ValueError(f"{expected}, got {y.dtype} of shape {tuple(y.shape)} for {batch} items")
     if y.numel() and not 0 <= int(y.min()) <= int(y.max()) < classes:
-        raise ValueError(f"{expected}, got {y.tolist()}")
+        raise ValueError(f"{expected}, got {y.tolist()}, where {classes} is unknown: see data.labels")

@@ -94,24 +94,26 @@ def predicting(network, y=None):
     return predict
 
 
-def test_reference_of_inversion_is_the_published_loop():
-    network = Told(GaussianDenoiser(3.0))
-    inner = NetworkDenoiser(network, linear_schedule())
-    guidance = GUIDANCES.build("classifier", scale=3.0, classifier=judge, reference=True)
-    found = Inversion(L, reference=True)(X, guidance(inner), white_noise, generator=generators())
+@pytest.mark.parametrize("scale", [0.0, 3.0])
+def test_reference_of_inversion_is_the_published_loop(scale):
+    network, scan = Told(GaussianDenoiser(3.0)), 2 * X
+    guided = inner = NetworkDenoiser(network, linear_schedule())
+    if scale:
+        guided = GUIDANCES.build("classifier", scale=scale, classifier=judge, reference=True)(inner)
+    found = Inversion(L, reference=True)(scan, guided, white_noise, generator=generators())
     heard, network.heard = network.heard, []
 
-    predict = predicting(network, HEALTHY)
-    noise = white_noise(X, generator=generators())
-    x = encode(np.sqrt(ABAR[0]) * X + np.sqrt(1 - ABAR[0]) * noise, predict, L)
+    predict = predicting(network, HEALTHY if scale else None)
+    noise = white_noise(scan, generator=generators())
+    x = encode(np.sqrt(ABAR[0]) * scan + np.sqrt(1 - ABAR[0]) * noise, predict, L)
     for i in range(L - 2, -1, -1):
         x_hat = estimate(predict(x, i), x, i)
-        eps = again(x, x_hat, i) - 3.0 * np.sqrt(1 - ABAR[i]) * gradient(x)
-        guided = (x - np.sqrt(1 - ABAR[i]) * eps) / np.sqrt(ABAR[i])
-        x = ddim(x, guided, eps, i)
-    torch.testing.assert_close(found.image, x, rtol=0, atol=1e-10)
+        eps = again(x, x_hat, i) - scale * np.sqrt(1 - ABAR[i]) * gradient(x)
+        moved = (x - np.sqrt(1 - ABAR[i]) * eps) / np.sqrt(ABAR[i])
+        x = ddim(x, moved, eps, i)
+    torch.testing.assert_close(found.image, x, rtol=0, atol=1e-9)
     assert found.nfe == len(heard) == 2 * (L - 1)
-    assert heard == network.heard == [[HEALTHY, HEALTHY]] * (2 * (L - 1))
+    assert heard == network.heard == [[HEALTHY, HEALTHY] if scale else None] * (2 * (L - 1))
 
 
 def test_published_settings_cost_998_evaluations_with_labels_1_to_499_and_498_to_0():
@@ -124,7 +126,7 @@ def test_published_settings_cost_998_evaluations_with_labels_1_to_499_and_498_to
 
 
 def test_reference_of_fusion_is_the_published_loop():
-    network = KnownNetwork(GaussianDenoiser(3.0))
+    network, x = KnownNetwork(GaussianDenoiser(3.0)), 2 * X
     inner, region = NetworkDenoiser(network, linear_schedule()), (X > 0).double()
     options = {"level": L, "per_channel": True, "variance": "fixed_large", "reference": True}
     z, records = {}, []
@@ -134,10 +136,11 @@ def test_reference_of_fusion_is_the_published_loop():
         return z[int(t) - 1]
 
     sampler = Fusion(**options).restricted_to(region)
-    found = sampler(X, inner, noise, generator=generators(), on_step=records.append)
+    found = sampler(x, inner, noise, generator=generators(), on_step=records.append)
 
     predict = predicting(network)
-    u = r = encode(X, predict, L)
+    clamped, u = False, encode(x, predict, L)
+    r = u
     torch.testing.assert_close(records[0].x_t, u, rtol=0, atol=1e-10)
     for i in range(L - 2, -1, -1):
         before = ABAR[i - 1] if i else 1.0
@@ -146,8 +149,10 @@ def test_reference_of_fusion_is_the_published_loop():
         edited = c1 * estimate(predict(u, i), u, i) + c2 * u
         edited = edited + np.sqrt(BETA[i]) * z[i] if i else edited
         x_hat = estimate(predict(r, i), r, i)
+        clamped = clamped or bool((x_hat.abs() == 1).any())
         r = ddim(r, x_hat, again(r, x_hat, i), i)
         u = region * edited + (1 - region) * r
+    assert clamped
     assert sorted(z) == list(range(1, L - 1))
     torch.testing.assert_close(found.reference, r, rtol=0, atol=1e-9)
     torch.testing.assert_close(found.image, u, rtol=0, atol=1e-9)

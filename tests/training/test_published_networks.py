@@ -101,3 +101,11 @@ def test_weights_of_other_classes_raise(small):
     for weights in ("[1]", "[1, 0]", "[1, .inf]"):
         with pytest.raises(ConfigError, match=r"train.class_weights.*a number above 0"):
             small(*CLASSIFY, f"train.class_weights={weights}")
+
+
+def test_variance_that_nothing_would_train_is_refused(small):
+    adm = "{name: adm, base: 8, mults: [1], groups: 4, learned_variance: true}"
+    with pytest.raises(ConfigError, match="config key model: expected learned_variance of a network by itse"):
+        train(small(f"model={{name: labelled, backbone: {adm}}}", "space.size=24"))
+    with pytest.raises(ConfigError, match=r"model\.learned_variance: expected false with .*type flow"):
+        train(small(f"model={adm}", "schedule={prediction_type: flow}", "space.size=24"))
