@@ -239,6 +239,16 @@ class MarksAnomalies(Protocol):
 
 
 @runtime_checkable
+class LearnsVariance(Protocol):
+    """A network that answers ``variance=True`` with as many channels more, of how wide a move is."""
+
+    @property
+    def learns_variance(self) -> bool:
+        """Whether it was built so."""
+        ...
+
+
+@runtime_checkable
 class TakesPlace(Protocol):
     """A network that may be told where in the brain a slice lies, as ``place`` (B, 2)."""
 

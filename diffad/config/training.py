@@ -49,6 +49,7 @@ class TrainConfig:
         teacher: Folder of a network of flows whose own way back is what is learned, see
             ``diffad.training.reflow``; none learns from the scans.
         teacher_steps: Moves of that way.
+        class_weights: Weight of the loss of each class of a classifier, class 0 first; none weighs all alike.
         calibrate_fpr: Pixel false-positive rates whose thresholds are measured on the validation scans.
         allow_changes: Let a resumed run go on with another seed, data, batch size, network, noise, space or
             objective than before, though its loss curve has a break there.
@@ -79,6 +80,7 @@ class TrainConfig:
     encoder: str | None = None
     teacher: str | None = None
     teacher_steps: int = 5
+    class_weights: tuple[float, ...] | None = None
     calibrate_fpr: tuple[float, ...] = (0.001, 0.005, 0.01, 0.02, 0.05)
     allow_changes: bool = False
 
@@ -98,5 +100,8 @@ class TrainConfig:
         check_choice(self, "train", "mixed_precision", "no", "bf16", "fp16")
         check_choice(self, "train", "device", "auto", "cpu")
         expect(0 <= self.levels[0] <= self.levels[1], "train.levels", "1 <= lowest <= highest", self.levels)
+        weights = self.class_weights
+        are_weights = weights is None or (len(weights) > 1 and all(0 < w < float("inf") for w in weights))
+        expect(are_weights, "train.class_weights", "a number above 0 for each of the classes", weights)
         rates = all(0 <= rate < 1 for rate in self.calibrate_fpr)
         expect(rates, "train.calibrate_fpr", "rates in [0, 1)", self.calibrate_fpr)

@@ -6,6 +6,7 @@ from diffad.denoise.network import PREDICTIONS as PREDICTIONS
 from diffad.denoise.network import NetworkDenoiser as NetworkDenoiser
 from diffad.denoise.network import call_network as call_network
 from diffad.denoise.network import clean_estimate as clean_estimate
+from diffad.denoise.network import learns_variance as learns_variance
 from diffad.denoise.network import marks_anomalies as marks_anomalies
 from diffad.denoise.network import network_conditions as network_conditions
 from diffad.denoise.network import null_label as null_label

@@ -8,7 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.protocols import Conditional, Denoiser, MarksAnomalies, TakesLabels, TakesNeighbours, TakesPlace
+from diffad.protocols import (
+    Conditional,
+    Denoiser,
+    LearnsVariance,
+    MarksAnomalies,
+    TakesLabels,
+    TakesNeighbours,
+    TakesPlace,
+)
 from diffad.schedule import Schedule, StraightSchedule
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample", "flow")
@@ -90,6 +98,11 @@ def takes_neighbours(network: Any) -> int:
 def marks_anomalies(network: Any) -> bool:
     """Tell whether the last channel of a network's answer says how likely a voxel is not healthy."""
     return isinstance(network, MarksAnomalies) and network.marks
+
+
+def learns_variance(network: Any) -> bool:
+    """Tell whether a network answers how wide a move is, where one asks for it."""
+    return isinstance(network, LearnsVariance) and network.learns_variance
 
 
 def split_answer(output: Tensor, channels: int) -> tuple[Tensor, Tensor | None]:

@@ -100,6 +100,8 @@ def make_inputs(network: nn.Module, name: str, batch: int = 2, scale: int = 2) -
     cond = {}
     if width := config.get("embedding", 0):
         cond["embedding"] = draw(batch, width)
+    if getattr(owner, "null", None):
+        cond["y"] = torch.zeros(batch, dtype=torch.long)
     if count := config.get("neighbours", 0):
         cond["neighbours"] = draw(batch, 2 * count * config.in_channels, *shape)
     calls: list[Inputs] = []

@@ -1,4 +1,4 @@
-"""The U-Net of guided diffusion (ADM), with an optional condition vector beside the time."""
+"""The U-Net of guided diffusion (ADM), with an optional class and condition vector beside the time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor, nn
 
-from diffad.models.blocks import Blocks, Stage, double, halve, make_conv, zero_weights
+from diffad.models.blocks import Blocks, Stage, make_conv, zero_weights
+from diffad.models.classes import check_class_count, check_class_labels
 from diffad.models.embedding import check_embedding, check_width, embed, make_embedding_layers
 from diffad.models.padding import check_input, check_widths, run_padded
 from diffad.models.patches import check_patch, fold_patches, unfold_patches
+from diffad.models.resampling import check_way
 from diffad.registry import MODELS
 
 
@@ -23,8 +25,8 @@ class ADM(ModelMixin, ConfigMixin):
     r"""Predicts noise, velocity or the image with the U-Net of guided diffusion, in 2-D or 3-D.
 
     Lengths are halved and doubled inside residual blocks. Every residual block sees
-    :math:`e = [e_t \,|\, e_c]`, the time embedding and that of the condition side by side. The answer of
-    an untrained network is 0.
+    :math:`e = [e_t + e_y \,|\, e_c]`, the embeddings of time and class, and that of the condition beside
+    them. The answer of an untrained network is 0.
 
     Args:
         in_channels: Channels C of the state, and of conditions that are concatenated to it.
@@ -42,15 +44,19 @@ class ADM(ModelMixin, ConfigMixin):
         patch: Side of the blocks of pixels that are folded into one position.
         groups: Groups of the normalisation; divides every width.
         dropout: Share of activations dropped in training.
+        resample: Halve and double lengths in a residual "block", or by a "convolution" of its own.
+        classes: Classes, one of which it must be told of each item; 0 for a network without.
+        learned_variance: Answer as many channels more, of how wide a move is, where one asks for them; they
+            are trained beside the noise, see ``diffad.training.variational``.
 
     Raises:
         ValueError: If options do not fit each other, an input has other axes or channels than the network,
-            or a condition vector is missing, surplus or of another length.
+            or a class or condition vector is missing, surplus or of another kind.
 
     Reference:
         Diffusion Models Beat GANs on Image Synthesis (Dhariwal and Nichol, 2021), section 3. AnoDDPM
-        (Wyatt et al., 2022) and pDDPM (Behrendt et al., 2023) use it, cDDPM (Behrendt et al., 2025) with a
-        condition.
+        (Wyatt et al., 2022), pDDPM (Behrendt et al., 2023) and Dif-fuse (Fontanella et al., 2024) use it,
+        cDDPM (Behrendt et al., 2025) with a condition, Wolleb et al. (2022) with classes.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
@@ -71,40 +77,76 @@ class ADM(ModelMixin, ConfigMixin):
         patch: int = 1,
         groups: int = 32,
         dropout: float = 0.0,
+        resample: str = "block",
+        classes: int = 0,
+        learned_variance: bool = False,
     ) -> None:
         super().__init__()
         widths = _compute_widths(base, mults, groups)
         _check(layers, attention, dims, len(widths))
         check_patch(patch, "ADM")
         check_width(embedding, "ADM")
+        check_way(resample, "ADM")
+        check_class_count(classes, "ADM")
         self.time = make_embedding_layers(base, 4 * base)
+        self.table = nn.Embedding(classes, 4 * base) if classes else None
         self.condition = make_embedding_layers(embedding, 4 * base) if embedding else None
         length = 8 * base if embedding else 4 * base
-        blocks = Blocks(dims, length, film, groups, dropout, heads, head_channels)
+        blocks = Blocks(dims, length, film, groups, dropout, heads, head_channels, resample)
         attention_flags = [2**level in attention for level in range(len(widths))]
         self.stem = make_conv(dims, in_channels * patch**dims, widths[0])
         self.down, skips = _build_way_down(blocks, widths, layers, attention_flags)
         self.bottom = _build_middle(blocks, widths[-1], middle)
         self.up = _build_way_up(blocks, widths, layers, attention_flags, skips)
         self.norm = nn.GroupNorm(groups, widths[0])
-        self.out = zero_weights(make_conv(dims, widths[0], out_channels * patch**dims))
+        answers = (1 + learned_variance) * out_channels
+        self.out = zero_weights(make_conv(dims, widths[0], answers * patch**dims))
 
     @property
     def multiple(self) -> int:
         """What the sides of an input are padded to."""
         return int(self.config.patch * 2 ** (len(self.config.mults) - 1))
 
-    def forward(self, x_t: Tensor, labels: Tensor, embedding: Tensor | None = None) -> Tensor:
-        """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,), given c (B, embedding)."""
+    @property
+    def null(self) -> int | None:
+        """The label of no class, which it refuses; none of a network without classes."""
+        return int(self.config.classes) or None
+
+    @property
+    def learns_variance(self) -> bool:
+        """Whether it answers how wide a move is, where one asks for it."""
+        return bool(self.config.learned_variance)
+
+    def forward(
+        self,
+        x_t: Tensor,
+        labels: Tensor,
+        embedding: Tensor | None = None,
+        y: Tensor | None = None,
+        variance: bool = False,
+    ) -> Tensor:
+        """Answer for ``x_t`` (B, C, *S) at the diffusers indices ``labels`` (B,).
+
+        Args:
+            x_t: State.
+            labels: Level less 1.
+            embedding: Condition vectors c, (B, embedding), where the network takes them.
+            y: Class of each item, 0..K-1, (B,), where the network has classes.
+            variance: Answer the channels of the variance, too, after the others, where they were trained.
+        """
         check_input(x_t, self.config.in_channels, self.config.dims, "ADM")
         check_embedding(embedding, self.config.embedding, len(x_t), "ADM")
-        emb = self._compute_embedding(labels, embedding)
-        return run_padded(lambda x: self._run_unet(x, emb), x_t, self.multiple)
+        check_class_labels(y, self.config.classes, len(x_t), "ADM")
+        emb = self._compute_embedding(labels, embedding, y)
+        answer = run_padded(lambda x: self._run_unet(x, emb), x_t, self.multiple)
+        return answer if variance else answer[:, : self.config.out_channels]
 
-    def _compute_embedding(self, labels: Tensor, embedding: Tensor | None) -> Tensor:
-        """Return e = [e_t | e_c], or e_t alone."""
+    def _compute_embedding(self, labels: Tensor, embedding: Tensor | None, y: Tensor | None) -> Tensor:
+        """Return e = [e_t + e_y | e_c], or what there is of it."""
         waves = get_timestep_embedding(labels, self.config.base, flip_sin_to_cos=True, downscale_freq_shift=0)
         time: Tensor = self.time(waves.to(self.dtype))
+        if self.table is not None and y is not None:
+            time = time + self.table(y.to(time.device))
         vector = embed(self.condition, embedding, self.dtype)
         return time if vector is None else torch.cat([time, vector], dim=1)
 
@@ -156,7 +198,7 @@ def _build_way_down(
             stages.append(Stage([blocks.make_residual(skips[-1], out), *attention_blocks]))
             skips.append(out)
         if level < last:
-            stages.append(Stage([blocks.make_residual(out, out, halve)]))
+            stages.append(Stage([blocks.make_halving(out)]))
             skips.append(out)
     return stages, skips
 
@@ -175,7 +217,7 @@ def _build_way_up(
         out = widths[level]
         for n in range(layers + 1):
             attention_blocks = [blocks.make_attention(out)] if attention_flags[level] else []
-            double_blocks = [blocks.make_residual(out, out, double)] if level and n == layers else []
+            double_blocks = [blocks.make_doubling(out)] if level and n == layers else []
             residual = blocks.make_residual(width + skip_widths[len(stages)], out)
             stages.append(Stage([residual, *attention_blocks, *double_blocks]))
             width = out

@@ -23,6 +23,8 @@ class Change:
     Args:
         channels: "mean" as above, "sum" without the 1/C, "max", or the number of one sequence, from 0 on: the
             published map is that of FLAIR.
+        reference: Divide the map of each item by its largest value, and cut it off to 8 bits, as published:
+            a healthy slice then looks like any other.
 
     Raises:
         ValueError: If ``channels`` is unknown.
@@ -32,8 +34,8 @@ class Change:
         al., 2024).
     """
 
-    def __init__(self, channels: str | int = "mean") -> None:
-        self.channels = check_channels(channels)
+    def __init__(self, channels: str | int = "mean", reference: bool = False) -> None:
+        self.channels, self.reference = check_channels(channels), reference
 
     def __call__(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).
@@ -43,7 +45,15 @@ class Change:
         """
         x, x_hat = pair_images(x, restoration)
         r = x if restoration.reference is None else _check_reference(restoration.reference, x)
-        return average_inside(reduce_channels((x_hat - r).abs(), self.channels), mask)
+        scores = reduce_channels((x_hat - r).abs(), self.channels)
+        return average_inside(_cut_to_bytes(scores) if self.reference else scores, mask)
+
+
+def _cut_to_bytes(scores: Tensor) -> Tensor:
+    """Divide maps (B, 1, *S) by their largest values, and cut them off to 256 steps."""
+    peak = scores.amax(tuple(range(1, scores.ndim)), keepdim=True)
+    scaled_scores = torch.where(peak > 0, scores * (1 / peak.where(peak > 0, torch.ones_like(peak))), 0)
+    return (255 * scaled_scores).floor() / 255
 
 
 def _check_reference(reference: Tensor, x: Tensor) -> Tensor:

@@ -38,9 +38,9 @@ class NoisedBatch:
 
 
 class Classifying:
-    r"""Trains a classifier of noisy scans by cross-entropy.
+    r"""Trains a classifier of noisy scans by cross-entropy, of classes that may weigh differently.
 
-    .. math:: L = -\log p_\phi(y \mid x_t, t), \quad t \sim U\{t_{min}, \dots, t_{max}\}
+    .. math:: L = -w_y \log p_\phi(y \mid x_t, t), \quad t \sim U\{t_{min}, \dots, t_{max}\}
 
     Labels are those of the data, or come from the corruptions of role "class". The accuracy of every level
     is logged: above the level where it is that of chance, guidance by the classifier only adds noise.
@@ -59,7 +59,9 @@ class Classifying:
         k = len(images) // len(t)
         t, z = repeat(t, "b -> (k b)", k=k), repeat(z, "b ... -> (k b) ...", k=k)
         x_t = trainer.schedule.add_noise(to_model(images), z, t)
-        losses = F.cross_entropy(call_network(trainer.network, x_t, t).float(), label, reduction="none")
+        logits = call_network(trainer.network, x_t, t).float()
+        weight = weigh_classes(trainer.config, logits)
+        losses = F.cross_entropy(logits, label, weight=weight, reduction="none")
         return reduce(losses, "(k b) -> b", "mean", k=k)
 
     def draw_validation_batch(self, trainer: NetworkRun, data: Dataset) -> NoisedBatch:
@@ -107,6 +109,21 @@ def pair_items(batch: Batch) -> tuple[Tensor, Tensor]:
     if batch.original is None:
         return batch.image, label
     return torch.cat([batch.image, batch.original]), torch.cat([label, torch.zeros_like(label)])
+
+
+def weigh_classes(config: Config, logits: Tensor) -> Tensor | None:
+    """Return the weights of the classes of ``logits`` (B, K), or none.
+
+    Raises:
+        ConfigError: If there are not as many as classes.
+    """
+    weights = config.train.class_weights
+    if weights is not None and len(weights) != logits.shape[1]:
+        raise ConfigError(
+            f"config key train.class_weights: expected {logits.shape[1]} weights, one for each class of the "
+            f"network, found {len(weights)}"
+        )
+    return None if weights is None else torch.tensor(weights).to(logits)
 
 
 def list_validation_levels(config: Config) -> list[int]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from diffad.denoise import call_network, split_answer, training_target
 from diffad.schedule import Schedule
+from diffad.training.variational import variational_bound
 from diffad.types import Example
 
 
@@ -49,6 +50,7 @@ def denoising_loss(
     gamma: float | None = None,
     cond: Mapping[str, Tensor] | None = None,
     mark: float = 0.0,
+    variance: bool = False,
 ) -> Tensor:
     """Return the weighted loss of each item, (B,).
 
@@ -62,15 +64,20 @@ def denoising_loss(
         gamma: Cap of the min-SNR weight, or none.
         cond: What else the network is given, by name.
         mark: Weight of the cross-entropy of what the network marks as damaged, where it does.
+        variance: Train how wide a move is, too, of a network that ``learns_variance``.
 
     Reference:
         Denoising Diffusion Probabilistic Models (Ho et al., 2020), eq. 14.
     """
-    output = call_network(network, example.x_t, t, **(cond or {})).float()
+    asked: dict[str, Any] = {**(cond or {}), **({"variance": True} if variance else {})}
+    output = call_network(network, example.x_t, t, **asked).float()
+    bound = variational_bound(output, example, t, schedule, prediction) if variance else None
     output, logits = split_answer(output, example.x.shape[1])
     error = output - training_target(example.x, example.z, t, schedule, prediction)
     per_item = mean_over(error.abs() if kind == "l1" else error.square(), example.region)
     loss = per_item * snr_weight(t.cpu(), schedule, prediction, gamma).to(output.device)
+    if bound is not None:
+        return loss + mean_over(bound, example.region)
     return loss if logits is None else loss + mark * marking_loss(logits, example.damage)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from diffad.config import Config, ConfigError, PartSpec, to_dict
 from diffad.data.items import Dataset
+from diffad.denoise import learns_variance
 from diffad.models.auxiliary import load_network
 from diffad.models.neighbours import check_neighbours
 from diffad.protocols import MakesExamples
@@ -50,8 +51,19 @@ def check_network(network: Any, config: Config) -> None:
     """Refuse a network that does not fit the space it is trained in.
 
     Raises:
-        ConfigError: If it is shown other neighbouring slices than the space has.
+        ConfigError: If it is shown other neighbouring slices than the space has, or a variance is of no use.
     """
+    has_variance = any(learns_variance(part) for part in network.modules())
+    if has_variance and not learns_variance(network):
+        raise ConfigError(
+            "config key model: expected learned_variance of a network by itself, found it in one inside "
+            "another, which never asks for it"
+        )
+    if has_variance and config.schedule.prediction_type == "flow":
+        raise ConfigError(
+            "config key model.learned_variance: expected false with schedule.prediction_type flow, whose "
+            "moves have no width"
+        )
     try:
         check_neighbours(network, config.space.neighbours)
     except ValueError as error:

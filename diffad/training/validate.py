@@ -16,7 +16,7 @@ from diffad.data.neighbours import stack_neighbours
 from diffad.data.place import tabulate_places
 from diffad.data.space import to_public
 from diffad.data.window import crop_to_brain, group_by_window
-from diffad.denoise import NetworkDenoiser
+from diffad.denoise import NetworkDenoiser, learns_variance
 from diffad.protocols import NoiseGenerator, Sampler
 from diffad.schedule import Schedule
 from diffad.training.batch import Batch, collect_labels, condition_kwargs, corrupt_items
@@ -115,7 +115,8 @@ def validate(
         example, t = validation.select(range(k, min(k + size, len(validation.t))), device)
         recipe = (schedule, prediction, config.train.loss, config.train.snr_gamma)
         cond = condition_kwargs(network, example)
-        losses.append(denoising_loss(network, example, t, *recipe, cond, config.corrupt.mark).cpu())
+        loss = (network, example, t, *recipe, cond, config.corrupt.mark, learns_variance(network))
+        losses.append(denoising_loss(*loss).cpu())
         distance = (denoiser(example.x_t, t, **cond) - example.x).abs()
         errors.append(mean_over(distance, example.region).cpu() / 2)
     error, levels = torch.cat(errors), validation.t

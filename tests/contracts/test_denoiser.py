@@ -25,6 +25,7 @@ from diffad.denoise import (
 from diffad.guidance.classifier import ClassifierGuidedDenoiser
 from diffad.guidance.encoder import ReferenceDenoiser
 from diffad.guidance.free import ContrastedDenoiser
+from diffad.guidance.told import ToldDenoiser
 from diffad.protocols import Denoiser
 from diffad.samplers.views import ContextDenoiser
 from tests.helpers.toys import linear_schedule
@@ -105,6 +106,7 @@ WRAPPERS = {
         lambda inner: ClassifierGuidedDenoiser(inner, judge, (2.0, 3.0)),
         {"without_guidance", "estimate"},
     ),
+    ToldDenoiser: (lambda inner: ToldDenoiser(inner, 0), set()),
     ContrastedDenoiser: (
         lambda inner: ContrastedDenoiser(inner, 2.0, 0, 1),
         {"without_guidance", "estimate"},
