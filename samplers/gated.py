@@ -94,9 +94,7 @@ class Gated:
         for t, s in pairwise(self._levels):
             x_hat, marks = as_denoiser(denoiser).estimate(x_t, as_level(t, x))
             if marks is None:
-                raise ValueError(
-                    "gated expected a network that marks what is noised (model.marks=true), found none"
-                )
+                raise ValueError("gated expected a network that marks noise (model.marks=true), found none")
             open_gate = marks > self.gate
             marked += open_gate / (len(self._levels) - 1)
             moved = moved | open_gate if self.sticky else open_gate

@@ -240,9 +240,10 @@ class Detector:
         narrow = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
         with torch.no_grad(), narrow:
             noisy = self._noise_neighbours(neighbours, keys)
-            denoiser = self._bind_conditions(cond_image, brain, where, noisy)
+            coding = self.coding.for_batch()
+            denoiser = self._bind_conditions(coding, cond_image, brain, where, noisy)
             steps: dict[str, Any] = {"mask": brain, "on_step": run.record if wants_records(run) else None}
-            sampler = self._restrict_sampler(region)
+            sampler = self._restrict_sampler(coding, region)
             output = sampler(to_model(x), denoiser, self.noise, generator=generators, **steps)
         public = to_public_range(output, brain)
         raw = run.map(x, public, brain)
@@ -250,20 +251,25 @@ class Detector:
         anomaly = raw if self._joins_slices else self.post.smooth(raw, brain)
         return BatchResult(anomaly.cpu(), public.image.cpu(), output.nfe, spread)
 
-    def _restrict_sampler(self, region: Tensor | None) -> Sampler:
+    def _restrict_sampler(self, coding: Coding, region: Tensor | None) -> Sampler:
         region = None if region is None else region.to(self.device)
-        if self.coding.is_coded:
-            return CodedSampler(self.sampler, self.coding, region)
+        if coding.is_coded:
+            return CodedSampler(self.sampler, coding, region)
         if region is None:
             return self.sampler
         return restrict_to_region(self.sampler, region)
 
     def _bind_conditions(
-        self, cond_image: Tensor, brain: Tensor, where: Tensor, noisy: dict[str, Tensor]
+        self,
+        coding: Coding,
+        cond_image: Tensor,
+        brain: Tensor,
+        where: Tensor,
+        noisy: dict[str, Tensor],
     ) -> Denoiser:
         """Bind what the denoiser must know of this batch, computed once for all levels."""
         place = {"place": where} if self.denoiser.takes_place else {}
-        cond = self.denoiser.conditions(self.coding.condition(cond_image), self.coding.shrink(brain))
+        cond = self.denoiser.conditions(coding.condition(cond_image), coding.shrink(brain))
         return bind(self.denoiser, {**cond, **place, **noisy})
 
     def _noise_neighbours(self, neighbours: Tensor, keys: Sequence[int]) -> dict[str, Tensor]:

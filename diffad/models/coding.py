@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -63,7 +63,15 @@ class Coding:
 
     def condition(self, image: Tensor) -> Tensor:
         """Return what stands in the place of images (B, C, *S) in [0, 1] as a condition, in [0, 1], too."""
-        return image if self.codec is None else (self.encode(image * 2 - 1) / self.reach + 1) / 2
+        return image if self.codec is None else self.show(self.encode(image * 2 - 1))
+
+    def show(self, z: Tensor) -> Tensor:
+        """Return codes (B, Z, *L) in the range of conditions, [0, 1]."""
+        return (z / self.reach + 1) / 2
+
+    def for_batch(self) -> Coding:
+        """Return the coding for one batch, which encodes the same images once."""
+        return self if self.codec is None else BatchCoding(self.codec)
 
     def shrink(self, mask: Tensor) -> Tensor:
         """Return the share of each cell that a mask (B, 1, *S) in [0, 1] covers, (B, 1, *L)."""
@@ -89,6 +97,28 @@ class Coding:
         """Return what undoes the even padding to a multiple of the factor."""
         starts = [-n % self.factor // 2 for n in size]
         return tuple(slice(start, start + n) for start, n in zip(starts, size, strict=True))
+
+
+@dataclass(frozen=True)
+class BatchCoding(Coding):
+    """A coding that remembers the codes of one batch, however often they are asked for.
+
+    Args:
+        codec: Encodes and decodes images.
+        seen: Images and their codes.
+    """
+
+    seen: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+
+    def encode(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Tensor:
+        """Return the codes (B, Z, *L) of images ``x`` (B, C, *S) in [-1, 1]; nothing is drawn twice."""
+        for image, code in self.seen:
+            if generators is None and image.shape == x.shape and torch.equal(image, x):
+                return code
+        code = super().encode(x, generators)
+        if generators is None:
+            self.seen.append((x, code))
+        return code
 
 
 PIXELS = Coding()

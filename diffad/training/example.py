@@ -66,7 +66,7 @@ def make_batch_example(
         damaged = examples.make_example(sampler, encode(batch.damaged_image), *drawing)
         example = _ask_for(x, damaged, t, schedule)
     damage = example.damage if batch.damage is None else coding.spread(batch.damage)
-    example = replace(example, cond_image=coding.condition(batch.cond_image), label=batch.label)
+    example = replace(example, cond_image=_condition(batch, example, coding), label=batch.label)
     example = replace(example, place=batch.place, damage=damage)
     if batch.neighbours is not None:
         example = replace(example, neighbours=_noise_neighbours(batch.neighbours, *drawing[1:]))
@@ -75,6 +75,13 @@ def make_batch_example(
     weight = coding.spread(batch.weight)
     region = weight if example.region is None else weight * example.region
     return replace(example, region=region)
+
+
+def _condition(batch: Batch, example: Example, coding: Coding) -> Tensor:
+    """Return the conditioning images as the network is shown them; a code that is there already is taken."""
+    if coding.is_coded and batch.cond_image is batch.image:
+        return coding.show(example.x)
+    return coding.condition(batch.cond_image)
 
 
 def _noise_neighbours(
