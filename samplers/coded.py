@@ -49,8 +49,9 @@ class ScaledDenoiser(DenoiserWrapper):
         return self._scale(x_hat), marks
 
     def without_clamp(self) -> Denoiser:
-        """Return the same denoiser without its clamp."""
-        return ScaledDenoiser(self.inner.without_clamp(), self.reach, is_clamped=False)
+        """Return the same denoiser without its clamp; itself where nothing is clamped."""
+        inner = self.inner.without_clamp()
+        return ScaledDenoiser(inner, self.reach, is_clamped=False) if self.is_clamped else self.wrap(inner)
 
     def _scale(self, x_hat: Tensor) -> Tensor:
         scaled_x_hat = x_hat / self.reach

@@ -89,22 +89,22 @@ class Gated:
     ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1]; what is moved is up to the network, whatever the ``mask``."""
         check_call(x, denoiser, self._levels[0], generator)
-        x_t, marked = x.clone(), torch.zeros_like(x[:, :1])
-        moved = marked > 0
+        x_t, shares = x.clone(), torch.zeros_like(x[:, :1])
+        region = shares > 0
         for t, s in pairwise(self._levels):
             x_hat, marks = as_denoiser(denoiser).estimate(x_t, as_level(t, x))
             if marks is None:
                 raise ValueError("gated expected a network that marks noise (model.marks=true), found none")
             open_gate = marks > self.gate
-            marked += open_gate / (len(self._levels) - 1)
-            moved = moved | open_gate if self.sticky else open_gate
+            shares += open_gate / (len(self._levels) - 1)
+            region = region | open_gate if self.sticky else open_gate
             draws = self._move.draws(s)
             z = noise(x_t, as_level(t, x), generator=generator) if draws else torch.zeros_like(x_t)
-            x_s = torch.where(moved, self._move(x_t, x_hat, t, s, denoiser.schedule, z), x_t)
+            x_s = torch.where(region, self._move(x_t, x_hat, t, s, denoiser.schedule, z), x_t)
             if on_step is not None:
                 on_step(StepRecord(t, s, x_t, x_hat, x_s, marks))
             x_t = x_s
-        return Reconstruction(x_t, nfe=len(self._levels) - 1, map=marked)
+        return Reconstruction(x_t, nfe=len(self._levels) - 1, map=shares)
 
     def example(
         self,
@@ -125,12 +125,12 @@ class Gated:
             schedule: Amplitudes by level.
             generator: One for each item.
         """
-        noised = self._mask.draw(mask.to(x), generator)
+        noise_mask = self._mask.draw(mask.to(x), generator)
         z = noise(x, t, generator=generator)
         a, s = schedule.amplitudes(t, x)
-        x_t = torch.where(noised > 0, (a * x + s * z).to(x), x)
+        x_t = torch.where(noise_mask > 0, (a * x + s * z).to(x), x)
         # the noise by which what is seen follows from what is to be found, whatever the network predicts
-        return Example(x, torch.where(noised > 0, z, ((1 - a) / s * x).to(x)), x_t, damage=noised)
+        return Example(x, torch.where(noise_mask > 0, z, ((1 - a) / s * x).to(x)), x_t, damage=noise_mask)
 
 
 def _check_levels(levels: Sequence[int]) -> list[int]:

@@ -68,17 +68,17 @@ class CellMask:
         grid = [math.ceil(n / side) for n, side in zip(shape, sides, strict=True)]
         count, share = math.prod(grid), self.ratio * float(torch.rand((), generator=generator, device=device))
         order = torch.randperm(count, generator=generator, device=device)
-        noised = (order >= math.floor(count * (1 - share))).float().reshape(grid)
+        noise_mask = (order >= math.floor(count * (1 - share))).float().reshape(grid)
         for axis, side in enumerate(sides):
-            noised = noised.repeat_interleave(side, axis)
-        return noised[tuple(slice(n) for n in shape)][None]
+            noise_mask = noise_mask.repeat_interleave(side, axis)
+        return noise_mask[tuple(slice(n) for n in shape)][None]
 
     def find_brain(self, brain: Tensor) -> Tensor:
         """Return 1 where a block holds enough brain to be noised, else 0, (B, 1, *S)."""
         pool = F.avg_pool2d if brain.ndim == 4 else F.avg_pool3d
         sides = [-n % self.block for n in brain.shape[2:]]
-        padded = F.pad(brain.float(), [p for n in sides[::-1] for p in (0, n)])
+        padded_share = F.pad(brain.float(), [p for n in sides[::-1] for p in (0, n)])
         # a share of brain is a mean of many numbers, whose rounding must not decide
-        blocks = (pool(padded, self.block) >= self.cover - 1e-6).float()
+        blocks = (pool(padded_share, self.block) >= self.cover - 1e-6).float()
         fields = F.interpolate(blocks, scale_factor=float(self.block), mode="nearest")
         return fields[(slice(None), slice(None), *(slice(n) for n in brain.shape[2:]))].to(brain)

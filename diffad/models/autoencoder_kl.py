@@ -123,7 +123,7 @@ class AutoencoderKL(ModelMixin, ConfigMixin):
     ) -> Tensor:
         """Return codes of mean and spread (B, Z, *L), drawn by generators or the mean."""
         mean, std = moments
-        return self.scale * (mean if generators is None else mean + std * draw_normal(mean, generators))
+        return self.scale * (mean if generators is None else mean + std * draw_latent_noise(mean, generators))
 
     def decode(self, z: Tensor) -> Tensor:
         """Return the images (B, C, *S) of codes ``z`` (B, Z, *L); they are not clamped."""
@@ -132,7 +132,7 @@ class AutoencoderKL(ModelMixin, ConfigMixin):
         return answer if isinstance(answer, Tensor) else answer.sample
 
 
-def draw_normal(like: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+def draw_latent_noise(like: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     """Draw unit noise shaped as ``like`` (B, Z, *L), item i from generator i, wherever that lives."""
     shape = like.shape[1:]
     items = [torch.randn(shape, generator=g, device=g.device) for g in generators_for(generators, len(like))]

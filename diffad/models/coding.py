@@ -105,19 +105,19 @@ class BatchCoding(Coding):
 
     Args:
         codec: Encodes and decodes images.
-        seen: Images and their codes.
+        codes: Images and their codes.
     """
 
-    seen: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    codes: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     def encode(self, x: Tensor, generators: Sequence[torch.Generator] | None = None) -> Tensor:
         """Return the codes (B, Z, *L) of images ``x`` (B, C, *S) in [-1, 1]; nothing is drawn twice."""
-        for image, code in self.seen:
+        for image, code in self.codes:
             if generators is None and image.shape == x.shape and torch.equal(image, x):
                 return code
         code = super().encode(x, generators)
         if generators is None:
-            self.seen.append((x, code))
+            self.codes.append((x, code))
         return code
 
 
@@ -182,6 +182,6 @@ def count_sequences(space: Mapping[str, Any], network_channels: int, codec: Mapp
     return network_channels if codec is None else int(codec.get("in_channels", 1))
 
 
-def _require(ok: bool, expectation: str, found: object) -> None:
+def _require(ok: bool, expectation: str, value: object) -> None:
     if not ok:
-        raise ValueError(f"expected {expectation}, found {found}")
+        raise ValueError(f"expected {expectation}, found {value}")

@@ -26,6 +26,7 @@ from diffad.guidance.classifier import ClassifierGuidedDenoiser
 from diffad.guidance.encoder import ReferenceDenoiser
 from diffad.guidance.free import ContrastedDenoiser
 from diffad.protocols import Denoiser
+from diffad.samplers.coded import ScaledDenoiser
 from diffad.samplers.views import ContextDenoiser
 from tests.helpers.toys import linear_schedule
 
@@ -105,6 +106,7 @@ WRAPPERS = {
         lambda inner: ClassifierGuidedDenoiser(inner, judge, (2.0, 3.0)),
         {"without_guidance", "estimate"},
     ),
+    ScaledDenoiser: (lambda inner: ScaledDenoiser(inner, 1.0, False), {"clamps"}),
     ContrastedDenoiser: (
         lambda inner: ContrastedDenoiser(inner, 2.0, 0, 1),
         {"without_guidance", "estimate"},

@@ -1,4 +1,4 @@
-"""What a training step of networks of whole volumes costs: measured on two small codes, the rest in proportion.
+"""What a training step of networks of whole volumes costs: measured on small codes, and in proportion.
 
 ``python -m tests.timings.volumes``; memory is that of what the backward pass keeps, in single precision.
 """
