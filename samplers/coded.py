@@ -37,7 +37,7 @@ class ScaledDenoiser(DenoiserWrapper):
     @property
     def clamps(self) -> bool:
         """Whether estimates are clamped to [-1, 1]."""
-        return self.is_clamped
+        return self.is_clamped or self.inner.clamps
 
     def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
         """Map ``x_t`` (B, Z, *L) at level ``t`` () or (B,) to x_hat (B, Z, *L)."""

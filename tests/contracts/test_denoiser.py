@@ -106,7 +106,7 @@ WRAPPERS = {
         lambda inner: ClassifierGuidedDenoiser(inner, judge, (2.0, 3.0)),
         {"without_guidance", "estimate"},
     ),
-    ScaledDenoiser: (lambda inner: ScaledDenoiser(inner, 1.0, False), {"clamps"}),
+    ScaledDenoiser: (lambda inner: ScaledDenoiser(inner, 1.0, False), set()),
     ContrastedDenoiser: (
         lambda inner: ContrastedDenoiser(inner, 2.0, 0, 1),
         {"without_guidance", "estimate"},
