@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Generator, Tensor
 
 from diffad.schedule import Schedule
 from diffad.types import Example, Generators, Reconstruction, StepRecord
@@ -88,6 +88,44 @@ class Denoiser(ABC):
     def reference(self, x: Tensor) -> Tensor:
         """Return the images that conditions are made of, for all slices ``x`` (N, C, *S) of a scan."""
         return x
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """What a network sees in the place of images: their codes, coarser and of other channels."""
+
+    @property
+    def dims(self) -> int:
+        """Spatial axes, 2 or 3."""
+        ...
+
+    @property
+    def factor(self) -> int:
+        """Voxels of the image between two cells of the code, along each axis."""
+        ...
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the image."""
+        ...
+
+    @property
+    def code_channels(self) -> int:
+        """Channels of the code."""
+        ...
+
+    @property
+    def reach(self) -> float:
+        """How far codes reach from 0: estimates are kept within, as images are in [-1, 1]."""
+        ...
+
+    def encode(self, x: Tensor, generators: Sequence[Generator] | None = None) -> Tensor:
+        """Return codes (B, Z, *L) of images ``x`` (B, C, *S) in [-1, 1], which generators may draw."""
+        ...
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the images (B, C, *S) of codes ``z`` (B, Z, *L)."""
+        ...
 
 
 @runtime_checkable

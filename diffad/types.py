@@ -72,6 +72,8 @@ class Reconstruction:
         map: What the sampler found on its way, (B, 1, *S): a likelihood, or the region it changed.
         reference: The scan as the same way rebuilds it unchanged, (B, C, *S), in the range of ``image``; none
             leaves the scan itself to compare with.
+        code_change: By how much the code of the twin differs from that of the reference, (B, Z, *L), in coded
+            spaces; none elsewhere.
     """
 
     image: Tensor
@@ -79,6 +81,7 @@ class Reconstruction:
     std: Tensor | None = None
     map: Tensor | None = None
     reference: Tensor | None = None
+    code_change: Tensor | None = None
 
 
 Restoration = Reconstruction

@@ -7,6 +7,7 @@ from diffad.samplers import chain as chain
 from diffad.samplers import direct as direct
 from diffad.samplers import ensemble as ensemble
 from diffad.samplers import fusion as fusion
+from diffad.samplers import gated as gated
 from diffad.samplers import harmonised as harmonised
 from diffad.samplers import inversion as inversion
 from diffad.samplers import levels as levels

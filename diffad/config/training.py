@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from diffad.config.schema import check_choice, check_range, expect
 
@@ -14,10 +14,12 @@ class NetworksConfig:
     Args:
         classifier: Folder that a run of task "classify" made; none for no classifier.
         autoencoder: Folder that a run of task "autoencode" made; none for no autoencoder.
+        codec: Folder that a run of task "compress" made, for ``space.code: latent``; none for no codec.
     """
 
     classifier: str | None = None
     autoencoder: str | None = None
+    codec: str | None = None
 
 
 AUXILIARY_NETWORKS = tuple(field.name for field in fields(NetworksConfig))
@@ -50,6 +52,8 @@ class TrainConfig:
             ``diffad.training.reflow``; none learns from the scans.
         teacher_steps: Moves of that way.
         class_weights: Weight of the loss of each class of a classifier, class 0 first; none weighs all alike.
+        kl: Weight of the divergence of latents from a normal distribution, in the task "compress".
+        auxiliary: Weights of further losses by name, see ``diffad.training.auxiliary``.
         calibrate_fpr: Pixel false-positive rates whose thresholds are measured on the validation scans.
         allow_changes: Let a resumed run go on with another seed, data, batch size, network, noise, space or
             objective than before, though its loss curve has a break there.
@@ -81,6 +85,8 @@ class TrainConfig:
     teacher: str | None = None
     teacher_steps: int = 5
     class_weights: tuple[float, ...] | None = None
+    kl: float = 1e-6
+    auxiliary: dict[str, float] = field(default_factory=dict)
     calibrate_fpr: tuple[float, ...] = (0.001, 0.005, 0.01, 0.02, 0.05)
     allow_changes: bool = False
 
@@ -91,7 +97,9 @@ class TrainConfig:
         check_range(self, "train", "[1, 100000]", "validate_items", "validate_levels")
         check_range(self, "train", "(0, 1000]", "lr")
         check_range(self, "train", "(0, 1000000000]", "clip_norm", "snr_gamma")
-        check_range(self, "train", "[0, 1000]", "min_lr", "weight_decay")
+        check_range(self, "train", "[0, 1000]", "min_lr", "weight_decay", "kl")
+        for name, weight in self.auxiliary.items():
+            expect(0 <= weight <= 1e6, f"train.auxiliary.{name}", "a weight in [0, 1000000]", weight)
         check_range(self, "train", "[0, 1000000000]", "warmup")
         check_range(self, "train", "[0, 256]", "workers")
         check_range(self, "train", "[1, 1000]", "teacher_steps")

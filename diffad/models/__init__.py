@@ -2,6 +2,7 @@
 
 from diffad.models import adm as adm
 from diffad.models import autoencoder as autoencoder
+from diffad.models import autoencoder_kl as autoencoder_kl
 from diffad.models import beside as beside
 from diffad.models import classifier as classifier
 from diffad.models import conditioned as conditioned

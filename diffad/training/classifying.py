@@ -54,11 +54,12 @@ class Classifying:
         low, high = trainer.config.train.levels
         device = batch.image.device
         t = torch.stack([torch.randint(low, high + 1, (), generator=g) for g in generators]).to(device)
-        z = trainer.noise(batch.image, t, generator=list(generators))
         images, label = pair_items(batch)
+        codes = trainer.coding.encode(to_model(images))
+        z = trainer.noise(codes[: len(t)], t, generator=list(generators))
         k = len(images) // len(t)
         t, z = repeat(t, "b -> (k b)", k=k), repeat(z, "b ... -> (k b) ...", k=k)
-        x_t = trainer.schedule.add_noise(to_model(images), z, t)
+        x_t = trainer.schedule.add_noise(codes, z, t)
         logits = call_network(trainer.network, x_t, t).float()
         weight = weigh_classes(trainer.config, logits)
         losses = F.cross_entropy(logits, label, weight=weight, reduction="none")
@@ -73,7 +74,7 @@ class Classifying:
         if min(counts) == 0:
             found = f"{counts[0]} healthy and {counts[1]} diseased"
             raise ConfigError(f"config key data: expected both classes in validation, found {found}")
-        x, levels, states = to_model(images), list_validation_levels(config), []
+        x, levels, states = trainer.coding.encode(to_model(images)), list_validation_levels(config), []
         for t in levels:
             generators = [generator_for(config.seed, 1, i, t) for i in range(len(x))]
             z = trainer.noise(x, torch.tensor(t), generator=generators)

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor
 
 from diffad.denoise import call_network, split_answer, training_target
 from diffad.schedule import Schedule
+from diffad.training.auxiliary import marking_loss as marking_loss
+from diffad.training.auxiliary import sum_auxiliary
 from diffad.training.variational import variational_bound
 from diffad.types import Example
 
@@ -50,6 +51,7 @@ def denoising_loss(
     gamma: float | None = None,
     cond: Mapping[str, Tensor] | None = None,
     mark: float = 0.0,
+    auxiliary: Mapping[str, float] | None = None,
     variance: bool = False,
 ) -> Tensor:
     """Return the weighted loss of each item, (B,).
@@ -64,6 +66,7 @@ def denoising_loss(
         gamma: Cap of the min-SNR weight, or none.
         cond: What else the network is given, by name.
         mark: Weight of the cross-entropy of what the network marks as damaged, where it does.
+        auxiliary: Weights of further losses by name, which take its place.
         variance: Train how wide a move is, too, of a network that ``learns_variance``.
 
     Reference:
@@ -78,14 +81,9 @@ def denoising_loss(
     loss = per_item * snr_weight(t.cpu(), schedule, prediction, gamma).to(output.device)
     if bound is not None:
         return loss + mean_over(bound, example.region)
-    return loss if logits is None else loss + mark * marking_loss(logits, example.damage)
-
-
-def marking_loss(logits: Tensor, damage: Tensor | None) -> Tensor:
-    """Return the cross-entropy (B,) of the logits (B, 1, *S) of what was damaged; without, of nothing."""
-    target = torch.zeros_like(logits) if damage is None else damage.to(logits)
-    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    return reduce(entropy, "b ... -> b", "mean")
+    if logits is None:
+        return loss
+    return loss + sum_auxiliary(auxiliary or {"marks_entropy": mark}, logits, example)
 
 
 def mean_over(error: Tensor, region: Tensor | None) -> Tensor:

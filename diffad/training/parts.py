@@ -9,9 +9,13 @@ from diffad.config import Config, ConfigError, PartSpec, to_dict
 from diffad.data.items import Dataset
 from diffad.denoise import learns_variance
 from diffad.models.auxiliary import load_network
+from diffad.models.coding import Coding
 from diffad.models.neighbours import check_neighbours
 from diffad.protocols import MakesExamples
 from diffad.registry import DATASETS, GUIDANCES, SAMPLERS, SCORES, Registry
+from diffad.samplers.coded import CodedSampler
+from diffad.training.auxiliary import check_auxiliary
+from diffad.training.codes import build_coding
 
 
 def build_part(registry: Registry, part: PartSpec, key: str, **arguments: Any) -> Any:
@@ -113,13 +117,34 @@ def check_parts(config: Config) -> None:
         raise ConfigError(
             "config key sampler.start: expected scan with corrupt.role source, as the network sees no noise"
         )
+    _check_marks(sampler, config)
     build_part(SCORES, config.score, "score")
     if config.guidance:
         build_part(GUIDANCES, config.guidance, "guidance")
-    for name, network in load_auxiliary(config).items():
+    auxiliary = load_auxiliary(config)
+    coding = build_coding(config, auxiliary.pop("codec", None))
+    if coding.is_coded:
+        _check_coded(sampler, coding)
+    for name, network in auxiliary.items():
         channels, other = config.model.get("in_channels", 1), network.config.in_channels
         if channels != other:
             raise ConfigError(f"config key networks.{name}: expected {channels} channel(s), found {other}")
+
+
+def _check_marks(sampler: Any, config: Config) -> None:
+    """Refuse what trains or reads marks of a network that makes none."""
+    marks = bool(config.model.get("marks"))
+    check_auxiliary(config.train.auxiliary, marks)
+    if getattr(sampler, "needs_marks", False) and not marks:
+        name = config.sampler["name"]
+        raise ConfigError(f"config key model.marks: sampler {name!r} expected true, found false")
+
+
+def _check_coded(sampler: Any, coding: Coding) -> None:
+    try:
+        CodedSampler(sampler, coding)
+    except ValueError as error:
+        raise ConfigError(f"config key sampler: {error}") from error
 
 
 def _check_paths(config: Config) -> None:

@@ -6,13 +6,23 @@ import pytest
 import torch
 
 from diffad.config import list_configs, load, to_dict
+from diffad.models.autoencoder_kl import AutoencoderKL
 from diffad.registry import MODELS, NOISES, SAMPLERS, SCORES
 from diffad.schedule import Schedule
 from diffad.training.loss import learning_rate
 from diffad.training.parts import build_part, build_scheduler, check_parts
 from tests.helpers.toys import GaussianDenoiser, white_noise
 
-OWN = {"brain_any", "ddpm3d", "ixi_t1_axial", "smoke"}
+OWN = {
+    "autoencoder_kl",
+    "brain_any",
+    "ddpm3d",
+    "ixi_t1_axial",
+    "ldm",
+    "ldm3d",
+    "smoke",
+    "wavelet3d",
+}
 """Configs that follow no paper."""
 ANODDPM = {"steps": 300_100, "batch_size": 1, "clip_norm": 1.0, "levels": (1, 800), "ema_decay": 0.9999}
 BERCEA = {"batch_size": 16, "mixed_precision": "fp16"}
@@ -41,6 +51,16 @@ TRAIN = {
     "ddpm": ANODDPM,
     "diffuse": {"steps": 54_000, "weight_decay": 0.05},
     "guided": {"steps": 80_000, "batch_size": 10, "ema_decay": 0.9999},
+    "madad": {
+        "steps": 125_000,
+        "batch_size": 96,
+        "lr": 4e-5,
+        "min_lr": 0.0,
+        "warmup": 6250,
+        "weight_decay": 1e-4,
+        "levels": (1, 10),
+        "auxiliary": {"marks_l2": 0.001},
+    },
     "pddpm": {"steps": 19_200, "batch_size": 32, "loss": "l1"},
     "thor": BERCEA | {"steps": 64_000},
 }
@@ -74,6 +94,7 @@ SIZES = {
 }
 OTHER_SIZES = {
     "andi": (9_720_964, 16_993_956),
+    "madad": (257_735_941, 257_735_429),
 }
 """Published networks that are not built, and what stands for them."""
 SPACES = {"andi": 128, "autoddpm": 128, "beside": 128, "cddpm": 96, "dae": 128, "pddpm": 96, "thor": 128}
@@ -117,6 +138,10 @@ POST = {
         "median_first": False,
     },
 }
+LATENT = {"madad": 4}
+"""Channels of the codes that a network sees."""
+COMPARED = sorted(set(TRAIN) - {"madad"})
+"""Those of the comparison."""
 NOTHING = {"erosion": 0, "erosion_rule": "cross", "median": 1, "median_axes": 2, "morphology": 1}
 NOTHING |= {"min_size": 0, "min_mm3": 0, "filled": False, "median_first": True}
 
@@ -147,7 +172,7 @@ def test_recipe_of_training_is_that_of_the_paper(name, paper):
 
 def test_grid_and_sequences_are_those_of_the_paper(name, paper):
     assert paper.space.size == SPACES.get(name, 256)
-    assert paper.model.get("in_channels", 1) == CHANNELS.get(name, 1)
+    assert paper.model.get("in_channels", 1) == LATENT.get(name, CHANNELS.get(name, 1))
     assert len(paper.data.get("sequences") or [None]) == CHANNELS.get(name, 1)
 
 
@@ -224,16 +249,21 @@ def test_classifier_of_diffuse_is_the_published_one(pytestconfig):
     check_parts(config)
 
 
-def test_parts_and_schedule_can_be_built(paper):
+def test_parts_and_schedule_can_be_built(paper, tmp_path):
+    if paper.networks.codec is not None:
+        codec = AutoencoderKL(latent=LATENT[paper.name], channels=[8] * 4, layers=1, groups=4)
+        assert codec.factor == 8
+        codec.save_pretrained(tmp_path)
+        paper = load(paper.name, ["variant=paper", f"networks.codec={tmp_path}"])
     check_parts(paper)
     build_part(NOISES, paper.noise, "noise")
     if paper.sampling_noise:
         build_part(NOISES, paper.sampling_noise, "sampling_noise")
-    assert build_scheduler(paper).config.num_train_timesteps == 1000
+    assert build_scheduler(paper).config.num_train_timesteps == (10 if paper.name == "madad" else 1000)
     assert (paper.schedule.beta_start, paper.schedule.beta_end) == (1e-4, 0.02)
-    is_cosine = paper.name in ("cddpm", "pddpm")
+    is_cosine = paper.name in ("cddpm", "madad", "pddpm")
     assert paper.schedule.beta_schedule == ("squaredcos_cap_v2" if is_cosine else "linear")
-    is_image = paper.name in ("cddpm", "pddpm", "dae")
+    is_image = paper.name in ("cddpm", "madad", "pddpm", "dae")
     assert paper.schedule.prediction_type == ("sample" if is_image else "epsilon")
 
 
@@ -334,11 +364,11 @@ def test_former_variants_keep_the_recipes_that_the_tables_were_made_with():
     for name, (key, value) in levels.items():
         assert load(name, ["variant=ixi"]).sampler[key] == value
     assert load("pddpm", ["variant=ixi"]).sampler["inner"]["levels"] == 350
-    for name in TRAIN:
+    for name in COMPARED:
         train = load(name, ["variant=ixi"]).train
         assert (train.min_lr, train.clip_norm) == (0.0, 1.0), name
         assert train.weight_decay == (0.05 if name == "classifier" else 0.01), name
-    for name in sorted(set(TRAIN) - {"autoencoder", "classifier"}):
+    for name in sorted(set(COMPARED) - {"autoencoder", "classifier"}):
         post = to_dict(load(name, ["variant=ixi"]).postprocess)
         expected = NOTHING | {"median": 5, "pool": "topk"}
         assert {key: post[key] for key in expected} == expected, name

@@ -27,6 +27,7 @@ from diffad.guidance.encoder import ReferenceDenoiser
 from diffad.guidance.free import ContrastedDenoiser
 from diffad.guidance.told import ToldDenoiser
 from diffad.protocols import Denoiser
+from diffad.samplers.coded import ScaledDenoiser
 from diffad.samplers.views import ContextDenoiser
 from tests.helpers.toys import linear_schedule
 
@@ -107,6 +108,7 @@ WRAPPERS = {
         {"without_guidance", "estimate"},
     ),
     ToldDenoiser: (lambda inner: ToldDenoiser(inner, 0), set()),
+    ScaledDenoiser: (lambda inner: ScaledDenoiser(inner, 1.0, False), set()),
     ContrastedDenoiser: (
         lambda inner: ContrastedDenoiser(inner, 2.0, 0, 1),
         {"without_guidance", "estimate"},

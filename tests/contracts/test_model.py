@@ -14,6 +14,7 @@ from diffad.registry import MODELS
 
 # A network inside another, and the encoder beside it.
 SMALL = {"name": "unet2d", "channels": [8, 16], "layers": 1, "groups": 4}
+KL = {"channels": [8, 16], "layers": 1, "groups": 4, "latent": 3}
 VECTOR = {"depth": 10, "width": 6, "planes": 8}
 # Options that keep a network small, and the spatial axes it works on: one row for each network, or one for
 # each number of axes, where what follows the first word tells the rows apart.
@@ -34,6 +35,8 @@ OPTIONS = {
     ),
     "autoencoder": ({"stem": 8, "down": [4, 6], "up": [6, 4]}, 2),
     "autoencoder in 3-D": ({"stem": 8, "down": [4, 6], "up": [6, 4], "dims": 3}, 3),
+    "autoencoder_kl": (KL, 2),
+    "autoencoder_kl in 3-D": ({**KL, "dims": 3}, 3),
     "beside": ({"backbone": SMALL}, 2),
     "beside in 3-D": ({"backbone": {**SMALL, "name": "unet3d"}}, 3),
     "classifier": ({"channels": [8, 16], "layers": 1, "groups": 4}, 2),
@@ -56,13 +59,15 @@ OPTIONS = {
 }
 SIDES = {2: (12, 9), 3: (7, 8, 5)}
 # Rows of the networks that answer with an image.
-PAINTERS = [row for row in OPTIONS if row.split()[0] not in ("classifier", "resnet")]
+PAINTERS = [row for row in OPTIONS if row.split()[0] not in ("classifier", "resnet", "autoencoder_kl")]
 # Rows of those among them that may answer with other channels than they see.
 DENOISERS = [row for row in PAINTERS if row.split()[0] != "autoencoder"]
 # Rows of the networks that take a condition vector.
 EMBEDDING = ["adm", "adm in 3-D", "adm with convolutions and a variance", "unet2d", "unet3d", "unet3d in 2-D"]
 # Rows of the networks that know a level, and choose widths and groups.
-LEVELLED = [row for row in OPTIONS if row.split()[0] not in ("dae", "autoencoder", "resnet")]
+LEVELLED = [
+    row for row in OPTIONS if row.split()[0] not in ("dae", "autoencoder", "autoencoder_kl", "resnet")
+]
 WIDTHS = [row for row in LEVELLED if "backbone" not in OPTIONS[row][0]]
 
 
@@ -107,7 +112,9 @@ LABELS = torch.tensor([0, 41])
 def ask(network, x, labels):
     """Call a network as training does: those that ask for conditions get a clean image."""
     if "labels" not in inspect.signature(network.forward).parameters:
-        return network(x)
+        answer = network(x)
+        # an autoencoder of latent distributions says these, too
+        return torch.cat([v.flatten(1) for v in answer], 1) if isinstance(answer, tuple) else answer
     if isinstance(network, ResNet):  # which knows clean images alone
         labels = torch.full_like(labels, -1)
     condition = {"image": x.float().sigmoid()} if hasattr(network, "conditions") else {}
