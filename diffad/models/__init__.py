@@ -3,6 +3,7 @@
 from diffad.models import adm as adm
 from diffad.models import autoencoder as autoencoder
 from diffad.models import beside as beside
+from diffad.models import bridge as bridge
 from diffad.models import classifier as classifier
 from diffad.models import conditioned as conditioned
 from diffad.models import dae as dae

@@ -12,6 +12,7 @@ from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor, nn
 
 from diffad.models.blocks import Blocks, Stage, double, halve, make_conv, zero_weights
+from diffad.models.context import ContextStage
 from diffad.models.embedding import check_embedding, check_width, embed, make_embedding_layers
 from diffad.models.padding import check_input, check_widths, run_padded
 from diffad.models.patches import check_patch, fold_patches, unfold_patches
@@ -42,6 +43,8 @@ class ADM(ModelMixin, ConfigMixin):
         patch: Side of the blocks of pixels that are folded into one position.
         groups: Groups of the normalisation; divides every width.
         dropout: Share of activations dropped in training.
+        context: Let the middle also look at what the way down finds in the same input when it is told of hardly
+            any noise; the way down then runs twice.
 
     Raises:
         ValueError: If options do not fit each other, an input has other axes or channels than the network,
@@ -50,7 +53,7 @@ class ADM(ModelMixin, ConfigMixin):
     Reference:
         Diffusion Models Beat GANs on Image Synthesis (Dhariwal and Nichol, 2021), section 3. AnoDDPM
         (Wyatt et al., 2022) and pDDPM (Behrendt et al., 2023) use it, cDDPM (Behrendt et al., 2025) with a
-        condition.
+        condition, MCDDPM (Trivedi et al., 2024) with ``context``.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
@@ -71,10 +74,11 @@ class ADM(ModelMixin, ConfigMixin):
         patch: int = 1,
         groups: int = 32,
         dropout: float = 0.0,
+        context: bool = False,
     ) -> None:
         super().__init__()
         widths = _compute_widths(base, mults, groups)
-        _check(layers, attention, dims, len(widths))
+        _check(layers, attention, dims, len(widths), middle, context)
         check_patch(patch, "ADM")
         check_width(embedding, "ADM")
         self.time = make_embedding_layers(base, 4 * base)
@@ -84,7 +88,7 @@ class ADM(ModelMixin, ConfigMixin):
         attention_flags = [2**level in attention for level in range(len(widths))]
         self.stem = make_conv(dims, in_channels * patch**dims, widths[0])
         self.down, skips = _build_way_down(blocks, widths, layers, attention_flags)
-        self.bottom = _build_middle(blocks, widths[-1], middle)
+        self.bottom = _build_middle(blocks, widths[-1], middle, context)
         self.up = _build_way_up(blocks, widths, layers, attention_flags, skips)
         self.norm = nn.GroupNorm(groups, widths[0])
         self.out = zero_weights(make_conv(dims, widths[0], out_channels * patch**dims))
@@ -99,7 +103,9 @@ class ADM(ModelMixin, ConfigMixin):
         check_input(x_t, self.config.in_channels, self.config.dims, "ADM")
         check_embedding(embedding, self.config.embedding, len(x_t), "ADM")
         emb = self._compute_embedding(labels, embedding)
-        return run_padded(lambda x: self._run_unet(x, emb), x_t, self.multiple)
+        first = torch.full_like(labels, CONTEXT_LABEL)
+        early = self._compute_embedding(first, embedding) if self.config.context else None
+        return run_padded(lambda x: self._run_unet(x, emb, early), x_t, self.multiple)
 
     def _compute_embedding(self, labels: Tensor, embedding: Tensor | None) -> Tensor:
         """Return e = [e_t | e_c], or e_t alone."""
@@ -108,22 +114,34 @@ class ADM(ModelMixin, ConfigMixin):
         vector = embed(self.condition, embedding, self.dtype)
         return time if vector is None else torch.cat([time, vector], dim=1)
 
-    def _run_unet(self, x: Tensor, emb: Tensor) -> Tensor:
+    def _run_unet(self, x: Tensor, emb: Tensor, early: Tensor | None) -> Tensor:
         patches = fold_patches(x, self.config.patch).to(self.dtype)
-        return unfold_patches(self.run_core(patches, emb), self.config.patch)
+        given = (emb,) if early is None else (emb, early)
+        return unfold_patches(self.run_core(patches, *given), self.config.patch)
 
-    def run_core(self, x: Tensor, emb: Tensor) -> Tensor:
-        """Run the U-Net alone, on patches (B, C, *S) and vectors e (B, D); see ``HasCore``."""
-        h = self.stem(x)
-        skips = [h]
+    def _run_down(self, x: Tensor, emb: Tensor) -> list[Tensor]:
+        """Return what each stage of the way down finds, the deepest last."""
+        skips = [self.stem(x)]
         for stage in self.down:
-            h = stage(h, emb)
-            skips.append(h)
-        h = self.bottom(h, emb)
+            skips.append(stage(skips[-1], emb))
+        return skips
+
+    def run_core(self, x: Tensor, emb: Tensor, early: Tensor | None = None) -> Tensor:
+        """Run the U-Net alone, on patches (B, C, *S) and vectors e (B, D); see ``HasCore``.
+
+        With ``context``, ``early`` (B, D) is e of hardly any noise.
+        """
+        skips = self._run_down(x, emb)
+        seen = () if early is None else (self._run_down(x, early)[-1],)
+        h = self.bottom(skips[-1], emb, *seen)
         for stage in self.up:
             h = stage(torch.cat([h, skips.pop()], dim=1), emb)
         answer: Tensor = self.out(F.silu(self.norm(h)))
         return answer
+
+
+CONTEXT_LABEL = 1
+"""The published label at which the way down sees its input for the context."""
 
 
 def _compute_widths(base: int, mults: Sequence[float], groups: int) -> list[int]:
@@ -134,11 +152,15 @@ def _compute_widths(base: int, mults: Sequence[float], groups: int) -> list[int]
     return widths
 
 
-def _check(layers: int, attention: Sequence[int], dims: int, scales: int) -> None:
+def _check(
+    layers: int, attention: Sequence[int], dims: int, scales: int, middle: bool, context: bool
+) -> None:
     if dims not in (2, 3):
         raise ValueError(f"ADM expected dims of 2 or 3, got {dims}")
     if layers < 1:
         raise ValueError(f"ADM expected layers of at least 1, got {layers}")
+    if context and not middle:
+        raise ValueError("ADM expected a middle with attention that looks at a context, got middle = false")
     factors = [2**level for level in range(scales)]
     # A factor that the network never reaches would silently be no attention at all.
     if not set(attention) <= set(factors):
@@ -161,7 +183,9 @@ def _build_way_down(
     return stages, skips
 
 
-def _build_middle(blocks: Blocks, width: int, has_attention: bool) -> Stage:
+def _build_middle(blocks: Blocks, width: int, has_attention: bool, context: bool) -> nn.Module:
+    if context:
+        return ContextStage(blocks, width)
     attention_blocks = [blocks.make_attention(width)] if has_attention else []
     return Stage([blocks.make_residual(width, width), *attention_blocks, blocks.make_residual(width, width)])
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from diffad.registry import MODELS
 
-CAPABILITIES = ("conditions", "null", "takes_place", "takes_neighbours")
+CAPABILITIES = ("conditions", "null", "takes_place", "takes_neighbours", "takes_whole", "rebuild_weight")
 """What a network may have besides its answer: ``Conditional`` and what follows in ``diffad.protocols``."""
 
 

@@ -49,6 +49,7 @@ def denoising_loss(
     gamma: float | None = None,
     cond: Mapping[str, Tensor] | None = None,
     mark: float = 0.0,
+    rebuild: float = 0.0,
 ) -> Tensor:
     """Return the weighted loss of each item, (B,).
 
@@ -62,16 +63,25 @@ def denoising_loss(
         gamma: Cap of the min-SNR weight, or none.
         cond: What else the network is given, by name.
         mark: Weight of the cross-entropy of what the network marks as damaged, where it does.
+        rebuild: Weight of the error of its second answer, over the whole image, see ``RebuildsTwice``.
 
     Reference:
         Denoising Diffusion Probabilistic Models (Ho et al., 2020), eq. 14.
     """
     output = call_network(network, example.x_t, t, **(cond or {})).float()
-    output, logits = split_answer(output, example.x.shape[1])
-    error = output - training_target(example.x, example.z, t, schedule, prediction)
-    per_item = mean_over(error.abs() if kind == "l1" else error.square(), example.region)
+    output, extra = split_answer(output, example.x.shape[1])
+    target = training_target(example.x, example.z, t, schedule, prediction)
+    per_item = mean_over(_measure_error(output, target, kind), example.region)
+    if rebuild and extra is not None:
+        per_item = per_item + rebuild * mean_over(_measure_error(extra, target, kind), None)
+        extra = None
     loss = per_item * snr_weight(t.cpu(), schedule, prediction, gamma).to(output.device)
-    return loss if logits is None else loss + mark * marking_loss(logits, example.damage)
+    return loss if extra is None else loss + mark * marking_loss(extra, example.damage)
+
+
+def _measure_error(output: Tensor, target: Tensor, kind: str) -> Tensor:
+    error = output - target
+    return error.abs() if kind == "l1" else error.square()
 
 
 def marking_loss(logits: Tensor, damage: Tensor | None) -> Tensor:

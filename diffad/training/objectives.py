@@ -11,6 +11,7 @@ from torch import Tensor
 
 from diffad.config import Config
 from diffad.data.items import Dataset
+from diffad.denoise import rebuild_weight
 from diffad.training.autoencoding import Autoencoding
 from diffad.training.batch import Batch, condition_kwargs
 from diffad.training.classifying import Classifying
@@ -59,7 +60,8 @@ class Denoising:
         recipe = (config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
         cond = condition_kwargs(trainer.ema_network, example)
         loss = (trainer.network, example, t, trainer.schedule, *recipe, cond)
-        return denoising_loss(*loss, mark=config.corrupt.mark)
+        weights = {"mark": config.corrupt.mark, "rebuild": rebuild_weight(trainer.ema_network)}
+        return denoising_loss(*loss, **weights)
 
     def draw_validation_batch(self, trainer: NetworkRun, data: Dataset) -> ValidationExamples:
         """Draw what validation looks at, the same every time."""
