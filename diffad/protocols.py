@@ -71,7 +71,7 @@ class Denoiser(ABC):
 
     @property
     def takes_whole(self) -> bool:
-        """Whether it is shown the image noised everywhere, as ``whole`` (B, C, *S), where its state is not."""
+        """Whether it is shown the image noised everywhere, as ``whole`` (B, C, *S), beside its state."""
         return False
 
     def without_clamp(self) -> Denoiser:

@@ -61,9 +61,9 @@ class Patched:
             it is in the boxes where it has none, so that nothing inside a mask depends on the batch.
         at_once: Most boxes in one run of the inner sampler; all when absent. Results do not depend on it.
         random: Train on boxes anywhere, every voxel equally often, rather than on those of the grid.
-        whole_noise: Noise of the whole image that networks such as "bridge" are shown beside: "shared" with the
-            box, as published, or "own". Where it is shared, scan and noised scan outside the box give away the
-            noise there, and what is smooth of it within the box.
+        whole_noise: Noise of the whole image that networks such as "bridge" are shown beside: "shared" with
+            the box, as published, or "own". Where it is shared, scan and noised scan outside the box give
+            away the noise there, and what is smooth of it within the box.
 
     Raises:
         TypeError: If a number is no integer.

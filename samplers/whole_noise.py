@@ -29,8 +29,8 @@ def check_whole_noise(whole_noise: str, context: bool, inner: Sampler) -> None:
         raise ValueError(f"whole_noise must be one of {WHOLE_NOISES}, got {whole_noise!r}")
     if whole_noise == "own" and not (context and isinstance(inner, OneShot)):
         raise ValueError(
-            "whole_noise 'own' expected boxes in context and the inner sampler 'oneshot', as further down the "
-            f"scan itself would be shown, got {type(inner).__name__} with context {context}"
+            "whole_noise 'own' expected boxes in context and the inner sampler 'oneshot', as further down "
+            f"the scan itself would be shown, got {type(inner).__name__} with context {context}"
         )
 
 
@@ -55,7 +55,7 @@ def draw_streams(
 def bind_noise(
     denoiser: Denoiser, streams: SeedStreams | None, noise: NoiseGenerator, view: BoxView, x: Tensor
 ) -> Denoiser:
-    """Let a denoiser of boxes of ``x`` (b, C, *S) draw noise of its own from streams, where there are some."""
+    """Let a denoiser of boxes of ``x`` (b, C, *S) draw noise of its own from streams, if there are some."""
     if streams is None or not isinstance(denoiser, ContextDenoiser):
         return denoiser
     shared, generators = SharedNoise(noise, view, x), streams.make_generators() * len(view.boxes)

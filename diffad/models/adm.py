@@ -43,8 +43,8 @@ class ADM(ModelMixin, ConfigMixin):
         patch: Side of the blocks of pixels that are folded into one position.
         groups: Groups of the normalisation; divides every width.
         dropout: Share of activations dropped in training.
-        context: Let the middle also look at what the way down finds in the same input when it is told of hardly
-            any noise; the way down then runs twice.
+        context: Let the middle also look at what the way down finds in the same input when it is told of
+            hardly any noise; the way down then runs twice.
 
     Raises:
         ValueError: If options do not fit each other, an input has other axes or channels than the network,

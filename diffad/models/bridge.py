@@ -21,7 +21,7 @@ OWN_OPTIONS = ("in_channels", "out_channels", "embedding", "neighbours")
 
 @MODELS.register("bridge")
 class Bridge(ModelMixin, ConfigMixin):
-    r"""Shows a network features of the image that is noised everywhere, before a state that is noised in a box.
+    r"""Shows a network features of the image noised everywhere, before a state that is noised in a box.
 
     .. math:: \hat y = f([b, x_\text{in}], t), \quad b = B(x_t), \qquad \hat y_2 = D(b)
 

@@ -84,6 +84,7 @@ def check_parts(config: Config) -> None:
     """
     sampler = build_part(SAMPLERS, config.sampler, "sampler")
     _check_paths(config)
+    _check_level(sampler, config)
     is_restored = config.corrupt.role in ("restore", "source") or config.train.teacher is not None
     if is_restored and config.corrupt.tasks and isinstance(sampler, MakesExamples):
         name = config.sampler["name"]
@@ -108,6 +109,23 @@ def check_parts(config: Config) -> None:
         channels, other = config.model.get("in_channels", 1), network.config.in_channels
         if channels != other:
             raise ConfigError(f"config key networks.{name}: expected {channels} channel(s), found {other}")
+
+
+def _check_level(sampler: Any, config: Config) -> None:
+    """Refuse to train at other levels than the only one at which a sampler asks, or for something else."""
+    level, name = getattr(sampler, "asked_level", None), config.sampler["name"]
+    if level is None:
+        return
+    if config.train.levels != (level, level):
+        raise ConfigError(
+            f"config key train.levels: expected [{level}, {level}], as sampler {name!r} asks at this level "
+            f"alone, found {list(config.train.levels)}"
+        )
+    if config.schedule.prediction_type != "sample":
+        raise ConfigError(
+            f"config key schedule.prediction_type: expected sample, as sampler {name!r} asks for the image, "
+            f"found {config.schedule.prediction_type}"
+        )
 
 
 def _check_paths(config: Config) -> None:
