@@ -41,6 +41,8 @@ TRAIN = {
     "ddpm": ANODDPM,
     "diffuse": {"steps": 54_000, "weight_decay": 0.05},
     "guided": {"steps": 80_000, "batch_size": 10, "ema_decay": 0.9999},
+    "itermask": {"steps": 90_000, "batch_size": 32, "levels": (1, 1), "ema_decay": 0.9999},
+    "mcddpm": {"steps": 115_499, "batch_size": 8},
     "pddpm": {"steps": 19_200, "batch_size": 32, "loss": "l1"},
     "thor": BERCEA | {"steps": 64_000},
 }
@@ -68,6 +70,8 @@ SIZES = {
     "dae": 7_703_748,
     "ddpm": 131_649_793,
     "diffuse": 138_288_772,
+    "itermask": 6_600_257,  # no number is published; theirs lacks the layers for the level
+    "mcddpm": 40_538_513,
     "pddpm": 37_513_857,
     "thor": 18_500_993,
 }
@@ -77,6 +81,7 @@ OTHER_SIZES = {
 }
 """Published networks that are not built, and what stands for them."""
 SPACES = {"andi": 128, "autoddpm": 128, "beside": 128, "cddpm": 96, "dae": 128, "pddpm": 96, "thor": 128}
+SPACES |= {"itermask": 128, "mcddpm": 128}
 CHANNELS = {"andi": 4, "autoencoder": 4, "classifier": 4, "dae": 4, "diffuse": 4, "guided": 4}
 EVALUATIONS = {
     "andi": 125,
@@ -86,6 +91,7 @@ EVALUATIONS = {
     "dae": 1,
     "ddpm": 250,
     "guided": 1000,
+    "mcddpm": 4,
     "pddpm": 4,
     "thor": 351,
 }
@@ -108,6 +114,14 @@ POST = {
         "median_first": False,
     },
     "diffuse": {"morphology": 5},
+    "mcddpm": {
+        "erosion": 5,
+        "median": 5,
+        "median_axes": 3,
+        "min_mm3": 8 * 1.5**3,
+        "filled": True,
+        "median_first": False,
+    },
     "pddpm": {
         "erosion": 3,
         "median": 5,
@@ -180,9 +194,9 @@ def test_parts_and_schedule_can_be_built(paper):
         build_part(NOISES, paper.sampling_noise, "sampling_noise")
     assert build_scheduler(paper).config.num_train_timesteps == 1000
     assert (paper.schedule.beta_start, paper.schedule.beta_end) == (1e-4, 0.02)
-    is_cosine = paper.name in ("cddpm", "pddpm")
+    is_cosine = paper.name in ("cddpm", "pddpm", "mcddpm")
     assert paper.schedule.beta_schedule == ("squaredcos_cap_v2" if is_cosine else "linear")
-    is_image = paper.name in ("cddpm", "pddpm", "dae")
+    is_image = paper.name in ("cddpm", "pddpm", "dae", "itermask", "mcddpm")
     assert paper.schedule.prediction_type == ("sample" if is_image else "epsilon")
 
 
@@ -238,11 +252,11 @@ def test_maps_of_harmonisation_lie_at_the_eight_published_indices():
     assert sorted(t - 1 for t in sampler._blends) == [50, 150, 300]
 
 
-@pytest.mark.parametrize("method", ["pddpm", "cddpm"])
+@pytest.mark.parametrize("method", ["pddpm", "cddpm", "mcddpm"])
 def test_default_levels_are_as_noisy_with_unit_noise_as_the_published_ones(method):
     default, paper = (load(method, changes) for changes in ([], ["variant=paper"]))
     ours, published = (
-        config.sampler["inner"]["levels"] if method == "pddpm" else config.sampler["levels"]
+        config.sampler["levels"] if method == "cddpm" else config.sampler["inner"]["levels"]
         for config in (default, paper)
     )
     schedule = Schedule.from_diffusers(build_scheduler(paper))
