@@ -36,9 +36,12 @@ def find_bend(thresholds: Tensor, percents: Tensor, slope: float) -> int:
     high = (theta > CEILING).nonzero().flatten().tolist()
     end = max(2, high[0] if high else len(theta))
     a, b = _fit_tangent(theta[:end], x[:end])
-    trusted = x <= TRUSTED * float(x[-1])
+    range_of_trust = x <= TRUSTED * float(x[-1])
     slopes = a * b / (b * x).cos() ** 2
-    if b * float(x[-1]) >= math.pi / 2 or _explain(theta[trusted], a * (b * x[trusted]).tan()) < LEAST_R2:
+    if (
+        b * float(x[-1]) >= math.pi / 2
+        or _explain(theta[range_of_trust], a * (b * x[range_of_trust]).tan()) < LEAST_R2
+    ):
         slopes = _smooth_slopes(theta, x)
     steep = (slopes > slope).nonzero().flatten().tolist()
     return int(steep[0]) if steep else len(theta) - 1
@@ -53,13 +56,13 @@ def _fit_tangent(theta: Tensor, x: Tensor) -> tuple[float, float]:
     return float(a[best]), float(b[best])
 
 
-def _explain(theta: Tensor, fitted: Tensor) -> float:
+def _explain(theta: Tensor, model: Tensor) -> float:
     """Return how much of the variance a fit explains, R2."""
     spread = float((theta - theta.mean()).square().sum())
-    return 1 - float((theta - fitted).square().sum()) / spread if spread else 0.0
+    return 1 - float((theta - model).square().sum()) / spread if spread else 0.0
 
 
 def _smooth_slopes(theta: Tensor, x: Tensor) -> Tensor:
     slopes = torch.gradient(theta, spacing=(x,))[0]
-    padded = torch.nn.functional.pad(slopes[None, None], (WIDTH // 2, WIDTH // 2), mode="replicate")
-    return torch.nn.functional.avg_pool1d(padded, WIDTH, stride=1)[0, 0]
+    padded_slopes = torch.nn.functional.pad(slopes[None, None], (WIDTH // 2, WIDTH // 2), mode="replicate")
+    return torch.nn.functional.avg_pool1d(padded_slopes, WIDTH, stride=1)[0, 0]

@@ -34,9 +34,9 @@ def draw_hidden(brain: Tensor, generator: torch.Generator) -> Tensor:
         return torch.zeros_like(brain, dtype=torch.bool)
     centre = places[_draw_integer(0, len(places) - 1, generator)]
     cloud = _draw_squares if voxels.ndim == 2 else _draw_cells
-    hidden = cloud(centre.double(), tuple(voxels.shape), generator)
-    hidden[tuple(centre)] = True
-    return (hidden & voxels)[None].to(brain.device)
+    hidden_mask = cloud(centre.double(), tuple(voxels.shape), generator)
+    hidden_mask[tuple(centre)] = True
+    return (hidden_mask & voxels)[None].to(brain.device)
 
 
 def _draw_squares(centre: Tensor, shape: Sequence[int], generator: torch.Generator) -> Tensor:
@@ -48,11 +48,11 @@ def _draw_squares(centre: Tensor, shape: Sequence[int], generator: torch.Generat
     low, high = (100, 200) if is_wide else (5, 20)
     small = (4, int(area * _draw_integer(low, high, generator)))
     counts = [small, *((side, _draw_integer(*bounds, generator)) for side, bounds in SQUARES)]
-    hidden = torch.zeros(*shape, dtype=torch.bool)
+    hidden_mask = torch.zeros(*shape, dtype=torch.bool)
     for side, count in counts:
         points = centre + _draw_normal(count, 2, generator) @ axes
-        hidden |= _grow(_mark(points, shape), max(1, round(side * scale)))
-    return hidden
+        hidden_mask |= _grow(_mark(points, shape), max(1, round(side * scale)))
+    return hidden_mask
 
 
 def _draw_cells(centre: Tensor, shape: Sequence[int], generator: torch.Generator) -> Tensor:
@@ -84,8 +84,8 @@ def _mark(points: Tensor, shape: Sequence[int]) -> Tensor:
 
 def _grow(marks: Tensor, side: int) -> Tensor:
     """Make a square of each marked pixel (H, W)."""
-    grown = F.max_pool2d(marks[None, None].float(), side, stride=1, padding=side // 2)[0, 0] > 0
-    return grown[: marks.shape[0], : marks.shape[1]]
+    squares = F.max_pool2d(marks[None, None].float(), side, stride=1, padding=side // 2)[0, 0] > 0
+    return squares[: marks.shape[0], : marks.shape[1]]
 
 
 def _draw_integer(low: int, high: int, generator: torch.Generator) -> int:

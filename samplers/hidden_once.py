@@ -42,13 +42,12 @@ class HiddenOnce:
         on_step: Callable[[StepRecord], None] | None = None,
     ) -> Reconstruction:
         """Rebuild ``x`` (B, C, *S) in [-1, 1] in two passes."""
-        hiding = (self.sigma, self.score)
-        passes = begin_passes(x, denoiser, noise, *hiding, generator=generator, mask=mask, on_step=on_step)
+        cover = (self.sigma, self.score)
+        passes = begin_passes(x, denoiser, noise, *cover, generator=generator, mask=mask, on_step=on_step)
         pairs = zip(passes.brain, passes.streams.make_generators(*DRAWN), strict=True)
-        hidden = torch.stack([draw_hidden(brain, g) for brain, g in pairs])
+        part = torch.stack([draw_hidden(brain, g) for brain, g in pairs])
         items = torch.arange(len(x), device=x.device)
-        twins = []
-        for part in (hidden, passes.brain & ~hidden):
-            passes.look(part, items)
-            twins.append(passes.twin.clone())
-        return Reconstruction(torch.where(hidden, *twins), nfe=passes.count)
+        passes.look(part, items)
+        twin = passes.twin.clone()
+        passes.look(passes.brain & ~part, items)
+        return Reconstruction(torch.where(part, twin, passes.twin), nfe=passes.count)

@@ -108,15 +108,15 @@ class IterMask:
                 "itermask expected a threshold, which training measures on healthy scans, or rule 'curve', "
                 "got neither"
             )
-        hiding = (self.sigma, self._score)
-        passes = begin_passes(x, denoiser, noise, *hiding, generator=generator, mask=mask, on_step=on_step)
+        cover = (self.sigma, self._score)
+        passes = begin_passes(x, denoiser, noise, *cover, generator=generator, mask=mask, on_step=on_step)
         items = passes.brain.flatten(1).any(1).nonzero().flatten()
-        hidden = passes.brain.clone()
+        hidden_mask = passes.brain.clone()
         if len(items):
-            passes.look(hidden, items)
-            hidden, thresholds = self._cut_first(passes, items)
-            self._uncover(passes, hidden, thresholds)
-        return Reconstruction(passes.twin, nfe=passes.count, map=passes.error * hidden)
+            passes.look(hidden_mask, items)
+            hidden_mask, thresholds = self._cut_first(passes, items)
+            self._uncover(passes, hidden_mask, thresholds)
+        return Reconstruction(passes.twin, nfe=passes.count, map=passes.error * hidden_mask)
 
     def _cut_first(self, passes: Passes, items: Tensor) -> tuple[Tensor, Tensor]:
         """Return the masks after the first pass, (B, 1, *S), and the threshold of each item, (B,)."""
@@ -135,23 +135,23 @@ class IterMask:
         percents = 100 * torch.arange(1, self.looks, dtype=torch.float64) / self.looks
         curve = []
         for percent in percents.tolist():
-            hidden, least = keep_largest(passes.error, passes.brain, 1 - percent / 100)
+            hidden_mask, least = keep_largest(passes.error, passes.brain, 1 - percent / 100)
             curve.append(least)
-            passes.look(hidden, items)
+            passes.look(hidden_mask, items)
         values = torch.stack(curve, 1).cpu()
-        found = [values[i, find_bend(values[i], percents, self.slope)] for i in range(len(values))]
-        return torch.stack(found).to(passes.error)
+        bends = [values[i, find_bend(values[i], percents, self.slope)] for i in range(len(values))]
+        return torch.stack(bends).to(passes.error)
 
-    def _uncover(self, passes: Passes, hidden: Tensor, thresholds: Tensor) -> None:
-        """Uncover ``hidden`` (B, 1, *S), in place, until no item goes on."""
-        items = hidden.flatten(1).any(1).nonzero().flatten()
+    def _uncover(self, passes: Passes, hidden_mask: Tensor, thresholds: Tensor) -> None:
+        """Uncover ``hidden_mask`` (B, 1, *S), in place, until no item goes on."""
+        items = hidden_mask.flatten(1).any(1).nonzero().flatten()
         for _ in range(self.passes):
             if not len(items):
                 return
-            error, old = passes.look(hidden, items), hidden[items]
+            error, old = passes.look(hidden_mask, items), hidden_mask[items]
             eligible = passes.brain[items] if self.regrow else old
             new = eligible & (error > spread_items(thresholds[items], error))
-            hidden[items] = new
+            hidden_mask[items] = new
             before, after = (v.flatten(1).sum(1) for v in (old, new))
             goes_on = (after > 0) & (before - after >= self.stop * before)
             items = items[goes_on]
@@ -189,10 +189,10 @@ class IterMask:
             generator: One for each item.
         """
         generators = generators_for(generator, len(x))
-        hidden = torch.stack([self._draw_hidden(m, g) for m, g in zip(mask, generators, strict=True)])
+        hidden_mask = torch.stack([self._draw_hidden(m, g) for m, g in zip(mask, generators, strict=True)])
         z = noise(x, t, generator=generators)
-        shown = torch.where(hidden, self.sigma * z, x)
-        return Example(x, z, shown, hidden if self.loss == "hidden" else None)
+        state = torch.where(hidden_mask, self.sigma * z, x)
+        return Example(x, z, state, hidden_mask if self.loss == "hidden" else None)
 
     def _draw_hidden(self, brain: Tensor, generator: torch.Generator) -> Tensor:
         is_whole = float(torch.rand((), generator=generator, device=generator.device)) < self.whole

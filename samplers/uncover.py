@@ -52,23 +52,23 @@ class Passes:
         self.twin = self.x.clone()
         self.error = torch.zeros_like(self.x[:, :1])
 
-    def look(self, hidden: Tensor, items: Tensor) -> Tensor:
-        """Hide ``hidden`` (B, 1, *S), bool, in some items (n,); return their errors (n, 1, *S)."""
+    def look(self, hidden_mask: Tensor, items: Tensor) -> Tensor:
+        """Hide ``hidden_mask`` (B, 1, *S), bool, in some items (n,); return their errors (n, 1, *S)."""
         from diffad.data.space import to_public  # its package imports libraries of files
 
         x, level = self.x[items], as_level(LEVEL, self.x)
         generators = self.streams.make_generators(self.count)
         z = self.noise(x, level, generator=[generators[i] for i in items.tolist()])
-        shown = torch.where(hidden[items], self.sigma * z, x)
-        x_hat = self.denoiser.select(items)(shown, level)
+        state = torch.where(hidden_mask[items], self.sigma * z, x)
+        x_hat = self.denoiser.select(items)(state, level)
         run = begin_run(self.score, x, self.denoiser.schedule)
-        run.record(StepRecord(LEVEL, 0, shown, x_hat, x_hat))
-        found = Reconstruction(to_public(x_hat), nfe=1)
-        self.error[items] = run.map(to_public(x), found, self.brain[items]).to(self.error)
+        run.record(StepRecord(LEVEL, 0, state, x_hat, x_hat))
+        rebuild = Reconstruction(to_public(x_hat), nfe=1)
+        self.error[items] = run.map(to_public(x), rebuild, self.brain[items]).to(self.error)
         self.twin[items] = x_hat
         self.count += 1
         if self.on_step is not None:
-            states = (self.x.index_copy(0, items, v) for v in (shown, x_hat, x_hat))
+            states = (self.x.index_copy(0, items, v) for v in (state, x_hat, x_hat))
             self.on_step(StepRecord(LEVEL, 0, *states))
         return self.error[items]
 
@@ -95,13 +95,13 @@ def begin_passes(
     shape = (len(x), 1, *x.shape[2:])
     if mask is not None and tuple(mask.shape) != shape:
         raise ValueError(f"expected mask of shape {shape}, got {tuple(mask.shape)}")
-    asked = as_denoiser(denoiser)
-    if asked.prediction_type not in (None, "sample"):
+    source = as_denoiser(denoiser)
+    if source.prediction_type not in (None, "sample"):
         raise ValueError(
-            f"itermask expected a network of prediction_type 'sample', got {asked.prediction_type!r}"
+            f"itermask expected a network of prediction_type 'sample', got {source.prediction_type!r}"
         )
     brain = torch.ones_like(x[:, :1], dtype=torch.bool) if mask is None else mask > 0
-    return Passes(x, brain, asked, noise, SeedStreams.draw(generator, len(x)), sigma, score, on_step)
+    return Passes(x, brain, source, noise, SeedStreams.draw(generator, len(x)), sigma, score, on_step)
 
 
 def spread_items(values: Tensor, like: Tensor) -> Tensor:
@@ -111,12 +111,12 @@ def spread_items(values: Tensor, like: Tensor) -> Tensor:
 
 def keep_largest(error: Tensor, brain: Tensor, share: float) -> tuple[Tensor, Tensor]:
     """Return the voxels of the largest errors, a share of each brain, (B, 1, *S), and the least one (B,)."""
-    kept, least = torch.zeros_like(brain), error.new_zeros(len(error))
+    largest, least = torch.zeros_like(brain), error.new_zeros(len(error))
     for i, (values, voxels) in enumerate(zip(error, brain, strict=True)):
-        inside = values[voxels]
-        if not len(inside):
+        errors = values[voxels]
+        if not len(errors):
             continue
-        count = max(1, round(share * len(inside)))
-        least[i] = inside.kthvalue(len(inside) - count + 1).values
-        kept[i] = voxels & (values >= least[i])
-    return kept, least
+        count = max(1, round(share * len(errors)))
+        least[i] = errors.kthvalue(len(errors) - count + 1).values
+        largest[i] = voxels & (values >= least[i])
+    return largest, least

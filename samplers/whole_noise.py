@@ -58,10 +58,10 @@ def bind_noise(
     """Let a denoiser of boxes of ``x`` (b, C, *S) draw noise of its own from streams, if there are some."""
     if streams is None or not isinstance(denoiser, ContextDenoiser):
         return denoiser
-    shared, generators = SharedNoise(noise, view, x), streams.make_generators() * len(view.boxes)
+    shared_noise, generators = SharedNoise(noise, view, x), streams.make_generators() * len(view.boxes)
 
     def renoise(x_t: Tensor, t: Tensor) -> Tensor:
-        return shared(x_t, t, generator=generators * (len(x_t) // len(generators)))
+        return shared_noise(x_t, t, generator=generators * (len(x_t) // len(generators)))
 
     return replace(denoiser, renoise=renoise)
 

@@ -116,8 +116,8 @@ class ADM(ModelMixin, ConfigMixin):
 
     def _run_unet(self, x: Tensor, emb: Tensor, early: Tensor | None) -> Tensor:
         patches = fold_patches(x, self.config.patch).to(self.dtype)
-        given = (emb,) if early is None else (emb, early)
-        return unfold_patches(self.run_core(patches, *given), self.config.patch)
+        vectors = (emb,) if early is None else (emb, early)
+        return unfold_patches(self.run_core(patches, *vectors), self.config.patch)
 
     def _run_down(self, x: Tensor, emb: Tensor) -> list[Tensor]:
         """Return what each stage of the way down finds, the deepest last."""
@@ -132,8 +132,8 @@ class ADM(ModelMixin, ConfigMixin):
         With ``context``, ``early`` (B, D) is e of hardly any noise.
         """
         skips = self._run_down(x, emb)
-        seen = () if early is None else (self._run_down(x, early)[-1],)
-        h = self.bottom(skips[-1], emb, *seen)
+        context = () if early is None else (self._run_down(x, early)[-1],)
+        h = self.bottom(skips[-1], emb, *context)
         for stage in self.up:
             h = stage(torch.cat([h, skips.pop()], dim=1), emb)
         answer: Tensor = self.out(F.silu(self.norm(h)))

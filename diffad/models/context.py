@@ -54,10 +54,10 @@ class ContextTransformer(nn.Module):
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """Map ``x`` (B, width, *S) to its like, given ``context`` (B, width, *S)."""
         tokens, shape = pack([rearrange(self.enter(self.norm(x)), "b c ... -> b ... c")], "b * c")
-        seen = rearrange(context, "b c ... -> b (...) c")
-        own = self.norms[0](tokens)
-        tokens = tokens + self.to_self(own, own)
-        tokens = tokens + self.to_context(self.norms[1](tokens), seen)
+        context_tokens = rearrange(context, "b c ... -> b (...) c")
+        query = self.norms[0](tokens)
+        tokens = tokens + self.to_self(query, query)
+        tokens = tokens + self.to_context(self.norms[1](tokens), context_tokens)
         value, gate = self.widen(self.norms[2](tokens)).chunk(2, dim=-1)
         (y,) = unpack(tokens + self.narrow(value * F.gelu(gate)), shape, "b * c")
         answer: Tensor = x + self.leave(rearrange(y, "b ... c -> b c ..."))
@@ -78,10 +78,10 @@ class TokenAttention(nn.Module):
         self.q, self.k, self.v = (nn.Linear(width, width, bias=False) for _ in range(3))
         self.out = nn.Linear(width, width)
 
-    def forward(self, tokens: Tensor, seen: Tensor) -> Tensor:
-        """Map ``tokens`` (B, n, width) that look at ``seen`` (B, m, width) to (B, n, width)."""
-        projected = (self.q(tokens), self.k(seen), self.v(seen))
-        q, k, v = (rearrange(values, "b n (h c) -> b h n c", h=self.heads) for values in projected)
+    def forward(self, tokens: Tensor, others: Tensor) -> Tensor:
+        """Map ``tokens`` (B, n, width) that look at ``others`` (B, m, width) to (B, n, width)."""
+        triple = (self.q(tokens), self.k(others), self.v(others))
+        q, k, v = (rearrange(values, "b n (h c) -> b h n c", h=self.heads) for values in triple)
         attention = F.scaled_dot_product_attention(q, k, v)
         answer: Tensor = self.out(rearrange(attention, "b h n c -> b n (h c)"))
         return answer

@@ -32,8 +32,8 @@ def high_pass(x: Tensor, cutoff: float) -> Tensor:
     axes = [torch.fft.fftfreq(n, dtype=torch.float64) for n in x.shape[2:]]
     square = sum((axis**2 for axis in torch.meshgrid(*axes, indexing="ij")), torch.zeros(()))
     # a frequency at the cutoff stays, whatever its rounding
-    kept = (square >= cutoff**2 * (1 - 1e-9)).to(x.device)
-    spectrum = torch.fft.fftn(x.float(), dim=dims) * kept
+    gain = (square >= cutoff**2 * (1 - 1e-9)).to(x.device)
+    spectrum = torch.fft.fftn(x.float(), dim=dims) * gain
     return torch.fft.ifftn(spectrum, dim=dims).real.to(x.dtype)
 
 

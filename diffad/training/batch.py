@@ -185,8 +185,8 @@ def condition_kwargs(network: Any, example: Example) -> dict[str, Tensor]:
     place = example.place if takes_place(network) else None
     neighbours = example.neighbours if takes_neighbours(network) else None
     whole = example.whole if takes_whole(network) else None
-    given = (("place", place), ("neighbours", neighbours), ("whole", whole))
-    cond = {k: v for k, v in given if v is not None}
+    pairs = (("place", place), ("neighbours", neighbours), ("whole", whole))
+    cond = {k: v for k, v in pairs if v is not None}
     if isinstance(network, Conditional):
         image = to_public(example.x) if example.cond_image is None else example.cond_image
         return {"image": image, **cond}

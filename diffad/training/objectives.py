@@ -60,8 +60,8 @@ class Denoising:
         recipe = (config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
         cond = condition_kwargs(trainer.ema_network, example)
         loss = (trainer.network, example, t, trainer.schedule, *recipe, cond)
-        weights = {"mark": config.corrupt.mark, "rebuild": rebuild_weight(trainer.ema_network)}
-        return denoising_loss(*loss, **weights)
+        rebuild = rebuild_weight(trainer.ema_network)
+        return denoising_loss(*loss, mark=config.corrupt.mark, rebuild=rebuild)
 
     def draw_validation_batch(self, trainer: NetworkRun, data: Dataset) -> ValidationExamples:
         """Draw what validation looks at, the same every time."""
