@@ -93,6 +93,17 @@ def test_whole_brain_is_hidden_first_and_nothing_else(x):
     assert torch.equal(masks[0], brain > 0)
 
 
+def test_each_pass_hides_with_noise_of_its_own(x):
+    states = []
+    generators = [torch.Generator().manual_seed(s) for s in range(len(x))]
+    sampler = IterMask(threshold=0.0, share=None, stop=0.0, passes=2)
+    sampler(x, Blurred(x), white_noise, generator=generators, on_step=lambda r: states.append(r.x_t))
+    assert len(states) == 3
+    for before, after in pairwise(states):
+        assert abs(torch.corrcoef(torch.stack([before.flatten(), after.flatten()]))[0, 1]) < 0.2
+    assert states[0].std().item() == pytest.approx(1 / 3, abs=0.03)
+
+
 def test_condition_does_not_know_the_mean(x):
     torch.testing.assert_close(high_pass(x + 3, 0.117), high_pass(x, 0.117), rtol=0, atol=1e-5)
     torch.testing.assert_close(high_pass(3 * x, 0.117), 3 * high_pass(x, 0.117), rtol=0, atol=1e-5)

@@ -79,6 +79,18 @@ def test_answer_is_0_at_first_and_knows_nothing_of_the_context():
     assert not torch.equal(stage(h, emb, torch.randn(2, 16, 4, 4)), stage(h, emb, torch.randn(2, 16, 4, 4)))
 
 
+def test_context_is_seen_at_label_1():
+    torch.manual_seed(0)
+    unet = MODELS.build(**SMALL["backbone"]).eval()
+    calls = []
+    unet.run_core = lambda x, emb, early: calls.append((emb, early)) or x
+    unet(slices(), torch.tensor([1, 700]))
+    emb, early = calls[0]
+    assert torch.equal(emb[0], early[0])
+    assert torch.equal(early[0], early[1])
+    assert not torch.equal(emb[1], early[1])
+
+
 def test_four_boxes_of_64_cover_128_row_by_row_once():
     boxes = list_boxes((128, 128), (64, 64))
     corners = [(x.start, y.start, x.stop, y.stop) for y, x in boxes]
@@ -173,7 +185,7 @@ def test_loss_of_a_perfect_network_is_half_the_error_of_the_features():
     """Published: the mean over the slice, of which the box is a quarter, and .5 of the other error."""
     x = slices()
     example, t = make_example(x)
-    second = x + 0.3
+    second = x + 0.3 * slices().flip(-1)
     perfect = denoising_loss(Answering(x.clone(), second), example, t, PUBLISHED, "sample", rebuild=2.0)
     torch.testing.assert_close(perfect * 16**2 / 32**2, 0.5 * (second - x).square().mean((1, 2, 3)))
     nothing = denoising_loss(Answering(x.clone(), x), example, t, PUBLISHED, "sample", rebuild=2.0)
