@@ -46,7 +46,7 @@ class IterMask:
             uncovered in equal shares, and the threshold lies where errors begin to rise steeply.
         slope: Slope of that curve, in error per percent of the brain. The published .05 for squares of a
             range of 6 is .0014.
-        looks: Equal shares of the brain; each costs a pass.
+        looks: Equal shares of the brain; each but the last costs a pass.
         stop: Least share of its mask that an item must uncover in a pass to go on, in [0, 1).
         passes: Most passes after the first, and after those of the curve.
         regrow: Let voxels be hidden again, as published for volumes; else masks only shrink.
