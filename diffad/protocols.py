@@ -69,6 +69,11 @@ class Denoiser(ABC):
         """
         return 0
 
+    @property
+    def takes_whole(self) -> bool:
+        """Whether it is shown the image noised everywhere, as ``whole`` (B, C, *S), beside its state."""
+        return False
+
     def without_clamp(self) -> Denoiser:
         """Return the same denoiser without its clamp to [-1, 1]; itself where it has none."""
         return self
@@ -312,6 +317,26 @@ class TakesNeighbours(Protocol):
     @property
     def takes_neighbours(self) -> int:
         """How many on either side it was built for; 0 for none."""
+        ...
+
+
+@runtime_checkable
+class TakesWhole(Protocol):
+    """A network that is shown the image noised everywhere beside a state that is noised in a part."""
+
+    @property
+    def takes_whole(self) -> bool:
+        """Whether it was built so; without ``whole`` (B, C, *S) the state itself is noised everywhere."""
+        ...
+
+
+@runtime_checkable
+class RebuildsTwice(Protocol):
+    """A network that in training answers as many channels more: its target, found in another way."""
+
+    @property
+    def rebuild_weight(self) -> float:
+        """Weight of the error of that second answer, over the whole image; 0 where there is none."""
         ...
 
 

@@ -10,6 +10,7 @@ from diffad.samplers import fusion as fusion
 from diffad.samplers import gated as gated
 from diffad.samplers import harmonised as harmonised
 from diffad.samplers import inversion as inversion
+from diffad.samplers import itermask as itermask
 from diffad.samplers import levels as levels
 from diffad.samplers import oneshot as oneshot
 from diffad.samplers import patched as patched

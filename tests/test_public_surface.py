@@ -100,7 +100,8 @@ ENTRIES = ["diffad", "diffad.benchmark", "diffad.predict", "diffad.training"]
 PARTS = {
     "NOISES": "bank coarse gaussian mixed pyramid simplex",
     "SAMPLERS": (
-        "chain direct dpm_solver ensemble fusion harmonised inversion levels oneshot patched resampled"
+        "chain direct dpm_solver ensemble fusion harmonised inversion itermask levels oneshot patched"
+        " resampled"
     ),
     "GUIDANCES": "classifier classifier_free encoder",
     "SALIENCIES": "autoencoded counterfactual gradient intensity random restored uniform",
@@ -108,7 +109,7 @@ PARTS = {
         "change features flip gms l1 l2 likelihood lpips mean ms_ssim normative product relative ssim"
         " temporal zscore"
     ),
-    "MODELS": "adm autoencoder beside classifier conditioned dae labelled unet2d unet3d",
+    "MODELS": "adm autoencoder beside bridge classifier conditioned dae detail labelled unet2d unet3d",
     "DATASETS": "auto images labels mix toy volumes",
     "LAYOUTS": (
         "atlas2 behrendt bercea bmad brats2020 brats2021 brats2023 fastmri_plus ixi medianomaly_brats"
@@ -133,7 +134,10 @@ GROUPS = {
 
 CONFIGS = (
     "andi anoddpm autoddpm autoencoder beside cddpm classifier dae ddpm ddpm3d diffuse guided"
-    " ixi_t1_axial pddpm smoke thor"
+    " itermask"
+    " ixi_t1_axial"
+    " mcddpm"
+    " pddpm smoke thor"
 )
 BENCHMARKS = "benchmark_ixi benchmark_smoke"
 

@@ -13,9 +13,11 @@ from diffad.protocols import (
     Denoiser,
     LearnsVariance,
     MarksAnomalies,
+    RebuildsTwice,
     TakesLabels,
     TakesNeighbours,
     TakesPlace,
+    TakesWhole,
 )
 from diffad.schedule import Schedule, StraightSchedule
 
@@ -95,6 +97,16 @@ def takes_neighbours(network: Any) -> int:
     return network.takes_neighbours if isinstance(network, TakesNeighbours) else 0
 
 
+def takes_whole(network: Any) -> bool:
+    """Tell whether a network is shown the image noised everywhere beside its state."""
+    return isinstance(network, TakesWhole) and network.takes_whole
+
+
+def rebuild_weight(network: Any) -> float:
+    """Return the weight of what a network answers beside the rest in training, or 0."""
+    return network.rebuild_weight if isinstance(network, RebuildsTwice) else 0.0
+
+
 def marks_anomalies(network: Any) -> bool:
     """Tell whether the last channel of a network's answer says how likely a voxel is not healthy."""
     return isinstance(network, MarksAnomalies) and network.marks
@@ -171,6 +183,11 @@ class NetworkDenoiser(Denoiser):
     def takes_neighbours(self) -> int:
         """How many slices below and above its own the network is shown."""
         return takes_neighbours(self.network)
+
+    @property
+    def takes_whole(self) -> bool:
+        """Whether the network is shown the image noised everywhere beside its state."""
+        return takes_whole(self.network)
 
     def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
         """Map ``x_t`` (B, C, *S) at level ``t`` () or (B,) to x_hat (B, C, *S)."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from diffad.models.blocks import Blocks, Stage, make_conv, zero_weights
 from diffad.models.classes import check_class_count, check_class_labels
+from diffad.models.context import ContextStage
 from diffad.models.embedding import check_embedding, check_width, embed, make_embedding_layers
 from diffad.models.padding import check_input, check_widths, run_padded
 from diffad.models.patches import check_patch, fold_patches, unfold_patches
@@ -48,6 +49,8 @@ class ADM(ModelMixin, ConfigMixin):
         classes: Classes, one of which it must be told of each item; 0 for a network without.
         learned_variance: Answer as many channels more, of how wide a move is, where one asks for them; they
             are trained beside the noise, see ``diffad.training.variational``.
+        context: Let the middle also look at what the way down finds in the same input when it is told of
+            hardly any noise; the way down then runs twice.
 
     Raises:
         ValueError: If options do not fit each other, an input has other axes or channels than the network,
@@ -56,7 +59,8 @@ class ADM(ModelMixin, ConfigMixin):
     Reference:
         Diffusion Models Beat GANs on Image Synthesis (Dhariwal and Nichol, 2021), section 3. AnoDDPM
         (Wyatt et al., 2022), pDDPM (Behrendt et al., 2023) and Dif-fuse (Fontanella et al., 2024) use it,
-        cDDPM (Behrendt et al., 2025) with a condition, Wolleb et al. (2022) with classes.
+        cDDPM (Behrendt et al., 2025) with a condition, Wolleb et al. (2022) with classes, MCDDPM (Trivedi et
+        al., 2024) with ``context``.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
@@ -80,10 +84,11 @@ class ADM(ModelMixin, ConfigMixin):
         resample: str = "block",
         classes: int = 0,
         learned_variance: bool = False,
+        context: bool = False,
     ) -> None:
         super().__init__()
         widths = _compute_widths(base, mults, groups)
-        _check(layers, attention, dims, len(widths))
+        _check(layers, attention, dims, len(widths), middle, context)
         check_patch(patch, "ADM")
         check_width(embedding, "ADM")
         check_way(resample, "ADM")
@@ -96,7 +101,7 @@ class ADM(ModelMixin, ConfigMixin):
         attention_flags = [2**level in attention for level in range(len(widths))]
         self.stem = make_conv(dims, in_channels * patch**dims, widths[0])
         self.down, skips = _build_way_down(blocks, widths, layers, attention_flags)
-        self.bottom = _build_middle(blocks, widths[-1], middle)
+        self.bottom = _build_middle(blocks, widths[-1], middle, context)
         self.up = _build_way_up(blocks, widths, layers, attention_flags, skips)
         self.norm = nn.GroupNorm(groups, widths[0])
         answers = (1 + learned_variance) * out_channels
@@ -138,7 +143,9 @@ class ADM(ModelMixin, ConfigMixin):
         check_embedding(embedding, self.config.embedding, len(x_t), "ADM")
         check_class_labels(y, self.config.classes, len(x_t), "ADM")
         emb = self._compute_embedding(labels, embedding, y)
-        answer = run_padded(lambda x: self._run_unet(x, emb), x_t, self.multiple)
+        first = torch.full_like(labels, CONTEXT_LABEL)
+        early = self._compute_embedding(first, embedding, y) if self.config.context else None
+        answer = run_padded(lambda x: self._run_unet(x, emb, early), x_t, self.multiple)
         return answer if variance else answer[:, : self.config.out_channels]
 
     def _compute_embedding(self, labels: Tensor, embedding: Tensor | None, y: Tensor | None) -> Tensor:
@@ -150,22 +157,34 @@ class ADM(ModelMixin, ConfigMixin):
         vector = embed(self.condition, embedding, self.dtype)
         return time if vector is None else torch.cat([time, vector], dim=1)
 
-    def _run_unet(self, x: Tensor, emb: Tensor) -> Tensor:
+    def _run_unet(self, x: Tensor, emb: Tensor, early: Tensor | None) -> Tensor:
         patches = fold_patches(x, self.config.patch).to(self.dtype)
-        return unfold_patches(self.run_core(patches, emb), self.config.patch)
+        vectors = (emb,) if early is None else (emb, early)
+        return unfold_patches(self.run_core(patches, *vectors), self.config.patch)
 
-    def run_core(self, x: Tensor, emb: Tensor) -> Tensor:
-        """Run the U-Net alone, on patches (B, C, *S) and vectors e (B, D); see ``HasCore``."""
-        h = self.stem(x)
-        skips = [h]
+    def _run_down(self, x: Tensor, emb: Tensor) -> list[Tensor]:
+        """Return what each stage of the way down finds, the deepest last."""
+        skips = [self.stem(x)]
         for stage in self.down:
-            h = stage(h, emb)
-            skips.append(h)
-        h = self.bottom(h, emb)
+            skips.append(stage(skips[-1], emb))
+        return skips
+
+    def run_core(self, x: Tensor, emb: Tensor, early: Tensor | None = None) -> Tensor:
+        """Run the U-Net alone, on patches (B, C, *S) and vectors e (B, D); see ``HasCore``.
+
+        With ``context``, ``early`` (B, D) is e of hardly any noise.
+        """
+        skips = self._run_down(x, emb)
+        context = () if early is None else (self._run_down(x, early)[-1],)
+        h = self.bottom(skips[-1], emb, *context)
         for stage in self.up:
             h = stage(torch.cat([h, skips.pop()], dim=1), emb)
         answer: Tensor = self.out(F.silu(self.norm(h)))
         return answer
+
+
+CONTEXT_LABEL = 1
+"""The published label at which the way down sees its input for the context."""
 
 
 def _compute_widths(base: int, mults: Sequence[float], groups: int) -> list[int]:
@@ -176,11 +195,15 @@ def _compute_widths(base: int, mults: Sequence[float], groups: int) -> list[int]
     return widths
 
 
-def _check(layers: int, attention: Sequence[int], dims: int, scales: int) -> None:
+def _check(
+    layers: int, attention: Sequence[int], dims: int, scales: int, middle: bool, context: bool
+) -> None:
     if dims not in (2, 3):
         raise ValueError(f"ADM expected dims of 2 or 3, got {dims}")
     if layers < 1:
         raise ValueError(f"ADM expected layers of at least 1, got {layers}")
+    if context and not middle:
+        raise ValueError("ADM expected a middle with attention that looks at a context, got middle = false")
     factors = [2**level for level in range(scales)]
     # A factor that the network never reaches would silently be no attention at all.
     if not set(attention) <= set(factors):
@@ -203,7 +226,9 @@ def _build_way_down(
     return stages, skips
 
 
-def _build_middle(blocks: Blocks, width: int, has_attention: bool) -> Stage:
+def _build_middle(blocks: Blocks, width: int, has_attention: bool, context: bool) -> nn.Module:
+    if context:
+        return ContextStage(blocks, width)
     attention_blocks = [blocks.make_attention(width)] if has_attention else []
     return Stage([blocks.make_residual(width, width), *attention_blocks, blocks.make_residual(width, width)])
 

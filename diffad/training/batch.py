@@ -17,7 +17,7 @@ from diffad.data.corruptions.place import Foreground
 from diffad.data.items import Dataset
 from diffad.data.space import to_public
 from diffad.data.window import crop_to_brain
-from diffad.denoise import null_label, takes_neighbours, takes_place
+from diffad.denoise import null_label, takes_neighbours, takes_place, takes_whole
 from diffad.protocols import Conditional
 from diffad.types import Example
 
@@ -176,7 +176,7 @@ def collect_labels(data: Dataset, indices: Sequence[int]) -> Tensor:
 def condition_kwargs(network: Any, example: Example) -> dict[str, Tensor]:
     """Return the image for a network that has ``conditions``, the labels for one with a null label.
 
-    One that takes the place of slices, or their neighbours, is given these, too.
+    One that takes the place of slices, their neighbours, or the image noised everywhere, is given these, too.
 
     Args:
         network: The network without wrappers.
@@ -184,7 +184,9 @@ def condition_kwargs(network: Any, example: Example) -> dict[str, Tensor]:
     """
     place = example.place if takes_place(network) else None
     neighbours = example.neighbours if takes_neighbours(network) else None
-    cond = {k: v for k, v in (("place", place), ("neighbours", neighbours)) if v is not None}
+    whole = example.whole if takes_whole(network) else None
+    pairs = (("place", place), ("neighbours", neighbours), ("whole", whole))
+    cond = {k: v for k, v in pairs if v is not None}
     if isinstance(network, Conditional):
         image = to_public(example.x) if example.cond_image is None else example.cond_image
         return {"image": image, **cond}

@@ -53,6 +53,7 @@ def denoising_loss(
     mark: float = 0.0,
     auxiliary: Mapping[str, float] | None = None,
     variance: bool = False,
+    rebuild: float = 0.0,
 ) -> Tensor:
     """Return the weighted loss of each item, (B,).
 
@@ -68,6 +69,7 @@ def denoising_loss(
         mark: Weight of the cross-entropy of what the network marks as damaged, where it does.
         auxiliary: Weights of further losses by name, which take its place.
         variance: Train how wide a move is, too, of a network that ``learns_variance``.
+        rebuild: Weight of the error of its second answer, over the whole image, see ``RebuildsTwice``.
 
     Reference:
         Denoising Diffusion Probabilistic Models (Ho et al., 2020), eq. 14.
@@ -75,15 +77,23 @@ def denoising_loss(
     asked: dict[str, Any] = {**(cond or {}), **({"variance": True} if variance else {})}
     output = call_network(network, example.x_t, t, **asked).float()
     bound = variational_bound(output, example, t, schedule, prediction) if variance else None
-    output, logits = split_answer(output, example.x.shape[1])
-    error = output - training_target(example.x, example.z, t, schedule, prediction)
-    per_item = mean_over(error.abs() if kind == "l1" else error.square(), example.region)
+    output, extra = split_answer(output, example.x.shape[1])
+    target = training_target(example.x, example.z, t, schedule, prediction)
+    per_item = mean_over(_measure_error(output, target, kind), example.region)
+    if bound is None and rebuild and extra is not None:
+        per_item = per_item + rebuild * mean_over(_measure_error(extra, target, kind), None)
+        extra = None
     loss = per_item * snr_weight(t.cpu(), schedule, prediction, gamma).to(output.device)
     if bound is not None:
         return loss + mean_over(bound, example.region)
-    if logits is None:
+    if extra is None:
         return loss
-    return loss + sum_auxiliary(auxiliary or {"marks_entropy": mark}, logits, example)
+    return loss + sum_auxiliary(auxiliary or {"marks_entropy": mark}, extra, example)
+
+
+def _measure_error(output: Tensor, target: Tensor, kind: str) -> Tensor:
+    error = output - target
+    return error.abs() if kind == "l1" else error.square()
 
 
 def mean_over(error: Tensor, region: Tensor | None) -> Tensor:

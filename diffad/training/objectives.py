@@ -11,7 +11,7 @@ from torch import Tensor
 
 from diffad.config import Config
 from diffad.data.items import Dataset
-from diffad.denoise import learns_variance
+from diffad.denoise import learns_variance, rebuild_weight
 from diffad.training.autoencoding import Autoencoding
 from diffad.training.batch import Batch, condition_kwargs
 from diffad.training.classifying import Classifying
@@ -62,9 +62,12 @@ class Denoising:
         recipe = (config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
         cond = condition_kwargs(trainer.ema_network, example)
         loss = (trainer.network, example, t, trainer.schedule, *recipe, cond)
-        variance = learns_variance(trainer.ema_network)
         further = {"mark": config.corrupt.mark, "auxiliary": config.train.auxiliary}
-        return denoising_loss(*loss, **further, variance=variance)
+        facts = {
+            "variance": learns_variance(trainer.ema_network),
+            "rebuild": rebuild_weight(trainer.ema_network),
+        }
+        return denoising_loss(*loss, **further, **facts)
 
     def draw_validation_batch(self, trainer: NetworkRun, data: Dataset) -> ValidationExamples:
         """Draw what validation looks at, the same every time."""

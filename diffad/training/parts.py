@@ -100,6 +100,7 @@ def check_parts(config: Config) -> None:
     """
     sampler = build_part(SAMPLERS, config.sampler, "sampler")
     _check_paths(config)
+    _check_level(sampler, config)
     is_restored = config.corrupt.role in ("restore", "source") or config.train.teacher is not None
     if is_restored and config.corrupt.tasks and isinstance(sampler, MakesExamples):
         name = config.sampler["name"]
@@ -145,6 +146,23 @@ def _check_coded(sampler: Any, coding: Coding) -> None:
         CodedSampler(sampler, coding)
     except ValueError as error:
         raise ConfigError(f"config key sampler: {error}") from error
+
+
+def _check_level(sampler: Any, config: Config) -> None:
+    """Refuse to train at other levels than the only one at which a sampler asks, or for something else."""
+    level, name = getattr(sampler, "asked_level", None), config.sampler["name"]
+    if level is None:
+        return
+    if config.train.levels != (level, level):
+        raise ConfigError(
+            f"config key train.levels: expected [{level}, {level}], as sampler {name!r} asks at this level "
+            f"alone, found {list(config.train.levels)}"
+        )
+    if config.schedule.prediction_type != "sample":
+        raise ConfigError(
+            f"config key schedule.prediction_type: expected sample, as sampler {name!r} asks for the image, "
+            f"found {config.schedule.prediction_type}"
+        )
 
 
 def _check_paths(config: Config) -> None:

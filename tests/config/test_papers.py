@@ -61,6 +61,8 @@ TRAIN = {
         "levels": (1, 10),
         "auxiliary": {"marks_l2": 0.001},
     },
+    "itermask": {"steps": 90_000, "batch_size": 32, "levels": (1, 1), "ema_decay": 0.9999},
+    "mcddpm": {"steps": 115_499, "batch_size": 8},
     "pddpm": {"steps": 19_200, "batch_size": 32, "loss": "l1"},
     "thor": BERCEA | {"steps": 64_000},
 }
@@ -89,6 +91,8 @@ SIZES = {
     "ddpm": 131_649_793,
     "diffuse": 138_288_772,
     "guided": 113_681_160,
+    "itermask": 6_600_257,  # no number is published; theirs lacks the layers for the level
+    "mcddpm": 40_538_513,
     "pddpm": 37_513_857,
     "thor": 18_500_993,
 }
@@ -98,6 +102,7 @@ OTHER_SIZES = {
 }
 """Published networks that are not built, and what stands for them."""
 SPACES = {"andi": 128, "autoddpm": 128, "beside": 128, "cddpm": 96, "dae": 128, "pddpm": 96, "thor": 128}
+SPACES |= {"itermask": 128, "mcddpm": 128}
 CHANNELS = {"andi": 4, "autoencoder": 4, "classifier": 4, "dae": 4, "diffuse": 4, "guided": 4}
 EVALUATIONS = {
     "andi": 125,
@@ -107,6 +112,7 @@ EVALUATIONS = {
     "dae": 1,
     "ddpm": 250,
     "guided": 998,
+    "mcddpm": 4,
     "pddpm": 4,
     "thor": 351,
 }
@@ -129,6 +135,14 @@ POST = {
         "median_first": False,
     },
     "diffuse": {"morphology": 5},
+    "mcddpm": {
+        "erosion": 5,
+        "median": 5,
+        "median_axes": 3,
+        "min_mm3": 8 * 1.5**3,
+        "filled": True,
+        "median_first": False,
+    },
     "pddpm": {
         "erosion": 3,
         "median": 5,
@@ -261,9 +275,9 @@ def test_parts_and_schedule_can_be_built(paper, tmp_path):
         build_part(NOISES, paper.sampling_noise, "sampling_noise")
     assert build_scheduler(paper).config.num_train_timesteps == (10 if paper.name == "madad" else 1000)
     assert (paper.schedule.beta_start, paper.schedule.beta_end) == (1e-4, 0.02)
-    is_cosine = paper.name in ("cddpm", "madad", "pddpm")
+    is_cosine = paper.name in ("cddpm", "madad", "mcddpm", "pddpm")
     assert paper.schedule.beta_schedule == ("squaredcos_cap_v2" if is_cosine else "linear")
-    is_image = paper.name in ("cddpm", "madad", "pddpm", "dae")
+    is_image = paper.name in ("cddpm", "dae", "itermask", "madad", "mcddpm", "pddpm")
     assert paper.schedule.prediction_type == ("sample" if is_image else "epsilon")
 
 
@@ -319,11 +333,11 @@ def test_maps_of_harmonisation_lie_at_the_eight_published_indices():
     assert sorted(t - 1 for t in sampler._blends) == [50, 150, 300]
 
 
-@pytest.mark.parametrize("method", ["pddpm", "cddpm"])
+@pytest.mark.parametrize("method", ["pddpm", "cddpm", "mcddpm"])
 def test_default_levels_are_as_noisy_with_unit_noise_as_the_published_ones(method):
     default, paper = (load(method, changes) for changes in ([], ["variant=paper"]))
     ours, published = (
-        config.sampler["inner"]["levels"] if method == "pddpm" else config.sampler["levels"]
+        config.sampler["levels"] if method == "cddpm" else config.sampler["inner"]["levels"]
         for config in (default, paper)
     )
     schedule = Schedule.from_diffusers(build_scheduler(paper))

@@ -115,6 +115,7 @@ ROWS = {
     ("ensemble", "inner"): (SAMPLERS, {"members": 2}, "sampler", False),
     ("ensemble", "samplers"): (SAMPLERS, {"members": 2}, "sampler", True),
     ("patched", "inner"): (SAMPLERS, {"box": 4}, "sampler", False),
+    ("itermask", "score"): (SAMPLERS, {"threshold": 0.0}, "score", False),
     ("resampled", "coarse"): (SAMPLERS, {**SMALL, "score": {"name": "l1"}, "dilate": 1}, "sampler", False),
     ("resampled", "score"): (SAMPLERS, {**SMALL, "coarse": InnerSampler(), "dilate": 1}, "score", False),
     ("fusion", "saliency"): (SAMPLERS, SMALL, "saliency", False),

@@ -67,6 +67,10 @@ class Marked(Denoiser):
     def takes_neighbours(self):
         return 2
 
+    @property
+    def takes_whole(self):
+        return True
+
     def estimate(self, x_t, t, **cond):
         return self(x_t, t, **cond), x_t - t.reshape(-1, 1, 1, 1) / 1000
 
@@ -128,6 +132,7 @@ TELLING = {
     "null_label": lambda denoiser: denoiser.null_label,
     "takes_place": lambda denoiser: denoiser.takes_place,
     "takes_neighbours": lambda denoiser: denoiser.takes_neighbours,
+    "takes_whole": lambda denoiser: denoiser.takes_whole,
     "conditions": lambda denoiser: denoiser.conditions(X, ONES)["embedding"].tolist(),
     "reference": lambda denoiser: denoiser.reference(X).tolist(),
     "estimate": lambda denoiser: denoiser.estimate(X, T)[1].tolist(),

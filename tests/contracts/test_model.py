@@ -21,6 +21,11 @@ VECTOR = {"depth": 10, "width": 6, "planes": 8}
 OPTIONS = {
     "adm": ({"base": 8, "mults": [1, 2], "layers": 1, "groups": 4, "attention": [2]}, 2),
     "adm in 3-D": ({"base": 8, "mults": [1, 2], "layers": 1, "groups": 4, "heads": 2, "dims": 3}, 3),
+    "adm with context": ({"base": 8, "mults": [1, 2], "layers": 1, "groups": 4, "context": True}, 2),
+    "adm with context in 3-D": (
+        {"base": 8, "mults": [1, 2], "layers": 1, "groups": 4, "context": True, "heads": 2, "dims": 3},
+        3,
+    ),
     "adm with convolutions and a variance": (
         {
             "base": 8,
@@ -39,12 +44,16 @@ OPTIONS = {
     "autoencoder_kl in 3-D": ({**KL, "dims": 3}, 3),
     "beside": ({"backbone": SMALL}, 2),
     "beside in 3-D": ({"backbone": {**SMALL, "name": "unet3d"}}, 3),
+    "bridge": ({"backbone": SMALL, "widths": [4, 8], "groups": 4}, 2),
+    "bridge in 3-D": ({"backbone": {**SMALL, "name": "unet3d"}, "widths": [4], "groups": 4, "dims": 3}, 3),
     "classifier": ({"channels": [8, 16], "layers": 1, "groups": 4}, 2),
     "classifier in 3-D": ({"channels": [8, 16], "layers": 1, "groups": 4, "dims": 3}, 3),
     "conditioned": ({"backbone": SMALL, "encoder": VECTOR}, 2),
     "conditioned in 3-D": ({"backbone": {**SMALL, "name": "unet3d"}, "encoder": {**VECTOR, "dims": 3}}, 3),
     "dae": ({"width_exponent": 3, "depth": 2}, 2),
     "dae in 3-D": ({"width_exponent": 3, "depth": 2, "dims": 3}, 3),
+    "detail": ({"backbone": SMALL}, 2),
+    "detail in 3-D": ({"backbone": {**SMALL, "name": "unet3d"}}, 3),
     "labelled": ({"backbone": SMALL, "width": 6}, 2),
     "labelled in 3-D": ({"backbone": {**SMALL, "name": "unet3d"}, "width": 6}, 3),
     "resnet": ({"depth": 10, "planes": 8}, 2),

@@ -49,6 +49,7 @@ OPTIONS = {
         "members": 2,
     },
     "inversion": {"level": 20, "steps": 4, "refine": 1},
+    "itermask": {"threshold": 0.0, "share": 0.5},
     "oneshot": {"levels": [5, 20], "repeats": 2},
     "patched": {"box": 3, "overlap": 0.3, "inner": {"name": "oneshot", "levels": [5, 20]}},
     "resampled": {
@@ -64,6 +65,8 @@ OPTIONS = {
 MARKED = ["gated"]
 # samplers that look once at the image itself
 ONE_LOOK = ["direct"]
+# samplers that ask at one level, which means nothing
+LEVELLESS = [*ONE_LOOK, "itermask"]
 # samplers that draw no noise
 NOISELESS = [*ONE_LOOK, "inversion"]
 NOISY = [name for name in OPTIONS if name not in NOISELESS]
@@ -216,14 +219,14 @@ def test_integer_images_raise(run, x):
         run(x.long())
 
 
-@pytest.mark.parametrize("name", [name for name in OPTIONS if name not in ONE_LOOK], indirect=True)
+@pytest.mark.parametrize("name", [name for name in OPTIONS if name not in LEVELLESS], indirect=True)
 def test_levels_beyond_the_schedule_raise(run):
     with pytest.raises(ValueError, match="expected levels up to 10 of the denoiser, got 20"):
         run(denoiser=GaussianDenoiser(schedule=linear_schedule(10)))
 
 
 # those that take the scan for a state, of whatever size, are left out
-@pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {*ONE_LOOK, *MARKED}), indirect=True)
+@pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {*LEVELLESS, *MARKED}), indirect=True)
 def test_straight_paths_are_diffusion_at_another_size(name, run):
     """The same levels as diffusion, whose states have size 1: all that is estimated stays the same."""
     straight = StraightSchedule.of(60)
