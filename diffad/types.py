@@ -48,6 +48,7 @@ class Example:
         place: Orientation and position of each slice, (B, 2), see ``diffad.data.place``; none where unknown.
         damage: 1 where an image was damaged before it was noised, (B, 1, *S); none where none was.
         neighbours: Slices below and above each, noised as they are seen, (B, 2 N C, *S); none without.
+        level: Level that the network is told of each, (B,); none tells those that were drawn.
     """
 
     x: Tensor
@@ -59,6 +60,7 @@ class Example:
     place: Tensor | None = None
     damage: Tensor | None = None
     neighbours: Tensor | None = None
+    level: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from diffad.training.run import train
 from tests.helpers.brains import save_volume
 
 FLAT = ["andi", "anoddpm", "autoddpm", "beside", "cddpm", "dae", "ddpm", "pddpm", "thor"]
+FLAT += ["disyre", "reflect"]
 BESIDE = ["classifier", "autoencoder"]
 STEERED = ["diffuse", "guided"]  # by networks that are trained before
 QUICK = [

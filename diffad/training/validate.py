@@ -99,7 +99,8 @@ def draw_validation_examples(
     batch = draw_validation_images(data, config, count, pool)
     t = spread_levels(config, len(batch.image))
     generators = [generator_for(config.seed, 1, i) for i in range(len(t))]
-    return ValidationExamples(make_batch_example(sampler, batch, t, noise, schedule, generators), t)
+    example = make_batch_example(sampler, batch, t, noise, schedule, generators)
+    return ValidationExamples(example, t if example.level is None else example.level)
 
 
 @torch.no_grad()

@@ -7,10 +7,10 @@ import torch
 
 from diffad.config import list_configs, load, to_dict
 from diffad.registry import MODELS, NOISES, SAMPLERS, SCORES
-from diffad.schedule import Schedule
+from diffad.schedule import Schedule, StraightSchedule
 from diffad.training.loss import learning_rate
 from diffad.training.parts import build_part, build_scheduler, check_parts
-from tests.helpers.toys import GaussianDenoiser, white_noise
+from tests.helpers.toys import GaussianDenoiser, linear_schedule, white_noise
 
 OWN = {"brain_any", "ddpm3d", "ixi_t1_axial", "smoke"}
 """Configs that follow no paper."""
@@ -40,8 +40,19 @@ TRAIN = {
     "dae": {"steps": 67_200, "min_lr": 0.0, "weight_decay": 1e-5, "clip_norm": 0.5},
     "ddpm": ANODDPM,
     "diffuse": {"steps": 54_000, "weight_decay": 0.05},
+    "disyre": {
+        "steps": 100_000,
+        "batch_size": 96,
+        "min_lr": 0.0,
+        "warmup": 500,
+        "weight_decay": 1e-6,
+        "clip_norm": 1.0,
+        "levels": (1, 100),
+        "mixed_precision": "bf16",
+    },
     "guided": {"steps": 80_000, "batch_size": 10, "ema_decay": 0.9999},
     "pddpm": {"steps": 19_200, "batch_size": 32, "loss": "l1"},
+    "reflect": {"batch_size": 192, "min_lr": 5.14e-5, "warmup": 2500, "weight_decay": 1e-4},
     "thor": BERCEA | {"steps": 64_000},
 }
 """What differs from Adam at a constant rate of 1e-4 without decay, clipping, warm-up or average."""
@@ -68,15 +79,18 @@ SIZES = {
     "dae": 7_703_748,
     "ddpm": 131_649_793,
     "diffuse": 138_288_772,
+    "disyre": 26_296_929,
     "pddpm": 37_513_857,
     "thor": 18_500_993,
 }
 OTHER_SIZES = {
     "andi": (9_720_964, 16_993_956),
     "guided": (113_681_160, 114_202_372),
+    "reflect": (144_861_316, 145_215_424),
 }
 """Published networks that are not built, and what stands for them."""
 SPACES = {"andi": 128, "autoddpm": 128, "beside": 128, "cddpm": 96, "dae": 128, "pddpm": 96, "thor": 128}
+SPACES |= {"disyre": 128}
 CHANNELS = {"andi": 4, "autoencoder": 4, "classifier": 4, "dae": 4, "diffuse": 4, "guided": 4}
 EVALUATIONS = {
     "andi": 125,
@@ -85,8 +99,10 @@ EVALUATIONS = {
     "cddpm": 3,
     "dae": 1,
     "ddpm": 250,
+    "disyre": 4,
     "guided": 1000,
     "pddpm": 4,
+    "reflect": 1,
     "thor": 351,
 }
 POST = {
@@ -178,12 +194,15 @@ def test_parts_and_schedule_can_be_built(paper):
     build_part(NOISES, paper.noise, "noise")
     if paper.sampling_noise:
         build_part(NOISES, paper.sampling_noise, "sampling_noise")
-    assert build_scheduler(paper).config.num_train_timesteps == 1000
-    assert (paper.schedule.beta_start, paper.schedule.beta_end) == (1e-4, 0.02)
+    is_cold, is_flow = paper.name == "disyre", paper.name == "reflect"
+    assert build_scheduler(paper).config.num_train_timesteps == (100 if is_cold else 1000)
+    betas = (1e-3, 0.2) if is_cold else (1e-4, 0.02)
+    assert (paper.schedule.beta_start, paper.schedule.beta_end) == betas
     is_cosine = paper.name in ("cddpm", "pddpm")
     assert paper.schedule.beta_schedule == ("squaredcos_cap_v2" if is_cosine else "linear")
     is_image = paper.name in ("cddpm", "pddpm", "dae")
-    assert paper.schedule.prediction_type == ("sample" if is_image else "epsilon")
+    kind = "cold" if is_cold else "flow" if is_flow else "sample" if is_image else "epsilon"
+    assert paper.schedule.prediction_type == kind
 
 
 def test_maps_are_processed_as_in_the_paper(name, paper):
@@ -201,7 +220,9 @@ def test_slice_costs_as_many_evaluations_as_published(method):
     x = torch.full((1, 1, 96, 96), 0.5)
     sampler = SAMPLERS.build(**config.sampler)
     generator = torch.Generator().manual_seed(0)
-    restored = sampler(x, GaussianDenoiser(), white_noise, generator=generator, mask=torch.ones_like(x))
+    schedules = {"reflect": StraightSchedule.of(1000)}
+    denoiser = GaussianDenoiser(schedule=schedules.get(method, linear_schedule()))
+    restored = sampler(x, denoiser, white_noise, generator=generator, mask=torch.ones_like(x))
     assert restored.nfe == EVALUATIONS[method]
 
 
@@ -283,11 +304,11 @@ def test_former_variants_keep_the_recipes_that_the_tables_were_made_with():
     for name, (key, value) in levels.items():
         assert load(name, ["variant=ixi"]).sampler[key] == value
     assert load("pddpm", ["variant=ixi"]).sampler["inner"]["levels"] == 350
-    for name in TRAIN:
+    for name in set(TRAIN) - {"disyre", "reflect"}:  # which are not in those tables
         train = load(name, ["variant=ixi"]).train
         assert (train.min_lr, train.clip_norm) == (0.0, 1.0), name
         assert train.weight_decay == (0.05 if name == "classifier" else 0.01), name
-    for name in sorted(set(TRAIN) - {"autoencoder", "classifier"}):
+    for name in sorted(set(TRAIN) - {"autoencoder", "classifier", "disyre", "reflect"}):
         post = to_dict(load(name, ["variant=ixi"]).postprocess)
         expected = NOTHING | {"median": 5, "pool": "topk"}
         assert {key: post[key] for key in expected} == expected, name

@@ -43,6 +43,7 @@ OPTIONS = {
     "inversion": {"level": 20, "steps": 4, "refine": 1},
     "oneshot": {"levels": [5, 20], "repeats": 2},
     "patched": {"box": 3, "overlap": 0.3, "inner": {"name": "oneshot", "levels": [5, 20]}},
+    "severities": {"levels": [20, 5]},
     "resampled": {
         "coarse": {"name": "chain", "level": 20, "steps": 4},
         "score": {"name": "l1"},
@@ -55,7 +56,7 @@ OPTIONS = {
 # samplers that look once at the image itself
 ONE_LOOK = ["direct"]
 # samplers that draw no noise
-NOISELESS = [*ONE_LOOK, "inversion"]
+NOISELESS = [*ONE_LOOK, "inversion", "severities"]
 NOISY = [name for name in OPTIONS if name not in NOISELESS]
 SHAPES = {"2-D": (3, 2, 8, 6), "3-D": (3, 1, 4, 6, 5)}
 
@@ -205,7 +206,7 @@ def test_levels_beyond_the_schedule_raise(run):
         run(denoiser=GaussianDenoiser(schedule=linear_schedule(10)))
 
 
-@pytest.mark.parametrize("name", sorted(set(SAMPLERS) - set(ONE_LOOK)), indirect=True)
+@pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {*ONE_LOOK, "severities"}), indirect=True)
 def test_straight_paths_are_diffusion_at_another_size(name, run):
     """The same levels as diffusion, whose states have size 1: all that is estimated stays the same."""
     straight = StraightSchedule.of(60)
