@@ -258,3 +258,12 @@ def test_cold_step_in_a_chain_from_the_scan_is_the_sampler(schedule):
     made = chain(x, network, white_noise, generator=torch.Generator())
     own = Severities(chain=True)(x, network, white_noise, generator=torch.Generator())
     torch.testing.assert_close(made.image, own.image)
+
+
+def test_flow_of_plain_diffusion_starts_as_noisy_as_it():
+    config, straight = load("ddpm", ["variant=flow"]), StraightSchedule.of(1000)
+    ratios = [float(straight.snr(t).sqrt()) for t in range(1, 1000)]
+    wanted = float(linear_schedule().snr(250).sqrt())
+    assert config.sampler["level"] == 1 + min(range(999), key=lambda k: abs(ratios[k] - wanted))
+    assert SAMPLERS.build(**config.sampler).step == "euler_flow"
+    assert isinstance(Schedule.from_diffusers(build_scheduler(config)), StraightSchedule)
