@@ -84,10 +84,10 @@ class Severities:
                 marks.add(record.map)
             if on_step is not None:
                 on_step(record)
-        nfe, marked = len(self.levels), marks.mean if marks.count else None
+        nfe, mark_map = len(self.levels), marks.mean if marks.count else None
         if self.chain:
-            return Reconstruction(record.x_s, nfe=nfe, map=marked)
-        return Reconstruction(estimates.mean, nfe=nfe, std=estimates.std, map=marked)
+            return Reconstruction(record.x_s, nfe=nfe, map=mark_map)
+        return Reconstruction(estimates.mean, nfe=nfe, std=estimates.std, map=mark_map)
 
     def _look(self, x: Tensor, denoiser: Denoiser) -> Iterator[StepRecord]:
         """Look at the scan once at each level."""

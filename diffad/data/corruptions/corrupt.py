@@ -159,9 +159,11 @@ def _paint_lesion(
 
 def read_strength(changes: Sequence[dict[str, Any]], severity: float) -> float:
     """Return the largest strength that changes tell of themselves, in [0, 1]; none tell the severity."""
-    told = [change[key] for change in changes for key in ("alpha_texture", "alpha_bias") if key in change]
-    told += [weight for change in changes for weight in change.get("weights", ())]
-    return float(max(told, default=severity))
+    strengths = [
+        change[key] for change in changes for key in ("alpha_texture", "alpha_bias") if key in change
+    ]
+    strengths += [weight for change in changes for weight in change.get("weights", ())]
+    return float(max(strengths, default=severity))
 
 
 def _list_ends(box: Box) -> tuple[tuple[int, int], ...]:

@@ -182,8 +182,8 @@ def paint_foreign(
     return values, {"alpha_texture": alpha}
 
 
-def _choose(strength: float | None, drawn: float) -> float:
-    return drawn if strength is None else strength
+def _choose(strength: float | None, draw: float) -> float:
+    return draw if strength is None else strength
 
 
 def draw_patch(

@@ -74,16 +74,16 @@ def paint_reflect(
     count = int(rng.choice(4, p=OBJECTS)) + 1
     for _ in range(count):
         blob = _draw_blob(brain, MOVES[count - 1], rng)
-        drawn = float(rng.uniform(*WEIGHTS))
-        weights.append(drawn if strength is None else strength)
+        weight = float(rng.uniform(*WEIGHTS))
+        weights.append(weight if strength is None else strength)
         is_texture = rng.random() < 0.5
         filling = (
             draw_texture(image.shape, rng) if is_texture else draw_coloured(image.shape, rng.random(), rng)
         )
         states = np.where(blob & free, blend_variance(states, filling, weights[-1]), states)
         free &= ~blob
-    changed = brain & ~free
-    return np.where(changed, np.clip(mean + spread * states, 0, 1), image), {"weights": tuple(weights)}
+    region = brain & ~free
+    return np.where(region, np.clip(mean + spread * states, 0, 1), image), {"weights": tuple(weights)}
 
 
 def _draw_blob(brain: Bools, most: int, rng: Random) -> Bools:
