@@ -48,7 +48,7 @@ class Denoiser(ABC):
 
     @property
     def prediction_type(self) -> str | None:
-        """What the network predicts: "epsilon", "v_prediction" or "sample"; none where that is unknown."""
+        """What the network predicts, of ``diffad.denoise.PREDICTIONS``; none where that is unknown."""
         return None
 
     @property

@@ -49,6 +49,7 @@ class Example:
         damage: 1 where an image was damaged before it was noised, (B, 1, *S); none where none was.
         neighbours: Slices below and above each, noised as they are seen, (B, 2 N C, *S); none without.
         whole: The image noised everywhere, (B, C, *S), where ``x_t`` is noised in a part; none takes ``x_t``.
+        level: Level that the network is told of each, (B,); none tells those that were drawn.
     """
 
     x: Tensor
@@ -61,6 +62,7 @@ class Example:
     damage: Tensor | None = None
     neighbours: Tensor | None = None
     whole: Tensor | None = None
+    level: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -15,4 +15,5 @@ from diffad.samplers import levels as levels
 from diffad.samplers import oneshot as oneshot
 from diffad.samplers import patched as patched
 from diffad.samplers import resampled as resampled
+from diffad.samplers import severities as severities
 from diffad.samplers import solver as solver

@@ -14,6 +14,7 @@ from tests.helpers.brains import save_volume
 
 FLAT = ["andi", "anoddpm", "autoddpm", "beside", "cddpm", "dae", "ddpm", "pddpm", "thor"]
 FLAT += ["itermask", "mcddpm"]
+FLAT += ["disyre", "reflect"]
 BESIDE = ["classifier", "autoencoder"]
 CODED = ["ldm", "madad"]  # of codecs that are trained before
 SOLID = ["ddpm3d", "ldm3d", "wavelet3d"]

@@ -101,7 +101,7 @@ PARTS = {
     "NOISES": "bank coarse gaussian mixed pyramid simplex",
     "SAMPLERS": (
         "chain direct dpm_solver ensemble fusion harmonised inversion itermask levels oneshot patched"
-        " resampled"
+        " resampled severities"
     ),
     "GUIDANCES": "classifier classifier_free encoder",
     "SALIENCIES": "autoencoded counterfactual gradient intensity random restored uniform",
@@ -147,7 +147,7 @@ EXPERIMENT_KEYS = {
         " space augment postprocess train seed output"
     ),
     "networks": "classifier autoencoder",
-    "corrupt": "tasks held_out chance role weight mark",
+    "corrupt": "tasks held_out chance role weight mark full",
     "schedule": "num_train_timesteps beta_start beta_end beta_schedule prediction_type",
     "space": (
         "size fov window axis further_axes further_windows neighbours"

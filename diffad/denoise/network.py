@@ -19,9 +19,9 @@ from diffad.protocols import (
     TakesPlace,
     TakesWhole,
 )
-from diffad.schedule import Schedule, StraightSchedule
+from diffad.schedule import ColdSchedule, Schedule, StraightSchedule
 
-PREDICTIONS = ("epsilon", "v_prediction", "sample", "flow")
+PREDICTIONS = ("epsilon", "v_prediction", "sample", "flow", "cold")
 STRAIGHT_PREDICTIONS = ("sample", "flow")
 """What is defined at all levels of straight paths, whose last holds nothing of the scan."""
 
@@ -40,7 +40,8 @@ def clean_estimate(output: Tensor, x_t: Tensor, t: Tensor, schedule: Schedule, p
         t: Level, () or (B,).
         schedule: Amplitudes by level.
         prediction: "epsilon", "v_prediction" (in diffusion), "sample", or "flow", the velocity
-            :math:`u = z - x` from the image to the noise, as diffusers has it.
+            :math:`u = z - x` from the image to the noise, as diffusers has it; "cold" is the image, too,
+            where damage stands in the place of noise.
 
     Reference:
         Progressive Distillation for Fast Sampling of Diffusion Models (Salimans and Ho, 2022), section 4.
@@ -129,12 +130,12 @@ class NetworkDenoiser(Denoiser):
     Args:
         network: Called as ``network(x_t, labels)``; answers a tensor, a tuple or an output with ``.sample``.
         schedule: Amplitudes by level.
-        prediction_type: "epsilon", "v_prediction", "sample" or "flow", see ``clean_estimate``.
+        prediction_type: "epsilon", "v_prediction", "sample", "flow" or "cold", see ``clean_estimate``.
         clip: Clamp the estimate to the model range [-1, 1].
 
     Raises:
-        ValueError: If the prediction type is unknown or not of straight paths, where these are, or a level is
-            outside 1..T on call.
+        ValueError: If the prediction type is unknown or not of straight paths or of damage, where these are,
+            or a level is outside 1..T on call.
     """
 
     def __init__(
@@ -149,6 +150,9 @@ class NetworkDenoiser(Denoiser):
         if isinstance(schedule, StraightSchedule) and prediction_type not in STRAIGHT_PREDICTIONS:
             names = " or ".join(STRAIGHT_PREDICTIONS)
             raise ValueError(f"prediction_type must be {names} on straight paths, got {prediction_type!r}")
+        if isinstance(schedule, ColdSchedule) != (prediction_type == "cold"):
+            expected = "cold on" if isinstance(schedule, ColdSchedule) else "another without"
+            raise ValueError(f"prediction_type must be {expected} levels of damage, got {prediction_type!r}")
         self.network = network
         self.clip = clip
         self._prediction_type = prediction_type

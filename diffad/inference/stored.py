@@ -115,9 +115,10 @@ def _check_scheduler(folder: Path, kind: Any) -> int:
     is_schedule = table.shape == (levels,) and bool(((table >= 0) & (table < 1)).all())
     if not is_schedule or not bool((table.diff() < 0).all()):
         raise ModelError(f"{path}: expected {levels} levels that hold ever less of the scan, found others")
-    if kind[1] != FLOW and values["prediction_type"] not in ("epsilon", "v_prediction", "sample"):
+    kinds = ("epsilon", "v_prediction", "sample", "cold")
+    if kind[1] != FLOW and values["prediction_type"] not in kinds:
         name = shorten(repr(values["prediction_type"]))
-        raise ModelError(f"{path}: expected prediction_type epsilon, v_prediction or sample, found {name}")
+        raise ModelError(f"{path}: expected prediction_type {', '.join(kinds[:-1])} or cold, found {name}")
     return levels
 
 

@@ -47,6 +47,7 @@ class Batch:
         neighbours: Slices below and above each, in [0, 1], (B, 2 N C, *S), through which the anomalies go on;
             none where there are none.
         is_source: Whether the damaged image stands in the place of the noise.
+        strength: How strongly each image was damaged, (B,), in [0, 1], where the network is told; or none.
     """
 
     image: Tensor
@@ -60,6 +61,7 @@ class Batch:
     place: Tensor | None = None
     neighbours: Tensor | None = None
     is_source: bool = False
+    strength: Tensor | None = None
 
 
 def make_batch(
@@ -122,12 +124,12 @@ def corrupt_items(
     if not tasks:
         return Batch(image, brain, image, label, neighbours=neighbours)
     corrupted_image, disease = image.clone(), torch.zeros_like(label)
-    changed = torch.zeros_like(brain)
+    changed, strength = torch.zeros_like(brain), torch.zeros(len(image), dtype=torch.float64)
     if indices := [i for i, item in enumerate(brain) if _has_room(item)]:
         drawing = (tasks, config.chance, [generators[i] for i in indices], pool)
-        corruption = corrupt_batch(image[indices].cpu(), brain[indices].cpu() > 0, *drawing)
+        corruption = corrupt_batch(image[indices].cpu(), brain[indices].cpu() > 0, *drawing, full=config.full)
         corrupted_image[indices], disease[indices] = corruption.image.to(image), corruption.label.to(label)
-        changed[indices] = corruption.mask.to(brain)
+        changed[indices], strength[indices] = corruption.mask.to(brain), corruption.strength
     if neighbours is not None:
         neighbours = continue_anomalies(image, corrupted_image, changed > 0, neighbours, generators)
     if config.role == "class":
@@ -138,8 +140,10 @@ def corrupt_items(
     if config.role == "condition":
         return batch
     damage = changed * _find_visible(corrupted_image - image)
-    is_source = config.role == "source"
-    return replace(batch, damaged_image=corrupted_image, damage=damage, is_source=is_source)
+    batch = replace(batch, damaged_image=corrupted_image, damage=damage)
+    if config.role == "severity":
+        return replace(batch, strength=strength.to(image.device))
+    return replace(batch, is_source=config.role == "source")
 
 
 def _find_visible(change: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from diffad.data.space import to_model
 from diffad.models.coding import PIXELS, Coding
 from diffad.protocols import NoiseGenerator, Sampler
 from diffad.samplers import examples
-from diffad.schedule import Schedule
+from diffad.schedule import ColdSchedule, Schedule
 from diffad.training.batch import Batch
 from diffad.types import Example
 
@@ -38,6 +38,9 @@ def make_batch_example(
 
     .. math:: x_t = a_t x + s_t y
 
+    In cold diffusion that is the image damaged so much; or the damaged image is shown as it is, and the level
+    is that of the strength with which it was damaged (``corrupt.role: severity``).
+
     Args:
         sampler: Whose way of making examples is taken, if it has one.
         batch: Images, masks, conditions and labels.
@@ -50,6 +53,7 @@ def make_batch_example(
 
     Reference:
         REFLECT: Rectified Flows for Efficient Brain Anomaly Correction Transport (Beizaee et al., 2025).
+        DISYRE (Naval Marimont et al., 2024), for severities.
     """
     drawing = (coding.shrink(batch.brain), t, noise, schedule, generators)
 
@@ -62,6 +66,9 @@ def make_batch_example(
     elif batch.is_source:
         y = encode(batch.damaged_image)
         example = Example(x, y, schedule.add_noise(x, y, t))
+    elif batch.strength is not None and isinstance(schedule, ColdSchedule):
+        x, y = to_model(batch.image), to_model(batch.damaged_image)
+        example = Example(x, y, y, level=schedule.find_level(batch.strength))
     else:
         damaged = examples.make_example(sampler, encode(batch.damaged_image), *drawing)
         example = _ask_for(x, damaged, t, schedule)

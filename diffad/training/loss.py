@@ -37,7 +37,7 @@ def snr_weight(t: Tensor, schedule: Schedule, prediction: str, gamma: float | No
         return torch.ones(t.shape)
     snr = schedule.snr(t)
     scales = {"epsilon": snr, "v_prediction": snr + 1, "sample": torch.ones_like(snr)}
-    scales["flow"] = (snr.sqrt() + 1) ** 2
+    scales |= {"flow": (snr.sqrt() + 1) ** 2, "cold": scales["sample"]}
     return (snr.clamp(max=gamma) / scales[prediction]).float()
 
 

@@ -57,6 +57,7 @@ class Denoising:
         t = torch.stack([torch.randint(low, high + 1, (), generator=g) for g in generators]).to(device)
         parts = (trainer.noise, trainer.schedule, generators)
         example = make_batch_example(trainer.sampler, batch, t, *parts, trainer.coding, is_drawn=True)
+        t = t if example.level is None else example.level.to(device)
         if trainer.teacher is not None:
             example = trainer.teacher.replace_target(example, t)
         recipe = (config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)

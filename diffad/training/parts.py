@@ -101,7 +101,7 @@ def check_parts(config: Config) -> None:
     sampler = build_part(SAMPLERS, config.sampler, "sampler")
     _check_paths(config)
     _check_level(sampler, config)
-    is_restored = config.corrupt.role in ("restore", "source") or config.train.teacher is not None
+    is_restored = config.corrupt.role in ("restore", "source", "severity") or config.train.teacher is not None
     if is_restored and config.corrupt.tasks and isinstance(sampler, MakesExamples):
         name = config.sampler["name"]
         raise ConfigError(
@@ -114,9 +114,10 @@ def check_parts(config: Config) -> None:
             f"config key space.neighbours: sampler {name!r} makes examples of its own, which show no "
             "neighbouring slices; expected 0"
         )
-    if config.corrupt.role == "source" and getattr(sampler, "start", None) != "scan":
+    role = config.corrupt.role
+    if role in ("source", "severity") and getattr(sampler, "start", None) != "scan":
         raise ConfigError(
-            "config key sampler.start: expected scan with corrupt.role source, as the network sees no noise"
+            f"config key sampler.start: expected scan with corrupt.role {role}, as the network sees no noise"
         )
     _check_marks(sampler, config)
     build_part(SCORES, config.score, "score")
@@ -166,14 +167,26 @@ def _check_level(sampler: Any, config: Config) -> None:
 
 
 def _check_paths(config: Config) -> None:
-    """Refuse what needs straight paths without them, and damage in the place of noise without damage."""
-    is_straight, role = config.schedule.prediction_type == "flow", config.corrupt.role
-    if not is_straight and (role == "source" or config.train.teacher is not None):
-        key = "train.teacher" if config.train.teacher is not None else "corrupt.role"
-        raise ConfigError(f"config key {key}: expected schedule.prediction_type flow with it, found another")
-    if role == "source" and not config.corrupt.tasks:
-        raise ConfigError("config key corrupt.tasks: expected what a source is damaged by, found none")
-    if role == "source" and config.space.neighbours:
+    """Refuse what needs other paths than there are, and damage in the place of noise without damage."""
+    prediction, role = config.schedule.prediction_type, config.corrupt.role
+    if prediction != "flow" and config.train.teacher is not None:
+        raise ConfigError(
+            "config key train.teacher: expected schedule.prediction_type flow with it, found another"
+        )
+    fitting = {"source": ("flow", "cold"), "severity": ("cold",)}.get(role)
+    if fitting is not None and prediction not in fitting:
+        kinds = " or ".join(fitting)
+        raise ConfigError(
+            f"config key corrupt.role: expected schedule.prediction_type {kinds} with it, found another"
+        )
+    if prediction == "cold" and fitting is None:
+        raise ConfigError(
+            "config key schedule.prediction_type: expected corrupt.role source or severity with cold, "
+            f"found {role}"
+        )
+    if fitting is not None and not config.corrupt.tasks:
+        raise ConfigError(f"config key corrupt.tasks: expected what a {role} is damaged by, found none")
+    if fitting is not None and config.space.neighbours:
         raise ConfigError("config key space.neighbours: expected 0, as neighbours have no damaged end")
 
 

@@ -102,7 +102,7 @@ def draw_validation_examples(
     t = spread_levels(config, len(batch.image))
     generators = [generator_for(config.seed, 1, i) for i in range(len(t))]
     example = make_batch_example(sampler, batch, t, noise, schedule, generators, coding)
-    return ValidationExamples(example, t)
+    return ValidationExamples(example, t if example.level is None else example.level)
 
 
 @torch.no_grad()

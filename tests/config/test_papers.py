@@ -8,10 +8,10 @@ import torch
 from diffad.config import list_configs, load, to_dict
 from diffad.models.autoencoder_kl import AutoencoderKL
 from diffad.registry import MODELS, NOISES, SAMPLERS, SCORES
-from diffad.schedule import Schedule
+from diffad.schedule import Schedule, StraightSchedule
 from diffad.training.loss import learning_rate
 from diffad.training.parts import build_part, build_scheduler, check_parts
-from tests.helpers.toys import GaussianDenoiser, white_noise
+from tests.helpers.toys import GaussianDenoiser, linear_schedule, white_noise
 
 OWN = {
     "autoencoder_kl",
@@ -50,6 +50,16 @@ TRAIN = {
     "dae": {"steps": 67_200, "min_lr": 0.0, "weight_decay": 1e-5, "clip_norm": 0.5},
     "ddpm": ANODDPM,
     "diffuse": {"steps": 54_000, "weight_decay": 0.05},
+    "disyre": {
+        "steps": 100_000,
+        "batch_size": 96,
+        "min_lr": 0.0,
+        "warmup": 500,
+        "weight_decay": 1e-6,
+        "clip_norm": 1.0,
+        "levels": (1, 100),
+        "mixed_precision": "bf16",
+    },
     "guided": {"steps": 80_000, "batch_size": 10, "ema_decay": 0.9999},
     "madad": {
         "steps": 125_000,
@@ -64,6 +74,7 @@ TRAIN = {
     "itermask": {"steps": 90_000, "batch_size": 32, "levels": (1, 1), "ema_decay": 0.9999},
     "mcddpm": {"steps": 115_499, "batch_size": 8},
     "pddpm": {"steps": 19_200, "batch_size": 32, "loss": "l1"},
+    "reflect": {"batch_size": 192, "min_lr": 5.14e-5, "warmup": 2500, "weight_decay": 1e-4},
     "thor": BERCEA | {"steps": 64_000},
 }
 """What differs from Adam at a constant rate of 1e-4 without decay, clipping, warm-up or average."""
@@ -90,6 +101,7 @@ SIZES = {
     "dae": 7_703_748,
     "ddpm": 131_649_793,
     "diffuse": 138_288_772,
+    "disyre": 26_296_929,
     "guided": 113_681_160,
     "itermask": 6_600_257,  # no number is published; theirs lacks the layers for the level
     "mcddpm": 40_538_513,
@@ -99,10 +111,11 @@ SIZES = {
 OTHER_SIZES = {
     "andi": (9_720_964, 16_993_956),
     "madad": (257_735_941, 257_735_429),
+    "reflect": (144_861_316, 145_215_424),
 }
 """Published networks that are not built, and what stands for them."""
 SPACES = {"andi": 128, "autoddpm": 128, "beside": 128, "cddpm": 96, "dae": 128, "pddpm": 96, "thor": 128}
-SPACES |= {"itermask": 128, "mcddpm": 128}
+SPACES |= {"disyre": 128, "itermask": 128, "mcddpm": 128}
 CHANNELS = {"andi": 4, "autoencoder": 4, "classifier": 4, "dae": 4, "diffuse": 4, "guided": 4}
 EVALUATIONS = {
     "andi": 125,
@@ -111,9 +124,11 @@ EVALUATIONS = {
     "cddpm": 3,
     "dae": 1,
     "ddpm": 250,
+    "disyre": 4,
     "guided": 998,
     "mcddpm": 4,
     "pddpm": 4,
+    "reflect": 1,
     "thor": 351,
 }
 POST = {
@@ -273,12 +288,16 @@ def test_parts_and_schedule_can_be_built(paper, tmp_path):
     build_part(NOISES, paper.noise, "noise")
     if paper.sampling_noise:
         build_part(NOISES, paper.sampling_noise, "sampling_noise")
-    assert build_scheduler(paper).config.num_train_timesteps == (10 if paper.name == "madad" else 1000)
-    assert (paper.schedule.beta_start, paper.schedule.beta_end) == (1e-4, 0.02)
+    is_cold, is_flow = paper.name == "disyre", paper.name == "reflect"
+    steps = {"disyre": 100, "madad": 10}.get(paper.name, 1000)
+    assert build_scheduler(paper).config.num_train_timesteps == steps
+    betas = (1e-3, 0.2) if is_cold else (1e-4, 0.02)
+    assert (paper.schedule.beta_start, paper.schedule.beta_end) == betas
     is_cosine = paper.name in ("cddpm", "madad", "mcddpm", "pddpm")
     assert paper.schedule.beta_schedule == ("squaredcos_cap_v2" if is_cosine else "linear")
     is_image = paper.name in ("cddpm", "dae", "itermask", "madad", "mcddpm", "pddpm")
-    assert paper.schedule.prediction_type == ("sample" if is_image else "epsilon")
+    kind = "cold" if is_cold else "flow" if is_flow else "sample" if is_image else "epsilon"
+    assert paper.schedule.prediction_type == kind
 
 
 def test_maps_are_processed_as_in_the_paper(name, paper):
@@ -296,7 +315,9 @@ def test_slice_costs_as_many_evaluations_as_published(method):
     x = torch.full((1, 1, 96, 96), 0.5)
     sampler = SAMPLERS.build(**config.sampler)
     generator = torch.Generator().manual_seed(0)
-    restored = sampler(x, GaussianDenoiser(), white_noise, generator=generator, mask=torch.ones_like(x))
+    schedules = {"reflect": StraightSchedule.of(1000)}
+    denoiser = GaussianDenoiser(schedule=schedules.get(method, linear_schedule()))
+    restored = sampler(x, denoiser, white_noise, generator=generator, mask=torch.ones_like(x))
     assert restored.nfe == EVALUATIONS[method]
 
 

@@ -52,6 +52,7 @@ OPTIONS = {
     "itermask": {"threshold": 0.0, "share": 0.5},
     "oneshot": {"levels": [5, 20], "repeats": 2},
     "patched": {"box": 3, "overlap": 0.3, "inner": {"name": "oneshot", "levels": [5, 20]}},
+    "severities": {"levels": [20, 5]},
     "resampled": {
         "coarse": {"name": "chain", "level": 20, "steps": 4},
         "score": {"name": "l1"},
@@ -68,7 +69,7 @@ ONE_LOOK = ["direct"]
 # samplers that ask at one level, which means nothing
 LEVELLESS = [*ONE_LOOK, "itermask"]
 # samplers that draw no noise
-NOISELESS = [*ONE_LOOK, "inversion"]
+NOISELESS = [*ONE_LOOK, "inversion", "severities"]
 NOISY = [name for name in OPTIONS if name not in NOISELESS]
 SHAPES = {"2-D": (3, 2, 8, 6), "3-D": (3, 1, 4, 6, 5)}
 
@@ -226,7 +227,7 @@ def test_levels_beyond_the_schedule_raise(run):
 
 
 # those that take the scan for a state, of whatever size, are left out
-@pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {*LEVELLESS, *MARKED}), indirect=True)
+@pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {*LEVELLESS, *MARKED, "severities"}), indirect=True)
 def test_straight_paths_are_diffusion_at_another_size(name, run):
     """The same levels as diffusion, whose states have size 1: all that is estimated stays the same."""
     straight = StraightSchedule.of(60)
