@@ -46,9 +46,12 @@ class TrainConfig:
         workers: Processes that load data; 0 loads in the training process.
         keep_checkpoints: How many of the newest checkpoints stay on disk.
         encoder: Folder of a pretrained encoder that a conditioned network starts from; none starts at random.
-        teacher: Folder of a network of flows whose own way back is what is learned, see
+        teacher: Folder of a network whose own way back is what is learned, see
             ``diffad.training.reflow``; none learns from the scans.
         teacher_steps: Moves of that way.
+        teacher_rule: "path" learns the way from the far end of straight paths, of flows; "state" the way from
+            the state itself, to make it in one look; "consistency" one move of it, and then what the averaged
+            student says.
         calibrate_fpr: Pixel false-positive rates whose thresholds are measured on the validation scans.
         allow_changes: Let a resumed run go on with another seed, data, batch size, network, noise, space or
             objective than before, though its loss curve has a break there.
@@ -79,6 +82,7 @@ class TrainConfig:
     encoder: str | None = None
     teacher: str | None = None
     teacher_steps: int = 5
+    teacher_rule: str = "path"
     calibrate_fpr: tuple[float, ...] = (0.001, 0.005, 0.01, 0.02, 0.05)
     allow_changes: bool = False
 
@@ -97,6 +101,7 @@ class TrainConfig:
         check_choice(self, "train", "loss", "l1", "l2")
         check_choice(self, "train", "mixed_precision", "no", "bf16", "fp16")
         check_choice(self, "train", "device", "auto", "cpu")
+        check_choice(self, "train", "teacher_rule", "path", "state", "consistency")
         expect(0 <= self.levels[0] <= self.levels[1], "train.levels", "1 <= lowest <= highest", self.levels)
         rates = all(0 <= rate < 1 for rate in self.calibrate_fpr)
         expect(rates, "train.calibrate_fpr", "rates in [0, 1)", self.calibrate_fpr)

@@ -55,7 +55,7 @@ class Denoising:
         t = torch.stack([torch.randint(low, high + 1, (), generator=g) for g in generators]).to(device)
         example = make_batch_example(trainer.sampler, batch, t, trainer.noise, trainer.schedule, generators)
         if trainer.teacher is not None:
-            example = trainer.teacher.replace_target(example, t)
+            example = trainer.teacher.replace_target(example, t, trainer.refresh_ema_network)
         recipe = (config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
         cond = condition_kwargs(trainer.ema_network, example)
         loss = (trainer.network, example, t, trainer.schedule, *recipe, cond)

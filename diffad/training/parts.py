@@ -9,7 +9,7 @@ from diffad.config import Config, ConfigError, PartSpec, to_dict
 from diffad.data.items import Dataset
 from diffad.models.auxiliary import load_network
 from diffad.models.neighbours import check_neighbours
-from diffad.protocols import MakesExamples
+from diffad.protocols import MakesExamples, Sampler
 from diffad.registry import DATASETS, GUIDANCES, SAMPLERS, SCORES, Registry
 
 
@@ -84,6 +84,7 @@ def check_parts(config: Config) -> None:
     """
     sampler = build_part(SAMPLERS, config.sampler, "sampler")
     _check_paths(config)
+    _check_teacher(config, sampler)
     is_restored = config.corrupt.role in ("restore", "source") or config.train.teacher is not None
     if is_restored and config.corrupt.tasks and isinstance(sampler, MakesExamples):
         name = config.sampler["name"]
@@ -113,13 +114,37 @@ def check_parts(config: Config) -> None:
 def _check_paths(config: Config) -> None:
     """Refuse what needs straight paths without them, and damage in the place of noise without damage."""
     is_straight, role = config.schedule.prediction_type == "flow", config.corrupt.role
-    if not is_straight and (role == "source" or config.train.teacher is not None):
-        key = "train.teacher" if config.train.teacher is not None else "corrupt.role"
-        raise ConfigError(f"config key {key}: expected schedule.prediction_type flow with it, found another")
+    follows_path = config.train.teacher is not None and config.train.teacher_rule == "path"
+    if not is_straight and (role == "source" or follows_path):
+        key = "train.teacher" if follows_path else "corrupt.role"
+        rule = ", or train.teacher_rule state or consistency" if follows_path else ""
+        raise ConfigError(
+            f"config key {key}: expected schedule.prediction_type flow with it{rule}, found another"
+        )
     if role == "source" and not config.corrupt.tasks:
         raise ConfigError("config key corrupt.tasks: expected what a source is damaged by, found none")
     if role == "source" and config.space.neighbours:
         raise ConfigError("config key space.neighbours: expected 0, as neighbours have no damaged end")
+
+
+def _check_teacher(config: Config, sampler: Sampler) -> None:
+    """Refuse a teacher where it cannot walk on from what the student is shown."""
+    train = config.train
+    if train.teacher is None:
+        return
+    if config.space.neighbours:
+        raise ConfigError("config key space.neighbours: expected 0, as a teacher has neighbours of one level")
+    if train.teacher_rule != "path" and isinstance(sampler, MakesExamples):
+        name = config.sampler["name"]
+        raise ConfigError(
+            f"config key train.teacher_rule: sampler {name!r} makes examples of its own, from which a "
+            "teacher cannot walk on; expected path"
+        )
+    if train.steps and train.teacher_rule != "path" and train.teacher_steps > train.levels[1]:
+        raise ConfigError(
+            f"config key train.teacher_steps: expected at most the highest level, {train.levels[1]}, "
+            f"got {train.teacher_steps}"
+        )
 
 
 def load_auxiliary(config: Config) -> dict[str, Any]:
