@@ -64,6 +64,7 @@ class AnomalyPipeline(StoredPipeline):
         contrasts: What is different for scans of a contrast ("T1", "T2", "FLAIR"): parts, and what healthy
             scans of it said; see ``diffad.inference.contrasts``. None treats all scans alike.
         scope: What it says of itself in words, and the slices it knows, see ``ModelScope``; or none.
+        references: Healthy images that scans are compared with, for parts that ask for them; or none.
     """
 
     _optional_components: ClassVar[list[str]] = list(AUXILIARY_NETWORKS)
@@ -90,6 +91,7 @@ class AnomalyPipeline(StoredPipeline):
         domain: Sequence[dict[str, Any]] | None = None,
         contrasts: dict[str, dict[str, Any]] | None = None,
         scope: dict[str, Any] | None = None,
+        references: Any = None,
     ) -> None:
         super().__init__()
         check_contrasts(contrasts)
@@ -98,6 +100,7 @@ class AnomalyPipeline(StoredPipeline):
             scheduler=scheduler,
             classifier=classifier,
             autoencoder=autoencoder,
+            references=references,
         )
         space_config = from_dict(SpaceConfig, space or {}, "space.")
         check_neighbours(self.network, space_config.neighbours)

@@ -14,10 +14,13 @@ class NetworksConfig:
     Args:
         classifier: Folder that a run of task "classify" made; none for no classifier.
         autoencoder: Folder that a run of task "autoencode" made; none for no autoencoder.
+        references: Folder of a network "references", healthy images that scans are compared with; none keeps
+            some of the training data, where the score asks for them.
     """
 
     classifier: str | None = None
     autoencoder: str | None = None
+    references: str | None = None
 
 
 AUXILIARY_NETWORKS = tuple(field.name for field in fields(NetworksConfig))
@@ -30,7 +33,8 @@ class TrainConfig:
 
     Args:
         steps: Optimiser steps; 0 makes a pipeline of ``network`` as it is.
-        network: Folder of a pipeline or network whose weights are the first; none starts at random.
+        network: Folder of a pipeline or network, or name of a shipped model, whose weights are the first;
+            none starts at random.
         batch_size: Items per optimiser step, over all processes and accumulated parts.
         accumulate: Parts a process splits its share into.
         lr: Highest learning rate, reached after ``warmup`` steps and lowered to ``min_lr`` by a cosine.

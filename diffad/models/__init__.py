@@ -7,6 +7,7 @@ from diffad.models import classifier as classifier
 from diffad.models import conditioned as conditioned
 from diffad.models import dae as dae
 from diffad.models import labelled as labelled
+from diffad.models import references as references
 from diffad.models import unet2d as unet2d
 from diffad.models import unet3d as unet3d
 from diffad.models import wrapped as wrapped

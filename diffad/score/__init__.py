@@ -16,6 +16,8 @@ from diffad.score import ms_ssim as ms_ssim
 from diffad.score import normative as normative
 from diffad.score import relative as relative
 from diffad.score import residual as residual
+from diffad.score import spread as spread
 from diffad.score import ssim as ssim
 from diffad.score import temporal as temporal
+from diffad.score import triplet as triplet
 from diffad.score import zscore as zscore

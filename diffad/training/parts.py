@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from diffad.capabilities import count_references
 from diffad.config import Config, ConfigError, PartSpec, to_dict
 from diffad.data.items import Dataset
 from diffad.models.auxiliary import load_network
@@ -102,7 +103,12 @@ def check_parts(config: Config) -> None:
         raise ConfigError(
             "config key sampler.start: expected scan with corrupt.role source, as the network sees no noise"
         )
-    build_part(SCORES, config.score, "score")
+    score = build_part(SCORES, config.score, "score")
+    if config.space.neighbours and count_references(score):
+        raise ConfigError(
+            f"config key space.neighbours: expected 0 with score {config.score['name']!r}, as its references "
+            "have none"
+        )
     if config.guidance:
         build_part(GUIDANCES, config.guidance, "guidance")
     for name, network in load_auxiliary(config).items():

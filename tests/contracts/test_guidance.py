@@ -41,7 +41,7 @@ SHAPES = {"2-D": (3, 2, 8, 6), "3-D": (3, 1, 4, 6, 5)}
 
 
 class Told(GaussianDenoiser):
-    """A toy that is told an image, its mean, its place, and perhaps its class, and shows all in its answer."""
+    """A toy that is told an image, its mean, its place and perhaps its class, and shows all in its answer."""
 
     null = 2
     takes_place = True

@@ -31,6 +31,8 @@ OPTIONS = {
     "dae in 3-D": ({"width_exponent": 3, "depth": 2, "dims": 3}, 3),
     "labelled": ({"backbone": SMALL, "width": 6}, 2),
     "labelled in 3-D": ({"backbone": {**SMALL, "name": "unet3d"}, "width": 6}, 3),
+    "references": ({"count": 5, "size": (12, 9)}, 2),
+    "references in 3-D": ({"count": 3, "size": (7, 8, 5)}, 3),
     "unet2d": ({"channels": [8, 16], "layers": 1, "groups": 4}, 2),
     "unet2d with attention everywhere": (
         {"channels": [8, 16], "layers": 1, "groups": 4, "attention": {"down": [0, 1], "up": [0, 1]}},
@@ -41,13 +43,13 @@ OPTIONS = {
 }
 SIDES = {2: (12, 9), 3: (7, 8, 5)}
 # Rows of the networks that answer with an image.
-PAINTERS = [row for row in OPTIONS if row.split()[0] != "classifier"]
+PAINTERS = [row for row in OPTIONS if row.split()[0] not in ("classifier", "references")]
 # Rows of those among them that may answer with other channels than they see.
 DENOISERS = [row for row in PAINTERS if row.split()[0] != "autoencoder"]
 # Rows of the networks that take a condition vector.
 EMBEDDING = ["adm", "adm in 3-D", "unet2d", "unet3d", "unet3d in 2-D"]
 # Rows of the networks that know a level, and choose widths and groups.
-LEVELLED = [row for row in OPTIONS if row.split()[0] not in ("dae", "autoencoder")]
+LEVELLED = [row for row in OPTIONS if row.split()[0] not in ("dae", "autoencoder", "references")]
 WIDTHS = [row for row in LEVELLED if "backbone" not in OPTIONS[row][0]]
 
 
