@@ -27,9 +27,6 @@ class References(ModelMixin, ConfigMixin):
     Raises:
         ValueError: If there is no image, or it has no voxels or other axes, or an input has other axes or
             channels.
-
-    Example:
-        >>> pool = References.of(torch.rand(4, 1, 32, 32))
     """
 
     @register_to_config  # type: ignore[untyped-decorator]

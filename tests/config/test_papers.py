@@ -12,7 +12,13 @@ from diffad.training.loss import learning_rate
 from diffad.training.parts import build_part, build_scheduler, check_parts
 from tests.helpers.toys import GaussianDenoiser, white_noise
 
-OWN = {"brain_any", "ddpm3d", "ixi_t1_axial", "smoke"}
+OWN = {
+    "brain_any",
+    "ddpm3d",
+    "ixi_t1_axial",
+    "one_to_normal_lite",
+    "smoke",
+}
 """Configs that follow no paper."""
 ANODDPM = {"steps": 300_100, "batch_size": 1, "clip_norm": 1.0, "levels": (1, 800), "ema_decay": 0.9999}
 BERCEA = {"batch_size": 16, "mixed_precision": "fp16"}
