@@ -76,14 +76,14 @@ class FreedDenoiser(GuidedDenoiser):
 
     def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
         """Map ``x_t`` (B, C, *S) at level ``t`` () or (B,) to x_hat (B, C, *S)."""
-        told = cond.get(self.condition)
-        if told is None or self.scale == 1:
+        value = cond.get(self.condition)
+        if value is None or self.scale == 1:
             return self.inner(x_t, t, **cond)
-        null = self._forget(told)
+        null = self._forget(value)
         if self.scale == 0:
             return self.inner(x_t, t, **cond | {self.condition: null})
         rows = {name: repeat_twice(value, len(x_t)) for name, value in cond.items()}
-        rows[self.condition] = torch.cat([null, told])
+        rows[self.condition] = torch.cat([null, value])
         levels = repeat_twice(torch.as_tensor(t, device=x_t.device), len(x_t))
         base, target = self.inner.without_clamp()(repeat_twice(x_t, len(x_t)), levels, **rows).chunk(2)
         x_hat = base + self.scale * (target - base)
@@ -102,6 +102,6 @@ class FreedDenoiser(GuidedDenoiser):
             )
         return conditions
 
-    def _forget(self, told: Tensor) -> Tensor:
-        """Return what an item is told whose condition was dropped, shaped like ``told``."""
-        return told.new_tensor(NULLS[self.condition]).expand_as(told)  # of a place, or of every voxel
+    def _forget(self, value: Tensor) -> Tensor:
+        """Return what an item is told whose condition was dropped, shaped like ``value``."""
+        return value.new_tensor(NULLS[self.condition]).expand_as(value)  # of a place, or of every voxel

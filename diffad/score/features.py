@@ -100,11 +100,11 @@ class FeatureScore:
                 "score 'features' expected the diffusion network, got none: give option network=FOLDER of a "
                 "trained one, or use the score in a pipeline, which hands its network over"
             )
-        return network if isinstance(network, nn.Module) else load_network(str(network))
+        return network if isinstance(network, nn.Module) else load_feature_network(str(network))
 
 
 @lru_cache(maxsize=2)
-def load_network(folder: str) -> nn.Module:
+def load_feature_network(folder: str) -> nn.Module:
     """Load a registered network from its folder, once."""
     # networks of all kinds take seconds to import
     from diffad.models import auxiliary

@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate, normalize, pad
 from diffad.registry import SCORES
 from diffad.schedule import Schedule
 from diffad.score.base import PlainRun, average_inside, pair_images
-from diffad.score.features import LINEAR, load_network, read_conditions, read_features
+from diffad.score.features import LINEAR, load_feature_network, read_conditions, read_features
 from diffad.types import Reconstruction
 
 
@@ -111,27 +111,27 @@ class TripletScore:
         distances = [torch.zeros_like(y[:, :1]) for y in layers]
         if self.twin:
             for distance, y, y_hat in zip(distances, layers, read(x_hat, cond), strict=True):
-                distance += self.twin * find_nearest(y, [y_hat], self.reach)
+                distance += self.twin * measure_nearest(y, [y_hat], self.reach)
         if self.others:
             images = self._find("references").lay_over(x)
             pool = read(images, read_conditions(self._find("network"), images, None))
             for distance, y, healthy in zip(distances, layers, pool, strict=True):
-                distance += self.others * find_nearest(y, [*healthy[:, None]], self.reach)
+                distance += self.others * measure_nearest(y, [*healthy[:, None]], self.reach)
         return average_inside(_average_layers(distances, x, self._find("network")), mask)
 
     def _find(self, name: str) -> Any:
         """Return the network or the references, given here or by the pipeline."""
         own = getattr(self, name)
-        found = self._given.get(name) if own is None else own
-        if found is None:
+        source = self._given.get(name) if own is None else own
+        if source is None:
             raise ValueError(
                 f"score 'triplet' expected {name}, got none: give option {name}=FOLDER, or use the score in "
                 "a pipeline that was trained with it, which hands its own over"
             )
-        return found if isinstance(found, nn.Module) else load_network(str(found))
+        return source if isinstance(source, nn.Module) else load_feature_network(str(source))
 
 
-def find_nearest(y: Tensor, others: Sequence[Tensor], reach: int) -> Tensor:
+def measure_nearest(y: Tensor, others: Sequence[Tensor], reach: int) -> Tensor:
     r"""Return 1 less the best cosine of each position of ``y`` (B, C, *S) with others near it, (B, 1, *S).
 
     .. math:: 1 - \langle y, y' \rangle = \tfrac12 \lVert y - y' \rVert^2
@@ -143,25 +143,25 @@ def find_nearest(y: Tensor, others: Sequence[Tensor], reach: int) -> Tensor:
     """
     y, best = normalize(y, eps=1e-10), y.new_full((len(y), 1, *y.shape[2:]), math.inf)
     for other in others:
-        for shifted in _shift(normalize(other, eps=1e-10), reach):
-            best = torch.minimum(best, reduce((y - shifted).square(), "b c ... -> b 1 ...", "sum") / 2)
+        for near in _shift(normalize(other, eps=1e-10), reach):
+            best = torch.minimum(best, reduce((y - near).square(), "b c ... -> b 1 ...", "sum") / 2)
     return best
 
 
 def _shift(y: Tensor, reach: int) -> Iterator[Tensor]:
     """Yield features moved by up to ``reach`` positions along every axis; the border is repeated."""
     sizes = y.shape[2:]
-    padded = pad(y, [reach] * 2 * len(sizes), mode="replicate") if reach else y
+    wide = pad(y, [reach] * 2 * len(sizes), mode="replicate") if reach else y
     for starts in product(range(2 * reach + 1), repeat=len(sizes)):
         cut = [slice(start, start + size) for start, size in zip(starts, sizes, strict=True)]
-        yield padded[(slice(None), slice(None), *cut)]
+        yield wide[(slice(None), slice(None), *cut)]
 
 
 def _average_layers(distances: Sequence[Tensor], x: Tensor, network: Any) -> Tensor:
     """Average the distances of all layers on the grid of ``x`` (B, C, *S), (B, 1, *S)."""
     from diffad.models.padding import crop_back, pad_to_multiple
 
-    padded_image, crop = pad_to_multiple(x[:, :1], int(getattr(network, "multiple", 1)))
+    grid, crop = pad_to_multiple(x[:, :1], int(getattr(network, "multiple", 1)))
     mode = "bilinear" if x.ndim == 4 else "trilinear"
-    layers = [interpolate(distance, padded_image.shape[2:], mode=mode) for distance in distances]
+    layers = [interpolate(distance, grid.shape[2:], mode=mode) for distance in distances]
     return crop_back(torch.stack(layers).mean(0), crop)

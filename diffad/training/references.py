@@ -48,11 +48,11 @@ def draw_references(data: Dataset, config: Config, count: int) -> Tensor:
         count: How many.
     """
     healthy = [i for i in range(len(data)) if data[i].label != 1]
-    chosen = torch.linspace(0, len(healthy) - 1, min(count, len(healthy))).long().tolist()
-    indices = [healthy[chosen[k % len(chosen)]] for k in range(count)]
+    shots = torch.linspace(0, len(healthy) - 1, min(count, len(healthy))).long().tolist()
+    indices = [healthy[shots[k % len(shots)]] for k in range(count)]
     images = []
     for k, index in enumerate(indices):
-        changes = AugmentConfig() if k < len(chosen) else config.augment
+        changes = AugmentConfig() if k < len(shots) else config.augment
         images.append(_cut(data[index], config, changes, generator_for(config.seed, 6, k)))
     shape = Counter(image.shape for image in images).most_common(1)[0][
         0

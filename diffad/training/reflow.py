@@ -19,7 +19,7 @@ from diffad.step import EulerFlow
 from diffad.training.batch import condition_kwargs
 from diffad.training.distilling import ask_for, find_gap, look_consistently, walk_down
 from diffad.training.parts import build_part
-from diffad.training.transfer import load_weights, locate_weights
+from diffad.training.transfer import load_weights, locate_start
 from diffad.types import Example
 
 
@@ -68,7 +68,7 @@ class Teacher:
         if train.teacher is None:
             return None
         network = build_part(MODELS, config.model, "model")
-        load_weights(network, locate_weights(train.teacher))
+        load_weights(network, locate_start(train.teacher))
         recipe = (train.teacher_steps, train.teacher_rule, config.schedule.prediction_type, train.levels)
         return cls(network.to(device), schedule, *recipe)
 

@@ -80,7 +80,7 @@ def load_encoder(network: Any, path: str | Path) -> None:
     encoder.load_state_dict({**state, **weights})
 
 
-def locate_weights(name: str) -> Path:
+def locate_start(name: str) -> Path:
     """Return a folder, or that of the shipped model of this name where there is no such folder."""
     models = list_shipped_models()
     return Path(models[name]) if name in models and not Path(name).exists() else Path(name)

@@ -7,7 +7,7 @@ from diffad.capabilities import count_references
 from diffad.models.references import References
 from diffad.registry import MODELS, SCORES
 from diffad.score.base import begin_run
-from diffad.score.triplet import find_nearest
+from diffad.score.triplet import measure_nearest
 from diffad.types import Reconstruction
 from tests.contracts.test_score import Stages
 from tests.helpers.toys import linear_schedule
@@ -20,9 +20,9 @@ def draw(*shape, seed=0):
 def test_distance_is_one_less_the_best_cosine_near_a_position():
     y, other = draw(1, 4, 5, 6), draw(1, 4, 5, 6, seed=1)
     cosine = torch.nn.functional.cosine_similarity
-    assert torch.allclose(find_nearest(y, [other], 0)[0, 0], 1 - cosine(y, other)[0], atol=1e-6)
+    assert torch.allclose(measure_nearest(y, [other], 0)[0, 0], 1 - cosine(y, other)[0], atol=1e-6)
     near = [1 - cosine(y[0, :, 2, 3], other[0, :, i, j], dim=0) for i in (1, 2, 3) for j in (2, 3, 4)]
-    assert torch.isclose(find_nearest(y, [other], 1)[0, 0, 2, 3], torch.stack(near).min(), atol=1e-6)
+    assert torch.isclose(measure_nearest(y, [other], 1)[0, 0, 2, 3], torch.stack(near).min(), atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 6, 5), (2, 3, 4, 5, 6)])
@@ -30,20 +30,20 @@ def test_what_moved_by_a_position_is_found_within_reach(shape):
     y = draw(*shape)
     moved = y.roll(1, dims=2)
     inner = (slice(None), slice(None), *(slice(1, -1) for _ in shape[2:]))
-    assert not find_nearest(y, [moved], 1)[inner].any()
-    assert find_nearest(y, [moved], 0)[inner].min() > 0
+    assert not measure_nearest(y, [moved], 1)[inner].any()
+    assert measure_nearest(y, [moved], 0)[inner].min() > 0
 
 
 def test_one_set_of_references_serves_every_item():
     y, others = draw(3, 4, 5, 6), draw(2, 4, 5, 6, seed=1)
-    together = find_nearest(y, [*others[:, None]], 1)
+    together = measure_nearest(y, [*others[:, None]], 1)
     for i in range(3):
-        assert torch.equal(find_nearest(y[i : i + 1], [*others[:, None]], 1)[0], together[i])
+        assert torch.equal(measure_nearest(y[i : i + 1], [*others[:, None]], 1)[0], together[i])
 
 
 def test_length_of_features_does_not_matter():
     y, other = draw(1, 4, 5, 6), draw(1, 4, 5, 6, seed=1)
-    torch.testing.assert_close(find_nearest(7 * y, [other], 0), find_nearest(y, [0.1 * other], 0))
+    torch.testing.assert_close(measure_nearest(7 * y, [other], 0), measure_nearest(y, [0.1 * other], 0))
 
 
 def test_references_lie_about_the_middle_of_other_grids():

@@ -10,7 +10,7 @@ from diffad.models.references import References
 from diffad.models.unet2d import UNet2D
 from diffad.training.references import draw_references
 from diffad.training.run import train
-from diffad.training.transfer import load_weights, locate_weights
+from diffad.training.transfer import load_weights, locate_start
 
 TRIPLET = "score={name: triplet, pool: 5, reach: 0}"
 
@@ -75,9 +75,9 @@ def test_neighbours_are_refused_with_references(small):
 
 def test_weights_are_those_of_a_shipped_model_by_its_name(tmp_path, monkeypatch):
     network = UNet2D(channels=[64, 96, 128], layers=2, patch=2)
-    load_weights(network, locate_weights("ixi-t1-axial"))
+    load_weights(network, locate_start("ixi-t1-axial"))
     shipped = AnomalyPipeline.from_pretrained("ixi-t1-axial").network
     assert torch.equal(network.unet.conv_in.weight, shipped.unet.conv_in.weight)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ixi-t1-axial").mkdir()  # a folder of one's own goes first
-    assert locate_weights("ixi-t1-axial").resolve() == tmp_path / "ixi-t1-axial"
+    assert locate_start("ixi-t1-axial").resolve() == tmp_path / "ixi-t1-axial"
