@@ -13,7 +13,7 @@ from diffad.training.loss import denoising_loss
 from diffad.training.reflow import Teacher
 from diffad.training.run import train
 from diffad.types import Example
-from tests.helpers.toys import ConstantDenoiser, GaussianDenoiser, white_noise
+from tests.helpers.toys import ConstantDenoiser, GaussianDenoiser, KnownNetwork, white_noise
 from tests.training.test_objectives import log_of
 
 T = torch.tensor([4, 300, 900])
@@ -77,6 +77,19 @@ def test_teacher_that_knows_the_image_asks_for_it(rule, steps):
     torch.testing.assert_close(taught.z, example.z, rtol=1e-3, atol=1e-3)
     assert torch.equal(taught.x_t, example.x_t)
     assert network.calls == (steps if rule == "state" else 1)
+
+
+@pytest.mark.parametrize("rule", ["state", "consistency"])
+def test_what_is_asked_for_explains_the_state_that_is_shown(rule):
+    example = example_at(Schedule.linear())
+    network = KnownNetwork(GaussianDenoiser())
+    taught = Teacher(network, Schedule.linear(), 3, rule, "epsilon").replace_target(
+        example, T, lambda: network
+    )
+    assert not torch.allclose(taught.x, example.x, atol=0.01)
+    torch.testing.assert_close(
+        Schedule.linear().add_noise(taught.x, taught.z, T), example.x_t, rtol=1e-4, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize(("level", "steps"), [(300, 5), (900, 3), (4, 4), (4, 1)])
