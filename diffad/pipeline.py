@@ -66,6 +66,7 @@ class AnomalyPipeline(StoredPipeline):
             scans of it said; see ``diffad.inference.contrasts``. None treats all scans alike.
         scope: What it says of itself in words, and the slices it knows, see ``ModelScope``; or none.
         codec: Encodes scans for a network of codes, where ``space.code`` is "latent"; or none.
+        references: Healthy images that scans are compared with, for parts that ask for them; or none.
     """
 
     _optional_components: ClassVar[list[str]] = list(AUXILIARY_NETWORKS)
@@ -93,6 +94,7 @@ class AnomalyPipeline(StoredPipeline):
         contrasts: dict[str, dict[str, Any]] | None = None,
         scope: dict[str, Any] | None = None,
         codec: Any = None,
+        references: Any = None,
     ) -> None:
         super().__init__()
         check_contrasts(contrasts)
@@ -102,6 +104,7 @@ class AnomalyPipeline(StoredPipeline):
             classifier=classifier,
             autoencoder=autoencoder,
             codec=codec,
+            references=references,
         )
         space_config = from_dict(SpaceConfig, space or {}, "space.")
         check_neighbours(self.network, space_config.neighbours)

@@ -363,7 +363,17 @@ class NeedsNetworks(Protocol):
     """A part that needs trained networks beside the one that denoises."""
 
     def attach_networks(self, networks: Mapping[str, Any]) -> None:
-        """Take those it needs, by name: "network", which denoises, "classifier" and "autoencoder"."""
+        """Take those it needs: "network", which denoises, "classifier", "autoencoder" and "references"."""
+        ...
+
+
+@runtime_checkable
+class WantsReferences(Protocol):
+    """A part that compares scans with healthy images, which training keeps for it as network "references"."""
+
+    @property
+    def wanted_references(self) -> int:
+        """How many; 0 for none."""
         ...
 
 

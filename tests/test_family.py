@@ -12,9 +12,22 @@ from diffad.config import list_configs, load
 from diffad.training.run import train
 from tests.helpers.brains import save_volume
 
-FLAT = ["andi", "anoddpm", "autoddpm", "beside", "cddpm", "dae", "ddpm", "pddpm", "thor"]
-FLAT += ["itermask", "mcddpm"]
-FLAT += ["disyre", "reflect"]
+FLAT = [
+    "andi",
+    "anoddpm",
+    "autoddpm",
+    "beside",
+    "cddpm",
+    "dae",
+    "ddpm",
+    "disyre",
+    "itermask",
+    "mcddpm",
+    "one_to_normal_lite",
+    "pddpm",
+    "reflect",
+    "thor",
+]
 BESIDE = ["classifier", "autoencoder"]
 CODED = ["ldm", "madad"]  # of codecs that are trained before
 SOLID = ["ddpm3d", "ldm3d", "wavelet3d"]

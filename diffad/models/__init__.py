@@ -10,6 +10,7 @@ from diffad.models import conditioned as conditioned
 from diffad.models import dae as dae
 from diffad.models import detail as detail
 from diffad.models import labelled as labelled
+from diffad.models import references as references
 from diffad.models import resnet as resnet
 from diffad.models import unet2d as unet2d
 from diffad.models import unet3d as unet3d

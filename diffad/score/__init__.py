@@ -18,6 +18,8 @@ from diffad.score import normative as normative
 from diffad.score import rebuilt as rebuilt
 from diffad.score import relative as relative
 from diffad.score import residual as residual
+from diffad.score import spread as spread
 from diffad.score import ssim as ssim
 from diffad.score import temporal as temporal
+from diffad.score import triplet as triplet
 from diffad.score import zscore as zscore

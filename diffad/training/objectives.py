@@ -59,7 +59,7 @@ class Denoising:
         example = make_batch_example(trainer.sampler, batch, t, *parts, trainer.coding, is_drawn=True)
         t = t if example.level is None else example.level.to(device)
         if trainer.teacher is not None:
-            example = trainer.teacher.replace_target(example, t)
+            example = trainer.teacher.replace_target(example, t, trainer.refresh_ema_network)
         recipe = (config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
         cond = condition_kwargs(trainer.ema_network, example)
         loss = (trainer.network, example, t, trainer.schedule, *recipe, cond)

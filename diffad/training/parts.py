@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from diffad.capabilities import count_references
 from diffad.config import Config, ConfigError, PartSpec, to_dict
 from diffad.data.items import Dataset
 from diffad.denoise import learns_variance
 from diffad.models.auxiliary import load_network
 from diffad.models.coding import Coding
 from diffad.models.neighbours import check_neighbours
-from diffad.protocols import MakesExamples
+from diffad.protocols import MakesExamples, Sampler
 from diffad.registry import DATASETS, GUIDANCES, SAMPLERS, SCORES, Registry
 from diffad.samplers.coded import CodedSampler
 from diffad.training.auxiliary import check_auxiliary
@@ -101,6 +102,7 @@ def check_parts(config: Config) -> None:
     sampler = build_part(SAMPLERS, config.sampler, "sampler")
     _check_paths(config)
     _check_level(sampler, config)
+    _check_teacher(config, sampler)
     is_restored = config.corrupt.role in ("restore", "source", "severity") or config.train.teacher is not None
     if is_restored and config.corrupt.tasks and isinstance(sampler, MakesExamples):
         name = config.sampler["name"]
@@ -120,7 +122,12 @@ def check_parts(config: Config) -> None:
             f"config key sampler.start: expected scan with corrupt.role {role}, as the network sees no noise"
         )
     _check_marks(sampler, config)
-    build_part(SCORES, config.score, "score")
+    score = build_part(SCORES, config.score, "score")
+    if config.space.neighbours and count_references(score):
+        raise ConfigError(
+            f"config key space.neighbours: expected 0 with score {config.score['name']!r}, as its references "
+            "have none"
+        )
     if config.guidance:
         build_part(GUIDANCES, config.guidance, "guidance")
     auxiliary = load_auxiliary(config)
@@ -169,9 +176,11 @@ def _check_level(sampler: Any, config: Config) -> None:
 def _check_paths(config: Config) -> None:
     """Refuse what needs other paths than there are, and damage in the place of noise without damage."""
     prediction, role = config.schedule.prediction_type, config.corrupt.role
-    if prediction != "flow" and config.train.teacher is not None:
+    follows_path = config.train.teacher is not None and config.train.teacher_rule == "path"
+    if prediction != "flow" and follows_path:
         raise ConfigError(
-            "config key train.teacher: expected schedule.prediction_type flow with it, found another"
+            "config key train.teacher: expected schedule.prediction_type flow with it, or train.teacher_rule "
+            "state or consistency, found another"
         )
     fitting = {"source": ("flow", "cold"), "severity": ("cold",)}.get(role)
     if fitting is not None and prediction not in fitting:
@@ -188,6 +197,26 @@ def _check_paths(config: Config) -> None:
         raise ConfigError(f"config key corrupt.tasks: expected what a {role} is damaged by, found none")
     if fitting is not None and config.space.neighbours:
         raise ConfigError("config key space.neighbours: expected 0, as neighbours have no damaged end")
+
+
+def _check_teacher(config: Config, sampler: Sampler) -> None:
+    """Refuse a teacher where it cannot walk on from what the student is shown."""
+    train = config.train
+    if train.teacher is None:
+        return
+    if config.space.neighbours:
+        raise ConfigError("config key space.neighbours: expected 0, as a teacher has neighbours of one level")
+    if train.teacher_rule != "path" and isinstance(sampler, MakesExamples):
+        name = config.sampler["name"]
+        raise ConfigError(
+            f"config key train.teacher_rule: sampler {name!r} makes examples of its own, from which a "
+            "teacher cannot walk on; expected path"
+        )
+    if train.steps and train.teacher_rule != "path" and train.teacher_steps > train.levels[1]:
+        raise ConfigError(
+            f"config key train.teacher_steps: expected at most the highest level, {train.levels[1]}, "
+            f"got {train.teacher_steps}"
+        )
 
 
 def load_auxiliary(config: Config) -> dict[str, Any]:

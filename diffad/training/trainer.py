@@ -28,7 +28,7 @@ from diffad.training.loss import learning_rate
 from diffad.training.objectives import make_objective
 from diffad.training.parts import build_part, build_scheduler, check_network, load_auxiliary
 from diffad.training.reflow import Teacher
-from diffad.training.transfer import load_encoder, load_weights
+from diffad.training.transfer import load_encoder, load_weights, locate_start
 from diffad.types import generator_for
 
 
@@ -71,7 +71,7 @@ class Trainer:
         """Load the weights that the recipe starts from, if any."""
         train = self.config.train
         if train.network is not None:
-            load_weights(network, Path(train.network))
+            load_weights(network, locate_start(train.network))
         if train.encoder is not None:
             load_encoder(network, Path(train.encoder))
 

@@ -18,6 +18,7 @@ from diffad.io.text import read_json
 from diffad.io.wording import shorten
 from diffad.models.encoder import Encoder
 from diffad.models.place import LAYERS
+from diffad.models.pretrained import list_shipped_models
 from diffad.training.checkpoint import CheckpointError
 
 WEIGHTS = "encoder.safetensors"
@@ -77,6 +78,12 @@ def load_encoder(network: Any, path: str | Path) -> None:
     expected = state if options["head"] else {k: v for k, v in state.items() if k not in HEAD}
     _check_weights(folder / WEIGHTS, weights, expected)
     encoder.load_state_dict({**state, **weights})
+
+
+def locate_start(name: str) -> Path:
+    """Return a folder, or that of the shipped model of this name where there is no such folder."""
+    models = list_shipped_models()
+    return Path(models[name]) if name in models and not Path(name).exists() else Path(name)
 
 
 def load_weights(network: Any, path: Path) -> None:

@@ -20,6 +20,7 @@ OWN = {
     "ixi_t1_axial",
     "ldm",
     "ldm3d",
+    "one_to_normal_lite",
     "smoke",
     "wavelet3d",
 }
@@ -169,7 +170,7 @@ POST = {
 }
 LATENT = {"madad": 4}
 """Channels of the codes that a network sees."""
-COMPARED = sorted(set(TRAIN) - {"madad"})
+COMPARED = sorted(set(TRAIN) - {"disyre", "madad", "reflect"})
 """Those of the comparison."""
 NOTHING = {"erosion": 0, "erosion_rule": "cross", "median": 1, "median_axes": 2, "morphology": 1}
 NOTHING |= {"min_size": 0, "min_mm3": 0, "filled": False, "median_first": True}

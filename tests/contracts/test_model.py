@@ -56,6 +56,8 @@ OPTIONS = {
     "detail in 3-D": ({"backbone": {**SMALL, "name": "unet3d"}}, 3),
     "labelled": ({"backbone": SMALL, "width": 6}, 2),
     "labelled in 3-D": ({"backbone": {**SMALL, "name": "unet3d"}, "width": 6}, 3),
+    "references": ({"count": 5, "size": (12, 9)}, 2),
+    "references in 3-D": ({"count": 3, "size": (7, 8, 5)}, 3),
     "resnet": ({"depth": 10, "planes": 8}, 2),
     "resnet in 3-D": ({"depth": 10, "planes": 8, "dims": 3, "norm": "group"}, 3),
     "unet2d": ({"channels": [8, 16], "layers": 1, "groups": 4}, 2),
@@ -68,15 +70,14 @@ OPTIONS = {
 }
 SIDES = {2: (12, 9), 3: (7, 8, 5)}
 # Rows of the networks that answer with an image.
-PAINTERS = [row for row in OPTIONS if row.split()[0] not in ("classifier", "resnet", "autoencoder_kl")]
+IMAGELESS = ("classifier", "resnet", "autoencoder_kl", "references")
+PAINTERS = [row for row in OPTIONS if row.split()[0] not in IMAGELESS]
 # Rows of those among them that may answer with other channels than they see.
 DENOISERS = [row for row in PAINTERS if row.split()[0] != "autoencoder"]
 # Rows of the networks that take a condition vector.
 EMBEDDING = ["adm", "adm in 3-D", "adm with convolutions and a variance", "unet2d", "unet3d", "unet3d in 2-D"]
 # Rows of the networks that know a level, and choose widths and groups.
-LEVELLED = [
-    row for row in OPTIONS if row.split()[0] not in ("dae", "autoencoder", "autoencoder_kl", "resnet")
-]
+LEVELLED = [row for row in OPTIONS if row.split()[0] not in ("dae", "autoencoder", *IMAGELESS[1:])]
 WIDTHS = [row for row in LEVELLED if "backbone" not in OPTIONS[row][0]]
 
 

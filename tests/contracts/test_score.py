@@ -34,6 +34,17 @@ class Squares(nn.Module):
         return torch.cat([x, x * x], dim=1)[..., ::2, ::2]
 
 
+class Healthy(nn.Module):
+    """Two healthy images on any grid."""
+
+    def lay_over(self, x):
+        flat = torch.linspace(0, 1, x[0].numel()).reshape(1, *x.shape[1:])
+        return torch.cat([flat, 1 - flat])
+
+    def __repr__(self):
+        return "Healthy"
+
+
 def needs(name):
     """Skip a score whose package is not installed."""
     package = OPTIONAL.get(name, "torch")
@@ -65,6 +76,10 @@ OPTIONS = {
     "gms": [{}, {"c": 0.01}],
     "lpips": [{"trunk": "alex"}, {"trunk": "alex", "blur": 2.0, "clip": 0.5, "reference": True}],
     "ms_ssim": [{}, {"scales": 2, "window": 3, "sigma": None}],
+    "triplet": [
+        {"network": Stages(), "others": 0.0},
+        {"network": Stages(), "references": Healthy(), "reach": 0},
+    ],
 }
 # scores whose scale is found inside the mask
 SCALED_INSIDE = ["relative"]
@@ -122,8 +137,10 @@ def test_map_has_one_channel_and_is_finite_and_not_negative(name, options, shape
 
 def test_identical_images_score_exactly_zero(name, options, shape, generators):
     x, _, _ = images(shape, generators)
+    if "references" in options:
+        options = {**options, "others": 0.0}  # which the scan still differs from
     nothing = torch.zeros_like(x[:, :1])
-    same = replace(twin(x.clone()), map=nothing, code_change=nothing)
+    same = replace(twin(x.clone()), map=nothing, code_change=nothing, std=torch.zeros_like(x))
     assert not score_map(SCORES.build(name, **options), x, same).any()
 
 
