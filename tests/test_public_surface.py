@@ -108,7 +108,7 @@ PARTS = {
         "change features flip gms l1 l2 likelihood lpips mean ms_ssim normative product relative ssim"
         " temporal zscore"
     ),
-    "MODELS": "adm autoencoder beside classifier conditioned dae labelled unet2d unet3d",
+    "MODELS": "adm autoencoder beside classifier conditioned dae dit dtunet labelled unet2d unet3d uvit",
     "DATASETS": "auto images labels mix toy volumes",
     "LAYOUTS": (
         "atlas2 behrendt bercea bmad brats2020 brats2021 brats2023 fastmri_plus ixi medianomaly_brats"
