@@ -12,7 +12,7 @@ from diffad.config import list_configs, load
 from diffad.training.run import train
 from tests.helpers.brains import save_volume
 
-FLAT = ["andi", "anoddpm", "autoddpm", "beside", "cddpm", "dae", "ddpm", "pddpm", "thor"]
+FLAT = ["andi", "annotsim", "anoddpm", "autoddpm", "beside", "cddpm", "dae", "ddpm", "pddpm", "thor"]
 BESIDE = ["classifier", "autoencoder"]
 STEERED = ["diffuse", "guided"]  # by networks that are trained before
 QUICK = [

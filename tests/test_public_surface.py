@@ -132,7 +132,7 @@ GROUPS = {
 """Groups of entry points by which other distributions register parts."""
 
 CONFIGS = (
-    "andi anoddpm autoddpm autoencoder beside cddpm classifier dae ddpm ddpm3d diffuse guided"
+    "andi annotsim anoddpm autoddpm autoencoder beside cddpm classifier dae ddpm ddpm3d diffuse guided"
     " ixi_t1_axial pddpm smoke thor"
 )
 BENCHMARKS = "benchmark_ixi benchmark_smoke"

@@ -131,14 +131,14 @@ class DiT(PatchTransformer):
         time = self.time(waves.to(self.dtype))
         for more in (vector, places):
             time = time if more is None else time + more
-        positions = self.place_patches(patches.shape[2:]).to(x).expand(len(x), -1, -1, -1)
+        positions = self.place_patches(patches.shape[2:]).expand(len(x), -1, -1, -1)
         return unfold_patches(self.run_core(patches, time, positions), self.config.patch)
 
     def place_patches(self, grid: Sequence[int]) -> Tensor:
         """Return the waves (1, D, h, w) of the rows and columns of a grid of h and w patches."""
         sides, base = (grid[0], grid[1]), self.config.grid
         waves = get_2d_sincos_pos_embed(self.config.width, sides, base_size=base, device=self.device)
-        return to_maps(waves[None], grid)
+        return to_maps(waves[None].to(self.dtype), grid)
 
     def run_core(self, x: Tensor, time: Tensor, positions: Tensor) -> Tensor:
         """Run the blocks alone, on patches, vectors (B, D) and positions (B, D, h, w); see ``HasCore``."""

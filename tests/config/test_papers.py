@@ -24,6 +24,13 @@ TRAIN = {
         "levels": (2, 1000),
         "ema_decay": 0.995,
     },
+    "annotsim": {
+        "steps": 600_000,
+        "batch_size": 32,
+        "clip_norm": 1.0,
+        "levels": (1, 800),
+        "ema_decay": 0.9999,
+    },
     "anoddpm": ANODDPM,
     "autoddpm": BERCEA | {"steps": 133_000},
     "autoencoder": {"steps": 114_400, "batch_size": 64, "lr": 3e-4, "min_lr": 1e-7},
@@ -59,6 +66,7 @@ PLAIN = {
     "mixed_precision": "no",
 }
 SIZES = {
+    "annotsim": 63_095_539,
     "anoddpm": 131_649_793,
     "autoddpm": 18_500_993,
     "autoencoder": 27_296 + 88_080 - 65_792,  # the published decoder has a layer that nothing uses
@@ -80,6 +88,7 @@ SPACES = {"andi": 128, "autoddpm": 128, "beside": 128, "cddpm": 96, "dae": 128, 
 CHANNELS = {"andi": 4, "autoencoder": 4, "classifier": 4, "dae": 4, "diffuse": 4, "guided": 4}
 EVALUATIONS = {
     "andi": 125,
+    "annotsim": 125,
     "anoddpm": 250,
     "beside": 50,
     "cddpm": 3,
@@ -180,7 +189,7 @@ def test_parts_and_schedule_can_be_built(paper):
         build_part(NOISES, paper.sampling_noise, "sampling_noise")
     assert build_scheduler(paper).config.num_train_timesteps == 1000
     assert (paper.schedule.beta_start, paper.schedule.beta_end) == (1e-4, 0.02)
-    is_cosine = paper.name in ("cddpm", "pddpm")
+    is_cosine = paper.name in ("annotsim", "cddpm", "pddpm")
     assert paper.schedule.beta_schedule == ("squaredcos_cap_v2" if is_cosine else "linear")
     is_image = paper.name in ("cddpm", "pddpm", "dae")
     assert paper.schedule.prediction_type == ("sample" if is_image else "epsilon")
@@ -210,6 +219,7 @@ def test_published_levels_are_indices_plus_one():
         "autoddpm": [("level", 51), ("coarse", {"name": "chain", "level": 201})],
         "thor": [("level", 351), ("harmonise", [301, 151, 51])],
         "cddpm": [("levels", [250, 500, 750])],
+        "annotsim": [("level", 125)],
         "anoddpm": [("level", 250)],
         "ddpm": [("level", 250)],
         "andi": [("first", 76), ("last", 200)],
@@ -251,6 +261,17 @@ def test_default_levels_are_as_noisy_with_unit_noise_as_the_published_ones(metho
     for t, level in zip(*([v] if isinstance(v, int) else v for v in (ours, published)), strict=True):
         wanted = 0.586 * ratios[level - 1]
         assert t == 1 + min(range(1000), key=lambda i: abs(ratios[i] - wanted))
+
+
+def test_default_level_of_annotsim_is_as_noisy_with_unit_noise_as_the_published_one():
+    default, paper = (load("annotsim", changes) for changes in ([], ["variant=paper"]))
+    assert paper.noise == {**default.noise, "reference": True, "correlated": True}
+    schedule = Schedule.from_diffusers(build_scheduler(paper))
+    ratios = [(1 / schedule.alpha_bar(t) - 1).sqrt().item() for t in range(1, 1001)]
+    std = build_part(NOISES, paper.noise, "noise").std
+    assert std == pytest.approx(0.4795, abs=1e-4)
+    level, published = default.sampler["level"], paper.sampler["level"]
+    assert level == 1 + min(range(1000), key=lambda i: abs(ratios[i] - std * ratios[published - 1]))
 
 
 def test_noise_of_the_papers_is_the_published_field():

@@ -135,5 +135,5 @@ def test_network_learns_to_tell_blobs_from_noise():
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
