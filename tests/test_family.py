@@ -14,6 +14,7 @@ from tests.helpers.brains import save_volume
 
 FLAT = [
     "andi",
+    "annotsim",
     "anoddpm",
     "autoddpm",
     "beside",

@@ -110,7 +110,8 @@ PARTS = {
         " ssim temporal triplet zscore"
     ),
     "MODELS": (
-        "adm autoencoder beside bridge classifier conditioned dae detail labelled references unet2d unet3d"
+        "adm autoencoder beside bridge classifier conditioned dae detail dit dtunet labelled references"
+        " unet2d unet3d uvit"
     ),
     "DATASETS": "auto images labels mix toy volumes",
     "LAYOUTS": (
@@ -135,7 +136,7 @@ GROUPS = {
 """Groups of entry points by which other distributions register parts."""
 
 CONFIGS = (
-    "andi anoddpm autoddpm autoencoder beside cddpm classifier dae ddpm ddpm3d diffuse guided"
+    "andi annotsim anoddpm autoddpm autoencoder beside cddpm classifier dae ddpm ddpm3d diffuse guided"
     " itermask"
     " ixi_t1_axial"
     " mcddpm"

@@ -35,6 +35,13 @@ TRAIN = {
         "levels": (2, 1000),
         "ema_decay": 0.995,
     },
+    "annotsim": {
+        "steps": 600_000,
+        "batch_size": 32,
+        "clip_norm": 1.0,
+        "levels": (1, 800),
+        "ema_decay": 0.9999,
+    },
     "anoddpm": ANODDPM,
     "autoddpm": BERCEA | {"steps": 133_000},
     "autoencoder": {"steps": 114_400, "batch_size": 64, "lr": 3e-4, "min_lr": 1e-7},
@@ -93,6 +100,7 @@ PLAIN = {
     "mixed_precision": "no",
 }
 SIZES = {
+    "annotsim": 63_095_539,
     "anoddpm": 131_649_793,
     "autoddpm": 18_500_993,
     "autoencoder": 27_296 + 88_080 - 65_792,  # the published decoder has a layer that nothing uses
@@ -120,6 +128,7 @@ SPACES |= {"disyre": 128, "itermask": 128, "mcddpm": 128}
 CHANNELS = {"andi": 4, "autoencoder": 4, "classifier": 4, "dae": 4, "diffuse": 4, "guided": 4}
 EVALUATIONS = {
     "andi": 125,
+    "annotsim": 125,
     "anoddpm": 250,
     "beside": 50,
     "cddpm": 3,
@@ -294,7 +303,7 @@ def test_parts_and_schedule_can_be_built(paper, tmp_path):
     assert build_scheduler(paper).config.num_train_timesteps == steps
     betas = (1e-3, 0.2) if is_cold else (1e-4, 0.02)
     assert (paper.schedule.beta_start, paper.schedule.beta_end) == betas
-    is_cosine = paper.name in ("cddpm", "madad", "mcddpm", "pddpm")
+    is_cosine = paper.name in ("annotsim", "cddpm", "madad", "mcddpm", "pddpm")
     assert paper.schedule.beta_schedule == ("squaredcos_cap_v2" if is_cosine else "linear")
     is_image = paper.name in ("cddpm", "dae", "itermask", "madad", "mcddpm", "pddpm")
     kind = "cold" if is_cold else "flow" if is_flow else "sample" if is_image else "epsilon"
@@ -327,6 +336,7 @@ def test_published_levels_are_indices_plus_one():
         "autoddpm": [("level", 51), ("coarse", {"name": "chain", "level": 201})],
         "thor": [("level", 351), ("harmonise", [301, 151, 51])],
         "cddpm": [("levels", [250, 500, 750])],
+        "annotsim": [("level", 125)],
         "anoddpm": [("level", 250)],
         "ddpm": [("level", 250)],
         "andi": [("first", 76), ("last", 200)],
@@ -368,6 +378,17 @@ def test_default_levels_are_as_noisy_with_unit_noise_as_the_published_ones(metho
     for t, level in zip(*([v] if isinstance(v, int) else v for v in (ours, published)), strict=True):
         wanted = 0.586 * ratios[level - 1]
         assert t == 1 + min(range(1000), key=lambda i: abs(ratios[i] - wanted))
+
+
+def test_default_level_of_annotsim_is_as_noisy_with_unit_noise_as_the_published_one():
+    default, paper = (load("annotsim", changes) for changes in ([], ["variant=paper"]))
+    assert paper.noise == {**default.noise, "reference": True, "correlated": True}
+    schedule = Schedule.from_diffusers(build_scheduler(paper))
+    ratios = [(1 / schedule.alpha_bar(t) - 1).sqrt().item() for t in range(1, 1001)]
+    std = build_part(NOISES, paper.noise, "noise").std
+    assert std == pytest.approx(0.4795, abs=1e-4)
+    level, published = default.sampler["level"], paper.sampler["level"]
+    assert level == 1 + min(range(1000), key=lambda i: abs(ratios[i] - std * ratios[published - 1]))
 
 
 def test_noise_of_the_papers_is_the_published_field():

@@ -54,6 +54,9 @@ OPTIONS = {
     "dae in 3-D": ({"width_exponent": 3, "depth": 2, "dims": 3}, 3),
     "detail": ({"backbone": SMALL}, 2),
     "detail in 3-D": ({"backbone": {**SMALL, "name": "unet3d"}}, 3),
+    "dit": ({"patch": 4, "width": 24, "depth": 2, "heads": 2, "grid": 4}, 2),
+    "dtunet": ({"patch": 4, "width": 24, "depth": 2, "heads": 3, "grid": 4}, 2),
+    "dtunet as published": ({"patch": 8, "width": 24, "depth": 2, "heads": 2, "grid": 2, "norm": "batch"}, 2),
     "labelled": ({"backbone": SMALL, "width": 6}, 2),
     "labelled in 3-D": ({"backbone": {**SMALL, "name": "unet3d"}, "width": 6}, 3),
     "references": ({"count": 5, "size": (12, 9)}, 2),
@@ -67,6 +70,7 @@ OPTIONS = {
     ),
     "unet3d": ({"channels": [8, 16], "layers": 1, "groups": 4}, 3),
     "unet3d in 2-D": ({"channels": [8, 16], "layers": 1, "groups": 4, "dims": 2, "attention": [0, 1]}, 2),
+    "uvit": ({"patch": 4, "width": 24, "depth": 2, "heads": 3, "grid": 4}, 2),
 }
 SIDES = {2: (12, 9), 3: (7, 8, 5)}
 # Rows of the networks that answer with an image.
@@ -75,10 +79,20 @@ PAINTERS = [row for row in OPTIONS if row.split()[0] not in IMAGELESS]
 # Rows of those among them that may answer with other channels than they see.
 DENOISERS = [row for row in PAINTERS if row.split()[0] != "autoencoder"]
 # Rows of the networks that take a condition vector.
-EMBEDDING = ["adm", "adm in 3-D", "adm with convolutions and a variance", "unet2d", "unet3d", "unet3d in 2-D"]
+EMBEDDING = [
+    "adm",
+    "adm in 3-D",
+    "adm with convolutions and a variance",
+    "dit",
+    "dtunet",
+    "unet2d",
+    "unet3d",
+    "unet3d in 2-D",
+    "uvit",
+]
 # Rows of the networks that know a level, and choose widths and groups.
 LEVELLED = [row for row in OPTIONS if row.split()[0] not in ("dae", "autoencoder", *IMAGELESS[1:])]
-WIDTHS = [row for row in LEVELLED if "backbone" not in OPTIONS[row][0]]
+WIDTHS = [row for row in LEVELLED if "groups" in OPTIONS[row][0]]
 
 
 @pytest.fixture(params=sorted(OPTIONS))

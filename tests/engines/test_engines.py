@@ -19,6 +19,7 @@ from diffad.registry import MODELS
 from tests.test_pipeline import images, make
 
 UNET = {"channels": (8, 16), "groups": 4, "layers": 1}
+TOKENS = {"patch": 4, "width": 24, "depth": 2, "heads": 3, "grid": 3}
 NETWORKS = {
     "place": ("unet2d", {**UNET, "patch": 2, "place": True, "marks": True}, {}),
     "conditions": ("unet2d", {**UNET, "embedding": 3, "neighbours": 1}, {"embedding": 3, "neighbours": 2}),
@@ -36,6 +37,9 @@ NETWORKS = {
         },
         {},
     ),
+    "dit": ("dit", {**TOKENS, "embedding": 3}, {"embedding": 3}),
+    "dtunet": ("dtunet", {**TOKENS, "neighbours": 1}, {"neighbours": 2}),
+    "uvit": ("uvit", {**TOKENS, "embedding": 3}, {"embedding": 3}),
     "volumes": ("unet3d", UNET, {}),
     "labelled": ("labelled", {"backbone": {"name": "unet2d", **UNET}, "width": 4}, {}),
 }
