@@ -115,10 +115,10 @@ class DiT(PatchTransformer):
         for layer in [self.embed, *(m for m in self.blocks.modules() if isinstance(m, nn.Linear))]:
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
-        for layer in (self.time[0], self.time[2]):
-            nn.init.normal_(layer.weight, std=0.02)
+        for number in (0, 2):
+            nn.init.normal_(self.time.get_parameter(f"{number}.weight"), std=0.02)
         for block in self.blocks:
-            zero_weights(block.modulate.linear)
+            zero_weights(block.get_submodule("modulate.linear"))
         zero_weights(self.modulate)
         zero_weights(self.head)
 

@@ -101,8 +101,8 @@ class HeadInteractedAttention(nn.Module):
 
     def sum_heads_up(self, tokens: Tensor) -> Tensor:
         """Return the tokens of the heads, (B, heads, width)."""
-        means = tokens.mean(1).unflatten(1, (self.heads, -1))
-        parts = self.project(means).unflatten(2, (self.heads, -1))
+        means = rearrange(tokens.mean(1), "b (h d) -> b h d", h=self.heads)
+        parts = rearrange(self.project(means), "b h (p d) -> b h p d", p=self.heads)
         return F.gelu(self.norm(parts)).flatten(2) + self.positions
 
 

@@ -63,12 +63,9 @@ class Denoising:
         recipe = (config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
         cond = condition_kwargs(trainer.ema_network, example)
         loss = (trainer.network, example, t, trainer.schedule, *recipe, cond)
-        further = {"mark": config.corrupt.mark, "auxiliary": config.train.auxiliary}
-        facts = {
-            "variance": learns_variance(trainer.ema_network),
-            "rebuild": rebuild_weight(trainer.ema_network),
-        }
-        return denoising_loss(*loss, **further, **facts)
+        weights = (config.corrupt.mark, config.train.auxiliary)
+        facts = (learns_variance(trainer.ema_network), rebuild_weight(trainer.ema_network))
+        return denoising_loss(*loss, *weights, *facts)
 
     def draw_validation_batch(self, trainer: NetworkRun, data: Dataset) -> ValidationExamples:
         """Draw what validation looks at, the same every time."""

@@ -23,6 +23,7 @@ from diffad.denoise import (
     as_denoiser,
 )
 from diffad.guidance.classifier import ClassifierGuidedDenoiser
+from diffad.guidance.conditions import FreedDenoiser
 from diffad.guidance.encoder import ReferenceDenoiser
 from diffad.guidance.free import ContrastedDenoiser
 from diffad.guidance.told import ToldDenoiser
@@ -112,6 +113,7 @@ WRAPPERS = {
         {"without_guidance", "estimate"},
     ),
     ToldDenoiser: (lambda inner: ToldDenoiser(inner, 0), set()),
+    FreedDenoiser: (lambda inner: FreedDenoiser(inner, 2.0, "place"), {"without_guidance", "estimate"}),
     ScaledDenoiser: (lambda inner: ScaledDenoiser(inner, 1.0, False), set()),
     ContrastedDenoiser: (
         lambda inner: ContrastedDenoiser(inner, 2.0, 0, 1),

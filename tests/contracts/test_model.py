@@ -92,7 +92,7 @@ EMBEDDING = [
 ]
 # Rows of the networks that know a level, and choose widths and groups.
 LEVELLED = [row for row in OPTIONS if row.split()[0] not in ("dae", "autoencoder", *IMAGELESS[1:])]
-WIDTHS = [row for row in LEVELLED if "groups" in OPTIONS[row][0]]
+WIDTHS = [row for row in LEVELLED if "groups" in OPTIONS[row][0] and "backbone" not in OPTIONS[row][0]]
 
 
 @pytest.fixture(params=sorted(OPTIONS))
