@@ -76,9 +76,9 @@ def _draw_axes(dims: int, generator: torch.Generator) -> tuple[Tensor, float]:
 def _mark(points: Tensor, shape: Sequence[int]) -> Tensor:
     """Mark the voxels of points (n, D) that lie inside, (*S), bool."""
     index = points.floor().long()
-    inside = ((index >= 0) & (index < torch.tensor(shape))).all(1)
+    is_pixel = ((index >= 0) & (index < torch.tensor(shape))).all(1)
     marks = torch.zeros(*shape, dtype=torch.bool)
-    marks[tuple(index[inside].T)] = True
+    marks[tuple(index[is_pixel].T)] = True
     return marks
 
 

@@ -44,8 +44,8 @@ class CellMask:
                 f"expected sides and a block of at least 1, got {list(self.sides)}, {self.block}"
             )
         if len(self.chances) != len(self.sides) or not math.isclose(sum(self.chances), 1, abs_tol=1e-6):
-            found = list(self.chances)
-            raise ValueError(f"expected a chance for each of {len(self.sides)} sides, 1 in sum, got {found}")
+            values = list(self.chances)
+            raise ValueError(f"expected a chance for each of {len(self.sides)} sides, 1 in sum, got {values}")
         if not (min(self.chances) >= 0 and 0 <= self.ratio <= 1 and 0 <= self.cover <= 1):
             raise ValueError(f"expected ratio and cover in [0, 1], got {self.ratio} and {self.cover}")
 

@@ -24,10 +24,10 @@ def check_reference(level: int, **options: object) -> None:
     Raises:
         ValueError: If an option is given, or the level is too low.
     """
-    given = [name for name, value in options.items() if value is not None]
-    if given:
+    names = [name for name, value in options.items() if value is not None]
+    if names:
         raise ValueError(
-            f"reference moves level by level as published, expected no {' nor '.join(given)}, got some"
+            f"reference moves level by level as published, expected no {' nor '.join(names)}, got some"
         )
     if level < 2:
         raise ValueError(f"reference expected a level of at least 2, got {level}")

@@ -34,10 +34,10 @@ def check_class_labels(y: Tensor | None, classes: int, batch: int, name: str) ->
         if y is not None:
             raise ValueError(f"{name} expected no classes, as it was built with classes = 0, got some")
         return
-    expected = f"{name} expected the class of each item, one of 0..{classes - 1}, as it was never without"
+    rule = f"{name} expected the class of each item, one of 0..{classes - 1}, as it was never without"
     if y is None:
-        raise ValueError(f"{expected}, got none: guidance 'classifier' with reference = true names it")
+        raise ValueError(f"{rule}, got none: guidance 'classifier' with reference = true names it")
     if y.dtype != torch.long or y.shape != (batch,):
-        raise ValueError(f"{expected}, got {y.dtype} of shape {tuple(y.shape)} for {batch} items")
+        raise ValueError(f"{rule}, got {y.dtype} of shape {tuple(y.shape)} for {batch} items")
     if y.numel() and not 0 <= int(y.min()) <= int(y.max()) < classes:
-        raise ValueError(f"{expected}, got {y.tolist()}, where {classes} is unknown: see data.labels")
+        raise ValueError(f"{rule}, got {y.tolist()}, where {classes} is unknown: see data.labels")

@@ -129,8 +129,8 @@ class DiT(PatchTransformer):
         patches = fold_patches(x, self.config.patch)
         waves = get_timestep_embedding(labels, WAVES, flip_sin_to_cos=True, downscale_freq_shift=0)
         time = self.time(waves.to(self.dtype))
-        for more in (vector, places):
-            time = time if more is None else time + more
+        for part in (vector, places):
+            time = time if part is None else time + part
         positions = self.place_patches(patches.shape[2:]).expand(len(x), -1, -1, -1)
         return unfold_patches(self.run_core(patches, time, positions), self.config.patch)
 

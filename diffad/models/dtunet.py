@@ -143,8 +143,8 @@ class DTUNet(PatchTransformer):
         """Answer for states (B, C, H, W) whose sides are multiples of a patch."""
         waves = get_timestep_embedding(labels, self.config.grid**2, downscale_freq_shift=0)
         time = self.time(waves.to(self.dtype))
-        for more in (vector, places):
-            time = time if more is None else time + more
+        for part in (vector, places):
+            time = time if part is None else time + part
         answer: Tensor = self.out(unfold_patches(self.run_core(x, time), self.config.patch))
         return answer
 

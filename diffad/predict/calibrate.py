@@ -138,9 +138,9 @@ def choose_units(pipe: AnomalyPipeline, normalise: str | None, across: float | N
     Raises:
         ValueError: If a value is out of range, or the model takes no volumes.
     """
-    changes = {"normalise": normalise, "across": across}
-    if chosen := {key: value for key, value in changes.items() if value is not None}:
-        post = to_dict(from_dict(PostprocessConfig, {**pipe.config.postprocess, **chosen}))
+    options = {"normalise": normalise, "across": across}
+    if changes := {key: value for key, value in options.items() if value is not None}:
+        post = to_dict(from_dict(PostprocessConfig, {**pipe.config.postprocess, **changes}))
         pipe.register_to_config(postprocess=post)
 
 

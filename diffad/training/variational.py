@@ -87,8 +87,8 @@ def weigh_shades(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     scale = (-0.5 * log_variance).exp()
     upper, lower = (torch.special.ndtr(scale * (x - mean + side)) for side in (HALF_BIN, -HALF_BIN))
     top, bottom = torch.ones_like(upper), torch.zeros_like(lower)
-    inside = torch.where(x > 0.999, top, upper) - torch.where(x < -0.999, bottom, lower)
-    return -inside.clamp(min=LEAST).log()
+    share = torch.where(x > 0.999, top, upper) - torch.where(x < -0.999, bottom, lower)
+    return -share.clamp(min=LEAST).log()
 
 
 def _shape(values: Tensor, like: Tensor) -> Tensor:
