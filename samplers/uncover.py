@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -19,7 +18,6 @@ LEVEL = 1
 """The level that networks are asked at, which says nothing: the image is not noised, but hidden."""
 
 
-@dataclass
 class Passes:
     r"""Hides, asks and compares, with other noise in each pass.
 
@@ -36,21 +34,20 @@ class Passes:
         on_step: Called with each pass; items that are left out of one stay as they are.
     """
 
-    x: Tensor
-    brain: Tensor
-    denoiser: Denoiser
-    noise: NoiseGenerator
-    streams: SeedStreams
-    sigma: float
-    score: AnomalyScore
-    on_step: Callable[[StepRecord], None] | None = None
-    twin: Tensor = field(init=False)
-    error: Tensor = field(init=False)
-    count: int = field(init=False, default=0)
-
-    def __post_init__(self) -> None:
-        self.twin = self.x.clone()
-        self.error = torch.zeros_like(self.x[:, :1])
+    def __init__(
+        self,
+        x: Tensor,
+        brain: Tensor,
+        denoiser: Denoiser,
+        noise: NoiseGenerator,
+        streams: SeedStreams,
+        sigma: float,
+        score: AnomalyScore,
+        on_step: Callable[[StepRecord], None] | None = None,
+    ) -> None:
+        self.x, self.brain, self.denoiser, self.noise = x, brain, denoiser, noise
+        self.streams, self.sigma, self.score, self.on_step = streams, sigma, score, on_step
+        self.twin, self.error, self.count = x.clone(), torch.zeros_like(x[:, :1]), 0
 
     def look(self, hidden_mask: Tensor, items: Tensor) -> Tensor:
         """Hide ``hidden_mask`` (B, 1, *S), bool, in some items (n,); return their errors (n, 1, *S)."""

@@ -7,11 +7,15 @@ import json
 
 from diffad.pipeline import AnomalyPipeline
 
+PLAIN_CODE = ("code", "pixels")
+"""Setting of a space that older models do not have; results of theirs stay those of the same model."""
+
 
 def hash_model(pipe: AnomalyPipeline) -> str:
     """Return a hash of the weights and of all that is stored with them."""
     parts = ("noise", "score", "guidance", "space", "postprocess", "calibration")
     settings = {k: pipe.config[k] for k in parts} | dict(pipe.scheduler.config)
+    settings["space"] = {k: v for k, v in settings["space"].items() if (k, v) != PLAIN_CODE}
     if pipe.config.get("scope"):  # which slices it knows decides which are looked at
         settings["scope"] = pipe.config["scope"]
     text = json.dumps(settings, sort_keys=True, default=str)

@@ -92,10 +92,10 @@ def test_sides_are_padded_to_patches_times_strides(dims, patch, multiple):
 def test_time_and_condition_stand_side_by_side():
     network = randomise(ADM(**SMALL, embedding=5))
     c = torch.randn(2, 5)
-    emb = network._compute_embedding(LABELS, c)
+    emb = network._compute_embedding(LABELS, c, None)
     assert emb.shape == (2, 64)
     assert torch.equal(emb[:, 32:], network.condition(c))
-    assert torch.equal(emb[:, :32], network._compute_embedding(LABELS, c + 1)[:, :32])
+    assert torch.equal(emb[:, :32], network._compute_embedding(LABELS, c + 1, None)[:, :32])
 
 
 @torch.no_grad()

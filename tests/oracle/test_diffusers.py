@@ -11,8 +11,8 @@ from diffad.step import DDIM, DDPM, ddim_step
 from tests.helpers.toys import GaussianDenoiser, KnownNetwork, white_noise
 
 SHAPE = (2, 1, 8, 8)
-OF_DIFFUSION = [name for name in PREDICTIONS if name != "flow"]
-"""What their schedulers of diffusion know; flows are held to theirs in ``tests/test_flow.py``."""
+OF_DIFFUSION = [name for name in PREDICTIONS if name not in ("flow", "cold")]
+"""What their schedulers of diffusion know; see ``tests/test_flow.py`` and ``tests/training/test_cold.py``."""
 
 
 def randn(seed, dtype=torch.float64):

@@ -165,7 +165,7 @@ def test_deeper_levels_forget_more_of_the_image(generators):
         ({"level": 2.5}, TypeError, r"expected an integer for level, got 2\.5"),
         ({"level": 10, "steps": 11}, ValueError, r"steps must be in 1\.\.10 .* got 11"),
         ({"steps": 0}, ValueError, "steps must be at least 1, got 0"),
-        ({"step": "euler"}, ValueError, "step must be 'ddpm', 'ddim' or 'euler_flow', got 'euler'"),
+        ({"step": "euler"}, ValueError, "step must be 'ddpm', 'ddim', 'euler_flow' or 'cold', got 'euler'"),
         ({"step": "ddim", "eta": 2.0}, ValueError, r"eta must be in \[0, 1\], got 2\.0"),
         ({"eta": 0.5}, ValueError, r"eta belongs to step 'ddim', got 0\.5"),
         ({"variance": "learned"}, ValueError, "variance must be one of"),

@@ -11,6 +11,7 @@ from diffad import AnomalyPipeline
 from diffad.config import ConfigError
 from diffad.data.toy import Toy
 from diffad.models.auxiliary import load_network
+from diffad.models.coding import PIXELS
 from diffad.noise.gaussian import GaussianNoise
 from diffad.training.batch import Batch
 from diffad.training.classifying import Classifying, weigh_classes
@@ -87,7 +88,11 @@ def test_classes_weigh_as_the_config_says(small):
     for weights in ("null", "[0.603, 0.397]"):
         config = small(*CLASSIFY, f"train.class_weights={weights}")
         run = SimpleNamespace(
-            config=config, noise=GaussianNoise(), schedule=linear_schedule(), network=Constant()
+            config=config,
+            noise=GaussianNoise(),
+            schedule=linear_schedule(),
+            network=Constant(),
+            coding=PIXELS,
         )
         generators = [torch.Generator().manual_seed(i) for i in range(4)]
         losses.append(Classifying().loss(run, batch, generators))
