@@ -37,7 +37,7 @@ def test_benchmark_of_trained_networks_names_those_there_are_and_parts_that_can_
 
 def test_benchmark_of_sampling_tools_has_parts_that_can_be_built():
     config = load_benchmark("benchmark_tools")
-    students = {f"runs/{name}/pipeline" for name in ("state", "consistency", "beside")}
+    students = {f"runs/{name}/pipeline" for name in ("state", "consistency", "beside2")}
     assert {m.pipeline for m in config.methods} == {*students, "ixi-t1-axial"}
     registries = {"sampler": SAMPLERS, "score": SCORES, "guidance": GUIDANCES}
     for method in config.methods:
