@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Generator, Tensor
 
 from diffad.schedule import Schedule
-from diffad.types import Example, Generators, Reconstruction, StepRecord
+from diffad.types import Detection, Example, Generators, Reconstruction, StepRecord
 
 
 @runtime_checkable
@@ -198,6 +198,37 @@ class ScoreRun(Protocol):
     def map(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the anomaly map (B, 1, *S) of ``x`` (B, C, *S), which is in [0, 1]."""
         ...
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """What finds anomalies in scans, with diffusion or without: a pipeline, or a network of ``diffad.detectors``."""
+
+    @property
+    def supervision(self) -> str:
+        """What it was given in training, see ``SUPERVISIONS``."""
+        ...
+
+    @property
+    def backbone(self) -> str | None:
+        """Name of the network of features that was trained elsewhere; none where there is none."""
+        ...
+
+    def detect(self, x: Tensor, mask: Tensor) -> Detection:
+        """Find anomalies in ``x`` (B, C, *S) in [0, 1] with brain masks (B, 1, *S)."""
+        ...
+
+
+SUPERVISIONS = {
+    "normal": "healthy scans",
+    "normal+synthetic": "healthy scans with synthetic anomalies",
+    "k-normal": "a few healthy scans",
+    "k-shot-pixel": "a few scans with outlined lesions",
+    "image-level": "scans labelled as healthy or diseased",
+    "auxiliary-pixel": "outlined lesions of other data",
+    "none": "nothing",
+}
+"""What a detector may be given in training, by the word that stands in tables."""
 
 
 # What a part may do beyond its call. ``diffad.capabilities`` asks; no part is probed by the name of a method.

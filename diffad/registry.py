@@ -210,6 +210,7 @@ GUIDANCES = Registry("guidance", "diffad.guidance")
 SALIENCIES = Registry("saliency", "diffad.saliency", plural="saliencies")
 SCORES = Registry("score", "diffad.score")
 MODELS = Registry("model", "diffad.models")
+DETECTORS = Registry("detector", "diffad.detectors")
 DATASETS = Registry("dataset", "diffad.data")
 LAYOUTS = Registry("layout", "diffad.data.layouts")
 PROTOCOLS = Registry("protocol", "diffad.evaluation.protocols")
@@ -217,6 +218,6 @@ VIEWS = Registry("view", "diffad.report.notebook")
 
 REGISTRIES = {
     registry.plural: registry
-    for registry in (NOISES, SAMPLERS, GUIDANCES, SALIENCIES, SCORES, MODELS, DATASETS, LAYOUTS, PROTOCOLS)
+    for registry in (NOISES, SAMPLERS, GUIDANCES, SALIENCIES, SCORES, MODELS, DETECTORS, DATASETS, LAYOUTS, PROTOCOLS)
 }
 """The registries that others add to, by what their parts are called."""

@@ -88,6 +88,41 @@ class Reconstruction:
     code_change: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class DetectorExample:
+    """What a detector without diffusion is shown in training.
+
+    Args:
+        seen: Scans as they are shown, (B, C, *S), in [0, 1], some with synthetic anomalies where a config lays
+            them in.
+        clean: The scans without these, (B, C, *S), in [0, 1].
+        brain: Brain masks, (B, 1, *S), in {0, 1}.
+        damage: 1 where a scan was changed, (B, 1, *S); zeros where nothing was.
+        label: 0 healthy, 1 diseased, -1 unknown, (B,).
+        generators: One for each item, for all that is drawn.
+    """
+
+    seen: Tensor
+    clean: Tensor
+    brain: Tensor
+    damage: Tensor
+    label: Tensor
+    generators: Sequence[torch.Generator]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What a detector says of a batch of scans.
+
+    Args:
+        map: Anomaly maps, (B, 1, *S); the larger, the odder.
+        image: Pseudo-healthy twins, (B, C, *S), in [0, 1]; none where it makes none.
+    """
+
+    map: Tensor
+    image: Tensor | None = None
+
+
 Restoration = Reconstruction
 """The former name, which parts of other distributions may still import."""
 

@@ -4,6 +4,7 @@ if __name__ != "diffad.samplers":
     raise ImportError(f"this folder is the package diffad.samplers: import it so, not as {__name__!r}")
 
 from diffad.samplers import chain as chain
+from diffad.samplers import detect as detect
 from diffad.samplers import direct as direct
 from diffad.samplers import ensemble as ensemble
 from diffad.samplers import fusion as fusion

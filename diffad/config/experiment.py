@@ -24,7 +24,7 @@ from diffad.config.variety import CorruptConfig as CorruptConfig
 from diffad.config.yaml import apply_variants, override, read_yaml
 from diffad.registry import suggest_name
 
-TASKS = ("denoise", "classify", "autoencode", "compress")
+TASKS = ("denoise", "detect", "classify", "autoencode", "compress")
 CONTRASTS = ("T1", "T2", "FLAIR")
 """Contrasts that the order of the tissues tells apart."""
 CONTRAST_PARTS = ("noise", "sampler", "score", "guidance")
@@ -38,8 +38,9 @@ class Config:
     Args:
         noise: Noise the network is trained with.
         sampler: How the trained network rebuilds a scan.
-        task: What is trained: a network to "denoise", to "classify" noisy scans as healthy or diseased, or to
-            "autoencode" clean ones, or to "compress" them to the codes that other networks see.
+        task: What is trained: a network to "denoise", a detector without diffusion to "detect", or a network to
+            "classify" noisy scans as healthy or diseased, to "autoencode" clean ones, or to "compress" them to
+            the codes that other networks see.
         sampling_noise: Noise at test, where it is another.
         contrasts: Parts that are different for scans of a contrast ("T1", "T2", "FLAIR"), by contrast and by
             "noise", "sampler", "score" or "guidance"; thresholds are then measured for each.

@@ -12,7 +12,7 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
-from diffad.registry import MODELS
+from diffad.registry import DETECTORS, MODELS
 
 CAPABILITIES = (
     "conditions",
@@ -129,5 +129,7 @@ def _find_channels(name: str, network: nn.Module) -> int:
 
 def list_network_classes() -> list[Any]:
     """Return the classes that a model's folder may name: the registered ones, and the wrapper of others."""
-    names = set(MODELS)  # asking for them brings all parts in
-    return [WrappedNetwork, *(part for name, part in MODELS.list_registered() if name in names)]
+    registries = (MODELS, DETECTORS)
+    names = [set(registry) for registry in registries]  # asking for them brings all parts in
+    registered = zip(registries, names, strict=True)
+    return [WrappedNetwork, *(p for r, known in registered for n, p in r.list_registered() if n in known)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +16,10 @@ from diffad.data.corruptions import continue_anomalies, corrupt_batch
 from diffad.data.corruptions.place import Foreground
 from diffad.data.items import Dataset
 from diffad.data.space import to_public
-from diffad.data.window import crop_to_brain
+from diffad.data.window import crop_to_brain, group_by_window
 from diffad.denoise import null_label, takes_neighbours, takes_place, takes_whole
 from diffad.protocols import Conditional
-from diffad.types import Example
+from diffad.types import Example, generator_for
 
 MicroBatch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 """Images (B, C, *S), masks (B, 1, *S), numbers, labels (B,), places (B, 2), neighbours (B, 2 N C, *S)."""
@@ -62,6 +62,25 @@ class Batch:
     neighbours: Tensor | None = None
     is_source: bool = False
     strength: Tensor | None = None
+
+
+def make_batches(
+    micro_batch: MicroBatch, config: Config, device: torch.device, pool: Sequence[Tensor] = ()
+) -> Iterator[tuple[Batch, list[torch.Generator]]]:
+    """Make one batch of the items of each window, with a generator for each item.
+
+    Args:
+        micro_batch: Items of a data set; all that is drawn follows from their numbers.
+        config: The experiment.
+        device: Where the batch shall be.
+        pool: Images that patches of corruptions come from.
+    """
+    images, masks, numbers, labels, places, neighbours = micro_batch
+    for _, rows in group_by_window(places, config.space):
+        generators = [generator_for(config.seed, 2, g) for g in numbers[rows].tolist()]
+        values = (v[rows].to(device) for v in (images, masks, labels, places, neighbours))
+        image, mask, label, place, others = values
+        yield make_batch(image, mask, label, place, config, generators, pool, others), generators
 
 
 def make_batch(

@@ -1,4 +1,4 @@
-"""What a run trains its network to do: denoise, classify, autoencode or compress."""
+"""What a run trains its network to do: denoise, detect, classify, autoencode or compress."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from diffad.training.autoencoding import Autoencoding
 from diffad.training.batch import Batch, condition_kwargs
 from diffad.training.classifying import Classifying
 from diffad.training.compressing import Compressing
+from diffad.training.detecting import Detecting
 from diffad.training.example import make_batch_example
 from diffad.training.export import export_pipeline
 from diffad.training.loss import denoising_loss
@@ -90,6 +91,7 @@ def make_objective(config: Config) -> Objective:
     """Return the objective that a config names as its task."""
     tasks: dict[str, Objective] = {
         "denoise": Denoising(),
+        "detect": Detecting(),
         "classify": Classifying(),
         "autoencode": Autoencoding(),
         "compress": Compressing(),

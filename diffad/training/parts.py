@@ -13,7 +13,7 @@ from diffad.models.auxiliary import load_network
 from diffad.models.coding import Coding
 from diffad.models.neighbours import check_neighbours
 from diffad.protocols import MakesExamples, Sampler
-from diffad.registry import DATASETS, GUIDANCES, SAMPLERS, SCORES, Registry
+from diffad.registry import DATASETS, DETECTORS, GUIDANCES, MODELS, SAMPLERS, SCORES, Registry
 from diffad.samplers.coded import CodedSampler
 from diffad.training.auxiliary import check_auxiliary
 from diffad.training.codes import build_coding
@@ -50,6 +50,16 @@ def build_scheduler(config: Config) -> Any:
     if config.schedule.prediction_type == "flow":
         return FlowMatchEulerDiscreteScheduler(config.schedule.num_train_timesteps)
     return DDPMScheduler(**to_dict(config.schedule), clip_sample=False)
+
+
+def build_network(config: Config) -> Any:
+    """Build the network that a config trains: a detector where its task is to detect, else a model.
+
+    Raises:
+        ConfigError: If it cannot be built.
+    """
+    registry = DETECTORS if config.task == "detect" else MODELS
+    return build_part(registry, config.model, "model")
 
 
 def check_network(network: Any, config: Config) -> None:

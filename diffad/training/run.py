@@ -16,11 +16,12 @@ from diffad.io.terminal import format_error, say, show
 from diffad.training.claim import claim_run
 from diffad.training.journal import RunLog, make_accelerator
 from diffad.training.parts import build_data, check_parts
+from diffad.training.passing import learns_in_a_pass, run_pass
 from diffad.training.steps import fit
 from diffad.training.stop import StopSignal
 from diffad.training.trainer import Trainer
 
-PRODUCTS = {"denoise": "pipeline", "classify": "network", "autoencode": "network", "compress": "network"}
+PRODUCTS = {"denoise": "pipeline", "detect": "pipeline", "classify": "network", "autoencode": "network", "compress": "network"}
 """Folder that a run leaves behind, by task."""
 USAGE = "usage: accelerate launch -m diffad.training [--plugin FILE]... CONFIG [key=value ...]"
 
@@ -52,6 +53,8 @@ def train(config: Config) -> Path:
 
 
 def _run(config: Config, accelerator: Any) -> Path:
+    if learns_in_a_pass(config):
+        return run_pass(config, accelerator)
     trainer = Trainer(config, accelerator)
     data, validation_data = build_data(config, "train"), build_data(config, "val")
     trainer.inspect(data)

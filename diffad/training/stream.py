@@ -100,6 +100,12 @@ def make_loader(
     return DataLoader(stream, size, sampler=shard, num_workers=workers, worker_init_fn=_ignore_ctrl_c)
 
 
+def make_pass_loader(stream: Stream, batch_size: int, workers: int) -> DataLoader[StreamItem]:
+    """Load each item of a data set once, in batches of which the last may be smaller."""
+    numbers = range(len(stream.data))
+    return DataLoader(stream, batch_size, sampler=numbers, num_workers=workers, worker_init_fn=_ignore_ctrl_c)
+
+
 def _ignore_ctrl_c(worker: int) -> None:
     """Let the training process decide when to stop: a terminal sends Ctrl-C to its workers too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

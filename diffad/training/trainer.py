@@ -15,18 +15,17 @@ from diffad.config import Config
 from diffad.data.items import Dataset
 from diffad.data.labels import require_both
 from diffad.data.place import tabulate_places
-from diffad.data.window import group_by_window
 from diffad.protocols import MakesExamples
-from diffad.registry import MODELS, NOISES, SAMPLERS
+from diffad.registry import NOISES, SAMPLERS
 from diffad.schedule import Schedule
 from diffad.training import checkpoint
-from diffad.training.batch import MicroBatch, make_batch, sample_pool
+from diffad.training.batch import MicroBatch, make_batches, sample_pool
 from diffad.training.changes import BINDING_KEYS
 from diffad.training.checkpoint import Checkpoint, CheckpointError
 from diffad.training.codes import build_coding
 from diffad.training.loss import learning_rate
 from diffad.training.objectives import make_objective
-from diffad.training.parts import build_part, build_scheduler, check_network, load_auxiliary
+from diffad.training.parts import build_network, build_part, build_scheduler, check_network, load_auxiliary
 from diffad.training.reflow import Teacher
 from diffad.training.transfer import load_encoder, load_weights, locate_start
 from diffad.types import generator_for
@@ -53,7 +52,7 @@ class Trainer:
         self.step, self.seconds = 0, 0.0
         # initial weights come from the global generator, as everywhere in torch
         torch.manual_seed(config.seed)
-        network = build_part(MODELS, config.model, "model")
+        network = build_network(config)
         check_network(network, config)
         if not checkpoint.list_checkpoints(self.folder / "checkpoints"):
             self._load_initial_weights(network)
@@ -78,7 +77,7 @@ class Trainer:
     def _build_ema_network(self, network: Any) -> None:
         from diffusers.training_utils import EMAModel
 
-        self.ema_network = build_part(MODELS, self.config.model, "model")
+        self.ema_network = build_network(self.config)
         self.ema_network.load_state_dict(network.state_dict())
         self.ema_network.to(self.device).eval().requires_grad_(False)
         decay = self.config.train.ema_decay
@@ -121,15 +120,9 @@ class Trainer:
         labels = torch.full((len(images),), -1) if labels is None else labels
         places = tabulate_places([None] * len(images)) if places is None else places
         neighbours = images[:, :0] if neighbours is None else neighbours
-        losses = []
-        for _, rows in group_by_window(places, self.config.space):
-            generators = [generator_for(self.config.seed, 2, g) for g in numbers[rows].tolist()]
-            values = (v[rows].to(self.device) for v in (images, masks, labels, places, neighbours))
-            image, mask, label, place, others = values
-            items = (self.config, generators, self.pool, others)
-            batch = make_batch(image, mask, label, place, *items)
-            losses.append(self.objective.loss(self, batch, generators))
-        return torch.cat(losses).mean()
+        micro_batch = (images, masks, numbers, labels, places, neighbours)
+        batches = make_batches(micro_batch, self.config, self.device, self.pool)
+        return torch.cat([self.objective.loss(self, batch, draws) for batch, draws in batches]).mean()
 
     def update(self, micro_batches: Sequence[MicroBatch]) -> float:
         """Take one optimiser step and return its loss, averaged over all processes.

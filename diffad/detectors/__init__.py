@@ -1,0 +1,11 @@
+"""Detectors without diffusion: networks that say themselves where a scan is odd, by name."""
+
+from diffad.detectors.ae import AE as AE
+from diffad.detectors.aeu import AEU as AEU
+from diffad.detectors.base import DetectorNetwork as DetectorNetwork
+from diffad.detectors.base import PassDetector as PassDetector
+from diffad.detectors.memae import MemAE as MemAE
+from diffad.detectors.statistics import PCA as PCA
+from diffad.detectors.statistics import ZScore as ZScore
+from diffad.detectors.vae import VAE as VAE
+from diffad.registry import DETECTORS as DETECTORS

@@ -1,0 +1,77 @@
+"""Training of a detector without diffusion, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from diffad.data.items import Dataset
+from diffad.training.batch import Batch
+from diffad.training.export import export_pipeline
+from diffad.training.state import NetworkRun
+from diffad.training.validate import draw_validation_images, save_rows
+from diffad.types import DetectorExample, generator_for
+
+
+class Detecting:
+    """Trains a detector by the loss that it says itself of scans as they are shown."""
+
+    def loss(self, trainer: NetworkRun, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
+        """Return the loss of each item, (B,); generator i is for item i."""
+        loss: Tensor = trainer.network(make_detector_example(batch, generators))
+        return loss
+
+    def draw_validation_batch(self, trainer: NetworkRun, data: Dataset) -> Batch:
+        """Draw held-out scans, the same every time."""
+        count = min(trainer.config.train.validate_items, len(data))
+        return draw_validation_images(data, trainer.config, count, trainer.pool)
+
+    @torch.no_grad()
+    def validate(self, trainer: NetworkRun, validation_batch: Batch, picture: Path) -> dict[str, float]:
+        """Return the loss of the averaged network, and save rows of (scan, twin, map)."""
+        network, size, losses = trainer.refresh_ema_network(), trainer.config.train.batch_size, []
+        for rows in torch.split(torch.arange(len(validation_batch.image)), size):
+            generators = [generator_for(trainer.config.seed, 1, i) for i in rows.tolist()]
+            example = make_detector_example(validation_batch, generators, rows, trainer.device)
+            losses.append(network(example).cpu())
+        save_detections(network, validation_batch, picture, trainer.device)
+        return {"val_loss": float(torch.cat(losses).mean())}
+
+    def export(self, trainer: NetworkRun, data: Dataset) -> Path:
+        """Write the pipeline, calibrated on ``data``; return its folder."""
+        return export_pipeline(trainer, data)
+
+
+def make_detector_example(
+    batch: Batch,
+    generators: Sequence[torch.Generator],
+    rows: Tensor | None = None,
+    device: torch.device | None = None,
+) -> DetectorExample:
+    """Show a batch to a detector: damaged where its config lays anomalies into what is shown.
+
+    Args:
+        batch: The batch.
+        generators: One for each item that is shown.
+        rows: Items that are shown; none shows all.
+        device: Where they shall be; none leaves them.
+    """
+    seen = batch.image if batch.damaged_image is None else batch.damaged_image
+    damage = torch.zeros_like(batch.brain) if batch.damage is None else batch.damage
+    values = [seen, batch.image, batch.brain, damage, batch.label]
+    values = [v if rows is None else v[rows] for v in values]
+    return DetectorExample(*(v.to(device) for v in values), generators=generators)
+
+
+def save_detections(network: object, batch: Batch, picture: Path, device: torch.device) -> None:
+    """Save a picture with rows of (scan, twin, map) of four scans; each map is scaled by its highest value."""
+    if not picture.name:
+        return
+    seen = make_detector_example(batch, ()).seen[:4].to(device)
+    detection = network.detect(seen, batch.brain[:4].to(device))  # type: ignore[attr-defined]
+    twin = seen if detection.image is None else detection.image
+    highest = detection.map.flatten(1).amax(1).clamp(min=1e-6).reshape(-1, *[1] * (seen.ndim - 1))
+    save_rows([v.float().cpu() for v in (seen, twin.clamp(0, 1), (detection.map / highest).clamp(0, 1))], picture)
