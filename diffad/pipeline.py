@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from diffad.config import PartSpec, PostprocessConfig, SpaceConfig, from_dict, to_dict
 from diffad.data.space import Space
@@ -42,6 +43,8 @@ from diffad.models.memory import Memory
 from diffad.models.neighbours import check_neighbours
 from diffad.models.pretrained import AUXILIARY_NETWORKS
 from diffad.models.wrapped import wrap_network
+from diffad.protocols import Detector as DetectorProtocol
+from diffad.types import Detection
 
 
 class AnomalyPipeline(StoredPipeline):
@@ -137,6 +140,26 @@ class AnomalyPipeline(StoredPipeline):
     def method(self) -> Method:
         """The parts of the model's own method."""
         return Method.of(self.config)
+
+    @property
+    def supervision(self) -> str:
+        """What it was given in training, see ``SUPERVISIONS``; "not stated" of models that do not say."""
+        return str(dict(self.config.provenance or {}).get("supervision", "not stated"))
+
+    @property
+    def backbone(self) -> str | None:
+        """Name of the network of features that was trained elsewhere; none where there is none."""
+        return self.network.backbone if isinstance(self.network, DetectorProtocol) else None
+
+    def detect(self, x: Tensor, mask: Tensor) -> Detection:
+        """Find anomalies in a batch of slices or volumes in the space of the network, as a detector does.
+
+        Args:
+            x: Scans, (B, C, *S), in [0, 1].
+            mask: Brain masks, (B, 1, *S).
+        """
+        output = self(x, mask, threshold=0.0)
+        return Detection(output.anomaly_map, output.reconstruction)
 
     def adapt_to(self, contrast: str) -> AnomalyPipeline:
         """Return the pipeline with what it sets for a contrast; itself where it sets nothing for that.

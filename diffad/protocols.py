@@ -202,7 +202,7 @@ class ScoreRun(Protocol):
 
 @runtime_checkable
 class Detector(Protocol):
-    """What finds anomalies in scans, with diffusion or without: a pipeline, or a network of ``diffad.detectors``."""
+    """What finds anomalies in scans, with diffusion or without: a pipeline, or one of ``DETECTORS``."""
 
     @property
     def supervision(self) -> str:

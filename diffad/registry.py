@@ -218,6 +218,17 @@ VIEWS = Registry("view", "diffad.report.notebook")
 
 REGISTRIES = {
     registry.plural: registry
-    for registry in (NOISES, SAMPLERS, GUIDANCES, SALIENCIES, SCORES, MODELS, DETECTORS, DATASETS, LAYOUTS, PROTOCOLS)
+    for registry in (
+        NOISES,
+        SAMPLERS,
+        GUIDANCES,
+        SALIENCIES,
+        SCORES,
+        MODELS,
+        DETECTORS,
+        DATASETS,
+        LAYOUTS,
+        PROTOCOLS,
+    )
 }
 """The registries that others add to, by what their parts are called."""

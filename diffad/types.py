@@ -93,8 +93,8 @@ class DetectorExample:
     """What a detector without diffusion is shown in training.
 
     Args:
-        seen: Scans as they are shown, (B, C, *S), in [0, 1], some with synthetic anomalies where a config lays
-            them in.
+        seen: Scans as they are shown, (B, C, *S), in [0, 1], some with synthetic anomalies where a config
+            lays them in.
         clean: The scans without these, (B, C, *S), in [0, 1].
         brain: Brain masks, (B, 1, *S), in {0, 1}.
         damage: 1 where a scan was changed, (B, 1, *S); zeros where nothing was.

@@ -20,8 +20,8 @@ class Detect:
 
     .. math:: (a, \hat x) = f(x, m)
 
-    The network is one of ``DETECTORS``. Where it makes no twin, the twin is the scan. Noise, levels and guidance
-    play no part.
+    The network is one of ``DETECTORS``. Where it makes no twin, the twin is the scan. Noise, levels and
+    guidance play no part.
 
     Raises:
         ValueError: On call, if the network of the pipeline is no detector.
@@ -42,7 +42,8 @@ class Detect:
         network = networks.get("network")
         if not isinstance(network, Detector):
             raise ValueError(
-                f"sampler 'detect' expected a network of the registry 'detectors', got {type(network).__name__}"
+                "sampler 'detect' expected one of the detectors as the network of the pipeline, got "
+                f"{type(network).__name__}"
             )
         self._network = network
 
@@ -59,7 +60,9 @@ class Detect:
     ) -> Reconstruction:
         """Ask for the map of ``x`` (B, C, *S) in [-1, 1]; neither ``denoiser`` nor ``noise`` plays a part."""
         if self._network is None:
-            raise ValueError("sampler 'detect' expected the network of a pipeline, which was not handed to it")
+            raise ValueError(
+                "sampler 'detect' expected the network of a pipeline, which was not handed to it"
+            )
         mask = torch.ones_like(x[:, :1]) if mask is None else mask
         detection = self._network.detect(to_public(x), mask)
         twin = x if detection.image is None else to_model(detection.image)

@@ -37,7 +37,7 @@ RESULT_COLUMNS = {
 }
 """Columns of results.csv, and what of a ``MetricRow`` each holds."""
 
-COST_COLUMNS = ("method", "nfe", "seconds", "parameters")
+COST_COLUMNS = ("method", "nfe", "seconds", "parameters", "supervision", "backbone")
 
 Metrics = dict[EvaluationUnit, UnitMetrics]
 SubjectMeans = dict[str, dict[str, dict[str, float]]]
@@ -136,7 +136,12 @@ def _sum_cost(out: Path, label: str) -> Cost:
     slices = sum(info["slices"] for info in infos)
     seconds = sum(info["seconds"] for info in infos) / slices if slices else math.nan
     nfe = max((info["nfe"] for info in infos), default=0)
-    return Cost(label, nfe, seconds, max((info.get("parameters", 0) for info in infos), default=0))
+    parameters = max((info.get("parameters", 0) for info in infos), default=0)
+    # results of earlier versions say neither
+    words = [
+        max((str(info.get(key) or "") for info in infos), default="") for key in ("supervision", "backbone")
+    ]
+    return Cost(label, nfe, seconds, parameters, *words)
 
 
 def write_tables(outcome: Outcome, out: Path) -> None:

@@ -68,7 +68,8 @@ def _load_pipeline(spec: MethodConfig, config: BenchmarkConfig, device: torch.de
         return prediction
 
     parameters = sum(p.numel() for p in pipe.network.parameters())
-    return BenchmarkMethod(spec.label, hash_values(origin, precision), parameters, run)
+    fingerprint = hash_values(origin, precision)
+    return BenchmarkMethod(spec.label, fingerprint, parameters, run, pipe.supervision, pipe.backbone)
 
 
 def _split_batches(items: Sequence[TestItem]) -> list[list[TestItem]]:
@@ -107,7 +108,8 @@ def _load_baseline(label: str, slices: HealthySlices | None) -> BenchmarkMethod:
             prediction.maps.append(score(x)[0, 0] * torch.from_numpy(item.brain))
         return prediction
 
-    return BenchmarkMethod(label, hash_values(label, digest), 0, run)
+    supervision = "normal" if digest else "none"
+    return BenchmarkMethod(label, hash_values(label, digest), 0, run, supervision)
 
 
 def _fit_baseline(label: str, slices: HealthySlices | None) -> tuple[Callable[[Tensor], Tensor], str]:

@@ -89,7 +89,7 @@ def predict_unit(
     prediction = method.predict(test_set.read(), unit.seed)
     if not info["twins"]:
         prediction.reconstructions = []
-    storage.store_maps(path, prediction, {**info, "parameters": method.parameters})
+    storage.store_maps(path, prediction, {**info, **method.describe()})
 
 
 def hash_prediction(

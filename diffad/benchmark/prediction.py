@@ -43,12 +43,20 @@ class BenchmarkMethod:
         fingerprint: Hash of all that its maps follow from, but for the scans and the seed.
         parameters: Weights of the network.
         run: Maps scans with a seed of the noise.
+        supervision: What it was given in training, see ``SUPERVISIONS``.
+        backbone: Name of the network of features that was trained elsewhere; none where there is none.
     """
 
     label: str
     fingerprint: str
     parameters: int
     run: Callable[[Sequence[TestItem], int], Prediction]
+    supervision: str = "normal"
+    backbone: str | None = None
+
+    def describe(self) -> dict[str, object]:
+        """Return what tables say of it."""
+        return {"parameters": self.parameters, "supervision": self.supervision, "backbone": self.backbone}
 
     def predict(self, items: Sequence[TestItem], seed: int) -> Prediction:
         """Return the maps with the seconds they took."""

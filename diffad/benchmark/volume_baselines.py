@@ -40,7 +40,8 @@ def load_volume_baseline(label: str, data: DataConfig) -> BenchmarkMethod:
             prediction.maps.append(score(image, torch.from_numpy(item.brain)))
         return prediction
 
-    return BenchmarkMethod(label, hash_values(label, digest), 0, run)
+    supervision = "normal" if digest else "none"
+    return BenchmarkMethod(label, hash_values(label, digest), 0, run, supervision)
 
 
 def _list_healthy(data: DataConfig) -> list[tuple[Path, Path | None]]:

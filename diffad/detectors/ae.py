@@ -22,9 +22,9 @@ class AE(DetectorNetwork):
 
     .. math:: a = (x - D(E(x)))^2
 
-    Scans are looked at at ``size``; map and twin are enlarged again. The smaller the code, the less of a lesion
-    passes; how small it may be depends on the data, see ``diffad sweep``. The published size is 64 with a code of
-    16 (4 and 32 served other data better), a squared error and no average of weights.
+    Scans are looked at in ``size``; map and twin are enlarged again. The smaller the code, the less of a
+    lesion passes, and the less of the brain; which size is best depends on the data. Published are a size of 64
+    with codes of 16 (of 1 to 128 in its sweep), a squared error, and no average of weights.
 
     Args:
         in_channels: Sequences C of a scan.
@@ -41,8 +41,8 @@ class AE(DetectorNetwork):
         ValueError: If an option is out of range, or a scan has other axes or channels.
 
     Reference:
-        Rethinking Autoencoders for Medical Anomaly Detection from A Theoretical Perspective (Cai et al., MICCAI
-        2024). "ssim": Improving Unsupervised Defect Segmentation by Applying Structural Similarity to
+        Rethinking Autoencoders for Medical Anomaly Detection from A Theoretical Perspective (Cai et al.,
+        MICCAI 2024). "ssim": Improving Unsupervised Defect Segmentation by Applying Structural Similarity to
         Autoencoders (Bergmann et al., 2019). ``consistency``: Unsupervised Detection of Lesions in Brain MRI
         using constrained adversarial auto-encoders (Chen and Konukoglu, 2018), without its adversary.
     """

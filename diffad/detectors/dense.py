@@ -16,7 +16,8 @@ NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 def make_encoder(channels: Sequence[int], dims: int) -> nn.Sequential:
     """Build convolutions of width 4 and stride 2, each with normalisation and ReLU, between ``channels``."""
     layers = [
-        (CONVOLUTION[dims](a, b, 4, 2, 1, bias=False), NORM[dims](b), nn.ReLU()) for a, b in pairwise(channels)
+        (CONVOLUTION[dims](a, b, 4, 2, 1, bias=False), NORM[dims](b), nn.ReLU())
+        for a, b in pairwise(channels)
     ]
     return nn.Sequential(*(layer for stage in layers for layer in stage))
 
@@ -41,7 +42,7 @@ class DenseAutoencoder(nn.Module):
         channels: Channels after each halving.
         hidden: Width of the layers beside the code.
         dims: Spatial axes, 2 or 3.
-        spatial: Keep a code of ``latent`` channels at each place of the coarsest grid, by a 1 x 1 convolution.
+        spatial: Keep a code of ``latent`` channels at each place of the coarsest grid.
     """
 
     def __init__(
@@ -66,11 +67,13 @@ class DenseAutoencoder(nn.Module):
             self.expand: nn.Module = CONVOLUTION[dims](latent, width, 1)
             return
         numbers = math.prod(self.shape)
-        self.squeeze = nn.Sequential(nn.Flatten(), *_make_hidden(numbers, hidden), nn.Linear(hidden, codes * latent))
+        self.squeeze = nn.Sequential(
+            nn.Flatten(), *_make_hidden(numbers, hidden), nn.Linear(hidden, codes * latent)
+        )
         self.expand = nn.Sequential(*_make_hidden(latent, hidden), nn.Linear(hidden, numbers))
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the codes (B, codes * latent), or with places (B, codes * latent, *L), of ``x`` (B, C, *S)."""
+        """Return the codes (B, Z) of ``x`` (B, C, *S), or (B, Z, *L) with places."""
         return self.squeeze(self.encoder(x))
 
     def decode(self, code: Tensor) -> Tensor:

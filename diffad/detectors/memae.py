@@ -47,7 +47,8 @@ class CodeMemory(nn.Module):
 class MemAE(AE):
     r"""Rebuilds a scan from a mixture of codes that it remembers of healthy scans, and maps the error.
 
-    .. math:: L = \lVert x - D(\hat z) \rVert^2 - w_e \sum_i \hat w_i \log \hat w_i, \qquad a = (x - D(\hat z))^2
+    .. math:: L = \lVert x - D(\hat z) \rVert^2 - w_e \sum_i \hat w_i \log \hat w_i, \qquad
+        a = (x - D(\hat z))^2
 
     Args:
         in_channels: Sequences C of a scan.
@@ -64,7 +65,8 @@ class MemAE(AE):
         ValueError: If an option is out of range.
 
     Reference:
-        Memorizing Normality to Detect Anomaly (Gong et al., ICCV 2019); sizes of MedIAnomaly (Cai et al., 2025).
+        Memorizing Normality to Detect Anomaly (Gong et al., ICCV 2019); sizes of MedIAnomaly (Cai et al.,
+        2025).
     """
 
     @register_to_config  # type: ignore[untyped-decorator]

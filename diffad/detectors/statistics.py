@@ -36,8 +36,8 @@ class ZScore(_Places):
 
     .. math:: a = \frac{\lvert x - \mu \rvert}{\sigma + \epsilon}
 
-    Mean and deviation are those of the training scans whose brain holds the place; scans must be alike: slices of
-    one height, or volumes in one space.
+    Mean and deviation are those of the training scans whose brain holds the place; scans must be alike: slices
+    of one height, or volumes in one space.
 
     Args:
         in_channels: Sequences C of a scan.
@@ -97,7 +97,7 @@ class PCA(_Places):
 
     .. math:: a = \lvert (x - \mu) - V V^\top (x - \mu) \rvert
 
-    with :math:`V` the first principal components of the training scans, from the matrix of their inner products.
+    with :math:`V` the first principal components of the training scans.
 
     Args:
         in_channels: Sequences C of a scan.

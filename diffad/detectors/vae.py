@@ -35,8 +35,8 @@ class VAE(AE):
         dims: Spatial axes, 2 or 3.
 
     Reference:
-        Auto-Encoding Variational Bayes (Kingma and Welling, 2014); sizes and weight of MedIAnomaly (Cai et al.,
-        2025). CeVAE: Context-encoding Variational Autoencoder (Zimmerer et al., 2018).
+        Auto-Encoding Variational Bayes (Kingma and Welling, 2014); sizes and weight of MedIAnomaly (Cai et
+        al., 2025). CeVAE: Context-encoding Variational Autoencoder (Zimmerer et al., 2018).
     """
 
     codes: ClassVar[int] = 2

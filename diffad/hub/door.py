@@ -14,7 +14,7 @@ from typing import Any
 
 CLASSES = {"AnomalyPipeline": "diffad.pipeline"}
 """Classes that ``model_index.json`` may name, and their modules."""
-NETWORKS = "diffad.models."
+NETWORKS = ("diffad.models.", "diffad.detectors.")
 """Where the classes of its networks lie."""
 
 

@@ -49,7 +49,8 @@ def _draw_losses(axes: Any, lines: list[LogLine], validations: list[LogLine], n:
         axes.plot([line["step"] for line in lines][n - 1 :], mean, label=f"training, mean of {n} steps", lw=1)
     steps = [line["step"] for line in validations]
     axes.plot(steps, [line["val_loss"] for line in validations], "o-", ms=3, label="validation")
-    axes.set(xlabel="step", ylabel="loss", yscale="log")
+    is_positive = all(line["loss"] > 0 and line.get("val_loss", 1) > 0 for line in lines)
+    axes.set(xlabel="step", ylabel="loss", yscale="log" if is_positive else "linear")
     axes.legend(frameon=False)
 
 

@@ -61,17 +61,22 @@ def make_detector_example(
     """
     seen = batch.image if batch.damaged_image is None else batch.damaged_image
     damage = torch.zeros_like(batch.brain) if batch.damage is None else batch.damage
-    values = [seen, batch.image, batch.brain, damage, batch.label]
-    values = [v if rows is None else v[rows] for v in values]
-    return DetectorExample(*(v.to(device) for v in values), generators=generators)
+
+    def pick(value: Tensor) -> Tensor:
+        return (value if rows is None else value[rows]).to(device)
+
+    images = (pick(seen), pick(batch.image), pick(batch.brain), pick(damage))
+    return DetectorExample(*images, pick(batch.label), generators)
 
 
 def save_detections(network: object, batch: Batch, picture: Path, device: torch.device) -> None:
-    """Save a picture with rows of (scan, twin, map) of four scans; each map is scaled by its highest value."""
+    """Save rows of (scan, twin, map) of four scans; each map is scaled by its highest value."""
     if not picture.name:
         return
     seen = make_detector_example(batch, ()).seen[:4].to(device)
     detection = network.detect(seen, batch.brain[:4].to(device))  # type: ignore[attr-defined]
     twin = seen if detection.image is None else detection.image
     highest = detection.map.flatten(1).amax(1).clamp(min=1e-6).reshape(-1, *[1] * (seen.ndim - 1))
-    save_rows([v.float().cpu() for v in (seen, twin.clamp(0, 1), (detection.map / highest).clamp(0, 1))], picture)
+    save_rows(
+        [v.float().cpu() for v in (seen, twin.clamp(0, 1), (detection.map / highest).clamp(0, 1))], picture
+    )

@@ -12,9 +12,11 @@ import torch
 
 from diffad.config import to_dict
 from diffad.data.items import Dataset
+from diffad.denoise import null_label
 from diffad.io.atomic import staged_folder
 from diffad.io.digests import write_digests
 from diffad.pipeline import AnomalyPipeline
+from diffad.protocols import Detector
 from diffad.training.calibration import calibrate_pipeline
 from diffad.training.curves import save_curves
 from diffad.training.domain import measure_domain, measure_range
@@ -38,7 +40,11 @@ def export_pipeline(trainer: NetworkRun, data: Dataset) -> Path:
     """
     config = trainer.config
     provenance = {"name": config.name, "steps": trainer.step, "seconds": round(trainer.seconds)}
-    provenance |= {"training_noise": config.noise, "seed": config.seed}
+    provenance |= {
+        "training_noise": config.noise,
+        "seed": config.seed,
+        "supervision": name_supervision(trainer),
+    }
     pipe = AnomalyPipeline(
         trainer.refresh_ema_network(),
         trainer.scheduler,
@@ -58,6 +64,20 @@ def export_pipeline(trainer: NetworkRun, data: Dataset) -> Path:
     calibrate_pipeline(pipe, data, config.train.calibrate_fpr)
     _save_curves(trainer.folder)
     return save_pipeline(pipe, trainer.folder / "pipeline")
+
+
+def name_supervision(trainer: NetworkRun) -> str:
+    """Name what a run was given to learn from, in a word of ``SUPERVISIONS``."""
+    network, data = trainer.unwrapped, trainer.training_data
+    if isinstance(network, Detector) and network.supervision != "normal":
+        return network.supervision
+    if (
+        null_label(network) is not None
+        and data is not None
+        and any(data[i].label == 1 for i in range(len(data)))
+    ):
+        return "image-level"
+    return "normal+synthetic" if trainer.config.corrupt.tasks else "normal"
 
 
 def _find_scope(data: Dataset | None) -> dict[str, Any] | None:

@@ -51,6 +51,8 @@ class PassRun:
         self.sampler = build_part(SAMPLERS, config.sampler, "sampler")
         torch.manual_seed(config.seed)
         self.network = build_network(config).to(self.device).eval()
+        # there is no average
+        self.ema_network = self.network
         self.pool: list[Tensor] = []
         self.training_data: Dataset | None = None
 
@@ -59,11 +61,6 @@ class PassRun:
         """Where the network is."""
         device: torch.device = self.accelerator.device
         return device
-
-    @property
-    def ema_network(self) -> Any:
-        """The network itself: there is no average."""
-        return self.network
 
     @property
     def unwrapped(self) -> Any:

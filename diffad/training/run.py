@@ -21,7 +21,13 @@ from diffad.training.steps import fit
 from diffad.training.stop import StopSignal
 from diffad.training.trainer import Trainer
 
-PRODUCTS = {"denoise": "pipeline", "detect": "pipeline", "classify": "network", "autoencode": "network", "compress": "network"}
+PRODUCTS = {
+    "denoise": "pipeline",
+    "detect": "pipeline",
+    "classify": "network",
+    "autoencode": "network",
+    "compress": "network",
+}
 """Folder that a run leaves behind, by task."""
 USAGE = "usage: accelerate launch -m diffad.training [--plugin FILE]... CONFIG [key=value ...]"
 

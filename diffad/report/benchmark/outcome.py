@@ -45,12 +45,16 @@ class Cost:
         nfe: Network evaluations per slice; 0 for none.
         seconds: Seconds per slice, the pipeline's work around the network included.
         parameters: Weights of the network.
+        supervision: What it was given in training, see ``SUPERVISIONS``; empty where nobody said.
+        backbone: Name of the network of features that was trained elsewhere; empty where there is none.
     """
 
     method: str
     nfe: int
     seconds: float
     parameters: int
+    supervision: str = ""
+    backbone: str = ""
 
 
 @dataclass(frozen=True)

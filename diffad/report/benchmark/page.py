@@ -75,10 +75,24 @@ def _embed(content: bytes, text: str) -> str:
 
 def _render_costs(outcome: Outcome) -> str:
     rows = [
-        [c.method, str(c.nfe or "-"), f"{c.seconds:.3f}", f"{c.parameters / 1e6:.2f} M"]
+        [
+            c.method,
+            str(c.nfe or "-"),
+            f"{c.seconds:.3f}",
+            f"{c.parameters / 1e6:.2f} M",
+            c.supervision or "-",
+            c.backbone or "-",
+        ]
         for c in sorted(outcome.costs, key=lambda c: c.seconds)
     ]
-    head = ["method", "network evaluations per slice", "seconds per slice", "network weights"]
+    head = [
+        "method",
+        "network evaluations per slice",
+        "seconds per slice",
+        "network weights",
+        "learned from",
+        "features of",
+    ]
     return _render_table(TextTable("Costs", head, rows)) if rows else "<p>The costs are not known.</p>"
 
 
