@@ -39,8 +39,8 @@ class Config:
         noise: Noise the network is trained with.
         sampler: How the trained network rebuilds a scan.
         task: What is trained: a network to "denoise", a detector without diffusion to "detect", or a network
-            to "classify" noisy scans as healthy or diseased, to "autoencode" clean ones, or to "compress" them
-            to the codes that other networks see.
+            to "classify" noisy scans as healthy or diseased, to "autoencode" clean ones, or to "compress"
+            them to the codes that other networks see.
         sampling_noise: Noise at test, where it is another.
         contrasts: Parts that are different for scans of a contrast ("T1", "T2", "FLAIR"), by contrast and by
             "noise", "sampler", "score" or "guidance"; thresholds are then measured for each.

@@ -23,8 +23,8 @@ class AE(DetectorNetwork):
     .. math:: a = (x - D(E(x)))^2
 
     Scans are looked at in ``size``; map and twin are enlarged again. The smaller the code, the less of a
-    lesion passes, and the less of the brain; which size is best depends on the data. Published are a size of 64
-    with codes of 16 (of 1 to 128 in its sweep), a squared error, and no average of weights.
+    lesion passes, and the less of the brain; which size is best depends on the data. Published are a size of
+    64 with codes of 16 (of 1 to 128 in its sweep), a squared error, and no average of weights.
 
     Args:
         in_channels: Sequences C of a scan.

@@ -25,6 +25,10 @@ class _Places(PassDetector):
             raise ValueError("expected dims of 2 or 3, and in_channels and size of at least 1")
         return (in_channels, *[size] * dims)
 
+    def _require_scans(self, learned: Tensor) -> None:
+        if not learned.any():
+            raise ValueError(f"{type(self).__name__} has seen no scans, and cannot judge any; train it first")
+
     def _shrink(self, x: Tensor) -> Tensor:
         check_input(x, self.config.in_channels, self.config.dims, type(self).__name__)
         return resize(x, [self.config.size] * self.config.dims)
@@ -36,8 +40,8 @@ class ZScore(_Places):
 
     .. math:: a = \frac{\lvert x - \mu \rvert}{\sigma + \epsilon}
 
-    Mean and deviation are those of the training scans whose brain holds the place; scans must be alike: slices
-    of one height, or volumes in one space.
+    Mean and deviation are those of the training scans whose brain holds the place; scans must be alike:
+    slices of one height, or volumes in one space.
 
     Args:
         in_channels: Sequences C of a scan.
@@ -80,6 +84,7 @@ class ZScore(_Places):
 
     def detect(self, x: Tensor, mask: Tensor) -> Detection:
         """Find anomalies in ``x`` (B, C, *S) in [0, 1] inside ``mask`` (B, 1, *S); the twin is the mean."""
+        self._require_scans(self.count)
         small, count = self._shrink(x), self.count.clamp(min=1)
         mean = self.total / count
         deviation = (self.squares / count - mean.square()).clamp(min=0).sqrt()
@@ -150,6 +155,7 @@ class PCA(_Places):
 
     def detect(self, x: Tensor, mask: Tensor) -> Detection:
         """Find anomalies in ``x`` (B, C, *S) in [0, 1] inside ``mask`` (B, 1, *S)."""
+        self._require_scans(self.basis)
         small = self._shrink(x * mask)
         deviation = (small - self.mean).flatten(1)
         with torch.autocast(x.device.type, enabled=False):

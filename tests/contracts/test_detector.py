@@ -1,0 +1,215 @@
+"""What every registered detector promises."""
+
+import dataclasses
+
+import pytest
+import torch
+from diffusers import DDPMScheduler
+
+from diffad.detectors import PassDetector
+from diffad.pipeline import AnomalyPipeline
+from diffad.protocols import SUPERVISIONS, Detector
+from diffad.registry import DETECTORS
+from diffad.types import Detection, DetectorExample
+
+SMALL = {"size": 16, "channels": [4, 8], "hidden": 16, "latent": 4}
+# options that keep a detector small: one row for each
+OPTIONS = {
+    "ae": SMALL,
+    "aeu": SMALL,
+    "memae": {**SMALL, "slots": 5},
+    "pca": {"size": 16, "components": 3},
+    "vae": SMALL,
+    "zscore": {"size": 16},
+}
+# those that know no volumes
+FLAT: list[str] = []
+SHAPES = {"2-D": (6, 1, 32, 24), "3-D": (6, 1, 16, 12, 20)}
+CASES = [(name, case) for name in sorted(OPTIONS) for case in SHAPES if case == "2-D" or name not in FLAT]
+
+
+def make_scans(shape, seed=0):
+    """Smooth scans that differ a little, with a border that is no brain."""
+    generator = torch.Generator().manual_seed(seed)
+    axes = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in shape[2:]), indexing="ij")
+    radius = torch.stack(list(axes)).square().sum(0).sqrt()
+    brain = (radius < 0.9).float().expand(shape[0], 1, *shape[2:])
+    scale = 0.8 + 0.2 * torch.rand(shape[0], shape[1], *[1] * len(axes), generator=generator)
+    return ((1 - radius / 2) * scale * brain).clamp(0, 1), brain.contiguous()
+
+
+def make_example(shape, seed=0):
+    x, brain = make_scans(shape, seed)
+    generators = [torch.Generator().manual_seed(i) for i in range(len(x))]
+    return DetectorExample(x, x, brain, torch.zeros_like(brain), torch.zeros(len(x)).long(), generators)
+
+
+def teach(detector, shape, steps=100):
+    """Let a detector learn a little."""
+    torch.manual_seed(0)
+    if isinstance(detector, PassDetector):
+        detector.observe(make_example(shape))
+        detector.conclude()
+        return detector.eval()
+    optimizer = torch.optim.Adam(detector.parameters(), 1e-2)
+    for step in range(steps):
+        optimizer.zero_grad()
+        detector.train()(make_example(shape, step)).mean().backward()
+        optimizer.step()
+    return detector.eval()
+
+
+def build(name, case, **options):
+    torch.manual_seed(0)
+    return DETECTORS.build(name, **{**OPTIONS[name], "dims": len(SHAPES[case]) - 2, **options})
+
+
+@pytest.fixture(params=CASES, ids=["-".join(case) for case in CASES], scope="module")
+def taught(request):
+    name, case = request.param
+    return name, SHAPES[case], teach(build(name, case), SHAPES[case])
+
+
+def make_pipeline(detector):
+    method = {"sampler": {"name": "detect"}, "score": {"name": "likelihood"}}
+    return AnomalyPipeline(detector, DDPMScheduler(), **method, postprocess={"median": 1})
+
+
+def test_every_detector_has_a_row_of_options():
+    assert set(OPTIONS) == set(DETECTORS)
+
+
+def test_it_says_what_it_learns_from(taught):
+    _, _, detector = taught
+    assert isinstance(detector, Detector)
+    assert detector.supervision in SUPERVISIONS
+    assert detector.backbone is None or isinstance(detector.backbone, str)
+    assert detector.learns in ("steps", "pass")
+
+
+def test_map_and_twin_are_shaped_like_the_scan(taught):
+    _, shape, detector = taught
+    x, brain = make_scans(shape, 7)
+    detection = detector.detect(x, brain)
+    assert isinstance(detection, Detection)
+    assert detection.map.shape == (len(x), 1, *shape[2:])
+    assert detection.map.isfinite().all()
+    assert detection.map.std() > 0
+    if detection.image is not None:
+        assert detection.image.shape == x.shape
+        assert detection.image.min() >= 0
+        assert detection.image.max() <= 1
+
+
+def test_an_item_does_not_depend_on_its_batch(taught):
+    _, shape, detector = taught
+    x, brain = make_scans(shape, 7)
+    whole = detector.detect(x, brain).map
+    for i in (0, 4):
+        alone = detector.detect(x[i : i + 1], brain[i : i + 1]).map
+        torch.testing.assert_close(alone, whole[i : i + 1], rtol=1e-4, atol=1e-6)
+
+
+def test_it_says_the_same_again_and_leaves_the_scan_alone(taught):
+    _, shape, detector = taught
+    x, brain = make_scans(shape, 7)
+    before = x.clone()
+    assert torch.equal(detector.detect(x, brain).map, detector.detect(x, brain).map)
+    assert torch.equal(x, before)
+
+
+def test_a_large_bright_lesion_is_odder_than_the_rest(taught):
+    _, shape, detector = taught
+    x, brain = make_scans(shape, 7)
+    lesion = torch.zeros_like(brain)
+    lesion[(slice(None), slice(None), *[slice(n // 2 - 2, n // 2 + 3) for n in shape[2:]])] = 1
+    odd = torch.where(lesion > 0, 1 - x, x)
+    change = detector.detect(odd, brain).map - detector.detect(x, brain).map
+    assert change[lesion > 0].mean() > change[(lesion == 0) & (brain > 0)].mean()
+
+
+def test_what_is_learned_by_steps_has_losses_of_items(taught):
+    _, shape, detector = taught
+    if isinstance(detector, PassDetector):
+        with pytest.raises(TypeError, match="one pass"):
+            detector(make_example(shape))
+        return
+    loss = detector.train()(make_example(shape))
+    detector.eval()
+    assert loss.shape == (shape[0],)
+    assert loss.isfinite().all()
+    loss.mean().backward()
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in detector.parameters())
+
+
+def test_losses_follow_from_the_generators(taught):
+    _, shape, detector = taught
+    if isinstance(detector, PassDetector):
+        pytest.skip("has no losses")
+    with torch.no_grad():
+        first, again = detector(make_example(shape)), detector(make_example(shape))
+    assert torch.equal(first, again)
+
+
+def test_a_folder_of_safetensors_says_the_same(taught, tmp_path):
+    _, shape, detector = taught
+    x, brain = make_scans(shape, 7)
+    detector.save_pretrained(tmp_path)
+    assert {p.suffix for p in tmp_path.iterdir()} == {".json", ".safetensors"}
+    loaded = type(detector).from_pretrained(tmp_path).eval()
+    assert torch.equal(loaded.detect(x, brain).map, detector.detect(x, brain).map)
+
+
+def test_a_pipeline_holds_saves_and_loads_it(taught, tmp_path):
+    _, shape, detector = taught
+    x, brain = make_scans(shape, 7)
+    space = {"axis": "volume"} if len(shape) == 5 else {"size": shape[2]}
+    method = {"sampler": {"name": "detect"}, "score": {"name": "likelihood"}}
+    pipe = AnomalyPipeline(detector, DDPMScheduler(), **method, postprocess={"median": 1}, space=space)
+    pipe.set_progress_bar_config(disable=True)
+    output = pipe(x[:2], brain[:2], threshold=0.5)
+    assert output.anomaly_map.shape == (2, 1, *shape[2:])
+    assert output.info["nfe"] == 1
+    pipe.save_pretrained(tmp_path)
+    loaded = AnomalyPipeline.from_pretrained(tmp_path)
+    loaded.set_progress_bar_config(disable=True)
+    assert torch.equal(loaded(x[:2], brain[:2], threshold=0.5).anomaly_map, output.anomaly_map)
+    assert isinstance(loaded, Detector)
+    assert loaded.backbone == detector.backbone
+    assert loaded.detect(x[:2], brain[:2]).map.shape == (2, 1, *shape[2:])
+
+
+def test_other_channels_and_axes_are_refused(taught):
+    _, shape, detector = taught
+    x, brain = make_scans(shape)
+    with pytest.raises(ValueError, match="expected"):
+        detector.detect(x.repeat_interleave(2, 1), brain)
+    with pytest.raises(ValueError, match="expected"):
+        detector.detect(x[..., 0], brain[..., 0])
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_what_saw_nothing_refuses_to_judge(name):
+    detector = build(name, "2-D")
+    if not isinstance(detector, PassDetector):
+        pytest.skip("has weights from the start")
+    with pytest.raises(ValueError, match="seen no scans"):
+        detector.detect(*make_scans(SHAPES["2-D"]))
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_a_single_scan_is_too_few_for_a_pass(name):
+    detector, example = build(name, "2-D"), make_example(SHAPES["2-D"])
+    if not isinstance(detector, PassDetector):
+        pytest.skip("takes steps")
+    values = {f.name: getattr(example, f.name)[:1] for f in dataclasses.fields(example)}
+    detector.observe(DetectorExample(**values))
+    with pytest.raises(ValueError, match="expected"):
+        detector.conclude()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5])
+def test_constant_scans_give_finite_maps(taught, value):
+    _, shape, detector = taught
+    x = torch.full(shape, value)
+    assert detector.detect(x, torch.ones_like(x)).map.isfinite().all()
