@@ -11,6 +11,7 @@ from torch import Tensor
 from diffad.data.space import to_model, to_public
 from diffad.protocols import Denoiser, Detector, NoiseGenerator
 from diffad.registry import SAMPLERS
+from diffad.samplers.base import check_call
 from diffad.types import Generators, Reconstruction, StepRecord
 
 
@@ -63,6 +64,7 @@ class Detect:
             raise ValueError(
                 "sampler 'detect' expected the network of a pipeline, which was not handed to it"
             )
+        check_call(x, denoiser, 1, generator)
         mask = torch.ones_like(x[:, :1]) if mask is None else mask
         detection = self._network.detect(to_public(x), mask)
         twin = x if detection.image is None else to_model(detection.image)

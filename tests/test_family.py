@@ -32,6 +32,7 @@ FLAT = [
 BESIDE = ["classifier", "autoencoder"]
 CODED = ["ldm", "madad"]  # of codecs that are trained before
 SOLID = ["ddpm3d", "ldm3d", "wavelet3d"]
+RIVALS = ["ae", "zscore"]  # without diffusion
 STEERED = ["diffuse", "guided"]  # by networks that are trained before
 QUICK = [
     "variant=smoke",
@@ -45,7 +46,8 @@ QUICK = [
 
 
 def test_every_config_of_the_family_is_tried():
-    names = {*FLAT, *BESIDE, *STEERED, *CODED, *SOLID, "autoencoder_kl", "brain_any", "ixi_t1_axial", "smoke"}
+    names = {*FLAT, *BESIDE, *STEERED, *CODED, *SOLID, *RIVALS}
+    names |= {"autoencoder_kl", "brain_any", "ixi_t1_axial", "smoke"}
     assert set(list_configs()) == names
 
 
@@ -63,7 +65,7 @@ def trained(name, folder, data, *changes):
     return AnomalyPipeline.from_pretrained(train(load(name, ["variant=smoke", *where])))
 
 
-@pytest.mark.parametrize("name", [*FLAT, *STEERED, *CODED])
+@pytest.mark.parametrize("name", [*FLAT, *STEERED, *CODED, *RIVALS])
 def test_method_trains_and_finds_from_its_config(name, tmp_path):
     data = "data={name: toy, size: 32, count: 6}"
     pipe = trained(name, tmp_path, data, *QUICK[1:], "space.size=32")

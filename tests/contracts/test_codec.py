@@ -11,6 +11,7 @@ from diffad.registry import SAMPLERS, SCORES
 from diffad.samplers.coded import CodedSampler, ScaledDenoiser
 from diffad.score.base import begin_run
 from diffad.types import Reconstruction
+from tests.contracts.test_sampler import DENOISING
 from tests.contracts.test_sampler import OPTIONS as SAMPLER_OPTIONS
 from tests.helpers.toys import GaussianDenoiser, MarkingDenoiser, linear_schedule, white_noise
 
@@ -115,7 +116,7 @@ def test_without_a_codec_nothing_changes(x):
 # the samplers in codes: a region-picking one needs no threshold there, as it takes the quantile of each item
 
 
-@pytest.fixture(params=sorted(SAMPLERS))
+@pytest.fixture(params=DENOISING)
 def name(request):
     return request.param
 
@@ -248,6 +249,8 @@ def test_sampler_that_asks_networks_of_images_is_refused():
     sampler = SAMPLERS.build("fusion", level=20, steps=2, saliency={"name": "counterfactual", "steps": 2})
     with pytest.raises(ValueError, match="sampler without networks of images in codes, found Counterfactual"):
         CodedSampler(sampler, Coding(Haar()))
+    with pytest.raises(ValueError, match="sampler without networks of images in codes, found Detect"):
+        CodedSampler(SAMPLERS.build("detect"), Coding(Haar()))
 
 
 @pytest.mark.parametrize("score", ["l1", "change", "rebuilt", "code", "ssim", "temporal", "normative"])

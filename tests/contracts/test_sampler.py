@@ -68,13 +68,16 @@ MARKED = ["gated"]
 ONE_LOOK = ["direct"]
 # samplers that ask at one level, which means nothing
 LEVELLESS = [*ONE_LOOK, "itermask"]
+# samplers that ask no denoiser, but a detector: tests/samplers/test_detect.py
+DETECTING = ["detect"]
+DENOISING = sorted(set(SAMPLERS) - set(DETECTING))
 # samplers that draw no noise
 NOISELESS = [*ONE_LOOK, "inversion", "severities"]
 NOISY = [name for name in OPTIONS if name not in NOISELESS]
 SHAPES = {"2-D": (3, 2, 8, 6), "3-D": (3, 1, 4, 6, 5)}
 
 
-@pytest.fixture(params=sorted(SAMPLERS))
+@pytest.fixture(params=DENOISING)
 def name(request):
     return request.param
 
@@ -106,7 +109,7 @@ def run(name, sampler, x, generators):
 
 
 def test_every_sampler_has_a_row_of_options():
-    assert set(OPTIONS) == set(SAMPLERS)
+    assert set(OPTIONS) == set(DENOISING)
 
 
 def test_options_stay_readable_under_their_names(name):
@@ -227,7 +230,7 @@ def test_levels_beyond_the_schedule_raise(run):
 
 
 # those that take the scan for a state, of whatever size, are left out
-@pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {*LEVELLESS, *MARKED, "severities"}), indirect=True)
+@pytest.mark.parametrize("name", sorted(set(DENOISING) - {*LEVELLESS, *MARKED, "severities"}), indirect=True)
 def test_straight_paths_are_diffusion_at_another_size(name, run):
     """The same levels as diffusion, whose states have size 1: all that is estimated stays the same."""
     straight = StraightSchedule.of(60)
