@@ -5,7 +5,7 @@ from diffad.detectors.aeu import AEU as AEU
 from diffad.detectors.base import DetectorNetwork as DetectorNetwork
 from diffad.detectors.base import PassDetector as PassDetector
 from diffad.detectors.memae import MemAE as MemAE
-from diffad.detectors.statistics import PCA as PCA
-from diffad.detectors.statistics import ZScore as ZScore
+from diffad.detectors.statistics import PlacePCA as PlacePCA
+from diffad.detectors.statistics import PlaceZScore as PlaceZScore
 from diffad.detectors.vae import VAE as VAE
 from diffad.registry import DETECTORS as DETECTORS

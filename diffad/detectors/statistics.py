@@ -35,7 +35,7 @@ class _Places(PassDetector):
 
 
 @DETECTORS.register("zscore")
-class ZScore(_Places):
+class PlaceZScore(_Places):
     r"""Maps the distance of each voxel from the mean of healthy scans at its place, in their deviations.
 
     .. math:: a = \frac{\lvert x - \mu \rvert}{\sigma + \epsilon}
@@ -97,7 +97,7 @@ class ZScore(_Places):
 
 
 @DETECTORS.register("pca")
-class PCA(_Places):
+class PlacePCA(_Places):
     r"""Maps what a linear model of healthy scans leaves over.
 
     .. math:: a = \lvert (x - \mu) - V V^\top (x - \mu) \rvert

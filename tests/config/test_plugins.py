@@ -20,7 +20,7 @@ from diffad.config.plugins import (
     split_plugins,
 )
 from diffad.data.items import DataError
-from diffad.registry import DATASETS, MODELS, NOISES, REGISTRIES, NameClashError
+from diffad.registry import DATASETS, DETECTORS, MODELS, NOISES, REGISTRIES, NameClashError
 from tests.helpers.brains import brain
 from tests.helpers.plugins import NOISE, ROOT, write_plugin
 
@@ -289,9 +289,31 @@ def test_network_of_contributing_is_trained_on_its_data_set_with_its_noise(examp
 
 def test_network_of_the_guide_is_a_plugin(tmp_path):
     text = (ROOT / "docs/guide/plugin.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    load_plugins([str(write_plugin(tmp_path / "networks.py", block))])
+    network_block, detector_block = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    load_plugins([str(write_plugin(tmp_path / "networks.py", network_block))])
     network = MODELS.build("mine", in_channels=2, width=4)
     assert network(torch.zeros(3, 2, 8, 8), torch.zeros(3)).shape == (3, 2, 8, 8)
     network.save_pretrained(tmp_path / "network")
     assert (tmp_path / "network" / "config.json").is_file()
+    load_plugins([str(write_plugin(tmp_path / "detectors.py", detector_block))])
+    detector, x = DETECTORS.build("smooth", in_channels=2), torch.rand(3, 2, 16, 16)
+    assert detector.detect(x, torch.ones(3, 1, 16, 16)).map.shape == (3, 1, 16, 16)
+
+
+def test_detector_of_the_guide_is_trained_and_loaded(tmp_path):
+    from diffad.pipeline import AnomalyPipeline
+    from diffad.training.run import train
+
+    text = (ROOT / "docs/guide/plugin.md").read_text(encoding="utf-8")
+    block = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    load_plugins([str(write_plugin(tmp_path / "detectors.py", block))])
+    words = [
+        "data={name: toy, size: 32, count: 4}",
+        "space.size=32",
+        "model={name: smooth}",
+        "train.device=cpu",
+    ]
+    words += ["train.steps=2", "train.batch_size=2", "train.validate_every=2", "train.validate_items=2"]
+    pipe = AnomalyPipeline.from_pretrained(train(load("ae", [*words, f"output={tmp_path}"])))
+    assert pipe.supervision == "normal"
+    assert pipe(torch.rand(1, 1, 32, 32)).anomaly_map.max() > 0
