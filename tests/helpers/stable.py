@@ -4,21 +4,23 @@ import json
 
 import torch
 
-WORDS = (
-    "table",
-    "faded",
-    "that",
-    "hazelnut",
-    "photo",
-    "crack",
-    "large",
-    "with",
-    "blob",
-    "of",
-    "on",
-    "it",
-    "is",
-    "a",
+WORDS = tuple(
+    [
+        "table",
+        "faded",
+        "that",
+        "hazelnut",
+        "photo",
+        "crack",
+        "large",
+        "with",
+        "blob",
+        "of",
+        "on",
+        "it",
+        "is",
+        "a",
+    ]
 )
 """In an order in which the merges of none spoil those of another."""
 PROMPT = "a photo of a hazelnut with a crack on it"

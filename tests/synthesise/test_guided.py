@@ -63,7 +63,7 @@ def test_no_strength_makes_no_step(stable):
 
 
 class ShowsLatents(StableModel):
-    """Its pictures are its latents, which are 32 pixels wide, so that no layer of a decoder reaches beyond."""
+    """Its pictures are its latents, so that no layer of a decoder reaches beyond the mask."""
 
     def decode(self, latents):
         return latents[:, :3].repeat_interleave(2, 2).repeat_interleave(2, 3)
