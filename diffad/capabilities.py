@@ -25,6 +25,7 @@ from diffad.protocols import (
     ScoreRun,
     StreamingSaliency,
     StreamingScore,
+    WantsReferences,
 )
 from diffad.schedule import Schedule
 from diffad.types import Generators, Reconstruction, StepRecord
@@ -63,6 +64,12 @@ def attach_networks(part: Any, networks: Mapping[str, Any]) -> None:
         elif hasattr(member, "equip"):
             _warn_of_former(member, "equip", "attach_networks")
             member.equip(networks)
+
+
+def count_references(part: Any) -> int:
+    """Return how many healthy images a part, or a part inside it, wants to compare scans with; 0 for none."""
+    members = (member for _, member in list_parts(part))
+    return max((m.wanted_references for m in members if isinstance(m, WantsReferences)), default=0)
 
 
 def picks_region(part: Any) -> bool:

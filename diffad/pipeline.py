@@ -37,6 +37,7 @@ from diffad.inference.stacking import (
 from diffad.inference.thresholding import check_threshold_option
 from diffad.io.wording import format_facts
 from diffad.method import Method
+from diffad.models.coding import make_coding
 from diffad.models.memory import Memory
 from diffad.models.neighbours import check_neighbours
 from diffad.models.pretrained import AUXILIARY_NETWORKS
@@ -64,6 +65,8 @@ class AnomalyPipeline(StoredPipeline):
         contrasts: What is different for scans of a contrast ("T1", "T2", "FLAIR"): parts, and what healthy
             scans of it said; see ``diffad.inference.contrasts``. None treats all scans alike.
         scope: What it says of itself in words, and the slices it knows, see ``ModelScope``; or none.
+        codec: Encodes scans for a network of codes, where ``space.code`` is "latent"; or none.
+        references: Healthy images that scans are compared with, for parts that ask for them; or none.
     """
 
     _optional_components: ClassVar[list[str]] = list(AUXILIARY_NETWORKS)
@@ -90,6 +93,8 @@ class AnomalyPipeline(StoredPipeline):
         domain: Sequence[dict[str, Any]] | None = None,
         contrasts: dict[str, dict[str, Any]] | None = None,
         scope: dict[str, Any] | None = None,
+        codec: Any = None,
+        references: Any = None,
     ) -> None:
         super().__init__()
         check_contrasts(contrasts)
@@ -98,9 +103,12 @@ class AnomalyPipeline(StoredPipeline):
             scheduler=scheduler,
             classifier=classifier,
             autoencoder=autoencoder,
+            codec=codec,
+            references=references,
         )
         space_config = from_dict(SpaceConfig, space or {}, "space.")
         check_neighbours(self.network, space_config.neighbours)
+        self.coding = make_coding(space_config, self.network.config.in_channels, codec)
         self.register_to_config(
             noise=noise or {"name": "gaussian"},
             sampler=sampler or {"name": "chain"},
@@ -234,7 +242,7 @@ class AnomalyPipeline(StoredPipeline):
         start = time.perf_counter()
         check_threshold_option(threshold)
         seed = draw_seed(seed, generator)
-        channels, names = self.network.config.in_channels, self.config.sequences
+        channels, names = self.channels, self.config.sequences
         source = read_input(scan, mask, region, channels, names, mask_threshold)
         contrast = ScanContrast.of_source(source) if self.config.contrasts else ScanContrast()
         view = self.adapt_to(contrast.choice)
@@ -269,4 +277,4 @@ class AnomalyPipeline(StoredPipeline):
 
     def __repr__(self) -> str:
         title = f"{type(self).__name__} {name_pipeline(self.config)}"
-        return format_facts(title, list_facts(self.config, self.network))
+        return format_facts(title, list_facts(self.config, self.network, self.channels))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Generator, Tensor
 
 from diffad.schedule import Schedule
 from diffad.types import Example, Generators, Reconstruction, StepRecord
@@ -48,7 +48,7 @@ class Denoiser(ABC):
 
     @property
     def prediction_type(self) -> str | None:
-        """What the network predicts: "epsilon", "v_prediction" or "sample"; none where that is unknown."""
+        """What the network predicts, of ``diffad.denoise.PREDICTIONS``; none where that is unknown."""
         return None
 
     @property
@@ -69,6 +69,11 @@ class Denoiser(ABC):
         """
         return 0
 
+    @property
+    def takes_whole(self) -> bool:
+        """Whether it is shown the image noised everywhere, as ``whole`` (B, C, *S), beside its state."""
+        return False
+
     def without_clamp(self) -> Denoiser:
         """Return the same denoiser without its clamp to [-1, 1]; itself where it has none."""
         return self
@@ -88,6 +93,44 @@ class Denoiser(ABC):
     def reference(self, x: Tensor) -> Tensor:
         """Return the images that conditions are made of, for all slices ``x`` (N, C, *S) of a scan."""
         return x
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """What a network sees in the place of images: their codes, coarser and of other channels."""
+
+    @property
+    def dims(self) -> int:
+        """Spatial axes, 2 or 3."""
+        ...
+
+    @property
+    def factor(self) -> int:
+        """Voxels of the image between two cells of the code, along each axis."""
+        ...
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the image."""
+        ...
+
+    @property
+    def code_channels(self) -> int:
+        """Channels of the code."""
+        ...
+
+    @property
+    def reach(self) -> float:
+        """How far codes reach from 0: estimates are kept within, as images are in [-1, 1]."""
+        ...
+
+    def encode(self, x: Tensor, generators: Sequence[Generator] | None = None) -> Tensor:
+        """Return codes (B, Z, *L) of images ``x`` (B, C, *S) in [-1, 1], which generators may draw."""
+        ...
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the images (B, C, *S) of codes ``z`` (B, Z, *L)."""
+        ...
 
 
 @runtime_checkable
@@ -239,6 +282,16 @@ class MarksAnomalies(Protocol):
 
 
 @runtime_checkable
+class LearnsVariance(Protocol):
+    """A network that answers ``variance=True`` with as many channels more, of how wide a move is."""
+
+    @property
+    def learns_variance(self) -> bool:
+        """Whether it was built so."""
+        ...
+
+
+@runtime_checkable
 class TakesPlace(Protocol):
     """A network that may be told where in the brain a slice lies, as ``place`` (B, 2)."""
 
@@ -268,6 +321,26 @@ class TakesNeighbours(Protocol):
 
 
 @runtime_checkable
+class TakesWhole(Protocol):
+    """A network that is shown the image noised everywhere beside a state that is noised in a part."""
+
+    @property
+    def takes_whole(self) -> bool:
+        """Whether it was built so; without ``whole`` (B, C, *S) the state itself is noised everywhere."""
+        ...
+
+
+@runtime_checkable
+class RebuildsTwice(Protocol):
+    """A network that in training answers as many channels more: its target, found in another way."""
+
+    @property
+    def rebuild_weight(self) -> float:
+        """Weight of the error of that second answer, over the whole image; 0 where there is none."""
+        ...
+
+
+@runtime_checkable
 class StreamingScore(Protocol):
     """A score made of what a sampler meets on its way, of which nothing is kept but the sum."""
 
@@ -290,7 +363,17 @@ class NeedsNetworks(Protocol):
     """A part that needs trained networks beside the one that denoises."""
 
     def attach_networks(self, networks: Mapping[str, Any]) -> None:
-        """Take those it needs, by name: "network", which denoises, "classifier" and "autoencoder"."""
+        """Take those it needs: "network", which denoises, "classifier", "autoencoder" and "references"."""
+        ...
+
+
+@runtime_checkable
+class WantsReferences(Protocol):
+    """A part that compares scans with healthy images, which training keeps for it as network "references"."""
+
+    @property
+    def wanted_references(self) -> int:
+        """How many; 0 for none."""
         ...
 
 

@@ -1,6 +1,6 @@
 r"""How much of the scan and how much noise each level holds: x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) z.
 
-Or, on a straight path, x_t = (1 - t/T) x_0 + (t/T) z.
+Or, on a straight path, x_t = (1 - t/T) x_0 + (t/T) z, and in cold diffusion x_t = (1 - a_t) x_0 + a_t x_T.
 """
 
 from __future__ import annotations
@@ -29,11 +29,14 @@ class Schedule:
     def from_diffusers(cls, scheduler: Any) -> Schedule:
         """Take the levels of a diffusers scheduler; one of flow matching gives straight paths.
 
+        One whose ``prediction_type`` is "cold" gives severities of a corruption, see ``ColdSchedule``.
+
         Raises:
             ValueError: If its paths are straight, but its levels are not evenly spaced, or go the other way.
         """
         if hasattr(scheduler, "alphas_cumprod"):
-            return cls(scheduler.alphas_cumprod.double())
+            table = scheduler.alphas_cumprod.double()
+            return ColdSchedule.of(table) if scheduler.config.prediction_type == "cold" else cls(table)
         if scheduler.config.get("invert_sigmas"):
             raise ValueError("expected a flow whose last level is noise, found the reverse (invert_sigmas)")
         return StraightSchedule.from_sigmas(scheduler.sigmas[: scheduler.config.num_train_timesteps])
@@ -121,6 +124,45 @@ class StraightSchedule(Schedule):
         abar = self.alpha_bar(t)
         tau = torch.as_tensor(t).to(abar.device).double() / self.num_levels
         return ((1 - tau) ** 2 + tau**2).sqrt()
+
+
+@dataclass(frozen=True)
+class ColdSchedule(Schedule):
+    r"""Severities of a corruption in the place of noise, which rise from next to nothing to all of it.
+
+    .. math:: x_t = (1 - a_t) x_0 + a_t x_T, \quad a_t = \sqrt{\bar\alpha_{T + 1 - t}}, \quad a_0 = 0
+
+    with the :math:`\bar\alpha` of a diffusion, read from its end: level T is the fully corrupted image.
+
+    Args:
+        alphas_cumprod: abar of the states brought to size 1, at levels 1..T, (T,).
+
+    Reference:
+        DISYRE (Naval Marimont et al., 2024), whose code turns the severities over, but not the labels that
+        its network is told; here there is one direction. Cold Diffusion (Bansal et al., 2023).
+    """
+
+    @classmethod
+    def of(cls, alphas_cumprod: Tensor) -> ColdSchedule:
+        """Return the schedule of a diffusion with these abar at its levels 1..T, (T,), falling."""
+        a = alphas_cumprod.double().sqrt().flip(0)
+        return cls((1 - a) ** 2 / ((1 - a) ** 2 + a**2))
+
+    @property
+    def severities(self) -> Tensor:
+        """Severity a_t at levels 0..T, (T + 1,), rising from 0."""
+        odds = (1 / self.alphas_cumprod - 1).sqrt()
+        return torch.cat([odds.new_zeros(1), odds / (1 + odds)])
+
+    def size(self, t: Tensor | int) -> Tensor:
+        """Return the size of states at levels ``t``, in float64 and of their shape."""
+        abar = self.alpha_bar(t)
+        return 1 / (abar.sqrt() + (1 - abar).sqrt())
+
+    def find_level(self, severity: Tensor) -> Tensor:
+        """Return the level, 1..T, whose severity is nearest to each of ``severity`` (B,)."""
+        distance = severity.double()[:, None] - self.severities[1:].to(severity.device)
+        return distance.abs().argmin(1) + 1
 
 
 def find_prediction(scheduler: Any) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from diffad.schedule import Schedule, StraightSchedule
+from diffad.schedule import ColdSchedule, Schedule, StraightSchedule
 
 VARIANCES = ("fixed_small", "fixed_large")
 
@@ -184,6 +184,34 @@ class EulerFlow:
         if not isinstance(schedule, StraightSchedule):
             raise ValueError("step 'euler_flow' needs a network of flows (prediction_type flow)")
         return renoise(x_t, t, s, schedule, z) if s >= t else x_hat + s / t * (x_t - x_hat)
+
+
+class Cold:
+    r"""A move between two severities of a corruption, down or up.
+
+    .. math:: x_s = \hat x + \frac{a_s}{a_t} (x_t - \hat x)
+
+    Reference:
+        DISYRE (Naval Marimont et al., 2024), whose four lines come to this; Cold Diffusion (Bansal et al.,
+        2023), algorithm 2.
+    """
+
+    def draws(self, s: int) -> bool:
+        """Tell whether a downward move to level ``s`` uses its noise: none does."""
+        return False
+
+    def __call__(self, x_t: Tensor, x_hat: Tensor, t: int, s: int, schedule: Schedule, z: Tensor) -> Tensor:
+        """Return x_s (B, C, *S).
+
+        Raises:
+            ValueError: If the levels of the schedule are no severities, or t equals s.
+        """
+        if not isinstance(schedule, ColdSchedule):
+            raise ValueError("step 'cold' needs a network of cold diffusion (prediction_type cold)")
+        if t == s:
+            raise ValueError(f"a step goes to another level, got t = s = {t}")
+        a = schedule.severities
+        return x_hat + float(a[s] / a[t]) * (x_t - x_hat)
 
 
 def _compute_signal(t: int, s: int, schedule: Schedule) -> tuple[float, float, float]:

@@ -48,6 +48,8 @@ class Example:
         place: Orientation and position of each slice, (B, 2), see ``diffad.data.place``; none where unknown.
         damage: 1 where an image was damaged before it was noised, (B, 1, *S); none where none was.
         neighbours: Slices below and above each, noised as they are seen, (B, 2 N C, *S); none without.
+        whole: The image noised everywhere, (B, C, *S), where ``x_t`` is noised in a part; none takes ``x_t``.
+        level: Level that the network is told of each, (B,); none tells those that were drawn.
     """
 
     x: Tensor
@@ -59,6 +61,8 @@ class Example:
     place: Tensor | None = None
     damage: Tensor | None = None
     neighbours: Tensor | None = None
+    whole: Tensor | None = None
+    level: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ class Reconstruction:
         map: What the sampler found on its way, (B, 1, *S): a likelihood, or the region it changed.
         reference: The scan as the same way rebuilds it unchanged, (B, C, *S), in the range of ``image``; none
             leaves the scan itself to compare with.
+        code_change: By how much the code of the twin differs from that of the reference, (B, Z, *L), in coded
+            spaces; none elsewhere.
     """
 
     image: Tensor
@@ -79,6 +85,7 @@ class Reconstruction:
     std: Tensor | None = None
     map: Tensor | None = None
     reference: Tensor | None = None
+    code_change: Tensor | None = None
 
 
 Restoration = Reconstruction

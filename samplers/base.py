@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from einops import rearrange
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from diffad.denoise import as_denoiser
 from diffad.protocols import Denoiser, NoiseGenerator
+from diffad.schedule import ColdSchedule
 from diffad.types import Generators, StepRecord, generators_for
 
 
@@ -25,6 +26,21 @@ def level_option(name: str, level: object, least: int = 1) -> int:
     if level < least:
         raise ValueError(f"{name} must be at least {least}, got {level}")
     return level
+
+
+def levels_option(levels: Sequence[int] | int) -> tuple[int, ...]:
+    """Return levels from a bare one or any sequence, as YAML gives lists.
+
+    Raises:
+        TypeError: If they are no integers.
+        ValueError: If there are none, or one is below 1.
+    """
+    if isinstance(levels, str) or not isinstance(levels, int | Sequence):
+        raise TypeError(f"expected levels as an integer or a sequence of integers, got {levels!r}")
+    checked_levels = (levels,) if isinstance(levels, int) else tuple(levels)
+    if not checked_levels:
+        raise ValueError("expected at least one level, got none")
+    return tuple(level_option("levels", t) for t in checked_levels)
 
 
 def levels_down(level: int, steps: int | None = None) -> list[int]:
@@ -72,7 +88,16 @@ def check_call(x: Tensor, denoiser: Denoiser, highest: int, generator: Generator
 def noise_to_level(
     x: Tensor, t: int, denoiser: Denoiser, noise: NoiseGenerator, generator: Generators
 ) -> Tensor:
-    """Take the clean ``x`` (B, C, *S) to level ``t`` in one jump."""
+    """Take the clean ``x`` (B, C, *S) to level ``t`` in one jump.
+
+    Raises:
+        ValueError: If the levels are severities of damage, which no noise is.
+    """
+    if isinstance(denoiser.schedule, ColdSchedule):
+        raise ValueError(
+            "expected a sampler that starts at the scan for a network of cold diffusion, which knows damage "
+            "and no noise, got one that adds noise; 'severities' looks at the scan itself"
+        )
     z = noise(x, as_level(t, x), generator=generator)
     return denoiser.schedule.add_noise(x, z, t)
 

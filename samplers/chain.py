@@ -11,7 +11,7 @@ from torch import Tensor
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
 from diffad.samplers.base import as_level, check_call, level_option, levels_down, noise_to_level
-from diffad.step import DDIM, DDPM, EulerFlow
+from diffad.step import DDIM, DDPM, Cold, EulerFlow
 from diffad.types import Generators, Reconstruction, StepRecord
 
 STARTS = ("noise", "scan")
@@ -30,7 +30,7 @@ class Chain:
     Args:
         level: Level :math:`\lambda` of the jump, in 1..T.
         steps: Moves on the way back, evenly spaced; one per level when absent.
-        step: "ddpm", "ddim", or "euler_flow" for networks of flows.
+        step: "ddpm", "ddim", "euler_flow" for networks of flows, or "cold" for those of cold diffusion.
         eta: Share of fresh noise of a "ddim" step, in [0, 1].
         variance: "fixed_small" or "fixed_large", of a "ddpm" step.
         start: "noise" jumps; "scan" takes the scan itself for the state at the level, as networks do that
@@ -98,21 +98,21 @@ class Chain:
         return noise(x_t, as_level(t, x_t), generator=generator)
 
 
-def build_step(step: str, eta: float, variance: str) -> DDIM | DDPM | EulerFlow:
+def build_step(step: str, eta: float, variance: str) -> DDIM | DDPM | EulerFlow | Cold:
     """Build a step and refuse options of the other one, which would be ignored in silence.
 
     Args:
-        step: "ddpm", "ddim" or "euler_flow".
+        step: "ddpm", "ddim", "euler_flow" or "cold".
         eta: Share of fresh noise of a "ddim" step, in [0, 1].
         variance: "fixed_small" or "fixed_large", of a "ddpm" step.
 
     Raises:
         ValueError: If an option is out of range or belongs to the other step.
     """
-    if step == "euler_flow":
+    if step in ("euler_flow", "cold"):
         if eta or variance != "fixed_small":
-            raise ValueError(f"step 'euler_flow' has no options, got eta {eta} and variance {variance!r}")
-        return EulerFlow()
+            raise ValueError(f"step {step!r} has no options, got eta {eta} and variance {variance!r}")
+        return Cold() if step == "cold" else EulerFlow()
     if step == "ddim":
         if variance != "fixed_small":
             raise ValueError(f"variance belongs to step 'ddpm', got {variance!r} with step 'ddim'")
@@ -121,4 +121,4 @@ def build_step(step: str, eta: float, variance: str) -> DDIM | DDPM | EulerFlow:
         if eta:
             raise ValueError(f"eta belongs to step 'ddim', got {eta} with step 'ddpm'")
         return DDPM(variance)
-    raise ValueError(f"step must be 'ddpm', 'ddim' or 'euler_flow', got {step!r}")
+    raise ValueError(f"step must be 'ddpm', 'ddim', 'euler_flow' or 'cold', got {step!r}")

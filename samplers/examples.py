@@ -33,7 +33,8 @@ def keep_context(whole: Example, boxes: Sequence[Box]) -> Example:
     """Keep all clean but one box of each item, inside which the loss counts."""
     region = mark_boxes(boxes, whole.x.shape[2:], whole.x.device)
     x_t = torch.where(region, whole.x_t, whole.x)
-    return Example(whole.x, whole.z, x_t, region if whole.region is None else region & whole.region)
+    region = region if whole.region is None else region & whole.region
+    return Example(whole.x, whole.z, x_t, region, whole=whole.x_t)
 
 
 def crop_example(whole: Example, boxes: Sequence[Box]) -> Example:

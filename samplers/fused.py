@@ -31,6 +31,7 @@ class FusedChains:
         region: Where they are edited, :math:`M`, (B, 1 or C, *S), in [0, 1].
         generators: One for each chain of each item, "(k b)".
         clip: Clamp the estimates of the edited chains to [-1, 1].
+        clip_reconstruction: Clamp those of the reconstruction, too, as published.
 
     Reference:
         Diffusion Models for Counterfactual Generation and Anomaly Detection in Brain Images (Fontanella et
@@ -43,6 +44,7 @@ class FusedChains:
     region: Tensor
     generators: Sequence[torch.Generator]
     clip: bool = True
+    clip_reconstruction: bool = False
 
     def move_chains(
         self, u: Tensor, r: Tensor, t: int, s: int, on_step: OnStep | None = None
@@ -68,6 +70,7 @@ class FusedChains:
             u_hat = self.denoiser.without_clamp()(edited_states, level)
             r_hat = plain_denoiser.without_clamp()(r, level)
         u_hat = rearrange(u_hat, "(k b) ... -> k b ...", b=batch)
+        r_hat = r_hat.clamp(-1, 1) if self.clip_reconstruction else r_hat
         return u_hat.clamp(-1, 1) if self.clip else u_hat, r_hat
 
     def _draw_noise(self, u: Tensor, t: int, s: int) -> Tensor:

@@ -21,7 +21,7 @@ from diffad.samplers.fused import FusedChains
 from diffad.samplers.inversion import Inversion
 from diffad.samplers.moments import RunningMoments
 from diffad.samplers.morphology import width_option
-from diffad.samplers.region import check_share, select_region
+from diffad.samplers.region import check_share, keep_in_bytes, select_region
 from diffad.samplers.streams import SeedStreams
 from diffad.step import DDPM
 from diffad.types import Generators, Reconstruction, StepRecord
@@ -55,10 +55,14 @@ class Fusion:
         start: "inversion", or "noise" for a noised scan in place of its code.
         refine: Fixed-point iterations of each move of the inversion.
         clip: Clamp the estimates of :math:`u` to [-1, 1]; those of :math:`r` never are.
+        reference: Go as the published code does: levels as in ``Inversion``, but from a scan without noise;
+            the estimates of :math:`r` and of the code are clamped, too; the saliency is kept in 8 bits, and
+            its quantile and the region are those of the whole image, not of the brain.
 
     Raises:
         TypeError: If an option has a wrong type.
-        ValueError: If an option is out of range, or the saliency has no name.
+        ValueError: If an option is out of range, the saliency has no name, or ``reference`` does not allow
+            an option.
 
     Reference:
         Diffusion Models for Counterfactual Generation and Anomaly Detection in Brain Images (Fontanella et
@@ -78,12 +82,16 @@ class Fusion:
         start: str = "inversion",
         refine: int = 0,
         clip: bool = True,
+        reference: bool = False,
     ) -> None:
         if start not in STARTS:
             raise ValueError(f"start must be one of {STARTS}, got {start!r}")
         if refine and start == "noise":
             raise ValueError(f"refine belongs to start 'inversion', got {refine} with start 'noise'")
-        self._code, self._move = Inversion(level, steps, refine), DDPM(variance)
+        if reference and (start != "inversion" or not clip):
+            raise ValueError(f"reference expected start 'inversion' and clip, got {start!r} and {clip}")
+        self._code, self._move = Inversion(level, steps, refine, reference), DDPM(variance)
+        self.reference = reference
         self.level, self.steps, self.refine, self.start = level, steps, refine, start
         self.share, self.dilate, self.per_channel = check_share(share), width_option(dilate), per_channel
         self.members, self.variance, self.clip = level_option("members", members), variance, clip
@@ -118,11 +126,12 @@ class Fusion:
             TypeError: If the image is not floating point.
             ValueError: If a shape or the level does not fit, or there is neither a saliency nor a region.
         """
-        check_call(x, denoiser, self.level, generator)
+        check_call(x, denoiser, self._code.highest, generator)
         streams = SeedStreams.draw(generator, len(x))
         region = self._find_region(x, denoiser, noise, streams, mask)
         generators = [g for k in range(self.members) for g in streams.make_generators(MEMBER, k)]
-        chains = FusedChains(as_denoiser(denoiser), noise, self._move, region, generators, self.clip)
+        clips = self.clip, self.reference
+        chains = FusedChains(as_denoiser(denoiser), noise, self._move, region, generators, *clips)
         r = self._start_chains(x, denoiser, noise, streams)
         u = repeat(r, "b ... -> k b ...", k=self.members)
         for t, s in pairwise(self._code.levels):
@@ -153,7 +162,9 @@ class Fusion:
         if self._saliency is None:
             raise ValueError("expected a saliency or a region to rewrite, got neither: give option saliency")
         saliency = begin_saliency(self._saliency, denoiser, noise, streams.make_generators(SALIENCY))
+        brain = None if self.reference else brain
         saliency_map = saliency(to_public(x), brain)
+        saliency_map = keep_in_bytes(saliency_map) if self.reference else saliency_map
         return select_region(saliency_map, self.share, self.dilate, brain, self.per_channel).to(x)
 
 

@@ -18,7 +18,7 @@ from diffad.samplers.base import as_level, check_call, level_option, levels_down
 from diffad.samplers.blend import RULES, Blend, mix
 from diffad.samplers.chain import build_step
 from diffad.samplers.morphology import close, dilate, width_option
-from diffad.step import DDIM, DDPM, EulerFlow
+from diffad.step import DDIM, DDPM, Cold, EulerFlow
 from diffad.types import Generators, Reconstruction, StepRecord
 
 NORMS = ("max", "none")
@@ -129,7 +129,7 @@ class Harmonised:
         for t, s in pairwise(self._levels):
             x_hat = denoiser(x_t, as_level(t, x))
             anomaly_map = self._make_map(x, x_hat, mask, compare) if t in map_levels else None
-            move: DDIM | DDPM | EulerFlow | Blend = self._move
+            move: DDIM | DDPM | EulerFlow | Cold | Blend = self._move
             if anomaly_map is not None and t in self._blends:
                 move = self._make_blend(x, anomaly_map, first_noise)
             z = noise(x, as_level(t, x), generator=generator) if move.draws(s) else torch.zeros_like(x)

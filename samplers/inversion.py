@@ -11,7 +11,8 @@ from torch import Tensor
 from diffad.denoise import as_denoiser
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
-from diffad.samplers.base import as_level, check_call, level_option, levels_down
+from diffad.samplers.base import as_level, check_call, level_option, levels_down, noise_to_level
+from diffad.samplers.slipped import check_reference, climb_slipped, list_slipped_levels
 from diffad.step import DDIM
 from diffad.types import Generators, Reconstruction, StepRecord
 
@@ -33,21 +34,33 @@ class Inversion:
         level: Level of the code, in 1..T.
         steps: Moves in each direction, evenly spaced; one per level when absent.
         refine: Fixed-point iterations of each move up.
+        reference: Go as the published code does: the scan is noised to level 1 and taken for one of level 2,
+            and its code, of level L + 1, for one of level L - 1; estimates keep the clamp of the denoiser.
 
     Raises:
         TypeError: If an option is no integer.
-        ValueError: If an option is out of range.
+        ValueError: If an option is out of range, or ``reference`` has steps or refinements.
 
     Reference:
         Diffusion Models for Medical Anomaly Detection (Wolleb et al., 2022), algorithm 1. Refined: Effective
         Real Image Editing with Accelerated Iterative Diffusion Inversion (Pan et al., 2023).
     """
 
-    def __init__(self, level: int = 500, steps: int | None = None, refine: int = 0) -> None:
+    def __init__(
+        self, level: int = 500, steps: int | None = None, refine: int = 0, reference: bool = False
+    ) -> None:
         self.level = level_option("level", level)
         self.steps = None if steps is None else level_option("steps", steps)
         self.refine = level_option("refine", refine, 0)
-        self.levels = levels_down(self.level, self.steps)
+        self.reference = reference
+        if reference:
+            check_reference(level, steps=steps, refine=refine or None)
+        self.levels = list_slipped_levels(level) if reference else levels_down(self.level, self.steps)
+
+    @property
+    def highest(self) -> int:
+        """Highest level that is visited."""
+        return self.level + self.reference
 
     @property
     def cost(self) -> int:
@@ -65,9 +78,16 @@ class Inversion:
         on_step: OnStep | None = None,
     ) -> Reconstruction:
         """Restore ``x`` (B, C, *S) in [-1, 1], the whole image; ``on_step`` sees the way back."""
-        check_call(x, denoiser, self.level, generator)
-        reconstruction = self.decode(self.encode(x, denoiser), denoiser, on_step)
+        check_call(x, denoiser, self.highest, generator)
+        start = self._noise_scan(x, denoiser, noise, generator) if self.reference else x
+        reconstruction = self.decode(self.encode(start, denoiser), denoiser, on_step)
         return Reconstruction(reconstruction, nfe=self.cost + len(self.levels) - 1)
+
+    def _noise_scan(
+        self, x: Tensor, denoiser: Denoiser, noise: NoiseGenerator, generator: Generators
+    ) -> Tensor:
+        """Return the scan at level 1, of size 1 as a clean one is."""
+        return noise_to_level(x, 1, denoiser, noise, generator) / float(denoiser.schedule.size(1))
 
     def sweep(self, x: Tensor, denoiser: Denoiser, denoisers: Sequence[Denoiser]) -> list[Reconstruction]:
         """Decode one code with several denoisers, such as one guidance at several scales.
@@ -76,7 +96,12 @@ class Inversion:
             x: Images in [-1, 1], (B, C, *S).
             denoiser: What encodes.
             denoisers: What decodes; the evaluations of the code count in the first reconstruction.
+
+        Raises:
+            ValueError: If ``reference``, whose code is drawn.
         """
+        if self.reference:
+            raise ValueError("sweep expected an inversion without reference, whose code follows from chance")
         x_t, moves = self.encode(x, denoiser), len(self.levels) - 1
         reconstructions = [self.decode(x_t, decoder) for decoder in denoisers]
         return [
@@ -92,7 +117,9 @@ class Inversion:
             TypeError: If the image is not floating point.
             ValueError: If its shape or the level does not fit.
         """
-        check_call(x, denoiser, self.level, torch.Generator())  # stands in: nothing is drawn
+        check_call(x, denoiser, self.highest, torch.Generator())  # stands in: nothing is drawn
+        if self.reference:
+            return climb_slipped(x, as_denoiser(denoiser).without_guidance(), self.level)
         free_denoiser, x_s = as_denoiser(denoiser).without_guidance().without_clamp(), x
         for s, t in pairwise(reversed(self.levels)):
             size_s, size_t = (float(denoiser.schedule.size(level)) for level in (s, t))
@@ -110,8 +137,10 @@ class Inversion:
             TypeError: If the code is not floating point.
             ValueError: If its shape or the level does not fit.
         """
-        check_call(x_t, denoiser, self.level, torch.Generator())  # stands in: nothing is drawn
-        free_denoiser, move, no_noise = as_denoiser(denoiser).without_clamp(), DDIM(), torch.zeros_like(x_t)
+        check_call(x_t, denoiser, self.highest, torch.Generator())  # stands in: nothing is drawn
+        free_denoiser, move, no_noise = as_denoiser(denoiser), DDIM(), torch.zeros_like(x_t)
+        if not self.reference:
+            free_denoiser = free_denoiser.without_clamp()
         for t, s in pairwise(self.levels):
             x_hat = free_denoiser(x_t, as_level(t, x_t))
             x_s = move(x_t, x_hat, t, s, denoiser.schedule, no_noise)

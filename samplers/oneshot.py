@@ -15,6 +15,7 @@ from diffad.samplers.base import (
     estimate_singly,
     estimate_stack,
     level_option,
+    levels_option,
     noise_to_level,
 )
 from diffad.samplers.moments import RunningMoments
@@ -54,7 +55,7 @@ class OneShot:
         stack: bool = True,
         clip: bool = True,
     ) -> None:
-        self.levels = _check_levels(levels)
+        self.levels = levels_option(levels)
         self.repeats = level_option("repeats", repeats)
         self.stack, self.clip = stack, clip
 
@@ -84,13 +85,3 @@ class OneShot:
                 on_step(record)
         marked = marks.mean if marks.count else None
         return Reconstruction(estimates.mean, nfe=len(draws), std=estimates.std, map=marked)
-
-
-def _check_levels(levels: Sequence[int] | int) -> tuple[int, ...]:
-    """Accept a bare level or any sequence, as YAML gives lists."""
-    if isinstance(levels, str) or not isinstance(levels, int | Sequence):
-        raise TypeError(f"expected levels as an integer or a sequence of integers, got {levels!r}")
-    checked_levels = (levels,) if isinstance(levels, int) else tuple(levels)
-    if not checked_levels:
-        raise ValueError("expected at least one level, got none")
-    return tuple(level_option("levels", t) for t in checked_levels)

@@ -27,6 +27,7 @@ from diffad.samplers.boxes import (
 from diffad.samplers.examples import crop_example, keep_context, make_example
 from diffad.samplers.stitch import BLENDS, ReconstructionStitch, Records, Stitch, blend_window
 from diffad.samplers.views import BoxView, CropView, SharedNoise, WholeView
+from diffad.samplers.whole_noise import bind_noise, check_whole_noise, draw_streams, noise_whole
 from diffad.schedule import Schedule
 from diffad.types import Example, Generators, Reconstruction, StepRecord, generators_for
 
@@ -60,6 +61,9 @@ class Patched:
             it is in the boxes where it has none, so that nothing inside a mask depends on the batch.
         at_once: Most boxes in one run of the inner sampler; all when absent. Results do not depend on it.
         random: Train on boxes anywhere, every voxel equally often, rather than on those of the grid.
+        whole_noise: Noise of the whole image that networks such as "bridge" are shown beside: "shared" with
+            the box, as published, or "own". Where it is shared, scan and noised scan outside the box give
+            away the noise there, and what is smooth of it within the box.
 
     Raises:
         TypeError: If a number is no integer.
@@ -80,6 +84,7 @@ class Patched:
         skip_empty: bool = True,
         at_once: int | None = None,
         random: bool = False,
+        whole_noise: str = "shared",
     ) -> None:
         _check_options(overlap, blend, placement, context, random)
         self.box = box
@@ -91,8 +96,10 @@ class Patched:
         self.skip_empty = skip_empty
         self.at_once = None if at_once is None else level_option("at_once", at_once)
         self.random = random
+        self.whole_noise = whole_noise
         self._sides = sides_option(box)
         self._inner = _build_inner(self.inner)
+        check_whole_noise(whole_noise, context, self._inner)
         self._view: Callable[[Sequence[Box]], BoxView] = WholeView if context else CropView
 
     @property
@@ -123,6 +130,7 @@ class Patched:
         whole = ReconstructionStitch(begin, x)
         records = None if on_step is None else Records(begin, x, on_step)
         generators = generators_for(generator, len(x))
+        streams = draw_streams(self.whole_noise, denoiser, generators)
         states = [g.get_state() for g in generators]
         for chunk, first, last in _split_boxes(boxes, self.at_once):
             for g, state in zip(generators, states, strict=True):
@@ -131,7 +139,7 @@ class Patched:
             view = self._view(chunk)
             result = self._inner(
                 view.stack(x),
-                view.denoiser(denoiser, x),
+                bind_noise(view.denoiser(denoiser, x), streams, noise, view, x),
                 SharedNoise(noise, view, x),
                 generator=generators * len(chunk),
                 mask=None if mask is None else view.stack(mask),
@@ -176,7 +184,12 @@ class Patched:
         generators = generators_for(generator, len(x))
         boxes = [self._draw_box(m, g) for m, g in zip(mask, generators, strict=True)]
         whole = make_example(self._inner, x, mask, t, noise, schedule, generators)
-        return keep_context(whole, boxes) if self.context else crop_example(whole, boxes)
+        if not self.context:
+            return crop_example(whole, boxes)
+        example = keep_context(whole, boxes)
+        if self.whole_noise == "shared":
+            return example
+        return noise_whole(example, t, noise, schedule, generators)
 
     def _draw_box(self, mask: Tensor, generator: torch.Generator) -> Box:
         """Draw the box of one training item with its mask (1, *S)."""

@@ -51,6 +51,13 @@ def select_region(
     return region if per_channel else reduce(region, "b c ... -> b 1 ...", "max")
 
 
+def keep_in_bytes(saliency: Tensor) -> Tensor:
+    """Divide the map of each item (B, C, *S) by its largest value and round it to 256 steps, as published."""
+    peak = saliency.amax(tuple(range(1, saliency.ndim)), keepdim=True)
+    scaled_map = torch.where(peak > 0, saliency / peak.where(peak > 0, torch.ones_like(peak)), 0)
+    return (255 * scaled_map).round() / 255
+
+
 def check_share(share: float) -> float:
     """Return a share that lies in (0, 1).
 

@@ -5,7 +5,7 @@ Either way the inner sampler gets one batch stacked "(k b)": k boxes of each of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -38,6 +38,10 @@ class BoxView(Protocol):
     def denoiser(self, denoiser: Denoiser, x: Tensor) -> Denoiser:
         """Return the denoiser of the stack that was made of ``x`` (b, C, *S)."""
         ...
+
+
+Renoise = Callable[[Tensor, Tensor], Tensor]
+"""Draws noise for states (n, C, *S) at levels () or (n,)."""
 
 
 @dataclass(frozen=True)
@@ -94,21 +98,37 @@ class ContextDenoiser(DenoiserWrapper):
 
     .. math:: x_\text{in} = m x_t + (1 - m) x, \quad \hat x = m f(x_\text{in}, t) + (1 - m) x
 
+    A network that is shown the image noised everywhere gets :math:`x_t` beside it, or the image noised anew.
+
     Args:
         inner: Denoiser of whole images.
         x: Clean image of each of n states, (n, C, *S).
         voxels: Voxels :math:`m` of the box of each state, (n, 1, *S), bool.
+        renoise: Draws other noise for what is noised everywhere; none shows that of the box.
     """
 
     x: Tensor
     voxels: Tensor
+    renoise: Renoise | None = None
 
     def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
         """Denoise a stack "(k n)" of k versions of the states, at levels () or (k n,)."""
+        if self.inner.takes_whole:
+            cond["whole"] = x_t if self.renoise is None else self._noise_anew(x_t, t, self.renoise)
         return self._show_context(self.inner(self._show_context(x_t), t, **cond))
 
+    def _noise_anew(self, x_t: Tensor, t: Tensor, renoise: Renoise) -> Tensor:
+        x = repeat(self.x, "n ... -> (k n) ...", k=len(x_t) // len(self.x))
+        return self.schedule.add_noise(x, renoise(x_t, t), t)
+
     def select(self, items: Tensor) -> ContextDenoiser:
-        """Return the denoiser of some states of a stack "(k n)", by their numbers."""
+        """Return the denoiser of some states of a stack "(k n)", by their numbers.
+
+        Raises:
+            ValueError: If noise is drawn anew, as it is for the whole stack.
+        """
+        if self.renoise is not None:
+            raise ValueError("expected all states of a stack whose noise is drawn anew, got some")
         rows = items.to(self.x.device) % len(self.x)
         return ContextDenoiser(self.inner.select(items), self.x[rows], self.voxels[rows])
 

@@ -12,8 +12,26 @@ from diffad.config import list_configs, load
 from diffad.training.run import train
 from tests.helpers.brains import save_volume
 
-FLAT = ["andi", "anoddpm", "autoddpm", "beside", "cddpm", "dae", "ddpm", "pddpm", "thor"]
+FLAT = [
+    "andi",
+    "annotsim",
+    "anoddpm",
+    "autoddpm",
+    "beside",
+    "cddpm",
+    "dae",
+    "ddpm",
+    "disyre",
+    "itermask",
+    "mcddpm",
+    "one_to_normal_lite",
+    "pddpm",
+    "reflect",
+    "thor",
+]
 BESIDE = ["classifier", "autoencoder"]
+CODED = ["ldm", "madad"]  # of codecs that are trained before
+SOLID = ["ddpm3d", "ldm3d", "wavelet3d"]
 STEERED = ["diffuse", "guided"]  # by networks that are trained before
 QUICK = [
     "variant=smoke",
@@ -27,7 +45,8 @@ QUICK = [
 
 
 def test_every_config_of_the_family_is_tried():
-    assert set(list_configs()) == {*FLAT, *BESIDE, *STEERED, "brain_any", "ddpm3d", "ixi_t1_axial", "smoke"}
+    names = {*FLAT, *BESIDE, *STEERED, *CODED, *SOLID, "autoencoder_kl", "brain_any", "ixi_t1_axial", "smoke"}
+    assert set(list_configs()) == names
 
 
 def trained(name, folder, data, *changes):
@@ -38,10 +57,13 @@ def trained(name, folder, data, *changes):
         if getattr(asked, kind) is not None:
             made = train(load(kind, ["variant=smoke", *where]))
             where.append(f"networks.{kind}={made}")
+    if asked.codec is not None:
+        made = train(load("autoencoder_kl", ["variant=smoke", *where]))
+        where.append(f"networks.codec={made}")
     return AnomalyPipeline.from_pretrained(train(load(name, ["variant=smoke", *where])))
 
 
-@pytest.mark.parametrize("name", [*FLAT, *STEERED])
+@pytest.mark.parametrize("name", [*FLAT, *STEERED, *CODED])
 def test_method_trains_and_finds_from_its_config(name, tmp_path):
     data = "data={name: toy, size: 32, count: 6}"
     pipe = trained(name, tmp_path, data, *QUICK[1:], "space.size=32")
@@ -75,6 +97,24 @@ def test_volumes_train_on_boxes_and_are_found_by_a_sliding_window(tmp_path):
     assert found.info["nfe"] > 3
 
 
+@pytest.mark.parametrize("name", ["ldm3d", "wavelet3d"])
+def test_whole_volumes_train_and_are_found_in_codes(name, tmp_path):
+    data = f"data={{name: volumes, root: {tmp_path / 'data'}}}"
+    for split, count in (("train", 2), ("val", 1)):
+        for k in range(count):
+            path = tmp_path / "data" / split / f"sub-{split}{k}.nii.gz"
+            save_volume(path, seed=k + 5 * (split == "val"), shape=(16, 14, 10))
+    quick = [*QUICK[1:], data, "train.batch_size=1", "train.validate_items=1", f"output={tmp_path}"]
+    if name == "ldm3d":
+        codec = train(load("autoencoder_kl", ["variant=smoke_volumes", *quick]))
+        quick.append(f"networks.codec={codec}")
+    pipe = AnomalyPipeline.from_pretrained(train(load(name, ["variant=smoke", *quick])))
+    found = pipe(save_volume(tmp_path / "scan.nii.gz", seed=9, shape=(15, 13, 8)))
+    assert found.anomaly_map.shape == (1, 1, 15, 13, 8)
+    assert found.anomaly_map.max() > 0
+    assert found.info["nfe"] == 3
+
+
 @pytest.fixture(scope="module")
 def phantoms(tmp_path_factory):
     """Eight heads at 4 mm."""
@@ -106,7 +146,7 @@ def test_volumes_of_phantoms_teach_a_3d_network(phantoms, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*FLAT, *STEERED])
+@pytest.mark.parametrize("name", [*FLAT, *STEERED, *CODED])
 def test_smoke_variant_trains_and_finds_on_phantoms(name, phantoms, tmp_path):
     pipe = trained(name, tmp_path, f"data.root={phantoms}")
     scan = next((phantoms / "test").rglob("*_T1w.nii.gz"))

@@ -100,15 +100,19 @@ ENTRIES = ["diffad", "diffad.benchmark", "diffad.predict", "diffad.training"]
 PARTS = {
     "NOISES": "bank coarse gaussian mixed pyramid simplex",
     "SAMPLERS": (
-        "chain direct dpm_solver ensemble fusion harmonised inversion levels oneshot patched resampled"
+        "chain direct dpm_solver ensemble fusion harmonised inversion itermask levels oneshot patched"
+        " resampled severities"
     ),
-    "GUIDANCES": "classifier classifier_free encoder",
+    "GUIDANCES": "classifier classifier_free condition_free encoder",
     "SALIENCIES": "autoencoded counterfactual gradient intensity random restored uniform",
     "SCORES": (
-        "change features flip gms l1 l2 likelihood lpips mean ms_ssim normative product relative ssim"
-        " temporal zscore"
+        "change features flip gms l1 l2 likelihood lpips mean ms_ssim normative product relative spread"
+        " ssim temporal triplet zscore"
     ),
-    "MODELS": "adm autoencoder beside classifier conditioned dae labelled unet2d unet3d",
+    "MODELS": (
+        "adm autoencoder beside bridge classifier conditioned dae detail dit dtunet labelled references"
+        " unet2d unet3d uvit"
+    ),
     "DATASETS": "auto images labels mix toy volumes",
     "LAYOUTS": (
         "atlas2 behrendt bercea bmad brats2020 brats2021 brats2023 fastmri_plus ixi medianomaly_brats"
@@ -132,8 +136,12 @@ GROUPS = {
 """Groups of entry points by which other distributions register parts."""
 
 CONFIGS = (
-    "andi anoddpm autoddpm autoencoder beside cddpm classifier dae ddpm ddpm3d diffuse guided"
-    " ixi_t1_axial pddpm smoke thor"
+    "andi annotsim anoddpm autoddpm autoencoder beside cddpm classifier dae ddpm ddpm3d diffuse guided"
+    " itermask"
+    " ixi_t1_axial"
+    " mcddpm"
+    " one_to_normal_lite"
+    " pddpm smoke thor"
 )
 BENCHMARKS = "benchmark_ixi benchmark_smoke"
 
@@ -142,8 +150,8 @@ EXPERIMENT_KEYS = {
         "name data model noise sampler task networks corrupt sampling_noise score guidance schedule"
         " space augment postprocess train seed output"
     ),
-    "networks": "classifier autoencoder",
-    "corrupt": "tasks held_out chance role weight mark",
+    "networks": "classifier autoencoder references",
+    "corrupt": "tasks held_out chance role weight mark full",
     "schedule": "num_train_timesteps beta_start beta_end beta_schedule prediction_type",
     "space": (
         "size fov window axis further_axes further_windows neighbours"
@@ -158,6 +166,7 @@ EXPERIMENT_KEYS = {
         "steps network batch_size accumulate lr warmup min_lr weight_decay clip_norm levels loss"
         " snr_gamma ema_decay allow_changes mixed_precision channels_last device workers validate_every"
         " validate_items validate_levels checkpoint_every keep_checkpoints encoder calibrate_fpr"
+        " teacher teacher_rule teacher_steps"
     ),
 }
 METHOD_KEYS = "label train set pipeline seeds parts"
@@ -189,8 +198,9 @@ COMMANDS = {
     ),
     "calibrate": (
         1,
-        "--batch-size --device --engine --fpr --mask --mask-threshold --max-voxels --model --normalise --out"
-        " --patients --precision --sampler --score --sensitivity --site --slices --trust",
+        "--across --batch-size --device --engine --fpr --held-out --mask --mask-threshold --max-voxels"
+        " --model --normalise --out --patients --precision --sampler --score --sensitivity --site --slices"
+        " --trust",
     ),
     "compare": (
         2,
@@ -278,7 +288,7 @@ CALL = (
 )
 BUILD = (
     "network scheduler noise sampler score guidance space postprocess calibration provenance"
-    " sequences classifier autoencoder domain scope"
+    " sequences classifier autoencoder domain scope references"
 )
 OUTPUT = "anomaly_map reconstruction mask score info image brain volume std p_value"
 OPTIONS = (

@@ -25,6 +25,7 @@ from diffad.cli.options import (
     parse_slices,
     report_wrong_usage,
 )
+from diffad.config.choices import HoldOut
 from diffad.config.reading import MAX_VOXELS
 from diffad.io.terminal import tell
 
@@ -52,6 +53,13 @@ def calibrate_command(
             "columns path and site.",
         ),
     ] = "",
+    held_out: Annotated[
+        HoldOut,
+        typer.Option(
+            help="What a map is not measured by, where maps are in units of healthy scans: its own scan, or "
+            "all scans of its site, so that thresholds suit sites that are not among these. Needs --site.",
+        ),
+    ] = "scan",
     fpr: Annotated[
         list[float] | None,
         typer.Option(
@@ -75,6 +83,13 @@ def calibrate_command(
         typer.Option(
             metavar="place|none",
             help="Measure maps in units of healthy scans at the same place, or not; by default as the model.",
+        ),
+    ] = None,
+    across: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MM",
+            help="Smooth maps across slices by a Gaussian of this SD, 0 for none; by default as the model.",
         ),
     ] = None,
     sensitivity: Annotated[
@@ -109,6 +124,7 @@ def calibrate_command(
     Examples:
       diffad calibrate controls/ --mask _brain_mask --out models/ours
       diffad calibrate siteA/ siteB/ --mask _brain_mask --site folder --normalise place --out models/both
+      diffad calibrate siteA/ siteB/ --site folder --held-out site --out models/for_others
       diffad calibrate controls/ --sampler "{name: resampled}" --out models/resampled
       diffad calibrate controls/ --sensitivity 3 --patients patients.csv --out models/ours
       diffad calibrate controls/ --engine openvino --out models/ours
@@ -132,14 +148,15 @@ def calibrate_command(
             mask_threshold=mask_threshold,
         )
         inputs = Inputs(scan, model, out, mask_source, device=device)
-    _calibrate(inputs, options, normalise, site, fpr, sensitivity, patients)
+    _calibrate(inputs, options, (normalise, across), site, held_out, fpr, sensitivity, patients)
 
 
 def _calibrate(
     inputs: Inputs,
     options: Options,
-    normalise: str | None,
+    units: tuple[str | None, float | None],
     site: str,
+    held_out: HoldOut,
     fpr: list[float] | None,
     sensitivity: int,
     patients: Path | None,
@@ -151,7 +168,7 @@ def _calibrate(
     from diffad.predict.real_lesions import describe_real_lesions, read_lesion_cases
     from diffad.predict.run import choose_device, load_model
     from diffad.predict.sensitivity import describe_lesions
-    from diffad.predict.sites import read_sites
+    from diffad.predict.sites import read_sites, require_sites
     from diffad.threshold import RATES
 
     out, mask = inputs.out, inputs.mask
@@ -160,9 +177,11 @@ def _calibrate(
     subjects = listing.subjects
     pipe = load_model(inputs.model, choose_device(inputs.device))
     with report_wrong_usage():
-        choose_units(pipe, normalise)
+        choose_units(pipe, *units)
     sites = read_sites(site, subjects, inputs.sources)
-    calibrations = calibrate_on(pipe, subjects, options, mask, fpr or RATES, sites)
+    with report_wrong_usage():
+        require_sites(held_out, sites.values(), pipe.config.postprocess["normalise"])
+    calibrations = calibrate_on(pipe, subjects, options, mask, fpr or RATES, sites, held_out)
     table = describe_lesions(pipe, subjects[:sensitivity], options, mask)
     table += describe_real_lesions(pipe, cases, options)
     save_model(pipe, out, table)

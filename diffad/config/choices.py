@@ -19,6 +19,8 @@ ResultLayout = Literal["auto", "plain", "bids"]
 """How results are named; "auto" is as BIDS has it for scans of a BIDS tree, else plain."""
 FailurePolicy = Literal["any", "all", "never"]
 """When scans that failed make the exit code 1: if any did, only if all did, or never."""
+HoldOut = Literal["scan", "site"]
+"""What a healthy scan is not measured by: the scan itself, or all scans of its site."""
 AnalysisLevel = Literal["participant", "group"]
 """Levels of a BIDS App."""
 FigureFormat = Literal["pdf", "svg", "png"]

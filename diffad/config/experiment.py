@@ -24,7 +24,7 @@ from diffad.config.variety import CorruptConfig as CorruptConfig
 from diffad.config.yaml import apply_variants, override, read_yaml
 from diffad.registry import suggest_name
 
-TASKS = ("denoise", "classify", "autoencode")
+TASKS = ("denoise", "classify", "autoencode", "compress")
 CONTRASTS = ("T1", "T2", "FLAIR")
 """Contrasts that the order of the tissues tells apart."""
 CONTRAST_PARTS = ("noise", "sampler", "score", "guidance")
@@ -39,7 +39,7 @@ class Config:
         noise: Noise the network is trained with.
         sampler: How the trained network rebuilds a scan.
         task: What is trained: a network to "denoise", to "classify" noisy scans as healthy or diseased, or to
-            "autoencode" clean ones.
+            "autoencode" clean ones, or to "compress" them to the codes that other networks see.
         sampling_noise: Noise at test, where it is another.
         contrasts: Parts that are different for scans of a contrast ("T1", "T2", "FLAIR"), by contrast and by
             "noise", "sampler", "score" or "guidance"; thresholds are then measured for each.

@@ -8,6 +8,9 @@ from typing import Any
 from diffad.config.choices import AXES
 from diffad.config.schema import check_choice, check_range, expect
 
+CODES = ("pixels", "latent", "haar")
+"""What a network may see of an image."""
+
 
 @dataclass(frozen=True)
 class SpaceConfig:
@@ -25,6 +28,8 @@ class SpaceConfig:
             rows of an axial slice, columns of a sagittal one. None where they have that of the axis.
         neighbours: Slices below and above each slice that a 2-D network is shown beside it, see
             ``diffad.data.neighbours``; its option of the same name must agree.
+        code: What the network sees of an image: its "pixels"; its "latent" code, see ``networks.codec``; or
+            its "haar" wavelets.
         intensity: "percentile" (MRI) or "ct" (window in HU).
         low: Percentile inside the mask that becomes 0; none keeps the zero of the scan.
         high: Percentile inside the mask that becomes 1 - headroom.
@@ -40,6 +45,7 @@ class SpaceConfig:
     further_axes: tuple[str, ...] = ()
     further_windows: tuple[tuple[int, int], ...] = ()
     neighbours: int = 0
+    code: str = "pixels"
     intensity: str = "percentile"
     low: float | None = None
     high: float = 99.0
@@ -58,6 +64,7 @@ class SpaceConfig:
         check_range(self, "space", "[0, 8]", "neighbours")
         is_flat = self.axis != "volume" or not self.neighbours
         expect(is_flat, "space.neighbours", "0 with space.axis=volume", self.neighbours)
+        check_choice(self, "space", "code", *CODES)
         check_choice(self, "space", "intensity", "percentile", "ct")
         check_range(self, "space", "[0, 100]", "low", "high")
         expect((self.low or 0) < self.high, "space.high", f"more than space.low = {self.low}", self.high)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from diffad.config.schema import check_choice, check_range, expect
 
@@ -14,10 +14,15 @@ class NetworksConfig:
     Args:
         classifier: Folder that a run of task "classify" made; none for no classifier.
         autoencoder: Folder that a run of task "autoencode" made; none for no autoencoder.
+        codec: Folder that a run of task "compress" made, for ``space.code: latent``; none for no codec.
+        references: Folder of a network "references", healthy images that scans are compared with; none keeps
+            some of the training data, where the score asks for them.
     """
 
     classifier: str | None = None
     autoencoder: str | None = None
+    codec: str | None = None
+    references: str | None = None
 
 
 AUXILIARY_NETWORKS = tuple(field.name for field in fields(NetworksConfig))
@@ -30,7 +35,8 @@ class TrainConfig:
 
     Args:
         steps: Optimiser steps; 0 makes a pipeline of ``network`` as it is.
-        network: Folder of a pipeline or network whose weights are the first; none starts at random.
+        network: Folder of a pipeline or network, or name of a shipped model, whose weights are the first;
+            none starts at random.
         batch_size: Items per optimiser step, over all processes and accumulated parts.
         accumulate: Parts a process splits its share into.
         lr: Highest learning rate, reached after ``warmup`` steps and lowered to ``min_lr`` by a cosine.
@@ -46,9 +52,15 @@ class TrainConfig:
         workers: Processes that load data; 0 loads in the training process.
         keep_checkpoints: How many of the newest checkpoints stay on disk.
         encoder: Folder of a pretrained encoder that a conditioned network starts from; none starts at random.
-        teacher: Folder of a network of flows whose own way back is what is learned, see
+        teacher: Folder of a network whose own way back is what is learned, see
             ``diffad.training.reflow``; none learns from the scans.
         teacher_steps: Moves of that way.
+        class_weights: Weight of the loss of each class of a classifier, class 0 first; none weighs all alike.
+        kl: Weight of the divergence of latents from a normal distribution, in the task "compress".
+        auxiliary: Weights of further losses by name, see ``diffad.training.auxiliary``.
+        teacher_rule: "path" learns the way from the far end of straight paths, of flows; "state" the way from
+            the state itself, to make it in one look; "consistency" one move of it, and then what the averaged
+            student says.
         calibrate_fpr: Pixel false-positive rates whose thresholds are measured on the validation scans.
         allow_changes: Let a resumed run go on with another seed, data, batch size, network, noise, space or
             objective than before, though its loss curve has a break there.
@@ -79,6 +91,10 @@ class TrainConfig:
     encoder: str | None = None
     teacher: str | None = None
     teacher_steps: int = 5
+    class_weights: tuple[float, ...] | None = None
+    kl: float = 1e-6
+    auxiliary: dict[str, float] = field(default_factory=dict)
+    teacher_rule: str = "path"
     calibrate_fpr: tuple[float, ...] = (0.001, 0.005, 0.01, 0.02, 0.05)
     allow_changes: bool = False
 
@@ -89,7 +105,9 @@ class TrainConfig:
         check_range(self, "train", "[1, 100000]", "validate_items", "validate_levels")
         check_range(self, "train", "(0, 1000]", "lr")
         check_range(self, "train", "(0, 1000000000]", "clip_norm", "snr_gamma")
-        check_range(self, "train", "[0, 1000]", "min_lr", "weight_decay")
+        check_range(self, "train", "[0, 1000]", "min_lr", "weight_decay", "kl")
+        for name, weight in self.auxiliary.items():
+            expect(0 <= weight <= 1e6, f"train.auxiliary.{name}", "a weight in [0, 1000000]", weight)
         check_range(self, "train", "[0, 1000000000]", "warmup")
         check_range(self, "train", "[0, 256]", "workers")
         check_range(self, "train", "[1, 1000]", "teacher_steps")
@@ -97,6 +115,10 @@ class TrainConfig:
         check_choice(self, "train", "loss", "l1", "l2")
         check_choice(self, "train", "mixed_precision", "no", "bf16", "fp16")
         check_choice(self, "train", "device", "auto", "cpu")
+        check_choice(self, "train", "teacher_rule", "path", "state", "consistency")
         expect(0 <= self.levels[0] <= self.levels[1], "train.levels", "1 <= lowest <= highest", self.levels)
+        weights = self.class_weights
+        are_weights = weights is None or (len(weights) > 1 and all(0 < w < float("inf") for w in weights))
+        expect(are_weights, "train.class_weights", "a number above 0 for each of the classes", weights)
         rates = all(0 <= rate < 1 for rate in self.calibrate_fpr)
         expect(rates, "train.calibrate_fpr", "rates in [0, 1)", self.calibrate_fpr)

@@ -56,11 +56,13 @@ class CorruptConfig:
         chance: Share of the slices that is corrupted.
         role: "condition" shows the network the corrupted slice as its condition, and the healthy one is what
             it must find; "restore" lays the noise over the corrupted slice, and the healthy one is what it
-            must find in that; "source" makes the corrupted slice the far end of a straight path, in the place
-            of noise; "class" makes corrupted slices the diseased class.
+            must find in that; "source" makes the corrupted slice the far end of a straight path or of cold
+            diffusion, in the place of noise; "severity" shows it as it is, and tells how strongly it was
+            corrupted as the level of cold diffusion; "class" makes corrupted slices the diseased class.
         weight: How many times more the loss counts where a condition is corrupted: a network soon learns to
             copy what it is shown, and late to leave out what is not healthy.
         mark: Weight of the cross-entropy of what a network marks as corrupted, with ``model.marks``.
+        full: Corrupt as strongly as each kind can, where it has a strength: the far end of cold diffusion.
     """
 
     tasks: tuple[str, ...] = ()
@@ -69,9 +71,10 @@ class CorruptConfig:
     role: str = "condition"
     weight: float = 1.0
     mark: float = 0.1
+    full: bool = False
 
     def __post_init__(self) -> None:
         check_range(self, "corrupt", "[0, 1]", "chance")
         check_range(self, "corrupt", "[1, 1000000]", "weight")
         check_range(self, "corrupt", "[0, 1000000]", "mark")
-        check_choice(self, "corrupt", "role", "condition", "restore", "source", "class")
+        check_choice(self, "corrupt", "role", "condition", "restore", "source", "severity", "class")

@@ -8,10 +8,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.protocols import Conditional, Denoiser, MarksAnomalies, TakesLabels, TakesNeighbours, TakesPlace
-from diffad.schedule import Schedule, StraightSchedule
+from diffad.protocols import (
+    Conditional,
+    Denoiser,
+    LearnsVariance,
+    MarksAnomalies,
+    RebuildsTwice,
+    TakesLabels,
+    TakesNeighbours,
+    TakesPlace,
+    TakesWhole,
+)
+from diffad.schedule import ColdSchedule, Schedule, StraightSchedule
 
-PREDICTIONS = ("epsilon", "v_prediction", "sample", "flow")
+PREDICTIONS = ("epsilon", "v_prediction", "sample", "flow", "cold")
 STRAIGHT_PREDICTIONS = ("sample", "flow")
 """What is defined at all levels of straight paths, whose last holds nothing of the scan."""
 
@@ -30,7 +40,8 @@ def clean_estimate(output: Tensor, x_t: Tensor, t: Tensor, schedule: Schedule, p
         t: Level, () or (B,).
         schedule: Amplitudes by level.
         prediction: "epsilon", "v_prediction" (in diffusion), "sample", or "flow", the velocity
-            :math:`u = z - x` from the image to the noise, as diffusers has it.
+            :math:`u = z - x` from the image to the noise, as diffusers has it; "cold" is the image, too,
+            where damage stands in the place of noise.
 
     Reference:
         Progressive Distillation for Fast Sampling of Diffusion Models (Salimans and Ho, 2022), section 4.
@@ -87,9 +98,24 @@ def takes_neighbours(network: Any) -> int:
     return network.takes_neighbours if isinstance(network, TakesNeighbours) else 0
 
 
+def takes_whole(network: Any) -> bool:
+    """Tell whether a network is shown the image noised everywhere beside its state."""
+    return isinstance(network, TakesWhole) and network.takes_whole
+
+
+def rebuild_weight(network: Any) -> float:
+    """Return the weight of what a network answers beside the rest in training, or 0."""
+    return network.rebuild_weight if isinstance(network, RebuildsTwice) else 0.0
+
+
 def marks_anomalies(network: Any) -> bool:
     """Tell whether the last channel of a network's answer says how likely a voxel is not healthy."""
     return isinstance(network, MarksAnomalies) and network.marks
+
+
+def learns_variance(network: Any) -> bool:
+    """Tell whether a network answers how wide a move is, where one asks for it."""
+    return isinstance(network, LearnsVariance) and network.learns_variance
 
 
 def split_answer(output: Tensor, channels: int) -> tuple[Tensor, Tensor | None]:
@@ -104,12 +130,12 @@ class NetworkDenoiser(Denoiser):
     Args:
         network: Called as ``network(x_t, labels)``; answers a tensor, a tuple or an output with ``.sample``.
         schedule: Amplitudes by level.
-        prediction_type: "epsilon", "v_prediction", "sample" or "flow", see ``clean_estimate``.
+        prediction_type: "epsilon", "v_prediction", "sample", "flow" or "cold", see ``clean_estimate``.
         clip: Clamp the estimate to the model range [-1, 1].
 
     Raises:
-        ValueError: If the prediction type is unknown or not of straight paths, where these are, or a level is
-            outside 1..T on call.
+        ValueError: If the prediction type is unknown or not of straight paths or of damage, where these are,
+            or a level is outside 1..T on call.
     """
 
     def __init__(
@@ -124,6 +150,9 @@ class NetworkDenoiser(Denoiser):
         if isinstance(schedule, StraightSchedule) and prediction_type not in STRAIGHT_PREDICTIONS:
             names = " or ".join(STRAIGHT_PREDICTIONS)
             raise ValueError(f"prediction_type must be {names} on straight paths, got {prediction_type!r}")
+        if isinstance(schedule, ColdSchedule) != (prediction_type == "cold"):
+            expected = "cold on" if isinstance(schedule, ColdSchedule) else "another without"
+            raise ValueError(f"prediction_type must be {expected} levels of damage, got {prediction_type!r}")
         self.network = network
         self.clip = clip
         self._prediction_type = prediction_type
@@ -158,6 +187,11 @@ class NetworkDenoiser(Denoiser):
     def takes_neighbours(self) -> int:
         """How many slices below and above its own the network is shown."""
         return takes_neighbours(self.network)
+
+    @property
+    def takes_whole(self) -> bool:
+        """Whether the network is shown the image noised everywhere beside its state."""
+        return takes_whole(self.network)
 
     def __call__(self, x_t: Tensor, t: Tensor, **cond: Any) -> Tensor:
         """Map ``x_t`` (B, C, *S) at level ``t`` () or (B,) to x_hat (B, C, *S)."""

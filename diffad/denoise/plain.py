@@ -71,6 +71,11 @@ class PlainDenoiser(Denoiser):
         """How many slices below and above its own the network is shown."""
         return int(self._find("takes_neighbours") or 0)
 
+    @property
+    def takes_whole(self) -> bool:
+        """Whether it is shown the image noised everywhere beside its state."""
+        return bool(self._find("takes_whole"))
+
     def without_clamp(self) -> Denoiser:
         """Return the same denoiser without its clamp, where it says how."""
         return self._rebuild("without_clamp", "unclipped")

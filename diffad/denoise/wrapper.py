@@ -68,6 +68,11 @@ class DenoiserWrapper(Denoiser):
         """How many slices below and above its own the network is shown."""
         return self.inner.takes_neighbours
 
+    @property
+    def takes_whole(self) -> bool:
+        """Whether it is shown the image noised everywhere beside its state."""
+        return self.inner.takes_whole
+
     def wrap(self, inner: Denoiser) -> Self:
         """Return the same wrapper around another denoiser; itself around its own."""
         if inner is self.inner:

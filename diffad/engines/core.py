@@ -52,7 +52,7 @@ def find_core(network: Any) -> str:
     names = [name for name, module in modules if isinstance(module, HasCore)]
     if len(names) != 1:
         count_text = "none" if not names else f"{len(names)} of these"
-        expectation = "a network with one core (unet2d, unet3d, adm, or one around these)"
+        expectation = "a network with one core (unet2d, unet3d, adm, dit, dtunet, uvit, or one around these)"
         raise EngineError(
             f"engine: expected {expectation}, got {type(network).__name__}, which has {count_text}"
         )
@@ -100,6 +100,8 @@ def make_inputs(network: nn.Module, name: str, batch: int = 2, scale: int = 2) -
     cond = {}
     if width := config.get("embedding", 0):
         cond["embedding"] = draw(batch, width)
+    if getattr(owner, "null", None):
+        cond["y"] = torch.zeros(batch, dtype=torch.long)
     if count := config.get("neighbours", 0):
         cond["neighbours"] = draw(batch, 2 * count * config.in_channels, *shape)
     calls: list[Inputs] = []

@@ -91,7 +91,7 @@ def fill_scan(
         Healthy Brain Tissue via Inpainting (Kofler et al., 2023).
     """
     source = read_source(scan if isinstance(scan, Volume) else Volume.load(scan), brain)
-    if source.image.shape[1] != 1 or pipe.network.config.in_channels != 1:
+    if source.image.shape[1] != 1 or pipe.channels != 1:
         raise ValueError(f"{source.name}: expected one sequence and a model of one, got several")
     assert source.volume is not None
     mask, notes = read_lesion(lesion, source.volume)

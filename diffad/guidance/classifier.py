@@ -12,7 +12,8 @@ from einops import rearrange, repeat
 from torch import Tensor
 
 from diffad.denoise import ClampedDenoiser, GuidedDenoiser
-from diffad.guidance.gradient import check_finite, check_target, find_target_gradient
+from diffad.guidance.gradient import check_finite, check_target, find_target_gradient, widen
+from diffad.guidance.told import tell_class
 from diffad.protocols import Denoiser
 from diffad.registry import GUIDANCES
 from diffad.types import widest_float
@@ -36,11 +37,12 @@ class ClassifierGuidance:
         levels: Lowest and highest level at which it acts; none acts at all levels.
         classifier: The network or its folder; none takes that of the pipeline.
         reference: Clamp to [-1, 1] before the move and not after, as published, also where a sampler such as
-            "inversion" clamps nothing of its own, and in both of its directions.
+            "inversion" clamps nothing of its own, and in both of its directions; in both of which a network
+            with classes is told the target.
 
     Raises:
         ValueError: If an option is out of range; on call, if there is no classifier, if it does not fit the
-            scan or the target, or if its gradient is not finite.
+            scan or the target, the network has no such class, or the gradient is not finite.
 
     Reference:
         Diffusion Models for Medical Anomaly Detection (Wolleb et al., 2022), algorithm 1, after Diffusion
@@ -72,6 +74,7 @@ class ClassifierGuidance:
         scales = _list_scales(self.scale)
         classifier = self._require_classifier() if any(scales) else None
         levels = None if self.levels is None else (self.levels[0], self.levels[1])
+        denoiser = tell_class(denoiser, self.target) if self.reference else denoiser
         return ClassifierGuidedDenoiser(denoiser, classifier, scales, self.target, levels, self.reference)
 
     def _require_classifier(self) -> Callable[..., Any]:
@@ -82,8 +85,7 @@ class ClassifierGuidance:
             self.classifier = require_network(self.classifier, "classifier", "the guidance 'classifier'")
         classes = getattr(getattr(self.classifier, "config", None), "classes", self.target + 1)
         check_target(self.target, classes)
-        network: Callable[..., Any] = self.classifier
-        return network
+        return widen(self.classifier)
 
 
 @dataclass(frozen=True, eq=False)

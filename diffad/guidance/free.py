@@ -86,13 +86,14 @@ class ContrastedDenoiser(GuidedDenoiser):
     def _estimate_both(self, x_t: Tensor, t: Tensor, cond: dict[str, Any]) -> tuple[Tensor, ...]:
         """Return what the denoiser says of the base and of the target, not clamped, from one call."""
         y = torch.tensor([self.base, self.target], device=x_t.device)
-        cond = {name: _repeat_twice(value, len(x_t)) for name, value in cond.items()}
+        cond = {name: repeat_twice(value, len(x_t)) for name, value in cond.items()}
         cond["y"] = repeat(y, "k -> (k b)", b=len(x_t))
-        levels = _repeat_twice(torch.as_tensor(t, device=x_t.device), len(x_t))
-        return self.inner.without_clamp()(_repeat_twice(x_t, len(x_t)), levels, **cond).chunk(2)
+        levels = repeat_twice(torch.as_tensor(t, device=x_t.device), len(x_t))
+        return self.inner.without_clamp()(repeat_twice(x_t, len(x_t)), levels, **cond).chunk(2)
 
 
-def _repeat_twice(value: Any, batch: int) -> Any:
+def repeat_twice(value: Any, batch: int) -> Any:
+    """Repeat a tensor with one row for each item, "(k b)" with k = 2; anything else passes."""
     per_item = isinstance(value, Tensor) and value.ndim > 0 and len(value) == batch
     return repeat(value, "b ... -> (k b) ...", k=2) if per_item else value
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from diffad.denoise import call_network
 
@@ -35,6 +36,15 @@ def find_target_gradient(classifier: Callable[..., Any], x_t: Tensor, t: Tensor,
         total = logits.to(dtype).log_softmax(1)[:, target].sum()
         (gradient,) = torch.autograd.grad(total, x)
     return gradient
+
+
+def widen(classifier: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a classifier in single precision at least, itself if it is: small gradients are 0 in half."""
+    if not isinstance(classifier, nn.Module):
+        return classifier
+    narrow = any(p.is_floating_point() and p.dtype.itemsize < 4 for p in classifier.parameters())
+    # not by the method of diffusers, which warns of every cast
+    return nn.Module.float(copy.deepcopy(classifier)) if narrow else classifier
 
 
 def check_target(target: int, classes: int) -> None:

@@ -51,7 +51,12 @@ measured on; measure it anew on your own healthy scans with `diffad calibrate`. 
 
 
 def write_card(
-    folder: Path, config: Mapping[str, Any], network: Any, place: str | None = None, tags: Sequence[str] = ()
+    folder: Path,
+    config: Mapping[str, Any],
+    network: Any,
+    place: str | None = None,
+    tags: Sequence[str] = (),
+    channels: int | None = None,
 ) -> Path:
     """Write ``README.md`` to the folder of a model; a card that a person wrote or edited is left as it is.
 
@@ -61,6 +66,7 @@ def write_card(
         network: The network that denoises.
         place: What the model will be loaded by, such as an id on the hub; none where nobody knows.
         tags: More tags than the usual ones.
+        channels: Sequences of a scan; none where they are the channels of the network.
 
     Raises:
         OSError: If it cannot be written.
@@ -68,13 +74,19 @@ def write_card(
     path = folder / FILE
     if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace"):
         return path
-    path.write_text(format_card(config, network, place or PLACEHOLDER, tags), encoding="utf-8")
+    path.write_text(format_card(config, network, place or PLACEHOLDER, tags, channels), encoding="utf-8")
     return path
 
 
-def format_card(config: Mapping[str, Any], network: Any, place: str, tags: Sequence[str] = ()) -> str:
+def format_card(
+    config: Mapping[str, Any],
+    network: Any,
+    place: str,
+    tags: Sequence[str] = (),
+    channels: int | None = None,
+) -> str:
     """Return the card of a model, see ``write_card``."""
-    facts = [f"| {title} | {_escape(text)} |" for title, text in list_facts(config, network)]
+    facts = [f"| {title} | {_escape(text)} |" for title, text in list_facts(config, network, channels)]
     return CARD.format(
         front=format_front(config, tags),
         mark=MARK,

@@ -8,18 +8,20 @@ from typing import Any
 from diffad.config import PartSpec, SpaceConfig, from_dict
 
 
-def list_facts(config: Mapping[str, Any], network: Any) -> list[tuple[str, str]]:
+def list_facts(config: Mapping[str, Any], network: Any, channels: int | None = None) -> list[tuple[str, str]]:
     """Return what a pipeline is, as titles and texts.
 
     Args:
         config: Settings of the pipeline.
         network: The network that denoises.
+        channels: Sequences of a scan; none where they are the channels of the network.
     """
+    channels = network.config.in_channels if channels is None else channels
     parts = [(name, describe_part(config.get(name))) for name in ("noise", "sampler", "score", "guidance")]
     return [
         ("network", describe_network(network)),
         *((name, text) for name, text in parts if text != "none"),
-        ("takes", describe_input(config, network)),
+        ("takes", describe_input(config, channels)),
         ("knows", describe_domain(config)),
         ("calibration", summarise_calibration(config)),
         *(
@@ -60,20 +62,20 @@ def _format(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def describe_input(config: Mapping[str, Any], network: Any) -> str:
-    """Say which scans a network takes, and what it looks at."""
+def describe_input(config: Mapping[str, Any], count: int) -> str:
+    """Say which scans of so many sequences a network takes, and what it looks at."""
     space = from_dict(SpaceConfig, dict(config["space"]), "space.")
-    count = network.config.in_channels
     names = ", ".join(config.get("sequences") or []) or f"{count} sequence{'s' if count > 1 else ''}"
+    code = {"latent": ", as latent codes", "haar": ", as wavelets"}.get(space.code, "")
     if space.axis == "volume":
-        return f"{names}, whole volumes"
+        return f"{names}, whole volumes{code}"
     size = f"{space.size} x {space.size} pixels" + (
         f" of {space.fov / space.size:.2g} mm" if space.fov else ""
     )
     window = "" if space.window is None else f", in a window of {space.window[0]} x {space.window[1]}"
     ends = (space.centre - space.width / 2, space.centre + space.width / 2)
     unit = f", CT from {ends[0]:g} to {ends[1]:g} HU" if space.intensity == "ct" else ""
-    return f"{names}, {' and '.join(space.axes)} slices of {size}{window}{unit}"
+    return f"{names}, {' and '.join(space.axes)} slices of {size}{window}{unit}{code}"
 
 
 def describe_domain(config: Mapping[str, Any]) -> str:

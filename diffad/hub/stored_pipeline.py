@@ -21,6 +21,7 @@ from diffad.inference.healthy import HealthyMaps
 from diffad.inference.stored import INDEX, check_model
 from diffad.io.atomic import write_text
 from diffad.io.digests import write_digests
+from diffad.models.coding import Coding
 from diffad.models.folder import forget_path
 from diffad.models.memory import Memory
 from diffad.models.pretrained import (
@@ -40,6 +41,13 @@ class StoredPipeline(DiffusionPipeline):
     contrast_maps: dict[str, HealthyMaps]
     engine: Engine
     memory: Memory
+    coding: Coding
+
+    @property
+    def channels(self) -> int:
+        """How many sequences a scan has."""
+        codec = self.coding.codec
+        return int(self.network.config.in_channels if codec is None else codec.in_channels)
 
     @classmethod
     def from_pretrained(cls, name: str | Path, *, engine: str = "torch", **options: Any) -> Self:
@@ -160,9 +168,10 @@ class StoredPipeline(DiffusionPipeline):
             else:
                 maps.save(folder, name_healthy_file(contrast))
         write_digests(folder, folder.rglob("*.safetensors"))
-        values = preprocessing.describe_preprocessing(self.config, self.network.config.in_channels)
+        values = preprocessing.describe_preprocessing(self.config, self.channels)
         write_text(folder / preprocessing.FILE, json.dumps(values, indent=1) + "\n")
-        card.write_card(folder, self.config, self.network, repo_id, exchange.pop("tags", ()))
+        tags = exchange.pop("tags", ())
+        card.write_card(folder, self.config, self.network, repo_id, tags, self.channels)
         if custom_pipeline:
             write_thin_files(folder, type(self), self.networks)
         if push_to_hub:

@@ -49,7 +49,8 @@ def assemble_detector(
         Chunked(engine_network, batch_size, pipe.memory),
         Schedule.from_diffusers(pipe.scheduler),
     )
-    denoiser: Denoiser = NetworkDenoiser(network, schedule, find_prediction(pipe.scheduler))
+    is_image = not pipe.coding.is_coded
+    denoiser: Denoiser = NetworkDenoiser(network, schedule, find_prediction(pipe.scheduler), clip=is_image)
     if method.guidance:
         denoiser = build(GUIDANCES, method.guidance)(denoiser)
     return Detector(
@@ -66,4 +67,5 @@ def assemble_detector(
         progress=progress,
         memory=pipe.memory,
         networks=tuple(networks.values()),
+        coding=pipe.coding,
     )

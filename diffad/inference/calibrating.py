@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from diffad.capabilities import Place, list_parts
 from diffad.config import PartSpec
+from diffad.config.choices import HoldOut
 from diffad.inference.detector import Detector
 from diffad.inference.healthy_scans import HealthyScan, measure_places, normalise_left_out
 from diffad.inference.postprocess import Postprocess
@@ -30,9 +31,12 @@ def calibrate_samplers(
         measure: Returns the threshold of a detector's maps of healthy scans at a false-positive rate.
 
     Returns:
-        The sampler, with thresholds; one that was given stays.
+        The sampler, with thresholds; one that was given stays, and in codes all do: the likelihood there is
+        not that of images, and without a threshold its quantile in each item is taken.
     """
     while (match := _find_uncalibrated(detector := build(sampler))) is not None:
+        if detector.coding.is_coded:
+            return sampler
         place, part = match
         first_sampler, likelihood = part.calibrating()
         maps = replace(detector, sampler=first_sampler, score=likelihood, post=Postprocess(median=1))
@@ -56,7 +60,12 @@ def keep_raw_maps(pipe: Any) -> Iterator[None]:
 
 
 def calibrate_contrasts(
-    pipe: Any, scans: Sequence[HealthyScan], rates: Sequence[float], whole: bool = True, precision: str = ""
+    pipe: Any,
+    scans: Sequence[HealthyScan],
+    rates: Sequence[float],
+    whole: bool = True,
+    precision: str = "",
+    held_out: HoldOut = "scan",
 ) -> dict[str, Calibration]:
     """Give a pipeline what healthy scans say, for each of its contrasts from the scans of that alone.
 
@@ -68,6 +77,7 @@ def calibrate_contrasts(
         rates: Pixel false-positive rates, in [0, 1).
         whole: Whether all slices of the scans were looked at.
         precision: Number format of the network that made the maps, which is stored; empty stores none.
+        held_out: What each scan is not measured by.
 
     Returns:
         Thresholds by contrast; those of scans of none of the model's contrasts under "".
@@ -78,7 +88,7 @@ def calibrate_contrasts(
     calibrations = {}
     for contrast, group in group_by_contrast(pipe, scans, [scan.contrast for scan in scans]).items():
         view = pipe.adapt_to(contrast)
-        calibrations[contrast] = calibrate_model(view, group, rates, whole, precision)
+        calibrations[contrast] = calibrate_model(view, group, rates, whole, precision, held_out)
         keep_contrast(pipe, contrast, calibration=calibrations[contrast].to_dict())
         if contrast and view.healthy is not None:
             pipe.contrast_maps[contrast] = view.healthy
@@ -118,12 +128,18 @@ def keep_contrast(pipe: Any, contrast: str, **measures: Any) -> None:
 
 
 def calibrate_model(
-    pipe: Any, scans: Sequence[HealthyScan], rates: Sequence[float], whole: bool = True, precision: str = ""
+    pipe: Any,
+    scans: Sequence[HealthyScan],
+    rates: Sequence[float],
+    whole: bool = True,
+    precision: str = "",
+    held_out: HoldOut = "scan",
 ) -> Calibration:
     """Give a pipeline what healthy scans say: its maps by place, where it asks for them, and thresholds.
 
-    Thresholds are those of maps in units of the other scans, as a scan of use is in none of the sums. With
-    several sites, each is that of the site which needs the highest, so that no site exceeds its rate.
+    Thresholds are those of maps in units of the other scans, as a scan of use is in none of the sums; or of
+    the scans of the other sites, as a scan of use may be of a site that is in none. With several sites, each
+    is that of the site which needs the highest, so that no site exceeds its rate.
 
     Args:
         pipe: An ``AnomalyPipeline``, whose own parts made the maps of the scans.
@@ -131,23 +147,36 @@ def calibrate_model(
         rates: Pixel false-positive rates, in [0, 1); that of its masks is added.
         whole: Whether all slices of the scans were looked at, as p-values of scans need.
         precision: Number format of the network, which is stored with its engine; empty stores neither.
+        held_out: What each scan is not measured by; scans of a single site are not by themselves alone.
 
     Raises:
         ValueError: If there is no scan, or a rate is out of range.
     """
     post = pipe.config.postprocess
     if post["normalise"] == "place" and scans:
-        maps, pipe.healthy = normalise_left_out(scans, range(len(scans))), measure_places(scans)
+        maps, pipe.healthy = normalise_left_out(scans, _group_scans(scans, held_out)), measure_places(scans)
     else:
         maps, pipe.healthy = [scan.anomaly for scan in scans], None
     pairs = [(values, scan.analysed) for values, scan in zip(maps, scans, strict=True)]
     calibration = calibrate_thresholds(pairs, sorted({*rates, post["fpr"]}))
     calibration = raise_to_sites(calibration, pairs, [scan.site for scan in scans])
     origin = {"engine": pipe.engine.name, "precision": precision} if precision else {}
+    if pipe.healthy is not None and _holds_sites(scans, held_out):
+        origin["held_out"] = held_out
     whole_scans = measure_whole_scans(scans, maps, calibration, post, whole)
     calibration = replace(calibration, whole=whole_scans, **origin)
     pipe.register_to_config(calibration=calibration.to_dict())
     return calibration
+
+
+def _holds_sites(scans: Sequence[HealthyScan], held_out: HoldOut) -> bool:
+    """Say whether whole sites are left out; a single one cannot be."""
+    return held_out == "site" and len({scan.site for scan in scans}) > 1
+
+
+def _group_scans(scans: Sequence[HealthyScan], held_out: HoldOut) -> Sequence[Hashable]:
+    """Return what is left out together with each scan."""
+    return [scan.site for scan in scans] if _holds_sites(scans, held_out) else range(len(scans))
 
 
 def _find_uncalibrated(detector: Detector) -> tuple[Place, CalibratesThreshold] | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from diffad.inference.known import KnownScans
 from diffad.inference.stored import INDEX, check_model
+from diffad.models.coding import count_sequences
 from diffad.models.folder import ModelError, read_mapping
 from diffad.models.pretrained import list_shipped_models, locate_model
 
@@ -72,7 +73,7 @@ class Candidate:
         ranges = {name: settings.get("domain") for name, settings in contrasts.items()}
         return cls(
             name,
-            read_mapping(folder / "network" / "config.json").get("in_channels", 1),
+            _count_sequences(folder, index),
             {
                 "intensity": index["space"].get("intensity"),
                 "sequences": index.get("sequences"),
@@ -82,6 +83,12 @@ class Candidate:
             _read_domain(domain),
             {name: _read_domain(values) for name, values in ranges.items()},
         )
+
+
+def _count_sequences(folder: Path, index: Mapping[str, Any]) -> int:
+    channels = read_mapping(folder / "network" / "config.json").get("in_channels", 1)
+    codec = read_mapping(folder / "codec" / "config.json") if any(index.get("codec") or ()) else None
+    return count_sequences(index["space"], channels, codec)
 
 
 def _read_domain(domain: Sequence[dict[str, Any]] | None) -> tuple[KnownScans, ...] | None:

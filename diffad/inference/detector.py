@@ -20,8 +20,10 @@ from diffad.inference.stack import BatchResult as BatchResult
 from diffad.inference.stack import Stack as Stack
 from diffad.inference.stack import StackResult as StackResult
 from diffad.inference.stack import to_public_range
+from diffad.models.coding import PIXELS, Coding
 from diffad.models.memory import Memory, is_out_of_memory
 from diffad.protocols import AnomalyScore, Denoiser, NoiseGenerator, Sampler
+from diffad.samplers.coded import CodedSampler
 from diffad.types import generator_for
 
 BESIDE = 1
@@ -46,6 +48,7 @@ class Detector:
         progress: Called with the number of slices just finished.
         memory: What is known of the memory of the device.
         networks: What moves to the CPU where the device does not hold a single slice.
+        coding: What the denoiser sees in the place of images.
     """
 
     denoiser: Denoiser
@@ -61,6 +64,7 @@ class Detector:
     progress: Callable[[int], Any] = lambda count: None
     memory: Memory = field(default_factory=Memory)
     networks: Sequence[Any] = ()
+    coding: Coding = PIXELS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "denoiser", as_denoiser(self.denoiser))
@@ -236,9 +240,10 @@ class Detector:
         narrow = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
         with torch.no_grad(), narrow:
             noisy = self._noise_neighbours(neighbours, keys)
-            denoiser = self._bind_conditions(cond_image, brain, where, noisy)
+            coding = self.coding.for_batch()
+            denoiser = self._bind_conditions(coding, cond_image, brain, where, noisy)
             steps: dict[str, Any] = {"mask": brain, "on_step": run.record if wants_records(run) else None}
-            sampler = self._restrict_sampler(region)
+            sampler = self._restrict_sampler(coding, region)
             output = sampler(to_model(x), denoiser, self.noise, generator=generators, **steps)
         public = to_public_range(output, brain)
         raw = run.map(x, public, brain)
@@ -246,17 +251,26 @@ class Detector:
         anomaly = raw if self._joins_slices else self.post.smooth(raw, brain)
         return BatchResult(anomaly.cpu(), public.image.cpu(), output.nfe, spread)
 
-    def _restrict_sampler(self, region: Tensor | None) -> Sampler:
+    def _restrict_sampler(self, coding: Coding, region: Tensor | None) -> Sampler:
+        region = None if region is None else region.to(self.device)
+        if coding.is_coded:
+            return CodedSampler(self.sampler, coding, region)
         if region is None:
             return self.sampler
-        return restrict_to_region(self.sampler, region.to(self.device))
+        return restrict_to_region(self.sampler, region)
 
     def _bind_conditions(
-        self, cond_image: Tensor, brain: Tensor, where: Tensor, noisy: dict[str, Tensor]
+        self,
+        coding: Coding,
+        cond_image: Tensor,
+        brain: Tensor,
+        where: Tensor,
+        noisy: dict[str, Tensor],
     ) -> Denoiser:
         """Bind what the denoiser must know of this batch, computed once for all levels."""
         place = {"place": where} if self.denoiser.takes_place else {}
-        return bind(self.denoiser, {**self.denoiser.conditions(cond_image, brain), **place, **noisy})
+        cond = self.denoiser.conditions(coding.condition(cond_image), coding.shrink(brain))
+        return bind(self.denoiser, {**cond, **place, **noisy})
 
     def _noise_neighbours(self, neighbours: Tensor, keys: Sequence[int]) -> dict[str, Tensor]:
         """Return neighbours (B, 2 N C, *S) in the range of the model, and the noise that is laid over them.

@@ -15,6 +15,7 @@ from diffad.inference.scope import check_scope
 from diffad.io.digests import find_damage
 from diffad.io.wording import shorten
 from diffad.method import PARTS
+from diffad.models.coding import count_sequences
 from diffad.models.folder import ModelError, check_network_folder, pick_options, read_mapping
 from diffad.models.pretrained import AUXILIARY_NETWORKS, check_folder
 from diffad.models.wrapped import list_network_classes
@@ -75,7 +76,7 @@ def _check_healthy_maps(folder: Path, values: Mapping[str, Any]) -> None:
 
 
 def _check_networks(folder: Path, index: Mapping[str, Any], replaced: Collection[str]) -> int | None:
-    """Check all networks; return the channels of the one that denoises."""
+    """Check all networks; return how many sequences they take."""
     classes = {(kind.__module__, kind.__name__): kind for kind in list_network_classes()}
     channels = None
     for part in ("network", *AUXILIARY_NETWORKS):
@@ -84,7 +85,10 @@ def _check_networks(folder: Path, index: Mapping[str, Any], replaced: Collection
         options = check_network_folder(folder / part, classes[tuple(index[part])])
         if part == "network":
             channels = options.get("in_channels", 1)
-    return channels
+    if channels is None or "codec" in replaced:
+        return channels
+    codec = read_mapping(folder / "codec" / "config.json") if any(index.get("codec") or ()) else None
+    return count_sequences(index.get("space") or {}, channels, codec)
 
 
 def _check_scheduler(folder: Path, kind: Any) -> int:
@@ -111,9 +115,10 @@ def _check_scheduler(folder: Path, kind: Any) -> int:
     is_schedule = table.shape == (levels,) and bool(((table >= 0) & (table < 1)).all())
     if not is_schedule or not bool((table.diff() < 0).all()):
         raise ModelError(f"{path}: expected {levels} levels that hold ever less of the scan, found others")
-    if kind[1] != FLOW and values["prediction_type"] not in ("epsilon", "v_prediction", "sample"):
+    kinds = ("epsilon", "v_prediction", "sample", "cold")
+    if kind[1] != FLOW and values["prediction_type"] not in kinds:
         name = shorten(repr(values["prediction_type"]))
-        raise ModelError(f"{path}: expected prediction_type epsilon, v_prediction or sample, found {name}")
+        raise ModelError(f"{path}: expected prediction_type {', '.join(kinds[:-1])} or cold, found {name}")
     return levels
 
 

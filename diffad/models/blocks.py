@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from einops import pack, rearrange, unpack
 from torch import Tensor, nn
 
+from diffad.models.resampling import Doubling, Halving
+
 Resample = Callable[[Tensor], Tensor]
 
 
@@ -153,6 +155,7 @@ class Blocks:
         dropout: Share of activations dropped in training.
         heads: Heads of the attention, where ``head_channels`` is 0.
         head_channels: Channels of a head, or 0.
+        resample: "block" to change lengths in a residual block, or "convolution".
     """
 
     dims: int
@@ -162,11 +165,26 @@ class Blocks:
     dropout: float
     heads: int
     head_channels: int
+    resample: str = "block"
 
     def make_residual(self, width: int, out: int, resample: Resample | None = None) -> ResidualBlock:
         """Return a residual block from ``width`` to ``out`` channels."""
         return ResidualBlock(
             self.dims, width, out, self.embedding, self.film, self.groups, self.dropout, resample
+        )
+
+    def make_halving(self, width: int) -> nn.Module:
+        """Return what halves the lengths of ``width`` channels."""
+        return (
+            self.make_residual(width, width, halve) if self.resample == "block" else Halving(self.dims, width)
+        )
+
+    def make_doubling(self, width: int) -> nn.Module:
+        """Return what doubles the lengths of ``width`` channels."""
+        return (
+            self.make_residual(width, width, double)
+            if self.resample == "block"
+            else Doubling(self.dims, width)
         )
 
     def make_attention(self, width: int) -> SelfAttention:

@@ -8,7 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.denoise import marks_anomalies, network_conditions, null_label, takes_neighbours, takes_place
+from diffad.denoise import (
+    marks_anomalies,
+    network_conditions,
+    null_label,
+    takes_neighbours,
+    takes_place,
+    takes_whole,
+)
 from diffad.models.memory import Memory, try_smaller
 
 
@@ -65,6 +72,11 @@ class Chunked:
     def takes_neighbours(self) -> int:
         """How many slices below and above its own the network is shown."""
         return takes_neighbours(self.network)
+
+    @property
+    def takes_whole(self) -> bool:
+        """Whether the network is shown the image noised everywhere beside its state."""
+        return takes_whole(self.network)
 
     @property
     def marks(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from diffusers import ConfigMixin, ModelMixin, UNet2DModel
 from diffusers.configuration_utils import register_to_config
-from torch import Tensor
+from torch import Tensor, nn
 
 from diffad.models.embedding import check_embedding, check_width, embed, make_embedding_layers
 from diffad.models.neighbours import join_neighbours
@@ -43,6 +43,7 @@ class UNet2D(ModelMixin, ConfigMixin):
         place_drop: Chance in training that the place of an item is forgotten, as it may be unknown in use.
         neighbours: Slices below and above the one it answers for that are shown beside it, noised alike, see
             ``space.neighbours``.
+        silent: Begin with an answer of 0 everywhere, and so with marks of one half.
 
     Raises:
         ValueError: If a width is not divisible by ``groups``, an input has other axes or channels than the
@@ -71,6 +72,7 @@ class UNet2D(ModelMixin, ConfigMixin):
         place_drop: float = 0.1,
         marks: bool = False,
         neighbours: int = 0,
+        silent: bool = False,
     ) -> None:
         super().__init__()
         check_widths(channels, groups, "UNet2D")
@@ -98,6 +100,9 @@ class UNet2D(ModelMixin, ConfigMixin):
         )
         self.condition = make_embedding_layers(embedding, 4 * channels[0]) if embedding else None
         self.place_layers = make_place_layers(4 * channels[0]) if place else None
+        if silent:
+            for weight in self.unet.conv_out.parameters():
+                nn.init.zeros_(weight)
 
     @property
     def marks(self) -> bool:

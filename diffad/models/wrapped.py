@@ -14,7 +14,15 @@ from torch import Tensor, nn
 
 from diffad.registry import MODELS
 
-CAPABILITIES = ("conditions", "null", "takes_place", "takes_neighbours")
+CAPABILITIES = (
+    "conditions",
+    "learns_variance",
+    "null",
+    "takes_place",
+    "takes_neighbours",
+    "takes_whole",
+    "rebuild_weight",
+)
 """What a network may have besides its answer: ``Conditional`` and what follows in ``diffad.protocols``."""
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from diffad.config import PartSpec, PostprocessConfig, from_dict, to_dict
+from diffad.config.choices import HoldOut
 from diffad.data.grouping import group_warnings
 from diffad.data.head import head_warning
 from diffad.data.volume import Volume, VolumeError
@@ -50,6 +51,7 @@ def calibrate_on(
     mask: str | Path | None = None,
     rates: Sequence[float] = RATES,
     sites: Mapping[str, str] | None = None,
+    held_out: HoldOut = "scan",
 ) -> dict[str, Calibration]:
     """Measure a model on healthy scans, and give it what was found, for each of its contrasts apart.
 
@@ -64,6 +66,7 @@ def calibrate_on(
         mask: Brain mask of all scans, or the end of the masks' names; none takes the non-zero voxels.
         rates: Pixel false-positive rates, in [0, 1).
         sites: Where each subject was scanned, by its name; none where nobody says.
+        held_out: What a map is not measured by: its scan, or all of its site.
 
     Returns:
         Thresholds by contrast, those of scans of no contrast of the model under "".
@@ -97,7 +100,7 @@ def calibrate_on(
     for contrast, group in group_by_contrast(pipe, features, contrasts).items():
         keep_contrast(pipe, contrast, domain=summarise_domain(group))
     _restate_scope(pipe)
-    return calibrate_contrasts(pipe, scans, rates, is_whole, options.precision)
+    return calibrate_contrasts(pipe, scans, rates, is_whole, options.precision, held_out)
 
 
 def choose_engine(pipe: AnomalyPipeline, options: Options) -> Options:
@@ -124,14 +127,20 @@ def _restate_scope(pipe: AnomalyPipeline) -> None:
         pipe.register_to_config(scope={k: v for k, v in pipe.config.scope.items() if k != "calibrated_on"})
 
 
-def choose_units(pipe: AnomalyPipeline, normalise: str | None) -> None:
-    """Let a model measure maps in units of healthy scans by place, or not; none leaves what it does.
+def choose_units(pipe: AnomalyPipeline, normalise: str | None, across: float | None = None) -> None:
+    """Let a model measure maps in units of healthy scans by place, or not, and smooth them across slices.
+
+    Args:
+        pipe: The model.
+        normalise: "place" or "none"; none leaves what it does.
+        across: SD in mm; none leaves it.
 
     Raises:
-        ValueError: If it is neither "place" nor "none", or the model takes no volumes.
+        ValueError: If a value is out of range, or the model takes no volumes.
     """
-    if normalise is not None:
-        post = to_dict(from_dict(PostprocessConfig, {**pipe.config.postprocess, "normalise": normalise}))
+    changes = {"normalise": normalise, "across": across}
+    if chosen := {key: value for key, value in changes.items() if value is not None}:
+        post = to_dict(from_dict(PostprocessConfig, {**pipe.config.postprocess, **chosen}))
         pipe.register_to_config(postprocess=post)
 
 
@@ -172,7 +181,8 @@ def describe_calibrations(calibrations: Mapping[str, Calibration], scans: int) -
 def describe_calibration(calibration: Calibration, scans: int) -> str:
     """Say for each nominal rate the threshold, and the rate it reached on scans that were left out."""
     engine = f", {calibration.engine} in {calibration.precision}" if calibration.engine else ""
-    lines = [f"{calibration.scans} of {scans} scans, {calibration.pixels:,} voxels{engine}"]
+    held_out = ", each measured without its site" if calibration.held_out == "site" else ""
+    lines = [f"{calibration.scans} of {scans} scans, {calibration.pixels:,} voxels{engine}{held_out}"]
     for rate, threshold in sorted(calibration.thresholds.items()):
         rate_text = (
             f"{calibration.achieved[rate]:.4f}" if rate in calibration.achieved else "unknown (one scan)"

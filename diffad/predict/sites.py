@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from diffad.config.choices import HoldOut, require
 from diffad.data.labels import read_rows
 from diffad.io.nifti import stem
 from diffad.io.subjects import Subject
@@ -33,6 +34,21 @@ def read_sites(how: str, subjects: Sequence[Subject], sources: Sequence[Path]) -
     table = Path(how)
     sites = _read_table(table)
     return {subject.name: _find_row(subject, sites, table) for subject in subjects}
+
+
+def require_sites(held_out: HoldOut, sites: Iterable[str], normalise: str) -> None:
+    """Refuse to leave out sites where maps are in no units of healthy scans, or of one site at most.
+
+    Raises:
+        ValueError: If that is asked for.
+    """
+    if held_out == "scan":
+        return
+    require(
+        normalise == "place", "held_out", "maps by place (--normalise place) to leave out sites", normalise
+    )
+    names = sorted(set(sites))
+    require(len(names) > 1, "held_out", "scans of several sites (--site)", ", ".join(names) or "none")
 
 
 def _find_folder(path: Path, sources: Sequence[Path]) -> str:

@@ -86,20 +86,34 @@ class _Combination:
 class MeanScore(_Combination):
     r"""Arithmetic mean of scores; by default absolute residual and structural dissimilarity.
 
-    .. math:: a = \tfrac{1}{N} \sum_n a_n
+    .. math:: a = \sum_n w_n a_n / \sum_n w_n
 
     Args:
         scores: The scores, each a mapping of its ``name`` and options.
+        weights: Weight :math:`w_n` of each; none weighs all alike.
 
     Raises:
-        ValueError: If there are none, or one has no name.
+        ValueError: If there are none, one has no name, or the weights are others than positive, one a score.
 
     Example:
         >>> both = SCORES.build("mean", scores=[{"name": "l1"}, {"name": "ssim", "window": 11}])
     """
 
+    def __init__(
+        self,
+        scores: Sequence[Part] = ({"name": "l1"}, {"name": "ssim"}),
+        weights: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(scores)
+        self.weights = weights
+        if weights is not None and (len(weights) != len(self._parts) or not all(w > 0 for w in weights)):
+            raise ValueError(f"expected a positive weight for each of {len(scores)} scores, got {weights}")
+
     def _reduce(self, maps: Tensor) -> Tensor:
-        return maps.mean(0)
+        if self.weights is None:
+            return maps.mean(0)
+        weighted_maps = [w * a for w, a in zip(self.weights, maps, strict=True)]
+        return torch.stack(weighted_maps).sum(0) / sum(self.weights)
 
 
 @SCORES.register("product")

@@ -86,15 +86,11 @@ class FeatureScore:
         """
         x, x_hat = pair_images(x, restoration)
         network = self._get_network()
-        stack = 2 * torch.cat([x, x_hat]) - 1
-        alpha, _ = schedule.amplitudes(self.level, stack)
         cond = {
             name: repeat(v, "b ... -> (k b) ...", k=2)
-            for name, v in _read_conditions(network, x, mask).items()
+            for name, v in read_conditions(network, x, mask).items()
         }
-        labels = torch.full((len(stack),), self.level - 1, device=x.device)
-        with _set_evaluation_mode(network), record_outputs(find_modules(network, self.taps)) as answers:
-            network(alpha * stack, labels, **cond)
+        answers = read_features(network, torch.cat([x, x_hat]), cond, self.level, self.taps, schedule)
         return average_inside(_sum_distances(answers, x, int(getattr(network, "multiple", 1))), mask)
 
     def _get_network(self) -> Any:
@@ -104,18 +100,49 @@ class FeatureScore:
                 "score 'features' expected the diffusion network, got none: give option network=FOLDER of a "
                 "trained one, or use the score in a pipeline, which hands its network over"
             )
-        return network if isinstance(network, nn.Module) else _load_network(str(network))
+        return network if isinstance(network, nn.Module) else load_feature_network(str(network))
 
 
 @lru_cache(maxsize=2)
-def _load_network(folder: str) -> nn.Module:
+def load_feature_network(folder: str) -> nn.Module:
+    """Load a registered network from its folder, once."""
     # networks of all kinds take seconds to import
-    from diffad.models.auxiliary import load_network
+    from diffad.models import auxiliary
 
-    return load_network(folder)
+    return auxiliary.load_network(folder)
 
 
-def _read_conditions(network: Any, x: Tensor, mask: Tensor | None) -> Mapping[str, Tensor]:
+def read_features(
+    network: Any,
+    images: Tensor,
+    cond: Mapping[str, Tensor],
+    level: int,
+    taps: Sequence[str] | None,
+    schedule: Schedule,
+) -> list[Tensor]:
+    """Return what modules of a network answer for images without noise, each (B, C_l, *S_l).
+
+    Args:
+        network: The diffusion network.
+        images: Images in [0, 1], (B, C, *S), shown at the amplitude that they have at the level.
+        cond: What the network must know of them.
+        level: The level.
+        taps: Names of the modules; none takes the stages on the way down and the middle of the U-Net.
+        schedule: Amplitudes by level.
+
+    Raises:
+        ValueError: If it has no such modules.
+    """
+    stack = 2 * images - 1
+    alpha, _ = schedule.amplitudes(level, stack)
+    labels = torch.full((len(stack),), level - 1, device=images.device)
+    with _set_evaluation_mode(network), record_outputs(find_modules(network, taps)) as answers:
+        network(alpha * stack, labels, **cond)
+    return answers
+
+
+def read_conditions(network: Any, x: Tensor, mask: Tensor | None) -> Mapping[str, Tensor]:
+    """Return what a network must know of images ``x`` (B, C, *S) in [0, 1], by name."""
     whole = torch.ones_like(x[:, :1], dtype=torch.bool) if mask is None else mask
     return network_conditions(network, x, whole)
 

@@ -35,9 +35,10 @@ class Temporal:
         score: Distance of scan and estimate where records carry no map, as a mapping of its ``name`` and
             options; the absolute residual when absent.
         top: Largest value :math:`a_{\max}` of the map; none leaves it as it is.
+        against: What estimates are compared with, the "scan" or the "state" that they were made from.
 
     Raises:
-        ValueError: If the mean is unknown, there is no level, the score has no name or top is not positive.
+        ValueError: If a word is unknown, there is no level, the score has no name or top is not positive.
 
     Reference:
         Diffusion Models with Implicit Guidance for Medical Anomaly Detection (THOR, Bercea et al., 2024).
@@ -49,14 +50,17 @@ class Temporal:
         levels: Sequence[int] | None = None,
         score: Mapping[str, Any] | AnomalyScore | None = None,
         top: float | None = 0.999,
+        against: str = "scan",
     ) -> None:
+        if against not in ("scan", "state"):
+            raise ValueError(f"against must be scan or state, got {against!r}")
         if mean not in MEANS:
             raise ValueError(f"mean must be one of {MEANS}, got {mean!r}")
         if levels is not None and not levels:
             raise ValueError("expected at least one level, got none")
         if top is not None and not top > 0:
             raise ValueError(f"expected a positive top, got {top}")
-        self.mean, self.levels, self.score, self.top = mean, levels, score, top
+        self.mean, self.levels, self.score, self.top, self.against = mean, levels, score, top, against
         self.distance: AnomalyScore = SCORES.ready({"name": "l1"} if score is None else score)
 
     @property
@@ -138,7 +142,8 @@ class TemporalRun:
             self._record_mean.add(step.map)
         elif not self._record_mean.count:
             estimate = Reconstruction(to_public(step.x_hat.to(self._x.dtype)), nfe=1)
-            self._estimate_mean.add(self.distance(to_public(self._x), estimate))
+            base = self._x if self.score.against == "scan" else step.x_t.to(self._x.dtype)
+            self._estimate_mean.add(self.distance(to_public(base), estimate))
 
     def map(self, x: Tensor, restoration: Reconstruction, mask: Tensor | None = None) -> Tensor:
         """Return the map (B, 1, *S) of ``x`` (B, C, *S); zero outside ``mask`` (B, 1, *S).

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.config.choices import EngineName, Precision, require_choice
+from diffad.config.choices import EngineName, HoldOut, Precision, require_choice
 from diffad.io.wording import shorten
 from diffad.threshold.conformal import Survival
 from diffad.threshold.rates import write_rates
@@ -19,8 +19,8 @@ from diffad.threshold.rules import RATES, check_rate, check_threshold, order_sta
 from diffad.threshold.sensitivity import Sensitivity
 from diffad.threshold.whole_scans import WholeScans
 
-ORIGINS = {"engine": EngineName, "precision": Precision}
-"""What ran the network that made the maps, and what it may have been."""
+ORIGINS = {"engine": EngineName, "precision": Precision, "held_out": HoldOut}
+"""How the maps were made, and what it may have been."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Calibration:
         sensitivity: What thresholds find of lesions implanted in healthy scans; empty where not measured.
         engine: What ran the network that made the maps, an ``EngineName``; empty in older models.
         precision: Its number format, a ``Precision``, alike.
+        held_out: What each scan was not measured by, a ``HoldOut``; empty for the scan itself.
 
     Raises:
         ValueError: If there is no threshold or scan, a rate or threshold is out of range, thresholds rise, or
@@ -53,6 +54,7 @@ class Calibration:
     sensitivity: tuple[Sensitivity, ...] = ()
     engine: str = ""
     precision: str = ""
+    held_out: str = ""
 
     def __post_init__(self) -> None:
         if not self.thresholds:

@@ -17,7 +17,7 @@ from diffad.data.corruptions.place import Foreground
 from diffad.data.items import Dataset
 from diffad.data.space import to_public
 from diffad.data.window import crop_to_brain
-from diffad.denoise import null_label, takes_neighbours, takes_place
+from diffad.denoise import null_label, takes_neighbours, takes_place, takes_whole
 from diffad.protocols import Conditional
 from diffad.types import Example
 
@@ -47,6 +47,7 @@ class Batch:
         neighbours: Slices below and above each, in [0, 1], (B, 2 N C, *S), through which the anomalies go on;
             none where there are none.
         is_source: Whether the damaged image stands in the place of the noise.
+        strength: How strongly each image was damaged, (B,), in [0, 1], where the network is told; or none.
     """
 
     image: Tensor
@@ -60,6 +61,7 @@ class Batch:
     place: Tensor | None = None
     neighbours: Tensor | None = None
     is_source: bool = False
+    strength: Tensor | None = None
 
 
 def make_batch(
@@ -122,12 +124,12 @@ def corrupt_items(
     if not tasks:
         return Batch(image, brain, image, label, neighbours=neighbours)
     corrupted_image, disease = image.clone(), torch.zeros_like(label)
-    changed = torch.zeros_like(brain)
+    changed, strength = torch.zeros_like(brain), torch.zeros(len(image), dtype=torch.float64)
     if indices := [i for i, item in enumerate(brain) if _has_room(item)]:
         drawing = (tasks, config.chance, [generators[i] for i in indices], pool)
-        corruption = corrupt_batch(image[indices].cpu(), brain[indices].cpu() > 0, *drawing)
+        corruption = corrupt_batch(image[indices].cpu(), brain[indices].cpu() > 0, *drawing, full=config.full)
         corrupted_image[indices], disease[indices] = corruption.image.to(image), corruption.label.to(label)
-        changed[indices] = corruption.mask.to(brain)
+        changed[indices], strength[indices] = corruption.mask.to(brain), corruption.strength
     if neighbours is not None:
         neighbours = continue_anomalies(image, corrupted_image, changed > 0, neighbours, generators)
     if config.role == "class":
@@ -138,8 +140,10 @@ def corrupt_items(
     if config.role == "condition":
         return batch
     damage = changed * _find_visible(corrupted_image - image)
-    is_source = config.role == "source"
-    return replace(batch, damaged_image=corrupted_image, damage=damage, is_source=is_source)
+    batch = replace(batch, damaged_image=corrupted_image, damage=damage)
+    if config.role == "severity":
+        return replace(batch, strength=strength.to(image.device))
+    return replace(batch, is_source=config.role == "source")
 
 
 def _find_visible(change: Tensor) -> Tensor:
@@ -176,7 +180,7 @@ def collect_labels(data: Dataset, indices: Sequence[int]) -> Tensor:
 def condition_kwargs(network: Any, example: Example) -> dict[str, Tensor]:
     """Return the image for a network that has ``conditions``, the labels for one with a null label.
 
-    One that takes the place of slices, or their neighbours, is given these, too.
+    One that takes the place of slices, their neighbours, or the image noised everywhere, is given these, too.
 
     Args:
         network: The network without wrappers.
@@ -184,7 +188,9 @@ def condition_kwargs(network: Any, example: Example) -> dict[str, Tensor]:
     """
     place = example.place if takes_place(network) else None
     neighbours = example.neighbours if takes_neighbours(network) else None
-    cond = {k: v for k, v in (("place", place), ("neighbours", neighbours)) if v is not None}
+    whole = example.whole if takes_whole(network) else None
+    pairs = (("place", place), ("neighbours", neighbours), ("whole", whole))
+    cond = {k: v for k, v in pairs if v is not None}
     if isinstance(network, Conditional):
         image = to_public(example.x) if example.cond_image is None else example.cond_image
         return {"image": image, **cond}

@@ -21,6 +21,7 @@ BINDING_KEYS = (
     "corrupt",
     "seed",
     "train.batch_size",
+    "train.class_weights",
     "train.levels",
     "train.loss",
     "train.snr_gamma",

@@ -38,9 +38,9 @@ class NoisedBatch:
 
 
 class Classifying:
-    r"""Trains a classifier of noisy scans by cross-entropy.
+    r"""Trains a classifier of noisy scans by cross-entropy, of classes that may weigh differently.
 
-    .. math:: L = -\log p_\phi(y \mid x_t, t), \quad t \sim U\{t_{min}, \dots, t_{max}\}
+    .. math:: L = -w_y \log p_\phi(y \mid x_t, t), \quad t \sim U\{t_{min}, \dots, t_{max}\}
 
     Labels are those of the data, or come from the corruptions of role "class". The accuracy of every level
     is logged: above the level where it is that of chance, guidance by the classifier only adds noise.
@@ -54,12 +54,15 @@ class Classifying:
         low, high = trainer.config.train.levels
         device = batch.image.device
         t = torch.stack([torch.randint(low, high + 1, (), generator=g) for g in generators]).to(device)
-        z = trainer.noise(batch.image, t, generator=list(generators))
         images, label = pair_items(batch)
+        codes = trainer.coding.encode(to_model(images))
+        z = trainer.noise(codes[: len(t)], t, generator=list(generators))
         k = len(images) // len(t)
         t, z = repeat(t, "b -> (k b)", k=k), repeat(z, "b ... -> (k b) ...", k=k)
-        x_t = trainer.schedule.add_noise(to_model(images), z, t)
-        losses = F.cross_entropy(call_network(trainer.network, x_t, t).float(), label, reduction="none")
+        x_t = trainer.schedule.add_noise(codes, z, t)
+        logits = call_network(trainer.network, x_t, t).float()
+        weight = weigh_classes(trainer.config, logits)
+        losses = F.cross_entropy(logits, label, weight=weight, reduction="none")
         return reduce(losses, "(k b) -> b", "mean", k=k)
 
     def draw_validation_batch(self, trainer: NetworkRun, data: Dataset) -> NoisedBatch:
@@ -71,7 +74,7 @@ class Classifying:
         if min(counts) == 0:
             found = f"{counts[0]} healthy and {counts[1]} diseased"
             raise ConfigError(f"config key data: expected both classes in validation, found {found}")
-        x, levels, states = to_model(images), list_validation_levels(config), []
+        x, levels, states = trainer.coding.encode(to_model(images)), list_validation_levels(config), []
         for t in levels:
             generators = [generator_for(config.seed, 1, i, t) for i in range(len(x))]
             z = trainer.noise(x, torch.tensor(t), generator=generators)
@@ -107,6 +110,21 @@ def pair_items(batch: Batch) -> tuple[Tensor, Tensor]:
     if batch.original is None:
         return batch.image, label
     return torch.cat([batch.image, batch.original]), torch.cat([label, torch.zeros_like(label)])
+
+
+def weigh_classes(config: Config, logits: Tensor) -> Tensor | None:
+    """Return the weights of the classes of ``logits`` (B, K), or none.
+
+    Raises:
+        ConfigError: If there are not as many as classes.
+    """
+    weights = config.train.class_weights
+    if weights is not None and len(weights) != logits.shape[1]:
+        raise ConfigError(
+            f"config key train.class_weights: expected {logits.shape[1]} weights, one for each class of the "
+            f"network, found {len(weights)}"
+        )
+    return None if weights is None else torch.tensor(weights).to(logits)
 
 
 def list_validation_levels(config: Config) -> list[int]:

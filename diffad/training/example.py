@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from diffad.data.space import to_model
+from diffad.models.coding import PIXELS, Coding
 from diffad.protocols import NoiseGenerator, Sampler
 from diffad.samplers import examples
-from diffad.schedule import Schedule
+from diffad.schedule import ColdSchedule, Schedule
 from diffad.training.batch import Batch
 from diffad.types import Example
 
@@ -23,6 +24,8 @@ def make_batch_example(
     noise: NoiseGenerator,
     schedule: Schedule,
     generators: Sequence[torch.Generator],
+    coding: Coding = PIXELS,
+    is_drawn: bool = False,
 ) -> Example:
     r"""Noise the images of a batch, and say what a network should find in them.
 
@@ -35,6 +38,9 @@ def make_batch_example(
 
     .. math:: x_t = a_t x + s_t y
 
+    In cold diffusion that is the image damaged so much; or the damaged image is shown as it is, and the level
+    is that of the strength with which it was damaged (``corrupt.role: severity``).
+
     Args:
         sampler: Whose way of making examples is taken, if it has one.
         batch: Images, masks, conditions and labels.
@@ -42,27 +48,47 @@ def make_batch_example(
         noise: Noise to draw.
         schedule: Amplitudes :math:`a_t, s_t` by level.
         generators: One for each item.
+        coding: What the network sees in the place of images; masks and damage follow.
+        is_drawn: Whether codes are drawn by the generators, where a codec may; else they are as in use.
 
     Reference:
         REFLECT: Rectified Flows for Efficient Brain Anomaly Correction Transport (Beizaee et al., 2025).
+        DISYRE (Naval Marimont et al., 2024), for severities.
     """
-    drawing = (batch.brain, t, noise, schedule, generators)
+    drawing = (coding.shrink(batch.brain), t, noise, schedule, generators)
+
+    def encode(image: Tensor) -> Tensor:
+        return coding.encode(to_model(image), generators if is_drawn else None)
+
+    x = encode(batch.image)
     if batch.damaged_image is None:
-        example = examples.make_example(sampler, to_model(batch.image), *drawing)
+        example = examples.make_example(sampler, x, *drawing)
     elif batch.is_source:
-        x, y = to_model(batch.image), to_model(batch.damaged_image)
+        y = encode(batch.damaged_image)
         example = Example(x, y, schedule.add_noise(x, y, t))
+    elif batch.strength is not None and isinstance(schedule, ColdSchedule):
+        x, y = to_model(batch.image), to_model(batch.damaged_image)
+        example = Example(x, y, y, level=schedule.find_level(batch.strength))
     else:
-        damaged = examples.make_example(sampler, to_model(batch.damaged_image), *drawing)
-        example = _ask_for(to_model(batch.image), damaged, t, schedule)
-    example = replace(example, cond_image=batch.cond_image, label=batch.label)
-    example = replace(example, place=batch.place, damage=batch.damage)
+        damaged = examples.make_example(sampler, encode(batch.damaged_image), *drawing)
+        example = _ask_for(x, damaged, t, schedule)
+    damage = example.damage if batch.damage is None else coding.spread(batch.damage)
+    example = replace(example, cond_image=_condition(batch, example, coding), label=batch.label)
+    example = replace(example, place=batch.place, damage=damage)
     if batch.neighbours is not None:
         example = replace(example, neighbours=_noise_neighbours(batch.neighbours, *drawing[1:]))
     if batch.weight is None:
         return example
-    region = batch.weight if example.region is None else batch.weight * example.region
+    weight = coding.spread(batch.weight)
+    region = weight if example.region is None else weight * example.region
     return replace(example, region=region)
+
+
+def _condition(batch: Batch, example: Example, coding: Coding) -> Tensor:
+    """Return the conditioning images as the network is shown them; a code that is there already is taken."""
+    if coding.is_coded and batch.cond_image is batch.image:
+        return coding.show(example.x)
+    return coding.condition(batch.cond_image)
 
 
 def _noise_neighbours(

@@ -18,8 +18,8 @@ from diffad.pipeline import AnomalyPipeline
 from diffad.training.calibration import calibrate_pipeline
 from diffad.training.curves import save_curves
 from diffad.training.domain import measure_domain, measure_range
-from diffad.training.parts import load_auxiliary
 from diffad.training.pictures import draw_picture
+from diffad.training.references import load_networks
 from diffad.training.state import NetworkRun
 
 
@@ -52,7 +52,7 @@ def export_pipeline(trainer: NetworkRun, data: Dataset) -> Path:
         sequences=config.data.get("sequences"),
         contrasts=config.contrasts or None,
         scope=_find_scope(trainer.training_data),
-        **load_auxiliary(config),
+        **load_networks(config, trainer.training_data),
     )
     measure_domain(pipe, trainer.training_data)
     calibrate_pipeline(pipe, data, config.train.calibrate_fpr)

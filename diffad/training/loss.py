@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor
 
 from diffad.denoise import call_network, split_answer, training_target
 from diffad.schedule import Schedule
+from diffad.training.auxiliary import marking_loss as marking_loss
+from diffad.training.auxiliary import sum_auxiliary
+from diffad.training.variational import variational_bound
 from diffad.types import Example
 
 
@@ -35,7 +37,7 @@ def snr_weight(t: Tensor, schedule: Schedule, prediction: str, gamma: float | No
         return torch.ones(t.shape)
     snr = schedule.snr(t)
     scales = {"epsilon": snr, "v_prediction": snr + 1, "sample": torch.ones_like(snr)}
-    scales["flow"] = (snr.sqrt() + 1) ** 2
+    scales |= {"flow": (snr.sqrt() + 1) ** 2, "cold": scales["sample"]}
     return (snr.clamp(max=gamma) / scales[prediction]).float()
 
 
@@ -49,6 +51,9 @@ def denoising_loss(
     gamma: float | None = None,
     cond: Mapping[str, Tensor] | None = None,
     mark: float = 0.0,
+    auxiliary: Mapping[str, float] | None = None,
+    variance: bool = False,
+    rebuild: float = 0.0,
 ) -> Tensor:
     """Return the weighted loss of each item, (B,).
 
@@ -62,23 +67,33 @@ def denoising_loss(
         gamma: Cap of the min-SNR weight, or none.
         cond: What else the network is given, by name.
         mark: Weight of the cross-entropy of what the network marks as damaged, where it does.
+        auxiliary: Weights of further losses by name, which take its place.
+        variance: Train how wide a move is, too, of a network that ``learns_variance``.
+        rebuild: Weight of the error of its second answer, over the whole image, see ``RebuildsTwice``.
 
     Reference:
         Denoising Diffusion Probabilistic Models (Ho et al., 2020), eq. 14.
     """
-    output = call_network(network, example.x_t, t, **(cond or {})).float()
-    output, logits = split_answer(output, example.x.shape[1])
-    error = output - training_target(example.x, example.z, t, schedule, prediction)
-    per_item = mean_over(error.abs() if kind == "l1" else error.square(), example.region)
+    asked: dict[str, Any] = {**(cond or {}), **({"variance": True} if variance else {})}
+    output = call_network(network, example.x_t, t, **asked).float()
+    bound = variational_bound(output, example, t, schedule, prediction) if variance else None
+    output, extra = split_answer(output, example.x.shape[1])
+    target = training_target(example.x, example.z, t, schedule, prediction)
+    per_item = mean_over(_measure_error(output, target, kind), example.region)
+    if bound is None and rebuild and extra is not None:
+        per_item = per_item + rebuild * mean_over(_measure_error(extra, target, kind), None)
+        extra = None
     loss = per_item * snr_weight(t.cpu(), schedule, prediction, gamma).to(output.device)
-    return loss if logits is None else loss + mark * marking_loss(logits, example.damage)
+    if bound is not None:
+        return loss + mean_over(bound, example.region)
+    if extra is None:
+        return loss
+    return loss + sum_auxiliary(auxiliary or {"marks_entropy": mark}, extra, example)
 
 
-def marking_loss(logits: Tensor, damage: Tensor | None) -> Tensor:
-    """Return the cross-entropy (B,) of the logits (B, 1, *S) of what was damaged; without, of nothing."""
-    target = torch.zeros_like(logits) if damage is None else damage.to(logits)
-    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    return reduce(entropy, "b ... -> b", "mean")
+def _measure_error(output: Tensor, target: Tensor, kind: str) -> Tensor:
+    error = output - target
+    return error.abs() if kind == "l1" else error.square()
 
 
 def mean_over(error: Tensor, region: Tensor | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a run trains its network to do: denoise, classify or autoencode."""
+"""What a run trains its network to do: denoise, classify, autoencode or compress."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from torch import Tensor
 
 from diffad.config import Config
 from diffad.data.items import Dataset
+from diffad.denoise import learns_variance, rebuild_weight
 from diffad.training.autoencoding import Autoencoding
 from diffad.training.batch import Batch, condition_kwargs
 from diffad.training.classifying import Classifying
+from diffad.training.compressing import Compressing
 from diffad.training.example import make_batch_example
 from diffad.training.export import export_pipeline
 from diffad.training.loss import denoising_loss
@@ -53,25 +55,30 @@ class Denoising:
         config, device = trainer.config, batch.image.device
         low, high = config.train.levels
         t = torch.stack([torch.randint(low, high + 1, (), generator=g) for g in generators]).to(device)
-        example = make_batch_example(trainer.sampler, batch, t, trainer.noise, trainer.schedule, generators)
+        parts = (trainer.noise, trainer.schedule, generators)
+        example = make_batch_example(trainer.sampler, batch, t, *parts, trainer.coding, is_drawn=True)
+        t = t if example.level is None else example.level.to(device)
         if trainer.teacher is not None:
-            example = trainer.teacher.replace_target(example, t)
+            example = trainer.teacher.replace_target(example, t, trainer.refresh_ema_network)
         recipe = (config.schedule.prediction_type, config.train.loss, config.train.snr_gamma)
         cond = condition_kwargs(trainer.ema_network, example)
         loss = (trainer.network, example, t, trainer.schedule, *recipe, cond)
-        return denoising_loss(*loss, mark=config.corrupt.mark)
+        weights = (config.corrupt.mark, config.train.auxiliary)
+        facts = (learns_variance(trainer.ema_network), rebuild_weight(trainer.ema_network))
+        return denoising_loss(*loss, *weights, *facts)
 
     def draw_validation_batch(self, trainer: NetworkRun, data: Dataset) -> ValidationExamples:
         """Draw what validation looks at, the same every time."""
         parts = (trainer.noise, trainer.sampler, trainer.schedule, trainer.config, trainer.pool)
-        return draw_validation_examples(data, *parts)
+        return draw_validation_examples(data, *parts, trainer.coding)
 
     def validate(
         self, trainer: NetworkRun, validation_batch: ValidationExamples, picture: Path
     ) -> dict[str, float]:
         """Validate the averaged network and save a picture of what it does."""
         network, schedule, config = trainer.refresh_ema_network(), trainer.schedule, trainer.config
-        save_estimates(network, validation_batch, schedule, picture, config.schedule.prediction_type)
+        prediction = config.schedule.prediction_type
+        save_estimates(network, validation_batch, schedule, picture, prediction, trainer.coding)
         return validate(network, validation_batch, schedule, config)
 
     def export(self, trainer: NetworkRun, data: Dataset) -> Path:
@@ -85,5 +92,6 @@ def make_objective(config: Config) -> Objective:
         "denoise": Denoising(),
         "classify": Classifying(),
         "autoencode": Autoencoding(),
+        "compress": Compressing(),
     }
     return tasks[config.task]

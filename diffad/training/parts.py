@@ -5,12 +5,18 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from diffad.capabilities import count_references
 from diffad.config import Config, ConfigError, PartSpec, to_dict
 from diffad.data.items import Dataset
+from diffad.denoise import learns_variance
 from diffad.models.auxiliary import load_network
+from diffad.models.coding import Coding
 from diffad.models.neighbours import check_neighbours
-from diffad.protocols import MakesExamples
+from diffad.protocols import MakesExamples, Sampler
 from diffad.registry import DATASETS, GUIDANCES, SAMPLERS, SCORES, Registry
+from diffad.samplers.coded import CodedSampler
+from diffad.training.auxiliary import check_auxiliary
+from diffad.training.codes import build_coding
 
 
 def build_part(registry: Registry, part: PartSpec, key: str, **arguments: Any) -> Any:
@@ -50,8 +56,19 @@ def check_network(network: Any, config: Config) -> None:
     """Refuse a network that does not fit the space it is trained in.
 
     Raises:
-        ConfigError: If it is shown other neighbouring slices than the space has.
+        ConfigError: If it is shown other neighbouring slices than the space has, or a variance is of no use.
     """
+    has_variance = any(learns_variance(part) for part in network.modules())
+    if has_variance and not learns_variance(network):
+        raise ConfigError(
+            "config key model: expected learned_variance of a network by itself, found it in one inside "
+            "another, which never asks for it"
+        )
+    if has_variance and config.schedule.prediction_type == "flow":
+        raise ConfigError(
+            "config key model.learned_variance: expected false with schedule.prediction_type flow, whose "
+            "moves have no width"
+        )
     try:
         check_neighbours(network, config.space.neighbours)
     except ValueError as error:
@@ -84,7 +101,9 @@ def check_parts(config: Config) -> None:
     """
     sampler = build_part(SAMPLERS, config.sampler, "sampler")
     _check_paths(config)
-    is_restored = config.corrupt.role in ("restore", "source") or config.train.teacher is not None
+    _check_level(sampler, config)
+    _check_teacher(config, sampler)
+    is_restored = config.corrupt.role in ("restore", "source", "severity") or config.train.teacher is not None
     if is_restored and config.corrupt.tasks and isinstance(sampler, MakesExamples):
         name = config.sampler["name"]
         raise ConfigError(
@@ -97,29 +116,107 @@ def check_parts(config: Config) -> None:
             f"config key space.neighbours: sampler {name!r} makes examples of its own, which show no "
             "neighbouring slices; expected 0"
         )
-    if config.corrupt.role == "source" and getattr(sampler, "start", None) != "scan":
+    role = config.corrupt.role
+    if role in ("source", "severity") and getattr(sampler, "start", None) != "scan":
         raise ConfigError(
-            "config key sampler.start: expected scan with corrupt.role source, as the network sees no noise"
+            f"config key sampler.start: expected scan with corrupt.role {role}, as the network sees no noise"
         )
-    build_part(SCORES, config.score, "score")
+    _check_marks(sampler, config)
+    score = build_part(SCORES, config.score, "score")
+    if config.space.neighbours and count_references(score):
+        raise ConfigError(
+            f"config key space.neighbours: expected 0 with score {config.score['name']!r}, as its references "
+            "have none"
+        )
     if config.guidance:
         build_part(GUIDANCES, config.guidance, "guidance")
-    for name, network in load_auxiliary(config).items():
+    auxiliary = load_auxiliary(config)
+    coding = build_coding(config, auxiliary.pop("codec", None))
+    if coding.is_coded:
+        _check_coded(sampler, coding)
+    for name, network in auxiliary.items():
         channels, other = config.model.get("in_channels", 1), network.config.in_channels
         if channels != other:
             raise ConfigError(f"config key networks.{name}: expected {channels} channel(s), found {other}")
 
 
+def _check_marks(sampler: Any, config: Config) -> None:
+    """Refuse what trains or reads marks of a network that makes none."""
+    marks = bool(config.model.get("marks"))
+    check_auxiliary(config.train.auxiliary, marks)
+    if getattr(sampler, "needs_marks", False) and not marks:
+        name = config.sampler["name"]
+        raise ConfigError(f"config key model.marks: sampler {name!r} expected true, found false")
+
+
+def _check_coded(sampler: Any, coding: Coding) -> None:
+    try:
+        CodedSampler(sampler, coding)
+    except ValueError as error:
+        raise ConfigError(f"config key sampler: {error}") from error
+
+
+def _check_level(sampler: Any, config: Config) -> None:
+    """Refuse to train at other levels than the only one at which a sampler asks, or for something else."""
+    level, name = getattr(sampler, "asked_level", None), config.sampler["name"]
+    if level is None:
+        return
+    if config.train.levels != (level, level):
+        raise ConfigError(
+            f"config key train.levels: expected [{level}, {level}], as sampler {name!r} asks at this level "
+            f"alone, found {list(config.train.levels)}"
+        )
+    if config.schedule.prediction_type != "sample":
+        raise ConfigError(
+            f"config key schedule.prediction_type: expected sample, as sampler {name!r} asks for the image, "
+            f"found {config.schedule.prediction_type}"
+        )
+
+
 def _check_paths(config: Config) -> None:
-    """Refuse what needs straight paths without them, and damage in the place of noise without damage."""
-    is_straight, role = config.schedule.prediction_type == "flow", config.corrupt.role
-    if not is_straight and (role == "source" or config.train.teacher is not None):
-        key = "train.teacher" if config.train.teacher is not None else "corrupt.role"
-        raise ConfigError(f"config key {key}: expected schedule.prediction_type flow with it, found another")
-    if role == "source" and not config.corrupt.tasks:
-        raise ConfigError("config key corrupt.tasks: expected what a source is damaged by, found none")
-    if role == "source" and config.space.neighbours:
+    """Refuse what needs other paths than there are, and damage in the place of noise without damage."""
+    prediction, role = config.schedule.prediction_type, config.corrupt.role
+    follows_path = config.train.teacher is not None and config.train.teacher_rule == "path"
+    if prediction != "flow" and follows_path:
+        raise ConfigError(
+            "config key train.teacher: expected schedule.prediction_type flow with it, or train.teacher_rule "
+            "state or consistency, found another"
+        )
+    fitting = {"source": ("flow", "cold"), "severity": ("cold",)}.get(role)
+    if fitting is not None and prediction not in fitting:
+        kinds = " or ".join(fitting)
+        raise ConfigError(
+            f"config key corrupt.role: expected schedule.prediction_type {kinds} with it, found another"
+        )
+    if prediction == "cold" and fitting is None:
+        raise ConfigError(
+            "config key schedule.prediction_type: expected corrupt.role source or severity with cold, "
+            f"found {role}"
+        )
+    if fitting is not None and not config.corrupt.tasks:
+        raise ConfigError(f"config key corrupt.tasks: expected what a {role} is damaged by, found none")
+    if fitting is not None and config.space.neighbours:
         raise ConfigError("config key space.neighbours: expected 0, as neighbours have no damaged end")
+
+
+def _check_teacher(config: Config, sampler: Sampler) -> None:
+    """Refuse a teacher where it cannot walk on from what the student is shown."""
+    train = config.train
+    if train.teacher is None:
+        return
+    if config.space.neighbours:
+        raise ConfigError("config key space.neighbours: expected 0, as a teacher has neighbours of one level")
+    if train.teacher_rule != "path" and isinstance(sampler, MakesExamples):
+        name = config.sampler["name"]
+        raise ConfigError(
+            f"config key train.teacher_rule: sampler {name!r} makes examples of its own, from which a "
+            "teacher cannot walk on; expected path"
+        )
+    if train.steps and train.teacher_rule != "path" and train.teacher_steps > train.levels[1]:
+        raise ConfigError(
+            f"config key train.teacher_steps: expected at most the highest level, {train.levels[1]}, "
+            f"got {train.teacher_steps}"
+        )
 
 
 def load_auxiliary(config: Config) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from diffad.training.steps import fit
 from diffad.training.stop import StopSignal
 from diffad.training.trainer import Trainer
 
-PRODUCTS = {"denoise": "pipeline", "classify": "network", "autoencode": "network"}
+PRODUCTS = {"denoise": "pipeline", "classify": "network", "autoencode": "network", "compress": "network"}
 """Folder that a run leaves behind, by task."""
 USAGE = "usage: accelerate launch -m diffad.training [--plugin FILE]... CONFIG [key=value ...]"
 

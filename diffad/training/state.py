@@ -11,6 +11,7 @@ from torch import Tensor
 
 from diffad.config import Config
 from diffad.data.items import Dataset
+from diffad.models.coding import Coding
 from diffad.protocols import NoiseGenerator, Sampler
 from diffad.schedule import Schedule
 from diffad.training.batch import MicroBatch
@@ -58,6 +59,7 @@ class NetworkRun(RunState, Protocol):
         noise: Draws the noise of the examples.
         sampler: Makes the examples, where it has a way of its own.
         pool: Images that corruptions blend patches from.
+        coding: What the network sees in the place of images.
         teacher: Whose way back is learned; none learns from the scans.
         training_data: What it trains on; none before it was looked at.
         network: The network as it trains, wrapped for several processes.
@@ -69,10 +71,16 @@ class NetworkRun(RunState, Protocol):
     noise: NoiseGenerator
     sampler: Sampler
     pool: list[Tensor]
+    coding: Coding
     teacher: Teacher | None
     training_data: Dataset | None
     network: Any
     ema_network: Any
+
+    @property
+    def unwrapped(self) -> Any:
+        """The network without the wrappers of several processes."""
+        ...
 
     @property
     def device(self) -> torch.device:

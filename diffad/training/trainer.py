@@ -23,11 +23,12 @@ from diffad.training import checkpoint
 from diffad.training.batch import MicroBatch, make_batch, sample_pool
 from diffad.training.changes import BINDING_KEYS
 from diffad.training.checkpoint import Checkpoint, CheckpointError
+from diffad.training.codes import build_coding
 from diffad.training.loss import learning_rate
 from diffad.training.objectives import make_objective
-from diffad.training.parts import build_part, build_scheduler, check_network
+from diffad.training.parts import build_part, build_scheduler, check_network, load_auxiliary
 from diffad.training.reflow import Teacher
-from diffad.training.transfer import load_encoder, load_weights
+from diffad.training.transfer import load_encoder, load_weights, locate_start
 from diffad.types import generator_for
 
 
@@ -57,6 +58,7 @@ class Trainer:
         if not checkpoint.list_checkpoints(self.folder / "checkpoints"):
             self._load_initial_weights(network)
         self._build_ema_network(network)
+        self.coding = build_coding(config, load_auxiliary(config).get("codec"), self.device)
         self.teacher = Teacher.of(config, self.schedule, self.device)
         if config.train.channels_last:
             is_flat = config.space.axis != "volume"
@@ -69,7 +71,7 @@ class Trainer:
         """Load the weights that the recipe starts from, if any."""
         train = self.config.train
         if train.network is not None:
-            load_weights(network, Path(train.network))
+            load_weights(network, locate_start(train.network))
         if train.encoder is not None:
             load_encoder(network, Path(train.encoder))
 

@@ -18,15 +18,18 @@ from diffad.io.text import read_json
 from diffad.io.wording import shorten
 from diffad.models.encoder import Encoder
 from diffad.models.place import LAYERS
+from diffad.models.pretrained import list_shipped_models
 from diffad.training.checkpoint import CheckpointError
 
 WEIGHTS = "encoder.safetensors"
 OPTIONS = "encoder.json"
 HEAD = ("resnet.fc.weight", "resnet.fc.bias")
-FIRST = "unet.conv_in.weight"
-"""Weight of the layer that neighbouring slices are added to."""
-LAST = {"unet.conv_out.weight", "unet.conv_out.bias"}
-"""Weights of the layer that marks are added to."""
+FIRST = ("unet.conv_in.weight", "embed.weight", "stem.1.weight")
+"""Weights of the layer that neighbouring slices are added to: of U-Nets, and of transformers."""
+SCALES = ("stem.0.scale", "stem.0.shift")
+"""Weights of each channel before that layer."""
+LAST = {"unet.conv_out.weight", "unet.conv_out.bias", "head.weight", "head.bias", "out.weight", "out.bias"}
+"""Weights of the layers that marks are added to."""
 MAX_NAMES = 3
 """How many names an error lists."""
 
@@ -79,6 +82,12 @@ def load_encoder(network: Any, path: str | Path) -> None:
     encoder.load_state_dict({**state, **weights})
 
 
+def locate_start(name: str) -> Path:
+    """Return a folder, or that of the shipped model of this name where there is no such folder."""
+    models = list_shipped_models()
+    return Path(models[name]) if name in models and not Path(name).exists() else Path(name)
+
+
 def load_weights(network: Any, path: Path) -> None:
     """Load all weights of a network of the same architecture.
 
@@ -109,22 +118,32 @@ def load_weights(network: Any, path: Path) -> None:
         weights = {**new, **weights}
     if marks_anomalies(network):
         weights |= {k: _add_marks(weights[k], state[k]) for k in LAST & weights.keys() & state.keys()}
-    for key in (k for k in weights.keys() & state.keys() if k.endswith(FIRST) and takes_neighbours(network)):
-        weights[key] = _add_neighbours(weights[key], state[key], takes_neighbours(network))
+    if count := takes_neighbours(network):
+        for key in (k for k in weights.keys() & state.keys() if k.endswith((*FIRST, *SCALES))):
+            weights[key] = _add_neighbours(weights[key], state[key], count)
     _check_weights(folder, weights, state)
     network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
 
 
 def _add_marks(weight: Tensor, like: Tensor) -> Tensor:
-    """Add rows of zeros for the marks to the last layer of a network without."""
+    """Add rows of zeros for the marks to a last layer, and columns where it mixes them."""
     rows = len(like) - len(weight)
+    if like.ndim == 4 and like.shape[1] - weight.shape[1] == rows > 0:
+        weight = torch.cat([weight, weight.new_zeros(len(weight), rows, *weight.shape[2:])], 1)
     if rows <= 0 or weight.shape[1:] != like.shape[1:] or len(weight) % rows:
         return weight
     return torch.cat([weight, weight.new_zeros(rows, *weight.shape[1:])])
 
 
 def _add_neighbours(weight: Tensor, like: Tensor, count: int) -> Tensor:
-    """Add input channels of zeros for the neighbours to the first layer of a network without."""
+    """Add input channels of zeros for the neighbours to the first layer of a network without.
+
+    The scale and shift of each channel, before that layer, become those of a network that is not trained.
+    """
+    if like.ndim == weight.ndim == 1 and len(like) == (1 + 2 * count) * len(weight):
+        return torch.cat([weight, like[len(weight) :].to(weight)])
+    if like.ndim < 2 or weight.ndim < 2:
+        return weight
     rest = like.shape[1] - weight.shape[1]
     if rest != 2 * count * weight.shape[1] or len(weight) != len(like) or weight.shape[2:] != like.shape[2:]:
         return weight

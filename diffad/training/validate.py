@@ -16,7 +16,8 @@ from diffad.data.neighbours import stack_neighbours
 from diffad.data.place import tabulate_places
 from diffad.data.space import to_public
 from diffad.data.window import crop_to_brain, group_by_window
-from diffad.denoise import NetworkDenoiser
+from diffad.denoise import NetworkDenoiser, learns_variance
+from diffad.models.coding import PIXELS, Coding
 from diffad.protocols import NoiseGenerator, Sampler
 from diffad.schedule import Schedule
 from diffad.training.batch import Batch, collect_labels, condition_kwargs, corrupt_items
@@ -93,13 +94,15 @@ def draw_validation_examples(
     schedule: Schedule,
     config: Config,
     pool: Sequence[Tensor] = (),
+    coding: Coding = PIXELS,
 ) -> ValidationExamples:
     """Draw the validation examples of a run; the same for the same data and config."""
     count = min(config.train.validate_items, len(data))
     batch = draw_validation_images(data, config, count, pool)
     t = spread_levels(config, len(batch.image))
     generators = [generator_for(config.seed, 1, i) for i in range(len(t))]
-    return ValidationExamples(make_batch_example(sampler, batch, t, noise, schedule, generators), t)
+    example = make_batch_example(sampler, batch, t, noise, schedule, generators, coding)
+    return ValidationExamples(example, t if example.level is None else example.level)
 
 
 @torch.no_grad()
@@ -109,13 +112,14 @@ def validate(
     """Return the mean loss and the mean absolute error of the clean estimate, the latter per level too."""
     device, size = next(network.parameters()).device, config.train.batch_size  # type: ignore[attr-defined]
     prediction = config.schedule.prediction_type
-    denoiser = NetworkDenoiser(network, schedule, prediction)
+    denoiser = NetworkDenoiser(network, schedule, prediction, clip=config.space.code == "pixels")
     losses, errors = [], []
     for k in range(0, len(validation.t), size):
         example, t = validation.select(range(k, min(k + size, len(validation.t))), device)
         recipe = (schedule, prediction, config.train.loss, config.train.snr_gamma)
         cond = condition_kwargs(network, example)
-        losses.append(denoising_loss(network, example, t, *recipe, cond, config.corrupt.mark).cpu())
+        further = (config.corrupt.mark, config.train.auxiliary, learns_variance(network))
+        losses.append(denoising_loss(network, example, t, *recipe, cond, *further).cpu())
         distance = (denoiser(example.x_t, t, **cond) - example.x).abs()
         errors.append(mean_over(distance, example.region).cpu() / 2)
     error, levels = torch.cat(errors), validation.t
@@ -130,14 +134,16 @@ def save_estimates(
     schedule: Schedule,
     path: Path,
     prediction: str,
+    coding: Coding = PIXELS,
 ) -> None:
     """Save rows of (clean, noisy, estimate) for four of the validation examples."""
     indices = torch.linspace(0, len(validation.t) - 1, min(4, len(validation.t))).long().tolist()
     device = next(network.parameters()).device  # type: ignore[attr-defined]
     example, t = validation.select(indices, device)
     x, x_t, cond = example.x, example.x_t, condition_kwargs(network, example)
-    x_hat = NetworkDenoiser(network, schedule, prediction)(x_t, t, **cond)
-    save_rows([to_public(v) for v in (x, x_t, x_hat)], path)
+    x_hat = NetworkDenoiser(network, schedule, prediction, clip=not coding.is_coded)(x_t, t, **cond)
+    sides = [n * coding.factor for n in x.shape[2:]]
+    save_rows([to_public(coding.decode(v, sides)) for v in (x, x_t, x_hat)], path)
 
 
 def save_rows(rows: Sequence[Tensor], path: Path) -> None:

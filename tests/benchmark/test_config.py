@@ -35,6 +35,16 @@ def test_benchmark_of_trained_networks_names_those_there_are_and_parts_that_can_
     assert [PROTOCOLS.build(protocol).pixel_samples for protocol in config.protocols] == ["anomalous"]
 
 
+def test_benchmark_of_sampling_tools_has_parts_that_can_be_built():
+    config = load_benchmark("benchmark_tools")
+    students = {f"runs/{name}/pipeline" for name in ("state", "consistency", "beside")}
+    assert {m.pipeline for m in config.methods} == {*students, "ixi-t1-axial"}
+    registries = {"sampler": SAMPLERS, "score": SCORES, "guidance": GUIDANCES}
+    for method in config.methods:
+        for kind, part in method.parts.to_dict().items():
+            assert part is None or registries[kind].build(**part)
+
+
 def test_plain_values_make_the_same_config_again(tiny):
     assert from_dict(BenchmarkConfig, tiny().to_dict()) == tiny()
 

@@ -6,13 +6,24 @@ import pytest
 import torch
 
 from diffad.config import list_configs, load, to_dict
+from diffad.models.autoencoder_kl import AutoencoderKL
 from diffad.registry import MODELS, NOISES, SAMPLERS, SCORES
-from diffad.schedule import Schedule
+from diffad.schedule import Schedule, StraightSchedule
 from diffad.training.loss import learning_rate
 from diffad.training.parts import build_part, build_scheduler, check_parts
-from tests.helpers.toys import GaussianDenoiser, white_noise
+from tests.helpers.toys import GaussianDenoiser, linear_schedule, white_noise
 
-OWN = {"brain_any", "ddpm3d", "ixi_t1_axial", "smoke"}
+OWN = {
+    "autoencoder_kl",
+    "brain_any",
+    "ddpm3d",
+    "ixi_t1_axial",
+    "ldm",
+    "ldm3d",
+    "one_to_normal_lite",
+    "smoke",
+    "wavelet3d",
+}
 """Configs that follow no paper."""
 ANODDPM = {"steps": 300_100, "batch_size": 1, "clip_norm": 1.0, "levels": (1, 800), "ema_decay": 0.9999}
 BERCEA = {"batch_size": 16, "mixed_precision": "fp16"}
@@ -23,6 +34,13 @@ TRAIN = {
         "weight_decay": 0.01,
         "levels": (2, 1000),
         "ema_decay": 0.995,
+    },
+    "annotsim": {
+        "steps": 600_000,
+        "batch_size": 32,
+        "clip_norm": 1.0,
+        "levels": (1, 800),
+        "ema_decay": 0.9999,
     },
     "anoddpm": ANODDPM,
     "autoddpm": BERCEA | {"steps": 133_000},
@@ -40,8 +58,31 @@ TRAIN = {
     "dae": {"steps": 67_200, "min_lr": 0.0, "weight_decay": 1e-5, "clip_norm": 0.5},
     "ddpm": ANODDPM,
     "diffuse": {"steps": 54_000, "weight_decay": 0.05},
+    "disyre": {
+        "steps": 100_000,
+        "batch_size": 96,
+        "min_lr": 0.0,
+        "warmup": 500,
+        "weight_decay": 1e-6,
+        "clip_norm": 1.0,
+        "levels": (1, 100),
+        "mixed_precision": "bf16",
+    },
     "guided": {"steps": 80_000, "batch_size": 10, "ema_decay": 0.9999},
+    "madad": {
+        "steps": 125_000,
+        "batch_size": 96,
+        "lr": 4e-5,
+        "min_lr": 0.0,
+        "warmup": 6250,
+        "weight_decay": 1e-4,
+        "levels": (1, 10),
+        "auxiliary": {"marks_l2": 0.001},
+    },
+    "itermask": {"steps": 90_000, "batch_size": 32, "levels": (1, 1), "ema_decay": 0.9999},
+    "mcddpm": {"steps": 115_499, "batch_size": 8},
     "pddpm": {"steps": 19_200, "batch_size": 32, "loss": "l1"},
+    "reflect": {"batch_size": 192, "min_lr": 5.14e-5, "warmup": 2500, "weight_decay": 1e-4},
     "thor": BERCEA | {"steps": 64_000},
 }
 """What differs from Adam at a constant rate of 1e-4 without decay, clipping, warm-up or average."""
@@ -59,6 +100,7 @@ PLAIN = {
     "mixed_precision": "no",
 }
 SIZES = {
+    "annotsim": 63_095_539,
     "anoddpm": 131_649_793,
     "autoddpm": 18_500_993,
     "autoencoder": 27_296 + 88_080 - 65_792,  # the published decoder has a layer that nothing uses
@@ -68,25 +110,35 @@ SIZES = {
     "dae": 7_703_748,
     "ddpm": 131_649_793,
     "diffuse": 138_288_772,
+    "disyre": 26_296_929,
+    "guided": 113_681_160,
+    "itermask": 6_600_257,  # no number is published; theirs lacks the layers for the level
+    "mcddpm": 40_538_513,
     "pddpm": 37_513_857,
     "thor": 18_500_993,
 }
 OTHER_SIZES = {
     "andi": (9_720_964, 16_993_956),
-    "guided": (113_681_160, 114_202_372),
+    "madad": (257_735_941, 257_735_429),
+    "reflect": (144_861_316, 145_215_424),
 }
 """Published networks that are not built, and what stands for them."""
 SPACES = {"andi": 128, "autoddpm": 128, "beside": 128, "cddpm": 96, "dae": 128, "pddpm": 96, "thor": 128}
+SPACES |= {"disyre": 128, "itermask": 128, "mcddpm": 128}
 CHANNELS = {"andi": 4, "autoencoder": 4, "classifier": 4, "dae": 4, "diffuse": 4, "guided": 4}
 EVALUATIONS = {
     "andi": 125,
+    "annotsim": 125,
     "anoddpm": 250,
     "beside": 50,
     "cddpm": 3,
     "dae": 1,
     "ddpm": 250,
-    "guided": 1000,
+    "disyre": 4,
+    "guided": 998,
+    "mcddpm": 4,
     "pddpm": 4,
+    "reflect": 1,
     "thor": 351,
 }
 POST = {
@@ -108,6 +160,14 @@ POST = {
         "median_first": False,
     },
     "diffuse": {"morphology": 5},
+    "mcddpm": {
+        "erosion": 5,
+        "median": 5,
+        "median_axes": 3,
+        "min_mm3": 8 * 1.5**3,
+        "filled": True,
+        "median_first": False,
+    },
     "pddpm": {
         "erosion": 3,
         "median": 5,
@@ -117,6 +177,10 @@ POST = {
         "median_first": False,
     },
 }
+LATENT = {"madad": 4}
+"""Channels of the codes that a network sees."""
+COMPARED = sorted(set(TRAIN) - {"disyre", "madad", "reflect"})
+"""Those of the comparison."""
 NOTHING = {"erosion": 0, "erosion_rule": "cross", "median": 1, "median_axes": 2, "morphology": 1}
 NOTHING |= {"min_size": 0, "min_mm3": 0, "filled": False, "median_first": True}
 
@@ -147,7 +211,7 @@ def test_recipe_of_training_is_that_of_the_paper(name, paper):
 
 def test_grid_and_sequences_are_those_of_the_paper(name, paper):
     assert paper.space.size == SPACES.get(name, 256)
-    assert paper.model.get("in_channels", 1) == CHANNELS.get(name, 1)
+    assert paper.model.get("in_channels", 1) == LATENT.get(name, CHANNELS.get(name, 1))
     assert len(paper.data.get("sequences") or [None]) == CHANNELS.get(name, 1)
 
 
@@ -165,25 +229,85 @@ def test_network_has_the_published_size_or_the_difference_is_said(name, paper, p
     assert f"{size:,}" in text
 
 
-def test_guided_network_is_the_published_one_but_for_label_and_variance():
+def test_guided_network_is_told_a_class_and_learns_a_variance_as_published(pytestconfig):
     with torch.device("meta"):
         network = MODELS.build(**load("guided", ["variant=paper"]).model)
-    label = sum(p.numel() for part in (network.table, network.backbone.condition) for p in part.parameters())
-    variance, table = 4 * (9 * 128 + 1), 2 * 512
-    assert sum(p.numel() for p in network.parameters()) - label + variance + table == OTHER_SIZES["guided"][0]
+    assert (network.null, network.learns_variance) == (2, True)
+    assert network.table.weight.shape == (2, 512)
+    last = network.out.weight
+    variance = (last.numel() + len(last)) // 2
+    assert (len(last), variance) == (8, 4_612)
+    assert f"{variance:,} of them" in (pytestconfig.rootpath / "configs" / "guided.yaml").read_text()
 
 
-def test_parts_and_schedule_can_be_built(paper):
+def test_published_ways_are_asked_for_by_name_in_these_recipes_alone():
+    guided, diffuse = (load(name, ["variant=paper"]) for name in ("guided", "diffuse"))
+    assert guided.sampler == {"name": "inversion", "level": 500, "reference": True}
+    assert guided.guidance == {"name": "classifier", "scale": 100.0, "reference": True}
+    assert diffuse.sampler == {
+        "name": "fusion",
+        "level": 500,
+        "saliency": {"name": "counterfactual"},
+        "variance": "fixed_large",
+        "per_channel": True,
+        "reference": True,
+    }
+    assert diffuse.score == {"name": "change", "channels": 0, "reference": True}
+    for name in ("guided", "diffuse"):
+        for variant in ([], ["variant=smoke"], ["variant=ixi"]):
+            config = load(name, variant)
+            assert not any("reference" in (part or {}) for part in (config.sampler, config.guidance))
+            assert "reference" not in config.score
+
+
+def test_classifier_of_diffuse_is_the_published_one(pytestconfig):
+    """lr 3e-4, decay 5e-5, batches of 64, 200 epochs, a cosine to 1e-7, weighted classes; clean slices."""
+    config = load("classifier", ["variant=diffuse"])
+    expected = {
+        "steps": 200 * math.ceil(91_735 / 64),
+        "batch_size": 64,
+        "lr": 3e-4,
+        "min_lr": 1e-7,
+        "warmup": 0,
+        "weight_decay": 5e-5,
+        "clip_norm": None,
+        "levels": (0, 0),
+        "ema_decay": 0.0,
+        "class_weights": (0.603, 0.397),
+    }
+    assert {key: getattr(config.train, key) for key in expected} == expected
+    counts = 52_051, 79_113
+    assert [round(n / sum(counts), 3) for n in reversed(counts)] == list(config.train.class_weights)
+    with torch.device("meta"):
+        network = build_part(MODELS, config.model, "model")
+    size = sum(p.numel() for p in network.parameters())
+    assert size == 23_515_266
+    assert f"{size:,}" in (pytestconfig.rootpath / "configs" / "classifier.yaml").read_text()
+    same = ("sequences", "slices")
+    assert {k: config.data[k] for k in same} == {k: load("diffuse", ["variant=paper"]).data[k] for k in same}
+    check_parts(config)
+
+
+def test_parts_and_schedule_can_be_built(paper, tmp_path):
+    if paper.networks.codec is not None:
+        codec = AutoencoderKL(latent=LATENT[paper.name], channels=[8] * 4, layers=1, groups=4)
+        assert codec.factor == 8
+        codec.save_pretrained(tmp_path)
+        paper = load(paper.name, ["variant=paper", f"networks.codec={tmp_path}"])
     check_parts(paper)
     build_part(NOISES, paper.noise, "noise")
     if paper.sampling_noise:
         build_part(NOISES, paper.sampling_noise, "sampling_noise")
-    assert build_scheduler(paper).config.num_train_timesteps == 1000
-    assert (paper.schedule.beta_start, paper.schedule.beta_end) == (1e-4, 0.02)
-    is_cosine = paper.name in ("cddpm", "pddpm")
+    is_cold, is_flow = paper.name == "disyre", paper.name == "reflect"
+    steps = {"disyre": 100, "madad": 10}.get(paper.name, 1000)
+    assert build_scheduler(paper).config.num_train_timesteps == steps
+    betas = (1e-3, 0.2) if is_cold else (1e-4, 0.02)
+    assert (paper.schedule.beta_start, paper.schedule.beta_end) == betas
+    is_cosine = paper.name in ("annotsim", "cddpm", "madad", "mcddpm", "pddpm")
     assert paper.schedule.beta_schedule == ("squaredcos_cap_v2" if is_cosine else "linear")
-    is_image = paper.name in ("cddpm", "pddpm", "dae")
-    assert paper.schedule.prediction_type == ("sample" if is_image else "epsilon")
+    is_image = paper.name in ("cddpm", "dae", "itermask", "madad", "mcddpm", "pddpm")
+    kind = "cold" if is_cold else "flow" if is_flow else "sample" if is_image else "epsilon"
+    assert paper.schedule.prediction_type == kind
 
 
 def test_maps_are_processed_as_in_the_paper(name, paper):
@@ -201,7 +325,9 @@ def test_slice_costs_as_many_evaluations_as_published(method):
     x = torch.full((1, 1, 96, 96), 0.5)
     sampler = SAMPLERS.build(**config.sampler)
     generator = torch.Generator().manual_seed(0)
-    restored = sampler(x, GaussianDenoiser(), white_noise, generator=generator, mask=torch.ones_like(x))
+    schedules = {"reflect": StraightSchedule.of(1000)}
+    denoiser = GaussianDenoiser(schedule=schedules.get(method, linear_schedule()))
+    restored = sampler(x, denoiser, white_noise, generator=generator, mask=torch.ones_like(x))
     assert restored.nfe == EVALUATIONS[method]
 
 
@@ -210,6 +336,7 @@ def test_published_levels_are_indices_plus_one():
         "autoddpm": [("level", 51), ("coarse", {"name": "chain", "level": 201})],
         "thor": [("level", 351), ("harmonise", [301, 151, 51])],
         "cddpm": [("levels", [250, 500, 750])],
+        "annotsim": [("level", 125)],
         "anoddpm": [("level", 250)],
         "ddpm": [("level", 250)],
         "andi": [("first", 76), ("last", 200)],
@@ -238,11 +365,11 @@ def test_maps_of_harmonisation_lie_at_the_eight_published_indices():
     assert sorted(t - 1 for t in sampler._blends) == [50, 150, 300]
 
 
-@pytest.mark.parametrize("method", ["pddpm", "cddpm"])
+@pytest.mark.parametrize("method", ["pddpm", "cddpm", "mcddpm"])
 def test_default_levels_are_as_noisy_with_unit_noise_as_the_published_ones(method):
     default, paper = (load(method, changes) for changes in ([], ["variant=paper"]))
     ours, published = (
-        config.sampler["inner"]["levels"] if method == "pddpm" else config.sampler["levels"]
+        config.sampler["levels"] if method == "cddpm" else config.sampler["inner"]["levels"]
         for config in (default, paper)
     )
     schedule = Schedule.from_diffusers(build_scheduler(paper))
@@ -251,6 +378,17 @@ def test_default_levels_are_as_noisy_with_unit_noise_as_the_published_ones(metho
     for t, level in zip(*([v] if isinstance(v, int) else v for v in (ours, published)), strict=True):
         wanted = 0.586 * ratios[level - 1]
         assert t == 1 + min(range(1000), key=lambda i: abs(ratios[i] - wanted))
+
+
+def test_default_level_of_annotsim_is_as_noisy_with_unit_noise_as_the_published_one():
+    default, paper = (load("annotsim", changes) for changes in ([], ["variant=paper"]))
+    assert paper.noise == {**default.noise, "reference": True, "correlated": True}
+    schedule = Schedule.from_diffusers(build_scheduler(paper))
+    ratios = [(1 / schedule.alpha_bar(t) - 1).sqrt().item() for t in range(1, 1001)]
+    std = build_part(NOISES, paper.noise, "noise").std
+    assert std == pytest.approx(0.4795, abs=1e-4)
+    level, published = default.sampler["level"], paper.sampler["level"]
+    assert level == 1 + min(range(1000), key=lambda i: abs(ratios[i] - std * ratios[published - 1]))
 
 
 def test_noise_of_the_papers_is_the_published_field():
@@ -283,11 +421,11 @@ def test_former_variants_keep_the_recipes_that_the_tables_were_made_with():
     for name, (key, value) in levels.items():
         assert load(name, ["variant=ixi"]).sampler[key] == value
     assert load("pddpm", ["variant=ixi"]).sampler["inner"]["levels"] == 350
-    for name in TRAIN:
+    for name in COMPARED:
         train = load(name, ["variant=ixi"]).train
         assert (train.min_lr, train.clip_norm) == (0.0, 1.0), name
         assert train.weight_decay == (0.05 if name == "classifier" else 0.01), name
-    for name in sorted(set(TRAIN) - {"autoencoder", "classifier"}):
+    for name in sorted(set(COMPARED) - {"autoencoder", "classifier"}):
         post = to_dict(load(name, ["variant=ixi"]).postprocess)
         expected = NOTHING | {"median": 5, "pool": "topk"}
         assert {key: post[key] for key in expected} == expected, name

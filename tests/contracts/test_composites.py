@@ -115,6 +115,7 @@ ROWS = {
     ("ensemble", "inner"): (SAMPLERS, {"members": 2}, "sampler", False),
     ("ensemble", "samplers"): (SAMPLERS, {"members": 2}, "sampler", True),
     ("patched", "inner"): (SAMPLERS, {"box": 4}, "sampler", False),
+    ("itermask", "score"): (SAMPLERS, {"threshold": 0.0}, "score", False),
     ("resampled", "coarse"): (SAMPLERS, {**SMALL, "score": {"name": "l1"}, "dilate": 1}, "sampler", False),
     ("resampled", "score"): (SAMPLERS, {**SMALL, "coarse": InnerSampler(), "dilate": 1}, "score", False),
     ("fusion", "saliency"): (SAMPLERS, SMALL, "saliency", False),
@@ -123,6 +124,7 @@ ROWS = {
     ("restored", "score"): (SALIENCIES, {"sampler": InnerSampler()}, "score", False),
     ("mean", "scores"): (SCORES, {}, "score", True),
     ("product", "scores"): (SCORES, {}, "score", True),
+    ("rebuilt", "score"): (SCORES, {}, "score", False),
     ("temporal", "score"): (SCORES, {}, "score", False),
 }
 CASES = [pytest.param(*key, id=" ".join(key)) for key in ROWS]
@@ -201,7 +203,13 @@ def test_score_inside_knows_the_schedule_of_its_run(name, option):
 
 @pytest.mark.parametrize(
     ("name", "option"),
-    [("resampled", "score"), ("restored", "score"), ("mean", "scores"), ("product", "scores")],
+    [
+        ("rebuilt", "score"),
+        ("resampled", "score"),
+        ("restored", "score"),
+        ("mean", "scores"),
+        ("product", "scores"),
+    ],
 )
 def test_score_inside_sees_the_moves_of_the_sampler(name, option):
     composite, part = build(name, option)

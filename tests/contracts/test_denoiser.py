@@ -23,9 +23,12 @@ from diffad.denoise import (
     as_denoiser,
 )
 from diffad.guidance.classifier import ClassifierGuidedDenoiser
+from diffad.guidance.conditions import FreedDenoiser
 from diffad.guidance.encoder import ReferenceDenoiser
 from diffad.guidance.free import ContrastedDenoiser
+from diffad.guidance.told import ToldDenoiser
 from diffad.protocols import Denoiser
+from diffad.samplers.coded import ScaledDenoiser
 from diffad.samplers.views import ContextDenoiser
 from tests.helpers.toys import linear_schedule
 
@@ -64,6 +67,10 @@ class Marked(Denoiser):
     @property
     def takes_neighbours(self):
         return 2
+
+    @property
+    def takes_whole(self):
+        return True
 
     def estimate(self, x_t, t, **cond):
         return self(x_t, t, **cond), x_t - t.reshape(-1, 1, 1, 1) / 1000
@@ -105,6 +112,9 @@ WRAPPERS = {
         lambda inner: ClassifierGuidedDenoiser(inner, judge, (2.0, 3.0)),
         {"without_guidance", "estimate"},
     ),
+    ToldDenoiser: (lambda inner: ToldDenoiser(inner, 0), set()),
+    FreedDenoiser: (lambda inner: FreedDenoiser(inner, 2.0, "place"), {"without_guidance", "estimate"}),
+    ScaledDenoiser: (lambda inner: ScaledDenoiser(inner, 1.0, False), set()),
     ContrastedDenoiser: (
         lambda inner: ContrastedDenoiser(inner, 2.0, 0, 1),
         {"without_guidance", "estimate"},
@@ -124,6 +134,7 @@ TELLING = {
     "null_label": lambda denoiser: denoiser.null_label,
     "takes_place": lambda denoiser: denoiser.takes_place,
     "takes_neighbours": lambda denoiser: denoiser.takes_neighbours,
+    "takes_whole": lambda denoiser: denoiser.takes_whole,
     "conditions": lambda denoiser: denoiser.conditions(X, ONES)["embedding"].tolist(),
     "reference": lambda denoiser: denoiser.reference(X).tolist(),
     "estimate": lambda denoiser: denoiser.estimate(X, T)[1].tolist(),

@@ -9,7 +9,14 @@ from diffad.protocols import Sampler
 from diffad.registry import SAMPLERS
 from diffad.schedule import Schedule, StraightSchedule
 from diffad.types import Reconstruction, StepRecord
-from tests.helpers.toys import ConstantDenoiser, GaussianDenoiser, linear_schedule, recorder, white_noise
+from tests.helpers.toys import (
+    ConstantDenoiser,
+    GaussianDenoiser,
+    MarkingDenoiser,
+    linear_schedule,
+    recorder,
+    white_noise,
+)
 
 # options that keep a run small: one row for each sampler
 OPTIONS = {
@@ -21,6 +28,7 @@ OPTIONS = {
     },
     "levels": {"first": 16, "last": 20, "stride": 2, "at_once": 2},
     "direct": {"sigma": 0.2},
+    "gated": {"level": 20, "steps": 4},
     "harmonised": {
         "level": 20,
         "steps": 4,
@@ -41,8 +49,10 @@ OPTIONS = {
         "members": 2,
     },
     "inversion": {"level": 20, "steps": 4, "refine": 1},
+    "itermask": {"threshold": 0.0, "share": 0.5},
     "oneshot": {"levels": [5, 20], "repeats": 2},
     "patched": {"box": 3, "overlap": 0.3, "inner": {"name": "oneshot", "levels": [5, 20]}},
+    "severities": {"levels": [20, 5]},
     "resampled": {
         "coarse": {"name": "chain", "level": 20, "steps": 4},
         "score": {"name": "l1"},
@@ -52,10 +62,14 @@ OPTIONS = {
         "repeats": 2,
     },
 }
+# samplers that move what the network marks
+MARKED = ["gated"]
 # samplers that look once at the image itself
 ONE_LOOK = ["direct"]
+# samplers that ask at one level, which means nothing
+LEVELLESS = [*ONE_LOOK, "itermask"]
 # samplers that draw no noise
-NOISELESS = [*ONE_LOOK, "inversion"]
+NOISELESS = [*ONE_LOOK, "inversion", "severities"]
 NOISY = [name for name in OPTIONS if name not in NOISELESS]
 SHAPES = {"2-D": (3, 2, 8, 6), "3-D": (3, 1, 4, 6, 5)}
 
@@ -75,12 +89,18 @@ def x(request):
     return torch.rand(request.param, generator=torch.Generator().manual_seed(9)) * 2 - 1
 
 
+def mark_for(name, denoiser):
+    """Let a denoiser mark all voxels, for samplers that need marks."""
+    return MarkingDenoiser(denoiser) if name in MARKED else denoiser
+
+
 @pytest.fixture
-def run(sampler, x, generators):
+def run(name, sampler, x, generators):
     """Run the sampler on ``x`` with one seed for each item."""
 
     def call(image=x, seeds=(1, 2, 3), denoiser=None, noise=white_noise, **options):
-        return sampler(image, denoiser or GaussianDenoiser(), noise, generator=generators(*seeds), **options)
+        inner = mark_for(name, denoiser or GaussianDenoiser())
+        return sampler(image, inner, noise, generator=generators(*seeds), **options)
 
     return call
 
@@ -123,9 +143,10 @@ def test_order_of_the_batch_does_not_matter(run, x):
     assert torch.equal(run(x[[2, 0, 1]], seeds=(3, 1, 2)).image, run().image[[2, 0, 1]])
 
 
-def test_one_generator_serves_a_whole_batch(sampler, x):
+def test_one_generator_serves_a_whole_batch(name, sampler, x):
+    rng = torch.Generator()
     images = [
-        sampler(x, GaussianDenoiser(), white_noise, generator=torch.Generator().manual_seed(0)).image
+        sampler(x, mark_for(name, GaussianDenoiser()), white_noise, generator=rng.manual_seed(0)).image
         for _ in range(2)
     ]
     assert torch.equal(*images)
@@ -199,13 +220,14 @@ def test_integer_images_raise(run, x):
         run(x.long())
 
 
-@pytest.mark.parametrize("name", [name for name in OPTIONS if name not in ONE_LOOK], indirect=True)
+@pytest.mark.parametrize("name", [name for name in OPTIONS if name not in LEVELLESS], indirect=True)
 def test_levels_beyond_the_schedule_raise(run):
     with pytest.raises(ValueError, match="expected levels up to 10 of the denoiser, got 20"):
         run(denoiser=GaussianDenoiser(schedule=linear_schedule(10)))
 
 
-@pytest.mark.parametrize("name", sorted(set(SAMPLERS) - set(ONE_LOOK)), indirect=True)
+# those that take the scan for a state, of whatever size, are left out
+@pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {*LEVELLESS, *MARKED, "severities"}), indirect=True)
 def test_straight_paths_are_diffusion_at_another_size(name, run):
     """The same levels as diffusion, whose states have size 1: all that is estimated stays the same."""
     straight = StraightSchedule.of(60)

@@ -34,6 +34,17 @@ class Squares(nn.Module):
         return torch.cat([x, x * x], dim=1)[..., ::2, ::2]
 
 
+class Healthy(nn.Module):
+    """Two healthy images on any grid."""
+
+    def lay_over(self, x):
+        flat = torch.linspace(0, 1, x[0].numel()).reshape(1, *x.shape[1:])
+        return torch.cat([flat, 1 - flat])
+
+    def __repr__(self):
+        return "Healthy"
+
+
 def needs(name):
     """Skip a score whose package is not installed."""
     package = OPTIONAL.get(name, "torch")
@@ -42,18 +53,33 @@ def needs(name):
 
 OPTIONS = {
     "l1": [{}, {"channels": "sum"}, {"channels": "max"}, {"dark": 0.0}, {"dark": 2.0, "power": 1.0}],
-    "change": [{}, {"channels": "sum"}, {"channels": "max"}],
+    "change": [
+        {},
+        {"channels": "sum"},
+        {"channels": "max"},
+        {"clip": 0.125, "gain": 8.0, "blur": 1.0},
+    ],
+    "code": [{}, {"clip": 0.4, "gain": 2.5, "blur": 1.0}],
     "ssim": [{}, {"window": 11, "sigma": 1.5}, {"window": 3}],
-    "mean": [{}, {"scores": [{"name": "ssim", "window": 5}, {"name": "l2"}]}],
+    "mean": [
+        {},
+        {"scores": [{"name": "ssim", "window": 5}, {"name": "l2"}]},
+        {"weights": [1.0, 3.0]},
+    ],
     "product": [{}, {"scores": [{"name": "l1"}]}, {"scores": [{"name": "l1"}, {"name": "normative"}]}],
     "normative": [{}, {"mean": "arithmetic", "channels": "mean"}, {"weight": "none"}],
     "temporal": [{}, {"mean": "geometric", "levels": [100]}, {"mean": "arithmetic", "score": {"name": "l2"}}],
+    "rebuilt": [{}, {"score": {"name": "ssim", "window": 3}}, {"score": {"name": "temporal"}}],
     "relative": [{}, {"percentile": 50}],
     "features": [{"network": Stages()}, {"network": Stages(), "level": 400, "taps": ["mid_block"]}],
     "flip": [{}, {"ppd": 30.0}],
     "gms": [{}, {"c": 0.01}],
     "lpips": [{"trunk": "alex"}, {"trunk": "alex", "blur": 2.0, "clip": 0.5, "reference": True}],
     "ms_ssim": [{}, {"scales": 2, "window": 3, "sigma": None}],
+    "triplet": [
+        {"network": Stages(), "others": 0.0},
+        {"network": Stages(), "references": Healthy(), "reach": 0},
+    ],
 }
 # scores whose scale is found inside the mask
 SCALED_INSIDE = ["relative"]
@@ -70,9 +96,10 @@ pytestmark = [
 
 
 def twin(x_hat):
-    """A twin with all that any score asks for: a spread and a map."""
+    """A twin with all that any score asks for: a spread, a map and a change of codes."""
     std, likelihood = torch.full_like(x_hat, 0.1), x_hat.mean(1, keepdim=True)
-    return Reconstruction(x_hat, nfe=2, std=std, map=likelihood)
+    change = x_hat[..., ::2, ::2] - 0.5
+    return Reconstruction(x_hat, nfe=2, std=std, map=likelihood, code_change=change)
 
 
 def records_of(x_hat):
@@ -110,7 +137,10 @@ def test_map_has_one_channel_and_is_finite_and_not_negative(name, options, shape
 
 def test_identical_images_score_exactly_zero(name, options, shape, generators):
     x, _, _ = images(shape, generators)
-    same = replace(twin(x.clone()), map=torch.zeros_like(x[:, :1]))
+    if "references" in options:
+        options = {**options, "others": 0.0}  # which the scan still differs from
+    nothing = torch.zeros_like(x[:, :1])
+    same = replace(twin(x.clone()), map=nothing, code_change=nothing, std=torch.zeros_like(x))
     assert not score_map(SCORES.build(name, **options), x, same).any()
 
 
@@ -147,7 +177,7 @@ def test_low_precision_is_scored_in_single_precision(name, options, shape, gener
     low = twin(restoration.image.bfloat16())
     scores = score_map(SCORES.build(name, **options), x.bfloat16(), low)
     records = [replace(r, x_hat=r.x_hat.float()) for r in records_of(low.image)]
-    upcast = {key: getattr(low, key).float() for key in ("image", "std", "map")}
+    upcast = {key: getattr(low, key).float() for key in ("image", "std", "map", "code_change")}
     single = replace(low, **upcast)
     score = SCORES.build(name, **options)
     expected = score_map(score, x.bfloat16().float(), single, records=records)

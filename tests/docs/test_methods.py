@@ -19,7 +19,7 @@ PARTS = (
     "How it did here",
     "Reference",
 )
-HELPERS = {"classifier": "guided", "autoencoder": "diffuse", "smoke": "index"}
+HELPERS = {"autoencoder": "diffuse", "autoencoder_kl": "ldm", "classifier": "guided", "smoke": "index"}
 """Configs that are no method, and the page that has them."""
 TABLES = ("docs/methods/comparison.md", "docs/benchmark.md")
 SHARE = re.compile(r"(?<![\w.])\.\d{2,3}\b")

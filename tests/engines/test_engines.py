@@ -19,10 +19,27 @@ from diffad.registry import MODELS
 from tests.test_pipeline import images, make
 
 UNET = {"channels": (8, 16), "groups": 4, "layers": 1}
+TOKENS = {"patch": 4, "width": 24, "depth": 2, "heads": 3, "grid": 3}
 NETWORKS = {
     "place": ("unet2d", {**UNET, "patch": 2, "place": True, "marks": True}, {}),
     "conditions": ("unet2d", {**UNET, "embedding": 3, "neighbours": 1}, {"embedding": 3, "neighbours": 2}),
     "adm": ("adm", {"base": 8, "mults": (1, 2), "layers": 1, "groups": 4, "attention": (2,)}, {}),
+    "classes": (
+        "adm",
+        {
+            "base": 8,
+            "mults": (1, 2),
+            "layers": 1,
+            "groups": 4,
+            "resample": "convolution",
+            "classes": 2,
+            "learned_variance": True,
+        },
+        {},
+    ),
+    "dit": ("dit", {**TOKENS, "embedding": 3}, {"embedding": 3}),
+    "dtunet": ("dtunet", {**TOKENS, "neighbours": 1}, {"neighbours": 2}),
+    "uvit": ("uvit", {**TOKENS, "embedding": 3}, {"embedding": 3}),
     "volumes": ("unet3d", UNET, {}),
     "labelled": ("labelled", {"backbone": {"name": "unet2d", **UNET}, "width": 4}, {}),
 }
@@ -52,7 +69,7 @@ def call(network, key, batch, sides):
         cond[name] = torch.randn(batch, width, *rest, generator=generator)
     if key == "place":
         cond["place"] = torch.stack([torch.full((batch,), 2.0), torch.linspace(0, 1, batch)], 1)
-    if key == "labelled":
+    if key in ("labelled", "classes"):
         cond["y"] = torch.zeros(batch, dtype=torch.long)
     x = torch.randn(batch, 1, *shape, generator=generator)
     with torch.no_grad():

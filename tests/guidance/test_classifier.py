@@ -267,6 +267,25 @@ def test_absence_of_a_classifier_says_how_to_give_one():
         guidance(GaussianDenoiser())
 
 
+def test_classifier_in_half_precision_has_gradients_in_single():
+    """What a classifier that is nearly sure has to say is below the smallest number of half precision."""
+    torch.manual_seed(0)
+    narrow = Classifier(channels=(8, 8), layers=1, groups=4, attention=False).eval()
+    for weights in narrow.parameters():
+        torch.nn.init.normal_(weights, std=0.05)
+    torch.nn.init.constant_(narrow.head.out.bias, 0.0)
+    with torch.no_grad():
+        narrow.head.out.bias[0] = 12.0
+    narrow = nn.Module.half(narrow)
+    wide = nn.Module.float(Classifier(**dict(narrow.config)).eval())
+    wide.load_state_dict({k: v.float() for k, v in narrow.state_dict().items()})
+    x, t = torch.randn(2, 1, 16, 16), torch.tensor([20, 300])
+    found, expected = (guided(GaussianDenoiser(), c, scale=100.0)(x, t) for c in (narrow, wide))
+    assert torch.equal(found, expected)
+    assert not torch.equal(found, GaussianDenoiser()(x, t))
+    assert {p.dtype for p in narrow.parameters()} == {torch.float16}
+
+
 def test_scale_zero_needs_no_classifier(x_t):
     inner = GaussianDenoiser()
     assert torch.equal(GUIDANCES.build("classifier", scale=0.0)(inner)(x_t, T), inner(x_t, T))

@@ -26,7 +26,7 @@ def shrink(values):
     tiny = merge(tiny, {"train": TINY})
     variants = {name: merge(part, tiny) for name, part in (values.pop("variants", None) or {}).items()}
     small = merge(values, tiny)
-    if small.get("space", {}).get("axis") == "volume":
+    if "box" in small.get("sampler", {}) and small.get("space", {}).get("axis") == "volume":
         small["sampler"]["box"] = 16  # the volumes of the stage are 21 voxels wide
     return small | {"variants": variants} if variants else small
 

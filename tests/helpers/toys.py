@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from diffad.denoise import DenoiserWrapper
 from diffad.schedule import Schedule
 from diffad.types import StepRecord, generators_for
 
@@ -87,6 +88,14 @@ class GaussianDenoiser(Toy):
     def estimate(self, x_t, t):
         alpha, sigma = self.schedule.amplitudes(t, x_t)
         return alpha * self.std**2 / (alpha**2 * self.std**2 + sigma**2) * x_t
+
+
+class MarkingDenoiser(DenoiserWrapper):
+    """Marks every voxel of a state as noised, beside what the denoiser inside says of it."""
+
+    def estimate(self, x_t, t, **cond):
+        x_hat = self.inner(x_t, t, **cond)
+        return x_hat, torch.ones_like(x_hat[:, :1])
 
 
 class WienerDenoiser(Toy):

@@ -1,14 +1,19 @@
 """Healthy maps by place, and maps in their units."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 import torch
 
+from diffad.inference.calibrating import calibrate_model
 from diffad.inference.healthy import FILE, FLOOR, HealthyMaps
 from diffad.inference.healthy_scans import HealthyScan, measure_places, normalise_left_out
 from diffad.inference.place_sums import GRID, PlaceSums, find_brain_box
 from diffad.models.folder import ModelError
 
 SHAPE = (40, 48, 36)
+SITES = (("north", 3.0), ("south", 0.5))
 
 
 def make_scan(seed=0, shape=SHAPE, rim=3.0):
@@ -69,6 +74,27 @@ def test_a_scan_is_not_measured_by_itself():
     torch.testing.assert_close(scores[0], scans[0].normalise(measure_places(scans[1:])))
     alone = normalise_left_out(scans[:1], range(1))
     torch.testing.assert_close(alone[0], scans[0].normalise(measure_places(scans[:1])))
+
+
+def test_sites_left_out_raise_thresholds_where_scans_of_a_site_are_alike():
+    """Scans of the north have a bright rim, those of the south a dark one; each looks odd to the other."""
+    north, south = ([replace(make_scan(i, rim=rim), site=site) for i in range(3)] for site, rim in SITES)
+    pipe = SimpleNamespace(
+        config=SimpleNamespace(postprocess={"normalise": "place", "fpr": 0.01, "pool": "max", "share": 0.01}),
+        register_to_config=lambda **kwargs: None,
+        engine=SimpleNamespace(name="torch"),
+    )
+    own = calibrate_model(pipe, [*north, *south], [0.01])
+    others = calibrate_model(pipe, [*north, *south], [0.01], held_out="site")
+    assert (own.held_out, others.held_out) == ("", "site")
+    assert others.threshold(0.01) > 1.5 * own.threshold(0.01)
+    maps = normalise_left_out([*north, *south], ["north"] * 3 + ["south"] * 3)
+    torch.testing.assert_close(maps[0], north[0].normalise(measure_places(south)))
+    cut = torch.cat([z.flatten() for z in maps[:3]]).quantile(0.99)
+    assert others.threshold(0.01) == pytest.approx(float(cut), rel=0.01)
+    alone = calibrate_model(pipe, north, [0.01], held_out="site")
+    assert alone.held_out == ""
+    assert alone.thresholds == calibrate_model(pipe, north, [0.01]).thresholds
 
 
 def test_scores_do_not_depend_on_field_of_view_or_batch():

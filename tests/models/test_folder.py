@@ -145,6 +145,9 @@ OPTIONS = {
     "unet2d": {"channels": [8], "layers": 1},
     "unet3d": {"channels": [8], "layers": 1},
     "dae": {"width_exponent": 2, "depth": 2},
+    "dit": {"width": 8, "depth": 1, "heads": 2},
+    "dtunet": {"patch": 2, "width": 8, "depth": 2, "heads": 2, "grid": 2},
+    "uvit": {"width": 8, "depth": 2, "heads": 2},
     "classifier": {"channels": [8], "layers": 1, "attention": False},
     "autoencoder": {"stem": 8, "down": [4, 4], "up": [4, 4]},
 }

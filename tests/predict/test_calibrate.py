@@ -253,6 +253,21 @@ def test_rates_are_stated_by_site(model, cohort, tmp_path, capsys):
     assert set(whole.sites) == {"north", "south"}
 
 
+def test_sites_left_out_are_told_and_kept(model, cohort, tmp_path, capsys):
+    (tmp_path / "sites.csv").write_text("scan,site\ns0,north\ns1,south\n")
+    words = ["calibrate", str(cohort), "--model", str(model), "--normalise", "place", "--across", "2"]
+    words += ["--held-out", "site", "--out", str(tmp_path / "ours")]
+    assert main(words) == 2
+    assert "expected scans of several sites (--site), got 'none'" in capsys.readouterr().err
+    assert main([*words, "--site", str(tmp_path / "sites.csv"), "--normalise", "none"]) == 2
+    assert "expected maps by place" in capsys.readouterr().err
+    assert main([*words, "--site", str(tmp_path / "sites.csv")]) == 0
+    assert "each measured without its site" in capsys.readouterr().out
+    config = AnomalyPipeline.from_pretrained(tmp_path / "ours").config
+    assert Calibration.from_dict(config.calibration).held_out == "site"
+    assert config.postprocess["across"] == 2
+
+
 def test_implanted_lesions_give_a_table_with_the_model(model, tmp_path, capsys):
     shape = (40, 44, 36)
     for number in range(2):

@@ -63,7 +63,7 @@ def test_a_second_stage_learns_from_a_teacher(small, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ([SOURCE], r"corrupt\.role: expected schedule\.prediction_type flow with it"),
+        ([SOURCE], r"corrupt\.role: expected schedule\.prediction_type flow or cold with it"),
         (["train.teacher=nowhere"], r"train\.teacher: expected schedule\.prediction_type flow with it"),
         ([FLOW, SOURCE], r"sampler\.start: expected scan with corrupt\.role source"),
         ([FLOW, "corrupt.role=source"], r"corrupt\.tasks: expected what a source is damaged by"),

@@ -23,6 +23,7 @@ class CorruptedBatch:
         mask: What changed, (B, 1, *S), boolean.
         label: 1 where an item was corrupted, else 0, (B,), long.
         severity: Largest change of a voxel of each item, (B,), in [0, 1].
+        strength: How strongly each was corrupted, (B,), in [0, 1], see ``CorruptedImage``; 0 where not.
     """
 
     image: Tensor
@@ -30,6 +31,7 @@ class CorruptedBatch:
     mask: Tensor
     label: Tensor
     severity: Tensor
+    strength: Tensor
 
 
 def corrupt_batch(
@@ -40,6 +42,7 @@ def corrupt_batch(
     generators: Sequence[torch.Generator],
     pool: Sequence[Tensor] = (),
     foreign: Sequence[Tensor] = (),
+    full: bool = False,
 ) -> CorruptedBatch:
     """Corrupt each item with a given probability, by a task drawn uniformly.
 
@@ -54,6 +57,7 @@ def corrupt_batch(
         pool: Sources of ``blend``, ``disyre`` and ``foreign``, each (C', *S'); when empty, an item is its
             own source.
         foreign: Sources of ``cross_blend``; when empty, the pool with inverted contrast.
+        full: Corrupt as strongly as each task can, where it has a strength.
 
     Raises:
         ValueError: If a task is unknown, or a number, a shape, a brain or an intensity does not fit.
@@ -65,16 +69,18 @@ def corrupt_batch(
     brains = brains.expand(len(images), *brains.shape[1:]) if len(brains) == 1 else brains
     check_images(images, brains, ("B", "C"), ("B", "1"))
     _check_batch(tasks, chance, len(images), len(generators))
-    tasks = expand_tasks(tasks)
+    tasks, strength = expand_tasks(tasks), torch.zeros(len(images), dtype=torch.float64)
     image, mask = images.clone(), torch.zeros_like(brains)
     for i, generator in enumerate(generators):
         rng = seed_rng(generator)
         task = _draw_task(tasks, chance, rng)
         if task is not None:
-            result = corrupt_by(images[i], brains[i], task, rng, Sources(pool, foreign))
+            result = corrupt_by(images[i], brains[i], task, rng, Sources(pool, foreign), full=full)
             image[i], mask[i] = result.image, result.mask
+            strength[i] = result.params["strength"]
     severity = (image - images).abs().flatten(1).amax(1)
-    return CorruptedBatch(image, images, mask, mask.any(tuple(range(1, mask.ndim))).long(), severity)
+    label = mask.any(tuple(range(1, mask.ndim))).long()
+    return CorruptedBatch(image, images, mask, label, severity, strength)
 
 
 def _draw_task(tasks: Sequence[str], chance: float, rng: Random) -> str | None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from diffad.data.corruptions.place import Box, Foreground, Place, draw_place
 from diffad.data.corruptions.shape import Bools, Floats, Random
-from diffad.data.corruptions.tasks import BLENDS, CHANGES, PAINTERS, Sources, check_task
+from diffad.data.corruptions.tasks import BLENDS, CHANGES, FULL, PAINTERS, Sources, check_task
 
 VISIBLE_CHANGE = 1e-3
 """Smallest change of a channel by which a blend or a lesion counts."""
@@ -39,7 +39,8 @@ class CorruptedImage:
             bit.
         task: One of ``ANY``.
         params: The drawn numbers: ``changes``, with the ``box`` and the numbers of the task for each change,
-            and ``severity``, the largest change of a voxel, in [0, 1].
+            ``severity``, the largest change of a voxel, and ``strength``, the largest that the task tells of
+            its changes or else the severity; both in [0, 1].
     """
 
     image: Tensor
@@ -93,15 +94,25 @@ def corrupt(
 
 
 def corrupt_by(
-    image: Tensor, brain: Tensor, task: str, rng: Random, sources: Sources, keep: bool = True
+    image: Tensor,
+    brain: Tensor,
+    task: str,
+    rng: Random,
+    sources: Sources,
+    keep: bool = True,
+    full: bool = False,
 ) -> CorruptedImage:
-    """Corrupt an image that was checked; arguments are those of ``corrupt``."""
-    make = _paint_lesion if task in PAINTERS else _change_places
-    values = image.detach().cpu().double().numpy()
-    current, mask, changes = make(values, brain[0].cpu().numpy(), task, rng, sources, keep)
+    """Corrupt an image that was checked, on request as strongly as the task can; see ``corrupt``."""
+    values, tissue = image.detach().cpu().double().numpy(), brain[0].cpu().numpy()
+    if task in PAINTERS:
+        current, mask, changes = _paint_lesion(values, tissue, task, rng, sources, full)
+    else:
+        current, mask, changes = _change_places(values, tissue, task, rng, sources, keep)
     region = torch.from_numpy(mask).to(image.device)[None]
     result = torch.where(region, torch.from_numpy(current).to(image), image)
-    params = {"changes": tuple(changes), "severity": float((result - image).abs().max())}
+    severity = float((result - image).abs().max())
+    strength = read_strength(changes, severity)
+    params = {"changes": tuple(changes), "severity": severity, "strength": strength}
     return CorruptedImage(result, image, region, task, params)
 
 
@@ -125,9 +136,10 @@ def _change_places(
 
 
 def _paint_lesion(
-    image: Floats, brain: Bools, task: str, rng: Random, sources: Sources, keep: bool
+    image: Floats, brain: Bools, task: str, rng: Random, sources: Sources, full: bool
 ) -> Changed:
-    """Paint within the box around the brain until something shows; ``keep`` is always so."""
+    """Paint within the box around the brain until something shows."""
+    painter = FULL.get(task, PAINTERS[task]) if full else PAINTERS[task]
     boxes = np.array([_list_ends(box) for box in Foreground.of(brain).boxes])
     box = tuple(
         slice(low, high) for low, high in zip(boxes[..., 0].min(0), boxes[..., 1].max(0), strict=True)
@@ -135,7 +147,7 @@ def _paint_lesion(
     tissue, current, mask = brain[box], image.copy(), np.zeros_like(brain)
     view = current[(slice(None), *box)]
     for _ in range(MAX_TRIES):
-        values, params = PAINTERS[task](view, tissue, sources, rng)
+        values, params = painter(view, tissue, sources, rng)
         values = np.clip(values, 0, 1)
         change = (np.abs(values - view) > VISIBLE_CHANGE).any(0) & tissue
         if change.any():
@@ -143,6 +155,15 @@ def _paint_lesion(
     view[...] = np.where(change, values, view)
     mask[box] = change
     return current, mask, [{"box": _list_ends(box), **params}]
+
+
+def read_strength(changes: Sequence[dict[str, Any]], severity: float) -> float:
+    """Return the largest strength that changes tell of themselves, in [0, 1]; none tell the severity."""
+    strengths = [
+        change[key] for change in changes for key in ("alpha_texture", "alpha_bias") if key in change
+    ]
+    strengths += [weight for change in changes for weight in change.get("weights", ())]
+    return float(max(strengths, default=severity))
 
 
 def _list_ends(box: Box) -> tuple[tuple[int, int], ...]:

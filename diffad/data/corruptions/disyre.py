@@ -118,7 +118,7 @@ def draw_soft_shape(brain: Bools, rng: Random) -> tuple[tuple[slice, ...], Float
 
 
 def paint_disyre(
-    image: Floats, brain: Bools, sources: Sequence[Tensor], rng: Random
+    image: Floats, brain: Bools, sources: Sequence[Tensor], rng: Random, strength: float | None = None
 ) -> tuple[Floats, dict[str, Any]]:
     """Mix in a foreign patch, matched in range, and shift some kinds of tissue, all in one soft shape.
 
@@ -127,6 +127,7 @@ def paint_disyre(
         brain: Brain, (*S).
         sources: Images that patches come from, (C', *S'); when empty, the image itself.
         rng: Source of all randomness.
+        strength: Of patch and bias, in [0, 1]; none draws both.
 
     Returns:
         The image after the change, and the drawn numbers: ``alpha_texture`` (0 where nothing changed) and
@@ -140,10 +141,10 @@ def paint_disyre(
     if not (weight > 0).any():
         return values, {"alpha_texture": 0.0, "alpha_bias": 0.0}
     patch = match_range(draw_patch(image, brain, box, sources, rng), local, weight > 0)
-    alpha = float(rng.random())
+    alpha = _choose(strength, float(rng.random()))
     blend = mix_patch(local, patch, weight, alpha)
     kinds = draw_kinds(blend, image[:, brain], weight > 0, rng)
-    amounts = rng.random() * rng.choice([-1.0, 1.0], len(image))
+    amounts = _choose(strength, rng.random()) * rng.choice([-1.0, 1.0], len(image))
     result = add_bias(blend, weight, kinds, amounts)
     values[(slice(None), *box)] = result
     bias = float(np.abs(result - blend).max())
@@ -151,7 +152,12 @@ def paint_disyre(
 
 
 def paint_foreign(
-    image: Floats, brain: Bools, sources: Sequence[Tensor], rng: Random
+    image: Floats,
+    brain: Bools,
+    sources: Sequence[Tensor],
+    rng: Random,
+    strength: float | None = None,
+    least: float = 0.2,
 ) -> tuple[Floats, dict[str, Any]]:
     """Mix in a patch of another scan as it is, with a soft border.
 
@@ -160,6 +166,8 @@ def paint_foreign(
         brain: Brain, (*S).
         sources: Images that patches come from, (C', *S'); when empty, the image itself.
         rng: Source of all randomness.
+        strength: In [0, 1]; none draws it.
+        least: Smallest strength that is drawn.
 
     Returns:
         The image after the change, and the drawn number ``alpha_texture``.
@@ -168,10 +176,14 @@ def paint_foreign(
         Foreign patch interpolation (Tan et al., 2020).
     """
     box, weight = draw_soft_shape(brain, rng)
-    values, alpha = image.copy(), float(rng.uniform(0.2, 1))
+    values, alpha = image.copy(), _choose(strength, float(rng.uniform(least, 1)))
     local = image[(slice(None), *box)]
     values[(slice(None), *box)] = mix_patch(local, draw_patch(image, brain, box, sources, rng), weight, alpha)
     return values, {"alpha_texture": alpha}
+
+
+def _choose(strength: float | None, draw: float) -> float:
+    return draw if strength is None else strength
 
 
 def draw_patch(

@@ -16,6 +16,7 @@ from diffad.data.corruptions.fluid import paint_fluid
 from diffad.data.corruptions.intensity import change_intensity
 from diffad.data.corruptions.mass import paint_mass
 from diffad.data.corruptions.place import Place
+from diffad.data.corruptions.reflect import paint_reflect
 from diffad.data.corruptions.shape import Bools, Floats, Random
 from diffad.data.corruptions.spots import paint_spots
 from diffad.data.corruptions.walk import paint_walk
@@ -74,8 +75,18 @@ PAINTERS: dict[str, Painter] = {
     "mass": lambda image, brain, sources, rng: paint_mass(image, brain, rng),
     "disyre": lambda image, brain, sources, rng: paint_disyre(image, brain, sources.others, rng),
     "foreign": lambda image, brain, sources, rng: paint_foreign(image, brain, sources.others, rng),
+    "fpi": lambda image, brain, sources, rng: paint_foreign(image, brain, sources.others, rng, least=0.0),
+    "reflect": lambda image, brain, sources, rng: paint_reflect(image, brain, rng),
     "walk": lambda image, brain, sources, rng: paint_walk(image, brain, rng),
 }
+
+FULL: dict[str, Painter] = {
+    "disyre": lambda image, brain, sources, rng: paint_disyre(image, brain, sources.others, rng, 1.0),
+    "fpi": lambda image, brain, sources, rng: paint_foreign(image, brain, sources.others, rng, 1.0),
+    "foreign": lambda image, brain, sources, rng: paint_foreign(image, brain, sources.others, rng, 1.0),
+    "reflect": lambda image, brain, sources, rng: paint_reflect(image, brain, rng, 1.0),
+}
+"""Tasks that have a strength, at all of it."""
 
 LESIONS = tuple(PAINTERS)
 """Tasks that paint lesions into the brain, soft and of any intensity in [0, 1]."""
