@@ -71,8 +71,8 @@ def choose_guidance(pipe: AnomalyPipeline, options: SynthesisOptions) -> dict[st
     null = null_label(network)
     classes = null if null is not None else getattr(getattr(pipe.classifier, "config", None), "classes", None)
     if classes is None:
-        found = "a network without labels, and no classifier"
-        raise ValueError(f"expected a model that knows classes, as configs/guided.yaml trains, found {found}")
+        text = "a network without labels, and no classifier"
+        raise ValueError(f"expected a model that knows classes, as configs/guided.yaml trains, found {text}")
     if label is None or not 0 < label < classes:
         raise ValueError(
             f"label: expected a class in 1..{classes - 1} of the model, got {label}; 0 is healthy"

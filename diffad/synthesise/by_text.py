@@ -88,10 +88,10 @@ def synthesise_by_text(
     items = masks.flatten(1).any(1).nonzero()[:, 0]
     for batch in torch.split(items, options.batch_size):
         with run_stage("painting"):
-            made = _paint(model, square, slices[batch], masks[batch], options, scorer)
-        grey = (made.images - made.round_trip).mean(1, keepdim=True).cpu()
-        change[batch], attention[batch] = square.back(grey), square.back(made.attention.cpu())
-        nfe = made.nfe
+            result = _paint(model, square, slices[batch], masks[batch], options, scorer)
+        grey = (result.images - result.round_trip).mean(1, keepdim=True).cpu()
+        change[batch], attention[batch] = square.back(grey), square.back(result.attention.cpu())
+        nfe = result.nfe
     image, label = _lay_in(source, region, options, _to_volume(change), _to_volume(attention), window)
     facts = {"model": model.name, "prompt": options.prompt, "word": options.word, "nfe": nfe}
     warnings = list(dict.fromkeys([*source.warnings, *region.warnings, *model.notes]))

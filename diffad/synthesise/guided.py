@@ -52,7 +52,7 @@ def synthesise_images(
 
     .. math:: L = L_{att} + L_{img}, \quad \eta_i = \max(10^{-4}, .02 - 10^{-4} i) \, f_i
 
-    with :math:`L_{att}` of ``lose_attention``, :math:`f_i` of ``Localisation``, and :math:`L_{img}` of a
+    with :math:`L_{att}` of ``lose_attention``, :math:`f_i` of ``WordExtent``, and :math:`L_{img}` of a
     scorer that sees the estimate of the clean image in the last 30 % of the steps. After each step the
     outside of the mask is the noised image itself.
 
@@ -80,9 +80,9 @@ def synthesise_images(
     way = _Way(model, options, prompts, clean, mask, generators, scorer)
     state, maps = way.walk(levels)
     with torch.no_grad():
-        made = model.decode(state)
+        images = model.decode(state)
     attention = interpolate(maps.amax(1, keepdim=True), size=images.shape[2:], mode="bilinear")
-    return GuidedImages(made, round_trip, attention, (len(levels) - 1) * (options.inner_steps + 2))
+    return GuidedImages(images, round_trip, attention, (len(levels) - 1) * (options.inner_steps + 2))
 
 
 class _Way:
@@ -112,9 +112,9 @@ class _Way:
             state, embeddings = self.steering.steer(state, embeddings, t, step, count)
             answer, maps = self._look(state, embeddings, t)
             x_hat = self.model.estimate(answer, state, t)
-            moved = ddim_step(state, x_hat, t, s, schedule, torch.zeros_like(state))
-            known = schedule.add_noise(self.clean, self._draw(), s) if s else self.clean
-            state = self.mask * moved + (1 - self.mask) * known
+            lower = ddim_step(state, x_hat, t, s, schedule, torch.zeros_like(state))
+            ground = schedule.add_noise(self.clean, self._draw(), s) if s else self.clean
+            state = self.mask * lower + (1 - self.mask) * ground
         return state, maps
 
     @torch.no_grad()

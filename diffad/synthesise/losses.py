@@ -22,8 +22,8 @@ def lose_attention(maps: Tensor, mask: Tensor) -> Tensor:
         maps: Where each token of the word is seen, (B, K, H, W), in [0, 1].
         mask: Where it belongs, (B, 1, H, W), zeros and ones.
     """
-    seen = (maps * mask).flatten(2).amax(2)
-    loss = (1 - seen).clamp(min=0).amax(1)
+    peaks = (maps * mask).flatten(2).amax(2)
+    loss = (1 - peaks).clamp(min=0).amax(1)
     leaves_pixels = (mask == 0).flatten(1).any(1)
     elsewhere = (maps * (1 - mask)).flatten(2).amax((1, 2))
     return (loss + leaves_pixels * elsewhere) / (1 + leaves_pixels.to(loss))

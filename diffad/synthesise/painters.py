@@ -22,7 +22,7 @@ from diffad.synthesise.stable_model import StableModel, load_stable_model
 from diffad.synthesise.words import find_tokens
 
 
-class Painter(Protocol):
+class ScanPainter(Protocol):
     """Paints something into a region of a scan."""
 
     def draw(self, source: ScanSource, options: SynthesisOptions) -> FillRegion:
@@ -86,7 +86,7 @@ class ClassPainter:
         return {key: value for key, value in sorted((self.pipe.config.provenance or {}).items())}
 
 
-def load_painter(name: str, device: str, options: SynthesisOptions) -> Painter:
+def load_painter(name: str, device: str, options: SynthesisOptions) -> ScanPainter:
     """Load what paints, and refuse what it cannot paint before any scan is read.
 
     Args:

@@ -29,10 +29,10 @@ def draw_synthesis(result: SynthesisedScan, title: str) -> bytes:
     figure = Figure(size, dpi=110, facecolor=PAPER)
     FigureCanvasAgg(figure)
     place_text(figure, LEFT, 0.14, title, 11, BRIGHT, weight="bold")
-    made = result.info.get("prompt") or f"class {result.info.get('class', '?')}"
+    subject = result.info.get("prompt") or f"class {result.info.get('class', '?')}"
     rows = (
         ("Scan, and where it may change", result.scan.data[0], result.region.fill_mask, OUTLINE),
-        (f"Painted: {made}; outlined is its label", result.image, result.label, LABEL),
+        (f"Painted: {subject}; outlined is its label", result.image, result.label, LABEL),
     )
     for number, (words, image, mask, colour) in enumerate(rows):
         top = TOP + number * (TILE + LINE)

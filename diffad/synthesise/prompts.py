@@ -9,7 +9,7 @@ from torch import Tensor
 from diffad.synthesise.options import SynthesisOptions
 from diffad.synthesise.refine import refine_word
 from diffad.synthesise.stable_model import StableModel
-from diffad.synthesise.words import count_kept, drop_word, find_tokens
+from diffad.synthesise.words import count_rivals, drop_word, find_tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,14 +21,14 @@ class Prompts:
         empty: The empty prompt, (B, L, D).
         detail: The detailed prompt, (B, L, D); or none.
         tokens: Places of the tokens of the word.
-        kept: Tokens after the first that compete for a pixel.
+        width: Tokens after the first that compete for a pixel.
     """
 
     cond: Tensor
     empty: Tensor
     detail: Tensor | None
     tokens: tuple[int, ...]
-    kept: int
+    width: int
 
 
 def make_prompts(model: StableModel, options: SynthesisOptions, batch: int) -> Prompts:
@@ -48,10 +48,9 @@ def make_prompts(model: StableModel, options: SynthesisOptions, batch: int) -> P
         detail = model.embed(options.detail)
         normal = model.embed(options.normal or drop_word(options.prompt, options.word))
         prompt = refine_word(prompt, tokens, normal, detail)
-    hides_padding = (
-        int(model.text_encoder.config.hidden_size) >= 1024
-    )  # of version 2, whose padding is no end
-    kept = count_kept(model.tokenizer, options.prompt, hides_padding)
+    # the padding of version 2 is no end
+    hides_padding = int(model.text_encoder.config.hidden_size) >= 1024
+    width = count_rivals(model.tokenizer, options.prompt, hides_padding)
     size = (batch, -1, -1)
     detail = None if detail is None else detail.expand(size)
-    return Prompts(prompt.expand(size), model.embed("").expand(size), detail, tokens, kept)
+    return Prompts(prompt.expand(size), model.embed("").expand(size), detail, tokens, width)

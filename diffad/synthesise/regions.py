@@ -26,14 +26,14 @@ def read_region(source: ScanSource, mask: str | Path | Volume | Array) -> tuple[
     assert source.volume is not None
     values, notes = read_lesion(mask, source.volume)
     region = plan_region(values, source.brain[0, 0].numpy(), source.volume, 0.0)
-    inside = values & region.brain
-    if lost := int((values & ~source.brain[0, 0].numpy()).sum()):
-        inside = values & source.brain[0, 0].numpy()
+    place = values & region.brain
+    if count := int((values & ~source.brain[0, 0].numpy()).sum()):
+        place = values & source.brain[0, 0].numpy()
         notes = [
             *notes,
-            f"{lost} of {int(values.sum())} voxels of the region lie outside the brain, and stay",
+            f"{count} of {int(values.sum())} voxels of the region lie outside the brain, and stay",
         ]
-    return FillRegion(inside, inside, region.brain, region.warnings), notes
+    return FillRegion(place, place, region.brain, region.warnings), notes
 
 
 def draw_region(source: ScanSource, volume_ml: float, seed: int, slab: Array | None = None) -> FillRegion:

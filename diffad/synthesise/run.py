@@ -16,7 +16,7 @@ from diffad.io.subjects import Subject, find_subject_mask
 from diffad.io.terminal import Progress, say
 from diffad.predict.load import load_scan
 from diffad.synthesise.options import SynthesisOptions
-from diffad.synthesise.painters import Painter
+from diffad.synthesise.painters import ScanPainter
 from diffad.synthesise.regions import read_region
 from diffad.synthesise.result import SynthesisedScan
 from diffad.synthesise.set_table import write_set_table
@@ -56,7 +56,7 @@ class SynthesisSummary(FillSummary):
 
 
 def synthesise_scans(
-    painter: Painter, subjects: Sequence[Subject], request: SynthesisRequest
+    painter: ScanPainter, subjects: Sequence[Subject], request: SynthesisRequest
 ) -> SynthesisSummary:
     """Paint scans one after the other, say what became of each, and return it.
 
@@ -89,7 +89,7 @@ def _name_result(subject: Subject, run: int, count: int) -> str:
 
 
 def _paint_one(
-    painter: Painter, subject: Subject, name: str, run: int, request: SynthesisRequest
+    painter: ScanPainter, subject: Subject, name: str, run: int, request: SynthesisRequest
 ) -> tuple[str, dict[str, Any]]:
     """Paint a scan if that is needed, and return what to say of it, to people and to programs."""
     options = replace(request.options, seed=request.options.seed + run)
@@ -99,20 +99,20 @@ def _paint_one(
     if not request.overwrite and is_filled(record, origin, "synthesis"):
         facts = {"outcome": "done before", "record": str(record)}
         return "painted before; --overwrite makes it anew", facts
-    loaded = load_scan([subject.paths[0]], masks[1], None)
-    source = read_source(loaded.volume, loaded.brain)
-    source = replace(source, warnings=tuple(loaded.warnings))
+    reading = load_scan([subject.paths[0]], masks[1], None)
+    source = read_source(reading.volume, reading.brain)
+    source = replace(source, warnings=tuple(reading.warnings))
     result = paint_scan(painter, source, masks[0], options)
     result = replace(result, info=result.info | {"request": origin})
     write_synthesis(result, request.out, name)
     for warning in result.info["warnings"]:
         say(f"warning: {name}: {warning}")
-    told = {key: result.info[key] for key in REPORT_KEYS}
-    return _describe_result(result), told | {"outcome": "done", "record": str(record)}
+    report = {key: result.info[key] for key in REPORT_KEYS}
+    return _describe_result(result), report | {"outcome": "done", "record": str(record)}
 
 
 def paint_scan(
-    painter: Painter, source: ScanSource, region: Path | None, options: SynthesisOptions
+    painter: ScanPainter, source: ScanSource, region: Path | None, options: SynthesisOptions
 ) -> SynthesisedScan:
     """Paint one scan, and gather what is known of it.
 
@@ -158,7 +158,7 @@ def _describe_result(result: SynthesisedScan) -> str:
 
 
 def _describe_request(
-    painter: Painter, files: Sequence[Path | None], options: SynthesisOptions
+    painter: ScanPainter, files: Sequence[Path | None], options: SynthesisOptions
 ) -> dict[str, Any]:
     """Return what a result follows from: model, content of the files, and options."""
     values = {key: value for key, value in asdict(options).items() if key != "batch_size"}

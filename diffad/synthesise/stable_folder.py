@@ -43,8 +43,8 @@ def check_stable_folder(folder: Path) -> tuple[dict[str, str | None], list[str]]
         ModelError: If it is not there, of another kind, without a part, or holds pickled weights alone.
     """
     if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing of that name"
-        raise ModelError(f"{folder}: expected a folder of Stable Diffusion, found {found}")
+        text = "a file" if folder.exists() else "nothing of that name"
+        raise ModelError(f"{folder}: expected a folder of Stable Diffusion, found {text}")
     if not (folder / INDEX).is_file():
         raise ModelError(f"{folder}: expected a folder of Stable Diffusion with {INDEX}, found none in it")
     index = read_mapping(folder / INDEX)
@@ -73,12 +73,12 @@ def _check_classes(folder: Path, index: Mapping[str, Any]) -> None:
     if not str(kind).startswith("StableDiffusion") or "XL" in str(kind) or "text_encoder_2" in index:
         text = shorten(repr(kind))
         raise ModelError(f"{folder / INDEX}: expected a StableDiffusionPipeline (1.x or 2.x), found {text}")
-    for name, (expected, _) in PARTS.items():
+    for name, (part, _) in PARTS.items():
         entry = index.get(name)
         found = entry[-1] if isinstance(entry, list) and entry else None
-        if found != expected:
+        if found != part:
             text = shorten(repr(found))
-            raise ModelError(f"{folder / INDEX}: expected {name} to be a {expected}, found {text}")
+            raise ModelError(f"{folder / INDEX}: expected {name} to be a {part}, found {text}")
 
 
 def _find_variant(folder: Path, stem: str) -> str | None:
@@ -91,5 +91,5 @@ def _find_variant(folder: Path, stem: str) -> str | None:
         }:
             return variant
     pickles = [name for name in sorted(names) if name.endswith(PICKLES)]
-    found = f"{shorten(pickles[0])}, which is pickled and could run code" if pickles else "none"
-    raise ModelError(f"{folder}: expected weights as {stem}.safetensors, found {found}")
+    text = f"{shorten(pickles[0])}, which is pickled and could run code" if pickles else "none"
+    raise ModelError(f"{folder}: expected weights as {stem}.safetensors, found {text}")

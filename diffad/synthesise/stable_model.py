@@ -153,8 +153,8 @@ def _check_fit(model: StableModel, folder: Path) -> None:
     """Refuse parts that were not made for one another."""
     unet, width = model.unet.config, int(model.text_encoder.config.hidden_size)
     if int(unet.in_channels) != int(model.vae.config.latent_channels):
-        found = f"{unet.in_channels} and {model.vae.config.latent_channels}"
-        raise ModelError(f"{folder}: expected unet and vae of as many channels, found {found}")
+        text = f"{unet.in_channels} and {model.vae.config.latent_channels}"
+        raise ModelError(f"{folder}: expected unet and vae of as many channels, found {text}")
     if int(unet.cross_attention_dim) != width:
-        found = f"{unet.cross_attention_dim} and {width}"
-        raise ModelError(f"{folder}: expected unet and text_encoder of one width, found {found}")
+        text = f"{unet.cross_attention_dim} and {width}"
+        raise ModelError(f"{folder}: expected unet and text_encoder of one width, found {text}")

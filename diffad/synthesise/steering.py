@@ -11,7 +11,7 @@ from diffad.synthesise.losses import Scorer, lose_attention, lose_likeness
 from diffad.synthesise.options import SynthesisOptions
 from diffad.synthesise.prompts import Prompts
 from diffad.synthesise.stable_model import StableModel
-from diffad.synthesise.word_maps import Localisation, sharpen_words
+from diffad.synthesise.word_maps import WordExtent, sharpen_words
 
 IMAGE_SHARE = 0.7
 """Share of the steps after which the image itself is scored."""
@@ -55,13 +55,13 @@ class Steering:
     ) -> None:
         self.model, self.options, self.prompts, self.scorer = model, options, prompts, scorer
         self.image_mask, self.mask = mask.to(latent_mask), latent_mask
-        self.localisation: Localisation | None = None
+        self.localisation: WordExtent | None = None
 
     def see(self, state: Tensor, embeddings: Tensor, level: int) -> tuple[Tensor, Tensor]:
         """Return the answer (B, C, h, w) for a prompt, and where its word is seen (B, K, side, side)."""
         with record_attention(self.model.unet) as store:
             answer = self.model.predict(state, level, embeddings)
-            maps = sharpen_words(store.read(len(state)), self.prompts.tokens, self.prompts.kept)
+            maps = sharpen_words(store.read(len(state)), self.prompts.tokens, self.prompts.width)
         return answer, maps
 
     def steer(
@@ -102,12 +102,12 @@ class Steering:
 
     def _scale(self, maps: Tensor, decay: float) -> Tensor:
         if self.localisation is None:
-            self.localisation = Localisation(adaptive_max_pool2d(self.image_mask, maps.shape[2:]))
+            self.localisation = WordExtent(adaptive_max_pool2d(self.image_mask, maps.shape[2:]))
         return self.localisation.scale(maps, decay)
 
 
 def _level_pull(pull: Tensor) -> Tensor:
     """Scale a gradient (B, C, h, w) of each image so that where it acts its mean square is 1."""
-    acting = (pull != 0).flatten(1).sum(1).clamp(min=1)
-    size = pull.flatten(1).norm(dim=1) / acting.sqrt()
+    count = (pull != 0).flatten(1).sum(1).clamp(min=1)
+    size = pull.flatten(1).norm(dim=1) / count.sqrt()
     return pull / size.clamp(min=1e-20)[:, None, None, None]

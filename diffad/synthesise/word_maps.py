@@ -11,11 +11,11 @@ from torch.nn import functional
 TEMPERATURE = 100.0
 SIGMA = 0.5
 """Of the published kernel, whose exponent makes it .71 in the usual sense."""
-LOCALISED = (10 / 256, 50 / 256)
+EXTENTS = (10 / 256, 50 / 256)
 """Shares of the pixels between which a word counts as localised."""
 
 
-def sharpen_words(maps: Tensor, tokens: Sequence[int], kept: int) -> Tensor:
+def sharpen_words(maps: Tensor, tokens: Sequence[int], width: int) -> Tensor:
     r"""Return where each token of a word is seen, (B, K, side, side), in [0, 1].
 
     .. math:: a_j = G * \mathrm{softmax}_j(100 A_{1:1+n})
@@ -23,14 +23,14 @@ def sharpen_words(maps: Tensor, tokens: Sequence[int], kept: int) -> Tensor:
     Args:
         maps: Mean attention :math:`A`, (B, side, side, L).
         tokens: Places j of the K tokens, from 1 on.
-        kept: How many tokens n after the first one compete, see ``count_kept``.
+        width: How many tokens n after the first one compete, see ``count_rivals``.
 
     Raises:
         ValueError: If a token is not among those that compete.
     """
-    if not tokens or not 1 <= min(tokens) <= max(tokens) <= kept:
-        raise ValueError(f"expected tokens in 1..{kept}, got {list(tokens)}")
-    shares = (TEMPERATURE * maps[..., 1 : 1 + kept]).softmax(-1)
+    if not tokens or not 1 <= min(tokens) <= max(tokens) <= width:
+        raise ValueError(f"expected tokens in 1..{width}, got {list(tokens)}")
+    shares = (TEMPERATURE * maps[..., 1 : 1 + width]).softmax(-1)
     return smooth_maps(shares[..., [token - 1 for token in tokens]].movedim(-1, 1))
 
 
@@ -54,7 +54,7 @@ def measure_extent(maps: Tensor) -> Tensor:
     return (word >= word.mean((1, 2), keepdim=True)).float().mean((1, 2))
 
 
-class Localisation:
+class WordExtent:
     r"""Scales the updates of each image by how widely its word is still seen, and ends them once found.
 
     .. math:: f_i = \min(1, n_i / n_0) \sqrt{r_i}
@@ -69,7 +69,7 @@ class Localisation:
     def __init__(self, mask: Tensor) -> None:
         self.mask = mask
         self.first: Tensor | None = None
-        self.found = torch.zeros(len(mask), dtype=torch.bool, device=mask.device)
+        self.stops = torch.zeros(len(mask), dtype=torch.bool, device=mask.device)
 
     def scale(self, maps: Tensor, decay: float) -> Tensor:
         """Return the factor of each image, (B,), from its maps (B, K, H, W) and the decay r of the step."""
@@ -78,7 +78,7 @@ class Localisation:
             self.first = extent.clamp(min=1e-6)
         else:
             peak = maps.mean(1).flatten(1).argmax(1)
-            is_inside = self.mask.flatten(1).gather(1, peak[:, None])[:, 0] > 0
-            self.found |= (extent > LOCALISED[0]) & (extent < LOCALISED[1]) & is_inside
+            peaks_in_mask = self.mask.flatten(1).gather(1, peak[:, None])[:, 0] > 0
+            self.stops |= (extent > EXTENTS[0]) & (extent < EXTENTS[1]) & peaks_in_mask
         factor = (extent / self.first).clamp(max=1) * decay**0.5
-        return torch.where(self.found, 0, factor)
+        return torch.where(self.stops, 0, factor)

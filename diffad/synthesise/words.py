@@ -23,9 +23,9 @@ def find_tokens(tokenizer: Any, prompt: str, word: str) -> tuple[int, ...]:
     """
     ids = list(tokenizer(prompt).input_ids)
     pieces = list(tokenizer(word, add_special_tokens=False).input_ids)
-    most = int(tokenizer.model_max_length)
-    if len(ids) > most:
-        raise ValueError(f"prompt: expected at most {most - 2} tokens, got {len(ids) - 2}; shorten it")
+    limit = int(tokenizer.model_max_length)
+    if len(ids) > limit:
+        raise ValueError(f"prompt: expected at most {limit - 2} tokens, got {len(ids) - 2}; shorten it")
     starts = [i for i in range(len(ids)) if pieces and ids[i : i + len(pieces)] == pieces]
     if not starts:
         raise ValueError(f"word: expected a word of the prompt {prompt!r}, got {word!r}")
@@ -44,10 +44,10 @@ def tokenize(tokenizer: Any, prompt: str) -> Tensor:
     return ids
 
 
-def count_kept(tokenizer: Any, prompt: str, hides_padding: bool) -> int:
+def count_rivals(tokenizer: Any, prompt: str, hides_padding: bool) -> int:
     """Return how many tokens after the first compete for a pixel: all but the last, or the prompt's."""
-    most = int(tokenizer.model_max_length)
-    length = min(len(tokenizer(prompt).input_ids), most) - 1 if hides_padding else most - 1
+    limit = int(tokenizer.model_max_length)
+    length = min(len(tokenizer(prompt).input_ids), limit) - 1 if hides_padding else limit - 1
     return max(length - 1, 1)
 
 

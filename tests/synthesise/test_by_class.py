@@ -66,7 +66,7 @@ def test_network_without_labels_takes_the_classifier(pipe):
     network = UNet2D(channels=(8, 16), layers=1, attention=False)
     options = SynthesisOptions(label=1)
     with pytest.raises(
-        ValueError, match="expected a model that knows classes, .* found a network without labels"
+        ValueError, match=r"expected a model that knows classes, .* found a network without labels"
     ):
         choose_guidance(make_pipe(network), options)
     classifier = MODELS.build("classifier", channels=(8, 16))

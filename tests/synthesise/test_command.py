@@ -54,12 +54,14 @@ def test_volumes_become_a_set_with_labels(scans, class_model, tmp_path):
 def test_set_is_one_that_benchmarks_read(scans, class_model, tmp_path):
     out = tmp_path / "out"
     assert run(scans, "--region", "_here", "--label", "1", out=out, model=class_model) == 0
-    entries = LAYOUTS["table"](out).entries if hasattr(LAYOUTS["table"](out), "entries") else None
-    assert entries is None or all(isinstance(entry, Entry) for entry in entries)
-    rows = (out / "table.csv").read_text().splitlines()
-    assert len(rows) == 3
-    assert "scans/s0.nii.gz" in rows[1]
-    assert "lesions/s0_lesion.nii.gz" in rows[1]
+    listing = LAYOUTS.build("table").entries(out)
+    assert listing.problems == []
+    assert [entry.name for entry in listing.entries] == ["s0", "s1"]
+    first = listing.entries[0]
+    assert isinstance(first, Entry)
+    assert [*first.images.values()] == [out / "scans" / "s0.nii.gz"]
+    assert first.lesion == out / "lesions" / "s0_lesion.nii.gz"
+    assert (first.brain, first.split) == (out / "scans" / "s0_brain_mask.nii.gz", "test")
 
 
 def test_several_are_made_of_each_with_seeds_that_follow(scans, class_model, tmp_path):

@@ -8,7 +8,7 @@ from diffad.schedule import Schedule
 from diffad.synthesise.losses import lose_attention
 from diffad.synthesise.options import find_start
 from diffad.synthesise.steering import find_decay, find_rate, scores_image
-from diffad.synthesise.word_maps import Localisation, make_kernel, measure_extent, sharpen_words, smooth_maps
+from diffad.synthesise.word_maps import WordExtent, make_kernel, measure_extent, sharpen_words, smooth_maps
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_updates_end_where_the_word_is_found_in_the_mask_alone():
     wide = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     found = torch.zeros(2, 1, 16, 16)
     found[..., 4:8, 4:8] = 1
-    localisation = Localisation(mask)
+    localisation = WordExtent(mask)
     assert localisation.scale(wide, 1.0).tolist() == [1, 1]
     factor = localisation.scale(found, 0.25)
     share = measure_extent(found) / measure_extent(wide)

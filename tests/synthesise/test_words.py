@@ -9,7 +9,7 @@ from diffad.synthesise.losses import lose_direction, lose_likeness
 from diffad.synthesise.options import SynthesisOptions
 from diffad.synthesise.prompts import make_prompts
 from diffad.synthesise.refine import refine_word
-from diffad.synthesise.words import count_kept, drop_word, find_tokens
+from diffad.synthesise.words import count_rivals, drop_word, find_tokens
 from tests.helpers.stable import PROMPT, WORDS
 
 
@@ -38,8 +38,8 @@ def test_prompt_that_is_too_long_is_refused(stable):
 
 
 def test_all_tokens_but_first_and_last_compete(stable):
-    assert count_kept(stable.tokenizer, PROMPT, hides_padding=False) == 75
-    assert count_kept(stable.tokenizer, PROMPT, hides_padding=True) == 10
+    assert count_rivals(stable.tokenizer, PROMPT, hides_padding=False) == 75
+    assert count_rivals(stable.tokenizer, PROMPT, hides_padding=True) == 10
 
 
 @given(st.text(alphabet="abc ", max_size=30), st.text(alphabet="abc", min_size=1, max_size=3))
