@@ -253,6 +253,11 @@ COMMANDS = {
     ),
     "pretrain": (2, "--cell --ratio"),
     "report": (1, "--figure"),
+    "synthesise": (
+        1,
+        "--batch-size --count --detail --device --inference-steps --label --mask --model --out --overwrite"
+        " --prompt --region --scale --seed --strength --visible --volume --word",
+    ),
     "train": (2, "--dry-run --picture"),
     "version": (0, ""),
 }
