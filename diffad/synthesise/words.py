@@ -11,7 +11,7 @@ from torch import Tensor
 def find_tokens(tokenizer: Any, prompt: str, word: str) -> tuple[int, ...]:
     """Return the places of all tokens of a word, or of several words, in a prompt; the beginning token is 0.
 
-    A word that the tokenizer cuts has several; of a word that occurs more than once the first is taken.
+    A word that is cut has several; of a word that occurs more than once the first is taken.
 
     Args:
         tokenizer: One of transformers.
