@@ -100,7 +100,17 @@ def calibrate_on(
     for contrast, group in group_by_contrast(pipe, features, contrasts).items():
         keep_contrast(pipe, contrast, domain=summarise_domain(group))
     _restate_scope(pipe)
-    return calibrate_contrasts(pipe, scans, rates, is_whole, options.precision, held_out)
+    calibrations = calibrate_contrasts(pipe, scans, rates, is_whole, options.precision, held_out)
+    _say_single_sites(calibrations, held_out)
+    return calibrations
+
+
+def _say_single_sites(calibrations: Mapping[str, Calibration], held_out: HoldOut) -> None:
+    """Say of which contrast no site could be left out, as all scans that could be used are of one."""
+    for contrast, calibration in calibrations.items():
+        if held_out == "site" and calibration.held_out != "site":
+            subject = f"scans of {contrast}" if contrast else "scans"
+            say(f"warning: {subject} that could be used are of one site, which is not left out")
 
 
 def choose_engine(pipe: AnomalyPipeline, options: Options) -> Options:

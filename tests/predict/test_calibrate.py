@@ -268,6 +268,20 @@ def test_sites_left_out_are_told_and_kept(model, cohort, tmp_path, capsys):
     assert config.postprocess["across"] == 2
 
 
+def test_site_that_is_alone_in_the_end_is_said(model, cohort, tmp_path, capsys):
+    (tmp_path / "sites.csv").write_text("scan,site\ns0,north\ns1,south\n")
+    (cohort / "s1.nii.gz").write_bytes(b"nothing")
+    words = ["calibrate", str(cohort), "--model", str(model), "--site", str(tmp_path / "sites.csv")]
+    words += ["--normalise", "place", "--held-out", "site", "--out", str(tmp_path / "ours")]
+    assert main(words) == 0
+    told = capsys.readouterr()
+    assert "scans that could be used are of one site, which is not left out" in told.out + told.err
+    assert (
+        Calibration.from_dict(AnomalyPipeline.from_pretrained(tmp_path / "ours").config.calibration).held_out
+        == ""
+    )
+
+
 def test_implanted_lesions_give_a_table_with_the_model(model, tmp_path, capsys):
     shape = (40, 44, 36)
     for number in range(2):
