@@ -1,5 +1,7 @@
 """Synthetic corruptions that a network learns to undo: patches, sinks, sources, intensities, lesions."""
 
+from diffad.data.corruptions import cells as cells
+from diffad.data.corruptions import coarse as coarse
 from diffad.data.corruptions import kinds as kinds
 from diffad.data.corruptions.batch import CorruptedBatch as CorruptedBatch
 from diffad.data.corruptions.batch import corrupt_batch as corrupt_batch

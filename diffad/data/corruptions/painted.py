@@ -15,6 +15,7 @@ from diffad.data.corruptions.checks import check_call, check_intensities
 from diffad.data.corruptions.place import Box, Foreground, Place, draw_place
 from diffad.data.corruptions.shape import Bools, Floats, Random
 from diffad.data.corruptions.stream import seed_rng
+from diffad.registry import CORRUPTIONS
 from diffad.types import Generators, widest_float
 
 VISIBLE_CHANGE = 1e-3
@@ -93,7 +94,8 @@ class ImageCorruption(ABC):
         try:
             check_intensities(x)
         except ValueError as error:
-            raise ValueError(f"corruption {type(self).__name__}: {error}") from error
+            names = [name for name, part in CORRUPTIONS.list_registered() if part is type(self)]
+            raise ValueError(f"corruption {[*names, type(self).__name__][0]!r}: {error}") from error
 
 
 class Shaped(ImageCorruption):
