@@ -5,6 +5,8 @@ from diffad.data.corruptions import coarse as coarse
 from diffad.data.corruptions import kinds as kinds
 from diffad.data.corruptions.batch import CorruptedBatch as CorruptedBatch
 from diffad.data.corruptions.batch import corrupt_batch as corrupt_batch
+from diffad.data.corruptions.codes import check_code_tasks as check_code_tasks
+from diffad.data.corruptions.codes import corrupt_codes as corrupt_codes
 from diffad.data.corruptions.continued import continue_anomalies as continue_anomalies
 from diffad.data.corruptions.corrupt import CorruptedImage as CorruptedImage
 from diffad.data.corruptions.corrupt import corrupt as corrupt

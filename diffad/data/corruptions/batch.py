@@ -70,13 +70,13 @@ def corrupt_batch(
     """
     brains = brains.expand(len(images), *brains.shape[1:]) if len(brains) == 1 else brains
     check_images(images, brains, ("B", "C"), ("B", "1"))
-    _check_batch(tasks, chance, len(images), len(generators))
+    check_batch(tasks, chance, len(images), len(generators))
     tasks, strength = expand_tasks(tasks), torch.zeros(len(images), dtype=torch.float64)
     corruptions = {task: make_corruption(task, pool, foreign) for task in dict.fromkeys(tasks)}
     image, mask = images.clone(), torch.zeros_like(brains)
     for i, generator in enumerate(generators):
         stream = open_stream(generator)
-        task = _draw_task(tasks, chance, stream.rng)
+        task = draw_task(tasks, chance, stream.rng)
         if task is not None:
             item = (task, corruptions[task], images[i : i + 1], brains[i : i + 1], full, stream)
             image[i], weight = _corrupt_item(*item)
@@ -107,11 +107,17 @@ def _corrupt_item(
     return changed[0], weight[0]
 
 
-def _draw_task(tasks: Sequence[str], chance: float, rng: Random) -> str | None:
+def draw_task(tasks: Sequence[str], chance: float, rng: Random) -> str | None:
+    """Draw the kind that an item is corrupted by, or none."""
     return tasks[int(rng.integers(len(tasks)))] if rng.random() < chance else None
 
 
-def _check_batch(tasks: Sequence[str], chance: float, items: int, generators: int) -> None:
+def check_batch(tasks: Sequence[str], chance: float, items: int, generators: int) -> None:
+    """Check the numbers that a batch is corrupted by.
+
+    Raises:
+        ValueError: If there is no task, the chance is no share, or there are not as many generators as items.
+    """
     if not tasks:
         raise ValueError("expected at least one task, got none")
     if not 0 <= chance <= 1:
