@@ -12,7 +12,9 @@ from diffad.registry import CORRUPTIONS
 
 @CORRUPTIONS.register("coarse")
 class Coarse(NoisedCorruption):
-    r"""Adds smooth noise of the size of lesions to the brain (DAE), :math:`x + l \, \sigma \, z`.
+    r"""Adds smooth noise of the size of lesions to the brain (DAE).
+
+    .. math:: x + l \, \sigma \, z
 
     Args:
         resolution: Nodes of the noise along the longest axis, see ``diffad.noise.coarse``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import copy
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -33,23 +33,23 @@ MAX_TRIES = 8
 Own = TypeVar("Own", bound="ImageCorruption")
 
 
-@dataclass(frozen=True)
 class ImageCorruption(ABC):
-    """A corruption of intensities in [0, 1], which draws by NumPy; it follows ``protocols.Corruption``.
-
-    Args:
-        others: Images that patches come from, (C', *S') each; none takes them from the image itself.
-        foreign: Images of another modality, for ``cross_blend``.
-    """
+    """A corruption of intensities in [0, 1], which draws by NumPy; it follows ``protocols.Corruption``."""
 
     others: Sequence[Tensor] = ()
+    """Images that patches come from, (C', *S') each; none takes them from the image itself."""
     foreign: Sequence[Tensor] = ()
+    """Images of another modality, for ``cross_blend``."""
 
     takes_codes: ClassVar[bool] = False
+    has_strength: ClassVar[bool] = False
+    """Whether it paints by a strength of its own; all others go a share of the way to what they painted."""
 
     def with_sources(self: Own, others: Sequence[Tensor], foreign: Sequence[Tensor] = ()) -> Own:
         """Return the same corruption with images that patches come from."""
-        return replace(self, others=others, foreign=foreign)
+        twin = copy(self)
+        twin.others, twin.foreign = others, foreign
+        return twin
 
     def __call__(
         self, x: Tensor, mask: Tensor, *, level: Tensor | float | None = None, generators: Generators
@@ -82,9 +82,6 @@ class ImageCorruption(ABC):
         severity = float((result - image).abs().max())
         strength = read_strength(changes, severity, share)
         return result, region, {"changes": tuple(changes), "severity": severity, "strength": strength}
-
-    has_strength: ClassVar[bool] = False
-    """Whether it paints by a strength of its own; all others go a share of the way to what they painted."""
 
     @abstractmethod
     def change(self, image: Floats, brain: Bools, rng: Random, level: float | None, keep: bool) -> Changed:
