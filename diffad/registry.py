@@ -211,12 +211,24 @@ SALIENCIES = Registry("saliency", "diffad.saliency", plural="saliencies")
 SCORES = Registry("score", "diffad.score")
 MODELS = Registry("model", "diffad.models")
 DATASETS = Registry("dataset", "diffad.data")
+CORRUPTIONS = Registry("corruption", "diffad.data.corruptions")
 LAYOUTS = Registry("layout", "diffad.data.layouts")
 PROTOCOLS = Registry("protocol", "diffad.evaluation.protocols")
 VIEWS = Registry("view", "diffad.report.notebook")
 
 REGISTRIES = {
     registry.plural: registry
-    for registry in (NOISES, SAMPLERS, GUIDANCES, SALIENCIES, SCORES, MODELS, DATASETS, LAYOUTS, PROTOCOLS)
+    for registry in (
+        NOISES,
+        SAMPLERS,
+        GUIDANCES,
+        SALIENCIES,
+        SCORES,
+        MODELS,
+        DATASETS,
+        CORRUPTIONS,
+        LAYOUTS,
+        PROTOCOLS,
+    )
 }
 """The registries that others add to, by what their parts are called."""
