@@ -6,30 +6,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from diffad.distributed import Process
 from diffad.inference.precision import resolve_precision
 from diffad.io.console import NORMAL, VERBOSE
 from diffad.io.escape import escape_name
-from diffad.io.stages import run_stage, work_on
+from diffad.io.stages import work_on
 from diffad.io.subjects import Subject
-from diffad.io.terminal import Progress, format_error, say
+from diffad.io.terminal import Progress
 from diffad.pipeline import AnomalyPipeline
 from diffad.predict.claims import ScanClaims
 from diffad.predict.disk import watch_disk
 from diffad.predict.load import count_voxels
 from diffad.predict.looker import ScanLooker
 from diffad.predict.options import Options as Options
-from diffad.predict.outcome import PendingScan, ScanOutcome, describe_outcome, fail_scan
+from diffad.predict.outcome import PendingScan, ScanOutcome, describe_outcome, guard_stage
 from diffad.predict.outcome import WriteError as WriteError
+from diffad.predict.outcome_files import write_outcome
 from diffad.predict.reader import ScanReader
 from diffad.predict.results import ResultRow, Results
 from diffad.predict.shelf import ModelSet, place_on_shelf
 from diffad.predict.stages import run_overlapped
 from diffad.predict.summary import CohortSummary as CohortSummary
 from diffad.predict.waiting import wait_for_others
-from diffad.predict.writer import add_in_template, write_scan
 
 if TYPE_CHECKING:
     from diffad.prepare import PrepareOptions as PrepareOptions
@@ -171,55 +171,22 @@ class Cohort:
                 self.results.add(order=[s.name for s in subjects])
         return sum(self.process.gather([self.summary]), CohortSummary())
 
-    def _guard(self, stage: Any, subject: Subject, *rest: Any) -> Any:
-        """Run a stage; whatever is wrong with one scan must not cost the others."""
-        try:
-            return stage(subject, *rest)
-        except WriteError:
-            raise
-        except Exception as error:
-            message = format_error(error)
-            say(f"failed {subject.name}: {message}", error)
-            return fail_scan(subject.name, message)
-
     def _read(self, subject: Subject) -> PendingScan | ScanOutcome:
         with work_on(subject.name):
-            outcome: PendingScan | ScanOutcome = self._guard(self.reader.read, subject)
-        return outcome
+            return guard_stage(self.reader.read, subject)
 
     def _look(self, subject: Subject, read: PendingScan) -> ScanOutcome:
-        outcome: ScanOutcome = self._guard(self.looker.look, subject, read, self._progress.slices)
-        return outcome
+        return guard_stage(self.looker.look, subject, read, self._progress.slices)
 
     def _finish(self, subject: Subject, outcome: ScanOutcome) -> None:
         """Write what was made; the last stage, so that the rows come in order."""
-        if outcome.output is not None:
-            outcome = self._keep_finished(outcome, self._guard(self._write, subject, outcome))
+        outcome = write_outcome(subject, outcome, self.out, self.page)
         assert outcome.row is not None
         with self._writing("results.csv"):
             self.results.add(outcome.row)
         self._rows[subject.name] = outcome.row
         self.claims.release(subject.naming)
-        if outcome.counts == "failed":
-            self.summary.failed[subject.name] = outcome.row.error
-        else:
-            getattr(self.summary, outcome.counts).append(subject.name)
-        self.summary.note_row(subject.name, outcome.row)
+        self.summary.count_scan(subject.name, outcome.counts, outcome.row)
         fields = asdict(outcome.row) | {"scan": subject.name, "outcome": outcome.counts}
         level = NORMAL if outcome.counts in ("done", "failed") else VERBOSE
         self._progress.conclude(subject.name, describe_outcome(outcome), level, **fields)
-
-    @staticmethod
-    def _keep_finished(before: ScanOutcome, after: ScanOutcome) -> ScanOutcome:
-        """Return what became of a scan; one that was finished before stays so if nothing can be added."""
-        return replace(before, output=None) if before.counts == "skipped" else after
-
-    def _write(self, subject: Subject, outcome: ScanOutcome) -> ScanOutcome:
-        assert outcome.output is not None
-        with self._writing(subject.name), work_on(subject.name), run_stage("writing"):
-            if outcome.counts == "skipped":
-                add_in_template(outcome.output, subject.naming, self.out, outcome.way)
-            else:
-                picture = outcome.preparation
-                write_scan(outcome.output, subject.naming, self.out, self.page, picture, outcome.way)
-        return replace(outcome, output=None, preparation=None)
