@@ -5,20 +5,14 @@ from __future__ import annotations
 import io
 
 import numpy as np
-import torch
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from diffad.config.choices import AXES
-from diffad.data.slices import slice_spacing
-from diffad.data.volume import Array, Volume
+from diffad.data.volume import Array
 from diffad.fill.result import FilledScan
 from diffad.report.canvas import BRIGHT, PAPER, PLAIN, place_axes, place_text
-from diffad.report.planes import SIDES, orient_plane
-from diffad.report.tiles import draw_image, draw_outline, write_sides
+from diffad.report.plane_tile import draw_plane_tile
 
 OUTLINE = "#ffb02e"
 TILE, GAP, LEFT, TOP, LINE = 2.6, 0.08, 0.16, 0.66, 0.26
@@ -65,36 +59,5 @@ def _draw_tile(
     region = result.region
     index = int(region.fill_mask.sum(tuple(a for a in range(3) if a != axis)).argmax())
     low, high = np.percentile(result.scan.data[0][region.brain], (0.5, 99.5)).tolist()
-    norm = Normalize(min(low, 0.0), max(high, low + 1e-6))
-    data = torch.from_numpy(np.ascontiguousarray(image))[None]
-    mask = torch.from_numpy(region.fill_mask & has_outline)[None]
-    axes = place_axes(figure, *corner, TILE, TILE)
-    draw_tile(axes, (data, mask), result.scan, (axis, index), norm, OUTLINE)
-
-
-def draw_tile(
-    axes: Axes,
-    content: tuple[Tensor, Tensor],
-    scan: Volume,
-    plane: tuple[int, int],
-    norm: Normalize,
-    colour: str,
-) -> None:
-    """Draw a plane of a scan with the outline of a mask, nothing of an empty one.
-
-    Args:
-        axes: Where it is drawn.
-        content: Image and mask, (1, I, J, K).
-        scan: The scan, for the size of its voxels.
-        plane: Axis that is cut, and the index.
-        norm: Intensities that are black and white.
-        colour: Of the outline.
-    """
-    axes.set_axis_off()
-    image, mask = (orient_plane(values, *plane) for values in content)
-    draw_image(axes, image, norm, "gray")
-    draw_outline(axes, mask, colour, 0.9)
-    write_sides(axes, SIDES[plane[0]])
-    down, across = slice_spacing(scan.spacing.tolist(), AXES[plane[0]])
-    axes.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
-    axes.set_aspect(down / across)
+    outlines = {OUTLINE: region.fill_mask} if has_outline else {}
+    draw_plane_tile(axes, image, result.scan.spacing.tolist(), (axis, index), (low, high), outlines, 0.9)

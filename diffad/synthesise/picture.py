@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 
 import numpy as np
-import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from diffad.data.volume import Array
-from diffad.fill.picture import GAP, LEFT, LINE, OUTLINE, PLANES, TILE, TOP, draw_tile
+from diffad.fill.picture import GAP, LEFT, LINE, OUTLINE, PLANES, TILE, TOP
 from diffad.report.canvas import BRIGHT, PAPER, PLAIN, place_axes, place_text
+from diffad.report.plane_tile import draw_plane_tile
 from diffad.synthesise.result import SynthesisedScan
 
 LABEL = "#35c3ff"
@@ -48,10 +47,9 @@ def _draw_row(
 ) -> None:
     region = result.region
     low, high = np.percentile(result.scan.data[0][region.brain], (0.5, 99.5)).tolist()
-    norm = Normalize(min(low, 0.0), max(high, low + 1e-6))
+    outlines = {colour: mask} if mask.any() else {}
     is_slice = 1 in image.shape
     for column, axis in enumerate(PLANES[:1] if is_slice else PLANES):
         index = int(region.fill_mask.sum(tuple(a for a in range(3) if a != axis)).argmax())
         axes = place_axes(figure, LEFT + column * (TILE + GAP), top, TILE, TILE)
-        data = torch.from_numpy(np.ascontiguousarray(image))[None]
-        draw_tile(axes, (data, torch.from_numpy(mask)[None]), result.scan, (axis, index), norm, colour)
+        draw_plane_tile(axes, image, result.scan.spacing.tolist(), (axis, index), (low, high), outlines, 0.9)
