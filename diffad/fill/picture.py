@@ -7,7 +7,6 @@ import io
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from diffad.data.volume import Array
 from diffad.fill.result import FilledScan
@@ -56,6 +55,8 @@ def _draw_tile(
     corner: tuple[float, float],
     has_outline: bool,
 ) -> None:
+    axes = place_axes(figure, *corner, TILE, TILE)
+    axes.set_axis_off()
     region = result.region
     index = int(region.fill_mask.sum(tuple(a for a in range(3) if a != axis)).argmax())
     low, high = np.percentile(result.scan.data[0][region.brain], (0.5, 99.5)).tolist()

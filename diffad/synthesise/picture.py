@@ -52,4 +52,5 @@ def _draw_row(
     for column, axis in enumerate(PLANES[:1] if is_slice else PLANES):
         index = int(region.fill_mask.sum(tuple(a for a in range(3) if a != axis)).argmax())
         axes = place_axes(figure, LEFT + column * (TILE + GAP), top, TILE, TILE)
+        axes.set_axis_off()
         draw_plane_tile(axes, image, result.scan.spacing.tolist(), (axis, index), (low, high), outlines, 0.9)
