@@ -15,6 +15,7 @@ from torch import Tensor
 from diffad.protocols import (
     AnomalyScore,
     Composite,
+    Corruption,
     Denoiser,
     NeedsNetworks,
     NoiseGenerator,
@@ -25,6 +26,8 @@ from diffad.protocols import (
     ScoreRun,
     StreamingSaliency,
     StreamingScore,
+    TakesCodes,
+    TakesSources,
     WantsReferences,
 )
 from diffad.schedule import Schedule
@@ -139,6 +142,18 @@ def begin_saliency(
     if isinstance(saliency, StreamingSaliency):
         return saliency.begin(denoiser, noise, generator)
     return saliency
+
+
+def give_sources(
+    corruption: Corruption, others: Sequence[Tensor], foreign: Sequence[Tensor] = ()
+) -> Corruption:
+    """Return a corruption with images that patches come from, (C', *S') each; itself where it takes none."""
+    return corruption.with_sources(others, foreign) if isinstance(corruption, TakesSources) else corruption
+
+
+def takes_codes(corruption: Corruption) -> bool:
+    """Tell whether a corruption reads no intensities of a scan, so that codes will do."""
+    return isinstance(corruption, TakesCodes) and corruption.takes_codes
 
 
 def _warn_of_former(part: Any, former: str, name: str) -> None:

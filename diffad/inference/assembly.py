@@ -9,7 +9,7 @@ from diffad.capabilities import attach_networks
 from diffad.config import PartSpec, SpaceConfig, from_dict
 from diffad.data.space import Space
 from diffad.denoise import NetworkDenoiser
-from diffad.inference.detector import Detector
+from diffad.inference.detector import DetectorRun
 from diffad.inference.postprocess import Postprocess
 from diffad.inference.precision import PRECISIONS, resolve_precision
 from diffad.method import Method
@@ -21,7 +21,7 @@ from diffad.schedule import Schedule, find_prediction
 
 def assemble_detector(
     pipe: Any, method: Method, seed: int, batch_size: int, precision: str, progress: Callable[[int], Any]
-) -> Detector:
+) -> DetectorRun:
     """Put together what ``AnomalyPipeline.detector`` returns.
 
     Args:
@@ -53,7 +53,7 @@ def assemble_detector(
     denoiser: Denoiser = NetworkDenoiser(network, schedule, find_prediction(pipe.scheduler), clip=is_image)
     if method.guidance:
         denoiser = build(GUIDANCES, method.guidance)(denoiser)
-    return Detector(
+    return DetectorRun(
         denoiser=denoiser,
         noise=build(NOISES, method.noise),
         sampler=build(SAMPLERS, method.sampler),

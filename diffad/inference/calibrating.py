@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from diffad.capabilities import Place, list_parts
 from diffad.config import PartSpec
 from diffad.config.choices import HoldOut
-from diffad.inference.detector import Detector
+from diffad.inference.detector import DetectorRun
 from diffad.inference.healthy_scans import HealthyScan, measure_places, normalise_left_out
 from diffad.inference.postprocess import Postprocess
 from diffad.inference.whole_scans import measure_whole_scans, raise_to_sites
@@ -21,7 +21,9 @@ T = TypeVar("T")
 
 
 def calibrate_samplers(
-    sampler: PartSpec, build: Callable[[PartSpec], Detector], measure: Callable[[Detector, float], float]
+    sampler: PartSpec,
+    build: Callable[[PartSpec], DetectorRun],
+    measure: Callable[[DetectorRun, float], float],
 ) -> PartSpec:
     """Give every sampler that cuts a map of its own the threshold of that map, the innermost first.
 
@@ -179,7 +181,7 @@ def _group_scans(scans: Sequence[HealthyScan], held_out: HoldOut) -> Sequence[Ha
     return [scan.site for scan in scans] if _holds_sites(scans, held_out) else range(len(scans))
 
 
-def _find_uncalibrated(detector: Detector) -> tuple[Place, CalibratesThreshold] | None:
+def _find_uncalibrated(detector: DetectorRun) -> tuple[Place, CalibratesThreshold] | None:
     for place, part in list_parts(detector.sampler):
         if isinstance(part, CalibratesThreshold) and not part.calibrated():
             return place, part

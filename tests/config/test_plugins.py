@@ -19,6 +19,7 @@ from diffad.config.plugins import (
     plugin_arguments,
     split_plugins,
 )
+from diffad.data.corruptions import corrupt, corrupt_batch, corrupt_codes
 from diffad.data.items import DataError
 from diffad.registry import DATASETS, DETECTORS, MODELS, NOISES, REGISTRIES, NameClashError
 from tests.helpers.brains import brain
@@ -237,7 +238,7 @@ def examples(tmp_path):
 def test_examples_of_contributing_are_plugins_as_they_are(examples, capsys):
     load_plugins(map(str, examples))
     assert NOISES.build("checker", size=4).size == 4
-    assert len(examples) == 6
+    assert len(examples) == 7
     assert capsys.readouterr().err == ""
 
 
@@ -251,6 +252,20 @@ def test_network_of_contributing_answers_alike_alone_and_in_a_batch(examples):
     assert not torch.allclose(network(x, labels.flip(0)), answer)
     with pytest.raises(ValueError, match="expected an even width of at least 2, got 3"):
         MODELS.build("plain", width=3)
+
+
+def test_corruption_of_contributing_damages_training_slices_and_codes_are_refused(examples):
+    load_plugins(map(str, examples))
+    x, brain = torch.rand(3, 1, 16, 12), torch.ones(3, 1, 16, 12, dtype=torch.bool)
+    seeds = [torch.Generator().manual_seed(seed) for seed in range(3)]
+    batch = corrupt_batch(x, brain, ["stripes"], 1.0, seeds)
+    assert batch.label.tolist() == [1, 1, 1]
+    assert torch.equal(batch.image[~batch.mask], x[~batch.mask])
+    torch.testing.assert_close(batch.image, x * (1 - batch.strength.view(3, 1, 1, 1) * batch.mask).float())
+    with pytest.raises(ValueError, match=r"\(cells, coarse\), found stripes"):
+        corrupt_codes(x, brain.float(), ["stripes"], 1.0, seeds)
+    image = corrupt(x[0], brain[0], "stripes", torch.Generator().manual_seed(1))
+    torch.testing.assert_close(image.image, x[0] * (1 - image.params["strength"] * image.mask).float())
 
 
 def test_data_set_of_contributing_keeps_the_promises_of_all(examples, arrays):

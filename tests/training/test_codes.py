@@ -6,13 +6,15 @@ import pytest
 import torch
 
 from diffad import AnomalyPipeline
-from diffad.config import ConfigError
+from diffad.config import ConfigError, CorruptConfig
+from diffad.data.corruptions import corrupt_codes
 from diffad.models.auxiliary import load_network
+from diffad.models.coding import Coding
 from diffad.noise.gaussian import GaussianNoise
 from diffad.samplers.chain import Chain
 from diffad.schedule import Schedule
 from diffad.training.auxiliary import LOSSES, marking_loss, sum_auxiliary
-from diffad.training.batch import Batch
+from diffad.training.batch import Batch, corrupt_items
 from diffad.training.codes import RememberingCodec, build_coding
 from diffad.training.compressing import measure_divergence
 from diffad.training.example import make_batch_example
@@ -196,3 +198,56 @@ def test_moments_come_from_the_network_in_one_call():
     torch.testing.assert_close(image, codec.decode(codec.encode(x)))
     assert mean.shape == std.shape == (2, 3, 4, 4)
     assert image.shape == x.shape
+
+
+FLOW = "schedule={num_train_timesteps: 1000, prediction_type: flow}"
+DAMAGED = ["corrupt={tasks: [cells, coarse], role: restore, codes: true, chance: 1.0, weight: 3.0}"]
+
+
+@pytest.mark.parametrize("role", ["restore", "source"])
+def test_network_is_trained_on_damaged_codes(small, latent, role):
+    settings = [f"corrupt.role={role}", "train.steps=2", FLOW]
+    sampler = "sampler={name: chain, level: 1000, steps: 1, step: euler_flow, start: scan}"
+    pipe = AnomalyPipeline.from_pretrained(train(small(*latent, *DAMAGED, sampler, *settings)))
+    assert pipe(torch.rand(2, 1, 16, 16)).anomaly_map.isfinite().all()
+
+
+def test_damaged_codes_stand_where_damaged_images_do(generators):
+    coding, noise, schedule = Coding(build_codec()), GaussianNoise(), Schedule.linear()
+    config = CorruptConfig(tasks=("cells",), role="restore", codes=True, chance=1.0, weight=3.0)
+    image, brain = torch.rand(3, 1, 32, 32), torch.ones(3, 1, 32, 32)
+    brain[2] = 0
+    batch = corrupt_items(image, brain, torch.zeros(3).long(), config, config.tasks, generators(1, 2, 3))
+    t = torch.full((3,), 200)
+    seeds = (4, 5, 6)
+    example = make_batch_example(Chain(200), batch, t, noise, schedule, generators(*seeds), coding)
+    code = coding.encode(image * 2 - 1)
+    assert torch.equal(example.x, code)
+    items = generators(*seeds)
+    damaged, damage = corrupt_codes(code, coding.shrink(brain), ["cells"], 1.0, items)
+    assert torch.equal(example.damage, damage)
+    assert damage[:2].flatten(1).any(1).all()
+    assert not damage[2].any()
+    assert torch.equal(example.region, 1 + 2 * damage)
+    z = noise(damaged, t, generator=items)
+    torch.testing.assert_close(example.x_t, schedule.add_noise(damaged, z, t))
+    a, s = schedule.amplitudes(t, code)
+    torch.testing.assert_close(a * code + s * example.z, example.x_t, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["corrupt.tasks=[cells, disyre, sink]"], r"\(cells, coarse\), found disyre, sink"),
+        (["corrupt.held_out=[walk]"], r"corrupt.tasks: expected kinds that read no .*, found walk"),
+        (["corrupt.tasks=[swirl]"], "corrupt.tasks: expected a task among blend, .*, got 'swirl'"),
+        (["corrupt.role=condition"], "corrupt.role: expected restore or source with corrupt.codes"),
+        (
+            ["space.code=pixels", "networks.codec=null"],
+            "corrupt.codes: expected false with space",
+        ),
+    ],
+)
+def test_codes_that_cannot_be_damaged_are_refused(small, latent, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        check_parts(small(*latent, *DAMAGED, *changes))
