@@ -12,7 +12,7 @@ from diffad.denoise import learns_variance
 from diffad.models.auxiliary import load_network
 from diffad.models.coding import Coding
 from diffad.models.neighbours import check_neighbours
-from diffad.protocols import MakesExamples, Sampler
+from diffad.protocols import Codec, MakesExamples, Sampler
 from diffad.registry import DATASETS, GUIDANCES, SAMPLERS, SCORES, Registry
 from diffad.samplers.coded import CodedSampler
 from diffad.training.auxiliary import check_auxiliary
@@ -56,8 +56,14 @@ def check_network(network: Any, config: Config) -> None:
     """Refuse a network that does not fit the space it is trained in.
 
     Raises:
-        ConfigError: If it is shown other neighbouring slices than the space has, or a variance is of no use.
+        ConfigError: If it is shown other neighbouring slices than the space has, a variance is of no use, or
+            a codec is asked for and it is none.
     """
+    if config.task == "compress" and not isinstance(network, Codec):
+        raise ConfigError(
+            "config key model: expected a codec with task compress, such as autoencoder_kl or autoencoder_vq"
+            f", found {config.model['name']!r}"
+        )
     has_variance = any(learns_variance(part) for part in network.modules())
     if has_variance and not learns_variance(network):
         raise ConfigError(
