@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from diffad.capabilities import count_references
+from diffad.capabilities import check_asking_score, count_references
 from diffad.config import Config, ConfigError, PartSpec, to_dict
 from diffad.data.items import Dataset
 from diffad.denoise import learns_variance
@@ -140,6 +140,10 @@ def check_parts(config: Config) -> None:
     coding = build_coding(config, auxiliary.pop("codec", None))
     if coding.is_coded:
         _check_coded(sampler, coding)
+    try:
+        check_asking_score(score, config.score["name"], config.space.neighbours, coding.is_coded)
+    except ValueError as error:
+        raise ConfigError(f"config key score: {error}") from error
     for name, network in auxiliary.items():
         channels, other = config.model.get("in_channels", 1), network.config.in_channels
         if channels != other:
