@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from diffad.capabilities import count_references
+from diffad.capabilities import check_asking_score, count_references
 from diffad.config import Config, ConfigError, PartSpec, to_dict
 from diffad.data.items import Dataset
 from diffad.denoise import learns_variance
 from diffad.models.auxiliary import load_network
 from diffad.models.coding import Coding
 from diffad.models.neighbours import check_neighbours
-from diffad.protocols import MakesExamples, Sampler
+from diffad.protocols import Codec, MakesExamples, Sampler
 from diffad.registry import DATASETS, GUIDANCES, SAMPLERS, SCORES, Registry
 from diffad.samplers.coded import CodedSampler
 from diffad.training.auxiliary import check_auxiliary
@@ -56,8 +56,14 @@ def check_network(network: Any, config: Config) -> None:
     """Refuse a network that does not fit the space it is trained in.
 
     Raises:
-        ConfigError: If it is shown other neighbouring slices than the space has, or a variance is of no use.
+        ConfigError: If it is shown other neighbouring slices than the space has, a variance is of no use, or
+            a codec is asked for and it is none.
     """
+    if config.task == "compress" and not isinstance(network, Codec):
+        raise ConfigError(
+            "config key model: expected a codec with task compress, such as autoencoder_kl or autoencoder_vq"
+            f", found {config.model['name']!r}"
+        )
     has_variance = any(learns_variance(part) for part in network.modules())
     if has_variance and not learns_variance(network):
         raise ConfigError(
@@ -134,6 +140,10 @@ def check_parts(config: Config) -> None:
     coding = build_coding(config, auxiliary.pop("codec", None))
     if coding.is_coded:
         _check_coded(sampler, coding)
+    try:
+        check_asking_score(score, config.score["name"], config.space.neighbours, coding.is_coded)
+    except ValueError as error:
+        raise ConfigError(f"config key score: {error}") from error
     for name, network in auxiliary.items():
         channels, other = config.model.get("in_channels", 1), network.config.in_channels
         if channels != other:
