@@ -140,10 +140,7 @@ def check_parts(config: Config) -> None:
     coding = build_coding(config, auxiliary.pop("codec", None))
     if coding.is_coded:
         _check_coded(sampler, coding)
-    try:
-        check_asking_score(score, config.score["name"], config.space.neighbours, coding.is_coded)
-    except ValueError as error:
-        raise ConfigError(f"config key score: {error}") from error
+    _check_asking(score, config, coding)
     for name, network in auxiliary.items():
         channels, other = config.model.get("in_channels", 1), network.config.in_channels
         if channels != other:
@@ -157,6 +154,13 @@ def _check_marks(sampler: Any, config: Config) -> None:
     if getattr(sampler, "needs_marks", False) and not marks:
         name = config.sampler["name"]
         raise ConfigError(f"config key model.marks: sampler {name!r} expected true, found false")
+
+
+def _check_asking(score: Any, config: Config, coding: Coding) -> None:
+    try:
+        check_asking_score(score, config.score["name"], config.space.neighbours, coding.is_coded)
+    except ValueError as error:
+        raise ConfigError(f"config key score: {error}") from error
 
 
 def _check_coded(sampler: Any, coding: Coding) -> None:
