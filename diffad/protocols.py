@@ -450,6 +450,20 @@ class WantsReferences(Protocol):
 
 
 @runtime_checkable
+class AsksNetwork(Protocol):
+    """A score that asks the diffusion network for features of images, as single slices without noise."""
+
+    def count_evaluations(self) -> int:
+        """Return how often it asks for an image; what it shares among images of a batch counts in full."""
+        ...
+
+    @property
+    def asks_of_pipeline(self) -> bool:
+        """Whether it asks the network of the pipeline, and none of its own."""
+        ...
+
+
+@runtime_checkable
 class Composite(Protocol):
     """A part made of parts."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffad.capabilities import begin_run, restrict_to_region, wants_records
+from diffad.capabilities import begin_run, count_evaluations, restrict_to_region, wants_records
 from diffad.data.space import Space, to_model
 from diffad.data.window import Corner, Window
 from diffad.denoise import as_denoiser, bind
@@ -86,7 +86,8 @@ class BatchScorer:
         raw = run.map(x, public, brain)
         spread = None if public.std is None else public.std.cpu()
         anomaly = raw if self.joins_slices else self.post.smooth(raw, brain)
-        return BatchResult(anomaly.cpu(), public.image.cpu(), output.nfe, spread)
+        nfe = output.nfe + count_evaluations(self.score)
+        return BatchResult(anomaly.cpu(), public.image.cpu(), nfe, spread)
 
     def _restrict_sampler(self, coding: Coding, region: Tensor | None) -> Sampler:
         if coding.is_coded:

@@ -33,12 +33,10 @@ def calibrate_samplers(
         measure: Returns the threshold of a detector's maps of healthy scans at a false-positive rate.
 
     Returns:
-        The sampler, with thresholds; one that was given stays, and in codes all do: the likelihood there is
-        not that of images, and without a threshold its quantile in each item is taken.
+        The sampler, with thresholds; one that was given stays. In codes the map is one of cells, which
+        count by the voxels of the brain in each.
     """
     while (match := _find_uncalibrated(detector := build(sampler))) is not None:
-        if detector.coding.is_coded:
-            return sampler
         place, part = match
         first_sampler, likelihood = part.calibrating()
         maps = replace(detector, sampler=first_sampler, score=likelihood, post=Postprocess(median=1))

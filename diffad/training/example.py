@@ -58,7 +58,11 @@ def make_batch_example(
     """
     drawing = (coding.shrink(batch.brain), t, noise, schedule, generators)
 
+    states = [g.get_state() for g in generators]
+
     def encode(image: Tensor) -> Tensor:
+        for g, state in zip(generators, states, strict=True):
+            g.set_state(state)  # a slice and its damaged copy are drawn alike, and differ by the damage alone
         return coding.encode(to_model(image), generators if is_drawn else None)
 
     x = encode(batch.image)

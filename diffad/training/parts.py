@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from diffad.capabilities import count_references
+from diffad.capabilities import check_asking_score, count_references
 from diffad.config import Config, ConfigError, PartSpec, to_dict
 from diffad.data.items import Dataset
 from diffad.denoise import learns_variance
 from diffad.models.auxiliary import load_network
 from diffad.models.coding import Coding
 from diffad.models.neighbours import check_neighbours
-from diffad.protocols import MakesExamples, Sampler
+from diffad.protocols import Codec, MakesExamples, Sampler
 from diffad.registry import DATASETS, DETECTORS, GUIDANCES, MODELS, SAMPLERS, SCORES, Registry
 from diffad.samplers.coded import CodedSampler
 from diffad.training.auxiliary import check_auxiliary
@@ -66,8 +66,14 @@ def check_network(network: Any, config: Config) -> None:
     """Refuse a network that does not fit the space it is trained in.
 
     Raises:
-        ConfigError: If it is shown other neighbouring slices than the space has, or a variance is of no use.
+        ConfigError: If it is shown other neighbouring slices than the space has, a variance is of no use, or
+            a codec is asked for and it is none.
     """
+    if config.task == "compress" and not isinstance(network, Codec):
+        raise ConfigError(
+            "config key model: expected a codec with task compress, such as autoencoder_kl or autoencoder_vq"
+            f", found {config.model['name']!r}"
+        )
     has_variance = any(learns_variance(part) for part in network.modules())
     if has_variance and not learns_variance(network):
         raise ConfigError(
@@ -144,6 +150,7 @@ def check_parts(config: Config) -> None:
     coding = build_coding(config, auxiliary.pop("codec", None))
     if coding.is_coded:
         _check_coded(sampler, coding)
+    _check_asking(score, config, coding)
     for name, network in auxiliary.items():
         channels, other = config.model.get("in_channels", 1), network.config.in_channels
         if channels != other:
@@ -157,6 +164,13 @@ def _check_marks(sampler: Any, config: Config) -> None:
     if getattr(sampler, "needs_marks", False) and not marks:
         name = config.sampler["name"]
         raise ConfigError(f"config key model.marks: sampler {name!r} expected true, found false")
+
+
+def _check_asking(score: Any, config: Config, coding: Coding) -> None:
+    try:
+        check_asking_score(score, config.score["name"], config.space.neighbours, coding.is_coded)
+    except ValueError as error:
+        raise ConfigError(f"config key score: {error}") from error
 
 
 def _check_coded(sampler: Any, coding: Coding) -> None:

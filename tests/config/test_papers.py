@@ -122,7 +122,7 @@ SIZES = {
 OTHER_SIZES = {
     "andi": (9_720_964, 16_993_956),
     "madad": (257_735_941, 257_735_429),
-    "reflect": (144_861_316, 145_215_424),
+    "reflect": (144_861_316, 145_008_004),
 }
 """Published networks that are not built, and what stands for them."""
 SPACES = {"andi": 128, "autoddpm": 128, "beside": 128, "cddpm": 96, "dae": 128, "pddpm": 96, "thor": 128}
@@ -179,7 +179,7 @@ POST = {
         "median_first": False,
     },
 }
-LATENT = {"madad": 4}
+LATENT = {"madad": 4, "reflect": 4}
 """Channels of the codes that a network sees."""
 COMPARED = sorted(set(TRAIN) - {"disyre", "madad", "reflect"})
 """Those of the comparison."""

@@ -11,14 +11,16 @@ from diffad.data.corruptions import corrupt_codes
 from diffad.models.auxiliary import load_network
 from diffad.models.coding import Coding
 from diffad.noise.gaussian import GaussianNoise
+from diffad.samplers import resampled
 from diffad.samplers.chain import Chain
 from diffad.schedule import Schedule
 from diffad.training.auxiliary import LOSSES, marking_loss, sum_auxiliary
 from diffad.training.batch import Batch, corrupt_items
+from diffad.training.calibration import collect_healthy
 from diffad.training.codes import RememberingCodec, build_coding
 from diffad.training.compressing import measure_divergence
 from diffad.training.example import make_batch_example
-from diffad.training.parts import check_parts
+from diffad.training.parts import build_data, check_parts
 from diffad.training.run import train
 from diffad.types import Example
 from tests.test_pipeline_codes import build_codec
@@ -79,11 +81,26 @@ def test_network_is_trained_on_wavelets_and_finds(small):
     assert pipe(torch.rand(2, 1, 16, 16) * 0.5 + 0.2).anomaly_map.max() > 0
 
 
-def test_sampler_with_a_cut_of_its_own_keeps_its_quantile_in_codes(small, latent):
+@pytest.mark.parametrize("fpr", [0.05, 0.3])
+def test_cut_of_a_sampler_in_codes_is_one_of_healthy_cells(small, latent, fpr, monkeypatch):
+    """As much of the healthy brains it was measured on lies in suspicious cells as was asked for."""
     coarse = "coarse: {name: chain, level: 20, steps: 2}, score: {name: l1}"
-    sampler = f"sampler={{name: resampled, {coarse}, level: 9, steps: 2}}"
-    pipe = AnomalyPipeline.from_pretrained(train(small(*latent, sampler, "train.steps=2")))
-    assert pipe.config.sampler.get("threshold") is None
+    sampler = f"sampler={{name: resampled, {coarse}, level: 9, steps: 2, fpr: {fpr}}}"
+    config = small(*latent, sampler, "train.steps=2", "train.validate_items=8")
+    pipe = AnomalyPipeline.from_pretrained(train(config))
+    shares, find = [], resampled.find_suspects
+
+    def watch(likelihood, threshold, share, brain):
+        assert threshold == pipe.config.sampler["threshold"]
+        assert likelihood.shape[2:] == (8, 8)  # cells, for slices of 16 pixels
+        suspects = find(likelihood, threshold, share, brain)
+        shares.append((suspects * brain).sum((1, 2, 3)) / brain.sum((1, 2, 3)))
+        return suspects
+
+    monkeypatch.setattr(resampled, "find_suspects", watch)
+    x, brain = collect_healthy(build_data(config, "val"))
+    pipe.detector().maps(x, brain, range(len(x)))
+    assert float(torch.cat(shares).mean()) == pytest.approx(fpr, abs=0.03)
 
 
 def test_masked_diffusion_is_trained_with_its_further_loss(small, latent):
@@ -121,6 +138,14 @@ def test_run_on_codes_resumes_as_if_it_had_not_stopped(small, latent, tmp_path):
         (
             ["train.auxiliary={marks_l2: 1.0}"],
             "marks_l2 needs a network that marks anomalies",
+        ),
+        (
+            ["score={name: features}"],
+            "score 'features' expected a network of single images, .* found one of codes",
+        ),
+        (
+            ["score={name: mean, scores: [{name: l1}, {name: triplet, references: x}]}"],
+            "score: score 'mean' expected a network of single images",
         ),
         (["train.auxiliary={mark_l2: 1.0}"], "unknown loss 'mark_l2'; did you mean 'marks_l2'"),
         (
