@@ -95,16 +95,18 @@ def _corrupt_item(
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Return an image (1, C, *S) after a corruption (C, *S), and its weight (1, *S), both checked."""
-    changed, weight = corruption(image, brain, level=1.0 if full else None, generators=[generator])
-    if changed.shape != image.shape or weight.shape != brain.shape:
-        shapes = f"{tuple(changed.shape)} and {tuple(weight.shape)}"
-        expected = f"{tuple(image.shape)} and {tuple(brain.shape)}"
-        raise ValueError(f"corruption {task!r}: expected image and weight of shape {expected}, got {shapes}")
-    for name, values in (("intensities", changed), ("weights", weight)):
+    changed_image, weight = corruption(image, brain, level=1.0 if full else None, generators=[generator])
+    if changed_image.shape != image.shape or weight.shape != brain.shape:
+        shapes = f"{tuple(changed_image.shape)} and {tuple(weight.shape)}"
+        shapes_expected = f"{tuple(image.shape)} and {tuple(brain.shape)}"
+        raise ValueError(
+            f"corruption {task!r}: expected image and weight of shape {shapes_expected}, got {shapes}"
+        )
+    for name, values in (("intensities", changed_image), ("weights", weight)):
         if not (values.min() >= 0 and values.max() <= 1):
             ends = f"{values.min():.3g} to {values.max():.3g}"
             raise ValueError(f"corruption {task!r}: expected {name} in [0, 1], got {ends}")
-    return changed[0], weight[0]
+    return changed_image[0], weight[0]
 
 
 def draw_task(tasks: Sequence[str], chance: float, rng: Random) -> str | None:

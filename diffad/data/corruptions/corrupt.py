@@ -80,10 +80,10 @@ def corrupt(
     check_images(image, brain, ("C",), ("1",))
     corruption = make_corruption(task, others, foreign)
     if isinstance(corruption, ImageCorruption):
-        changed, mask, params = corruption.corrupt(image, brain, seed_rng(generator), keep=keep)
+        changed_image, mask, params = corruption.corrupt(image, brain, seed_rng(generator), keep=keep)
     else:
         batch, weight = corruption(image[None], brain[None], level=None, generators=[generator])
-        changed, mask, strength = batch[0], weight[0] > 0, float(weight.max())
-        severity = float((changed - image).abs().max())
+        changed_image, mask, strength = batch[0], weight[0] > 0, float(weight.max())
+        severity = float((changed_image - image).abs().max())
         params = {"changes": (), "severity": severity, "strength": strength}
-    return CorruptedImage(changed, image, mask, task, params)
+    return CorruptedImage(changed_image, image, mask, task, params)
