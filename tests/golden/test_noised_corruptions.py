@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from diffad.data.corruptions import corrupt_batch, corrupt_codes, make_corruption
+from diffad.data.corruptions import corrupt, corrupt_batch, corrupt_codes, make_corruption
 from diffad.data.corruptions.cells import Cells
 from diffad.noise.coarse import CoarseNoise
 from diffad.registry import CORRUPTIONS
@@ -150,5 +150,8 @@ def test_a_kind_that_leaves_its_range_is_named():
     brains = torch.ones_like(images, dtype=torch.bool)
     with CORRUPTIONS.scope():
         CORRUPTIONS.register("loud")(Loud)
-        with pytest.raises(ValueError, match=r"corruption 'loud': expected intensities in \[0, 1\], got 1.8"):
+        refusal = r"corruption 'loud': expected intensities in \[0, 1\], got 1.8"
+        with pytest.raises(ValueError, match=refusal):
             corrupt_batch(images, brains, ("loud",), 1.0, seeds(1))
+        with pytest.raises(ValueError, match=refusal):
+            corrupt(images[0], brains[0], "loud", generator())
