@@ -1,4 +1,4 @@
-"""A tiny Stable Diffusion that learns, in a minute, discs with a bright spot or a dark hole from their captions."""
+"""A tiny Stable Diffusion that learns discs with a bright spot or a dark hole from their captions."""
 
 import numpy as np
 import torch
