@@ -83,7 +83,7 @@ def train_network(networks, tokenizer, scheduler, steps, draw, batch=16):
     unet, vae, encoder = networks
     weights = [*unet.parameters(), *encoder.parameters()]
     optimiser = torch.optim.AdamW(weights, lr=2e-3)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=3 * steps)  # its rise and peak
     with torch.no_grad():
         images, captions = draw_discs(512, draw)
         pool = torch.cat([vae.encode(2 * part - 1).latent_dist.mode() for part in images.split(64)])
@@ -104,7 +104,7 @@ def train_network(networks, tokenizer, scheduler, steps, draw, batch=16):
     return float(loss)
 
 
-def train_stable_model(folder, steps=(200, 700)):
+def train_stable_model(folder, steps=(150, 200)):
     """Train autoencoder and network, and return them as a model."""
     from transformers import CLIPTokenizer
 

@@ -231,3 +231,13 @@ def test_programs_are_told_all(scans, class_model, tmp_path, capsys):
     assert {"outcome", "record", "label_ml", "region_ml", "seed", "nfe", "change", "warnings"} <= set(scan)
     (summary,) = [event for event in events if event["event"] == "summary"]
     assert summary["done"] == ["s0"]
+
+
+def test_set_is_searched_and_scored(scans, class_model, tmp_path, capsys):
+    out, maps = tmp_path / "out", tmp_path / "maps"
+    assert run(scans, "--region", "_here", "--label", "1", out=out, model=class_model) == 0
+    words = ["predict", out / "scans", "--mask", "_brain_mask", "--model", class_model, "--out", maps]
+    assert main([*map(str, words)]) == 0
+    scores = tmp_path / "scores.json"
+    assert main(["evaluate", str(maps), "--masks", str(out / "lesions"), "--out", str(scores)]) == 0
+    assert json.loads(scores.read_text())

@@ -12,6 +12,8 @@ from tests.helpers.shapes import KINDS, SIDE, draw_discs, train_stable_model
 pytestmark = pytest.mark.slow
 COUNT = 8
 """Discs, each with a seed of its own."""
+MARGIN = 0.01
+"""Least change beyond that of plain image-to-image, as a share of the range of the images."""
 MASK = torch.zeros(COUNT, 1, SIDE, SIDE)
 MASK[..., 10:17, 15:22] = 1
 
@@ -32,7 +34,7 @@ def measure_change(model, word, inner_steps):
     return np.sign(KINDS[word]) * (change.sum((1, 2, 3)) / MASK.sum((1, 2, 3))).numpy()
 
 
-@pytest.mark.parametrize("word", KINDS)
-def test_guided_paints_more_than_plain_image_to_image(discs, word):
-    plain, guided = measure_change(discs, word, 0), measure_change(discs, word, 5)
-    assert guided.mean() > plain.mean() + MARGIN
+def test_guided_paints_more_than_plain_image_to_image(discs):
+    """Over all seeds, and two words of which one asks for brighter: a shift of all alone cancels."""
+    plain, guided = (np.mean([measure_change(discs, word, n) for word in KINDS]) for n in (0, 3))
+    assert guided > plain + MARGIN
