@@ -260,8 +260,8 @@ COMMANDS = {
     "report": (1, "--figure"),
     "synthesise": (
         1,
-        "--batch-size --count --detail --device --inference-steps --label --mask --model --out --overwrite"
-        " --prompt --region --scale --seed --strength --visible --volume --word",
+        "--batch-size --count --detail --device --inference-steps --inner-steps --label --mask --model --out"
+        " --overwrite --prompt --region --scale --seed --strength --visible --volume --word",
     ),
     "train": (2, "--dry-run --picture"),
     "version": (0, ""),

@@ -82,6 +82,10 @@ def synthesise_command(
     inference_steps: Annotated[
         int, typer.Option(metavar="N", help="Steps of the whole way, of which the strength takes its share.")
     ] = 50,
+    inner_steps: Annotated[
+        int,
+        typer.Option(metavar="N", help="Updates in each step by the attention of the word; 0 for none."),
+    ] = 10,
     visible: Annotated[
         float,
         typer.Option(
@@ -117,6 +121,7 @@ def synthesise_command(
             strength=strength,
             scale=scale,
             inference_steps=inference_steps,
+            inner_steps=inner_steps,
             volume=volume,
             visible=visible,
             seed=seed,

@@ -72,7 +72,10 @@ def choose_guidance(pipe: AnomalyPipeline, options: SynthesisOptions) -> dict[st
     classes = null if null is not None else getattr(getattr(pipe.classifier, "config", None), "classes", None)
     if classes is None:
         text = "a network without labels, and no classifier"
-        raise ValueError(f"expected a model that knows classes, as configs/guided.yaml trains, found {text}")
+        name = (pipe.config.provenance or {}).get("name", "the model")
+        raise ValueError(
+            f"{name}: expected a model that knows classes, as configs/guided.yaml trains, found {text}"
+        )
     if label is None or not 0 < label < classes:
         raise ValueError(
             f"label: expected a class in 1..{classes - 1} of the model, got {label}; 0 is healthy"

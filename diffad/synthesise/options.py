@@ -69,6 +69,8 @@ class SynthesisOptions:
             raise ValueError("label: expected the number of a class, or a prompt, and not both")
         if bool(self.word) != bool(self.prompt):
             raise ValueError("word: expected the word of the prompt that is to become visible, and both")
+        if self.detail and not self.prompt:
+            raise ValueError("detail: expected a prompt beside it, found a class; a class has no words")
         if self.label is not None and self.label < 1:
             raise ValueError(
                 f"label: expected a class of at least 1, got {self.label}; 0 is healthy, see diffad fill"

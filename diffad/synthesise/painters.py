@@ -19,7 +19,7 @@ from diffad.synthesise.regions import draw_region
 from diffad.synthesise.result import SynthesisedScan
 from diffad.synthesise.stable_folder import describe_stable_folder, is_stable_folder
 from diffad.synthesise.stable_model import StableModel, load_stable_model
-from diffad.synthesise.words import find_tokens
+from diffad.synthesise.words import check_length, find_tokens
 
 
 class ScanPainter(Protocol):
@@ -115,4 +115,5 @@ def load_painter(name: str, device: str, options: SynthesisOptions) -> ScanPaint
     quieten()
     model = load_stable_model(folder, device)
     find_tokens(model.tokenizer, options.prompt, options.word)
+    check_length(model.tokenizer, options.detail, "detail")
     return TextPainter(model, folder)

@@ -9,7 +9,7 @@ from torch import Tensor
 from diffad.synthesise.options import SynthesisOptions
 from diffad.synthesise.refine import refine_word
 from diffad.synthesise.stable_model import StableModel
-from diffad.synthesise.words import count_rivals, drop_word, find_tokens
+from diffad.synthesise.words import check_length, count_rivals, drop_word, find_tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,7 @@ def make_prompts(model: StableModel, options: SynthesisOptions, batch: int) -> P
     tokens = find_tokens(model.tokenizer, options.prompt, options.word)
     prompt, detail = model.embed(options.prompt), None
     if options.detail:
+        check_length(model.tokenizer, options.detail, "detail")
         detail = model.embed(options.detail)
         normal = model.embed(options.normal or drop_word(options.prompt, options.word))
         prompt = refine_word(prompt, tokens, normal, detail)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from diffad.data.implants.plan import seed_generator
-from diffad.data.volume import Array, Volume
+from diffad.data.volume import Array, Volume, VolumeError
 from diffad.fill.lesion import FillRegion, plan_region, read_lesion
 from diffad.fill.selftest import draw_healthy_mask
 from diffad.inference.scan import ScanSource
@@ -24,8 +26,9 @@ def read_region(source: ScanSource, mask: str | Path | Volume | Array) -> tuple[
         VolumeError: If it is no mask, lies outside the brain, or covers too much of it.
     """
     assert source.volume is not None
-    values, notes = read_lesion(mask, source.volume)
-    region = plan_region(values, source.brain[0, 0].numpy(), source.volume, 0.0)
+    with _call_it_region():
+        values, notes = read_lesion(mask, source.volume)
+        region = plan_region(values, source.brain[0, 0].numpy(), source.volume, 0.0)
     place = values & region.brain
     if count := int((values & ~source.brain[0, 0].numpy()).sum()):
         place = values & source.brain[0, 0].numpy()
@@ -34,6 +37,16 @@ def read_region(source: ScanSource, mask: str | Path | Volume | Array) -> tuple[
             f"{count} of {int(values.sum())} voxels of the region lie outside the brain, and stay",
         ]
     return FillRegion(place, place, region.brain, region.warnings), notes
+
+
+@contextmanager
+def _call_it_region() -> Iterator[None]:
+    """Say region in messages about masks of lesions; here a mask is of what is to come."""
+    try:
+        yield
+    except VolumeError as error:
+        text = str(error).replace("a lesion mask", "a region").replace("the lesion mask", "the region")
+        raise VolumeError(text) from error
 
 
 def draw_region(source: ScanSource, volume_ml: float, seed: int, slab: Array | None = None) -> FillRegion:

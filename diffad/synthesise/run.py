@@ -94,7 +94,10 @@ def _paint_one(
     """Paint a scan if that is needed, and return what to say of it, to people and to programs."""
     options = replace(request.options, seed=request.options.seed + run)
     record = name_record(request.out, name)
-    masks = [find_subject_mask(subject, mask) for mask in (request.region, request.brain)]
+    masks = [
+        find_subject_mask(subject, request.region, "region"),
+        find_subject_mask(subject, request.brain),
+    ]
     origin = _describe_request(painter, [subject.paths[0], *masks], options)
     if not request.overwrite and is_filled(record, origin, "synthesis"):
         facts = {"outcome": "done before", "record": str(record)}

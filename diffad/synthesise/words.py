@@ -21,15 +21,29 @@ def find_tokens(tokenizer: Any, prompt: str, word: str) -> tuple[int, ...]:
     Raises:
         ValueError: If the word is not in the prompt, or the prompt is too long for the encoder.
     """
+    check_length(tokenizer, prompt, "prompt")
     ids = list(tokenizer(prompt).input_ids)
     pieces = list(tokenizer(word, add_special_tokens=False).input_ids)
-    limit = int(tokenizer.model_max_length)
-    if len(ids) > limit:
-        raise ValueError(f"prompt: expected at most {limit - 2} tokens, got {len(ids) - 2}; shorten it")
     starts = [i for i in range(len(ids)) if pieces and ids[i : i + len(pieces)] == pieces]
     if not starts:
         raise ValueError(f"word: expected a word of the prompt {prompt!r}, got {word!r}")
     return tuple(range(starts[0], starts[0] + len(pieces)))
+
+
+def check_length(tokenizer: Any, prompt: str, name: str) -> None:
+    """Refuse a prompt that the encoder would cut.
+
+    Args:
+        tokenizer: One of transformers.
+        prompt: The prompt.
+        name: What messages call it.
+
+    Raises:
+        ValueError: If it has too many tokens.
+    """
+    limit, count = int(tokenizer.model_max_length), len(tokenizer(prompt, verbose=False).input_ids)
+    if count > limit:
+        raise ValueError(f"{name}: expected at most {limit - 2} tokens, got {count - 2}; shorten it")
 
 
 def drop_word(prompt: str, word: str) -> str:

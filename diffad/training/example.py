@@ -93,7 +93,7 @@ def make_batch_example(
 
 def _damage_codes(
     batch: Batch,
-    told: CodeDamage,
+    code_damage: CodeDamage,
     x: Tensor,
     sampler: Sampler,
     drawing: tuple[Tensor, Tensor, NoiseGenerator, Schedule, Sequence[torch.Generator]],
@@ -101,12 +101,13 @@ def _damage_codes(
 ) -> Example:
     """Damage codes ``x`` (B, Z, *L) that are to be found, as the far end of their path or under the noise."""
     mask, t, _, schedule, generators = drawing
-    y, damage = corrupt_codes(x, mask, told.tasks, told.chance, generators, told.full)
+    y, damage = corrupt_codes(x, mask, code_damage.tasks, code_damage.chance, generators, code_damage.full)
     if batch.is_source:
         example = Example(x, y, schedule.add_noise(x, y, t))
     else:
         example = _ask_for(x, examples.make_example(sampler, y, *drawing), t, schedule)
-    region = None if told.weight == 1 else 1 + (told.weight - 1) * damage
+    weight = code_damage.weight
+    region = None if weight == 1 else 1 + (weight - 1) * damage
     cond_image = coding.show(x)
     return replace(
         example, cond_image=cond_image, label=batch.label, place=batch.place, damage=damage, region=region

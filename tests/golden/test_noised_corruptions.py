@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from diffad.data.corruptions import corrupt_batch, corrupt_codes, make_corruption
+from diffad.data.corruptions import corrupt, corrupt_batch, corrupt_codes, make_corruption
 from diffad.data.corruptions.cells import Cells
 from diffad.noise.coarse import CoarseNoise
 from diffad.registry import CORRUPTIONS
@@ -150,5 +150,17 @@ def test_a_kind_that_leaves_its_range_is_named():
     brains = torch.ones_like(images, dtype=torch.bool)
     with CORRUPTIONS.scope():
         CORRUPTIONS.register("loud")(Loud)
-        with pytest.raises(ValueError, match=r"corruption 'loud': expected intensities in \[0, 1\], got 1.8"):
+        refusal = r"corruption 'loud': expected intensities in \[0, 1\], got 1.8"
+        with pytest.raises(ValueError, match=refusal):
             corrupt_batch(images, brains, ("loud",), 1.0, seeds(1))
+        with pytest.raises(ValueError, match=refusal):
+            corrupt(images[0], brains[0], "loud", generator())
+
+
+@pytest.mark.parametrize("kind", ["sink", "fluid", "walk"])
+def test_a_kind_without_a_strength_goes_its_level_of_the_way(kind):
+    x = torch.rand(2, 1, 30, 26, generator=generator(4))
+    brain = torch.ones_like(x, dtype=torch.bool)
+    half, whole = (make_corruption(kind)(x, brain, level=level, generators=seeds(2)) for level in (0.5, 1.0))
+    torch.testing.assert_close(half[0] - x, (whole[0] - x) / 2)
+    torch.testing.assert_close(half[1], whole[1] / 2, rtol=1e-4, atol=1e-6)

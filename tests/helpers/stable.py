@@ -26,12 +26,12 @@ WORDS = tuple(
 PROMPT = "a photo of a hazelnut with a crack on it"
 
 
-def write_tokenizer(folder):
+def write_tokenizer(folder, words=WORDS):
     """Write a vocabulary in which each of the words is one token and all others are letters."""
     folder.mkdir(parents=True, exist_ok=True)
     letters = [chr(number) for number in range(33, 127)]
     merges, pieces = [], []
-    for word in WORDS:
+    for word in words:
         left, rest = word[0], [*word[1:-1], f"{word[-1]}</w>"] if len(word) > 1 else []
         for part in rest:
             merges.append(f"{left} {part}")

@@ -13,7 +13,7 @@ from diffad.data.layouts.base import Entry
 from diffad.registry import LAYOUTS
 from tests.helpers.stable import PROMPT
 
-QUICK = ["--inference-steps", "4", "--strength", "0.5"]
+QUICK = ["--inference-steps", "4", "--strength", "0.5", "--inner-steps", "1"]
 TEXT = ["--prompt", PROMPT, "--word", "crack"]
 
 
@@ -127,7 +127,18 @@ def test_slice_is_painted_by_text_as_png(picture, stable_folder, tmp_path):
     assert label.shape == before.shape
     assert not (label & ~region).any()
     facts = json.loads((tmp_path / "out" / "slice_synthesis.json").read_text())
-    assert (facts["word"], facts["nfe"]) == ("crack", 24)
+    assert (facts["word"], facts["nfe"]) == ("crack", 6)
+
+
+def test_updates_of_a_step_are_counted_and_none_is_plain_image_to_image(picture, stable_folder, tmp_path):
+    pytest.importorskip("transformers")
+    scan, mask = picture
+    for count, nfe in (("0", 4), ("3", 10)):
+        words = [scan, "--region", mask, *TEXT, "--model", stable_folder, "--out", tmp_path / count]
+        assert main(["synthesise", *map(str, words), *QUICK[:4], "--inner-steps", count]) == 0
+        assert json.loads((tmp_path / count / "slice_synthesis.json").read_text())["nfe"] == nfe
+    plain, moved = (Image.open(tmp_path / n / "scans" / "slice.png").tobytes() for n in ("0", "3"))
+    assert plain != moved
 
 
 def test_volume_is_painted_by_text_slice_by_slice(scans, stable_folder, tmp_path):
@@ -167,6 +178,7 @@ def test_safety_checker_is_said(picture, stable_folder, tmp_path, capsys):
         (["--label", "0"], 2, "--label: expected a class of at least 1"),
         (["--prompt", "a crack"], 2, "--word: expected the word of the prompt"),
         (["--label", "1", "--strength", "2"], 2, "--strength: expected 0 to 1"),
+        (["--label", "1", "--detail", "a large crack"], 2, "--detail: expected a prompt beside it"),
         (["--label", "4"], 1, "label: expected a class in 1..1 of the model, got 4"),
         (TEXT, 1, "expected Stable Diffusion for a --prompt, found a model of diffad"),
     ],
@@ -219,3 +231,13 @@ def test_programs_are_told_all(scans, class_model, tmp_path, capsys):
     assert {"outcome", "record", "label_ml", "region_ml", "seed", "nfe", "change", "warnings"} <= set(scan)
     (summary,) = [event for event in events if event["event"] == "summary"]
     assert summary["done"] == ["s0"]
+
+
+def test_set_is_searched_and_scored(scans, class_model, tmp_path, capsys):
+    out, maps = tmp_path / "out", tmp_path / "maps"
+    assert run(scans, "--region", "_here", "--label", "1", out=out, model=class_model) == 0
+    words = ["predict", out / "scans", "--mask", "_brain_mask", "--model", class_model, "--out", maps]
+    assert main([*map(str, words)]) == 0
+    scores = tmp_path / "scores.json"
+    assert main(["evaluate", str(maps), "--masks", str(out / "lesions"), "--out", str(scores)]) == 0
+    assert json.loads(scores.read_text())

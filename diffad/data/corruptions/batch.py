@@ -79,14 +79,14 @@ def corrupt_batch(
         task = draw_task(tasks, chance, stream.rng)
         if task is not None:
             item = (task, corruptions[task], images[i : i + 1], brains[i : i + 1], full, stream)
-            image[i], weight = _corrupt_item(*item)
+            image[i], weight = corrupt_item(*item)
             mask[i], strength[i] = weight > 0, weight.max()
     severity = (image - images).abs().flatten(1).amax(1)
     label = mask.any(tuple(range(1, mask.ndim))).long()
     return CorruptedBatch(image, images, mask, label, severity, strength)
 
 
-def _corrupt_item(
+def corrupt_item(
     task: str,
     corruption: Corruption,
     image: Tensor,
@@ -94,17 +94,21 @@ def _corrupt_item(
     full: bool,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Return an image (1, C, *S) after a corruption (C, *S), and its weight (1, *S), both checked."""
-    changed, weight = corruption(image, brain, level=1.0 if full else None, generators=[generator])
-    if changed.shape != image.shape or weight.shape != brain.shape:
-        shapes = f"{tuple(changed.shape)} and {tuple(weight.shape)}"
-        expected = f"{tuple(image.shape)} and {tuple(brain.shape)}"
-        raise ValueError(f"corruption {task!r}: expected image and weight of shape {expected}, got {shapes}")
-    for name, values in (("intensities", changed), ("weights", weight)):
+    """Return an image (1, C, *S) after a corruption (C, *S), and its weight (1, *S).
+
+    Raises:
+        ValueError: If a shape of the answer does not fit, or a value is outside [0, 1].
+    """
+    changed_image, weight = corruption(image, brain, level=1.0 if full else None, generators=[generator])
+    if changed_image.shape != image.shape or weight.shape != brain.shape:
+        shapes = f"{tuple(changed_image.shape)} and {tuple(weight.shape)}"
+        shapes_expected = f"{tuple(image.shape)} and {tuple(brain.shape)}"
+        raise ValueError(f"corruption {task!r}: expected shapes {shapes_expected}, got {shapes}")
+    for name, values in (("intensities", changed_image), ("weights", weight)):
         if not (values.min() >= 0 and values.max() <= 1):
             ends = f"{values.min():.3g} to {values.max():.3g}"
             raise ValueError(f"corruption {task!r}: expected {name} in [0, 1], got {ends}")
-    return changed[0], weight[0]
+    return changed_image[0], weight[0]
 
 
 def draw_task(tasks: Sequence[str], chance: float, rng: Random) -> str | None:

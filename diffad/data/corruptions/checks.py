@@ -17,16 +17,16 @@ def check_images(image: Tensor, brain: Tensor, lead: tuple[str, ...], single: tu
         raise ValueError(f"expected {names}, got {tuple(image.shape)} and {tuple(brain.shape)}")
     if not image.is_floating_point() or brain.dtype != torch.bool:
         raise TypeError(f"expected a float image and a boolean brain, got {image.dtype} and {brain.dtype}")
-    check_intensities(image)
+    check_unit_range(image)
 
 
-def check_intensities(image: Tensor) -> None:
+def check_unit_range(image: Tensor) -> None:
     """Refuse an image with values outside [0, 1]; NaN is."""
     if image.numel() and not (image.min() >= 0 and image.max() <= 1):
         raise ValueError(f"expected intensities in [0, 1], got {image.min():.3g} to {image.max():.3g}")
 
 
-def check_call(
+def check_damage_call(
     x: Tensor, mask: Tensor, level: Tensor | float | None, generators: Generators
 ) -> tuple[list[float | None], list[torch.Generator]]:
     """Check what a corruption is called with, and return level and generator of each item.

@@ -47,8 +47,8 @@ def corrupt_codes(
         task = draw_task(tasks, chance, stream.rng)
         if task is not None and masks[i].any():
             item = codes[i : i + 1], masks[i : i + 1]
-            damaged, weight = corruptions[task](*item, level=level, generators=[stream])
-            result[i], damage[i] = damaged[0], (weight[0] > 0).to(damage)
+            damaged_codes, weight = corruptions[task](*item, level=level, generators=[stream])
+            result[i], damage[i] = damaged_codes[0], (weight[0] > 0).to(damage)
     return result, damage
 
 
@@ -60,7 +60,7 @@ def check_code_tasks(tasks: Sequence[str]) -> None:
     """
     reading = [task for task in dict.fromkeys(expand_tasks(tasks)) if not takes_codes(make_corruption(task))]
     if reading:
-        known = ", ".join(task for task in list_tasks() if takes_codes(make_corruption(task)))
+        names = ", ".join(task for task in list_tasks() if takes_codes(make_corruption(task)))
         raise ValueError(
-            f"expected kinds that read no intensities of a scan ({known}), found {', '.join(reading)}"
+            f"expected kinds that read no intensities of a scan ({names}), found {', '.join(reading)}"
         )

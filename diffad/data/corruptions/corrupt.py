@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffad.data.corruptions.batch import corrupt_item
 from diffad.data.corruptions.checks import check_images
 from diffad.data.corruptions.painted import ImageCorruption
 from diffad.data.corruptions.stream import seed_rng
@@ -80,10 +81,11 @@ def corrupt(
     check_images(image, brain, ("C",), ("1",))
     corruption = make_corruption(task, others, foreign)
     if isinstance(corruption, ImageCorruption):
-        changed, mask, params = corruption.corrupt(image, brain, seed_rng(generator), keep=keep)
+        changed_image, mask, params = corruption.corrupt(image, brain, seed_rng(generator), keep=keep)
     else:
-        batch, weight = corruption(image[None], brain[None], level=None, generators=[generator])
-        changed, mask, strength = batch[0], weight[0] > 0, float(weight.max())
-        severity = float((changed - image).abs().max())
+        item = (image[None], brain[None], False, generator)
+        changed_image, weight = corrupt_item(task, corruption, *item)
+        mask, strength = weight > 0, float(weight.max())
+        severity = float((changed_image - image).abs().max())
         params = {"changes": (), "severity": severity, "strength": strength}
-    return CorruptedImage(changed, image, mask, task, params)
+    return CorruptedImage(changed_image, image, mask, task, params)

@@ -18,27 +18,27 @@ from diffad.data.corruptions.spots import paint_spots
 from diffad.data.corruptions.walk import paint_walk
 from diffad.registry import CORRUPTIONS
 
-Drawn = tuple[Floats, dict[str, Any]]
+PaintedImage = tuple[Floats, dict[str, Any]]
 
 
 @CORRUPTIONS.register("blend")
-class Blend(Shaped):
+class PatchBlend(Shaped):
     """Blends patches of other images in by their gradients, rotated and scaled."""
 
     is_blend = True
 
-    def change_place(self, image: Floats, place: Place, rng: Random) -> Drawn:
+    def change_place(self, image: Floats, place: Place, rng: Random) -> PaintedImage:
         """Blend a patch into a place."""
         return blend(image, place, self.others, False, rng)
 
 
 @CORRUPTIONS.register("cross_blend")
-class CrossBlend(Shaped):
+class PatchCrossBlend(Shaped):
     """Blends patches of another modality in, or of inverted contrast."""
 
     is_blend = True
 
-    def change_place(self, image: Floats, place: Place, rng: Random) -> Drawn:
+    def change_place(self, image: Floats, place: Place, rng: Random) -> PaintedImage:
         """Blend a patch of another contrast into a place."""
         return blend(image, place, self.foreign or self.others, not self.foreign, rng)
 
@@ -47,7 +47,7 @@ class CrossBlend(Shaped):
 class Sink(Shaped):
     """Pulls tissue towards a point."""
 
-    def change_place(self, image: Floats, place: Place, rng: Random) -> Drawn:
+    def change_place(self, image: Floats, place: Place, rng: Random) -> PaintedImage:
         """Deform the tissue of a place."""
         return deform(image, place, "sink", rng)
 
@@ -56,16 +56,16 @@ class Sink(Shaped):
 class Source(Shaped):
     """Pushes tissue away from a point."""
 
-    def change_place(self, image: Floats, place: Place, rng: Random) -> Drawn:
+    def change_place(self, image: Floats, place: Place, rng: Random) -> PaintedImage:
         """Deform the tissue of a place."""
         return deform(image, place, "source", rng)
 
 
 @CORRUPTIONS.register("intensity")
-class Intensity(Shaped):
+class IntensityShift(Shaped):
     """Shifts intensities by a fractal texture with a soft border."""
 
-    def change_place(self, image: Floats, place: Place, rng: Random) -> Drawn:
+    def change_place(self, image: Floats, place: Place, rng: Random) -> PaintedImage:
         """Shift the intensities of a place."""
         return change_intensity(image, place, rng)
 
@@ -74,7 +74,7 @@ class Intensity(Shaped):
 class Fluid(Painted):
     """Paints a ragged blob that a flow carried into shape."""
 
-    def paint(self, image: Floats, brain: Bools, rng: Random, strength: float | None) -> Drawn:
+    def paint(self, image: Floats, brain: Bools, rng: Random, strength: float | None) -> PaintedImage:
         """Paint the blob."""
         return paint_fluid(image, brain, rng)
 
@@ -83,7 +83,7 @@ class Fluid(Painted):
 class Spots(Painted):
     """Paints several small round lesions."""
 
-    def paint(self, image: Floats, brain: Bools, rng: Random, strength: float | None) -> Drawn:
+    def paint(self, image: Floats, brain: Bools, rng: Random, strength: float | None) -> PaintedImage:
         """Paint the spots."""
         return paint_spots(image, brain, rng)
 
@@ -92,7 +92,7 @@ class Spots(Painted):
 class Mass(Painted):
     """Paints a growth that pushes tissue outwards."""
 
-    def paint(self, image: Floats, brain: Bools, rng: Random, strength: float | None) -> Drawn:
+    def paint(self, image: Floats, brain: Bools, rng: Random, strength: float | None) -> PaintedImage:
         """Paint the growth."""
         return paint_mass(image, brain, rng)
 
@@ -103,7 +103,7 @@ class Disyre(Painted):
 
     has_strength = True
 
-    def paint(self, image: Floats, brain: Bools, rng: Random, strength: float | None) -> Drawn:
+    def paint(self, image: Floats, brain: Bools, rng: Random, strength: float | None) -> PaintedImage:
         """Paint patch and bias; the strength is that of both."""
         return paint_disyre(image, brain, self.others, rng, strength)
 
@@ -114,7 +114,7 @@ class Foreign(Painted):
 
     has_strength = True
 
-    def paint(self, image: Floats, brain: Bools, rng: Random, strength: float | None) -> Drawn:
+    def paint(self, image: Floats, brain: Bools, rng: Random, strength: float | None) -> PaintedImage:
         """Paint the patch; the strength is its share."""
         return paint_foreign(image, brain, self.others, rng, strength)
 
@@ -125,7 +125,7 @@ class ForeignInterpolated(Painted):
 
     has_strength = True
 
-    def paint(self, image: Floats, brain: Bools, rng: Random, strength: float | None) -> Drawn:
+    def paint(self, image: Floats, brain: Bools, rng: Random, strength: float | None) -> PaintedImage:
         """Paint the patch; the strength is its share."""
         return paint_foreign(image, brain, self.others, rng, strength, least=0.0)
 
@@ -136,7 +136,7 @@ class Reflect(Painted):
 
     has_strength = True
 
-    def paint(self, image: Floats, brain: Bools, rng: Random, strength: float | None) -> Drawn:
+    def paint(self, image: Floats, brain: Bools, rng: Random, strength: float | None) -> PaintedImage:
         """Paint the blobs; the strength is their weight."""
         return paint_reflect(image, brain, rng, strength)
 
@@ -145,6 +145,6 @@ class Reflect(Painted):
 class Walk(Painted):
     """Fills ragged polygons along random walks with a texture or coloured noise."""
 
-    def paint(self, image: Floats, brain: Bools, rng: Random, strength: float | None) -> Drawn:
+    def paint(self, image: Floats, brain: Bools, rng: Random, strength: float | None) -> PaintedImage:
         """Paint the polygons."""
         return paint_walk(image, brain, rng)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from diffad.data.corruptions.checks import check_call
+from diffad.data.corruptions.checks import check_damage_call
 from diffad.types import Generators, widest_float
 
 
@@ -27,12 +27,11 @@ class NoisedCorruption(ABC):
             ValueError: If a shape or a level does not fit, a mask is empty, or a value is not finite.
             TypeError: If ``x`` is not floating point.
         """
-        levels, generators = check_call(x, mask, level, generators)
+        levels, generators = check_damage_call(x, mask, level, generators)
         image, weight = x.clone(), torch.zeros(mask.shape, dtype=widest_float(x.device), device=x.device)
         for i, (each, generator) in enumerate(zip(levels, generators, strict=True)):
-            noised, strength = self._noise_item(x[i], mask[i], each, generator)
-            image[i] = noised
-            weight[i] = strength * (noised != x[i]).any(0, keepdim=True).to(weight)
+            image[i], strength = self._noise_item(x[i], mask[i], each, generator)
+            weight[i] = strength * (image[i] != x[i]).any(0, keepdim=True).to(weight)
         return image, weight
 
     @abstractmethod
@@ -56,5 +55,5 @@ class NoisedCorruption(ABC):
         if strength == 0:
             return x, 0.0
         axes = tuple(range(1, x.ndim))
-        noised = self.lay(x, brain, z, strength).clamp(x.amin(axes, True), x.amax(axes, True))
-        return torch.where(region & brain, noised, x), strength
+        noised_item = self.lay(x, brain, z, strength).clamp(x.amin(axes, True), x.amax(axes, True))
+        return torch.where(region & brain, noised_item, x), strength

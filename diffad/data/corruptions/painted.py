@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffad.data.corruptions.checks import check_call, check_intensities
+from diffad.data.corruptions.checks import check_damage_call, check_unit_range
 from diffad.data.corruptions.place import Box, Foreground, Place, draw_place
 from diffad.data.corruptions.shape import Bools, Floats, Random
 from diffad.data.corruptions.stream import seed_rng
@@ -59,7 +59,7 @@ class ImageCorruption(ABC):
         Raises:
             ValueError: If a shape, a level or an intensity does not fit, or a brain has no room for a shape.
         """
-        levels, generators = check_call(x, mask, level, generators)
+        levels, generators = check_damage_call(x, mask, level, generators)
         self._check_intensities(x)
         image, weight = x.clone(), torch.zeros(mask.shape, dtype=widest_float(x.device), device=x.device)
         for i, (each, generator) in enumerate(zip(levels, generators, strict=True)):
@@ -89,7 +89,7 @@ class ImageCorruption(ABC):
 
     def _check_intensities(self, x: Tensor) -> None:
         try:
-            check_intensities(x)
+            check_unit_range(x)
         except ValueError as error:
             names = [name for name, part in CORRUPTIONS.list_registered() if part is type(self)]
             raise ValueError(f"corruption {[*names, type(self).__name__][0]!r}: {error}") from error

@@ -8,7 +8,7 @@ import torch
 from diffad.data.corruptions.shape import Random
 
 
-class Stream(torch.Generator):
+class SeededStream(torch.Generator):
     """A generator of torch that carries a NumPy one of its seed, from which numbers may be drawn already.
 
     Whoever draws which kind an item is corrupted by hands on a stream: kinds that draw by NumPy go on where
@@ -18,10 +18,10 @@ class Stream(torch.Generator):
     rng: Random
 
 
-def open_stream(generator: torch.Generator) -> Stream:
+def open_stream(generator: torch.Generator) -> SeededStream:
     """Return a stream, seeded by one number of the generator."""
     seed = _draw_seed(generator)
-    stream = Stream()
+    stream = SeededStream()
     stream.manual_seed(seed)
     stream.rng = np.random.default_rng(seed)
     return stream
@@ -29,7 +29,7 @@ def open_stream(generator: torch.Generator) -> Stream:
 
 def seed_rng(generator: torch.Generator) -> Random:
     """Return the NumPy generator of a stream, or make one, seeded by one number of the generator."""
-    if isinstance(generator, Stream):
+    if isinstance(generator, SeededStream):
         return generator.rng
     return np.random.default_rng(_draw_seed(generator))
 
