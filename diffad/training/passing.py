@@ -26,9 +26,10 @@ from diffad.training.validate import draw_validation_images
 
 def learns_in_a_pass(config: Config) -> bool:
     """Tell whether a config trains a detector that takes no steps."""
-    if config.task != "detect":
-        return False
-    return getattr(DETECTORS[config.model["name"]], "learns", "steps") == "pass"
+    name = config.model["name"]
+    if config.task != "detect" or name not in DETECTORS:
+        return False  # an unknown one is refused where it is built
+    return getattr(DETECTORS[name], "learns", "steps") == "pass"
 
 
 class PassRun:
