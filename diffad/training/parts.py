@@ -117,10 +117,7 @@ def check_parts(config: Config) -> None:
         ModelError: If the folder of a network beside holds none.
     """
     sampler = build_part(SAMPLERS, config.sampler, "sampler")
-    _check_detecting(config, sampler)
-    _check_paths(config)
-    _check_level(sampler, config)
-    _check_teacher(config, sampler)
+    _check_task(config, sampler)
     is_restored = config.corrupt.role in ("restore", "source", "severity") or config.train.teacher is not None
     if is_restored and config.corrupt.tasks and isinstance(sampler, MakesExamples):
         name = config.sampler["name"]
@@ -223,6 +220,14 @@ def _check_paths(config: Config) -> None:
         raise ConfigError(f"config key corrupt.tasks: expected what a {role} is damaged by, found none")
     if fitting is not None and config.space.neighbours:
         raise ConfigError("config key space.neighbours: expected 0, as neighbours have no damaged end")
+
+
+def _check_task(config: Config, sampler: Sampler) -> None:
+    """Refuse a sampler, paths, levels or a teacher that do not fit what is trained."""
+    _check_detecting(config, sampler)
+    _check_paths(config)
+    _check_level(sampler, config)
+    _check_teacher(config, sampler)
 
 
 def _check_detecting(config: Config, sampler: Sampler) -> None:

@@ -107,8 +107,8 @@ def run_pass(config: Config, accelerator: Any) -> Path:
         say(f"learning {config.name} in one pass over {len(data)} items on {run.device}")
         run.look_at(data)
         count = min(config.train.validate_items, len(validation_data))
-        held_out = draw_validation_images(validation_data, config, count)
-        save_detections(run.network, held_out, run.folder / "samples" / "detections.png", run.device)
+        batch = draw_validation_images(validation_data, config, count)
+        save_detections(run.network, batch, run.folder / "samples" / "detections.png", run.device)
         target = export_pipeline(run, validation_data)
     accelerator.wait_for_everyone()
     return target
