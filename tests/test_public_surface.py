@@ -111,7 +111,7 @@ PARTS = {
     ),
     "MODELS": (
         "adm autoencoder beside bridge classifier conditioned dae detail dit dtunet labelled references"
-        " unet2d unet3d uvit"
+        " strided unet2d unet3d uvit"
     ),
     "DATASETS": "auto images labels mix toy volumes",
     "CORRUPTIONS": (
