@@ -120,9 +120,9 @@ PARTS = {
     ),
     "LAYOUTS": (
         "atlas2 behrendt bercea bmad brats2020 brats2021 brats2023 fastmri_plus ixi medianomaly_brats"
-        " medianomaly_isic medianomaly_json mslub slices table upd wmh"
+        " medianomaly_isic medianomaly_json mslub slices table uadimag upd wmh"
     ),
-    "PROTOCOLS": "bercea bmad diffad kascenas medianomaly pddpm upd",
+    "PROTOCOLS": "bercea bmad diffad kascenas medianomaly pddpm uadimag upd",
 }
 """Registries of ``diffad.registry`` and the names that YAML, the command line and Python know."""
 
