@@ -258,6 +258,7 @@ COMMANDS = {
     ),
     "pretrain": (2, "--cell --ratio"),
     "report": (1, "--figure"),
+    "sweep": (2, "--data --out --over --seeds --side"),
     "synthesise": (
         1,
         "--batch-size --count --detail --device --inference-steps --inner-steps --label --mask --model --out"
