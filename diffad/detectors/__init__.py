@@ -4,8 +4,13 @@ from diffad.detectors.ae import AE as AE
 from diffad.detectors.aeu import AEU as AEU
 from diffad.detectors.base import DetectorNetwork as DetectorNetwork
 from diffad.detectors.base import PassDetector as PassDetector
+from diffad.detectors.fae import FAE as FAE
 from diffad.detectors.memae import MemAE as MemAE
+from diffad.detectors.padim import PaDiM as PaDiM
+from diffad.detectors.patch_bank import PatchBank as PatchBank
+from diffad.detectors.rd4ad import RD4AD as RD4AD
 from diffad.detectors.statistics import PCA as PCA
 from diffad.detectors.statistics import ZScore as ZScore
+from diffad.detectors.uniad import UniAD as UniAD
 from diffad.detectors.vae import VAE as VAE
 from diffad.registry import DETECTORS as DETECTORS

@@ -1,0 +1,91 @@
+"""Reverse distillation: a student rebuilds the features of a teacher from a narrow code of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor
+
+from diffad.detectors.backbone import FeatureDetector, check_stages, enlarge
+from diffad.detectors.backbone_networks import ARCHITECTURES
+from diffad.detectors.distillation import Student, compare_cells, compare_items, smooth
+from diffad.registry import DETECTORS
+from diffad.types import Detection, DetectorExample
+
+
+@DETECTORS.register("rd4ad")
+class RD4AD(FeatureDetector):
+    r"""Rebuilds features of a scan from a narrow code of them, and maps the angle between both.
+
+    .. math:: a = G_\sigma * \sum_l \left(1 - \cos(S_l, T_l)\right)
+
+    The loss takes the cosine of whole maps. Published with WideResNet50 and blocks to match; the student here
+    has plain residual blocks, for any backbone.
+
+    Args:
+        in_channels: Sequences C of a scan.
+        size: Side of what is looked at, in pixels.
+        backbone: Network of features: "lite0", "mobilenet_v2" or "resnet18".
+        weights: "pretrained", "random", or a file of weights.
+        stages: Stages of the network that are looked at, each half as fine as the one before.
+        statistics: "centre" or "imagenet", see ``FrozenFeatures``.
+        repeats: Blocks of the code, and of each stage on the way back.
+        sigma: Deviation of the Gaussian that smooths the map, in pixels of ``size``.
+        origin: What the weights came from; set once they are there.
+
+    Raises:
+        ValueError: If an option is out of range.
+        OSError: If there are no weights.
+
+    Reference:
+        Anomaly Detection via Reverse Distillation from One-Class Embedding (Deng and Li, CVPR 2022).
+    """
+
+    @register_to_config  # type: ignore[untyped-decorator]
+    def __init__(
+        self,
+        in_channels: int = 1,
+        size: int = 256,
+        backbone: str = "lite0",
+        weights: str = "pretrained",
+        stages: Sequence[int] = (2, 3, 5),
+        statistics: str = "imagenet",
+        repeats: int = 2,
+        sigma: float = 4.0,
+        origin: str = "",
+    ) -> None:
+        super().__init__()
+        check_stages(backbone, stages)
+        strides = [ARCHITECTURES[backbone].strides[k] for k in stages]
+        if any(b != 2 * a for a, b in pairwise(strides)):
+            raise ValueError(f"expected stages each half as fine as the one before, got strides {strides}")
+        if size % (2 * strides[-1]) or repeats < 1 or sigma < 0:
+            raise ValueError(
+                f"expected a size that is a multiple of {2 * strides[-1]}, repeats of at least 1 and "
+                f"sigma of at least 0, got {size}, {repeats} and {sigma}"
+            )
+        self._build_features(size, stages, statistics, adapt_norm=False)
+        self.student = Student([in_channels * width for width in self.features.widths], repeats)
+
+    def forward(self, example: DetectorExample) -> Tensor:
+        """Return the loss of each item, (B,); what the teacher says of the clean scan is the target."""
+        target = self._look(example.clean, example.brain)
+        same = torch.equal(example.seen, example.clean)
+        source = target if same else self._look(example.seen, example.brain)
+        pairs = zip(self.student(source), target, strict=True)
+        return torch.stack([compare_items(a.float(), b) for a, b in pairs]).sum(0)
+
+    def detect(self, x: Tensor, mask: Tensor) -> Detection:
+        """Find anomalies in ``x`` (B, C, H, W) in [0, 1] inside ``mask`` (B, 1, H, W); there is no twin."""
+        features, size = self._look(x, mask), [self.config.size] * 2
+        pairs = zip(self.student(features), features, strict=True)
+        total = torch.stack([enlarge(compare_cells(a.float(), b), size) for a, b in pairs]).sum(0)
+        return Detection(enlarge(smooth(total, self.config.sigma), x.shape[2:]))
+
+    def _look(self, x: Tensor, mask: Tensor) -> list[Tensor]:
+        """Return the features of scans by stage, finest first."""
+        features: list[Tensor] = self.features(self._shrink(x, mask))
+        return features
