@@ -43,7 +43,7 @@ def measure_similarity(x: Tensor, y: Tensor, window: int = 5) -> Tensor:
 
 def make_window(width: int) -> Tensor:
     """Return the weights of a Gaussian window, (width,), of sum 1."""
-    weights = torch.exp(-(torch.arange(width) - width // 2).square() / (2 * SIGMA**2))
+    weights = torch.exp(-(torch.arange(width, dtype=torch.float64) - width // 2).square() / (2 * SIGMA**2))
     return weights / weights.sum()
 
 

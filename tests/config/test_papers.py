@@ -85,6 +85,8 @@ TRAIN = {
     "reflect": {"batch_size": 192, "min_lr": 5.14e-5, "warmup": 2500, "weight_decay": 1e-4},
     "thor": BERCEA | {"steps": 64_000},
 }
+OWN |= {"fae", "patch_bank", "rd4ad", "uniad"}
+"""Of networks of features that are not built or need a file; ``tests/golden`` holds their numbers."""
 """What differs from Adam at a constant rate of 1e-4 without decay, clipping, warm-up or average."""
 PLAIN = {
     "batch_size": 16,
