@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -104,7 +103,7 @@ def compare_cells(a: Tensor, b: Tensor) -> Tensor:
 
 def compare_items(a: Tensor, b: Tensor) -> Tensor:
     """Return 1 minus the cosine between whole maps ``a`` and ``b`` (B, F, H, W), (B,)."""
-    return cast(Tensor, 1 - F.cosine_similarity(a.flatten(1), b.flatten(1), dim=1))
+    return 1 - F.cosine_similarity(a.flatten(1), b.flatten(1), dim=1)
 
 
 def smooth(x: Tensor, sigma: float) -> Tensor:

@@ -118,12 +118,14 @@ class PatchBank(PatchDetector):
         )
         self.register_buffer("bank", torch.zeros(patches, self.width))
         self.register_buffer("places", torch.zeros(patches, 2))
-        self._sample = Sample(candidates, seed)
+        self._sample: Sample | None = None
 
     def observe(self, example: DetectorExample) -> None:
         """Show it a batch of healthy scans."""
         inside, patches = self._find_brain(example.brain), self._cut_patches(example.clean, example.brain)
         places = self._list_places(patches.device).expand(len(patches), -1, -1)
+        if self._sample is None:
+            self._sample = Sample(self.config.candidates, self.config.seed)
         self._sample.add(torch.cat([patches, places], 2)[inside])
         self.scans += int(inside.any(1).sum())
 
@@ -134,13 +136,17 @@ class PatchBank(PatchDetector):
             ValueError: If fewer than two scans were seen.
         """
         self._require_two(self.scans)
-        rows = self._sample.rows
-        assert rows is not None
+        rows = self._take_sample()
         chosen = choose_core(rows[:, :-2], len(self.bank), self.config.seed)
         rows = rows[chosen[torch.arange(len(self.bank)) % len(chosen)]]
         self.bank.copy_(rows[:, :-2])
         self.places.copy_(rows[:, -2:])
-        self._sample = Sample(self.config.candidates, self.config.seed)
+
+    def _take_sample(self) -> Tensor:
+        """Return the rows that were kept, and forget them."""
+        rows = None if self._sample is None else self._sample.rows
+        self._sample = None
+        return self.bank.new_zeros(0, self.width + 2) if rows is None else rows
 
     def detect(self, x: Tensor, mask: Tensor) -> Detection:
         """Find anomalies in ``x`` (B, C, H, W) in [0, 1] inside ``mask`` (B, 1, H, W); there is no twin."""
