@@ -6,9 +6,6 @@ from itertools import pairwise
 import pytest
 import torch
 
-from diffad.detectors.backbone_networks import ARCHITECTURES, BackboneNetwork
-from diffad.detectors.backbone_weights import find_weights, load_weights
-
 LIBRARIES: list[torch.library.Library] = []
 
 
@@ -25,6 +22,10 @@ def import_torchvision():
 
 
 def build(name, weights):
+    # behind import_torchvision: with a torchvision that does not fit, diffusers cannot be imported before
+    from diffad.detectors.backbone_networks import ARCHITECTURES, BackboneNetwork
+    from diffad.detectors.backbone_weights import load_weights
+
     network = BackboneNetwork(name, len(ARCHITECTURES[name].channels) - 1).eval()
     load_weights(network, weights)
     return network
@@ -54,6 +55,8 @@ def test_networks_of_torchvision(name, tmp_path):
 def test_lite0_of_timm_with_published_weights():
     import_torchvision()
     timm = pytest.importorskip("timm")
+    from diffad.detectors.backbone_weights import find_weights
+
     values = torch.load(find_weights("lite0"), weights_only=True)
     theirs = timm.create_model("tf_efficientnet_lite0").eval()
     theirs.load_state_dict(dict(zip(theirs.state_dict(), values.values(), strict=True)))
