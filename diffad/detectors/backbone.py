@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffad.detectors.backbone_networks import ARCHITECTURES, BackboneNetwork
-from diffad.detectors.backbone_weights import load_weights
+from diffad.detectors.backbone_weights import load_published
 from diffad.detectors.base import DetectorNetwork
 from diffad.detectors.compare import resize
 from diffad.models.padding import check_input
@@ -123,7 +123,7 @@ class FeatureDetector(DetectorNetwork):
             )
             origin = "random"
         else:
-            origin = load_weights(self.features.network, weights)
+            origin = load_published(self.features.network, weights)
         kind = weights if weights in ("pretrained", "random") else "file"
         self.register_to_config(weights=kind, origin=origin)
 

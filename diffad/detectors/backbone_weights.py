@@ -28,7 +28,7 @@ HINTS = {
 }
 
 
-def load_weights(network: BackboneNetwork, weights: str) -> str:
+def load_published(network: BackboneNetwork, weights: str) -> str:
     """Put published weights into a network.
 
     They are matched by the names of torchvision (EfficientNet-Lite0: of timm), and in a .pth file

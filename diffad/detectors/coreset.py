@@ -12,7 +12,7 @@ SHARE = 0.5
 GIGABYTE = 1e9
 
 
-class Sample:
+class PatchSample:
     """Keeps a fair sample of all rows that it is shown, each of them once.
 
     Each row draws a number, and the rows of the largest numbers stay; so the sample depends on the seed
@@ -70,7 +70,7 @@ def choose_core(rows: Tensor, count: int, seed: int, width: int = 128) -> Tensor
     return torch.tensor(chosen)
 
 
-def check_memory(numbers: int, what: str) -> None:
+def require_memory(numbers: int, what: str) -> None:
     """Refuse what would not fit into the memory of this machine.
 
     Args:

@@ -106,7 +106,7 @@ def compare_items(a: Tensor, b: Tensor) -> Tensor:
     return 1 - F.cosine_similarity(a.flatten(1), b.flatten(1), dim=1)
 
 
-def smooth(x: Tensor, sigma: float) -> Tensor:
+def blur_map(x: Tensor, sigma: float) -> Tensor:
     """Return ``x`` (B, 1, H, W) behind a Gaussian of a deviation of ``sigma`` pixels, cut at four of them."""
     if not sigma:
         return x

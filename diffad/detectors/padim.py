@@ -8,7 +8,7 @@ import torch
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
-from diffad.detectors.coreset import check_memory
+from diffad.detectors.coreset import require_memory
 from diffad.detectors.patch_bank import PatchDetector
 from diffad.registry import DETECTORS
 from diffad.types import Detection, DetectorExample
@@ -70,7 +70,7 @@ class PaDiM(PatchDetector):
             raise ValueError(f"expected dimensions of at least 1 and eps above 0, got {dimensions} and {eps}")
         self._build_patches(neighbourhood, statistics)
         count, cells = min(dimensions, self.width), self.grid**2
-        check_memory(5 * cells * count**2, "the covariances of model.size and model.dimensions")
+        require_memory(5 * cells * count**2, "the covariances of model.size and model.dimensions")
         self.register_buffer("mean", torch.zeros(cells, count))
         self.register_buffer("whitening", torch.zeros(cells, count, count))
         generator = torch.Generator().manual_seed(seed)

@@ -12,7 +12,7 @@ from torch import Tensor
 from diffad.detectors.backbone import FeatureDetector, enlarge, join_features
 from diffad.detectors.backbone_networks import ARCHITECTURES
 from diffad.detectors.base import PassDetector
-from diffad.detectors.coreset import Sample, check_memory, choose_core
+from diffad.detectors.coreset import PatchSample, choose_core, require_memory
 from diffad.registry import DETECTORS
 from diffad.types import Detection, DetectorExample
 
@@ -113,19 +113,19 @@ class PatchBank(PatchDetector):
                 f"expected 1 <= patches <= candidates and window >= 0, got {patches}, {candidates}, {window}"
             )
         self._build_patches(neighbourhood, statistics)
-        check_memory(
+        require_memory(
             (patches + candidates) * (self.width + 2), "the bank of model.patches and model.candidates"
         )
         self.register_buffer("bank", torch.zeros(patches, self.width))
         self.register_buffer("places", torch.zeros(patches, 2))
-        self._sample: Sample | None = None
+        self._sample: PatchSample | None = None
 
     def observe(self, example: DetectorExample) -> None:
         """Show it a batch of healthy scans."""
         inside, patches = self._find_brain(example.brain), self._cut_patches(example.clean, example.brain)
         places = self._list_places(patches.device).expand(len(patches), -1, -1)
         if self._sample is None:
-            self._sample = Sample(self.config.candidates, self.config.seed)
+            self._sample = PatchSample(self.config.candidates, self.config.seed)
         self._sample.add(torch.cat([patches, places], 2)[inside])
         self.scans += int(inside.any(1).sum())
 

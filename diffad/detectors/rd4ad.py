@@ -11,7 +11,7 @@ from torch import Tensor
 
 from diffad.detectors.backbone import FeatureDetector, check_stages, enlarge
 from diffad.detectors.backbone_networks import ARCHITECTURES
-from diffad.detectors.distillation import Student, compare_cells, compare_items, smooth
+from diffad.detectors.distillation import Student, blur_map, compare_cells, compare_items
 from diffad.registry import DETECTORS
 from diffad.types import Detection, DetectorExample
 
@@ -83,7 +83,7 @@ class RD4AD(FeatureDetector):
         features, size = self._look(x, mask), [self.config.size] * 2
         pairs = zip(self.student(features), features, strict=True)
         total = torch.stack([enlarge(compare_cells(a.float(), b), size) for a, b in pairs]).sum(0)
-        return Detection(enlarge(smooth(total, self.config.sigma), x.shape[2:]))
+        return Detection(enlarge(blur_map(total, self.config.sigma), x.shape[2:]))
 
     def _look(self, x: Tensor, mask: Tensor) -> list[Tensor]:
         """Return the features of scans by stage, finest first."""

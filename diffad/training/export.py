@@ -39,7 +39,7 @@ def export_pipeline(trainer: NetworkRun, data: Dataset) -> Path:
         OSError: If it cannot be written.
     """
     config = trainer.config
-    provenance = {"name": name_run(trainer), "steps": trainer.step, "seconds": round(trainer.seconds)}
+    provenance = {"name": label_run(trainer), "steps": trainer.step, "seconds": round(trainer.seconds)}
     provenance |= {
         "training_noise": config.noise,
         "seed": config.seed,
@@ -66,7 +66,7 @@ def export_pipeline(trainer: NetworkRun, data: Dataset) -> Path:
     return save_pipeline(pipe, trainer.folder / "pipeline")
 
 
-def name_run(trainer: NetworkRun) -> str:
+def label_run(trainer: NetworkRun) -> str:
     """Return the name of a run, with that of a network of features where there is one: ``fae[lite0]``."""
     network = trainer.unwrapped
     backbone = network.backbone if isinstance(network, Detector) else None

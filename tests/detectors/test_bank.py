@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffad.detectors import coreset
-from diffad.detectors.coreset import Sample, check_memory, choose_core
+from diffad.detectors.coreset import PatchSample, choose_core, require_memory
 from diffad.registry import DETECTORS
 from diffad.types import DetectorExample
 
@@ -36,7 +36,7 @@ def teach(name, x, batch=4, **options):
 )
 def test_a_sample_is_the_same_however_rows_are_cut(count, most, cuts, seed):
     rows = torch.arange(float(count))[:, None]
-    whole, parts = Sample(most, seed), Sample(most, seed)
+    whole, parts = PatchSample(most, seed), PatchSample(most, seed)
     whole.add(rows)
     start = 0
     while start < count:
@@ -52,7 +52,7 @@ def test_a_sample_is_the_same_however_rows_are_cut(count, most, cuts, seed):
 def test_a_sample_is_fair():
     hits = torch.zeros(10)
     for seed in range(400):
-        sample = Sample(3, seed)
+        sample = PatchSample(3, seed)
         sample.add(torch.arange(10.0)[:, None])
         hits[sample.rows[:, 0].long()] += 1
     assert float((hits / 400 - 0.3).abs().max()) < 0.09
@@ -156,7 +156,7 @@ def test_constant_training_scans_are_learned(name):
 def test_a_bank_larger_than_memory_is_refused_by_an_estimate(monkeypatch):
     monkeypatch.setattr(coreset, "read_memory", lambda: 1e9)
     with pytest.raises(ValueError, match=r"at most half of the 1.0 GB of memory, estimated 1.2 GB"):
-        check_memory(300_000_000, "a bank")
+        require_memory(300_000_000, "a bank")
     monkeypatch.setattr(coreset, "read_memory", lambda: 1e8)
     with pytest.raises(ValueError, match=r"model.patches and model.candidates .* estimated \d+.\d GB"):
         DETECTORS.build("patch_bank", **OPTIONS, patches=1_000_000, candidates=1_000_000)

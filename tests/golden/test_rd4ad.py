@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diffad.detectors.distillation import Student, compare_cells, compare_items, smooth
+from diffad.detectors.distillation import Student, blur_map, compare_cells, compare_items
 from diffad.registry import DETECTORS
 from diffad.types import DetectorExample
 
@@ -43,10 +43,10 @@ def test_cosines_in_closed_form():
 def test_published_smoothing_is_a_gaussian():
     x = torch.zeros(1, 1, 41, 41)
     x[0, 0, 20, 20] = 1
-    y = smooth(x, 4.0)[0, 0]
+    y = blur_map(x, 4.0)[0, 0]
     assert float(y.sum()) == pytest.approx(1, abs=1e-3)
     assert float(y[20, 24] / y[20, 20]) == pytest.approx(torch.tensor(-0.5).exp().item(), rel=1e-4)
-    torch.testing.assert_close(smooth(torch.ones_like(x), 4.0), torch.ones_like(x))
+    torch.testing.assert_close(blur_map(torch.ones_like(x), 4.0), torch.ones_like(x))
 
 
 def test_the_target_is_the_clean_scan():
