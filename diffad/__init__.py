@@ -21,6 +21,7 @@ _HOMES = {
     "AnomalyPipeline": "diffad.pipeline",
     "AnomalyOutput": "diffad.pipeline",
     "Volume": "diffad.data.volume",
+    "CORRUPTIONS": "diffad.registry",
     "DATASETS": "diffad.registry",
     "GUIDANCES": "diffad.registry",
     "LAYOUTS": "diffad.registry",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from diffad.inference.choice import choose_model as choose_model
     from diffad.pipeline import AnomalyOutput as AnomalyOutput
     from diffad.pipeline import AnomalyPipeline as AnomalyPipeline
+    from diffad.registry import CORRUPTIONS as CORRUPTIONS
     from diffad.registry import DATASETS as DATASETS
     from diffad.registry import GUIDANCES as GUIDANCES
     from diffad.registry import LAYOUTS as LAYOUTS

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from diffad.protocols import (
     AnomalyScore,
+    AsksNetwork,
     Composite,
+    Corruption,
     Denoiser,
     NeedsNetworks,
     NoiseGenerator,
@@ -25,6 +27,8 @@ from diffad.protocols import (
     ScoreRun,
     StreamingSaliency,
     StreamingScore,
+    TakesCodes,
+    TakesSources,
     WantsReferences,
 )
 from diffad.schedule import Schedule
@@ -70,6 +74,33 @@ def count_references(part: Any) -> int:
     """Return how many healthy images a part, or a part inside it, wants to compare scans with; 0 for none."""
     members = (member for _, member in list_parts(part))
     return max((m.wanted_references for m in members if isinstance(m, WantsReferences)), default=0)
+
+
+def count_evaluations(score: Any) -> int:
+    """Return how often a score, and the parts inside it, ask networks about one image; 0 for most."""
+    asking = (member for _, member in list_parts(score) if isinstance(member, AsksNetwork))
+    return sum(member.count_evaluations() for member in asking)
+
+
+def check_asking_score(score: Any, name: str, neighbours: int, is_coded: bool) -> None:
+    """Refuse a score that asks the diffusion network for features of images where it sees other things.
+
+    Args:
+        score: The score.
+        name: What messages call it.
+        neighbours: Slices below and above that the network is shown.
+        is_coded: Whether it is shown codes.
+
+    Raises:
+        ValueError: If it is shown either, and the score has no network of its own.
+    """
+    asks = any(m.asks_of_pipeline for _, m in list_parts(score) if isinstance(m, AsksNetwork))
+    found = f"{neighbours} neighbouring slice(s)" if neighbours else "codes" if is_coded else ""
+    if asks and found:
+        raise ValueError(
+            f"score {name!r} expected a network of single images, whose features it compares, found one of "
+            f"{found}; give the score another network, or take another score"
+        )
 
 
 def picks_region(part: Any) -> bool:
@@ -139,6 +170,18 @@ def begin_saliency(
     if isinstance(saliency, StreamingSaliency):
         return saliency.begin(denoiser, noise, generator)
     return saliency
+
+
+def give_sources(
+    corruption: Corruption, others: Sequence[Tensor], foreign: Sequence[Tensor] = ()
+) -> Corruption:
+    """Return a corruption with images that patches come from, (C', *S') each; itself where it takes none."""
+    return corruption.with_sources(others, foreign) if isinstance(corruption, TakesSources) else corruption
+
+
+def takes_codes(corruption: Corruption) -> bool:
+    """Tell whether a corruption reads no intensities of a scan, so that codes will do."""
+    return isinstance(corruption, TakesCodes) and corruption.takes_codes
 
 
 def _warn_of_former(part: Any, former: str, name: str) -> None:

@@ -17,7 +17,7 @@ from diffad.hub.facts import list_facts, name_pipeline
 from diffad.hub.stored_pipeline import StoredPipeline
 from diffad.inference.assembly import assemble_detector
 from diffad.inference.contrasts import adapt_pipeline, check_contrasts, list_contrast_warnings
-from diffad.inference.detector import Detector
+from diffad.inference.detector import DetectorRun
 from diffad.inference.diffusers_options import draw_seed, set_steps
 from diffad.inference.domain import check_domain
 from diffad.inference.finishing import ScanRun
@@ -43,7 +43,7 @@ from diffad.models.memory import Memory
 from diffad.models.neighbours import check_neighbours
 from diffad.models.pretrained import AUXILIARY_NETWORKS
 from diffad.models.wrapped import wrap_network
-from diffad.protocols import Detector as DetectorProtocol
+from diffad.protocols import Detector
 from diffad.types import Detection
 
 
@@ -149,7 +149,7 @@ class AnomalyPipeline(StoredPipeline):
     @property
     def backbone(self) -> str | None:
         """Name of the network of features that was trained elsewhere; none where there is none."""
-        return self.network.backbone if isinstance(self.network, DetectorProtocol) else None
+        return self.network.backbone if isinstance(self.network, Detector) else None
 
     def detect(self, x: Tensor, mask: Tensor) -> Detection:
         """Find anomalies in a batch of slices or volumes in the space of the network, as a detector does.
@@ -177,7 +177,7 @@ class AnomalyPipeline(StoredPipeline):
         batch_size: int = 8,
         precision: str = "fp32",
         progress: Callable[[int], Any] = lambda count: None,
-    ) -> Detector:
+    ) -> DetectorRun:
         """Put the parts together for one run; see ``__call__``.
 
         Args:

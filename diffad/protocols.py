@@ -21,6 +21,28 @@ class NoiseGenerator(Protocol):
         ...
 
 
+@runtime_checkable
+class Corruption(Protocol):
+    """Damages images as noise does, but in places; item i depends on itself and generator i only."""
+
+    def __call__(
+        self, x: Tensor, mask: Tensor, *, level: Tensor | float | None = None, generators: Generators
+    ) -> tuple[Tensor, Tensor]:
+        """Return ``x`` (B, C, *S) damaged within ``mask`` (B, 1, *S), and the weight of that, (B, 1, *S).
+
+        Args:
+            x: Images in [0, 1], which stay there; or codes, for a kind that ``TakesCodes``.
+            mask: Brain, boolean, or its share of each pixel; nothing changes where it is 0.
+            level: Strength of the damage, () or (B,), in [0, 1], of which 0 changes nothing and 1 is all of
+                it; none leaves it to the kind, which draws as it does in training.
+            generators: One for each item.
+
+        Returns:
+            The damaged images, and how strongly each pixel was damaged, in [0, 1]: one of 0 is as it was.
+        """
+        ...
+
+
 class Denoiser(ABC):
     """Estimates the clean image from a noisy one, whatever its network predicts.
 
@@ -252,6 +274,25 @@ class MakesExamples(Protocol):
 
 
 @runtime_checkable
+class TakesSources(Protocol):
+    """A corruption that takes patches from other images."""
+
+    def with_sources(self, others: Sequence[Tensor], foreign: Sequence[Tensor] = ()) -> Corruption:
+        """Return the same with images like those to damage, (C', *S') each, and of another modality."""
+        ...
+
+
+@runtime_checkable
+class TakesCodes(Protocol):
+    """A corruption that reads no intensities, so that codes will do in the place of images."""
+
+    @property
+    def takes_codes(self) -> bool:
+        """Whether it does."""
+        ...
+
+
+@runtime_checkable
 class RestrictsToRegion(Protocol):
     """A sampler that can change a region alone."""
 
@@ -405,6 +446,20 @@ class WantsReferences(Protocol):
     @property
     def wanted_references(self) -> int:
         """How many; 0 for none."""
+        ...
+
+
+@runtime_checkable
+class AsksNetwork(Protocol):
+    """A score that asks the diffusion network for features of images, as single slices without noise."""
+
+    def count_evaluations(self) -> int:
+        """Return how often it asks for an image; what it shares among images of a batch counts in full."""
+        ...
+
+    @property
+    def asks_of_pipeline(self) -> bool:
+        """Whether it asks the network of the pipeline, and none of its own."""
         ...
 
 

@@ -212,6 +212,7 @@ SCORES = Registry("score", "diffad.score")
 MODELS = Registry("model", "diffad.models")
 DETECTORS = Registry("detector", "diffad.detectors")
 DATASETS = Registry("dataset", "diffad.data")
+CORRUPTIONS = Registry("corruption", "diffad.data.corruptions")
 LAYOUTS = Registry("layout", "diffad.data.layouts")
 PROTOCOLS = Registry("protocol", "diffad.evaluation.protocols")
 VIEWS = Registry("view", "diffad.report.notebook")
@@ -227,6 +228,7 @@ REGISTRIES = {
         MODELS,
         DETECTORS,
         DATASETS,
+        CORRUPTIONS,
         LAYOUTS,
         PROTOCOLS,
     )

@@ -8,11 +8,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from diffad.data.corruptions.cell_mask import CellMask
 from diffad.denoise import as_denoiser
 from diffad.protocols import Denoiser, NoiseGenerator
 from diffad.registry import SAMPLERS
 from diffad.samplers.base import as_level, check_call, level_option, levels_down
-from diffad.samplers.masked import CellMask
 from diffad.schedule import Schedule
 from diffad.step import DDIM
 from diffad.types import Example, Generators, Reconstruction, StepRecord

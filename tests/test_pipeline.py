@@ -510,3 +510,8 @@ def test_slices_of_a_scan_are_told_their_places_and_images_are_not(path):
     words = " ".join(pipe(path, axes=["axial", "coronal"]).info["warnings"])
     assert "was trained on" not in words
     assert "was trained on" in " ".join(pipe(path, axes=["sagittal"]).info["warnings"])
+
+
+def test_what_a_score_asks_of_the_network_counts_as_evaluations():
+    plain, asking = (make()(images(2), score={"name": name}).info["nfe"] for name in ("l1", "features"))
+    assert asking == plain + 2

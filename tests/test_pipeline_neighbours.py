@@ -8,6 +8,7 @@ import torch
 from diffusers import DDPMScheduler
 
 from diffad import AnomalyPipeline
+from diffad.method import Method
 from diffad.models.folder import ModelError
 from diffad.models.unet2d import UNet2D
 from tests.helpers.brains import brain, save_volume
@@ -103,3 +104,13 @@ def test_a_model_without_neighbours_ignores_them(path):
 def test_samplers_show_neighbours_at_every_level(pipe, path, sampler):
     score = {"name": "l1"}
     assert pipe(path, sampler=sampler, score=score, slices=(4, 6)).anomaly_map.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "score", [{"name": "features"}, {"name": "mean", "scores": [{"name": "l1"}, {"name": "features"}]}]
+)
+def test_features_of_single_images_are_refused_before_a_scan_is_read(score):
+    message = f"score '{score['name']}' expected a network of single images, .* one of 1 neighbouring slice"
+    with pytest.raises(ValueError, match=message):
+        make().detector(Method(score=score))
+    make(neighbours=0).detector(Method(score=score))

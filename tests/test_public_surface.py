@@ -37,12 +37,12 @@ IMPORTS = {
     "diffad.prepare": "Options Prepared prepare",
     "diffad.monai": "AnomalyDetectiond AnomalyInferer",
     "diffad.registry": (
-        "NOISES SAMPLERS GUIDANCES SALIENCIES SCORES MODELS DATASETS LAYOUTS PROTOCOLS Registry"
+        "NOISES SAMPLERS GUIDANCES SALIENCIES SCORES MODELS DATASETS LAYOUTS PROTOCOLS CORRUPTIONS Registry"
         " UnknownNameError unknown"
     ),
     "diffad.types": "Example Generators Restoration StepRecord generator_for generators_for",
     "diffad.protocols": (
-        "AnomalyScore Conditional Denoiser Guidance NoiseGenerator Saliency Sampler ScoreRun Step"
+        "AnomalyScore Conditional Corruption Denoiser Guidance NoiseGenerator Saliency Sampler ScoreRun Step"
         " StreamingScore Trains"
     ),
     "diffad.schedule": "Schedule",
@@ -114,6 +114,10 @@ PARTS = {
         " unet2d unet3d uvit"
     ),
     "DATASETS": "auto images labels mix toy volumes",
+    "CORRUPTIONS": (
+        "blend cells coarse cross_blend disyre fluid foreign fpi intensity mass reflect sink source spots"
+        " walk"
+    ),
     "LAYOUTS": (
         "atlas2 behrendt bercea bmad brats2020 brats2021 brats2023 fastmri_plus ixi medianomaly_brats"
         " medianomaly_isic medianomaly_json mslub slices table upd wmh"
@@ -130,6 +134,7 @@ GROUPS = {
     "SCORES": "diffad.scores",
     "MODELS": "diffad.models",
     "DATASETS": "diffad.datasets",
+    "CORRUPTIONS": "diffad.corruptions",
     "LAYOUTS": "diffad.layouts",
     "PROTOCOLS": "diffad.protocols",
 }
@@ -151,7 +156,7 @@ EXPERIMENT_KEYS = {
         " space augment postprocess train seed output"
     ),
     "networks": "classifier autoencoder references",
-    "corrupt": "tasks held_out chance role weight mark full",
+    "corrupt": "tasks held_out chance role weight mark full codes",
     "schedule": "num_train_timesteps beta_start beta_end beta_schedule prediction_type",
     "space": (
         "size fov window axis further_axes further_windows neighbours"
@@ -253,6 +258,11 @@ COMMANDS = {
     ),
     "pretrain": (2, "--cell --ratio"),
     "report": (1, "--figure"),
+    "synthesise": (
+        1,
+        "--batch-size --count --detail --device --inference-steps --inner-steps --label --mask --model --out"
+        " --overwrite --prompt --region --scale --seed --strength --visible --volume --word",
+    ),
     "train": (2, "--dry-run --picture"),
     "version": (0, ""),
 }

@@ -12,6 +12,7 @@ import yaml
 
 from diffad import registry
 from diffad.registry import (
+    CORRUPTIONS,
     DATASETS,
     GUIDANCES,
     MODELS,
@@ -26,7 +27,7 @@ from diffad.schedule import Schedule
 from diffad.types import Reconstruction
 
 CONTRIBUTING = Path(__file__).resolve().parents[1] / "CONTRIBUTING.md"
-ALL = [NOISES, SAMPLERS, GUIDANCES, SCORES, MODELS, DATASETS]
+ALL = [NOISES, SAMPLERS, GUIDANCES, SCORES, MODELS, DATASETS, CORRUPTIONS]
 
 
 class Flat:

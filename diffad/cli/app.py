@@ -40,6 +40,7 @@ from diffad.cli.predict import predict_command
 from diffad.cli.prepare import prepare_command
 from diffad.cli.pretrain import pretrain_command
 from diffad.cli.report import report_command
+from diffad.cli.synthesise import synthesise_command
 from diffad.cli.talking import TALK_WORDS, talk
 from diffad.cli.train import train_command
 from diffad.cli.version import version_command
@@ -124,6 +125,7 @@ COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("noise", "Show a noise in pictures and numbers.", noise_command),
     ("phantom", "Make a data set of phantoms.", phantom_command),
     ("implant", "Implant lesions in whole healthy brains.", implant_command),
+    ("synthesise", "Paint lesions into healthy scans.", synthesise_command),
     ("info", "Say what a scan, a model or a result is.", info_command),
     ("doctor", "Check this machine and this installation.", doctor_command),
     ("version", "Show the version, and those of what it builds on.", version_command),

@@ -163,8 +163,9 @@ def _calibrate(
 ) -> None:
     """Measure a model, save it, and say what came out."""
     from diffad.io.subjects import find_scans
-    from diffad.predict.calibrate import calibrate_on, choose_units, save_model
+    from diffad.predict.calibrate import calibrate_on
     from diffad.predict.listing import list_subjects
+    from diffad.predict.model_changes import choose_units, save_model
     from diffad.predict.real_lesions import describe_real_lesions, read_lesion_cases
     from diffad.predict.run import choose_device, load_model
     from diffad.predict.sensitivity import describe_lesions
@@ -193,7 +194,7 @@ def _report_rates(
     calibrations: Mapping[str, Calibration], subjects: int, table: Sequence[str], out: Path
 ) -> None:
     """Say thresholds and rates; programs hear those of the model's own settings, or of the only contrast."""
-    from diffad.predict.calibrate import describe_calibrations
+    from diffad.predict.calibration_lines import describe_calibrations
 
     calibration = calibrations.get("") or next(iter(calibrations.values()))
     rates = {"thresholds": calibration.thresholds, "achieved": calibration.achieved, "out": str(out)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -38,17 +37,10 @@ GIGABYTE = 1e9
 
 def list_versions() -> dict[str, str]:
     """Return versions by name, without importing anything heavy."""
-    from diffad.io.version import __version__
+    from diffad.io.version import __version__, package_version
 
     versions = {"diffad": __version__, "python": platform.python_version(), "system": platform.platform()}
-    return versions | {name: _find_version(name) for name in PACKAGES}
-
-
-def _find_version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "missing"
+    return versions | {name: package_version(name, "missing") for name in PACKAGES}
 
 
 def list_absent_extras() -> dict[str, list[str]]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, get_args
 
 from diffad.config.choices import Geometry, require, require_choice
 
@@ -35,3 +38,14 @@ class ReadOptions:
         require(self.max_voxels >= 1, "max_voxels", "at least 1 voxel", self.max_voxels)
         usable = self.mask_threshold is None or math.isfinite(self.mask_threshold)
         require(usable, "mask_threshold", "a finite number", self.mask_threshold)
+
+
+def recall_options(info: Mapping[str, Any]) -> ReadOptions:
+    """Return how a scan was read when its maps were made; what was not too large then is not now.
+
+    Args:
+        info: What is stored with the maps.
+    """
+    request = info.get("request")
+    trust = request.get("trust") if isinstance(request, Mapping) else None
+    return ReadOptions(trust if trust in get_args(Geometry) else None, sys.maxsize)

@@ -57,6 +57,7 @@ class TrainConfig:
         teacher_steps: Moves of that way.
         class_weights: Weight of the loss of each class of a classifier, class 0 first; none weighs all alike.
         kl: Weight of the divergence of latents from a normal distribution, in the task "compress".
+        commitment: Weight of what keeps latents near the codebook, in the task "compress", if there is one.
         auxiliary: Weights of further losses by name, see ``diffad.training.auxiliary``.
         teacher_rule: "path" learns the way from the far end of straight paths, of flows; "state" the way from
             the state itself, to make it in one look; "consistency" one move of it, and then what the averaged
@@ -93,6 +94,7 @@ class TrainConfig:
     teacher_steps: int = 5
     class_weights: tuple[float, ...] | None = None
     kl: float = 1e-6
+    commitment: float = 0.25
     auxiliary: dict[str, float] = field(default_factory=dict)
     teacher_rule: str = "path"
     calibrate_fpr: tuple[float, ...] = (0.001, 0.005, 0.01, 0.02, 0.05)
@@ -105,7 +107,7 @@ class TrainConfig:
         check_range(self, "train", "[1, 100000]", "validate_items", "validate_levels")
         check_range(self, "train", "(0, 1000]", "lr")
         check_range(self, "train", "(0, 1000000000]", "clip_norm", "snr_gamma")
-        check_range(self, "train", "[0, 1000]", "min_lr", "weight_decay", "kl")
+        check_range(self, "train", "[0, 1000]", "min_lr", "weight_decay", "kl", "commitment")
         for name, weight in self.auxiliary.items():
             expect(0 <= weight <= 1e6, f"train.auxiliary.{name}", "a weight in [0, 1000000]", weight)
         check_range(self, "train", "[0, 1000000000]", "warmup")

@@ -63,6 +63,8 @@ class CorruptConfig:
             copy what it is shown, and late to leave out what is not healthy.
         mark: Weight of the cross-entropy of what a network marks as corrupted, with ``model.marks``.
         full: Corrupt as strongly as each kind can, where it has a strength: the far end of cold diffusion.
+        codes: Corrupt the codes of slices in place of the slices, with ``space.code`` and role "restore" or
+            "source"; only kinds that read no intensities can.
     """
 
     tasks: tuple[str, ...] = ()
@@ -72,6 +74,7 @@ class CorruptConfig:
     weight: float = 1.0
     mark: float = 0.1
     full: bool = False
+    codes: bool = False
 
     def __post_init__(self) -> None:
         check_range(self, "corrupt", "[0, 1]", "chance")

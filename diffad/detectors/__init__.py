@@ -9,8 +9,8 @@ from diffad.detectors.memae import MemAE as MemAE
 from diffad.detectors.padim import PaDiM as PaDiM
 from diffad.detectors.patch_bank import PatchBank as PatchBank
 from diffad.detectors.rd4ad import RD4AD as RD4AD
-from diffad.detectors.statistics import PCA as PCA
-from diffad.detectors.statistics import ZScore as ZScore
+from diffad.detectors.statistics import PlacePCA as PlacePCA
+from diffad.detectors.statistics import PlaceZScore as PlaceZScore
 from diffad.detectors.uniad import UniAD as UniAD
 from diffad.detectors.vae import VAE as VAE
 from diffad.registry import DETECTORS as DETECTORS

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffad.detectors.backbone_networks import ARCHITECTURES, BackboneNetwork
+from diffad.detectors.backbone_networks import ARCHITECTURES, FeatureNetwork
 from diffad.detectors.backbone_weights import load_published
 from diffad.detectors.base import DetectorNetwork
 from diffad.detectors.compare import resize
@@ -45,7 +45,7 @@ class FrozenFeatures(nn.Module):
             raise ValueError(f"expected statistics of {', '.join(STATISTICS)}, got {statistics!r}")
         self.picked, self.adapt_norm, self.statistics = tuple(stages), adapt_norm, statistics
         self.widths = tuple(ARCHITECTURES[name].channels[k] for k in stages)
-        self.network = BackboneNetwork(name, max(stages)).requires_grad_(False)
+        self.network = FeatureNetwork(name, max(stages)).requires_grad_(False)
 
     def train(self, mode: bool = True) -> Self:
         """Switch to training; the normalisation stays as it is unless it adapts."""

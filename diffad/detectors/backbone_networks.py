@@ -124,7 +124,7 @@ class Basic(nn.Module):
         return F.relu(y + (self.units[2](x) if len(self.units) > 2 else x))
 
 
-class BackboneNetwork(nn.Module):
+class FeatureNetwork(nn.Module):
     """The stages of a network, up to ``last``.
 
     Args:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from diffad.detectors.backbone_networks import ARCHITECTURES, REPEATS, BackboneNetwork
+from diffad.detectors.backbone_networks import ARCHITECTURES, REPEATS, FeatureNetwork
 from diffad.io.digests import hash_file
 from diffad.io.files import FileError, open_regular
 from diffad.io.wording import shorten
@@ -28,7 +28,7 @@ HINTS = {
 }
 
 
-def load_published(network: BackboneNetwork, weights: str) -> str:
+def load_published(network: FeatureNetwork, weights: str) -> str:
     """Put published weights into a network.
 
     They are matched by the names of torchvision (EfficientNet-Lite0: of timm), and in a .pth file
@@ -105,7 +105,7 @@ def match_weights(name: str, values: dict[str, Tensor], path: Path, ordered: boo
         ValueError: With the first that is missing or of another shape.
     """
     with torch.device("meta"):
-        whole = list_tensors(BackboneNetwork(name, len(ARCHITECTURES[name].channels) - 1))
+        whole = list_tensors(FeatureNetwork(name, len(ARCHITECTURES[name].channels) - 1))
     expected = [(key, tuple(target.shape)) for key, target in whole]
     if ordered and not any(key in values for key, _ in expected):
         found = list(values.items())
@@ -121,7 +121,7 @@ def match_weights(name: str, values: dict[str, Tensor], path: Path, ordered: boo
     return [value for _, value in found]
 
 
-def list_tensors(network: BackboneNetwork) -> list[tuple[str, Tensor]]:
+def list_tensors(network: FeatureNetwork) -> list[tuple[str, Tensor]]:
     """List what of a network is learned, with its published name, in the published order."""
     tensors = []
     for unit, (conv, norm) in zip(network.list_units(), name_units(network.name), strict=False):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
-from diffad.config.choices import Geometry
-from diffad.config.reading import ReadOptions
+from diffad.config.reading import ReadOptions, recall_options
 from diffad.data.detections import label_detections
 from diffad.data.volume import Array, Volume, require_same_grid
 from diffad.dicom.writer_packages import DicomError
@@ -55,7 +53,7 @@ class StoredResult:
     @property
     def reading(self) -> ReadOptions:
         """How the scan was read."""
-        return _read_as_then(self.info)
+        return recall_options(self.info)
 
 
 def read_stored_result(files: Mapping[str, Path]) -> StoredResult:
@@ -70,7 +68,7 @@ def read_stored_result(files: Mapping[str, Path]) -> StoredResult:
     for kind in KINDS:
         require_file(files[kind], f"a file that predict wrote ({kind})")
     info = read_scan_info(files["info"])
-    options = _read_as_then(info)
+    options = recall_options(info)
     anomaly, mask, scope = (
         Volume.load(files[kind], allow_constant=True, options=options) for kind in ("anomaly", "mask", "seen")
     )
@@ -79,13 +77,6 @@ def read_stored_result(files: Mapping[str, Path]) -> StoredResult:
     detections = tuple(read_lesions(files["lesions_json"]))
     labels = _number_detections(mask, detections, files["mask"])
     return StoredResult(files, info, anomaly, labels, scope.data[0] > 0, detections[:MOST_SEGMENTS])
-
-
-def _read_as_then(info: Mapping[str, Any]) -> ReadOptions:
-    """Return how the scan was read when its maps were made."""
-    request = info.get("request")
-    trust = request.get("trust") if isinstance(request, Mapping) else None
-    return ReadOptions(trust if trust in get_args(Geometry) else None, sys.maxsize)
 
 
 def _number_detections(mask: Volume, detections: tuple[Lesion, ...], path: Path) -> Array:

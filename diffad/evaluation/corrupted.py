@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from diffad.data.corruptions import ANY, TASKS, corrupt
+from diffad.data.corruptions import TASKS, corrupt, list_tasks
 from diffad.data.lesions import KINDS, implant_all
 
 Lesions = dict[str, tuple[Tensor, Tensor]]
@@ -31,7 +31,7 @@ def corrupt_all(
         slices: Healthy scans, (N, C, *S), in [0, 1].
         brains: Brain masks, (N, 1, *S) or one for all (1, 1, *S), boolean.
         seed: Any integer.
-        tasks: Which tasks, out of ``ANY``.
+        tasks: Which tasks, of ``CORRUPTIONS``.
         others: Scans that patches come from, (C, *S) each; none takes them from the scan itself.
 
     Returns:
@@ -65,7 +65,7 @@ def lesion_maker(
     Raises:
         ValueError: If there are no such lesions, or they have no such kind.
     """
-    if lesions not in (families := {"implanted": KINDS, "corrupted": ANY}):
+    if lesions not in (families := {"implanted": KINDS, "corrupted": list_tasks()}):
         raise ValueError(f"expected lesions {' or '.join(families)}, got {lesions!r}")
     defaults = {"implanted": KINDS, "corrupted": TASKS}[lesions]
     names = defaults if kinds is None else tuple(dict.fromkeys(kinds))

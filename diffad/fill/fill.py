@@ -135,7 +135,7 @@ def sample_region(
             *notes,
             f"re-sampling starts at level {level}, beyond {top}, the highest that is known to be trained",
         ]
-    call = _describe_call(pipe, region, level, options)
+    call = describe_call(pipe, region, level, options)
     members, nfe = [], 0
     for member in range(options.members):
         with run_stage("filling"):
@@ -168,10 +168,17 @@ def find_top_level(pipe: AnomalyPipeline) -> int:
         return top
 
 
-def _describe_call(
+def describe_call(
     pipe: AnomalyPipeline, region: FillRegion, level: int, options: FillOptions
 ) -> dict[str, Any]:
-    """Say how the pipeline is called: where, from which level, and in which slices."""
+    """Say how a pipeline is called to sample a region again: where, from which level, and in which slices.
+
+    Args:
+        pipe: The model.
+        region: What is sampled.
+        level: Level that it starts at.
+        options: Moves, their repeats, and slices of a batch.
+    """
     first = {"name": "oneshot", "levels": [level]}
     moves = {"level": level, "steps": min(options.steps, level), "repeats": options.repeats}
     sampler = {"name": "resampled", "coarse": first, "score": {"name": "l1"}, "start": "stitched", **moves}

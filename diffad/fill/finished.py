@@ -31,12 +31,13 @@ def describe_fill_request(
     return {"model": model, "files": files, **values}
 
 
-def is_filled(record: Path, request: dict[str, Any]) -> bool:
+def is_filled(record: Path, request: dict[str, Any], kind: str = "fill") -> bool:
     """Tell whether a fill is there, whole and of this request; a damaged one is said, and made again.
 
     Args:
         record: The JSON file of the fill.
         request: What is asked for, see ``describe_fill_request``.
+        kind: What messages call it.
 
     Raises:
         ValueError: If it is of another request.
@@ -48,7 +49,7 @@ def is_filled(record: Path, request: dict[str, Any]) -> bool:
     if former != request:
         keys = [key for key in request if not isinstance(former, dict) or former.get(key) != request[key]]
         raise ValueError(
-            f"{record}: expected a fill of the same files in the same way, found one with other "
+            f"{record}: expected a {kind} of the same files in the same way, found one with other "
             f"{', '.join(keys)}; choose another folder, or --overwrite"
         )
     entries = content.get("outputs")

@@ -5,18 +5,13 @@ from __future__ import annotations
 import io
 
 import numpy as np
-import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from diffad.config.choices import AXES
-from diffad.data.slices import slice_spacing
 from diffad.data.volume import Array
 from diffad.fill.result import FilledScan
 from diffad.report.canvas import BRIGHT, PAPER, PLAIN, place_axes, place_text
-from diffad.report.planes import SIDES, orient_plane
-from diffad.report.tiles import draw_image, draw_outline, write_sides
+from diffad.report.plane_tile import draw_plane_tile
 
 OUTLINE = "#ffb02e"
 TILE, GAP, LEFT, TOP, LINE = 2.6, 0.08, 0.16, 0.66, 0.26
@@ -64,12 +59,6 @@ def _draw_tile(
     axes.set_axis_off()
     region = result.region
     index = int(region.fill_mask.sum(tuple(a for a in range(3) if a != axis)).argmax())
-    plane = orient_plane(torch.from_numpy(np.ascontiguousarray(image))[None], axis, index)
     low, high = np.percentile(result.scan.data[0][region.brain], (0.5, 99.5)).tolist()
-    draw_image(axes, plane, Normalize(min(low, 0.0), max(high, low + 1e-6)), "gray")
-    if has_outline:
-        draw_outline(axes, orient_plane(torch.from_numpy(region.fill_mask)[None], axis, index), OUTLINE, 0.9)
-    write_sides(axes, SIDES[axis])
-    down, across = slice_spacing(result.scan.spacing.tolist(), AXES[axis])
-    axes.set(xlim=(-0.5, plane.shape[1] - 0.5), ylim=(plane.shape[0] - 0.5, -0.5))
-    axes.set_aspect(down / across)
+    outlines = {OUTLINE: region.fill_mask} if has_outline else {}
+    draw_plane_tile(axes, image, result.scan.spacing.tolist(), (axis, index), (low, high), outlines, 0.9)

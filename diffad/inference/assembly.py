@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from diffad.capabilities import attach_networks
+from diffad.capabilities import attach_networks, check_asking_score
 from diffad.config import PartSpec, SpaceConfig, from_dict
 from diffad.data.space import Space
-from diffad.denoise import NetworkDenoiser
-from diffad.inference.detector import Detector
+from diffad.denoise import NetworkDenoiser, takes_neighbours
+from diffad.inference.detector import DetectorRun
 from diffad.inference.postprocess import Postprocess
 from diffad.inference.precision import PRECISIONS, resolve_precision
 from diffad.method import Method
@@ -21,7 +21,7 @@ from diffad.schedule import Schedule, find_prediction
 
 def assemble_detector(
     pipe: Any, method: Method, seed: int, batch_size: int, precision: str, progress: Callable[[int], Any]
-) -> Detector:
+) -> DetectorRun:
     """Put together what ``AnomalyPipeline.detector`` returns.
 
     Args:
@@ -53,13 +53,17 @@ def assemble_detector(
     denoiser: Denoiser = NetworkDenoiser(network, schedule, find_prediction(pipe.scheduler), clip=is_image)
     if method.guidance:
         denoiser = build(GUIDANCES, method.guidance)(denoiser)
-    return Detector(
+    space = Space(from_dict(SpaceConfig, dict(pipe.config.space)))
+    score = build(SCORES, method.score)
+    name = str((method.score or {}).get("name"))
+    check_asking_score(score, name, takes_neighbours(pipe.network), pipe.coding.is_coded)
+    return DetectorRun(
         denoiser=denoiser,
         noise=build(NOISES, method.noise),
         sampler=build(SAMPLERS, method.sampler),
-        score=build(SCORES, method.score),
+        score=score,
         post=Postprocess.from_options(pipe.config.postprocess),
-        space=Space(from_dict(SpaceConfig, dict(pipe.config.space))),
+        space=space,
         seed=seed,
         batch_size=batch_size,
         device=pipe.device,

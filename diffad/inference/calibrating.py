@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from diffad.capabilities import Place, list_parts
 from diffad.config import PartSpec
 from diffad.config.choices import HoldOut
-from diffad.inference.detector import Detector
+from diffad.inference.detector import DetectorRun
 from diffad.inference.healthy_scans import HealthyScan, measure_places, normalise_left_out
 from diffad.inference.postprocess import Postprocess
 from diffad.inference.whole_scans import measure_whole_scans, raise_to_sites
@@ -21,7 +21,9 @@ T = TypeVar("T")
 
 
 def calibrate_samplers(
-    sampler: PartSpec, build: Callable[[PartSpec], Detector], measure: Callable[[Detector, float], float]
+    sampler: PartSpec,
+    build: Callable[[PartSpec], DetectorRun],
+    measure: Callable[[DetectorRun, float], float],
 ) -> PartSpec:
     """Give every sampler that cuts a map of its own the threshold of that map, the innermost first.
 
@@ -31,12 +33,10 @@ def calibrate_samplers(
         measure: Returns the threshold of a detector's maps of healthy scans at a false-positive rate.
 
     Returns:
-        The sampler, with thresholds; one that was given stays, and in codes all do: the likelihood there is
-        not that of images, and without a threshold its quantile in each item is taken.
+        The sampler, with thresholds; one that was given stays. In codes the map is one of cells, which
+        count by the voxels of the brain in each.
     """
     while (match := _find_uncalibrated(detector := build(sampler))) is not None:
-        if detector.coding.is_coded:
-            return sampler
         place, part = match
         first_sampler, likelihood = part.calibrating()
         maps = replace(detector, sampler=first_sampler, score=likelihood, post=Postprocess(median=1))
@@ -179,7 +179,7 @@ def _group_scans(scans: Sequence[HealthyScan], held_out: HoldOut) -> Sequence[Ha
     return [scan.site for scan in scans] if _holds_sites(scans, held_out) else range(len(scans))
 
 
-def _find_uncalibrated(detector: Detector) -> tuple[Place, CalibratesThreshold] | None:
+def _find_uncalibrated(detector: DetectorRun) -> tuple[Place, CalibratesThreshold] | None:
     for place, part in list_parts(detector.sampler):
         if isinstance(part, CalibratesThreshold) and not part.calibrated():
             return place, part

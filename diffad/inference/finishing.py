@@ -19,10 +19,11 @@ from diffad.inference.provenance import describe_provenance
 from diffad.inference.quality import ScanQuality, measure_scan_quality
 from diffad.inference.result import compare_output, cut_maps, list_scan_warnings
 from diffad.inference.scan import ScanSource
+from diffad.inference.scan_maps import ScanMaps, normalise_maps
+from diffad.inference.scan_windows import describe_windows
 from diffad.inference.scope import ModelScope
 from diffad.inference.slice_range import SliceSelection
 from diffad.inference.stack import Stack
-from diffad.inference.stacking import ScanMaps, describe_windows, normalise_maps
 from diffad.inference.thresholding import describe_floor
 from diffad.method import Method
 

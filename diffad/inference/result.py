@@ -12,7 +12,7 @@ from diffad.inference.orientations import Slicing, axis_warnings
 from diffad.inference.output import AnomalyOutput
 from diffad.inference.placing import describe_template_map
 from diffad.inference.scan import ScanSource
-from diffad.inference.stacking import ScanMaps
+from diffad.inference.scan_maps import ScanMaps
 from diffad.inference.thresholding import binarise_maps, compare_scan, compute_p_values, resolve_thresholds
 from diffad.threshold import pool_maps
 

@@ -3,6 +3,7 @@
 from diffad.models import adm as adm
 from diffad.models import autoencoder as autoencoder
 from diffad.models import autoencoder_kl as autoencoder_kl
+from diffad.models import autoencoder_vq as autoencoder_vq
 from diffad.models import beside as beside
 from diffad.models import bridge as bridge
 from diffad.models import classifier as classifier

@@ -6,22 +6,19 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from einops import rearrange
 from torch import Tensor
 
 from diffad.data.space import to_model
-from diffad.denoise import takes_place
+from diffad.models.backbone import BackboneNetwork
 from diffad.models.neighbours import pass_given
 from diffad.models.padding import check_input
 from diffad.registry import MODELS
 
-OWN_OPTIONS = ("in_channels", "out_channels", "embedding", "neighbours")
-
 
 @MODELS.register("beside")
-class Beside(ModelMixin, ConfigMixin):
+class Beside(BackboneNetwork):
     r"""Shows a network the noisy state and the image that it shall rebuild, one after the other.
 
     .. math:: \hat y = f([x_t, c], t), \quad c = 2 x - 1
@@ -49,6 +46,8 @@ class Beside(ModelMixin, ConfigMixin):
         >>> network = MODELS.build("beside", backbone={"name": "unet2d"})
     """
 
+    passed_conditions = ("place",)
+
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
@@ -58,25 +57,9 @@ class Beside(ModelMixin, ConfigMixin):
         drop: float = 0.0,
     ) -> None:
         super().__init__()
-        _check(backbone, drop)
-        channel_options: dict[str, Any] = {"in_channels": 2 * in_channels, "out_channels": out_channels}
-        self._modules["backbone"] = MODELS.build(**backbone, **channel_options)
-
-    # diffusers answers for attributes with options of the same name; properties come before
-    @property
-    def backbone(self) -> Any:
-        """What sees the state and the image."""
-        return self._modules["backbone"]
-
-    @property
-    def multiple(self) -> int:
-        """What the sides of an input are padded to."""
-        return int(self.backbone.multiple)
-
-    @property
-    def takes_place(self) -> bool:
-        """Whether the backbone may be told the place of a slice in the brain."""
-        return takes_place(self.backbone)
+        if not 0 <= drop <= 1:
+            raise ValueError(f"Beside expected drop in [0, 1], got {drop}")
+        self.build_backbone(backbone, in_channels=2 * in_channels, out_channels=out_channels)
 
     def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return images (B, C, *S) in [0, 1] as ``image``; the mask is not used."""
@@ -109,14 +92,3 @@ class Beside(ModelMixin, ConfigMixin):
         # as dropout draws: training ties the global generator to the step
         presence = (torch.rand(len(x_t)) >= self.config.drop).to(x_t)
         return rearrange(presence, "b -> b" + " 1" * (x_t.ndim - 1))
-
-
-def _check(backbone: Mapping[str, Any], drop: float) -> None:
-    if not isinstance(backbone, Mapping) or "name" not in backbone:
-        raise ValueError(f"Beside expected a backbone with a name, got {backbone!r}")
-    if names := [option for option in OWN_OPTIONS if option in backbone]:
-        raise ValueError(
-            f"Beside expected a backbone without {', '.join(OWN_OPTIONS)}, got {', '.join(names)}"
-        )
-    if not 0 <= drop <= 1:
-        raise ValueError(f"Beside expected drop in [0, 1], got {drop}")

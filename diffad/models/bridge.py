@@ -8,19 +8,17 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
+from diffad.models.backbone import BackboneNetwork
 from diffad.models.blocks import make_conv
 from diffad.models.padding import check_input, check_widths
 from diffad.registry import MODELS
 
-OWN_OPTIONS = ("in_channels", "out_channels", "embedding", "neighbours")
-
 
 @MODELS.register("bridge")
-class Bridge(ModelMixin, ConfigMixin):
+class Bridge(BackboneNetwork):
     r"""Shows a network features of the image noised everywhere, before a state that is noised in a box.
 
     .. math:: \hat y = f([b, x_\text{in}], t), \quad b = B(x_t), \qquad \hat y_2 = D(b)
@@ -51,6 +49,8 @@ class Bridge(ModelMixin, ConfigMixin):
         >>> network = MODELS.build("bridge", backbone={"name": "adm", "context": True})
     """
 
+    passed_conditions = ()
+
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
@@ -63,26 +63,14 @@ class Bridge(ModelMixin, ConfigMixin):
         dims: int = 2,
     ) -> None:
         super().__init__()
-        _check(backbone, widths, groups, rebuild, dims)
+        _check(widths, groups, rebuild, dims)
         way_in, way_out = [in_channels, *widths], [*reversed(widths), out_channels]
         self.encoder = nn.Sequential(*(FeatureBlock(dims, a, b, groups) for a, b in pairwise(way_in)))
         self.decoder = nn.Sequential(
             *(FeatureBlock(dims, a, b, groups) for a, b in pairwise(way_out[:-1])),
             FeatureBlock(dims, widths[0], out_channels, 1),
         )
-        channels: dict[str, Any] = {"in_channels": widths[-1] + in_channels, "out_channels": out_channels}
-        self._modules["backbone"] = MODELS.build(**backbone, **channels)
-
-    # diffusers answers for attributes with options of the same name; properties come before
-    @property
-    def backbone(self) -> Any:
-        """What sees the features and the state."""
-        return self._modules["backbone"]
-
-    @property
-    def multiple(self) -> int:
-        """What the sides of an input are padded to."""
-        return int(self.backbone.multiple)
+        self.build_backbone(backbone, in_channels=widths[-1] + in_channels, out_channels=out_channels)
 
     @property
     def takes_whole(self) -> bool:
@@ -139,15 +127,7 @@ class FeatureBlock(nn.Module):
         return y
 
 
-def _check(
-    backbone: Mapping[str, Any], widths: Sequence[int], groups: int, rebuild: float, dims: int
-) -> None:
-    if not isinstance(backbone, Mapping) or "name" not in backbone:
-        raise ValueError(f"Bridge expected a backbone with a name, got {backbone!r}")
-    if names := [option for option in OWN_OPTIONS if option in backbone]:
-        raise ValueError(
-            f"Bridge expected a backbone without {', '.join(OWN_OPTIONS)}, got {', '.join(names)}"
-        )
+def _check(widths: Sequence[int], groups: int, rebuild: float, dims: int) -> None:
     check_widths(widths, groups, "Bridge")
     if not 0 <= rebuild <= 1000:
         raise ValueError(f"Bridge expected rebuild in [0, 1000], got {rebuild}")

@@ -147,7 +147,7 @@ def make_coding(space: SpaceConfig, network_channels: int, codec: Any = None) ->
         codec = Haar(network_channels // bands, dims)
     _require(codec is not None, "a trained codec with space.code latent (networks.codec=FOLDER)", "none")
     is_codec = isinstance(codec, Codec)
-    _require(is_codec, "a codec, such as autoencoder_kl", type(codec).__name__)
+    _require(is_codec, "a codec, such as autoencoder_kl or autoencoder_vq", type(codec).__name__)
     _require(codec.dims == dims, f"a codec of {dims} spatial axes", codec.dims)
     fits = network_channels == codec.code_channels
     _require(fits, f"a network of {codec.code_channels} channels, as its codec has", network_channels)

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
-from diffad.denoise import takes_neighbours, takes_place
+from diffad.models.backbone import BackboneNetwork
 from diffad.models.encoder import Encoder
 from diffad.models.neighbours import pass_given
 from diffad.registry import MODELS
 
-OWN_OPTIONS = ("in_channels", "out_channels", "embedding")
-
 
 @MODELS.register("conditioned")
-class Conditioned(ModelMixin, ConfigMixin):
+class Conditioned(BackboneNetwork):
     r"""Joins a network that takes a condition vector with the encoder that makes it; both train together.
 
     .. math:: \hat y = f(x_t, t, c), \quad c = g(x)
@@ -54,37 +51,16 @@ class Conditioned(ModelMixin, ConfigMixin):
         out_channels: int = 1,
     ) -> None:
         super().__init__()
-        _check(backbone)
         encoder_network = _build_encoder({"in_channels": in_channels, **(encoder or {})})
-        options: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels}
-        options["embedding"] = encoder_network.options["width"]
-        self._modules |= {"encoder": encoder_network, "backbone": MODELS.build(**backbone, **options)}
+        self._modules["encoder"] = encoder_network
+        channel_options = {"in_channels": in_channels, "out_channels": out_channels}
+        self.build_backbone(backbone, **channel_options, embedding=encoder_network.options["width"])
 
     # diffusers answers for attributes with options of the same name; properties come before
     @property
     def encoder(self) -> Encoder:
         """What makes the vector."""
         return cast(Encoder, self._modules["encoder"])
-
-    @property
-    def backbone(self) -> Any:
-        """What takes the vector."""
-        return self._modules["backbone"]
-
-    @property
-    def multiple(self) -> int:
-        """What the sides of an input are padded to."""
-        return int(self.backbone.multiple)
-
-    @property
-    def takes_place(self) -> bool:
-        """Whether the backbone may be told the place of a slice in the brain."""
-        return takes_place(self.backbone)
-
-    @property
-    def takes_neighbours(self) -> int:
-        """How many slices below and above its own the backbone is shown."""
-        return takes_neighbours(self.backbone)
 
     def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the vectors (B, D) of images (B, C, *S) in [0, 1] as ``embedding``; the mask is not used."""
@@ -118,15 +94,6 @@ class Conditioned(ModelMixin, ConfigMixin):
         cond = pass_given(place=place, neighbours=neighbours)
         answer: Tensor = self.backbone(x_t, labels, embedding=vector, **cond)
         return answer
-
-
-def _check(backbone: Mapping[str, Any]) -> None:
-    if not isinstance(backbone, Mapping) or "name" not in backbone:
-        raise ValueError(f"Conditioned expected a backbone with a name, got {backbone!r}")
-    if names := [option for option in OWN_OPTIONS if option in backbone]:
-        raise ValueError(
-            f"Conditioned expected a backbone without {', '.join(OWN_OPTIONS)}, got {', '.join(names)}"
-        )
 
 
 def _build_encoder(options: dict[str, Any]) -> Encoder:

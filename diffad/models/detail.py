@@ -6,17 +6,14 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from diffad.data.space import to_model
-from diffad.denoise import takes_place
+from diffad.models.backbone import BackboneNetwork
 from diffad.models.neighbours import pass_given
 from diffad.models.padding import check_input
 from diffad.registry import MODELS
-
-OWN_OPTIONS = ("in_channels", "out_channels", "embedding", "neighbours")
 
 
 def high_pass(x: Tensor, cutoff: float) -> Tensor:
@@ -38,7 +35,7 @@ def high_pass(x: Tensor, cutoff: float) -> Tensor:
 
 
 @MODELS.register("detail")
-class Detail(ModelMixin, ConfigMixin):
+class Detail(BackboneNetwork):
     r"""Shows a network a state, and the high frequencies of the whole image, one after the other.
 
     .. math:: \hat y = f([x_t, c], t), \quad c = \mathrm{highpass}(2 x - 1)
@@ -66,6 +63,8 @@ class Detail(ModelMixin, ConfigMixin):
         >>> network = MODELS.build("detail", backbone={"name": "unet2d"})
     """
 
+    passed_conditions = ("place",)
+
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
@@ -75,25 +74,9 @@ class Detail(ModelMixin, ConfigMixin):
         cutoff: float = 0.1171875,
     ) -> None:
         super().__init__()
-        _check(backbone, cutoff)
-        channel_options: dict[str, Any] = {"in_channels": 2 * in_channels, "out_channels": out_channels}
-        self._modules["backbone"] = MODELS.build(**backbone, **channel_options)
-
-    # diffusers answers for attributes with options of the same name; properties come before
-    @property
-    def backbone(self) -> Any:
-        """What sees the state and the detail."""
-        return self._modules["backbone"]
-
-    @property
-    def multiple(self) -> int:
-        """What the sides of an input are padded to."""
-        return int(self.backbone.multiple)
-
-    @property
-    def takes_place(self) -> bool:
-        """Whether the backbone may be told the place of a slice in the brain."""
-        return takes_place(self.backbone)
+        if not 0 < cutoff < 0.5:
+            raise ValueError(f"Detail expected a cutoff in (0, .5) cycles a pixel, got {cutoff}")
+        self.build_backbone(backbone, in_channels=2 * in_channels, out_channels=out_channels)
 
     def conditions(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the detail of images (B, C, *S) in [0, 1] as ``detail``; the mask is not used."""
@@ -127,14 +110,3 @@ class Detail(ModelMixin, ConfigMixin):
             raise ValueError(f"Detail expected an image {tuple(x_t.shape)}, got {tuple(detail.shape)}")
         state = torch.cat([x_t, detail.to(x_t.dtype)], dim=1)
         return cast(Tensor, self.backbone(state, labels, **pass_given(place=place)))
-
-
-def _check(backbone: Mapping[str, Any], cutoff: float) -> None:
-    if not isinstance(backbone, Mapping) or "name" not in backbone:
-        raise ValueError(f"Detail expected a backbone with a name, got {backbone!r}")
-    if names := [option for option in OWN_OPTIONS if option in backbone]:
-        raise ValueError(
-            f"Detail expected a backbone without {', '.join(OWN_OPTIONS)}, got {', '.join(names)}"
-        )
-    if not 0 < cutoff < 0.5:
-        raise ValueError(f"Detail expected a cutoff in (0, .5) cycles a pixel, got {cutoff}")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from diffad.models.blocks import zero_weights
 from diffad.models.embedding import make_embedding_layers
 from diffad.models.patches import fold_patches, unfold_patches
-from diffad.models.tokens import PatchTransformer, make_attention, to_maps, to_tokens
+from diffad.models.tokens import SPREAD, PatchTransformer, make_attention, to_maps, to_tokens
 from diffad.registry import MODELS
 
 WAVES = 256
@@ -112,13 +112,16 @@ class DiT(PatchTransformer):
 
     def _begin(self) -> None:
         """Draw weights as published: blocks and head begin at zero."""
-        for layer in [self.embed, *(m for m in self.blocks.modules() if isinstance(m, nn.Linear))]:
+        linear_layers = [m for m in self.blocks.modules() if isinstance(m, nn.Linear)]
+        for layer in [self.embed, *linear_layers]:
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
-        for number in (0, 2):
-            nn.init.normal_(self.time.get_parameter(f"{number}.weight"), std=0.02)
-        for block in self.blocks:
-            zero_weights(block.get_submodule("modulate.linear"))
+        for weights in self.time.parameters():
+            if weights.ndim == 2:
+                nn.init.normal_(weights, std=SPREAD)
+        for module in self.blocks.modules():
+            if isinstance(module, AdaLayerNormZero):
+                zero_weights(module.linear)
         zero_weights(self.modulate)
         zero_weights(self.head)
 

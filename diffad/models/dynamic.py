@@ -101,8 +101,8 @@ class HeadInteractedAttention(nn.Module):
 
     def sum_heads_up(self, tokens: Tensor) -> Tensor:
         """Return the tokens of the heads, (B, heads, width)."""
-        means = rearrange(tokens.mean(1), "b (h d) -> b h d", h=self.heads)
-        parts = rearrange(self.project(means), "b h (p d) -> b h p d", p=self.heads)
+        means = tokens.mean(1).reshape(tokens.shape[0], self.heads, -1)
+        parts = self.project(means).reshape(tokens.shape[0], self.heads, self.heads, -1)
         return F.gelu(self.norm(parts)).flatten(2) + self.positions
 
 

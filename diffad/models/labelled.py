@@ -6,19 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
-from diffad.denoise import takes_neighbours, takes_place
+from diffad.models.backbone import BackboneNetwork
 from diffad.models.neighbours import pass_given
 from diffad.registry import MODELS
 
-OWN_OPTIONS = ("in_channels", "out_channels", "embedding")
-
 
 @MODELS.register("labelled")
-class Labelled(ModelMixin, ConfigMixin):
+class Labelled(BackboneNetwork):
     r"""Joins a network that takes a condition vector with a table of one vector for each label.
 
     .. math:: \hat y = f(x_t, t, c_y), \quad y \in \{0, \dots, K - 1, \varnothing\}
@@ -57,32 +54,10 @@ class Labelled(ModelMixin, ConfigMixin):
         out_channels: int = 1,
     ) -> None:
         super().__init__()
-        _check(backbone, classes, width, drop)
-        options: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels}
+        _check(classes, width, drop)
         self.table = nn.Embedding(classes + 1, width)
-        options["embedding"] = width
-        self._modules["backbone"] = MODELS.build(**backbone, **options)
-
-    # diffusers answers for attributes with options of the same name; properties come before
-    @property
-    def backbone(self) -> Any:
-        """What takes the vector."""
-        return self._modules["backbone"]
-
-    @property
-    def multiple(self) -> int:
-        """What the sides of an input are padded to."""
-        return int(self.backbone.multiple)
-
-    @property
-    def takes_place(self) -> bool:
-        """Whether the backbone may be told the place of a slice in the brain."""
-        return takes_place(self.backbone)
-
-    @property
-    def takes_neighbours(self) -> int:
-        """How many slices below and above its own the backbone is shown."""
-        return takes_neighbours(self.backbone)
+        channel_options = {"in_channels": in_channels, "out_channels": out_channels}
+        self.build_backbone(backbone, **channel_options, embedding=width)
 
     @property
     def null(self) -> int:
@@ -131,13 +106,7 @@ class Labelled(ModelMixin, ConfigMixin):
         return torch.where(uniforms < self.config.drop, self.null, y)
 
 
-def _check(backbone: Mapping[str, Any], classes: int, width: int, drop: float) -> None:
-    if not isinstance(backbone, Mapping) or "name" not in backbone:
-        raise ValueError(f"Labelled expected a backbone with a name, got {backbone!r}")
-    if names := [option for option in OWN_OPTIONS if option in backbone]:
-        raise ValueError(
-            f"Labelled expected a backbone without {', '.join(OWN_OPTIONS)}, got {', '.join(names)}"
-        )
+def _check(classes: int, width: int, drop: float) -> None:
     if classes < 1 or width < 1:
         raise ValueError(f"Labelled expected classes and width of 1 or more, got {classes} and {width}")
     if not 0 <= drop <= 1:

@@ -112,17 +112,19 @@ def check_wrapped(folder: Path) -> None:
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Hide the progress bar that diffusers draws while loading, except on a terminal."""
+    """Hide the progress bars that diffusers and transformers draw while loading, except on a terminal."""
     from diffusers.utils import logging
 
-    silence = logging.is_progress_bar_enabled() and not sys.stderr.isatty()
-    if silence:
-        logging.disable_progress_bar()
+    loggers = [logging, sys.modules.get("transformers.utils.logging")]
+    shown = [bars for bars in loggers if bars is not None and bars.is_progress_bar_enabled()]
+    silent = [] if sys.stderr.isatty() else shown
+    for bars in silent:
+        bars.disable_progress_bar()
     try:
         yield
     finally:
-        if silence:
-            logging.enable_progress_bar()
+        for bars in silent:
+            bars.enable_progress_bar()
 
 
 def check_weights(folder: Path, network: Any) -> None:

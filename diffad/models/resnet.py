@@ -9,6 +9,9 @@ from torch import Tensor
 from diffad.models.encoder import Encoder
 from diffad.registry import MODELS
 
+STRIDE = 32
+"""Pixels of the image between two of the last features."""
+
 
 @MODELS.register("resnet")
 class ResNet(ModelMixin, ConfigMixin):
@@ -67,5 +70,16 @@ class ResNet(ModelMixin, ConfigMixin):
                 f"ResNet expected clean images, at level 0 (train.levels = [0, 0]), got some at level "
                 f"{level}: the network 'classifier' knows noise"
             )
+        self._check_batch(x_t)
         logits: Tensor = self.encoder((x_t + 1) / 2)
         return logits.float()
+
+    def _check_batch(self, x: Tensor) -> None:
+        """Refuse a single small image in training, as its last features would be normalised to nothing."""
+        is_lonely = self.training and self.config.norm == "batch" and len(x) == 1
+        if is_lonely and max(x.shape[2:]) <= STRIDE:
+            raise ValueError(
+                f"ResNet expected at least 2 images in a training batch, as sides {tuple(x.shape[2:])} leave "
+                "one number a channel for batch normalisation, got 1: choose train.batch_size of 2 or more "
+                "for each process, part (train.accumulate) and plane, or model.norm=group"
+            )

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from diffusers import ConfigMixin, ModelMixin, UNet2DModel
+from diffusers import UNet2DModel
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
-from diffad.models.embedding import check_embedding, check_width, embed, make_embedding_layers
-from diffad.models.neighbours import join_neighbours
-from diffad.models.padding import check_input, check_widths, list_scales, run_padded
-from diffad.models.patches import check_patch, fold_patches, unfold_patches
-from diffad.models.place import drop_places, encode_places, make_place_layers
+from diffad.models.padding import check_widths, list_scales
+from diffad.models.patches import fold_patches, unfold_patches
+from diffad.models.slices import SliceNetwork
 from diffad.registry import MODELS
 
 
 @MODELS.register("unet2d")
-class UNet2D(ModelMixin, ConfigMixin):
+class UNet2D(SliceNetwork):
     """Predicts noise, velocity or the image with the U-Net of diffusers, attention at its coarsest scale.
 
     With ``patch`` above 1 each patch x patch block of pixels becomes one position with patch^2 times the
@@ -76,17 +74,12 @@ class UNet2D(ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         check_widths(channels, groups, "UNet2D")
-        check_patch(patch, "UNet2D")
-        check_width(embedding, "UNet2D")
-        if neighbours < 0:
-            raise ValueError(f"UNet2D expected neighbours of at least 0, got {neighbours}")
-        if not 0 <= place_drop <= 1:
-            raise ValueError(f"UNet2D expected place_drop in [0, 1], got {place_drop}")
+        self.check_conditions()
         down, up = _list_attention(attention, len(channels))
         default_head = 32 if channels[-1] % 32 == 0 else groups
         self.unet = UNet2DModel(
-            in_channels=(1 + 2 * neighbours) * in_channels * patch**2,
-            out_channels=(out_channels + marks) * patch**2,
+            in_channels=self.channels_seen * patch**2,
+            out_channels=self.channels_answered * patch**2,
             block_out_channels=tuple(channels),
             layers_per_block=layers,
             down_block_types=tuple(f"{prefix}DownBlock2D" for prefix in down),
@@ -98,70 +91,24 @@ class UNet2D(ModelMixin, ConfigMixin):
             class_embed_type="identity" if embedding or place else None,
             resnet_time_scale_shift="scale_shift" if film else "default",
         )
-        self.condition = make_embedding_layers(embedding, 4 * channels[0]) if embedding else None
-        self.place_layers = make_place_layers(4 * channels[0]) if place else None
+        self.add_conditions(4 * channels[0])
         if silent:
             for weight in self.unet.conv_out.parameters():
                 nn.init.zeros_(weight)
-
-    @property
-    def marks(self) -> bool:
-        """Whether the last channel of its answer says how likely a voxel is not healthy."""
-        return bool(self.config.marks)
-
-    @property
-    def takes_place(self) -> bool:
-        """Whether it may be told the place of a slice in the brain."""
-        return self.place_layers is not None
-
-    @property
-    def takes_neighbours(self) -> int:
-        """How many slices below and above its own it is shown."""
-        return int(self.config.neighbours)
 
     @property
     def multiple(self) -> int:
         """What the sides of an input are padded to."""
         return int(self.config.patch * 2 ** (len(self.config.channels) - 1))
 
-    def forward(
-        self,
-        x_t: Tensor,
-        labels: Tensor,
-        embedding: Tensor | None = None,
-        place: Tensor | None = None,
-        neighbours: Tensor | None = None,
+    def answer_padded(
+        self, x: Tensor, labels: Tensor, vector: Tensor | None, places: Tensor | None
     ) -> Tensor:
-        """Answer for ``x_t`` (B, C, H, W) at the diffusers indices ``labels`` (B,).
-
-        Args:
-            x_t: State.
-            labels: Level less 1.
-            embedding: Condition vectors, (B, embedding), where the network takes them.
-            place: Orientation and position of each slice, (B, 2), see ``diffad.data.place``; none where not
-                known.
-            neighbours: Slices below and above each, noised alike, (B, 2 N C, H, W), if it takes them.
-        """
-        check_input(x_t, self.config.in_channels, 2, "UNet2D")
-        check_embedding(embedding, self.config.embedding, len(x_t), "UNet2D")
-        vector = self._embed(embedding, place, len(x_t))
-        state = join_neighbours(x_t, neighbours, self.config.neighbours, "UNet2D")
-        return run_padded(lambda x: self._run_unet(x, labels, vector), state, self.multiple)
-
-    def _embed(self, embedding: Tensor | None, place: Tensor | None, batch: int) -> Tensor | None:
-        """Return what is added to the time embedding, or none of a network without conditions."""
-        vector = embed(self.condition, embedding, self.dtype)
-        if self.place_layers is None:
-            if place is not None:
-                raise ValueError("UNet2D expected no place, as it was built with place = false, got one")
-            return vector
-        place = drop_places(place, self.config.place_drop) if self.training else place
-        places: Tensor = self.place_layers(encode_places(place, batch, next(self.place_layers.parameters())))
-        return places if vector is None else vector + places
-
-    def _run_unet(self, x: Tensor, labels: Tensor, vector: Tensor | None) -> Tensor:
-        patches = fold_patches(x, self.config.patch).to(self.dtype)
-        return unfold_patches(self.run_core(patches, labels, vector), self.config.patch)
+        """Answer for states (B, C, H, W) whose sides are multiples of a patch at the coarsest scale."""
+        if places is not None:
+            vector = places if vector is None else vector + places
+        patches = self.run_core(fold_patches(x, self.config.patch), labels, vector)
+        return unfold_patches(patches, self.config.patch)
 
     def run_core(self, x: Tensor, labels: Tensor, vector: Tensor | None = None) -> Tensor:
         """Run the U-Net alone, on patches (B, C, H, W), labels (B,) and vectors (B, D); see ``HasCore``."""

@@ -18,7 +18,7 @@ from diffad.io.atomic import write_text
 from diffad.io.subjects import Subject
 from diffad.io.terminal import Progress
 from diffad.pipeline import AnomalyPipeline
-from diffad.predict.calibrate import read_healthy
+from diffad.predict.healthy_files import read_healthy
 from diffad.predict.options import Options
 
 MOST_CALLS = 32

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from diffad.inference.choice import ModelChoice
 from diffad.inference.output import AnomalyOutput
+from diffad.io.subjects import Subject
+from diffad.io.terminal import format_error, say
 from diffad.predict.load import LoadedScan
 from diffad.predict.results import ResultRow
 from diffad.prepare.to_template import TemplateWay
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 DISK_ERRORS = (
     errno.ENOSPC,
@@ -60,6 +66,33 @@ class ScanOutcome:
     output: AnomalyOutput | None = None
     preparation: bytes | None = None
     way: TemplateWay | None = None
+
+
+def guard_stage(
+    stage: Callable[Concatenate[Subject, P], T], subject: Subject, *rest: P.args, **options: P.kwargs
+) -> T | ScanOutcome:
+    """Run a stage of a scan; whatever is wrong with one scan must not cost the others.
+
+    Args:
+        stage: What is done with it.
+        subject: The scan.
+        *rest: What else the stage is given.
+        **options: Likewise, by name.
+
+    Returns:
+        What the stage returns, or the outcome of a scan that cannot be used, which is said.
+
+    Raises:
+        WriteError: If nothing more can be written.
+    """
+    try:
+        return stage(subject, *rest, **options)
+    except WriteError:
+        raise
+    except Exception as error:
+        message = format_error(error)
+        say(f"failed {subject.name}: {message}", error)
+        return fail_scan(subject.name, message)
 
 
 def fail_scan(name: str, message: str) -> ScanOutcome:

@@ -19,7 +19,7 @@ from diffad.io.nifti import stem
 from diffad.io.subjects import Subject
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
-from diffad.predict.calibrate import read_healthy
+from diffad.predict.healthy_files import read_healthy
 from diffad.predict.options import Options
 from diffad.predict.sensitivity import measure_samples, name_contrast
 from diffad.threshold import Calibration

@@ -19,7 +19,7 @@ from diffad.inference.contrasts import find_contrast
 from diffad.io.subjects import Subject
 from diffad.io.terminal import Progress, format_error, say
 from diffad.pipeline import AnomalyPipeline
-from diffad.predict.calibrate import read_healthy
+from diffad.predict.healthy_files import read_healthy
 from diffad.predict.options import Options
 from diffad.threshold import Calibration
 from diffad.threshold.detection_rates import describe_detection_rates, pool_detection_rates

@@ -42,8 +42,18 @@ class CohortSummary:
     outside_scans: list[str] = field(default_factory=list)
     volumes: dict[str, float] = field(default_factory=dict)
 
-    def note_row(self, name: str, row: ResultRow) -> None:
-        """Keep what a reader should know of a scan from its row in the table."""
+    def count_scan(self, name: str, kind: str, row: ResultRow) -> None:
+        """Count a scan by what became of it, the name of a field, and keep what a reader should know of it.
+
+        Args:
+            name: The scan.
+            kind: The field.
+            row: Its row in the table.
+        """
+        if kind == "failed":
+            self.failed[name] = row.error
+        else:
+            getattr(self, kind).append(name)
         self.warned_scans += [name] if row.warnings else []
         self.outside_scans += [name] if row.domain == "outside" else []
         self.volumes |= {name: float(row.volume_ml)} if row.volume_ml not in ("", None) else {}

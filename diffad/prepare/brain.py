@@ -10,12 +10,13 @@ from diffad.data.head import head_warning
 from diffad.data.hounsfield import AIR
 from diffad.data.masks import brain_mask, resolve_mask
 from diffad.data.volume import Array, Volume, VolumeError
+from diffad.io.version import package_version
 from diffad.prepare.ct_brain import find_brain_ct
 from diffad.prepare.deepbet import find_brain_deepbet
 from diffad.prepare.geometry import VoxelGrid
 from diffad.prepare.options import PrepareOptions
 from diffad.prepare.read import get_grid
-from diffad.prepare.record import Record, package_version
+from diffad.prepare.record import Record
 
 USUAL_ML, POSSIBLE_ML = (700.0, 2100.0), (100.0, 3000.0)
 """Volumes of a brain in ml: outside the first there is a warning, outside the second an error."""

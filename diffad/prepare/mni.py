@@ -9,11 +9,12 @@ import numpy as np
 from scipy import ndimage
 
 from diffad.data.volume import Array, Volume, VolumeError
+from diffad.io.version import package_version
 from diffad.prepare.brain import LOSS_LIMIT, outside_fraction
 from diffad.prepare.geometry import VoxelGrid, centre_of_mass, find_bounding_box, map_voxels, resample
 from diffad.prepare.options import PrepareOptions
 from diffad.prepare.read import get_grid
-from diffad.prepare.record import Record, package_version
+from diffad.prepare.record import Record
 from diffad.prepare.register import RegistrationImage, RegistrationResult, align
 from diffad.prepare.template import TEMPLATE_NAME, load_mni152
 

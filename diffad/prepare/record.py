@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from typing import Any
 
 from diffad.io.stages import run_stage
@@ -42,14 +41,6 @@ class Record:
         """Return the record as plain values."""
         seconds = round(sum(step["seconds"] for step in self.steps), 3)
         return {**self.info, "steps": self.steps, "warnings": self.warnings, "seconds": seconds}
-
-
-def package_version(package: str) -> str:
-    """Return the version of an installed package, or "unknown"."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def count_threads(threads: int = 0) -> int:

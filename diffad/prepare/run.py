@@ -12,6 +12,7 @@ import numpy as np
 
 from diffad.config.reading import ReadOptions
 from diffad.data.volume import Array, Origin, Volume, VolumeError
+from diffad.io.version import package_version
 from diffad.prepare.bias import estimate_bias_field, shrink_factors
 from diffad.prepare.brain import find_brain
 from diffad.prepare.geometry import VoxelGrid, find_bounding_box, make_upright_grid, map_voxels, resample
@@ -20,7 +21,7 @@ from diffad.prepare.mni import register_to_template
 from diffad.prepare.options import PrepareOptions
 from diffad.prepare.prepared_scan import PreparedScan
 from diffad.prepare.read import MAX_VOXELS, get_grid, list_grid_warnings, read_sequences
-from diffad.prepare.record import Record, count_threads, package_version
+from diffad.prepare.record import Record, count_threads
 from diffad.prepare.sequences import stack_sequences
 from diffad.prepare.template import make_template_grid
 

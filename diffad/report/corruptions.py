@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 ROWS = ("corrupted image", "changed region", "difference")
 
+LABEL = 0.195
+"""Room for the name of a row, in inches."""
+
 SCALE = 0.5
 """Difference that is drawn in full red or blue, as a fraction of the range."""
 
@@ -66,7 +69,8 @@ def draw_columns(examples: Mapping[str, CorruptedImage]) -> Figure:
     (height, width), columns = shapes.pop(), len(examples) + 1
     figure = Figure(figsize=(1.3 * columns, 1.3 * len(ROWS) * height / width + 0.25), dpi=130)
     axes = figure.subplots(len(ROWS), columns, squeeze=False)
-    edges = {"left": 0.025, "right": 1, "top": 1 - 0.25 / figure.get_figheight(), "bottom": 0}
+    left, top = LABEL / figure.get_figwidth(), 1 - 0.25 / figure.get_figheight()
+    edges = {"left": left, "right": 1, "top": top, "bottom": 0}
     figure.subplots_adjust(**edges, wspace=0.01, hspace=0.01)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])

@@ -7,21 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from diffad.config.choices import AXES
-from diffad.data.slices import slice_spacing
 from diffad.data.volume import Array, Volume
 from diffad.prepare import PreparedScan
 from diffad.prepare.geometry import map_voxels, resample
 from diffad.prepare.read import get_grid
 from diffad.prepare.template import load_mni152
 from diffad.report.canvas import BRIGHT, PAPER, PLAIN, place_axes, place_text
-from diffad.report.planes import SIDES, orient_plane
-from diffad.report.tiles import draw_image, draw_outline, write_sides
+from diffad.report.plane_tile import draw_plane_tile
 
 BRAIN, TEMPLATE = "#ffb02e", "#35e0ff"
 TILE, GAP, LEFT, TOP, LINE = 1.9, 0.08, 0.16, 0.62, 0.2
@@ -79,17 +74,10 @@ def _draw_tile(figure: Figure, row: OutlineRow, axis: int, left: float, top: flo
     axes = place_axes(figure, left, top, TILE, TILE)
     axes.set_axis_off()
     index = _find_middle(row.brain, axis)
-    plane = orient_plane(torch.from_numpy(row.volume.data[:1]), axis, index)
     values = row.volume.data[0][row.brain] if row.brain.any() else row.volume.data[0].ravel()
     low, high = np.percentile(values[:: max(1, len(values) // 100_000)], (0.5, 99.5)).tolist()
-    draw_image(axes, plane, Normalize(min(low, 0.0), max(high, low + 1e-6)), "gray")
-    for colour, mask in row.outlines.items():
-        outline = orient_plane(torch.from_numpy(mask)[None], axis, index)
-        draw_outline(axes, np.asarray(outline), colour, 1.0)
-    write_sides(axes, SIDES[axis])
-    down, across = slice_spacing(row.volume.spacing.tolist(), AXES[axis])
-    axes.set(xlim=(-0.5, plane.shape[1] - 0.5), ylim=(plane.shape[0] - 0.5, -0.5))
-    axes.set_aspect(down / across)
+    place = (row.volume.spacing.tolist(), (axis, index), (low, high))
+    draw_plane_tile(axes, row.volume.data[0], *place, row.outlines, 1.0)
 
 
 def _find_middle(brain: Array, axis: int) -> int:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
-from diffad.config.choices import Geometry
-from diffad.config.reading import ReadOptions
+from diffad.config.reading import recall_options
 from diffad.data.volume import Volume, VolumeError, require_same_grid
 from diffad.dicom.read import read_series
 from diffad.dicom.stored import hash_series, restore_source
@@ -78,9 +76,9 @@ def _read_scan(record: Path, info: Mapping[str, Any]) -> Volume:
         digests = info.get("request", {}).get("scan")
         if isinstance(digests, list) and digests != [hash_series(source.files)]:
             raise VolumeError(f"{source.folder}: expected {OTHER_FILE.format(record=record.name)}")
-        return read_series(source, _read_as_then(info))
+        return read_series(source, recall_options(info))
     _check_digests(record, info)
-    return Volume.load(Path(info["scan"][0]), options=_read_as_then(info))
+    return Volume.load(Path(info["scan"][0]), options=recall_options(info))
 
 
 def read_result(folder: Path, name: str, scan: Path) -> AnomalyOutput:
@@ -96,7 +94,7 @@ def read_result(folder: Path, name: str, scan: Path) -> AnomalyOutput:
         OSError: If the information file is missing.
     """
     info = read_record(folder / f"{name}_info.json")
-    source = read_source(Volume.load(scan, options=_read_as_then(info)))
+    source = read_source(Volume.load(scan, options=recall_options(info)))
     assert source.volume is not None
     files = [folder / f"{name}_{kind}.nii.gz" for kind in ("anomaly", "twin", "mask")]
     anomaly, reconstruction, mask = (torch.from_numpy(_read_map(f, source.volume))[None] for f in files)
@@ -126,13 +124,6 @@ def _read_map(path: Path, scan: Volume) -> Any:
     volume = Volume.load(path, allow_constant=True, options=scan.options)
     require_same_grid(volume, scan)
     return volume.data
-
-
-def _read_as_then(info: Mapping[str, Any]) -> ReadOptions:
-    """Return how the scan was read when its maps were made; what was not too large then is not now."""
-    request = info.get("request")
-    trust = request.get("trust") if isinstance(request, Mapping) else None
-    return ReadOptions(trust if trust in get_args(Geometry) else None, sys.maxsize)
 
 
 def _check_digests(path: Path, info: Mapping[str, Any]) -> None:

@@ -28,6 +28,16 @@ def pair_images(x: Tensor, restoration: Reconstruction) -> tuple[Tensor, Tensor]
     return x.to(dtype), x_hat.to(dtype)
 
 
+def require_spread(restoration: Reconstruction, name: str) -> Tensor:
+    """Return how several reconstructions differ, (B, C, *S); refuse a single one, for the score ``name``."""
+    if restoration.std is None:
+        raise ValueError(
+            f"expected restoration.std for score {name!r}, got none: a sampler that makes "
+            "several estimates gives it, such as 'ensemble', 'levels' or 'oneshot' with more than one"
+        )
+    return restoration.std
+
+
 def average_inside(scores: Tensor, mask: Tensor | None) -> Tensor:
     """Average (B, C, *S) over the channels and set it to zero outside the mask."""
     scores = scores.mean(1, keepdim=True)

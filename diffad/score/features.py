@@ -63,6 +63,15 @@ class FeatureScore:
         self.level, self.taps, self.network = level, taps, network
         self._given: Any = None
 
+    def count_evaluations(self) -> int:
+        """Return how often it asks the network: for the scan and for its twin."""
+        return 2
+
+    @property
+    def asks_of_pipeline(self) -> bool:
+        """Whether it asks the network of the pipeline, and none of its own."""
+        return self.network is None
+
     def attach_networks(self, networks: Mapping[str, Any]) -> None:
         """Take the pipeline's "network", where the score was not built with one."""
         self._given = networks.get("network")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from diffad.registry import SCORES
-from diffad.score.base import average_inside, pair_images
+from diffad.score.base import average_inside, pair_images, require_spread
 from diffad.types import Reconstruction
 
 
@@ -33,9 +33,5 @@ class SpreadScore:
             ValueError: If the shapes do not fit, or the sampler made a single reconstruction.
         """
         x, _ = pair_images(x, restoration)
-        if restoration.std is None:
-            raise ValueError(
-                "expected restoration.std for score 'spread', got none: a sampler that makes "
-                "several estimates gives it, such as 'ensemble', 'levels' or 'oneshot' with more than one"
-            )
-        return average_inside(restoration.std.to(x.dtype), mask)
+        std = require_spread(restoration, "spread").to(x.dtype)
+        return average_inside(std, mask)

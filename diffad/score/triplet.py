@@ -82,6 +82,16 @@ class TripletScore:
         """How many healthy images training keeps for it; 0 where it has some or asks none."""
         return self.pool if self.others and self.references is None else 0
 
+    def count_evaluations(self) -> int:
+        """Return how often it asks the network: for the scan, its twin and each of the references."""
+        references = len(self._find("references").images) if self.others else 0
+        return 1 + bool(self.twin) + references
+
+    @property
+    def asks_of_pipeline(self) -> bool:
+        """Whether it asks the network of the pipeline, and none of its own."""
+        return self.network is None
+
     def attach_networks(self, networks: Mapping[str, Any]) -> None:
         """Take the pipeline's "network" and "references", where the score was not built with them."""
         self._given = networks

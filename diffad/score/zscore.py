@@ -7,7 +7,7 @@ import math
 from torch import Tensor
 
 from diffad.registry import SCORES
-from diffad.score.base import average_inside, pair_images
+from diffad.score.base import average_inside, pair_images, require_spread
 from diffad.types import Reconstruction
 
 
@@ -40,9 +40,5 @@ class ZScore:
             ValueError: If the shapes do not fit, or the sampler made a single reconstruction.
         """
         x, x_hat = pair_images(x, restoration)
-        if restoration.std is None:
-            raise ValueError(
-                "expected restoration.std for score 'zscore', got none: a sampler that makes "
-                "several estimates gives it, such as 'ensemble', 'levels' or 'oneshot' with more than one"
-            )
-        return average_inside((x - x_hat).abs() / (restoration.std.to(x.dtype) + self.floor), mask)
+        std = require_spread(restoration, "zscore").to(x.dtype)
+        return average_inside((x - x_hat).abs() / (std + self.floor), mask)

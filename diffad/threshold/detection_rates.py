@@ -105,13 +105,14 @@ def describe_detection_rates(rows: Sequence[DetectionRate], fpr: float) -> list[
     for origin, low in dict.fromkeys((row.origin, row.low_ml) for row in rows):
         group = {row.rate: row for row in rows if (row.origin, row.low_ml) == (origin, low)}
         first = next(iter(group.values()))
-        cells = [_format_cell(group.get(rate)) for rate in rates]
+        cells = [format_shares(group.get(rate)) for rate in rates]
         lines.append(f"| {origin} | {first.size} | {first.lesions} | {' | '.join(cells)} |")
     silence = describe_silence(rows, fpr)
     return [*lines, *(["", silence] if silence else [])]
 
 
-def _format_cell(row: DetectionRate | None) -> str:
+def format_shares(row: DetectionRate | None) -> str:
+    """Say which share of lesions is found, and of their voxels; empty where nothing is known."""
     return "" if row is None else f"{row.lesion_share:.0%} ({row.voxel_share:.0%})"
 
 

@@ -31,6 +31,23 @@ POOL_SIZE = 32
 
 
 @dataclass(frozen=True)
+class CodeDamage:
+    """How the codes of a batch are damaged.
+
+    Args:
+        tasks: Kinds to choose from.
+        chance: Share of the items that is damaged.
+        full: Whether each is damaged as strongly as its kind can.
+        weight: How many times more the loss counts where one is.
+    """
+
+    tasks: tuple[str, ...]
+    chance: float
+    full: bool
+    weight: float
+
+
+@dataclass(frozen=True)
 class Batch:
     """Training images in the network's window.
 
@@ -48,6 +65,7 @@ class Batch:
             none where there are none.
         is_source: Whether the damaged image stands in the place of the noise.
         strength: How strongly each image was damaged, (B,), in [0, 1], where the network is told; or none.
+        code_damage: How codes are damaged once there are any, in the place of the images; or none.
     """
 
     image: Tensor
@@ -62,6 +80,7 @@ class Batch:
     neighbours: Tensor | None = None
     is_source: bool = False
     strength: Tensor | None = None
+    code_damage: CodeDamage | None = None
 
 
 def make_batches(
@@ -142,6 +161,9 @@ def corrupt_items(
     neighbours = None if neighbours is None or not neighbours.shape[1] else neighbours
     if not tasks:
         return Batch(image, brain, image, label, neighbours=neighbours)
+    if config.codes:
+        code_damage = CodeDamage(tuple(tasks), config.chance, config.full, config.weight)
+        return Batch(image, brain, image, label, is_source=config.role == "source", code_damage=code_damage)
     corrupted_image, disease = image.clone(), torch.zeros_like(label)
     changed, strength = torch.zeros_like(brain), torch.zeros(len(image), dtype=torch.float64)
     if indices := [i for i, item in enumerate(brain) if _has_room(item)]:

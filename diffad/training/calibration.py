@@ -14,7 +14,7 @@ from diffad.data.items import Dataset, HoldsScans
 from diffad.data.neighbours import stack_neighbours
 from diffad.data.place import tabulate_places
 from diffad.inference.calibrating import calibrate_contrasts, calibrate_samplers, keep_raw_maps
-from diffad.inference.detector import Detector
+from diffad.inference.detector import DetectorRun
 from diffad.inference.healthy_scans import HealthyScan
 from diffad.io.terminal import say
 from diffad.method import Method
@@ -106,7 +106,7 @@ def count_healthy_slices(data: Dataset) -> list[int]:
 
 
 def _measure_thresholds(
-    detector: Detector, data: Dataset, rates: Sequence[float], counts: Sequence[int] | None = None
+    detector: DetectorRun, data: Dataset, rates: Sequence[float], counts: Sequence[int] | None = None
 ) -> Calibration:
     x, brain = collect_healthy(data)
     known = {"where": collect_healthy_places(data), "neighbours": collect_healthy_neighbours(data)}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from diffad.config import Config, ConfigError
+from diffad.data.corruptions import check_code_tasks, expand_tasks
 from diffad.models.autoencoder_kl import AutoencoderKL
 from diffad.models.coding import PIXELS, Coding, make_coding
 
@@ -20,7 +21,7 @@ MOST_BYTES = 2**30
 def build_coding(config: Config, codec: Any, device: torch.device | None = None) -> Coding:
     """Return what the network of an experiment sees.
 
-    Codes are kept where no image is ever another one: without augmentation and corruptions.
+    Codes are kept where no image is ever another one: without augmentation, and corruptions of images.
 
     Args:
         config: The experiment.
@@ -28,8 +29,10 @@ def build_coding(config: Config, codec: Any, device: torch.device | None = None)
         device: Where it lives; none leaves it where it is.
 
     Raises:
-        ConfigError: If space, network and codec do not fit together, or the task takes images.
+        ConfigError: If space, network and codec do not fit together, the task takes images, or codes are to
+            be corrupted where there are none or by a kind that cannot.
     """
+    _check_corrupted(config)
     if config.task in ("autoencode", "compress"):
         if config.space.code != "pixels" or codec is not None:
             raise ConfigError(f"config key space.code: expected pixels with task {config.task}, found others")
@@ -41,8 +44,26 @@ def build_coding(config: Config, codec: Any, device: torch.device | None = None)
     if codec is None or device is None:
         return coding
     codec.to(device)
-    is_fixed = not (config.corrupt.tasks or any(vars(config.augment).values()))
+    changes_images = config.corrupt.tasks and not config.corrupt.codes
+    is_fixed = not (changes_images or any(vars(config.augment).values()))
     return Coding(RememberingCodec(codec)) if is_fixed and isinstance(codec, AutoencoderKL) else coding
+
+
+def _check_corrupted(config: Config) -> None:
+    """Refuse kinds that are unknown, and corruptions of codes that cannot be."""
+    corrupt = config.corrupt
+    try:
+        tasks = expand_tasks((*corrupt.tasks, *corrupt.held_out))
+        if corrupt.codes:
+            check_code_tasks(tasks)
+    except ValueError as error:
+        raise ConfigError(f"config key corrupt.tasks: {error}") from error
+    if corrupt.codes and config.space.code == "pixels":
+        raise ConfigError("config key corrupt.codes: expected false with space.code pixels, found true")
+    if corrupt.codes and corrupt.role not in ("restore", "source"):
+        raise ConfigError(
+            f"config key corrupt.role: expected restore or source with corrupt.codes, found {corrupt.role}"
+        )
 
 
 class RememberingCodec:

@@ -35,10 +35,13 @@ class Compressing:
     def loss(self, trainer: NetworkRun, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
         """Return the loss of each item, (B,); generator i is for item i."""
         x, crop = _pad(trainer, to_model(batch.image))
-        mean, std, image = trainer.network(x, generators)
+        first, second, image = trainer.network(x, generators)
         error = mean_over(crop_back((image.float() - x).abs(), crop), None)
-        voxels = x[0].numel()
-        return error + trainer.config.train.kl / voxels * measure_divergence(mean.float(), std.float())
+        return error + self.measure_pull(trainer, first, second, x[0].numel())
+
+    def measure_pull(self, trainer: NetworkRun, mean: Tensor, std: Tensor, voxels: int) -> Tensor:
+        """Return the weighted divergence (B,) of latents of mean and spread (B, Z, *L) from a normal one."""
+        return trainer.config.train.kl / voxels * measure_divergence(mean.float(), std.float())
 
     def draw_validation_batch(self, trainer: NetworkRun, data: Dataset) -> Batch:
         """Draw held-out images, the same every time."""

@@ -8,12 +8,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from diffad.data.corruptions import corrupt_codes
 from diffad.data.space import to_model
 from diffad.models.coding import PIXELS, Coding
 from diffad.protocols import NoiseGenerator, Sampler
 from diffad.samplers import examples
 from diffad.schedule import ColdSchedule, Schedule
-from diffad.training.batch import Batch
+from diffad.training.batch import Batch, CodeDamage
 from diffad.types import Example
 
 
@@ -57,10 +58,16 @@ def make_batch_example(
     """
     drawing = (coding.shrink(batch.brain), t, noise, schedule, generators)
 
+    states = [g.get_state() for g in generators]
+
     def encode(image: Tensor) -> Tensor:
+        for g, state in zip(generators, states, strict=True):
+            g.set_state(state)  # a slice and its damaged copy are drawn alike, and differ by the damage alone
         return coding.encode(to_model(image), generators if is_drawn else None)
 
     x = encode(batch.image)
+    if batch.code_damage is not None:
+        return _damage_codes(batch, batch.code_damage, x, sampler, drawing, coding)
     if batch.damaged_image is None:
         example = examples.make_example(sampler, x, *drawing)
     elif batch.is_source:
@@ -82,6 +89,29 @@ def make_batch_example(
     weight = coding.spread(batch.weight)
     region = weight if example.region is None else weight * example.region
     return replace(example, region=region)
+
+
+def _damage_codes(
+    batch: Batch,
+    code_damage: CodeDamage,
+    x: Tensor,
+    sampler: Sampler,
+    drawing: tuple[Tensor, Tensor, NoiseGenerator, Schedule, Sequence[torch.Generator]],
+    coding: Coding,
+) -> Example:
+    """Damage codes ``x`` (B, Z, *L) that are to be found, as the far end of their path or under the noise."""
+    mask, t, _, schedule, generators = drawing
+    y, damage = corrupt_codes(x, mask, code_damage.tasks, code_damage.chance, generators, code_damage.full)
+    if batch.is_source:
+        example = Example(x, y, schedule.add_noise(x, y, t))
+    else:
+        example = _ask_for(x, examples.make_example(sampler, y, *drawing), t, schedule)
+    weight = code_damage.weight
+    region = None if weight == 1 else 1 + (weight - 1) * damage
+    cond_image = coding.show(x)
+    return replace(
+        example, cond_image=cond_image, label=batch.label, place=batch.place, damage=damage, region=region
+    )
 
 
 def _condition(batch: Batch, example: Example, coding: Coding) -> Tensor:

@@ -75,7 +75,7 @@ def label_run(trainer: NetworkRun) -> str:
 
 def name_supervision(trainer: NetworkRun) -> str:
     """Name what a run was given to learn from, in a word of ``SUPERVISIONS``."""
-    network, data = trainer.unwrapped, trainer.training_data
+    network, data = trainer.ema_network, trainer.training_data
     if isinstance(network, Detector) and network.supervision != "normal":
         return network.supervision
     if (

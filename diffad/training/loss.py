@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -111,3 +112,20 @@ def learning_rate(step: int, base: float, warmup: int, steps: int, floor: float 
         return base * (step + 1) / warmup
     progress = (step - warmup) / max(1, steps - warmup)
     return floor + (base - floor) * 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * progress))))
+
+
+def check_loss(loss: float, step: int, accelerator: Any) -> float:
+    """Return the loss of a step; refuse one that no later step can mend.
+
+    Args:
+        loss: Mean loss over all processes.
+        step: Steps that were taken.
+        accelerator: The processes of the run.
+
+    Raises:
+        ValueError: If the loss is not finite.
+    """
+    # the gradient scaler of fp16 skips steps that overflow, and lowers its scale
+    if not math.isfinite(loss) and accelerator.scaler is None:
+        raise ValueError(f"expected a finite loss, got {loss} at step {step}; a lower train.lr may help")
+    return loss

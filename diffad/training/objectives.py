@@ -12,6 +12,8 @@ from torch import Tensor
 from diffad.config import Config
 from diffad.data.items import Dataset
 from diffad.denoise import learns_variance, rebuild_weight
+from diffad.models.autoencoder_vq import AutoencoderVQ
+from diffad.registry import MODELS
 from diffad.training.autoencoding import Autoencoding
 from diffad.training.batch import Batch, condition_kwargs
 from diffad.training.classifying import Classifying
@@ -20,6 +22,7 @@ from diffad.training.detecting import Detecting
 from diffad.training.example import make_batch_example
 from diffad.training.export import export_pipeline
 from diffad.training.loss import denoising_loss
+from diffad.training.quantising import Quantising
 from diffad.training.state import NetworkRun
 from diffad.training.validate import ValidationExamples, draw_validation_examples, save_estimates, validate
 
@@ -94,6 +97,14 @@ def make_objective(config: Config) -> Objective:
         "detect": Detecting(),
         "classify": Classifying(),
         "autoencode": Autoencoding(),
-        "compress": Compressing(),
+        "compress": Quantising() if _has_codebook(config) else Compressing(),
     }
     return tasks[config.task]
+
+
+def _has_codebook(config: Config) -> bool:
+    name = config.model["name"]
+    if name not in MODELS:
+        return False
+    kind = MODELS[name]
+    return isinstance(kind, type) and issubclass(kind, AutoencoderVQ)

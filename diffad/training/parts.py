@@ -5,16 +5,17 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from diffad.capabilities import count_references
+from diffad.capabilities import check_asking_score, count_references
 from diffad.config import Config, ConfigError, PartSpec, to_dict
 from diffad.data.items import Dataset
 from diffad.denoise import learns_variance
 from diffad.models.auxiliary import load_network
 from diffad.models.coding import Coding
 from diffad.models.neighbours import check_neighbours
-from diffad.protocols import MakesExamples, Sampler
+from diffad.protocols import Codec, MakesExamples, Sampler
 from diffad.registry import DATASETS, DETECTORS, GUIDANCES, MODELS, SAMPLERS, SCORES, Registry
 from diffad.samplers.coded import CodedSampler
+from diffad.samplers.detect import Detect
 from diffad.training.auxiliary import check_auxiliary
 from diffad.training.codes import build_coding
 
@@ -66,8 +67,14 @@ def check_network(network: Any, config: Config) -> None:
     """Refuse a network that does not fit the space it is trained in.
 
     Raises:
-        ConfigError: If it is shown other neighbouring slices than the space has, or a variance is of no use.
+        ConfigError: If it is shown other neighbouring slices than the space has, a variance is of no use, or
+            a codec is asked for and it is none.
     """
+    if config.task == "compress" and not isinstance(network, Codec):
+        raise ConfigError(
+            "config key model: expected a codec with task compress, such as autoencoder_kl or autoencoder_vq"
+            f", found {config.model['name']!r}"
+        )
     has_variance = any(learns_variance(part) for part in network.modules())
     if has_variance and not learns_variance(network):
         raise ConfigError(
@@ -110,9 +117,7 @@ def check_parts(config: Config) -> None:
         ModelError: If the folder of a network beside holds none.
     """
     sampler = build_part(SAMPLERS, config.sampler, "sampler")
-    _check_paths(config)
-    _check_level(sampler, config)
-    _check_teacher(config, sampler)
+    _check_task(config, sampler)
     is_restored = config.corrupt.role in ("restore", "source", "severity") or config.train.teacher is not None
     if is_restored and config.corrupt.tasks and isinstance(sampler, MakesExamples):
         name = config.sampler["name"]
@@ -144,6 +149,7 @@ def check_parts(config: Config) -> None:
     coding = build_coding(config, auxiliary.pop("codec", None))
     if coding.is_coded:
         _check_coded(sampler, coding)
+    _check_asking(score, config, coding)
     for name, network in auxiliary.items():
         channels, other = config.model.get("in_channels", 1), network.config.in_channels
         if channels != other:
@@ -157,6 +163,13 @@ def _check_marks(sampler: Any, config: Config) -> None:
     if getattr(sampler, "needs_marks", False) and not marks:
         name = config.sampler["name"]
         raise ConfigError(f"config key model.marks: sampler {name!r} expected true, found false")
+
+
+def _check_asking(score: Any, config: Config, coding: Coding) -> None:
+    try:
+        check_asking_score(score, config.score["name"], config.space.neighbours, coding.is_coded)
+    except ValueError as error:
+        raise ConfigError(f"config key score: {error}") from error
 
 
 def _check_coded(sampler: Any, coding: Coding) -> None:
@@ -207,6 +220,37 @@ def _check_paths(config: Config) -> None:
         raise ConfigError(f"config key corrupt.tasks: expected what a {role} is damaged by, found none")
     if fitting is not None and config.space.neighbours:
         raise ConfigError("config key space.neighbours: expected 0, as neighbours have no damaged end")
+
+
+def _check_task(config: Config, sampler: Sampler) -> None:
+    """Refuse a sampler, paths, levels or a teacher that do not fit what is trained."""
+    _check_detecting(config, sampler)
+    _check_paths(config)
+    _check_level(sampler, config)
+    _check_teacher(config, sampler)
+
+
+def _check_detecting(config: Config, sampler: Sampler) -> None:
+    """Refuse what a detector without diffusion never asks, and the sampler for one without one."""
+    is_asked = isinstance(sampler, Detect)
+    if config.task != "detect":
+        if is_asked:
+            raise ConfigError(
+                f"config key sampler: expected another than 'detect' with task {config.task}, as it asks a "
+                "detector without diffusion; task: detect trains one"
+            )
+        return
+    if not is_asked:
+        name = config.sampler["name"]
+        raise ConfigError(f"config key sampler: expected 'detect' with task detect, found {name!r}")
+    if config.guidance:
+        raise ConfigError("config key guidance: expected none with task detect, as nothing is sampled")
+    if config.space.code != "pixels":
+        raise ConfigError("config key space.code: expected pixels with task detect, as a detector sees scans")
+    if config.corrupt.tasks and config.corrupt.role != "restore":
+        raise ConfigError(
+            f"config key corrupt.role: expected restore with task detect, found {config.corrupt.role}"
+        )
 
 
 def _check_teacher(config: Config, sampler: Sampler) -> None:

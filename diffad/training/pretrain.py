@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from diffad.config import Config
-from diffad.training.claim import claim_run
-from diffad.training.journal import RunLog, make_accelerator
+from diffad.training.journal import RunLog
 from diffad.training.parts import build_data
 from diffad.training.pretrainer import FOLDER, Pretrainer
+from diffad.training.session import open_session
 from diffad.training.steps import fit
 from diffad.training.stop import StopSignal
 from diffad.training.transfer import save_encoder
@@ -42,16 +40,8 @@ def pretrain(config: Config, cell: int = 32, ratio: float = 0.65) -> Path:
         Designing BERT for Convolutional Networks: Sparse and Hierarchical Masked Modeling
         (Tian et al., 2023); as a first stage in Behrendt et al. (2025).
     """
-    from accelerate.state import AcceleratorState
-
-    torch.set_flush_denormal(True)  # tiny numbers of the optimiser would slow a CPU down a hundredfold
-    accelerator = make_accelerator(config)
-    try:
-        with claim_run(accelerator, Path(config.output) / config.name / FOLDER):
-            return _run(Pretrainer(config, accelerator, cell, ratio))
-    finally:
-        accelerator.end_training()
-        AcceleratorState._reset_state(True)  # else the next run could not choose another precision
+    with open_session(config, Path(config.output) / config.name / FOLDER) as accelerator:
+        return _run(Pretrainer(config, accelerator, cell, ratio))
 
 
 def _run(trainer: Pretrainer) -> Path:

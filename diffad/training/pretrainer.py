@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from diffad.registry import MODELS
 from diffad.training import checkpoint
 from diffad.training.batch import MicroBatch
 from diffad.training.checkpoint import Checkpoint, CheckpointError
-from diffad.training.loss import learning_rate, mean_over
+from diffad.training.loss import check_loss, learning_rate, mean_over
 from diffad.training.parts import build_part
 from diffad.types import generator_for
 
@@ -98,11 +97,7 @@ class Pretrainer:
         self.optimizer.zero_grad()
         self.step += 1
         mean = float(self.accelerator.reduce(torch.tensor(total, device=device), "mean"))
-        if not math.isfinite(mean) and self.accelerator.scaler is None:
-            raise ValueError(
-                f"expected a finite loss, got {mean} at step {self.step}; a lower train.lr may help"
-            )
-        return mean
+        return check_loss(mean, self.step, self.accelerator)
 
     @torch.no_grad()
     def validate(self, data: Dataset) -> float:

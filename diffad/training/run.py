@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from diffad.config import Config, load
 from diffad.config.plugins import load_argument_plugins
 from diffad.io.terminal import format_error, say, show
-from diffad.training.claim import claim_run
-from diffad.training.journal import RunLog, make_accelerator
+from diffad.training.journal import RunLog
 from diffad.training.parts import build_data, check_parts
 from diffad.training.passing import learns_in_a_pass, run_pass
+from diffad.training.session import open_session
 from diffad.training.steps import fit
 from diffad.training.stop import StopSignal
 from diffad.training.trainer import Trainer
@@ -37,7 +35,7 @@ def train(config: Config) -> Path:
 
     Returns:
         The pipeline folder that ``AnomalyPipeline.from_pretrained`` loads, or that of the network where the
-        task is not to denoise.
+        task is neither to denoise nor to detect.
 
     Raises:
         ConfigError: If a part cannot be built.
@@ -45,17 +43,9 @@ def train(config: Config) -> Path:
         ClaimedError: If another training is at work in the same folder.
         Interrupted: If a signal asked to stop; a checkpoint was saved.
     """
-    from accelerate.state import AcceleratorState
-
-    torch.set_flush_denormal(True)  # tiny numbers of the optimiser would slow a CPU down a hundredfold
     check_parts(config)
-    accelerator = make_accelerator(config)
-    try:
-        with claim_run(accelerator, Path(config.output) / config.name):
-            return _run(config, accelerator)
-    finally:
-        accelerator.end_training()
-        AcceleratorState._reset_state(True)  # else the next run could not choose another precision
+    with open_session(config, Path(config.output) / config.name) as accelerator:
+        return _run(config, accelerator)
 
 
 def _run(config: Config, accelerator: Any) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,18 +14,16 @@ from diffad.config import Config
 from diffad.data.items import Dataset
 from diffad.data.labels import require_both
 from diffad.data.place import tabulate_places
-from diffad.protocols import MakesExamples
 from diffad.registry import NOISES, SAMPLERS
 from diffad.schedule import Schedule
 from diffad.training import checkpoint
 from diffad.training.batch import MicroBatch, make_batches, sample_pool
-from diffad.training.changes import BINDING_KEYS
-from diffad.training.checkpoint import Checkpoint, CheckpointError
 from diffad.training.codes import build_coding
-from diffad.training.loss import learning_rate
+from diffad.training.loss import check_loss, learning_rate
 from diffad.training.objectives import make_objective
 from diffad.training.parts import build_network, build_part, build_scheduler, check_network, load_auxiliary
 from diffad.training.reflow import Teacher
+from diffad.training.run_checkpoint import resume_run, save_run
 from diffad.training.transfer import load_encoder, load_weights, locate_start
 from diffad.types import generator_for
 
@@ -140,7 +137,7 @@ class Trainer:
             total += float(loss.detach())
         self._end_step()
         mean = self.accelerator.reduce(torch.tensor(total, device=self.device), "mean")
-        return self._check_loss(float(mean))
+        return check_loss(float(mean), self.step, self.accelerator)
 
     def _begin_step(self) -> None:
         train = self.config.train
@@ -159,14 +156,6 @@ class Trainer:
         self.ema.step(self.unwrapped.parameters())
         self.step += 1
 
-    def _check_loss(self, loss: float) -> float:
-        # the gradient scaler of fp16 skips steps that overflow, and lowers its scale
-        if not math.isfinite(loss) and self.accelerator.scaler is None:
-            raise ValueError(
-                f"expected a finite loss, got {loss} at step {self.step}; a lower train.lr may help"
-            )
-        return loss
-
     def refresh_ema_network(self) -> Any:
         """Copy the averaged weights of now into the network that holds them, and return it."""
         self.ema.copy_to(self.ema_network.parameters())
@@ -175,70 +164,9 @@ class Trainer:
         return self.ema_network
 
     def save(self) -> None:
-        """Write a checkpoint from the main process; all processes learn whether it could be written.
-
-        Raises:
-            CheckpointError: If it could not.
-        """
-        failure: CheckpointError | None = None
-        if self.accelerator.is_main_process:
-            try:
-                train = self.config.train
-                checkpoint.save_checkpoint(
-                    self.folder / "checkpoints", self._make_state(), train.keep_checkpoints
-                )
-            except CheckpointError as error:
-                failure = error
-        failures = torch.tensor(float(failure is not None), device=self.device)
-        if self.accelerator.reduce(failures, "sum") > 0:
-            raise failure or CheckpointError("the main process could not write its checkpoint")
-
-    def _make_state(self) -> Checkpoint:
-        info = {
-            "step": self.step,
-            "config": self.config.to_dict(),
-            "seconds": self.seconds,
-            "ema_step": self.ema.optimization_step,
-        }
-        if self.accelerator.scaler is not None:
-            info["scaler"] = self.accelerator.scaler.state_dict()
-        optimizer = checkpoint.pack(self.optimizer.optimizer.state_dict())
-        return Checkpoint(
-            self.unwrapped.state_dict(), self.refresh_ema_network().state_dict(), optimizer, info
-        )
+        """Write a checkpoint, see ``save_run``."""
+        save_run(self)
 
     def resume(self) -> bool:
-        """Continue from the newest whole checkpoint, if there is one.
-
-        Raises:
-            CheckpointError: If it was made by another recipe, all are damaged, or processes see others.
-        """
-        binding = (*BINDING_KEYS, "sampler") if isinstance(self.sampler, MakesExamples) else BINDING_KEYS
-        state = checkpoint.load_newest(
-            self.folder / "checkpoints", self.config.to_dict(), binding, self.accelerator.is_main_process
-        )
-        if state is not None:
-            self._restore(state)
-        steps = self.accelerator.gather(torch.tensor([self.step], device=self.device)).tolist()
-        if len(set(steps)) > 1:
-            raise CheckpointError(
-                f"{self.folder}: expected one folder that all processes share, found steps {steps}"
-            )
-        return state is not None
-
-    def _restore(self, state: Checkpoint) -> None:
-        try:
-            self.unwrapped.load_state_dict(state.model)
-            self.ema_network.load_state_dict(state.ema)
-        except RuntimeError as error:  # from torch, with a line for each tensor
-            reason = " ".join(str(error).split())
-            raise CheckpointError(
-                f"{self.folder}: expected weights of this network, found others: {reason}"
-            ) from error
-        optimizer = self.optimizer.optimizer
-        optimizer.load_state_dict(checkpoint.unpack(state.optimizer, optimizer.state_dict()))
-        self.ema.shadow_params = [p.clone().detach() for p in self.ema_network.parameters()]
-        self.ema.optimization_step = state.info["ema_step"]
-        if self.accelerator.scaler is not None and "scaler" in state.info:
-            self.accelerator.scaler.load_state_dict(state.info["scaler"])
-        self.step, self.seconds = state.info["step"], state.info["seconds"]
+        """Continue from the newest whole checkpoint, if there is one; see ``resume_run``."""
+        return resume_run(self)

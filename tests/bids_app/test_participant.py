@@ -194,7 +194,7 @@ def hold(out, name, ready, end):
 
 
 def test_scan_that_another_program_is_at_is_left_to_it(app, monkeypatch):
-    monkeypatch.setattr("diffad.predict.runner.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("diffad.predict.waiting.PATIENCE_SECONDS", 0.5)
     context = multiprocessing.get_context("fork")
     ready, end = context.Event(), context.Event()
     other = context.Process(target=hold, args=(app.out, "sub-01_T1w", ready, end))

@@ -124,6 +124,7 @@ def test_demo_passes_on_folder_model_and_seed(monkeypatch, tmp_path):
         ("models", ["unet2d", "in_channels=1"]),
         ("datasets", ["images", "root"]),
         ("configs", ["smoke", "Seconds on a CPU"]),
+        ("corruptions", ["cells", "ratio=0.4", "coarse", "sigma=0.134", "disyre"]),
         ("guidances", ["guidances"]),
         ("saliencies", ["saliencies"]),
         ("pretrained", ["pretrained"]),

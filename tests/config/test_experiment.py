@@ -18,7 +18,7 @@ from diffad.config import (
     load,
     to_dict,
 )
-from diffad.registry import DATASETS, GUIDANCES, MODELS, NOISES, SAMPLERS, SCORES
+from diffad.registry import DATASETS, DETECTORS, GUIDANCES, MODELS, NOISES, SAMPLERS, SCORES
 
 SECTIONS = {
     "schedule": ScheduleConfig,
@@ -43,7 +43,7 @@ def test_shipped_config_names_parts_and_options_that_exist(name):
     SAMPLERS.build(**config.sampler)
     SCORES.build(**config.score)
     NOISES.build(**config.noise)
-    MODELS.build(**config.model)
+    (DETECTORS if config.task == "detect" else MODELS).build(**config.model)
     assert config.data["name"] in DATASETS
     assert config.guidance is None or GUIDANCES.build(**config.guidance)
 

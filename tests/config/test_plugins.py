@@ -19,8 +19,9 @@ from diffad.config.plugins import (
     plugin_arguments,
     split_plugins,
 )
+from diffad.data.corruptions import corrupt, corrupt_batch, corrupt_codes
 from diffad.data.items import DataError
-from diffad.registry import DATASETS, MODELS, NOISES, REGISTRIES, NameClashError
+from diffad.registry import DATASETS, DETECTORS, MODELS, NOISES, REGISTRIES, NameClashError
 from tests.helpers.brains import brain
 from tests.helpers.plugins import NOISE, ROOT, write_plugin
 
@@ -237,7 +238,7 @@ def examples(tmp_path):
 def test_examples_of_contributing_are_plugins_as_they_are(examples, capsys):
     load_plugins(map(str, examples))
     assert NOISES.build("checker", size=4).size == 4
-    assert len(examples) == 6
+    assert len(examples) == 7
     assert capsys.readouterr().err == ""
 
 
@@ -251,6 +252,20 @@ def test_network_of_contributing_answers_alike_alone_and_in_a_batch(examples):
     assert not torch.allclose(network(x, labels.flip(0)), answer)
     with pytest.raises(ValueError, match="expected an even width of at least 2, got 3"):
         MODELS.build("plain", width=3)
+
+
+def test_corruption_of_contributing_damages_training_slices_and_codes_are_refused(examples):
+    load_plugins(map(str, examples))
+    x, brain = torch.rand(3, 1, 16, 12), torch.ones(3, 1, 16, 12, dtype=torch.bool)
+    seeds = [torch.Generator().manual_seed(seed) for seed in range(3)]
+    batch = corrupt_batch(x, brain, ["stripes"], 1.0, seeds)
+    assert batch.label.tolist() == [1, 1, 1]
+    assert torch.equal(batch.image[~batch.mask], x[~batch.mask])
+    torch.testing.assert_close(batch.image, x * (1 - batch.strength.view(3, 1, 1, 1) * batch.mask).float())
+    with pytest.raises(ValueError, match=r"\(cells, coarse\), found stripes"):
+        corrupt_codes(x, brain.float(), ["stripes"], 1.0, seeds)
+    image = corrupt(x[0], brain[0], "stripes", torch.Generator().manual_seed(1))
+    torch.testing.assert_close(image.image, x[0] * (1 - image.params["strength"] * image.mask).float())
 
 
 def test_data_set_of_contributing_keeps_the_promises_of_all(examples, arrays):
@@ -289,9 +304,31 @@ def test_network_of_contributing_is_trained_on_its_data_set_with_its_noise(examp
 
 def test_network_of_the_guide_is_a_plugin(tmp_path):
     text = (ROOT / "docs/guide/plugin.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    load_plugins([str(write_plugin(tmp_path / "networks.py", block))])
+    network_block, detector_block = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    load_plugins([str(write_plugin(tmp_path / "networks.py", network_block))])
     network = MODELS.build("mine", in_channels=2, width=4)
     assert network(torch.zeros(3, 2, 8, 8), torch.zeros(3)).shape == (3, 2, 8, 8)
     network.save_pretrained(tmp_path / "network")
     assert (tmp_path / "network" / "config.json").is_file()
+    load_plugins([str(write_plugin(tmp_path / "detectors.py", detector_block))])
+    detector, x = DETECTORS.build("smooth", in_channels=2), torch.rand(3, 2, 16, 16)
+    assert detector.detect(x, torch.ones(3, 1, 16, 16)).map.shape == (3, 1, 16, 16)
+
+
+def test_detector_of_the_guide_is_trained_and_loaded(tmp_path):
+    from diffad.pipeline import AnomalyPipeline
+    from diffad.training.run import train
+
+    text = (ROOT / "docs/guide/plugin.md").read_text(encoding="utf-8")
+    block = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    load_plugins([str(write_plugin(tmp_path / "detectors.py", block))])
+    words = [
+        "data={name: toy, size: 32, count: 4}",
+        "space.size=32",
+        "model={name: smooth}",
+        "train.device=cpu",
+    ]
+    words += ["train.steps=2", "train.batch_size=2", "train.validate_every=2", "train.validate_items=2"]
+    pipe = AnomalyPipeline.from_pretrained(train(load("ae", [*words, f"output={tmp_path}"])))
+    assert pipe.supervision == "normal"
+    assert pipe(torch.rand(1, 1, 32, 32)).anomaly_map.max() > 0

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from diffad.models.autoencoder_kl import AutoencoderKL
+from diffad.models.autoencoder_vq import AutoencoderVQ
 from diffad.models.coding import PIXELS, Coding
 from diffad.models.haar import Haar
 from diffad.protocols import Codec
@@ -26,6 +27,25 @@ def build_kl(dims):
     return codec
 
 
+def build_vq(dims):
+    """A codec of factor 4 with a codebook, without training, whose codes have a standard deviation of 1."""
+    torch.manual_seed(3)
+    options = {
+        "latent": 3,
+        "entries": 16,
+        "channels": [8, 8, 8],
+        "layers": 1,
+        "groups": 4,
+        "attention": False,
+    }
+    codec = AutoencoderVQ(dims=dims, **options).eval().requires_grad_(False)
+    z = codec.encode(torch.rand(4, 1, *(16,) * dims) * 2 - 1)
+    rows = z.movedim(1, -1).reshape(-1, 3)
+    codec.codebook.copy_(rows[torch.linspace(0, len(rows) - 1, 16).long()])
+    codec.scale /= z.std()
+    return codec
+
+
 class Singly:
     """A codec that works on one image at a time, so that rounding does not depend on the batch."""
 
@@ -45,6 +65,7 @@ CODECS = {
     "haar 3-D": lambda: Haar(1, 3),
     "kl": lambda: build_kl(2),
     "kl 3-D": lambda: build_kl(3),
+    "vq": lambda: build_vq(2),
 }
 FLAT = [name for name in CODECS if "3-D" not in name]
 
@@ -78,7 +99,7 @@ def test_codes_are_drawn_from_the_generator_of_each_item_alone(codec, x, generat
     drawn = codec.encode(x, generators(1, 2, 3))
     assert torch.equal(drawn, codec.encode(x, generators(1, 2, 3)))
     torch.testing.assert_close(drawn[2:], codec.encode(x[2:], generators(3)), rtol=1e-4, atol=1e-5)
-    assert torch.equal(drawn, codec.encode(x)) == isinstance(codec, Haar)
+    assert torch.equal(drawn, codec.encode(x)) == isinstance(codec, Haar | AutoencoderVQ)
 
 
 def test_sides_that_the_factor_does_not_divide_are_padded_and_come_back(codec, x):

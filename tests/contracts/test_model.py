@@ -42,6 +42,7 @@ OPTIONS = {
     "autoencoder in 3-D": ({"stem": 8, "down": [4, 6], "up": [6, 4], "dims": 3}, 3),
     "autoencoder_kl": (KL, 2),
     "autoencoder_kl in 3-D": ({**KL, "dims": 3}, 3),
+    "autoencoder_vq": ({**KL, "entries": 8}, 2),
     "beside": ({"backbone": SMALL}, 2),
     "beside in 3-D": ({"backbone": {**SMALL, "name": "unet3d"}}, 3),
     "bridge": ({"backbone": SMALL, "widths": [4, 8], "groups": 4}, 2),
@@ -74,7 +75,7 @@ OPTIONS = {
 }
 SIDES = {2: (12, 9), 3: (7, 8, 5)}
 # Rows of the networks that answer with an image.
-IMAGELESS = ("classifier", "resnet", "autoencoder_kl", "references")
+IMAGELESS = ("classifier", "resnet", "autoencoder_kl", "autoencoder_vq", "references")
 PAINTERS = [row for row in OPTIONS if row.split()[0] not in IMAGELESS]
 # Rows of those among them that may answer with other channels than they see.
 DENOISERS = [row for row in PAINTERS if row.split()[0] != "autoencoder"]

@@ -12,13 +12,13 @@ from diffad.data.grid import SquareGrid
 from diffad.data.volume import Volume
 from diffad.denoise import NetworkDenoiser
 from diffad.evaluation import metrics
-from diffad.inference.detector import Detector
+from diffad.inference.detector import DetectorRun
 from diffad.inference.postprocess import Postprocess
 from diffad.step import DDIM
 from diffad.types import Reconstruction
 
 PACKAGES = (guidance, noise, samplers, score, threshold, metrics)
-NEIGHBOURS = (SquareGrid, Volume, NetworkDenoiser, Detector, Postprocess, DDIM, Reconstruction)
+NEIGHBOURS = (SquareGrid, Volume, NetworkDenoiser, DetectorRun, Postprocess, DDIM, Reconstruction)
 
 
 def modules():

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffad.data.corruptions import TASKS, corrupt, corrupt_batch, split_tasks
-from diffad.data.corruptions.batch import _draw_task
+from diffad.data.corruptions.batch import draw_task
 
 SIZES = [(48, 40), (20, 22, 18)]
 BLENDS = ("blend", "cross_blend")
@@ -143,7 +143,7 @@ class TestBatch:
 
     def test_every_task_is_drawn_as_often(self):
         draws = np.random.default_rng(0)
-        drawn = [_draw_task(TASKS, 0.8, draws) for _ in range(5000)]
+        drawn = [draw_task(TASKS, 0.8, draws) for _ in range(5000)]
         for task in (*TASKS, None):
             expected = 0.2 if task is None else 0.16
             assert drawn.count(task) / 5000 == pytest.approx(expected, abs=0.03)

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from diffad.detectors import backbone_weights
 from diffad.detectors.backbone import FrozenFeatures, join_features
-from diffad.detectors.backbone_networks import ARCHITECTURES, BackboneNetwork
+from diffad.detectors.backbone_networks import ARCHITECTURES, FeatureNetwork
 from diffad.detectors.backbone_weights import PACKAGE, list_tensors, load_published
 from diffad.registry import DETECTORS
 from diffad.types import DetectorExample
@@ -28,7 +28,7 @@ def last(name):
 def published(request):
     """A whole network with statistics of its own, and its tensors by their published names."""
     torch.manual_seed(1)
-    network = BackboneNetwork(request.param, last(request.param)).eval()
+    network = FeatureNetwork(request.param, last(request.param)).eval()
     for unit in network.list_units():
         unit.norm.running_mean.normal_(0, 0.1)
         unit.norm.running_var.uniform_(0.5, 2)
@@ -55,7 +55,7 @@ def test_weights_of_a_file_are_those_of_the_network(published, suffix, tmp_path)
         torch.save({f"x{k}.{n.rpartition('.')[2]}": v for k, (n, v) in enumerate(values.items())}, path)
     else:
         save_file({"head.weight": torch.zeros(3), **values}, path)
-    short = BackboneNetwork(network.name, 2).eval()
+    short = FeatureNetwork(network.name, 2).eval()
     assert len(load_published(short, str(path))) == 64
     x = torch.rand(2, 3, 40, 48)
     for ours, theirs in zip(short(x), network(x), strict=False):
@@ -68,7 +68,7 @@ def test_weights_of_another_network_are_refused(published, tmp_path):
     torch.save(values, path)
     for name in set(NAMES) - {network.name}:
         with pytest.raises(ValueError, match=rf"weights.pth: expected weights of {name}, .* found"):
-            load_published(BackboneNetwork(name, 1), str(path))
+            load_published(FeatureNetwork(name, 1), str(path))
 
 
 def test_a_shape_that_does_not_fit_is_refused_by_name(published, tmp_path):
@@ -76,10 +76,10 @@ def test_a_shape_that_does_not_fit_is_refused_by_name(published, tmp_path):
     odd = list(values)[-1]
     save_file({**values, odd: torch.zeros(2)}, tmp_path / "a.safetensors")
     with pytest.raises(ValueError, match=rf"expected weights of {network.name}, {odd} of"):
-        load_published(BackboneNetwork(network.name, 0), str(tmp_path / "a.safetensors"))
+        load_published(FeatureNetwork(network.name, 0), str(tmp_path / "a.safetensors"))
     save_file({**values, odd: values[odd] * torch.nan}, tmp_path / "b.safetensors")
     with pytest.raises(ValueError, match=f"expected finite weights of {network.name}"):
-        load_published(BackboneNetwork(network.name, 0), str(tmp_path / "b.safetensors"))
+        load_published(FeatureNetwork(network.name, 0), str(tmp_path / "b.safetensors"))
 
 
 class Trap:
@@ -97,7 +97,7 @@ def test_what_holds_no_tensors_is_refused_and_nothing_is_unpickled(name, tmp_pat
     if name == "a.pth":
         torch.save({"conv1.weight": Trap()}, path)
     with pytest.raises(ValueError, match=f"{name}: expected"):
-        load_published(BackboneNetwork("resnet18", 1), str(path))
+        load_published(FeatureNetwork("resnet18", 1), str(path))
     assert not Path("trapped").exists()
 
 
@@ -106,7 +106,7 @@ def test_networks_without_a_package_ask_for_a_file(name):
     with pytest.raises(
         FileNotFoundError, match=rf"weights of the backbone {name}, found none; name the file"
     ):
-        load_published(BackboneNetwork(name, 1), "pretrained")
+        load_published(FeatureNetwork(name, 1), "pretrained")
 
 
 def test_absent_weights_say_how_to_bring_them(monkeypatch):
@@ -117,7 +117,7 @@ def test_absent_weights_say_how_to_bring_them(monkeypatch):
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(OSError, match=r"resnet18.pth: .*name the file of torchvision"):
-        load_published(BackboneNetwork("resnet18", 1), str(tmp_path / "resnet18.pth"))
+        load_published(FeatureNetwork("resnet18", 1), str(tmp_path / "resnet18.pth"))
 
 
 def test_weights_of_the_package_are_found_without_importing_it():

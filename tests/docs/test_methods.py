@@ -21,6 +21,8 @@ PARTS = (
 )
 HELPERS = {"autoencoder": "diffuse", "autoencoder_kl": "ldm", "classifier": "guided", "smoke": "index"}
 """Configs that are no method, and the page that has them."""
+PAINTERS = ("anomalyany",)
+"""Pages of methods without a config, which paint lesions and find none."""
 TABLES = ("docs/methods/comparison.md", "docs/benchmark.md")
 SHARE = re.compile(r"(?<![\w.])\.\d{2,3}\b")
 """A figure below one, as the pages write it."""
@@ -71,7 +73,7 @@ def load_hooks(monkeypatch):
 
 def test_every_config_has_a_page():
     pages = {path.stem for path in METHODS.glob("*.md")}
-    assert pages == {*NAMES, "index", "comparison", "papers", "corruptions"}
+    assert pages == {*NAMES, *PAINTERS, "index", "comparison", "papers", "corruptions"}
 
 
 @pytest.mark.parametrize("helper", HELPERS)
@@ -79,14 +81,14 @@ def test_helper_is_on_the_page_of_what_needs_it(helper):
     assert f"<!-- file configs/{helper}.yaml -->" in read(HELPERS[helper])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *PAINTERS])
 def test_page_has_the_six_parts_in_order(name):
     parts = split_parts(name)
     assert tuple(parts) == PARTS
     assert all(part.strip() for part in parts.values())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *PAINTERS])
 def test_page_says_in_three_sentences_what_is_done(name):
     assert count_sentences(split_parts(name)["What it does"]) == 3
 
@@ -112,7 +114,7 @@ def test_page_trains_its_method_with_what_the_config_takes(name):
         assert load(ROOT / config, changes).name
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *PAINTERS])
 def test_page_says_when_to_take_it_and_when_not(name):
     text = split_parts(name)["When to use it"]
     assert text.strip().startswith("Take it ")

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from diffad.data.corruptions import FOLDS, TASKS, corrupt, corrupt_batch, split_tasks
-from diffad.data.corruptions.corrupt import draw_count
 from diffad.data.corruptions.deform import draw_push, push_exponent, read_distance
 from diffad.data.corruptions.intensity import draw_change
+from diffad.data.corruptions.painted import draw_count
 from diffad.data.corruptions.perlin import draw_fractal, draw_perlin
 from diffad.data.corruptions.poisson import poisson_blend
 from diffad.data.corruptions.shape import draw_side_fractions

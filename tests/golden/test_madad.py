@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from diffad.config import load
+from diffad.data.corruptions.cell_mask import CellMask
 from diffad.models.unet2d import UNet2D
 from diffad.registry import MODELS, SAMPLERS, SCORES
-from diffad.samplers.masked import CellMask
 from diffad.schedule import Schedule
 from diffad.score.blur import gaussian_blur
 from diffad.training.auxiliary import measure_square

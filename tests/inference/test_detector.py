@@ -7,7 +7,7 @@ import torch
 
 from diffad.config import SpaceConfig
 from diffad.data.space import Space
-from diffad.inference.detector import Detector, Stack
+from diffad.inference.detector import DetectorRun, Stack
 from diffad.inference.postprocess import Postprocess
 from diffad.samplers.oneshot import OneShot
 from diffad.score.residual import L1Score
@@ -24,7 +24,7 @@ def detector(**options):
         "post": Postprocess(median=1),
         "space": Space(SpaceConfig(size=16)),
     }
-    return Detector(**(parts | options))
+    return DetectorRun(**(parts | options))
 
 
 def stack(n=2, channels=1, shape=(16, 16), **options):

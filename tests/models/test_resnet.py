@@ -62,3 +62,13 @@ def test_saliencies_ask_it(name):
     found = SALIENCIES.build(name, classifier=network(), steps=2, **more)(x)
     assert found.shape == x.shape
     assert found.max() > 0
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_single_small_image_is_refused_in_training_in_one_sentence(dims):
+    x, label = torch.zeros(1, 1, *[32] * dims), torch.tensor([-1])
+    with pytest.raises(ValueError, match=r"expected at least 2 images in a training batch, .* got 1: "):
+        network(dims=dims).train()(x, label)
+    assert network(dims=dims)(x, label).shape == (1, 2)
+    assert network(dims=dims, norm="group").train()(x, label).shape == (1, 2)
+    assert network(dims=dims).train()(torch.zeros(1, 1, 33, *[32] * (dims - 1)), label).shape == (1, 2)

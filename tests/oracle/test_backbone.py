@@ -23,10 +23,10 @@ def import_torchvision():
 
 def build(name, weights):
     # behind import_torchvision: with a torchvision that does not fit, diffusers cannot be imported before
-    from diffad.detectors.backbone_networks import ARCHITECTURES, BackboneNetwork
+    from diffad.detectors.backbone_networks import ARCHITECTURES, FeatureNetwork
     from diffad.detectors.backbone_weights import load_published
 
-    network = BackboneNetwork(name, len(ARCHITECTURES[name].channels) - 1).eval()
+    network = FeatureNetwork(name, len(ARCHITECTURES[name].channels) - 1).eval()
     load_published(network, weights)
     return network
 

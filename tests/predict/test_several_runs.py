@@ -14,7 +14,7 @@ from diffad.io.claims import RUNNING
 from diffad.io.naming import Naming
 from diffad.io.subjects import find_scans, group_subjects
 from diffad.pipeline import AnomalyPipeline
-from diffad.predict import Cohort, Options, claims, runner
+from diffad.predict import Cohort, Options, claims, waiting
 from diffad.predict.claims import ScanClaims
 from tests.helpers.cohorts import all_files, brain, names, table, write
 
@@ -41,7 +41,7 @@ def test_scan_that_another_program_does_is_not_done_twice(pipe, subjects, tmp_pa
         other.release(subjects[0].naming)
 
     Cohort(pipe, tmp_path / "theirs", Options()).run(subjects[:1])
-    monkeypatch.setattr(runner.time, "sleep", finish_in_the_other)
+    monkeypatch.setattr(waiting.time, "sleep", finish_in_the_other)
     summary = cohort.run(subjects)
     assert (summary.done, summary.skipped) == (["s1"], ["s0"])
     assert len(naps) == 1
@@ -54,8 +54,8 @@ def test_program_that_works_long_is_waited_for_and_one_that_is_stopped_is_not(
     pipe, subjects, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(claims, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(runner, "PATIENCE_SECONDS", 0.5)
-    monkeypatch.setattr(runner, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.01)
     other = ScanClaims(tmp_path / "out")
     assert other.acquire(subjects[1].naming)
     threading.Timer(2.5, other.release_all).start()
@@ -81,8 +81,8 @@ def test_scan_that_another_program_never_finishes_is_left_to_it_by_name(
 ):
     other = ScanClaims(tmp_path / "out")
     assert other.acquire(subjects[1].naming)
-    monkeypatch.setattr(runner, "PATIENCE_SECONDS", 0.2)
-    monkeypatch.setattr(runner, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.01)
     summary = Cohort(pipe, tmp_path / "out", Options()).run(subjects)
     assert (summary.done, summary.busy, summary.code()) == (["s0"], ["s1"], 1)
     assert str(summary) == "1 done, 1 left to another run"

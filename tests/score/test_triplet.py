@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diffad.capabilities import count_references
+from diffad.capabilities import attach_networks, count_evaluations, count_references
 from diffad.models.references import References
 from diffad.registry import MODELS, SCORES
 from diffad.score.base import begin_run
@@ -113,3 +113,17 @@ def test_images_of_other_channels_are_refused():
         ValueError, match=r"References expected \(B, C, I, J\) with C = 1, got \(1, 2, 4, 4\)"
     ):
         pool.lay_over(torch.zeros(1, 2, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"), [({}, 1 + 1 + 3), ({"twin": 0.0}, 1 + 3), ({"others": 0.0}, 1 + 1)]
+)
+def test_what_is_asked_of_the_network_is_counted(options, expected):
+    """For one image; slices of a batch share the references."""
+    network, seen = Stages(), []
+    network.register_forward_pre_hook(lambda module, args: seen.append(len(args[0])))
+    score = SCORES.build("mean", scores=[{"name": "l1"}, {"name": "triplet", **options}])
+    attach_networks(score, {"network": network, "references": References.of(torch.rand(3, 1, 8, 8))})
+    score(torch.rand(1, 1, 8, 8), Reconstruction(torch.rand(1, 1, 8, 8), nfe=1))
+    assert count_evaluations(score) == sum(seen) == expected
+    assert count_evaluations(SCORES.build("l1")) == 0

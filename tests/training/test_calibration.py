@@ -9,7 +9,7 @@ from diffad import AnomalyPipeline
 from diffad.config import SpaceConfig
 from diffad.data.toy import Toy
 from diffad.data.volumes import Volumes
-from diffad.inference.detector import Detector
+from diffad.inference.detector import DetectorRun
 from diffad.method import Method
 from diffad.training.calibration import collect_healthy, count_healthy_slices
 from diffad.training.run import train
@@ -48,9 +48,9 @@ def test_sampler_inside_others_is_calibrated_too(small):
 
 
 def test_every_scan_is_calibrated_on_with_noise_of_its_own(small, monkeypatch):
-    keys, real = [], Detector.maps
+    keys, real = [], DetectorRun.maps
     monkeypatch.setattr(
-        Detector,
+        DetectorRun,
         "maps",
         lambda self, x, brain, k, **more: keys.append(list(k)) or real(self, x, brain, k, **more),
     )

@@ -6,17 +6,21 @@ import pytest
 import torch
 
 from diffad import AnomalyPipeline
-from diffad.config import ConfigError
+from diffad.config import ConfigError, CorruptConfig
+from diffad.data.corruptions import corrupt_codes
 from diffad.models.auxiliary import load_network
+from diffad.models.coding import Coding
 from diffad.noise.gaussian import GaussianNoise
+from diffad.samplers import resampled
 from diffad.samplers.chain import Chain
 from diffad.schedule import Schedule
 from diffad.training.auxiliary import LOSSES, marking_loss, sum_auxiliary
-from diffad.training.batch import Batch
+from diffad.training.batch import Batch, corrupt_items
+from diffad.training.calibration import collect_healthy
 from diffad.training.codes import RememberingCodec, build_coding
 from diffad.training.compressing import measure_divergence
 from diffad.training.example import make_batch_example
-from diffad.training.parts import check_parts
+from diffad.training.parts import build_data, check_parts
 from diffad.training.run import train
 from diffad.types import Example
 from tests.test_pipeline_codes import build_codec
@@ -77,11 +81,26 @@ def test_network_is_trained_on_wavelets_and_finds(small):
     assert pipe(torch.rand(2, 1, 16, 16) * 0.5 + 0.2).anomaly_map.max() > 0
 
 
-def test_sampler_with_a_cut_of_its_own_keeps_its_quantile_in_codes(small, latent):
+@pytest.mark.parametrize("fpr", [0.05, 0.3])
+def test_cut_of_a_sampler_in_codes_is_one_of_healthy_cells(small, latent, fpr, monkeypatch):
+    """As much of the healthy brains it was measured on lies in suspicious cells as was asked for."""
     coarse = "coarse: {name: chain, level: 20, steps: 2}, score: {name: l1}"
-    sampler = f"sampler={{name: resampled, {coarse}, level: 9, steps: 2}}"
-    pipe = AnomalyPipeline.from_pretrained(train(small(*latent, sampler, "train.steps=2")))
-    assert pipe.config.sampler.get("threshold") is None
+    sampler = f"sampler={{name: resampled, {coarse}, level: 9, steps: 2, fpr: {fpr}}}"
+    config = small(*latent, sampler, "train.steps=2", "train.validate_items=8")
+    pipe = AnomalyPipeline.from_pretrained(train(config))
+    shares, find = [], resampled.find_suspects
+
+    def watch(likelihood, threshold, share, brain):
+        assert threshold == pipe.config.sampler["threshold"]
+        assert likelihood.shape[2:] == (8, 8)  # cells, for slices of 16 pixels
+        suspects = find(likelihood, threshold, share, brain)
+        shares.append((suspects * brain).sum((1, 2, 3)) / brain.sum((1, 2, 3)))
+        return suspects
+
+    monkeypatch.setattr(resampled, "find_suspects", watch)
+    x, brain = collect_healthy(build_data(config, "val"))
+    pipe.detector().maps(x, brain, range(len(x)))
+    assert float(torch.cat(shares).mean()) == pytest.approx(fpr, abs=0.03)
 
 
 def test_masked_diffusion_is_trained_with_its_further_loss(small, latent):
@@ -119,6 +138,14 @@ def test_run_on_codes_resumes_as_if_it_had_not_stopped(small, latent, tmp_path):
         (
             ["train.auxiliary={marks_l2: 1.0}"],
             "marks_l2 needs a network that marks anomalies",
+        ),
+        (
+            ["score={name: features}"],
+            "score 'features' expected a network of single images, .* found one of codes",
+        ),
+        (
+            ["score={name: mean, scores: [{name: l1}, {name: triplet, references: x}]}"],
+            "score: score 'mean' expected a network of single images",
         ),
         (["train.auxiliary={mark_l2: 1.0}"], "unknown loss 'mark_l2'; did you mean 'marks_l2'"),
         (
@@ -196,3 +223,56 @@ def test_moments_come_from_the_network_in_one_call():
     torch.testing.assert_close(image, codec.decode(codec.encode(x)))
     assert mean.shape == std.shape == (2, 3, 4, 4)
     assert image.shape == x.shape
+
+
+FLOW = "schedule={num_train_timesteps: 1000, prediction_type: flow}"
+DAMAGED = ["corrupt={tasks: [cells, coarse], role: restore, codes: true, chance: 1.0, weight: 3.0}"]
+
+
+@pytest.mark.parametrize("role", ["restore", "source"])
+def test_network_is_trained_on_damaged_codes(small, latent, role):
+    settings = [f"corrupt.role={role}", "train.steps=2", FLOW]
+    sampler = "sampler={name: chain, level: 1000, steps: 1, step: euler_flow, start: scan}"
+    pipe = AnomalyPipeline.from_pretrained(train(small(*latent, *DAMAGED, sampler, *settings)))
+    assert pipe(torch.rand(2, 1, 16, 16)).anomaly_map.isfinite().all()
+
+
+def test_damaged_codes_stand_where_damaged_images_do(generators):
+    coding, noise, schedule = Coding(build_codec()), GaussianNoise(), Schedule.linear()
+    config = CorruptConfig(tasks=("cells",), role="restore", codes=True, chance=1.0, weight=3.0)
+    image, brain = torch.rand(3, 1, 32, 32), torch.ones(3, 1, 32, 32)
+    brain[2] = 0
+    batch = corrupt_items(image, brain, torch.zeros(3).long(), config, config.tasks, generators(1, 2, 3))
+    t = torch.full((3,), 200)
+    seeds = (4, 5, 6)
+    example = make_batch_example(Chain(200), batch, t, noise, schedule, generators(*seeds), coding)
+    code = coding.encode(image * 2 - 1)
+    assert torch.equal(example.x, code)
+    items = generators(*seeds)
+    damaged, damage = corrupt_codes(code, coding.shrink(brain), ["cells"], 1.0, items)
+    assert torch.equal(example.damage, damage)
+    assert damage[:2].flatten(1).any(1).all()
+    assert not damage[2].any()
+    assert torch.equal(example.region, 1 + 2 * damage)
+    z = noise(damaged, t, generator=items)
+    torch.testing.assert_close(example.x_t, schedule.add_noise(damaged, z, t))
+    a, s = schedule.amplitudes(t, code)
+    torch.testing.assert_close(a * code + s * example.z, example.x_t, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["corrupt.tasks=[cells, disyre, sink]"], r"\(cells, coarse\), found disyre, sink"),
+        (["corrupt.held_out=[walk]"], r"corrupt.tasks: expected kinds that read no .*, found walk"),
+        (["corrupt.tasks=[swirl]"], "corrupt.tasks: expected a task among blend, .*, got 'swirl'"),
+        (["corrupt.role=condition"], "corrupt.role: expected restore or source with corrupt.codes"),
+        (
+            ["space.code=pixels", "networks.codec=null"],
+            "corrupt.codes: expected false with space",
+        ),
+    ],
+)
+def test_codes_that_cannot_be_damaged_are_refused(small, latent, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        check_parts(small(*latent, *DAMAGED, *changes))

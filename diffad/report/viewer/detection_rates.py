@@ -7,7 +7,13 @@ from dataclasses import fields
 from html import escape
 from typing import Any
 
-from diffad.threshold.detection_rates import NO_RATES, DetectionRate, choose_rates, describe_silence
+from diffad.threshold.detection_rates import (
+    NO_RATES,
+    DetectionRate,
+    choose_rates,
+    describe_silence,
+    format_shares,
+)
 
 NOTE = (
     "A lesion counts as found where detections cover at least a tenth of it. In brackets the share of "
@@ -33,7 +39,7 @@ def render_detection_rates(info: Mapping[str, Any]) -> str:
     for origin, low in dict.fromkeys((row.origin, row.low_ml) for row in rows):
         group = {row.rate: row for row in rows if (row.origin, row.low_ml) == (origin, low)}
         first = next(iter(group.values()))
-        cells = [origin, first.size, str(first.lesions), *(_format_cell(group.get(rate)) for rate in rates)]
+        cells = [origin, first.size, str(first.lesions), *(format_shares(group.get(rate)) for rate in rates)]
         body.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
     silence = read_silence(info)
     note = f'<p class="notice warning">{escape(silence)}</p>' if silence else ""
@@ -52,7 +58,3 @@ def _read_rows(info: Mapping[str, Any]) -> list[DetectionRate]:
     names = {field.name for field in fields(DetectionRate)}
     rows = info.get("detection_rates") or []
     return [DetectionRate(**row) for row in rows if isinstance(row, dict) and set(row) == names]
-
-
-def _format_cell(row: DetectionRate | None) -> str:
-    return "" if row is None else f"{row.lesion_share:.0%} ({row.voxel_share:.0%})"

@@ -1,4 +1,4 @@
-"""What a network of masked diffusion is trained on: some cells of an image are noised, the rest is clean."""
+"""Which cells of an image are noised, in masked diffusion and as a corruption: the rest is clean."""
 
 from __future__ import annotations
 
