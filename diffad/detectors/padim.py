@@ -26,7 +26,7 @@ class PaDiM(PatchDetector):
     Args:
         in_channels: Sequences C of a scan.
         size: Side of what is looked at, in pixels.
-        backbone: Network of features: "lite0", "mobilenet_v2" or "resnet18".
+        backbone: Network of features: "lite0", "mobilenet_v2", "resnet18" or "wide_resnet50".
         weights: "pretrained", "random", or a file of weights.
         stages: Stages of the network that are looked at; the first one makes the grid.
         statistics: "centre" or "imagenet", see ``FrozenFeatures``.

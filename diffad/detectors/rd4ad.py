@@ -22,17 +22,18 @@ class RD4AD(FeatureDetector):
 
     .. math:: a = G_\sigma * \sum_l \left(1 - \cos(S_l, T_l)\right)
 
-    The loss takes the cosine of whole maps. Published with WideResNet50 and blocks to match; the student here
-    has plain residual blocks, for any backbone.
+    The loss takes the cosine of whole maps. Published are "wide_resnet50" with ``stages`` 1, 2, 3, ``blocks``
+    "narrow" and ``repeats`` 3, 3, 4, 6.
 
     Args:
         in_channels: Sequences C of a scan.
         size: Side of what is looked at, in pixels.
-        backbone: Network of features: "lite0", "mobilenet_v2" or "resnet18".
+        backbone: Network of features: "lite0", "mobilenet_v2", "resnet18" or "wide_resnet50".
         weights: "pretrained", "random", or a file of weights.
         stages: Stages of the network that are looked at, each half as fine as the one before.
         statistics: "centre" or "imagenet", see ``FrozenFeatures``.
-        repeats: Blocks of the code, and of each stage on the way back.
+        repeats: Blocks of the code, and of each stage on the way back, coarsest first; a number is for all.
+        blocks: Their kind, "plain" or "narrow".
         sigma: Deviation of the Gaussian that smooths the map, in pixels of ``size``.
         origin: What the weights came from; set once they are there.
 
@@ -53,22 +54,17 @@ class RD4AD(FeatureDetector):
         weights: str = "pretrained",
         stages: Sequence[int] = (2, 3, 5),
         statistics: str = "imagenet",
-        repeats: int = 2,
+        repeats: int | Sequence[int] = 2,
+        blocks: str = "plain",
         sigma: float = 4.0,
         origin: str = "",
     ) -> None:
         super().__init__()
-        check_stages(backbone, stages)
-        strides = [ARCHITECTURES[backbone].strides[k] for k in stages]
-        if any(b != 2 * a for a, b in pairwise(strides)):
-            raise ValueError(f"expected stages each half as fine as the one before, got strides {strides}")
-        if size % (2 * strides[-1]) or repeats < 1 or sigma < 0:
-            raise ValueError(
-                f"expected a size that is a multiple of {2 * strides[-1]}, repeats of at least 1 and "
-                f"sigma of at least 0, got {size}, {repeats} and {sigma}"
-            )
+        check_halving(backbone, stages, size)
+        if sigma < 0:
+            raise ValueError(f"expected sigma of at least 0, got {sigma}")
         self._build_features(size, stages, statistics, adapt_norm=False)
-        self.student = Student([in_channels * width for width in self.features.widths], repeats)
+        self.student = Student([in_channels * width for width in self.features.widths], repeats, blocks)
 
     def forward(self, example: DetectorExample) -> Tensor:
         """Return the loss of each item, (B,); what the teacher says of the clean scan is the target."""
@@ -89,3 +85,17 @@ class RD4AD(FeatureDetector):
         """Return the features of scans by stage, finest first."""
         features: list[Tensor] = self.features(self._shrink(x, mask))
         return features
+
+
+def check_halving(backbone: str, stages: Sequence[int], size: int) -> None:
+    """Refuse stages that a student cannot rebuild one from another.
+
+    Raises:
+        ValueError: If a stage is not half as fine as the one before, or the coarsest cannot be halved.
+    """
+    check_stages(backbone, stages)
+    strides = [ARCHITECTURES[backbone].strides[k] for k in stages]
+    if any(b != 2 * a for a, b in pairwise(strides)):
+        raise ValueError(f"expected stages each half as fine as the one before, got strides {strides}")
+    if size < 2 * strides[-1] or size % (2 * strides[-1]):
+        raise ValueError(f"expected a size that is a multiple of {2 * strides[-1]}, got {size}")

@@ -18,6 +18,7 @@ SMALL = {"size": 16, "channels": [4, 8], "hidden": 16, "latent": 4}
 # options that keep a detector small: one row for each
 OPTIONS = {
     "ae": SMALL,
+    "ae_flow": {"size": 32, "weights": "random", "stage": 2, "blocks": 2, "channels": [8]},
     "aeu": SMALL,
     "fae": {**FROZEN, "channels": [8, 8]},
     "memae": {**SMALL, "slots": 5},
@@ -26,11 +27,12 @@ OPTIONS = {
     "pca": {"size": 16, "components": 3},
     "rd4ad": {**FROZEN, "stages": [0, 2, 3]},
     "uniad": {**FROZEN, **TINY},
+    "urd": {**FROZEN, "stages": [0, 2, 3], "repeats": 1},
     "vae": SMALL,
     "zscore": {"size": 16},
 }
 # those that know no volumes
-FLAT = ["fae", "padim", "patch_bank", "rd4ad", "uniad"]
+FLAT = ["ae_flow", "fae", "padim", "patch_bank", "rd4ad", "uniad", "urd"]
 SHAPES = {"2-D": (6, 1, 32, 24), "3-D": (6, 1, 16, 12, 20)}
 CASES = [(name, case) for name in sorted(OPTIONS) for case in SHAPES if case == "2-D" or name not in FLAT]
 

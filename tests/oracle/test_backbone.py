@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+THEIRS = {"wide_resnet50": "wide_resnet50_2"}
 LIBRARIES: list[torch.library.Library] = []
 
 
@@ -31,9 +32,9 @@ def build(name, weights):
     return network
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet18"])
+@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet18", "wide_resnet50"])
 def test_networks_of_torchvision(name, tmp_path):
-    theirs = getattr(import_torchvision().models, name)(weights=None).eval()
+    theirs = getattr(import_torchvision().models, THEIRS.get(name, name))(weights=None).eval()
     for module in theirs.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)
@@ -41,7 +42,7 @@ def test_networks_of_torchvision(name, tmp_path):
     torch.save(theirs.state_dict(), tmp_path / "weights.pth")
     x = torch.rand(2, 3, 97, 128)
     ours = build(name, str(tmp_path / "weights.pth"))(x)
-    if name == "resnet18":
+    if "resnet" in name:
         stem = torch.nn.Sequential(theirs.conv1, theirs.bn1, theirs.relu, theirs.maxpool)
         stages = [stem, theirs.layer1, theirs.layer2, theirs.layer3, theirs.layer4]
     else:
