@@ -9,9 +9,9 @@ import torch
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
-from diffad.detectors.backbone import FeatureDetector, check_stages, enlarge
+from diffad.detectors.backbone import FeatureDetector, check_stages
 from diffad.detectors.backbone_networks import ARCHITECTURES
-from diffad.detectors.compare import absolute_error, dissimilarity
+from diffad.detectors.compare import absolute_error, dissimilarity, resize
 from diffad.models.coupling import CouplingFlow, measure_bits
 from diffad.registry import DETECTORS
 from diffad.types import Detection, DetectorExample
@@ -116,7 +116,7 @@ class AEFlow(FeatureDetector):
         small, size = self._shrink(x, mask), x.shape[2:]
         z, _, x_hat = self._rebuild(small)
         twin = (x_hat + 1) / 2
-        return Detection(enlarge(self._compare(small, twin, z), size), enlarge(twin, size) * mask)
+        return Detection(resize(self._compare(small, twin, z), size), resize(twin, size) * mask)
 
     def _rebuild(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return z', the log-determinant and the twin, in [-1, 1]."""
@@ -128,7 +128,7 @@ class AEFlow(FeatureDetector):
         """Return the map on the grid of ``x``, (B, 1, size, size)."""
         if self.config.map == "residual":
             return absolute_error(x, twin)
-        unlikely = enlarge(0.5 * z.square().mean(1, keepdim=True), x.shape[2:])
+        unlikely = resize(0.5 * z.square().mean(1, keepdim=True), x.shape[2:])
         if self.config.map == "likelihood":
             return unlikely
         beta = self.config.beta

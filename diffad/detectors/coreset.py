@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -10,6 +11,8 @@ from torch import Tensor
 SHARE = 0.5
 """Share of the memory of a machine that a bank may take."""
 GIGABYTE = 1e9
+LIMIT = Path("/sys/fs/cgroup/memory.max")
+"""Where a container says how many bytes it may use."""
 
 
 class PatchSample:
@@ -89,5 +92,7 @@ def require_memory(numbers: int, what: str) -> None:
 
 
 def read_memory() -> float:
-    """Return the memory of this machine, in bytes."""
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    """Return the memory of this machine, in bytes, or what its container may use of it."""
+    memory = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    text = LIMIT.read_text().strip() if LIMIT.is_file() else "max"
+    return min(memory, float(text)) if text.isdecimal() else memory

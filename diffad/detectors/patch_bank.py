@@ -113,9 +113,9 @@ class PatchBank(PatchDetector):
                 f"expected 1 <= patches <= candidates and window >= 0, got {patches}, {candidates}, {window}"
             )
         self._build_patches(neighbourhood, statistics)
-        require_memory(
-            (patches + candidates) * (self.width + 2), "the bank of model.patches and model.candidates"
-        )
+        # while it learns, candidates are copied twice; then each cell is compared with each patch
+        numbers = (patches + 3 * candidates) * (self.width + 2) + 2 * self.grid**2 * patches
+        require_memory(numbers, "the bank of model.patches and model.candidates")
         self.register_buffer("bank", torch.zeros(patches, self.width))
         self.register_buffer("places", torch.zeros(patches, 2))
         self._sample: PatchSample | None = None

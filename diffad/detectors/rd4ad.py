@@ -91,11 +91,13 @@ def check_halving(backbone: str, stages: Sequence[int], size: int) -> None:
     """Refuse stages that a student cannot rebuild one from another.
 
     Raises:
-        ValueError: If a stage is not half as fine as the one before, or the coarsest cannot be halved.
+        ValueError: If a stage is not half as fine as the one before, or a code would have less than 2 x 2
+            cells: of a single one there is nothing to normalise by.
     """
     check_stages(backbone, stages)
     strides = [ARCHITECTURES[backbone].strides[k] for k in stages]
     if any(b != 2 * a for a, b in pairwise(strides)):
         raise ValueError(f"expected stages each half as fine as the one before, got strides {strides}")
-    if size < 2 * strides[-1] or size % (2 * strides[-1]):
-        raise ValueError(f"expected a size that is a multiple of {2 * strides[-1]}, got {size}")
+    cell = 2 * strides[-1]
+    if size < 2 * cell or size % cell:
+        raise ValueError(f"expected a size that is a multiple of {cell}, and at least {2 * cell}, got {size}")

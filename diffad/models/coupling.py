@@ -15,12 +15,20 @@ GAIN = 0.1
 
 
 def make_plain(inputs: int, hidden: int, outputs: int) -> nn.Module:
-    """Build a convolution, ReLU and a convolution of width 1."""
-    return nn.Sequential(nn.Conv2d(inputs, hidden, 3, 1, 1), nn.ReLU(), nn.Conv2d(hidden, outputs, 1))
+    """Build a convolution, ReLU and a convolution of width 1, which answers 0 at first."""
+    return nn.Sequential(nn.Conv2d(inputs, hidden, 3, 1, 1), nn.ReLU(), make_silent(hidden, outputs))
+
+
+def make_silent(inputs: int, outputs: int) -> nn.Module:
+    """Build a convolution of width 1 that answers 0 at first, however large what it is shown."""
+    convolution = nn.Conv2d(inputs, outputs, 1)
+    for parameter in convolution.parameters():
+        nn.init.zeros_(parameter)
+    return convolution
 
 
 class ShortcutNetwork(nn.Module):
-    """A convolution with normalisation and ReLU, beside one of width 1.
+    """A convolution with normalisation and ReLU, beside one of width 1, which answers 0 at first.
 
     Args:
         inputs: Channels in.
@@ -31,7 +39,7 @@ class ShortcutNetwork(nn.Module):
     def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
         super().__init__()
         self.body = nn.Sequential(nn.Conv2d(inputs, outputs, 3, 1, 1), nn.BatchNorm2d(outputs), nn.ReLU())
-        self.shortcut = nn.Conv2d(inputs, outputs, 1)
+        self.shortcut = make_silent(inputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, outputs, H, W)."""

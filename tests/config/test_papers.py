@@ -27,6 +27,8 @@ OWN = {
 """Configs that follow no paper."""
 OWN |= {"ae", "zscore"}
 """A paper that counts epochs of sets of unknown size, and formulas without a recipe."""
+OWN |= {"ae_flow", "fae", "patch_bank", "rd4ad", "uniad", "urd"}
+"""Of networks of features that are not built or need a file; ``tests/golden`` holds their numbers."""
 ANODDPM = {"steps": 300_100, "batch_size": 1, "clip_norm": 1.0, "levels": (1, 800), "ema_decay": 0.9999}
 BERCEA = {"batch_size": 16, "mixed_precision": "fp16"}
 TRAIN = {
@@ -87,8 +89,6 @@ TRAIN = {
     "reflect": {"batch_size": 192, "min_lr": 5.14e-5, "warmup": 2500, "weight_decay": 1e-4},
     "thor": BERCEA | {"steps": 64_000},
 }
-OWN |= {"fae", "patch_bank", "rd4ad", "uniad"}
-"""Of networks of features that are not built or need a file; ``tests/golden`` holds their numbers."""
 """What differs from Adam at a constant rate of 1e-4 without decay, clipping, warm-up or average."""
 PLAIN = {
     "batch_size": 16,

@@ -81,11 +81,18 @@ def test_bits_of_a_dimension():
     torch.testing.assert_close(bits, torch.full((2,), 0.32575), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_large_features_do_not_grow_before_anything_is_learned(kind):
+    torch.manual_seed(0)
+    flow, x = CouplingFlow(16, 8, kind, 16).train(), 50 * torch.randn(4, 16, 4, 4)
+    assert float(flow(x)[0].std().detach()) < 2 * float(x.std())
+
+
 def test_scales_stay_within_their_reach():
     block = AffineCoupling(4, "plain", 4, 0)
     with torch.no_grad():
         for parameter in block.network.parameters():
-            parameter.mul_(1e4)
+            parameter.normal_(0, 1e4)
         _, log_det = block(torch.randn(1, 4, 2, 2) * 100)
     assert log_det.abs().max() <= 2 * 2 * 4 + 1e-4
 
