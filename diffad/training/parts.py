@@ -67,8 +67,8 @@ def check_network(network: Any, config: Config) -> None:
     """Refuse a network that does not fit the space it is trained in.
 
     Raises:
-        ConfigError: If it is shown other neighbouring slices than the space has, a variance is of no use, or
-            a codec is asked for and it is none.
+        ConfigError: If it is shown other neighbouring slices than the space has, a variance is of no use, a
+            codec is asked for and it is none, or it learns from synthetic anomalies and there are none.
     """
     if config.task == "compress" and not isinstance(network, Codec):
         raise ConfigError(
@@ -85,6 +85,11 @@ def check_network(network: Any, config: Config) -> None:
         raise ConfigError(
             "config key model.learned_variance: expected false with schedule.prediction_type flow, whose "
             "moves have no width"
+        )
+    if getattr(network, "supervision", None) == "normal+synthetic" and not config.corrupt.tasks:
+        raise ConfigError(
+            f"config key corrupt.tasks: expected kinds of synthetic anomalies, from which "
+            f"{config.model['name']!r} learns, found none"
         )
     try:
         check_neighbours(network, config.space.neighbours)
