@@ -19,7 +19,7 @@ from diffad.types import Detection, DetectorExample
 MAPS = ("score", "residual", "likelihood")
 
 
-class FeatureDoubling(nn.Sequential):
+class DecoderStage(nn.Sequential):
     """Doubles a grid by a transposed convolution, then a convolution; both with normalisation and ReLU.
 
     Args:
@@ -101,7 +101,7 @@ class AEFlow(FeatureDetector):
         width = in_channels * self.features.widths[0]
         self.flow = CouplingFlow(width, blocks, subnetwork, hidden or width)
         sizes = list(pairwise([width, *channels, in_channels]))
-        self.decoder = nn.Sequential(*(FeatureDoubling(*pair, pair == sizes[-1]) for pair in sizes))
+        self.decoder = nn.Sequential(*(DecoderStage(*pair, pair == sizes[-1]) for pair in sizes))
 
     def forward(self, example: DetectorExample) -> Tensor:
         """Return the loss of each item, (B,)."""

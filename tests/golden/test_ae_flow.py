@@ -60,7 +60,7 @@ def test_decoder_is_fed_what_the_flow_makes():
 
 
 def test_published_sizes_and_shapes():
-    from diffad.detectors.ae_flow import Doubling
+    from diffad.detectors.ae_flow import DecoderStage
     from diffad.detectors.backbone_networks import ARCHITECTURES
     from diffad.models.coupling import CouplingFlow
 
@@ -70,7 +70,7 @@ def test_published_sizes_and_shapes():
         flow = CouplingFlow(1024, 8, "plain", 256)
         z, log_det = flow(torch.rand(1, 1024, 16, 16))
         for inputs, outputs in ((1024, 512), (512, 256), (256, 64), (64, 3)):
-            z = Doubling(inputs, outputs, outputs == 3)(z)
+            z = DecoderStage(inputs, outputs, outputs == 3)(z)
     assert sum(p.numel() for block in flow.list_steps() for p in block.network.parameters()) == 8 * 1_443_072
     assert z.shape == (1, 3, 256, 256)
     assert log_det.shape == (1,)
