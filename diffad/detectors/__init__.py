@@ -2,10 +2,12 @@
 
 from diffad.detectors.ae import AE as AE
 from diffad.detectors.aeu import AEU as AEU
+from diffad.detectors.asn import ASN as ASN
 from diffad.detectors.base import DetectorNetwork as DetectorNetwork
 from diffad.detectors.base import PassDetector as PassDetector
 from diffad.detectors.memae import MemAE as MemAE
 from diffad.detectors.statistics import PlacePCA as PlacePCA
 from diffad.detectors.statistics import PlaceZScore as PlaceZScore
+from diffad.detectors.unet_synthetic import UNetSynthetic as UNetSynthetic
 from diffad.detectors.vae import VAE as VAE
 from diffad.registry import DETECTORS as DETECTORS

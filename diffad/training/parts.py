@@ -67,13 +67,14 @@ def check_network(network: Any, config: Config) -> None:
 
     Raises:
         ConfigError: If it is shown other neighbouring slices than the space has, a variance is of no use, or
-            a codec is asked for and it is none.
+            a codec is asked for and it is none, or a detector of synthetic anomalies is shown none.
     """
     if config.task == "compress" and not isinstance(network, Codec):
         raise ConfigError(
             "config key model: expected a codec with task compress, such as autoencoder_kl or autoencoder_vq"
             f", found {config.model['name']!r}"
         )
+    _check_synthetic(network, config)
     has_variance = any(learns_variance(part) for part in network.modules())
     if has_variance and not learns_variance(network):
         raise ConfigError(
@@ -89,6 +90,17 @@ def check_network(network: Any, config: Config) -> None:
         check_neighbours(network, config.space.neighbours)
     except ValueError as error:
         raise ConfigError(f"config key model: {error}") from error
+
+
+def _check_synthetic(network: Any, config: Config) -> None:
+    corrupt = config.corrupt
+    is_shown = bool(corrupt.tasks) and corrupt.chance > 0 and corrupt.role == "restore"
+    if config.task == "detect" and network.supervision == "normal+synthetic" and not is_shown:
+        raise ConfigError(
+            f"config key corrupt: expected tasks, a chance above 0 and role restore, as "
+            f"{config.model['name']!r} learns from synthetic anomalies, found tasks {list(corrupt.tasks)}, "
+            f"chance {corrupt.chance} and role {corrupt.role!r}"
+        )
 
 
 def build_data(config: Config, split: str) -> Dataset:

@@ -17,8 +17,10 @@ SMALL = {"size": 16, "channels": [4, 8], "hidden": 16, "latent": 4}
 OPTIONS = {
     "ae": SMALL,
     "aeu": SMALL,
+    "asn": {"channels": [4, 8]},
     "memae": {**SMALL, "slots": 5},
     "pca": {"size": 16, "components": 3},
+    "unet_synthetic": {"channels": [4, 8]},
     "vae": SMALL,
     "zscore": {"size": 16},
 }
@@ -44,6 +46,17 @@ def make_example(shape, seed=0):
     return DetectorExample(x, x, brain, torch.zeros_like(brain), torch.zeros(len(x)).long(), generators)
 
 
+def show(detector, shape, seed):
+    """Lay a box of other intensities into every other scan, for those that learn from synthetic anomalies."""
+    example = make_example(shape, seed)
+    if detector.supervision != "normal+synthetic":
+        return example
+    damage = torch.zeros_like(example.brain)
+    damage[(slice(0, None, 2), slice(None), *[slice(n // 2 - 2, n // 2 + 3) for n in shape[2:]])] = 1
+    seen = torch.where(damage > 0, 1 - example.clean, example.clean)
+    return dataclasses.replace(example, seen=seen, damage=damage)
+
+
 def teach(detector, shape, steps=100):
     """Let a detector learn a little."""
     torch.manual_seed(0)
@@ -54,7 +67,7 @@ def teach(detector, shape, steps=100):
     optimizer = torch.optim.Adam(detector.parameters(), 1e-2)
     for step in range(steps):
         optimizer.zero_grad()
-        detector.train()(make_example(shape, step)).mean().backward()
+        detector.train()(show(detector, shape, step)).mean().backward()
         optimizer.step()
     return detector.eval()
 
