@@ -18,6 +18,7 @@ OPTIONS = {
     "ae": SMALL,
     "aeu": SMALL,
     "asn": {"channels": [4, 8]},
+    "gating_ano": {"base": 4},
     "memae": {**SMALL, "slots": 5},
     "pca": {"size": 16, "components": 3},
     "unet_synthetic": {"channels": [4, 8]},
@@ -25,7 +26,7 @@ OPTIONS = {
     "zscore": {"size": 16},
 }
 # those that know no volumes
-FLAT: list[str] = []
+FLAT: list[str] = ["gating_ano"]
 SHAPES = {"2-D": (6, 1, 32, 24), "3-D": (6, 1, 16, 12, 20)}
 CASES = [(name, case) for name in sorted(OPTIONS) for case in SHAPES if case == "2-D" or name not in FLAT]
 
