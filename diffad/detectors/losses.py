@@ -27,17 +27,19 @@ def focal_loss(logits: Tensor, target: Tensor, gamma: float = 2.0) -> Tensor:
 
 
 def dice_loss(probability: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
-    r"""Return how far each item is from a full overlap, (B,).
+    r"""Return how far a batch is from a full overlap, ().
 
     .. math:: L = 1 - \frac{2 \sum p y + s}{\sum p + \sum y + s}
+
+    All items are counted together: one that is healthy has no overlap of its own, and next to no gradient.
 
     Args:
         probability: Of being a lesion, (B, 1, *S).
         target: 1 in lesions, else 0, (B, 1, *S).
         smooth: Voxels s that are added, so that no lesion that is not found has no loss.
     """
-    p, y = probability.flatten(1), target.flatten(1)
-    return 1 - (2 * (p * y).sum(1) + smooth) / (p.sum(1) + y.sum(1) + smooth)
+    overlap = (probability * target).sum()
+    return 1 - (2 * overlap + smooth) / (probability.sum() + target.sum() + smooth)
 
 
 def separation_loss(

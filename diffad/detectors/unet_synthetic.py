@@ -23,6 +23,7 @@ class UNetSynthetic(DetectorNetwork):
 
     .. math:: a = \sigma(f(x)), \qquad L = w_F\, \mathrm{focal}(f(x), y) + w_D\, \mathrm{dice}(a, y)
 
+    The overlap is that of the whole batch, and a part of the loss of each of its items.
     Its target y is what ``corrupt`` of role "restore" has changed. It makes no twin.
 
     Args:

@@ -43,14 +43,20 @@ def test_focal_loss_weighs_by_what_was_missed():
 
 def test_dice_loss_of_full_half_and_no_overlap():
     target = torch.tensor([[1.0, 1, 0, 0]])
-    answers = torch.tensor([[1.0, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]])
-    found = dice_loss(answers, target.expand(3, 4), smooth=0.0)
-    torch.testing.assert_close(found, torch.tensor([0.0, 0.5, 1.0]))
+    for answer, loss in (([1.0, 1, 0, 0], 0.0), ([0.0, 1, 1, 0], 0.5), ([0.0, 0, 1, 1], 1.0)):
+        assert dice_loss(torch.tensor([answer]), target, smooth=0.0).item() == pytest.approx(loss)
 
 
 def test_dice_loss_of_healthy_scans_counts_false_alarms():
-    found = dice_loss(torch.tensor([[0.0, 0.0], [0.5, 0.5]]), torch.zeros(2, 2))
-    torch.testing.assert_close(found, torch.tensor([0.0, 0.5]))
+    healthy = torch.zeros(1, 2)
+    assert dice_loss(healthy, healthy) == 0
+    assert dice_loss(torch.tensor([[0.5, 0.5]]), healthy).item() == pytest.approx(0.5)
+
+
+def test_dice_loss_counts_all_items_of_a_batch_together():
+    """Two of three marked voxels are right, of two and no others: 1 - 4 / 5."""
+    answer, target = torch.tensor([[1.0, 1.0], [1.0, 0.0]]), torch.tensor([[1.0, 1.0], [0.0, 0.0]])
+    assert dice_loss(answer, target, smooth=0.0).item() == pytest.approx(0.2)
 
 
 def test_unet_adds_both_losses_by_their_weights():
