@@ -13,7 +13,7 @@ from torch import Tensor
 from diffad.detectors.base import DetectorNetwork
 from diffad.detectors.compare import absolute_error
 from diffad.detectors.losses import separation_loss
-from diffad.detectors.sides import check_halvings, check_sides
+from diffad.detectors.sides import check_halved_scan, check_halvings
 from diffad.detectors.vnet import VNet
 from diffad.models.padding import run_padded
 from diffad.registry import DETECTORS
@@ -93,7 +93,7 @@ class ASN(DetectorNetwork):
         return Detection(absolute_error(x, x_hat), x_hat)
 
     def _rebuild(self, x: Tensor) -> Tensor:
-        check_sides(x, self.config.in_channels, self.config.channels, self.config.dims, "ASN")
+        check_halved_scan(x, self.config.in_channels, self.config.channels, self.config.dims, "ASN")
         return torch.sigmoid(run_padded(self.network, x, 2 ** (len(self.config.channels) - 1)).float())
 
     def _widen(self, damage: Tensor) -> Tensor:

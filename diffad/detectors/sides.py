@@ -22,7 +22,7 @@ def check_halvings(in_channels: int, channels: Sequence[int], dims: int, name: s
         )
 
 
-def check_sides(x: Tensor, in_channels: int, channels: Sequence[int], dims: int, name: str) -> None:
+def check_halved_scan(x: Tensor, in_channels: int, channels: Sequence[int], dims: int, name: str) -> None:
     """Refuse scans that the network was not built for; its coarsest grid must have two cells along each axis.
 
     Raises:

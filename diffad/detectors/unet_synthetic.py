@@ -11,7 +11,7 @@ from torch import Tensor
 
 from diffad.detectors.base import DetectorNetwork
 from diffad.detectors.losses import dice_loss, focal_loss
-from diffad.detectors.sides import check_halvings, check_sides
+from diffad.detectors.sides import check_halved_scan, check_halvings
 from diffad.models.padding import run_padded
 from diffad.registry import DETECTORS
 from diffad.types import Detection, DetectorExample
@@ -80,5 +80,5 @@ class UNetSynthetic(DetectorNetwork):
         return Detection(torch.sigmoid(self._segment(x)))
 
     def _segment(self, x: Tensor) -> Tensor:
-        check_sides(x, self.config.in_channels, self.config.channels, self.config.dims, "UNetSynthetic")
+        check_halved_scan(x, self.config.in_channels, self.config.channels, self.config.dims, "UNetSynthetic")
         return run_padded(self.network, x, 2 ** (len(self.config.channels) - 1)).float()
