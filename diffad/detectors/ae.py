@@ -92,8 +92,8 @@ class AE(DetectorNetwork):
 
     def forward(self, example: DetectorExample) -> Tensor:
         """Return the loss of each item, (B,)."""
-        x, seen = self._shrink(example.clean), self._shrink(example.seen)
-        code = self.autoencoder.encode(seen)
+        x, view = self._shrink(example.clean), self._shrink(example.seen)
+        code = self.autoencoder.encode(view)
         x_hat = self.autoencoder.decode(code)
         loss = COMPARISONS[self.config.loss](x, x_hat.float()).flatten(1).mean(1)
         if not self.config.consistency:

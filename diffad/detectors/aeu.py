@@ -60,7 +60,7 @@ class AEU(AE):
         error, _, x_hat = self._look(small, small)
         return self._answer(x, error.mean(1, keepdim=True), x_hat)
 
-    def _look(self, seen: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _look(self, view: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the error in units of its variance, the log-variance, and the twin, (B, C, *S) each."""
-        x_hat, log_variance = self.autoencoder.decode(self.autoencoder.encode(seen)).float().chunk(2, 1)
+        x_hat, log_variance = self.autoencoder.decode(self.autoencoder.encode(view)).float().chunk(2, 1)
         return (-log_variance).exp() * (x - x_hat).square(), log_variance, x_hat

@@ -44,6 +44,8 @@ class ASN(DetectorNetwork):
         dilate: Voxels that lesions are widened by in the loss; 7 were published for specks of a few pixels.
         channels: Width at each scale, finest first.
         dims: Spatial axes, 2 or 3.
+        reference: Whether what stands before the last convolution is one ReLU a sequence, as was published:
+            where it is silent the answer is one grey, and short trainings do not leave it.
 
     Raises:
         ValueError: If an option is out of range, or a scan has other axes or channels or is too small.
@@ -67,6 +69,7 @@ class ASN(DetectorNetwork):
         dilate: int = 0,
         channels: Sequence[int] = (16, 32, 64, 128),
         dims: int = 2,
+        reference: bool = False,
     ) -> None:
         super().__init__()
         check_halvings(in_channels, channels, dims, "ASN")
@@ -77,7 +80,7 @@ class ASN(DetectorNetwork):
                 f"ASN expected beta in (0, 1], and spread, healthy_spread and dilate of at least 0, "
                 f"got {beta}, {spread}, {healthy_spread} and {dilate}"
             )
-        self.network = VNet(in_channels, channels, dims)
+        self.network = VNet(in_channels, channels, dims, reference)
 
     def forward(self, example: DetectorExample) -> Tensor:
         """Return the loss of the batch for each item, (B,)."""

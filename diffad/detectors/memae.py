@@ -38,9 +38,9 @@ class CodeMemory(nn.Module):
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return mixtures (B, Z) for codes ``z`` (B, Z), and their weights (B, slots)."""
         weights = F.softmax(F.cosine_similarity(z[:, None], self.codes[None], dim=2), 1)
-        kept = F.relu(weights - self.shrink) * weights / ((weights - self.shrink).abs() + EPSILON)
-        kept = kept / kept.sum(1, keepdim=True).clamp(min=EPSILON)
-        return kept @ self.codes, kept
+        shares = F.relu(weights - self.shrink) * weights / ((weights - self.shrink).abs() + EPSILON)
+        shares = shares / shares.sum(1, keepdim=True).clamp(min=EPSILON)
+        return shares @ self.codes, shares
 
 
 @DETECTORS.register("memae")

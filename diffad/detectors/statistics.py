@@ -128,12 +128,12 @@ class PlacePCA(_Places):
             raise ValueError(f"expected 1 <= components < most, got {components} and {most}")
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("basis", torch.zeros(components, self.mean.numel()))
-        self._seen: list[Tensor] = []
+        self._scans: list[Tensor] = []
 
     def observe(self, example: DetectorExample) -> None:
         """Keep a batch of healthy scans."""
-        room = self.config.most - sum(map(len, self._seen))
-        self._seen.append(self._shrink(example.clean * example.brain)[: max(room, 0)].cpu())
+        room = self.config.most - sum(map(len, self._scans))
+        self._scans.append(self._shrink(example.clean * example.brain)[: max(room, 0)].cpu())
 
     def conclude(self) -> None:
         """Find the components.
@@ -141,8 +141,8 @@ class PlacePCA(_Places):
         Raises:
             ValueError: If there are no more scans than components.
         """
-        x = torch.cat([*self._seen, self.mean[None][:0].cpu()])
-        self._seen = []
+        x = torch.cat([*self._scans, self.mean[None][:0].cpu()])
+        self._scans = []
         if len(x) <= self.config.components:
             raise ValueError(
                 f"pca expected more than {self.config.components} training scans for as many components, "

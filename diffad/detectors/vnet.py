@@ -35,13 +35,14 @@ class VNet(nn.Module):
         in_channels: Channels C of an image, and of the answer.
         channels: Width at each scale, finest first; the block at scale i has i convolutions.
         dims: Spatial axes, 2 or 3.
+        narrow: Whether the last block ends in as many channels as an image has, and not in its own width.
 
     Reference:
         V-Net: Fully Convolutional Neural Networks for Volumetric Medical Image Segmentation (Milletari et
         al., 2016), with the widths and kernels of the published separation network.
     """
 
-    def __init__(self, in_channels: int, channels: Sequence[int], dims: int) -> None:
+    def __init__(self, in_channels: int, channels: Sequence[int], dims: int, narrow: bool = False) -> None:
         super().__init__()
         self.enter = make_unit(in_channels, channels[0], dims)
         self.down, self.enlarge, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
@@ -54,8 +55,8 @@ class VNet(nn.Module):
             self.enlarge.append(nn.Sequential(*double))
             width = 2 * skip
             self.up.append(_Residual(width, count, dims))
-        last = CONVOLUTION[dims](in_channels, in_channels, 1)
-        self.leave = nn.Sequential(make_unit(width, in_channels, dims), last)
+        last = in_channels if narrow else width
+        self.leave = nn.Sequential(make_unit(width, last, dims), CONVOLUTION[dims](last, in_channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, C, *S) for ``x`` (B, C, *S), whose sides can be halved at each scale."""

@@ -6,20 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
+from diffad.models.codec_network import CodecNetwork
 from diffad.models.padding import check_input, check_widths
 from diffad.registry import MODELS
 from diffad.types import generators_for
 
-REACH = 8.0
-"""How far codes reach from 0, in their standard deviations: estimates are kept within."""
-
 
 @MODELS.register("autoencoder_kl")
-class AutoencoderKL(ModelMixin, ConfigMixin):
+class AutoencoderKL(CodecNetwork):
     r"""Maps an image to the mean and spread of a latent normal distribution, and a latent back to the image.
 
     .. math:: z = s \, (\mu(x) + \sigma(x) \, n), \quad \hat{x} = D(z / s)
@@ -67,31 +64,6 @@ class AutoencoderKL(ModelMixin, ConfigMixin):
         build = _build_flat if dims == 2 else _build_solid
         self.autoencoder: Any = build(in_channels, latent, tuple(channels), layers, groups, attention)
         self.register_buffer("scale", torch.ones(()))
-
-    @property
-    def dims(self) -> int:
-        """Spatial axes."""
-        return int(self.config.dims)
-
-    @property
-    def factor(self) -> int:
-        """Voxels of the image between two cells of the code."""
-        return int(2 ** (len(self.config.channels) - 1))
-
-    @property
-    def in_channels(self) -> int:
-        """Channels of the image."""
-        return int(self.config.in_channels)
-
-    @property
-    def code_channels(self) -> int:
-        """Channels of a code."""
-        return int(self.config.latent)
-
-    @property
-    def reach(self) -> float:
-        """How far codes reach from 0."""
-        return REACH
 
     def forward(
         self, x: Tensor, generators: Sequence[torch.Generator] | None = None

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
-from diffad.models.autoencoder_kl import REACH
+from diffad.models.codec_network import CodecNetwork
 from diffad.models.padding import check_input, check_widths
 from diffad.registry import MODELS
 
 
 @MODELS.register("autoencoder_vq")
-class AutoencoderVQ(ModelMixin, ConfigMixin):
+class AutoencoderVQ(CodecNetwork):
     r"""Maps an image to latents, and the entries of a codebook that are nearest to them back to the image.
 
     .. math:: z = s \, E(x), \quad \hat x = D(q(z / s)), \quad
@@ -72,31 +71,6 @@ class AutoencoderVQ(ModelMixin, ConfigMixin):
             in_channels, latent, entries, tuple(channels), layers, groups, attention
         )
         self.register_buffer("scale", torch.ones(()))
-
-    @property
-    def dims(self) -> int:
-        """Spatial axes."""
-        return int(self.config.dims)
-
-    @property
-    def factor(self) -> int:
-        """Pixels of the image between two cells of the code."""
-        return int(2 ** (len(self.config.channels) - 1))
-
-    @property
-    def in_channels(self) -> int:
-        """Channels of the image."""
-        return int(self.config.in_channels)
-
-    @property
-    def code_channels(self) -> int:
-        """Channels of a code."""
-        return int(self.config.latent)
-
-    @property
-    def reach(self) -> float:
-        """How far codes reach from 0."""
-        return REACH
 
     @property
     def codebook(self) -> Tensor:

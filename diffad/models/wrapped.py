@@ -131,5 +131,5 @@ def list_network_classes() -> list[Any]:
     """Return the classes that a model's folder may name: the registered ones, and the wrapper of others."""
     registries = (MODELS, DETECTORS)
     names = [set(registry) for registry in registries]  # asking for them brings all parts in
-    registered = zip(registries, names, strict=True)
-    return [WrappedNetwork, *(p for r, known in registered for n, p in r.list_registered() if n in known)]
+    pairs = zip(registries, names, strict=True)
+    return [WrappedNetwork, *(p for r, present in pairs for n, p in r.list_registered() if n in present)]

@@ -59,13 +59,13 @@ def make_detector_example(
         rows: Items that are shown; none shows all.
         device: Where they shall be; none leaves them.
     """
-    seen = batch.image if batch.damaged_image is None else batch.damaged_image
+    view = batch.image if batch.damaged_image is None else batch.damaged_image
     damage = torch.zeros_like(batch.brain) if batch.damage is None else batch.damage
 
     def pick(value: Tensor) -> Tensor:
         return (value if rows is None else value[rows]).to(device)
 
-    images = (pick(seen), pick(batch.image), pick(batch.brain), pick(damage))
+    images = (pick(view), pick(batch.image), pick(batch.brain), pick(damage))
     return DetectorExample(*images, pick(batch.label), generators)
 
 
@@ -73,10 +73,10 @@ def save_detections(network: object, batch: Batch, picture: Path, device: torch.
     """Save rows of (scan, twin, map) of four scans; each map is scaled by its highest value."""
     if not picture.name:
         return
-    seen = make_detector_example(batch, ()).seen[:4].to(device)
-    detection = network.detect(seen, batch.brain[:4].to(device))  # type: ignore[attr-defined]
-    twin = seen if detection.image is None else detection.image
-    highest = detection.map.flatten(1).amax(1).clamp(min=1e-6).reshape(-1, *[1] * (seen.ndim - 1))
+    view = make_detector_example(batch, ()).seen[:4].to(device)
+    detection = network.detect(view, batch.brain[:4].to(device))  # type: ignore[attr-defined]
+    twin = view if detection.image is None else detection.image
+    highest = detection.map.flatten(1).amax(1).clamp(min=1e-6).reshape(-1, *[1] * (view.ndim - 1))
     save_rows(
-        [v.float().cpu() for v in (seen, twin.clamp(0, 1), (detection.map / highest).clamp(0, 1))], picture
+        [v.float().cpu() for v in (view, twin.clamp(0, 1), (detection.map / highest).clamp(0, 1))], picture
     )

@@ -68,7 +68,7 @@ def export_pipeline(trainer: NetworkRun, data: Dataset) -> Path:
 
 def name_supervision(trainer: NetworkRun) -> str:
     """Name what a run was given to learn from, in a word of ``SUPERVISIONS``."""
-    network, data = trainer.unwrapped, trainer.training_data
+    network, data = trainer.ema_network, trainer.training_data
     if isinstance(network, Detector) and network.supervision != "normal":
         return network.supervision
     if (

@@ -15,6 +15,7 @@ from diffad.models.neighbours import check_neighbours
 from diffad.protocols import Codec, MakesExamples, Sampler
 from diffad.registry import DATASETS, DETECTORS, GUIDANCES, MODELS, SAMPLERS, SCORES, Registry
 from diffad.samplers.coded import CodedSampler
+from diffad.samplers.detect import Detect
 from diffad.training.auxiliary import check_auxiliary
 from diffad.training.codes import build_coding
 
@@ -94,12 +95,11 @@ def check_network(network: Any, config: Config) -> None:
 
 def _check_synthetic(network: Any, config: Config) -> None:
     corrupt = config.corrupt
-    is_shown = bool(corrupt.tasks) and corrupt.chance > 0 and corrupt.role == "restore"
+    is_shown = bool(corrupt.tasks) and corrupt.chance > 0
     if config.task == "detect" and network.supervision == "normal+synthetic" and not is_shown:
         raise ConfigError(
-            f"config key corrupt: expected tasks, a chance above 0 and role restore, as "
-            f"{config.model['name']!r} learns from synthetic anomalies, found tasks {list(corrupt.tasks)}, "
-            f"chance {corrupt.chance} and role {corrupt.role!r}"
+            f"config key corrupt: expected tasks and a chance above 0, as {config.model['name']!r} learns from "
+            f"synthetic anomalies, found tasks {list(corrupt.tasks)} and chance {corrupt.chance}"
         )
 
 
@@ -128,9 +128,7 @@ def check_parts(config: Config) -> None:
         ModelError: If the folder of a network beside holds none.
     """
     sampler = build_part(SAMPLERS, config.sampler, "sampler")
-    _check_paths(config)
-    _check_level(sampler, config)
-    _check_teacher(config, sampler)
+    _check_task(config, sampler)
     is_restored = config.corrupt.role in ("restore", "source", "severity") or config.train.teacher is not None
     if is_restored and config.corrupt.tasks and isinstance(sampler, MakesExamples):
         name = config.sampler["name"]
@@ -233,6 +231,37 @@ def _check_paths(config: Config) -> None:
         raise ConfigError(f"config key corrupt.tasks: expected what a {role} is damaged by, found none")
     if fitting is not None and config.space.neighbours:
         raise ConfigError("config key space.neighbours: expected 0, as neighbours have no damaged end")
+
+
+def _check_task(config: Config, sampler: Sampler) -> None:
+    """Refuse a sampler, paths, levels or a teacher that do not fit what is trained."""
+    _check_detecting(config, sampler)
+    _check_paths(config)
+    _check_level(sampler, config)
+    _check_teacher(config, sampler)
+
+
+def _check_detecting(config: Config, sampler: Sampler) -> None:
+    """Refuse what a detector without diffusion never asks, and the sampler for one without one."""
+    is_asked = isinstance(sampler, Detect)
+    if config.task != "detect":
+        if is_asked:
+            raise ConfigError(
+                f"config key sampler: expected another than 'detect' with task {config.task}, as it asks a "
+                "detector without diffusion; task: detect trains one"
+            )
+        return
+    if not is_asked:
+        name = config.sampler["name"]
+        raise ConfigError(f"config key sampler: expected 'detect' with task detect, found {name!r}")
+    if config.guidance:
+        raise ConfigError("config key guidance: expected none with task detect, as nothing is sampled")
+    if config.space.code != "pixels":
+        raise ConfigError("config key space.code: expected pixels with task detect, as a detector sees scans")
+    if config.corrupt.tasks and config.corrupt.role != "restore":
+        raise ConfigError(
+            f"config key corrupt.role: expected restore with task detect, found {config.corrupt.role}"
+        )
 
 
 def _check_teacher(config: Config, sampler: Sampler) -> None:

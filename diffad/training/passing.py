@@ -26,9 +26,10 @@ from diffad.training.validate import draw_validation_images
 
 def learns_in_a_pass(config: Config) -> bool:
     """Tell whether a config trains a detector that takes no steps."""
-    if config.task != "detect":
-        return False
-    return getattr(DETECTORS[config.model["name"]], "learns", "steps") == "pass"
+    name = config.model["name"]
+    if config.task != "detect" or name not in DETECTORS:
+        return False  # an unknown one is refused where it is built
+    return getattr(DETECTORS[name], "learns", "steps") == "pass"
 
 
 class PassRun:
@@ -106,8 +107,8 @@ def run_pass(config: Config, accelerator: Any) -> Path:
         say(f"learning {config.name} in one pass over {len(data)} items on {run.device}")
         run.look_at(data)
         count = min(config.train.validate_items, len(validation_data))
-        held_out = draw_validation_images(validation_data, config, count)
-        save_detections(run.network, held_out, run.folder / "samples" / "detections.png", run.device)
+        batch = draw_validation_images(validation_data, config, count)
+        save_detections(run.network, batch, run.folder / "samples" / "detections.png", run.device)
         target = export_pipeline(run, validation_data)
     accelerator.wait_for_everyone()
     return target

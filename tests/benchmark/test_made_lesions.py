@@ -9,7 +9,7 @@ import torch
 from diffad.benchmark.config import BASELINES
 from diffad.benchmark.run import run_benchmark
 from diffad.benchmark.test_sets import TestSets
-from diffad.data.corruptions import ANY
+from diffad.data.corruptions import list_tasks
 from diffad.data.lesions import KINDS
 from diffad.data.slice_folder import load_slices
 from diffad.distributed import Process
@@ -128,7 +128,7 @@ def test_some_kinds_are_the_same_as_among_all(tiny):
 
 
 def test_unknown_kind_is_named_with_those_there_are(tiny):
-    with pytest.raises(ValueError, match=rf"corrupted lesions out of {', '.join(ANY)}, got dark"):
+    with pytest.raises(ValueError, match=rf"corrupted lesions out of {', '.join(list_tasks())}, got dark"):
         TestSets(tiny("data.lesions={corrupted: [sink, dark]}").data).list_sets(0)
 
 

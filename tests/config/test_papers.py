@@ -182,7 +182,7 @@ POST = {
 }
 LATENT = {"madad": 4, "reflect": 4}
 """Channels of the codes that a network sees."""
-COMPARED = sorted(set(TRAIN) - {"disyre", "madad", "reflect"})
+COMPARED = sorted(TRAIN)
 """Those of the comparison."""
 NOTHING = {"erosion": 0, "erosion_rule": "cross", "median": 1, "median_axes": 2, "morphology": 1}
 NOTHING |= {"min_size": 0, "min_mm3": 0, "filled": False, "median_first": True}

@@ -58,18 +58,25 @@ def show(detector, shape, seed):
     return dataclasses.replace(example, seen=seen, damage=damage)
 
 
-def teach(detector, shape, steps=100):
-    """Let a detector learn a little."""
+def teach(detector, shape, steps=60):
+    """Let a detector learn a little; normalisation has statistics of the weights that it ends with."""
     torch.manual_seed(0)
     if isinstance(detector, PassDetector):
         detector.observe(make_example(shape))
         detector.conclude()
         return detector.eval()
-    optimizer = torch.optim.Adam(detector.parameters(), 1e-2)
+    optimizer, many = torch.optim.Adam(detector.parameters(), 1e-2), (24, *shape[1:])
     for step in range(steps):
         optimizer.zero_grad()
-        detector.train()(show(detector, shape, step)).mean().backward()
+        detector.train()(show(detector, many, step)).mean().backward()
         optimizer.step()
+    norms = [part for part in detector.modules() if hasattr(part, "reset_running_stats")]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over the batches that follow
+    with torch.no_grad():
+        for step in range(5):
+            detector(show(detector, many, step))
     return detector.eval()
 
 

@@ -120,14 +120,18 @@ def test_options_out_of_range_are_refused(name, options, says):
         build(name, **options)
 
 
-@pytest.mark.parametrize(
-    "change",
-    ["corrupt.tasks=[]", "corrupt.chance=0", "corrupt.role=condition", "corrupt.role=class"],
-)
+@pytest.mark.parametrize("change", ["corrupt.tasks=[]", "corrupt.chance=0"])
 def test_training_without_anomalies_is_refused(name, change, tmp_path):
     toy = ["data={name: toy, size: 32, count: 6}", "space.size=32", f"output={tmp_path}", change]
-    with pytest.raises(ConfigError, match=f"expected tasks, a chance above 0 and role restore, as '{name}'"):
+    with pytest.raises(ConfigError, match=f"expected tasks and a chance above 0, as '{name}'"):
         train(load(name, ["variant=smoke", *toy]))
+
+
+@pytest.mark.parametrize("role", ["condition", "class"])
+def test_anomalies_in_another_role_are_refused(name, role, tmp_path):
+    toy = ["data={name: toy, size: 32, count: 6}", "space.size=32", f"output={tmp_path}"]
+    with pytest.raises(ConfigError, match=f"expected restore with task detect, found {role}"):
+        train(load(name, ["variant=smoke", *toy, f"corrupt.role={role}"]))
 
 
 @pytest.mark.parametrize("size", [32, 30])

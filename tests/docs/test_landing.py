@@ -11,7 +11,17 @@ from tests.helpers.plugins import ROOT
 DOCS, IMAGES = ROOT / "docs", ROOT / "docs" / "images"
 README, LANDING = (ROOT / name for name in ("README.md", "docs/index.md"))
 PICTURES = ("showcase.png", "page.png", "index.png")
-TABLED = ("noises", "samplers", "guidances", "saliencies", "scores", "models", "datasets", "corruptions")
+TABLED = (
+    "noises",
+    "samplers",
+    "guidances",
+    "saliencies",
+    "scores",
+    "models",
+    "detectors",
+    "datasets",
+    "corruptions",
+)
 """Kinds of parts whose names stand on the page of the parts."""
 
 

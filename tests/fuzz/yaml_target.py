@@ -8,8 +8,8 @@ import yaml
 
 from diffad.config import list_configs, load
 from diffad.config.yaml import read_yaml
-from diffad.registry import GUIDANCES, MODELS, NOISES, SAMPLERS, SCORES
-from diffad.training.parts import build_part, build_scheduler
+from diffad.registry import GUIDANCES, NOISES, SAMPLERS, SCORES
+from diffad.training.parts import build_network, build_part, build_scheduler
 from tests.fuzz.mutations import get_value, mutate_bytes, mutate_tree, places
 
 TAGS = ("!!bool x", "!!int x", "!!float x", "!!timestamp x", "!!binary x", "!!python/object:os.system {}")
@@ -97,4 +97,4 @@ def build_parts(config):
         build_part(GUIDANCES, config.guidance, "guidance")
     build_scheduler(config)
     with torch.device("meta"):
-        build_part(MODELS, config.model, "model")
+        build_network(config)

@@ -44,7 +44,7 @@ def test_single_members_have_no_variance_and_no_members_no_loss():
 
 def test_published_network_has_as_many_weights():
     with torch.device("meta"):
-        network = DETECTORS.build(**load("asn").model)
+        network = DETECTORS.build(**load("asn", ["variant=published"]).model)
     assert sum(p.numel() for p in network.parameters()) == 1_151_637
 
 

@@ -97,7 +97,7 @@ def test_model_of_several_sequences_is_refused():
 def test_mask_outside_the_brain_is_refused(source):
     mask = np.zeros(inside().shape, np.uint8)
     mask[:2, :2, :2] = 1
-    with pytest.raises(VolumeError, match="expected a lesion mask in its brain, found 100% outside"):
+    with pytest.raises(VolumeError, match="expected a region in its brain, found 100% outside"):
         read_region(source, mask)
 
 

@@ -8,7 +8,6 @@ import torch
 from safetensors.torch import save_file
 
 from diffad.config import ConfigError
-from diffad.registry import MODELS
 from diffad.training import parts
 from diffad.training.checkpoint import CheckpointError
 from diffad.training.journal import make_accelerator
@@ -158,15 +157,14 @@ def test_part_that_cannot_be_built_names_its_key(small, trainer_of, kind):
 
 
 def test_buffers_of_the_network_reach_the_average(small, trainer_of, monkeypatch):
-    real = parts.build_part
+    real = parts.build_network
 
-    def with_buffer(registry, *args, **given):
-        part = real(registry, *args, **given)
-        if registry is MODELS:
-            part.register_buffer("seen", torch.zeros(1))
-        return part
+    def with_buffer(config):
+        network = real(config)
+        network.register_buffer("seen", torch.zeros(1))
+        return network
 
-    monkeypatch.setattr("diffad.training.trainer.build_part", with_buffer)
+    monkeypatch.setattr("diffad.training.trainer.build_network", with_buffer)
     trainer = trainer_of(small())
     trainer.unwrapped.seen.fill_(5)
     assert trainer.refresh_ema_network().seen.item() == 5
