@@ -5,6 +5,7 @@ from diffad.detectors.aeu import AEU as AEU
 from diffad.detectors.asn import ASN as ASN
 from diffad.detectors.base import DetectorNetwork as DetectorNetwork
 from diffad.detectors.base import PassDetector as PassDetector
+from diffad.detectors.fusion_unet import FusionUNet as FusionUNet
 from diffad.detectors.gating_ano import GatingAno as GatingAno
 from diffad.detectors.memae import MemAE as MemAE
 from diffad.detectors.statistics import PlacePCA as PlacePCA

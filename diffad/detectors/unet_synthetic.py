@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import torch
 from diffusers.configuration_utils import register_to_config
-from torch import Tensor
+from torch import Tensor, nn
 
 from diffad.detectors.base import DetectorNetwork
+from diffad.detectors.dense import CONVOLUTION
 from diffad.detectors.losses import dice_loss, focal_loss
 from diffad.detectors.sides import check_halved_scan, check_halvings
 from diffad.models.padding import run_padded
@@ -24,7 +25,8 @@ class UNetSynthetic(DetectorNetwork):
     .. math:: a = \sigma(f(x)), \qquad L = w_F\, \mathrm{focal}(f(x), y) + w_D\, \mathrm{dice}(a, y)
 
     The overlap is that of the whole batch, and a part of the loss of each of its items.
-    Its target y is what ``corrupt`` of role "restore" has changed. It makes no twin.
+    Its target y is what ``corrupt`` of role "restore" has changed. It makes no twin. The U-Net ends in the
+    width of its finest scale: one that ends in a single normalised channel learns nothing in hundreds of steps.
 
     Args:
         in_channels: Sequences C of a scan.
@@ -67,7 +69,9 @@ class UNetSynthetic(DetectorNetwork):
                 f"and layers of at least 1, got {focal}, {dice}, {gamma} and {layers}"
             )
         strides = (2,) * (len(channels) - 1)
-        self.network = UNet(dims, in_channels, 1, tuple(channels), strides, num_res_units=layers)
+        width = channels[0]
+        unet = UNet(dims, in_channels, width, tuple(channels), strides, num_res_units=layers)
+        self.network = nn.Sequential(unet, CONVOLUTION[dims](width, 1, 1))
 
     def forward(self, example: DetectorExample) -> Tensor:
         """Return the loss of each item, (B,)."""

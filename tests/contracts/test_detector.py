@@ -18,6 +18,7 @@ OPTIONS = {
     "ae": SMALL,
     "aeu": SMALL,
     "asn": {"channels": [4, 8]},
+    "fusion_unet": {"channels": [4, 8]},
     "gating_ano": {"base": 4},
     "memae": {**SMALL, "slots": 5},
     "pca": {"size": 16, "components": 3},
