@@ -26,8 +26,8 @@ class FusionUNet(DetectorNetwork):
     r"""Outlines synthetic lesions in scans of several sequences, each of which has a stream of its own.
 
     .. math:: a = \sigma(f_0(x)), \quad \hat x = \sigma(f_{1..C}(x)), \quad
-        L = w_F\, \mathrm{focal}(f_0(x), y) + w_D\, \mathrm{dice}(a, y) + w_R \left(\lVert x_0 - \hat x \rVert^2
-        + \tfrac{1}{2}(1 - \mathrm{SSIM}(x_0, \hat x))\right)
+        L = w_F\, \mathrm{focal}(f_0(x), y) + w_D\, \mathrm{dice}(a, y)
+        + w_R \left(\lVert x_0 - \hat x \rVert^2 + \tfrac{1}{2}(1 - \mathrm{SSIM}(x_0, \hat x))\right)
 
     with the healthy scan :math:`x_0` and what ``corrupt`` of role "restore" has changed, y. Where sequences
     are joined is chosen, and not searched for as was published; of one sequence nothing is joined.

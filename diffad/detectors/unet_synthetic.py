@@ -26,7 +26,8 @@ class UNetSynthetic(DetectorNetwork):
 
     The overlap is that of the whole batch, and a part of the loss of each of its items.
     Its target y is what ``corrupt`` of role "restore" has changed. It makes no twin. The U-Net ends in the
-    width of its finest scale: one that ends in a single normalised channel learns nothing in hundreds of steps.
+    width of its finest scale: one that ends in a single normalised channel learns nothing in hundreds of
+    steps.
 
     Args:
         in_channels: Sequences C of a scan.
