@@ -26,7 +26,7 @@ OWN = {
 }
 """Configs that follow no paper."""
 OWN |= {"ae", "zscore"}
-OWN |= {"asn", "gating_ano", "unet_synthetic"}
+OWN |= {"asn", "fusion_unet", "gating_ano", "unet_synthetic"}
 """A paper that counts epochs of sets of unknown size, and formulas without a recipe."""
 ANODDPM = {"steps": 300_100, "batch_size": 1, "clip_norm": 1.0, "levels": (1, 800), "ema_decay": 0.9999}
 BERCEA = {"batch_size": 16, "mixed_precision": "fp16"}

@@ -10,7 +10,9 @@ from diffad.training.run import train
 from diffad.types import DetectorExample
 
 SMALL = {"channels": [4, 8]}
-NAMES = ["asn", "unet_synthetic"]
+NAMES = ["asn", "fusion_unet", "unet_synthetic"]
+SINGLE = {name: ["model.in_channels=1"] if name == "fusion_unet" else [] for name in NAMES}
+"""What makes the toy, of one sequence, fit."""
 
 
 @pytest.fixture(params=NAMES)
@@ -110,6 +112,12 @@ def test_too_short_sides_are_refused(name):
         ("asn", {"beta": 0.0}, r"beta in \(0, 1\]"),
         ("asn", {"dilate": -1}, "of at least 0, got"),
         ("asn", {"dims": 4}, "dims of 2 or 3"),
+        ("fusion_unet", {"sites": []}, r"sites of early, middle, late, each once, got \[\]"),
+        ("fusion_unet", {"sites": ["late", "late"]}, "each once"),
+        ("fusion_unet", {"sites": ["last"]}, "sites of early, middle, late"),
+        ("fusion_unet", {"fusion": "mean"}, "a fusion of sum, mixture, concat, gated, got 'mean'"),
+        ("fusion_unet", {"focal": 0.0, "dice": 0.0}, "focal or dice above it"),
+        ("fusion_unet", {"channels": [8]}, "at least two channels"),
         ("unet_synthetic", {"focal": 0.0, "dice": 0.0}, "one of the weights above it"),
         ("unet_synthetic", {"layers": 0}, "layers of at least 1"),
         ("unet_synthetic", {"channels": [8]}, "at least two channels"),
@@ -122,14 +130,20 @@ def test_options_out_of_range_are_refused(name, options, says):
 
 @pytest.mark.parametrize("change", ["corrupt.tasks=[]", "corrupt.chance=0"])
 def test_training_without_anomalies_is_refused(name, change, tmp_path):
-    toy = ["data={name: toy, size: 32, count: 6}", "space.size=32", f"output={tmp_path}", change]
+    toy = [
+        "data={name: toy, size: 32, count: 6}",
+        "space.size=32",
+        *SINGLE[name],
+        f"output={tmp_path}",
+        change,
+    ]
     with pytest.raises(ConfigError, match=f"expected tasks and a chance above 0, as '{name}'"):
         train(load(name, ["variant=smoke", *toy]))
 
 
 @pytest.mark.parametrize("role", ["condition", "class"])
 def test_anomalies_in_another_role_are_refused(name, role, tmp_path):
-    toy = ["data={name: toy, size: 32, count: 6}", "space.size=32", f"output={tmp_path}"]
+    toy = ["data={name: toy, size: 32, count: 6}", "space.size=32", *SINGLE[name], f"output={tmp_path}"]
     with pytest.raises(ConfigError, match=f"expected restore with task detect, found {role}"):
         train(load(name, ["variant=smoke", *toy, f"corrupt.role={role}"]))
 
@@ -137,5 +151,6 @@ def test_anomalies_in_another_role_are_refused(name, role, tmp_path):
 @pytest.mark.parametrize("size", [32, 30])
 def test_a_single_scan_is_enough_to_train(name, size, tmp_path):
     toy = [f"data={{name: toy, size: {size}, count: 1}}", f"space.size={size}", f"output={tmp_path}"]
+    toy += SINGLE[name]
     quick = ["train.steps=2", "train.warmup=0", "train.validate_every=2", "train.checkpoint_every=2"]
     assert train(load(name, ["variant=smoke", *toy, *quick])).is_dir()
