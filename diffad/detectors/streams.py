@@ -115,7 +115,8 @@ class FusedStreams(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the joint features of the finest scale, (B, C, *S), of scans (B, N, *S)."""
         streams = {
-            name: [self.enter[name](part)] for name, part in zip(self.sequences, x.split(1, 1), strict=True)
+            name: [self.enter[name](part)]
+            for name, part in zip(self.sequences, torch.split(x, 1, 1), strict=True)
         }
         streams = self._join("early", streams)
         streams = self._join("middle", {name: self.encoders[name](v[0]) for name, v in streams.items()})

@@ -33,7 +33,7 @@ class UNetSynthetic(DetectorNetwork):
         in_channels: Sequences C of a scan.
         focal: Weight :math:`w_F`.
         dice: Weight :math:`w_D`.
-        gamma: Exponent of the focal loss.
+        gamma: Exponent of the focal loss; 0 is the plain cross-entropy.
         channels: Width at each scale, finest first.
         layers: Convolutions of a residual unit.
         dims: Spatial axes, 2 or 3.
@@ -55,7 +55,7 @@ class UNetSynthetic(DetectorNetwork):
         in_channels: int = 1,
         focal: float = 1.0,
         dice: float = 1.0,
-        gamma: float = 2.0,
+        gamma: float = 0.0,
         channels: Sequence[int] = (16, 32, 64, 128),
         layers: int = 2,
         dims: int = 2,

@@ -87,6 +87,13 @@ def test_map_grows_over_synthetic_lesions_in_a_few_steps(name):
     assert anomaly[damage > 0].mean() > 2 * anomaly[damage == 0].mean()
 
 
+def test_no_channel_is_normalised_alone(name):
+    """Behind a single normalised channel nothing was learned in hundreds of steps."""
+    norms = [part for part in build(name).modules() if hasattr(part, "num_features")]
+    assert norms
+    assert min(norm.num_features for norm in norms) > 1
+
+
 @pytest.mark.parametrize("sides", [(17, 23), (9, 12, 10)])
 def test_sides_need_be_no_multiple(name, sides):
     network = build(name, channels=[4, 8, 8], dims=len(sides)).eval()

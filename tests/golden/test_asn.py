@@ -48,6 +48,13 @@ def test_published_network_has_as_many_weights():
     assert sum(p.numel() for p in network.parameters()) == 1_151_637
 
 
+def test_published_network_ends_in_one_channel_and_the_default_in_its_width():
+    ends = [
+        DETECTORS.build("asn", reference=is_published).network.leave[0][0] for is_published in (True, False)
+    ]
+    assert [end.out_channels for end in ends] == [1, 32]
+
+
 def make_example():
     """Two scans with a lesion, and two without."""
     x = torch.rand(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
