@@ -44,8 +44,9 @@ class ASN(DetectorNetwork):
         dilate: Voxels that lesions are widened by in the loss; 7 were published for specks of a few pixels.
         channels: Width at each scale, finest first.
         dims: Spatial axes, 2 or 3.
-        reference: Whether what stands before the last convolution is one ReLU a sequence, as was published:
-            where it is silent the answer is one grey, and short trainings do not leave it.
+        reference: Whether errors are those of all voxels, and one ReLU a sequence stands before the last
+            convolution, as was published. Beside a brain the void costs nothing, so that errors of the whole
+            brain pay; and where the ReLU is silent the answer is one grey. Else only the brain counts.
 
     Raises:
         ValueError: If an option is out of range, or a scan has other axes or channels or is too small.
@@ -86,7 +87,8 @@ class ASN(DetectorNetwork):
         """Return the loss of the batch for each item, (B,)."""
         x = example.seen
         error = absolute_error(x, self._rebuild(x))
-        groups = self._group(error, self._widen(example.damage))
+        brain = torch.ones_like(example.brain) if self.config.reference else example.brain
+        groups = self._group(error, self._widen(example.damage) * brain, brain)
         weights = (self.config.beta, self.config.spread, self.config.healthy_spread)
         return separation_loss(*groups, *weights).expand(len(x))
 
@@ -106,13 +108,15 @@ class ASN(DetectorNetwork):
         pool = F.max_pool2d if damage.ndim == 4 else F.max_pool3d
         return pool(damage, 2 * reach + 1, stride=1, padding=reach)
 
-    def _group(self, error: Tensor, damage: Tensor) -> tuple[Tensor, Tensor]:
+    def _group(self, error: Tensor, damage: Tensor, brain: Tensor) -> tuple[Tensor, Tensor]:
         """Return the errors of lesions (P,) and of what is healthy (N,)."""
         if self.config.error == "voxel":
-            return error[damage > 0], error[damage == 0]
-        has_lesion = damage.flatten(1).any(1)
-        mean = error.flatten(1).mean(1)
-        if self.config.error == "image":
-            return mean[has_lesion], mean[~has_lesion]
-        inside = (error * damage).flatten(1).sum(1) / damage.flatten(1).sum(1).clamp(min=1)
-        return inside[has_lesion], mean[~has_lesion]
+            return error[damage > 0], error[(damage == 0) & (brain > 0)]
+        has_lesion, mean = damage.flatten(1).any(1), _average(error, brain)
+        lesions = mean if self.config.error == "image" else _average(error, damage)
+        return lesions[has_lesion], mean[~has_lesion]
+
+
+def _average(error: Tensor, weight: Tensor) -> Tensor:
+    """Return the mean of each item where there is weight, (B,)."""
+    return (error * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp(min=1)
