@@ -47,6 +47,23 @@ class DetectorNetwork(ModelMixin, ConfigMixin, ABC):
         """
 
 
+class TurnDetector(DetectorNetwork):
+    """A detector whose parts learn against each other, such as a generator and a discriminator.
+
+    Each is a child of it, and a step of training moves the weights of one, see ``TakesTurns``; an iteration
+    of a paper, which moves each once or more, is as many steps. One optimiser serves all: it passes over
+    weights without a gradient.
+    """
+
+    @abstractmethod
+    def choose_turn(self, step: int, steps: int) -> str:
+        """Return the name of the child that step ``step`` of ``steps`` moves."""
+
+    @abstractmethod
+    def forward(self, example: DetectorExample, turn: str | None = None) -> Tensor:
+        """Return the loss of each item, (B,), for the child whose turn it is; none validates."""
+
+
 class PassDetector(DetectorNetwork):
     """A detector that looks at all training scans once, batch by batch, and then draws its conclusions.
 

@@ -1,6 +1,7 @@
 """What every registered detector promises."""
 
 import dataclasses
+import itertools
 
 import pytest
 import torch
@@ -8,8 +9,9 @@ from diffusers import DDPMScheduler
 
 from diffad.detectors import PassDetector
 from diffad.pipeline import AnomalyPipeline
-from diffad.protocols import SUPERVISIONS, Detector
+from diffad.protocols import SUPERVISIONS, Detector, TakesTurns
 from diffad.registry import DETECTORS
+from diffad.training.turns import moved_alone
 from diffad.types import Detection, DetectorExample
 
 SMALL = {"size": 16, "channels": [4, 8], "hidden": 16, "latent": 4}
@@ -17,6 +19,7 @@ SMALL = {"size": 16, "channels": [4, 8], "hidden": 16, "latent": 4}
 OPTIONS = {
     "ae": SMALL,
     "aeu": SMALL,
+    "fanogan": {"size": 8, "channels": [8, 16], "latent": 4, "gan_share": 0.5, "critic_steps": 2},
     "memae": {**SMALL, "slots": 5},
     "pca": {"size": 16, "components": 3},
     "vae": SMALL,
@@ -44,6 +47,19 @@ def make_example(shape, seed=0):
     return DetectorExample(x, x, brain, torch.zeros_like(brain), torch.zeros(len(x)).long(), generators)
 
 
+def choose_turn(detector, step, steps):
+    return detector.choose_turn(step, steps) if isinstance(detector, TakesTurns) else None
+
+
+def list_turns(detector, steps=60):
+    """Return whose turns there are, each once."""
+    return list(dict.fromkeys(choose_turn(detector, step, steps) for step in range(steps)))
+
+
+def lose(detector, example, turn):
+    return detector(example) if turn is None else detector(example, turn)
+
+
 def teach(detector, shape, steps=60):
     """Let a detector learn a little; normalisation has statistics of the weights that it ends with."""
     torch.manual_seed(0)
@@ -51,18 +67,21 @@ def teach(detector, shape, steps=60):
         detector.observe(make_example(shape))
         detector.conclude()
         return detector.eval()
-    optimizer, many = torch.optim.Adam(detector.parameters(), 1e-2), (24, *shape[1:])
+    recipe = {"lr": 5e-3, "betas": (0.5, 0.9)} if isinstance(detector, TakesTurns) else {"lr": 1e-2}
+    optimizer, many = torch.optim.Adam(detector.parameters(), **recipe), (8 if "betas" in recipe else 24, *shape[1:])
     for step in range(steps):
         optimizer.zero_grad()
-        detector.train()(make_example(many, step)).mean().backward()
+        turn = choose_turn(detector, step, steps)
+        with moved_alone(detector, turn):
+            lose(detector.train(), make_example(many, step), turn).mean().backward()
         optimizer.step()
     norms = [part for part in detector.modules() if hasattr(part, "reset_running_stats")]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over the batches that follow
     with torch.no_grad():
-        for step in range(5):
-            detector(make_example(many, step))
+        for turn, step in itertools.product(list_turns(detector), range(5)):
+            lose(detector, make_example(many, step), turn)
     return detector.eval()
 
 
@@ -153,9 +172,31 @@ def test_losses_follow_from_the_generators(taught):
     _, shape, detector = taught
     if isinstance(detector, PassDetector):
         pytest.skip("has no losses")
-    with torch.no_grad():
-        first, again = detector(make_example(shape)), detector(make_example(shape))
-    assert torch.equal(first, again)
+    for turn in list_turns(detector):
+        with torch.no_grad():
+            first, again = (lose(detector, make_example(shape), turn) for _ in range(2))
+        assert torch.equal(first, again)
+
+
+def test_a_turn_moves_one_part_and_leaves_the_others_alone(taught):
+    _, shape, detector = taught
+    if not isinstance(detector, TakesTurns):
+        pytest.skip("has no parts that take turns")
+    turns = list_turns(detector)
+    assert len(turns) > 1
+    for turn in turns:
+        detector.zero_grad()
+        with moved_alone(detector, turn):
+            loss = detector.train()(make_example(shape), turn)
+            loss.mean().backward()
+        assert loss.shape == (shape[0],)
+        assert loss.isfinite().all()
+        moved = {name for name, p in detector.named_parameters() if p.grad is not None and p.grad.any()}
+        assert moved
+        assert {name.partition(".")[0] for name in moved} == {turn}
+    detector.zero_grad()
+    detector.eval()
+    assert all(p.requires_grad for p in detector.parameters())
 
 
 def test_a_folder_of_safetensors_says_the_same(taught, tmp_path):
