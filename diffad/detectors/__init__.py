@@ -6,6 +6,7 @@ from diffad.detectors.base import DetectorNetwork as DetectorNetwork
 from diffad.detectors.base import PassDetector as PassDetector
 from diffad.detectors.base import TurnDetector as TurnDetector
 from diffad.detectors.fanogan import FAnoGAN as FAnoGAN
+from diffad.detectors.ganomaly import GANomaly as GANomaly
 from diffad.detectors.memae import MemAE as MemAE
 from diffad.detectors.statistics import PlacePCA as PlacePCA
 from diffad.detectors.statistics import PlaceZScore as PlaceZScore

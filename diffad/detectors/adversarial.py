@@ -76,3 +76,35 @@ def gradient_penalty(
 def draw_codes(generators: Sequence[torch.Generator], width: int, like: Tensor) -> Tensor:
     """Draw codes (B, width) from a normal distribution, one from each generator."""
     return torch.stack([torch.randn(width, generator=g) for g in generators]).to(like)
+
+
+def check_sizes(
+    in_channels: int, size: int, latent: int, channels: Sequence[int], dims: int, multiple: int
+) -> None:
+    """Refuse sizes of which no networks can be made.
+
+    Args:
+        in_channels: Sequences of a scan.
+        size: Side of what is looked at, in voxels.
+        latent: Numbers of a code.
+        channels: Channels of the layers.
+        dims: Spatial axes.
+        multiple: What ``size`` must be a multiple of.
+
+    Raises:
+        ValueError: If one is out of range.
+    """
+    if dims not in (2, 3) or not channels or min(in_channels, latent, *channels) < 1:
+        raise ValueError("expected dims of 2 or 3, and in_channels, latent and channels of at least 1")
+    if size < multiple or size % multiple:
+        raise ValueError(f"expected a size that is a multiple of {multiple}, got {size}")
+
+
+def check_map(kind: str, kinds: Sequence[str]) -> None:
+    """Refuse a map that a detector does not make.
+
+    Raises:
+        ValueError: If it is none of ``kinds``.
+    """
+    if kind not in kinds:
+        raise ValueError(f"expected a map of {' or '.join(kinds)}, got {kind!r}")

@@ -10,15 +10,13 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
 from diffad.data.space import to_model, to_public
-from diffad.detectors.adversarial import GAN_LOSSES, draw_codes, gradient_penalty
+from diffad.detectors.adversarial import GAN_LOSSES, check_map, check_sizes, draw_codes, gradient_penalty
 from diffad.detectors.base import TurnDetector
 from diffad.detectors.compare import absolute_error, resize, squared_error
 from diffad.detectors.residual import ResidualEncoder, ResidualGenerator
 from diffad.models.padding import check_input
 from diffad.registry import DETECTORS
 from diffad.types import Detection, DetectorExample
-
-MAPS = ("residual", "score")
 
 
 @DETECTORS.register("fanogan")
@@ -69,14 +67,13 @@ class FAnoGAN(TurnDetector):
         dims: int = 2,
     ) -> None:
         super().__init__()
-        _check_numbers(in_channels, size, latent, channels, dims)
+        check_sizes(in_channels, size, latent, channels, dims, 2 ** (len(channels) - 1))
         if not 0 <= gan_share < 1 or critic_steps < 1 or min(penalty, kappa) < 0:
             raise ValueError(
                 "expected gan_share in [0, 1), critic_steps of at least 1, penalty and kappa of at least 0, "
                 f"got {gan_share}, {critic_steps}, {penalty} and {kappa}"
             )
-        if map not in MAPS:
-            raise ValueError(f"expected a map of {' or '.join(MAPS)}, got {map!r}")
+        check_map(map, ("residual", "score"))
         self.generator = ResidualGenerator(in_channels, size, latent, channels[::-1], dims)
         self.critic = ResidualEncoder(in_channels, size, 1, channels, dims, by_item=True)
         self.encoder = ResidualEncoder(in_channels, size, latent, channels, dims, by_item=False)
@@ -139,13 +136,3 @@ def judged(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         network.train(trains)
-
-
-def _check_numbers(in_channels: int, size: int, latent: int, channels: Sequence[int], dims: int) -> None:
-    if dims not in (2, 3) or len(channels) < 2 or min(in_channels, latent, *channels) < 1:
-        raise ValueError(
-            "expected dims of 2 or 3, in_channels and latent of at least 1, and two channels or more"
-        )
-    multiple = 2 ** (len(channels) - 1)
-    if size < multiple or size % multiple:
-        raise ValueError(f"expected a size that is a multiple of {multiple}, got {size}")

@@ -61,8 +61,9 @@ class Trainer:
             is_flat = config.space.axis != "volume"
             network = network.to(memory_format=torch.channels_last if is_flat else torch.channels_last_3d)
         train = config.train
-        decays = {"betas": train.betas, "weight_decay": train.weight_decay}
-        optimizer = torch.optim.AdamW(network.parameters(), lr=train.lr, **decays)
+        optimizer = torch.optim.AdamW(
+            network.parameters(), lr=train.lr, betas=train.betas, weight_decay=train.weight_decay
+        )
         self.network, self.optimizer = accelerator.prepare(network, optimizer)
 
     def _load_initial_weights(self, network: Any) -> None:

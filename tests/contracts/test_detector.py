@@ -20,6 +20,7 @@ OPTIONS = {
     "ae": SMALL,
     "aeu": SMALL,
     "fanogan": {"size": 8, "channels": [8, 16], "latent": 4, "gan_share": 0.5, "critic_steps": 2},
+    "ganomaly": {"size": 8, "channels": [8, 16], "latent": 4},
     "memae": {**SMALL, "slots": 5},
     "pca": {"size": 16, "components": 3},
     "vae": SMALL,
@@ -60,15 +61,17 @@ def lose(detector, example, turn):
     return detector(example) if turn is None else detector(example, turn)
 
 
-def teach(detector, shape, steps=60):
+def teach(detector, shape):
     """Let a detector learn a little; normalisation has statistics of the weights that it ends with."""
     torch.manual_seed(0)
     if isinstance(detector, PassDetector):
         detector.observe(make_example(shape))
         detector.conclude()
         return detector.eval()
-    recipe = {"lr": 5e-3, "betas": (0.5, 0.9)} if isinstance(detector, TakesTurns) else {"lr": 1e-2}
-    optimizer, many = torch.optim.Adam(detector.parameters(), **recipe), (8 if "betas" in recipe else 24, *shape[1:])
+    takes_turns = isinstance(detector, TakesTurns)
+    recipe = {"lr": 5e-3, "betas": (0.5, 0.9)} if takes_turns else {"lr": 1e-2}
+    steps, count = (120, 8) if takes_turns else (60, 24)
+    optimizer, many = torch.optim.Adam(detector.parameters(), **recipe), (count, *shape[1:])
     for step in range(steps):
         optimizer.zero_grad()
         turn = choose_turn(detector, step, steps)
