@@ -5,6 +5,7 @@ from diffad.detectors.aeu import AEU as AEU
 from diffad.detectors.base import DetectorNetwork as DetectorNetwork
 from diffad.detectors.base import PassDetector as PassDetector
 from diffad.detectors.base import TurnDetector as TurnDetector
+from diffad.detectors.cyclegan import CycleGANAD as CycleGANAD
 from diffad.detectors.fanogan import FAnoGAN as FAnoGAN
 from diffad.detectors.ganomaly import GANomaly as GANomaly
 from diffad.detectors.memae import MemAE as MemAE

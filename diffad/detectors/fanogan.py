@@ -9,12 +9,11 @@ import torch
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
-from diffad.data.space import to_model, to_public
+from diffad.data.space import to_public
 from diffad.detectors.adversarial import GAN_LOSSES, check_map, check_sizes, draw_codes, gradient_penalty
 from diffad.detectors.base import TurnDetector
 from diffad.detectors.compare import absolute_error, resize, squared_error
 from diffad.detectors.residual import ResidualEncoder, ResidualGenerator
-from diffad.models.padding import check_input
 from diffad.registry import DETECTORS
 from diffad.types import Detection, DetectorExample
 
@@ -121,10 +120,6 @@ class FAnoGAN(TurnDetector):
         """Return the map (B, 1, *S) whose mean is the paper's score of an image."""
         features = squared_error(self.critic.look(x).float(), self.critic.look(twin).float())
         return squared_error(x, twin) + self.config.kappa * resize(features, x.shape[2:])
-
-    def _shrink(self, x: Tensor) -> Tensor:
-        check_input(x, self.config.in_channels, self.config.dims, type(self).__name__)
-        return to_model(resize(x, [self.config.size] * self.config.dims))
 
 
 @contextmanager

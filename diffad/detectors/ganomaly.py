@@ -8,12 +8,11 @@ import torch
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
-from diffad.data.space import to_model, to_public
+from diffad.data.space import to_public
 from diffad.detectors.adversarial import GAN_LOSSES, check_map, check_sizes
 from diffad.detectors.base import TurnDetector
 from diffad.detectors.compare import absolute_error, resize
 from diffad.detectors.dcgan import StridedDecoder, StridedEncoder, draw_weights
-from diffad.models.padding import check_input
 from diffad.registry import DETECTORS
 from diffad.types import Detection, DetectorExample
 
@@ -125,7 +124,3 @@ class GANomaly(TurnDetector):
             (self.config.code, (code - second).float().square()),
         )
         return torch.stack([weight * error.flatten(1).mean(1) for weight, error in terms]).sum(0)
-
-    def _shrink(self, x: Tensor) -> Tensor:
-        check_input(x, self.config.in_channels, self.config.dims, type(self).__name__)
-        return to_model(resize(x, [self.config.size] * self.config.dims))

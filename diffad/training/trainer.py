@@ -24,6 +24,7 @@ from diffad.training.objectives import make_objective
 from diffad.training.parts import build_network, build_part, build_scheduler, check_network, load_auxiliary
 from diffad.training.reflow import Teacher
 from diffad.training.run_checkpoint import resume_run, save_run
+from diffad.training.supervision import asks_for_labels
 from diffad.training.transfer import load_encoder, load_weights, locate_start
 from diffad.training.turns import choose_turn, moved_alone
 from diffad.types import generator_for
@@ -99,12 +100,12 @@ class Trainer:
         """Take from the training data what corruptions are made of, or refuse it as the task must.
 
         Raises:
-            DataError: If a classifier has labels of one class only, or none.
+            DataError: If what learns of labels has those of one class only, or none.
         """
         self.training_data = data
         if self.config.corrupt.tasks:
             self.pool = sample_pool(data, self.config.space)
-        elif self.config.task == "classify":
+        elif asks_for_labels(self.unwrapped, self.config):
             require_both([data[i].label for i in range(len(data))], self.config.data.get("root", "data"))
 
     def loss(
