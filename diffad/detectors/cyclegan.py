@@ -33,7 +33,7 @@ class CycleGANAD(TurnDetector):
 
     for a scan x of class y, 0 healthy and 1 diseased, with :math:`\bar y` the other. Each item is translated
     by its own label, so that no pairs are drawn. Diseased are scans labelled so, and those into which a
-    config lays synthetic anomalies. Steps of both generators and of both discriminators alternate; the latter are
+    config lays synthetic anomalies. Steps of generators and of discriminators alternate; the latter are
     also shown generated images of earlier steps. It does not learn from healthy scans alone, and knows slices
     only. The map is not the paper's, which scores images by its sum.
 
