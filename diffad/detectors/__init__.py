@@ -9,6 +9,7 @@ from diffad.detectors.cyclegan import CycleGANAD as CycleGANAD
 from diffad.detectors.fanogan import FAnoGAN as FAnoGAN
 from diffad.detectors.ganomaly import GANomaly as GANomaly
 from diffad.detectors.memae import MemAE as MemAE
+from diffad.detectors.squid import SQUID as SQUID
 from diffad.detectors.statistics import PlacePCA as PlacePCA
 from diffad.detectors.statistics import PlaceZScore as PlaceZScore
 from diffad.detectors.vae import VAE as VAE

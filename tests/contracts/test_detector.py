@@ -24,11 +24,12 @@ OPTIONS = {
     "ganomaly": {"size": 8, "channels": [8, 16], "latent": 4},
     "memae": {**SMALL, "slots": 5},
     "pca": {"size": 16, "components": 3},
+    "squid": {"size": 32, "channels": [4, 8, 8, 16], "slots": 12, "keep": 3, "critic_steps": 1},
     "vae": SMALL,
     "zscore": {"size": 16},
 }
 # those that know no volumes
-FLAT = ["cyclegan_ad"]
+FLAT = ["cyclegan_ad", "squid"]
 SHAPES = {"2-D": (6, 1, 32, 24), "3-D": (6, 1, 16, 12, 20)}
 CASES = [(name, case) for name in sorted(OPTIONS) for case in SHAPES if case == "2-D" or name not in FLAT]
 
