@@ -25,7 +25,7 @@ OWN = {
     "wavelet3d",
 }
 """Configs that follow no paper."""
-OWN |= {"ae", "cyclegan_ad", "ganomaly", "zscore"}
+OWN |= {"ae", "cyclegan_ad", "ganomaly", "squid", "zscore"}
 """Papers that count epochs of sets of unknown size, and formulas without a recipe."""
 ANODDPM = {"steps": 300_100, "batch_size": 1, "clip_norm": 1.0, "levels": (1, 800), "ema_decay": 0.9999}
 BERCEA = {"batch_size": 16, "mixed_precision": "fp16"}

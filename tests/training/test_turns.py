@@ -5,10 +5,13 @@ import shutil
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
+from diffad import AnomalyPipeline
 from diffad.config import ConfigError, load
+from diffad.data.items import DataError
 from diffad.training.run import train
 from diffad.training.turns import moved_alone, trains_in_turns
 
@@ -95,3 +98,52 @@ def test_what_cannot_be_is_refused_in_one_sentence(tmp_path, change, words):
     with pytest.raises(ConfigError, match=words) as caught:
         train_quickly(tmp_path, change)
     assert "\n" not in str(caught.value)
+
+
+OTHERS = {
+    "cyclegan_ad": "model={name: cyclegan_ad, size: 32, width: 2, blocks: 1, replay: 3}",
+    "ganomaly": "model={name: ganomaly, size: 16, latent: 4, channels: [4, 8]}",
+    "squid": "model={name: squid, size: 32, channels: [4, 8, 8, 16], slots: 10, critic_steps: 1}",
+}
+DAMAGED = "corrupt={tasks: [intensity], chance: 0.5, role: restore}"
+
+
+@pytest.mark.parametrize("name", sorted(OTHERS))
+def test_what_others_remember_is_resumed_too(tmp_path, name):
+    """Images to be shown again, queues of features, and the logits of twins are part of a checkpoint."""
+    recipe = [*QUICK, OTHERS[name], "train.steps=6", "train.validate_every=6"]
+    recipe += [DAMAGED] if name == "cyclegan_ad" else []
+    for folder in ("whole", "broken"):
+        train(load(name, [*recipe, f"output={tmp_path / folder}"]))
+    for step in (4, 5, 6):
+        shutil.rmtree(tmp_path / f"broken/{name}/checkpoints/step-{step:07d}")
+    train(load(name, [*recipe, f"output={tmp_path / 'broken'}"]))
+    for kind in ("model", "ema", "optimizer"):
+        place = f"{name}/checkpoints/step-0000006/{kind}.safetensors"
+        ours, theirs = load_file(tmp_path / "broken" / place), load_file(tmp_path / "whole" / place)
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_labels_are_asked_for_where_nothing_is_laid_in(tmp_path):
+    recipe = [*QUICK, OTHERS["cyclegan_ad"], f"output={tmp_path}", "train.steps=2"]
+    with pytest.raises(DataError, match="expected a label for each scan, found none for 8 of 8"):
+        train(load("cyclegan_ad", recipe))
+    pipe = AnomalyPipeline.from_pretrained(train(load("cyclegan_ad", [*recipe, DAMAGED])))
+    assert pipe.supervision == "normal+synthetic"
+
+
+def test_labelled_slices_are_what_was_learned_from(tmp_path):
+    values = torch.rand(40, 40, generator=torch.Generator().manual_seed(0))
+    for split in ("train", "val"):
+        for k, kind in enumerate(("healthy", "diseased") * 2):
+            folder = tmp_path / "data" / split / kind
+            folder.mkdir(parents=True, exist_ok=True)
+            pixels = ((0.3 + 0.1 * k + 0.05 * (split == "val") + 0.2 * values) * 255).byte().numpy()
+            Image.fromarray(pixels).save(folder / f"sub-{split}{k}.png")
+    data = f"data={{name: images, root: {tmp_path / 'data'}, labels: folder}}"
+    recipe = [*QUICK, OTHERS["cyclegan_ad"], data, f"output={tmp_path}", "train.steps=2"]
+    pipe = AnomalyPipeline.from_pretrained(train(load("cyclegan_ad", recipe)))
+    assert pipe.supervision == "image-level"
+    shutil.rmtree(tmp_path / "data/train/diseased")
+    with pytest.raises(DataError, match=r"expected healthy and diseased scans, found only healthy \(2\)"):
+        train(load("cyclegan_ad", [*recipe, "name=again"]))
