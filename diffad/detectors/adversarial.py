@@ -68,8 +68,8 @@ def gradient_penalty(
     """
     shares = torch.stack([torch.rand((), generator=g) for g in generators]).to(real)
     with torch.enable_grad():
-        mixed = torch.lerp(real, fake, shares.reshape(-1, *[1] * (real.ndim - 1))).detach().requires_grad_()
-        (slope,) = torch.autograd.grad(critic(mixed).float().sum(), mixed, create_graph=True)
+        point = torch.lerp(real, fake, shares.reshape(-1, *[1] * (real.ndim - 1))).detach().requires_grad_()
+        (slope,) = torch.autograd.grad(critic(point).float().sum(), point, create_graph=True)
     return (torch.linalg.vector_norm(slope.float().flatten(1), dim=1) - 1).square()
 
 
@@ -100,7 +100,7 @@ def check_sizes(
         raise ValueError(f"expected a size that is a multiple of {multiple}, got {size}")
 
 
-def check_map(kind: str, kinds: Sequence[str]) -> None:
+def check_map_kind(kind: str, kinds: Sequence[str]) -> None:
     """Refuse a map that a detector does not make.
 
     Raises:

@@ -13,7 +13,7 @@ from diffad.data.space import to_public
 from diffad.detectors.adversarial import GAN_LOSSES, check_sizes
 from diffad.detectors.base import TurnDetector
 from diffad.detectors.compare import resize, squared_error
-from diffad.detectors.dcgan import draw_weights
+from diffad.detectors.dcgan import draw_first_weights
 from diffad.detectors.replay import Replay
 from diffad.detectors.translate import PatchDiscriminator, TranslatingGenerator
 from diffad.registry import DETECTORS
@@ -79,7 +79,7 @@ class CycleGANAD(TurnDetector):
         self.generators = nn.ModuleList(TranslatingGenerator(in_channels, width, count) for _ in range(2))
         self.discriminators = nn.ModuleList(PatchDiscriminator(in_channels, width) for _ in range(2))
         self.history = Replay(2, replay, (in_channels, size, size))
-        draw_weights(self)
+        draw_first_weights(self)
 
     def choose_turn(self, step: int, steps: int) -> str:
         """Return "generators" and "discriminators", one after the other."""
@@ -105,17 +105,17 @@ class CycleGANAD(TurnDetector):
 
     def save_pretrained(self, *args: Any, **options: Any) -> None:
         """Write its folder, without the images that training keeps."""
-        held = self.history.forget()
+        contents = self.history.forget()
         try:
             super().save_pretrained(*args, **options)
         finally:
-            self.history.remember(held)
+            self.history.remember(contents)
 
     def _sort(self, example: DetectorExample) -> tuple[Tensor, Tensor]:
         """Return scans and classes (B,): a synthetic anomaly is a disease, and no label is none."""
         is_damaged = example.damage.flatten(1).any(1)
-        seen, clean = self._shrink(example.seen), self._shrink(example.clean)
-        x = torch.where(is_damaged.reshape(-1, 1, 1, 1), seen, clean)
+        view, clean = self._shrink(example.seen), self._shrink(example.clean)
+        x = torch.where(is_damaged.reshape(-1, 1, 1, 1), view, clean)
         return x, ((example.label == DISEASED) | is_damaged).long()
 
     def _return(self, x: Tensor, kind: int, generators: Sequence[torch.Generator]) -> Tensor:
@@ -129,8 +129,8 @@ class CycleGANAD(TurnDetector):
         loss = GAN_LOSSES["least_squares"].deceive(self.discriminators[other](fake))
         return loss + self._compare(x, self.generators[kind](fake), self.generators[kind](x))
 
-    def _compare(self, x: Tensor, returned: Tensor, kept: Tensor) -> Tensor:
-        errors = ((v.float() - x).abs().flatten(1).mean(1) for v in (returned, kept))
+    def _compare(self, x: Tensor, round_trip: Tensor, same: Tensor) -> Tensor:
+        errors = ((v.float() - x).abs().flatten(1).mean(1) for v in (round_trip, same))
         cycle, identity = errors
         return self.config.cycle * cycle + self.config.identity * identity
 

@@ -64,7 +64,7 @@ class StridedDecoder(nn.Module):
         return self.layers(z.reshape(*z.shape, *[1] * self.dims))
 
 
-def draw_weights(network: nn.Module) -> None:
+def draw_first_weights(network: nn.Module) -> None:
     """Draw the first weights of convolutions from N(0, 0.02), of normalisations from N(1, 0.02); no biases.
 
     Reference:

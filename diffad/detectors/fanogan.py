@@ -10,7 +10,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
 from diffad.data.space import to_public
-from diffad.detectors.adversarial import GAN_LOSSES, check_map, check_sizes, draw_codes, gradient_penalty
+from diffad.detectors.adversarial import GAN_LOSSES, check_map_kind, check_sizes, draw_codes, gradient_penalty
 from diffad.detectors.base import TurnDetector
 from diffad.detectors.compare import absolute_error, resize, squared_error
 from diffad.detectors.residual import ResidualEncoder, ResidualGenerator
@@ -72,7 +72,7 @@ class FAnoGAN(TurnDetector):
                 "expected gan_share in [0, 1), critic_steps of at least 1, penalty and kappa of at least 0, "
                 f"got {gan_share}, {critic_steps}, {penalty} and {kappa}"
             )
-        check_map(map, ("residual", "score"))
+        check_map_kind(map, ("residual", "score"))
         self.generator = ResidualGenerator(in_channels, size, latent, channels[::-1], dims)
         self.critic = ResidualEncoder(in_channels, size, 1, channels, dims, by_item=True)
         self.encoder = ResidualEncoder(in_channels, size, latent, channels, dims, by_item=False)
@@ -113,7 +113,7 @@ class FAnoGAN(TurnDetector):
 
     def _rebuild(self, x: Tensor) -> Tensor:
         """Return the twins of ``x``, both in [-1, 1]; the generator stays as it was learned."""
-        with judged(self.generator):
+        with run_as_used(self.generator):
             return self.generator(self.encoder(x)).float()
 
     def _measure(self, x: Tensor, twin: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ class FAnoGAN(TurnDetector):
 
 
 @contextmanager
-def judged(network: nn.Module) -> Iterator[None]:
+def run_as_used(network: nn.Module) -> Iterator[None]:
     """Let a network normalise as in use, with what it knows, though others train."""
     trains = network.training
     network.eval()

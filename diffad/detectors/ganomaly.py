@@ -9,10 +9,10 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
 from diffad.data.space import to_public
-from diffad.detectors.adversarial import GAN_LOSSES, check_map, check_sizes
+from diffad.detectors.adversarial import GAN_LOSSES, check_map_kind, check_sizes
 from diffad.detectors.base import TurnDetector
 from diffad.detectors.compare import absolute_error, resize
-from diffad.detectors.dcgan import StridedDecoder, StridedEncoder, draw_weights
+from diffad.detectors.dcgan import StridedDecoder, StridedEncoder, draw_first_weights
 from diffad.registry import DETECTORS
 from diffad.types import Detection, DetectorExample
 
@@ -87,10 +87,10 @@ class GANomaly(TurnDetector):
         check_sizes(in_channels, size, latent, channels, dims, 2 ** len(channels))
         if min(feature, context, code) < 0:
             raise ValueError(f"expected weights of at least 0, got {feature}, {context} and {code}")
-        check_map(map, ("residual", "codes"))
+        check_map_kind(map, ("residual", "codes"))
         self.generator = TwiceEncoder(in_channels, size, latent, channels, dims)
         self.discriminator = StridedEncoder(in_channels, size, 1, channels, dims)
-        draw_weights(self)
+        draw_first_weights(self)
 
     def choose_turn(self, step: int, steps: int) -> str:
         """Return "generator" and "discriminator", one after the other."""
@@ -98,11 +98,11 @@ class GANomaly(TurnDetector):
 
     def forward(self, example: DetectorExample, turn: str | None = None) -> Tensor:
         """Return the loss of each item, (B,), for the child whose turn it is; none is the generator's."""
-        x, seen = self._shrink(example.clean), self._shrink(example.seen)
+        x, view = self._shrink(example.clean), self._shrink(example.seen)
         if turn != "discriminator":
-            return self._rebuild(x, seen)
+            return self._rebuild(x, view)
         with torch.no_grad():
-            twin, _, _ = self.generator(seen)
+            twin, _, _ = self.generator(view)
         return GAN_LOSSES["cross_entropy"].judge(self.discriminator(x), self.discriminator(twin)) / 2
 
     def detect(self, x: Tensor, mask: Tensor) -> Detection:
@@ -115,8 +115,8 @@ class GANomaly(TurnDetector):
             anomaly = distance.reshape(-1, *[1] * (x.ndim - 1)).expand_as(anomaly)
         return Detection(anomaly, to_public(resize(twin.float(), size)))
 
-    def _rebuild(self, x: Tensor, seen: Tensor) -> Tensor:
-        twin, code, second = self.generator(seen)
+    def _rebuild(self, x: Tensor, view: Tensor) -> Tensor:
+        twin, code, second = self.generator(view)
         features = self.discriminator.look(x), self.discriminator.look(twin)
         terms = (
             (self.config.feature, (features[0] - features[1]).float().square()),

@@ -57,8 +57,8 @@ class FeatureInpainter(nn.Module):
         narrow = self.narrow(x)
         vectors = rearrange(narrow, "(b n) c i j -> b n (c i j)", n=len(self.queues))
         read = torch.stack([queue(vectors[:, i]) for i, queue in enumerate(self.queues)], 1)
-        filled = self._attend(vectors, read)
-        cells = rearrange(filled, "b n (c i j) -> (b n) c i j", i=x.shape[2], j=x.shape[3])
+        answer = self._attend(vectors, read)
+        cells = rearrange(answer, "b n (c i j) -> (b n) c i j", i=x.shape[2], j=x.shape[3])
         code = self.code.repeat(len(vectors), 1)[:, :, None, None].expand(-1, -1, *x.shape[2:])
         return mix_masked(self.widen(torch.cat([cells, code], 1)), x, generators, SHORTCUT), vectors
 
@@ -77,6 +77,6 @@ class FeatureInpainter(nn.Module):
     def _attend(self, vectors: Tensor, read: Tensor) -> Tensor:
         query, around = rearrange(vectors, "b n c -> (b n) 1 c"), self.list_neighbours(read)
         answer, _ = self.attention(query, around, around, need_weights=False)
-        filled = F.relu(self.norms[0](answer[:, 0]) + read.flatten(0, 1))
-        filled = F.relu(self.norms[1](self.feed(filled)) + filled)
-        return filled.reshape(read.shape)
+        answer = F.relu(self.norms[0](answer[:, 0]) + read.flatten(0, 1))
+        answer = F.relu(self.norms[1](self.feed(answer)) + answer)
+        return answer.reshape(read.shape)

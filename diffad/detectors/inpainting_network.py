@@ -65,18 +65,18 @@ class CellDecoder(nn.Module):
 
 
 @dataclass(frozen=True)
-class Rebuilt:
+class CellTwins:
     """What the generator makes of a batch.
 
     Args:
         image: Twins, (B, C, I, J), in [0, 1].
-        taught: Those of the teacher.
+        lesson: Those of the teacher.
         distance: How far the stages of both are apart, (B,).
         vectors: What the queues may remember, (B, N, width).
     """
 
     image: Tensor
-    taught: Tensor
+    lesson: Tensor
     distance: Tensor
     vectors: Tensor
 
@@ -105,15 +105,15 @@ class InpaintingGenerator(nn.Module):
         sides = zip(channels[-2 : -2 - TOLD : -1], (side, 2 * side), strict=True)
         self.memories = nn.ModuleList(MemoryMatrix(slots, n, s, keep) for n, s in sides)
 
-    def forward(self, x: Tensor, generators: list[torch.Generator] | None = None) -> Rebuilt:
+    def forward(self, x: Tensor, generators: list[torch.Generator] | None = None) -> CellTwins:
         """Rebuild images ``x`` (B, C, I, J) in [0, 1]; with generators some places stay as they are."""
         features, skips = self.start(split_cells(x, self.grid)), []
         for stage in self.down:
             skips.append(features)
             features = stage(features)
-        filled, vectors = self.inpainter(features, generators)
-        image, taught, distance = self._decode(filled, features.detach(), skips[::-1], generators)
-        return Rebuilt(image, taught, distance, vectors)
+        answer, vectors = self.inpainter(features, generators)
+        image, lesson, distance = self._decode(answer, features.detach(), skips[::-1], generators)
+        return CellTwins(image, lesson, distance, vectors)
 
     def _decode(
         self, x: Tensor, t: Tensor, skips: list[Tensor], generators: list[torch.Generator] | None

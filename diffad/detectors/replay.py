@@ -39,7 +39,7 @@ class Replay(nn.Module):
             generators: One for each item.
         """
         slots = self.images.shape[1]
-        shown = fakes.clone()
+        images = fakes.clone()
         for i, generator in enumerate(generators if slots else ()):
             count = int(self.count[kind])
             slot = int(torch.randint(slots, (), generator=generator))
@@ -47,20 +47,20 @@ class Replay(nn.Module):
             if count < slots:
                 self.images[kind, count], self.count[kind] = fakes[i], count + 1
             elif is_swapped:
-                shown[i] = self.images[kind, slot]
+                images[i] = self.images[kind, slot]
                 self.images[kind, slot] = fakes[i]
-        return shown
+        return images
 
     @torch.no_grad()
     def forget(self) -> tuple[Tensor, Tensor]:
         """Empty it; return what it held, for ``remember``."""
-        held = (self.images.clone(), self.count.clone())
+        contents = (self.images.clone(), self.count.clone())
         self.images.zero_()
         self.count.zero_()
-        return held
+        return contents
 
     @torch.no_grad()
-    def remember(self, held: tuple[Tensor, Tensor]) -> None:
+    def remember(self, contents: tuple[Tensor, Tensor]) -> None:
         """Take back what ``forget`` returned."""
-        self.images.copy_(held[0])
-        self.count.copy_(held[1])
+        self.images.copy_(contents[0])
+        self.count.copy_(contents[1])

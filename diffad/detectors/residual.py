@@ -14,7 +14,7 @@ from diffad.detectors.dense import CONVOLUTION, NORM
 POOL = {2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
-def make_norm(channels: int, dims: int, by_item: bool) -> nn.Module:
+def make_stage_norm(channels: int, dims: int, by_item: bool) -> nn.Module:
     """Normalise over the whole of each item, with a scale for each channel, or over the batch."""
     return nn.GroupNorm(1, channels) if by_item else NORM[dims](channels)
 
@@ -26,7 +26,7 @@ class HalvingStage(nn.Module):
         before: Channels that come in.
         after: Channels that go out.
         dims: Spatial axes, 2 or 3.
-        by_item: Normalise each item by itself, see ``make_norm``.
+        by_item: Normalise each item by itself, see ``make_stage_norm``.
     """
 
     def __init__(self, before: int, after: int, dims: int, by_item: bool) -> None:
@@ -34,10 +34,10 @@ class HalvingStage(nn.Module):
         conv, self.pool = CONVOLUTION[dims], POOL[dims]
         self.shortcut = conv(before, after, 1)
         self.inner = nn.Sequential(
-            make_norm(before, dims, by_item),
+            make_stage_norm(before, dims, by_item),
             nn.ReLU(),
             conv(before, before, 3, padding=1, bias=False),
-            make_norm(before, dims, by_item),
+            make_stage_norm(before, dims, by_item),
             nn.ReLU(),
             conv(before, after, 3, padding=1),
         )

@@ -10,7 +10,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
 from diffad.data.space import to_public
-from diffad.detectors.adversarial import GAN_LOSSES, check_map, check_sizes
+from diffad.detectors.adversarial import GAN_LOSSES, check_map_kind, check_sizes
 from diffad.detectors.base import TurnDetector
 from diffad.detectors.compare import absolute_error, resize
 from diffad.detectors.inpaint import HEADS
@@ -74,7 +74,7 @@ class SQUID(TurnDetector):
     """
 
     logits: Tensor
-    judged: Tensor
+    logit_count: Tensor
 
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
@@ -95,11 +95,11 @@ class SQUID(TurnDetector):
                 "expected 1 <= keep <= slots, and critic_steps of at least 1, "
                 f"got {keep}, {slots} and {critic_steps}"
             )
-        check_map(map, ("residual", "score"))
+        check_map_kind(map, ("residual", "score"))
         self.generator = InpaintingGenerator(in_channels, size, channels, grid, slots, keep)
         self.discriminator = WideDiscriminator(in_channels, size)
         self.register_buffer("logits", torch.zeros(JUDGED))
-        self.register_buffer("judged", torch.zeros((), dtype=torch.long))
+        self.register_buffer("logit_count", torch.zeros((), dtype=torch.long))
 
     def choose_turn(self, step: int, steps: int) -> str:
         """Return "discriminator" some times, then "generator" once."""
@@ -108,20 +108,20 @@ class SQUID(TurnDetector):
 
     def forward(self, example: DetectorExample, turn: str | None = None) -> Tensor:
         """Return the loss of each item, (B,), for the child whose turn it is; none is the generator's."""
-        x, seen = to_public(self._shrink(example.clean)), to_public(self._shrink(example.seen))
+        x, view = to_public(self._shrink(example.clean)), to_public(self._shrink(example.seen))
         generators = list(example.generators) if self.training else None
         game = GAN_LOSSES["cross_entropy"]
         if turn == "discriminator":
             with torch.no_grad():
-                twin = self.generator(seen, generators).image
+                twin = self.generator(view, generators).image
             return 0.005 * game.judge(self.discriminator(x), self.discriminator(twin))
-        rebuilt = self.generator(seen, generators)
-        logit = self.discriminator(rebuilt.image)
+        twins = self.generator(view, generators)
+        logit = self.discriminator(twins.image)
         if self.training and turn is not None:
-            self.generator.inpainter.remember(rebuilt.vectors)
+            self.generator.inpainter.remember(twins.vectors)
             self._note(logit)
-        errors = [(v.float() - x).square().flatten(1).mean(1) for v in (rebuilt.image, rebuilt.taught)]
-        return 10 * errors[0] + 0.01 * errors[1] + 0.001 * rebuilt.distance + 0.005 * game.deceive(logit)
+        errors = [(v.float() - x).square().flatten(1).mean(1) for v in (twins.image, twins.lesson)]
+        return 10 * errors[0] + 0.01 * errors[1] + 0.001 * twins.distance + 0.005 * game.deceive(logit)
 
     def detect(self, x: Tensor, mask: Tensor) -> Detection:
         """Find anomalies in ``x`` (B, C, I, J) in [0, 1]; the mask plays no part."""
@@ -137,14 +137,14 @@ class SQUID(TurnDetector):
     def _note(self, logit: Tensor) -> None:
         """Keep the logits (B, 1) of twins in the place of the oldest."""
         values = logit.detach().flatten().to(self.logits)[-JUDGED:]
-        places = (self.judged + torch.arange(len(values), device=values.device)) % JUDGED
+        places = (self.logit_count + torch.arange(len(values), device=values.device)) % JUDGED
         self.logits[places] = values
-        self.judged += len(values)
+        self.logit_count += len(values)
 
     def _score(self, logit: Tensor) -> Tensor:
         """Return 1 - sigmoid((D - mean) / deviation), (B, 1), by the logits that were kept."""
-        kept = self.logits[: max(2, min(int(self.judged), JUDGED))]
-        return torch.sigmoid((kept.mean() - logit) / kept.std().clamp(min=1e-6))
+        sample = self.logits[: max(2, min(int(self.logit_count), JUDGED))]
+        return torch.sigmoid((sample.mean() - logit) / sample.std().clamp(min=1e-6))
 
 
 def _check_layout(in_channels: int, size: int, channels: Sequence[int], grid: int) -> None:

@@ -27,14 +27,17 @@ def moved_alone(network: nn.Module, turn: str | None) -> Iterator[None]:
         network: The network.
         turn: The name of its child; none lets them reach all that they would.
     """
-    others = () if turn is None else [p for name, p in network.named_parameters() if not _is_in(name, turn)]
-    frozen = [p for p in others if p.requires_grad]
-    for parameter in frozen:
+    others = [
+        p
+        for name, p in network.named_parameters()
+        if turn is not None and p.requires_grad and not _is_in(name, turn)
+    ]
+    for parameter in others:
         parameter.requires_grad_(False)
     try:
         yield
     finally:
-        for parameter in frozen:
+        for parameter in others:
             parameter.requires_grad_(True)
 
 

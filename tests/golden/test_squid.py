@@ -130,7 +130,7 @@ def test_loss_of_the_generator(network):
     network.eval()
     x = torch.rand(3, 1, 32, 32)
     made = network.generator(x)
-    errors = [(image - x).square().flatten(1).mean(1) for image in (made.image, made.taught)]
+    errors = [(image - x).square().flatten(1).mean(1) for image in (made.image, made.lesson)]
     game = F.softplus(-network.discriminator(made.image))[:, 0]
     expected = 10 * errors[0] + 0.01 * errors[1] + 0.001 * made.distance + 0.005 * game
     torch.testing.assert_close(network(make_example(x), "generator"), expected)
@@ -138,7 +138,7 @@ def test_loss_of_the_generator(network):
 
 def test_teacher_moves_neither_encoder_nor_memory(network):
     x = torch.rand(3, 1, 32, 32)
-    network.eval().generator(x).taught.sum().backward()
+    network.eval().generator(x).lesson.sum().backward()
     moved = {n.partition(".")[0] for n, p in network.generator.named_parameters() if p.grad is not None}
     assert moved == {"teacher"}
 
