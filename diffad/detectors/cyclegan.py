@@ -19,7 +19,7 @@ from diffad.detectors.translate import PatchDiscriminator, TranslatingGenerator
 from diffad.registry import DETECTORS
 from diffad.types import Detection, DetectorExample
 
-HEALTHY, DISEASED = 0, 1
+HEALTH, DISEASE = 0, 1
 SMALLEST = 32
 """Side in pixels below which a discriminator has one number left to normalise."""
 
@@ -90,7 +90,7 @@ class CycleGANAD(TurnDetector):
         x, label = self._sort(example)
         loss = x.new_zeros(len(x), dtype=torch.float32)
         ways = {"generators": self._translate, "discriminators": self._judge, None: self._return}
-        for kind in (HEALTHY, DISEASED):
+        for kind in (HEALTH, DISEASE):
             rows = torch.nonzero(label == kind).flatten()
             generators = [example.generators[i] for i in rows.tolist()]
             if len(rows):
@@ -100,7 +100,7 @@ class CycleGANAD(TurnDetector):
     def detect(self, x: Tensor, mask: Tensor) -> Detection:
         """Find anomalies in ``x`` (B, C, I, J) in [0, 1]; the mask plays no part."""
         small, size = self._shrink(x), x.shape[2:]
-        twin = self.generators[HEALTHY](small).float()
+        twin = self.generators[HEALTH](small).float()
         return Detection(resize(squared_error(small, twin), size), to_public(resize(twin, size)))
 
     def save_pretrained(self, *args: Any, **options: Any) -> None:
@@ -116,7 +116,7 @@ class CycleGANAD(TurnDetector):
         is_damaged = example.damage.flatten(1).any(1)
         view, clean = self._shrink(example.seen), self._shrink(example.clean)
         x = torch.where(is_damaged.reshape(-1, 1, 1, 1), view, clean)
-        return x, ((example.label == DISEASED) | is_damaged).long()
+        return x, ((example.label == DISEASE) | is_damaged).long()
 
     def _return(self, x: Tensor, kind: int, generators: Sequence[torch.Generator]) -> Tensor:
         """Return the errors of scans that were translated there and back, and of those that should stay."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from diffad.detectors.inpaint import SHORTCUT, FeatureInpainter
 from diffad.detectors.spatial_memory import MemoryMatrix, join_cells, mix_masked, split_cells
 
-TOLD = 2
+CELL_STAGES = 2
 """Stages of a decoder that are told of the encoder, and work on cells; those after them work on images."""
 
 
@@ -31,12 +31,12 @@ class TripleConvolution(nn.Module):
         norm = nn.BatchNorm2d
         self.first = nn.Sequential(nn.Conv2d(before, after, 3, stride, 1), norm(after), nn.ReLU())
         middle = (nn.Conv2d(after, after, 3, padding=1), norm(after), nn.ReLU())
-        self.more = nn.Sequential(*middle, nn.Conv2d(after, after, 3, padding=1), norm(after))
+        self.branch = nn.Sequential(*middle, nn.Conv2d(after, after, 3, padding=1), norm(after))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, after, I / stride, J / stride) of ``x`` (B, before, I, J)."""
         x = self.first(x)
-        return F.relu(x + self.more(x))
+        return F.relu(x + self.branch(x))
 
 
 class CellDecoder(nn.Module):
@@ -50,14 +50,14 @@ class CellDecoder(nn.Module):
     def __init__(self, out_channels: int, channels: Sequence[int]) -> None:
         super().__init__()
         stages = [(deep, shallow) for shallow, deep in pairwise(channels)][::-1]
-        widths = [(a + b if i < TOLD else a, b) for i, (a, b) in enumerate(stages)]
+        widths = [(a + b if i < CELL_STAGES else a, b) for i, (a, b) in enumerate(stages)]
         self.stages = nn.ModuleList(TripleConvolution(a, b) for a, b in widths)
         self.end = nn.Conv2d(channels[0], out_channels, 1)
 
     def double(self, x: Tensor, skip: Tensor, i: int) -> Tensor:
         """Run stage ``i`` on ``x`` at twice its size, told of ``skip`` where it is."""
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-        return self.stages[i](torch.cat([skip, x], 1) if i < TOLD else x)
+        return self.stages[i](torch.cat([skip, x], 1) if i < CELL_STAGES else x)
 
     def finish(self, x: Tensor) -> Tensor:
         """Return the image (B, C, I, J) in [0, 1]."""
@@ -102,7 +102,7 @@ class InpaintingGenerator(nn.Module):
         self.down = nn.ModuleList(TripleConvolution(a, b, 2) for a, b in pairwise(channels))
         self.inpainter = FeatureInpainter(channels[-1], side, grid, slots, keep)
         self.student, self.teacher = (CellDecoder(in_channels, channels) for _ in range(2))
-        sides = zip(channels[-2 : -2 - TOLD : -1], (side, 2 * side), strict=True)
+        sides = zip(channels[-2 : -2 - CELL_STAGES : -1], (side, 2 * side), strict=True)
         self.memories = nn.ModuleList(MemoryMatrix(slots, n, s, keep) for n, s in sides)
 
     def forward(self, x: Tensor, generators: list[torch.Generator] | None = None) -> CellTwins:
@@ -120,11 +120,11 @@ class InpaintingGenerator(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         errors = []
         for i, skip in enumerate(skips):
-            if i == TOLD:
+            if i == CELL_STAGES:
                 x, t = join_cells(x, self.grid), join_cells(t, self.grid)
             x, t = self.student.double(x, skip, i), self.teacher.double(t, skip.detach(), i)
-            if i < TOLD:
+            if i < CELL_STAGES:
                 x = mix_masked(self.memories[i](x), x, generators, SHORTCUT)
             error = (x - t).float().square().flatten(1).mean(1)
-            errors.append(error.reshape(-1, self.grid**2).mean(1) if i < TOLD else error)
+            errors.append(error.reshape(-1, self.grid**2).mean(1) if i < CELL_STAGES else error)
         return self.student.finish(x), self.teacher.finish(t), torch.stack(errors).sum(0)

@@ -26,8 +26,8 @@ def keep_nearest(logits: Tensor, keep: int) -> Tensor:
     """
     weights = F.softmax(logits.float(), 1)
     indices = weights.topk(min(keep, weights.shape[1]), 1).indices
-    kept = torch.zeros_like(weights).scatter(1, indices, weights.gather(1, indices))
-    return weights + (F.normalize(kept, p=1, dim=1) - weights).detach()
+    sparse = torch.zeros_like(weights).scatter(1, indices, weights.gather(1, indices))
+    return weights + (F.normalize(sparse, p=1, dim=1) - weights).detach()
 
 
 class MemoryQueue(nn.Module):

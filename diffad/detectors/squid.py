@@ -14,12 +14,12 @@ from diffad.detectors.adversarial import GAN_LOSSES, check_map_kind, check_sizes
 from diffad.detectors.base import TurnDetector
 from diffad.detectors.compare import absolute_error, resize
 from diffad.detectors.inpaint import HEADS
-from diffad.detectors.inpainting_network import TOLD, InpaintingGenerator
+from diffad.detectors.inpainting_network import CELL_STAGES, InpaintingGenerator
 from diffad.registry import DETECTORS
 from diffad.types import Detection, DetectorExample
 
 HALVINGS = 5
-JUDGED = 200
+LOGITS = 200
 """Twins of the training that the logit of another is compared with."""
 
 
@@ -98,7 +98,7 @@ class SQUID(TurnDetector):
         check_map_kind(map, ("residual", "score"))
         self.generator = InpaintingGenerator(in_channels, size, channels, grid, slots, keep)
         self.discriminator = WideDiscriminator(in_channels, size)
-        self.register_buffer("logits", torch.zeros(JUDGED))
+        self.register_buffer("logits", torch.zeros(LOGITS))
         self.register_buffer("logit_count", torch.zeros((), dtype=torch.long))
 
     def choose_turn(self, step: int, steps: int) -> str:
@@ -136,20 +136,20 @@ class SQUID(TurnDetector):
     @torch.no_grad()
     def _note(self, logit: Tensor) -> None:
         """Keep the logits (B, 1) of twins in the place of the oldest."""
-        values = logit.detach().flatten().to(self.logits)[-JUDGED:]
-        places = (self.logit_count + torch.arange(len(values), device=values.device)) % JUDGED
+        values = logit.detach().flatten().to(self.logits)[-LOGITS:]
+        places = (self.logit_count + torch.arange(len(values), device=values.device)) % LOGITS
         self.logits[places] = values
         self.logit_count += len(values)
 
     def _score(self, logit: Tensor) -> Tensor:
         """Return 1 - sigmoid((D - mean) / deviation), (B, 1), by the logits that were kept."""
-        sample = self.logits[: max(2, min(int(self.logit_count), JUDGED))]
+        sample = self.logits[: max(2, min(int(self.logit_count), LOGITS))]
         return torch.sigmoid((sample.mean() - logit) / sample.std().clamp(min=1e-6))
 
 
 def _check_layout(in_channels: int, size: int, channels: Sequence[int], grid: int) -> None:
     halvings = len(channels) - 1
-    if halvings <= TOLD or not 1 <= grid <= 16:
+    if halvings <= CELL_STAGES or not 1 <= grid <= 16:
         raise ValueError(f"expected four channels and a grid of 1 to 16, got {len(channels)} and {grid}")
     check_sizes(in_channels, size, 1, channels, 2, 2**HALVINGS)
     check_sizes(in_channels, size, 1, channels, 2, grid * 2**halvings)
