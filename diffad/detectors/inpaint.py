@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -65,7 +66,7 @@ class FeatureInpainter(nn.Module):
     def remember(self, vectors: Tensor) -> None:
         """Push vectors (B, N, width) of healthy scans into the queues of their cells."""
         for i, queue in enumerate(self.queues):
-            queue.push(vectors[:, i])
+            cast(MemoryQueue, queue).push(vectors[:, i])
 
     def list_neighbours(self, read: Tensor) -> Tensor:
         """Return what the neighbours of each cell remember, (B N, 8, width), from ``read`` (B, N, width)."""

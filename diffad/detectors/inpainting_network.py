@@ -54,7 +54,7 @@ class CellDecoder(nn.Module):
         self.stages = nn.ModuleList(TripleConvolution(a, b) for a, b in widths)
         self.end = nn.Conv2d(channels[0], out_channels, 1)
 
-    def double(self, x: Tensor, skip: Tensor, i: int) -> Tensor:
+    def double_grid(self, x: Tensor, skip: Tensor, i: int) -> Tensor:
         """Run stage ``i`` on ``x`` at twice its size, told of ``skip`` where it is."""
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         return self.stages[i](torch.cat([skip, x], 1) if i < CELL_STAGES else x)
@@ -122,7 +122,7 @@ class InpaintingGenerator(nn.Module):
         for i, skip in enumerate(skips):
             if i == CELL_STAGES:
                 x, t = join_cells(x, self.grid), join_cells(t, self.grid)
-            x, t = self.student.double(x, skip, i), self.teacher.double(t, skip.detach(), i)
+            x, t = self.student.double_grid(x, skip, i), self.teacher.double_grid(t, skip.detach(), i)
             if i < CELL_STAGES:
                 x = mix_masked(self.memories[i](x), x, generators, SHORTCUT)
             error = (x - t).float().square().flatten(1).mean(1)
