@@ -423,6 +423,15 @@ class RebuildsTwice(Protocol):
 
 
 @runtime_checkable
+class TakesTurns(Protocol):
+    """A network whose parts learn against each other, so that a step moves the weights of one of them."""
+
+    def choose_turn(self, step: int, steps: int) -> str:
+        """Return the child that step ``step`` of ``steps`` moves, as it is told in training as ``turn``."""
+        ...
+
+
+@runtime_checkable
 class StreamingScore(Protocol):
     """A score made of what a sampler meets on its way, of which nothing is kept but the sum."""
 

@@ -40,6 +40,7 @@ class TrainConfig:
         batch_size: Items per optimiser step, over all processes and accumulated parts.
         accumulate: Parts a process splits its share into.
         lr: Highest learning rate, reached after ``warmup`` steps and lowered to ``min_lr`` by a cosine.
+        betas: Decays of the averages of the gradient and of its square; adversaries ask for a low first one.
         clip_norm: Largest norm of the gradient; none leaves it as it is.
         levels: Lowest and highest level trained on, drawn uniformly; a classifier may also see clean images,
             level 0.
@@ -75,6 +76,7 @@ class TrainConfig:
     warmup: int = 500
     min_lr: float = 0.0
     weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.999)
     clip_norm: float | None = 1.0
     levels: tuple[int, int] = (1, 1000)
     loss: str = "l2"
@@ -119,6 +121,8 @@ class TrainConfig:
         check_choice(self, "train", "device", "auto", "cpu")
         check_choice(self, "train", "teacher_rule", "path", "state", "consistency")
         expect(0 <= self.levels[0] <= self.levels[1], "train.levels", "1 <= lowest <= highest", self.levels)
+        betas = all(0 <= beta < 1 for beta in self.betas)
+        expect(betas, "train.betas", "two decays in [0, 1)", self.betas)
         weights = self.class_weights
         are_weights = weights is None or (len(weights) > 1 and all(0 < w < float("inf") for w in weights))
         expect(are_weights, "train.class_weights", "a number above 0 for each of the classes", weights)

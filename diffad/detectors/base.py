@@ -9,6 +9,9 @@ from typing import ClassVar
 from diffusers import ConfigMixin, ModelMixin
 from torch import Tensor
 
+from diffad.data.space import to_model
+from diffad.detectors.compare import resize
+from diffad.models.padding import check_input
 from diffad.types import Detection, DetectorExample
 
 
@@ -45,6 +48,33 @@ class DetectorNetwork(ModelMixin, ConfigMixin, ABC):
             x: Scans, (B, C, *S), in [0, 1].
             mask: Brain masks, (B, 1, *S), in {0, 1}.
         """
+
+
+class TurnDetector(DetectorNetwork):
+    """A detector whose parts learn against each other, such as a generator and a discriminator.
+
+    Each is a child of it, and a step of training moves the weights of one, see ``TakesTurns``; an iteration
+    of a paper, which moves each once or more, is as many steps. One optimiser serves all: it passes over
+    weights without a gradient.
+    """
+
+    @abstractmethod
+    def choose_turn(self, step: int, steps: int) -> str:
+        """Return the name of the child that step ``step`` of ``steps`` moves."""
+
+    @abstractmethod
+    def forward(self, example: DetectorExample, turn: str | None = None) -> Tensor:
+        """Return the loss of each item, (B,), for the child whose turn it is; none validates."""
+
+    def _shrink(self, x: Tensor) -> Tensor:
+        """Bring scans (B, C, *S) in [0, 1] to the size that is looked at, in [-1, 1].
+
+        Raises:
+            ValueError: If they have other axes or channels.
+        """
+        axes = self.config.get("dims", 2)
+        check_input(x, self.config.in_channels, axes, type(self).__name__)
+        return to_model(resize(x, [self.config.size] * axes))
 
 
 class PassDetector(DetectorNetwork):

@@ -12,6 +12,7 @@ from diffad.data.items import Dataset
 from diffad.training.batch import Batch
 from diffad.training.export import export_pipeline
 from diffad.training.state import NetworkRun
+from diffad.training.turns import choose_turn
 from diffad.training.validate import draw_validation_images, save_rows
 from diffad.types import DetectorExample, generator_for
 
@@ -21,7 +22,8 @@ class Detecting:
 
     def loss(self, trainer: NetworkRun, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
         """Return the loss of each item, (B,); generator i is for item i."""
-        loss: Tensor = trainer.network(make_detector_example(batch, generators))
+        example, turn = make_detector_example(batch, generators), choose_turn(trainer)
+        loss: Tensor = trainer.network(example) if turn is None else trainer.network(example, turn)
         return loss
 
     def draw_validation_batch(self, trainer: NetworkRun, data: Dataset) -> Batch:

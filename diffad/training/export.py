@@ -12,7 +12,6 @@ import torch
 
 from diffad.config import to_dict
 from diffad.data.items import Dataset
-from diffad.denoise import null_label
 from diffad.io.atomic import staged_folder
 from diffad.io.digests import write_digests
 from diffad.pipeline import AnomalyPipeline
@@ -23,6 +22,7 @@ from diffad.training.domain import measure_domain, measure_range
 from diffad.training.pictures import draw_picture
 from diffad.training.references import load_networks
 from diffad.training.state import NetworkRun
+from diffad.training.supervision import name_supervision
 
 
 def export_pipeline(trainer: NetworkRun, data: Dataset) -> Path:
@@ -71,20 +71,6 @@ def label_run(trainer: NetworkRun) -> str:
     network = trainer.unwrapped
     backbone = network.backbone if isinstance(network, Detector) else None
     return f"{trainer.config.name}[{backbone}]" if backbone else trainer.config.name
-
-
-def name_supervision(trainer: NetworkRun) -> str:
-    """Name what a run was given to learn from, in a word of ``SUPERVISIONS``."""
-    network, data = trainer.ema_network, trainer.training_data
-    if isinstance(network, Detector) and network.supervision != "normal":
-        return network.supervision
-    if (
-        null_label(network) is not None
-        and data is not None
-        and any(data[i].label == 1 for i in range(len(data)))
-    ):
-        return "image-level"
-    return "normal+synthetic" if trainer.config.corrupt.tasks else "normal"
 
 
 def _find_scope(data: Dataset | None) -> dict[str, Any] | None:

@@ -16,16 +16,20 @@ from diffad.io.console import QUIET, get_console
 from diffad.io.files import require_file
 from diffad.training.state import RunState
 from diffad.training.step_lines import StepLines
+from diffad.training.turns import trains_in_turns
 
 
 def make_accelerator(config: Config) -> Any:
     """Build the accelerator for one process or many, with TensorBoard as its tracker."""
-    from accelerate import Accelerator
+    from accelerate import Accelerator, DistributedDataParallelKwargs
 
+    # a step that moves one part leaves the weights of the others without a gradient
+    handlers = [DistributedDataParallelKwargs(find_unused_parameters=True)] if trains_in_turns(config) else []
     return Accelerator(
         cpu=config.train.device == "cpu",
         mixed_precision=config.train.mixed_precision,
         log_with="tensorboard",
+        kwargs_handlers=handlers,
         project_dir=str(Path(config.output) / config.name),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ from diffad.training.parts import build_network, build_part, build_scheduler, ch
 from diffad.training.rates import group_parameters
 from diffad.training.reflow import Teacher
 from diffad.training.run_checkpoint import resume_run, save_run
+from diffad.training.supervision import asks_for_labels
 from diffad.training.transfer import load_encoder, load_weights, locate_start
+from diffad.training.turns import choose_turn, moved_alone
 from diffad.types import generator_for
 
 
@@ -62,7 +64,7 @@ class Trainer:
             network = network.to(memory_format=torch.channels_last if is_flat else torch.channels_last_3d)
         train = config.train
         groups = group_parameters(network)
-        optimizer = torch.optim.AdamW(groups, lr=train.lr, weight_decay=train.weight_decay)
+        optimizer = torch.optim.AdamW(groups, lr=train.lr, betas=train.betas, weight_decay=train.weight_decay)
         self.network, self.optimizer = accelerator.prepare(network, optimizer)
 
     def _load_initial_weights(self, network: Any) -> None:
@@ -98,12 +100,12 @@ class Trainer:
         """Take from the training data what corruptions are made of, or refuse it as the task must.
 
         Raises:
-            DataError: If a classifier has labels of one class only, or none.
+            DataError: If what learns of labels has those of one class only, or none.
         """
         self.training_data = data
         if self.config.corrupt.tasks:
             self.pool = sample_pool(data, self.config.space)
-        elif self.config.task == "classify":
+        elif asks_for_labels(self.unwrapped, self.config):
             require_both([data[i].label for i in range(len(data))], self.config.data.get("root", "data"))
 
     def loss(
@@ -130,16 +132,20 @@ class Trainer:
             ValueError: If the loss is not finite, which no later step can mend.
         """
         self._begin_step()
-        total = 0.0
+        with moved_alone(self.unwrapped, choose_turn(self)):
+            total = sum(self._descend(micro_batches))
+        self._end_step()
+        mean = self.accelerator.reduce(torch.tensor(total, device=self.device), "mean")
+        return check_loss(float(mean), self.step, self.accelerator)
+
+    def _descend(self, micro_batches: Sequence[MicroBatch]) -> Iterator[float]:
+        """Add up the gradients of micro-batches, and yield the share of each in the loss."""
         for k, batch in enumerate(micro_batches):
             is_last = k == len(micro_batches) - 1
             with nullcontext() if is_last else self.accelerator.no_sync(self.network):
                 loss = self.loss(*batch) / len(micro_batches)
                 self.accelerator.backward(loss)
-            total += float(loss.detach())
-        self._end_step()
-        mean = self.accelerator.reduce(torch.tensor(total, device=self.device), "mean")
-        return check_loss(float(mean), self.step, self.accelerator)
+            yield float(loss.detach())
 
     def _begin_step(self) -> None:
         train = self.config.train

@@ -1,6 +1,7 @@
 """What every registered detector promises."""
 
 import dataclasses
+import itertools
 
 import pytest
 import torch
@@ -8,8 +9,9 @@ from diffusers import DDPMScheduler
 
 from diffad.detectors import PassDetector
 from diffad.pipeline import AnomalyPipeline
-from diffad.protocols import SUPERVISIONS, Detector
+from diffad.protocols import SUPERVISIONS, Detector, TakesTurns
 from diffad.registry import DETECTORS
+from diffad.training.turns import moved_alone
 from diffad.types import Detection, DetectorExample
 
 TINY = {"size": 64, "width": 16, "heads": 2, "layers": 1, "hidden": 16, "reach": 1, "jitter": 1.0}
@@ -24,6 +26,9 @@ OPTIONS = {
     "asn": {"channels": [4, 8]},
     "fusion_unet": {"channels": [4, 8]},
     "gating_ano": {"base": 4},
+    "cyclegan_ad": {"size": 32, "width": 4, "blocks": 1, "replay": 3},
+    "fanogan": {"size": 8, "channels": [8, 16], "latent": 4, "gan_share": 0.5, "critic_steps": 2},
+    "ganomaly": {"size": 8, "channels": [8, 16], "latent": 4},
     "memae": {**SMALL, "slots": 5},
     "padim": {**FROZEN, "dimensions": 8},
     "patch_bank": {**FROZEN, "patches": 40, "candidates": 300, "window": 1},
@@ -32,11 +37,23 @@ OPTIONS = {
     "uniad": {**FROZEN, **TINY},
     "urd": {**FROZEN, "stages": [0, 2, 3], "repeats": 1},
     "unet_synthetic": {"channels": [4, 8]},
+    "squid": {"size": 32, "channels": [4, 8, 8, 16], "slots": 12, "keep": 3, "critic_steps": 1},
     "vae": SMALL,
     "zscore": {"size": 16},
 }
 # those that know no volumes
-FLAT = ["ae_flow", "fae", "gating_ano", "padim", "patch_bank", "rd4ad", "uniad", "urd"]
+FLAT = [
+    "ae_flow",
+    "cyclegan_ad",
+    "fae",
+    "gating_ano",
+    "padim",
+    "patch_bank",
+    "rd4ad",
+    "squid",
+    "uniad",
+    "urd",
+]
 SHAPES = {"2-D": (6, 1, 32, 24), "3-D": (6, 1, 16, 12, 20)}
 CASES = [(name, case) for name in sorted(OPTIONS) for case in SHAPES if case == "2-D" or name not in FLAT]
 
@@ -57,8 +74,21 @@ def make_example(shape, seed=0):
     return DetectorExample(x, x, brain, torch.zeros_like(brain), torch.zeros(len(x)).long(), generators)
 
 
+def make_labelled_example(shape, seed=0):
+    """Every other scan has a lesion somewhere, and is labelled so."""
+    example, generator = make_example(shape, seed), torch.Generator().manual_seed(seed)
+    x, label = example.seen.clone(), torch.arange(shape[0]) % 2
+    for i in range(1, shape[0], 2):
+        starts = [int(torch.randint(n // 4, n // 2, (), generator=generator)) for n in shape[2:]]
+        box = (i, slice(None), *[slice(start, start + 6) for start in starts])
+        x[box] = 1 - x[box]
+    return dataclasses.replace(example, seen=x, clean=x, label=label)
+
+
 def show(detector, shape, seed):
-    """Lay a box of other intensities into every other scan, for those that learn from synthetic anomalies."""
+    """Lay a lesion into every other scan, for those that learn from synthetic ones, or from labels."""
+    if detector.supervision == "image-level":
+        return make_labelled_example(shape, seed)
     example = make_example(shape, seed)
     if detector.supervision != "normal+synthetic":
         return example
@@ -68,32 +98,50 @@ def show(detector, shape, seed):
     return dataclasses.replace(example, seen=seen, damage=damage)
 
 
-def teach(detector, shape, steps=60):
+def choose_turn(detector, step, steps):
+    return detector.choose_turn(step, steps) if isinstance(detector, TakesTurns) else None
+
+
+def list_turns(detector, steps=60):
+    """Return whose turns there are, each once."""
+    return list(dict.fromkeys(choose_turn(detector, step, steps) for step in range(steps)))
+
+
+def lose(detector, example, turn):
+    return detector(example) if turn is None else detector(example, turn)
+
+
+def teach(detector, shape):
     """Let a detector learn a little; normalisation has statistics of the weights that it ends with."""
     torch.manual_seed(0)
     if isinstance(detector, PassDetector):
         detector.observe(make_example(shape))
         detector.conclude()
         return detector.eval()
-    optimizer, many = torch.optim.Adam(detector.parameters(), 1e-2), (24, *shape[1:])
+    takes_turns = isinstance(detector, TakesTurns)
+    recipe = {"lr": 5e-3, "betas": (0.5, 0.9)} if takes_turns else {"lr": 1e-2}
+    steps, count = (120, 8) if takes_turns else (60, 24)
+    optimizer, many = torch.optim.Adam(detector.parameters(), **recipe), (count, *shape[1:])
     for step in range(steps):
         optimizer.zero_grad()
-        detector.train()(show(detector, many, step)).mean().backward()
+        turn = choose_turn(detector, step, steps)
+        with moved_alone(detector, turn):
+            lose(detector.train(), show(detector, many, step), turn).mean().backward()
         optimizer.step()
     norms = [part for part in detector.modules() if hasattr(part, "reset_running_stats")]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over the batches that follow
     with torch.no_grad():
-        for step in range(5):
-            detector(show(detector, many, step))
+        for turn, step in itertools.product(list_turns(detector), range(5)):
+            lose(detector, show(detector, many, step), turn)
     return detector.eval()
 
 
 def build(name, case, **options):
     torch.manual_seed(0)
-    dims = {} if name in FLAT else {"dims": len(SHAPES[case]) - 2}
-    return DETECTORS.build(name, **{**OPTIONS[name], **dims, **options})
+    axes = {} if name in FLAT else {"dims": len(SHAPES[case]) - 2}
+    return DETECTORS.build(name, **{**OPTIONS[name], **axes, **options})
 
 
 @pytest.fixture(params=CASES, ids=["-".join(case) for case in CASES], scope="module")
@@ -178,9 +226,31 @@ def test_losses_follow_from_the_generators(taught):
     _, shape, detector = taught
     if isinstance(detector, PassDetector):
         pytest.skip("has no losses")
-    with torch.no_grad():
-        first, again = detector(make_example(shape)), detector(make_example(shape))
-    assert torch.equal(first, again)
+    for turn in list_turns(detector):
+        with torch.no_grad():
+            first, again = (lose(detector, make_example(shape), turn) for _ in range(2))
+        assert torch.equal(first, again)
+
+
+def test_a_turn_moves_one_part_and_leaves_the_others_alone(taught):
+    _, shape, detector = taught
+    if not isinstance(detector, TakesTurns):
+        pytest.skip("has no parts that take turns")
+    turns = list_turns(detector)
+    assert len(turns) > 1
+    for turn in turns:
+        detector.zero_grad()
+        with moved_alone(detector, turn):
+            loss = detector.train()(make_example(shape), turn)
+            loss.mean().backward()
+        assert loss.shape == (shape[0],)
+        assert loss.isfinite().all()
+        moved = {name for name, p in detector.named_parameters() if p.grad is not None and p.grad.any()}
+        assert moved
+        assert {name.partition(".")[0] for name in moved} == {turn}
+    detector.zero_grad()
+    detector.eval()
+    assert all(p.requires_grad for p in detector.parameters())
 
 
 def test_a_folder_of_safetensors_says_the_same(taught, tmp_path):
