@@ -293,6 +293,16 @@ class TakesCodes(Protocol):
 
 
 @runtime_checkable
+class ScalesRates(Protocol):
+    """A network whose parts learn at rates of their own."""
+
+    @property
+    def rate_factors(self) -> Mapping[str, float]:
+        """Rates of parts, by the first word of the names of their weights, as shares of the rest's."""
+        ...
+
+
+@runtime_checkable
 class RestrictsToRegion(Protocol):
     """A sampler that can change a region alone."""
 

@@ -32,7 +32,20 @@ FLAT = [
 BESIDE = ["classifier", "autoencoder"]
 CODED = ["ldm", "madad"]  # of codecs that are trained before
 SOLID = ["ddpm3d", "ldm3d", "wavelet3d"]
-RIVALS = ["ae", "asn", "gating_ano", "unet_synthetic", "zscore"]  # without diffusion
+RIVALS = [
+    "ae",
+    "ae_flow",
+    "asn",
+    "fae",
+    "gating_ano",
+    "patch_bank",
+    "rd4ad",
+    "uniad",
+    "unet_synthetic",
+    "urd",
+    "zscore",
+]
+"""Without diffusion."""
 FUSED = ["fusion_unet"]  # of several sequences
 STEERED = ["diffuse", "guided"]  # by networks that are trained before
 QUICK = [

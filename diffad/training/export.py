@@ -39,7 +39,7 @@ def export_pipeline(trainer: NetworkRun, data: Dataset) -> Path:
         OSError: If it cannot be written.
     """
     config = trainer.config
-    provenance = {"name": config.name, "steps": trainer.step, "seconds": round(trainer.seconds)}
+    provenance = {"name": label_run(trainer), "steps": trainer.step, "seconds": round(trainer.seconds)}
     provenance |= {
         "training_noise": config.noise,
         "seed": config.seed,
@@ -64,6 +64,13 @@ def export_pipeline(trainer: NetworkRun, data: Dataset) -> Path:
     calibrate_pipeline(pipe, data, config.train.calibrate_fpr)
     _save_curves(trainer.folder)
     return save_pipeline(pipe, trainer.folder / "pipeline")
+
+
+def label_run(trainer: NetworkRun) -> str:
+    """Return the name of a run, with that of a network of features where there is one: ``fae[lite0]``."""
+    network = trainer.unwrapped
+    backbone = network.backbone if isinstance(network, Detector) else None
+    return f"{trainer.config.name}[{backbone}]" if backbone else trainer.config.name
 
 
 def name_supervision(trainer: NetworkRun) -> str:

@@ -67,8 +67,8 @@ def check_network(network: Any, config: Config) -> None:
     """Refuse a network that does not fit the space it is trained in.
 
     Raises:
-        ConfigError: If it is shown other neighbouring slices than the space has, a variance is of no use, or
-            a codec is asked for and it is none, or a detector of synthetic anomalies is shown none.
+        ConfigError: If it is shown other neighbouring slices than the space has, a variance is of no use, a
+            codec is asked for and it is none, or it learns from synthetic anomalies and there are none.
     """
     if config.task == "compress" and not isinstance(network, Codec):
         raise ConfigError(
@@ -94,11 +94,12 @@ def check_network(network: Any, config: Config) -> None:
 
 
 def _check_synthetic(network: Any, config: Config) -> None:
+    """Refuse a detector that learns from synthetic anomalies where none are shown."""
     corrupt = config.corrupt
     is_shown = bool(corrupt.tasks) and corrupt.chance > 0
     if config.task == "detect" and network.supervision == "normal+synthetic" and not is_shown:
         raise ConfigError(
-            f"config key corrupt: expected tasks and a chance above 0, as {config.model['name']!r} learns "
+            f"config key corrupt.tasks: expected some, and a chance above 0, as {config.model['name']!r} learns "
             f"from synthetic anomalies, found tasks {list(corrupt.tasks)} and chance {corrupt.chance}"
         )
 

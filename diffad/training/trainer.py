@@ -22,6 +22,7 @@ from diffad.training.codes import build_coding
 from diffad.training.loss import check_loss, learning_rate
 from diffad.training.objectives import make_objective
 from diffad.training.parts import build_network, build_part, build_scheduler, check_network, load_auxiliary
+from diffad.training.rates import group_parameters
 from diffad.training.reflow import Teacher
 from diffad.training.run_checkpoint import resume_run, save_run
 from diffad.training.transfer import load_encoder, load_weights, locate_start
@@ -60,7 +61,8 @@ class Trainer:
             is_flat = config.space.axis != "volume"
             network = network.to(memory_format=torch.channels_last if is_flat else torch.channels_last_3d)
         train = config.train
-        optimizer = torch.optim.AdamW(network.parameters(), lr=train.lr, weight_decay=train.weight_decay)
+        groups = group_parameters(network)
+        optimizer = torch.optim.AdamW(groups, lr=train.lr, weight_decay=train.weight_decay)
         self.network, self.optimizer = accelerator.prepare(network, optimizer)
 
     def _load_initial_weights(self, network: Any) -> None:
@@ -141,8 +143,9 @@ class Trainer:
 
     def _begin_step(self) -> None:
         train = self.config.train
+        rate = learning_rate(self.step, train.lr, train.warmup, train.steps, train.min_lr)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, train.lr, train.warmup, train.steps, train.min_lr)
+            group["lr"] = rate * group["factor"]
         # dropout draws from the global generator: tied to the step, it is the same in a resumed run
         keys = (self.config.seed, 3, self.step, self.accelerator.process_index)
         torch.manual_seed(generator_for(*keys).initial_seed())

@@ -96,4 +96,4 @@ def test_extras_are_looked_for_without_importing_them():
     code += "; print([m for m in ('torch', 'SimpleITK', 'nilearn') if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
-    assert set(list_absent_extras()) <= {"prepare", "demo", "bids", "dicom", "perceptual"}
+    assert set(list_absent_extras()) <= {"prepare", "demo", "bids", "dicom", "features", "perceptual"}

@@ -12,22 +12,31 @@ from diffad.protocols import SUPERVISIONS, Detector
 from diffad.registry import DETECTORS
 from diffad.types import Detection, DetectorExample
 
+TINY = {"size": 64, "width": 16, "heads": 2, "layers": 1, "hidden": 16, "reach": 1, "jitter": 1.0}
+FROZEN = {"size": 32, "weights": "random", "stages": [0, 2, 3]}
 SMALL = {"size": 16, "channels": [4, 8], "hidden": 16, "latent": 4}
 # options that keep a detector small: one row for each
 OPTIONS = {
     "ae": SMALL,
+    "ae_flow": {"size": 32, "weights": "random", "stage": 2, "blocks": 2, "channels": [8]},
     "aeu": SMALL,
+    "fae": {**FROZEN, "channels": [8, 8]},
     "asn": {"channels": [4, 8]},
     "fusion_unet": {"channels": [4, 8]},
     "gating_ano": {"base": 4},
     "memae": {**SMALL, "slots": 5},
+    "padim": {**FROZEN, "dimensions": 8},
+    "patch_bank": {**FROZEN, "patches": 40, "candidates": 300, "window": 1},
     "pca": {"size": 16, "components": 3},
+    "rd4ad": {**FROZEN, "stages": [0, 2, 3]},
+    "uniad": {**FROZEN, **TINY},
+    "urd": {**FROZEN, "stages": [0, 2, 3], "repeats": 1},
     "unet_synthetic": {"channels": [4, 8]},
     "vae": SMALL,
     "zscore": {"size": 16},
 }
 # those that know no volumes
-FLAT: list[str] = ["gating_ano"]
+FLAT = ["ae_flow", "fae", "gating_ano", "padim", "patch_bank", "rd4ad", "uniad", "urd"]
 SHAPES = {"2-D": (6, 1, 32, 24), "3-D": (6, 1, 16, 12, 20)}
 CASES = [(name, case) for name in sorted(OPTIONS) for case in SHAPES if case == "2-D" or name not in FLAT]
 
@@ -83,7 +92,8 @@ def teach(detector, shape, steps=60):
 
 def build(name, case, **options):
     torch.manual_seed(0)
-    return DETECTORS.build(name, **{**OPTIONS[name], "dims": len(SHAPES[case]) - 2, **options})
+    dims = {} if name in FLAT else {"dims": len(SHAPES[case]) - 2}
+    return DETECTORS.build(name, **{**OPTIONS[name], **dims, **options})
 
 
 @pytest.fixture(params=CASES, ids=["-".join(case) for case in CASES], scope="module")
