@@ -144,7 +144,7 @@ def test_training_without_anomalies_is_refused(name, change, tmp_path):
         f"output={tmp_path}",
         change,
     ]
-    with pytest.raises(ConfigError, match=f"expected tasks and a chance above 0, as '{name}'"):
+    with pytest.raises(ConfigError, match=f"expected some, and a chance above 0, as '{name}'"):
         train(load(name, ["variant=smoke", *toy]))
 
 
