@@ -9,7 +9,7 @@ from torch.func import functional_call
 from torch.nn.utils.parametrizations import spectral_norm
 
 
-class PatchDiscriminator(nn.Module):
+class SpectralDiscriminator(nn.Module):
     """Judges patches of pictures: three halvings and two steps of one pixel, with spectral normalisation.
 
     Args:

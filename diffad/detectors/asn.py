@@ -30,14 +30,14 @@ class ASN(DetectorNetwork):
         L = \max(0, \beta - \bar r_P) + \lambda_P \operatorname{var} r_P
         + \bar r_N + \lambda_N \operatorname{var} r_N
 
-    with errors :math:`r_P` of scans that hold a lesion and :math:`r_N` of those that do not, of one batch:
+    with errors :math:`r_P` of what is lesioned and :math:`r_N` of what is not, of one batch:
     each of its items has the loss of the whole. What it makes of a lesion is as far from it as may be, which
     is no healthy twin.
 
     Args:
         in_channels: Sequences C of a scan.
-        error: What is averaged of a scan with a lesion: the error in the "lesion", or in the "image"; with
-            "voxel" every voxel of the batch is a member of one of the two groups by itself.
+        error: What is a member of a group: each "voxel" of the brain; or of each scan with a lesion the mean
+            error in the "lesion" or in the "image", and in the image of each that has none.
         beta: Mean error of lesions from which on there is no more to gain.
         spread: Weight :math:`\lambda_P` of the variance of errors of lesions.
         healthy_spread: Weight :math:`\lambda_N` of the variance of the others.
@@ -63,7 +63,7 @@ class ASN(DetectorNetwork):
     def __init__(
         self,
         in_channels: int = 1,
-        error: str = "lesion",
+        error: str = "voxel",
         beta: float = 0.8,
         spread: float = 1.0,
         healthy_spread: float = 0.1,

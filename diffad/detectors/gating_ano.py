@@ -9,7 +9,7 @@ import torch
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
-from diffad.detectors.adversary import PatchDiscriminator, fooling_loss, judging_loss
+from diffad.detectors.adversary import SpectralDiscriminator, fooling_loss, judging_loss
 from diffad.detectors.base import DetectorNetwork
 from diffad.detectors.compare import absolute_error
 from diffad.detectors.gated_unet import GatedUNet
@@ -75,7 +75,7 @@ class GatingAno(DetectorNetwork):
         if len(closing) != 4 or min(closing) <= 0:
             raise ValueError(f"GatingAno expected four rates of closing above 0, got {list(closing)}")
         self.network = GatedUNet(in_channels, 2 * in_channels, base)
-        self.discriminator = PatchDiscriminator(base)
+        self.discriminator = SpectralDiscriminator(base)
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))
 
     @property

@@ -103,11 +103,11 @@ class FusedStreams(nn.Module):
         self.sequences = [f"sequence_{i}" for i in range(count)]
         self.last = max(sites, key=SITES.index)
         self.enter = nn.ModuleDict({name: _make_pair(1, channels[0], dims) for name in self.sequences})
-        encoding, decoding = self._list_streams(sites, 1), self._list_streams(sites, 2)
-        self.encoders = nn.ModuleDict({name: StreamEncoder(channels, dims) for name in encoding})
-        self.decoders = nn.ModuleDict({name: StreamDecoder(channels, dims) for name in decoding})
+        encoder_streams, decoder_streams = self._list_streams(sites, 1), self._list_streams(sites, 2)
+        self.encoders = nn.ModuleDict({name: StreamEncoder(channels, dims) for name in encoder_streams})
+        self.decoders = nn.ModuleDict({name: StreamDecoder(channels, dims) for name in decoder_streams})
         self.fusions = nn.ModuleDict()
-        for site, streams in zip(SITES, (self.sequences, encoding, decoding), strict=True):
+        for site, streams in zip(SITES, (self.sequences, encoder_streams, decoder_streams), strict=True):
             if site in sites:
                 widths = channels if site == "middle" else channels[:1]
                 self.fusions[site] = ScaleFusion(len(streams), widths, fusion, dims)
@@ -123,17 +123,17 @@ class FusedStreams(nn.Module):
         streams = self._join("late", {name: [self.decoders[name](v)] for name, v in streams.items()})
         return streams[JOINT][0]
 
-    def _list_streams(self, sites: Sequence[str], passed: int) -> list[str]:
-        """Name the streams that run once as many sites are behind them."""
-        has_joint = any(site in sites for site in SITES[:passed])
-        has_sequences = any(site in sites for site in SITES[passed:])
+    def _list_streams(self, sites: Sequence[str], count: int) -> list[str]:
+        """Name the streams that run once ``count`` sites are behind them."""
+        has_joint = any(site in sites for site in SITES[:count])
+        has_sequences = any(site in sites for site in SITES[count:])
         return [*(self.sequences if has_sequences else ()), *([JOINT] if has_joint else ())]
 
     def _join(self, site: str, streams: dict[str, list[Tensor]]) -> dict[str, list[Tensor]]:
         if site not in self.fusions:
             return streams
-        going = {} if site == self.last else {name: streams[name] for name in self.sequences}
-        return {**going, JOINT: self.fusions[site](list(streams.values()))}
+        rest = {} if site == self.last else {name: streams[name] for name in self.sequences}
+        return {**rest, JOINT: self.fusions[site](list(streams.values()))}
 
 
 def _make_pair(inputs: int, outputs: int, dims: int) -> nn.Sequential:

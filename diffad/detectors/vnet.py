@@ -16,14 +16,14 @@ class _Residual(nn.Module):
 
     def __init__(self, width: int, count: int, dims: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*(make_unit(width, width, dims) for _ in range(count)))
+        self.layers = nn.Sequential(*(make_vnet_unit(width, width, dims) for _ in range(count)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what is added, (B, C, *S)."""
         return torch.relu(x + self.layers(x))
 
 
-def make_unit(inputs: int, outputs: int, dims: int) -> nn.Sequential:
+def make_vnet_unit(inputs: int, outputs: int, dims: int) -> nn.Sequential:
     """Build a convolution of width 3 with normalisation and ReLU."""
     return nn.Sequential(CONVOLUTION[dims](inputs, outputs, 3, padding=1), NORM[dims](outputs), nn.ReLU())
 
@@ -44,7 +44,7 @@ class VNet(nn.Module):
 
     def __init__(self, in_channels: int, channels: Sequence[int], dims: int, narrow: bool = False) -> None:
         super().__init__()
-        self.enter = make_unit(in_channels, channels[0], dims)
+        self.enter = make_vnet_unit(in_channels, channels[0], dims)
         self.down, self.enlarge, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for count, (a, b) in enumerate(pairwise(channels), 1):
             halve = (CONVOLUTION[dims](a, b, 2, 2), NORM[dims](b), nn.ReLU())
@@ -56,7 +56,7 @@ class VNet(nn.Module):
             width = 2 * skip
             self.up.append(_Residual(width, count, dims))
         last = in_channels if narrow else width
-        self.leave = nn.Sequential(make_unit(width, last, dims), CONVOLUTION[dims](last, in_channels, 1))
+        self.leave = nn.Sequential(make_vnet_unit(width, last, dims), CONVOLUTION[dims](last, in_channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, C, *S) for ``x`` (B, C, *S), whose sides can be halved at each scale."""

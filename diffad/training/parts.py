@@ -99,8 +99,9 @@ def _check_synthetic(network: Any, config: Config) -> None:
     is_shown = bool(corrupt.tasks) and corrupt.chance > 0
     if config.task == "detect" and network.supervision == "normal+synthetic" and not is_shown:
         raise ConfigError(
-            f"config key corrupt.tasks: expected some, and a chance above 0, as {config.model['name']!r} "
-            f"learns from synthetic anomalies, found tasks {list(corrupt.tasks)} and chance {corrupt.chance}"
+            "config key corrupt.tasks: expected some, and a chance above 0, as "
+            f"{config.model['name']!r} learns from synthetic anomalies, found "
+            f"tasks {list(corrupt.tasks)} and chance {corrupt.chance}"
         )
 
 

@@ -67,7 +67,7 @@ def test_unet_adds_both_losses_by_their_weights():
     damage[0, :, 3:9, 3:9] = 1
     example, network = make_example(seen, damage), build("unet_synthetic", focal=3.0, dice=0.5).eval()
     logits = torch.logit(network.detect(seen, damage).map)
-    expected = 3 * focal_loss(logits, damage) + 0.5 * dice_loss(logits.sigmoid(), damage)
+    expected = 3 * focal_loss(logits, damage, 0.0) + 0.5 * dice_loss(logits.sigmoid(), damage)
     torch.testing.assert_close(network(example), expected)
 
 
@@ -144,7 +144,7 @@ def test_training_without_anomalies_is_refused(name, change, tmp_path):
         f"output={tmp_path}",
         change,
     ]
-    with pytest.raises(ConfigError, match=f"expected tasks and a chance above 0, as '{name}'"):
+    with pytest.raises(ConfigError, match=f"expected some, and a chance above 0, as '{name}'"):
         train(load(name, ["variant=smoke", *toy]))
 
 

@@ -83,3 +83,26 @@ def test_lesions_are_widened_by_whole_voxels():
     wide = network._widen(example.damage)
     assert wide[0, 0, 2:10, 2:11].all()
     assert wide.sum() == 2 * 8 * 9
+
+
+@pytest.mark.parametrize("error", ["lesion", "image", "voxel"])
+def test_errors_beside_the_brain_play_no_part(error):
+    """Of a map that errs by 1 in the void, half of the image, and by .2 in the brain."""
+    detector = DETECTORS.build("asn", error=error, channels=[4, 8])
+    brain, damage = torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4)
+    brain[..., :2], damage[0, :, :2, :2] = 1, 1
+    lesions, healthy = detector._group(torch.where(brain > 0, 0.2, 1.0), damage, brain)
+    assert (lesions - 0.2).abs().max() < 1e-6
+    assert (healthy - 0.2).abs().max() < 1e-6
+    everywhere = detector._group(torch.where(brain > 0, 0.2, 1.0), damage, torch.ones_like(brain))[1]
+    assert everywhere.mean() > 0.5
+
+
+@pytest.mark.parametrize(("reference", "counts"), [(True, 0.6), (False, 0.2)])
+def test_published_form_counts_the_void(reference, counts, monkeypatch):
+    detector = DETECTORS.build("asn", error="lesion", reference=reference, channels=[4, 8])
+    x, brain = torch.zeros(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)
+    brain[..., :8] = 1
+    monkeypatch.setattr(detector, "_rebuild", lambda _: torch.where(brain > 0, 0.2, 1.0))
+    example = DetectorExample(x, x, brain, torch.zeros_like(x), torch.zeros(1), ())
+    assert detector(example).item() == pytest.approx(counts)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from diffad.detectors.adversary import PatchDiscriminator, fooling_loss, judging_loss
+from diffad.detectors.adversary import SpectralDiscriminator, fooling_loss, judging_loss
 from diffad.detectors.gated_unet import GatedUNet
 from diffad.detectors.hog import ORIENTATIONS, count_orientations, draw_hog, draw_lines
 from diffad.registry import DETECTORS
@@ -78,7 +78,7 @@ def test_each_batch_in_training_counts_and_none_in_use():
 
 def test_sides_of_the_game_reach_their_own_weights_alone():
     torch.manual_seed(0)
-    judge, fake = PatchDiscriminator(2).eval(), torch.rand(2, 1, 32, 32, requires_grad=True)
+    judge, fake = SpectralDiscriminator(2).eval(), torch.rand(2, 1, 32, 32, requires_grad=True)
     fooling_loss(judge, fake).mean().backward()
     assert fake.grad.any()
     assert all(p.grad is None for p in judge.parameters())
@@ -107,7 +107,7 @@ def test_one_step_is_that_of_two_optimisers_from_the_weights_of_before():
 
 
 def test_judge_that_knows_nothing_has_the_loss_of_a_coin():
-    judge = PatchDiscriminator(2).eval()
+    judge = SpectralDiscriminator(2).eval()
     x = torch.zeros(2, 1, 32, 32)
     log2 = torch.full((2,), 0.6931472)
     torch.testing.assert_close(fooling_loss(judge, x), log2)
