@@ -105,8 +105,11 @@ class AEFlow(FeatureDetector):
 
     def forward(self, example: DetectorExample) -> Tensor:
         """Return the loss of each item, (B,)."""
-        clean, seen = self._shrink(example.clean, example.brain), self._shrink(example.seen, example.brain)
-        z, log_det, x_hat = self._rebuild(seen)
+        clean, seen_scan = (
+            self._shrink(example.clean, example.brain),
+            self._shrink(example.seen, example.brain),
+        )
+        z, log_det, x_hat = self._rebuild(seen_scan)
         error = (2 * clean - 1 - x_hat).square().flatten(1).mean(1)
         alpha = self.config.alpha
         return alpha * measure_bits(z, log_det) + (1 - alpha) * error

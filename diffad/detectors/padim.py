@@ -48,7 +48,7 @@ class PaDiM(PatchDetector):
 
     mean: Tensor
     whitening: Tensor
-    picked: Tensor
+    choice: Tensor
 
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
@@ -75,7 +75,7 @@ class PaDiM(PatchDetector):
         self.register_buffer("whitening", torch.zeros(cells, count, count))
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(self.width, generator=generator, device="cpu")[:count]
-        self.register_buffer("picked", order.sort().values.to(self.mean.device))
+        self.register_buffer("choice", order.sort().values.to(self.mean.device))
         self._sums: list[Tensor] = []
 
     def observe(self, example: DetectorExample) -> None:
@@ -96,15 +96,15 @@ class PaDiM(PatchDetector):
         self._require_two(self.scans)
         count, total, products = self._sums
         self._sums = []
-        known = (count >= 2).double()[:, None, None]
+        has_scans = (count >= 2).double()[:, None, None]
         mean = total / count.clamp(min=1)[:, None]
         scatter = products - count[:, None, None] * mean[:, :, None] * mean[:, None]
         covariance = scatter / (count - 1).clamp(min=1)[:, None, None]
         ridge = self.config.eps * torch.eye(mean.shape[1]).to(mean)
-        factor = torch.linalg.cholesky(covariance * known + ridge)
+        factor = torch.linalg.cholesky(covariance * has_scans + ridge)
         whitening = torch.linalg.solve_triangular(factor, torch.eye(mean.shape[1]).to(factor), upper=False)
         self.mean.copy_(mean)
-        self.whitening.copy_(whitening * known)
+        self.whitening.copy_(whitening * has_scans)
 
     def detect(self, x: Tensor, mask: Tensor) -> Detection:
         """Find anomalies in ``x`` (B, C, H, W) in [0, 1] inside ``mask`` (B, 1, H, W); there is no twin."""
@@ -117,4 +117,4 @@ class PaDiM(PatchDetector):
 
     def _pick(self, x: Tensor, mask: Tensor) -> Tensor:
         """Return the features of scans that are taken, (B, P, F)."""
-        return self._cut_patches(x, mask)[..., self.picked]
+        return self._cut_patches(x, mask)[..., self.choice]

@@ -45,10 +45,10 @@ class PatchDetector(FeatureDetector, PassDetector):
         """Return which patches hold brain, (B, grid * grid), bool."""
         return F.adaptive_max_pool2d(mask.float(), self.grid).flatten(1) > 0
 
-    def _require_two(self, found: int) -> None:
-        if found < 2:
+    def _require_two(self, count: int) -> None:
+        if count < 2:
             name = type(self).__name__
-            raise ValueError(f"{name} expected at least two training scans with a brain, found {found}")
+            raise ValueError(f"{name} expected at least two training scans with a brain, found {count}")
 
     def _answer(self, distances: Tensor, x: Tensor) -> Detection:
         """Return a map of the distances (B, grid * grid) of the patches."""
@@ -137,8 +137,8 @@ class PatchBank(PatchDetector):
         """
         self._require_two(self.scans)
         rows = self._take_sample()
-        chosen = choose_core(rows[:, :-2], len(self.bank), self.config.seed)
-        rows = rows[chosen[torch.arange(len(self.bank)) % len(chosen)]]
+        core = choose_core(rows[:, :-2], len(self.bank), self.config.seed)
+        rows = rows[core[torch.arange(len(self.bank)) % len(core)]]
         self.bank.copy_(rows[:, :-2])
         self.places.copy_(rows[:, -2:])
 

@@ -58,7 +58,9 @@ def test_a_cell_is_rebuilt_without_itself_and_its_neighbours():
     other = x.clone()
     other[0, 14] += 5
     layer, place, key = network.encoder[0].attention, torch.zeros(36, 8).double(), network.into
-    before, after = (layer.look(key(v) + place, key(v) + place, key(v), network.blocked) for v in (x, other))
+    before, after = (
+        layer.look(key(v) + place, key(v) + place, key(v), network.block_mask) for v in (x, other)
+    )
     changed = (before - after)[0].abs().amax(1) > 1e-9
     # what asks changes too, but only where it is itself that asks
     assert not changed[[7, 8, 9, 13, 15, 19, 20, 21]].any()

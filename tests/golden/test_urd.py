@@ -68,7 +68,7 @@ def test_an_alarm_in_the_right_place_costs_nothing():
 def test_published_sizes_of_the_student():
     with torch.device("meta"):
         student = GuidedStudent(WIDTHS, [3, 3, 4, 6], "narrow")
-        plain = GuidedStudent(WIDTHS, [3, 3, 4, 6], "narrow", guided=False)
+        plain = GuidedStudent(WIDTHS, [3, 3, 4, 6], "narrow", by_agreement=False)
     code = count(student.downs) + count(student.squeeze)
     assert code + UNUSED == 67_277_824
     assert count(student.ups) == 24_917_504
