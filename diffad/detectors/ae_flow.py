@@ -59,7 +59,7 @@ class AEFlow(FeatureDetector):
         statistics: "centre" or "imagenet", see ``FrozenFeatures``.
         blocks: Couplings of the flow.
         subnetwork: "residual" or "plain", see ``diffad.models.coupling``.
-        hidden: Width of a plain one; 0 takes the channels of the features.
+        inner_width: Width of a plain one; 0 takes the channels of the features.
         channels: Channels of the decoder after each doubling but the last.
         alpha: Weight of the likelihood in the loss, in [0, 1].
         beta: Weight of the likelihood in the map, in [0, 1].
@@ -86,7 +86,7 @@ class AEFlow(FeatureDetector):
         statistics: str = "imagenet",
         blocks: int = 8,
         subnetwork: str = "residual",
-        hidden: int = 0,
+        inner_width: int = 0,
         channels: Sequence[int] = (96, 64, 32),
         alpha: float = 0.5,
         beta: float = 0.9,
@@ -99,7 +99,7 @@ class AEFlow(FeatureDetector):
         check_decoder(backbone, stage, size, channels)
         self._build_features(size, [stage], statistics, adapt_norm=False)
         width = in_channels * self.features.widths[0]
-        self.flow = CouplingFlow(width, blocks, subnetwork, hidden or width)
+        self.flow = CouplingFlow(width, blocks, subnetwork, inner_width or width)
         sizes = list(pairwise([width, *channels, in_channels]))
         self.decoder = nn.Sequential(*(DecoderStage(*pair, pair == sizes[-1]) for pair in sizes))
 

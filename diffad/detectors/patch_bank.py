@@ -122,12 +122,15 @@ class PatchBank(PatchDetector):
 
     def observe(self, example: DetectorExample) -> None:
         """Show it a batch of healthy scans."""
-        inside, patches = self._find_brain(example.brain), self._cut_patches(example.clean, example.brain)
+        brain_cells, patches = (
+            self._find_brain(example.brain),
+            self._cut_patches(example.clean, example.brain),
+        )
         places = self._list_places(patches.device).expand(len(patches), -1, -1)
         if self._sample is None:
             self._sample = PatchSample(self.config.candidates, self.config.seed)
-        self._sample.add(torch.cat([patches, places], 2)[inside])
-        self.scans += int(inside.any(1).sum())
+        self._sample.add(torch.cat([patches, places], 2)[brain_cells])
+        self.scans += int(brain_cells.any(1).sum())
 
     def conclude(self) -> None:
         """Choose the bank; where there are fewer patches than it holds, some are repeated.

@@ -19,7 +19,7 @@ class QueryTransformer(nn.Module):
         width: Width inside, even, a multiple of the heads.
         heads: Heads of the attention.
         layers: Layers of the encoder, and as many of the decoder.
-        hidden: Width of the layers beside the attention.
+        inner_width: Width of the layers beside the attention.
         reach: Width of the window around a cell that it may not look at.
         dropout: Share of numbers that are left out in training.
 
@@ -39,17 +39,17 @@ class QueryTransformer(nn.Module):
         width: int = 256,
         heads: int = 8,
         layers: int = 4,
-        hidden: int = 1024,
+        inner_width: int = 1024,
         reach: int = 7,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        if min(width, heads, layers, hidden) < 1 or width % 2 or width % heads:
+        if min(width, heads, layers, inner_width) < 1 or width % 2 or width % heads:
             raise ValueError(f"expected an even width that is a multiple of heads, got {width} and {heads}")
         self.into, self.out = nn.Linear(features, width), nn.Linear(width, features)
         self.rows = nn.Parameter(torch.empty(grid, width // 2))
         self.columns = nn.Parameter(torch.empty(grid, width // 2))
-        options = (width, heads, hidden, dropout)
+        options = (width, heads, inner_width, dropout)
         self.encoder = nn.ModuleList(EncoderLayer(*options) for _ in range(layers))
         self.decoder = nn.ModuleList(DecoderLayer(grid * grid, *options) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
@@ -92,9 +92,9 @@ class Attention(nn.MultiheadAttention):
 class Ending(nn.Module):
     """The layers beside the attention, with shortcut and normalisation."""
 
-    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+    def __init__(self, width: int, inner_width: int, dropout: float) -> None:
         super().__init__()
-        self.first, self.second = nn.Linear(width, hidden), nn.Linear(hidden, width)
+        self.first, self.second = nn.Linear(width, inner_width), nn.Linear(inner_width, width)
         self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -107,10 +107,10 @@ class Ending(nn.Module):
 class EncoderLayer(nn.Module):
     """Attention of tokens to one another, and layers beside it; normalised behind each."""
 
-    def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, inner_width: int, dropout: float) -> None:
         super().__init__()
         self.attention, self.norm = Attention(width, heads, dropout), nn.LayerNorm(width)
-        self.dropout, self.ending = nn.Dropout(dropout), Ending(width, hidden, dropout)
+        self.dropout, self.ending = nn.Dropout(dropout), Ending(width, inner_width, dropout)
 
     def forward(self, x: Tensor, place: Tensor, block_mask: Tensor) -> Tensor:
         """Return (B, N, width) for tokens ``x`` at places (N, width)."""
@@ -123,12 +123,12 @@ class EncoderLayer(nn.Module):
 class DecoderLayer(nn.Module):
     """A learned query of each cell that asks the encoder, and then the layer before."""
 
-    def __init__(self, cells: int, width: int, heads: int, hidden: int, dropout: float) -> None:
+    def __init__(self, cells: int, width: int, heads: int, inner_width: int, dropout: float) -> None:
         super().__init__()
         self.query = nn.Parameter(torch.empty(cells, width))
         self.code, self.before = Attention(width, heads, dropout), Attention(width, heads, dropout)
         self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
-        self.dropout, self.ending = nn.Dropout(dropout), Ending(width, hidden, dropout)
+        self.dropout, self.ending = nn.Dropout(dropout), Ending(width, inner_width, dropout)
 
     def forward(self, code: Tensor, before: Tensor, place: Tensor, block_mask: Tensor) -> Tensor:
         """Return (B, N, width) for what the encoder and the layer ``before`` say."""
