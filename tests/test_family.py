@@ -32,7 +32,21 @@ FLAT = [
 BESIDE = ["classifier", "autoencoder"]
 CODED = ["ldm", "madad"]  # of codecs that are trained before
 SOLID = ["ddpm3d", "ldm3d", "wavelet3d"]
-RIVALS = ["ae", "ae_flow", "fae", "patch_bank", "rd4ad", "uniad", "urd", "zscore"]  # without diffusion
+RIVALS = [
+    "ae",
+    "ae_flow",
+    "asn",
+    "fae",
+    "gating_ano",
+    "patch_bank",
+    "rd4ad",
+    "uniad",
+    "unet_synthetic",
+    "urd",
+    "zscore",
+]
+"""Without diffusion."""
+FUSED = ["fusion_unet"]  # of several sequences
 STEERED = ["diffuse", "guided"]  # by networks that are trained before
 QUICK = [
     "variant=smoke",
@@ -46,7 +60,7 @@ QUICK = [
 
 
 def test_every_config_of_the_family_is_tried():
-    names = {*FLAT, *BESIDE, *STEERED, *CODED, *SOLID, *RIVALS}
+    names = {*FLAT, *BESIDE, *STEERED, *CODED, *SOLID, *RIVALS, *FUSED}
     names |= {"autoencoder_kl", "brain_any", "ixi_t1_axial", "smoke"}
     assert set(list_configs()) == names
 
@@ -79,6 +93,22 @@ def test_method_trains_and_finds_from_its_config(name, tmp_path):
     assert found.info["nfe"] >= 1
     alone = pipe(x[1:], seed=3).anomaly_map[0]
     torch.testing.assert_close(alone, found.anomaly_map[1], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("variant", [["space.size=16"], ["variant=volumes", "model.channels=[4,8]"]])
+def test_sequences_are_joined_from_its_config(variant, tmp_path):
+    for k, split in enumerate(("train", "train", "val")):
+        for sequence in ("flair", "t1w"):
+            path = tmp_path / "data" / split / f"sub-{k}_{sequence}.nii.gz"
+            save_volume(path, seed=2 * k + (sequence == "t1w"), shape=(18, 16, 14))
+    data = f"data={{name: volumes, root: {tmp_path / 'data'}, sequences: [flair, t1w]}}"
+    config = load("fusion_unet", [*QUICK, *variant, data, "train.validate_items=1", f"output={tmp_path}"])
+    pipe = AnomalyPipeline.from_pretrained(train(config))
+    x = torch.rand(1, 2, *(16, 14, 12)[: config.model.get("dims", 2)]) * 0.8 + 0.1
+    found = pipe(x, seed=3)
+    assert found.anomaly_map.shape == (1, 1, *x.shape[2:])
+    assert found.anomaly_map.max() > 0
+    assert found.reconstruction.shape == x.shape
 
 
 def test_volumes_train_on_boxes_and_are_found_by_a_sliding_window(tmp_path):

@@ -111,7 +111,7 @@ PARTS = {
     ),
     "MODELS": (
         "adm autoencoder beside bridge classifier conditioned dae detail dit dtunet labelled references"
-        " unet2d unet3d uvit"
+        " strided unet2d unet3d uvit"
     ),
     "DATASETS": "auto images labels mix toy volumes",
     "CORRUPTIONS": (
@@ -120,9 +120,9 @@ PARTS = {
     ),
     "LAYOUTS": (
         "atlas2 behrendt bercea bmad brats2020 brats2021 brats2023 fastmri_plus ixi medianomaly_brats"
-        " medianomaly_isic medianomaly_json mslub slices table upd wmh"
+        " medianomaly_isic medianomaly_json mslub slices table uadimag upd wmh"
     ),
-    "PROTOCOLS": "bercea bmad diffad kascenas medianomaly pddpm upd",
+    "PROTOCOLS": "bercea bmad diffad kascenas medianomaly pddpm uadimag upd",
 }
 """Registries of ``diffad.registry`` and the names that YAML, the command line and Python know."""
 
@@ -258,6 +258,7 @@ COMMANDS = {
     ),
     "pretrain": (2, "--cell --ratio"),
     "report": (1, "--figure"),
+    "sweep": (2, "--data --out --over --seeds --side"),
     "synthesise": (
         1,
         "--batch-size --count --detail --device --inference-steps --inner-steps --label --mask --model --out"

@@ -19,13 +19,21 @@ from diffad.registry import suggest_name
 RUNS = "{runs}"
 """Stands for the folder of the trained networks in the assignments of a method."""
 
-BASELINES = ("raw intensity", "z-score", "PCA 16", "median of training")
-"""Labels of the naive baselines."""
+PLAIN_BASELINES = ("raw intensity", "mirror asymmetry", "random")
+"""Labels of the naive baselines that learn nothing."""
+
+LEARNT_BASELINES = ("matched intensity", "z-score", "robust z-score", "PCA 16", "median of training")
+"""Labels of those that learn from healthy slices."""
+
+BASELINES = (*PLAIN_BASELINES, *LEARNT_BASELINES)
+"""Labels of the naive baselines of slices."""
 
 VOLUME_BASELINES = (
     "bright intensity",
     "dark intensity",
+    "matched intensity",
     "atlas z-score",
+    "robust atlas z-score",
     "mirror asymmetry",
     "atlas PCA 16",
     "random",
@@ -164,7 +172,7 @@ class BenchmarkConfig:
 
     def __post_init__(self) -> None:
         labels = [m.label for m in (*self.methods, *self.networks)]
-        reserved = {*BASELINES, *self._list_baselines()}
+        reserved = {*LEARNT_BASELINES, *(self._list_baselines() if self.baselines else ())}
         duplicates = sorted({label for label in labels if labels.count(label) > 1 or label in reserved})
         expect(not duplicates, "methods.label", "names used once", ", ".join(duplicates))
         expect(bool(self.labels), "methods", "a method, or baselines: true", self.methods)
@@ -180,7 +188,7 @@ class BenchmarkConfig:
         if self.data.slices:
             return BASELINES
         # the others of slices learn from training slices
-        return VOLUME_BASELINES if self.data.healthy else BASELINES[:1]
+        return VOLUME_BASELINES if self.data.healthy else PLAIN_BASELINES
 
     @property
     def out(self) -> Path:

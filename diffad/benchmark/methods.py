@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from diffad.benchmark.config import (
-    BASELINES,
-    VOLUME_BASELINES,
-    BenchmarkConfig,
-    MethodConfig,
-    hash_values,
-)
-from diffad.benchmark.items import TestItem, hash_tensors
+from diffad.benchmark.baselines import load_baseline
+from diffad.benchmark.config import BenchmarkConfig, MethodConfig, hash_values
+from diffad.benchmark.items import TestItem
 from diffad.benchmark.prediction import BenchmarkMethod as BenchmarkMethod
 from diffad.benchmark.prediction import Prediction as Prediction
 from diffad.benchmark.slices import HealthySlices
-from diffad.benchmark.volume_baselines import load_volume_baseline
 from diffad.data.volume import Volume
 
 
@@ -37,9 +30,7 @@ def load_method(
     for spec in config.methods:
         if spec.label == label:
             return _load_pipeline(spec, config, device)
-    if label in VOLUME_BASELINES:
-        return load_volume_baseline(label, config.data)
-    return _load_baseline(label, slices)
+    return load_baseline(label, config.data, slices)
 
 
 def _load_pipeline(spec: MethodConfig, config: BenchmarkConfig, device: torch.device) -> BenchmarkMethod:
@@ -96,32 +87,3 @@ def _add_batch(prediction: Prediction, batch: list[TestItem], pipe: Any, options
     if str(out.info.get("threshold_rule", "")).startswith("healthy"):
         prediction.detections += list(out.mask[:, 0].cpu())
     prediction.nfe, prediction.slices = int(out.info["nfe"]), prediction.slices + int(out.info["slices"])
-
-
-def _load_baseline(label: str, slices: HealthySlices | None) -> BenchmarkMethod:
-    score, digest = _fit_baseline(label, slices)
-
-    def run(items: Sequence[TestItem], seed: int) -> Prediction:
-        prediction = Prediction(slices=len(items))
-        for item in items:
-            x = torch.from_numpy(item.image)[None, None]
-            prediction.maps.append(score(x)[0, 0] * torch.from_numpy(item.brain))
-        return prediction
-
-    supervision = "normal" if digest else "none"
-    return BenchmarkMethod(label, hash_values(label, digest), 0, run, supervision)
-
-
-def _fit_baseline(label: str, slices: HealthySlices | None) -> tuple[Callable[[Tensor], Tensor], str]:
-    """Return the map of a baseline, and the hash of what it learnt from."""
-    from diffad.evaluation.baselines import MedianResidual, PCAResidual, ZScoreBaseline, raw_intensity
-
-    if label == BASELINES[0]:
-        return raw_intensity, ""
-    if slices is None:
-        raise ValueError("expected data.slices, from whose train/ this baseline learns, got none")
-    classes: dict[str, Any] = dict(
-        zip(BASELINES[1:], (ZScoreBaseline, PCAResidual, MedianResidual), strict=True)
-    )
-    baseline = classes[label]().fit(slices.train, slices.brain)
-    return baseline.score, hash_tensors(slices.train, slices.brain)

@@ -40,6 +40,7 @@ from diffad.cli.predict import predict_command
 from diffad.cli.prepare import prepare_command
 from diffad.cli.pretrain import pretrain_command
 from diffad.cli.report import report_command
+from diffad.cli.sweep import sweep_command
 from diffad.cli.synthesise import synthesise_command
 from diffad.cli.talking import TALK_WORDS, talk
 from diffad.cli.train import train_command
@@ -121,6 +122,7 @@ COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("train", "Train a model, or go on with a run that was stopped.", train_command),
     ("pretrain", "Pretrain the encoder of a conditioned network.", pretrain_command),
     ("benchmark", "Compare methods: train, predict, score, report.", benchmark_command),
+    ("sweep", "Train a recipe at several values of one setting.", sweep_command),
     ("list", "List parts, configs and models by name.", list_command),
     ("noise", "Show a noise in pictures and numbers.", noise_command),
     ("phantom", "Make a data set of phantoms.", phantom_command),

@@ -54,6 +54,41 @@ class ZScoreBaseline:
         return median_filter(distance.mean(1, keepdim=True), self.median)
 
 
+class RobustZScore:
+    r"""Scores each voxel by its distance from the healthy median, in robust standard deviations.
+
+    .. math::
+        a = \frac{\lvert x - m \rvert}{\sigma + \epsilon}, \quad
+        \sigma = 1.4826 \, \operatorname{median}_i \lvert x_i - m \rvert
+
+    with the median :math:`m` of each voxel over all training scans, whose background is 0; channels are
+    averaged. A few odd scans, or a lesion among them, move neither.
+
+    Args:
+        median: Width of the median filter of the map, in voxels; 1 leaves it out.
+        eps: Added to the deviation, in units of the intensity range.
+    """
+
+    def __init__(self, median: int = 5, eps: float = 0.02) -> None:
+        self.median, self.eps = median, eps
+
+    def fit(self, train: Tensor, masks: Tensor) -> Self:
+        """Learn the median and the deviation of healthy scans (N, C, *S) in their brains (N or 1, 1, *S).
+
+        Raises:
+            ValueError: If the shapes do not fit or there are fewer than two scans.
+        """
+        x = train * _check_weights(train, masks)
+        self.centre = x.median(0).values
+        self.sd = 1.4826 * (x - self.centre).abs().median(0).values
+        return self
+
+    def score(self, x: Tensor) -> Tensor:
+        """Map scans ``x`` (B, C, *S) in [0, 1] to anomaly maps (B, 1, *S)."""
+        distance = (x - self.centre).abs() / (self.sd + self.eps)
+        return median_filter(distance.mean(1, keepdim=True), self.median)
+
+
 class PCAResidual:
     r"""Scores each voxel by what a linear model of healthy scans leaves over.
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from diffad.data.brain_box import find_brain_box
 from diffad.data.intensity import make_percentile_window
-from diffad.types import generator_for
+from diffad.evaluation.matched import MatchedIntensity
+from diffad.evaluation.mirrored import draw_random_map
 
 SHAPE = (72, 88, 72)
 """Voxels of the box that brains are compared in, left to right, back to front, bottom to top: about 2 mm."""
@@ -50,11 +51,6 @@ def map_asymmetry(image: Tensor, brain: Tensor) -> Tensor:
     return _from_box(smooth.abs(), box, brain)
 
 
-def map_random(image: Tensor, brain: Tensor) -> Tensor:
-    """Draw a map of uniform numbers, which knows nothing: its average precision is the prevalence."""
-    return torch.rand(image.shape, generator=generator_for(0, image.numel())) * brain
-
-
 class AtlasZScore:
     r"""Scores each voxel by its distance from the mean of healthy brains at its place in the brain's box.
 
@@ -86,6 +82,39 @@ class AtlasZScore:
         """Map a scan (I, J, K)."""
         x, box = _to_box(scale_intensity(image, brain), brain)
         return _from_box((x - self.mean).abs() / (self.sd + self.eps), box, brain)
+
+
+class RobustAtlasZScore:
+    r"""Scores each voxel by its distance from the healthy median in the brain's box, in robust deviations.
+
+    .. math::
+        a = \frac{\lvert x - m \rvert}{\sigma + \epsilon}, \quad
+        \sigma = 1.4826 \, \operatorname{median}_i \lvert x_i - m \rvert
+
+    Args:
+        eps: Added to the deviation, in units of the intensity range.
+    """
+
+    def __init__(self, eps: float = 0.05) -> None:
+        self.eps = eps
+
+    def fit(self, scans: Iterable[tuple[Tensor, Tensor]]) -> Self:
+        """Learn median and deviation of healthy scans with their brain masks, (I, J, K) each.
+
+        Raises:
+            ValueError: If there are fewer than two.
+        """
+        boxes = [_to_box(scale_intensity(image, brain), brain)[0] for image, brain in scans]
+        _require_scans(len(boxes), 2)
+        x = torch.stack(boxes)
+        self.centre = x.median(0).values
+        self.sd = 1.4826 * (x - self.centre).abs().median(0).values
+        return self
+
+    def score(self, image: Tensor, brain: Tensor) -> Tensor:
+        """Map a scan (I, J, K)."""
+        x, box = _to_box(scale_intensity(image, brain), brain)
+        return _from_box((x - self.centre).abs() / (self.sd + self.eps), box, brain)
 
 
 class AtlasPCA:
@@ -126,12 +155,14 @@ MAPS: dict[str, VolumeMap] = {
     "bright intensity": map_brightness,
     "dark intensity": map_darkness,
     "mirror asymmetry": map_asymmetry,
-    "random": map_random,
+    "random": draw_random_map,
 }
 """Maps that learn nothing, by label."""
 
-ATLASES: dict[str, type[AtlasZScore] | type[AtlasPCA]] = {
+ATLASES: dict[str, type[AtlasZScore | RobustAtlasZScore | AtlasPCA | MatchedIntensity]] = {
+    "matched intensity": MatchedIntensity,
     "atlas z-score": AtlasZScore,
+    "robust atlas z-score": RobustAtlasZScore,
     "atlas PCA 16": AtlasPCA,
 }
 """Maps that learn from healthy scans, by label."""

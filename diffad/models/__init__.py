@@ -15,6 +15,7 @@ from diffad.models import dtunet as dtunet
 from diffad.models import labelled as labelled
 from diffad.models import references as references
 from diffad.models import resnet as resnet
+from diffad.models import strided as strided
 from diffad.models import unet2d as unet2d
 from diffad.models import unet3d as unet3d
 from diffad.models import uvit as uvit

@@ -75,6 +75,7 @@ def check_network(network: Any, config: Config) -> None:
             "config key model: expected a codec with task compress, such as autoencoder_kl or autoencoder_vq"
             f", found {config.model['name']!r}"
         )
+    _check_synthetic(network, config)
     has_variance = any(learns_variance(part) for part in network.modules())
     if has_variance and not learns_variance(network):
         raise ConfigError(
@@ -86,15 +87,21 @@ def check_network(network: Any, config: Config) -> None:
             "config key model.learned_variance: expected false with schedule.prediction_type flow, whose "
             "moves have no width"
         )
-    if getattr(network, "supervision", None) == "normal+synthetic" and not config.corrupt.tasks:
-        raise ConfigError(
-            f"config key corrupt.tasks: expected kinds of synthetic anomalies, from which "
-            f"{config.model['name']!r} learns, found none"
-        )
     try:
         check_neighbours(network, config.space.neighbours)
     except ValueError as error:
         raise ConfigError(f"config key model: {error}") from error
+
+
+def _check_synthetic(network: Any, config: Config) -> None:
+    """Refuse a detector that learns from synthetic anomalies where none are shown."""
+    corrupt = config.corrupt
+    is_shown = bool(corrupt.tasks) and corrupt.chance > 0
+    if config.task == "detect" and network.supervision == "normal+synthetic" and not is_shown:
+        raise ConfigError(
+            f"config key corrupt.tasks: expected some, and a chance above 0, as {config.model['name']!r} learns "
+            f"from synthetic anomalies, found tasks {list(corrupt.tasks)} and chance {corrupt.chance}"
+        )
 
 
 def build_data(config: Config, split: str) -> Dataset:

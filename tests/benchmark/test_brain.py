@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from diffad.benchmark.config import VOLUME_BASELINES, load_benchmark
+from diffad.benchmark.baselines import load_baseline
+from diffad.benchmark.config import PLAIN_BASELINES, VOLUME_BASELINES, load_benchmark
 from diffad.benchmark.run import run_benchmark
 from diffad.benchmark.test_sets import TestSets
-from diffad.benchmark.volume_baselines import load_volume_baseline
 from diffad.cli import main
 from diffad.data.lesions import KINDS
 from diffad.distributed import Process
@@ -45,8 +45,24 @@ def test_every_kind_is_a_column_beside_the_healthy_heads(config):
 
 def test_volume_baselines_say_what_they_lack(config):
     with pytest.raises(ValueError, match="expected a brain mask _skull beside it"):
-        load_volume_baseline("atlas z-score", replace(config.data, healthy_mask="_skull"))
+        load_baseline("atlas z-score", replace(config.data, healthy_mask="_skull"), None)
 
 
-def test_other_benchmarks_may_use_the_names_of_volume_baselines():
+def test_other_benchmarks_may_use_the_names_of_plain_baselines():
     assert "random" in load_benchmark("benchmark_controls").labels
+
+
+def test_volumes_without_healthy_scans_have_the_baselines_that_learn_nothing(config):
+    alone = replace(config, data=replace(config.data, healthy=None, limit=1))
+    assert alone.labels == list(PLAIN_BASELINES)
+    (test_set,) = [s for s in TestSets(config.data).list_sets(0) if s.kind == "dark"]
+    items = test_set.read()[:1]
+    box = items[0].brain
+    for label in PLAIN_BASELINES:
+        (scores,) = load_baseline(label, alone.data, None).predict(items, 0).maps
+        assert scores.shape == box.shape
+        assert not scores[~torch.from_numpy(box)].any()
+        assert scores.max() > 0
+    (mirrored,) = load_baseline("mirror asymmetry", alone.data, None).predict(items, 0).maps
+    (volume,) = load_baseline("mirror asymmetry", config.data, None).predict(items, 0).maps
+    torch.testing.assert_close(mirrored, volume, rtol=1e-3, atol=1e-3)

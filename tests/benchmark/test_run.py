@@ -33,7 +33,7 @@ def test_every_method_has_every_figure_of_every_kind_and_their_mean(tiny):
     outcome = run_benchmark(tiny(), SINGLE_PROCESS)
     ap_rows = [r for r in read_rows(tiny().out) if r["figure"] == "pixel_ap"]
     assert {r["method"] for r in ap_rows} == {"plain", "squared", *BASELINES}
-    assert len(ap_rows) == 6 * 2 * 3
+    assert len(ap_rows) == (2 + len(BASELINES)) * 2 * 3
     for label in outcome.methods:
         for seed in ("0", "1"):
             values = {

@@ -26,6 +26,7 @@ OWN = {
 }
 """Configs that follow no paper."""
 OWN |= {"ae", "zscore"}
+OWN |= {"asn", "fusion_unet", "gating_ano", "unet_synthetic"}
 """A paper that counts epochs of sets of unknown size, and formulas without a recipe."""
 OWN |= {"ae_flow", "fae", "patch_bank", "rd4ad", "uniad", "urd"}
 """Of networks of features that are not built or need a file; ``tests/golden`` holds their numbers."""

@@ -21,6 +21,9 @@ OPTIONS = {
     "ae_flow": {"size": 32, "weights": "random", "stage": 2, "blocks": 2, "channels": [8]},
     "aeu": SMALL,
     "fae": {**FROZEN, "channels": [8, 8]},
+    "asn": {"channels": [4, 8]},
+    "fusion_unet": {"channels": [4, 8]},
+    "gating_ano": {"base": 4},
     "memae": {**SMALL, "slots": 5},
     "padim": {**FROZEN, "dimensions": 8},
     "patch_bank": {**FROZEN, "patches": 40, "candidates": 300, "window": 1},
@@ -28,11 +31,12 @@ OPTIONS = {
     "rd4ad": {**FROZEN, "stages": [0, 2, 3]},
     "uniad": {**FROZEN, **TINY},
     "urd": {**FROZEN, "stages": [0, 2, 3], "repeats": 1},
+    "unet_synthetic": {"channels": [4, 8]},
     "vae": SMALL,
     "zscore": {"size": 16},
 }
 # those that know no volumes
-FLAT = ["ae_flow", "fae", "padim", "patch_bank", "rd4ad", "uniad", "urd"]
+FLAT = ["ae_flow", "fae", "gating_ano", "padim", "patch_bank", "rd4ad", "uniad", "urd"]
 SHAPES = {"2-D": (6, 1, 32, 24), "3-D": (6, 1, 16, 12, 20)}
 CASES = [(name, case) for name in sorted(OPTIONS) for case in SHAPES if case == "2-D" or name not in FLAT]
 
@@ -53,6 +57,17 @@ def make_example(shape, seed=0):
     return DetectorExample(x, x, brain, torch.zeros_like(brain), torch.zeros(len(x)).long(), generators)
 
 
+def show(detector, shape, seed):
+    """Lay a box of other intensities into every other scan, for those that learn from synthetic anomalies."""
+    example = make_example(shape, seed)
+    if detector.supervision != "normal+synthetic":
+        return example
+    damage = torch.zeros_like(example.brain)
+    damage[(slice(0, None, 2), slice(None), *[slice(n // 2 - 2, n // 2 + 3) for n in shape[2:]])] = 1
+    seen = torch.where(damage > 0, 1 - example.clean, example.clean)
+    return dataclasses.replace(example, seen=seen, damage=damage)
+
+
 def teach(detector, shape, steps=60):
     """Let a detector learn a little; normalisation has statistics of the weights that it ends with."""
     torch.manual_seed(0)
@@ -63,7 +78,7 @@ def teach(detector, shape, steps=60):
     optimizer, many = torch.optim.Adam(detector.parameters(), 1e-2), (24, *shape[1:])
     for step in range(steps):
         optimizer.zero_grad()
-        detector.train()(make_example(many, step)).mean().backward()
+        detector.train()(show(detector, many, step)).mean().backward()
         optimizer.step()
     norms = [part for part in detector.modules() if hasattr(part, "reset_running_stats")]
     for norm in norms:
@@ -71,7 +86,7 @@ def teach(detector, shape, steps=60):
         norm.momentum = None  # a plain mean over the batches that follow
     with torch.no_grad():
         for step in range(5):
-            detector(make_example(many, step))
+            detector(show(detector, many, step))
     return detector.eval()
 
 

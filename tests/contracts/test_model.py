@@ -64,6 +64,9 @@ OPTIONS = {
     "references in 3-D": ({"count": 3, "size": (7, 8, 5)}, 3),
     "resnet": ({"depth": 10, "planes": 8}, 2),
     "resnet in 3-D": ({"depth": 10, "planes": 8, "dims": 3, "norm": "group"}, 3),
+    "strided": ({"channels": [8, 16], "groups": 4}, 3),
+    "strided as published": ({"channels": [8, 16, 16], "norm": "batch", "dropout": 0.2}, 3),
+    "strided in 2-D": ({"channels": [8, 16], "groups": 4, "dims": 2}, 2),
     "unet2d": ({"channels": [8, 16], "layers": 1, "groups": 4}, 2),
     "unet2d with attention everywhere": (
         {"channels": [8, 16], "layers": 1, "groups": 4, "attention": {"down": [0, 1], "up": [0, 1]}},
@@ -92,7 +95,7 @@ EMBEDDING = [
     "uvit",
 ]
 # Rows of the networks that know a level, and choose widths and groups.
-LEVELLED = [row for row in OPTIONS if row.split()[0] not in ("dae", "autoencoder", *IMAGELESS[1:])]
+LEVELLED = [row for row in OPTIONS if row.split()[0] not in ("dae", "autoencoder", "strided", *IMAGELESS[1:])]
 WIDTHS = [row for row in LEVELLED if "groups" in OPTIONS[row][0] and "backbone" not in OPTIONS[row][0]]
 
 

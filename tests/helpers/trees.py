@@ -161,3 +161,18 @@ TREES = {
     "brats2020": brats2020, "brats2021": brats2021, "brats2023": brats2023, "ixi": ixi, "atlas2": atlas2,
     "mslub": mslub, "wmh": wmh, "fastmri_plus": fastmri_plus, "upd": upd, "behrendt": behrendt,
 }  # fmt: skip
+
+
+def uadimag(root: Path):
+    """Two scans with strokes, and a healthy one whose mask is empty."""
+    for study, number, sequences in (
+        ("ATLAS", 1, ("T1w",)),
+        ("ATLAS", 2, ("T1w", "T2w")),
+        ("CAMCAN", 3, ("T1w",)),
+    ):
+        stem = root / study / f"sub-{number:02}" / "anat" / f"sub-{number:02}"
+        for sequence in sequences:
+            nifti(stem.with_name(f"{stem.name}_{sequence}.nii.gz"))
+        labels = (0, 1) if study == "ATLAS" else (0,)
+        nifti(stem.with_name(f"{stem.name}_seg-anomaly_mask.nii.gz"), labels=labels)
+    return root

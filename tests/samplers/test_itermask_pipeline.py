@@ -62,13 +62,20 @@ def test_slice_without_a_brain_is_refused_by_its_number(pipe):
         pipe(x, mask=mask, seed=1)
 
 
-def test_volumes_find_their_threshold_by_themselves(tmp_path):
+SMALL_BACKBONES = {
+    "unet3d": "{name: unet3d, channels: [8, 16], layers: 1}",
+    "strided": "{name: strided, channels: [8, 16, 16], norm: batch}",
+}
+
+
+@pytest.mark.parametrize("backbone", SMALL_BACKBONES)
+def test_volumes_find_their_threshold_by_themselves(tmp_path, backbone):
     for split, count in (("train", 2), ("val", 1)):
         for k in range(count):
             path = tmp_path / "data" / split / f"sub-{split}{k}.nii.gz"
             save_volume(path, seed=k + 5 * (split == "val"), shape=(16, 14, 10))
     small = [
-        "model.backbone={name: unet3d, channels: [8, 16], layers: 1}",
+        f"model.backbone={SMALL_BACKBONES[backbone]}",
         "sampler.looks=4",
         "sampler.passes=2",
     ]

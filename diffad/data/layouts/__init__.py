@@ -11,5 +11,6 @@ from diffad.data.layouts import medianomaly as medianomaly
 from diffad.data.layouts import mslub as mslub
 from diffad.data.layouts import slices as slices
 from diffad.data.layouts import table as table
+from diffad.data.layouts import uadimag as uadimag
 from diffad.data.layouts import upd as upd
 from diffad.data.layouts import wmh as wmh

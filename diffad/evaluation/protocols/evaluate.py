@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from diffad.evaluation.protocols.detections import detection_metrics
+from diffad.evaluation.protocols.estimated import best_mean_dice, estimated_metrics
 from diffad.evaluation.protocols.intervals import Bootstrap
 from diffad.evaluation.protocols.metrics import image_metrics, pixel_metrics
 from diffad.evaluation.protocols.prepare import ImageSet, record_warnings
@@ -102,6 +103,7 @@ def _score_images(
     rows = [score_image(i, threshold, protocol) for i, threshold in zip(images, thresholds, strict=True)]
     metrics, curves = pixel_metrics(images, protocol, bootstrap)
     metrics |= detection_metrics(rows, protocol, bootstrap) | image_metrics(images, bootstrap)
+    metrics |= estimated_metrics(images, protocol, tuning, folds) | best_mean_dice(images, protocol)
     metrics["samples"] = Metric(float(len(images)))
     metrics["anomalous"] = Metric(float(sum(image.anomalous for image in images)))
     warnings = _describe_set(images, tuning or [], thresholds, protocol.threshold)

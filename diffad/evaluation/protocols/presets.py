@@ -124,6 +124,21 @@ PRESETS: dict[str, dict[str, Any]] = {
         "grid": (0.0, 1.0, 101),
         "dice_aggregate": "image",
     },
+    # every method has one cut a sequence, from lesions of other subjects; median=4 is its other table.
+    # Published maps are 0 outside the brain, so it is all the same to leave these voxels out, unless a
+    # lesion lies there
+    "uadimag": {
+        "summary": "Whole volumes, pooled AP, mean Dice of subjects at one cut, from lesions of others.",
+        "source": "Large-scale benchmark of unsupervised anomaly detection in brain MRI, UAD-IMAG "
+        "(Frotscher et al., 2025)",
+        "median_axes": 3,
+        "median_border": "reflect",
+        "threshold": "mean_dice",
+        "tuned_on": "tuning",
+        "dice_aggregate": "subject",
+        "dice_of": "anomalous",
+        "regions": False,
+    },
 }
 """Choices by the name of a protocol; what is not named has the default of ``Protocol``."""
 

@@ -20,7 +20,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "pool_map": ("raw", "processed"),
     "aggregate": ("pooled", "volume", "image"),
     "pixel_samples": ("all", "anomalous"),
-    "threshold": ("oracle", "order", "grid", "bisection", "f1", "healthy", "healthy_grid", "fixed", "stored"),
+    "threshold": (
+        *("oracle", "order", "grid", "bisection", "f1", "mean_dice"),
+        *("healthy", "healthy_grid", "fixed", "stored"),
+    ),
     "tuned_on": ("test", "tuning"),
     "dice_aggregate": ("volume", "image", "subject"),
     "dice_of": ("all", "anomalous"),
@@ -42,7 +45,8 @@ class Protocol:
         erosion: Layers peeled off the brain in each slice, in pixels.
         erosion_per: Peel width // ``erosion_per`` layers instead; 0 takes ``erosion``.
         erosion_rule: "cross" peels layers, "average" wants most of the neighbourhood inside.
-        median: Odd width of the median window, in pixels; 1 smooths nothing.
+        median: Width of the median window, in pixels, odd, or even in volumes with "reflect", where the
+            window begins half its width before the voxel; 1 smooths nothing.
         median_axes: 2 smooths each slice, 3 the volume.
         median_border: What lies beyond the image: "mirror" leaves the edge pixel out, "reflect" repeats it.
         sigma: Width of a Gaussian blur of each slice, in pixels; 0 blurs nothing.
@@ -60,7 +64,7 @@ class Protocol:
         strata: Bounds of lesion size in pixels, for metrics by size; none for none.
         threshold: Rule that chooses the threshold.
         tuned_on: What the rule looks at, the "test" set itself or "tuning" samples of others.
-        steps: Order statistics or halvings of the rules "order" and "bisection".
+        steps: Order statistics or halvings of the rules "order", "mean_dice" and "bisection".
         grid: First, last and number of the thresholds of the rules with a grid.
         fpr: Share of healthy pixels the rules for healthy scans let be flagged, in (0, 1).
         fixed: Threshold of the rule "fixed".
@@ -124,7 +128,9 @@ class Protocol:
                     f"{name} of protocol {self.name!r}:", str(getattr(self, name)), list(choices)
                 )
         self._check("median_axes", "2 or 3", self.median_axes in (2, 3))
-        self._check("median", "an odd whole number", self.median > 0 and self.median % 2 == 1)
+        odd = self.median > 0 and self.median % 2 == 1
+        even = self.median > 0 and (self.median_axes, self.median_border) == (3, "reflect")
+        self._check("median", "an odd whole number, or any in volumes with a repeated edge", odd or even)
         self._check("sigma", "at least 0", self.sigma >= 0)
         self._check("erosion", "at least 0", self.erosion >= 0)
         self._check("steps", "at least 1", self.steps >= 1)

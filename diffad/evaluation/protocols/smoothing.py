@@ -28,10 +28,20 @@ def postprocess_sample(sample: Sample, protocol: Protocol) -> NDArray[Any]:
         if slice_wise:
             stack = median_filter(stack_slices(scores, axis), protocol.median, protocol.median_border)
             scores = unstack_slices(stack, axis)
+        elif protocol.median % 2 == 0:
+            scores = _smooth_evenly(scores, protocol.median)
         else:
             volume = torch.from_numpy(np.ascontiguousarray(scores))[None, None]
             scores = median_filter(volume, protocol.median, protocol.median_border)[0, 0].numpy()
     return scores
+
+
+def _smooth_evenly(scores: NDArray[Any], width: int) -> NDArray[Any]:
+    """Take the upper of the two middle values in a window without a middle voxel, as in scipy."""
+    from scipy.ndimage import median_filter as median_filter_of_scipy
+
+    smooth: NDArray[Any] = median_filter_of_scipy(scores, size=width, mode="reflect")
+    return smooth
 
 
 def _erode_brain(sample: Sample, protocol: Protocol) -> Bools:

@@ -6,10 +6,13 @@ import hashlib
 import math
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffad.evaluation.metrics import thresholds as rules
+from diffad.evaluation.metrics.subjects import search_mean_dice
 from diffad.evaluation.protocols.protocol import Protocol
 from diffad.evaluation.protocols.scored_image import ScoredImage
 
@@ -101,7 +104,23 @@ def _fit_healthy(maps: Sequence[np.ndarray], protocol: Protocol) -> float:
     return _next_above(threshold) if protocol.comparison == ">=" else threshold
 
 
+def group_pixels(
+    images: Sequence[ScoredImage], protocol: Protocol
+) -> list[tuple[NDArray[Any], NDArray[np.bool_]]]:
+    """Give the scores and the truth of what the mean Dice is a mean over: subjects, volumes or images."""
+    groups: dict[tuple[str, ...], list[ScoredImage]] = {}
+    for image in images:
+        names = {"subject": (image.subject,), "volume": (image.subject, image.volume)}
+        groups.setdefault(names.get(protocol.dice_aggregate, (image.name,)), []).append(image)
+    return [
+        (np.concatenate([part.scores for part in parts]), np.concatenate([part.truth for part in parts]))
+        for parts in groups.values()
+    ]
+
+
 def _fit_dice(images: Sequence[ScoredImage], protocol: Protocol) -> float:
+    if protocol.threshold == "mean_dice":
+        return search_mean_dice(group_pixels(images, protocol), protocol.steps, protocol.comparison).threshold
     scores = np.concatenate([image.scores for image in images])
     truth = np.concatenate([image.truth for image in images])
     if protocol.threshold == "grid":
