@@ -15,8 +15,8 @@ from diffad.detectors.patch_bank import PatchBank as PatchBank
 from diffad.detectors.rd4ad import RD4AD as RD4AD
 from diffad.detectors.statistics import PlacePCA as PlacePCA
 from diffad.detectors.statistics import PlaceZScore as PlaceZScore
+from diffad.detectors.unet_synthetic import UNetSynthetic as UNetSynthetic
 from diffad.detectors.uniad import UniAD as UniAD
 from diffad.detectors.urd import URD as URD
-from diffad.detectors.unet_synthetic import UNetSynthetic as UNetSynthetic
 from diffad.detectors.vae import VAE as VAE
 from diffad.registry import DETECTORS as DETECTORS

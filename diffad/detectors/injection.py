@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffad.detectors.distillation import Student
-from diffad.detectors.student_blocks import make_unit
+from diffad.detectors.student_blocks import make_student_unit
 
 
 class Injection(nn.Module):
@@ -30,11 +30,11 @@ class Injection(nn.Module):
     def __init__(self, width: int, finer: int, by_agreement: bool) -> None:
         super().__init__()
         self.by_agreement = by_agreement
-        self.down = make_unit(finer, width, kernel=1)
+        self.down = make_student_unit(finer, width, kernel=1)
         self.extract, self.mix, self.join = (
-            make_unit(width, width),
-            make_unit(width, width),
-            make_unit(2 * width, width),
+            make_student_unit(width, width),
+            make_student_unit(width, width),
+            make_student_unit(2 * width, width),
         )
 
     def forward(self, x: Tensor, teacher: Tensor, finer: Tensor) -> Tensor:
