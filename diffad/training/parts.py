@@ -99,8 +99,8 @@ def _check_synthetic(network: Any, config: Config) -> None:
     is_shown = bool(corrupt.tasks) and corrupt.chance > 0
     if config.task == "detect" and network.supervision == "normal+synthetic" and not is_shown:
         raise ConfigError(
-            f"config key corrupt.tasks: expected some, and a chance above 0, as {config.model['name']!r} learns "
-            f"from synthetic anomalies, found tasks {list(corrupt.tasks)} and chance {corrupt.chance}"
+            f"config key corrupt.tasks: expected some, and a chance above 0, as {config.model['name']!r} "
+            f"learns from synthetic anomalies, found tasks {list(corrupt.tasks)} and chance {corrupt.chance}"
         )
 
 
