@@ -22,12 +22,12 @@ class PatchSample:
     and the order of the rows alone, not on how they are cut into batches.
 
     Args:
-        most: Rows that are kept.
+        limit: Rows that are kept.
         seed: Seed of the numbers.
     """
 
-    def __init__(self, most: int, seed: int) -> None:
-        self.most, self.generator = most, torch.Generator().manual_seed(seed)
+    def __init__(self, limit: int, seed: int) -> None:
+        self.limit, self.generator = limit, torch.Generator().manual_seed(seed)
         self.rows: Tensor | None = None
         self.keys = torch.zeros(0, dtype=torch.float64)
         self.seen = 0
@@ -39,8 +39,8 @@ class PatchSample:
         self.seen += len(rows)
         self.rows = rows if self.rows is None else torch.cat([self.rows, rows])
         self.keys = torch.cat([self.keys, keys])
-        if len(self.keys) > self.most:
-            largest = self.keys.topk(self.most).indices.sort().values
+        if len(self.keys) > self.limit:
+            largest = self.keys.topk(self.limit).indices.sort().values
             self.rows, self.keys = self.rows[largest], self.keys[largest]
 
 

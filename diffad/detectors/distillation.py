@@ -60,9 +60,9 @@ class Student(nn.Module):
         return x
 
 
-def _double(width: int, times: int, most: int) -> list[int]:
+def _double(width: int, times: int, limit: int) -> list[int]:
     """Return the channels on the way down: twice as many at each halving, the last as many as all have."""
-    return [width, *(min(width * 2**j, most) for j in range(1, times)), *[most] * (times > 0)]
+    return [width, *(min(width * 2**j, limit) for j in range(1, times)), *[limit] * (times > 0)]
 
 
 def _make_blocks(block: type[Residual], inputs: int, outputs: int, change: str, count: int) -> nn.Sequential:
