@@ -59,7 +59,7 @@ class AEFlow(FeatureDetector):
         statistics: "centre" or "imagenet", see ``FrozenFeatures``.
         blocks: Couplings of the flow.
         subnetwork: "residual" or "plain", see ``diffad.models.coupling``.
-        hidden: Width of a plain one; 0 takes the channels of the features.
+        inner_width: Width of a plain one; 0 takes the channels of the features.
         channels: Channels of the decoder after each doubling but the last.
         alpha: Weight of the likelihood in the loss, in [0, 1].
         beta: Weight of the likelihood in the map, in [0, 1].
@@ -86,7 +86,7 @@ class AEFlow(FeatureDetector):
         statistics: str = "imagenet",
         blocks: int = 8,
         subnetwork: str = "residual",
-        hidden: int = 0,
+        inner_width: int = 0,
         channels: Sequence[int] = (96, 64, 32),
         alpha: float = 0.5,
         beta: float = 0.9,
@@ -99,14 +99,17 @@ class AEFlow(FeatureDetector):
         check_decoder(backbone, stage, size, channels)
         self._build_features(size, [stage], statistics, adapt_norm=False)
         width = in_channels * self.features.widths[0]
-        self.flow = CouplingFlow(width, blocks, subnetwork, hidden or width)
+        self.flow = CouplingFlow(width, blocks, subnetwork, inner_width or width)
         sizes = list(pairwise([width, *channels, in_channels]))
         self.decoder = nn.Sequential(*(DecoderStage(*pair, pair == sizes[-1]) for pair in sizes))
 
     def forward(self, example: DetectorExample) -> Tensor:
         """Return the loss of each item, (B,)."""
-        clean, seen = self._shrink(example.clean, example.brain), self._shrink(example.seen, example.brain)
-        z, log_det, x_hat = self._rebuild(seen)
+        clean, seen_scan = (
+            self._shrink(example.clean, example.brain),
+            self._shrink(example.seen, example.brain),
+        )
+        z, log_det, x_hat = self._rebuild(seen_scan)
         error = (2 * clean - 1 - x_hat).square().flatten(1).mean(1)
         alpha = self.config.alpha
         return alpha * measure_bits(z, log_det) + (1 - alpha) * error

@@ -99,7 +99,7 @@ def read_weights(path: Path, name: str) -> dict[str, Tensor]:
     return {str(k): v for k, v in values.items() if not str(k).endswith("num_batches_tracked")}
 
 
-def match_weights(name: str, values: dict[str, Tensor], path: Path, ordered: bool) -> list[Tensor]:
+def match_weights(name: str, values: dict[str, Tensor], path: Path, by_order: bool) -> list[Tensor]:
     """Return the tensors in the order of ``list_tensors`` of the whole network.
 
     Raises:
@@ -107,19 +107,23 @@ def match_weights(name: str, values: dict[str, Tensor], path: Path, ordered: boo
     """
     with torch.device("meta"):
         whole = list_tensors(FeatureNetwork(name, len(ARCHITECTURES[name].channels) - 1))
-    expected = [(key, tuple(target.shape)) for key, target in whole]
-    if ordered and not any(key in values for key, _ in expected):
-        found = list(values.items())
+    layout = [(key, tuple(target.shape)) for key, target in whole]
+    if by_order and not any(key in values for key, _ in layout):
+        tensors = list(values.items())
     else:
-        found = [(key, values[key]) for key, _ in expected if key in values]
-    for k, (key, shape) in enumerate(expected):
-        has = f"{found[k][0]} of {tuple(found[k][1].shape)}" if k < len(found) else "none"
+        tensors = [(key, values[key]) for key, _ in layout if key in values]
+    for k, (key, shape) in enumerate(layout):
+        has = f"{tensors[k][0]} of {tuple(tensors[k][1].shape)}" if k < len(tensors) else "none"
         kind = key.rpartition(".")[2]
-        if k >= len(found) or found[k][0].rpartition(".")[2] != kind or tuple(found[k][1].shape) != shape:
+        if (
+            k >= len(tensors)
+            or tensors[k][0].rpartition(".")[2] != kind
+            or tuple(tensors[k][1].shape) != shape
+        ):
             raise ValueError(f"{path}: expected weights of {name}, {key} of {shape}, found {shorten(has)}")
-        if not found[k][1].isfinite().all():
-            raise ValueError(f"{path}: expected finite weights of {name}, found others in {found[k][0]}")
-    return [value for _, value in found]
+        if not tensors[k][1].isfinite().all():
+            raise ValueError(f"{path}: expected finite weights of {name}, found others in {tensors[k][0]}")
+    return [value for _, value in tensors]
 
 
 def list_tensors(network: FeatureNetwork) -> list[tuple[str, Tensor]]:

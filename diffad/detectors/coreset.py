@@ -22,12 +22,12 @@ class PatchSample:
     and the order of the rows alone, not on how they are cut into batches.
 
     Args:
-        most: Rows that are kept.
+        limit: Rows that are kept.
         seed: Seed of the numbers.
     """
 
-    def __init__(self, most: int, seed: int) -> None:
-        self.most, self.generator = most, torch.Generator().manual_seed(seed)
+    def __init__(self, limit: int, seed: int) -> None:
+        self.limit, self.generator = limit, torch.Generator().manual_seed(seed)
         self.rows: Tensor | None = None
         self.keys = torch.zeros(0, dtype=torch.float64)
         self.seen = 0
@@ -39,9 +39,9 @@ class PatchSample:
         self.seen += len(rows)
         self.rows = rows if self.rows is None else torch.cat([self.rows, rows])
         self.keys = torch.cat([self.keys, keys])
-        if len(self.keys) > self.most:
-            kept = self.keys.topk(self.most).indices.sort().values
-            self.rows, self.keys = self.rows[kept], self.keys[kept]
+        if len(self.keys) > self.limit:
+            largest = self.keys.topk(self.limit).indices.sort().values
+            self.rows, self.keys = self.rows[largest], self.keys[largest]
 
 
 def choose_core(rows: Tensor, count: int, seed: int, width: int = 128) -> Tensor:
@@ -65,12 +65,12 @@ def choose_core(rows: Tensor, count: int, seed: int, width: int = 128) -> Tensor
     first = int(torch.randint(len(rows), (), generator=generator))
     if rows.shape[1] > width:
         rows = rows @ (torch.randn(rows.shape[1], width, generator=generator) / width**0.5)
-    chosen, nearest = [first], torch.full((len(rows),), torch.inf)
-    while len(chosen) < min(count, len(rows)):
-        nearest = torch.minimum(nearest, (rows - rows[chosen[-1]]).square().sum(1))
-        nearest[chosen[-1]] = -1.0
-        chosen.append(int(nearest.argmax()))
-    return torch.tensor(chosen)
+    core, nearest = [first], torch.full((len(rows),), torch.inf)
+    while len(core) < min(count, len(rows)):
+        nearest = torch.minimum(nearest, (rows - rows[core[-1]]).square().sum(1))
+        nearest[core[-1]] = -1.0
+        core.append(int(nearest.argmax()))
+    return torch.tensor(core)
 
 
 def require_memory(numbers: int, what: str) -> None:
@@ -83,11 +83,11 @@ def require_memory(numbers: int, what: str) -> None:
     Raises:
         ValueError: If they take more than half of it; both are said.
     """
-    needed, memory = 4 * numbers / GIGABYTE, read_memory() / GIGABYTE
-    if needed > SHARE * memory:
+    estimate, memory = 4 * numbers / GIGABYTE, read_memory() / GIGABYTE
+    if estimate > SHARE * memory:
         raise ValueError(
             f"expected {what} to take at most half of the {memory:.1f} GB of memory, "
-            f"estimated {needed:.1f} GB"
+            f"estimated {estimate:.1f} GB"
         )
 
 

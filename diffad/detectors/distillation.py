@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from diffad.detectors.student_blocks import BLOCKS, Residual, make_unit
+from diffad.detectors.student_blocks import BLOCKS, Residual, make_student_unit
 
 
 class Student(nn.Module):
@@ -34,7 +34,9 @@ class Student(nn.Module):
             raise ValueError(f"expected repeats of at least 1, one or {count + 1} of them, got {repeats}")
         # every stage goes down to the grid of the coarsest
         self.downs = nn.ModuleList(
-            nn.Sequential(*(make_unit(*pair, 2) for pair in pairwise(_double(w, count - 1 - k, coarsest))))
+            nn.Sequential(
+                *(make_student_unit(*pair, 2) for pair in pairwise(_double(w, count - 1 - k, coarsest)))
+            )
             for k, w in enumerate(widths)
         )
         block, code = BLOCKS[blocks], 2 * coarsest
@@ -58,9 +60,9 @@ class Student(nn.Module):
         return x
 
 
-def _double(width: int, times: int, most: int) -> list[int]:
+def _double(width: int, times: int, limit: int) -> list[int]:
     """Return the channels on the way down: twice as many at each halving, the last as many as all have."""
-    return [width, *(min(width * 2**j, most) for j in range(1, times)), *[most] * (times > 0)]
+    return [width, *(min(width * 2**j, limit) for j in range(1, times)), *[limit] * (times > 0)]
 
 
 def _make_blocks(block: type[Residual], inputs: int, outputs: int, change: str, count: int) -> nn.Sequential:

@@ -127,8 +127,8 @@ class FAE(FeatureDetector):
     def detect(self, x: Tensor, mask: Tensor) -> Detection:
         """Find anomalies in ``x`` (B, C, H, W) in [0, 1] inside ``mask`` (B, 1, H, W); there is no twin."""
         features = self._look(x, mask)
-        rebuilt = self.autoencoder(features).float()
-        similarity = measure_similarity(features, rebuilt, self.config.window)
+        x_hat = self.autoencoder(features).float()
+        similarity = measure_similarity(features, x_hat, self.config.window)
         return Detection(enlarge(1 - similarity.mean(1, keepdim=True), x.shape[2:]))
 
     def _look(self, x: Tensor, mask: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffad.detectors.distillation import Student
-from diffad.detectors.student_blocks import make_unit
+from diffad.detectors.student_blocks import make_student_unit
 
 
 class Injection(nn.Module):
@@ -24,28 +24,28 @@ class Injection(nn.Module):
     Args:
         width: Channels of answer and teacher.
         finer: Channels of the teacher's stage that is twice as fine.
-        guided: Weigh by s; without it s is 1 everywhere, a plain shortcut.
+        by_agreement: Weigh by s; without it s is 1 everywhere, a plain shortcut.
     """
 
-    def __init__(self, width: int, finer: int, guided: bool) -> None:
+    def __init__(self, width: int, finer: int, by_agreement: bool) -> None:
         super().__init__()
-        self.guided = guided
-        self.down = make_unit(finer, width, kernel=1)
+        self.by_agreement = by_agreement
+        self.down = make_student_unit(finer, width, kernel=1)
         self.extract, self.mix, self.join = (
-            make_unit(width, width),
-            make_unit(width, width),
-            make_unit(2 * width, width),
+            make_student_unit(width, width),
+            make_student_unit(width, width),
+            make_student_unit(2 * width, width),
         )
 
     def forward(self, x: Tensor, teacher: Tensor, finer: Tensor) -> Tensor:
         """Return what goes on in the place of the answer ``x`` (B, C, H, W)."""
         half = F.interpolate(finer, tuple(x.shape[2:]), mode="bilinear", align_corners=False)
         features = self.extract(teacher + self.down(half))
-        mixed = features
-        if self.guided:
+        mixture = features
+        if self.by_agreement:
             share = F.cosine_similarity(x.detach(), teacher, dim=1)[:, None]
-            mixed = share * features + (1 - share) * x
-        y: Tensor = self.join(torch.cat([x, self.mix(mixed)], 1))
+            mixture = share * features + (1 - share) * x
+        y: Tensor = self.join(torch.cat([x, self.mix(mixture)], 1))
         return y
 
 
@@ -56,18 +56,18 @@ class GuidedStudent(Student):
         widths: Channels of the stages, finest first.
         repeats: Blocks of the code, and of each stage on the way back, coarsest first; a number is for all.
         blocks: Their kind, "plain" or "narrow".
-        guided: Weigh what is injected by how much student and teacher are alike.
+        by_agreement: Weigh what is injected by how much student and teacher are alike.
 
     Raises:
         ValueError: If there is no such kind, or a number of blocks is missing or below 1.
     """
 
     def __init__(
-        self, widths: Sequence[int], repeats: int | Sequence[int], blocks: str, guided: bool = True
+        self, widths: Sequence[int], repeats: int | Sequence[int], blocks: str, by_agreement: bool = True
     ) -> None:
         super().__init__(widths, repeats, blocks)
         pairs = pairwise(reversed(widths))
-        self.injections = nn.ModuleList(Injection(width, finer, guided) for width, finer in pairs)
+        self.injections = nn.ModuleList(Injection(width, finer, by_agreement) for width, finer in pairs)
 
     def pass_on(self, x: Tensor, k: int, features: Sequence[Tensor]) -> Tensor:
         """Return what the next stage is given: ``x`` with features of the teacher."""

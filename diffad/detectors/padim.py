@@ -47,8 +47,8 @@ class PaDiM(PatchDetector):
     """
 
     mean: Tensor
-    whitening: Tensor
-    picked: Tensor
+    whitener: Tensor
+    choice: Tensor
 
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
@@ -72,20 +72,20 @@ class PaDiM(PatchDetector):
         count, cells = min(dimensions, self.width), self.grid**2
         require_memory(5 * cells * count**2, "the covariances of model.size and model.dimensions")
         self.register_buffer("mean", torch.zeros(cells, count))
-        self.register_buffer("whitening", torch.zeros(cells, count, count))
+        self.register_buffer("whitener", torch.zeros(cells, count, count))
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(self.width, generator=generator, device="cpu")[:count]
-        self.register_buffer("picked", order.sort().values.to(self.mean.device))
+        self.register_buffer("choice", order.sort().values.to(self.mean.device))
         self._sums: list[Tensor] = []
 
     def observe(self, example: DetectorExample) -> None:
         """Show it a batch of healthy scans."""
-        inside = self._find_brain(example.brain).double()
-        patches = self._pick(example.clean, example.brain).double() * inside[..., None]
+        brain_cells = self._find_brain(example.brain).double()
+        patches = self._pick(example.clean, example.brain).double() * brain_cells[..., None]
         products = torch.einsum("bpi,bpj->pij", patches, patches)
-        sums = [inside.sum(0), patches.sum(0), products]
+        sums = [brain_cells.sum(0), patches.sum(0), products]
         self._sums = [a + b for a, b in zip(self._sums, sums, strict=True)] if self._sums else sums
-        self.scans += int(inside.any(1).sum())
+        self.scans += int(brain_cells.any(1).sum())
 
     def conclude(self) -> None:
         """Turn sums into means and whitenings.
@@ -96,25 +96,25 @@ class PaDiM(PatchDetector):
         self._require_two(self.scans)
         count, total, products = self._sums
         self._sums = []
-        known = (count >= 2).double()[:, None, None]
+        has_scans = (count >= 2).double()[:, None, None]
         mean = total / count.clamp(min=1)[:, None]
         scatter = products - count[:, None, None] * mean[:, :, None] * mean[:, None]
         covariance = scatter / (count - 1).clamp(min=1)[:, None, None]
         ridge = self.config.eps * torch.eye(mean.shape[1]).to(mean)
-        factor = torch.linalg.cholesky(covariance * known + ridge)
-        whitening = torch.linalg.solve_triangular(factor, torch.eye(mean.shape[1]).to(factor), upper=False)
+        factor = torch.linalg.cholesky(covariance * has_scans + ridge)
+        whitener = torch.linalg.solve_triangular(factor, torch.eye(mean.shape[1]).to(factor), upper=False)
         self.mean.copy_(mean)
-        self.whitening.copy_(whitening * known)
+        self.whitener.copy_(whitener * has_scans)
 
     def detect(self, x: Tensor, mask: Tensor) -> Detection:
         """Find anomalies in ``x`` (B, C, H, W) in [0, 1] inside ``mask`` (B, 1, H, W); there is no twin."""
-        if not self.whitening.any():
+        if not self.whitener.any():
             raise ValueError("PaDiM has seen no scans, and cannot judge any; train it first")
         deviations = self._pick(x, mask) - self.mean
         with torch.autocast(x.device.type, enabled=False):
-            distances = [(self.whitening @ item[..., None])[..., 0].norm(dim=1) for item in deviations]
+            distances = [(self.whitener @ item[..., None])[..., 0].norm(dim=1) for item in deviations]
         return self._answer(torch.stack(distances), x)
 
     def _pick(self, x: Tensor, mask: Tensor) -> Tensor:
         """Return the features of scans that are taken, (B, P, F)."""
-        return self._cut_patches(x, mask)[..., self.picked]
+        return self._cut_patches(x, mask)[..., self.choice]

@@ -45,10 +45,10 @@ class PatchDetector(FeatureDetector, PassDetector):
         """Return which patches hold brain, (B, grid * grid), bool."""
         return F.adaptive_max_pool2d(mask.float(), self.grid).flatten(1) > 0
 
-    def _require_two(self, found: int) -> None:
-        if found < 2:
+    def _require_two(self, count: int) -> None:
+        if count < 2:
             name = type(self).__name__
-            raise ValueError(f"{name} expected at least two training scans with a brain, found {found}")
+            raise ValueError(f"{name} expected at least two training scans with a brain, found {count}")
 
     def _answer(self, distances: Tensor, x: Tensor) -> Detection:
         """Return a map of the distances (B, grid * grid) of the patches."""
@@ -122,12 +122,15 @@ class PatchBank(PatchDetector):
 
     def observe(self, example: DetectorExample) -> None:
         """Show it a batch of healthy scans."""
-        inside, patches = self._find_brain(example.brain), self._cut_patches(example.clean, example.brain)
+        brain_cells, patches = (
+            self._find_brain(example.brain),
+            self._cut_patches(example.clean, example.brain),
+        )
         places = self._list_places(patches.device).expand(len(patches), -1, -1)
         if self._sample is None:
             self._sample = PatchSample(self.config.candidates, self.config.seed)
-        self._sample.add(torch.cat([patches, places], 2)[inside])
-        self.scans += int(inside.any(1).sum())
+        self._sample.add(torch.cat([patches, places], 2)[brain_cells])
+        self.scans += int(brain_cells.any(1).sum())
 
     def conclude(self) -> None:
         """Choose the bank; where there are fewer patches than it holds, some are repeated.
@@ -137,8 +140,8 @@ class PatchBank(PatchDetector):
         """
         self._require_two(self.scans)
         rows = self._take_sample()
-        chosen = choose_core(rows[:, :-2], len(self.bank), self.config.seed)
-        rows = rows[chosen[torch.arange(len(self.bank)) % len(chosen)]]
+        core = choose_core(rows[:, :-2], len(self.bank), self.config.seed)
+        rows = rows[core[torch.arange(len(self.bank)) % len(core)]]
         self.bank.copy_(rows[:, :-2])
         self.places.copy_(rows[:, -2:])
 

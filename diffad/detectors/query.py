@@ -19,7 +19,7 @@ class QueryTransformer(nn.Module):
         width: Width inside, even, a multiple of the heads.
         heads: Heads of the attention.
         layers: Layers of the encoder, and as many of the decoder.
-        hidden: Width of the layers beside the attention.
+        inner_width: Width of the layers beside the attention.
         reach: Width of the window around a cell that it may not look at.
         dropout: Share of numbers that are left out in training.
 
@@ -30,7 +30,7 @@ class QueryTransformer(nn.Module):
         A Unified Model for Multi-class Anomaly Detection (You et al., NeurIPS 2022), section 3.
     """
 
-    blocked: Tensor
+    block_mask: Tensor
 
     def __init__(
         self,
@@ -39,22 +39,22 @@ class QueryTransformer(nn.Module):
         width: int = 256,
         heads: int = 8,
         layers: int = 4,
-        hidden: int = 1024,
+        inner_width: int = 1024,
         reach: int = 7,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        if min(width, heads, layers, hidden) < 1 or width % 2 or width % heads:
+        if min(width, heads, layers, inner_width) < 1 or width % 2 or width % heads:
             raise ValueError(f"expected an even width that is a multiple of heads, got {width} and {heads}")
         self.into, self.out = nn.Linear(features, width), nn.Linear(width, features)
         self.rows = nn.Parameter(torch.empty(grid, width // 2))
         self.columns = nn.Parameter(torch.empty(grid, width // 2))
-        options = (width, heads, hidden, dropout)
+        options = (width, heads, inner_width, dropout)
         self.encoder = nn.ModuleList(EncoderLayer(*options) for _ in range(layers))
         self.decoder = nn.ModuleList(DecoderLayer(grid * grid, *options) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         # follows from the options, so that no folder need hold it
-        self.register_buffer("blocked", block_neighbours(grid, reach), persistent=False)
+        self.register_buffer("block_mask", block_neighbours(grid, reach), persistent=False)
         for weights in self.parameters():
             if weights.ndim > 1:
                 nn.init.xavier_uniform_(weights)
@@ -69,10 +69,10 @@ class QueryTransformer(nn.Module):
         ).flatten(0, 1)
         x = self.into(tokens)
         for layer in self.encoder:
-            x = layer(x, place, self.blocked)
-        encoded = x
+            x = layer(x, place, self.block_mask)
+        code = x
         for layer in self.decoder:
-            x = layer(encoded, x, place, self.blocked)
+            x = layer(code, x, place, self.block_mask)
         y: Tensor = self.out(self.norm(x))
         return y
 
@@ -83,18 +83,18 @@ class Attention(nn.MultiheadAttention):
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__(width, heads, dropout, batch_first=True)
 
-    def look(self, query: Tensor, key: Tensor, value: Tensor, blocked: Tensor) -> Tensor:
-        """Answer each query by the values whose keys are not blocked for it."""
-        found: Tensor = self(query, key, value, attn_mask=blocked, need_weights=False)[0]
-        return found
+    def look(self, query: Tensor, key: Tensor, value: Tensor, block_mask: Tensor) -> Tensor:
+        """Answer each query by the values whose keys are not masked for it."""
+        answer: Tensor = self(query, key, value, attn_mask=block_mask, need_weights=False)[0]
+        return answer
 
 
 class Ending(nn.Module):
     """The layers beside the attention, with shortcut and normalisation."""
 
-    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+    def __init__(self, width: int, inner_width: int, dropout: float) -> None:
         super().__init__()
-        self.first, self.second = nn.Linear(width, hidden), nn.Linear(hidden, width)
+        self.first, self.second = nn.Linear(width, inner_width), nn.Linear(inner_width, width)
         self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -107,15 +107,15 @@ class Ending(nn.Module):
 class EncoderLayer(nn.Module):
     """Attention of tokens to one another, and layers beside it; normalised behind each."""
 
-    def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, inner_width: int, dropout: float) -> None:
         super().__init__()
         self.attention, self.norm = Attention(width, heads, dropout), nn.LayerNorm(width)
-        self.dropout, self.ending = nn.Dropout(dropout), Ending(width, hidden, dropout)
+        self.dropout, self.ending = nn.Dropout(dropout), Ending(width, inner_width, dropout)
 
-    def forward(self, x: Tensor, place: Tensor, blocked: Tensor) -> Tensor:
+    def forward(self, x: Tensor, place: Tensor, block_mask: Tensor) -> Tensor:
         """Return (B, N, width) for tokens ``x`` at places (N, width)."""
         key = x + place
-        x = self.norm(x + self.dropout(self.attention.look(key, key, x, blocked)))
+        x = self.norm(x + self.dropout(self.attention.look(key, key, x, block_mask)))
         y: Tensor = self.ending(x)
         return y
 
@@ -123,20 +123,18 @@ class EncoderLayer(nn.Module):
 class DecoderLayer(nn.Module):
     """A learned query of each cell that asks the encoder, and then the layer before."""
 
-    def __init__(self, cells: int, width: int, heads: int, hidden: int, dropout: float) -> None:
+    def __init__(self, cells: int, width: int, heads: int, inner_width: int, dropout: float) -> None:
         super().__init__()
         self.query = nn.Parameter(torch.empty(cells, width))
-        self.encoded, self.before = Attention(width, heads, dropout), Attention(width, heads, dropout)
+        self.code, self.before = Attention(width, heads, dropout), Attention(width, heads, dropout)
         self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
-        self.dropout, self.ending = nn.Dropout(dropout), Ending(width, hidden, dropout)
+        self.dropout, self.ending = nn.Dropout(dropout), Ending(width, inner_width, dropout)
 
-    def forward(self, encoded: Tensor, before: Tensor, place: Tensor, blocked: Tensor) -> Tensor:
+    def forward(self, code: Tensor, before: Tensor, place: Tensor, block_mask: Tensor) -> Tensor:
         """Return (B, N, width) for what the encoder and the layer ``before`` say."""
-        x = self.query.expand(len(encoded), -1, -1)
-        for attention, norm, source in zip(
-            (self.encoded, self.before), self.norms, (encoded, before), strict=True
-        ):
-            x = norm(x + self.dropout(attention.look(x + place, source + place, source, blocked)))
+        x = self.query.expand(len(code), -1, -1)
+        for attention, norm, source in zip((self.code, self.before), self.norms, (code, before), strict=True):
+            x = norm(x + self.dropout(attention.look(x + place, source + place, source, block_mask)))
         y: Tensor = self.ending(x)
         return y
 

@@ -59,11 +59,11 @@ def equalise(x: Tensor, mask: Tensor) -> Tensor:
         mask: Brain masks, (B, 1, *S).
     """
     ranks = torch.zeros_like(x)
-    for b, inside in enumerate(mask[:, 0] > 0):
-        if not inside.any():
+    for b, region in enumerate(mask[:, 0] > 0):
+        if not region.any():
             continue
         for c in range(x.shape[1]):
-            values = x[b, c][inside]
+            values = x[b, c][region]
             count = torch.searchsorted(values.sort().values, values, right=True)
-            ranks[b, c][inside] = count.to(x) / len(values)
+            ranks[b, c][region] = count.to(x) / len(values)
     return ranks

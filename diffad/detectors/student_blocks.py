@@ -77,7 +77,7 @@ def make_shortcut(inputs: int, outputs: int, change: str) -> nn.Module:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
 
-def make_unit(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
+def make_student_unit(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
     """Build a convolution with normalisation and ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),

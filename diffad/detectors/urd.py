@@ -44,8 +44,8 @@ class URD(FeatureDetector):
         statistics: "centre" or "imagenet", see ``FrozenFeatures``.
         repeats: Blocks of the code, and of each stage on the way back, coarsest first; a number is for all.
         blocks: Their kind, "plain" or "narrow".
-        guided: Weigh what the student is given by how much it agrees with the teacher; the released code
-            trains without, though the paper has it.
+        by_agreement: Weigh what the student is given by how much it agrees with the teacher; the released
+            code trains without, though the paper has it.
         teacher_rate: Learning rate of the teacher, as a share of that of the student.
         sigma: Deviation of the Gaussian that smooths the map, in pixels of ``size``.
         origin: What the weights came from; set once they are there.
@@ -71,7 +71,7 @@ class URD(FeatureDetector):
         statistics: str = "imagenet",
         repeats: int | Sequence[int] = 2,
         blocks: str = "plain",
-        guided: bool = True,
+        by_agreement: bool = True,
         teacher_rate: float = 0.02,
         sigma: float = 4.0,
         origin: str = "",
@@ -87,7 +87,7 @@ class URD(FeatureDetector):
         if not next(self.features.parameters()).is_meta:
             self.teacher.load_state_dict(self.features.state_dict())
         widths = [in_channels * width for width in self.features.widths]
-        self.student = GuidedStudent(widths, repeats, blocks, guided)
+        self.student = GuidedStudent(widths, repeats, blocks, by_agreement)
 
     @property
     def rate_factors(self) -> Mapping[str, float]:
@@ -96,23 +96,26 @@ class URD(FeatureDetector):
 
     def forward(self, example: DetectorExample) -> Tensor:
         """Return the loss of each item, (B,), of teacher and student."""
-        clean, seen = self._shrink(example.clean, example.brain), self._shrink(example.seen, example.brain)
+        clean, seen_scan = (
+            self._shrink(example.clean, example.brain),
+            self._shrink(example.seen, example.brain),
+        )
         expert = self.features(clean)
-        loss = self._teach(clean, seen, expert, example.damage)
+        loss = self._teach(clean, seen_scan, expert, example.damage)
         with self.teacher.at_rest(), torch.no_grad():
-            target, alarmed = self.teacher(clean), self.teacher(seen)
-        for source in (target, alarmed):
+            target, alarm = self.teacher(clean), self.teacher(seen_scan)
+        for source in (target, alarm):
             answers = [a.float() for a in self.student(source)]
             loss = (
                 loss + sum_levels(compare_items, answers, target) + sum_levels(compare_items, answers, expert)
             )
         return loss
 
-    def _teach(self, clean: Tensor, seen: Tensor, expert: Sequence[Tensor], damage: Tensor) -> Tensor:
+    def _teach(self, clean: Tensor, seen_scan: Tensor, expert: Sequence[Tensor], damage: Tensor) -> Tensor:
         """Return the loss of the teacher of each item, (B,)."""
-        calm, alarmed = self.teacher(clean), self.teacher(seen)
-        unlike = sum_levels(compare_items, alarmed, self.features(seen))
-        return sum_levels(compare_cells, calm, expert) + measure_alarm(alarmed, expert, damage) + unlike
+        calm, alarm = self.teacher(clean), self.teacher(seen_scan)
+        unlike = sum_levels(compare_items, alarm, self.features(seen_scan))
+        return sum_levels(compare_cells, calm, expert) + measure_alarm(alarm, expert, damage) + unlike
 
     def detect(self, x: Tensor, mask: Tensor) -> Detection:
         """Find anomalies in ``x`` (B, C, H, W) in [0, 1] inside ``mask`` (B, 1, H, W); there is no twin."""
@@ -131,18 +134,18 @@ def sum_levels(
     return torch.stack(differences).sum(0)
 
 
-def measure_alarm(alarmed: Sequence[Tensor], expert: Sequence[Tensor], damage: Tensor) -> Tensor:
+def measure_alarm(alarm: Sequence[Tensor], expert: Sequence[Tensor], damage: Tensor) -> Tensor:
     r"""Return how far a teacher is from reacting where there is damage and nowhere else, (B,).
 
     .. math:: \sum_l \tfrac{1}{n_l} \sum_p \lvert d(T_l(\tilde x), E_l(x))_p - M_{l, p} \rvert
 
     Args:
-        alarmed: Features of the teacher of damaged scans, by level.
+        alarm: Features of the teacher of damaged scans, by level.
         expert: Features of the expert of the clean ones.
         damage: 1 where a scan was damaged, (B, 1, H, W); on each grid what is more than half.
     """
     losses = []
-    for a, b in zip(alarmed, expert, strict=True):
+    for a, b in zip(alarm, expert, strict=True):
         share = F.interpolate(damage.float(), tuple(a.shape[2:]), mode="bilinear", align_corners=False)
         losses.append((compare_cells(a, b) - (share > 0.5).to(a)).abs().flatten(1).mean(1))
     return torch.stack(losses).sum(0)

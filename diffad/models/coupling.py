@@ -14,9 +14,11 @@ GAIN = 0.1
 """Factor of what a sub-network answers."""
 
 
-def make_plain(inputs: int, hidden: int, outputs: int) -> nn.Module:
+def make_plain(inputs: int, inner_width: int, outputs: int) -> nn.Module:
     """Build a convolution, ReLU and a convolution of width 1, which answers 0 at first."""
-    return nn.Sequential(nn.Conv2d(inputs, hidden, 3, 1, 1), nn.ReLU(), make_silent(hidden, outputs))
+    return nn.Sequential(
+        nn.Conv2d(inputs, inner_width, 3, 1, 1), nn.ReLU(), make_silent(inner_width, outputs)
+    )
 
 
 def make_silent(inputs: int, outputs: int) -> nn.Module:
@@ -32,11 +34,11 @@ class ShortcutNetwork(nn.Module):
 
     Args:
         inputs: Channels in.
-        hidden: Plays no part.
+        inner_width: Plays no part.
         outputs: Channels out.
     """
 
-    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+    def __init__(self, inputs: int, inner_width: int, outputs: int) -> None:
         super().__init__()
         self.body = nn.Sequential(nn.Conv2d(inputs, outputs, 3, 1, 1), nn.BatchNorm2d(outputs), nn.ReLU())
         self.shortcut = make_silent(inputs, outputs)
@@ -65,7 +67,7 @@ class AffineCoupling(nn.Module):
     Args:
         channels: Channels C, at least 2.
         kind: Sub-network, one of ``SUBNETWORKS``.
-        hidden: Its width inside.
+        inner_width: Its width inside.
         seed: Seed of the permutation.
 
     Raises:
@@ -78,14 +80,16 @@ class AffineCoupling(nn.Module):
 
     order: Tensor
 
-    def __init__(self, channels: int, kind: str, hidden: int, seed: int) -> None:
+    def __init__(self, channels: int, kind: str, inner_width: int, seed: int) -> None:
         super().__init__()
         if kind not in SUBNETWORKS:
             raise ValueError(f"expected a sub-network of {', '.join(SUBNETWORKS)}, got {kind!r}")
-        if channels < 2 or hidden < 1:
-            raise ValueError(f"expected at least 2 channels and 1 hidden one, got {channels} and {hidden}")
-        self.kept = channels - channels // 2
-        self.network = SUBNETWORKS[kind](self.kept, hidden, 2 * (channels // 2))
+        if channels < 2 or inner_width < 1:
+            raise ValueError(
+                f"expected at least 2 channels and 1 hidden one, got {channels} and {inner_width}"
+            )
+        self.split_at = channels - channels // 2
+        self.network = SUBNETWORKS[kind](self.split_at, inner_width, 2 * (channels // 2))
         self.log_scale = nn.Parameter(torch.zeros(channels, 1, 1))
         self.shift = nn.Parameter(torch.zeros(channels, 1, 1))
         generator = torch.Generator().manual_seed(seed)
@@ -108,7 +112,7 @@ class AffineCoupling(nn.Module):
 
     def _halve(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the channels that say how the others change, and those others."""
-        return x[:, : self.kept], x[:, self.kept :]
+        return x[:, : self.split_at], x[:, self.split_at :]
 
     def _ask(self, first: Tensor) -> tuple[Tensor, Tensor]:
         """Return logarithm of the scale and shift of the other half."""
@@ -127,17 +131,17 @@ class CouplingFlow(nn.Module):
         channels: Channels C, at least 2.
         blocks: How many.
         kind: Sub-network, one of ``SUBNETWORKS``.
-        hidden: Its width inside.
+        inner_width: Its width inside.
 
     Raises:
         ValueError: If an option is out of range.
     """
 
-    def __init__(self, channels: int, blocks: int, kind: str, hidden: int) -> None:
+    def __init__(self, channels: int, blocks: int, kind: str, inner_width: int) -> None:
         super().__init__()
         if blocks < 1:
             raise ValueError(f"expected at least 1 block, got {blocks}")
-        self.blocks = nn.ModuleList(AffineCoupling(channels, kind, hidden, k) for k in range(blocks))
+        self.blocks = nn.ModuleList(AffineCoupling(channels, kind, inner_width, k) for k in range(blocks))
 
     def list_steps(self) -> list[AffineCoupling]:
         """Return the couplings in their order."""

@@ -128,7 +128,7 @@ def test_distances_of_places_are_those_of_mahalanobis():
     other = torch.rand(1, 1, 32, 32)
     deviation = detector._pick(other, mask[:1])[0, 37].double() - seen.mean(0)
     expected = (deviation @ torch.linalg.inv(covariance) @ deviation).sqrt()
-    found = (detector.whitening[37].double() @ (deviation)).norm()
+    found = (detector.whitener[37].double() @ (deviation)).norm()
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 

@@ -11,7 +11,7 @@ from diffad.detectors.backbone_networks import ARCHITECTURES, FeatureNetwork
 from diffad.detectors.backbone_weights import list_tensors
 from diffad.detectors.patch_bank import PatchDetector
 from diffad.training.run import train
-from tests.contracts.test_detector import FLAT, build, make_example, make_scans, teach
+from tests.contracts.test_detector import build, make_example, make_scans, teach
 
 STEPS = ["ae_flow", "fae", "rd4ad", "uniad", "urd"]
 CONFIGS = [*STEPS, "patch_bank"]
@@ -102,7 +102,7 @@ def test_single_training_scan_is_too_few_for_a_pass(changes, tmp_path):
         train(configure("patch_bank", tmp_path, *changes, count=1))
 
 
-@pytest.fixture(scope="module", params=FLAT)
+@pytest.fixture(scope="module", params=[*CONFIGS, "padim"])
 def taught(request):
     return teach(build(request.param, "2-D"), SHAPE, steps=1)
 

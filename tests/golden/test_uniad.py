@@ -53,12 +53,14 @@ def test_perfect_features_give_a_map_of_exactly_zero():
 def test_a_cell_is_rebuilt_without_itself_and_its_neighbours():
     """In one layer each, nothing of the window comes through; further off, it does."""
     torch.manual_seed(0)
-    network = QueryTransformer(3, 6, width=8, heads=2, layers=1, hidden=8, reach=3).double().eval()
+    network = QueryTransformer(3, 6, width=8, heads=2, layers=1, inner_width=8, reach=3).double().eval()
     x = torch.randn(1, 36, 3, dtype=torch.double)
     other = x.clone()
     other[0, 14] += 5
     layer, place, key = network.encoder[0].attention, torch.zeros(36, 8).double(), network.into
-    before, after = (layer.look(key(v) + place, key(v) + place, key(v), network.blocked) for v in (x, other))
+    before, after = (
+        layer.look(key(v) + place, key(v) + place, key(v), network.block_mask) for v in (x, other)
+    )
     changed = (before - after)[0].abs().amax(1) > 1e-9
     # what asks changes too, but only where it is itself that asks
     assert not changed[[7, 8, 9, 13, 15, 19, 20, 21]].any()
@@ -66,7 +68,7 @@ def test_a_cell_is_rebuilt_without_itself_and_its_neighbours():
 
 
 def test_every_layer_has_a_query_of_its_own():
-    network = QueryTransformer(3, 4, width=8, heads=2, layers=3, hidden=8, reach=1)
+    network = QueryTransformer(3, 4, width=8, heads=2, layers=3, inner_width=8, reach=1)
     queries = [layer.query for layer in network.decoder]
     assert [q.shape for q in queries] == [(16, 8)] * 3
     assert not torch.equal(queries[0], queries[1])

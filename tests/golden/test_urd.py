@@ -65,10 +65,19 @@ def test_an_alarm_in_the_right_place_costs_nothing():
     torch.testing.assert_close(measure_alarm([alarmed], [expert], damage), torch.zeros(1))
 
 
+@pytest.mark.parametrize(("pixels", "loss"), [(1, 0.0), (2, 0.0), (3, 1 / 16)])
+def test_a_cell_is_damaged_where_more_than_half_of_its_middle_is(pixels, loss):
+    expert, damage = torch.ones(1, 2, 4, 4), torch.zeros(1, 1, 16, 16)
+    middle = [(5, 5), (5, 6), (6, 5), (6, 6)]
+    for row, column in middle[:pixels]:
+        damage[..., row, column] = 1
+    torch.testing.assert_close(measure_alarm([expert], [expert], damage), torch.tensor([loss]))
+
+
 def test_published_sizes_of_the_student():
     with torch.device("meta"):
         student = GuidedStudent(WIDTHS, [3, 3, 4, 6], "narrow")
-        plain = GuidedStudent(WIDTHS, [3, 3, 4, 6], "narrow", guided=False)
+        plain = GuidedStudent(WIDTHS, [3, 3, 4, 6], "narrow", by_agreement=False)
     code = count(student.downs) + count(student.squeeze)
     assert code + UNUSED == 67_277_824
     assert count(student.ups) == 24_917_504
