@@ -136,3 +136,14 @@ def test_no_folder_holds_images_of_the_training(network, tmp_path):
     network.save_pretrained(tmp_path)
     assert torch.equal(network.history.images, kept)
     assert not type(network).from_pretrained(tmp_path).history.images.any()
+
+
+def test_validation_is_what_comes_back_and_what_stays(network):
+    network.eval()
+    x = torch.rand(2, 1, 32, 32)
+    loss = network(make_example(x, [0, 1]))
+    for i, kind in enumerate((0, 1)):
+        item = x[i : i + 1] * 2 - 1
+        back, same = network.generators[kind], network.generators[kind](item)
+        cycle = (back(network.generators[1 - kind](item)) - item).abs().mean()
+        torch.testing.assert_close(loss[i], 10 * cycle + 5 * (same - item).abs().mean())
