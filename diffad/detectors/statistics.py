@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -129,9 +130,11 @@ class PlacePCA(_Places):
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("basis", torch.zeros(components, self.mean.numel()))
         self._scans: list[Tensor] = []
+        self._seen_count = 0
 
     def observe(self, example: DetectorExample) -> None:
         """Keep a batch of healthy scans."""
+        self._seen_count += len(example.clean)
         room = self.config.most - sum(map(len, self._scans))
         self._scans.append(self._shrink(example.clean * example.brain)[: max(room, 0)].cpu())
 
@@ -142,7 +145,13 @@ class PlacePCA(_Places):
             ValueError: If there are no more scans than components.
         """
         x = torch.cat([*self._scans, self.mean[None][:0].cpu()])
-        self._scans = []
+        self._scans, surplus, self._seen_count = [], self._seen_count - len(x), 0
+        if surplus:
+            warnings.warn(
+                f"pca learns from the first {len(x)} training scans, and left out {surplus}; "
+                "model.most keeps more of them in memory",
+                stacklevel=2,
+            )
         if len(x) <= self.config.components:
             raise ValueError(
                 f"pca expected more than {self.config.components} training scans for as many components, "

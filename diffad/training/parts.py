@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from torch.nn import BatchNorm1d
+
 from diffad.capabilities import check_asking_score, count_references
 from diffad.config import Config, ConfigError, PartSpec, to_dict
 from diffad.data.items import Dataset
@@ -76,6 +78,7 @@ def check_network(network: Any, config: Config) -> None:
             f", found {config.model['name']!r}"
         )
     _check_synthetic(network, config)
+    _check_batch(network, config)
     has_variance = any(learns_variance(part) for part in network.modules())
     if has_variance and not learns_variance(network):
         raise ConfigError(
@@ -102,6 +105,15 @@ def _check_synthetic(network: Any, config: Config) -> None:
             "config key corrupt.tasks: expected some, and a chance above 0, as "
             f"{config.model['name']!r} learns from synthetic anomalies, found "
             f"tasks {list(corrupt.tasks)} and chance {corrupt.chance}"
+        )
+
+
+def _check_batch(network: Any, config: Config) -> None:
+    """Refuse batches of one item for a network whose normalisation knows no other than those of a batch."""
+    if config.train.batch_size == 1 and any(isinstance(part, BatchNorm1d) for part in network.modules()):
+        name = config.model["name"]
+        raise ConfigError(
+            f"config key train.batch_size: expected at least 2, as {name!r} normalises over a batch, found 1"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from diffad.io.terminal import say
 from diffad.models.coding import PIXELS, Coding
 from diffad.registry import DETECTORS, NOISES, SAMPLERS
 from diffad.schedule import Schedule
-from diffad.training.batch import make_batches, sample_pool
+from diffad.training.batch import Batch, make_batches, sample_pool
 from diffad.training.detecting import make_detector_example, save_detections
 from diffad.training.export import export_pipeline
 from diffad.training.parts import build_data, build_network, build_part, build_scheduler
@@ -74,24 +75,38 @@ class PassRun:
 
     @torch.no_grad()
     def look_at(self, data: Dataset) -> None:
-        """Show all items to the network, each once, in their order.
+        """Show all items to the network, each once, in their order, but for those labelled diseased.
 
         Raises:
             ConfigError: If it cannot learn from them.
         """
-        self.training_data, start = data, time.monotonic()
+        self.training_data, start, diseased_count = data, time.monotonic(), 0
         if self.config.corrupt.tasks:
             self.pool = sample_pool(data, self.config.space)
         train = self.config.train
         for micro_batch in make_pass_loader(Stream(data, self.config.seed), train.batch_size, train.workers):
             for batch, generators in make_batches(micro_batch, self.config, self.device, self.pool):
-                self.network.observe(make_detector_example(batch, generators))
+                diseased_count += self._observe_healthy(batch, generators)
             self.step += 1
+        if diseased_count:
+            name = self.config.model["name"]
+            say(
+                f"note: {diseased_count} items that are labelled diseased are left out, "
+                f"as {name} learns what is healthy"
+            )
         try:
             self.network.conclude()
         except ValueError as error:
             raise ConfigError(f"config key data: {error}") from error
         self.seconds = time.monotonic() - start
+
+    def _observe_healthy(self, batch: Batch, generators: Sequence[torch.Generator]) -> int:
+        """Show a batch without the items labelled diseased; return how many these are."""
+        rows = (batch.label != 1).nonzero().flatten()
+        if len(rows):
+            some = [generators[i] for i in rows.tolist()]
+            self.network.observe(make_detector_example(batch, some, rows, self.device))
+        return len(batch.label) - len(rows)
 
 
 def run_pass(config: Config, accelerator: Any) -> Path:

@@ -1,5 +1,6 @@
 """Training of detectors without diffusion: by steps, in one pass, and what is refused before either."""
 
+import dataclasses
 import json
 
 import pytest
@@ -7,7 +8,10 @@ import torch
 
 from diffad import AnomalyPipeline
 from diffad.config import ConfigError, load
+from diffad.data.toy import Toy
+from diffad.registry import DATASETS, DETECTORS
 from diffad.training.run import train
+from diffad.types import DetectorExample
 
 TOY = "data={name: toy, size: 32, count: 8}"
 QUICK = [TOY, "space.size=32", "train.device=cpu", "train.batch_size=4", "train.validate_items=4"]
@@ -32,6 +36,36 @@ def test_a_pass_sees_every_item_once_and_needs_no_steps(tmp_path):
     pipe = AnomalyPipeline.from_pretrained(train_quickly(tmp_path, "zscore", "model.size=32"))
     assert pipe.network.count.max() == 8
     assert (tmp_path / "zscore/samples/detections.png").is_file()
+
+
+def test_a_pass_leaves_out_what_is_labelled_diseased(tmp_path, capsys, monkeypatch):
+    class HalfDiseased(Toy):
+        def __getitem__(self, index):
+            return dataclasses.replace(super().__getitem__(index), label=int(index % 4 == 0))
+
+    monkeypatch.setitem(DATASETS._parts, "toy", HalfDiseased)
+    pipe = AnomalyPipeline.from_pretrained(train_quickly(tmp_path, "zscore", "model.size=32"))
+    assert pipe.network.count.max() == 6
+    assert "2 items that are labelled diseased are left out, as zscore learns" in capsys.readouterr().err
+
+
+def test_batch_of_one_item_is_refused_where_normalisation_needs_two(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"train\.batch_size: expected at least 2, as 'ae' normalises over a"
+    ):
+        train_quickly(tmp_path, "ae", *STEPS, "train.batch_size=1")
+
+
+def test_pca_says_how_many_scans_it_left_out():
+    network = DETECTORS.build("pca", size=8, components=2, most=4)
+    x, mask = torch.rand(7, 1, 8, 8), torch.ones(7, 1, 8, 8)
+    for part in (slice(0, 3), slice(3, 7)):
+        count = len(x[part])
+        network.observe(
+            DetectorExample(x[part], x[part], mask[part], mask[part] * 0, torch.zeros(count).long(), [])
+        )
+    with pytest.warns(UserWarning, match="pca learns from the first 4 training scans, and left out 3"):
+        network.conclude()
 
 
 def test_too_few_scans_for_a_pass_are_an_error_of_the_data(tmp_path):
