@@ -68,7 +68,7 @@ def export_pipeline(trainer: NetworkRun, data: Dataset) -> Path:
 
 def label_run(trainer: NetworkRun) -> str:
     """Return the name of a run, with that of a network of features where there is one: ``fae[lite0]``."""
-    network = trainer.unwrapped
+    network = trainer.ema_network
     backbone = network.backbone if isinstance(network, Detector) else None
     return f"{trainer.config.name}[{backbone}]" if backbone else trainer.config.name
 

@@ -111,7 +111,7 @@ def lose(detector, example, turn):
     return detector(example) if turn is None else detector(example, turn)
 
 
-def teach(detector, shape):
+def teach(detector, shape, steps=None):
     """Let a detector learn a little; normalisation has statistics of the weights that it ends with."""
     torch.manual_seed(0)
     if isinstance(detector, PassDetector):
@@ -120,7 +120,8 @@ def teach(detector, shape):
         return detector.eval()
     takes_turns = isinstance(detector, TakesTurns)
     recipe = {"lr": 5e-3, "betas": (0.5, 0.9)} if takes_turns else {"lr": 1e-2}
-    steps, count = (120, 8) if takes_turns else (60, 24)
+    usual_steps, count = (120, 8) if takes_turns else (60, 24)
+    steps = steps or usual_steps
     optimizer, many = torch.optim.Adam(detector.parameters(), **recipe), (count, *shape[1:])
     for step in range(steps):
         optimizer.zero_grad()
