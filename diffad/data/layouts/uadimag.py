@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,6 +37,14 @@ class UadImag(RuleLayout):
         Rule(PLACE + CASE + rf"{MASKS[1]}\.nii(\.gz)?", "lesion", split="test", spare=True),
         Rule(PLACE + CASE + r"(?P<sequence>T1w|T2w|FLAIR)\.nii(\.gz)?", split="test"),
     )
+
+    def name_case(self, match: re.Match[str]) -> str:
+        """Return study and case, as studies number their people alike."""
+        return "-".join(filter(None, (match["group"], match["case"])))
+
+    def name_subject(self, match: re.Match[str]) -> str:
+        """Return study and number."""
+        return "-".join(filter(None, (match["group"], match["subject"])))
 
     def fits(self, root: Path) -> int:
         """Return how many files have these names; 0 without a mask, as BIDS has the same scans."""

@@ -11,9 +11,9 @@ def test_lists_scans_of_all_studies_with_their_masks(tmp_path):
     assert [
         (e.name, e.subject, e.group, sorted(e.images), e.lesion is not None) for e in listing.entries
     ] == [
-        ("sub-01", "01", "ATLAS", ["t1"], True),
-        ("sub-02", "02", "ATLAS", ["t1", "t2"], True),
-        ("sub-03", "03", "CAMCAN", ["t1"], True),
+        ("ATLAS-sub-01", "ATLAS-01", "ATLAS", ["t1"], True),
+        ("ATLAS-sub-02", "ATLAS-02", "ATLAS", ["t1", "t2"], True),
+        ("CAMCAN-sub-03", "CAMCAN-03", "CAMCAN", ["t1"], True),
     ]
     assert listing.problems == []
     assert {e.split for e in listing.entries} == {"test"}
@@ -21,7 +21,7 @@ def test_lists_scans_of_all_studies_with_their_masks(tmp_path):
 
 def test_scan_without_a_mask_is_named(tmp_path):
     path = nifti(uadimag(tmp_path) / "CAMCAN" / "sub-04" / "anat" / "sub-04_T1w.nii.gz")
-    assert list_entries(tmp_path).problems == [f"{path}: expected a lesion mask of sub-04, found none"]
+    assert list_entries(tmp_path).problems == [f"{path}: expected a lesion mask of CAMCAN-sub-04, found none"]
 
 
 def test_mask_before_processing_serves_only_without_the_other(tmp_path):
@@ -43,7 +43,7 @@ def test_split_table_chooses(tmp_path):
         [["/data/ATLAS/sub-02/anat/sub-02_T1w.nii.gz"], ["x/sub-09_T1w.nii.gz"]],
     )
     listing = list_entries(tmp_path)
-    assert [e.name for e in listing.entries] == ["sub-02"]
+    assert [e.name for e in listing.entries] == ["ATLAS-sub-02"]
     assert listing.problems == [
         f"{tmp_path}: found scans of split.csv that are not there (1): sub-09_T1w.nii.gz"
     ]
@@ -67,3 +67,11 @@ def test_another_table_is_passed_over_aloud(tmp_path):
 def test_scans_of_bids_without_such_masks_are_none_of_it(tmp_path):
     nifti(tmp_path / "sub-01" / "anat" / "sub-01_T1w.nii.gz")
     assert "uadimag" not in dict(recognise(tmp_path))
+
+
+def test_people_of_two_studies_with_one_number_are_two(tmp_path):
+    nifti(uadimag(tmp_path) / "CAMCAN" / "sub-01" / "anat" / "sub-01_T1w.nii.gz")
+    nifti(tmp_path / "CAMCAN" / "sub-01" / "anat" / "sub-01_seg-anomaly_mask.nii.gz", labels=(0,))
+    listing = list_entries(tmp_path)
+    assert [e.subject for e in listing.entries] == ["ATLAS-01", "ATLAS-02", "CAMCAN-01", "CAMCAN-03"]
+    assert listing.problems == []
