@@ -71,12 +71,13 @@ class UadImag(RuleLayout):
 
 def _choose_listed(listing: Listing, table: Path) -> Listing:
     rows = csv.DictReader(io.StringIO(read_text(table, encoding="utf-8-sig"), newline=""))
-    names = {Path(value.strip()).name for row in rows for value in row.values() if value and value.strip()}
-    entries = [entry for entry in listing.entries if names & _list_names(entry)]
+    values = {value.strip() for row in rows for value in row.values() if value and value.strip()}
+    found = {entry.name: _list_matches(entry, table.parent, values) for entry in listing.entries}
+    entries = [entry for entry in listing.entries if found[entry.name]]
     if not entries:
-        raise DataError(f"{table}: expected scans that are there, found none of {len(names)}")
-    found = {name for entry in entries for name in _list_names(entry)}
-    lost = [table.parent / name for name in sorted(names - found)]
+        raise DataError(f"{table}: expected scans that are there, found none of {len(values)}")
+    rest = values - set().union(*found.values())
+    lost = [table.parent / Path(value).name for value in sorted(rest)]
     problems = [
         *listing.problems,
         *describe_faults(lost, table.parent, "scans of split.csv that are not there"),
@@ -84,5 +85,7 @@ def _choose_listed(listing: Listing, table: Path) -> Listing:
     return Listing(listing.layout, entries, problems)
 
 
-def _list_names(entry: Entry) -> set[str]:
-    return {path.name for path in entry.images.values()}
+def _list_matches(entry: Entry, root: Path, values: set[str]) -> set[str]:
+    """Return the listed paths that end as one of the entry's does below the root."""
+    ends = tuple(f"/{path.relative_to(root).as_posix()}" for path in entry.images.values())
+    return {value for value in values if f"/{value}".endswith(ends)}

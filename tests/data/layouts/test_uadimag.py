@@ -75,3 +75,10 @@ def test_people_of_two_studies_with_one_number_are_two(tmp_path):
     listing = list_entries(tmp_path)
     assert [e.subject for e in listing.entries] == ["ATLAS-01", "ATLAS-02", "CAMCAN-01", "CAMCAN-03"]
     assert listing.problems == []
+
+
+def test_split_table_means_the_person_of_its_study(tmp_path):
+    folder = uadimag(tmp_path)
+    nifti(folder / "CAMCAN" / "sub-01" / "anat" / "sub-01_T1w.nii.gz")
+    table(folder / "split.csv", ["Path"], [["/data/CAMCAN/sub-01/anat/sub-01_T1w.nii.gz"]])
+    assert [e.name for e in list_entries(tmp_path).entries] == ["CAMCAN-sub-01"]
